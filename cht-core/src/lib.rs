@@ -1,0 +1,2 @@
+//! What the cht tools share.
+pub mod ts;

@@ -1,0 +1,1 @@
+//! The pipelines under `tests/` are the content of this crate.
