@@ -1,2 +1,24 @@
-//! What the cht tools share.
+//! What the cht tools share: the event contract, NDJSON, sessions on disk, time, MPEG-TS, reading
+//! a session that grows, and running ffmpeg.
+//!
+//! Tools depend on this crate and never on each other: they meet in events and files.
+//! `ARCHITECTURE.md` has the map and the invariants.
+
+pub mod cli;
+pub mod clock;
+pub mod durable;
+pub mod event;
+pub mod exit;
+pub mod ffmpeg;
+pub mod growing;
+pub mod natural;
+pub mod ndjson;
+pub mod reader;
+pub mod report;
+pub mod segment;
+pub mod session;
+pub mod signals;
+pub mod time;
+pub mod timeline;
 pub mod ts;
+pub mod watch;

@@ -1,1 +1,18 @@
-fn main() {}
+//! cht-recv: records an MPEG-TS stream that arrives over TCP, bit for bit.
+//!
+//! The recorder comes first: nothing behind its stdout can slow it, and what it received is on disk
+//! under a final name before anybody hears of it. `docs/recording.md` has the life of a segment.
+
+mod announce;
+mod args;
+mod closer;
+mod cutter;
+mod listen;
+mod recorder;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = args::parse();
+    cht_core::cli::run("cht-recv", || listen::record(&args))
+}

@@ -1,1 +1,22 @@
-fn main() {}
+//! cht-scenes: picks the frames where the picture changed, and writes them as JPEG.
+//!
+//! One decoder runs through consecutive segments (a cut may fall on their boundary), ffmpeg computes its scene score inside
+//! it, and only pictures that may be kept leave it. `docs/scenes.md` has the rules.
+
+mod args;
+mod decoder;
+mod detector;
+mod feed;
+mod lines;
+mod picker;
+mod picture;
+mod prefilter;
+mod stage;
+mod store;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = args::parse();
+    cht_core::cli::run("cht-scenes", || stage::run(args))
+}

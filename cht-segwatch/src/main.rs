@@ -1,1 +1,23 @@
-fn main() {}
+//! cht-segwatch: finds finished segments, whoever wrote them, and examines each once, in order.
+
+mod args;
+mod emit;
+mod finished;
+mod follow;
+mod list;
+mod pass;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = args::parse();
+    cht_core::cli::run("cht-segwatch", || {
+        if args.follow {
+            follow::follow(&args)
+        } else if args.paths.is_empty() {
+            pass::pass()
+        } else {
+            list::list(&args)
+        }
+    })
+}

@@ -1,0 +1,54 @@
+//! The common part of the command lines: one `main`, one way to refuse a terminal.
+
+use std::{error::Error, io::IsTerminal as _, process::ExitCode};
+
+use crate::{exit::Exit, report};
+
+/// Runs a tool: names it in messages, prints the error it ends with, and gives its exit status.
+///
+/// A stdout that was closed by its reader is a quiet success, as for every filter.
+pub fn run<E: AsRef<dyn Error + Send + Sync + 'static>>(
+    stage: &'static str,
+    tool: impl FnOnce() -> Result<(), E>,
+) -> ExitCode {
+    report::set_stage(stage);
+    let exit = match tool() {
+        Ok(()) => report::outcome(),
+        Err(error) => {
+            report::fail(chain(error.as_ref()));
+            Exit::Failed
+        }
+    };
+    exit.into()
+}
+
+/// An error and its causes on one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // thiserror's transparent and formatted sources would be said twice.
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Refuses to wait for events that somebody would have to type.
+#[derive(Debug, thiserror::Error)]
+#[error("stdin is a terminal; {wants}, or see --help")]
+pub struct Terminal {
+    wants: &'static str,
+}
+
+/// An error if stdin is a terminal; `wants` says what to do instead.
+pub fn refuse_terminal(wants: &'static str) -> Result<(), Terminal> {
+    if std::io::stdin().is_terminal() { Err(Terminal { wants }) } else { Ok(()) }
+}
+
+/// The order of every `--help`: what it is, examples, usage, options, exit status.
+pub const HELP: &str = "{about}\n\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";

@@ -1,0 +1,48 @@
+//! The one place that reads a clock or waits for time to pass (`docs/time.md`, rule 8).
+//!
+//! Everything else takes an instant or a duration as an argument, which is what makes it testable.
+
+use std::{
+    path::Path,
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use jiff::{Timestamp, Zoned};
+
+/// The wall clock, for people: it may step. Never subtract two of these.
+#[must_use]
+pub fn wall() -> Timestamp {
+    Timestamp::now()
+}
+
+/// The wall clock in the machine's time zone, for names of sessions.
+#[must_use]
+pub fn local() -> Zoned {
+    Zoned::now()
+}
+
+/// The monotonic clock, for how long something took.
+#[must_use]
+pub fn monotonic() -> Instant {
+    Instant::now()
+}
+
+/// How long ago a file was last written, by its own clock; zero for a file "from the future".
+pub fn age_of(path: &Path) -> std::io::Result<Duration> {
+    let modified = path.metadata()?.modified()?;
+    Ok(SystemTime::now().duration_since(modified).unwrap_or_default())
+}
+
+/// Waits for a message, for at most `limit`; `None` when the limit passed or the senders are gone.
+pub fn receive_within<T>(receiver: &Receiver<T>, limit: Duration) -> Option<T> {
+    match receiver.recv_timeout(limit) {
+        Ok(message) => Some(message),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+    }
+}
+
+/// Lets time pass. For retries after an error that no event announces the end of.
+pub fn rest(duration: Duration) {
+    std::thread::sleep(duration);
+}

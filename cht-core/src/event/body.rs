@@ -1,0 +1,338 @@
+//! The bodies of the events, one struct a type.
+
+use jiff::Timestamp;
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+
+/// Writes the [`Body`] enum, and everything that goes type by type, from one list.
+macro_rules! bodies {
+    ($($kind:literal => $name:ident: $prose:literal,)*) => {
+        /// What happened. The variants are named in events by the snake case of their name.
+        #[derive(Debug, Clone, PartialEq, Serialize)]
+        #[serde(untagged)]
+        pub enum Body {
+            $(#[doc = $prose] $name($name),)*
+        }
+
+        impl Body {
+            /// The event's `type`.
+            #[must_use]
+            pub fn kind(&self) -> &'static str {
+                match self { $(Self::$name(_) => $kind,)* }
+            }
+
+            /// Reads the body of an event of type `kind`; `None` if the type is not known.
+            pub(super) fn parse(kind: &str, line: &[u8]) -> Option<serde_json::Result<Self>> {
+                match kind {
+                    $($kind => Some(serde_json::from_slice(line).map(Self::$name)),)*
+                    _ => None,
+                }
+            }
+        }
+
+        $(impl From<$name> for Body {
+            fn from(body: $name) -> Self { Self::$name(body) }
+        })*
+
+        /// The JSON Schema of each event's body, with its type and one sentence about it.
+        #[must_use]
+        pub fn schemas() -> Vec<(&'static str, &'static str, Schema)> {
+            vec![$(($kind, $prose, schemars::schema_for!($name)),)*]
+        }
+    };
+}
+
+bodies! {
+    "listening" => Listening: "cht-recv accepts connections from now on.",
+    "connected" => Connected: "A sender has connected to cht-recv.",
+    "disconnected" => Disconnected: "A connection has ended.",
+    "segment_open" => SegmentOpen: "A segment has begun to grow; from cht-recv, or cht-segwatch that found it growing.",
+    "segment_closed" => SegmentClosed: "cht-recv has given a segment its final name. Also the line of stream/segments.ndjson.",
+    "segment" => Segment: "cht-segwatch has examined a finished segment, whoever wrote it.",
+    "frame" => Frame: "cht-scenes has kept a frame; its picture is on disk.",
+    "segment_done" => SegmentDone: "Everything that a segment gives to the stage has been emitted.",
+    "sent" => Sent: "Somebody has sent a frame to an agent: cht-index sets sent_to_agent.",
+    "error" => Failure: "Something was wrong with one segment, line or frame; the rest goes on.",
+}
+
+/// One point known both on the stream's clock and on the session's timeline.
+///
+/// A PTS `p` of the same segment is at `offset + (p − pts)`, both unwrapped near `pts`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Anchor {
+    /// Ticks on the stream's clock, unwrapped within the connection.
+    pub pts: i64,
+    /// Ticks on the session's timeline.
+    pub offset: i64,
+}
+
+/// cht-recv accepts connections.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Listening {
+    /// Where senders connect, as a URL: `tcp://127.0.0.1:4444`, with the real port if 0 was asked for.
+    pub address: String,
+}
+
+/// A sender has connected.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Connected {
+    /// The number of the connection in its session, from 1.
+    pub connection: u32,
+    /// The sender's address.
+    pub peer: String,
+    /// Wall clock.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+}
+
+/// A connection has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Disconnected {
+    /// The number of the connection in its session.
+    pub connection: u32,
+    /// The sender's address.
+    pub peer: String,
+    /// Why: `end of stream`, or the system's words for the error.
+    pub reason: String,
+    /// Bytes received, all of them recorded.
+    pub bytes: u64,
+    /// Wall clock.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+}
+
+/// A segment has begun to grow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SegmentOpen {
+    /// The segment's number in its session, from 1.
+    pub seq: u64,
+    /// Where it grows (`….ts.part`). It will be renamed to the same path without `.part`.
+    pub path: String,
+    /// The connection it comes from.
+    pub connection: u32,
+    /// Its place on the timeline; absent if nothing in it has a PTS yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Anchor>,
+    /// Wall clock.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+}
+
+/// Why a segment ended where it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// The segment time was over and a keyframe came.
+    Keyframe,
+    /// The stream's clock jumped.
+    Jump,
+    /// The connection ended.
+    Disconnected,
+    /// cht-recv was asked to stop.
+    Stopped,
+    /// The disk refused to take more.
+    Disk,
+}
+
+/// A segment has its final name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SegmentClosed {
+    /// The segment's number in its session, from 1.
+    pub seq: u64,
+    /// Its final path.
+    pub path: String,
+    /// The connection it comes from.
+    pub connection: u32,
+    /// Its first byte is this byte of the connection, from 0.
+    pub offset: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// BLAKE3 of its content, in hex.
+    pub blake3: String,
+    /// Its place on the timeline; absent if nothing in it has a PTS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Anchor>,
+    /// Wall clock of its first byte.
+    #[schemars(with = "String")]
+    pub opened_at: Timestamp,
+    /// Wall clock of its last byte.
+    #[schemars(with = "String")]
+    pub closed_at: Timestamp,
+    /// Why it ended.
+    pub end_reason: EndReason,
+}
+
+/// One elementary stream of a segment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StreamInfo {
+    /// Packet identifier.
+    pub pid: u16,
+    /// The program it belongs to.
+    pub program: u16,
+    /// ffmpeg's name of the codec, `h264`; `private` where the tables do not tell.
+    pub codec: String,
+    /// PES packets that begin in the segment: for video, pictures.
+    pub units: u64,
+    /// Random access points among them.
+    pub keyframes: u64,
+    /// Packets missing by the continuity counter.
+    pub continuity_errors: u64,
+    /// Pixels, from the sequence header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    /// Pixels, from the sequence header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u32>,
+    /// Hertz.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample_rate: Option<u32>,
+    /// Audio channels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<u8>,
+    /// ISO 639-2, as the stream names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+}
+
+/// What was wrong with a segment's packets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Damage {
+    /// Gaps in continuity counters, over all PIDs.
+    pub continuity_errors: u64,
+    /// How often the packet rhythm was lost.
+    pub sync_losses: u64,
+    /// Bytes that belong to no packet.
+    pub skipped_bytes: u64,
+    /// Packets that the transport marked as broken.
+    pub transport_errors: u64,
+    /// Tables with a wrong checksum.
+    pub table_errors: u64,
+}
+
+/// A finished segment, examined.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Segment {
+    /// Its number: cht-recv's, or its place in natural order, from 1.
+    pub seq: u64,
+    /// Its path.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// The connection it comes from, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<u32>,
+    /// Its place on the timeline; absent if nothing in it has a PTS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Anchor>,
+    /// The first PTS of its video (of anything, if it has none), in ticks, unwrapped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_pts: Option<i64>,
+    /// The largest PTS of the same stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_pts: Option<i64>,
+    /// Seconds on the session's timeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<f64>,
+    /// Seconds, from the first PTS to the end of the last frame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<f64>,
+    /// Random access points of the video.
+    pub keyframes: u64,
+    /// The PID of the video that the other stages look at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video_pid: Option<u16>,
+    /// Bytes per packet: 188, 192 or 204.
+    pub packet_size: u16,
+    /// Packets.
+    pub packets: u64,
+    /// What the program tables list.
+    pub streams: Vec<StreamInfo>,
+    /// What was wrong.
+    pub damage: Damage,
+}
+
+/// Why a frame was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// It is the first that could be decoded.
+    First,
+    /// The picture changed.
+    Scene,
+    /// Nothing was kept for the maximum interval.
+    Interval,
+}
+
+/// What the detectors measured on a frame.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Scores {
+    /// ffmpeg's scene score, 0 to 1, six decimals.
+    pub scene: f64,
+}
+
+/// A kept frame.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Frame {
+    /// Sequential in its session: `F000001`.
+    pub id: String,
+    /// Seconds on the session's timeline.
+    pub timestamp: f64,
+    /// Ticks on the stream's clock, unwrapped.
+    pub pts: i64,
+    /// The picture.
+    pub path: String,
+    /// The segment that it was decoded from, by its final path.
+    pub segment: String,
+    /// Why it was kept.
+    pub reason: Reason,
+    /// What was measured.
+    pub scores: Scores,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Size of the picture's file.
+    pub bytes: u64,
+    /// BLAKE3 of the picture's file, in hex.
+    pub hash: String,
+}
+
+/// A stage has emitted all that a segment gives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SegmentDone {
+    /// The stage: `cht-scenes`.
+    pub stage: String,
+    /// The segment's number.
+    pub seq: u64,
+    /// The segment's final path.
+    pub path: String,
+    /// How many events of its own the stage emitted about it.
+    pub events: u64,
+    /// How many frames were decoded, where the stage decodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoded: Option<u64>,
+}
+
+/// A frame was sent to an agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Sent {
+    /// The frame's id.
+    pub id: String,
+    /// The frame's path, where an id alone would not tell which index is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// Something was wrong with one segment, line or frame.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Failure {
+    /// The program that found it.
+    pub stage: String,
+    /// A word for programs: see the table in `docs/events.md`.
+    pub code: String,
+    /// A sentence for people: what, where, and what to do.
+    pub message: String,
+    /// The file, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}

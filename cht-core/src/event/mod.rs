@@ -1,0 +1,139 @@
+//! The event contract: what the stages say to each other on stdout, one JSON object per line.
+//!
+//! An [`Event`] is an envelope (`v`, `type`, `session`) around a [`Body`]. The types of this module
+//! are the contract's own words; `docs/events.md` explains them to users, `schema/*.json` is made
+//! from them, and the pipeline tests hold a second, strict copy. Fields are only ever added.
+//!
+//! Units: times on the session's timeline are seconds (`f64`, six decimals), PTS are 90 kHz ticks,
+//! unwrapped (`docs/time.md`); sizes are bytes; wall clocks are RFC 3339 in UTC. Paths are absolute.
+
+mod body;
+mod path;
+
+use serde::{Deserialize, Serialize};
+
+pub use body::{
+    Anchor, Body, Connected, Damage, Disconnected, EndReason, Failure, Frame, Listening,
+    Reason, Scores, Segment, SegmentClosed, SegmentDone, SegmentOpen, Sent, StreamInfo, schemas,
+};
+pub use path::{NotUtf8, absolute};
+
+/// The version of the contract. It changes only if a field must go or change its meaning.
+pub const VERSION: u32 = 1;
+
+/// One event: who it belongs to, and what happened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// The absolute path of the session's folder; `None` for segments that lie loose.
+    pub session: Option<String>,
+    /// What happened.
+    pub body: Body,
+}
+
+/// The envelope as it stands on the line. `type` comes before `session` for the human eye.
+#[derive(Serialize)]
+struct Wire<'a> {
+    v: u32,
+    r#type: &'static str,
+    session: Option<&'a str>,
+    #[serde(flatten)]
+    body: &'a Body,
+}
+
+/// What is read first of a line, to know how to read the rest.
+#[derive(Deserialize)]
+struct Head {
+    v: u32,
+    r#type: String,
+    #[serde(default)]
+    session: Option<String>,
+}
+
+/// Why a line is no event that this version can use.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseError {
+    /// Not JSON, not an object, or without `v` and `type`.
+    #[error("not an event: {0}")]
+    NotAnEvent(serde_json::Error),
+    /// An event of a type that is known, with a field missing or of another type.
+    #[error("broken `{kind}` event: {error}")]
+    Broken {
+        /// The event's `type`.
+        kind: String,
+        /// What serde says about it.
+        error: serde_json::Error,
+    },
+    /// An event of a later contract.
+    #[error("event of version {0}, this program knows {VERSION}")]
+    Version(u32),
+}
+
+impl Event {
+    /// An event about `session`.
+    pub fn new(session: Option<String>, body: impl Into<Body>) -> Self {
+        Self { session, body: body.into() }
+    }
+
+    /// Reads one line. `Ok(None)` is an event of a type that this version does not know: to be passed on.
+    pub fn parse(line: &[u8]) -> Result<Option<Self>, ParseError> {
+        let head: Head = serde_json::from_slice(line).map_err(ParseError::NotAnEvent)?;
+        if head.v != VERSION {
+            return Err(ParseError::Version(head.v));
+        }
+        match Body::parse(&head.r#type, line) {
+            None => Ok(None),
+            Some(Ok(body)) => Ok(Some(Self { session: head.session, body })),
+            Some(Err(error)) => Err(ParseError::Broken { kind: head.r#type, error }),
+        }
+    }
+
+    /// The event as one line, newline included.
+    #[must_use]
+    pub fn to_line(&self) -> Vec<u8> {
+        let wire = Wire {
+            v: VERSION,
+            r#type: self.body.kind(),
+            session: self.session.as_deref(),
+            body: &self.body,
+        };
+        // Strings, integers and finite floats only: there is nothing in a body that JSON cannot hold.
+        let mut line = serde_json::to_vec(&wire).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_survives_the_wire() {
+        let event = Event::new(
+            Some("/s".into()),
+            Sent { id: "F000001".into(), path: None },
+        );
+        let line = event.to_line();
+        assert_eq!(
+            String::from_utf8_lossy(&line),
+            "{\"v\":1,\"type\":\"sent\",\"session\":\"/s\",\"id\":\"F000001\"}\n"
+        );
+        assert_eq!(Event::parse(&line).unwrap(), Some(event));
+    }
+
+    #[test]
+    fn reading_is_tolerant_of_what_is_added_later() {
+        let line = br#"{"v":1,"type":"sent","id":"F1","by":"x","session":null,"n":[1]}"#;
+        assert!(matches!(Event::parse(line), Ok(Some(Event { session: None, body: Body::Sent(_) }))));
+        assert!(matches!(Event::parse(br#"{"v":1,"type":"dream","depth":3}"#), Ok(None)));
+    }
+
+    #[test]
+    fn what_is_no_event_says_why() {
+        assert!(matches!(Event::parse(b"{"), Err(ParseError::NotAnEvent(_))));
+        assert!(matches!(Event::parse(b"[1]"), Err(ParseError::NotAnEvent(_))));
+        assert!(matches!(Event::parse(br#"{"v":2,"type":"x"}"#), Err(ParseError::Version(2))));
+        let error = Event::parse(br#"{"v":1,"type":"sent"}"#).unwrap_err().to_string();
+        assert!(error.starts_with("broken `sent` event: missing field `id`"), "{error}");
+    }
+}

@@ -1,0 +1,252 @@
+//! Running ffmpeg and ffplay: found, fed, drained, stopped and reaped.
+//!
+//! ffmpeg-sidecar builds the command line and reads the version. The process is handled here, because
+//! its stderr and stdout must each be drained by a thread of their own or both sides wait for ever.
+
+use std::{
+    collections::VecDeque,
+    ffi::OsStr,
+    io::{self, BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+};
+
+use ffmpeg_sidecar::{command::FfmpegCommand, version::ffmpeg_version_with_path};
+
+/// The oldest version that the tools are tested with: `(major, minor)`.
+pub const OLDEST: (u32, u32) = (5, 0);
+
+/// How many of its last lines are kept for the error message.
+const LAST_WORDS: usize = 8;
+
+/// Why ffmpeg cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FfmpegError {
+    /// There is no such program.
+    #[error("{0}: cannot be run ({1}); install ffmpeg (scripts/setup does) or name it with --ffmpeg")]
+    Missing(PathBuf, String),
+    /// It is older than [`OLDEST`].
+    #[error("{path}: ffmpeg {version} is too old, {major}.{minor} or later is needed; name another with --ffmpeg", major = OLDEST.0, minor = OLDEST.1)]
+    TooOld {
+        /// The program.
+        path: PathBuf,
+        /// Its version, as it says.
+        version: String,
+    },
+    /// It ran and failed.
+    #[error("ffmpeg ended with {status}: {last_words}")]
+    Failed {
+        /// How it ended.
+        status: ExitStatus,
+        /// The end of its stderr.
+        last_words: String,
+    },
+    /// It could not be started or waited for.
+    #[error("ffmpeg: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// An ffmpeg that is there and new enough.
+#[derive(Debug, Clone)]
+pub struct Program {
+    path: PathBuf,
+    version: (u32, u32),
+}
+
+impl Program {
+    /// Looks for ffmpeg (a name is searched in `PATH`) and asks for its version.
+    pub fn find(path: &Path) -> Result<Self, FfmpegError> {
+        let missing = |error: &dyn std::fmt::Display| {
+            FfmpegError::Missing(path.to_owned(), error.to_string())
+        };
+        let text = ffmpeg_version_with_path(path).map_err(|error| missing(&error))?;
+        let version = parse_version(&text);
+        if version < OLDEST {
+            return Err(FfmpegError::TooOld { path: path.to_owned(), version: text });
+        }
+        Ok(Self { path: path.to_owned(), version })
+    }
+
+    /// A command line to be filled, without banner, prompts and progress.
+    #[must_use]
+    pub fn command(&self) -> FfmpegCommand {
+        let mut command = FfmpegCommand::new_with_path(&self.path);
+        command.hide_banner().args(["-nostdin", "-nostats"]);
+        command
+    }
+
+    /// The arguments that keep each output frame's own PTS: none doubled, none dropped.
+    #[must_use]
+    pub fn passthrough(&self) -> [&'static str; 2] {
+        if self.version < (5, 1) { ["-vsync", "passthrough"] } else { ["-fps_mode", "passthrough"] }
+    }
+
+    /// `(major, minor)`; a build from git, which has no number, counts as newer than any.
+    #[must_use]
+    pub fn version(&self) -> (u32, u32) {
+        self.version
+    }
+}
+
+/// The numbers of `5.1.9-0+deb12u1`, `n7.1`, or `(u32::MAX, 0)` for `N-112233-gabcdef`.
+#[must_use]
+pub fn parse_version(text: &str) -> (u32, u32) {
+    let text = text.strip_prefix('n').unwrap_or(text);
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor),
+        (Some(Ok(major)), _) => (major, 0),
+        _ => (u32::MAX, 0),
+    }
+}
+
+/// A running ffmpeg. Dropping it stops and reaps it.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    stderr: Option<JoinHandle<()>>,
+    last_words: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl Process {
+    /// Starts `command` with all three streams piped.
+    ///
+    /// `on_line` is called on a thread of its own with each line of stderr, and says whether it used the line;
+    /// the others are kept as last words. The process gets a process group of its own, so that a
+    /// Ctrl-C meant for the pipeline does not reach it before its input has ended.
+    pub fn spawn(
+        command: &mut FfmpegCommand,
+        mut on_line: impl FnMut(&str) -> bool + Send + 'static,
+    ) -> Result<Self, FfmpegError> {
+        let command = command.as_inner_mut();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let program = PathBuf::from(command.get_program());
+        let mut child = command
+            .process_group(0)
+            .spawn()
+            .map_err(|error| FfmpegError::Missing(program, error.to_string()))?;
+        let last_words = Arc::new(Mutex::new(VecDeque::new()));
+        let stderr = child.stderr.take().map(|stderr| {
+            let last_words = Arc::clone(&last_words);
+            std::thread::spawn(move || {
+                for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+                    let line = String::from_utf8_lossy(&line);
+                    if !on_line(&line) && !line.trim().is_empty() {
+                        let mut words = last_words.lock().unwrap_or_else(PoisonError::into_inner);
+                        if words.len() == LAST_WORDS {
+                            words.pop_front();
+                        }
+                        words.push_back(line.trim().to_owned());
+                    }
+                }
+            })
+        });
+        Ok(Self { child, stderr, last_words })
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its standard input, once.
+    pub fn stdin(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
+    }
+
+    /// Its standard output, once.
+    pub fn stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
+    }
+
+    /// The end of what it said on stderr, on one line.
+    #[must_use]
+    pub fn last_words(&self) -> String {
+        let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        if words.is_empty() {
+            return "it said nothing".to_owned();
+        }
+        words.iter().map(String::as_str).collect::<Vec<_>>().join(" | ")
+    }
+
+    /// Stops it at once.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+    }
+
+    /// Waits for its end. Its stdin must have been taken and dropped, its stdout read to the end.
+    pub fn finish(mut self) -> Result<(), FfmpegError> {
+        let status = self.child.wait()?;
+        self.join();
+        if status.success() {
+            return Ok(());
+        }
+        Err(FfmpegError::Failed { status, last_words: self.last_words() })
+    }
+
+    fn join(&mut self) {
+        if let Some(stderr) = self.stderr.take() {
+            let _ = stderr.join();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            self.kill();
+            let _ = self.child.wait();
+        }
+        self.join();
+    }
+}
+
+/// Stops the process `id` at once, from a thread that does not own it. It must not have been reaped.
+pub fn kill(id: u32) {
+    if let Some(pid) = rustix::process::Pid::from_raw(id as i32) {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+}
+
+/// Whether `program` understands `option`, by its own help.
+#[must_use]
+pub fn has_option(program: &OsStr, option: &str) -> bool {
+    let help = std::process::Command::new(program).args(["-hide_banner", "-h"]).output();
+    help.is_ok_and(|help| {
+        String::from_utf8_lossy(&help.stdout)
+            .lines()
+            .any(|line| line.split_whitespace().next() == Some(option))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        assert_eq!(parse_version("5.1.9-0+deb12u1"), (5, 1));
+        assert_eq!(parse_version("n7.1"), (7, 1));
+        assert_eq!(parse_version("8"), (8, 0));
+        assert!(parse_version("N-112233-gabcdef") > OLDEST);
+    }
+
+    #[test]
+    fn a_missing_ffmpeg_is_named() {
+        let error = Program::find(Path::new("/nonexistent/ffmpeg")).unwrap_err().to_string();
+        assert!(error.starts_with("/nonexistent/ffmpeg: cannot be run"), "{error}");
+    }
+
+    #[test]
+    fn last_words_are_kept_and_the_process_is_reaped() {
+        let mut command = FfmpegCommand::new_with_path("sh");
+        command.args(["-c", "echo used >&2; echo lost >&2; exit 3"]);
+        let process = Process::spawn(&mut command, |line| line == "used").unwrap();
+        let error = process.finish().unwrap_err().to_string();
+        assert_eq!(error, "ffmpeg ended with exit status: 3: lost");
+    }
+}

@@ -1,0 +1,124 @@
+//! Reading a segment while cht-recv writes it, to its very end across the rename.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    session::{PART, Session},
+    watch::{LOOK_AGAIN, Watch},
+};
+
+/// What a read of a growing segment gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Growth {
+    /// So many bytes.
+    Bytes(usize),
+    /// Nothing new within the time of one look; ask again.
+    Nothing,
+    /// The segment has its final name and was read to its end.
+    Finished,
+    /// The recorder died; what it left was read to its end.
+    Abandoned,
+}
+
+/// A segment that grows. Never mapped: the memory map of a file that shrinks kills its reader.
+#[derive(Debug)]
+pub struct Growing {
+    file: File,
+    part: PathBuf,
+    inode: u64,
+    session: Option<Session>,
+    watch: Watch,
+}
+
+impl Growing {
+    /// Opens a segment by the path under which it grows (`….ts.part`); also if it has just been renamed.
+    pub fn open(part: &Path) -> io::Result<Self> {
+        let file = match File::open(part) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                File::open(finished_path(part))?
+            }
+            result => result?,
+        };
+        let inode = file.metadata()?.ino();
+        let watch = Watch::new()?;
+        // The file's own descriptor survives the rename; its name may be gone by now.
+        let _ = watch.add(part);
+        Ok(Self { file, part: part.to_owned(), inode, session: Session::of_segment(part), watch })
+    }
+
+    /// Reads what is there, or waits a moment for more.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Growth> {
+        // The order matters: whatever was written before the state was seen is read after it.
+        for _ in 0..2 {
+            let state = self.state();
+            match self.file.read(buffer)? {
+                0 if state != Growth::Nothing => return Ok(state),
+                0 => {}
+                count => return Ok(Growth::Bytes(count)),
+            }
+            self.watch.wait(None, LOOK_AGAIN)?;
+        }
+        Ok(Growth::Nothing)
+    }
+
+    fn state(&self) -> Growth {
+        // Dead before renamed: a recorder that ends properly renames first and unlocks then.
+        let dead = self.session.as_ref().is_some_and(|session| !session.is_recording());
+        let still_there = self.part.metadata().is_ok_and(|m| m.ino() == self.inode);
+        match (still_there, dead) {
+            (false, _) => Growth::Finished,
+            (true, true) => Growth::Abandoned,
+            (true, false) => Growth::Nothing,
+        }
+    }
+}
+
+/// The final path of a segment that grows under `part`.
+#[must_use]
+pub fn finished_path(part: &Path) -> PathBuf {
+    match part.to_str().and_then(|path| path.strip_suffix(PART)) {
+        Some(path) => path.into(),
+        None => part.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    #[test]
+    fn reads_to_the_end_across_the_rename() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("segment_000001.ts.part");
+        let mut writer = File::create(&part).unwrap();
+        writer.write_all(b"one").unwrap();
+        let mut growing = Growing::open(&part).unwrap();
+        let mut buffer = [0; 16];
+        assert_eq!(growing.read(&mut buffer).unwrap(), Growth::Bytes(3));
+        assert_eq!(growing.read(&mut buffer).unwrap(), Growth::Nothing);
+        writer.write_all(b"last").unwrap();
+        std::fs::rename(&part, finished_path(&part)).unwrap();
+        assert_eq!(growing.read(&mut buffer).unwrap(), Growth::Bytes(4));
+        assert_eq!(growing.read(&mut buffer).unwrap(), Growth::Finished);
+    }
+
+    #[test]
+    fn a_dead_recorder_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = crate::clock::local();
+        let session = Session::create(folder.path(), None, &now).unwrap();
+        let lock = session.lock().unwrap();
+        std::fs::write(session.part(1), b"one").unwrap();
+        let mut growing = Growing::open(&session.part(1)).unwrap();
+        let mut buffer = [0; 16];
+        assert_eq!(growing.read(&mut buffer).unwrap(), Growth::Bytes(3));
+        drop(lock);
+        assert_eq!(growing.read(&mut buffer).unwrap(), Growth::Abandoned);
+    }
+}

@@ -1,0 +1,265 @@
+//! NDJSON in and out: the lines between the stages.
+//!
+//! Reading is forgiving (CRLF, blank lines, bare paths, unknown types), capped (a line longer than
+//! [`MAX_LINE`] is skipped to its end, not stored) and never ends at a bad line. Writing is one
+//! `write` a line, at once, so that the lines of several writers do not mix and nobody waits for a
+//! buffer to fill.
+
+use std::{
+    io::{self, BufRead, Write},
+    os::unix::ffi::OsStrExt as _,
+    path::PathBuf,
+};
+
+use crate::event::{Event, Failure, ParseError};
+use crate::report;
+
+/// The longest line that is read, in bytes: far above any event of ours.
+pub const MAX_LINE: usize = 1 << 20;
+
+/// One line of input.
+#[derive(Debug)]
+pub enum Line {
+    /// An event. `raw` is the line as it came, with its newline, to be passed on unchanged.
+    Event {
+        /// The line.
+        raw: Vec<u8>,
+        /// What it says; `None` for a type that this version does not know.
+        event: Option<Box<Event>>,
+    },
+    /// A bare path: a line that does not begin with `{`.
+    Path(PathBuf),
+    /// A line that is neither.
+    Bad(BadLine),
+}
+
+/// A line that could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BadLine {
+    /// It begins like an event, and is none that this version can read.
+    #[error("line {number}: {error}")]
+    Parse {
+        /// Its number, from 1.
+        number: u64,
+        /// What is wrong.
+        error: ParseError,
+    },
+    /// It is longer than [`MAX_LINE`].
+    #[error("line {number}: longer than {MAX_LINE} bytes, skipped")]
+    TooLong {
+        /// Its number, from 1.
+        number: u64,
+    },
+}
+
+/// An input that can tell whether it holds something.
+pub trait Buffered {
+    /// Whether bytes are here that were not taken yet.
+    fn has_buffered(&self) -> bool;
+}
+
+impl<R> Buffered for io::BufReader<R> {
+    fn has_buffered(&self) -> bool {
+        !self.buffer().is_empty()
+    }
+}
+
+/// Reads lines; an iterator that ends at the end of the input.
+#[derive(Debug)]
+pub struct Lines<R> {
+    input: R,
+    number: u64,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// Reads lines from `input`.
+    pub fn new(input: R) -> Self {
+        Self { input, number: 0 }
+    }
+
+    /// Whether more input is already here, so that the next line may come without waiting.
+    pub fn has_buffered(&self) -> bool
+    where
+        R: Buffered,
+    {
+        self.input.has_buffered()
+    }
+
+    /// Reads up to the next newline or the end. `None` at the end; `Err(())` inside for a long line.
+    fn read_line(&mut self) -> io::Result<Option<Result<Vec<u8>, ()>>> {
+        let mut line = Vec::new();
+        let mut too_long = false;
+        loop {
+            let available = match self.input.fill_buf() {
+                Ok(available) => available,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            if available.is_empty() {
+                let nothing = line.is_empty() && !too_long;
+                return Ok((!nothing).then_some(if too_long { Err(()) } else { Ok(line) }));
+            }
+            let (part, ends) = match available.iter().position(|&b| b == b'\n') {
+                Some(at) => (&available[..=at], true),
+                None => (available, false),
+            };
+            too_long |= line.len() + part.len() > MAX_LINE;
+            if too_long {
+                line = Vec::new();
+            } else {
+                line.extend_from_slice(part);
+            }
+            let used = part.len();
+            self.input.consume(used);
+            if ends {
+                return Ok(Some(if too_long { Err(()) } else { Ok(line) }));
+            }
+        }
+    }
+}
+
+impl<R: BufRead> Iterator for Lines<R> {
+    type Item = io::Result<Line>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            self.number += 1;
+            let number = self.number;
+            let mut raw = match self.read_line() {
+                Err(error) => return Some(Err(error)),
+                Ok(None) => return None,
+                Ok(Some(Err(()))) => return Some(Ok(Line::Bad(BadLine::TooLong { number }))),
+                Ok(Some(Ok(raw))) => raw,
+            };
+            let text = raw.trim_ascii();
+            if text.is_empty() {
+                continue;
+            }
+            if text[0] != b'{' {
+                // Spaces may belong to a file's name; only the line's end is taken off.
+                let end = raw.strip_suffix(b"\n").unwrap_or(&raw);
+                let end = end.strip_suffix(b"\r").unwrap_or(end);
+                return Some(Ok(Line::Path(std::ffi::OsStr::from_bytes(end).into())));
+            }
+            return Some(Ok(match Event::parse(text) {
+                Ok(event) => {
+                    if !raw.ends_with(b"\n") {
+                        raw.push(b'\n');
+                    }
+                    Line::Event { raw, event: event.map(Box::new) }
+                }
+                Err(error) => Line::Bad(BadLine::Parse { number, error }),
+            }));
+        }
+    }
+}
+
+/// Writes lines, each with one `write` call and at once.
+///
+/// When the reader has gone, further lines are dropped in silence and [`Writer::closed`] tells.
+#[derive(Debug)]
+pub struct Writer<W> {
+    output: W,
+    closed: bool,
+}
+
+impl<W: Write> Writer<W> {
+    /// Writes to `output`, which must not buffer across lines.
+    pub fn new(output: W) -> Self {
+        Self { output, closed: false }
+    }
+
+    /// Writes an event.
+    pub fn emit(&mut self, event: &Event) -> io::Result<()> {
+        self.pass(&event.to_line())
+    }
+
+    /// Writes a line that came from elsewhere, unchanged.
+    pub fn pass(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        match self.output.write_all(line).and_then(|()| self.output.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// Emits an `error` event and says the same on stderr; the run goes on ([`report::warn`]).
+    pub fn fail(
+        &mut self,
+        session: Option<&str>,
+        code: &str,
+        message: &str,
+        path: Option<&str>,
+    ) -> io::Result<()> {
+        report::warn(message);
+        let failure = Failure {
+            stage: report::stage().to_owned(),
+            code: code.to_owned(),
+            message: message.to_owned(),
+            path: path.map(str::to_owned),
+        };
+        self.emit(&Event::new(session.map(str::to_owned), failure))
+    }
+
+    /// Whether the reader has gone.
+    pub fn closed(&self) -> bool {
+        self.closed
+    }
+}
+
+/// Standard output for events. Rust's own `Stdout` looks for newlines; this goes straight through.
+pub fn stdout() -> io::Result<Writer<std::fs::File>> {
+    let descriptor = rustix::io::dup(rustix::stdio::stdout())?;
+    Ok(Writer::new(descriptor.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &[u8]) -> Vec<Line> {
+        // A tiny buffer, so that lines cross its end.
+        Lines::new(io::BufReader::with_capacity(7, text)).map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn crlf_blank_lines_and_a_missing_last_newline() {
+        let lines = read(b"\r\n\n{\"v\":1,\"type\":\"dream\"}\r\n  \n/a b.ts\r\n/c.ts");
+        assert!(matches!(&lines[0], Line::Event { raw, event: None } if raw.ends_with(b"}\r\n")));
+        assert!(matches!(&lines[1], Line::Path(path) if path.as_os_str() == "/a b.ts"));
+        assert!(matches!(&lines[2], Line::Path(path) if path.as_os_str() == "/c.ts"));
+        assert_eq!(lines.len(), 3);
+    }
+
+    #[test]
+    fn a_bad_line_has_its_number_and_the_next_is_read() {
+        let mut text = b"{\"v\":1\n".to_vec();
+        text.extend(vec![b'{'; MAX_LINE + 1]);
+        text.extend(b"\nx.ts\n");
+        let lines = read(&text);
+        assert!(matches!(lines[0], Line::Bad(BadLine::Parse { number: 1, .. })));
+        assert!(matches!(lines[1], Line::Bad(BadLine::TooLong { number: 2 })));
+        assert!(matches!(lines[2], Line::Path(_)));
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_no_error() {
+        struct Gone;
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut writer = Writer::new(Gone);
+        writer.pass(b"{}\n").unwrap();
+        assert!(writer.closed());
+    }
+}

@@ -1,0 +1,291 @@
+//! Examining a finished segment: what is in it, and where it lies on the timeline.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, BufRead as _},
+    path::{Path, PathBuf},
+};
+
+use memmap2::Mmap;
+
+use crate::{
+    event::{self, Anchor, Body, Damage, Event, Segment, SegmentClosed, StreamInfo},
+    session::{self, Session},
+    time::{seconds, unwrap33},
+    timeline::{Span, Succession},
+    ts::{Found, Media, Scanner},
+};
+
+/// Why a file cannot be used as a segment.
+#[derive(Debug, thiserror::Error)]
+pub enum SegmentError {
+    /// It cannot be opened or read.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// It holds nothing.
+    #[error("{}: the file is empty; nothing was recorded into it", .0.display())]
+    Empty(PathBuf),
+    /// It holds no transport packets.
+    #[error("{}: not an MPEG transport stream (no packet rhythm in its first bytes); \
+             convert it with `ffmpeg -i FILE -c copy -f mpegts OUT.ts`", .0.display())]
+    NotTransportStream(PathBuf),
+    /// Events could not name it.
+    #[error(transparent)]
+    Path(#[from] event::NotUtf8),
+}
+
+impl SegmentError {
+    /// The word for the `code` field of an `error` event.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "unreadable",
+            Self::Empty(_) => "empty",
+            Self::NotTransportStream(_) => "not_ts",
+            Self::Path(_) => "not_utf8",
+        }
+    }
+}
+
+/// Maps a finished segment.
+#[allow(unsafe_code)]
+pub fn map(path: &Path) -> Result<Mmap, SegmentError> {
+    let io = |error| SegmentError::Io { path: path.to_owned(), error };
+    let file = File::open(path).map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
+    if !metadata.is_file() {
+        return Err(io(io::Error::other("not a regular file")));
+    }
+    if metadata.len() == 0 {
+        return Err(SegmentError::Empty(path.to_owned()));
+    }
+    // SAFETY: the bytes of a mapping must not change while it is borrowed. A finished segment is never written
+    // or truncated by cht, and unlinking does not touch a mapping. Another program that truncates
+    // one would end this process by SIGBUS, as it would any reader of a mapping.
+    unsafe { Mmap::map(&file) }.map_err(io)
+}
+
+/// What a segment says about itself, without its place among others.
+#[derive(Debug)]
+pub struct Contents {
+    /// The PID whose clock and pictures count: the video, or whatever has a PTS first.
+    pub clock_pid: Option<u16>,
+    /// Whether `clock_pid` is video.
+    pub has_video: bool,
+    /// The clock of that PID.
+    pub span: Option<Span>,
+    /// The stage that scanned it, with its tables and counters.
+    scanner: Scanner,
+}
+
+/// The clock of one PID, as seen so far.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    media: Media,
+    span: Span,
+    /// Decoding time of the last unit, unwrapped near the first PTS.
+    last_dts: i64,
+    smallest: i64,
+    largest: i64,
+    units: u64,
+}
+
+impl Clock {
+    fn new(media: Media, pts: u64, dts: u64) -> Self {
+        let span = Span { first_pts: pts, first_dts: dts, last_dts: dts, length: 0, frame: 0 };
+        let pts = pts as i64;
+        let last_dts = unwrap33(pts, dts);
+        Self { media, span, last_dts, smallest: pts, largest: pts, units: 1 }
+    }
+
+    fn observe(&mut self, pts: u64, dts: u64) {
+        self.last_dts = unwrap33(self.last_dts, dts);
+        self.span.last_dts = dts;
+        let pts = unwrap33(self.last_dts, pts);
+        self.smallest = self.smallest.min(pts);
+        self.largest = self.largest.max(pts);
+        self.units += 1;
+    }
+
+    fn span(&self) -> Span {
+        let frame = match self.units {
+            0 | 1 => 0,
+            units => (self.largest - self.smallest) / (units as i64 - 1),
+        };
+        Span { length: self.largest - self.span.first_pts as i64, frame, ..self.span }
+    }
+}
+
+/// Scans the bytes of a whole segment. `None` if they are no transport stream.
+#[must_use]
+pub fn scan(bytes: &[u8]) -> Option<Contents> {
+    let mut scanner = Scanner::new();
+    // A handful of PIDs at most: a list is faster than a map.
+    let mut clocks: Vec<(u16, Clock)> = Vec::new();
+    let mut found = |found: Found<'_>| {
+        let Found::Pes(pes) = found else { return };
+        let Some(pts) = pes.pts else { return };
+        let dts = pes.dts.unwrap_or(pts);
+        match clocks.iter_mut().find(|(pid, _)| *pid == pes.pid) {
+            Some((_, clock)) => clock.observe(pts, dts),
+            None => clocks.push((pes.pid, Clock::new(pes.media, pts, dts))),
+        }
+    };
+    scanner.push(bytes, &mut found);
+    scanner.finish(&mut found);
+    if scanner.counters().packets == 0 {
+        return None;
+    }
+    let video = scanner.video_pid();
+    let clock = match video {
+        Some(video) => clocks.iter().find(|(pid, _)| *pid == video),
+        None => clocks.iter().find(|(_, clock)| clock.media == Media::Audio).or(clocks.first()),
+    };
+    Some(Contents {
+        clock_pid: clock.map(|(pid, _)| *pid),
+        has_video: video.is_some(),
+        span: clock.map(|(_, clock)| clock.span()),
+        scanner,
+    })
+}
+
+/// Examines segments one after another and places them on their timelines.
+///
+/// A segment of cht-recv is placed by its record; a loose one by what came before it in its folder.
+#[derive(Debug, Default)]
+pub struct Examiner {
+    records: HashMap<PathBuf, HashMap<u64, SegmentClosed>>,
+    loose: HashMap<PathBuf, Loose>,
+}
+
+#[derive(Debug, Default)]
+struct Loose {
+    count: u64,
+    succession: Succession,
+}
+
+impl Examiner {
+    /// Examines the segment at `path` and gives its `segment` event.
+    pub fn examine(&mut self, path: &Path) -> Result<Event, SegmentError> {
+        let name = event::absolute(path)?;
+        let session = Session::of_segment(path);
+        let record = session.as_ref().and_then(|session| self.record(session, path));
+        let bytes = map(path)?;
+        // Front to back, once: the kernel may read ahead and forget behind.
+        let _ = bytes.advise(memmap2::Advice::Sequential);
+        let contents =
+            scan(&bytes).ok_or_else(|| SegmentError::NotTransportStream(path.to_owned()))?;
+        let (seq, timeline) = match (&record, session::sequence(path)) {
+            (Some(record), _) => (record.seq, record.timeline),
+            (None, recorded) => {
+                let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+                let loose = self.loose.entry(folder).or_default();
+                loose.count += 1;
+                let seq = recorded.filter(|_| session.is_some()).unwrap_or(loose.count);
+                (seq, contents.span.map(|span| loose.succession.place(span)))
+            }
+        };
+        let connection = record.map(|record| record.connection);
+        let segment = contents.into_segment(seq, name, bytes.len() as u64, connection, timeline);
+        Ok(Event::new(session.map(|session| session.name().to_owned()), segment))
+    }
+
+    /// What cht-recv wrote down about the segment at `path`.
+    fn record(&mut self, session: &Session, path: &Path) -> Option<SegmentClosed> {
+        let seq = session::sequence(path)?;
+        let known = self.records.entry(session.root().to_owned()).or_default();
+        if !known.contains_key(&seq) {
+            // The record grows while the session does.
+            known.extend(records(session).into_iter().map(|record| (record.seq, record)));
+        }
+        known.get(&seq).cloned()
+    }
+}
+
+/// cht-recv's record of a session; lines that cannot be read are left out.
+#[must_use]
+pub fn records(session: &Session) -> Vec<SegmentClosed> {
+    let Ok(file) = File::open(session.record()) else { return Vec::new() };
+    io::BufReader::new(file)
+        .split(b'\n')
+        .map_while(Result::ok)
+        .filter_map(|line| match Event::parse(&line) {
+            Ok(Some(Event { body: Body::SegmentClosed(closed), .. })) => Some(closed),
+            _ => None,
+        })
+        .collect()
+}
+
+impl Contents {
+    fn into_segment(
+        self,
+        seq: u64,
+        path: String,
+        bytes: u64,
+        connection: Option<u32>,
+        timeline: Option<Anchor>,
+    ) -> Segment {
+        let streams = self.streams();
+        let keyframes = self.scanner.pids().filter(|(pid, _)| Some(*pid) == self.clock_pid);
+        let keyframes = keyframes.map(|(_, counters)| counters.keyframes).sum();
+        let counters = self.scanner.counters();
+        // Without a place the segment's own first PTS is the best there is.
+        let anchor = timeline.or_else(|| {
+            self.span.map(|span| Anchor { pts: span.first_pts as i64, offset: 0 })
+        });
+        let first = self.span.zip(anchor).map(|(span, anchor)| unwrap33(anchor.pts, span.first_pts));
+        Segment {
+            seq,
+            path,
+            bytes,
+            connection,
+            timeline: anchor,
+            first_pts: first,
+            last_pts: first.zip(self.span).map(|(first, span)| first + span.length),
+            start: first.zip(anchor).map(|(first, anchor)| seconds(anchor.place(first))),
+            duration: self.span.map(|span| seconds(span.length + span.frame)),
+            keyframes,
+            video_pid: self.clock_pid.filter(|_| self.has_video),
+            packet_size: self.scanner.packet_size() as u16,
+            packets: counters.packets,
+            streams,
+            damage: Damage {
+                continuity_errors: counters.continuity_errors,
+                sync_losses: counters.sync_losses,
+                skipped_bytes: counters.lost_bytes,
+                transport_errors: counters.transport_errors,
+                table_errors: counters.psi_crc_errors,
+            },
+        }
+    }
+
+    fn streams(&self) -> Vec<StreamInfo> {
+        let counters: HashMap<u16, _> = self.scanner.pids().collect();
+        let programs = self.scanner.programs().iter();
+        let streams = programs.flat_map(|p| p.streams.iter().map(|stream| (p.number, stream)));
+        streams
+            .map(|(program, stream)| {
+                let counted = counters.get(&stream.pid);
+                StreamInfo {
+                    pid: stream.pid,
+                    program,
+                    codec: stream.codec.as_str().to_owned(),
+                    units: counted.map_or(0, |c| c.pes_starts),
+                    keyframes: counted.map_or(0, |c| c.keyframes),
+                    continuity_errors: counted.map_or(0, |c| c.continuity_errors),
+                    width: stream.video.map(|video| video.width),
+                    height: stream.video.map(|video| video.height),
+                    sample_rate: stream.audio.map(|audio| audio.sample_rate),
+                    channels: stream.audio.map(|audio| audio.channels),
+                    language: stream.language.clone(),
+                }
+            })
+            .collect()
+    }
+}

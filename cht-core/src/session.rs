@@ -1,0 +1,267 @@
+//! A session on disk: its folders and the names in them.
+//!
+//! Each file has one writer (`ARCHITECTURE.md`): `stream/` belongs to cht-recv, `frames/` to
+//! cht-scenes, `frames/index.*` to cht-index.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use jiff::Zoned;
+use rustix::fs::FlockOperation;
+
+use crate::{durable, event, natural};
+
+/// The folders of a session; the last two are made empty and left to others.
+const FOLDERS: [&str; 5] = ["stream", "frames", "audio", "transcript", "agent"];
+
+/// What a segment that still grows has behind its final name.
+pub const PART: &str = ".part";
+
+/// Why a session cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The folder, or one in it, cannot be made, opened or listed.
+    #[error("{path}: {error}; give a folder that you may write to")]
+    Io {
+        /// What was tried.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A session id that is no plain name.
+    #[error("--session-id {0:?}: must be a plain folder name")]
+    Id(String),
+    /// Another cht-recv records into it.
+    #[error("{0}: another cht-recv is recording into this session; choose another --session-id")]
+    Busy(PathBuf),
+    /// The folder is there and holds no session.
+    #[error("{0}: not a session (it has no stream/ folder)")]
+    NotASession(PathBuf),
+    /// Events could not name it.
+    #[error(transparent)]
+    Path(#[from] event::NotUtf8),
+}
+
+/// The folder of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    root: PathBuf,
+    name: String,
+}
+
+impl Session {
+    /// Makes the folders of a session below `sessions`.
+    ///
+    /// Without an `id` it is named by the local time `now`, and a clash gets `_2`, `_3` … With one, a
+    /// session of that name is continued.
+    pub fn create(sessions: &Path, id: Option<&str>, now: &Zoned) -> Result<Self, SessionError> {
+        let io = |path: &Path, error| SessionError::Io { path: path.to_owned(), error };
+        fs::create_dir_all(sessions).map_err(|error| io(sessions, error))?;
+        let root = match id {
+            Some(id) if is_plain_name(id) => sessions.join(id),
+            Some(id) => return Err(SessionError::Id(id.to_owned())),
+            None => {
+                let stem = now.strftime("%Y%m%d_%H%M%S").to_string();
+                let mut clash = 1;
+                loop {
+                    let name = if clash == 1 { stem.clone() } else { format!("{stem}_{clash}") };
+                    let root = sessions.join(name);
+                    match fs::create_dir(&root) {
+                        Ok(()) => break root,
+                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => clash += 1,
+                        Err(error) => return Err(io(&root, error)),
+                    }
+                }
+            }
+        };
+        for folder in FOLDERS {
+            let path = root.join(folder);
+            fs::create_dir_all(&path).map_err(|error| io(&path, error))?;
+        }
+        durable::sync_folder_of(&root.join("stream")).map_err(|error| io(&root, error))?;
+        durable::sync_folder_of(&root).map_err(|error| io(sessions, error))?;
+        Self::open(&root)
+    }
+
+    /// The session in an existing folder.
+    pub fn open(root: &Path) -> Result<Self, SessionError> {
+        if !root.join("stream").is_dir() {
+            return Err(SessionError::NotASession(root.to_owned()));
+        }
+        let name = event::absolute(root)?;
+        Ok(Self { root: PathBuf::from(&name), name })
+    }
+
+    /// The session that recorded `segment`, if cht-recv did: `SESSION/stream/segment_000001.ts`.
+    #[must_use]
+    pub fn of_segment(segment: &Path) -> Option<Self> {
+        let stream = std::path::absolute(segment).ok()?.parent()?.to_owned();
+        let ours = stream.file_name()? == "stream" && sequence(segment).is_some();
+        let session = Self::open(stream.parent()?).ok()?;
+        ours.then_some(session)
+    }
+
+    /// Its absolute path, as in the `session` field of events.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the segments are.
+    #[must_use]
+    pub fn stream(&self) -> PathBuf {
+        self.root.join("stream")
+    }
+
+    /// Where the pictures and the index are.
+    #[must_use]
+    pub fn frames(&self) -> PathBuf {
+        self.root.join("frames")
+    }
+
+    /// cht-recv's record: the `segment_closed` event of each segment.
+    #[must_use]
+    pub fn record(&self) -> PathBuf {
+        self.stream().join("segments.ndjson")
+    }
+
+    /// The `segment_open` event of the growing segment, for a stage that starts in the middle.
+    #[must_use]
+    pub fn open_record(&self) -> PathBuf {
+        self.stream().join("open.json")
+    }
+
+    /// The final path of a segment.
+    #[must_use]
+    pub fn segment(&self, seq: u64) -> PathBuf {
+        self.stream().join(format!("segment_{seq:06}.ts"))
+    }
+
+    /// The path of a segment that grows.
+    #[must_use]
+    pub fn part(&self, seq: u64) -> PathBuf {
+        durable::with_suffix(&self.segment(seq), PART)
+    }
+
+    /// PAT and PMT of a connection, as transport packets.
+    #[must_use]
+    pub fn tables(&self, connection: u32) -> PathBuf {
+        self.stream().join(format!("psi_{connection:06}.ts"))
+    }
+
+    /// The number that the next segment gets: one above every segment there, finished or not.
+    pub fn next_sequence(&self) -> io::Result<u64> {
+        let mut last = 0;
+        for entry in fs::read_dir(self.stream())? {
+            last = last.max(sequence(Path::new(&entry?.file_name())).unwrap_or(0));
+        }
+        Ok(last + 1)
+    }
+
+    /// The finished segments, in order.
+    pub fn segments(&self) -> io::Result<Vec<PathBuf>> {
+        let mut segments = Vec::new();
+        for entry in fs::read_dir(self.stream())? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|e| e == "ts") && sequence(&path).is_some() {
+                segments.push(path);
+            }
+        }
+        segments.sort_by(|a, b| natural::compare(a, b));
+        Ok(segments)
+    }
+
+    /// Takes the recorder's lock: held as long as the returned file is, and by no process that is dead.
+    pub fn lock(&self) -> Result<File, SessionError> {
+        let stream = self.stream();
+        let folder =
+            File::open(&stream).map_err(|error| SessionError::Io { path: stream, error })?;
+        match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(folder),
+            Err(_) => Err(SessionError::Busy(self.root.clone())),
+        }
+    }
+
+    /// Whether a recorder is alive in this session.
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        // A shared lock is granted to any number of lookers at once, and to none beside a recorder.
+        File::open(self.stream()).is_ok_and(|folder| {
+            rustix::fs::flock(&folder, FlockOperation::NonBlockingLockShared).is_err()
+        })
+    }
+}
+
+/// The number in `segment_000012.ts`, also of one that grows.
+#[must_use]
+pub fn sequence(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    let name = name.strip_suffix(PART).unwrap_or(name);
+    let digits = name.strip_prefix("segment_")?.strip_suffix(".ts")?;
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+fn is_plain_name(id: &str) -> bool {
+    !matches!(id, "" | "." | "..") && !id.contains(['/', '\0'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Zoned {
+        "2026-11-23T01:02:03[UTC]".parse().unwrap()
+    }
+
+    #[test]
+    fn a_session_is_named_by_local_time_and_a_clash_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let names: Vec<_> = (0..3)
+            .map(|_| Session::create(folder.path(), None, &now()).unwrap())
+            .map(|session| session.root().file_name().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(names, ["20261123_010203", "20261123_010203_2", "20261123_010203_3"]);
+    }
+
+    #[test]
+    fn numbers_continue_after_finished_and_growing_segments() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = Session::create(folder.path(), Some("call"), &now()).unwrap();
+        assert_eq!(session.next_sequence().unwrap(), 1);
+        fs::write(session.segment(9), b"").unwrap();
+        fs::write(session.part(10), b"").unwrap();
+        assert_eq!(session.next_sequence().unwrap(), 11);
+        assert_eq!(session.segments().unwrap(), [session.segment(9)]);
+        assert_eq!(Session::of_segment(&session.segment(9)), Some(session));
+        assert_eq!(Session::of_segment(Path::new("/tmp/x.ts")), None);
+    }
+
+    #[test]
+    fn one_recorder_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = Session::create(folder.path(), Some("call"), &now()).unwrap();
+        assert!(!session.is_recording());
+        let lock = session.lock().unwrap();
+        assert!(session.is_recording() && session.is_recording());
+        assert!(matches!(session.lock(), Err(SessionError::Busy(_))));
+        drop(lock);
+        assert!(!session.is_recording());
+    }
+
+    #[test]
+    fn an_id_is_a_name_and_no_path() {
+        for id in ["", "..", "a/b"] {
+            let made = Session::create(Path::new("/nonexistent"), Some(id), &now());
+            assert!(!matches!(made, Ok(_)), "{id:?}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+const EXAMPLES: &str = "\
+Examples:
+  cht-recv | cht-segwatch | cht-scenes | cht-index
+  cht-segwatch 'old/**/*.ts' | cht-scenes --out frames | cht-index --out frames/index.json
+  cht-index --session sessions/20261123_010203 --sent F000012 F000013
+  jq -r '.[] | select(.sent_to_agent | not).path' sessions/20261123_010203/frames/index.json
+";
+
+/// Keeps a JSON index of a session's frames; reads events on stdin
+#[derive(Debug, Parser)]
+#[command(version, before_help = EXAMPLES, after_help = cht_core::exit::TABLE,
+          help_template = cht_core::cli::HELP)]
+pub(crate) struct Args {
+    /// The index [default: SESSION/frames/index.json]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// The session of segments that lie loose, and of --sent
+    #[arg(long, value_name = "DIR", env = "CHT_SESSION")]
+    pub session: Option<PathBuf>,
+    /// Note that these frames were sent to an agent, and end
+    #[arg(long, value_name = "ID", num_args = 1..)]
+    pub sent: Vec<String>,
+    /// Begin anew where there is an index already
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+pub(crate) fn parse() -> Args {
+    Args::parse()
+}

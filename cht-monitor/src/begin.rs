@@ -1,0 +1,89 @@
+//! Where to begin: at the newest keyframe, so that what is shown is what is now.
+
+use std::{fs, path::{Path, PathBuf}};
+
+use anyhow::{Context as _, Result, bail};
+use cht_core::{
+    session::{Session, sequence},
+    ts::{Found, Scanner},
+};
+
+/// A place in a session.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub seq: u64,
+    /// Bytes of that segment to leave out.
+    pub skip: u64,
+    /// PAT and PMT to send before, if the stream has none at that place.
+    pub tables: Vec<u8>,
+    /// ffmpeg's name of the video codec.
+    pub codec: Option<String>,
+}
+
+/// The session that is meant: the one named, or the newest.
+pub(crate) fn session(named: Option<&Path>, sessions: &Path) -> Result<Session> {
+    if let Some(named) = named {
+        return Ok(Session::open(named)?);
+    }
+    let entries = fs::read_dir(sessions).with_context(|| {
+        format!("{}: no sessions there; name a SESSION or its folder with --sessions", sessions.display())
+    })?;
+    let newest = entries
+        .filter_map(|entry| Session::open(&entry.ok()?.path()).ok())
+        .max_by_key(|session| (session.is_recording(), made_at(session.root())));
+    match newest {
+        Some(session) => Ok(session),
+        None => bail!("{}: no session there yet; start cht-recv first", sessions.display()),
+    }
+}
+
+fn made_at(root: &Path) -> Option<std::time::SystemTime> {
+    root.join("stream").metadata().ok()?.modified().ok()
+}
+
+/// The newest place to begin at.
+pub(crate) fn now(session: &Session) -> Result<Place> {
+    let mut place = Place { seq: session.next_sequence()?, ..Place::default() };
+    let Some(seq) = newest(session)? else { return Ok(place) };
+    place.seq = seq;
+    let path = session.part(seq);
+    // Plain reads: it may be growing. What comes after this look is read by the follower.
+    let path = if path.exists() { path } else { session.segment(seq) };
+    place.look(&fs::read(&path).with_context(|| path.display().to_string())?);
+    Ok(place)
+}
+
+/// The beginning of the session.
+pub(crate) fn start(session: &Session) -> Result<Place> {
+    let mut place = Place { seq: 1, ..Place::default() };
+    let Some(first) = session.segments()?.into_iter().next() else { return Ok(place) };
+    place.seq = sequence(&first).unwrap_or(1);
+    place.look(&fs::read(&first).with_context(|| first.display().to_string())?);
+    place.skip = 0;
+    Ok(place)
+}
+
+impl Place {
+    fn look(&mut self, bytes: &[u8]) {
+        let mut scanner = Scanner::new();
+        let mut keyframe = None;
+        scanner.push(bytes, &mut |found| match found {
+            Found::Pes(pes) if pes.random_access && pes.media == cht_core::ts::Media::Video => {
+                keyframe = Some(pes.cut);
+            }
+            _ => {}
+        });
+        self.skip = keyframe.unwrap_or(0);
+        self.tables = scanner.psi().unwrap_or_default();
+        let streams = scanner.programs().iter().flat_map(|program| &program.streams);
+        let pid = scanner.video_pid();
+        let video = streams.into_iter().find(|stream| Some(stream.pid) == pid);
+        self.codec = video.map(|stream| stream.codec.as_str().to_owned());
+    }
+}
+
+fn newest(session: &Session) -> Result<Option<u64>> {
+    let entries = fs::read_dir(session.stream())?;
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    Ok(paths.filter_map(|path: PathBuf| sequence(&path)).max())
+}

@@ -1,0 +1,101 @@
+//! Following the session into the player.
+
+use std::{
+    fs::File,
+    io::{ErrorKind, Write},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+use cht_core::{
+    reader::{Progress, SessionReader},
+    report,
+    session::Session,
+};
+
+use crate::{args::Args, begin::{self, Place}, player};
+
+/// Bytes per read.
+const READ: usize = 64 * 1024;
+
+/// Shows the session until it, or the player, ends.
+pub(crate) fn show(args: &Args) -> Result<()> {
+    let session = begin::session(args.session.as_deref(), &args.sessions)?;
+    let place = if args.from_start { begin::start(&session)? } else { begin::now(&session)? };
+    report::note(format_args!("showing {} from segment {}", session.name(), place.seq));
+    if args.stdout {
+        let stdout = rustix::io::dup(rustix::stdio::stdout())?;
+        return pump(session, place, File::from(stdout));
+    }
+    let command = player::command(args, place.codec.as_deref())?;
+    if args.print_command {
+        let line = shell_words(&command) + "\n";
+        std::io::stdout().write_all(line.as_bytes()).context("stdout")?;
+        return Ok(());
+    }
+    let mut player = Command::new(&command[0])
+        .args(&command[1..])
+        .stdin(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("{}: cannot be run", command[0]))?;
+    let input = player.stdin.take().context("the player has no stdin")?;
+    let pumped = pump(session, place, input);
+    let status = player.wait().context("the player")?;
+    pumped?;
+    if !status.success() {
+        bail!("the player ended with {status} (its own message is above): {}", shell_words(&command));
+    }
+    Ok(())
+}
+
+/// Copies the session into the player until one of them ends.
+fn pump(session: Session, place: Place, mut player: impl Write) -> Result<()> {
+    let Place { seq, mut skip, tables, .. } = place;
+    let mut reader = SessionReader::new(session, seq)?;
+    let mut buffer = vec![0; READ];
+    let mut write = |bytes: &[u8]| match player.write_all(bytes).and_then(|()| player.flush()) {
+        // Somebody closed its window.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        result => result.map(|()| true).context("the player"),
+    };
+    if skip > 0 && !write(&tables)? {
+        return Ok(());
+    }
+    loop {
+        match reader.read(&mut buffer).context("the session")? {
+            Progress::Ended => return Ok(()),
+            Progress::Nothing => {}
+            Progress::Bytes { count, .. } => {
+                let left_out = skip.min(count as u64);
+                skip -= left_out;
+                if !write(&buffer[left_out as usize..count])? {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// The command as a shell would take it.
+fn shell_words(command: &[String]) -> String {
+    let quote = |word: &String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=%@+,".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    };
+    command.iter().map(quote).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_printed_command_can_be_pasted() {
+        let command = ["sh", "-c", "mpv 'a b' -"].map(str::to_owned);
+        assert_eq!(shell_words(&command), r"sh -c 'mpv '\''a b'\'' -'");
+    }
+}

@@ -1,0 +1,102 @@
+//! Finishing segments, on a thread of its own: a slow fsync must not keep the socket waiting.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Write as _,
+    sync::mpsc::{Receiver, Sender, channel},
+    thread::JoinHandle,
+};
+
+use anyhow::{Context as _, Result};
+use cht_core::{
+    durable,
+    event::{Event, SegmentClosed, SegmentOpen},
+    session::Session,
+};
+
+use crate::announce::Announcer;
+
+/// What the recorder asks for, in the order of the stream.
+#[derive(Debug)]
+enum Task {
+    Opened(SegmentOpen),
+    Close(File, SegmentClosed),
+}
+
+/// The recorder's end of the queue.
+#[derive(Debug)]
+pub(crate) struct Closer {
+    tasks: Sender<Task>,
+    thread: JoinHandle<Result<()>>,
+}
+
+impl Closer {
+    /// Starts the thread.
+    pub(crate) fn start(session: Session, announcer: Announcer) -> Result<Self> {
+        let path = session.record();
+        let record = OpenOptions::new().create(true).append(true).open(&path);
+        let record = record.with_context(|| path.display().to_string())?;
+        let (tasks, queue) = channel();
+        let worker = Worker { session, announcer, record };
+        Ok(Self { tasks, thread: std::thread::spawn(move || worker.run(&queue)) })
+    }
+
+    /// Notes which segment grows, for stages that start later.
+    pub(crate) fn opened(&self, open: SegmentOpen) {
+        // An error here means that the thread has ended with an error, which `finish` returns.
+        let _ = self.tasks.send(Task::Opened(open));
+    }
+
+    /// Finishes a segment: fsync, final name, fsync of the folder, record, event.
+    pub(crate) fn close(&self, file: File, closed: SegmentClosed) {
+        let _ = self.tasks.send(Task::Close(file, closed));
+    }
+
+    /// Whether the thread has ended before its time: a disk that refuses.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits until everything is finished.
+    pub(crate) fn finish(self) -> Result<()> {
+        drop(self.tasks);
+        self.thread.join().unwrap_or_else(|_| anyhow::bail!("the closing thread panicked"))
+    }
+}
+
+struct Worker {
+    session: Session,
+    announcer: Announcer,
+    record: File,
+}
+
+impl Worker {
+    fn run(mut self, queue: &Receiver<Task>) -> Result<()> {
+        for task in queue {
+            match task {
+                Task::Opened(open) => {
+                    let event = Event::new(Some(self.session.name().to_owned()), open);
+                    let path = self.session.open_record();
+                    durable::replace(&path, &event.to_line())
+                        .with_context(|| path.display().to_string())?;
+                }
+                Task::Close(file, closed) => self.close(&file, closed)?,
+            }
+        }
+        // Nothing grows any more.
+        let _ = std::fs::remove_file(self.session.open_record());
+        Ok(())
+    }
+
+    fn close(&mut self, file: &File, closed: SegmentClosed) -> Result<()> {
+        let (part, path) = (self.session.part(closed.seq), self.session.segment(closed.seq));
+        durable::publish(file, &part, &path).with_context(|| part.display().to_string())?;
+        let event = Event::new(Some(self.session.name().to_owned()), closed);
+        self.record
+            .write_all(&event.to_line())
+            .and_then(|()| self.record.sync_data())
+            .with_context(|| self.session.record().display().to_string())?;
+        self.announcer.emit(event);
+        Ok(())
+    }
+}

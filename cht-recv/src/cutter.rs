@@ -1,0 +1,134 @@
+//! Where a connection's bytes are cut into segments. Pure: bytes and arrival times in, offsets out.
+
+use std::time::Instant;
+
+use cht_core::{
+    event::{Anchor, EndReason},
+    timeline::{Step, Timeline},
+    ts::{Found, Media, Pes, Program, Scanner},
+};
+
+/// The most that is held back while a cut before it is possible, in bytes.
+const MAX_HOLDBACK: u64 = 256 * 1024;
+
+/// A place where one segment ends and the next begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cut {
+    /// The next segment's first byte, from the beginning of the connection.
+    pub offset: u64,
+    /// Why the segment before it ends.
+    pub reason: EndReason,
+    /// The next segment's place on the timeline.
+    pub anchor: Anchor,
+}
+
+/// Follows one connection.
+#[derive(Debug)]
+pub(crate) struct Cutter<'a> {
+    scanner: Scanner,
+    state: State<'a>,
+}
+
+#[derive(Debug)]
+struct State<'a> {
+    timeline: &'a mut Timeline,
+    /// Ticks.
+    segment_time: i64,
+    /// The PID whose clock and keyframes count.
+    clock: Option<u16>,
+    /// Whether that PID is video; audio gives the clock only where no video is announced.
+    audio_only: bool,
+    /// The growing segment's anchor.
+    anchor: Option<Anchor>,
+    cuts: Vec<Cut>,
+    /// The tables were seen, or have changed.
+    tables: bool,
+}
+
+impl<'a> Cutter<'a> {
+    /// A new connection in the session of `timeline`. `segment_time` in ticks.
+    pub(crate) fn new(timeline: &'a mut Timeline, segment_time: i64) -> Self {
+        timeline.connect();
+        let state = State {
+            timeline,
+            segment_time,
+            clock: None,
+            audio_only: false,
+            anchor: None,
+            cuts: Vec::new(),
+            tables: false,
+        };
+        Self { scanner: Scanner::new(), state }
+    }
+
+    /// The next bytes, which arrived at `now`. Returns the cuts that are now certain, in order.
+    pub(crate) fn push(&mut self, bytes: &[u8], now: Instant) -> Vec<Cut> {
+        let state = &mut self.state;
+        self.scanner.push(bytes, &mut |found| state.observe(&found, now));
+        std::mem::take(&mut self.state.cuts)
+    }
+
+    /// Bytes before this offset can be written: no later cut lies before it.
+    pub(crate) fn settled(&self) -> u64 {
+        let position = self.scanner.position();
+        self.scanner.holdback().max(position.saturating_sub(MAX_HOLDBACK))
+    }
+
+    /// The growing segment's place on the timeline, once a PTS was seen.
+    pub(crate) fn anchor(&self) -> Option<Anchor> {
+        self.state.anchor
+    }
+
+    /// PAT and PMT as packets, if they were seen or have changed since the last call.
+    pub(crate) fn new_tables(&mut self) -> Option<Vec<u8>> {
+        std::mem::take(&mut self.state.tables).then(|| self.scanner.psi())?
+    }
+}
+
+impl State<'_> {
+    fn observe(&mut self, found: &Found<'_>, now: Instant) {
+        match found {
+            Found::Programs(programs) => self.choose_clock(programs),
+            Found::Pes(pes) => self.observe_unit(pes, now),
+            _ => {}
+        }
+    }
+
+    fn choose_clock(&mut self, programs: &[Program]) {
+        self.tables = true;
+        let streams = || programs.iter().flat_map(|program| &program.streams);
+        self.audio_only = streams().next().is_some()
+            && !streams().any(|stream| stream.codec.media() == Media::Video);
+        if self.clock.is_some_and(|pid| streams().all(|stream| stream.pid != pid)) {
+            // The video goes on under another PID, perhaps on another clock.
+            self.clock = None;
+            self.timeline.connect();
+        }
+    }
+
+    fn observe_unit(&mut self, pes: &Pes, now: Instant) {
+        let counts = pes.media == Media::Video || (self.audio_only && pes.media == Media::Audio);
+        let Some(pts) = pes.pts.filter(|_| counts) else { return };
+        if *self.clock.get_or_insert(pes.pid) != pes.pid {
+            return;
+        }
+        let step = self.timeline.observe(pts, pes.dts, now);
+        let Some(anchor) = self.timeline.anchor() else { return };
+        let reason = match (step, self.anchor) {
+            (_, None) => {
+                self.anchor = Some(anchor);
+                return;
+            }
+            (Step::Start | Step::Jump, Some(_)) => EndReason::Jump,
+            (Step::Continues, Some(begin)) => {
+                let is_keyframe = pes.random_access || self.audio_only;
+                if !is_keyframe || anchor.offset - begin.offset < self.segment_time {
+                    return;
+                }
+                EndReason::Keyframe
+            }
+        };
+        self.anchor = Some(anchor);
+        self.cuts.push(Cut { offset: pes.cut, reason, anchor });
+    }
+}

@@ -1,0 +1,270 @@
+//! One session: connections come one after another, and each becomes a run of segments.
+
+use std::{
+    fs::File,
+    io::Write as _,
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, bail};
+use cht_core::{
+    clock, durable,
+    event::{Body, EndReason, Event, SegmentClosed, SegmentOpen},
+    segment::{Examiner, records},
+    session::Session,
+    time::ticks,
+    timeline::Timeline,
+};
+use jiff::Timestamp;
+
+use crate::{announce::Announcer, closer::Closer, cutter::{Cut, Cutter}};
+
+/// A segment without any PTS is announced after so many bytes all the same.
+const ANNOUNCE_WITHOUT_CLOCK: u64 = 1 << 20;
+
+/// Records connections into one session.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    session: Session,
+    announcer: Announcer,
+    closer: Closer,
+    timeline: Timeline,
+    /// Ticks.
+    segment_time: i64,
+    next_seq: u64,
+    connections: u32,
+}
+
+impl Recorder {
+    /// Continues `session` where its record ends.
+    pub(crate) fn new(session: Session, announcer: Announcer, segment_time: f64) -> Result<Self> {
+        let mut timeline = Timeline::default();
+        let records = records(&session);
+        if let Some(last) = records.last() {
+            // Its length is in the segment itself; one that has gone counts by its beginning.
+            let examined = Examiner::default().examine(last.path.as_ref());
+            let end = match examined.map(|event| event.body) {
+                Ok(Body::Segment(segment)) => {
+                    segment.start.zip(segment.duration).map(|(start, length)| ticks(start + length))
+                }
+                _ => None,
+            };
+            let end = end.or(last.timeline.map(|anchor| anchor.offset)).unwrap_or(0);
+            timeline = Timeline::continuing(end, clock::monotonic());
+        }
+        let next_seq = session
+            .next_sequence()
+            .with_context(|| session.stream().display().to_string())?;
+        Ok(Self {
+            closer: Closer::start(session.clone(), announcer.clone())?,
+            connections: records.iter().map(|record| record.connection).max().unwrap_or(0),
+            session,
+            announcer,
+            timeline,
+            segment_time: ticks(segment_time),
+            next_seq,
+        })
+    }
+
+    /// The session that is recorded.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Emits an event about the session.
+    pub(crate) fn emit(&self, body: impl Into<Body>) {
+        self.announcer.emit(Event::new(Some(self.session.name().to_owned()), body));
+    }
+
+    /// Begins a connection; bytes are pushed to what it returns.
+    pub(crate) fn connection(&mut self) -> Connection<'_> {
+        self.connections += 1;
+        Connection {
+            number: self.connections,
+            cutter: Cutter::new(&mut self.timeline, self.segment_time),
+            out: Output {
+                session: &self.session,
+                announcer: &self.announcer,
+                closer: &self.closer,
+                connection: self.connections,
+                next_seq: &mut self.next_seq,
+                segment: None,
+                written: 0,
+            },
+            held: Vec::new(),
+        }
+    }
+
+    /// Finishes what is still being closed.
+    pub(crate) fn finish(self) -> Result<()> {
+        self.closer.finish()
+    }
+}
+
+/// A connection that is being recorded.
+#[derive(Debug)]
+pub(crate) struct Connection<'a> {
+    /// Its number in the session.
+    pub number: u32,
+    cutter: Cutter<'a>,
+    out: Output<'a>,
+    /// Received, and not yet written because a cut may still fall before it.
+    held: Vec<u8>,
+}
+
+impl Connection<'_> {
+    /// Emits an event about the session.
+    pub(crate) fn emit(&self, body: impl Into<Body>) {
+        self.out.announcer.emit(Event::new(Some(self.out.session.name().to_owned()), body));
+    }
+
+    /// Records the bytes that arrived at `now`.
+    pub(crate) fn push(&mut self, bytes: &[u8], now: Instant) -> Result<()> {
+        if self.out.closer.has_failed() {
+            bail!("{}: segments cannot be finished", self.out.session.stream().display());
+        }
+        let cuts = self.cutter.push(bytes, now);
+        if let Some(tables) = self.cutter.new_tables() {
+            let path = self.out.session.tables(self.number);
+            durable::replace(&path, &tables).with_context(|| path.display().to_string())?;
+        }
+        let mut rest = bytes;
+        for Cut { offset, reason, anchor } in cuts {
+            // A cut that lay before what is written already would tear nothing but the rule.
+            self.write_up_to(offset, &mut rest)?;
+            self.out.close(reason)?;
+            self.out.open(Some(anchor))?;
+        }
+        self.write_up_to(self.cutter.settled(), &mut rest)?;
+        self.held.extend_from_slice(rest);
+        if let Some(segment) = &mut self.out.segment {
+            segment.timeline = segment.timeline.or(self.cutter.anchor());
+        }
+        self.out.announce();
+        Ok(())
+    }
+
+    /// Writes held bytes, then bytes of `rest`, up to the offset `end` of the connection.
+    fn write_up_to(&mut self, end: u64, rest: &mut &[u8]) -> Result<()> {
+        let mut missing = end.saturating_sub(self.out.written) as usize;
+        if !self.held.is_empty() {
+            let count = missing.min(self.held.len());
+            self.out.write(&self.held[..count])?;
+            self.held.drain(..count);
+            missing -= count;
+        }
+        let (now, later) = rest.split_at(missing.min(rest.len()));
+        *rest = later;
+        self.out.write(now)
+    }
+
+    /// The connection has ended: writes what was held back and closes the segment. Returns the bytes received.
+    pub(crate) fn finish(mut self, reason: EndReason) -> Result<u64> {
+        let held = std::mem::take(&mut self.held);
+        self.out.write(&held)?;
+        self.out.close(reason)?;
+        Ok(self.out.written)
+    }
+}
+
+/// Where a connection's bytes go.
+#[derive(Debug)]
+struct Output<'a> {
+    session: &'a Session,
+    announcer: &'a Announcer,
+    closer: &'a Closer,
+    connection: u32,
+    next_seq: &'a mut u64,
+    segment: Option<Growing>,
+    /// Bytes of the connection written so far.
+    written: u64,
+}
+
+/// A segment that is being written.
+#[derive(Debug)]
+struct Growing {
+    file: File,
+    hasher: blake3::Hasher,
+    seq: u64,
+    /// Offset of its first byte in the connection.
+    offset: u64,
+    timeline: Option<cht_core::event::Anchor>,
+    opened_at: Timestamp,
+    announced: bool,
+}
+
+impl Output<'_> {
+    fn open(&mut self, timeline: Option<cht_core::event::Anchor>) -> Result<&mut Growing> {
+        let seq = *self.next_seq;
+        let part = self.session.part(seq);
+        let file = File::create_new(&part).with_context(|| part.display().to_string())?;
+        *self.next_seq += 1;
+        Ok(self.segment.insert(Growing {
+            file,
+            hasher: blake3::Hasher::new(),
+            seq,
+            offset: self.written,
+            timeline,
+            opened_at: clock::wall(),
+            announced: false,
+        }))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if self.segment.is_none() {
+            self.open(None)?;
+        }
+        let Some(segment) = &mut self.segment else { return Ok(()) };
+        segment
+            .file
+            .write_all(bytes)
+            .with_context(|| self.session.part(segment.seq).display().to_string())?;
+        segment.hasher.update(bytes);
+        self.written += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Says that a segment grows, once its place is known (or will not be soon).
+    fn announce(&mut self) {
+        let Some(segment) = &mut self.segment else { return };
+        let placed = segment.timeline.is_some();
+        if segment.announced || !(placed || self.written - segment.offset > ANNOUNCE_WITHOUT_CLOCK) {
+            return;
+        }
+        segment.announced = true;
+        let open = SegmentOpen {
+            seq: segment.seq,
+            path: self.session.part(segment.seq).to_string_lossy().into_owned(),
+            connection: self.connection,
+            timeline: segment.timeline,
+            at: segment.opened_at,
+        };
+        self.announcer.emit(Event::new(Some(self.session.name().to_owned()), open.clone()));
+        self.closer.opened(open);
+    }
+
+    fn close(&mut self, end_reason: EndReason) -> Result<()> {
+        let Some(segment) = self.segment.take() else { return Ok(()) };
+        let closed = SegmentClosed {
+            seq: segment.seq,
+            path: self.session.segment(segment.seq).to_string_lossy().into_owned(),
+            connection: self.connection,
+            offset: segment.offset,
+            bytes: self.written - segment.offset,
+            blake3: segment.hasher.finalize().to_hex().to_string(),
+            timeline: segment.timeline,
+            opened_at: segment.opened_at,
+            closed_at: clock::wall(),
+            end_reason,
+        };
+        if closed.bytes == 0 {
+            let part = self.session.part(segment.seq);
+            return std::fs::remove_file(&part).with_context(|| part.display().to_string());
+        }
+        self.closer.close(segment.file, closed);
+        Ok(())
+    }
+}

@@ -1,0 +1,61 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+const EXAMPLES: &str = "\
+Examples:
+  cht-recv | cht-segwatch | cht-scenes | cht-index
+  cht-segwatch 'old/**/*.ts' | cht-scenes --out frames | cht-index --out frames/index.json
+  ls *.ts | cht-scenes --out frames --threshold 0.3 | jq -r 'select(.type==\"frame\").path'
+";
+
+/// Picks the frames where the picture changed; reads events or paths on stdin
+#[derive(Debug, Parser)]
+#[command(version, before_help = EXAMPLES, after_help = cht_core::exit::TABLE,
+          help_template = cht_core::cli::HELP)]
+pub(crate) struct Args {
+    /// Folder for the pictures [default: SESSION/frames]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The session of segments that lie loose
+    #[arg(long, value_name = "DIR", env = "CHT_SESSION")]
+    pub session: Option<PathBuf>,
+    /// Keep a frame whose scene score (0 to 1) is above this
+    #[arg(long, value_name = "SCORE", default_value_t = 0.1, value_parser = unit)]
+    pub threshold: f64,
+    /// Keep a frame at least every so many seconds; 0: only for its score
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
+    pub max_interval: f64,
+    /// A cut that follows another within so many seconds waits until they are over
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.2, value_parser = seconds)]
+    pub min_gap: f64,
+    /// JPEG quality, 1 to 100
+    #[arg(long, value_name = "Q", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub quality: u8,
+    /// Begin anew where --out holds frames that were made with other options
+    #[arg(long)]
+    pub overwrite: bool,
+    /// The ffmpeg to run
+    #[arg(long, value_name = "PATH", default_value = "ffmpeg")]
+    pub ffmpeg: PathBuf,
+}
+
+pub(crate) fn parse() -> Args {
+    Args::parse()
+}
+
+fn unit(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(score) if (0.0..=1.0).contains(&score) => Ok(score),
+        _ => Err("must be a number from 0 to 1".to_owned()),
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("must be a number of seconds from 0 to 86400".to_owned()),
+    }
+}

@@ -1,0 +1,429 @@
+//! What goes into the decoder: segments in order, mapped when they are finished, followed while they grow.
+//!
+//! A **run** is one decoder over consecutive segments. It ends where the stream's clock, its video PID or
+//! the folder of the frames changes, and where the decoder fails.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{SyncSender, sync_channel},
+    },
+    thread::JoinHandle,
+};
+
+use anyhow::{Context as _, Result, bail};
+use cht_core::{
+    event::{Anchor, Segment, SegmentOpen},
+    ffmpeg::Program,
+    growing::{Growing, Growth, finished_path},
+    segment::map,
+    session::Session,
+    ts::Scanner,
+};
+
+use crate::{
+    args::Args,
+    decoder::Decoder,
+    detector::Rules,
+    picker::{End, Message, Output, Part, Picker, Run},
+    prefilter::Start,
+    store::{Options, Store},
+};
+
+/// Bytes per write to the decoder.
+const WRITE: usize = 256 * 1024;
+
+/// How far a growing segment is searched for its video before it is left until it is finished.
+const PROBE: usize = 4 << 20;
+
+/// What the thread that reads stdin knows and the feeder asks for.
+#[derive(Debug, Default)]
+pub(crate) struct Upstream {
+    /// Stdin has ended: what is not finished by now will not be announced any more.
+    pub ended: AtomicBool,
+    /// Segments that were announced as finished, by their final path.
+    pub finished: Mutex<HashSet<String>>,
+}
+
+impl Upstream {
+    /// Notes that a segment was announced as finished.
+    pub(crate) fn finish(&self, path: String) {
+        self.finished.lock().unwrap_or_else(PoisonError::into_inner).insert(path);
+    }
+}
+
+/// Feeds decoders.
+#[derive(Debug)]
+pub(crate) struct Feeder {
+    args: Args,
+    rules: Rules,
+    ffmpeg: Program,
+    output: Output,
+    upstream: Arc<Upstream>,
+    folder: Option<Folder>,
+    run: Option<Running>,
+}
+
+/// The folder that frames go to at present.
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    /// Here between runs, in the run's thread during one.
+    picker: Option<Picker>,
+    /// Segments done by an earlier run of the program, with their sizes.
+    done_before: HashMap<String, u64>,
+    /// Segments that were dealt with by this one.
+    handled: HashSet<String>,
+}
+
+/// A decoder at work, and the thread that follows it.
+#[derive(Debug)]
+struct Running {
+    decoder: Decoder,
+    messages: SyncSender<Message>,
+    follower: JoinHandle<(Picker, Result<End>)>,
+    fed: Arc<AtomicU64>,
+    anchor: Anchor,
+    pid: u16,
+    connection: Option<u32>,
+    /// The segment that is being fed.
+    path: String,
+}
+
+/// Where a segment lies and what of it is decoded.
+#[derive(Debug, Clone, Copy)]
+struct Source {
+    seq: u64,
+    anchor: Anchor,
+    pid: u16,
+    connection: Option<u32>,
+    live: bool,
+}
+
+impl Feeder {
+    pub(crate) fn new(args: Args, rules: Rules, output: Output, upstream: Arc<Upstream>) -> Result<Self> {
+        let ffmpeg = Program::find(&args.ffmpeg)?;
+        Ok(Self { args, rules, ffmpeg, output, upstream, folder: None, run: None })
+    }
+
+    /// Decodes a finished segment.
+    pub(crate) fn segment(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
+        self.enter(session)?;
+        let Some(folder) = &mut self.folder else { return Ok(()) };
+        if !folder.handled.insert(segment.path.clone()) {
+            return Ok(());
+        }
+        if folder.done_before.get(&segment.path) == Some(&segment.bytes) {
+            self.end_run()?;
+            return self.replay(&segment.path, segment.bytes);
+        }
+        let (Some(anchor), Some(pid)) = (segment.timeline, segment.video_pid) else {
+            self.end_run()?;
+            let picker = self.picker()?;
+            let message = format!("{}: no video in it; nothing to look at", segment.path);
+            picker.fail("no_video", &message, Some(&segment.path))?;
+            return picker.done(segment.seq, &segment.path, segment.bytes, 0, 0, None, None);
+        };
+        let bytes = match map(Path::new(&segment.path)) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.end_run()?;
+                return self.picker()?.fail(error.code(), &error.to_string(), Some(&segment.path));
+            }
+        };
+        let _ = bytes.advise(memmap2::Advice::Sequential);
+        let source = Source {
+            seq: segment.seq,
+            anchor,
+            pid,
+            connection: segment.connection,
+            live: false,
+        };
+        self.begin(session, &segment.path, source)?;
+        for chunk in bytes.chunks(WRITE) {
+            if !self.feed(chunk)? {
+                return Ok(());
+            }
+        }
+        self.fed(bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Decodes a segment while it grows.
+    pub(crate) fn grow(&mut self, session: Option<&str>, open: &SegmentOpen) -> Result<()> {
+        self.enter(session)?;
+        let part = Path::new(&open.path);
+        let path = finished_path(part).to_string_lossy().into_owned();
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let Some(anchor) = open.timeline else { return Ok(()) };
+        if folder.handled.contains(&path) || folder.done_before.contains_key(&path) {
+            return Ok(());
+        }
+        // Gone already: its `segment` event will say more, or nothing will.
+        let Ok(mut growing) = Growing::open(part) else { return Ok(()) };
+        let (mut held, mut scanner) = (Vec::new(), Scanner::new());
+        let (mut begun, mut total) = (false, 0);
+        let mut buffer = vec![0; WRITE];
+        loop {
+            let bytes = match growing.read(&mut buffer)? {
+                Growth::Bytes(count) => &buffer[..count],
+                Growth::Finished => break,
+                Growth::Nothing if !self.is_orphaned(&path) => continue,
+                // It may be finished and announced to a later run of this program.
+                Growth::Nothing | Growth::Abandoned => return Ok(()),
+            };
+            total += bytes.len() as u64;
+            if !begun {
+                held.extend_from_slice(bytes);
+                scanner.push(bytes, &mut |_| {});
+                let Some(pid) = scanner.video_pid() else {
+                    if held.len() > PROBE {
+                        return Ok(());
+                    }
+                    continue;
+                };
+                begun = true;
+                self.folder.iter_mut().for_each(|folder| {
+                    folder.handled.insert(path.clone());
+                });
+                let connection = Some(open.connection);
+                let source = Source { seq: open.seq, anchor, pid, connection, live: true };
+                self.begin(session, &path, source)?;
+            }
+            let bytes = if held.is_empty() { bytes } else { held.as_slice() };
+            if !self.feed(bytes)? {
+                return Ok(());
+            }
+            held = Vec::new();
+        }
+        if begun {
+            self.fed(total);
+        }
+        Ok(())
+    }
+
+    /// Everything was announced: finishes what is under way.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        self.end_run()?;
+        if let Some(Folder { picker: Some(picker), .. }) = &self.folder {
+            picker.store.remove_orphans();
+        }
+        Ok(())
+    }
+
+    /// Emits an error about a path that is no segment.
+    pub(crate) fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// Whether nobody will ever say that the segment at `path` is finished.
+    fn is_orphaned(&self, path: &str) -> bool {
+        let finished = self.upstream.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        self.upstream.ended.load(Ordering::SeqCst) && !finished.contains(path)
+    }
+
+    /// Goes to the folder that the frames of `session` belong in.
+    fn enter(&mut self, session: Option<&str>) -> Result<()> {
+        let of_session = || {
+            let session = session.map(PathBuf::from).or_else(|| self.args.session.clone())?;
+            Some(session.join("frames"))
+        };
+        let Some(path) = self.args.out.clone().or_else(of_session) else {
+            bail!("the segments belong to no session; say where the frames go with --out DIR");
+        };
+        if self.folder.as_ref().is_some_and(|folder| folder.path == path) {
+            if let Some(Folder { picker: Some(picker), .. }) = &mut self.folder {
+                picker.session = session.map(str::to_owned);
+            }
+            return Ok(());
+        }
+        self.end_run()?;
+        let options = Options {
+            threshold: self.args.threshold,
+            max_interval: self.args.max_interval,
+            min_gap: self.args.min_gap,
+            quality: self.args.quality,
+        };
+        let store = Store::open(&path, &options, self.args.overwrite)?;
+        let picker = Picker {
+            state: store.last.as_ref().map(|last| last.state).unwrap_or_default(),
+            store,
+            output: Arc::clone(&self.output),
+            session: session.map(str::to_owned),
+            rules: self.rules,
+            quality: self.args.quality,
+            undecoded: Vec::new(),
+        };
+        self.folder = Some(Folder {
+            path,
+            done_before: picker.store.done_before(),
+            picker: Some(picker),
+            handled: HashSet::new(),
+        });
+        Ok(())
+    }
+
+    fn picker(&mut self) -> Result<&mut Picker> {
+        let picker = self.folder.as_mut().and_then(|folder| folder.picker.as_mut());
+        picker.context("the picker is at work")
+    }
+
+    /// Emits again what an earlier run of the program made of a segment.
+    fn replay(&mut self, path: &str, bytes: u64) -> Result<()> {
+        let picker = self.picker()?;
+        let Some(done) = picker.store.done(path, bytes) else { return Ok(()) };
+        for frame in &done.frames {
+            picker.emit(frame)?;
+        }
+        let session = picker.session.clone();
+        picker.emit(&cht_core::event::Event::new(session, done.checkpoint.done.clone()))
+    }
+
+    /// Makes sure that a decoder is there for a segment, and tells the picker that its bytes follow.
+    fn begin(&mut self, session: Option<&str>, path: &str, source: Source) -> Result<()> {
+        let continues = self.run.as_ref().is_some_and(|run| {
+            run.anchor.continues(&source.anchor)
+                && run.pid == source.pid
+                && run.connection == source.connection
+        });
+        if !continues {
+            self.end_run()?;
+            self.start_run(session, source)?;
+        }
+        if let Some(run) = &mut self.run {
+            run.anchor = source.anchor;
+            path.clone_into(&mut run.path);
+            run.tell(source.part(path, false));
+        }
+        Ok(())
+    }
+
+    fn start_run(&mut self, session: Option<&str>, source: Source) -> Result<()> {
+        let mut picker = self
+            .folder
+            .as_mut()
+            .and_then(|folder| folder.picker.take())
+            .context("the picker is at work")?;
+        // The run-up: the first score needs the frames before it.
+        let before = picker.store.last.clone().filter(|last| last.pid == Some(source.pid));
+        let before = before.and_then(|last| {
+            let anchor = last.anchor.filter(|anchor| anchor.continues(&source.anchor))?;
+            Some((anchor, map(Path::new(&last.path)).ok()?, last))
+        });
+        if before.is_none() {
+            // Nothing to compare the first frame with: it is kept.
+            picker.state = crate::detector::State::default();
+        }
+        let anchor = before.as_ref().map_or(source.anchor, |(anchor, ..)| *anchor);
+        let start = Start { state: &picker.state, anchor, from: source.anchor.offset };
+        let (messages, received) = sync_channel(4096);
+        let (decoder, mut pictures) = Decoder::start(
+            &self.ffmpeg,
+            source.pid,
+            source.live,
+            &self.rules,
+            &start,
+            messages.clone(),
+        )?;
+        let fed = Arc::new(AtomicU64::new(0));
+        let (pid, id, seen) = (source.pid, decoder.id(), Arc::clone(&fed));
+        let follower = std::thread::spawn(move || {
+            let mut run = Run { messages: &received, pictures: &mut pictures, pid, fed: &seen };
+            let end = picker.follow(&mut run);
+            if !matches!(end, Ok(End::Complete)) {
+                // The feeder may be waiting for it to take more.
+                cht_core::ffmpeg::kill(id);
+            }
+            (picker, end)
+        });
+        self.run = Some(Running {
+            decoder,
+            messages,
+            follower,
+            fed,
+            anchor,
+            pid: source.pid,
+            connection: source.connection,
+            path: String::new(),
+        });
+        if let Some(tables) = tables(session, source.connection) {
+            self.feed(&tables)?;
+        }
+        if let Some((anchor, bytes, last)) = before {
+            let source = Source { anchor, seq: last.done.seq, ..source };
+            if let Some(run) = &self.run {
+                run.tell(source.part(&last.path, true));
+            }
+            for chunk in bytes.chunks(WRITE) {
+                self.feed(chunk)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Feeds the decoder; `false` if it has ended (and was seen to).
+    fn feed(&mut self, bytes: &[u8]) -> Result<bool> {
+        let Some(run) = &mut self.run else { return Ok(false) };
+        run.fed.fetch_add(1, Ordering::Relaxed);
+        let taken = run.decoder.feed(bytes);
+        run.fed.fetch_add(1, Ordering::Relaxed);
+        if taken.is_err() {
+            self.end_run()?;
+        }
+        Ok(self.run.is_some())
+    }
+
+    /// The segment that was begun last was fed to its end.
+    fn fed(&self, bytes: u64) {
+        if let Some(run) = &self.run {
+            let _ = run.messages.send(Message::Fed(bytes));
+        }
+    }
+
+    /// Ends the decoder, takes the rest of its frames, and says what went wrong.
+    fn end_run(&mut self) -> Result<()> {
+        let Some(mut run) = self.run.take() else { return Ok(()) };
+        let _ = run.messages.send(Message::Ended);
+        drop(run.messages);
+        run.decoder.end_input();
+        let Ok((mut picker, end)) = run.follower.join() else { bail!("the picker panicked") };
+        let last_words = run.decoder.last_words();
+        let finished = run.decoder.finish();
+        let undecoded = std::mem::take(&mut picker.undecoded);
+        if matches!(end, Ok(End::Hung)) {
+            let message = format!("{}: ffmpeg hung and was stopped: {last_words}", run.path);
+            picker.fail("decoder_hung", &message, Some(&run.path))?;
+        } else if let (Err(error), true) = (finished, undecoded.is_empty()) {
+            picker.fail("decoder_failed", &format!("{}: {error}", run.path), Some(&run.path))?;
+        }
+        for path in undecoded {
+            let message = format!("{path}: no frame could be decoded; ffmpeg said: {last_words}");
+            picker.fail("undecodable", &message, Some(&path))?;
+        }
+        if let Some(folder) = &mut self.folder {
+            folder.picker = Some(picker);
+        }
+        end.map(|_| ())
+    }
+}
+
+impl Running {
+    fn tell(&self, part: Part) {
+        let _ = self.messages.send(Message::Segment(part));
+    }
+}
+
+impl Source {
+    fn part(&self, path: &str, warm_up: bool) -> Part {
+        Part { seq: self.seq, path: path.to_owned(), anchor: self.anchor, warm_up }
+    }
+}
+
+/// PAT and PMT of a recorded connection: a segment may begin with its keyframe and hold none before it.
+fn tables(session: Option<&str>, connection: Option<u32>) -> Option<Vec<u8>> {
+    let session = Session::open(Path::new(session?)).ok()?;
+    std::fs::read(session.tables(connection?)).ok()
+}

@@ -1,0 +1,118 @@
+//! Reading what ffmpeg's `metadata` and `showinfo` filters say on stderr.
+//!
+//! Each frame gives `frame:… pts:…` and `lavfi.scene_score=…`; a frame whose picture follows on stdout gives its
+//! size besides. The names after `@` are those of the graph in [`crate::prefilter`].
+
+/// One frame that the decoder has given.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Decoded {
+    /// As ffmpeg has it: ticks, on the 33-bit circle. `None` where the stream gave none.
+    pub pts: Option<i64>,
+    /// ffmpeg's scene score, six decimals.
+    pub score: f64,
+    /// Width and height of the picture that follows on stdout as RGB, if it does.
+    pub picture: Option<(u32, u32)>,
+    /// The filter graph began anew: the first frame, or the picture's size or format changed.
+    pub restarted: bool,
+}
+
+/// Puts lines together.
+#[derive(Debug, Default)]
+pub(crate) struct LineParser {
+    /// The number and PTS of the frame whose score comes next.
+    pending: Option<i64>,
+    /// A frame of the other branch whose size comes next.
+    taken: Option<Decoded>,
+    /// Frames of both branches are counted from 0 by each `metadata` filter.
+    frames: u64,
+}
+
+impl LineParser {
+    /// Reads one line. The first value says whether it was one of ours.
+    pub(crate) fn read(&mut self, line: &str) -> (bool, Option<Decoded>) {
+        if let Some(text) = message(line, "metadata@passed") {
+            return (true, self.metadata(text));
+        }
+        if let Some(text) = message(line, "metadata@taken") {
+            self.taken = self.metadata(text).or(self.taken);
+            return (true, None);
+        }
+        if let Some(text) = message(line, "showinfo@taken") {
+            if text.starts_with("config in") {
+                // Each new graph configures its filters before its first frame.
+                self.frames = 0;
+            }
+            // Only the line of the frame has a size; side data and colours have lines of their own.
+            let Some(size) = field(text, " s:").and_then(parse_size) else { return (true, None) };
+            return (true, self.taken.take().map(|frame| Decoded { picture: Some(size), ..frame }));
+        }
+        (false, None)
+    }
+
+    fn metadata(&mut self, text: &str) -> Option<Decoded> {
+        if text.starts_with("frame:") {
+            // `pts:NOPTS` stays a frame without time.
+            self.pending = field(text, " pts:").map(|pts| pts.parse().unwrap_or(i64::MIN));
+            return None;
+        }
+        let score = text.strip_prefix("lavfi.scene_score=")?.trim().parse().ok()?;
+        let pts = self.pending.take()?;
+        self.frames += 1;
+        Some(Decoded {
+            pts: (pts != i64::MIN).then_some(pts),
+            score,
+            picture: None,
+            restarted: self.frames == 1,
+        })
+    }
+}
+
+/// What the filter called `name` says on this line: `[name @ 0x55…] text`.
+fn message<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let rest = line.strip_prefix('[')?.strip_prefix(name)?;
+    Some(rest[rest.find("] ")? + 2..].trim_start())
+}
+
+/// The word behind `name`, which may be padded.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let at = text.find(name)? + name.len();
+    text[at..].split_ascii_whitespace().next()
+}
+
+fn parse_size(text: &str) -> Option<(u32, u32)> {
+    let (width, height) = text.split_once('x')?;
+    Some((width.parse().ok()?, height.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_branches() {
+        let text = "\
+[metadata@taken @ 0x55edef3f6440] frame:0    pts:133500  pts_time:1.48333
+[metadata@taken @ 0x55edef3f6440] lavfi.scene_score=0.000000
+[showinfo@taken @ 0x55edef3f7a40] config in time_base: 1/90000, frame_rate: 24/1
+[showinfo@taken @ 0x55edef3f7a40] n:   0 pts: 133500 pts_time:1.48333 pos:      564 fmt:rgb24 sar:1/1 s:1280x720 i:P iskey:1 type:I
+[showinfo@taken @ 0x55edef3f7a40]   side data - User Data Unregistered:
+[h264 @ 0x55] error while decoding MB 2 0
+[metadata@passed @ 0x55edef3f5340] frame:0    pts:137250  pts_time:1.525
+[metadata@passed @ 0x55edef3f5340] lavfi.scene_score=0.000068
+[metadata@passed @ 0x55edef3f5340] frame:1    pts:NOPTS   pts_time:NOPTS
+[metadata@passed @ 0x55edef3f5340] lavfi.scene_score=0.5";
+        let mut parser = LineParser::default();
+        let read: Vec<_> = text.lines().map(|line| parser.read(line)).collect();
+        assert_eq!(read.iter().filter(|(ours, _)| !ours).count(), 1);
+        let frames: Vec<_> = read.into_iter().filter_map(|(_, frame)| frame).collect();
+        let frame = |pts, score, picture, restarted| Decoded { pts, score, picture, restarted };
+        assert_eq!(
+            frames,
+            [
+                frame(Some(133_500), 0.0, Some((1280, 720)), true),
+                frame(Some(137_250), 0.000_068, None, false),
+                frame(None, 0.5, None, false),
+            ]
+        );
+    }
+}

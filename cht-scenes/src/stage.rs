@@ -1,0 +1,115 @@
+//! The stage: stdin is read and passed on by one thread, so that nothing behind waits for decoding; the other feeds.
+
+use std::{
+    io::{BufReader, stdin},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::Ordering,
+        mpsc::{Receiver, Sender, channel},
+    },
+};
+
+use anyhow::{Context as _, Result};
+use cht_core::{
+    cli,
+    event::{Body, Event, Segment, SegmentOpen},
+    ndjson::{self, Line, Lines},
+    segment::Examiner,
+    signals,
+    time::ticks,
+};
+
+use crate::{
+    args::Args,
+    detector::Rules,
+    feed::{Feeder, Upstream},
+    picker::Output,
+};
+
+/// What is to be decoded, in order.
+enum Work {
+    Open(Option<String>, SegmentOpen),
+    Segment(Option<String>, Segment),
+    Path(PathBuf),
+}
+
+/// Runs the stage to the end of its input.
+pub(crate) fn run(args: Args) -> Result<()> {
+    cli::refuse_terminal("pipe events or paths into it, as in `ls *.ts | cht-scenes --out frames`")?;
+    signals::drain_on_interrupt()?;
+    let rules = Rules {
+        threshold: args.threshold,
+        max_interval: ticks(args.max_interval),
+        min_gap: ticks(args.min_gap),
+    };
+    let output: Output = Arc::new(Mutex::new(ndjson::stdout()?));
+    let upstream = Arc::new(Upstream::default());
+    let feeder = Feeder::new(args, rules, Arc::clone(&output), Arc::clone(&upstream))?;
+    let (work, queue) = channel();
+    let worker = std::thread::spawn(move || feed(feeder, &queue));
+    let read = read(&output, &upstream, &work);
+    upstream.ended.store(true, Ordering::SeqCst);
+    drop(work);
+    let worked = worker.join().unwrap_or_else(|_| anyhow::bail!("the feeding thread panicked"));
+    // The feeder's error is the cause where both have one.
+    worked.and(read)
+}
+
+/// Passes every event on, then hands the work to the feeder.
+fn read(output: &Output, upstream: &Upstream, work: &Sender<Work>) -> Result<()> {
+    for line in Lines::new(BufReader::new(stdin().lock())) {
+        let task = match line.context("stdin")? {
+            Line::Event { raw, event } => {
+                output.lock().unwrap_or_else(PoisonError::into_inner).pass(&raw)?;
+                let Some(Event { session, body }) = event.map(|event| *event) else { continue };
+                match body {
+                    Body::SegmentOpen(open) => Work::Open(session, open),
+                    Body::SegmentClosed(closed) => {
+                        upstream.finish(closed.path);
+                        continue;
+                    }
+                    Body::Segment(segment) => {
+                        upstream.finish(segment.path.clone());
+                        Work::Segment(session, segment)
+                    }
+                    _ => continue,
+                }
+            }
+            Line::Path(path) => Work::Path(path),
+            Line::Bad(bad) => {
+                let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+                output.fail(None, "bad_line", &format!("stdin, {bad}"), None)?;
+                continue;
+            }
+        };
+        if work.send(task).is_err() {
+            // The feeder has ended with an error; there is nobody to work for.
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn feed(mut feeder: Feeder, queue: &Receiver<Work>) -> Result<()> {
+    let mut examiner = Examiner::default();
+    for work in queue {
+        match work {
+            Work::Open(session, open) => feeder.grow(session.as_deref(), &open)?,
+            Work::Segment(session, segment) => feeder.segment(session.as_deref(), &segment)?,
+            Work::Path(path) => match examiner.examine(&path) {
+                Ok(Event { session, body: Body::Segment(segment) }) => {
+                    feeder.segment(session.as_deref(), &segment)?;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    let mut output =
+                        feeder.output().lock().unwrap_or_else(PoisonError::into_inner);
+                    let path = path.to_string_lossy();
+                    output.fail(None, error.code(), &error.to_string(), Some(&path))?;
+                }
+            },
+        }
+    }
+    feeder.finish()
+}

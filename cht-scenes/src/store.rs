@@ -1,0 +1,220 @@
+//! The folder of the frames: pictures, ids, and a journal that makes a restart give the same result.
+//!
+//! `scenes.ndjson` holds, line by line, the options, every `frame` event, and at the end of each
+//! segment a checkpoint with the state of the detector. A restart forgets what stands behind the last checkpoint, replays
+//! the segments before it from here, and decodes the next one again: same ids, same pictures.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions},
+    io::{BufRead as _, BufReader, Seek as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use cht_core::{
+    durable,
+    event::{self, Anchor, Event, Frame, SegmentDone},
+    report,
+};
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+
+use crate::detector::State;
+
+/// What has to be the same for two runs to be one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Options {
+    pub threshold: f64,
+    pub max_interval: f64,
+    pub min_gap: f64,
+    pub quality: u8,
+}
+
+/// A segment that is done, and how the world looked then.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Checkpoint {
+    /// The segment's final path, as in events.
+    pub path: String,
+    /// Its size, to notice another file of the same name.
+    pub bytes: u64,
+    /// Its event, to be emitted again.
+    pub done: SegmentDone,
+    /// Its place on the timeline.
+    pub anchor: Option<Anchor>,
+    /// The PID that was decoded.
+    pub pid: Option<u16>,
+    /// The detector behind its last frame.
+    pub state: State,
+    /// The number of the next frame.
+    pub next_id: u64,
+}
+
+/// One line of the journal.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Entry {
+    Options(Options),
+    Frame(Option<String>, Frame),
+    Checkpoint(Box<Checkpoint>),
+}
+
+/// What the journal knows about a finished segment.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub checkpoint: Checkpoint,
+    pub frames: Vec<Event>,
+}
+
+/// The folder, opened by the one stage that writes to it.
+#[derive(Debug)]
+pub(crate) struct Store {
+    folder: PathBuf,
+    journal: File,
+    done: HashMap<String, Done>,
+    /// The last checkpoint.
+    pub last: Option<Checkpoint>,
+    pub next_id: u64,
+}
+
+impl Store {
+    /// Opens `folder`, making it if it is not there.
+    pub(crate) fn open(folder: &Path, options: &Options, overwrite: bool) -> Result<Self> {
+        let named = || folder.display().to_string();
+        fs::create_dir_all(folder).with_context(named)?;
+        let path = folder.join("scenes.ndjson");
+        let mut journal = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .write(true)
+            .truncate(false)
+            .open(&path)
+            .with_context(|| path.display().to_string())?;
+        lock(&journal, folder)?;
+        let mut store = Self {
+            folder: folder.to_owned(),
+            journal: journal.try_clone()?,
+            done: HashMap::new(),
+            last: None,
+            next_id: 1,
+        };
+        let (known, end) = store.read(&mut journal)?;
+        match known {
+            Some(known) if known == *options => {
+                // What comes behind the last checkpoint is made again.
+                store.journal.set_len(end)?;
+                store.journal.seek(std::io::SeekFrom::End(0))?;
+            }
+            Some(known) if !overwrite => bail!(
+                "{}: holds frames made with --threshold {} --max-interval {} --min-gap {} --quality {}; \
+                 use these, another --out, or --overwrite",
+                named(), known.threshold, known.max_interval, known.min_gap, known.quality
+            ),
+            known => {
+                if known.is_some() {
+                    remove_pictures(folder, 1).with_context(named)?;
+                }
+                (store.done, store.last, store.next_id) = (HashMap::new(), None, 1);
+                store.journal.set_len(0)?;
+                store.journal.rewind()?;
+                store.append(&Entry::Options(options.clone()))?;
+            }
+        }
+        Ok(store)
+    }
+
+    /// Reads the journal up to its last checkpoint; returns the options and where that ends.
+    fn read(&mut self, journal: &mut File) -> Result<(Option<Options>, u64)> {
+        let (mut options, mut position, mut end) = (None, 0, 0);
+        let mut frames = Vec::new();
+        for line in BufReader::new(journal).split(b'\n') {
+            let line = line?;
+            position += line.len() as u64 + 1;
+            match serde_json::from_slice(&line) {
+                Ok(Entry::Options(found)) => (options, end) = (Some(found), position),
+                Ok(Entry::Frame(session, frame)) => frames.push(Event::new(session, frame)),
+                Ok(Entry::Checkpoint(checkpoint)) => {
+                    end = position;
+                    self.next_id = checkpoint.next_id;
+                    self.last = Some((*checkpoint).clone());
+                    let done = Done { checkpoint: *checkpoint, frames: std::mem::take(&mut frames) };
+                    self.done.insert(done.checkpoint.path.clone(), done);
+                }
+                // A line that was cut off by a kill, and whatever follows it.
+                Err(_) => break,
+            }
+        }
+        Ok((options, end))
+    }
+
+    /// What is known about a segment that was done before.
+    pub(crate) fn done(&self, path: &str, bytes: u64) -> Option<&Done> {
+        self.done.get(path).filter(|done| done.checkpoint.bytes == bytes)
+    }
+
+    /// The segments that were done before, with their sizes.
+    pub(crate) fn done_before(&self) -> HashMap<String, u64> {
+        self.done.iter().map(|(path, done)| (path.clone(), done.checkpoint.bytes)).collect()
+    }
+
+    /// The path that the next picture will have, and its id.
+    pub(crate) fn next_picture(&self) -> Result<(String, PathBuf)> {
+        let id = format!("F{:06}", self.next_id);
+        let path = event::absolute(&self.folder.join(format!("{id}.jpg")))?;
+        Ok((id, path.into()))
+    }
+
+    /// Writes the next picture durably, and the event in the journal.
+    pub(crate) fn keep(&mut self, jpeg: &[u8], session: Option<&str>, frame: Frame) -> Result<Event> {
+        durable::replace(Path::new(&frame.path), jpeg).with_context(|| frame.path.clone())?;
+        self.next_id += 1;
+        self.append(&Entry::Frame(session.map(str::to_owned), frame.clone()))?;
+        Ok(Event::new(session.map(str::to_owned), frame))
+    }
+
+    /// Writes down that a segment is done, durably.
+    pub(crate) fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        self.last = Some(checkpoint.clone());
+        self.append(&Entry::Checkpoint(Box::new(checkpoint)))?;
+        self.journal.sync_data().with_context(|| self.folder.display().to_string())
+    }
+
+    fn append(&mut self, entry: &Entry) -> Result<()> {
+        let mut line = serde_json::to_vec(entry)?;
+        line.push(b'\n');
+        self.journal.write_all(&line).with_context(|| self.folder.display().to_string())
+    }
+
+    /// Removes pictures that no event names: left by a run that was killed and took another course.
+    pub(crate) fn remove_orphans(&self) {
+        if let Err(error) = remove_pictures(&self.folder, self.next_id) {
+            report::note(format_args!("{}: {error}", self.folder.display()));
+        }
+    }
+}
+
+/// Removes the pictures with a number from `first` on, and what was never finished.
+fn remove_pictures(folder: &Path, first: u64) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(rest) = name.to_str().and_then(|name| name.strip_prefix('F')) else { continue };
+        let number = rest.strip_suffix(".jpg").or_else(|| rest.strip_suffix(".jpg.tmp"));
+        if number.and_then(|n| n.parse::<u64>().ok()).is_some_and(|n| n >= first) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn lock(journal: &File, folder: &Path) -> Result<()> {
+    if rustix::fs::flock(journal, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        return Ok(());
+    }
+    report::note(format_args!(
+        "{}: another cht-scenes is writing here; waiting until it ends",
+        folder.display()
+    ));
+    rustix::fs::flock(journal, FlockOperation::LockExclusive)
+        .with_context(|| folder.display().to_string())
+}

@@ -1,0 +1,41 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Parser;
+
+const EXAMPLES: &str = "\
+Examples:
+  cht-recv | cht-segwatch | cht-scenes | cht-index
+  cht-segwatch 'old/**/*.ts' | cht-scenes --out frames | cht-index --out frames/index.json
+  cht-segwatch --follow sessions/20261123_010203 | cht-scenes | cht-index
+  cht-segwatch *.ts | jq -r 'select(.type==\"segment\") | [.path,.duration] | @tsv'
+";
+
+/// Finds finished MPEG-TS segments and examines each once, in natural order; without PATH, reads events or paths on stdin
+#[derive(Debug, Parser)]
+#[command(version, before_help = EXAMPLES, after_help = cht_core::exit::TABLE,
+          help_template = cht_core::cli::HELP)]
+pub(crate) struct Args {
+    /// Segments, patterns such as 'old/**/*.ts', sessions, or folders of segments
+    #[arg(value_name = "PATH|GLOB|DIR")]
+    pub paths: Vec<PathBuf>,
+    /// Go on looking for new segments: in a session until its recorder ends, in other folders until interrupted
+    #[arg(long)]
+    pub follow: bool,
+    /// A segment of another program is finished when it has not grown for so many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    pub settle: Duration,
+    /// The session that --follow means when no PATH is given
+    #[arg(long, value_name = "DIR", env = "CHT_SESSION")]
+    pub session: Option<PathBuf>,
+}
+
+pub(crate) fn parse() -> Args {
+    Args::parse()
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or("must be a number of seconds from 0 to 86400".into())
+}

@@ -1,0 +1,68 @@
+//! Examining a segment and saying what was found: each segment once.
+
+use std::{collections::HashSet, fs::File, path::{Path, PathBuf}};
+
+use anyhow::{Context as _, Result};
+use cht_core::{event::Event, ndjson::{self, Writer}, segment::Examiner, session::Session};
+
+/// Standard output, and what was already said there.
+#[derive(Debug)]
+pub(crate) struct Emitter {
+    output: Writer<File>,
+    examiner: Examiner,
+    emitted: HashSet<PathBuf>,
+}
+
+impl Emitter {
+    /// Nothing said yet.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            output: ndjson::stdout()?,
+            examiner: Examiner::default(),
+            emitted: HashSet::new(),
+        })
+    }
+
+    /// Examines the finished segment at `path`, unless that was done before.
+    pub(crate) fn segment(&mut self, path: &Path) -> Result<()> {
+        if !self.emitted.insert(path.to_owned()) {
+            return Ok(());
+        }
+        match self.examiner.examine(path) {
+            Ok(event) => self.event(&event),
+            Err(error) => self.fail(path, error.code(), &error.to_string()),
+        }
+    }
+
+    /// Whether the segment at `path` was dealt with.
+    pub(crate) fn knows(&self, path: &Path) -> bool {
+        self.emitted.contains(path)
+    }
+
+    /// Writes an event.
+    pub(crate) fn event(&mut self, event: &Event) -> Result<()> {
+        self.output.emit(event).context("stdout")
+    }
+
+    /// Passes a line on, unchanged.
+    pub(crate) fn pass(&mut self, line: &[u8]) -> Result<()> {
+        self.output.pass(line).context("stdout")
+    }
+
+    /// Says what is wrong with `path`.
+    pub(crate) fn fail(&mut self, path: &Path, code: &str, message: &str) -> Result<()> {
+        let session = Session::of_segment(path);
+        let name = path.to_str();
+        self.output.fail(session.as_ref().map(Session::name), code, message, name).context("stdout")
+    }
+
+    /// Says what is wrong with a line of stdin.
+    pub(crate) fn bad_line(&mut self, message: &str) -> Result<()> {
+        self.output.fail(None, "bad_line", message, None).context("stdout")
+    }
+
+    /// Whether nobody listens any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.output.closed()
+    }
+}

@@ -1,0 +1,62 @@
+//! In a pipe: events and paths on stdin; a segment that was closed is examined.
+
+use std::{collections::HashMap, io::{BufReader, stdin}, path::Path};
+
+use anyhow::{Context as _, Result};
+use cht_core::{
+    cli,
+    event::{Body, Event},
+    ndjson::{Line, Lines},
+    segment::records,
+    session::Session,
+    signals,
+};
+
+use crate::emit::Emitter;
+
+/// Runs to the end of stdin.
+pub(crate) fn pass() -> Result<()> {
+    cli::refuse_terminal("name segments or folders, or pipe the events of cht-recv into it")?;
+    signals::drain_on_interrupt()?;
+    let mut emitter = Emitter::new()?;
+    // The last segment seen of each session: the recorder leaves events out when its reader stalls.
+    let mut last = HashMap::new();
+    for line in Lines::new(BufReader::new(stdin().lock())) {
+        match line.context("stdin")? {
+            Line::Event { raw, event } => {
+                emitter.pass(&raw)?;
+                let Some(Event { session, body: Body::SegmentClosed(closed) }) = event.map(|e| *e)
+                else {
+                    continue;
+                };
+                let session = session.unwrap_or_default();
+                let before = last.insert(session.clone(), closed.seq).unwrap_or(closed.seq - 1);
+                catch_up(&mut emitter, &session, before + 1..closed.seq)?;
+                emitter.segment(Path::new(&closed.path))?;
+            }
+            Line::Path(path) => emitter.segment(&path)?,
+            Line::Bad(bad) => emitter.bad_line(&format!("stdin, {bad}"))?,
+        }
+        if emitter.is_closed() {
+            return Ok(());
+        }
+    }
+    for (session, seq) in last {
+        catch_up(&mut emitter, &session, seq + 1..u64::MAX)?;
+    }
+    Ok(())
+}
+
+/// Examines segments that were recorded and not announced.
+fn catch_up(emitter: &mut Emitter, session: &str, seqs: std::ops::Range<u64>) -> Result<()> {
+    if seqs.is_empty() {
+        return Ok(());
+    }
+    let Ok(session) = Session::open(Path::new(session)) else { return Ok(()) };
+    for closed in records(&session).into_iter().filter(|closed| seqs.contains(&closed.seq)) {
+        let path = closed.path.clone();
+        emitter.event(&Event::new(Some(session.name().to_owned()), closed))?;
+        emitter.segment(Path::new(&path))?;
+    }
+    Ok(())
+}
