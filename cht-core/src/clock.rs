@@ -34,12 +34,9 @@ pub fn age_of(path: &Path) -> std::io::Result<Duration> {
     Ok(SystemTime::now().duration_since(modified).unwrap_or_default())
 }
 
-/// Waits for a message, for at most `limit`; `None` when the limit passed or the senders are gone.
-pub fn receive_within<T>(receiver: &Receiver<T>, limit: Duration) -> Option<T> {
-    match receiver.recv_timeout(limit) {
-        Ok(message) => Some(message),
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-    }
+/// Waits for a message, for at most `limit`.
+pub fn receive_within<T>(receiver: &Receiver<T>, limit: Duration) -> Result<T, RecvTimeoutError> {
+    receiver.recv_timeout(limit)
 }
 
 /// Lets time pass. For retries after an error that no event announces the end of.

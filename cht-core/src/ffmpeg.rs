@@ -5,11 +5,10 @@
 
 use std::{
     collections::VecDeque,
-    ffi::OsStr,
     io::{self, BufRead as _, BufReader},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
 };
@@ -26,7 +25,9 @@ const LAST_WORDS: usize = 8;
 #[derive(Debug, thiserror::Error)]
 pub enum FfmpegError {
     /// There is no such program.
-    #[error("{0}: cannot be run ({1}); install ffmpeg (scripts/setup does) or name it with --ffmpeg")]
+    #[error(
+        "{0}: cannot be run ({1}); install ffmpeg (scripts/setup does) or name it with --ffmpeg"
+    )]
     Missing(PathBuf, String),
     /// It is older than [`OLDEST`].
     #[error("{path}: ffmpeg {version} is too old, {major}.{minor} or later is needed; name another with --ffmpeg", major = OLDEST.0, minor = OLDEST.1)]
@@ -118,10 +119,9 @@ impl Process {
     /// the others are kept as last words. The process gets a process group of its own, so that a
     /// Ctrl-C meant for the pipeline does not reach it before its input has ended.
     pub fn spawn(
-        command: &mut FfmpegCommand,
+        command: &mut Command,
         mut on_line: impl FnMut(&str) -> bool + Send + 'static,
     ) -> Result<Self, FfmpegError> {
-        let command = command.as_inner_mut();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let program = PathBuf::from(command.get_program());
         let mut child = command
@@ -212,17 +212,6 @@ pub fn kill(id: u32) {
     }
 }
 
-/// Whether `program` understands `option`, by its own help.
-#[must_use]
-pub fn has_option(program: &OsStr, option: &str) -> bool {
-    let help = std::process::Command::new(program).args(["-hide_banner", "-h"]).output();
-    help.is_ok_and(|help| {
-        String::from_utf8_lossy(&help.stdout)
-            .lines()
-            .any(|line| line.split_whitespace().next() == Some(option))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,7 +232,7 @@ mod tests {
 
     #[test]
     fn last_words_are_kept_and_the_process_is_reaped() {
-        let mut command = FfmpegCommand::new_with_path("sh");
+        let mut command = Command::new("sh");
         command.args(["-c", "echo used >&2; echo lost >&2; exit 3"]);
         let process = Process::spawn(&mut command, |line| line == "used").unwrap();
         let error = process.finish().unwrap_err().to_string();

@@ -43,7 +43,8 @@ mod tests {
 
     #[test]
     fn numbers_count_by_value() {
-        let mut names = ["s_10.ts", "s_2.ts", "s_02.ts", "s.ts", "s_1/9.ts", "s_1/10.ts"].map(Path::new);
+        let mut names =
+            ["s_10.ts", "s_2.ts", "s_02.ts", "s.ts", "s_1/9.ts", "s_1/10.ts"].map(Path::new);
         names.sort_by(|a, b| compare(a, b));
         let sorted = ["s.ts", "s_1/9.ts", "s_1/10.ts", "s_02.ts", "s_2.ts", "s_10.ts"];
         assert_eq!(names, sorted.map(Path::new));

@@ -1,9 +1,6 @@
 //! The bytes of a session in order, from any of its segments to its end, while it still grows.
 
-use std::{
-    io,
-    path::Path,
-};
+use std::{io, path::Path};
 
 use crate::{
     growing::{Growing, Growth},

@@ -14,7 +14,7 @@ use crate::{
     session::{self, Session},
     time::{seconds, unwrap33},
     timeline::{Span, Succession},
-    ts::{Found, Media, Scanner},
+    ts::{Found, Media, PACKET_LEN, Scanner},
 };
 
 /// Why a file cannot be used as a segment.
@@ -236,10 +236,10 @@ impl Contents {
         let keyframes = keyframes.map(|(_, counters)| counters.keyframes).sum();
         let counters = self.scanner.counters();
         // Without a place the segment's own first PTS is the best there is.
-        let anchor = timeline.or_else(|| {
-            self.span.map(|span| Anchor { pts: span.first_pts as i64, offset: 0 })
-        });
-        let first = self.span.zip(anchor).map(|(span, anchor)| unwrap33(anchor.pts, span.first_pts));
+        let anchor = timeline
+            .or_else(|| self.span.map(|span| Anchor { pts: span.first_pts as i64, offset: 0 }));
+        let first =
+            self.span.zip(anchor).map(|(span, anchor)| unwrap33(anchor.pts, span.first_pts));
         Segment {
             seq,
             path,
@@ -252,7 +252,7 @@ impl Contents {
             duration: self.span.map(|span| seconds(span.length + span.frame)),
             keyframes,
             video_pid: self.clock_pid.filter(|_| self.has_video),
-            packet_size: self.scanner.packet_size() as u16,
+            packet_size: self.scanner.packet_size().unwrap_or(PACKET_LEN) as u16,
             packets: counters.packets,
             streams,
             damage: Damage {

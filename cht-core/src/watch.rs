@@ -55,7 +55,8 @@ impl Watch {
 
     /// Waits until something changes, `stop` becomes readable, or `limit` is over; returns the changes.
     pub fn wait(&self, stop: Option<&dyn AsFd>, limit: Duration) -> io::Result<Vec<Change>> {
-        let limit = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: limit.subsec_nanos().into() };
+        let limit =
+            Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: limit.subsec_nanos().into() };
         let mut descriptors = vec![PollFd::new(&self.inotify, PollFlags::IN)];
         descriptors.extend(stop.map(|stop| PollFd::from_borrowed_fd(stop.as_fd(), PollFlags::IN)));
         match poll(&mut descriptors, Some(&limit)) {

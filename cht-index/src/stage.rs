@@ -45,7 +45,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                         index.add(&event);
                     }
                 } else if matches!(event.body, Body::Frame(_)) {
-                    bail!("the frames belong to no session; say where the index goes with --out FILE");
+                    bail!(
+                        "the frames belong to no session; say where the index goes with --out FILE"
+                    );
                 }
             }
             Line::Path(path) => {

@@ -1,6 +1,9 @@
 //! Where to begin: at the newest keyframe, so that what is shown is what is now.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
@@ -26,7 +29,10 @@ pub(crate) fn session(named: Option<&Path>, sessions: &Path) -> Result<Session> 
         return Ok(Session::open(named)?);
     }
     let entries = fs::read_dir(sessions).with_context(|| {
-        format!("{}: no sessions there; name a SESSION or its folder with --sessions", sessions.display())
+        format!(
+            "{}: no sessions there; name a SESSION or its folder with --sessions",
+            sessions.display()
+        )
     })?;
     let newest = entries
         .filter_map(|entry| Session::open(&entry.ok()?.path()).ok())

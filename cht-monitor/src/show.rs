@@ -13,7 +13,11 @@ use cht_core::{
     session::Session,
 };
 
-use crate::{args::Args, begin::{self, Place}, player};
+use crate::{
+    args::Args,
+    begin::{self, Place},
+    player,
+};
 
 /// Bytes per read.
 const READ: usize = 64 * 1024;
@@ -43,7 +47,10 @@ pub(crate) fn show(args: &Args) -> Result<()> {
     let status = player.wait().context("the player")?;
     pumped?;
     if !status.success() {
-        bail!("the player ended with {status} (its own message is above): {}", shell_words(&command));
+        bail!(
+            "the player ended with {status} (its own message is above): {}",
+            shell_words(&command)
+        );
     }
     Ok(())
 }

@@ -50,7 +50,9 @@ impl Announcer {
     /// Hands an event over; never waits.
     pub(crate) fn emit(&self, event: Event) {
         if let Err(TrySendError::Full(_)) = self.queue.try_send(event) {
-            report::warn("the reader of stdout has stalled; an event was left out (segments.ndjson has it)");
+            report::warn(
+                "the reader of stdout has stalled; an event was left out (segments.ndjson has it)",
+            );
         }
     }
 }
@@ -58,7 +60,7 @@ impl Announcer {
 impl Finish {
     /// Waits until all events are written. All announcers must be gone.
     pub(crate) fn wait(self) {
-        if clock::receive_within(&self.0, LAST_WAIT).is_none() {
+        if clock::receive_within(&self.0, LAST_WAIT).is_err() {
             report::warn("the reader of stdout has stalled; its last events were left out");
         }
     }

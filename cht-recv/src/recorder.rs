@@ -1,10 +1,6 @@
 //! One session: connections come one after another, and each becomes a run of segments.
 
-use std::{
-    fs::File,
-    io::Write as _,
-    time::Instant,
-};
+use std::{fs::File, io::Write as _, time::Instant};
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
@@ -17,7 +13,11 @@ use cht_core::{
 };
 use jiff::Timestamp;
 
-use crate::{announce::Announcer, closer::Closer, cutter::{Cut, Cutter}};
+use crate::{
+    announce::Announcer,
+    closer::Closer,
+    cutter::{Cut, Cutter},
+};
 
 /// A segment without any PTS is announced after so many bytes all the same.
 const ANNOUNCE_WITHOUT_CLOCK: u64 = 1 << 20;
@@ -52,9 +52,8 @@ impl Recorder {
             let end = end.or(last.timeline.map(|anchor| anchor.offset)).unwrap_or(0);
             timeline = Timeline::continuing(end, clock::monotonic());
         }
-        let next_seq = session
-            .next_sequence()
-            .with_context(|| session.stream().display().to_string())?;
+        let next_seq =
+            session.next_sequence().with_context(|| session.stream().display().to_string())?;
         Ok(Self {
             closer: Closer::start(session.clone(), announcer.clone())?,
             connections: records.iter().map(|record| record.connection).max().unwrap_or(0),
@@ -231,7 +230,8 @@ impl Output<'_> {
     fn announce(&mut self) {
         let Some(segment) = &mut self.segment else { return };
         let placed = segment.timeline.is_some();
-        if segment.announced || !(placed || self.written - segment.offset > ANNOUNCE_WITHOUT_CLOCK) {
+        if segment.announced || !(placed || self.written - segment.offset > ANNOUNCE_WITHOUT_CLOCK)
+        {
             return;
         }
         segment.announced = true;

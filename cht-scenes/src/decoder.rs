@@ -46,7 +46,7 @@ impl Decoder {
         command.args(ffmpeg.passthrough()).args(["-flush_packets", "1"]);
         command.codec_video("rawvideo").format("rawvideo").output("pipe:1");
         let mut parser = LineParser::default();
-        let mut process = Process::spawn(&mut command, move |line| {
+        let mut process = Process::spawn(command.as_inner_mut(), move |line| {
             let (ours, frame) = parser.read(line);
             if let Some(frame) = frame {
                 // The picker has gone only if the stage ends.
@@ -91,8 +91,17 @@ impl Decoder {
 /// What ffmpeg says in the normal course of things, and what would push its real complaints out of memory.
 fn is_chatter(line: &str) -> bool {
     const CHATTER: [&str; 11] = [
-        "Input #", "Output #", "Stream #", "Stream mapping", "Metadata:", "Duration:", "Program ",
-        "frame=", "video:", "Consider increasing", "Press [q]",
+        "Input #",
+        "Output #",
+        "Stream #",
+        "Stream mapping",
+        "Metadata:",
+        "Duration:",
+        "Program ",
+        "frame=",
+        "video:",
+        "Consider increasing",
+        "Press [q]",
     ];
     let text = line.trim_start();
     text.starts_with("[mpegts @")

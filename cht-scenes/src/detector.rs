@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn a_cut_within_the_gap_waits_for_its_end() {
-        let frames = [(0, 0.0), (100, 0.9), (105, 0.3), (110, 0.0), (119, 0.0), (121, 0.0), (130, 0.0)];
+        let frames =
+            [(0, 0.0), (100, 0.9), (105, 0.3), (110, 0.0), (119, 0.0), (121, 0.0), (130, 0.0)];
         assert_eq!(keep(&frames), [(0, Reason::First), (100, Reason::Scene), (121, Reason::Scene)]);
     }
 

@@ -104,7 +104,12 @@ struct Source {
 }
 
 impl Feeder {
-    pub(crate) fn new(args: Args, rules: Rules, output: Output, upstream: Arc<Upstream>) -> Result<Self> {
+    pub(crate) fn new(
+        args: Args,
+        rules: Rules,
+        output: Output,
+        upstream: Arc<Upstream>,
+    ) -> Result<Self> {
         let ffmpeg = Program::find(&args.ffmpeg)?;
         Ok(Self { args, rules, ffmpeg, output, upstream, folder: None, run: None })
     }
@@ -135,13 +140,8 @@ impl Feeder {
             }
         };
         let _ = bytes.advise(memmap2::Advice::Sequential);
-        let source = Source {
-            seq: segment.seq,
-            anchor,
-            pid,
-            connection: segment.connection,
-            live: false,
-        };
+        let source =
+            Source { seq: segment.seq, anchor, pid, connection: segment.connection, live: false };
         self.begin(session, &segment.path, source)?;
         for chunk in bytes.chunks(WRITE) {
             if !self.feed(chunk)? {

@@ -70,7 +70,9 @@ impl LineParser {
 /// What the filter called `name` says on this line: `[name @ 0x55…] text`.
 fn message<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let rest = line.strip_prefix('[')?.strip_prefix(name)?;
-    Some(rest[rest.find("] ")? + 2..].trim_start())
+    let text = &rest[rest.find("] ")? + 2..];
+    // With `-loglevel level` the level stands between the two.
+    Some(text.strip_prefix("[info] ").unwrap_or(text).trim_start())
 }
 
 /// The word behind `name`, which may be padded.

@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cht_core::{
+    clock,
     event::{Anchor, Event, Frame, Scores, SegmentDone},
     ndjson::Writer,
     report,
@@ -106,7 +107,7 @@ impl Picker {
         let mut buffer = Vec::new();
         let (mut ended, mut fed_before) = (false, 0);
         let end = loop {
-            let message = match run.messages.recv_timeout(DEADLINE) {
+            let message = match clock::receive_within(run.messages, DEADLINE) {
                 Ok(message) => message,
                 Err(RecvTimeoutError::Disconnected) => break End::Complete,
                 Err(RecvTimeoutError::Timeout) => {
@@ -133,7 +134,9 @@ impl Picker {
                     let rgb = match frame.picture {
                         Some((width, height)) => {
                             buffer.resize(width as usize * height as usize * 3, 0);
-                            run.pictures.read_exact(&mut buffer).context("a picture from ffmpeg")?;
+                            run.pictures
+                                .read_exact(&mut buffer)
+                                .context("a picture from ffmpeg")?;
                             Some((buffer.as_slice(), width, height))
                         }
                         None => None,
@@ -235,7 +238,10 @@ impl Picker {
     }
 
     /// Writes down and announces that a segment is done.
-    #[expect(clippy::too_many_arguments, reason = "the fields of a checkpoint, filled in two places")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the fields of a checkpoint, filled in two places"
+    )]
     pub(crate) fn done(
         &mut self,
         seq: u64,

@@ -36,7 +36,9 @@ enum Work {
 
 /// Runs the stage to the end of its input.
 pub(crate) fn run(args: Args) -> Result<()> {
-    cli::refuse_terminal("pipe events or paths into it, as in `ls *.ts | cht-scenes --out frames`")?;
+    cli::refuse_terminal(
+        "pipe events or paths into it, as in `ls *.ts | cht-scenes --out frames`",
+    )?;
     signals::drain_on_interrupt()?;
     let rules = Rules {
         threshold: args.threshold,
@@ -103,8 +105,7 @@ fn feed(mut feeder: Feeder, queue: &Receiver<Work>) -> Result<()> {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    let mut output =
-                        feeder.output().lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut output = feeder.output().lock().unwrap_or_else(PoisonError::into_inner);
                     let path = path.to_string_lossy();
                     output.fail(None, error.code(), &error.to_string(), Some(&path))?;
                 }

@@ -108,7 +108,11 @@ impl Store {
             Some(known) if !overwrite => bail!(
                 "{}: holds frames made with --threshold {} --max-interval {} --min-gap {} --quality {}; \
                  use these, another --out, or --overwrite",
-                named(), known.threshold, known.max_interval, known.min_gap, known.quality
+                named(),
+                known.threshold,
+                known.max_interval,
+                known.min_gap,
+                known.quality
             ),
             known => {
                 if known.is_some() {
@@ -137,7 +141,8 @@ impl Store {
                     end = position;
                     self.next_id = checkpoint.next_id;
                     self.last = Some((*checkpoint).clone());
-                    let done = Done { checkpoint: *checkpoint, frames: std::mem::take(&mut frames) };
+                    let done =
+                        Done { checkpoint: *checkpoint, frames: std::mem::take(&mut frames) };
                     self.done.insert(done.checkpoint.path.clone(), done);
                 }
                 // A line that was cut off by a kill, and whatever follows it.
@@ -165,7 +170,12 @@ impl Store {
     }
 
     /// Writes the next picture durably, and the event in the journal.
-    pub(crate) fn keep(&mut self, jpeg: &[u8], session: Option<&str>, frame: Frame) -> Result<Event> {
+    pub(crate) fn keep(
+        &mut self,
+        jpeg: &[u8],
+        session: Option<&str>,
+        frame: Frame,
+    ) -> Result<Event> {
         durable::replace(Path::new(&frame.path), jpeg).with_context(|| frame.path.clone())?;
         self.next_id += 1;
         self.append(&Entry::Frame(session.map(str::to_owned), frame.clone()))?;

@@ -1,9 +1,18 @@
 //! Examining a segment and saying what was found: each segment once.
 
-use std::{collections::HashSet, fs::File, path::{Path, PathBuf}};
+use std::{
+    collections::HashSet,
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
-use cht_core::{event::Event, ndjson::{self, Writer}, segment::Examiner, session::Session};
+use cht_core::{
+    event::Event,
+    ndjson::{self, Writer},
+    segment::Examiner,
+    session::Session,
+};
 
 /// Standard output, and what was already said there.
 #[derive(Debug)]

@@ -1,9 +1,16 @@
 //! Is a segment finished? cht-recv says so by its name; of other programs' files it has to be found out.
 
-use std::{collections::HashMap, path::{Path, PathBuf}, time::Duration};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail};
-use cht_core::{clock, natural, session::{Session, sequence}};
+use cht_core::{
+    clock, natural,
+    session::{Session, sequence},
+};
 
 /// What is a segment by its name, in a folder of other programs.
 const EXTENSIONS: [&str; 4] = ["ts", "m2ts", "mts", "mpegts"];

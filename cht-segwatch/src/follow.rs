@@ -122,10 +122,8 @@ impl Folder {
         for entry in std::fs::read_dir(session.stream())? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "part") {
-                let message = format!(
-                    "{}: left by a cht-recv that was killed; left out",
-                    path.display()
-                );
+                let message =
+                    format!("{}: left by a cht-recv that was killed; left out", path.display());
                 emitter.fail(&path, "unfinished", &message)?;
             }
         }

@@ -1,6 +1,10 @@
 //! In a pipe: events and paths on stdin; a segment that was closed is examined.
 
-use std::{collections::HashMap, io::{BufReader, stdin}, path::Path};
+use std::{
+    collections::HashMap,
+    io::{BufReader, stdin},
+    path::Path,
+};
 
 use anyhow::{Context as _, Result};
 use cht_core::{

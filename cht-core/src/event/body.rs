@@ -51,7 +51,7 @@ bodies! {
     "segment" => Segment: "cht-segwatch has examined a finished segment, whoever wrote it.",
     "frame" => Frame: "cht-scenes has kept a frame; its picture is on disk.",
     "segment_done" => SegmentDone: "Everything that a segment gives to the stage has been emitted.",
-    "sent" => Sent: "Somebody has sent a frame to an agent: cht-index sets sent_to_agent.",
+    "sent" => Sent: "Somebody has sent a frame to an agent: cht-index sets `sent_to_agent`.",
     "error" => Failure: "Something was wrong with one segment, line or frame; the rest goes on.",
 }
 

@@ -13,8 +13,8 @@ mod path;
 use serde::{Deserialize, Serialize};
 
 pub use body::{
-    Anchor, Body, Connected, Damage, Disconnected, EndReason, Failure, Frame, Listening,
-    Reason, Scores, Segment, SegmentClosed, SegmentDone, SegmentOpen, Sent, StreamInfo, schemas,
+    Anchor, Body, Connected, Damage, Disconnected, EndReason, Failure, Frame, Listening, Reason,
+    Scores, Segment, SegmentClosed, SegmentDone, SegmentOpen, Sent, StreamInfo, schemas,
 };
 pub use path::{NotUtf8, absolute};
 
@@ -109,10 +109,7 @@ mod tests {
 
     #[test]
     fn an_event_survives_the_wire() {
-        let event = Event::new(
-            Some("/s".into()),
-            Sent { id: "F000001".into(), path: None },
-        );
+        let event = Event::new(Some("/s".into()), Sent { id: "F000001".into(), path: None });
         let line = event.to_line();
         assert_eq!(
             String::from_utf8_lossy(&line),
@@ -124,7 +121,10 @@ mod tests {
     #[test]
     fn reading_is_tolerant_of_what_is_added_later() {
         let line = br#"{"v":1,"type":"sent","id":"F1","by":"x","session":null,"n":[1]}"#;
-        assert!(matches!(Event::parse(line), Ok(Some(Event { session: None, body: Body::Sent(_) }))));
+        assert!(matches!(
+            Event::parse(line),
+            Ok(Some(Event { session: None, body: Body::Sent(_) }))
+        ));
         assert!(matches!(Event::parse(br#"{"v":1,"type":"dream","depth":3}"#), Ok(None)));
     }
 

@@ -30,6 +30,9 @@ mod tests {
     fn a_path_that_is_not_utf8_is_named_in_the_error() {
         use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
         let error = absolute(Path::new(OsStr::from_bytes(b"/a/\xff.ts"))).unwrap_err();
-        assert_eq!(error.to_string(), r#""/a/\xFF.ts": the path is not UTF-8, and events are; rename it"#);
+        assert_eq!(
+            error.to_string(),
+            r#""/a/\xFF.ts": the path is not UTF-8, and events are; rename it"#
+        );
     }
 }

@@ -1,0 +1,35 @@
+# cht: see README.md. `make demo` and `make test` set up everything they need themselves.
+
+CARGO ?= cargo
+BIN := $(CURDIR)/target/release
+TOOLS := cht-recv cht-segwatch cht-scenes cht-index cht-monitor
+# Where `make reprocess` looks.
+SESSIONS ?= sessions
+
+.PHONY: build demo test bench install reprocess setup
+
+build:
+	$(CARGO) build --release --locked
+
+setup:
+	scripts/setup
+
+demo: setup build
+	PATH="$(BIN):$$PATH" scripts/demo
+
+test:
+	scripts/setup socat
+	$(CARGO) test --workspace --locked
+
+bench: build
+	scripts/setup socat
+	PATH="$(BIN):$$PATH" bench/run
+
+install:
+	for tool in $(TOOLS); do $(CARGO) install --locked --path $$tool || exit 1; done
+
+# Use from make: whatever session has no index yet gets one; an existing one is left alone.
+reprocess: $(addsuffix frames/index.json,$(wildcard $(SESSIONS)/*/))
+
+%/frames/index.json:
+	cht-segwatch $* | cht-scenes | cht-index
