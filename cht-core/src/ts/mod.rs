@@ -1,1 +1,50 @@
-//! MPEG-TS.
+//! MPEG-TS, read as it arrives and never changed.
+//!
+//! One [`Scanner`] serves the recorder, which pushes whatever the socket gave, and the examiner of
+//! segments, which pushes a whole mapped file at once. It says what a segmenter has to know: which
+//! programs there are, where each PES packet starts, with which time stamps, which of them can be
+//! decoded from, and what is damaged. It copies nothing but section bytes, PES headers and the
+//! parameter set it is about to read, and it does no I/O.
+//!
+//! What is found depends on the bytes alone, never on how they were divided between pushes.
+//!
+//! # How a stream is read
+//!
+//! - **Packets** ([`sync`]): a boundary is where sync bytes repeat at 188, 192 or 204 bytes. In sync, a
+//!   packet is taken when its own sync byte is right; a wrong one is a loss, and the search begins at
+//!   that packet. Looking one packet ahead before taking any was rejected: it would keep each last
+//!   packet of a network read waiting for the next read.
+//! - **PIDs** ([`pid`]): continuity is checked, payload is looked at only where something is expected
+//!   in it. All other packets cost a load of four bytes and a comparison.
+//! - **PSI** ([`section`], [`psi`]): PAT and PMT with their CRC; other tables are left alone.
+//! - **PES** ([`es`], [`pes`], [`access`]): headers of every PID that carries them, listed in a PMT or not: a
+//!   segment cut between two PMTs, and a broadcast whose PMT lies, can still be read.
+//!
+//! # What it will not do
+//!
+//! It keeps no clock (time stamps are 33 bits as sent), assembles no PES packet and descrambles nothing.
+//! Packets with `transport_error_indicator` and scrambled payload are counted, not interpreted.
+mod access;
+mod audio;
+mod codec;
+mod descriptor;
+mod es;
+mod found;
+mod packet;
+mod pes;
+mod pid;
+mod program;
+mod psi;
+mod scanner;
+mod section;
+mod sps;
+mod sync;
+
+#[cfg(test)]
+mod build;
+
+pub use codec::Codec;
+pub use found::{Counters, Damage, Found, Media, Pes, PidCounters};
+pub use packet::{NULL_PID, PACKET_LEN};
+pub use program::{AudioFormat, Program, Stream, VideoFormat};
+pub use scanner::Scanner;

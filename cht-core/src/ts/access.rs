@@ -1,0 +1,344 @@
+//! Whether decoding can begin at a PES packet: a walk over the start codes of its video.
+//!
+//! The walk sees the stream in pieces as packets carry it, and keeps only the last two zeros, the first
+//! bytes of the unit it is in, and a parameter set while the picture size is unknown. It ends at
+//! the first slice or picture header, so that of most PES packets it reads one or two packets.
+use super::codec::Codec;
+use super::program::VideoFormat;
+use super::sps;
+
+/// Bytes of a PES packet that are walked at most. Parameter sets and SEI take a few kilobytes.
+const MAX_WALK: usize = 64 << 10;
+/// Longest SPS that is read. Scaling lists of every size and the VUI fit.
+const MAX_SPS: usize = 1024;
+/// Bytes kept of other units: enough for the slice type of H.264.
+const MAX_HEAD: usize = 8;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    H264,
+    Hevc,
+    /// MPEG-1 and MPEG-2, whose headers are alike.
+    Mpeg2,
+    Mpeg4,
+}
+
+/// What is done with the bytes of the current unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    /// Waiting for a start code.
+    Skip,
+    /// The first bytes are collected until they say what it is.
+    Head,
+    /// An SPS is collected whole.
+    Sps,
+    Sei(Sei),
+}
+
+/// Progress in the messages of an SEI (ISO/IEC 14496-10 §7.3.2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sei {
+    Type(u32),
+    Size(u32),
+    Payload(u32),
+}
+
+#[derive(Debug)]
+pub(super) struct Walk {
+    coding: Option<Coding>,
+    unit: Unit,
+    zeros: u8,
+    left: usize,
+    sps_seen: bool,
+    head: Vec<u8>,
+    format: Option<VideoFormat>,
+}
+
+impl Walk {
+    pub(super) const fn new() -> Self {
+        Self {
+            coding: None,
+            unit: Unit::Skip,
+            zeros: 0,
+            left: 0,
+            sps_seen: false,
+            head: Vec::new(),
+            format: None,
+        }
+    }
+
+    /// Begins at the payload of a PES packet. Without a `codec` the first start code tells; what it told
+    /// is kept. Returns whether there is anything to be learnt from a walk.
+    pub(super) fn start(&mut self, codec: Option<Codec>) -> bool {
+        match codec {
+            None => {}
+            Some(Codec::H264) => self.coding = Some(Coding::H264),
+            Some(Codec::Hevc) => self.coding = Some(Coding::Hevc),
+            Some(Codec::Mpeg1Video | Codec::Mpeg2Video) => self.coding = Some(Coding::Mpeg2),
+            Some(Codec::Mpeg4) => self.coding = Some(Coding::Mpeg4),
+            Some(_) => return false,
+        }
+        (self.unit, self.zeros, self.left, self.sps_seen) = (Unit::Skip, 0, MAX_WALK, false);
+        true
+    }
+
+    /// Bytes are missing here: the current unit is not interpreted.
+    pub(super) fn interrupt(&mut self) {
+        (self.unit, self.zeros) = (Unit::Skip, 0);
+    }
+
+    /// The picture size, once it was seen.
+    pub(super) const fn format(&self) -> Option<VideoFormat> {
+        self.format
+    }
+
+    /// The next bytes. Once it is known, or given up, whether the PES packet begins with a keyframe: `Some`.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Option<bool> {
+        let bytes = &bytes[..bytes.len().min(self.left)];
+        self.left -= bytes.len();
+        for &byte in bytes {
+            if let Some(keyframe) = self.byte(byte) {
+                return Some(keyframe);
+            }
+        }
+        (self.left == 0).then_some(false)
+    }
+
+    fn byte(&mut self, byte: u8) -> Option<bool> {
+        let zeros = self.zeros;
+        self.zeros = if byte == 0 { (zeros + 1).min(2) } else { 0 };
+        if zeros == 2 && byte == 1 {
+            let keyframe = self.end_unit();
+            self.head.clear();
+            self.unit = Unit::Head;
+            return keyframe;
+        }
+        // emulation_prevention_three_byte (ISO/IEC 14496-10 §7.3.1, ISO/IEC 23008-2 §7.3.1.1).
+        let escaped = matches!(self.coding, Some(Coding::H264 | Coding::Hevc));
+        if zeros == 2 && byte == 3 && escaped {
+            return None;
+        }
+        match self.unit {
+            Unit::Skip => None,
+            Unit::Head => {
+                self.head.push(byte);
+                let keyframe = self.head(false);
+                if keyframe.is_none() && self.unit == Unit::Head && self.head.len() >= MAX_HEAD {
+                    self.unit = Unit::Skip;
+                }
+                keyframe
+            }
+            Unit::Sps => {
+                self.head.push(byte);
+                if self.head.len() == MAX_SPS { self.end_unit() } else { None }
+            }
+            Unit::Sei(sei) => self.sei(sei, byte),
+        }
+    }
+
+    /// A start code follows: what has been collected must do.
+    fn end_unit(&mut self) -> Option<bool> {
+        let unit = std::mem::replace(&mut self.unit, Unit::Skip);
+        match (unit, self.coding) {
+            (Unit::Head, _) => self.head(true),
+            (Unit::Sps, Some(Coding::H264)) => {
+                self.format = self.head.get(1..).and_then(sps::h264);
+                None
+            }
+            (Unit::Sps, _) => {
+                self.format = self.head.get(2..).and_then(sps::hevc);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Looks at the first bytes of a unit, `all` of it or those so far.
+    fn head(&mut self, all: bool) -> Option<bool> {
+        let &first = self.head.first()?;
+        match self.coding.or_else(|| guess(first)) {
+            None => None,
+            Some(coding) => {
+                self.coding = Some(coding);
+                match coding {
+                    Coding::H264 => self.h264(first, all),
+                    Coding::Hevc => self.hevc(first),
+                    Coding::Mpeg2 => self.mpeg2(first),
+                    Coding::Mpeg4 => self.mpeg4(first),
+                }
+            }
+        }
+    }
+
+    /// ISO/IEC 14496-10 table 7-1.
+    fn h264(&mut self, first: u8, all: bool) -> Option<bool> {
+        match first & 0x1F {
+            5 => return Some(true),
+            1 | 2 if !self.sps_seen => return Some(false),
+            1 | 2 if all || self.head.len() == MAX_HEAD => {
+                let slice = sps::h264_slice_type(&self.head[1..]);
+                return Some(matches!(slice, Some(2 | 4 | 7 | 9)));
+            }
+            1 | 2 => {}
+            6 => self.unit = Unit::Sei(Sei::Type(0)),
+            7 => {
+                self.sps_seen = true;
+                self.unit = if self.format.is_none() { Unit::Sps } else { Unit::Skip };
+            }
+            _ => self.unit = Unit::Skip,
+        }
+        None
+    }
+
+    /// ISO/IEC 23008-2 table 7-1; only the base layer counts.
+    fn hevc(&mut self, first: u8) -> Option<bool> {
+        let &second = self.head.get(1)?;
+        let base_layer = first & 1 == 0 && second & 0xF8 == 0;
+        match first >> 1 & 0x3F {
+            0..=9 if base_layer => return Some(false),
+            16..=21 if base_layer => return Some(true),
+            33 if base_layer && self.format.is_none() => self.unit = Unit::Sps,
+            _ => self.unit = Unit::Skip,
+        }
+        None
+    }
+
+    /// ISO/IEC 13818-2 §6.2.2 and §6.2.3.
+    fn mpeg2(&mut self, first: u8) -> Option<bool> {
+        let rest = &self.head[1..];
+        match first {
+            0x00 => return rest.get(1).map(|byte| byte >> 3 & 7 == 1),
+            0xB3 => {
+                let &[a, b, c] = rest.first_chunk()?;
+                let (a, b, c) = (u32::from(a), u32::from(b), u32::from(c));
+                let (width, height) = (a << 4 | b >> 4, (b & 15) << 8 | c);
+                self.format = Some(VideoFormat { width, height });
+            }
+            // The sequence extension prepends two bits to each.
+            0xB5 if rest.first().is_none_or(|byte| byte >> 4 == 1) => {
+                let &[_, b, c] = rest.first_chunk()?;
+                if let Some(format) = &mut self.format {
+                    format.width =
+                        format.width & 0xFFF | u32::from(b & 1) << 13 | u32::from(c >> 7) << 12;
+                    format.height = format.height & 0xFFF | u32::from(c >> 5 & 3) << 12;
+                }
+            }
+            _ => {}
+        }
+        self.unit = Unit::Skip;
+        None
+    }
+
+    /// ISO/IEC 14496-2 §6.2.5.
+    fn mpeg4(&mut self, first: u8) -> Option<bool> {
+        if first == 0xB6 {
+            return self.head.get(1).map(|byte| byte >> 6 == 0);
+        }
+        self.unit = Unit::Skip;
+        None
+    }
+
+    /// A recovery point (payload type 6) makes the picture an access point (ISO/IEC 14496-10 §D.2.8).
+    fn sei(&mut self, sei: Sei, byte: u8) -> Option<bool> {
+        let value = u32::from(byte);
+        let next = match sei {
+            Sei::Type(sum) if byte == 0xFF => Sei::Type(sum.saturating_add(255)),
+            Sei::Type(sum) if sum + value == 6 => return Some(true),
+            Sei::Type(_) => Sei::Size(0),
+            Sei::Size(sum) if byte == 0xFF => Sei::Size(sum.saturating_add(255)),
+            Sei::Size(sum) if sum + value == 0 => Sei::Type(0),
+            Sei::Size(sum) => Sei::Payload(sum + value),
+            Sei::Payload(1) => Sei::Type(0),
+            Sei::Payload(left) => Sei::Payload(left - 1),
+        };
+        self.unit = Unit::Sei(next);
+        None
+    }
+}
+
+/// The coding of a stream that no PMT lists, by the byte behind its first start code. Access units of
+/// H.264 and HEVC in transport streams begin with a delimiter, those of MPEG-2 with a header above 0x7F.
+const fn guess(first: u8) -> Option<Coding> {
+    match first {
+        0x09 | 0x06 | 0x67 | 0x27 | 0x47 | 0x65 | 0x61 | 0x41 | 0x21 | 0x01 => Some(Coding::H264),
+        0x46 | 0x40 | 0x42 | 0x4E | 0x26 | 0x28 | 0x2A | 0x02 => Some(Coding::Hevc),
+        0xB3 | 0xB8 | 0x00 => Some(Coding::Mpeg2),
+        0xB0 | 0xB6 => Some(Coding::Mpeg4),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walk(codec: Option<Codec>, bytes: &[u8]) -> Option<bool> {
+        let mut whole = Walk::new();
+        whole.start(codec);
+        let verdict = whole.push(bytes);
+        let mut split = Walk::new();
+        split.start(codec);
+        let by_byte = bytes.iter().find_map(|&byte| split.push(&[byte]));
+        assert_eq!(verdict, by_byte);
+        assert_eq!(whole.format(), split.format());
+        verdict
+    }
+
+    const AUD: &[u8] = b"\0\0\0\x01\x09\xF0";
+
+    #[test]
+    fn h264() {
+        let walk = |units: &[&[u8]]| {
+            let bytes: Vec<u8> = units.concat();
+            let known = walk(Some(Codec::H264), &bytes);
+            assert_eq!(known, super::tests::walk(None, &bytes));
+            known
+        };
+        let sps = b"\0\0\x01\x67\x64\0\x28\xAC".as_slice();
+        assert_eq!(walk(&[AUD]), None);
+        assert_eq!(walk(&[AUD, b"\0\0\x01\x65\x88"]), Some(true));
+        assert_eq!(walk(&[AUD, b"\0\0\x01\x41\x9A"]), Some(false));
+        // I and P slice after an SPS; the second is short and ended by a start code.
+        assert_eq!(walk(&[AUD, sps, b"\0\0\x01\x41\x88\x81\x82\x83\x84\x85\x86"]), Some(true));
+        assert_eq!(walk(&[AUD, sps, b"\0\0\x01\x41\x9A\0\0\x01"]), Some(false));
+        // Recovery point behind another message whose payload holds an escaped start code.
+        let sei = b"\0\0\x01\x06\x05\x04\0\0\x03\x01\x06\x06\x01\xC4\x80";
+        assert_eq!(walk(&[AUD, sei]), Some(true));
+        let sei = b"\0\0\x01\x06\x05\x03\x06\x06\x06\x80";
+        assert_eq!(walk(&[AUD, sei, b"\0\0\x01\x41\x9A"]), Some(false));
+    }
+
+    #[test]
+    fn hevc() {
+        let aud = b"\0\0\0\x01\x46\x01\x50".as_slice();
+        for nal_type in 0..32_u8 {
+            let bytes = [aud, &[0, 0, 1, nal_type << 1, 1]].concat();
+            let expected = match nal_type {
+                0..=9 => Some(false),
+                16..=21 => Some(true),
+                _ => None,
+            };
+            assert_eq!(walk(Some(Codec::Hevc), &bytes), expected);
+            assert_eq!(walk(None, &bytes), expected);
+        }
+    }
+
+    #[test]
+    fn mpeg2_picture_and_size() {
+        let header = b"\0\0\x01\xB3\x78\x04\x38\x13\0\0\x01\xB5\x14\x8A\0\x01\0\0";
+        let mut walk = Walk::new();
+        walk.start(Some(Codec::Mpeg2Video));
+        assert_eq!(walk.push(header), None);
+        assert_eq!(walk.format(), Some(VideoFormat { width: 1920, height: 1080 }));
+        assert_eq!(walk.push(b"\0\0\x01\0\0\x0F"), Some(true));
+        assert_eq!(super::tests::walk(None, b"\0\0\x01\0\0\x17"), Some(false));
+    }
+
+    #[test]
+    fn the_search_is_bounded() {
+        let mut walk = Walk::new();
+        walk.start(Some(Codec::H264));
+        assert_eq!(walk.push(&vec![0xAA; MAX_WALK - 1]), None);
+        assert_eq!(walk.push(&[0xAA; 10]), Some(false));
+    }
+}

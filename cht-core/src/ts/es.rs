@@ -1,0 +1,200 @@
+//! The PES packets of one PID, from their first bytes to the decision whether one is a keyframe.
+use super::access::Walk;
+use super::audio;
+use super::codec::Codec;
+use super::found::{Media, Pes, PidCounters};
+use super::pes::{self, HEADER_MAX};
+use super::program::{AudioFormat, VideoFormat};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing is expected before the next PES packet.
+    Idle,
+    /// The header is collected.
+    Header,
+    /// So many bytes of the header are still to come.
+    Skip(usize),
+    /// The elementary stream is looked at.
+    Stream,
+}
+
+/// A format that was seen in an elementary stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Video(VideoFormat),
+    Audio(Codec, AudioFormat),
+}
+
+#[derive(Debug)]
+pub(super) struct Es {
+    /// By the PMT.
+    codec: Option<Codec>,
+    pub(super) counters: PidCounters,
+    stage: Stage,
+    header: [u8; HEADER_MAX],
+    have: usize,
+    /// The PES packet that has begun and is not decided.
+    pending: Option<Pes>,
+    media: Media,
+    walk: Walk,
+    wants_format: bool,
+    format: Option<Format>,
+}
+
+impl Es {
+    pub(super) fn new() -> Self {
+        Self {
+            codec: None,
+            counters: PidCounters::default(),
+            stage: Stage::Idle,
+            header: [0; HEADER_MAX],
+            have: 0,
+            pending: None,
+            media: Media::Other,
+            walk: Walk::new(),
+            wants_format: true,
+            format: None,
+        }
+    }
+
+    /// What the PMT lists this PID as, and whether its format is still to be found.
+    pub(super) fn list(&mut self, codec: Option<Codec>, wants_format: bool) {
+        if self.codec != codec {
+            self.walk = Walk::new();
+            self.interrupt();
+        }
+        self.codec = codec;
+        self.wants_format = wants_format;
+    }
+
+    /// A format found since the last call.
+    pub(super) fn take_format(&mut self) -> Option<Format> {
+        self.format.take()
+    }
+
+    /// Whether the payload of the next packet can be left alone if no PES packet starts in it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.stage == Stage::Idle
+    }
+
+    /// The PES packet that has begun and is not decided.
+    pub(super) fn pending(&self) -> Option<&Pes> {
+        self.pending.as_ref()
+    }
+
+    /// No more of the current PES packet comes: it is decided with what is known. One whose header is not
+    /// complete never was one.
+    pub(super) fn close(&mut self) -> Option<Pes> {
+        let known = matches!(self.stage, Stage::Skip(_) | Stage::Stream);
+        self.stage = Stage::Idle;
+        self.pending.take().filter(|_| known).map(|pes| self.decide(pes, false))
+    }
+
+    /// The PID carries no PES packets any more.
+    pub(super) fn abandon(&mut self) {
+        (self.stage, self.pending) = (Stage::Idle, None);
+    }
+
+    /// Bytes are missing before the next payload.
+    pub(super) fn interrupt(&mut self) {
+        match self.stage {
+            Stage::Idle => {}
+            Stage::Header => (self.stage, self.pending) = (Stage::Idle, None),
+            Stage::Skip(_) | Stage::Stream => {
+                self.stage = Stage::Stream;
+                self.walk.interrupt();
+            }
+        }
+    }
+
+    /// A PES packet starts with the next payload; the previous one must be closed.
+    pub(super) fn start(&mut self, offset: u64, cut: u64, pid: u16, random_access: bool) {
+        let media = Media::Other;
+        self.pending = Some(Pes { offset, cut, pid, media, pts: None, dts: None, random_access });
+        self.stage = Stage::Header;
+        self.have = 0;
+    }
+
+    /// The payload of the next packet; returns the PES packet that is decided by it.
+    pub(super) fn push(&mut self, mut payload: &[u8]) -> Option<Pes> {
+        let mut decided = None;
+        if self.stage == Stage::Header {
+            let before = self.have;
+            let part = payload.len().min(HEADER_MAX - before);
+            self.header[before..before + part].copy_from_slice(&payload[..part]);
+            self.have += part;
+            match pes::read(&self.header[..self.have]) {
+                pes::Header::More => return None,
+                pes::Header::Foreign => (self.stage, self.pending) = (Stage::Idle, None),
+                pes::Header::Pes { stream_id, pts, dts, len } => {
+                    decided = self.header(stream_id, pts, dts);
+                    if self.stage == Stage::Stream {
+                        self.stage = Stage::Skip(len.saturating_sub(before));
+                    }
+                }
+            }
+        }
+        if let Stage::Skip(count) = self.stage {
+            let Some(rest) = payload.get(count..) else {
+                self.stage = Stage::Skip(count - payload.len());
+                return decided;
+            };
+            payload = rest;
+            self.stage = Stage::Stream;
+        }
+        if self.stage == Stage::Stream && !payload.is_empty() {
+            decided = decided.or(self.stream(payload));
+        }
+        decided
+    }
+
+    /// The header is complete. What needs no look at the stream is decided at once.
+    fn header(&mut self, stream_id: u8, pts: Option<u64>, dts: Option<u64>) -> Option<Pes> {
+        self.counters.pes_starts += 1;
+        self.counters.pes_with_pts += u64::from(pts.is_some());
+        self.counters.stream_id = stream_id;
+        let by_id = match stream_id {
+            0xE0..=0xEF => Media::Video,
+            0xC0..=0xDF => Media::Audio,
+            _ => Media::Other,
+        };
+        self.media = self.codec.map_or(by_id, Codec::media);
+        let mut pes = self.pending.take()?;
+        (pes.media, pes.pts, pes.dts) = (self.media, pts, dts);
+        let walk = self.media == Media::Video
+            && (self.wants_format || !pes.random_access)
+            && self.walk.start(self.codec);
+        let look = walk || self.media == Media::Audio && self.wants_format && self.codec.is_some();
+        self.stage = if look { Stage::Stream } else { Stage::Idle };
+        if walk && !pes.random_access {
+            self.pending = Some(pes);
+            return None;
+        }
+        Some(self.decide(pes, false))
+    }
+
+    fn stream(&mut self, payload: &[u8]) -> Option<Pes> {
+        if self.media == Media::Audio {
+            self.stage = Stage::Idle;
+            if let Some((codec, format)) = self.codec.and_then(|codec| audio::find(codec, payload))
+            {
+                self.format = Some(Format::Audio(codec, format));
+                self.wants_format = false;
+            }
+            return None;
+        }
+        let keyframe = self.walk.push(payload)?;
+        self.stage = Stage::Idle;
+        if self.wants_format && self.codec.is_some() {
+            self.format = self.walk.format().map(Format::Video);
+            self.wants_format = self.format.is_none();
+        }
+        self.pending.take().map(|pes| self.decide(pes, keyframe))
+    }
+
+    fn decide(&mut self, mut pes: Pes, keyframe: bool) -> Pes {
+        pes.random_access |= keyframe;
+        self.counters.keyframes += u64::from(pes.media == Media::Video && pes.random_access);
+        pes
+    }
+}

@@ -1,0 +1,190 @@
+//! Picture size out of the sequence parameter sets of H.264 and HEVC.
+use super::program::VideoFormat;
+
+/// Reads bits of an RBSP, emulation prevention already removed.
+struct Bits<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Bits<'_> {
+    fn bit(&mut self) -> Option<u32> {
+        let byte = *self.bytes.get(self.at / 8)?;
+        let bit = byte >> (7 - self.at % 8) & 1;
+        self.at += 1;
+        Some(u32::from(bit))
+    }
+
+    fn flag(&mut self) -> Option<bool> {
+        Some(self.bit()? == 1)
+    }
+
+    /// At most 32 bits.
+    fn bits(&mut self, count: u32) -> Option<u32> {
+        (0..count).try_fold(0, |value, _| Some(value << 1 | self.bit()?))
+    }
+
+    fn skip(&mut self, count: usize) {
+        self.at += count;
+    }
+
+    /// ue(v) of less than 32 bits (ISO/IEC 14496-10 §9.1).
+    fn ue(&mut self) -> Option<u32> {
+        let mut zeros = 0;
+        while !self.flag()? {
+            zeros += 1;
+            if zeros > 31 {
+                return None;
+            }
+        }
+        Some((1 << zeros) - 1 + self.bits(zeros)?)
+    }
+
+    /// se(v) (§9.1.1).
+    fn se(&mut self) -> Option<i64> {
+        let code = i64::from(self.ue()?);
+        Some(if code % 2 == 1 { (code + 1) / 2 } else { -(code / 2) })
+    }
+}
+
+/// `slice_type` of an H.264 slice (ISO/IEC 14496-10 §7.3.3), from the bytes behind the NAL header.
+pub(super) fn h264_slice_type(rbsp: &[u8]) -> Option<u32> {
+    let mut bits = Bits { bytes: rbsp, at: 0 };
+    bits.ue()?;
+    bits.ue()
+}
+
+/// Size given by an H.264 SPS (ISO/IEC 14496-10 §7.3.2.1.1), from the bytes behind the NAL header.
+pub(super) fn h264(rbsp: &[u8]) -> Option<VideoFormat> {
+    let mut bits = Bits { bytes: rbsp, at: 0 };
+    let profile = bits.bits(8)?;
+    bits.skip(16);
+    bits.ue()?;
+    let mut chroma = 1;
+    if matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135) {
+        chroma = bits.ue()?;
+        let separate = chroma == 3 && bits.flag()?;
+        bits.ue()?;
+        bits.ue()?;
+        bits.skip(1);
+        if bits.flag()? {
+            for list in 0..if chroma == 3 { 12 } else { 8 } {
+                if bits.flag()? {
+                    scaling_list(&mut bits, if list < 6 { 16 } else { 64 })?;
+                }
+            }
+        }
+        if separate {
+            chroma = 0;
+        }
+    }
+    bits.ue()?;
+    match bits.ue()? {
+        0 => {
+            bits.ue()?;
+        }
+        1 => {
+            bits.skip(1);
+            bits.ue()?;
+            bits.ue()?;
+            for _ in 0..bits.ue()?.min(255) {
+                bits.ue()?;
+            }
+        }
+        _ => {}
+    }
+    bits.ue()?;
+    bits.skip(1);
+    let width = bits.ue()?.checked_add(1)?.checked_mul(16)?;
+    let map_height = bits.ue()?.checked_add(1)?.checked_mul(16)?;
+    let frame_only = bits.flag()?;
+    let fields = if frame_only { 1 } else { 2 };
+    bits.skip(if frame_only { 1 } else { 2 });
+    let unit = match chroma {
+        1 => (2, 2 * fields),
+        2 => (2, fields),
+        _ => (1, fields),
+    };
+    crop(&mut bits, width, map_height.checked_mul(fields)?, unit)
+}
+
+fn scaling_list(bits: &mut Bits<'_>, size: u32) -> Option<()> {
+    let (mut last, mut next) = (8, 8);
+    for _ in 0..size {
+        if next != 0 {
+            next = (last + bits.se()?).rem_euclid(256);
+        }
+        last = if next == 0 { last } else { next };
+    }
+    Some(())
+}
+
+/// Size given by an HEVC SPS (ISO/IEC 23008-2 §7.3.2.2.1), from the bytes behind the NAL header.
+pub(super) fn hevc(rbsp: &[u8]) -> Option<VideoFormat> {
+    let mut bits = Bits { bytes: rbsp, at: 4 };
+    let sub_layers = bits.bits(3)?;
+    bits.skip(1 + 88 + 8);
+    let mut skipped = 0;
+    for _ in 0..sub_layers {
+        skipped += if bits.flag()? { 88 } else { 0 };
+        skipped += if bits.flag()? { 8 } else { 0 };
+    }
+    if sub_layers > 0 {
+        skipped += 2 * (8 - sub_layers as usize);
+    }
+    bits.skip(skipped);
+    bits.ue()?;
+    let mut chroma = bits.ue()?;
+    if chroma == 3 && bits.flag()? {
+        chroma = 0;
+    }
+    let (width, height) = (bits.ue()?, bits.ue()?);
+    let unit = match chroma {
+        1 => (2, 2),
+        2 => (2, 1),
+        _ => (1, 1),
+    };
+    crop(&mut bits, width, height, unit)
+}
+
+/// Takes off the cropping rectangle that follows; `None` if nothing would be left.
+fn crop(bits: &mut Bits<'_>, width: u32, height: u32, unit: (u32, u32)) -> Option<VideoFormat> {
+    let [mut left, mut right, mut top, mut bottom] = [0; 4];
+    if bits.flag()? {
+        (left, right, top, bottom) = (bits.ue()?, bits.ue()?, bits.ue()?, bits.ue()?);
+    }
+    let width = width.checked_sub(left.checked_add(right)?.checked_mul(unit.0)?)?;
+    let height = height.checked_sub(top.checked_add(bottom)?.checked_mul(unit.1)?)?;
+    // Level limits are far below; what is larger is damage.
+    ((1..=16_384).contains(&width) && (1..=16_384).contains(&height))
+        .then_some(VideoFormat { width, height })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h264_1080p_is_cropped() {
+        // x264, High, 1920×1088 coded.
+        let sps =
+            [0x64, 0x00, 0x28, 0xAC, 0xD9, 0x40, 0x78, 0x02, 0x27, 0xE5, 0xC0, 0x44, 0x00, 0x00];
+        assert_eq!(h264(&sps), Some(VideoFormat { width: 1920, height: 1080 }));
+        assert_eq!(h264(&sps[..7]), None);
+    }
+
+    #[test]
+    fn slice_types() {
+        // first_mb 0, slice_type 7; first_mb 0, slice_type 5.
+        assert_eq!(h264_slice_type(&[0b1000_1000]), Some(7));
+        assert_eq!(h264_slice_type(&[0b1001_1000]), Some(5));
+        assert_eq!(h264_slice_type(&[0]), None);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        assert_eq!(h264(&[0; 64]), None);
+        assert_eq!(hevc(&[0; 64]), None);
+        assert_eq!(hevc(&[0xFF; 64]), None);
+    }
+}
