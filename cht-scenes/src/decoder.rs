@@ -44,7 +44,8 @@ impl Decoder {
         command.format("mpegts").input("pipe:0");
         command.filter_complex(prefilter::graph(pid, rules, start)).map("[out]");
         command.args(ffmpeg.passthrough()).args(["-flush_packets", "1"]);
-        command.codec_video("rawvideo").format("rawvideo").output("pipe:1");
+        // The encoder of raw video, too, would hold back a frame for each thread.
+        command.args(["-threads", "1"]).codec_video("rawvideo").format("rawvideo").output("pipe:1");
         let mut parser = LineParser::default();
         let mut process = Process::spawn(command.as_inner_mut(), move |line| {
             let (ours, frame) = parser.read(line);
