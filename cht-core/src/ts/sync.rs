@@ -55,10 +55,9 @@ fn fit(window: &[u8], framing: Framing, run: usize, end: bool) -> Fit {
     for packet in 0..run {
         match window.get(framing.lead + packet * framing.len) {
             Some(&SYNC_BYTE) => {}
-            Some(_) => return Fit::No,
             None if !end => return Fit::Undecided,
             None if window.len() >= framing.lead + PACKET_LEN => return Fit::Yes,
-            None => return Fit::No,
+            _ => return Fit::No,
         }
     }
     Fit::Yes
