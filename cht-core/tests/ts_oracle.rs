@@ -1,4 +1,6 @@
 //! The scanner against two other readers: mpeg2ts-reader for PES packets, ffprobe for keyframes and formats.
+// Helpers of tests say what they expect by panicking, and what they skip by printing.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 use cht_core::ts::{Damage, Found, Media, Pes, Scanner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ mod reader {
     #![allow(unreachable_pub)] // the macro wants its types public
     use super::Stamps;
     use mpeg2ts_reader::demultiplex::{self, Demultiplex, FilterRequest, NullPacketFilter};
+    use mpeg2ts_reader::pes::Timestamp;
     use mpeg2ts_reader::{packet, packet_filter_switch, pes, psi};
 
     packet_filter_switch! {
@@ -55,9 +58,9 @@ mod reader {
         fn begin_packet(&mut self, context: &mut Context, header: pes::PesHeader<'_>) {
             let stamps = match header.contents() {
                 pes::PesContents::Parsed(Some(parsed)) => match parsed.pts_dts() {
-                    Ok(pes::PtsDts::PtsOnly(pts)) => (pts.ok().map(|pts| pts.value()), None),
+                    Ok(pes::PtsDts::PtsOnly(pts)) => (pts.ok().map(Timestamp::value), None),
                     Ok(pes::PtsDts::Both { pts, dts }) => {
-                        (pts.ok().map(|pts| pts.value()), dts.ok().map(|dts| dts.value()))
+                        (pts.ok().map(Timestamp::value), dts.ok().map(Timestamp::value))
                     }
                     _ => (None, None),
                 },
@@ -202,7 +205,9 @@ fn generated_streams() {
         let (pes, damage, scanner) = scan(&bytes);
         assert_eq!(damage, [], "{name}");
         assert_eq!(stamps(&pes, &scanner), reader::stamps(&bytes), "{name}");
-        assert_eq!(keyframes(&pes), probe(&path), "{name}");
+        let keys = keyframes(&pes);
+        assert!(!keys.is_empty() && keys.values().all(|keys| keys.len() >= 2), "{name} {keys:?}");
+        assert_eq!(keys, probe(&path), "{name}");
         let streams: Vec<_> =
             scanner.programs().iter().flat_map(|program| &program.streams).collect();
         let found: Vec<_> = streams.iter().map(|stream| stream.codec.as_str()).collect();
@@ -292,4 +297,44 @@ fn clean_footage() {
         assert_eq!(stamps(&pes, &scanner), reader::stamps(&bytes), "{name}");
         assert_eq!(keyframes(&pes), probe(&path), "{name}");
     }
+}
+
+/// No section of this capture's PMT is intact (each of the ten has its own wrong bytes), so that no PID is listed;
+/// ffmpeg takes one unchecked and finds video on a PID that is a damaged copy of the real one.
+#[test]
+fn video_of_a_broken_broadcast() {
+    let Some((_, bytes)) = footage("animalplanet_1080i25_h264_corrupt_tei_pcr.ts") else { return };
+    let (pes, _, scanner) = scan(&bytes);
+    let counters = scanner.counters();
+    assert_eq!((counters.packets, counters.transport_errors, counters.sync_losses), (4000, 19, 0));
+    assert!(scanner.programs()[0].streams.is_empty() && counters.psi_crc_errors == 9);
+    assert_eq!(scanner.video_pid(), Some(0x3D));
+    assert!(pes.iter().any(|pes| pes.pid == 0x3D && pes.random_access));
+}
+
+/// Three hundred and fifty packets with one counter value: each second repetition is one too many.
+#[test]
+fn footage_of_duplicates() {
+    let Some((_, bytes)) = footage("duplicate_packets_small.ts") else { return };
+    let (_, damage, scanner) = scan(&bytes);
+    let counters = scanner.counters();
+    assert_eq!((counters.duplicates, counters.continuity_errors), (175, 174));
+    assert_eq!(damage.len(), 174);
+}
+
+#[test]
+fn footage_that_loses_sync() {
+    let Some((_, bytes)) = footage("sync_loss_small.ts") else { return };
+    let (_, _, scanner) = scan(&bytes);
+    let counters = scanner.counters();
+    assert_eq!((counters.packets, counters.sync_losses, counters.lost_bytes), (299, 2, 188));
+}
+
+#[test]
+fn footage_of_broken_hevc() {
+    let Some((_, bytes)) = footage("hevc_corrupt_small.ts") else { return };
+    let (pes, damage, scanner) = scan(&bytes);
+    assert_eq!((stamps(&pes, &scanner), damage), (reader::stamps(&bytes), vec![]));
+    let size = scanner.programs()[0].streams[0].video.map(|video| (video.width, video.height));
+    assert_eq!((size, pes[0].random_access), (Some((1920, 1080)), true));
 }

@@ -90,37 +90,39 @@ fn ac3(bytes: &[u8]) -> Option<Frame> {
     const CHANNELS: [u8; 8] = [2, 1, 2, 3, 3, 4, 4, 5];
     const KBITS: [u32; 19] =
         [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640];
-    let &[0x0B, 0x77, c, d, e, f, g, h] = bytes.first_chunk()? else { return None };
-    let bsid = f >> 3;
+    let &[0x0B, 0x77, high, low, codes, bsid, modes, more] = bytes.first_chunk()? else {
+        return None;
+    };
+    let bsid = bsid >> 3;
     if bsid > 16 {
         return None;
     }
     if bsid > 10 {
-        let sample_rate = match e >> 6 {
-            3 => RATES.get(usize::from(e >> 4 & 3))? / 2,
+        let sample_rate = match codes >> 6 {
+            3 => RATES.get(usize::from(codes >> 4 & 3))? / 2,
             code => RATES[usize::from(code)],
         };
-        let channels = CHANNELS[usize::from(e >> 1 & 7)] + (e & 1);
-        let len = (usize::from(c & 7) << 8 | usize::from(d)) * 2 + 2;
+        let channels = CHANNELS[usize::from(codes >> 1 & 7)] + (codes & 1);
+        let len = (usize::from(high & 7) << 8 | usize::from(low)) * 2 + 2;
         return Some(Frame {
             codec: Codec::Eac3,
             format: AudioFormat { sample_rate, channels },
             len,
         });
     }
-    let sample_rate = *RATES.get(usize::from(e >> 6))?;
-    let kbits = *KBITS.get(usize::from(e >> 1 & 0x1F))?;
-    let mode = g >> 5;
+    let sample_rate = *RATES.get(usize::from(codes >> 6))?;
+    let kbits = *KBITS.get(usize::from(codes >> 1 & 0x1F))?;
+    let acmod = modes >> 5;
     // lfeon follows fields that only some modes have.
-    let before = match mode {
+    let before = match acmod {
         2 => 2,
-        _ => 2 * (u32::from(mode & 1 == 1 && mode != 1) + u32::from(mode & 4 != 0)),
+        _ => 2 * (u32::from(acmod & 1 == 1 && acmod != 1) + u32::from(acmod & 4 != 0)),
     };
-    let lfe = (u16::from_be_bytes([g, h]) << (3 + before)) >> 15;
+    let lfe = (u16::from_be_bytes([modes, more]) << (3 + before)) >> 15;
     // Frames of 1536 samples; at 44.1 kHz an odd length alternates by one word.
-    let words =
-        kbits * 1000 / 16 * 1536 / sample_rate + (u32::from(e & 1) & u32::from(e >> 6 == 1));
-    let channels = CHANNELS[usize::from(mode)] + lfe as u8;
+    let words = kbits * 1000 / 16 * 1536 / sample_rate
+        + (u32::from(codes & 1) & u32::from(codes >> 6 == 1));
+    let channels = CHANNELS[usize::from(acmod)] + lfe as u8;
     Some(Frame {
         codec: Codec::Ac3,
         format: AudioFormat { sample_rate, channels },

@@ -44,7 +44,7 @@ pub fn packets(pid: u16, cc: &mut u8, flags: Option<u8>, unit: &[u8]) -> Vec<[u8
         let room = if flags.is_some() { 182 } else { 184 };
         let (part, behind) = rest.split_at(rest.len().min(room));
         out.push(packet_with(pid, *cc, out.is_empty(), flags, part));
-        *cc = *cc + 1 & 15;
+        *cc = (*cc + 1) & 15;
         rest = behind;
     }
     out
@@ -133,7 +133,7 @@ pub fn section_packets(pid: u16, sections: &[&[u8]], mut cc: u8) -> Vec<[u8; 188
         payload.extend(part);
         payload.resize(184, 0xFF);
         out.push(packet(pid, cc, start.is_some(), &payload));
-        cc = cc + 1 & 15;
+        cc = (cc + 1) & 15;
         at += part.len();
     }
     out

@@ -47,7 +47,7 @@ codecs! {
     Ac3 "ac3" Audio "AC-3 (ETSI TS 102 366).";
     Eac3 "eac3" Audio "Enhanced AC-3 (ETSI TS 102 366 annex E).";
     Dts "dts" Audio "DTS.";
-    TrueHd "truehd" Audio "Dolby TrueHD.";
+    TrueHd "truehd" Audio "Dolby `TrueHD`.";
     Opus "opus" Audio "Opus.";
     S302m "s302m" Audio "Linear PCM (SMPTE 302M).";
     DvbSubtitle "dvb_subtitle" Other "DVB subtitles (ETSI EN 300 743).";

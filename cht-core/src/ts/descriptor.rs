@@ -40,7 +40,7 @@ impl Described {
         // The first descriptor that names a coding wins.
         self.codec = self.codec.or(codec);
         if matches!(tag, 0x0A | 0x56 | 0x59) && self.language.is_none() {
-            self.language = data.first_chunk().and_then(language);
+            self.language = data.first_chunk().copied().and_then(language);
         }
     }
 }
@@ -49,9 +49,9 @@ fn opus(channels: u8) -> Option<AudioFormat> {
     (1..=8).contains(&channels).then_some(AudioFormat { sample_rate: 48_000, channels })
 }
 
-fn language(code: &[u8; 3]) -> Option<String> {
+fn language(code: [u8; 3]) -> Option<String> {
     let letters = code.iter().all(u8::is_ascii_alphabetic);
-    letters.then(|| code.iter().map(|&letter| char::from(letter)).collect())
+    letters.then(|| code.into_iter().map(char::from).collect())
 }
 
 #[cfg(test)]

@@ -10,14 +10,14 @@
 //!
 //! # How a stream is read
 //!
-//! - **Packets** ([`sync`]): a boundary is where sync bytes repeat at 188, 192 or 204 bytes. In sync, a
+//! - **Packets** (`sync`): a boundary is where sync bytes repeat at 188, 192 or 204 bytes. In sync, a
 //!   packet is taken when its own sync byte is right; a wrong one is a loss, and the search begins at
 //!   that packet. Looking one packet ahead before taking any was rejected: it would keep each last
 //!   packet of a network read waiting for the next read.
-//! - **PIDs** ([`pid`]): continuity is checked, payload is looked at only where something is expected
+//! - **PIDs** (`pid`): continuity is checked, payload is looked at only where something is expected
 //!   in it. All other packets cost a load of four bytes and a comparison.
-//! - **PSI** ([`section`], [`psi`]): PAT and PMT with their CRC; other tables are left alone.
-//! - **PES** ([`es`], [`pes`], [`access`]): headers of every PID that carries them, listed in a PMT or not: a
+//! - **PSI** (`section`, `psi`): PAT and PMT with their CRC; other tables are left alone.
+//! - **PES** (`es`, `pes`, `access`): headers of every PID that carries them, listed in a PMT or not: a
 //!   segment cut between two PMTs, and a broadcast whose PMT lies, can still be read.
 //!
 //! # What it will not do

@@ -52,13 +52,13 @@ pub(super) fn read(bytes: &[u8]) -> Header {
 
 /// 33 bits of 90 kHz ticks between three marker bits; `None` if `mark` or a marker bit is wrong.
 fn time_stamp(stamp: &[u8], mark: u8) -> Option<u64> {
-    let &[a, b, c, d, e] = stamp.first_chunk()?;
-    (a >> 4 == mark && a & c & e & 1 == 1).then(|| {
-        u64::from(a >> 1 & 7) << 30
-            | u64::from(b) << 22
-            | u64::from(c >> 1) << 15
-            | u64::from(d) << 7
-            | u64::from(e >> 1)
+    let &[top, high, middle, low, last] = stamp.first_chunk()?;
+    (top >> 4 == mark && top & middle & last & 1 == 1).then(|| {
+        u64::from(top >> 1 & 7) << 30
+            | u64::from(high) << 22
+            | u64::from(middle >> 1) << 15
+            | u64::from(low) << 7
+            | u64::from(last >> 1)
     })
 }
 

@@ -23,7 +23,7 @@ pub struct Scanner {
     /// Offset of the first byte not consumed.
     at: u64,
     skipped: u64,
-    pids: Box<[Pid; PIDS]>,
+    pids: Box<[Pid]>,
     /// The first is never used, so that an index into it is not zero.
     states: Vec<State>,
     psi: Psi,
@@ -46,10 +46,7 @@ impl Scanner {
     /// A scanner at the beginning of a connection or file.
     #[must_use]
     pub fn new() -> Self {
-        let mut pids: Box<[Pid; PIDS]> = Box::new([Pid::new(0); PIDS]);
-        for pid in &mut pids[..0x20] {
-            pid.flags = TABLES;
-        }
+        let pids = (0..PIDS).map(|pid| Pid::new(if pid < 0x20 { TABLES } else { 0 })).collect();
         let mut scanner = Self {
             framing: None,
             in_sync: false,

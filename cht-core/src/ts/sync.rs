@@ -40,6 +40,13 @@ pub(super) fn search(window: &[u8], known: Option<Framing>, end: bool) -> (usize
     let candidates = known.map(|framing| (framing, REGAIN_RUN)).into_iter();
     let candidates = candidates.chain(others.map(|framing| (framing, FIRST_RUN)));
     for start in 0..window.len() {
+        // Most positions are ruled out by the two places where any framing has its sync byte.
+        if let Some(&[first, _, _, _, fifth]) = window[start..].first_chunk()
+            && first != SYNC_BYTE
+            && fifth != SYNC_BYTE
+        {
+            continue;
+        }
         for (framing, run) in candidates.clone() {
             match fit(&window[start..], framing, run, end) {
                 Fit::Yes => return (start, Some(framing)),
@@ -55,10 +62,9 @@ fn fit(window: &[u8], framing: Framing, run: usize, end: bool) -> Fit {
     for packet in 0..run {
         match window.get(framing.lead + packet * framing.len) {
             Some(&SYNC_BYTE) => {}
-            Some(_) => return Fit::No,
             None if !end => return Fit::Undecided,
             None if window.len() >= framing.lead + PACKET_LEN => return Fit::Yes,
-            None => return Fit::No,
+            _ => return Fit::No,
         }
     }
     Fit::Yes

@@ -6,6 +6,7 @@ use super::super::packet::{self, Body, Header, NULL_PID, Packet};
 use super::super::pid::{Follows, Role, State, TABLES};
 use super::super::program::Stream;
 use super::super::psi::{Change, PAT_PID};
+use super::super::section::Section;
 use super::{Scanner, Sink};
 use std::num::NonZeroU16;
 
@@ -125,15 +126,15 @@ impl Scanner {
         let state = &mut self.states[usize::from(index.get())];
         let (pid, psi, counters) = (state.pid, &mut self.psi, &mut self.counters);
         let mut change = Change::Nothing;
-        state.sections.push(self.at, packet, payload, unit_start, &mut |section| match psi
-            .section(pid, section)
-        {
-            Ok(what) => change = change.max(what),
-            Err(_) => {
+        let mut take = |section: &Section<'_>| {
+            if let Ok(what) = psi.section(pid, section) {
+                change = change.max(what);
+            } else {
                 counters.psi_crc_errors += 1;
                 found(Found::Damage(Damage::PsiCrc { offset: section.offset, pid }));
             }
-        });
+        };
+        state.sections.push(self.at, packet, payload, unit_start, &mut take);
         if change != Change::Nothing {
             self.relist();
         }
