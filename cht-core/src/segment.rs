@@ -252,6 +252,11 @@ impl Contents {
             duration: self.span.map(|span| seconds(span.length + span.frame)),
             keyframes,
             video_pid: self.clock_pid.filter(|_| self.has_video),
+            video_codec: self
+                .clock_pid
+                .filter(|_| self.has_video)
+                .and_then(|pid| self.scanner.codec_of(pid))
+                .map(|codec| codec.as_str().to_owned()),
             packet_size: self.scanner.packet_size().unwrap_or(PACKET_LEN) as u16,
             packets: counters.packets,
             streams,

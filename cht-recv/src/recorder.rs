@@ -5,7 +5,7 @@ use std::{fs::File, io::Write as _, time::Instant};
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     clock, durable,
-    event::{Body, EndReason, Event, SegmentClosed, SegmentOpen},
+    event::{Anchor, Body, EndReason, Event, SegmentClosed, SegmentOpen},
     segment::{Examiner, records},
     session::Session,
     time::ticks,
@@ -139,7 +139,7 @@ impl Connection<'_> {
         if let Some(segment) = &mut self.out.segment {
             segment.timeline = segment.timeline.or(self.cutter.anchor());
         }
-        self.out.announce();
+        self.out.announce_if_placed();
         Ok(())
     }
 
@@ -187,18 +187,18 @@ struct Growing {
     seq: u64,
     /// Offset of its first byte in the connection.
     offset: u64,
-    timeline: Option<cht_core::event::Anchor>,
+    timeline: Option<Anchor>,
     opened_at: Timestamp,
     announced: bool,
 }
 
 impl Output<'_> {
-    fn open(&mut self, timeline: Option<cht_core::event::Anchor>) -> Result<&mut Growing> {
+    fn open(&mut self, timeline: Option<Anchor>) -> Result<()> {
         let seq = *self.next_seq;
         let part = self.session.part(seq);
         let file = File::create_new(&part).with_context(|| part.display().to_string())?;
         *self.next_seq += 1;
-        Ok(self.segment.insert(Growing {
+        self.segment = Some(Growing {
             file,
             hasher: blake3::Hasher::new(),
             seq,
@@ -206,7 +206,11 @@ impl Output<'_> {
             timeline,
             opened_at: clock::wall(),
             announced: false,
-        }))
+        });
+        if timeline.is_some() {
+            self.announce();
+        }
+        Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -227,13 +231,19 @@ impl Output<'_> {
     }
 
     /// Says that a segment grows, once its place is known (or will not be soon).
-    fn announce(&mut self) {
-        let Some(segment) = &mut self.segment else { return };
-        let placed = segment.timeline.is_some();
-        if segment.announced || !(placed || self.written - segment.offset > ANNOUNCE_WITHOUT_CLOCK)
-        {
-            return;
+    fn announce_if_placed(&mut self) {
+        let Some(segment) = &self.segment else { return };
+        let unplaced_for = self.written - segment.offset;
+        if segment.timeline.is_some() || unplaced_for > ANNOUNCE_WITHOUT_CLOCK {
+            self.announce();
         }
+    }
+
+    /// Says that a segment grows, if that was not said before: each is announced before it is closed.
+    fn announce(&mut self) {
+        let Some(segment) = self.segment.as_mut().filter(|segment| !segment.announced) else {
+            return;
+        };
         segment.announced = true;
         let open = SegmentOpen {
             seq: segment.seq,
@@ -247,6 +257,7 @@ impl Output<'_> {
     }
 
     fn close(&mut self, end_reason: EndReason) -> Result<()> {
+        self.announce();
         let Some(segment) = self.segment.take() else { return Ok(()) };
         let closed = SegmentClosed {
             seq: segment.seq,

@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use cht_core::ffmpeg::{FfmpegError, Process, Program};
+use cht_core::{
+    ffmpeg::{FfmpegError, Process, Program},
+    ts::{Codec, SingleStream},
+};
 
 use crate::{
     detector::Rules,
@@ -21,10 +24,14 @@ use crate::{
 pub(crate) struct Decoder {
     process: Process,
     input: Option<ChildStdin>,
+    /// Takes the video out of what is fed; without it, ffmpeg does.
+    single: Option<SingleStream>,
+    /// What goes to ffmpeg next.
+    buffer: Vec<u8>,
 }
 
 impl Decoder {
-    /// Starts decoding the video of `pid`. Frames go to `messages`, pictures to the returned pipe.
+    /// Starts decoding the video of `pid`, coded as `codec` (where that is known). Frames go to `messages`, pictures to the returned pipe.
     ///
     /// The probe is as small as can be, so that the first frame comes at once, live as from a file: one way of
     /// decoding gives one result. Threads work on slices, not on frames, if `live`: a frame thread
@@ -32,6 +39,7 @@ impl Decoder {
     pub(crate) fn start(
         ffmpeg: &Program,
         pid: u16,
+        codec: Option<Codec>,
         live: bool,
         rules: &Rules,
         start: &Start,
@@ -60,16 +68,33 @@ impl Decoder {
         // Fewer, larger writes; a system that grants less is only a little slower.
         let _ = rustix::pipe::fcntl_setpipe_size(&input, 1 << 20);
         let _ = rustix::pipe::fcntl_setpipe_size(&pictures, 1 << 20);
-        Ok((Self { process, input: Some(input) }, pictures))
+        let mut buffer = Vec::new();
+        let single = codec.and_then(|codec| SingleStream::begin(pid, codec, &mut buffer));
+        Ok((Self { process, input: Some(input), single, buffer }, pictures))
     }
 
     /// Feeds it; an error means that it has ended.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.input.as_mut().map_or(Ok(()), |input| input.write_all(bytes))
+        let Some(input) = &mut self.input else { return Ok(()) };
+        let Some(single) = &mut self.single else { return input.write_all(bytes) };
+        single.push(bytes, &mut self.buffer);
+        let written = input.write_all(&self.buffer);
+        self.buffer.clear();
+        written
+    }
+
+    /// The next bytes are those of another file.
+    pub(crate) fn end_segment(&mut self) {
+        if let Some(single) = &mut self.single {
+            single.finish(&mut self.buffer);
+        }
     }
 
     /// No more bytes: it decodes what it holds, and ends.
     pub(crate) fn end_input(&mut self) {
+        self.end_segment();
+        // What was held back may be refused by a decoder that has ended; its end is looked at next.
+        let _ = self.feed(&[]);
         self.input = None;
     }
 

@@ -3,8 +3,9 @@
 //! - The first frame is kept.
 //! - A frame whose score is above the threshold is a **cut**, and is kept; unless another cut was kept less than
 //!   `min_gap` ago: then it waits, and the first frame after the gap is kept for it. So a flash or
-//!   a quick succession gives few frames, and what the picture came to rest at is never lost. Only cuts
-//!   count for the gap: an interval frame hides no cut.
+//!   a quick succession gives few frames, and what the picture came to rest at is never lost. Only frames that
+//!   are cuts themselves count for the gap: neither an interval frame nor one that was kept for a waiting
+//!   cut hides a cut.
 //! - A frame that comes `max_interval` or more after the last kept one is kept.
 
 use cht_core::event::Reason;
@@ -58,7 +59,7 @@ impl State {
         if kept.reason != Reason::Interval {
             self.waiting = None;
         }
-        if kept.reason == Reason::Scene {
+        if kept.reason == Reason::Scene && score > rules.threshold {
             self.last_cut = Some(at);
         }
         Some(kept)
@@ -104,6 +105,13 @@ mod tests {
         let frames =
             [(0, 0.0), (100, 0.9), (105, 0.3), (110, 0.0), (119, 0.0), (121, 0.0), (130, 0.0)];
         assert_eq!(keep(&frames), [(0, Reason::First), (100, Reason::Scene), (121, Reason::Scene)]);
+    }
+
+    #[test]
+    fn a_cut_right_behind_a_frame_that_waited_is_kept() {
+        let frames = [(0, 0.0), (100, 0.9), (105, 0.3), (121, 0.0), (125, 0.8)];
+        let kept: Vec<_> = keep(&frames).into_iter().map(|(at, _)| at).collect();
+        assert_eq!(kept, [0, 100, 121, 125]);
     }
 
     #[test]

@@ -20,8 +20,7 @@ use cht_core::{
     ffmpeg::Program,
     growing::{Growing, Growth, finished_path},
     segment::map,
-    session::Session,
-    ts::Scanner,
+    ts::{Codec, Scanner},
 };
 
 use crate::{
@@ -77,6 +76,8 @@ struct Folder {
     done_before: HashMap<String, u64>,
     /// Segments that were dealt with by this one.
     handled: HashSet<String>,
+    /// The number of the last of them.
+    last_seq: Option<u64>,
 }
 
 /// A decoder at work, and the thread that follows it.
@@ -99,6 +100,7 @@ struct Source {
     seq: u64,
     anchor: Anchor,
     pid: u16,
+    codec: Option<Codec>,
     connection: Option<u32>,
     live: bool,
 }
@@ -121,6 +123,7 @@ impl Feeder {
         if !folder.handled.insert(segment.path.clone()) {
             return Ok(());
         }
+        folder.last_seq = Some(segment.seq);
         if folder.done_before.get(&segment.path) == Some(&segment.bytes) {
             self.end_run()?;
             return self.replay(&segment.path, segment.bytes);
@@ -140,9 +143,15 @@ impl Feeder {
             }
         };
         let _ = bytes.advise(memmap2::Advice::Sequential);
-        let source =
-            Source { seq: segment.seq, anchor, pid, connection: segment.connection, live: false };
-        self.begin(session, &segment.path, source)?;
+        let source = Source {
+            seq: segment.seq,
+            anchor,
+            pid,
+            codec: segment.video_codec.as_deref().and_then(Codec::named),
+            connection: segment.connection,
+            live: false,
+        };
+        self.begin(&segment.path, source)?;
         for chunk in bytes.chunks(WRITE) {
             if !self.feed(chunk)? {
                 return Ok(());
@@ -160,6 +169,10 @@ impl Feeder {
         let Some(folder) = &self.folder else { return Ok(()) };
         let Some(anchor) = open.timeline else { return Ok(()) };
         if folder.handled.contains(&path) || folder.done_before.contains_key(&path) {
+            return Ok(());
+        }
+        // After a gap in the events, the segments come finished and in order; this one among them.
+        if folder.last_seq.is_some_and(|last| last + 1 != open.seq) {
             return Ok(());
         }
         // Gone already: its `segment` event will say more, or nothing will.
@@ -186,12 +199,14 @@ impl Feeder {
                     continue;
                 };
                 begun = true;
-                self.folder.iter_mut().for_each(|folder| {
+                if let Some(folder) = &mut self.folder {
                     folder.handled.insert(path.clone());
-                });
+                    folder.last_seq = Some(open.seq);
+                }
                 let connection = Some(open.connection);
-                let source = Source { seq: open.seq, anchor, pid, connection, live: true };
-                self.begin(session, &path, source)?;
+                let codec = scanner.codec_of(pid);
+                let source = Source { seq: open.seq, anchor, pid, codec, connection, live: true };
+                self.begin(&path, source)?;
             }
             let bytes = if held.is_empty() { bytes } else { held.as_slice() };
             if !self.feed(bytes)? {
@@ -262,6 +277,7 @@ impl Feeder {
             done_before: picker.store.done_before(),
             picker: Some(picker),
             handled: HashSet::new(),
+            last_seq: None,
         });
         Ok(())
     }
@@ -283,7 +299,7 @@ impl Feeder {
     }
 
     /// Makes sure that a decoder is there for a segment, and tells the picker that its bytes follow.
-    fn begin(&mut self, session: Option<&str>, path: &str, source: Source) -> Result<()> {
+    fn begin(&mut self, path: &str, source: Source) -> Result<()> {
         let continues = self.run.as_ref().is_some_and(|run| {
             run.anchor.continues(&source.anchor)
                 && run.pid == source.pid
@@ -291,7 +307,7 @@ impl Feeder {
         });
         if !continues {
             self.end_run()?;
-            self.start_run(session, source)?;
+            self.start_run(source)?;
         }
         if let Some(run) = &mut self.run {
             run.anchor = source.anchor;
@@ -301,7 +317,7 @@ impl Feeder {
         Ok(())
     }
 
-    fn start_run(&mut self, session: Option<&str>, source: Source) -> Result<()> {
+    fn start_run(&mut self, source: Source) -> Result<()> {
         let mut picker = self
             .folder
             .as_mut()
@@ -323,6 +339,7 @@ impl Feeder {
         let (decoder, mut pictures) = Decoder::start(
             &self.ffmpeg,
             source.pid,
+            source.codec,
             source.live,
             &self.rules,
             &start,
@@ -349,9 +366,6 @@ impl Feeder {
             connection: source.connection,
             path: String::new(),
         });
-        if let Some(tables) = tables(session, source.connection) {
-            self.feed(&tables)?;
-        }
         if let Some((anchor, bytes, last)) = before {
             let source = Source { anchor, seq: last.done.seq, ..source };
             if let Some(run) = &self.run {
@@ -359,6 +373,9 @@ impl Feeder {
             }
             for chunk in bytes.chunks(WRITE) {
                 self.feed(chunk)?;
+            }
+            if let Some(run) = &mut self.run {
+                run.decoder.end_segment();
             }
         }
         Ok(())
@@ -377,8 +394,9 @@ impl Feeder {
     }
 
     /// The segment that was begun last was fed to its end.
-    fn fed(&self, bytes: u64) {
-        if let Some(run) = &self.run {
+    fn fed(&mut self, bytes: u64) {
+        if let Some(run) = &mut self.run {
+            run.decoder.end_segment();
             let _ = run.messages.send(Message::Fed(bytes));
         }
     }
@@ -420,10 +438,4 @@ impl Source {
     fn part(&self, path: &str, warm_up: bool) -> Part {
         Part { seq: self.seq, path: path.to_owned(), anchor: self.anchor, warm_up }
     }
-}
-
-/// PAT and PMT of a recorded connection: a segment may begin with its keyframe and hold none before it.
-fn tables(session: Option<&str>, connection: Option<u32>) -> Option<Vec<u8>> {
-    let session = Session::open(Path::new(session?)).ok()?;
-    std::fs::read(session.tables(connection?)).ok()
 }

@@ -93,9 +93,9 @@ mod tests {
     #[test]
     fn both_branches() {
         let text = "\
+[showinfo@taken @ 0x55edef3f7a40] config in time_base: 1/90000, frame_rate: 24/1
 [metadata@taken @ 0x55edef3f6440] frame:0    pts:133500  pts_time:1.48333
 [metadata@taken @ 0x55edef3f6440] lavfi.scene_score=0.000000
-[showinfo@taken @ 0x55edef3f7a40] config in time_base: 1/90000, frame_rate: 24/1
 [showinfo@taken @ 0x55edef3f7a40] n:   0 pts: 133500 pts_time:1.48333 pos:      564 fmt:rgb24 sar:1/1 s:1280x720 i:P iskey:1 type:I
 [showinfo@taken @ 0x55edef3f7a40]   side data - User Data Unregistered:
 [h264 @ 0x55] error while decoding MB 2 0

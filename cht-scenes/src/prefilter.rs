@@ -6,7 +6,7 @@
 //!
 //! Times are compared on the 33-bit circle, so that it does not matter how ffmpeg represents a PTS after a wrap.
 //! Registers: 0 last kept, 1 last kept cut, 2 cuts waiting, 3 a cut is due, 4 the frame is handed over,
-//! 5 something was kept, 6 a cut was kept.
+//! 5 something was kept, 6 a cut was kept, 7 the frame is a cut.
 
 use cht_core::{event::Anchor, time::unwrap33};
 
@@ -48,10 +48,10 @@ fn expression(rules: &Rules, start: &Start) -> String {
         "if(eq(n,0),st(0,{kept});st(1,{cut});st(2,{waiting});\
          st(5,{any_kept}*lt({before},0));st(6,{any_cut}));\
          if(lt({before},0),1,\
-         st(2,ld(2)+gt(round(scene*1000000)/1000000,{threshold}));\
+         st(7,gt(round(scene*1000000)/1000000,{threshold}));st(2,ld(2)+ld(7));\
          st(3,ld(2)*(not(ld(6))+gte({cut_since},{min_gap})));\
          st(4,gt(ld(3)+not(ld(5))+{interval},0));\
-         if(ld(3)*ld(5),st(1,pts);st(6,1));\
+         if(ld(3)*ld(5)*ld(7),st(1,pts);st(6,1));\
          if(ld(3)+not(ld(5)),st(2,0));\
          if(ld(4),st(0,pts);st(5,1));\
          1+ld(4))",

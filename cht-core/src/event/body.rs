@@ -241,6 +241,9 @@ pub struct Segment {
     /// The PID of the video that the other stages look at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video_pid: Option<u16>,
+    /// Its codec by ffmpeg's name, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video_codec: Option<String>,
     /// Bytes per packet: 188, 192 or 204.
     pub packet_size: u16,
     /// Packets.

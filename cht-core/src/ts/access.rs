@@ -83,6 +83,16 @@ impl Walk {
     }
 
     /// Bytes are missing here: the current unit is not interpreted.
+    /// The codec that the start codes are read as.
+    pub(super) fn codec(&self) -> Option<Codec> {
+        Some(match self.coding? {
+            Coding::H264 => Codec::H264,
+            Coding::Hevc => Codec::Hevc,
+            Coding::Mpeg2 => Codec::Mpeg2Video,
+            Coding::Mpeg4 => Codec::Mpeg4,
+        })
+    }
+
     pub(super) fn interrupt(&mut self) {
         (self.unit, self.zeros) = (Unit::Skip, 0);
     }

@@ -18,6 +18,12 @@ macro_rules! codecs {
                 match self { $(Self::$variant => $name,)* }
             }
 
+            /// The codec of this name.
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)* _ => None }
+            }
+
             /// What it codes.
             #[must_use]
             pub const fn media(self) -> Media {
@@ -91,6 +97,22 @@ impl Codec {
             0xEA => Self::Vc1,
             _ => Self::Private,
         }
+    }
+
+    /// The `stream_type` that says this video codec by itself.
+    pub(super) const fn stream_type(self) -> Option<u8> {
+        Some(match self {
+            Self::Mpeg1Video => 0x01,
+            Self::Mpeg2Video => 0x02,
+            Self::Mpeg4 => 0x10,
+            Self::H264 => 0x1B,
+            Self::Hevc => 0x24,
+            Self::Vvc => 0x33,
+            Self::Cavs => 0x42,
+            Self::Dirac => 0xD1,
+            Self::Vc1 => 0xEA,
+            _ => return None,
+        })
     }
 
     /// By the `format_identifier` of a registration descriptor (§2.6.8).

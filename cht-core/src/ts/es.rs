@@ -67,6 +67,11 @@ impl Es {
         self.wants_format = wants_format;
     }
 
+    /// By the PMT, or else by the look of the video.
+    pub(super) fn codec(&self) -> Option<Codec> {
+        self.codec.or_else(|| self.walk.codec())
+    }
+
     /// A format found since the last call.
     pub(super) fn take_format(&mut self) -> Option<Format> {
         self.format.take()

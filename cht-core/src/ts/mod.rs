@@ -37,6 +37,7 @@ mod program;
 mod psi;
 mod scanner;
 mod section;
+mod single;
 mod sps;
 mod sync;
 
@@ -48,3 +49,4 @@ pub use found::{Counters, Damage, Found, Media, Pes, PidCounters};
 pub use packet::{NULL_PID, PACKET_LEN};
 pub use program::{AudioFormat, Program, Stream, VideoFormat};
 pub use scanner::Scanner;
+pub use single::SingleStream;

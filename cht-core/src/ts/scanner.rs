@@ -1,6 +1,7 @@
 //! The scanner: bytes in, findings out.
 mod dispatch;
 
+use super::codec::Codec;
 use super::found::{Counters, Found, Media, PidCounters};
 use super::packet::{Header, NULL_PID, PACKET_LEN};
 use super::pid::{PIDS, Pid, Role, State, TABLES};
@@ -174,6 +175,13 @@ impl Scanner {
     #[must_use]
     pub fn psi(&self) -> Option<Vec<u8>> {
         self.psi.packets()
+    }
+
+    /// What a PID carries, by the PMT; for video that no PMT lists, by its start codes.
+    #[must_use]
+    pub fn codec_of(&self, pid: u16) -> Option<Codec> {
+        let index = self.pids.get(usize::from(pid))?.state?;
+        self.states[usize::from(index.get())].es.codec()
     }
 
     /// The PID to decode pictures from: of the video streams in the PMTs the one with the most PES packets
