@@ -9,6 +9,8 @@ use crate::{
 
 /// A step back in decoding order that B-frames and reordered arrival cannot explain.
 const MAX_BACK: i64 = 2 * TICKS_PER_SECOND;
+/// How far the clocks of two consecutive files may overlap: audio is cut elsewhere than video.
+const MAX_OVERLAP: i64 = TICKS_PER_SECOND / 10;
 /// A step ahead that no slow slide show explains.
 const MAX_AHEAD: i64 = 60 * TICKS_PER_SECOND;
 
@@ -142,7 +144,9 @@ impl Succession {
             None => Anchor { pts: span.first_pts as i64, offset: 0 },
             Some((anchor, previous)) => {
                 let last_dts = unwrap33(anchor.pts, previous.last_dts);
-                if is_jump(last_dts, span.first_dts) {
+                // Files that follow one another do not overlap, however short they are.
+                let back = difference33(last_dts, span.first_dts) < -MAX_OVERLAP;
+                if back || is_jump(last_dts, span.first_dts) {
                     let offset = anchor.offset + previous.length + previous.frame;
                     Anchor { pts: span.first_pts as i64, offset }
                 } else {

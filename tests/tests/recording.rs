@@ -1,0 +1,228 @@
+//! cht-recv: the recording is what was received.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpStream},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use cht_tests::{QUICK, Stage, b3sum, ffmpeg, generate, recording, tool, words};
+use serde_json::Value;
+
+/// A recorder on a free port; its address.
+fn recorder(sessions: &Path, options: &str) -> (Stage, String) {
+    let mut command = tool("cht-recv");
+    command.args(["--listen", "tcp://127.0.0.1:0", "--sessions"]).arg(sessions);
+    let mut recv = Stage::start(command.args(words(options)));
+    let listening = recv.wait_for("listening");
+    let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
+    (recv, address.to_owned())
+}
+
+fn session_of(recv: &Stage) -> &Path {
+    Path::new(recv.events[0]["session"].as_str().unwrap())
+}
+
+/// Sends bytes to a recorder with `--once`; its events and its session's bytes.
+fn record(bytes: &[u8], options: &str) -> (Vec<Value>, Vec<u8>) {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recv, address) = recorder(folder.path(), &format!("--once {options}"));
+    TcpStream::connect(address).unwrap().write_all(bytes).unwrap();
+    assert!(recv.finish().success());
+    let recorded = recording(session_of(&recv));
+    (std::mem::take(&mut recv.events), recorded)
+}
+
+fn of_type<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    events.iter().filter(|event| event["type"] == kind).collect()
+}
+
+#[test]
+fn null_packets_several_programs_and_private_data_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cbr.ts");
+    ffmpeg(words(&format!(
+        "-f lavfi -i testsrc2=s=320x240:r=25:d=6 -f lavfi -i mandelbrot=s=320x240:r=25 \
+         -f lavfi -i sine=d=6 -map 0 -map 1 -map 2 -t 6 {QUICK} -pix_fmt yuv420p -c:a mp2 \
+         -program title=a:st=0:st=2 -program title=b:st=1 -muxrate 6M -f mpegts {}",
+        path.display()
+    )));
+    let mut bytes = fs::read(&path).unwrap();
+    // A PID that no table lists, with payload of its own.
+    let at = 188 * (bytes.len() / 376);
+    let mut private = [0x5A; 188];
+    private[..4].copy_from_slice(&[0x47, 0x1A, 0xBC, 0x10]);
+    bytes.splice(at..at, private);
+    assert!(bytes.chunks(188).any(|packet| packet[1] & 0x1F == 0x1F && packet[2] == 0xFF));
+    let (events, recorded) = record(&bytes, "--segment-time 1");
+    assert_eq!(b3sum(&recorded), b3sum(&bytes));
+    let closed = of_type(&events, "segment_closed");
+    assert!(closed.len() >= 5, "{} segments", closed.len());
+    let mut offset = 0;
+    for segment in closed {
+        assert_eq!(segment["offset"], offset);
+        let length = segment["bytes"].as_u64().unwrap();
+        let part = &bytes[offset as usize..(offset + length) as usize];
+        assert_eq!(segment["blake3"], b3sum(part));
+        offset += length;
+    }
+}
+
+#[test]
+fn every_segment_begins_with_tables_and_a_keyframe() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=320x240:r=25", 6.0)], QUICK);
+    let sessions = folder.path().join("sessions");
+    let (mut recv, address) = recorder(&sessions, "--once --segment-time 2");
+    TcpStream::connect(address).unwrap().write_all(&fs::read(&path).unwrap()).unwrap();
+    assert!(recv.finish().success());
+    let mut frames = 0;
+    let closed = recv.of_type("segment_closed");
+    for segment in &closed {
+        let path = segment["path"].as_str().unwrap();
+        // Alone, each decodes completely: it begins with PAT, PMT and a keyframe.
+        let probe = Command::new("ffprobe")
+            .args(["-v", "error", "-count_frames", "-select_streams", "v"])
+            .args(["-show_entries", "stream=nb_read_frames", "-of", "csv=p=0", path])
+            .output()
+            .unwrap();
+        assert!(probe.stderr.is_empty(), "{}", String::from_utf8_lossy(&probe.stderr));
+        let text = String::from_utf8_lossy(&probe.stdout).into_owned();
+        frames += text.lines().next().unwrap().trim_matches(',').parse::<u32>().unwrap();
+    }
+    assert_eq!((closed.len(), frames), (3, 150));
+    let starts: Vec<i64> =
+        closed.iter().map(|segment| segment["timeline"]["offset"].as_i64().unwrap()).collect();
+    assert_eq!(starts, [0, 180_000, 360_000]);
+}
+
+#[test]
+fn a_sender_that_dies_within_a_packet_loses_nothing_it_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=320x240:r=25", 2.0)], QUICK);
+    let bytes = fs::read(&path).unwrap();
+    let cut = &bytes[..bytes.len() / 2 / 188 * 188 + 77];
+    let (events, recorded) = record(cut, "");
+    assert_eq!(b3sum(&recorded), b3sum(cut));
+    assert_eq!(of_type(&events, "disconnected")[0]["bytes"], cut.len());
+    assert_eq!(of_type(&events, "segment_closed")[0]["end_reason"], "disconnected");
+}
+
+#[test]
+fn what_is_no_transport_stream_is_recorded_all_the_same() {
+    let garbage: Vec<u8> =
+        (0..3_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let (events, recorded) = record(&garbage, "");
+    assert_eq!(b3sum(&recorded), b3sum(&garbage));
+    assert_eq!(of_type(&events, "segment_open").len(), 1);
+    let (_, recorded) = record(b"", "");
+    assert!(recorded.is_empty());
+}
+
+#[test]
+fn connections_follow_one_another_in_one_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=320x240:r=25", 1.0)], QUICK);
+    let bytes = fs::read(&path).unwrap();
+    let (mut recv, address) = recorder(&folder.path().join("sessions"), "");
+    for _ in 0..2 {
+        TcpStream::connect(&address).unwrap().write_all(&bytes).unwrap();
+        recv.wait_for("disconnected");
+    }
+    recv.signal("TERM");
+    assert!(recv.finish().success());
+    assert_eq!(b3sum(&recording(session_of(&recv))), b3sum(&[&bytes[..], &bytes[..]].concat()));
+    let closed = recv.of_type("segment_closed");
+    assert_eq!((&closed[0]["connection"], &closed[1]["connection"]), (&1.into(), &2.into()));
+    let offset = |n: usize| closed[n]["timeline"]["offset"].as_i64().unwrap();
+    assert!(offset(1) > offset(0) + 80_000, "the second connection comes behind the first");
+}
+
+#[test]
+fn a_session_can_be_continued() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=320x240:r=25", 1.0)], QUICK);
+    let bytes = fs::read(&path).unwrap();
+    let mut offsets = Vec::new();
+    for _ in 0..2 {
+        let options = "--once --session-id call";
+        let (mut recv, address) = recorder(folder.path(), options);
+        TcpStream::connect(&address).unwrap().write_all(&bytes).unwrap();
+        assert!(recv.finish().success());
+        let closed = recv.of_type("segment_closed")[0];
+        offsets.push((closed["seq"].clone(), closed["timeline"]["offset"].as_i64().unwrap()));
+    }
+    assert_eq!(offsets[0], (1.into(), 0));
+    assert_eq!(offsets[1].0, 2);
+    assert!(offsets[1].1 >= 90_000, "{offsets:?}");
+    let recorded = recording(&folder.path().join("call"));
+    assert_eq!(b3sum(&recorded), b3sum(&[&bytes[..], &bytes[..]].concat()));
+}
+
+#[test]
+fn a_signal_closes_and_announces_the_last_segment() {
+    for name in ["INT", "TERM"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.ts");
+        generate(&path, &[("testsrc2=s=320x240:r=25", 1.0)], QUICK);
+        let bytes = fs::read(&path).unwrap();
+        let (mut recv, address) = recorder(&folder.path().join("sessions"), "");
+        let mut sender = TcpStream::connect(&address).unwrap();
+        sender.write_all(&bytes).unwrap();
+        recv.wait_for("segment_open");
+        recv.signal(name);
+        assert!(recv.finish().success(), "{name}");
+        let closed = recv.of_type("segment_closed")[0];
+        assert_eq!(closed["end_reason"], "stopped");
+        let recorded = recording(session_of(&recv));
+        // The socket may still have held the end of what was sent; what was read is there.
+        assert_eq!(recorded, bytes[..recorded.len()]);
+        // And the sender learns that nobody listens any more.
+        sender.shutdown(Shutdown::Write).unwrap();
+        let _ = sender.read(&mut [0; 1]);
+    }
+}
+
+#[test]
+fn a_stdout_that_is_closed_or_stalls_is_no_matter_to_the_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=320x240:r=25", 4.0)], "-c:v libx264 -preset ultrafast -g 1");
+    let bytes = fs::read(&path).unwrap();
+    let (mut recv, address) =
+        recorder(&folder.path().join("sessions"), "--once --segment-time 0.04");
+    let session = session_of(&recv).to_owned();
+    // From now on nobody reads.
+    TcpStream::connect(&address).unwrap().write_all(&bytes).unwrap();
+    let status = recv.child.wait().unwrap();
+    assert!(status.code().is_some());
+    assert_eq!(b3sum(&recording(&session)), b3sum(&bytes));
+
+    let mut command = tool("cht-recv");
+    command.args(["--listen", "tcp://127.0.0.1:0", "--once", "--sessions"]);
+    let mut child = command
+        .arg(folder.path().join("closed"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+    drop(stdout);
+    let listening: Value = serde_json::from_str(&line).unwrap();
+    let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
+    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(said.matches("stdout was closed by its reader").count(), 1, "{said}");
+    let session = Path::new(listening["session"].as_str().unwrap());
+    assert_eq!(b3sum(&recording(session)), b3sum(&bytes));
+}

@@ -1,0 +1,262 @@
+//! cht-scenes in its pipeline: what is kept, when, and what a restart gives.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write as _,
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use cht_tests::{Pipeline, QUICK, Stage, ffmpeg, footage, generate, probe_frames, tool, words};
+use serde_json::Value;
+
+const SHOTS: [(&str, f64); 5] = [
+    ("testsrc2=s=320x240:r=25", 2.0),
+    ("smptebars=s=320x240:r=25", 2.0),
+    ("mandelbrot=s=320x240:r=25", 2.0),
+    ("color=navy:s=320x240:r=25", 2.0),
+    ("rgbtestsrc=s=320x240:r=25", 2.0),
+];
+
+/// Segments of ffmpeg's own muxer, cut at keyframes; `stem_%d.ts`.
+fn segments(folder: &Path, options: &str) -> Vec<PathBuf> {
+    let whole = folder.join("whole.ts");
+    generate(&whole, &SHOTS, QUICK);
+    let pattern = folder.join("part_%d.ts");
+    let (whole, pattern) = (whole.to_str().unwrap(), pattern.to_str().unwrap());
+    let options = format!("-c copy -f segment -segment_time 2 {options}");
+    ffmpeg(["-i", whole].into_iter().chain(words(&options)).chain([pattern]));
+    (0..5).map(|n| folder.join(format!("part_{n}.ts"))).collect()
+}
+
+/// `ls … | cht-scenes`; its events.
+fn scenes(paths: &[PathBuf], out: &Path, options: &str) -> Vec<Value> {
+    let mut command = tool("cht-scenes");
+    command.arg("--out").arg(out).args(words(options)).stdin(Stdio::piped());
+    let mut stage = Stage::start(&mut command);
+    let mut stdin = stage.child.stdin.take().unwrap();
+    for path in paths {
+        writeln!(stdin, "{}", path.display()).unwrap();
+    }
+    drop(stdin);
+    assert!(stage.finish().success());
+    std::mem::take(&mut stage.events)
+}
+
+fn times(events: &[Value]) -> Vec<f64> {
+    let frames = events.iter().filter(|event| event["type"] == "frame");
+    frames.map(|frame| frame["timestamp"].as_f64().unwrap()).collect()
+}
+
+/// Names and contents of the pictures in a folder.
+fn pictures(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let pictures = entries.filter(|path| !path.extension().is_some_and(|e| e == "ndjson"));
+    let named = pictures.map(|path| {
+        (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap())
+    });
+    named.collect()
+}
+
+#[test]
+fn cuts_on_segment_boundaries_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = segments(folder.path(), "");
+    let events = scenes(&paths, &folder.path().join("out"), "");
+    assert_eq!(times(&events), [0.0, 2.0, 4.0, 6.0, 8.0]);
+}
+
+#[test]
+fn segments_that_begin_at_zero_again_are_laid_end_to_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = segments(folder.path(), "-reset_timestamps 1");
+    let events = scenes(&paths, &folder.path().join("out"), "");
+    for (found, expected) in times(&events).iter().zip([0.0, 2.0, 4.0, 6.0, 8.0]) {
+        assert!((found - expected).abs() < 0.02, "{found} is not {expected}");
+    }
+}
+
+#[test]
+fn a_still_clip_gives_the_first_frame_and_one_each_interval() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("still.ts");
+    generate(&path, &[("color=gray:s=320x240:r=10", 7.0)], QUICK);
+    let events = scenes(&[path], &folder.path().join("out"), "--max-interval 3");
+    assert_eq!(times(&events), [0.0, 3.0, 6.0]);
+    let reasons: Vec<_> =
+        events.iter().filter(|e| e["type"] == "frame").map(|e| e["reason"].clone()).collect();
+    assert_eq!(reasons, ["first", "interval", "interval"]);
+}
+
+#[test]
+fn scores_are_those_of_ffmpeg_to_six_digits() {
+    let Some(clip) = footage("edited/bikes_640x272p25.mp4") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let ts = folder.path().join("a.ts");
+    ffmpeg(["-i", clip.to_str().unwrap(), "-c", "copy", ts.to_str().unwrap()]);
+    let filter = "select=gte(scene\\,0),metadata=print:key=lavfi.scene_score:file=-";
+    let output = Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-nostdin", "-i", ts.to_str().unwrap()])
+        .args(["-vf", filter, "-f", "null", "-"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let scores: Vec<&str> =
+        text.lines().filter_map(|l| l.strip_prefix("lavfi.scene_score=")).collect();
+    let frames = probe_frames(&ts);
+    assert_eq!(scores.len(), frames.len());
+    let events = scenes(&[ts], &folder.path().join("out"), "--threshold 0.02 --min-gap 0");
+    let kept: Vec<&Value> = events.iter().filter(|event| event["type"] == "frame").collect();
+    let above = |score: &&&str| score.parse::<f64>().unwrap() > 0.02;
+    assert_eq!(kept.len(), 1 + scores.iter().filter(above).count());
+    for frame in &kept[1..] {
+        let time = frame["timestamp"].as_f64().unwrap();
+        let n = frames.iter().position(|t| (t - time).abs() < 0.001).unwrap();
+        let score = format!("{:.6}", frame["scores"]["scene"].as_f64().unwrap());
+        assert_eq!(score, scores[n], "frame {n}");
+    }
+}
+
+#[test]
+fn a_picture_that_changes_its_size_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (small, large) = (folder.path().join("1.ts"), folder.path().join("2.ts"));
+    generate(&small, &[("color=gray:s=320x240:r=25", 2.0)], QUICK);
+    generate(
+        &large,
+        &[("color=gray:s=640x480:r=25", 2.0)],
+        &format!("{QUICK} -output_ts_offset 2"),
+    );
+    let both = folder.path().join("both.ts");
+    fs::write(&both, [fs::read(small).unwrap(), fs::read(large).unwrap()].concat()).unwrap();
+    let events = scenes(&[both], &folder.path().join("out"), "");
+    let sizes: Vec<_> =
+        events.iter().filter(|e| e["type"] == "frame").map(|e| e["width"].clone()).collect();
+    assert_eq!(sizes, [320, 640]);
+    assert!((times(&events)[1] - 2.0).abs() < 0.05, "{:?}", times(&events));
+}
+
+#[test]
+fn a_frame_is_in_the_index_while_its_segment_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pipeline = Pipeline::start(folder.path(), "--once", "");
+    let url = format!("tcp://{}?tcp_nodelay=1", pipeline.address);
+    let mut sender = Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-nostdin", "-re", "-f", "lavfi", "-i"])
+        .arg("testsrc2=s=640x360:r=25:d=4,drawbox=enable='gte(t,2)':c=white:t=fill")
+        .args(words("-c:v libx264 -preset ultrafast -tune zerolatency -flush_packets 1 -f mpegts"))
+        .arg(url)
+        .spawn()
+        .unwrap();
+    let first = pipeline.index.wait_for("frame");
+    // Both frames come before the segment is closed: the sender still sends.
+    let second = pipeline.index.wait_for("frame");
+    assert!(pipeline.index.of_type("segment_closed").is_empty());
+    assert!(sender.try_wait().unwrap().is_none(), "the sender has ended before the frame came");
+    assert_eq!((&first["reason"], &second["reason"]), (&"first".into(), &"scene".into()));
+    assert!((second["timestamp"].as_f64().unwrap() - 2.0).abs() < 0.001);
+    assert!(Path::new(second["path"].as_str().unwrap()).exists());
+    assert!(sender.wait().unwrap().success());
+    assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+    assert_eq!(pipeline.read_index().len(), 2);
+}
+
+/// Kills the stage when it has emitted so many frames, then runs it to its end.
+fn killed_after(frames: usize, paths: &[PathBuf], out: &Path) -> Vec<Value> {
+    let mut command = tool("cht-scenes");
+    command.args(["--threshold", "0.02", "--out"]).arg(out).stdin(Stdio::piped());
+    let mut stage = Stage::start(&mut command);
+    let mut stdin = stage.child.stdin.take().unwrap();
+    for path in paths {
+        writeln!(stdin, "{}", path.display()).unwrap();
+    }
+    for _ in 0..frames {
+        stage.wait_for("frame");
+    }
+    stage.signal("KILL");
+    stage.child.wait().unwrap();
+    drop(stage);
+    scenes(paths, out, "--threshold 0.02")
+}
+
+#[test]
+fn a_stage_that_was_killed_ends_with_the_same_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = segments(folder.path(), "");
+    let whole = folder.path().join("whole");
+    let without = |events: Vec<Value>, out: &Path| -> Vec<String> {
+        let out = out.to_str().unwrap().to_owned();
+        events.iter().map(|event| event.to_string().replace(&out, "OUT")).collect()
+    };
+    let expected = without(scenes(&paths, &whole, "--threshold 0.02"), &whole);
+    let frames = expected.iter().filter(|line| line.contains("\"frame\"")).count();
+    assert!(frames >= 5);
+    for kill in 0..frames {
+        let out = folder.path().join(format!("killed_{kill}"));
+        let events = without(killed_after(kill, &paths, &out), &out);
+        assert_eq!(events, expected, "killed after {kill} frames");
+        assert_eq!(pictures(&out), pictures(&whole), "killed after {kill} frames");
+    }
+}
+
+#[test]
+fn a_second_run_with_other_options_is_refused_until_told_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &SHOTS[..2], QUICK);
+    let out = folder.path().join("out");
+    scenes(std::slice::from_ref(&path), &out, "");
+    let mut command = tool("cht-scenes");
+    command.args(["--threshold", "0.9", "--out"]).arg(&out).stdin(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    writeln!(child.stdin.take().unwrap(), "{}", path.display()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("--threshold 0.1") && said.contains("--overwrite"), "{said}");
+    let events = scenes(&[path], &out, "--threshold 0.9 --overwrite");
+    assert_eq!(times(&events), [0.0]);
+    assert_eq!(pictures(&out).len(), 1);
+}
+
+#[test]
+fn the_rest_of_a_pipeline_is_picked_up_while_the_recorder_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &SHOTS, QUICK);
+    let bytes = fs::read(&path).unwrap();
+    let mut pipeline = Pipeline::start(folder.path(), "--once --segment-time 2", "");
+    let mut sender = TcpStream::connect(&pipeline.address).unwrap();
+    let half = bytes.len() / 2;
+    sender.write_all(&bytes[..half]).unwrap();
+    pipeline.index.wait_for("frame");
+    // Every stage but the recorder dies.
+    for stage in &mut pipeline.stages[1..] {
+        stage.kill().unwrap();
+    }
+    pipeline.index.signal("KILL");
+    let mut watch = tool("cht-segwatch")
+        .arg("--follow")
+        .arg(&pipeline.session)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut scenes = tool("cht-scenes")
+        .stdin(watch.stdout.take().unwrap())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut index = Stage::start(tool("cht-index").stdin(scenes.stdout.take().unwrap()));
+    index.wait_for("frame");
+    sender.write_all(&bytes[half..]).unwrap();
+    drop(sender);
+    assert!(index.finish().success());
+    assert!(watch.wait().unwrap().success() && scenes.wait().unwrap().success());
+    assert!(pipeline.stages[0].wait().unwrap().success());
+    let entries = pipeline.read_index();
+    let found: Vec<f64> = entries.iter().map(|e| e["timestamp"].as_f64().unwrap()).collect();
+    assert_eq!(found, [0.0, 2.0, 4.0, 6.0, 8.0]);
+    assert_eq!(pictures(&pipeline.session.join("frames")).len(), 6, "five pictures and index.json");
+}
