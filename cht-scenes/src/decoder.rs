@@ -51,6 +51,8 @@ impl Decoder {
         command.args(["-probesize", "32", "-analyzeduration", "0", "-copyts"]);
         command.format("mpegts").input("pipe:0");
         command.filter_complex(prefilter::graph(pid, rules, start)).map("[out]");
+        // A picture whose size changes keeps its new size.
+        command.args(["-autoscale", "0"]);
         command.args(ffmpeg.passthrough()).args(["-flush_packets", "1"]);
         // The encoder of raw video, too, would hold back a frame for each thread.
         command.args(["-threads", "1"]);

@@ -1,0 +1,178 @@
+//! Bad input: a message that names it and what to do, the rest goes on, and the exit status tells.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::Write as _,
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use cht_tests::{QUICK, Stage, generate, tool};
+
+/// Runs a stage on lines; its output.
+fn pipe(command: &mut Command, input: &[u8]) -> Output {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A stage that refuses to start closes its stdin.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn count(output: &Output, kind: &str) -> usize {
+    String::from_utf8_lossy(&output.stdout).matches(&format!("\"type\":\"{kind}\"")).count()
+}
+
+#[test]
+fn bad_segments_are_named_and_the_good_one_is_examined() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = folder.path().join("good.ts");
+    generate(&good, &[("testsrc2=s=160x120:r=25", 1.0)], QUICK);
+    let empty = folder.path().join("empty.ts");
+    fs::write(&empty, b"").unwrap();
+    let text = folder.path().join("text.ts");
+    fs::write(&text, "no transport stream ".repeat(500)).unwrap();
+    let missing = folder.path().join("missing.ts");
+    let not_utf8 = folder.path().join(OsStr::from_bytes(b"not_\xff.ts"));
+    fs::copy(&good, &not_utf8).unwrap();
+    let paths = [&good, &empty, &text, &missing, &not_utf8];
+    let output = tool("cht-segwatch").args(["--settle", "0"]).args(paths).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!((count(&output, "segment"), count(&output, "error")), (1, 4));
+    let said = said(&output);
+    for part in [
+        "empty.ts: the file is empty",
+        "text.ts: not an MPEG transport stream",
+        "missing.ts: no such file",
+        "not_\\xFF.ts\": the path is not UTF-8",
+    ] {
+        assert!(said.contains(part), "{part} is missing in {said}");
+    }
+    // The same on stdin of the next stage.
+    let mut list = Vec::new();
+    for path in paths {
+        list.extend(path.as_os_str().as_bytes());
+        list.push(b'\n');
+    }
+    let out = folder.path().join("out");
+    let output = pipe(tool("cht-scenes").arg("--out").arg(out), &list);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!((count(&output, "frame"), count(&output, "error")), (1, 4), "{output:?}");
+}
+
+#[test]
+fn truncated_segments_give_what_they_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=160x120:r=25", 2.0)], QUICK);
+    let bytes = fs::read(&path).unwrap();
+    for length in [100, 188, 1000, bytes.len() / 2 + 33] {
+        let cut = folder.path().join(format!("cut_{length}.ts"));
+        fs::write(&cut, &bytes[..length]).unwrap();
+        let out = folder.path().join(format!("out_{length}"));
+        let list = format!("{}\n", cut.display());
+        let output = pipe(tool("cht-scenes").arg("--out").arg(out), list.as_bytes());
+        let frames = count(&output, "frame");
+        let expected = if length > 1000 { (1, Some(0)) } else { (0, Some(1)) };
+        assert_eq!((frames, output.status.code()), expected, "{length}: {output:?}");
+    }
+}
+
+#[test]
+fn a_broken_line_is_named_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = b"{\"v\":1,\"type\":\"frame\"}\n{broken\n\n{\"v\":1,\"type\":\"dream\"}\n";
+    let (out, index) = (folder.path().join("out"), folder.path().join("index.json"));
+    for command in [
+        &mut tool("cht-segwatch"),
+        tool("cht-scenes").arg("--out").arg(out),
+        tool("cht-index").arg("--out").arg(index),
+    ] {
+        let output = pipe(command, input);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert_eq!((count(&output, "error"), count(&output, "dream")), (2, 1), "{output:?}");
+        let said = said(&output);
+        assert!(
+            said.contains("line 1: broken `frame` event") && said.contains("line 2:"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_port_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = tool("cht-recv");
+    command.args(["--listen", "tcp://127.0.0.1:0", "--sessions"]).arg(folder.path());
+    let mut first = Stage::start(&mut command);
+    let address = first.wait_for("listening")["address"].as_str().unwrap().to_owned();
+    let output = tool("cht-recv").args(["--listen", &address]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = said(&output);
+    assert!(said.contains(&address) && said.contains("another program"), "{said}");
+}
+
+#[test]
+fn wrong_addresses_and_numbers() {
+    for options in [
+        vec!["--listen", "127.0.0.1:4444"],
+        vec!["--listen", "tcp://127.0.0.1"],
+        vec!["--segment-time", "-1"],
+        vec!["--session-id", "../x"],
+        vec!["--frobnicate"],
+    ] {
+        let output = tool("cht-recv").args(&options).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{options:?}");
+        assert!(said(&output).contains(options[0]), "{options:?}: {}", said(&output));
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_writable() {
+    let folder = tempfile::tempdir().unwrap();
+    // A file in place of the folder refuses root as well.
+    let blocked = folder.path().join("file");
+    fs::write(&blocked, b"").unwrap();
+    let recv = tool("cht-recv")
+        .args(["--listen", "tcp://127.0.0.1:0", "--sessions"])
+        .arg(blocked.join("sessions"))
+        .output()
+        .unwrap();
+    let index = pipe(tool("cht-index").arg("--out").arg(blocked.join("index.json")), b"");
+    for output in [recv, index] {
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(said(&output).contains(blocked.to_str().unwrap()), "{output:?}");
+    }
+}
+
+#[test]
+fn ffmpeg_missing_or_too_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = folder.path().join("ffmpeg");
+    fs::write(&old, "#!/bin/sh\necho 'ffmpeg version 4.4.2 Copyright (c) the FFmpeg developers'\n")
+        .unwrap();
+    fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
+    for (program, part) in
+        [(old.as_path(), "4.4.2 is too old"), (Path::new("/nonexistent"), "install ffmpeg")]
+    {
+        let output = pipe(tool("cht-scenes").arg("--ffmpeg").arg(program), b"");
+        assert_eq!(output.status.code(), Some(2));
+        let said = said(&output);
+        assert!(said.contains(program.to_str().unwrap()) && said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn loose_segments_want_a_place_for_the_frames() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=160x120:r=25", 1.0)], QUICK);
+    let output = pipe(&mut tool("cht-scenes"), format!("{}\n", path.display()).as_bytes());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("--out"), "{}", said(&output));
+}

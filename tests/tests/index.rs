@@ -1,0 +1,166 @@
+//! cht-index: what others read from disk.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Child, ChildStdin, Stdio},
+};
+
+use cht_tests::{Stage, read_json, signal, tool};
+use serde_json::{Value, json};
+
+fn frame(n: u32) -> Value {
+    json!({
+        "v": 1, "type": "frame", "session": null, "id": format!("F{n:06}"),
+        "timestamp": f64::from(n), "pts": n, "path": format!("/frames/F{n:06}.jpg"),
+        "segment": "/a.ts", "reason": "scene", "scores": {"scene": 0.5},
+        "width": 640, "height": 360, "bytes": 1000, "hash": "00",
+    })
+}
+
+fn start(index: &Path) -> (Stage, ChildStdin) {
+    let mut command = tool("cht-index");
+    let mut stage = Stage::start(command.arg("--out").arg(index).stdin(Stdio::piped()));
+    let stdin = stage.child.stdin.take().unwrap();
+    (stage, stdin)
+}
+
+fn run(index: &Path, events: &[Value]) {
+    let (mut stage, mut stdin) = start(index);
+    for event in events {
+        writeln!(stdin, "{event}").unwrap();
+    }
+    drop(stdin);
+    assert!(stage.finish().success());
+}
+
+fn sent(index: &Path) -> Vec<String> {
+    let entries = read_json(index);
+    let sent = entries.iter().filter(|entry| entry["sent_to_agent"] == true);
+    sent.map(|entry| entry["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_four_fields_and_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("sub/index.json");
+    run(&index, &[frame(1), frame(2), frame(1)]);
+    let entries = read_json(&index);
+    assert_eq!(entries.len(), 2);
+    let entry = &entries[0];
+    assert_eq!(entry["id"], "F000001");
+    assert_eq!(entry["timestamp"], 1.0);
+    assert_eq!(entry["path"], "/frames/F000001.jpg");
+    assert_eq!(entry["sent_to_agent"], false);
+    for field in ["pts", "segment", "reason", "scores", "width", "height", "bytes", "hash"] {
+        assert_eq!(entry[field], frame(1)[field], "{field}");
+    }
+}
+
+#[test]
+fn an_empty_session_has_an_index_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    run(&index, &[]);
+    assert_eq!(read_json(&index), Vec::<Value>::new());
+}
+
+#[test]
+fn sent_is_set_in_three_ways_and_never_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    let (mut stage, mut stdin) = start(&index);
+    let mut send = |event: Value| {
+        writeln!(stdin, "{event}").unwrap();
+        stage.next_event().unwrap();
+    };
+    for n in 1..=4 {
+        send(frame(n));
+    }
+    // Beside the running stage, whose index may be a moment behind: by the command, once it is there.
+    let mark =
+        || tool("cht-index").args(["--sent", "F000001", "--out"]).arg(&index).output().unwrap();
+    while !mark().status.success() {}
+    // By an event in the pipe.
+    send(json!({"v": 1, "type": "sent", "session": null, "id": "F000002"}));
+    while !sent(&index).contains(&"F000002".to_owned()) {}
+    // By another program that writes the file itself.
+    let mut entries = read_json(&index);
+    entries[2]["sent_to_agent"] = true.into();
+    let edited = folder.path().join("edited");
+    fs::write(&edited, serde_json::to_vec_pretty(&entries).unwrap()).unwrap();
+    fs::rename(edited, &index).unwrap();
+    send(frame(5));
+    drop(stdin);
+    assert!(stage.finish().success());
+    let expected = ["F000001", "F000002", "F000003"];
+    assert_eq!(sent(&index), expected);
+    assert_eq!(read_json(&index).len(), 5);
+    // And after a restart that replays everything.
+    run(&index, &[frame(1), frame(2), frame(3), frame(4), frame(5), frame(6)]);
+    assert_eq!(sent(&index), expected);
+}
+
+#[test]
+fn a_reader_never_sees_half_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    run(&index, &[]);
+    let (mut stage, mut stdin) = start(&index);
+    let writer = std::thread::spawn(move || {
+        for n in 1..=2000 {
+            writeln!(stdin, "{}", frame(n)).unwrap();
+        }
+    });
+    let reader = std::thread::spawn(move || while stage.next_event().is_some() {});
+    let mut seen = 0;
+    while seen < 2000 {
+        let count = read_json(&index).len();
+        assert!(count >= seen, "the index became shorter");
+        seen = count;
+    }
+    writer.join().unwrap();
+    reader.join().unwrap();
+}
+
+#[test]
+fn killed_at_any_moment_it_continues() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    for kill in [0, 1, 7, 30] {
+        let (mut stage, mut stdin) = start(&index);
+        for n in 1..=kill {
+            writeln!(stdin, "{}", frame(n)).unwrap();
+            stage.next_event().unwrap();
+        }
+        kill_now(&mut stage.child);
+    }
+    // A line that was cut off by a kill in the middle of a write.
+    let journal = folder.path().join("index.ndjson");
+    let mut file = fs::OpenOptions::new().append(true).open(&journal).unwrap();
+    file.write_all(b"{\"v\":1,\"type\":\"fra").unwrap();
+    let events: Vec<Value> = (1..=40).map(frame).collect();
+    run(&index, &events);
+    let ids: Vec<Value> = read_json(&index).iter().map(|entry| entry["id"].clone()).collect();
+    let expected: Vec<Value> = events.iter().map(|event| event["id"].clone()).collect();
+    assert_eq!(ids, expected);
+    let journal = fs::read_to_string(journal).unwrap();
+    assert_eq!(journal.lines().count(), 40, "nothing doubled");
+}
+
+fn kill_now(child: &mut Child) {
+    signal(child, "KILL");
+    child.wait().unwrap();
+}
+
+#[test]
+fn an_unknown_frame_cannot_be_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    run(&index, &[frame(1)]);
+    let output =
+        tool("cht-index").args(["--sent", "F000009", "--out"]).arg(&index).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("F000009: no such frame"));
+}

@@ -1,0 +1,115 @@
+//! cht-monitor: what a player gets, and that it cannot touch the recorder.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    process::Stdio,
+};
+
+use cht_tests::{Pipeline, QUICK, b3sum, generate, recording, tool};
+
+#[test]
+fn a_session_is_followed_to_its_end_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=320x240:r=25", 6.0)], QUICK);
+    let bytes = fs::read(&path).unwrap();
+    let mut pipeline = Pipeline::start(folder.path(), "--once --segment-time 2", "");
+    let mut sender = TcpStream::connect(&pipeline.address).unwrap();
+    sender.write_all(&bytes[..1000]).unwrap();
+    let mut monitor = tool("cht-monitor")
+        .args(["--stdout", "--from-start"])
+        .arg(&pipeline.session)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    sender.write_all(&bytes[1000..]).unwrap();
+    drop(sender);
+    let mut shown = Vec::new();
+    monitor.stdout.take().unwrap().read_to_end(&mut shown).unwrap();
+    assert!(monitor.wait().unwrap().success());
+    assert_eq!(b3sum(&shown), b3sum(&bytes));
+    assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+}
+
+#[test]
+fn it_begins_with_tables_and_the_newest_keyframe() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=320x240:r=25", 4.0)], QUICK);
+    let mut pipeline = Pipeline::start(folder.path(), "", "");
+    let mut sender = TcpStream::connect(&pipeline.address).unwrap();
+    sender.write_all(&fs::read(&path).unwrap()).unwrap();
+    pipeline.index.wait_for("frame");
+    drop(sender);
+    pipeline.index.wait_for("segment_done");
+    let newest = tool("cht-monitor")
+        .args(["--stdout", "--sessions"])
+        .arg(folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    cht_tests::signal(&pipeline.stages[0], "TERM");
+    assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+    let shown = newest.wait_with_output().unwrap();
+    assert!(shown.status.success());
+    let whole = recording(&pipeline.session);
+    assert!(!shown.stdout.is_empty() && shown.stdout.len() < whole.len() / 2);
+    // PAT first, then what was recorded.
+    assert_eq!(shown.stdout[..3], [0x47, 0x40, 0x00]);
+    assert!(whole.ends_with(&shown.stdout[shown.stdout.len() - 188 * 20..]));
+}
+
+#[test]
+fn a_player_that_stalls_or_goes_is_no_matter_to_the_recorder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(
+        &path,
+        &[("testsrc2=s=640x480:r=25", 6.0)],
+        "-c:v libx264 -preset ultrafast -qp 1 -g 25",
+    );
+    let bytes = fs::read(&path).unwrap();
+    assert!(bytes.len() > 4_000_000, "more than pipes hold");
+    let mut pipeline = Pipeline::start(folder.path(), "--once --segment-time 2", "");
+    let mut sender = TcpStream::connect(&pipeline.address).unwrap();
+    sender.write_all(&bytes[..1000]).unwrap();
+    // One never reads, one reads a little and goes.
+    let monitor = |player: &str| {
+        let mut monitor = tool("cht-monitor");
+        monitor.args(["--from-start", "--player", player]).arg(&pipeline.session);
+        monitor.stdin(Stdio::null()).spawn().unwrap()
+    };
+    let mut stalled = monitor("exec sleep 600");
+    let mut gone = monitor("head -c 200000 >/dev/null");
+    sender.write_all(&bytes[1000..]).unwrap();
+    drop(sender);
+    assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+    assert_eq!(b3sum(&pipeline.recording()), b3sum(&bytes));
+    assert!(gone.wait().unwrap().success());
+    assert!(stalled.try_wait().unwrap().is_none(), "it is still waiting for its player");
+    stalled.kill().unwrap();
+    stalled.wait().unwrap();
+}
+
+#[test]
+fn the_command_can_be_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=320x240:r=25", 1.0)], QUICK);
+    let mut pipeline = Pipeline::start(folder.path(), "--once", "");
+    pipeline.send(&fs::read(&path).unwrap());
+    pipeline.finish();
+    let print = |options: &[&str]| {
+        let mut monitor = tool("cht-monitor");
+        monitor.arg("--print-command").args(options).arg(&pipeline.session);
+        let output = monitor.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let software = print(&["--cuda", "off"]);
+    assert!(software.starts_with("ffplay ") && software.contains("-i pipe:0"), "{software}");
+    assert!(!software.contains("cuvid") && !software.contains("hwaccel"));
+    assert_eq!(print(&["--player", "mpv -"]), "sh -c 'mpv -'\n");
+}
