@@ -1,1 +1,74 @@
-//! The pipelines under `tests/` are the content of this crate.
+//! What the tests under `tests/` share: the real binaries, and a strict reading of what they say.
+
+pub mod wire;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+/// The programs of the workspace.
+pub const TOOLS: [&str; 5] = ["cht-recv", "cht-segwatch", "cht-scenes", "cht-index", "cht-monitor"];
+
+/// The root of the workspace.
+#[must_use]
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"))
+}
+
+/// The path of the binary `name`, of the profile that this test was built with, built from the sources as they are.
+///
+/// # Panics
+///
+/// If it is not there and cannot be built.
+#[must_use]
+pub fn bin(name: &str) -> PathBuf {
+    let path = bin_folder().join(name);
+    assert!(path.exists(), "{}: not there; is {name} a binary of the workspace?", path.display());
+    path
+}
+
+/// The folder that holds the binaries, to be put in front of `PATH`.
+///
+/// # Panics
+///
+/// If they cannot be built.
+#[must_use]
+pub fn bin_folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        // target/PROFILE/deps/TEST-0123: `cargo test` does not build the binaries of other members, and
+        // those that are there may be old. Cargo knows, has a lock of its own, and does nothing if all is well.
+        let test = std::env::current_exe().expect("the path of this test");
+        let folder = test.ancestors().nth(2).expect("target/PROFILE").to_owned();
+        let target = folder.parent().expect("target");
+        let profile = match folder.file_name().and_then(|name| name.to_str()) {
+            Some("debug") | None => "dev",
+            Some(profile) => profile,
+        };
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo)
+            .args(["build", "--quiet", "--workspace", "--bins", "--profile", profile])
+            .arg("--target-dir")
+            .arg(target)
+            .current_dir(root())
+            .status();
+        assert!(
+            built.as_ref().is_ok_and(std::process::ExitStatus::success),
+            "cargo build --workspace --bins: {built:?}"
+        );
+        folder
+    })
+}
+
+/// `PATH` with the binaries in front.
+#[must_use]
+pub fn path_with_binaries() -> std::ffi::OsString {
+    let mut path = bin_folder().as_os_str().to_owned();
+    if let Some(rest) = std::env::var_os("PATH") {
+        path.push(":");
+        path.push(rest);
+    }
+    path
+}
