@@ -1,6 +1,7 @@
 //! The event contract as others see it: `schema/*.json`, and one golden line of each type.
 //!
 //! `CHT_BLESS=1 cargo test -p cht-core --test schema` writes the schemas anew after a change of the types.
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
 
 use std::{
     collections::BTreeSet,

@@ -2,6 +2,7 @@
 //!
 //! A block fenced as ```` ```sh run ```` is run, all blocks of a file one after another by one bash in an empty folder;
 //! any other ```` ```sh ```` block is only parsed. Port 4444 stands for one that is free.
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -29,7 +30,7 @@ fn blocks(page: &str) -> Vec<(String, String)> {
     let mut blocks: Vec<(String, String)> = Vec::new();
     let mut inside = false;
     for line in page.lines() {
-        if let Some(info) = line.strip_prefix("```") {
+        if let Some(info) = line.trim_start().strip_prefix("```") {
             inside = !inside;
             if inside {
                 blocks.push((info.trim().to_owned(), String::new()));
@@ -99,8 +100,7 @@ fn check_flags(place: &Path, shell: &str) -> usize {
 fn examples_of_the_pages_run() {
     for path in pages() {
         let page = fs::read_to_string(&path).unwrap();
-        let run: Vec<_> =
-            blocks(&page).into_iter().filter(|(info, _)| info == "sh run").collect();
+        let run: Vec<_> = blocks(&page).into_iter().filter(|(info, _)| info == "sh run").collect();
         if run.is_empty() {
             continue;
         }
@@ -213,18 +213,23 @@ fn a_terminal_as_input_is_refused() {
 /// The sources of the tools, string continuations joined.
 fn sources() -> String {
     let mut all = String::new();
-    for member in TOOLS.into_iter().chain(["cht-core"]) {
-        for entry in fs::read_dir(root().join(member).join("src")).unwrap() {
+    let mut folders: Vec<_> = TOOLS
+        .into_iter()
+        .chain(["cht-core"])
+        .map(|member| root().join(member).join("src"))
+        .collect();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "rs") {
-                for line in fs::read_to_string(&path).unwrap().lines() {
-                    match line.strip_suffix('\\') {
-                        Some(part) => all.push_str(part.trim_start()),
-                        None => {
-                            all.push_str(line.trim_start());
-                            all.push('\n');
-                        }
-                    }
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            for line in fs::read_to_string(&path).unwrap().lines() {
+                let continued = line.strip_suffix('\\');
+                all.push_str(continued.unwrap_or(line).trim_start());
+                if continued.is_none() {
+                    all.push('\n');
                 }
             }
         }
@@ -241,7 +246,8 @@ fn headings_of_troubleshooting_are_messages_of_the_tools() {
     for heading in headings {
         let message = heading.strip_suffix('`').unwrap();
         // `…` stands for what differs: a path, a number, what the system says.
-        for part in message.split('…').map(str::trim).filter(|part| part.len() > 3) {
+        let parts = message.split('…').map(|part| part.trim_matches([':', ' ']));
+        for part in parts.filter(|part| part.len() > 3) {
             assert!(sources.contains(part), "no tool says {part:?} ({heading})");
         }
     }
@@ -267,13 +273,12 @@ fn every_event_and_code_is_in_the_page_of_events() {
     let kinds: BTreeSet<_> = cht_core::event::schemas().iter().map(|schema| schema.0).collect();
     assert_eq!(examples, kinds, "one example a type");
 
-    let is_code = |word: &&str| {
-        word.len() > 3 && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
-    };
+    let is_code =
+        |word: &&str| word.len() > 3 && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     let sources = sources();
     // The code is the first such literal in a call of `fail`, or what `SegmentError::code` gives.
     let calls = sources.split("fail(").skip(1).filter_map(|call| {
-        let near = call.get(..120).unwrap_or(call).split(';').next()?;
+        let near = call.get(..120).unwrap_or(call).split(';').next()?.split(".context(").next()?;
         near.split('"').skip(1).step_by(2).find(is_code)
     });
     let table = sources.split("fn code(").nth(1).unwrap().split("\n}\n").next().unwrap();
