@@ -1,5 +1,7 @@
 # cht: see README.md. `make demo` and `make test` set up everything they need themselves.
 
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 CARGO ?= cargo
 BIN := $(CURDIR)/target/release
 TOOLS := cht-recv cht-segwatch cht-scenes cht-index cht-monitor

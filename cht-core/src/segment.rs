@@ -155,6 +155,20 @@ pub fn scan(bytes: &[u8]) -> Option<Contents> {
     })
 }
 
+/// What is wrong with a segment, if that is so much that somebody should look: more than a hundredth of its bytes are
+/// in no packet.
+#[must_use]
+pub fn damage(event: &Event) -> Option<String> {
+    let Body::Segment(segment) = &event.body else { return None };
+    let skipped = segment.damage.skipped_bytes;
+    (skipped > segment.bytes / 100).then(|| {
+        format!(
+            "{}: damaged: {skipped} of {} bytes are in no transport packet; what is whole is used",
+            segment.path, segment.bytes
+        )
+    })
+}
+
 /// Examines segments one after another and places them on their timelines.
 ///
 /// A segment of cht-recv is placed by its record; a loose one by what came before it in its folder.

@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use cht_core::{
     durable,
     event::{Body, Event, Frame, Sent},
@@ -86,6 +86,9 @@ impl Index {
     /// Opens the index at `path`, making its folder, and brings `index.json` up to date.
     pub(crate) fn open(path: &Path, overwrite: bool) -> Result<Self> {
         let named = || path.display().to_string();
+        if path.extension().is_some_and(|extension| extension == "ndjson") {
+            bail!("--out {}: the journal has this name; call the index .json", path.display());
+        }
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         }
@@ -97,8 +100,12 @@ impl Index {
             .open(&journal)
             .with_context(|| journal.display().to_string())?;
         if overwrite {
+            rustix::fs::flock(&journal, FlockOperation::LockExclusive).with_context(named)?;
             journal.set_len(0).with_context(named)?;
-            replace_if_there(path).with_context(named)?;
+            if path.exists() {
+                durable::replace(path, b"[]\n").with_context(named)?;
+            }
+            rustix::fs::flock(&journal, FlockOperation::Unlock).with_context(named)?;
         }
         let mut index = Self {
             path: path.to_owned(),
@@ -254,8 +261,4 @@ impl Index {
 fn state_of(path: &Path) -> Option<(u64, u64)> {
     let metadata = path.metadata().ok()?;
     Some((metadata.ino(), metadata.len()))
-}
-
-fn replace_if_there(path: &Path) -> std::io::Result<()> {
-    if path.exists() { durable::replace(path, b"[]\n") } else { Ok(()) }
 }

@@ -4,7 +4,11 @@
 //! stalls, events are dropped (the record on disk has them all); when it goes, that is said once.
 
 use std::{
-    sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel},
+    },
     thread,
     time::Duration,
 };
@@ -21,6 +25,8 @@ const LAST_WAIT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(crate) struct Announcer {
     queue: SyncSender<Event>,
+    /// Events left out since the reader stalled; said at the first, and how many when it reads again.
+    left_out: Arc<AtomicU64>,
 }
 
 /// Waits for the queue to empty.
@@ -43,15 +49,25 @@ pub(crate) fn start() -> std::io::Result<(Announcer, Finish)> {
         }
         let _ = finished.send(());
     });
-    Ok((Announcer { queue }, Finish(finish)))
+    Ok((Announcer { queue, left_out: Arc::default() }, Finish(finish)))
 }
 
 impl Announcer {
     /// Hands an event over; never waits.
     pub(crate) fn emit(&self, event: Event) {
-        if let Err(TrySendError::Full(_)) = self.queue.try_send(event) {
+        let full = matches!(self.queue.try_send(event), Err(TrySendError::Full(_)));
+        let before = match full {
+            true => self.left_out.fetch_add(1, Ordering::Relaxed),
+            false => self.left_out.swap(0, Ordering::Relaxed),
+        };
+        if !full && before > 0 {
+            report::note(format_args!(
+                "the reader of stdout reads again; {before} events were left out"
+            ));
+        }
+        if full && before == 0 {
             report::warn(
-                "the reader of stdout has stalled; an event was left out (segments.ndjson has it)",
+                "the reader of stdout has stalled; events are left out (segments.ndjson has them)",
             );
         }
     }

@@ -21,6 +21,10 @@ use crate::announce::Announcer;
 enum Task {
     Opened(SegmentOpen),
     Close(File, SegmentClosed),
+    /// PAT and PMT of a connection.
+    Tables(u32, Vec<u8>),
+    /// To be said when everything before is finished.
+    Say(Event),
 }
 
 /// The recorder's end of the queue.
@@ -52,6 +56,16 @@ impl Closer {
         let _ = self.tasks.send(Task::Close(file, closed));
     }
 
+    /// Writes the tables of a connection, for players that begin in the middle.
+    pub(crate) fn tables(&self, connection: u32, packets: Vec<u8>) {
+        let _ = self.tasks.send(Task::Tables(connection, packets));
+    }
+
+    /// Emits an event behind those of the segments that were closed before.
+    pub(crate) fn say(&self, event: Event) {
+        let _ = self.tasks.send(Task::Say(event));
+    }
+
     /// Whether the thread has ended before its time: a disk that refuses.
     pub(crate) fn has_failed(&self) -> bool {
         self.thread.is_finished()
@@ -81,6 +95,12 @@ impl Worker {
                         .with_context(|| path.display().to_string())?;
                 }
                 Task::Close(file, closed) => self.close(&file, closed)?,
+                Task::Tables(connection, packets) => {
+                    let path = self.session.tables(connection);
+                    durable::replace(&path, &packets)
+                        .with_context(|| path.display().to_string())?;
+                }
+                Task::Say(event) => self.announcer.emit(event),
             }
         }
         // Nothing grows any more.

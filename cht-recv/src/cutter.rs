@@ -8,9 +8,6 @@ use cht_core::{
     ts::{Found, Media, Pes, Program, Scanner},
 };
 
-/// The most that is held back while a cut before it is possible, in bytes.
-const MAX_HOLDBACK: u64 = 256 * 1024;
-
 /// A place where one segment ends and the next begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cut {
@@ -68,10 +65,9 @@ impl<'a> Cutter<'a> {
         std::mem::take(&mut self.state.cuts)
     }
 
-    /// Bytes before this offset can be written: no later cut lies before it.
+    /// Bytes before this offset can be written: no later cut lies before it. Little more than 1 MiB stays behind.
     pub(crate) fn settled(&self) -> u64 {
-        let position = self.scanner.position();
-        self.scanner.holdback().max(position.saturating_sub(MAX_HOLDBACK))
+        self.scanner.holdback()
     }
 
     /// The growing segment's place on the timeline, once a PTS was seen.

@@ -34,20 +34,33 @@ pub(crate) fn record(args: &Args) -> Result<()> {
         recorder.session().name()
     ));
     recorder.emit(Listening { address });
-    while wait(&listener, &stop)? {
+    let recorded = listen(&listener, &mut recorder, &stop, args.once);
+    // Whatever happened: what was received is finished and announced first.
+    let finished = recorder.finish();
+    announced.wait();
+    // The closing thread's error is the cause where both have one.
+    finished.and(recorded)
+}
+
+/// Serves one connection after another.
+fn listen(
+    listener: &TcpListener,
+    recorder: &mut Recorder,
+    stop: &UnixStream,
+    once: bool,
+) -> Result<()> {
+    while wait(listener, stop)? {
         let (socket, peer) = match listener.accept() {
             Ok(accepted) => accepted,
             // The peer has gone again before it was served.
             Err(error) if is_passing(&error) => continue,
             Err(error) => return Err(error).context("accept"),
         };
-        serve(&mut recorder, socket, peer, &stop)?;
-        if args.once {
+        serve(recorder, socket, peer, stop)?;
+        if once {
             break;
         }
     }
-    recorder.finish()?;
-    announced.wait();
     Ok(())
 }
 
@@ -75,7 +88,7 @@ fn serve(
         }
     };
     let bytes = connection.finish(end)?;
-    recorder.emit(Disconnected { connection: number, peer, reason, bytes, at: clock::wall() });
+    recorder.emit_last(Disconnected { connection: number, peer, reason, bytes, at: clock::wall() });
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::{fs::File, io::Write as _, time::Instant};
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    clock, durable,
+    clock,
     event::{Anchor, Body, EndReason, Event, SegmentClosed, SegmentOpen},
     segment::{Examiner, records},
     session::Session,
@@ -94,6 +94,11 @@ impl Recorder {
         }
     }
 
+    /// Emits an event behind those of the segments that were closed before.
+    pub(crate) fn emit_last(&self, body: impl Into<Body>) {
+        self.closer.say(Event::new(Some(self.session.name().to_owned()), body));
+    }
+
     /// Finishes what is still being closed.
     pub(crate) fn finish(self) -> Result<()> {
         self.closer.finish()
@@ -124,8 +129,7 @@ impl Connection<'_> {
         }
         let cuts = self.cutter.push(bytes, now);
         if let Some(tables) = self.cutter.new_tables() {
-            let path = self.out.session.tables(self.number);
-            durable::replace(&path, &tables).with_context(|| path.display().to_string())?;
+            self.out.closer.tables(self.number, tables);
         }
         let mut rest = bytes;
         for Cut { offset, reason, anchor } in cuts {

@@ -224,7 +224,7 @@ impl Feeder {
     pub(crate) fn finish(mut self) -> Result<()> {
         self.end_run()?;
         if let Some(Folder { picker: Some(picker), .. }) = &self.folder {
-            picker.store.remove_orphans();
+            picker.store.remove_unfinished();
         }
         Ok(())
     }
@@ -402,7 +402,7 @@ impl Feeder {
     }
 
     /// Ends the decoder, takes the rest of its frames, and says what went wrong.
-    fn end_run(&mut self) -> Result<()> {
+    pub(crate) fn end_run(&mut self) -> Result<()> {
         let Some(mut run) = self.run.take() else { return Ok(()) };
         let _ = run.messages.send(Message::Ended);
         drop(run.messages);

@@ -13,9 +13,9 @@ use std::{
 use anyhow::{Context as _, Result};
 use cht_core::{
     cli,
-    event::{Body, Event, Segment, SegmentOpen},
+    event::{Body, Event, Segment, SegmentOpen, absolute},
     ndjson::{self, Line, Lines},
-    segment::Examiner,
+    segment::{Examiner, damage},
     signals,
     time::ticks,
 };
@@ -32,6 +32,8 @@ enum Work {
     Open(Option<String>, SegmentOpen),
     Segment(Option<String>, Segment),
     Path(PathBuf),
+    /// The stream has ended: what the decoder still holds is due.
+    Disconnected,
 }
 
 /// Runs the stage to the end of its input.
@@ -75,6 +77,7 @@ fn read(output: &Output, upstream: &Upstream, work: &Sender<Work>) -> Result<()>
                         upstream.finish(segment.path.clone());
                         Work::Segment(session, segment)
                     }
+                    Body::Disconnected(_) => Work::Disconnected,
                     _ => continue,
                 }
             }
@@ -99,15 +102,27 @@ fn feed(mut feeder: Feeder, queue: &Receiver<Work>) -> Result<()> {
         match work {
             Work::Open(session, open) => feeder.grow(session.as_deref(), &open)?,
             Work::Segment(session, segment) => feeder.segment(session.as_deref(), &segment)?,
+            Work::Disconnected => feeder.end_run()?,
             Work::Path(path) => match examiner.examine(&path) {
-                Ok(Event { session, body: Body::Segment(segment) }) => {
+                Ok(event) => {
+                    let damage = damage(&event);
+                    let Event { session, body: Body::Segment(segment) } = event else { continue };
+                    if let Some(message) = damage {
+                        let mut output =
+                            feeder.output().lock().unwrap_or_else(PoisonError::into_inner);
+                        output.fail(
+                            session.as_deref(),
+                            "damaged",
+                            &message,
+                            Some(&segment.path),
+                        )?;
+                    }
                     feeder.segment(session.as_deref(), &segment)?;
                 }
-                Ok(_) => {}
                 Err(error) => {
                     let mut output = feeder.output().lock().unwrap_or_else(PoisonError::into_inner);
-                    let path = path.to_string_lossy();
-                    output.fail(None, error.code(), &error.to_string(), Some(&path))?;
+                    let path = absolute(&path).ok();
+                    output.fail(None, error.code(), &error.to_string(), path.as_deref())?;
                 }
             },
         }

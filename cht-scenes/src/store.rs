@@ -116,7 +116,7 @@ impl Store {
             ),
             known => {
                 if known.is_some() {
-                    remove_pictures(folder, 1).with_context(named)?;
+                    remove(folder, ".jpg").with_context(named)?;
                 }
                 (store.done, store.last, store.next_id) = (HashMap::new(), None, 1);
                 store.journal.set_len(0)?;
@@ -195,22 +195,22 @@ impl Store {
         self.journal.write_all(&line).with_context(|| self.folder.display().to_string())
     }
 
-    /// Removes pictures that no event names: left by a run that was killed and took another course.
-    pub(crate) fn remove_orphans(&self) {
-        if let Err(error) = remove_pictures(&self.folder, self.next_id) {
+    /// Removes what a killed run did not finish. Finished pictures stay, even those of a segment that
+    /// never came again: an index may name them.
+    pub(crate) fn remove_unfinished(&self) {
+        if let Err(error) = remove(&self.folder, ".jpg.tmp") {
             report::note(format_args!("{}: {error}", self.folder.display()));
         }
     }
 }
 
-/// Removes the pictures with a number from `first` on, and what was never finished.
-fn remove_pictures(folder: &Path, first: u64) -> std::io::Result<()> {
+/// Removes the files `F….SUFFIX` of a folder.
+fn remove(folder: &Path, suffix: &str) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
-        let Some(rest) = name.to_str().and_then(|name| name.strip_prefix('F')) else { continue };
-        let number = rest.strip_suffix(".jpg").or_else(|| rest.strip_suffix(".jpg.tmp"));
-        if number.and_then(|n| n.parse::<u64>().ok()).is_some_and(|n| n >= first) {
+        let number = name.to_str().and_then(|name| name.strip_prefix('F')?.strip_suffix(suffix));
+        if number.is_some_and(|number| number.parse::<u64>().is_ok()) {
             fs::remove_file(entry.path())?;
         }
     }

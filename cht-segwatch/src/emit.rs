@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    event::Event,
+    event::{self, Event},
     ndjson::{self, Writer},
-    segment::Examiner,
+    segment::{Examiner, damage},
     session::Session,
 };
 
@@ -38,7 +38,13 @@ impl Emitter {
             return Ok(());
         }
         match self.examiner.examine(path) {
-            Ok(event) => self.event(&event),
+            Ok(event) => {
+                self.event(&event)?;
+                match damage(&event) {
+                    Some(message) => self.fail(path, "damaged", &message),
+                    None => Ok(()),
+                }
+            }
             Err(error) => self.fail(path, error.code(), &error.to_string()),
         }
     }
@@ -61,8 +67,9 @@ impl Emitter {
     /// Says what is wrong with `path`.
     pub(crate) fn fail(&mut self, path: &Path, code: &str, message: &str) -> Result<()> {
         let session = Session::of_segment(path);
-        let name = path.to_str();
-        self.output.fail(session.as_ref().map(Session::name), code, message, name).context("stdout")
+        let name = event::absolute(path).ok();
+        let session = session.as_ref().map(Session::name);
+        self.output.fail(session, code, message, name.as_deref()).context("stdout")
     }
 
     /// Says what is wrong with a line of stdin.

@@ -25,7 +25,18 @@ pub(crate) fn list(args: &Args) -> Result<()> {
     paths.dedup();
     for (n, path) in paths.iter().enumerate() {
         let later = paths.get(n + 1).is_some_and(|next| next.parent() == path.parent());
-        if !later && !is_recorded(path) && !rests(path, args)? {
+        let rests = match later || is_recorded(path) {
+            true => Ok(true),
+            false => rests(path, args),
+        };
+        let rests = match rests {
+            Ok(rests) => rests,
+            Err(error) => {
+                emitter.fail(path, "not_found", &format!("{error:#}"))?;
+                continue;
+            }
+        };
+        if !rests {
             let message = format!(
                 "{}: still grows; left out (run it again later, or --follow its folder)",
                 path.display()

@@ -34,7 +34,9 @@ pub(crate) fn pass() -> Result<()> {
                     continue;
                 };
                 let session = session.unwrap_or_default();
-                let before = last.insert(session.clone(), closed.seq).unwrap_or(closed.seq - 1);
+                let before = last
+                    .insert(session.clone(), closed.seq)
+                    .unwrap_or(closed.seq.saturating_sub(1));
                 catch_up(&mut emitter, &session, before + 1..closed.seq)?;
                 emitter.segment(Path::new(&closed.path))?;
             }

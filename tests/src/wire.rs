@@ -1,0 +1,211 @@
+//! The events as they stand on the wire, written down a second time and strictly.
+//!
+//! `cht-core` reads tolerantly, so it cannot notice a field that was renamed, added or lost in its own types.
+//! These types refuse any field they do not know. Who adds a field to an event adds it here, to
+//! `docs/events.md` and to the golden lines in `cht-core/tests/events/`.
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+/// One event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wire {
+    /// The absolute path of the session's folder.
+    pub session: Option<String>,
+    /// What happened.
+    pub body: Body,
+}
+
+macro_rules! wire {
+    ($($(#[$attribute:meta])* $kind:literal $name:ident { $($field:ident: $type:ty,)* })*) => {
+        /// What happened.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Body {
+            $(#[doc = concat!("`", $kind, "`")] $name($name),)*
+        }
+
+        impl Wire {
+            /// The event's `type`.
+            #[must_use]
+            pub fn kind(&self) -> &'static str {
+                match self.body { $(Body::$name(_) => $kind,)* }
+            }
+        }
+
+        fn body(kind: &str, fields: Map<String, Value>) -> Result<Body, String> {
+            match kind {
+                $($kind => strict(kind, fields).map(Body::$name),)*
+                _ => Err(format!("unknown type `{kind}`")),
+            }
+        }
+
+        $(wire!(@struct $name { $($field: $type,)* });)*
+    };
+    (@struct $name:ident { $($field:ident: $type:ty,)* }) => {
+        #[doc = concat!("The fields of `", stringify!($name), "`.")]
+        #[derive(Debug, Clone, PartialEq, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(missing_docs, reason = "explained in docs/events.md")]
+        pub struct $name { $(pub $field: $type,)* }
+    };
+}
+
+wire! {
+    "listening" Listening { address: String, }
+    "connected" Connected { connection: u32, peer: String, at: Time, }
+    "disconnected" Disconnected {
+        connection: u32, peer: String, reason: String, bytes: u64, at: Time,
+    }
+    "segment_open" SegmentOpen {
+        seq: u64, path: Absolute, connection: u32, timeline: Option<Anchor>, at: Time,
+    }
+    "segment_closed" SegmentClosed {
+        seq: u64, path: Absolute, connection: u32, offset: u64, bytes: u64, blake3: Hash,
+        timeline: Option<Anchor>, opened_at: Time, closed_at: Time, end_reason: EndReason,
+    }
+    "segment" Segment {
+        seq: u64, path: Absolute, bytes: u64, connection: Option<u32>, timeline: Option<Anchor>,
+        first_pts: Option<i64>, last_pts: Option<i64>, start: Option<f64>, duration: Option<f64>,
+        keyframes: u64, video_pid: Option<u16>, video_codec: Option<String>,
+        packet_size: u16, packets: u64,
+        streams: Vec<StreamInfo>, damage: Damage,
+    }
+    "frame" Frame {
+        id: Id, timestamp: f64, pts: i64, path: Absolute, segment: Absolute, reason: Reason,
+        scores: Scores, width: u32, height: u32, bytes: u64, hash: Hash,
+    }
+    "segment_done" SegmentDone {
+        stage: String, seq: u64, path: Absolute, events: u64, decoded: Option<u64>,
+    }
+    "sent" Sent { id: Id, path: Option<Absolute>, }
+    "error" Failure { stage: String, code: String, message: String, path: Option<String>, }
+}
+
+wire!(@struct Anchor { pts: i64, offset: i64, });
+wire!(@struct Scores { scene: f64, });
+wire!(@struct Damage {
+    continuity_errors: u64, sync_losses: u64, skipped_bytes: u64, transport_errors: u64,
+    table_errors: u64,
+});
+wire!(@struct StreamInfo {
+    pid: u16, program: u16, codec: String, units: u64, keyframes: u64, continuity_errors: u64,
+    width: Option<u32>, height: Option<u32>, sample_rate: Option<u32>, channels: Option<u8>,
+    language: Option<String>,
+});
+
+/// Why a segment ended where it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "explained in docs/events.md")]
+pub enum EndReason {
+    Keyframe,
+    Jump,
+    Disconnected,
+    Stopped,
+    Disk,
+}
+
+/// Why a frame was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "explained in docs/events.md")]
+pub enum Reason {
+    First,
+    Scene,
+    Interval,
+}
+
+/// A string of a certain form.
+macro_rules! form {
+    ($name:ident, $prose:literal, $check:expr) => {
+        #[doc = $prose]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(String);
+
+        impl TryFrom<String> for $name {
+            type Error = String;
+            fn try_from(text: String) -> Result<Self, String> {
+                let check: fn(&str) -> bool = $check;
+                if check(&text) {
+                    Ok(Self(text))
+                } else {
+                    Err(format!(concat!("{:?}: must be ", $prose), text))
+                }
+            }
+        }
+
+        impl std::ops::Deref for $name {
+            type Target = str;
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+form!(Absolute, "an absolute path", |text| text.starts_with('/'));
+form!(Time, "RFC 3339 in UTC", |text| text.len() >= 20
+    && text.as_bytes()[10] == b'T'
+    && text.ends_with('Z'));
+form!(Hash, "64 hexadecimal digits", |text| text.len() == 64
+    && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
+form!(Id, "F and at least six digits", |text| text
+    .strip_prefix('F')
+    .is_some_and(|digits| digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit())));
+
+/// Reads one line, with or without its newline.
+///
+/// # Errors
+///
+/// If it is anything but an event of version 1 with exactly the fields that are known here.
+pub fn parse(line: &str) -> Result<Wire, String> {
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    let named = |error: String| format!("{error} in: {line}");
+    if !line.starts_with(r#"{"v":1,"type":""#) {
+        return Err(named("does not begin with v and type".into()));
+    }
+    let mut fields: Map<String, Value> =
+        serde_json::from_str(line).map_err(|error| named(error.to_string()))?;
+    fields.remove("v");
+    let kind = match fields.remove("type") {
+        Some(Value::String(kind)) => kind,
+        other => return Err(named(format!("`type` is {other:?}"))),
+    };
+    let session = match fields.remove("session") {
+        Some(Value::Null) => None,
+        Some(Value::String(session)) if session.starts_with('/') => Some(session),
+        other => return Err(named(format!("`session` is {other:?}"))),
+    };
+    let body = body(&kind, fields).map_err(named)?;
+    Ok(Wire { session, body })
+}
+
+fn strict<T: DeserializeOwned>(kind: &str, fields: Map<String, Value>) -> Result<T, String> {
+    // An absent field is how "not known" is written; `null` is not.
+    if let Some((name, _)) = fields.iter().find(|(_, value)| value.is_null()) {
+        return Err(format!("`{kind}`: `{name}` is null"));
+    }
+    serde_json::from_value(Value::Object(fields)).map_err(|error| format!("`{kind}`: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        let line = r#"{"v":1,"type":"sent","session":null,"id":"F000001"}"#;
+        assert_eq!(parse(line).unwrap().kind(), "sent");
+        for wrong in [
+            r#"{"v":2,"type":"sent","session":null,"id":"F000001"}"#,
+            r#"{"v":1,"type":"sent","id":"F000001"}"#,
+            r#"{"v":1,"type":"sent","session":null,"id":"F1"}"#,
+            r#"{"v":1,"type":"sent","session":null,"id":"F000001","by":"me"}"#,
+            r#"{"v":1,"type":"sent","session":null,"id":"F000001","path":null}"#,
+            r#"{"v":1,"type":"dream","session":null}"#,
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What the documentation says is true: its examples run, its flags exist, its messages are printed.
+//!
+//! A block fenced as ```` ```sh run ```` is run, all blocks of a file one after another by one bash in an empty folder;
+//! any other ```` ```sh ```` block is only parsed. Port 4444 stands for one that is free.
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+use cht_tests::{TOOLS, bin, path_with_binaries, root, wire};
+
+/// README.md, ARCHITECTURE.md and docs/*.md.
+fn pages() -> Vec<PathBuf> {
+    let docs = fs::read_dir(root().join("docs")).unwrap();
+    let mut pages: Vec<_> = docs.map(|entry| entry.unwrap().path()).collect();
+    pages.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    pages.extend(["README.md", "ARCHITECTURE.md"].map(|page| root().join(page)));
+    pages.sort();
+    pages
+}
+
+/// The fenced blocks of a page: info string and text.
+fn blocks(page: &str) -> Vec<(String, String)> {
+    let mut blocks: Vec<(String, String)> = Vec::new();
+    let mut inside = false;
+    for line in page.lines() {
+        if let Some(info) = line.trim_start().strip_prefix("```") {
+            inside = !inside;
+            if inside {
+                blocks.push((info.trim().to_owned(), String::new()));
+            }
+        } else if let (true, Some((_, text))) = (inside, blocks.last_mut()) {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    assert!(!inside, "a block without end");
+    blocks
+}
+
+fn bash() -> Command {
+    let mut command = Command::new("bash");
+    command.env("PATH", path_with_binaries()).env_remove("CHT_SESSION").stdin(Stdio::null());
+    command
+}
+
+fn help(tool: &str) -> &'static str {
+    static HELP: OnceLock<HashMap<&str, String>> = OnceLock::new();
+    let help = HELP.get_or_init(|| {
+        let ask = |tool| {
+            let output = Command::new(bin(tool)).arg("--help").output().unwrap();
+            assert!(output.status.success() && output.stderr.is_empty(), "{tool} --help");
+            (tool, String::from_utf8(output.stdout).unwrap())
+        };
+        TOOLS.into_iter().map(ask).collect()
+    });
+    &help[tool]
+}
+
+/// Each use of one of our tools in a piece of shell, with the flags that it is given.
+fn uses(shell: &str) -> Vec<(&'static str, Vec<String>)> {
+    let mut uses: Vec<(&'static str, Vec<String>)> = Vec::new();
+    for command in shell.replace("\\\n", " ").split(['\n', '|', ';', '&', '(', ')']) {
+        let command = command.split(" #").next().unwrap_or(command);
+        let mut words = command.split_whitespace();
+        while let Some(word) = words.next() {
+            if let Some(tool) = TOOLS.into_iter().find(|tool| *tool == word) {
+                let flags = words.by_ref().filter(|word| word.starts_with('-') && word.len() > 1);
+                let name = |flag: &str| flag.split('=').next().unwrap_or(flag).to_owned();
+                uses.push((tool, flags.map(name).collect()));
+            }
+        }
+    }
+    uses
+}
+
+fn check_flags(place: &Path, shell: &str) -> usize {
+    let uses = uses(shell);
+    for (tool, flags) in &uses {
+        let known: BTreeSet<_> =
+            help(tool).split([' ', ',', '\n']).filter(|word| word.starts_with('-')).collect();
+        // What is quoted belongs to another program: `--player 'mpv --fs -'`.
+        for flag in flags.iter().take_while(|flag| !flag.ends_with('\'')) {
+            if *tool == "cht-monitor" && !known.contains(flag.as_str()) && shell.contains('\'') {
+                continue;
+            }
+            assert!(known.contains(flag.as_str()), "{}: {tool} has no {flag}", place.display());
+        }
+    }
+    uses.len()
+}
+
+#[test]
+fn examples_of_the_pages_run() {
+    for path in pages() {
+        let page = fs::read_to_string(&path).unwrap();
+        let run: Vec<_> = blocks(&page).into_iter().filter(|(info, _)| info == "sh run").collect();
+        if run.is_empty() {
+            continue;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        // Free now; nobody else on this machine is likely to take just this one in between.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let script: String = run.into_iter().map(|(_, text)| text).collect();
+        let script = script.replace("4444", &port.to_string());
+        // If it hangs, it is to say so; no example takes more than a few seconds.
+        let output = Command::new("timeout")
+            .args(["-k", "5", "120", "bash", "-euxo", "pipefail", "-c", &script])
+            .env("PATH", path_with_binaries())
+            .env("CHT", root())
+            .env_remove("CHT_SESSION")
+            .stdin(Stdio::null())
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}: {}\n{}\n{}",
+            path.display(),
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+#[test]
+fn examples_of_the_pages_are_shell_and_their_flags_exist() {
+    let mut count = 0;
+    for path in pages() {
+        for (info, text) in blocks(&fs::read_to_string(&path).unwrap()) {
+            if info.split(' ').next() != Some("sh") {
+                continue;
+            }
+            let parsed = bash().args(["-n", "-c", &text]).output().unwrap();
+            let error = String::from_utf8_lossy(&parsed.stderr);
+            assert!(parsed.status.success(), "{}: {error}\n{text}", path.display());
+            count += check_flags(&path, &text);
+        }
+    }
+    assert!(count > 20, "only {count} uses of the tools were found");
+}
+
+#[test]
+fn links_of_the_pages_lead_somewhere() {
+    for path in pages() {
+        let page = fs::read_to_string(&path).unwrap();
+        let targets = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let images = page.split("src=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        for target in targets.chain(images).filter(|target| !target.contains("://")) {
+            let file = target.split('#').next().unwrap_or(target);
+            let there = file.is_empty() || path.parent().unwrap().join(file).exists();
+            assert!(there, "{}: {target} is not there", path.display());
+        }
+    }
+}
+
+#[test]
+fn help_begins_with_examples_and_ends_with_the_exit_status() {
+    for tool in TOOLS {
+        let help = help(tool);
+        let at = |text: &str| help.find(text).unwrap_or_else(|| panic!("{tool}: no {text}"));
+        assert!(at("Examples:") < at("Usage:") && at("Usage:") < at("Options:"), "{tool}");
+        let end = &help[at("Exit status:")..];
+        assert!(at("Options:") < at("Exit status:") && end.lines().count() == 4, "{tool}: {end}");
+        let examples: Vec<_> = help[at("Examples:")..at("Usage:")]
+            .lines()
+            .filter_map(|line| line.strip_prefix("  "))
+            .collect();
+        assert!(examples.len() > 2, "{tool}");
+        for example in examples {
+            let parsed = bash().args(["-n", "-c", example]).output().unwrap();
+            let error = String::from_utf8_lossy(&parsed.stderr);
+            assert!(parsed.status.success(), "{tool}: {example}: {error}");
+            check_flags(Path::new(tool), example);
+        }
+    }
+}
+
+#[test]
+fn version_is_name_and_number() {
+    for tool in TOOLS {
+        let output = Command::new(bin(tool)).arg("--version").output().unwrap();
+        let version = format!("{tool} {}\n", env!("CARGO_PKG_VERSION"));
+        assert!(output.status.success());
+        assert_eq!(String::from_utf8_lossy(&output.stdout), version);
+    }
+}
+
+#[test]
+fn a_terminal_as_input_is_refused() {
+    for tool in ["cht-segwatch", "cht-scenes", "cht-index"] {
+        // script(1) gives it a terminal; -e hands the exit status on.
+        let output = Command::new("timeout")
+            .args(["30", "script", "-qec", tool, "/dev/null"])
+            .env("PATH", path_with_binaries())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(2), "{tool}: {said}");
+        assert!(said.contains(&format!("{tool}: error: stdin is a terminal; ")), "{said}");
+        assert!(said.contains("see --help"), "{said}");
+    }
+}
+
+/// The sources of the tools, string continuations joined.
+fn sources() -> String {
+    let mut all = String::new();
+    let mut folders: Vec<_> = TOOLS
+        .into_iter()
+        .chain(["cht-core"])
+        .map(|member| root().join(member).join("src"))
+        .collect();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            for line in fs::read_to_string(&path).unwrap().lines() {
+                let continued = line.strip_suffix('\\');
+                all.push_str(continued.unwrap_or(line).trim_start());
+                if continued.is_none() {
+                    all.push('\n');
+                }
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn headings_of_troubleshooting_are_messages_of_the_tools() {
+    let page = fs::read_to_string(root().join("docs/troubleshooting.md")).unwrap();
+    let sources = sources();
+    let headings: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("### `")).collect();
+    assert!(headings.len() > 25);
+    for heading in headings {
+        let message = heading.strip_suffix('`').unwrap();
+        // `…` stands for what differs: a path, a number, what the system says.
+        let parts = message.split('…').map(|part| part.trim_matches([':', ' ']));
+        for part in parts.filter(|part| part.len() > 3) {
+            assert!(sources.contains(part), "no tool says {part:?} ({heading})");
+        }
+    }
+}
+
+#[test]
+fn every_event_and_code_is_in_the_page_of_events() {
+    let page = fs::read_to_string(root().join("docs/events.md")).unwrap();
+    let mut examples = BTreeSet::new();
+    for (_, text) in blocks(&page).iter().filter(|(info, _)| info == "json") {
+        let event = wire::parse(text).unwrap();
+        assert!(page.contains(&format!("\n### `{}`\n", event.kind())), "{}", event.kind());
+        // Each field of the example has a line in the table of its section.
+        let section = page.split(&format!("\n### `{}`\n", event.kind())).nth(1).unwrap();
+        let section = section.split("\n### ").next().unwrap();
+        let fields: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(text).unwrap();
+        for field in fields.keys().filter(|f| !["v", "type", "session"].contains(&f.as_str())) {
+            assert!(section.contains(&format!("| `{field}` |")), "{}: {field}", event.kind());
+        }
+        examples.insert(event.kind());
+    }
+    let kinds: BTreeSet<_> = cht_core::event::schemas().iter().map(|schema| schema.0).collect();
+    assert_eq!(examples, kinds, "one example a type");
+
+    let is_code =
+        |word: &&str| word.len() > 3 && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let sources = sources();
+    // The code is the first such literal in a call of `fail`, or what `SegmentError::code` gives.
+    let calls = sources.split("fail(").skip(1).filter_map(|call| {
+        let near = call.get(..120).unwrap_or(call).split(';').next()?.split(".context(").next()?;
+        near.split('"').skip(1).step_by(2).find(is_code)
+    });
+    let table = sources.split("fn code(").nth(1).unwrap().split("\n}\n").next().unwrap();
+    let codes: BTreeSet<_> =
+        calls.chain(table.split('"').skip(1).step_by(2).filter(is_code)).collect();
+    assert!(codes.len() > 10, "{codes:?}");
+    for code in codes {
+        assert!(page.contains(&format!("\n| `{code}` |")), "{code} is not in docs/events.md");
+    }
+}

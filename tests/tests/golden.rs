@@ -1,0 +1,21 @@
+//! The golden events of `cht-core`, read by the strict second copy of the types.
+
+use std::fs;
+
+use cht_tests::{root, wire};
+
+#[test]
+fn each_golden_event_is_known_to_the_strict_copy() {
+    let folder = root().join("cht-core/tests/events");
+    let mut seen = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let line = fs::read_to_string(&path).unwrap();
+        let wire = wire::parse(&line).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(Some(wire.kind()), path.file_stem().and_then(|stem| stem.to_str()));
+        let added = line.replacen("\"session\":", "\"added_later\":1,\"session\":", 1);
+        assert!(wire::parse(&added).is_err(), "{}", path.display());
+        seen += 1;
+    }
+    assert_eq!(seen, cht_core::event::schemas().len());
+}
