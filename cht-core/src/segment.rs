@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use memmap2::Mmap;
+use memmap2::{Advice, Mmap, MmapOptions};
 
 use crate::{
     event::{self, Anchor, Body, Damage, Event, Segment, SegmentClosed, StreamInfo},
@@ -53,22 +53,62 @@ impl SegmentError {
     }
 }
 
-/// Maps a finished segment.
-#[allow(unsafe_code)]
-pub fn map(path: &Path) -> Result<Mmap, SegmentError> {
-    let io = |error| SegmentError::Io { path: path.to_owned(), error };
-    let file = File::open(path).map_err(io)?;
-    let metadata = file.metadata().map_err(io)?;
-    if !metadata.is_file() {
-        return Err(io(io::Error::other("not a regular file")));
+/// How much of a segment is mapped at a time, in bytes: resident memory does not grow with segments.
+const WINDOW: u64 = 32 << 20;
+
+/// A finished segment, mapped window by window from its beginning to its end.
+#[derive(Debug)]
+pub struct Windows {
+    path: PathBuf,
+    file: File,
+    length: u64,
+    at: u64,
+}
+
+impl Windows {
+    /// Opens a segment.
+    pub fn open(path: &Path) -> Result<Self, SegmentError> {
+        let io = |error| SegmentError::Io { path: path.to_owned(), error };
+        let file = File::open(path).map_err(io)?;
+        let metadata = file.metadata().map_err(io)?;
+        if !metadata.is_file() {
+            return Err(io(io::Error::other("not a regular file")));
+        }
+        match metadata.len() {
+            0 => Err(SegmentError::Empty(path.to_owned())),
+            length => Ok(Self { path: path.to_owned(), file, length, at: 0 }),
+        }
     }
-    if metadata.len() == 0 {
-        return Err(SegmentError::Empty(path.to_owned()));
+
+    /// The segment's size in bytes.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
     }
-    // SAFETY: the bytes of a mapping must not change while it is borrowed. A finished segment is never written
-    // or truncated by cht, and unlinking does not touch a mapping. Another program that truncates
-    // one would end this process by SIGBUS, as it would any reader of a mapping.
-    unsafe { Mmap::map(&file) }.map_err(io)
+}
+
+impl Iterator for Windows {
+    type Item = Result<Mmap, SegmentError>;
+
+    #[allow(unsafe_code)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let length = WINDOW.min(self.length - self.at);
+        if length == 0 {
+            return None;
+        }
+        let mut options = MmapOptions::new();
+        options.offset(self.at).len(length as usize);
+        self.at += length;
+        // SAFETY: the bytes of a mapping must not change while it is borrowed. A finished segment is never written
+        // or truncated by cht, and unlinking does not touch a mapping. Another program that truncates
+        // one would end this process by SIGBUS, as it would any reader of a mapping.
+        let window = unsafe { options.map(&self.file) };
+        if let Ok(window) = &window {
+            // Front to back, once: the kernel may read ahead and forget behind.
+            let _ = window.advise(Advice::Sequential);
+        }
+        Some(window.map_err(|error| SegmentError::Io { path: self.path.clone(), error }))
+    }
 }
 
 /// What a segment says about itself, without its place among others.
@@ -122,9 +162,10 @@ impl Clock {
     }
 }
 
-/// Scans the bytes of a whole segment. `None` if they are no transport stream.
-#[must_use]
-pub fn scan(bytes: &[u8]) -> Option<Contents> {
+/// Scans a whole segment, given in pieces. `None` if it is no transport stream.
+pub fn scan<P: AsRef<[u8]>, E>(
+    pieces: impl IntoIterator<Item = Result<P, E>>,
+) -> Result<Option<Contents>, E> {
     let mut scanner = Scanner::new();
     // A handful of PIDs at most: a list is faster than a map.
     let mut clocks: Vec<(u16, Clock)> = Vec::new();
@@ -137,22 +178,24 @@ pub fn scan(bytes: &[u8]) -> Option<Contents> {
             None => clocks.push((pes.pid, Clock::new(pes.media, pts, dts))),
         }
     };
-    scanner.push(bytes, &mut found);
+    for piece in pieces {
+        scanner.push(piece?.as_ref(), &mut found);
+    }
     scanner.finish(&mut found);
     if scanner.counters().packets == 0 {
-        return None;
+        return Ok(None);
     }
     let video = scanner.video_pid();
     let clock = match video {
         Some(video) => clocks.iter().find(|(pid, _)| *pid == video),
         None => clocks.iter().find(|(_, clock)| clock.media == Media::Audio).or(clocks.first()),
     };
-    Some(Contents {
+    Ok(Some(Contents {
         clock_pid: clock.map(|(pid, _)| *pid),
         has_video: video.is_some(),
         span: clock.map(|(_, clock)| clock.span()),
         scanner,
-    })
+    }))
 }
 
 /// What is wrong with a segment, if that is so much that somebody should look: more than a hundredth of its bytes are
@@ -190,11 +233,10 @@ impl Examiner {
         let name = event::absolute(path)?;
         let session = Session::of_segment(path);
         let record = session.as_ref().and_then(|session| self.record(session, path));
-        let bytes = map(path)?;
-        // Front to back, once: the kernel may read ahead and forget behind.
-        let _ = bytes.advise(memmap2::Advice::Sequential);
+        let windows = Windows::open(path)?;
+        let length = windows.length();
         let contents =
-            scan(&bytes).ok_or_else(|| SegmentError::NotTransportStream(path.to_owned()))?;
+            scan(windows)?.ok_or_else(|| SegmentError::NotTransportStream(path.to_owned()))?;
         let (seq, timeline) = match (&record, session::sequence(path)) {
             (Some(record), _) => (record.seq, record.timeline),
             (None, recorded) => {
@@ -206,7 +248,7 @@ impl Examiner {
             }
         };
         let connection = record.map(|record| record.connection);
-        let segment = contents.into_segment(seq, name, bytes.len() as u64, connection, timeline);
+        let segment = contents.into_segment(seq, name, length, connection, timeline);
         Ok(Event::new(session.map(|session| session.name().to_owned()), segment))
     }
 

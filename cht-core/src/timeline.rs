@@ -86,20 +86,18 @@ impl Timeline {
             Some(line) if is_jump(line.dts, decoding) => Step::Jump,
             Some(_) => Step::Continues,
         };
-        let line = match (step, self.line.take()) {
-            (Step::Continues, Some(line)) => {
-                let dts = unwrap33(line.dts, decoding);
-                // The anchor follows, so that it is never half a wrap behind.
-                Line { anchor: line.anchor.moved_to(unwrap33(dts, pts)), dts }
-            }
-            _ => {
-                let offset = self.last.map_or(0, |(then, offset)| {
-                    offset + ticks_of(now.saturating_duration_since(then))
-                });
-                // `dts` may lie before zero when PTS has just wrapped and DTS has not.
-                let pts = pts as i64;
-                Line { anchor: Anchor { pts, offset }, dts: unwrap33(pts, decoding) }
-            }
+        let continued = self.line.take().filter(|_| step == Step::Continues);
+        let line = if let Some(line) = continued {
+            let dts = unwrap33(line.dts, decoding);
+            // The anchor follows, so that it is never half a wrap behind.
+            Line { anchor: line.anchor.moved_to(unwrap33(dts, pts)), dts }
+        } else {
+            let offset = self
+                .last
+                .map_or(0, |(then, offset)| offset + ticks_of(now.saturating_duration_since(then)));
+            // `dts` may lie before zero when PTS has just wrapped and DTS has not.
+            let pts = pts as i64;
+            Line { anchor: Anchor { pts, offset }, dts: unwrap33(pts, decoding) }
         };
         let offset = line.anchor.offset;
         let furthest = self.last.map_or(offset, |(_, before)| before.max(offset));

@@ -19,7 +19,7 @@ use cht_core::{
     event::{Anchor, Segment, SegmentOpen},
     ffmpeg::Program,
     growing::{Growing, Growth, finished_path},
-    segment::map,
+    segment::Windows,
     ts::{Codec, Scanner},
 };
 
@@ -135,14 +135,14 @@ impl Feeder {
             picker.fail("no_video", &message, Some(&segment.path))?;
             return picker.done(segment.seq, &segment.path, segment.bytes, 0, 0, None, None);
         };
-        let bytes = match map(Path::new(&segment.path)) {
-            Ok(bytes) => bytes,
+        let windows = match Windows::open(Path::new(&segment.path)) {
+            Ok(windows) => windows,
             Err(error) => {
                 self.end_run()?;
                 return self.picker()?.fail(error.code(), &error.to_string(), Some(&segment.path));
             }
         };
-        let _ = bytes.advise(memmap2::Advice::Sequential);
+        let length = windows.length();
         let source = Source {
             seq: segment.seq,
             anchor,
@@ -152,12 +152,9 @@ impl Feeder {
             live: false,
         };
         self.begin(&segment.path, source)?;
-        for chunk in bytes.chunks(WRITE) {
-            if !self.feed(chunk)? {
-                return Ok(());
-            }
+        if self.feed_all(windows)? {
+            self.fed(length);
         }
-        self.fed(bytes.len() as u64);
         Ok(())
     }
 
@@ -327,7 +324,7 @@ impl Feeder {
         let before = picker.store.last.clone().filter(|last| last.pid == Some(source.pid));
         let before = before.and_then(|last| {
             let anchor = last.anchor.filter(|anchor| anchor.continues(&source.anchor))?;
-            Some((anchor, map(Path::new(&last.path)).ok()?, last))
+            Some((anchor, Windows::open(Path::new(&last.path)).ok()?, last))
         });
         if before.is_none() {
             // Nothing to compare the first frame with: it is kept.
@@ -366,19 +363,29 @@ impl Feeder {
             connection: source.connection,
             path: String::new(),
         });
-        if let Some((anchor, bytes, last)) = before {
+        if let Some((anchor, windows, last)) = before {
             let source = Source { anchor, seq: last.done.seq, ..source };
             if let Some(run) = &self.run {
                 run.tell(source.part(&last.path, true));
             }
-            for chunk in bytes.chunks(WRITE) {
-                self.feed(chunk)?;
-            }
+            self.feed_all(windows)?;
             if let Some(run) = &mut self.run {
                 run.decoder.end_segment();
             }
         }
         Ok(())
+    }
+
+    /// Feeds a finished segment; `false` if the decoder has ended before.
+    fn feed_all(&mut self, windows: Windows) -> Result<bool> {
+        for window in windows {
+            for chunk in window?.chunks(WRITE) {
+                if !self.feed(chunk)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Feeds the decoder; `false` if it has ended (and was seen to).

@@ -1,5 +1,12 @@
 //! What the tests under `tests/` share: the real binaries, and a strict reading of what they say.
 
+#[expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    clippy::print_stdout,
+    clippy::format_push_string,
+    reason = "a test says what is wrong by panicking, and what it skips by printing"
+)]
 mod pipeline;
 pub mod wire;
 

@@ -130,6 +130,7 @@ impl Stage {
     }
 
     /// The events of a type.
+    #[must_use]
     pub fn of_type(&self, kind: &str) -> Vec<&Value> {
         self.events.iter().filter(|event| event["type"] == kind).collect()
     }

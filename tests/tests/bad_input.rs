@@ -1,4 +1,5 @@
 //! Bad input: a message that names it and what to do, the rest goes on, and the exit status tells.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 use std::{
     ffi::OsStr,
@@ -122,7 +123,7 @@ fn wrong_addresses_and_numbers() {
     for options in [
         vec!["--listen", "127.0.0.1:4444"],
         vec!["--listen", "tcp://127.0.0.1"],
-        vec!["--segment-time", "-1"],
+        vec!["--segment-time", "soon"],
         vec!["--session-id", "../x"],
         vec!["--frobnicate"],
     ] {

@@ -1,4 +1,5 @@
 //! cht-monitor: what a player gets, and that it cannot touch the recorder.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 use std::{
     fs,

@@ -1,4 +1,5 @@
 //! cht-recv: the recording is what was received.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 use std::{
     fs,

@@ -1,4 +1,5 @@
 //! cht-segwatch: finished segments, whoever wrote them.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 use std::{
     fs,
