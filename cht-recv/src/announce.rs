@@ -56,9 +56,10 @@ impl Announcer {
     /// Hands an event over; never waits.
     pub(crate) fn emit(&self, event: Event) {
         let full = matches!(self.queue.try_send(event), Err(TrySendError::Full(_)));
-        let before = match full {
-            true => self.left_out.fetch_add(1, Ordering::Relaxed),
-            false => self.left_out.swap(0, Ordering::Relaxed),
+        let before = if full {
+            self.left_out.fetch_add(1, Ordering::Relaxed)
+        } else {
+            self.left_out.swap(0, Ordering::Relaxed)
         };
         if !full && before > 0 {
             report::note(format_args!(

@@ -72,6 +72,19 @@ impl Emitter {
         self.output.fail(session, code, message, name.as_deref()).context("stdout")
     }
 
+    /// Says what a recorder left behind: without its final name, a segment will not be finished by anybody else.
+    pub(crate) fn remains(&mut self, session: &Session) -> Result<()> {
+        for entry in std::fs::read_dir(session.stream())? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "part") {
+                let message =
+                    format!("{}: left by a cht-recv that was killed; left out", path.display());
+                self.fail(&path, "unfinished", &message)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Says what is wrong with a line of stdin.
     pub(crate) fn bad_line(&mut self, message: &str) -> Result<()> {
         self.output.fail(None, "bad_line", message, None).context("stdout")

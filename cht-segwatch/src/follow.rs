@@ -100,7 +100,7 @@ impl Folder {
         if alive {
             self.look_at_growing(&session, emitter)?;
         } else {
-            self.look_at_remains(&session, emitter)?;
+            emitter.remains(&session)?;
         }
         Ok(alive)
     }
@@ -115,19 +115,6 @@ impl Folder {
         }
         self.announced = open.seq;
         emitter.event(&event)
-    }
-
-    /// The recorder is gone: what did not get its final name will not be finished by anybody.
-    fn look_at_remains(&self, session: &Session, emitter: &mut Emitter) -> Result<()> {
-        for entry in std::fs::read_dir(session.stream())? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "part") {
-                let message =
-                    format!("{}: left by a cht-recv that was killed; left out", path.display());
-                emitter.fail(&path, "unfinished", &message)?;
-            }
-        }
-        Ok(())
     }
 
     /// Emits the files of other programs that are finished, up to the first that is not.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use cht_core::{clock, natural};
+use cht_core::{clock, natural, session::Session};
 
 use crate::{
     args::Args,
@@ -17,7 +17,14 @@ pub(crate) fn list(args: &Args) -> Result<()> {
     let mut paths = Vec::new();
     for argument in &args.paths {
         match expand(argument) {
-            Ok(found) => paths.extend(found),
+            Ok(found) => {
+                paths.extend(found);
+                if let Ok(session) = Session::open(argument) {
+                    if !session.is_recording() {
+                        emitter.remains(&session)?;
+                    }
+                }
+            }
             Err(error) => emitter.fail(argument, "not_found", &format!("{error:#}"))?,
         }
     }
@@ -25,10 +32,7 @@ pub(crate) fn list(args: &Args) -> Result<()> {
     paths.dedup();
     for (n, path) in paths.iter().enumerate() {
         let later = paths.get(n + 1).is_some_and(|next| next.parent() == path.parent());
-        let rests = match later || is_recorded(path) {
-            true => Ok(true),
-            false => rests(path, args),
-        };
+        let rests = if later || is_recorded(path) { Ok(true) } else { rests(path, args) };
         let rests = match rests {
             Ok(rests) => rests,
             Err(error) => {
