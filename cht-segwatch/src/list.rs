@@ -19,10 +19,9 @@ pub(crate) fn list(args: &Args) -> Result<()> {
         match expand(argument) {
             Ok(found) => {
                 paths.extend(found);
-                if let Ok(session) = Session::open(argument) {
-                    if !session.is_recording() {
-                        emitter.remains(&session)?;
-                    }
+                let session = Session::open(argument).ok();
+                if let Some(session) = session.filter(|session| !session.is_recording()) {
+                    emitter.remains(&session)?;
                 }
             }
             Err(error) => emitter.fail(argument, "not_found", &format!("{error:#}"))?,

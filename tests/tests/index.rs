@@ -20,6 +20,14 @@ fn frame(n: u32) -> Value {
     })
 }
 
+/// An event as a stage writes it: `v` and `type` first.
+fn line(event: &Value) -> String {
+    let mut fields = event.as_object().unwrap().clone();
+    let kind = fields.remove("type").unwrap();
+    fields.remove("v");
+    format!("{{\"v\":1,\"type\":{kind},{}", &Value::from(fields).to_string()[1..])
+}
+
 fn start(index: &Path) -> (Stage, ChildStdin) {
     let mut command = tool("cht-index");
     let mut stage = Stage::start(command.arg("--out").arg(index).stdin(Stdio::piped()));
@@ -30,7 +38,7 @@ fn start(index: &Path) -> (Stage, ChildStdin) {
 fn run(index: &Path, events: &[Value]) {
     let (mut stage, mut stdin) = start(index);
     for event in events {
-        writeln!(stdin, "{event}").unwrap();
+        writeln!(stdin, "{}", line(event)).unwrap();
     }
     drop(stdin);
     assert!(stage.finish().success());
@@ -73,7 +81,7 @@ fn sent_is_set_in_three_ways_and_never_lost() {
     let index = folder.path().join("index.json");
     let (mut stage, mut stdin) = start(&index);
     let mut send = |event: Value| {
-        writeln!(stdin, "{event}").unwrap();
+        writeln!(stdin, "{}", line(&event)).unwrap();
         stage.next_event().unwrap();
     };
     for n in 1..=4 {
@@ -111,7 +119,7 @@ fn a_reader_never_sees_half_a_file() {
     let (mut stage, mut stdin) = start(&index);
     let writer = std::thread::spawn(move || {
         for n in 1..=2000 {
-            writeln!(stdin, "{}", frame(n)).unwrap();
+            writeln!(stdin, "{}", line(&frame(n))).unwrap();
         }
     });
     let reader = std::thread::spawn(move || while stage.next_event().is_some() {});
@@ -132,7 +140,7 @@ fn killed_at_any_moment_it_continues() {
     for kill in [0, 1, 7, 30] {
         let (mut stage, mut stdin) = start(&index);
         for n in 1..=kill {
-            writeln!(stdin, "{}", frame(n)).unwrap();
+            writeln!(stdin, "{}", line(&frame(n))).unwrap();
             stage.next_event().unwrap();
         }
         kill_now(&mut stage.child);
