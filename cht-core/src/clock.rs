@@ -34,6 +34,12 @@ pub fn age_of(path: &Path) -> std::io::Result<Duration> {
     Ok(SystemTime::now().duration_since(modified).unwrap_or_default())
 }
 
+/// When a file was last written, by the file system's clock.
+pub fn modified(path: &Path) -> std::io::Result<Timestamp> {
+    let modified = path.metadata()?.modified()?;
+    Timestamp::try_from(modified).map_err(std::io::Error::other)
+}
+
 /// Waits for a message, for at most `limit`.
 pub fn receive_within<T>(receiver: &Receiver<T>, limit: Duration) -> Result<T, RecvTimeoutError> {
     receiver.recv_timeout(limit)

@@ -28,6 +28,20 @@ pub fn publish(file: &File, temporary: &Path, path: &Path) -> io::Result<()> {
     sync_folder_of(path)
 }
 
+/// As [`publish`], but an error (`EEXIST`) if something of that name is there already: no recording is renamed over another.
+pub fn publish_new(file: &File, temporary: &Path, path: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    file.sync_all()?;
+    match renameat_with(CWD, temporary, CWD, path, RenameFlags::NOREPLACE) {
+        // A file system without the flag (NFS): looked at before, for the folder has one writer.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if !path.exists() => {
+            std::fs::rename(temporary, path)?;
+        }
+        result => result?,
+    }
+    sync_folder_of(path)
+}
+
 /// Makes names in the folder that holds `path` durable.
 pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = match path.parent() {
@@ -48,6 +62,21 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_recording_is_not_renamed_over_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let (part, path) = (folder.path().join("a.part"), folder.path().join("a"));
+        std::fs::write(&part, b"new").unwrap();
+        std::fs::write(&path, b"old").unwrap();
+        let file = File::open(&part).unwrap();
+        let error = publish_new(&file, &part, &path).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        std::fs::remove_file(&path).unwrap();
+        publish_new(&file, &part, &path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    }
 
     #[test]
     fn replaces_and_leaves_nothing_behind() {

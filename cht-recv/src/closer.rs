@@ -110,7 +110,7 @@ impl Worker {
 
     fn close(&mut self, file: &File, closed: SegmentClosed) -> Result<()> {
         let (part, path) = (self.session.part(closed.seq), self.session.segment(closed.seq));
-        durable::publish(file, &part, &path).with_context(|| part.display().to_string())?;
+        durable::publish_new(file, &part, &path).with_context(|| part.display().to_string())?;
         let event = Event::new(Some(self.session.name().to_owned()), closed);
         self.record
             .write_all(&event.to_line())

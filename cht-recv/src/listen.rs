@@ -15,7 +15,7 @@ use cht_core::{
 };
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::{announce, args::Args, recorder::Recorder};
+use crate::{announce, args::Args, recorder::Recorder, recover::recover_others};
 
 /// Bytes per read: large enough that a fast stream costs few calls, small enough to stay in the cache.
 const READ: usize = 256 * 1024;
@@ -27,7 +27,10 @@ pub(crate) fn record(args: &Args) -> Result<()> {
     let _lock = session.lock()?;
     let stop = signals::stop_on_signal()?;
     let (announcer, announced) = announce::start()?;
-    let mut recorder = Recorder::new(session, announcer, args.segment_time)?;
+    let mut recorder = Recorder::new(session, announcer.clone(), args.segment_time)?;
+    recover_others(&args.sessions, recorder.session(), &announcer)?;
+    // The queue ends with its last sender, the recorder.
+    drop(announcer);
     let address = format!("tcp://{}", listener.local_addr()?);
     cht_core::report::note(format_args!(
         "recording into {}, listening on {address}",

@@ -9,6 +9,7 @@ mod closer;
 mod cutter;
 mod listen;
 mod recorder;
+mod recover;
 
 use std::process::ExitCode;
 

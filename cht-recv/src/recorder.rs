@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use cht_core::{
     clock,
     event::{Anchor, Body, EndReason, Event, SegmentClosed, SegmentOpen},
-    segment::{Examiner, records},
+    segment::records,
     session::Session,
     time::ticks,
     timeline::Timeline,
@@ -17,6 +17,7 @@ use crate::{
     announce::Announcer,
     closer::Closer,
     cutter::{Cut, Cutter},
+    recover::{end_of, recover},
 };
 
 /// A segment without any PTS is announced after so many bytes all the same.
@@ -38,20 +39,12 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// Continues `session` where its record ends.
     pub(crate) fn new(session: Session, announcer: Announcer, segment_time: f64) -> Result<Self> {
-        let mut timeline = Timeline::default();
+        recover(&session, &announcer)?;
         let records = records(&session);
-        if let Some(last) = records.last() {
-            // Its length is in the segment itself; one that has gone counts by its beginning.
-            let examined = Examiner::default().examine(last.path.as_ref());
-            let end = match examined.map(|event| event.body) {
-                Ok(Body::Segment(segment)) => {
-                    segment.start.zip(segment.duration).map(|(start, length)| ticks(start + length))
-                }
-                _ => None,
-            };
-            let end = end.or(last.timeline.map(|anchor| anchor.offset)).unwrap_or(0);
-            timeline = Timeline::continuing(end, clock::monotonic());
-        }
+        let timeline = match records.last() {
+            Some(last) => Timeline::continuing(end_of(last), clock::monotonic()),
+            None => Timeline::default(),
+        };
         let next_seq =
             session.next_sequence().with_context(|| session.stream().display().to_string())?;
         Ok(Self {

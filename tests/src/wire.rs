@@ -103,6 +103,7 @@ pub enum EndReason {
     Disconnected,
     Stopped,
     Disk,
+    Recovered,
 }
 
 /// Why a frame was kept.

@@ -227,3 +227,94 @@ fn a_stdout_that_is_closed_or_stalls_is_no_matter_to_the_recording() {
     let session = Path::new(listening["session"].as_str().unwrap());
     assert_eq!(b3sum(&recording(session)), b3sum(&bytes));
 }
+
+/// Kills the recorder at moments that a fixed seed chooses, while a fast stream comes in.
+#[test]
+fn killed_at_random_moments_it_loses_nothing_that_was_written() {
+    let rounds: u64 = std::env::var("CHT_KILLS").map_or(12, |kills| kills.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=640x480:r=25", 8.0)], "-c:v libx264 -preset ultrafast -g 5");
+    let bytes = fs::read(&path).unwrap();
+    let sessions = folder.path().join("sessions");
+    let session = sessions.join("call");
+    let mut random = 0x2545_F491_4F6C_DD1D_u64;
+    let mut expected: Vec<u8> = Vec::new();
+    for round in 0..rounds {
+        let (mut recv, address) = recorder(&sessions, "--session-id call --segment-time 0.2");
+        // What the last round left is adopted before the recorder listens.
+        let known = check_session(&session);
+        assert_eq!(
+            &known[..expected.len()],
+            &expected[..],
+            "round {round}: a byte was lost or changed"
+        );
+        let new = &known[expected.len()..];
+        let sent = [&bytes[..], &bytes[..]].concat();
+        assert_eq!(b3sum(new), b3sum(&sent[..new.len()]), "round {round}: not what was sent");
+        expected = known;
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // The stream is sent as fast as it is taken; the kill comes after a random number of segments
+        // and of further bytes.
+        let (segments, more) = ((random >> 33) % 5, (random >> 40) as usize % bytes.len());
+        let stream = bytes.clone();
+        let sender = std::thread::spawn(move || {
+            let mut socket = TcpStream::connect(address).unwrap();
+            // The recorder dies under it, sooner or later.
+            let _ = socket.write_all(&stream).and_then(|()| socket.write_all(&stream[..more]));
+        });
+        for _ in 0..segments {
+            recv.wait_for("segment_closed");
+        }
+        recv.signal("KILL");
+        recv.child.wait().unwrap();
+        sender.join().unwrap();
+    }
+    let (mut recv, _) = recorder(&sessions, "--session-id call");
+    let known = check_session(&session);
+    assert_eq!(&known[..expected.len()], &expected[..]);
+    recv.signal("TERM");
+    assert!(recv.finish().success());
+}
+
+/// Record and files of a session agree; the segments, one after another.
+fn check_session(session: &Path) -> Vec<u8> {
+    let record = fs::read_to_string(session.join("stream/segments.ndjson")).unwrap_or_default();
+    let mut bytes = Vec::new();
+    for (n, line) in record.lines().enumerate() {
+        let closed: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(closed["seq"], n as u64 + 1, "numbers without a gap, each once");
+        let segment = fs::read(closed["path"].as_str().unwrap()).unwrap();
+        assert_eq!(closed["bytes"], segment.len());
+        assert_eq!(closed["blake3"], b3sum(&segment));
+        bytes.extend(segment);
+    }
+    // Nothing lies there that the record does not know.
+    assert_eq!(b3sum(&recording(session)), b3sum(&bytes));
+    bytes
+}
+
+#[test]
+fn what_was_left_in_another_session_is_adopted_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=320x240:r=25", 1.0)], QUICK);
+    let bytes = fs::read(&path).unwrap();
+    let (mut killed, address) = recorder(folder.path(), "--session-id first");
+    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+    killed.wait_for("segment_open");
+    killed.signal("KILL");
+    killed.child.wait().unwrap();
+    let (mut recv, _) = recorder(folder.path(), "--session-id second");
+    let session = folder.path().join("first");
+    let known = check_session(&session);
+    assert!(!known.is_empty() && bytes.starts_with(&known));
+    recv.signal("TERM");
+    assert!(recv.finish().success());
+    // Either the end of the connection or the kill came first.
+    if let Some(closed) = recv.of_type("segment_closed").first() {
+        assert_eq!(closed["end_reason"], "recovered");
+        assert_eq!(closed["timeline"]["offset"], 0);
+    }
+}

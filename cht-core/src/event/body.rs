@@ -132,6 +132,8 @@ pub enum EndReason {
     Stopped,
     /// The disk refused to take more.
     Disk,
+    /// cht-recv was killed; the next one found what it had written.
+    Recovered,
 }
 
 /// A segment has its final name.
