@@ -13,7 +13,11 @@ use std::{
     time::Duration,
 };
 
-use cht_core::{clock, event::Event, ndjson, report};
+use cht_core::{
+    clock,
+    event::{Event, Failure},
+    ndjson, report,
+};
 
 /// Hours of events at any sensible segment time.
 const QUEUE: usize = 4096;
@@ -71,6 +75,20 @@ impl Announcer {
                 "the reader of stdout has stalled; events are left out (segments.ndjson has them)",
             );
         }
+    }
+}
+
+impl Announcer {
+    /// Says on stderr and in an `error` event what is wrong.
+    pub(crate) fn fail(&self, session: &str, code: &str, message: &str, path: &str) {
+        report::warn(message);
+        let failure = Failure {
+            stage: report::stage().to_owned(),
+            code: code.to_owned(),
+            message: message.to_owned(),
+            path: Some(path.to_owned()),
+        };
+        self.emit(Event::new(Some(session.to_owned()), failure));
     }
 }
 

@@ -1,9 +1,10 @@
 //! Finishing segments, on a thread of its own: a slow fsync must not keep the socket waiting.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::Write as _,
-    sync::mpsc::{Receiver, Sender, channel},
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::net::UnixStream,
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread::JoinHandle,
 };
 
@@ -14,7 +15,10 @@ use cht_core::{
     session::Session,
 };
 
-use crate::announce::Announcer;
+use crate::{announce::Announcer, disk};
+
+/// Segments that may wait for their fsync; a disk that is slower than that makes the sender wait.
+const QUEUE: usize = 64;
 
 /// What the recorder asks for, in the order of the stream.
 #[derive(Debug)]
@@ -30,18 +34,18 @@ enum Task {
 /// The recorder's end of the queue.
 #[derive(Debug)]
 pub(crate) struct Closer {
-    tasks: Sender<Task>,
+    tasks: SyncSender<Task>,
     thread: JoinHandle<Result<()>>,
 }
 
 impl Closer {
     /// Starts the thread.
-    pub(crate) fn start(session: Session, announcer: Announcer) -> Result<Self> {
+    pub(crate) fn start(session: Session, announcer: Announcer, stop: UnixStream) -> Result<Self> {
         let path = session.record();
         let record = OpenOptions::new().create(true).append(true).open(&path);
         let record = record.with_context(|| path.display().to_string())?;
-        let (tasks, queue) = channel();
-        let worker = Worker { session, announcer, record };
+        let (tasks, queue) = sync_channel(QUEUE);
+        let worker = Worker { session, announcer, record, stop };
         Ok(Self { tasks, thread: std::thread::spawn(move || worker.run(&queue)) })
     }
 
@@ -82,6 +86,7 @@ struct Worker {
     session: Session,
     announcer: Announcer,
     record: File,
+    stop: UnixStream,
 }
 
 impl Worker {
@@ -90,15 +95,11 @@ impl Worker {
             match task {
                 Task::Opened(open) => {
                     let event = Event::new(Some(self.session.name().to_owned()), open);
-                    let path = self.session.open_record();
-                    durable::replace(&path, &event.to_line())
-                        .with_context(|| path.display().to_string())?;
+                    self.help(durable::replace(&self.session.open_record(), &event.to_line()))?;
                 }
                 Task::Close(file, closed) => self.close(&file, closed)?,
                 Task::Tables(connection, packets) => {
-                    let path = self.session.tables(connection);
-                    durable::replace(&path, &packets)
-                        .with_context(|| path.display().to_string())?;
+                    self.help(durable::replace(&self.session.tables(connection), &packets))?;
                 }
                 Task::Say(event) => self.announcer.emit(event),
             }
@@ -108,15 +109,49 @@ impl Worker {
         Ok(())
     }
 
+    /// A file that helps late readers, and that a full disk may refuse.
+    fn help(&self, written: io::Result<()>) -> Result<()> {
+        match written {
+            Err(error) if disk::refuses(&error) => Ok(()),
+            result => result.with_context(|| self.session.stream().display().to_string()),
+        }
+    }
+
     fn close(&mut self, file: &File, closed: SegmentClosed) -> Result<()> {
         let (part, path) = (self.session.part(closed.seq), self.session.segment(closed.seq));
-        durable::publish_new(file, &part, &path).with_context(|| part.display().to_string())?;
+        match durable::publish_new(file, &part, &path) {
+            Err(error) if disk::refuses(&error) => {
+                // What the disk holds of it stays; it is closed as it is.
+                let message = format!("{}: {error}; its end may be missing on disk", closed.path);
+                self.announcer.fail(self.session.name(), "disk", &message, &closed.path);
+                if part.exists() {
+                    fs::rename(&part, &path).with_context(|| part.display().to_string())?;
+                }
+            }
+            result => result.with_context(|| part.display().to_string())?,
+        }
         let event = Event::new(Some(self.session.name().to_owned()), closed);
-        self.record
-            .write_all(&event.to_line())
-            .and_then(|()| self.record.sync_data())
+        self.append(&event.to_line())
             .with_context(|| self.session.record().display().to_string())?;
         self.announcer.emit(event);
         Ok(())
+    }
+
+    /// Appends a line to the record, however long the disk refuses it.
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        loop {
+            let length = self.record.metadata()?.len();
+            let written = self.record.write_all(line).and_then(|()| self.record.sync_data());
+            match written {
+                Err(error) if disk::refuses(&error) => {
+                    // A part of a line would swallow the next one.
+                    self.record.set_len(length)?;
+                    if !disk::wait(&self.stop) {
+                        return Err(error);
+                    }
+                }
+                result => return result,
+            }
+        }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn record(args: &Args) -> Result<()> {
     let _lock = session.lock()?;
     let stop = signals::stop_on_signal()?;
     let (announcer, announced) = announce::start()?;
-    let mut recorder = Recorder::new(session, announcer.clone(), args.segment_time)?;
+    let mut recorder = Recorder::new(session, announcer.clone(), &stop, args.segment_time)?;
     recover_others(&args.sessions, recorder.session(), &announcer)?;
     // The queue ends with its last sender, the recorder.
     drop(announcer);

@@ -7,6 +7,7 @@ mod announce;
 mod args;
 mod closer;
 mod cutter;
+mod disk;
 mod listen;
 mod recorder;
 mod recover;

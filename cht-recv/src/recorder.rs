@@ -1,11 +1,17 @@
 //! One session: connections come one after another, and each becomes a run of segments.
 
-use std::{fs::File, io::Write as _, time::Instant};
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    os::unix::net::UnixStream,
+    time::Instant,
+};
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     clock,
     event::{Anchor, Body, EndReason, Event, SegmentClosed, SegmentOpen},
+    report,
     segment::records,
     session::Session,
     time::ticks,
@@ -17,6 +23,7 @@ use crate::{
     announce::Announcer,
     closer::Closer,
     cutter::{Cut, Cutter},
+    disk,
     recover::{end_of, recover},
 };
 
@@ -29,6 +36,8 @@ pub(crate) struct Recorder {
     session: Session,
     announcer: Announcer,
     closer: Closer,
+    /// Readable when the recorder is asked to stop.
+    stop: UnixStream,
     timeline: Timeline,
     /// Ticks.
     segment_time: i64,
@@ -38,7 +47,12 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// Continues `session` where its record ends.
-    pub(crate) fn new(session: Session, announcer: Announcer, segment_time: f64) -> Result<Self> {
+    pub(crate) fn new(
+        session: Session,
+        announcer: Announcer,
+        stop: &UnixStream,
+        segment_time: f64,
+    ) -> Result<Self> {
         recover(&session, &announcer)?;
         let records = records(&session);
         let timeline = match records.last() {
@@ -48,7 +62,8 @@ impl Recorder {
         let next_seq =
             session.next_sequence().with_context(|| session.stream().display().to_string())?;
         Ok(Self {
-            closer: Closer::start(session.clone(), announcer.clone())?,
+            closer: Closer::start(session.clone(), announcer.clone(), stop.try_clone()?)?,
+            stop: stop.try_clone()?,
             connections: records.iter().map(|record| record.connection).max().unwrap_or(0),
             session,
             announcer,
@@ -80,7 +95,9 @@ impl Recorder {
                 closer: &self.closer,
                 connection: self.connections,
                 next_seq: &mut self.next_seq,
+                stop: &self.stop,
                 segment: None,
+                next_anchor: None,
                 written: 0,
             },
             held: Vec::new(),
@@ -129,7 +146,7 @@ impl Connection<'_> {
             // A cut that lay before what is written already would tear nothing but the rule.
             self.write_up_to(offset, &mut rest)?;
             self.out.close(reason)?;
-            self.out.open(Some(anchor))?;
+            self.out.begin(anchor);
         }
         self.write_up_to(self.cutter.settled(), &mut rest)?;
         self.held.extend_from_slice(rest);
@@ -171,7 +188,10 @@ struct Output<'a> {
     closer: &'a Closer,
     connection: u32,
     next_seq: &'a mut u64,
+    stop: &'a UnixStream,
     segment: Option<Growing>,
+    /// The place of a segment that begins with the next bytes.
+    next_anchor: Option<Anchor>,
     /// Bytes of the connection written so far.
     written: u64,
 }
@@ -190,10 +210,14 @@ struct Growing {
 }
 
 impl Output<'_> {
-    fn open(&mut self, timeline: Option<Anchor>) -> Result<()> {
+    /// The next bytes begin a segment at `anchor`.
+    fn begin(&mut self, anchor: Anchor) {
+        self.next_anchor = Some(anchor);
+    }
+
+    fn open(&mut self, timeline: Option<Anchor>) -> io::Result<()> {
         let seq = *self.next_seq;
-        let part = self.session.part(seq);
-        let file = File::create_new(&part).with_context(|| part.display().to_string())?;
+        let file = File::create_new(self.session.part(seq))?;
         *self.next_seq += 1;
         self.segment = Some(Growing {
             file,
@@ -210,20 +234,62 @@ impl Output<'_> {
         Ok(())
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        if bytes.is_empty() {
-            return Ok(());
+    /// Writes bytes, however long the disk refuses them: the sender waits meanwhile, and nothing is lost.
+    fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+        let mut refused = false;
+        while !bytes.is_empty() {
+            match self.write_some(bytes) {
+                Ok(count) => {
+                    bytes = &bytes[count..];
+                    if std::mem::take(&mut refused) {
+                        report::note("the disk takes bytes again; recording goes on");
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if disk::refuses(&error) => {
+                    if !std::mem::replace(&mut refused, true) {
+                        self.refused(&error)?;
+                    }
+                    if !disk::wait(self.stop) {
+                        let stream = self.session.stream();
+                        bail!(
+                            "{}: {error}; {} received bytes are lost",
+                            stream.display(),
+                            bytes.len()
+                        );
+                    }
+                }
+                Err(error) => {
+                    return Err(error).with_context(|| self.session.stream().display().to_string());
+                }
+            }
         }
+        Ok(())
+    }
+
+    fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.segment.is_none() {
-            self.open(None)?;
+            let anchor = self.next_anchor.take();
+            if let Err(error) = self.open(anchor) {
+                self.next_anchor = anchor;
+                return Err(error);
+            }
         }
-        let Some(segment) = &mut self.segment else { return Ok(()) };
-        segment
-            .file
-            .write_all(bytes)
-            .with_context(|| self.session.part(segment.seq).display().to_string())?;
-        segment.hasher.update(bytes);
-        self.written += bytes.len() as u64;
+        let Some(segment) = &mut self.segment else { return Ok(0) };
+        let count = segment.file.write(bytes)?;
+        segment.hasher.update(&bytes[..count]);
+        self.written += count as u64;
+        Ok(count)
+    }
+
+    /// The disk refuses: what it took is closed as it is, and people are told once.
+    fn refused(&mut self, error: &io::Error) -> Result<()> {
+        self.close(EndReason::Disk)?;
+        let path = self.session.stream().to_string_lossy().into_owned();
+        let message = format!(
+            "{path}: {error}; the sender waits until there is room (remove something, or stop cht-recv)"
+        );
+        self.announcer.fail(self.session.name(), "disk", &message, &path);
         Ok(())
     }
 

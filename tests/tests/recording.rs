@@ -1,5 +1,9 @@
 //! cht-recv: the recording is what was received.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by panicking, and what it skips by printing"
+)]
 
 use std::{
     fs,
@@ -317,4 +321,62 @@ fn what_was_left_in_another_session_is_adopted_too() {
         assert_eq!(closed["end_reason"], "recovered");
         assert_eq!(closed["timeline"]["offset"], 0);
     }
+}
+
+/// A small file system of its own, gone with the test; `None` (said by name) where mounting is not allowed.
+struct Tmpfs(tempfile::TempDir);
+
+impl Tmpfs {
+    fn mount(megabytes: u32) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
+            .arg(folder.path())
+            .stderr(Stdio::null())
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self(folder));
+        }
+        println!("skipped: a full disk (mounting a tmpfs is not allowed here)");
+        None
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_makes_the_sender_wait_and_loses_nothing() {
+    let Some(disk) = Tmpfs::mount(8) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(
+        &path,
+        &[("testsrc2=s=640x480:r=25", 4.0)],
+        "-c:v libx264 -preset ultrafast -g 5 -b:v 8M",
+    );
+    let bytes = fs::read(&path).unwrap();
+    assert!((2_000_000..7_500_000).contains(&bytes.len()), "{}", bytes.len());
+    // Room for half of it.
+    let filler = disk.0.path().join("filler");
+    fs::write(&filler, vec![0; (8 << 20) - bytes.len() / 2]).unwrap();
+    let (mut recv, address) = recorder(disk.0.path(), "--once --segment-time 0.5");
+    let stream = bytes.clone();
+    let sender = std::thread::spawn(move || {
+        TcpStream::connect(address).unwrap().write_all(&stream).unwrap();
+    });
+    let error = recv.wait_for("error");
+    assert_eq!(error["code"], "disk");
+    assert!(error["message"].as_str().unwrap().contains("No space left on device"), "{error}");
+    fs::remove_file(filler).unwrap();
+    assert_eq!(recv.finish().code(), Some(1), "it says that something was wrong");
+    sender.join().unwrap();
+    assert_eq!(b3sum(&check_session(session_of(&recv))), b3sum(&bytes));
+    assert_eq!(recv.of_type("error").len(), 1, "said once");
+    let reasons: Vec<_> =
+        recv.of_type("segment_closed").iter().map(|closed| closed["end_reason"].clone()).collect();
+    assert!(reasons.contains(&"disk".into()), "{reasons:?}");
 }

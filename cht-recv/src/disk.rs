@@ -1,0 +1,25 @@
+//! A disk that refuses: which errors pass by when somebody makes room, and waiting for that.
+
+use std::{io, os::unix::net::UnixStream, time::Duration};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
+
+/// How long until the disk is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+
+/// Whether an error is one of the disk's: full, over quota, read-only or broken. None of them is the stream's
+/// fault, and each may pass.
+pub(crate) fn refuses(error: &io::Error) -> bool {
+    let refusals = [Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::IO];
+    refusals.iter().any(|refusal| error.raw_os_error() == Some(refusal.raw_os_error()))
+}
+
+/// Lets a moment pass before the disk is tried again; `false` if the recorder is asked to stop instead.
+pub(crate) fn wait(stop: &UnixStream) -> bool {
+    let limit = Timespec { tv_sec: 0, tv_nsec: i64::from(TRY_AGAIN.subsec_nanos()) };
+    let mut descriptors = [PollFd::new(stop, PollFlags::IN)];
+    !matches!(poll(&mut descriptors, Some(&limit)), Ok(ready) if ready > 0)
+}
