@@ -56,8 +56,8 @@ impl Decoder {
         command.args(ffmpeg.passthrough()).args(["-flush_packets", "1"]);
         // The encoder of raw video, too, would hold back a frame for each thread.
         command.args(["-threads", "1"]);
-        // The muxer refuses times that do not rise, which a damaged stream has; it needs none at all.
-        command.args(["-enc_time_base", "1:90000", "-bsf:v", "setts=ts=N"]);
+        // Ticks as they are: rounded to a frame rate, two frames would share one.
+        command.args(["-enc_time_base", "1:90000"]);
         command.codec_video("rawvideo").format("rawvideo").output("pipe:1");
         let mut parser = LineParser::default();
         let mut process = Process::spawn(command.as_inner_mut(), move |line| {
