@@ -140,6 +140,12 @@ impl Session {
         self.stream().join("open.json")
     }
 
+    /// The HLS playlist over the finished segments.
+    #[must_use]
+    pub fn playlist(&self) -> PathBuf {
+        self.stream().join("session.m3u8")
+    }
+
     /// The final path of a segment.
     #[must_use]
     pub fn segment(&self, seq: u64) -> PathBuf {

@@ -15,7 +15,7 @@ use cht_core::{
     session::Session,
 };
 
-use crate::{announce::Announcer, disk};
+use crate::{announce::Announcer, disk, playlist_file::PlaylistFile};
 
 /// Segments that may wait for their fsync; a disk that is slower than that makes the sender wait.
 const QUEUE: usize = 64;
@@ -40,12 +40,17 @@ pub(crate) struct Closer {
 
 impl Closer {
     /// Starts the thread.
-    pub(crate) fn start(session: Session, announcer: Announcer, stop: UnixStream) -> Result<Self> {
+    pub(crate) fn start(
+        session: Session,
+        announcer: Announcer,
+        playlist: PlaylistFile,
+        stop: UnixStream,
+    ) -> Result<Self> {
         let path = session.record();
         let record = OpenOptions::new().create(true).append(true).open(&path);
         let record = record.with_context(|| path.display().to_string())?;
         let (tasks, queue) = sync_channel(QUEUE);
-        let worker = Worker { session, announcer, record, stop };
+        let worker = Worker { session, announcer, record, stop, playlist };
         Ok(Self { tasks, thread: std::thread::spawn(move || worker.run(&queue)) })
     }
 
@@ -55,7 +60,7 @@ impl Closer {
         let _ = self.tasks.send(Task::Opened(open));
     }
 
-    /// Finishes a segment: fsync, final name, fsync of the folder, record, event.
+    /// Finishes a segment: fsync, final name, fsync of the folder, record, playlist, event.
     pub(crate) fn close(&self, file: File, closed: SegmentClosed) {
         let _ = self.tasks.send(Task::Close(file, closed));
     }
@@ -87,6 +92,7 @@ struct Worker {
     announcer: Announcer,
     record: File,
     stop: UnixStream,
+    playlist: PlaylistFile,
 }
 
 impl Worker {
@@ -97,7 +103,7 @@ impl Worker {
                     let event = Event::new(Some(self.session.name().to_owned()), open);
                     self.help(durable::replace(&self.session.open_record(), &event.to_line()))?;
                 }
-                Task::Close(file, closed) => self.close(&file, closed)?,
+                Task::Close(file, closed) => self.close(&file, &closed)?,
                 Task::Tables(connection, packets) => {
                     self.help(durable::replace(&self.session.tables(connection), &packets))?;
                 }
@@ -105,6 +111,7 @@ impl Worker {
             }
         }
         // Nothing grows any more.
+        self.playlist.end();
         let _ = std::fs::remove_file(self.session.open_record());
         Ok(())
     }
@@ -117,7 +124,7 @@ impl Worker {
         }
     }
 
-    fn close(&mut self, file: &File, closed: SegmentClosed) -> Result<()> {
+    fn close(&mut self, file: &File, closed: &SegmentClosed) -> Result<()> {
         let (part, path) = (self.session.part(closed.seq), self.session.segment(closed.seq));
         match durable::publish_new(file, &part, &path) {
             Err(error) if disk::refuses(&error) => {
@@ -130,9 +137,10 @@ impl Worker {
             }
             result => result.with_context(|| part.display().to_string())?,
         }
-        let event = Event::new(Some(self.session.name().to_owned()), closed);
+        let event = Event::new(Some(self.session.name().to_owned()), closed.clone());
         self.append(&event.to_line())
             .with_context(|| self.session.record().display().to_string())?;
+        self.playlist.add(closed);
         self.announcer.emit(event);
         Ok(())
     }

@@ -15,8 +15,18 @@ pub(crate) struct Cut {
     pub offset: u64,
     /// Why the segment before it ends.
     pub reason: EndReason,
+    /// Where that segment lies.
+    pub before: Place,
     /// The next segment's place on the timeline.
     pub anchor: Anchor,
+}
+
+/// Where a segment lies on the timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub anchor: Anchor,
+    /// Ticks.
+    pub length: i64,
 }
 
 /// Follows one connection.
@@ -37,6 +47,8 @@ struct State<'a> {
     audio_only: bool,
     /// The growing segment's anchor.
     anchor: Option<Anchor>,
+    /// Its pictures on the timeline.
+    extent: Extent,
     cuts: Vec<Cut>,
     /// The tables were seen, or have changed.
     tables: bool,
@@ -52,6 +64,7 @@ impl<'a> Cutter<'a> {
             clock: None,
             audio_only: false,
             anchor: None,
+            extent: Extent::default(),
             cuts: Vec::new(),
             tables: false,
         };
@@ -73,6 +86,12 @@ impl<'a> Cutter<'a> {
     /// The growing segment's place on the timeline, once a PTS was seen.
     pub(crate) fn anchor(&self) -> Option<Anchor> {
         self.state.anchor
+    }
+
+    /// Where the growing segment lies, up to the end of its last frame, once a PTS was seen.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let length = |anchor: Anchor| self.state.extent.length_from(anchor.offset);
+        self.state.anchor.map(|anchor| Place { anchor, length: length(anchor) })
     }
 
     /// PAT and PMT as packets, if they were seen or have changed since the last call.
@@ -110,21 +129,53 @@ impl State<'_> {
         }
         let step = self.timeline.observe(pts, pes.dts, now);
         let Some(anchor) = self.timeline.anchor() else { return };
-        let reason = match (step, self.anchor) {
+        let (reason, before) = match (step, self.anchor) {
             (_, None) => {
                 self.anchor = Some(anchor);
+                self.extent.observe(anchor.offset);
                 return;
             }
-            (Step::Start | Step::Jump, Some(_)) => EndReason::Jump,
+            (Step::Start | Step::Jump, Some(begin)) => {
+                let length = self.extent.length_from(begin.offset);
+                (EndReason::Jump, Place { anchor: begin, length })
+            }
             (Step::Continues, Some(begin)) => {
                 let is_keyframe = pes.random_access || self.audio_only;
-                if !is_keyframe || anchor.offset - begin.offset < self.segment_time {
+                let length = anchor.offset - begin.offset;
+                if !is_keyframe || length < self.segment_time {
+                    self.extent.observe(anchor.offset);
                     return;
                 }
-                EndReason::Keyframe
+                (EndReason::Keyframe, Place { anchor: begin, length })
             }
         };
         self.anchor = Some(anchor);
-        self.cuts.push(Cut { offset: pes.cut, reason, anchor });
+        self.extent = Extent::default();
+        self.extent.observe(anchor.offset);
+        self.cuts.push(Cut { offset: pes.cut, reason, before, anchor });
+    }
+}
+
+/// How far the pictures of a segment reach on the session's timeline, in ticks.
+#[derive(Debug, Clone, Copy, Default)]
+struct Extent {
+    /// The first and the last in the order of their display, which need not be that of their arrival.
+    ends: Option<(i64, i64)>,
+    units: i64,
+}
+
+impl Extent {
+    fn observe(&mut self, offset: i64) {
+        let (first, last) = self.ends.unwrap_or((offset, offset));
+        self.ends = Some((first.min(offset), last.max(offset)));
+        self.units += 1;
+    }
+
+    /// From `begin` to the end of the last picture, which lasts as long as they do on average; a single one counts
+    /// for nothing.
+    fn length_from(&self, begin: i64) -> i64 {
+        let Some((first, last)) = self.ends else { return 0 };
+        let frame = if self.units > 1 { (last - first) / (self.units - 1) } else { 0 };
+        (last + frame - begin).max(0)
     }
 }

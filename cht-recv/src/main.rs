@@ -9,6 +9,8 @@ mod closer;
 mod cutter;
 mod disk;
 mod listen;
+mod playlist;
+mod playlist_file;
 mod recorder;
 mod recover;
 

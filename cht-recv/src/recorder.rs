@@ -14,7 +14,7 @@ use cht_core::{
     report,
     segment::records,
     session::Session,
-    time::ticks,
+    time::{seconds, ticks},
     timeline::Timeline,
 };
 use jiff::Timestamp;
@@ -22,8 +22,9 @@ use jiff::Timestamp;
 use crate::{
     announce::Announcer,
     closer::Closer,
-    cutter::{Cut, Cutter},
+    cutter::{Cut, Cutter, Place},
     disk,
+    playlist_file::PlaylistFile,
     recover::{end_of, recover},
 };
 
@@ -59,10 +60,11 @@ impl Recorder {
             Some(last) => Timeline::continuing(end_of(last), clock::monotonic()),
             None => Timeline::default(),
         };
+        let playlist = PlaylistFile::continuing(&session, &records, segment_time);
         let next_seq =
             session.next_sequence().with_context(|| session.stream().display().to_string())?;
         Ok(Self {
-            closer: Closer::start(session.clone(), announcer.clone(), stop.try_clone()?)?,
+            closer: Closer::start(session.clone(), announcer.clone(), playlist, stop.try_clone()?)?,
             stop: stop.try_clone()?,
             connections: records.iter().map(|record| record.connection).max().unwrap_or(0),
             session,
@@ -98,6 +100,7 @@ impl Recorder {
                 stop: &self.stop,
                 segment: None,
                 next_anchor: None,
+                torn: false,
                 written: 0,
             },
             held: Vec::new(),
@@ -142,10 +145,10 @@ impl Connection<'_> {
             self.out.closer.tables(self.number, tables);
         }
         let mut rest = bytes;
-        for Cut { offset, reason, anchor } in cuts {
+        for Cut { offset, reason, before, anchor } in cuts {
             // A cut that lay before what is written already would tear nothing but the rule.
             self.write_up_to(offset, &mut rest)?;
-            self.out.close(reason)?;
+            self.out.close(reason, Some(before))?;
             self.out.begin(anchor);
         }
         self.write_up_to(self.cutter.settled(), &mut rest)?;
@@ -175,7 +178,7 @@ impl Connection<'_> {
     pub(crate) fn finish(mut self, reason: EndReason) -> Result<u64> {
         let held = std::mem::take(&mut self.held);
         self.out.write(&held)?;
-        self.out.close(reason)?;
+        self.out.close(reason, self.cutter.place())?;
         Ok(self.out.written)
     }
 }
@@ -192,6 +195,8 @@ struct Output<'a> {
     segment: Option<Growing>,
     /// The place of a segment that begins with the next bytes.
     next_anchor: Option<Anchor>,
+    /// The disk ended the segment before, at no cut: how long its parts are is not known.
+    torn: bool,
     /// Bytes of the connection written so far.
     written: u64,
 }
@@ -284,7 +289,8 @@ impl Output<'_> {
 
     /// The disk refuses: what it took is closed as it is, and people are told once.
     fn refused(&mut self, error: &io::Error) -> Result<()> {
-        self.close(EndReason::Disk)?;
+        self.close(EndReason::Disk, None)?;
+        self.torn = true;
         let path = self.session.stream().to_string_lossy().into_owned();
         let message = format!(
             "{path}: {error}; the sender waits until there is room (remove something, or stop cht-recv)"
@@ -319,9 +325,16 @@ impl Output<'_> {
         self.closer.opened(open);
     }
 
-    fn close(&mut self, end_reason: EndReason) -> Result<()> {
+    /// Hands the segment, which lies at `place`, to be finished.
+    fn close(&mut self, end_reason: EndReason, place: Option<Place>) -> Result<()> {
+        if let Some(segment) = &mut self.segment {
+            // It may have begun and ended within one read.
+            segment.timeline = segment.timeline.or(place.map(|place| place.anchor));
+        }
         self.announce();
         let Some(segment) = self.segment.take() else { return Ok(()) };
+        let torn = std::mem::take(&mut self.torn);
+        let length = place.filter(|_| !torn).map(|place| place.length);
         let closed = SegmentClosed {
             seq: segment.seq,
             path: self.session.segment(segment.seq).to_string_lossy().into_owned(),
@@ -330,6 +343,7 @@ impl Output<'_> {
             bytes: self.written - segment.offset,
             blake3: segment.hasher.finalize().to_hex().to_string(),
             timeline: segment.timeline,
+            duration: length.map(seconds),
             opened_at: segment.opened_at,
             closed_at: clock::wall(),
             end_reason,

@@ -135,6 +135,7 @@ fn adopt(
         bytes,
         blake3,
         timeline,
+        duration: None,
         opened_at: open.map_or(closed_at, |open| open.at),
         closed_at,
         end_reason: EndReason::Recovered,

@@ -61,7 +61,7 @@ wire! {
     }
     "segment_closed" SegmentClosed {
         seq: u64, path: Absolute, connection: u32, offset: u64, bytes: u64, blake3: Hash,
-        timeline: Option<Anchor>, opened_at: Time, closed_at: Time, end_reason: EndReason,
+        timeline: Option<Anchor>, duration: Option<f64>, opened_at: Time, closed_at: Time, end_reason: EndReason,
     }
     "segment" Segment {
         seq: u64, path: Absolute, bytes: u64, connection: Option<u32>, timeline: Option<Anchor>,

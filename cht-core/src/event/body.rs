@@ -154,6 +154,10 @@ pub struct SegmentClosed {
     /// Its place on the timeline; absent if nothing in it has a PTS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeline: Option<Anchor>,
+    /// Seconds, from its first PTS to that of the segment which continues it; where none does, to the end of its last
+    /// frame. Absent if nothing in it has a PTS, or if it was recovered or ended or begun by a full disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<f64>,
     /// Wall clock of its first byte.
     #[schemars(with = "String")]
     pub opened_at: Timestamp,

@@ -1,0 +1,113 @@
+//! A real browser plays a session by hls.js while it is being recorded. Skipped, by name, where chromium or
+//! hls.js cannot be had: `tests/browser/setup FOLDER` gets the latter from npm.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+use std::{
+    collections::HashMap,
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpStream,
+    os::unix::fs::symlink,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use cht_tests::{QUICK, Stage, generate, root, tool, words};
+
+/// Python's static server, which ends by itself if the browser never says anything.
+const SERVER: &str = "import runpy, signal; signal.alarm(90); \
+                      runpy.run_module('http.server', run_name='__main__')";
+
+/// Ends a process with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What the page told the server: the query of a line such as `… "GET /report?time=1.2&frames=30 HTTP/1.1" 404 -`.
+fn report(line: &str) -> Option<HashMap<&str, &str>> {
+    let query = line.split_once("GET /report?")?.1.split_whitespace().next()?;
+    Some(query.split('&').filter_map(|field| field.split_once('=')).collect())
+}
+
+#[test]
+fn a_browser_plays_the_session_while_it_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = folder.path();
+    let ready = Command::new(root().join("tests/browser/setup")).arg(site).status();
+    if !ready.is_ok_and(|status| status.success()) {
+        println!("skipped: chromium or hls.js is not here");
+        return;
+    }
+    let path = site.join("source.ts");
+    generate(&path, &[("testsrc2=s=320x240:r=25", 6.0)], &format!("{QUICK} -pix_fmt yuv420p"));
+    let bytes = fs::read(&path).unwrap();
+
+    let mut command = tool("cht-recv");
+    command.args(["--listen", "tcp://127.0.0.1:0", "--segment-time", "2", "--sessions"]).arg(site);
+    let mut recv = Stage::start(&mut command);
+    let listening = recv.wait_for("listening");
+    let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
+    let session = Path::new(listening["session"].as_str().unwrap());
+    symlink(session.join("stream"), site.join("stream")).unwrap();
+    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+    recv.wait_for("disconnected");
+
+    // Its log is how the page speaks to the test.
+    let mut server = Command::new("python3")
+        .args(["-u", "-c", SERVER])
+        .args(words("0 --bind 127.0.0.1 --directory"))
+        .arg(site)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(server.stdout.take().unwrap()).lines();
+    let log = BufReader::new(server.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let _server = Running(server);
+    // Serving HTTP on 127.0.0.1 port 40123 (http://127.0.0.1:40123/) ...
+    let said = said.next().unwrap().unwrap();
+    let port = said.split_whitespace().nth(5).unwrap();
+    let _browser = Running(
+        Command::new("chromium")
+            .args(words("--headless=new --no-sandbox --disable-gpu --mute-audio --no-first-run"))
+            .arg("--autoplay-policy=no-user-gesture-required")
+            .arg(format!("--user-data-dir={}", site.join("profile").display()))
+            .arg(format!("http://127.0.0.1:{port}/player.html?src=stream/session.m3u8"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+
+    let mut continued = false;
+    let mut last = String::new();
+    for line in log {
+        let Some(seen) = report(&line) else { continue };
+        assert!(!seen.contains_key("error"), "{line}");
+        let time: f64 = seen["time"].parse().unwrap();
+        if !continued && time > 1.0 {
+            // It plays a session that is being recorded; another connection, and the end.
+            assert_eq!(seen["live"], "true", "{line}");
+            continued = true;
+            TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+            recv.wait_for("disconnected");
+            recv.signal("TERM");
+            assert!(recv.finish().success());
+        }
+        last.clone_from(&line);
+        if seen["ended"] == "true" {
+            break;
+        }
+    }
+    let seen = report(&last).expect("the browser said nothing");
+    assert!(seen["time"].parse::<f64>().unwrap() > 11.5, "{last}");
+    // Two frames at most are dropped where the connections meet, none decoded twice.
+    println!("the browser says: {last}");
+    let frames: u32 = seen["frames"].parse().unwrap();
+    assert!((298..=300).contains(&frames), "{last}");
+}

@@ -1,0 +1,190 @@
+//! cht-recv's HLS playlist: what a player gets is the whole session, also while it is being recorded.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use cht_tests::{QUICK, Stage, generate, tool, words};
+
+const END: &str = "#EXT-X-ENDLIST\n";
+
+/// A recorder on a free port; its address.
+fn recorder(sessions: &Path, options: &str) -> (Stage, String) {
+    let mut command = tool("cht-recv");
+    command.args(["--listen", "tcp://127.0.0.1:0", "--sessions"]).arg(sessions);
+    let mut recv = Stage::start(command.args(words(options)));
+    let listening = recv.wait_for("listening");
+    let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
+    (recv, address.to_owned())
+}
+
+fn playlist_of(recv: &Stage) -> PathBuf {
+    Path::new(recv.events[0]["session"].as_str().unwrap()).join("stream/session.m3u8")
+}
+
+/// So many seconds at 25 frames a second, with a keyframe each second.
+fn source(folder: &Path, seconds: f64) -> Vec<u8> {
+    let path = folder.join("source.ts");
+    generate(&path, &[("testsrc2=s=320x240:r=25", seconds)], QUICK);
+    fs::read(path).unwrap()
+}
+
+/// The frames that ffprobe decodes.
+fn count_frames(playlist: &Path) -> usize {
+    let output = Command::new("ffprobe")
+        .args(words("-v error -count_frames -select_streams v:0 -of csv=p=0"))
+        .args(words("-show_entries stream=nb_read_frames"))
+        .arg(playlist)
+        .output()
+        .unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().next().unwrap().trim_matches(',').parse().unwrap()
+}
+
+/// The durations listed, in seconds.
+fn durations(playlist: &str) -> Vec<f64> {
+    let lines = playlist.lines().filter_map(|line| line.strip_prefix("#EXTINF:"));
+    lines.map(|line| line.trim_end_matches(',').parse().unwrap()).collect()
+}
+
+#[test]
+fn a_finished_session_plays_to_the_last_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = source(folder.path(), 7.0);
+    let (mut recv, address) = recorder(folder.path(), "--once --segment-time 2");
+    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+    assert!(recv.finish().success());
+    let text = fs::read_to_string(playlist_of(&recv)).unwrap();
+    assert!(text.ends_with(END), "{text}");
+    assert_eq!(text.matches("#EXT-X-MAP:URI=\"psi_000001.ts\"\n").count(), 1, "{text}");
+    assert!(!text.contains("DISCONTINUITY"), "{text}");
+    assert!(text.contains("#EXT-X-TARGETDURATION:12\n"), "{text}");
+    let recorded: Vec<f64> =
+        recv.of_type("segment_closed").iter().map(|e| e["duration"].as_f64().unwrap()).collect();
+    assert_eq!((durations(&text), &recorded), (vec![2.0, 2.0, 2.0, 1.0], &durations(&text)));
+    assert_eq!(count_frames(&playlist_of(&recv)), 175);
+}
+
+#[test]
+fn a_player_follows_the_recording_over_connections_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = source(folder.path(), 5.0);
+    let (mut recv, address) = recorder(folder.path(), "--segment-time 2");
+    let mut sender = TcpStream::connect(&address).unwrap();
+    // Beyond the keyframe at 2 s, and what is held back behind it.
+    let (begin, rest) = bytes.split_at(bytes.len() * 3 / 4);
+    sender.write_all(begin).unwrap();
+    recv.wait_for("segment_closed");
+    let mut player = Command::new("stdbuf")
+        .args(words("-oL ffprobe -v error -live_start_index 0 -select_streams v:0"))
+        .args(words("-show_entries frame=pict_type -of csv=p=0"))
+        .arg(playlist_of(&recv))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut frames = BufReader::new(player.stdout.take().unwrap()).lines();
+    frames.next().unwrap().unwrap();
+    // It plays, and the recording goes on: the rest of this connection, and another one.
+    sender.write_all(rest).unwrap();
+    drop(sender);
+    recv.wait_for("disconnected");
+    TcpStream::connect(&address).unwrap().write_all(&bytes).unwrap();
+    recv.wait_for("disconnected");
+    recv.signal("TERM");
+    assert!(recv.finish().success());
+    assert_eq!(1 + frames.map_while(Result::ok).filter(|line| !line.is_empty()).count(), 250);
+    assert!(player.wait().unwrap().success());
+    let text = fs::read_to_string(playlist_of(&recv)).unwrap();
+    assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1, "{text}");
+    assert_eq!(text.matches("#EXT-X-PROGRAM-DATE-TIME:").count(), 2, "{text}");
+    assert!(text.contains("#EXT-X-MAP:URI=\"psi_000002.ts\"\n"), "{text}");
+}
+
+#[test]
+fn it_only_grows_and_names_only_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = source(folder.path(), 6.0);
+    let mut before = String::new();
+    let mut seen = 0;
+    for _ in 0..2 {
+        let options = "--once --session-id call --segment-time 1";
+        let (mut recv, address) = recorder(folder.path(), options);
+        let path = playlist_of(&recv);
+        if !before.is_empty() {
+            // Continued: the end mark has gone, and nothing else.
+            assert_eq!(fs::read_to_string(&path).unwrap() + END, before);
+            before = before.strip_suffix(END).unwrap().to_owned();
+        }
+        TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+        while let Some(event) = recv.next_event() {
+            if event["type"] != "segment_closed" {
+                continue;
+            }
+            seen += 1;
+            let name = Path::new(event["path"].as_str().unwrap()).file_name().unwrap();
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with(&before), "{before}\nbecame\n{text}");
+            assert!(text.lines().any(|line| line == name), "{text}");
+            let uris = text.split('"').skip(1).step_by(2);
+            let files = text.lines().filter(|line| !line.starts_with('#')).chain(uris);
+            for file in files {
+                assert!(path.with_file_name(file).exists(), "{file}");
+            }
+            before = text.strip_suffix(END).unwrap_or(&text).to_owned();
+        }
+        assert!(recv.child.wait().unwrap().success());
+        before = fs::read_to_string(&path).unwrap();
+        assert!(before.ends_with(END), "{before}");
+        assert_eq!(durations(&before).len(), seen);
+    }
+    assert_eq!((seen, count_frames(&folder.path().join("call/stream/session.m3u8"))), (12, 300));
+}
+
+#[test]
+fn a_record_without_durations_is_read_from_the_segments() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = source(folder.path(), 3.0);
+    let (mut recv, address) = recorder(folder.path(), "--once --session-id old --segment-time 2");
+    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+    assert!(recv.finish().success());
+    let (path, record) = (playlist_of(&recv), playlist_of(&recv).with_file_name("segments.ndjson"));
+    let text = fs::read_to_string(&path).unwrap();
+    let lines = fs::read_to_string(&record).unwrap();
+    let lines = lines.replace("\"duration\":2.0,", "").replace("\"duration\":1.0,", "");
+    assert!(!lines.contains("duration"), "{lines}");
+    fs::write(&record, lines).unwrap();
+    fs::remove_file(&path).unwrap();
+    let (mut recv, _) = recorder(folder.path(), "--session-id old --segment-time 2");
+    recv.signal("TERM");
+    assert!(recv.finish().success());
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+}
+
+#[test]
+fn a_group_of_pictures_longer_than_planned_raises_the_target() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("slow.ts");
+    let encoder = "-c:v libx264 -preset ultrafast -g 25 -sc_threshold 0";
+    generate(&path, &[("testsrc2=s=160x120:r=2", 14.0)], encoder);
+    let (mut recv, address) = recorder(folder.path(), "--once --segment-time 0");
+    TcpStream::connect(address).unwrap().write_all(&fs::read(path).unwrap()).unwrap();
+    assert!(recv.finish().success());
+    let text = fs::read_to_string(playlist_of(&recv)).unwrap();
+    assert!(text.contains("#EXT-X-TARGETDURATION:13\n"), "{text}");
+    assert_eq!(count_frames(&playlist_of(&recv)), 28);
+}
+
+#[test]
+fn what_is_no_transport_stream_has_no_playlist() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recv, address) = recorder(folder.path(), "--once");
+    TcpStream::connect(address).unwrap().write_all(&vec![7; 100_000]).unwrap();
+    assert!(recv.finish().success());
+    assert!(!playlist_of(&recv).exists());
+}
