@@ -84,7 +84,7 @@ impl Limited {
 impl Drop for Limited {
     fn drop(&mut self) {
         if self.counted > 0 {
-            note(format_args!("{} more messages like one above", self.counted));
+            note(format_args!("{} more like one above", self.counted));
         }
     }
 }

@@ -30,6 +30,10 @@ use crate::{
 /// Bytes per read: large enough that a fast stream costs few calls, small enough to stay in the cache.
 const READ: usize = 256 * 1024;
 
+/// How long somebody at the door waits while another sender is inside. One that was started anew connects
+/// while the last bytes of the one before are still on their way, and it should not be sent away for that.
+const HOLD: Duration = Duration::from_secs(1);
+
 /// Runs the recorder until it is stopped, or with `--once` until the first connection has ended.
 pub(crate) fn record(args: &Args) -> Result<()> {
     let (scheme, listener) = address::bind(&args.listen)?;
@@ -182,6 +186,8 @@ fn receive(
     let mut heard = clock::monotonic();
     // A sender that has hung up makes place: who comes now waits until its last bytes are read.
     let mut leaving = false;
+    // Until when those at the door wait whether it does.
+    let mut hold: Option<Instant> = None;
     // Something may have come right behind the handshake.
     let mut readable = true;
     loop {
@@ -207,8 +213,9 @@ fn receive(
 
         let paused = pace.as_ref().filter(|_| allowance == 0).map(Pace::refilled);
         let idle = rules.idle_timeout.map(|timeout| heard + timeout);
-        let at_door = if leaving { None } else { Some(&*door) };
-        let limits = [paused.or(idle), at_door.and_then(Door::deadline)];
+        let holding = hold.filter(|until| !is_over(Some(*until)));
+        let at_door = if leaving || holding.is_some() { None } else { Some(&*door) };
+        let limits = [paused.or(idle), holding, at_door.and_then(Door::deadline)];
         // A socket that is polled for nothing still wakes by its errors, so it is left out in a pause.
         let polled = paused.is_none().then_some(&*sender);
         let ready = wait(stop, at_door, polled, limits.into_iter().flatten().min())?;
@@ -216,9 +223,15 @@ fn receive(
         if ready.stop {
             return Ok((After::Stop, "stopped".to_owned()));
         }
-        if !leaving && (ready.door || is_over(door.deadline())) {
+        if let Some(at_door) = at_door
+            && (ready.door || is_over(at_door.deadline()))
+        {
+            let now = clock::monotonic();
             leaving = sender.has_hung_up();
-            if !leaving && let Some(next) = door.admit(clock::monotonic(), !rules.replace) {
+            // Whoever comes just after others had to wait shares their fate.
+            if hold.is_none_or(|until| until + HOLD < now) {
+                hold = Some(now + HOLD);
+            } else if !leaving && let Some(next) = door.admit(now, !rules.replace) {
                 drain(connection, sender, &mut buffer)?;
                 return Ok((After::Replaced(next), "replaced".to_owned()));
             }

@@ -63,9 +63,9 @@ impl Recorder {
 
 /// Waits until the other side closes; whether it did so without having read everything does not matter.
 fn wait_for_close(mut socket: &TcpStream) {
-    match socket.read(&mut [0]) {
-        Ok(count) => assert_eq!(count, 0, "nobody sends to a sender"),
-        Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),
+    // With TLS there is a word of farewell.
+    if let Err(error) = socket.read_to_end(&mut Vec::new()) {
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 }
 
@@ -101,7 +101,7 @@ fn a_second_sender_is_sent_away_and_the_first_is_not_disturbed() {
     assert_eq!(b3sum(&recv.recording()), b3sum(&[&bytes[..], &bytes[..]].concat()));
     let said = recv.said();
     assert_eq!(said.matches("another sender is connected").count(), 1, "{said}");
-    assert!(said.contains("4 more messages like one above"), "{said}");
+    assert!(said.contains("4 more like one above"), "{said}");
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_stranger_is_sent_away_before_a_byte_is_read() {
     assert!(recv.stage.of_type("connected").is_empty() && recv.recording().is_empty());
     let said = recv.said();
     assert_eq!(said.matches("--allow does not name its address").count(), 1, "{said}");
-    assert!(said.contains("2 more messages like one above"), "{said}");
+    assert!(said.contains("2 more like one above"), "{said}");
 
     let mut recv = Recorder::start("--once --allow 10.0.0.0/8 --allow 127.0.0.0/8");
     recv.connect().write_all(&[0x47; 188]).unwrap();
@@ -201,8 +201,8 @@ fn a_sender_that_is_too_fast_waits_and_loses_nothing() {
 /// An authority, and certificates that it signed: `ca.pem`, `server.pem`, `client.pem`, and their keys.
 fn certificates(folder: &Path) {
     let script = "
-        key() { openssl req -newkey rsa:2048 -nodes -keyout $1.key -out $1.csr -subj /CN=$1; }
-        openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout ca.key -out ca.pem -subj /CN=ca
+        key() { openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $1.key -out $1.csr -subj /CN=$1; }
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout ca.key -out ca.pem -subj /CN=ca
         printf 'subjectAltName=IP:127.0.0.1,DNS:localhost\\nbasicConstraints=CA:FALSE\\n' >ext
         for name in server client; do
             key $name
@@ -247,8 +247,9 @@ fn send_by_s_client(recv: &Recorder, options: &str, bytes: &[u8]) {
 fn what_comes_through_tls_is_what_was_sent() {
     for version in ["-tls1_3", "-tls1_2"] {
         let mut recv = tls_recorder("--once");
+        // No letters: openssl's client takes some of them for commands.
         let bytes: Vec<u8> =
-            (0..5_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+            (0..5_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 28) as u8).collect();
         send_by_s_client(&recv, version, &bytes);
         assert!(recv.stage.finish().success());
         assert_eq!(b3sum(&recv.recording()), b3sum(&bytes), "{version}");
@@ -284,8 +285,7 @@ fn without_a_certificate_of_the_authority_nobody_sends() {
     let mut recv = tls_recorder("--client-ca CA");
     send_by_s_client(&recv, "", b"without");
     // Signed by itself: the authority does not know it.
-    let own =
-        "req -x509 -newkey rsa:2048 -nodes -days 2 -keyout own.key -out own.pem -subj /CN=own";
+    let own = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout own.key -out own.pem -subj /CN=own";
     let mut openssl = Command::new("openssl");
     openssl.args(words(own)).current_dir(recv.folder.path()).stderr(Stdio::null());
     assert!(openssl.status().unwrap().success());
@@ -296,7 +296,7 @@ fn without_a_certificate_of_the_authority_nobody_sends() {
     assert_eq!(recv.recording(), b"allowed");
     let said = recv.said();
     assert_eq!(said.matches("TLS handshake with").count(), 1, "{said}");
-    assert!(said.contains("1 more messages like one above"), "{said}");
+    assert!(said.contains("1 more like one above"), "{said}");
 }
 
 #[test]
