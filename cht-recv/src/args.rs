@@ -16,7 +16,7 @@ Send to it:
   ffmpeg -re -i FILE -c copy -f mpegts tcp://127.0.0.1:4444
 ";
 
-/// Records an MPEG-TS stream that arrives over TCP, bit for bit, into segments that begin with a keyframe
+/// Records an MPEG-TS stream that arrives over TCP or TLS, bit for bit, into segments that begin with a keyframe
 #[derive(Debug, Parser)]
 #[command(version, before_help = EXAMPLES, after_help = cht_core::exit::TABLE,
           help_template = cht_core::cli::HELP)]
