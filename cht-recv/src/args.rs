@@ -42,6 +42,10 @@ pub(crate) struct Args {
     /// A sender that was silent for so long is disconnected; 0: never
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = seconds)]
     pub idle_timeout: f64,
+    /// After so long without a sender the next one starts a new session; 0: never
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = seconds,
+          conflicts_with = "session_id")]
+    pub session_gap: f64,
     /// Network or address that may send; repeatable [default: whoever reaches the address]
     #[arg(long, value_name = "CIDR")]
     pub allow: Vec<Cidr>,

@@ -41,10 +41,12 @@ pub(crate) fn record(args: &Args) -> Result<()> {
     let mut door = Door::new(listener, args.allow.clone(), handshake(args, scheme)?);
     let stop = signals::stop_on_signal()?;
     let (announcer, announced) = announce::start()?;
-    let mut recording = Recording::begin(args, announcer, address)?;
-    let recorded = listen(&mut door, &mut recording, &stop, &Rules::of(args));
+    let begin = || Recording::begin(args, announcer.clone(), address.clone());
+    let mut recording = Some(begin()?);
+    let recorded = listen(&mut door, &mut recording, begin, &stop, &Rules::of(args));
     // Whatever happened: what was received is finished and announced first.
-    let finished = recording.recorder.finish();
+    let finished = recording.map_or(Ok(()), |recording| recording.recorder.finish());
+    drop(announcer);
     announced.wait();
     // The closing thread's error is the cause where both have one.
     finished.and(recorded)
@@ -90,16 +92,19 @@ struct Rules {
     /// A second sender takes the place of the first.
     replace: bool,
     idle_timeout: Option<Duration>,
+    /// Without a sender for so long, a session is over.
+    session_gap: Option<Duration>,
     max_bitrate: Option<Bitrate>,
 }
 
 impl Rules {
     fn of(args: &Args) -> Self {
-        let idle = (args.idle_timeout > 0.0).then(|| Duration::from_secs_f64(args.idle_timeout));
+        let unless_0 = |seconds| (seconds > 0.0).then(|| Duration::from_secs_f64(seconds));
         Self {
             once: args.once,
             replace: args.second_sender == SecondSender::Replace && !args.once,
-            idle_timeout: idle,
+            idle_timeout: unless_0(args.idle_timeout),
+            session_gap: unless_0(args.session_gap),
             max_bitrate: args.max_bitrate,
         }
     }
@@ -108,11 +113,13 @@ impl Rules {
 /// Serves one connection after another.
 fn listen(
     door: &mut Door,
-    recording: &mut Recording,
+    recording: &mut Option<Recording>,
+    begin: impl Fn() -> Result<Recording>,
     stop: &UnixStream,
     rules: &Rules,
 ) -> Result<()> {
     let mut next = None;
+    let mut over: Option<Instant> = None;
     loop {
         let sender = match next.take() {
             Some(sender) => sender,
@@ -121,7 +128,18 @@ fn listen(
                 None => return Ok(()),
             },
         };
-        let after = serve(&mut recording.recorder, sender, door, stop, rules)?;
+        if is_over(over)
+            && let Some(ended) = recording.take()
+        {
+            // The lock goes with it, after the last segment is finished.
+            ended.recorder.finish()?;
+        }
+        let current = match recording {
+            Some(current) => current,
+            None => recording.insert(begin()?),
+        };
+        let after = serve(&mut current.recorder, sender, door, stop, rules)?;
+        over = rules.session_gap.map(|gap| clock::monotonic() + gap);
         match after {
             After::Stop => return Ok(()),
             After::Gone if rules.once => return Ok(()),

@@ -336,6 +336,23 @@ fn only_who_has_shaken_hands_takes_the_place_of_another() {
 }
 
 #[test]
+fn after_a_gap_the_next_sender_starts_a_new_session() {
+    for (gap, sessions) in [("0", 1), ("3600", 1), ("0.000001", 2)] {
+        let mut recv = Recorder::start(&format!("--session-gap {gap}"));
+        for mark in [1, 2] {
+            recv.connect().write_all(&[mark; 188]).unwrap();
+            recv.stage.wait_for("disconnected");
+        }
+        recv.stop();
+        let listening = recv.stage.of_type("listening");
+        assert_eq!(listening.len(), sessions, "--session-gap {gap}");
+        let last = Path::new(listening[sessions - 1]["session"].as_str().unwrap());
+        assert_eq!(recording(last).last(), Some(&2));
+        assert_eq!(recording(last).len() + (sessions - 1) * 188, 376);
+    }
+}
+
+#[test]
 fn options_that_do_not_fit_are_refused() {
     for (options, says) in [
         ("--listen tls://:0", "needs --cert FILE and --key FILE"),
