@@ -3,12 +3,17 @@
 //! Everything else takes an instant or a duration as an argument, which is what makes it testable.
 
 use std::{
+    io,
     path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError},
     time::{Duration, Instant, SystemTime},
 };
 
 use jiff::{Timestamp, Zoned};
+use rustix::{
+    event::{PollFd, Timespec, poll},
+    io::Errno,
+};
 
 /// The wall clock, for people: it may step. Never subtract two of these.
 #[must_use]
@@ -43,6 +48,17 @@ pub fn modified(path: &Path) -> std::io::Result<Timestamp> {
 /// Waits for a message, for at most `limit`.
 pub fn receive_within<T>(receiver: &Receiver<T>, limit: Duration) -> Result<T, RecvTimeoutError> {
     receiver.recv_timeout(limit)
+}
+
+/// Waits until a descriptor is ready, or until `limit` if there is one; a signal may end it early.
+pub fn wait_ready(descriptors: &mut [PollFd<'_>], limit: Option<Instant>) -> io::Result<()> {
+    let rest = limit.map(|limit| limit.saturating_duration_since(monotonic()));
+    // A duration that does not fit is longer than any machine runs.
+    let rest = rest.and_then(|rest| Timespec::try_from(rest).ok());
+    match poll(descriptors, rest.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Lets time pass. For retries after an error that no event announces the end of.

@@ -7,15 +7,19 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use jiff::Zoned;
 use rustix::fs::FlockOperation;
 
-use crate::{durable, event, natural};
+use crate::{clock, durable, event, natural};
 
 /// The folders of a session; the last two are made empty and left to others.
 const FOLDERS: [&str; 5] = ["stream", "frames", "audio", "transcript", "agent"];
+
+/// Far longer than a look takes.
+const LOOKERS_MOMENT: Duration = Duration::from_millis(5);
 
 /// What a segment that still grows has behind its final name.
 pub const PART: &str = ".part";
@@ -191,10 +195,14 @@ impl Session {
         let stream = self.stream();
         let folder =
             File::open(&stream).map_err(|error| SessionError::Io { path: stream, error })?;
-        match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(folder),
-            Err(_) => Err(SessionError::Busy(self.root.clone())),
+        while rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err() {
+            // A looker holds a shared lock for a moment (`is_recording`); a recorder grants none.
+            if rustix::fs::flock(&folder, FlockOperation::NonBlockingLockShared).is_err() {
+                return Err(SessionError::Busy(self.root.clone()));
+            }
+            clock::rest(LOOKERS_MOMENT);
         }
+        Ok(folder)
     }
 
     /// Whether a recorder is alive in this session.

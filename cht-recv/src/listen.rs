@@ -1,146 +1,324 @@
 //! The socket: who connects, and how long.
 
 use std::{
-    io::{self, Read as _},
-    net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _},
-    os::{fd::AsFd, unix::net::UnixStream},
+    fs::File,
+    os::unix::net::UnixStream,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, bail};
 use cht_core::{
     clock,
     event::{Connected, Disconnected, EndReason, Listening},
+    report,
     session::Session,
     signals,
 };
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags};
 
-use crate::{announce, args::Args, recorder::Recorder, recover::recover_others};
+use crate::{
+    accept::Door,
+    address::{self, Scheme},
+    announce::{self, Announcer},
+    args::{Args, SecondSender},
+    pace::{Bitrate, Pace},
+    recorder::{Connection, Recorder},
+    recover::recover_others,
+    sender::Sender,
+    tls,
+};
 
 /// Bytes per read: large enough that a fast stream costs few calls, small enough to stay in the cache.
 const READ: usize = 256 * 1024;
 
+/// How long somebody at the door waits while another sender is inside. One that was started anew connects
+/// while the last bytes of the one before are still on their way, and it should not be sent away for that.
+const HOLD: Duration = Duration::from_secs(1);
+
 /// Runs the recorder until it is stopped, or with `--once` until the first connection has ended.
 pub(crate) fn record(args: &Args) -> Result<()> {
-    let listener = bind(&args.listen)?;
-    let session = Session::create(&args.sessions, args.session_id.as_deref(), &clock::local())?;
-    let _lock = session.lock()?;
+    let (scheme, listener) = address::bind(&args.listen)?;
+    let address = scheme.url(listener.local_addr()?);
+    let mut door = Door::new(listener, args.allow.clone(), handshake(args, scheme)?);
     let stop = signals::stop_on_signal()?;
     let (announcer, announced) = announce::start()?;
-    let mut recorder = Recorder::new(session, announcer.clone(), &stop, args.segment_time)?;
-    recover_others(&args.sessions, recorder.session(), &announcer)?;
-    // The queue ends with its last sender, the recorder.
-    drop(announcer);
-    let address = format!("tcp://{}", listener.local_addr()?);
-    cht_core::report::note(format_args!(
-        "recording into {}, listening on {address}",
-        recorder.session().name()
-    ));
-    recorder.emit(Listening { address });
-    let recorded = listen(&listener, &mut recorder, &stop, args.once);
+    let begin = || Recording::begin(args, announcer.clone(), address.clone(), &stop);
+    let mut recording = Some(begin()?);
+    let recorded = listen(&mut door, &mut recording, begin, &stop, &Rules::of(args));
     // Whatever happened: what was received is finished and announced first.
-    let finished = recorder.finish();
+    let finished = recording.map_or(Ok(()), |recording| recording.recorder.finish());
+    drop(announcer);
     announced.wait();
     // The closing thread's error is the cause where both have one.
     finished.and(recorded)
 }
 
-/// Serves one connection after another.
-fn listen(
-    listener: &TcpListener,
-    recorder: &mut Recorder,
-    stop: &UnixStream,
-    once: bool,
-) -> Result<()> {
-    while wait(listener, stop)? {
-        let (socket, peer) = match listener.accept() {
-            Ok(accepted) => accepted,
-            // The peer has gone again before it was served.
-            Err(error) if is_passing(&error) => continue,
-            Err(error) => return Err(error).context("accept"),
-        };
-        serve(recorder, socket, peer, stop)?;
-        if once {
-            break;
+/// What TLS needs, if it is wanted.
+fn handshake(args: &Args, scheme: Scheme) -> Result<Option<(rustls::ServerConfig, Duration)>> {
+    match (scheme, &args.cert, &args.key) {
+        (Scheme::Tls, Some(cert), Some(key)) => {
+            let config = tls::config(cert, key, args.client_ca.as_deref())?;
+            Ok(Some((config, Duration::from_secs_f64(args.handshake_timeout))))
+        }
+        (Scheme::Tls, ..) => bail!("--listen {}: needs --cert FILE and --key FILE", args.listen),
+        (Scheme::Tcp, None, None) if args.client_ca.is_none() => Ok(None),
+        (Scheme::Tcp, ..) => {
+            bail!("--listen {}: --cert, --key and --client-ca are for tls://", args.listen)
         }
     }
-    Ok(())
+}
+
+/// The session that is recorded now.
+struct Recording {
+    recorder: Recorder,
+    _lock: File,
+}
+
+impl Recording {
+    fn begin(
+        args: &Args,
+        announcer: Announcer,
+        address: String,
+        stop: &UnixStream,
+    ) -> Result<Self> {
+        let id = args.session_id.as_deref();
+        let session = Session::create(&args.sessions, id, &clock::local())?;
+        let lock = session.lock()?;
+        recover_others(&args.sessions, &session, &announcer)?;
+        let recorder = Recorder::new(session, announcer, stop, args.segment_time)?;
+        let name = recorder.session().name();
+        report::note(format_args!("recording into {name}, listening on {address}"));
+        recorder.emit(Listening { address });
+        Ok(Self { recorder, _lock: lock })
+    }
+}
+
+/// What holds for every connection.
+struct Rules {
+    once: bool,
+    /// A second sender takes the place of the first.
+    replace: bool,
+    idle_timeout: Option<Duration>,
+    /// Without a sender for so long, a session is over.
+    session_gap: Option<Duration>,
+    max_bitrate: Option<Bitrate>,
+}
+
+impl Rules {
+    fn of(args: &Args) -> Self {
+        let unless_0 = |seconds| (seconds > 0.0).then(|| Duration::from_secs_f64(seconds));
+        Self {
+            once: args.once,
+            replace: args.second_sender == SecondSender::Replace && !args.once,
+            idle_timeout: unless_0(args.idle_timeout),
+            session_gap: unless_0(args.session_gap),
+            max_bitrate: args.max_bitrate,
+        }
+    }
+}
+
+/// Serves one connection after another.
+fn listen(
+    door: &mut Door,
+    recording: &mut Option<Recording>,
+    begin: impl Fn() -> Result<Recording>,
+    stop: &UnixStream,
+    rules: &Rules,
+) -> Result<()> {
+    let mut next = None;
+    let mut over: Option<Instant> = None;
+    loop {
+        let sender = match next.take() {
+            Some(sender) => sender,
+            None => match wait_for_sender(door, stop)? {
+                Some(sender) => sender,
+                None => return Ok(()),
+            },
+        };
+        if is_over(over)
+            && let Some(ended) = recording.take()
+        {
+            // The lock goes with it, after the last segment is finished.
+            ended.recorder.finish()?;
+        }
+        let current = match recording {
+            Some(current) => current,
+            None => recording.insert(begin()?),
+        };
+        let after = serve(&mut current.recorder, sender, door, stop, rules)?;
+        over = rules.session_gap.map(|gap| clock::monotonic() + gap);
+        match after {
+            After::Stop => return Ok(()),
+            After::Gone if rules.once => return Ok(()),
+            After::Gone => {}
+            After::Replaced(by) => next = Some(by),
+        }
+    }
+}
+
+/// The next sender; `None` if `stop` was first.
+fn wait_for_sender(door: &mut Door, stop: &UnixStream) -> Result<Option<Sender>> {
+    loop {
+        let ready = wait(stop, Some(door), None, door.deadline())?;
+        if ready.stop {
+            return Ok(None);
+        }
+        if let Some(sender) = door.admit(clock::monotonic(), false) {
+            return Ok(Some(sender));
+        }
+    }
+}
+
+/// What comes after a connection.
+enum After {
+    Stop,
+    Gone,
+    Replaced(Sender),
 }
 
 /// Records one connection to its end, or until `stop`.
 fn serve(
     recorder: &mut Recorder,
-    mut socket: TcpStream,
-    peer: SocketAddr,
+    mut sender: Sender,
+    door: &mut Door,
     stop: &UnixStream,
-) -> Result<()> {
-    let mut buffer = vec![0; READ];
-    let peer = peer.to_string();
+    rules: &Rules,
+) -> Result<After> {
+    let peer = sender.peer.to_string();
     let mut connection = recorder.connection();
     let number = connection.number;
     connection.emit(Connected { connection: number, peer: peer.clone(), at: clock::wall() });
-    let (end, reason) = loop {
-        if !wait(&socket, stop)? {
-            break (EndReason::Stopped, "stopped".to_owned());
-        }
-        match socket.read(&mut buffer) {
-            Ok(0) => break (EndReason::Disconnected, "end of stream".to_owned()),
-            Ok(count) => connection.push(&buffer[..count], clock::monotonic())?,
-            Err(error) if is_passing(&error) => {}
-            Err(error) => break (EndReason::Disconnected, error.to_string()),
-        }
-    };
+    let (after, reason) = receive(&mut connection, &mut sender, door, stop, rules)?;
+    // Before the segment is finished: a sender that is sent away should know at once.
+    drop(sender);
+    let end =
+        if matches!(after, After::Stop) { EndReason::Stopped } else { EndReason::Disconnected };
     let bytes = connection.finish(end)?;
     recorder.emit_last(Disconnected { connection: number, peer, reason, bytes, at: clock::wall() });
+    Ok(after)
+}
+
+/// Takes a sender's bytes until there is a reason not to.
+fn receive(
+    connection: &mut Connection<'_>,
+    sender: &mut Sender,
+    door: &mut Door,
+    stop: &UnixStream,
+    rules: &Rules,
+) -> Result<(After, String)> {
+    let mut buffer = vec![0; READ];
+    let mut pace = rules.max_bitrate.map(|rate| Pace::new(rate, clock::monotonic()));
+    let mut heard = clock::monotonic();
+    // A sender that has hung up makes place: who comes now waits until its last bytes are read.
+    let mut leaving = false;
+    // Until when those at the door wait whether it does.
+    let mut hold: Option<Instant> = None;
+    // Something may have come right behind the handshake.
+    let mut readable = true;
+    loop {
+        let mut allowance = READ;
+        if let Some(pace) = &mut pace {
+            allowance = pace.allowance(clock::monotonic()).min(READ);
+        }
+        if readable && allowance > 0 {
+            let received = sender.receive(&mut buffer[..allowance]);
+            if !received.bytes.is_empty() {
+                connection.push(received.bytes, clock::monotonic())?;
+                // After the push: a disk that was slow is no fault of the sender.
+                heard = clock::monotonic();
+            }
+            if let Some(end) = received.end {
+                return Ok((After::Gone, end));
+            }
+            if let Some(pace) = &mut pace {
+                pace.spend(received.raw);
+                allowance = pace.allowance(heard).min(READ);
+            }
+        }
+
+        let paused = pace.as_ref().filter(|_| allowance == 0).map(Pace::refilled);
+        let idle = rules.idle_timeout.map(|timeout| heard + timeout);
+        let holding = hold.filter(|until| !is_over(Some(*until)));
+        let at_door = if leaving || holding.is_some() { None } else { Some(&*door) };
+        let limits = [paused.or(idle), holding, at_door.and_then(Door::deadline)];
+        // A socket that is polled for nothing still wakes by its errors, so it is left out in a pause.
+        let polled = paused.is_none().then_some(&*sender);
+        let ready = wait(stop, at_door, polled, limits.into_iter().flatten().min())?;
+
+        if ready.stop {
+            return Ok((After::Stop, "stopped".to_owned()));
+        }
+        if let Some(at_door) = at_door
+            && (ready.door || is_over(at_door.deadline()))
+        {
+            let now = clock::monotonic();
+            leaving = sender.has_hung_up();
+            // Whoever comes just after others had to wait shares their fate.
+            if hold.is_none_or(|until| until + HOLD < now) {
+                hold = Some(now + HOLD);
+            } else if !leaving && let Some(next) = door.admit(now, !rules.replace) {
+                drain(connection, sender, &mut buffer)?;
+                return Ok((After::Replaced(next), "replaced".to_owned()));
+            }
+        }
+        readable = ready.sender;
+        if paused.is_some() {
+            // While we did not listen, it could not be heard.
+            heard = clock::monotonic();
+        } else if let Some(timeout) = rules.idle_timeout
+            && !readable
+            && is_over(idle)
+        {
+            return Ok((After::Gone, format!("idle for {} s", timeout.as_secs_f64())));
+        }
+    }
+}
+
+/// Records what has arrived of a sender that is to go.
+fn drain(connection: &mut Connection<'_>, sender: &mut Sender, buffer: &mut [u8]) -> Result<()> {
+    let mut left = sender.arrived() as usize;
+    while left > 0 {
+        let length = left.min(buffer.len());
+        let received = sender.receive(&mut buffer[..length]);
+        connection.push(received.bytes, clock::monotonic())?;
+        if received.raw == 0 {
+            break;
+        }
+        left -= received.raw;
+    }
     Ok(())
 }
 
-fn is_passing(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
-    matches!(error.kind(), ConnectionAborted | Interrupted | WouldBlock)
+fn is_over(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| deadline <= clock::monotonic())
 }
 
-/// Waits for `source` to become readable; `false` if `stop` was first.
-fn wait(source: &impl AsFd, stop: &UnixStream) -> Result<bool> {
-    loop {
-        let mut descriptors =
-            [PollFd::new(source, PollFlags::IN), PollFd::new(stop, PollFlags::IN)];
-        match poll(&mut descriptors, None) {
-            Ok(_) if !descriptors[1].revents().is_empty() => return Ok(false),
-            Ok(_) if !descriptors[0].revents().is_empty() => return Ok(true),
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error).context("poll"),
-        }
+/// What a wait ended with.
+struct Ready {
+    stop: bool,
+    door: bool,
+    sender: bool,
+}
+
+/// Waits for whichever is first.
+fn wait(
+    stop: &UnixStream,
+    door: Option<&Door>,
+    sender: Option<&Sender>,
+    limit: Option<Instant>,
+) -> Result<Ready> {
+    let mut descriptors = Vec::with_capacity(4);
+    descriptors.push(PollFd::new(stop, PollFlags::IN));
+    descriptors.extend(sender.map(Sender::descriptor));
+    let at_door = descriptors.len();
+    if let Some(door) = door {
+        door.descriptors(&mut descriptors);
     }
-}
-
-fn bind(url: &str) -> Result<TcpListener> {
-    let address = resolve(url)?;
-    TcpListener::bind(address).with_context(|| {
-        format!("--listen {url}: cannot listen on {address}; is another program listening there?")
+    clock::wait_ready(&mut descriptors, limit).context("poll")?;
+    let is_ready = |descriptor: &PollFd<'_>| !descriptor.revents().is_empty();
+    Ok(Ready {
+        stop: is_ready(&descriptors[0]),
+        door: descriptors[at_door..].iter().any(is_ready),
+        sender: sender.is_some() && is_ready(&descriptors[1]),
     })
-}
-
-/// The address of `tcp://HOST:PORT`; without a host, the loopback address.
-fn resolve(url: &str) -> Result<SocketAddr> {
-    let wrong = || anyhow!("--listen {url}: must be tcp://HOST:PORT, as tcp://127.0.0.1:4444");
-    let place = url.strip_prefix("tcp://").ok_or_else(wrong)?.trim_end_matches('/');
-    let place = if place.starts_with(':') { format!("127.0.0.1{place}") } else { place.to_owned() };
-    let mut addresses = place.to_socket_addrs().map_err(|error| wrong().context(error))?;
-    addresses.next().ok_or_else(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn loopback_unless_told_otherwise() {
-        assert_eq!(resolve("tcp://:4444").unwrap().to_string(), "127.0.0.1:4444");
-        assert_eq!(resolve("tcp://0.0.0.0:1").unwrap().to_string(), "0.0.0.0:1");
-        assert_eq!(resolve("tcp://[::1]:1/").unwrap().to_string(), "[::1]:1");
-        for wrong in ["udp://x:1", "tcp://127.0.0.1", "4444"] {
-            assert!(resolve(wrong).is_err(), "{wrong}");
-        }
-    }
 }

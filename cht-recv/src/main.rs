@@ -1,18 +1,24 @@
-//! cht-recv: records an MPEG-TS stream that arrives over TCP, bit for bit.
+//! cht-recv: records an MPEG-TS stream that arrives over TCP or TLS, bit for bit.
 //!
 //! The recorder comes first: nothing behind its stdout can slow it, and what it received is on disk
 //! under a final name before anybody hears of it. `docs/recording.md` has the life of a segment.
 
+mod accept;
+mod address;
+mod allow;
 mod announce;
 mod args;
 mod closer;
 mod cutter;
 mod disk;
 mod listen;
+mod pace;
 mod playlist;
 mod playlist_file;
 mod recorder;
 mod recover;
+mod sender;
+mod tls;
 
 use std::process::ExitCode;
 

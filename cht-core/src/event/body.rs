@@ -69,7 +69,7 @@ pub struct Anchor {
 /// cht-recv accepts connections.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Listening {
-    /// Where senders connect, as a URL: `tcp://127.0.0.1:4444`, with the real port if 0 was asked for.
+    /// Where senders connect, as a URL: `tcp://127.0.0.1:4444` (or `tls://`), with the real port if 0 was asked for.
     pub address: String,
 }
 
@@ -92,7 +92,7 @@ pub struct Disconnected {
     pub connection: u32,
     /// The sender's address.
     pub peer: String,
-    /// Why: `end of stream`, or the system's words for the error.
+    /// Why: `end of stream`, `replaced`, `idle for N s`, or the words of TLS or the system for the error.
     pub reason: String,
     /// Bytes received, all of them recorded.
     pub bytes: u64,

@@ -1,0 +1,373 @@
+//! cht-recv: who may send, how long, and in what.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+use std::{
+    fs,
+    io::{self, Read as _, Write as _},
+    net::{Shutdown, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use cht_tests::{QUICK, Stage, b3sum, ffmpeg, generate, recording, tool, words};
+use tempfile::TempDir;
+
+/// A recorder, and all that belongs to it.
+struct Recorder {
+    folder: TempDir,
+    stage: Stage,
+    address: String,
+}
+
+impl Recorder {
+    fn start(options: &str) -> Self {
+        Self::listen("tcp", tempfile::tempdir().unwrap(), options)
+    }
+
+    /// With its stderr in the file `said`.
+    fn listen(scheme: &str, folder: TempDir, options: &str) -> Self {
+        let said = fs::File::create(folder.path().join("said")).unwrap();
+        let mut command = tool("cht-recv");
+        command.arg("--listen").arg(format!("{scheme}://127.0.0.1:0")).stderr(said);
+        command.arg("--sessions").arg(folder.path().join("sessions")).args(words(options));
+        let mut stage = Stage::start(&mut command);
+        let listening = stage.wait_for("listening");
+        let url = listening["address"].as_str().unwrap();
+        let address = url.strip_prefix(&format!("{scheme}://")).unwrap().to_owned();
+        Self { folder, stage, address }
+    }
+
+    fn connect(&self) -> TcpStream {
+        TcpStream::connect(&self.address).unwrap()
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(self.folder.path().join("said")).unwrap()
+    }
+
+    fn recording(&self) -> Vec<u8> {
+        recording(Path::new(self.stage.events[0]["session"].as_str().unwrap()))
+    }
+
+    /// The reason of the next connection that ends.
+    fn reason(&mut self) -> String {
+        self.stage.wait_for("disconnected")["reason"].as_str().unwrap().to_owned()
+    }
+
+    fn stop(&mut self) {
+        self.stage.signal("TERM");
+        assert!(self.stage.finish().success());
+    }
+}
+
+/// Waits until the other side closes; whether it did so without having read everything does not matter.
+fn wait_for_close(mut socket: &TcpStream) {
+    // With TLS there is a word of farewell.
+    if let Err(error) = socket.read_to_end(&mut Vec::new()) {
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+}
+
+/// A second of video, and some bytes more that tell it from others.
+fn stream(folder: &Path, mark: u8) -> Vec<u8> {
+    let path = folder.join("clip.ts");
+    if !path.exists() {
+        generate(&path, &[("testsrc2=s=320x240:r=25", 1.0)], QUICK);
+    }
+    let mut bytes = fs::read(path).unwrap();
+    bytes.extend([mark; 188]);
+    bytes
+}
+
+#[test]
+fn a_second_sender_is_sent_away_and_the_first_is_not_disturbed() {
+    let mut recv = Recorder::start("");
+    let bytes = stream(recv.folder.path(), 1);
+    let mut first = recv.connect();
+    first.write_all(&bytes[..5000]).unwrap();
+    recv.stage.wait_for("connected");
+    for _ in 0..5 {
+        wait_for_close(&recv.connect());
+    }
+    first.write_all(&bytes[5000..]).unwrap();
+    first.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(recv.reason(), "end of stream");
+    // The place is free again.
+    recv.connect().write_all(&bytes).unwrap();
+    assert_eq!(recv.reason(), "end of stream");
+    recv.stop();
+    assert_eq!(recv.stage.of_type("connected").len(), 2);
+    assert_eq!(b3sum(&recv.recording()), b3sum(&[&bytes[..], &bytes[..]].concat()));
+    let said = recv.said();
+    assert_eq!(said.matches("another sender is connected").count(), 1, "{said}");
+    assert!(said.contains("4 more like one above"), "{said}");
+}
+
+#[test]
+fn a_sender_that_comes_back_at_once_is_never_sent_away() {
+    let mut recv = Recorder::start("");
+    let bytes = vec![0x47; 1 << 20];
+    for _ in 0..20 {
+        // Nobody waits until the recorder has read it all.
+        recv.connect().write_all(&bytes).unwrap();
+    }
+    for _ in 0..20 {
+        assert_eq!(recv.stage.wait_for("disconnected")["bytes"], bytes.len());
+    }
+    recv.stop();
+}
+
+#[test]
+fn a_second_sender_takes_the_place_of_the_first_if_asked_to() {
+    let mut recv = Recorder::start("--second-sender replace");
+    let (one, two) = (stream(recv.folder.path(), 1), stream(recv.folder.path(), 2));
+    let mut first = recv.connect();
+    first.write_all(&one).unwrap();
+    recv.stage.wait_for("connected");
+    let mut second = recv.connect();
+    wait_for_close(&first);
+    assert_eq!(recv.reason(), "replaced");
+    second.write_all(&two).unwrap();
+    drop(second);
+    assert_eq!(recv.reason(), "end of stream");
+    recv.stop();
+    // What had arrived of the first is there to the last byte.
+    assert_eq!(b3sum(&recv.recording()), b3sum(&[one, two].concat()));
+    let closed = recv.stage.of_type("segment_closed");
+    assert_eq!((&closed[0]["connection"], &closed[1]["connection"]), (&1.into(), &2.into()));
+}
+
+#[test]
+fn a_silent_sender_is_disconnected() {
+    let mut recv = Recorder::start("--once --idle-timeout 0.5");
+    let bytes = stream(recv.folder.path(), 1);
+    let mut sender = recv.connect();
+    sender.write_all(&bytes).unwrap();
+    assert_eq!(recv.reason(), "idle for 0.5 s");
+    wait_for_close(&sender);
+    assert!(recv.stage.finish().success());
+    assert_eq!(b3sum(&recv.recording()), b3sum(&bytes));
+}
+
+#[test]
+fn the_system_asks_whether_a_sender_is_still_alive() {
+    let mut recv = Recorder::start("");
+    let sender = recv.connect();
+    recv.stage.wait_for("connected");
+    let port = |address: std::net::SocketAddr| format!(":{:04X}", address.port());
+    let (ours, theirs) = (port(sender.peer_addr().unwrap()), port(sender.local_addr().unwrap()));
+    // The columns of proc(5): local address, remote address, state, queues, timer (02 is keepalive).
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let line = table.lines().map(words).find(|line| {
+        line.get(1).is_some_and(|local| local.ends_with(&ours)) && line[2].ends_with(&theirs)
+    });
+    assert!(line.unwrap()[5].starts_with("02:"), "no keepalive");
+}
+
+#[test]
+fn a_stranger_is_sent_away_before_a_byte_is_read() {
+    let mut recv = Recorder::start("--allow ::1 --allow 192.168.7.0/24");
+    for _ in 0..3 {
+        let mut stranger = recv.connect();
+        // It may be closed already.
+        let _ = stranger.write_all(&[0x47; 188]);
+        wait_for_close(&stranger);
+    }
+    recv.stop();
+    assert!(recv.stage.of_type("connected").is_empty() && recv.recording().is_empty());
+    let said = recv.said();
+    assert_eq!(said.matches("--allow does not name its address").count(), 1, "{said}");
+    assert!(said.contains("2 more like one above"), "{said}");
+
+    let mut recv = Recorder::start("--once --allow 10.0.0.0/8 --allow 127.0.0.0/8");
+    recv.connect().write_all(&[0x47; 188]).unwrap();
+    assert!(recv.stage.finish().success());
+    assert_eq!(recv.recording(), [0x47; 188]);
+}
+
+#[test]
+fn a_sender_that_is_too_fast_waits_and_loses_nothing() {
+    let mut recv = Recorder::start("--once --max-bitrate 32M --idle-timeout 1");
+    let bytes: Vec<u8> = (0..8_000_000_u32).map(|n| (n >> 7) as u8).collect();
+    let begin = Instant::now();
+    recv.connect().write_all(&bytes).unwrap();
+    assert!(recv.stage.finish().success());
+    // Two seconds at four megabytes a second, less the first burst.
+    assert!(begin.elapsed() > Duration::from_millis(1850), "{:?}", begin.elapsed());
+    assert_eq!(b3sum(&recv.recording()), b3sum(&bytes));
+}
+
+/// An authority, and certificates that it signed: `ca.pem`, `server.pem`, `client.pem`, and their keys.
+fn certificates(folder: &Path) {
+    let script = "
+        key() { openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $1.key -out $1.csr -subj /CN=$1; }
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout ca.key -out ca.pem -subj /CN=ca
+        printf 'subjectAltName=IP:127.0.0.1,DNS:localhost\\nbasicConstraints=CA:FALSE\\n' >ext
+        for name in server client; do
+            key $name
+            openssl x509 -req -days 2 -in $name.csr -CA ca.pem -CAkey ca.key -CAcreateserial \\
+                -extfile ext -out $name.pem
+        done";
+    let made = Command::new("bash").args(["-euc", script]).current_dir(folder).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// A recorder on `tls://` with the certificates in its folder.
+fn tls_recorder(options: &str) -> Recorder {
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path());
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let options = format!(
+        "--cert {} --key {} {}",
+        at("server.pem"),
+        at("server.key"),
+        options.replace("CA", &at("ca.pem"))
+    );
+    Recorder::listen("tls", folder, &options)
+}
+
+/// A sender by openssl's client, which sends its stdin.
+fn s_client(recv: &Recorder, options: &str) -> Child {
+    let mut command = Command::new("openssl");
+    command.args(words("s_client -quiet -no_ign_eof -verify_return_error -CAfile ca.pem"));
+    command.arg("-connect").arg(&recv.address).args(words(options));
+    command.current_dir(recv.folder.path()).stdin(Stdio::piped());
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn send_by_s_client(recv: &Recorder, options: &str, bytes: &[u8]) {
+    let mut client = s_client(recv, options);
+    // It may be refused before it has sent anything.
+    let _ = client.stdin.take().unwrap().write_all(bytes);
+    client.wait().unwrap();
+}
+
+#[test]
+fn what_comes_through_tls_is_what_was_sent() {
+    for version in ["-tls1_3", "-tls1_2"] {
+        let mut recv = tls_recorder("--once");
+        // No letters: openssl's client takes some of them for commands.
+        let bytes: Vec<u8> =
+            (0..5_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 28) as u8).collect();
+        send_by_s_client(&recv, version, &bytes);
+        assert!(recv.stage.finish().success());
+        assert_eq!(b3sum(&recv.recording()), b3sum(&bytes), "{version}");
+        assert_eq!(recv.stage.of_type("disconnected")[0]["bytes"], bytes.len());
+    }
+}
+
+#[test]
+fn ffmpeg_sends_through_tls() {
+    let mut recv = tls_recorder("--once --client-ca CA");
+    let at = |name: &str| recv.folder.path().join(name).display().to_string();
+    let clip: PathBuf = recv.folder.path().join("clip.ts");
+    generate(&clip, &[("testsrc2=s=320x240:r=25", 2.0)], QUICK);
+    // The very same bytes through a file.
+    let copy = words("-c copy -f mpegts");
+    let plain = recv.folder.path().join("plain.ts");
+    let clip = clip.to_str().unwrap();
+    ffmpeg([&["-i", clip], &copy[..], &[plain.to_str().unwrap()]].concat());
+    let url = format!(
+        "tls://{}?verify=1&cafile={}&cert={}&key={}",
+        recv.address,
+        at("ca.pem"),
+        at("client.pem"),
+        at("client.key")
+    );
+    ffmpeg([&["-i", clip], &copy[..], &[&url]].concat());
+    assert!(recv.stage.finish().success());
+    assert_eq!(b3sum(&recv.recording()), b3sum(&fs::read(plain).unwrap()));
+}
+
+#[test]
+fn without_a_certificate_of_the_authority_nobody_sends() {
+    let mut recv = tls_recorder("--client-ca CA");
+    send_by_s_client(&recv, "", b"without");
+    // Signed by itself: the authority does not know it.
+    let own = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout own.key -out own.pem -subj /CN=own";
+    let mut openssl = Command::new("openssl");
+    openssl.args(words(own)).current_dir(recv.folder.path()).stderr(Stdio::null());
+    assert!(openssl.status().unwrap().success());
+    send_by_s_client(&recv, "-cert own.pem -key own.key", b"own");
+    send_by_s_client(&recv, "-cert client.pem -key client.key", b"allowed");
+    recv.stage.wait_for("disconnected");
+    recv.stop();
+    assert_eq!(recv.recording(), b"allowed");
+    let said = recv.said();
+    assert_eq!(said.matches("TLS handshake with").count(), 1, "{said}");
+    assert!(said.contains("1 more like one above"), "{said}");
+}
+
+#[test]
+fn a_handshake_that_stalls_blocks_nobody_and_ends() {
+    let mut recv = tls_recorder("--handshake-timeout 1");
+    let silent: Vec<TcpStream> = (0..3).map(|_| recv.connect()).collect();
+    let mut nonsense = recv.connect();
+    nonsense.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    send_by_s_client(&recv, "", b"served all the same");
+    recv.stage.wait_for("disconnected");
+    for socket in &silent {
+        wait_for_close(socket);
+    }
+    recv.stop();
+    assert_eq!(recv.recording(), b"served all the same");
+    assert_eq!(recv.stage.of_type("connected").len(), 1);
+}
+
+#[test]
+fn only_who_has_shaken_hands_takes_the_place_of_another() {
+    let mut recv = tls_recorder("--second-sender replace");
+    let mut first = s_client(&recv, "");
+    let mut stdin = first.stdin.take().unwrap();
+    stdin.write_all(b"first ").unwrap();
+    recv.stage.wait_for("connected");
+    let silent = recv.connect();
+    stdin.write_all(b"goes on ").unwrap();
+    send_by_s_client(&recv, "", b"second");
+    assert_eq!(recv.reason(), "replaced");
+    drop((silent, stdin));
+    assert!(first.wait().is_ok());
+    recv.stage.wait_for("disconnected");
+    recv.stop();
+    let recorded = recv.recording();
+    let recorded = String::from_utf8_lossy(&recorded);
+    assert!(recorded.starts_with("first ") && recorded.ends_with("second"), "{recorded}");
+}
+
+#[test]
+fn after_a_gap_the_next_sender_starts_a_new_session() {
+    for (gap, sessions) in [("0", 1), ("3600", 1), ("0.000001", 2)] {
+        let mut recv = Recorder::start(&format!("--session-gap {gap}"));
+        for mark in [1, 2] {
+            recv.connect().write_all(&[mark; 188]).unwrap();
+            recv.stage.wait_for("disconnected");
+        }
+        recv.stop();
+        let listening = recv.stage.of_type("listening");
+        assert_eq!(listening.len(), sessions, "--session-gap {gap}");
+        let last = Path::new(listening[sessions - 1]["session"].as_str().unwrap());
+        assert_eq!(recording(last).last(), Some(&2));
+        assert_eq!(recording(last).len() + (sessions - 1) * 188, 376);
+    }
+}
+
+#[test]
+fn options_that_do_not_fit_are_refused() {
+    for (options, says) in [
+        ("--listen tls://:0", "needs --cert FILE and --key FILE"),
+        ("--listen tcp://:0 --cert /nowhere --key /nowhere", "are for tls://"),
+        ("--listen tls://:0 --cert /nowhere --key /nowhere", "--cert /nowhere: "),
+        ("--allow 10.0.0.1/8", "has bits beyond /8"),
+        ("--max-bitrate fast", "must be bits per second"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = tool("cht-recv");
+        command.arg("--sessions").arg(folder.path().join("s")).args(words(options));
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{options}: {said}");
+        assert!(said.contains(says), "{options}: {said}");
+        assert!(!folder.path().join("s").exists(), "{options}: a session was made");
+    }
+}
