@@ -155,6 +155,17 @@ pub fn signal(child: &Child, name: &str) {
     assert!(status.unwrap().success());
 }
 
+/// A recorder on a free port, and its `HOST:PORT`; `options` are further ones.
+#[must_use]
+pub fn recorder(sessions: &Path, options: &str) -> (Stage, String) {
+    let mut command = tool("cht-recv");
+    command.args(["--listen", "tcp://127.0.0.1:0", "--sessions"]).arg(sessions);
+    let mut recv = Stage::start(command.args(words(options)));
+    let listening = recv.wait_for("listening");
+    let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
+    (recv, address.to_owned())
+}
+
 /// The whole pipeline: what is read is what cht-index says.
 pub struct Pipeline {
     /// The last stage.

@@ -9,19 +9,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use cht_tests::{QUICK, Stage, generate, tool, words};
+use cht_tests::{QUICK, Stage, generate, recorder, words};
 
 const END: &str = "#EXT-X-ENDLIST\n";
-
-/// A recorder on a free port; its address.
-fn recorder(sessions: &Path, options: &str) -> (Stage, String) {
-    let mut command = tool("cht-recv");
-    command.args(["--listen", "tcp://127.0.0.1:0", "--sessions"]).arg(sessions);
-    let mut recv = Stage::start(command.args(words(options)));
-    let listening = recv.wait_for("listening");
-    let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
-    (recv, address.to_owned())
-}
 
 fn playlist_of(recv: &Stage) -> PathBuf {
     Path::new(recv.events[0]["session"].as_str().unwrap()).join("stream/session.m3u8")

@@ -1,0 +1,57 @@
+//! What the compiler does not see of the invariants in `ARCHITECTURE.md`.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+use std::{fs, path::Path};
+
+use cht_tests::{TOOLS, root};
+
+/// Every line of the sources of the tools and of cht-core, without their unit tests.
+fn lines(visit: &mut dyn FnMut(&Path, &str)) {
+    let mut folders: Vec<_> = TOOLS.iter().map(|tool| root().join(tool).join("src")).collect();
+    folders.push(root().join("cht-core/src"));
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            code.lines().for_each(|line| visit(&path, line));
+        }
+    }
+}
+
+#[test]
+fn one_module_reads_clocks_and_sleeps() {
+    let clocks =
+        ["Instant::now", "SystemTime::now", "Timestamp::now", "Zoned::now", "thread::sleep"];
+    lines(&mut |path, line| {
+        let reads = clocks.iter().any(|clock| line.contains(clock));
+        assert!(!reads || path.ends_with("cht-core/src/clock.rs"), "{}: {line}", path.display());
+    });
+}
+
+#[test]
+fn one_place_is_unsafe() {
+    lines(&mut |path, line| {
+        let is_unsafe = line.contains("unsafe {") || line.contains("allow(unsafe_code)");
+        assert!(
+            !is_unsafe || path.ends_with("cht-core/src/segment.rs"),
+            "{}: {line}",
+            path.display()
+        );
+    });
+}
+
+#[test]
+fn no_tool_depends_on_another() {
+    for tool in TOOLS {
+        let manifest = fs::read_to_string(root().join(tool).join("Cargo.toml")).unwrap();
+        let dependencies = manifest.split("[dependencies]").nth(1).unwrap();
+        for other in TOOLS {
+            assert!(!dependencies.contains(&format!("{other}.")), "{tool} depends on {other}");
+        }
+    }
+}
