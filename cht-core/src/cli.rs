@@ -52,3 +52,11 @@ pub fn refuse_terminal(wants: &'static str) -> Result<(), Terminal> {
 
 /// The order of every `--help`: what it is, examples, usage, options, exit status.
 pub const HELP: &str = "{about}\n\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+
+/// Reads the value of an option in seconds, 0 to a day.
+pub fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("must be a number of seconds from 0 to 86400".to_owned()),
+    }
+}

@@ -84,12 +84,6 @@ impl Program {
     pub fn passthrough(&self) -> [&'static str; 2] {
         if self.version < (5, 1) { ["-vsync", "passthrough"] } else { ["-fps_mode", "passthrough"] }
     }
-
-    /// `(major, minor)`; a build from git, which has no number, counts as newer than any.
-    #[must_use]
-    pub fn version(&self) -> (u32, u32) {
-        self.version
-    }
 }
 
 /// The numbers of `5.1.9-0+deb12u1`, `n7.1`, or `(u32::MAX, 0)` for `N-112233-gabcdef`.

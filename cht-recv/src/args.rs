@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID")]
     pub session_id: Option<String>,
     /// A segment ends before the first keyframe after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = cht_core::cli::seconds)]
     pub segment_time: f64,
     /// End after the first connection
     #[arg(long)]
@@ -40,10 +40,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = SecondSender::Reject)]
     pub second_sender: SecondSender,
     /// A sender that was silent for so long is disconnected; 0: never
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = cht_core::cli::seconds)]
     pub idle_timeout: f64,
     /// After so long without a sender the next one starts a new session; 0: never
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = seconds,
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = cht_core::cli::seconds,
           conflicts_with = "session_id")]
     pub session_gap: f64,
     /// Network or address that may send; repeatable [default: whoever reaches the address]
@@ -62,7 +62,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub client_ca: Option<PathBuf>,
     /// A TLS handshake may take so long
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::cli::seconds)]
     pub handshake_timeout: f64,
 }
 
@@ -77,11 +77,4 @@ pub(crate) enum SecondSender {
 
 pub(crate) fn parse() -> Args {
     Args::parse()
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
-        _ => Err("must be a number of seconds from 0 to 86400".to_owned()),
-    }
 }

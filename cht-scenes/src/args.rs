@@ -26,10 +26,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SCORE", default_value_t = 0.1, value_parser = unit)]
     pub threshold: f64,
     /// Keep a frame at least every so many seconds; 0: only for its score
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = cht_core::cli::seconds)]
     pub max_interval: f64,
     /// A cut that follows another within so many seconds waits until they are over
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.2, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.2, value_parser = cht_core::cli::seconds)]
     pub min_gap: f64,
     /// JPEG quality, 1 to 100
     #[arg(long, value_name = "Q", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
@@ -50,12 +50,5 @@ fn unit(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(score) if (0.0..=1.0).contains(&score) => Ok(score),
         _ => Err("must be a number from 0 to 1".to_owned()),
-    }
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
-        _ => Err("must be a number of seconds from 0 to 86400".to_owned()),
     }
 }

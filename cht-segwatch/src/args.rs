@@ -36,6 +36,5 @@ pub(crate) fn parse() -> Args {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
-    seconds.map(Duration::from_secs_f64).ok_or("must be a number of seconds from 0 to 86400".into())
+    cht_core::cli::seconds(text).map(Duration::from_secs_f64)
 }

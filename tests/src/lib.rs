@@ -82,3 +82,22 @@ pub fn path_with_binaries() -> std::ffi::OsString {
     }
     path
 }
+
+/// The source files of the tools and of cht-core.
+///
+/// # Panics
+///
+/// If a folder of them cannot be read.
+#[must_use]
+pub fn source_files() -> Vec<PathBuf> {
+    let members = TOOLS.into_iter().chain(["cht-core"]);
+    let mut folders: Vec<_> = members.map(|member| root().join(member).join("src")).collect();
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder of sources") {
+            let path = entry.expect("an entry of it").path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files
+}

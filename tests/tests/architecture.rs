@@ -3,23 +3,14 @@
 
 use std::{fs, path::Path};
 
-use cht_tests::{TOOLS, root};
+use cht_tests::{TOOLS, root, source_files};
 
 /// Every line of the sources of the tools and of cht-core, without their unit tests.
 fn lines(visit: &mut dyn FnMut(&Path, &str)) {
-    let mut folders: Vec<_> = TOOLS.iter().map(|tool| root().join(tool).join("src")).collect();
-    folders.push(root().join("cht-core/src"));
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let text = fs::read_to_string(&path).unwrap();
-            let code = text.split("#[cfg(test)]").next().unwrap();
-            code.lines().for_each(|line| visit(&path, line));
-        }
+    for path in source_files() {
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        code.lines().for_each(|line| visit(&path, line));
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
     sync::OnceLock,
 };
 
-use cht_tests::{TOOLS, bin, path_with_binaries, root, wire};
+use cht_tests::{TOOLS, bin, path_with_binaries, root, source_files, wire};
 
 /// README.md, ARCHITECTURE.md and docs/*.md.
 fn pages() -> Vec<PathBuf> {
@@ -213,24 +213,12 @@ fn a_terminal_as_input_is_refused() {
 /// The sources of the tools, string continuations joined.
 fn sources() -> String {
     let mut all = String::new();
-    let mut folders: Vec<_> = TOOLS
-        .into_iter()
-        .chain(["cht-core"])
-        .map(|member| root().join(member).join("src"))
-        .collect();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            for line in fs::read_to_string(&path).unwrap().lines() {
-                let continued = line.strip_suffix('\\');
-                all.push_str(continued.unwrap_or(line).trim_start());
-                if continued.is_none() {
-                    all.push('\n');
-                }
+    for path in source_files() {
+        for line in fs::read_to_string(path).unwrap().lines() {
+            let continued = line.strip_suffix('\\');
+            all.push_str(continued.unwrap_or(line).trim_start());
+            if continued.is_none() {
+                all.push('\n');
             }
         }
     }
