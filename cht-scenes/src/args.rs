@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 const EXAMPLES: &str = "\
 Examples:
   cht-recv | cht-segwatch | cht-scenes | cht-index
   cht-segwatch 'old/**/*.ts' | cht-scenes --out frames | cht-index --out frames/index.json
-  ls *.ts | cht-scenes --out frames --threshold 0.3 | jq -r 'select(.type==\"frame\").path'
+  ls *.ts | cht-scenes --out frames --detect scene --threshold 0.3 | jq -r 'select(.type==\"frame\").path'
 ";
 
 /// Picks the frames where the picture changed; reads events or paths on stdin
@@ -22,7 +23,10 @@ pub(crate) struct Args {
     /// The session of segments that lie loose
     #[arg(long, value_name = "DIR", env = "CHT_SESSION")]
     pub session: Option<PathBuf>,
-    /// Keep a frame whose scene score (0 to 1) is above this
+    /// What finds the frames; several find more, each says which ones are its own
+    #[arg(long, value_name = "NAME", value_enum, value_delimiter = ',', default_value = "auto")]
+    pub detect: Vec<Detect>,
+    /// scene: keep a frame whose scene score (0 to 1) is above this
     #[arg(long, value_name = "SCORE", default_value_t = 0.1, value_parser = unit)]
     pub threshold: f64,
     /// Keep a frame at least every so many seconds; 0: only for its score
@@ -31,6 +35,12 @@ pub(crate) struct Args {
     /// A cut that follows another within so many seconds waits until they are over
     #[arg(long, value_name = "SECONDS", default_value_t = 0.2, value_parser = cht_core::cli::seconds)]
     pub min_gap: f64,
+    /// screen: keep the frame when nothing has changed for so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.3, value_parser = cht_core::cli::seconds)]
+    pub settle: f64,
+    /// screen: a change that does not come to rest gives a frame after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = cht_core::cli::seconds)]
+    pub max_wait: f64,
     /// JPEG quality, 1 to 100
     #[arg(long, value_name = "Q", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub quality: u8,
@@ -40,6 +50,32 @@ pub(crate) struct Args {
     /// The ffmpeg to run
     #[arg(long, value_name = "PATH", default_value = "ffmpeg")]
     pub ffmpeg: PathBuf,
+}
+
+/// The names of the detectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Detect {
+    /// adaptive or screen, by what the stream shows
+    Auto,
+    /// ffmpeg's scene score above --threshold
+    Scene,
+    /// film and camera: cuts, dissolves and fades
+    Adaptive,
+    /// slides and windows: what has changed and come to rest
+    Screen,
+}
+
+impl Detect {
+    /// As on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Scene => "scene",
+            Self::Adaptive => "adaptive",
+            Self::Screen => "screen",
+        }
+    }
 }
 
 pub(crate) fn parse() -> Args {

@@ -1,23 +1,38 @@
 //! One ffmpeg that decodes a run of segments: bytes in, scores and pictures out.
 
 use std::{
+    fs::File,
     io::Write as _,
     process::{ChildStdin, ChildStdout},
     sync::mpsc::SyncSender,
 };
 
 use anyhow::{Context as _, Result};
+use command_fds::{CommandFdExt as _, FdMapping};
 use cht_core::{
     ffmpeg::{FfmpegError, Process, Program},
     ts::{Codec, SingleStream},
 };
+use ffmpeg_sidecar::command::FfmpegCommand;
+use rustix::pipe::PipeFlags;
 
 use crate::{
-    detector::Rules,
     lines::LineParser,
     picker::Message,
-    prefilter::{self, Start},
+    prefilter::{self, Start, Wanted},
 };
+
+/// The file descriptor on which ffmpeg writes the small luma.
+const SMALL_PIPE: i32 = 3;
+
+/// What a decoder gives.
+#[derive(Debug)]
+pub(crate) struct Outputs {
+    /// Pictures, packed RGB.
+    pub pictures: ChildStdout,
+    /// Small luma of all frames, where it is measured.
+    pub small: Option<File>,
+}
 
 /// A running decoder.
 #[derive(Debug)]
@@ -31,7 +46,7 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    /// Starts decoding the video of `pid`, coded as `codec` (where that is known). Frames go to `messages`, pictures to the returned pipe.
+    /// Starts decoding the video of `pid`, coded as `codec` (where that is known). Frames go to `messages`, pictures to the returned pipes.
     ///
     /// The probe is as small as can be, so that the first frame comes at once, live as from a file: one way of
     /// decoding gives one result. Threads work on slices, not on frames, if `live`: a frame thread
@@ -41,24 +56,32 @@ impl Decoder {
         pid: u16,
         codec: Option<Codec>,
         live: bool,
-        rules: &Rules,
         start: &Start,
         messages: SyncSender<Message>,
-    ) -> Result<(Self, ChildStdout)> {
+    ) -> Result<(Self, Outputs)> {
         let mut command = ffmpeg.command();
         command.args(["-loglevel", "repeat+info"]);
         command.args(["-thread_type", if live { "slice" } else { "frame" }]);
         command.args(["-probesize", "32", "-analyzeduration", "0", "-copyts"]);
         command.format("mpegts").input("pipe:0");
-        command.filter_complex(prefilter::graph(pid, rules, start)).map("[out]");
-        // A picture whose size changes keeps its new size.
-        command.args(["-autoscale", "0"]);
-        command.args(ffmpeg.passthrough()).args(["-flush_packets", "1"]);
-        // The encoder of raw video, too, would hold back a frame for each thread.
-        command.args(["-threads", "1"]);
-        // Ticks as they are: rounded to a frame rate, two frames would share one.
-        command.args(["-enc_time_base", "1:90000"]);
-        command.codec_video("rawvideo").format("rawvideo").output("pipe:1");
+        command.filter_complex(prefilter::graph(pid, start));
+        // The small luma first: a picture that nobody takes yet must not hold it back.
+        let small = if let Wanted::Candidates(_) = start.wanted {
+            output(ffmpeg, &mut command, "[small]", &format!("pipe:{SMALL_PIPE}"));
+            Some(rustix::pipe::pipe_with(PipeFlags::CLOEXEC).context("a pipe")?)
+        } else {
+            None
+        };
+        output(ffmpeg, &mut command, "[out]", "pipe:1");
+        let small = match small {
+            Some((reader, writer)) => {
+                let _ = rustix::pipe::fcntl_setpipe_size(&reader, 1 << 20);
+                let mapping = FdMapping { parent_fd: writer, child_fd: SMALL_PIPE };
+                command.as_inner_mut().fd_mappings(vec![mapping])?;
+                Some(File::from(reader))
+            }
+            None => None,
+        };
         let mut parser = LineParser::default();
         let mut process = Process::spawn(command.as_inner_mut(), move |line| {
             let (ours, frame) = parser.read(line);
@@ -75,7 +98,9 @@ impl Decoder {
         let _ = rustix::pipe::fcntl_setpipe_size(&pictures, 1 << 20);
         let mut buffer = Vec::new();
         let single = codec.and_then(|codec| SingleStream::begin(pid, codec, &mut buffer));
-        Ok((Self { process, input: Some(input), single, buffer }, pictures))
+        // The command holds the writing end of the pipe, which has to be closed here for it to end.
+        drop(command);
+        Ok((Self { process, input: Some(input), single, buffer }, Outputs { pictures, small }))
     }
 
     /// Feeds it; an error means that it has ended.
@@ -117,6 +142,18 @@ impl Decoder {
     pub(crate) fn finish(self) -> Result<(), FfmpegError> {
         self.process.finish()
     }
+}
+
+/// Adds an output of raw video.
+fn output(ffmpeg: &Program, command: &mut FfmpegCommand, label: &str, to: &str) {
+    // A picture whose size changes keeps its new size.
+    command.map(label).args(["-autoscale", "0"]);
+    command.args(ffmpeg.passthrough()).args(["-flush_packets", "1"]);
+    // The encoder of raw video, too, would hold back a frame for each thread.
+    command.args(["-threads", "1"]);
+    // Ticks as they are: rounded to a frame rate, two frames would share one.
+    command.args(["-enc_time_base", "1:90000"]);
+    command.codec_video("rawvideo").format("rawvideo").output(to);
 }
 
 /// What ffmpeg says in the normal course of things, and what would push its real complaints out of memory.

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    io::Read,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -15,20 +16,24 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use cht_scenes::detect;
 use cht_core::{
     event::{Anchor, Segment, SegmentOpen},
     ffmpeg::Program,
     growing::{Growing, Growth, finished_path},
     segment::Windows,
+    time::ticks,
     ts::{Codec, Scanner},
 };
 
 use crate::{
-    args::Args,
-    decoder::Decoder,
+    args::{Args, Detect},
+    decoder::{Decoder, Outputs},
     detector::Rules,
-    picker::{End, Message, Output, Part, Picker, Run},
-    prefilter::Start,
+    drain::drain,
+    measured::{Measured, Saved},
+    picker::{Done, End, Message, Output, Part, Picker, Run},
+    prefilter::{Start, Wanted},
     store::{Options, Store},
 };
 
@@ -133,7 +138,12 @@ impl Feeder {
             let picker = self.picker()?;
             let message = format!("{}: no video in it; nothing to look at", segment.path);
             picker.fail("no_video", &message, Some(&segment.path))?;
-            return picker.done(segment.seq, &segment.path, segment.bytes, 0, 0, None, None);
+            return picker.done(Done {
+                seq: segment.seq,
+                path: segment.path.clone(),
+                bytes: segment.bytes,
+                ..Done::default()
+            });
         };
         let windows = match Windows::open(Path::new(&segment.path)) {
             Ok(windows) => windows,
@@ -254,6 +264,9 @@ impl Feeder {
         }
         self.end_run()?;
         let options = Options {
+            detect: self.args.detect.clone(),
+            settle: self.args.settle,
+            max_wait: self.args.max_wait,
             threshold: self.args.threshold,
             max_interval: self.args.max_interval,
             min_gap: self.args.min_gap,
@@ -262,6 +275,7 @@ impl Feeder {
         let store = Store::open(&path, &options, self.args.overwrite)?;
         let picker = Picker {
             state: store.last.as_ref().map(|last| last.state).unwrap_or_default(),
+            measured: self.measures().then(|| self.measured(&store)).transpose()?,
             store,
             output: Arc::clone(&self.output),
             session: session.map(str::to_owned),
@@ -277,6 +291,37 @@ impl Feeder {
             last_seq: None,
         });
         Ok(())
+    }
+
+    /// Whether more is asked for than ffmpeg's score.
+    fn measures(&self) -> bool {
+        self.args.detect != [Detect::Scene]
+    }
+
+    /// The detectors that measure, as they were behind the last segment that is done.
+    fn measured(&self, store: &Store) -> Result<Measured> {
+        let Some(bytes) = store.saved()? else { return Ok(Measured::new(self.detection())) };
+        Ok(Measured::restore(Saved::from_bytes(&bytes)?))
+    }
+
+    fn detection(&self) -> detect::Rules {
+        let detectors = self.args.detect.iter().filter_map(|name| match name {
+            Detect::Auto => None,
+            Detect::Scene => Some(detect::Detector::Scene),
+            Detect::Adaptive => Some(detect::Detector::Adaptive),
+            Detect::Screen => Some(detect::Detector::Screen),
+        });
+        detect::Rules {
+            detectors: detectors.collect(),
+            auto: self.args.detect.contains(&Detect::Auto),
+            threshold: self.rules.threshold,
+            screen: detect::ScreenRules {
+                settle: ticks(self.args.settle),
+                max_wait: ticks(self.args.max_wait),
+            },
+            min_gap: self.rules.min_gap,
+            max_interval: self.rules.max_interval,
+        }
     }
 
     fn picker(&mut self) -> Result<&mut Picker> {
@@ -329,23 +374,34 @@ impl Feeder {
         if before.is_none() {
             // Nothing to compare the first frame with: it is kept.
             picker.state = crate::detector::State::default();
+            picker.measured = self.measures().then(|| Measured::new(self.detection()));
         }
         let anchor = before.as_ref().map_or(source.anchor, |(anchor, ..)| *anchor);
-        let start = Start { state: &picker.state, anchor, from: source.anchor.offset };
+        let wanted = match &picker.measured {
+            Some(measured) => Wanted::Candidates(&measured.candidates),
+            None => Wanted::Scene(&self.rules, &picker.state),
+        };
+        let start = Start { wanted, anchor, from: source.anchor.offset };
         let (messages, received) = sync_channel(4096);
-        let (decoder, mut pictures) = Decoder::start(
+        let (decoder, Outputs { mut pictures, small }) = Decoder::start(
             &self.ffmpeg,
             source.pid,
             source.codec,
             source.live,
-            &self.rules,
             &start,
             messages.clone(),
         )?;
         let fed = Arc::new(AtomicU64::new(0));
         let (pid, id, seen) = (source.pid, decoder.id(), Arc::clone(&fed));
         let follower = std::thread::spawn(move || {
-            let mut run = Run { messages: &received, pictures: &mut pictures, pid, fed: &seen };
+            let mut small = small.map(drain);
+            let mut run = Run {
+                messages: &received,
+                pictures: &mut pictures,
+                small: small.as_mut().map(|small| small as &mut dyn Read),
+                pid,
+                fed: &seen,
+            };
             let end = picker.follow(&mut run);
             if !matches!(end, Ok(End::Complete)) {
                 // The feeder may be waiting for it to take more.

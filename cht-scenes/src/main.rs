@@ -6,8 +6,10 @@
 mod args;
 mod decoder;
 mod detector;
+mod drain;
 mod feed;
 mod lines;
+mod measured;
 mod picker;
 mod picture;
 mod prefilter;

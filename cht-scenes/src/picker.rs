@@ -14,17 +14,23 @@ use std::{
 use anyhow::{Context as _, Result};
 use cht_core::{
     clock,
-    event::{Anchor, Event, Frame, Scores, SegmentDone},
+    event::{Anchor, Event, Frame, Reason, Scores, SegmentDone},
     ndjson::Writer,
     report,
     time::seconds,
 };
 
+use cht_scenes::{
+    detect::{Choice, Detector, Kind, LOOKAHEAD, Why},
+    measure::Plane,
+};
+
 use crate::{
     detector::{Kept, Rules, State},
     lines::Decoded,
+    measured::{Measured, Picture, Saved},
     picture,
-    prefilter::tick_of,
+    prefilter::{small_size, tick_of},
     store::{Checkpoint, Store},
 };
 
@@ -67,6 +73,41 @@ struct Segment {
     bytes: Option<u64>,
     frames: u64,
     decoded: u64,
+    /// What was known behind its last frame; frames that follow may still bring choices in it.
+    end: Option<Snapshot>,
+}
+
+/// What a checkpoint says about the future.
+#[derive(Debug)]
+struct Snapshot {
+    saved: Option<Saved>,
+    next_id: u64,
+    /// Frames that have followed.
+    followed: usize,
+}
+
+/// A segment that is done.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    pub seq: u64,
+    /// Its final path.
+    pub path: String,
+    pub bytes: u64,
+    /// Frames kept.
+    pub frames: u64,
+    pub decoded: u64,
+    pub anchor: Option<Anchor>,
+    pub pid: Option<u16>,
+    /// The number of the next frame behind its end; that of the next frame of all if absent.
+    pub next_id: Option<u64>,
+}
+
+/// What is said about a frame that is kept.
+#[derive(Debug)]
+struct Found {
+    reason: Reason,
+    scores: Scores,
+    change: Option<i64>,
 }
 
 /// Picks frames; lives as long as its folder, over any number of decoders.
@@ -74,6 +115,8 @@ struct Segment {
 pub(crate) struct Picker {
     pub store: Store,
     pub state: State,
+    /// The detectors that measure; without them ffmpeg's score alone decides.
+    pub measured: Option<Measured>,
     pub output: Output,
     pub session: Option<String>,
     pub rules: Rules,
@@ -86,6 +129,8 @@ pub(crate) struct Picker {
 pub(crate) struct Run<'a> {
     pub messages: &'a Receiver<Message>,
     pub pictures: &'a mut dyn Read,
+    /// Small luma of all frames.
+    pub small: Option<&'a mut dyn Read>,
     pub pid: u16,
     /// Bytes fed so far, to tell a decoder that hangs from one that has nothing to do.
     pub fed: &'a AtomicU64,
@@ -106,6 +151,7 @@ impl Picker {
         let mut reference = None;
         let mut buffer = Vec::new();
         let (mut ended, mut fed_before) = (false, 0);
+        let mut size = (0, 0);
         let end = loop {
             let message = match clock::receive_within(run.messages, DEADLINE) {
                 Ok(message) => message,
@@ -122,7 +168,13 @@ impl Picker {
             };
             match message {
                 Message::Segment(part) => {
-                    segments.push_back(Segment { part, bytes: None, frames: 0, decoded: 0 });
+                    segments.push_back(Segment {
+                        part,
+                        bytes: None,
+                        frames: 0,
+                        decoded: 0,
+                        end: None,
+                    });
                 }
                 Message::Fed(bytes) => {
                     if let Some(segment) = segments.back_mut() {
@@ -133,6 +185,7 @@ impl Picker {
                 Message::Frame(frame) => {
                     let rgb = match frame.picture {
                         Some((width, height)) => {
+                            size = small_size(width, height);
                             buffer.resize(width as usize * height as usize * 3, 0);
                             run.pictures
                                 .read_exact(&mut buffer)
@@ -141,37 +194,142 @@ impl Picker {
                         }
                         None => None,
                     };
-                    self.frame(&mut segments, &mut reference, run.pid, frame, rgb)?;
+                    let plane = match &mut run.small {
+                        Some(small) => Some(read_plane(*small, size)?),
+                        None => None,
+                    };
+                    let Some(at) = self.place(&mut segments, &mut reference, run.pid, &frame)? else { continue };
+                    match plane {
+                        Some(plane) => self.measure(&mut segments, at, frame, plane, rgb)?,
+                        None => self.decide(&mut segments, at, frame, rgb)?,
+                    }
                 }
             }
         };
-        for segment in segments {
-            self.finish(segment, run.pid)?;
-        }
+        self.end(&mut segments, run.pid)?;
         Ok(end)
     }
 
-    fn frame(
+    /// Where a frame lies on the timeline; the segment that it belongs to is then the last one that began.
+    fn place(
         &mut self,
         segments: &mut VecDeque<Segment>,
         reference: &mut Option<i64>,
         pid: u16,
-        frame: Decoded,
-        rgb: Option<(&[u8], u32, u32)>,
-    ) -> Result<()> {
+        frame: &Decoded,
+    ) -> Result<Option<i64>> {
         let Some(pts) = frame.pts else {
             report::warn(format_args!("PID {pid:#x}: a frame without PTS was left out"));
-            return Ok(());
+            return Ok(None);
         };
-        let Some(first) = segments.front() else { return Ok(()) };
+        let Some(first) = segments.front() else { return Ok(None) };
         let anchor = first.part.anchor;
         let at = tick_of(anchor, reference.unwrap_or(anchor.offset), pts);
         *reference = Some(at);
-        while segments.get(1).is_some_and(|next| at >= next.part.anchor.offset) {
+        let ends = |n: usize| segments.get(n + 1).is_some_and(|next| at >= next.part.anchor.offset);
+        let ended = (0..segments.len()).filter(|&n| ends(n) && segments[n].end.is_none()).count();
+        for segment in segments.iter_mut().filter(|segment| segment.end.is_none()).take(ended) {
+            let saved = self.measured.as_ref().filter(|_| !segment.part.warm_up).map(Measured::save);
+            segment.end = Some(Snapshot { saved, next_id: self.store.next_id, followed: 0 });
+        }
+        while segments.front().is_some_and(|segment| self.is_settled(segment)) {
             if let Some(done) = segments.pop_front() {
                 self.finish(done, pid)?;
             }
         }
+        Ok(Some(at))
+    }
+
+    /// Whether nothing more will be chosen in a segment.
+    fn is_settled(&self, segment: &Segment) -> bool {
+        let lookahead = if self.measured.is_some() && !segment.part.warm_up { LOOKAHEAD + 1 } else { 0 };
+        segment.end.as_ref().is_some_and(|end| end.followed >= lookahead)
+    }
+
+    /// Gives a frame to the detectors that measure.
+    fn measure(
+        &mut self,
+        segments: &mut VecDeque<Segment>,
+        at: i64,
+        frame: Decoded,
+        plane: Plane,
+        rgb: Option<(&[u8], u32, u32)>,
+    ) -> Result<()> {
+        let Some(measured) = &mut self.measured else { return Ok(()) };
+        for segment in segments.iter_mut() {
+            if let Some(end) = &mut segment.end {
+                end.followed += 1;
+            }
+        }
+        let picture = rgb.map(|(rgb, width, height)| Picture {
+            rgb: rgb.to_vec(),
+            width,
+            height,
+            score: frame.score,
+        });
+        let Some(segment) = segments.iter_mut().find(|segment| segment.end.is_none()) else { return Ok(()) };
+        if segment.part.warm_up {
+            measured.run_up(at, picture);
+            return Ok(());
+        }
+        segment.decoded += 1;
+        measured.frame(at, &frame, plane, picture);
+        while let Some((choice, at, picture)) = self.measured.as_mut().and_then(Measured::next) {
+            self.keep_choice(segments, &choice, at, &picture)?;
+        }
+        Ok(())
+    }
+
+    /// The run has ended: chooses what is left, and ends its segments.
+    fn end(&mut self, segments: &mut VecDeque<Segment>, pid: u16) -> Result<()> {
+        if let Some(measured) = &mut self.measured {
+            measured.finish();
+        }
+        while let Some((choice, at, picture)) = self.measured.as_mut().and_then(Measured::next_last) {
+            self.keep_choice(segments, &choice, at, &picture)?;
+        }
+        for segment in segments.drain(..) {
+            self.finish(segment, pid)?;
+        }
+        Ok(())
+    }
+
+    fn keep_choice(
+        &mut self,
+        segments: &mut VecDeque<Segment>,
+        choice: &Choice,
+        at: i64,
+        picture: &Picture,
+    ) -> Result<()> {
+        let holds = |segment: &Segment| segment.part.anchor.offset <= at && !segment.part.warm_up;
+        let segment = segments.iter().rposition(holds).unwrap_or(segments.len() - 1);
+        segments[segment].frames += 1;
+        let part = segments[segment].part.clone();
+        let reason = match choice.why {
+            Why::First => Reason::First,
+            Why::Interval => Reason::Interval,
+            Why::Found(Kind::Cut) => Reason::Scene,
+            Why::Found(Kind::Gradual) => Reason::Gradual,
+            Why::Found(Kind::Rest) => Reason::Screen,
+        };
+        let strength = |detector| choice.detector.filter(|&found| found == detector).map(|_| rounded(choice.strength));
+        let scores = Scores {
+            scene: picture.score,
+            adaptive: strength(Detector::Adaptive),
+            screen: strength(Detector::Screen),
+        };
+        let change = choice.detector.map(|_| choice.since.min(at));
+        self.keep(&part, at, Found { reason, scores, change }, (&picture.rgb, picture.width, picture.height))
+    }
+
+    /// Decides by ffmpeg's score alone.
+    fn decide(
+        &mut self,
+        segments: &mut VecDeque<Segment>,
+        at: i64,
+        frame: Decoded,
+        rgb: Option<(&[u8], u32, u32)>,
+    ) -> Result<()> {
         let Some(segment) = segments.front_mut() else { return Ok(()) };
         if segment.part.warm_up {
             return Ok(());
@@ -185,11 +343,12 @@ impl Picker {
         let mut state = self.state;
         let kept = state.decide(&self.rules, at, frame.score);
         match (kept, rgb) {
-            (Some(kept), Some(rgb)) => {
+            (Some(Kept { reason, score }), Some(rgb)) => {
                 segment.frames += 1;
                 let part = segment.part.clone();
                 self.state = state;
-                self.keep(&part, at, kept, rgb)
+                let scores = Scores { scene: score, ..Scores::default() };
+                self.keep(&part, at, Found { reason, scores, change: None }, rgb)
             }
             (Some(_), None) => {
                 if frame.score > self.rules.threshold {
@@ -205,7 +364,10 @@ impl Picker {
         }
     }
 
-    fn keep(&mut self, part: &Part, at: i64, kept: Kept, rgb: (&[u8], u32, u32)) -> Result<()> {
+    fn keep(&mut self, part: &Part, at: i64, found: Found, rgb: (&[u8], u32, u32)) -> Result<()> {
+        if self.store.was_kept() {
+            return Ok(());
+        }
         let (pixels, width, height) = rgb;
         let jpeg = picture::jpeg(pixels, width, height, self.quality)?;
         let (id, path) = self.store.next_picture()?;
@@ -215,8 +377,9 @@ impl Picker {
             pts: part.anchor.pts + (at - part.anchor.offset),
             path: path.to_string_lossy().into_owned(),
             segment: part.path.clone(),
-            reason: kept.reason,
-            scores: Scores { scene: kept.score },
+            reason: found.reason,
+            change: found.change.map(seconds),
+            scores: found.scores,
             width,
             height,
             bytes: jpeg.len() as u64,
@@ -228,47 +391,51 @@ impl Picker {
 
     /// Announces that a segment is done, if it was fed to its end.
     fn finish(&mut self, segment: Segment, pid: u16) -> Result<()> {
-        let Segment { part, bytes, frames, decoded } = segment;
+        let Segment { part, bytes, frames, decoded, end } = segment;
         let (Some(bytes), false) = (bytes, part.warm_up) else { return Ok(()) };
         if decoded == 0 {
             self.undecoded.push(part.path.clone());
         }
-        let anchor = Some(part.anchor);
-        self.done(part.seq, &part.path, bytes, frames, decoded, anchor, Some(pid))
+        // At the end of a run nothing follows, and what is known now is what is to be known.
+        let end = end.unwrap_or_else(|| Snapshot {
+            saved: self.measured.as_ref().map(Measured::save),
+            next_id: self.store.next_id,
+            followed: 0,
+        });
+        if let Some(saved) = &end.saved {
+            self.store.save(part.seq, &saved.to_bytes()?)?;
+        }
+        self.done(Done {
+            seq: part.seq,
+            path: part.path,
+            bytes,
+            frames,
+            decoded,
+            anchor: Some(part.anchor),
+            pid: Some(pid),
+            next_id: Some(end.next_id),
+        })
     }
 
     /// Writes down and announces that a segment is done.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the fields of a checkpoint, filled in two places"
-    )]
-    pub(crate) fn done(
-        &mut self,
-        seq: u64,
-        path: &str,
-        bytes: u64,
-        frames: u64,
-        decoded: u64,
-        anchor: Option<Anchor>,
-        pid: Option<u16>,
-    ) -> Result<()> {
-        let done = SegmentDone {
+    pub(crate) fn done(&mut self, done: Done) -> Result<()> {
+        let event = SegmentDone {
             stage: report::stage().to_owned(),
-            seq,
-            path: path.to_owned(),
-            events: frames,
-            decoded: Some(decoded),
+            seq: done.seq,
+            path: done.path.clone(),
+            events: done.frames,
+            decoded: Some(done.decoded),
         };
         self.store.checkpoint(Checkpoint {
-            path: path.to_owned(),
-            bytes,
-            done: done.clone(),
-            anchor,
-            pid,
+            path: done.path,
+            bytes: done.bytes,
+            done: event.clone(),
+            anchor: done.anchor,
+            pid: done.pid,
             state: self.state,
-            next_id: self.store.next_id,
+            next_id: done.next_id.unwrap_or(self.store.next_id),
         })?;
-        self.emit(&Event::new(self.session.clone(), done))
+        self.emit(&Event::new(self.session.clone(), event))
     }
 
     pub(crate) fn emit(&self, event: &Event) -> Result<()> {
@@ -280,4 +447,15 @@ impl Picker {
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         output.fail(self.session.as_deref(), code, message, path).context("stdout")
     }
+}
+
+/// The luma of the next frame.
+fn read_plane(small: &mut dyn Read, (width, height): (usize, usize)) -> Result<Plane> {
+    let mut samples = vec![0; width * height];
+    small.read_exact(&mut samples).context("luma from ffmpeg")?;
+    Ok(Plane { width, height, samples })
+}
+
+fn rounded(strength: f64) -> f64 {
+    (strength * 1e6).round() / 1e6
 }

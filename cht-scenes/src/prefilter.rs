@@ -9,34 +9,121 @@
 //! 5 something was kept, 6 a cut was kept, 7 the frame is a cut.
 
 use cht_core::{event::Anchor, time::unwrap33};
+use serde::{Deserialize, Serialize};
 
 use crate::detector::{Rules, State};
 
-/// Where the expression begins: the state of the detector at the frame `from`.
+/// Where the expression begins: what holds at the frame `from`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Start<'a> {
-    pub state: &'a State,
+    pub wanted: Wanted<'a>,
     /// The line that the decoder's input lies on.
     pub anchor: Anchor,
     /// Frames before this tick of the session's timeline are decoded for their effect only.
     pub from: i64,
 }
 
-/// The filter graph from input stream `pid` to the output `[out]`.
-pub(crate) fn graph(pid: u16, rules: &Rules, start: &Start) -> String {
-    let expression = expression(rules, start);
+/// Which pictures are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wanted<'a> {
+    /// Those that the rule on ffmpeg's score keeps.
+    Scene(&'a Rules, &'a State),
+    /// Those that a detector may come to want, which knows more than the score.
+    Candidates(&'a Candidates),
+}
+
+/// The filter graph from input stream `pid` to the output `[out]`, and `[small]` where luma is measured.
+pub(crate) fn graph(pid: u16, start: &Start) -> String {
+    let (before, expression) = match start.wanted {
+        Wanted::Scene(rules, state) => ("", expression(rules, state, start)),
+        Wanted::Candidates(candidates) => (SMALL, candidates.expression(start)),
+    };
     // In a graph description , ; [ ] end the filter; inside quotes they do not.
     format!(
-        "[0:i:{pid:#x}]select=n=2:e='{expression}'[passed][taken];\
+        "[0:i:{pid:#x}]{before}select=n=2:e='{expression}'[passed][taken];\
          [passed]metadata@passed=print:key=lavfi.scene_score,nullsink;\
          [taken]metadata@taken=print:key=lavfi.scene_score,format=rgb24,showinfo@taken=checksum=0[out]"
     )
 }
 
-fn expression(rules: &Rules, start: &Start) -> String {
-    let Start { state, anchor, from } = *start;
-    // A tick of the session as PTS; that it may be negative or beyond 33 bits is no matter on the circle.
-    let pts = |tick: Option<i64>| tick.map_or(0, |tick| anchor.pts + (tick - anchor.offset));
+/// Luma at a quarter of the width and height. A field is every second row without a copy, so `scale` has a quarter of the
+/// rows to read: this costs a tenth of scaling the whole picture, and a picture that is interlaced shows no comb.
+const SMALL: &str = "split[whole][looked];[whole]field,field,extractplanes=y,scale=iw/4:ih:flags=area,format=gray[small];[looked]";
+
+/// Width and height of the small luma of a picture.
+pub(crate) fn small_size(width: u32, height: u32) -> (usize, usize) {
+    ((width / 4) as usize, height.div_ceil(2).div_ceil(2) as usize)
+}
+
+/// A frame whose score is above this may be a cut.
+const MAY_BE_CUT: f64 = 0.01;
+
+/// A moving picture is handed over so often; where little moves, as on a screen, more often.
+const MOVING: i64 = 90_000;
+const CALM: i64 = 90_000 / 4;
+
+/// The mean score up to which little moves, and how fast it follows.
+const CALM_SCORE: f64 = 0.002;
+const FOLLOWS: f64 = 0.05;
+
+/// A picture that does not change is handed over so often, to be there for an interval that ends.
+const STILL: i64 = 2 * 90_000;
+
+/// How long before its end a run-up hands over all pictures: one of them may have been waiting.
+const WAITING: i64 = 3 * 90_000;
+
+/// Which pictures a detector may come to want: a cut, or the picture as it has come to rest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Candidates {
+    /// When a picture was last handed over.
+    handed: Option<i64>,
+    /// Something has changed since.
+    changed: bool,
+    /// The mean score.
+    mean: f64,
+}
+
+impl Candidates {
+    /// Takes note of the frame at `at`, and whether its picture was handed over.
+    pub(crate) fn update(&mut self, at: i64, score: f64, handed: bool) {
+        self.changed |= score > 0.0;
+        if handed {
+            self.handed = Some(at);
+            self.changed = false;
+        }
+        self.mean += FOLLOWS * (score - self.mean);
+    }
+
+    /// Registers: 0 last handed over, 1 changed since, 2 mean score, 3 something was handed over, 4 this frame is, 5 its score.
+    fn expression(&self, start: &Start) -> String {
+        let since_handed = since("ld(0)");
+        let before = since(&start.pts(Some(start.from)).to_string());
+        format!(
+            "if(eq(n,0),st(0,{handed});st(1,{changed});st(2,{mean});st(3,{any}*lt({before},0)));\
+             if(lt({before},0),1+gte({before},-{WAITING}),\
+             st(5,round(scene*1000000)/1000000);st(1,gt(ld(1)+gt(ld(5),0),0));\
+             st(4,gt(not(ld(3))+gt(ld(5),{MAY_BE_CUT})+gte({since_handed},{STILL})\
+             +ld(1)*gte({since_handed},if(lt(ld(2),{CALM_SCORE}),{CALM},{MOVING})),0));\
+             st(2,ld(2)+{FOLLOWS}*(ld(5)-ld(2)));\
+             if(ld(4),st(0,pts);st(1,0);st(3,1));\
+             1+ld(4))",
+            handed = start.pts(self.handed),
+            changed = u8::from(self.changed),
+            mean = self.mean,
+            any = u8::from(self.handed.is_some()),
+        )
+    }
+}
+
+impl Start<'_> {
+    /// A tick of the session as PTS; that it may be negative or beyond 33 bits is no matter on the circle.
+    fn pts(&self, tick: Option<i64>) -> i64 {
+        tick.map_or(0, |tick| self.anchor.pts + (tick - self.anchor.offset))
+    }
+}
+
+fn expression(rules: &Rules, state: &State, start: &Start) -> String {
+    let pts = |tick| start.pts(tick);
     let kept_since = since("ld(0)");
     let cut_since = since("ld(1)");
     let Rules { threshold, min_gap, max_interval } = rules;
@@ -60,7 +147,7 @@ fn expression(rules: &Rules, start: &Start) -> String {
         waiting = u8::from(state.waiting.is_some()),
         any_kept = u8::from(state.last_kept.is_some()),
         any_cut = u8::from(state.last_cut.is_some()),
-        before = since(&pts(Some(from)).to_string()),
+        before = since(&pts(Some(start.from)).to_string()),
     )
 }
 

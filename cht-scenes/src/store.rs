@@ -20,11 +20,14 @@ use cht_core::{
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use crate::detector::State;
+use crate::{args::Detect, detector::State};
 
 /// What has to be the same for two runs to be one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Options {
+    pub detect: Vec<Detect>,
+    pub settle: f64,
+    pub max_wait: f64,
     pub threshold: f64,
     pub max_interval: f64,
     pub min_gap: f64,
@@ -75,6 +78,8 @@ pub(crate) struct Store {
     /// The last checkpoint.
     pub last: Option<Checkpoint>,
     pub next_id: u64,
+    /// Frames with lower numbers are in the journal, though the state of the last checkpoint does not know of them yet.
+    kept_below: u64,
 }
 
 impl Store {
@@ -97,6 +102,7 @@ impl Store {
             done: HashMap::new(),
             last: None,
             next_id: 1,
+            kept_below: 1,
         };
         let (known, end) = store.read(&mut journal)?;
         match known {
@@ -106,12 +112,16 @@ impl Store {
                 store.journal.seek(std::io::SeekFrom::End(0))?;
             }
             Some(known) if !overwrite => bail!(
-                "{}: holds frames made with --threshold {} --max-interval {} --min-gap {} --quality {}; \
+                "{}: holds frames made with --detect {} --threshold {} --max-interval {} --min-gap {} --settle {} \
+                 --max-wait {} --quality {}; \
                  use these, another --out, or --overwrite",
                 named(),
+                known.detect.iter().map(|name| name.name()).collect::<Vec<_>>().join(","),
                 known.threshold,
                 known.max_interval,
                 known.min_gap,
+                known.settle,
+                known.max_wait,
                 known.quality
             ),
             known => {
@@ -119,6 +129,7 @@ impl Store {
                     remove(folder, ".jpg").with_context(named)?;
                 }
                 (store.done, store.last, store.next_id) = (HashMap::new(), None, 1);
+                store.kept_below = 1;
                 store.journal.set_len(0)?;
                 store.journal.rewind()?;
                 store.append(&Entry::Options(options.clone()))?;
@@ -129,17 +140,21 @@ impl Store {
 
     /// Reads the journal up to its last checkpoint; returns the options and where that ends.
     fn read(&mut self, journal: &mut File) -> Result<(Option<Options>, u64)> {
-        let (mut options, mut position, mut end) = (None, 0, 0);
+        let (mut options, mut position, mut end, mut count) = (None, 0, 0, 0);
         let mut frames = Vec::new();
         for line in BufReader::new(journal).split(b'\n') {
             let line = line?;
             position += line.len() as u64 + 1;
             match serde_json::from_slice(&line) {
                 Ok(Entry::Options(found)) => (options, end) = (Some(found), position),
-                Ok(Entry::Frame(session, frame)) => frames.push(Event::new(session, frame)),
+                Ok(Entry::Frame(session, frame)) => {
+                    count += 1;
+                    frames.push(Event::new(session, frame));
+                }
                 Ok(Entry::Checkpoint(checkpoint)) => {
                     end = position;
                     self.next_id = checkpoint.next_id;
+                    self.kept_below = 1 + count;
                     self.last = Some((*checkpoint).clone());
                     let done =
                         Done { checkpoint: *checkpoint, frames: std::mem::take(&mut frames) };
@@ -160,6 +175,34 @@ impl Store {
     /// The segments that were done before, with their sizes.
     pub(crate) fn done_before(&self) -> HashMap<String, u64> {
         self.done.iter().map(|(path, done)| (path.clone(), done.checkpoint.bytes)).collect()
+    }
+
+    /// Whether the next frame was kept before, behind the end of a segment whose state we have gone on from.
+    pub(crate) fn was_kept(&mut self) -> bool {
+        let was_kept = self.next_id < self.kept_below;
+        self.next_id += u64::from(was_kept);
+        was_kept
+    }
+
+    /// What the detectors knew at the last checkpoint.
+    pub(crate) fn saved(&self) -> Result<Option<Vec<u8>>> {
+        let Some(last) = &self.last else { return Ok(None) };
+        let path = self.state(last.done.seq);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| path.display().to_string()),
+        }
+    }
+
+    /// Saves what the detectors know, before the checkpoint of segment `seq` is written.
+    pub(crate) fn save(&mut self, seq: u64, state: &[u8]) -> Result<()> {
+        let path = self.state(seq);
+        durable::replace(&path, state).with_context(|| path.display().to_string())
+    }
+
+    fn state(&self, seq: u64) -> PathBuf {
+        self.folder.join(format!("scenes_{seq:06}.state"))
     }
 
     /// The path that the next picture will have, and its id.
@@ -184,9 +227,15 @@ impl Store {
 
     /// Writes down that a segment is done, durably.
     pub(crate) fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        self.last = Some(checkpoint.clone());
+        let before = self.last.replace(checkpoint.clone());
         self.append(&Entry::Checkpoint(Box::new(checkpoint)))?;
-        self.journal.sync_data().with_context(|| self.folder.display().to_string())
+        self.journal.sync_data().with_context(|| self.folder.display().to_string())?;
+        let now = self.last.as_ref().map(|last| last.done.seq);
+        if let Some(before) = before.map(|before| before.done.seq).filter(|before| Some(*before) != now) {
+            // Without detectors that measure there is none.
+            let _ = fs::remove_file(self.state(before));
+        }
+        Ok(())
     }
 
     fn append(&mut self, entry: &Entry) -> Result<()> {

@@ -270,6 +270,10 @@ pub enum Reason {
     Scene,
     /// Nothing was kept for the maximum interval.
     Interval,
+    /// A dissolve or a fade has ended.
+    Gradual,
+    /// What is on the screen has changed and come to rest.
+    Screen,
 }
 
 /// What the detectors measured on a frame.
@@ -277,6 +281,12 @@ pub enum Reason {
 pub struct Scores {
     /// ffmpeg's scene score, 0 to 1, six decimals.
     pub scene: f64,
+    /// How sure the `adaptive` detector is of what it found, 0 to 1; absent if it did not find the frame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptive: Option<f64>,
+    /// The share of the picture that the `screen` detector saw changed, 0 to 1; absent if it did not find the frame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub screen: Option<f64>,
 }
 
 /// A kept frame.
@@ -294,6 +304,9 @@ pub struct Frame {
     pub segment: String,
     /// Why it was kept.
     pub reason: Reason,
+    /// Seconds on the session's timeline: when the change began. Absent where no change was looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<f64>,
     /// What was measured.
     pub scores: Scores,
     /// Pixels.

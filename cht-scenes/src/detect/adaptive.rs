@@ -1,0 +1,146 @@
+//! Cuts and gradual changes in film: each frame against its neighbourhood.
+//!
+//! No threshold on a single difference tells a cut in a dark shot from a shaking camera in a bright one. So what counts is by how
+//! much a frame stands out from the frames on either side, in three measures that fail in different ways, and whether what was
+//! before it comes back, as after a flash. The sum is a logistic regression; `docs/scenes.md` says on what it was fitted.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::Finding;
+use crate::measure::{BACK, Film, Measures};
+
+/// Frames on either side that a frame has to stand out from.
+const SIDES: usize = 3;
+
+/// Frames that must have come before a frame is decided on.
+pub const LOOKAHEAD: usize = BACK - 1;
+
+/// Weights of the logistic regression.
+const DIFFERENCE_OVER_BOTH: f32 = 1.79;
+const CONTINUITY_OVER_ONE: f32 = 2.56;
+const CONTINUITY_OVER_BOTH: f32 = 1.53;
+const HISTOGRAM_OVER_ONE: f32 = -1.67;
+const HISTOGRAM_OVER_BOTH: f32 = 5.01;
+const STAYS: f32 = 0.66;
+const DIFFERENCE: f32 = 2.05;
+const BIAS: f32 = -10.88;
+
+/// A frame in a dissolve or a fade: so well is it explained as a blend.
+const BLENDED: f32 = 0.8;
+
+/// A gradual change has at least so many blended frames, with at most [`INTERRUPTED`] others between them.
+const GRADUAL: u32 = 5;
+const INTERRUPTED: u32 = 3;
+
+/// What is remembered of a frame.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Seen {
+    at: i64,
+    film: Film,
+    /// Mean difference relative to the contrast.
+    relative: f32,
+    probability: f32,
+}
+
+/// Looks at one frame after the other.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Adaptive {
+    /// The newest last.
+    seen: VecDeque<Seen>,
+    blended: u32,
+    others: u32,
+}
+
+impl Adaptive {
+    /// Takes the next frame; what is now certain about the frame [`LOOKAHEAD`] before it.
+    pub fn push(&mut self, measures: &Measures) -> Option<Finding> {
+        let film = measures.film;
+        let before = self.seen.back().map_or(film.contrast, |before| before.film.contrast);
+        let relative = film.difference / (film.contrast * before + 25.0).sqrt();
+        self.seen.push_back(Seen { at: measures.at, film, relative, probability: 0.0 });
+        if self.seen.len() > SIDES + 2 + LOOKAHEAD {
+            self.seen.pop_front();
+        }
+        let gradual = self.gradual(measures);
+        self.decide(LOOKAHEAD).or(gradual)
+    }
+
+    /// What is left to be said about the last frames, when there will be no more.
+    pub fn finish(&mut self) -> Vec<Finding> {
+        (0..LOOKAHEAD).rev().filter_map(|later| self.decide(later)).collect()
+    }
+
+    /// Decides on the frame that `later` frames have followed.
+    fn decide(&mut self, later: usize) -> Option<Finding> {
+        let center = self.seen.len().checked_sub(later + 1)?;
+        // The neighbour on the right must be rated as well: of two frames of one cut the likelier one counts.
+        let rate = |n: usize| self.seen.get(n).map_or(0.0, |_| self.probability(n));
+        if center == 0 {
+            return None;
+        }
+        let probability = rate(center);
+        self.seen[center].probability = probability;
+        let previous = self.seen[center - 1].probability;
+        if probability <= 0.5 || previous >= probability || self.rate_next(center) > probability {
+            return None;
+        }
+        Some(Finding::cut(self.seen[center].at, f64::from(probability)))
+    }
+
+    fn rate_next(&self, center: usize) -> f32 {
+        if center + 1 < self.seen.len() { self.probability(center + 1) } else { 0.0 }
+    }
+
+    /// How likely a cut before the frame `center` is.
+    fn probability(&self, center: usize) -> f32 {
+        let film = self.seen[center].film;
+        let by = |value: fn(&Seen) -> f32, floor: f32| {
+            let log = |seen: &Seen| (value(seen) + floor).ln();
+            let most = |seen: &mut dyn Iterator<Item = &Seen>| seen.map(log).fold(floor.ln(), f32::max);
+            let before = most(&mut self.seen.range(center.saturating_sub(SIDES)..center));
+            let behind = center + 1..(center + 1 + SIDES).min(self.seen.len());
+            let after = most(&mut self.seen.range(behind));
+            let own = log(&self.seen[center]);
+            (own - before.min(after), own - before.max(after))
+        };
+        let (_, difference) = by(|seen| seen.relative, 0.03);
+        let (continuity, continuity_both) = by(|seen| 1.0 - seen.film.continuity, 0.05);
+        let (histogram, histogram_both) = by(|seen| seen.film.histogram, 0.02);
+        // What was before the cut, sought in the frames behind it.
+        let lost = 1.0 - film.continuity;
+        let returned = (1..BACK)
+            .filter_map(|later| Some(self.seen.get(center + later)?.film.back[later - 1]))
+            .fold(0.0, f32::max);
+        let stays = ((lost.min(1.0 - returned) + 0.05) / (lost + 0.05)).ln();
+        let sum = BIAS
+            + DIFFERENCE_OVER_BOTH * difference
+            + CONTINUITY_OVER_ONE * continuity
+            + CONTINUITY_OVER_BOTH * continuity_both
+            + HISTOGRAM_OVER_ONE * histogram
+            + HISTOGRAM_OVER_BOTH * histogram_both
+            + STAYS * stays
+            + DIFFERENCE * (film.difference + 0.3).ln().min(3.0);
+        1.0 / (1.0 + (-sum).exp())
+    }
+
+    /// Follows dissolves and fades; one is found when it has ended.
+    fn gradual(&mut self, measures: &Measures) -> Option<Finding> {
+        if measures.film.blend >= BLENDED {
+            self.blended += 1;
+            self.others = 0;
+            return None;
+        }
+        if self.blended == 0 {
+            return None;
+        }
+        self.others += 1;
+        if self.others <= INTERRUPTED {
+            return None;
+        }
+        let was_gradual = self.blended >= GRADUAL;
+        (self.blended, self.others) = (0, 0);
+        was_gradual.then(|| Finding::gradual(measures.at, f64::from(measures.film.blend)))
+    }
+}

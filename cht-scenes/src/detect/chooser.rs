@@ -1,0 +1,277 @@
+//! From findings to choices: which detector is asked, the gap between cuts, and the longest time without a frame.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Adaptive, Finding, Kind, Screen, ScreenRules};
+use crate::measure::Measures;
+
+const SECOND: f32 = 90_000.0;
+
+/// The share of flat samples that a screen has at least, and that film has at most; in between, what it was stays.
+const SCREEN_FROM: f32 = 0.74;
+const FILM_UP_TO: f32 = 0.66;
+
+/// Seconds after which what was seen before counts a third.
+const CONTENT_TIME: f32 = 2.0;
+
+/// A detector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Detector {
+    /// ffmpeg's scene score above the threshold.
+    Scene,
+    /// [`Adaptive`].
+    Adaptive,
+    /// [`Screen`].
+    Screen,
+}
+
+/// Why a frame was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Why {
+    /// It is the first.
+    First,
+    /// A detector found it.
+    Found(Kind),
+    /// There was none for the longest time allowed.
+    Interval,
+}
+
+/// A frame that is to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The frame, or the first one that will do.
+    pub at: i64,
+    /// When the change began.
+    pub since: i64,
+    /// Why.
+    pub why: Why,
+    /// Who says so; nobody for the first and for an interval.
+    pub detector: Option<Detector>,
+    /// 0 to 1.
+    pub strength: f64,
+}
+
+/// What is to be detected, times in ticks.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rules {
+    /// Always these.
+    pub detectors: Vec<Detector>,
+    /// [`Detector::Adaptive`] or [`Detector::Screen`], by what the stream shows.
+    pub auto: bool,
+    /// For [`Detector::Scene`].
+    pub threshold: f64,
+    /// For [`Detector::Screen`].
+    pub screen: ScreenRules,
+    /// The shortest time from a cut to the next.
+    pub min_gap: i64,
+    /// The longest time without a frame; 0: no limit.
+    pub max_interval: i64,
+}
+
+/// What a stream shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Content {
+    /// Film or camera.
+    Film,
+    /// Slides, text, windows.
+    Screen,
+}
+
+/// Chooses frames.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Chooser {
+    rules: Rules,
+    adaptive: Adaptive,
+    screen: Screen,
+    flat: Option<f32>,
+    content: Option<Content>,
+    last_at: i64,
+    last_kept: Option<i64>,
+    last_cut: Option<i64>,
+}
+
+impl Chooser {
+    /// By these rules.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            screen: Screen::new(rules.screen),
+            rules,
+            adaptive: Adaptive::default(),
+            flat: None,
+            content: None,
+            last_at: 0,
+            last_kept: None,
+            last_cut: None,
+        }
+    }
+
+    /// What the stream shows at present, if that is asked for.
+    #[must_use]
+    pub fn content(&self) -> Option<Content> {
+        self.content.filter(|_| self.rules.auto)
+    }
+
+    /// Takes the next frame; what is certain now, in the order of the frames.
+    pub fn push(&mut self, measures: &Measures) -> Vec<Choice> {
+        self.look_at_content(measures);
+        let adaptive = self.adaptive.push(measures);
+        let screen = self.screen.push(measures);
+        self.last_at = measures.at;
+        let mut choices = Vec::new();
+        if self.last_kept.is_none() {
+            self.choose(&mut choices, measures.at, measures.at, Why::First, None, measures.score);
+            return choices;
+        }
+        if measures.resized {
+            // Another picture for sure, and nothing can be compared.
+            let detector = if self.asks(Detector::Screen) { Detector::Screen } else { Detector::Adaptive };
+            self.found(&mut choices, &Finding::cut(measures.at, 1.0), detector);
+        }
+        if self.asks(Detector::Scene) && measures.score > self.rules.threshold {
+            self.found(&mut choices, &Finding::cut(measures.at, measures.score), Detector::Scene);
+        }
+        if let Some(finding) = adaptive.filter(|_| self.asks(Detector::Adaptive)) {
+            self.found(&mut choices, &finding, Detector::Adaptive);
+        }
+        if let Some(finding) = screen.filter(|_| self.asks(Detector::Screen)) {
+            self.found(&mut choices, &finding, Detector::Screen);
+        }
+        let is_due = |last| self.rules.max_interval > 0 && measures.at - last >= self.rules.max_interval;
+        if choices.is_empty() && self.last_kept.is_some_and(is_due) {
+            self.choose(&mut choices, measures.at, measures.at, Why::Interval, None, measures.score);
+        }
+        choices
+    }
+
+    /// There will be no more frames: what is left.
+    pub fn finish(&mut self) -> Vec<Choice> {
+        let mut choices = Vec::new();
+        for finding in self.adaptive.finish() {
+            if self.asks(Detector::Adaptive) {
+                self.found(&mut choices, &finding, Detector::Adaptive);
+            }
+        }
+        choices
+    }
+
+    fn asks(&self, detector: Detector) -> bool {
+        let by_content = match self.content {
+            Some(Content::Film) => Detector::Adaptive,
+            Some(Content::Screen) => Detector::Screen,
+            None => return self.rules.detectors.contains(&detector),
+        };
+        self.rules.detectors.contains(&detector) || (self.rules.auto && detector == by_content)
+    }
+
+    fn look_at_content(&mut self, measures: &Measures) {
+        let flat = match self.flat {
+            None => measures.flat,
+            Some(flat) => {
+                let seconds = (measures.at - self.last_at).max(0) as f32 / SECOND;
+                measures.flat + (flat - measures.flat) * (-seconds / CONTENT_TIME).exp()
+            }
+        };
+        self.flat = Some(flat);
+        self.content = match self.content {
+            Some(Content::Film) if flat < SCREEN_FROM => Some(Content::Film),
+            Some(Content::Screen) if flat > FILM_UP_TO => Some(Content::Screen),
+            _ if flat > f32::midpoint(SCREEN_FROM, FILM_UP_TO) => Some(Content::Screen),
+            _ => Some(Content::Film),
+        };
+    }
+
+    fn found(&mut self, choices: &mut Vec<Choice>, finding: &Finding, detector: Detector) {
+        let mut at = finding.at;
+        if finding.kind == Kind::Cut {
+            let gap_ends = self.last_cut.map_or(at, |last| last + self.rules.min_gap);
+            if gap_ends <= at {
+                self.last_cut = Some(at);
+            }
+            at = at.max(gap_ends);
+        }
+        // Two detectors may have found the same.
+        if self.last_kept.is_some_and(|last| last >= at) {
+            return;
+        }
+        self.choose(choices, at, finding.since, Why::Found(finding.kind), Some(detector), finding.strength);
+    }
+
+    fn choose(
+        &mut self,
+        choices: &mut Vec<Choice>,
+        at: i64,
+        since: i64,
+        why: Why,
+        detector: Option<Detector>,
+        strength: f64,
+    ) {
+        self.last_kept = Some(at);
+        self.screen.keep();
+        choices.push(Choice { at, since, why, detector, strength });
+    }
+}
+
+/// Choices that wait for a picture, and pictures that wait for a choice.
+#[derive(Debug)]
+pub struct Matcher<P> {
+    choices: VecDeque<Choice>,
+    pictures: VecDeque<(i64, P)>,
+}
+
+impl<P> Default for Matcher<P> {
+    fn default() -> Self {
+        Self { choices: VecDeque::new(), pictures: VecDeque::new() }
+    }
+}
+
+impl<P> Matcher<P> {
+    /// Adds a choice.
+    pub fn choose(&mut self, choice: Choice) {
+        self.choices.push_back(choice);
+    }
+
+    /// Adds the picture of the frame at `at`.
+    pub fn picture(&mut self, at: i64, picture: P) {
+        self.pictures.push_back((at, picture));
+    }
+
+    /// The times of the pictures that wait.
+    pub fn waiting(&self) -> impl Iterator<Item = i64> + '_ {
+        self.pictures.iter().map(|(at, _)| *at)
+    }
+
+    /// The choices that wait.
+    pub fn choices(&self) -> impl Iterator<Item = &Choice> {
+        self.choices.iter()
+    }
+
+    /// The next choice that has its picture: the first one from the chosen frame on (the last
+    /// one, of what rests); with `last`, whichever is nearest before it.
+    pub fn next(&mut self, last: bool) -> Option<(Choice, i64, P)> {
+        let choice = *self.choices.front()?;
+        let from = self.pictures.partition_point(|(at, _)| *at < choice.at);
+        let found = if from < self.pictures.len() {
+            // What has come to rest is sharpest at the end.
+            let rests = choice.why == Why::Found(Kind::Rest);
+            if rests { self.pictures.len() - 1 } else { from }
+        } else if last && from > 0 {
+            from - 1
+        } else {
+            return None;
+        };
+        self.choices.pop_front();
+        let (at, picture) = self.pictures.remove(found)?;
+        Some((choice, at, picture))
+    }
+
+    /// Forgets the pictures before `at`, which cannot be chosen any more.
+    pub fn forget_before(&mut self, at: i64) {
+        while self.pictures.front().is_some_and(|(picture, _)| *picture < at) {
+            self.pictures.pop_front();
+        }
+    }
+}

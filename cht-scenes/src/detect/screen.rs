@@ -1,0 +1,234 @@
+//! Screens: a frame when what is shown has changed and has come to rest.
+//!
+//! Works on the contents of blocks alone ([`crate::measure::Blocks`]). What is on the screen is compared with the last *kept* frame, so
+//! that small changes add up. Regions that never rest (a webcam tile, a video in a page) are learned and left out; specks (a
+//! cursor, a caret, a clock) are too small to count.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Finding, Kind};
+use crate::measure::Measures;
+
+const SECOND: i64 = 90_000;
+
+/// Rules of [`Screen`], times in ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ScreenRules {
+    /// So long nothing that counts may have changed before the frame is kept.
+    pub settle: i64,
+    /// A change that does not come to rest gives a frame after so long.
+    pub max_wait: i64,
+}
+
+impl Default for ScreenRules {
+    fn default() -> Self {
+        Self { settle: SECOND * 3 / 10, max_wait: 5 * SECOND }
+    }
+}
+
+/// Blocks of a connected change that is too small to count.
+const SPECK: usize = 6;
+
+/// Text that is being typed changes a few blocks now and then; it rests when nothing came for so long.
+const TYPING: i64 = SECOND * 3 / 4;
+
+/// A block counts as changing once in so long, however often it does.
+const SLOT: i64 = SECOND / 5;
+
+/// A block is restless after so many changes, each of which is forgotten by half in [`FORGET`] seconds.
+const RESTLESS: f32 = 5.0;
+const FORGET: f32 = 3.0;
+
+/// A region that was restless rests when no more than this share of it changed for so long.
+const RESTING_SHARE: f32 = 0.03;
+const RESTING: i64 = SECOND * 6 / 10;
+
+/// A region that is so full of restless blocks is restless as a whole: a tile, with the parts of it that happen to rest.
+const TILE: f32 = 0.35;
+
+/// A restless region of fewer blocks is no tile.
+const LEAST_TILE: usize = 12;
+
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct Block {
+    content: u32,
+    /// In the last kept frame.
+    kept: u32,
+    /// Before the last change.
+    previous: u32,
+    changed: i64,
+    activity: f32,
+    counted: i64,
+    masked: bool,
+}
+
+/// Looks at one frame after the other.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Screen {
+    rules: ScreenRules,
+    columns: usize,
+    rows: usize,
+    blocks: Vec<Block>,
+    /// When the screen began to differ from the last kept frame.
+    differs_since: Option<i64>,
+    /// When the restless regions are looked for again.
+    next_look: i64,
+}
+
+impl Screen {
+    /// With these rules.
+    #[must_use]
+    pub fn new(rules: ScreenRules) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
+    /// Takes the next frame.
+    pub fn push(&mut self, measures: &Measures) -> Option<Finding> {
+        let at = measures.at;
+        let grid = (measures.grid.0 as usize, measures.grid.1 as usize);
+        if grid != (self.columns, self.rows) {
+            (self.columns, self.rows) = grid;
+            self.blocks = vec![Block { changed: i64::MIN / 2, counted: i64::MIN / 2, ..Block::default() }; grid.0 * grid.1];
+        }
+        for change in &measures.changes {
+            self.change(at, change.block as usize, change.content);
+        }
+        if at >= self.next_look {
+            self.next_look = at + SLOT;
+            self.find_restless(at);
+        }
+        self.decide(at)
+    }
+
+    /// The frame was kept (by whatever detector).
+    pub fn keep(&mut self) {
+        for block in &mut self.blocks {
+            block.kept = block.content;
+        }
+        self.differs_since = None;
+    }
+
+    fn change(&mut self, at: i64, number: usize, content: u32) {
+        let Some(block) = self.blocks.get_mut(number) else { return };
+        block.previous = block.content;
+        block.content = content;
+        block.changed = at;
+        if at - block.counted >= SLOT {
+            let seconds = (at - block.counted) as f32 / SECOND as f32;
+            block.activity = block.activity * (-seconds / FORGET * std::f32::consts::LN_2).exp() + 1.0;
+            block.counted = at;
+        }
+    }
+
+    /// Learns which regions never rest, and forgets those that do.
+    fn find_restless(&mut self, at: i64) {
+        let activity = |block: &Block| {
+            let seconds = (at - block.counted).max(0) as f32 / SECOND as f32;
+            block.activity * (-seconds / FORGET * std::f32::consts::LN_2).exp()
+        };
+        let restless: Vec<bool> =
+            self.blocks.iter().map(|block| activity(block) >= RESTLESS || (block.masked && activity(block) >= 1.0)).collect();
+        let mut masked = vec![false; self.blocks.len()];
+        for region in self.regions(&restless, 2) {
+            let mut area: Vec<usize> = region.clone();
+            if region.len() >= LEAST_TILE {
+                let tile = self.bounds(&region);
+                if region.len() as f32 >= TILE * tile.len() as f32 {
+                    area = tile;
+                }
+            }
+            let moving = area.iter().filter(|&&n| at - self.blocks[n].changed < RESTING).count();
+            if moving as f32 <= RESTING_SHARE * area.len() as f32 {
+                // It has come to rest: what it shows now counts.
+                for n in area {
+                    self.blocks[n].activity = 0.0;
+                }
+            } else {
+                for n in area {
+                    masked[n] = true;
+                }
+            }
+        }
+        for (block, masked) in self.blocks.iter_mut().zip(masked) {
+            block.masked = masked;
+        }
+    }
+
+    fn decide(&mut self, at: i64) -> Option<Finding> {
+        let differs: Vec<bool> =
+            self.blocks.iter().map(|block| !block.masked && block.content != block.kept).collect();
+        if !differs.contains(&true) {
+            self.differs_since = None;
+            return None;
+        }
+        let parts: Vec<Vec<usize>> = self.regions(&differs, 1).into_iter().filter(|part| part.len() > SPECK).collect();
+        if parts.is_empty() {
+            self.differs_since = None;
+            return None;
+        }
+        let since = *self.differs_since.get_or_insert(at);
+        let restless = self.is_restless(at, &parts);
+        if restless && at - since < self.rules.max_wait {
+            return None;
+        }
+        let changed: usize = parts.iter().map(Vec::len).sum();
+        let strength = changed as f64 / self.blocks.len() as f64;
+        // It has rested for as long as the rule wants; a change that never came to rest is taken as it is.
+        let rests_since = if restless { at } else { at - self.rules.settle };
+        Some(Finding { at: rests_since.max(since), since, kind: Kind::Rest, strength })
+    }
+
+    /// Whether something that counts has just changed, or text is being typed where `parts` differ.
+    fn is_restless(&self, at: i64, parts: &[Vec<usize>]) -> bool {
+        let moves: Vec<bool> = self
+            .blocks
+            .iter()
+            .map(|block| !block.masked && at - block.changed < self.rules.settle && block.content != block.kept)
+            .collect();
+        if self.regions(&moves, 1).iter().any(|part| part.len() > SPECK) {
+            return true;
+        }
+        parts.iter().any(|part| {
+            part.iter().any(|&n| {
+                let block = &self.blocks[n];
+                at - block.changed < TYPING.min(self.rules.settle.max(TYPING)) && block.previous == block.kept
+                    && part.iter().any(|&m| block.changed - self.blocks[m].changed > SECOND / 20)
+            })
+        })
+    }
+
+    /// Connected blocks, where a gap of less than `reach` does not part them.
+    fn regions(&self, set: &[bool], reach: usize) -> Vec<Vec<usize>> {
+        let mut seen = vec![false; set.len()];
+        let mut regions = Vec::new();
+        for first in (0..set.len()).filter(|&n| set[n]) {
+            if std::mem::replace(&mut seen[first], true) {
+                continue;
+            }
+            let (mut region, mut next) = (vec![first], 0);
+            while let Some(&n) = region.get(next) {
+                next += 1;
+                let (x, y) = (n % self.columns, n / self.columns);
+                for y in y.saturating_sub(reach)..=(y + reach).min(self.rows - 1) {
+                    for x in x.saturating_sub(reach)..=(x + reach).min(self.columns - 1) {
+                        let n = y * self.columns + x;
+                        if set[n] && !std::mem::replace(&mut seen[n], true) {
+                            region.push(n);
+                        }
+                    }
+                }
+            }
+            regions.push(region);
+        }
+        regions
+    }
+
+    /// All blocks of the rectangle around a region.
+    fn bounds(&self, region: &[usize]) -> Vec<usize> {
+        let columns = region.iter().map(|n| n % self.columns);
+        let rows = region.iter().map(|n| n / self.columns);
+        let (left, right) = (columns.clone().min().unwrap_or(0), columns.max().unwrap_or(0));
+        let (top, bottom) = (rows.clone().min().unwrap_or(0), rows.max().unwrap_or(0));
+        (top..=bottom).flat_map(|y| (left..=right).map(move |x| y * self.columns + x)).collect()
+    }
+}

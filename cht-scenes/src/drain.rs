@@ -1,0 +1,50 @@
+//! A pipe that is emptied by a thread of its own, so that whoever fills it never waits for us.
+
+use std::{
+    io::{self, Read},
+    sync::mpsc::{Receiver, sync_channel},
+};
+
+/// Bytes per read, and reads that may wait: 16 MiB, a second or two of small luma.
+const READ: usize = 64 * 1024;
+const QUEUE: usize = 256;
+
+/// What the thread has read.
+#[derive(Debug)]
+pub(crate) struct Drained {
+    queue: Receiver<Vec<u8>>,
+    /// Being handed out, from `position` on.
+    bytes: Vec<u8>,
+    position: usize,
+}
+
+/// Starts the thread, which ends with the pipe.
+pub(crate) fn drain(mut pipe: impl Read + Send + 'static) -> Drained {
+    let (sender, queue) = sync_channel(QUEUE);
+    std::thread::spawn(move || {
+        loop {
+            let mut bytes = vec![0; READ];
+            match pipe.read(&mut bytes) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => bytes.truncate(count),
+            }
+            if sender.send(bytes).is_err() {
+                break;
+            }
+        }
+    });
+    Drained { queue, bytes: Vec::new(), position: 0 }
+}
+
+impl Read for Drained {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.position == self.bytes.len() {
+            let Ok(bytes) = self.queue.recv() else { return Ok(0) };
+            (self.bytes, self.position) = (bytes, 0);
+        }
+        let count = buffer.len().min(self.bytes.len() - self.position);
+        buffer[..count].copy_from_slice(&self.bytes[self.position..][..count]);
+        self.position += count;
+        Ok(count)
+    }
+}

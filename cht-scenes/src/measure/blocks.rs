@@ -1,0 +1,112 @@
+//! Which blocks of the picture hold what: each change gets a name, so that what was there before is known again.
+//!
+//! A block is 16 × 16 pixels of the picture, 4 × 4 samples of the small luma. It has a **content**, a number that stands for
+//! samples as they were when they were first seen; noise of the coding around them changes nothing, and does not add
+//! up, because samples are compared with the content and not with the frame before. A block remembers its last
+//! contents: a caret that blinks goes to and fro between two, and a slide that comes back has its old ones.
+
+use serde::{Deserialize, Serialize};
+
+use super::Plane;
+
+/// Side of a block in samples.
+const SIDE: usize = 4;
+const AREA: usize = SIDE * SIDE;
+
+/// Contents that a block remembers.
+const MEMORY: usize = 6;
+
+/// Mean absolute difference, in levels, above which samples are another content: what the coding of a flat area changes.
+const TOLERANCE: u32 = 5;
+
+/// A block with contrast may differ by this part of it besides: coding changes sharp edges more.
+const TOLERANCE_OF_CONTRAST: u32 = 12;
+
+/// A block that has another content than in the frame before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Number of the block, row by row.
+    pub block: u32,
+    /// What it holds now.
+    pub content: u32,
+}
+
+/// The contents of all blocks.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Blocks {
+    /// Blocks in a row.
+    pub columns: usize,
+    /// Rows of blocks.
+    pub rows: usize,
+    blocks: Vec<Block>,
+    next: u32,
+    /// The samples of the frame before, to pass over what is the same.
+    before: Plane,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Block {
+    /// The present content first, then those before it.
+    known: Vec<(u32, [u8; AREA])>,
+}
+
+impl Blocks {
+    /// Takes the next frame; the blocks that changed. Every block changes where the size does.
+    pub fn push(&mut self, plane: &Plane) -> Vec<Change> {
+        let is_same_size = (plane.width, plane.height) == (self.before.width, self.before.height);
+        if !is_same_size {
+            (self.columns, self.rows) = (plane.width / SIDE, plane.height / SIDE);
+            self.blocks = vec![Block::default(); self.columns * self.rows];
+        }
+        let mut changes = Vec::new();
+        for row in 0..self.rows {
+            for column in 0..self.columns {
+                let samples = cut_out(plane, column, row);
+                if is_same_size && samples == cut_out(&self.before, column, row) {
+                    continue;
+                }
+                let number = row * self.columns + column;
+                if let Some(content) = self.blocks[number].take(&samples, &mut self.next) {
+                    changes.push(Change { block: number as u32, content });
+                }
+            }
+        }
+        self.before.clone_from(plane);
+        changes
+    }
+}
+
+impl Block {
+    /// Takes samples; the content if it is another one now.
+    fn take(&mut self, samples: &[u8; AREA], next: &mut u32) -> Option<u32> {
+        let found = self.known.iter().position(|(_, known)| is_same(known, samples));
+        match found {
+            Some(0) => return None,
+            Some(older) => self.known[..=older].rotate_right(1),
+            None => {
+                self.known.truncate(MEMORY - 1);
+                self.known.insert(0, (*next, *samples));
+                *next = next.wrapping_add(1);
+            }
+        }
+        Some(self.known[0].0)
+    }
+}
+
+fn cut_out(plane: &Plane, column: usize, row: usize) -> [u8; AREA] {
+    let mut samples = [0; AREA];
+    for (line, out) in samples.chunks_exact_mut(SIDE).enumerate() {
+        out.copy_from_slice(&plane.row(row * SIDE + line)[column * SIDE..][..SIDE]);
+    }
+    samples
+}
+
+fn is_same(known: &[u8; AREA], samples: &[u8; AREA]) -> bool {
+    let difference: u32 =
+        known.iter().zip(samples).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum();
+    if difference <= TOLERANCE * AREA as u32 {
+        return true;
+    }
+    let (low, high) = known.iter().fold((255, 0), |(low, high), &s| (s.min(low), s.max(high)));
+    difference <= (TOLERANCE + u32::from(high - low) / TOLERANCE_OF_CONTRAST) * AREA as u32
+}

@@ -1,0 +1,137 @@
+//! How a frame follows the ones before it: what a cut, a flash and a dissolve are told apart by.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Plane, coarse_factor, continuity};
+
+/// A flash may last so many frames less one: so far back a frame is compared.
+pub const BACK: usize = 5;
+
+/// Levels of luma are counted in so many classes.
+const CLASSES: usize = 32;
+
+/// A frame that continues the one before by more than this was no cut, and nothing is compared with what was before it.
+const CONTINUES: f32 = 0.9;
+
+/// Below this mean difference, in levels, nothing has moved.
+const STILL: f32 = 0.05;
+
+/// Frames from the first to the last of a blend that is looked for.
+const BLEND: usize = 8;
+
+/// How a frame follows the ones before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Film {
+    /// Mean absolute difference to the frame before, in levels, of the coarse luma.
+    pub difference: f32,
+    /// Standard deviation of the coarse luma, in levels.
+    pub contrast: f32,
+    /// Share of the luma histogram that is another than in the frame before, 0 to 1.
+    pub histogram: f32,
+    /// What is found again of the frame before, wherever it moved, 0 to 1 ([`continuity`]).
+    pub continuity: f32,
+    /// The same for the frames before that one, from the second to the [`BACK`]th; 0 where it was not looked for.
+    pub back: [f32; BACK - 1],
+    /// How well the frames between are a blend of this one and the one [`BLEND`] before, 0 to 1.
+    pub blend: f32,
+}
+
+/// Measures [`Film`].
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct FilmMeter {
+    /// Coarse luma, the newest first.
+    planes: VecDeque<Plane>,
+    histogram: Vec<f32>,
+    /// Continuity of the last frames, the newest first.
+    continuities: VecDeque<f32>,
+}
+
+impl FilmMeter {
+    /// Measures the next frame.
+    pub fn push(&mut self, plane: &Plane) -> Film {
+        let coarse = plane.shrunk(coarse_factor(plane.width));
+        let histogram = classes(&coarse);
+        let before = self.planes.front().filter(|before| before.width == coarse.width && before.height == coarse.height);
+        let Some(before) = before else {
+            self.planes.clear();
+            self.continuities.clear();
+            let film = Film { contrast: contrast(&coarse), continuity: 1.0, ..Film::default() };
+            self.remember(coarse, histogram, 1.0);
+            return film;
+        };
+        let difference = coarse.difference(before) as f32;
+        let continuity_now = if difference < STILL { 1.0 } else { continuity(before, &coarse) };
+        let mut back = [0.0; BACK - 1];
+        for (n, back) in back.iter_mut().enumerate() {
+            // The frame `n + 2` before is what was before a cut at the frame `n + 1` before.
+            let is_cut = self.continuities.get(n).is_some_and(|&was| was < CONTINUES);
+            if let (true, Some(plane)) = (is_cut, self.planes.get(n + 1)) {
+                *back = continuity(plane, &coarse);
+            }
+        }
+        let film = Film {
+            difference,
+            contrast: contrast(&coarse),
+            histogram: distance(&self.histogram, &histogram),
+            continuity: continuity_now,
+            back,
+            blend: self.planes.get(BLEND - 1).map_or(0.0, |first| blend(first, &self.planes[BLEND / 2 - 1], &coarse)),
+        };
+        self.remember(coarse, histogram, continuity_now);
+        film
+    }
+
+    fn remember(&mut self, coarse: Plane, histogram: Vec<f32>, continuity: f32) {
+        self.planes.push_front(coarse);
+        self.planes.truncate(BLEND);
+        self.continuities.push_front(continuity);
+        self.continuities.truncate(BACK);
+        self.histogram = histogram;
+    }
+}
+
+fn contrast(plane: &Plane) -> f32 {
+    let count = plane.samples.len().max(1) as f32;
+    let sum: u32 = plane.samples.iter().map(|&s| u32::from(s)).sum();
+    let squares: u32 = plane.samples.iter().map(|&s| u32::from(s) * u32::from(s)).sum();
+    let mean = sum as f32 / count;
+    (squares as f32 / count - mean * mean).max(0.0).sqrt()
+}
+
+fn classes(plane: &Plane) -> Vec<f32> {
+    let mut classes = vec![0.0; CLASSES];
+    for &sample in &plane.samples {
+        classes[usize::from(sample) * CLASSES / 256] += 1.0;
+    }
+    let count = plane.samples.len().max(1) as f32;
+    classes.iter_mut().for_each(|class| *class /= count);
+    classes
+}
+
+fn distance(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f32>() / 2.0
+}
+
+/// How well `middle` is a mean of `first` and `last`, 0 to 1; 0 if these are nearly the same or it is no mean.
+fn blend(first: &Plane, middle: &Plane, last: &Plane) -> f32 {
+    let (mut span, mut along, mut off) = (0.0f32, 0.0f32, 0.0f32);
+    for ((&a, &m), &b) in first.samples.iter().zip(&middle.samples).zip(&last.samples) {
+        let (a, m, b) = (f32::from(a), f32::from(m), f32::from(b));
+        span += (a - b) * (a - b);
+        along += (m - b) * (a - b);
+        off += (m - b) * (m - b);
+    }
+    let count = first.samples.len().max(1) as f32;
+    if span < 9.0 * count {
+        return 0.0;
+    }
+    let share = along / span;
+    if !(0.3..=0.7).contains(&share) {
+        return 0.0;
+    }
+    // What is left of `middle` beside the mean, against how far the two are apart.
+    let rest = (off - share * share * span).max(0.0);
+    (1.0 - 4.0 * rest / span).max(0.0)
+}

@@ -1,0 +1,60 @@
+//! Planes of luma, and making them smaller.
+
+use serde::{Deserialize, Serialize};
+
+/// A picture's luma, 8 bits a sample, row by row.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plane {
+    /// Samples in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// `width × height` samples.
+    pub samples: Vec<u8>,
+}
+
+impl Plane {
+    /// The samples of row `y`.
+    #[must_use]
+    pub fn row(&self, y: usize) -> &[u8] {
+        &self.samples[y * self.width..][..self.width]
+    }
+
+    /// Each `factor × factor` samples become their mean; a remainder at the right and lower edge is left out.
+    #[must_use]
+    pub fn shrunk(&self, factor: usize) -> Self {
+        if factor <= 1 {
+            return self.clone();
+        }
+        let (width, height) = (self.width / factor, self.height / factor);
+        let area = (factor * factor) as u32;
+        let mut samples = Vec::with_capacity(width * height);
+        let mut sums = vec![0u32; width];
+        for y in 0..height {
+            sums.fill(0);
+            for row in 0..factor {
+                let row = self.row(y * factor + row);
+                for (sum, group) in sums.iter_mut().zip(row.chunks_exact(factor)) {
+                    *sum += group.iter().map(|&sample| u32::from(sample)).sum::<u32>();
+                }
+            }
+            samples.extend(sums.iter().map(|sum| ((sum + area / 2) / area) as u8));
+        }
+        Self { width, height, samples }
+    }
+
+    /// Mean absolute difference to a plane of the same size, 0 to 255.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> f64 {
+        let sum: u64 = self
+            .samples
+            .chunks(1 << 16)
+            .zip(other.samples.chunks(1 << 16))
+            .map(|(a, b)| {
+                let sum: u32 = a.iter().zip(b).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum();
+                u64::from(sum)
+            })
+            .sum();
+        sum as f64 / self.samples.len().max(1) as f64
+    }
+}
