@@ -71,7 +71,7 @@ TREATMENTS = [
         "interlaced",
         fps=50,
         fields=2,
-        filters="tinterlace=interleave_top,fieldorder=tff",
+        filters="tinterlace=interleave_top,setfield=tff",
         options=f"{X264} -crf 22 -bf 2 -flags +ildct+ilme -x264-params tff=1",
     ),
     Treatment("variable_rate", fps=60, filters="select='eq(n,0)+lt(random(7),0.45)'"),
@@ -90,7 +90,7 @@ TREATMENTS = [
         "interlaced_mpeg2",
         fps=50,
         fields=2,
-        filters="tinterlace=interleave_top,fieldorder=tff",
+        filters="tinterlace=interleave_top,setfield=tff",
         codec="mpeg2video",
         options="-b:v 3M -maxrate 5M -bufsize 1800k -g 12 -bf 2 -flags +ildct+ilme -alternate_scan 1 -top 1",
     ),
@@ -150,8 +150,8 @@ class Cutter:
 
     def next(self, before):
         """A shot to follow: of the same clip, of another that looks alike, or any; but one that can be told."""
-        way = self.rng.random()
         while True:
+            way = self.rng.random()
             sources = [before.source] if way < 0.4 else self.sources
             many = [self.candidate(sources) for _ in range(12 if 0.4 < way < 0.7 else 1)]
             many.sort(key=lambda shot: difference(before, shot))
