@@ -123,7 +123,7 @@ def editor(stage, seconds):
         side = [pages.words(rng, 1, 1).lower() + ".py" for _ in range(9)]
         full = stage.sheet(pages.editor(theme, lines, f"{name}.py", side))
         blank = stage.sheet(pages.editor(theme, [], f"{name}.py", side))
-        typed = [box for box in full.typed if box[2] > box[0]]
+        typed = full.typed
         view = _Typed(blank.pixels, full.pixels, full.boxes["code"][0], typed)
         count = rng.randrange(len(typed) // 3, max(len(typed) // 3 + 1, len(typed) - 60))
         beats.append(view.rest(rng.uniform(1, 4), count, "file", name))
@@ -143,13 +143,17 @@ class _Typed:
 
     def __init__(self, blank, full, area, typed):
         self.blank, self.full, self.area, self.typed = blank, full, area, typed
+        tops = sorted({box[1] for box in typed})
+        pitch = min(b - a for a, b in zip(tops, tops[1:], strict=False))
+        # Letters reach beyond their boxes, but not into another line.
+        self.reach = (pitch - (typed[0][3] - typed[0][1])) // 2
 
     def draw(self, count):
         pixels = self.blank.copy()
-        left, _, right, _ = self.area
+        left, first, right, _ = self.area
         _, top, end, bottom = self.typed[max(0, count - 1)]
-        pixels[self.area[1] : bottom, left:right] = self.full[self.area[1] : bottom, left:right]
-        pixels[top:bottom, end:right] = self.blank[-1, right - 1]
+        pixels[first : bottom + self.reach, left:right] = self.full[first : bottom + self.reach, left:right]
+        pixels[top - self.reach : bottom + self.reach, end:right] = self.blank[-1, right - 1]
         return pixels
 
     def rest(self, seconds, count, kind, name):

@@ -12,8 +12,8 @@ import tempfile
 import cv2
 import numpy as np
 
-# What a page tells of itself: the boxes of elements that ask for it, and those of all characters in `.typed`.
-BOXES = """(async () => {
+# What a page tells of itself: the boxes of elements that ask for it, and those of all that can be seen in `.typed`.
+BOXES = r"""(async () => {
     await document.fonts.ready;
     const box = r => [r.left, r.top, r.right, r.bottom].map(Math.round);
     const named = {};
@@ -24,6 +24,7 @@ BOXES = """(async () => {
     for (const element of document.querySelectorAll('.typed')) {
         for (const node of element.childNodes) {
             for (let n = 0; n < node.length; n++) {
+                if (/\s/.test(node.data[n])) continue;
                 range.setStart(node, n); range.setEnd(node, n + 1);
                 typed.push(box(range.getBoundingClientRect()));
             }
@@ -34,7 +35,7 @@ BOXES = """(async () => {
 
 
 class Sheet:
-    """A page's picture (BGR), the boxes in it, and those of its typed characters: left, top, right, bottom."""
+    """A page's picture (BGR), the boxes in it, and those of its typed characters but spaces: left, top, right, bottom."""
 
     def __init__(self, pixels, boxes, typed):
         self.pixels = pixels

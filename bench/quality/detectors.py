@@ -16,8 +16,8 @@ import material
 FILM_SCORES = [0.1, 0.2, 0.3, 0.4]
 SCREEN_SCORES = [0.003, 0.01, 0.03]
 SCENEDETECT = ["ContentDetector", "AdaptiveDetector", "HashDetector", "HistogramDetector", "ThresholdDetector"]
-SCENEDETECT_SHORT = SCENEDETECT[:4]
-"""Also with `min_scene_len=1`: as they come, they join shots of less than 0.6 s, and would miss those cuts unasked."""
+# As they come, they join shots of less than 0.6 s, and would miss those cuts unasked.
+SCENEDETECT += [f"{detector} min_scene_len=1" for detector in SCENEDETECT[:4]]
 CHT = [None, "scene", "adaptive", "screen", "auto"]
 """Values of --detect; none is the tool as it comes."""
 
@@ -111,21 +111,22 @@ class FfmpegSelect:
 
 
 class PySceneDetect:
-    """A detector of PySceneDetect, with its own defaults but for `options`."""
+    """A detector of PySceneDetect, with its own defaults but for the options in its name. One run serves them all."""
 
-    def __init__(self, detector, *options):
-        self.name = " ".join(["PySceneDetect", detector, *options])
-        self.arguments = [detector, *options]
+    def __init__(self, detector):
+        self.name = f"PySceneDetect {detector}"
+        self.detector = detector
 
     def run(self, clip, cache):
-        found = cache.get(clip.path, f"scenedetect 0.7.2 {' '.join(self.arguments)}", lambda: self._run(clip.path))
+        found = cache.get(clip.path, f"scenedetect 0.7.2 {SCENEDETECT}", lambda: self._run(clip.path))[self.detector]
         return [(clip.pts[0] + second * material.TICKS, "scene") for second in found["seconds"]], found["cpu"]
 
-    def _run(self, path):
-        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scenedetect_frames.py")
-        done, _ = measured([sys.executable, script, path, *self.arguments])
+    @staticmethod
+    def _run(path):
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scenedetect_cuts.py")
+        done, _ = measured([sys.executable, script, path, *SCENEDETECT])
         if done.returncode != 0:
-            raise SystemExit(f"{self.name}: {done.stderr}")
+            raise SystemExit(f"{script} {path}: {done.stderr}")
         return json.loads(done.stdout)
 
 
@@ -157,6 +158,5 @@ def every(kind, binary, options):
     """All detectors for a kind of material, peers first."""
     peers = [FfmpegSelect(threshold) for threshold in (FILM_SCORES if kind == "film" else SCREEN_SCORES)]
     peers += [PySceneDetect(detector) for detector in SCENEDETECT]
-    peers += [PySceneDetect(detector, "min_scene_len=1") for detector in SCENEDETECT_SHORT]
     found = shutil.which(binary)
     return peers + ([Cht(found, detect, options) for detect in CHT] if found else [])

@@ -169,6 +169,8 @@ def record(stage, chosen, seconds):
     beats = []
     while sum(beat.seconds for beat in beats) < seconds:
         for act in chosen:
+            if stage.rng.random() < 0.5:
+                stage.theme = pages.Theme(stage.rng, stage.height)
             part = seconds / len(chosen) * stage.rng.uniform(0.8, 1.2)
             following = act(stage, min(part, max(6, seconds - sum(beat.seconds for beat in beats))))
             if beats and stage.rng.random() < 0.3:
