@@ -1,17 +1,16 @@
 """The HTML of what a screen shows: slides, an editor, a terminal, articles, a call. The text is Python's own."""
 
+import argparse
 import base64
-import html
-import inspect
-import re
-import textwrap
-
-import argparse as _argparse
 import calendar
 import csv
 import heapq
+import html
+import inspect
+import re
 import shlex
 import string
+import textwrap
 from pydoc_data.topics import topics
 
 import cv2
@@ -24,7 +23,7 @@ ACCENTS = ["#0969da", "#c0392b", "#16a085", "#8e44ad", "#d35400", "#2c7a3f"]
 
 PROSE = [re.sub(r"[*`_|]+|\[.*?\]|:\w+:", "", re.sub(r"\s+", " ", text)) for text in topics.values()]
 SENTENCES = sorted({s for text in PROSE for s in re.findall(r"(?<=[.] )([A-Z][^.:;<>=+]{25,200})\.(?= )", text)})
-CODE = [inspect.getsource(module) for module in (textwrap, heapq, shlex, calendar, csv, string, _argparse)]
+CODE = [inspect.getsource(module) for module in (textwrap, heapq, shlex, calendar, csv, string, argparse)]
 
 
 class Theme:
