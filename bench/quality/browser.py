@@ -47,12 +47,14 @@ class Browser:
     """Use as a context. Each `sheet` is a page of its own."""
 
     def __enter__(self):
+        program = shutil.which("chromium") or shutil.which("chromium-browser")
+        if not program:
+            raise SystemExit("chromium is not in PATH; it draws the pages: apt-get install chromium")
         self.profile = tempfile.mkdtemp(prefix="quality-chromium.")
         theirs_in, ours_out = os.pipe()
         ours_in, theirs_out = os.pipe()
         # Out of the way of 3 and 4, where Chromium looks for them.
         ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (theirs_in, theirs_out)]
-        program = shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"
         self.process = subprocess.Popen(
             ["bash", "-c", f'exec "$@" 3<&{ends[0]} 4>&{ends[1]}', "bash", program, "--headless", "--no-sandbox"]
             + ["--remote-debugging-pipe", "--hide-scrollbars", "--disable-gpu", "--force-color-profile=srgb"]

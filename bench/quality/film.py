@@ -4,7 +4,6 @@
 Seed n gives montage n: its shots, its transitions, and its treatment, the n-th of TREATMENTS in turn.
 """
 
-import argparse
 import dataclasses
 import os
 import random
@@ -381,18 +380,5 @@ def make(seed, footage, cache, folder):
     print(f"{name}: {len(pts)} frames, {len(cuts)} cuts, {len(montage.gradual)} gradual", flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", choices=["tune", "held"], default="tune")
-    parser.add_argument("--cache", default="target/quality", help="where material lies")
-    parser.add_argument("--footage", default="../shared/footage", help="the real clips")
-    parser.add_argument("--seeds", type=int, nargs="+", help="instead of all of the set")
-    args = parser.parse_args()
-    folder = os.path.join(args.cache, args.set, "film")
-    os.makedirs(folder, exist_ok=True)
-    for seed in args.seeds or material.seeds(args.set)[: len(TREATMENTS)]:
-        make(seed, args.footage, os.path.join(args.cache, "raw"), folder)
-
-
 if __name__ == "__main__":
-    main()
+    material.make_set(__doc__, "film", len(TREATMENTS), make)

@@ -1,5 +1,6 @@
 """What the generators share: encoding pictures to TS, decoding the result again, and writing labelled clips."""
 
+import argparse
 import json
 import os
 import re
@@ -8,6 +9,8 @@ import subprocess
 import numpy as np
 
 TICKS = 90_000
+FIRST_SEED = {"tune": 1, "held": 1001}
+"""Of the set that detectors are tuned on, and of the one that is held aside for the last word."""
 THUMB = (64, 36)
 """Width and height of the small grey pictures that tell frames apart."""
 
@@ -102,6 +105,28 @@ def publish(folder, name, labels):
     os.rename(draft, os.path.join(folder, f"{name}.json"))
 
 
-def seeds(which):
-    """Of the set that detectors are tuned on, and of the one that is held aside for the last word."""
-    return {"tune": range(1, 1000), "held": range(1001, 2000)}[which]
+def options(description):
+    """What all generators take: where material lies, and where the real clips are."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cache", default="target/quality", help="where material lies")
+    parser.add_argument("--footage", default="../shared/footage", help="the real clips")
+    return parser
+
+
+def parse(parser):
+    args = parser.parse_args()
+    if not os.path.exists(os.path.join(args.footage, "labels.json")):
+        raise SystemExit(f"{args.footage}: no labels.json there; name the folder of the real clips with --footage")
+    return args
+
+
+def make_set(description, kind, count, make):
+    """Makes a set of `count` clips by `make(seed, footage, cache, folder)`, where they are not there yet."""
+    parser = options(description)
+    parser.add_argument("--set", choices=FIRST_SEED, default="tune")
+    parser.add_argument("--seeds", type=int, nargs="+", help="instead of all of the set")
+    args = parse(parser)
+    folder = os.path.join(args.cache, args.set, kind)
+    os.makedirs(folder, exist_ok=True)
+    for seed in args.seeds or range(FIRST_SEED[args.set], FIRST_SEED[args.set] + count):
+        make(seed, args.footage, os.path.join(args.cache, "raw"), folder)

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Brings the labelled real clips into the form of the generated ones: as TS, copied where TS can carry the codec."""
 
-import argparse
 import json
 import os
 import subprocess
@@ -45,10 +44,7 @@ def make(file, found, footage, cache):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cache", default="target/quality", help="where material lies")
-    parser.add_argument("--footage", default="../shared/footage", help="the real clips")
-    args = parser.parse_args()
+    args = material.parse(material.options(__doc__))
     with open(os.path.join(args.footage, "labels.json"), encoding="utf-8") as file:
         for name, found in json.load(file).items():
             make(name, found, args.footage, args.cache)

@@ -5,7 +5,6 @@ Seed n gives clip n: its acts, its looks, and its format, the n-th of FORMATS in
 what moves over them (videos, cameras, cursor, caret, clock) is laid over their pictures.
 """
 
-import argparse
 import dataclasses
 import os
 import random
@@ -189,7 +188,7 @@ def make(seed, footage, cache, folder):
     if os.path.exists(os.path.join(folder, f"{name}.json")):
         return
     width, height = form.size
-    sources = [Source(footage, os.path.join(cache, "raw"), clip, 640, 360) for clip in FILM]
+    sources = [Source(footage, cache, clip, 640, 360) for clip in FILM]
     with Browser() as browser:
         stage = acts.Stage(rng, browser, pages.Theme(rng, height), width, height, sources)
         overlay = Overlay(rng, stage)
@@ -233,18 +232,5 @@ def make(seed, footage, cache, folder):
     print(f"{name}: {len(pts)} frames, {len(states)} states, {len(changes)} changes", flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", choices=["tune", "held"], default="tune")
-    parser.add_argument("--cache", default="target/quality", help="where material lies")
-    parser.add_argument("--footage", default="../shared/footage", help="the real clips")
-    parser.add_argument("--seeds", type=int, nargs="+", help="instead of all of the set")
-    args = parser.parse_args()
-    folder = os.path.join(args.cache, args.set, "screen")
-    os.makedirs(folder, exist_ok=True)
-    for seed in args.seeds or material.seeds(args.set)[: len(FORMATS)]:
-        make(seed, args.footage, args.cache, folder)
-
-
 if __name__ == "__main__":
-    main()
+    material.make_set(__doc__, "screen", len(FORMATS), make)

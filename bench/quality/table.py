@@ -136,7 +136,7 @@ def main():
     parser.add_argument("--cache", default="target/quality", help="where material and results lie")
     parser.add_argument("--footage", default="../shared/footage", help="the real clips")
     parser.add_argument("--cht-scenes", default="target/release/cht-scenes", metavar="PATH")
-    parser.add_argument("--options", default="", help="more options for cht-scenes, in one word")
+    parser.add_argument("--options", default="", metavar="OPTIONS", help="more for cht-scenes: --options='--min-gap 0'")
     parser.add_argument("--details", action="store_true", help="also a table by clip (film) or by kind (screen)")
     parser.add_argument("--no-make", action="store_true", help="take the material that is there")
     args = parser.parse_args()
