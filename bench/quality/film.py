@@ -21,6 +21,8 @@ VISIBLE = 4
 after the treatment."""
 JUMP = 8
 """The same where both are of one shot of the clip, and the subject only seems to jump."""
+CLEAR = 12
+"""Below this, such a jump is a cut to some and none to others: it is labelled as ambiguous."""
 
 
 @dataclasses.dataclass
@@ -155,9 +157,13 @@ class Cutter:
             many = [self.candidate(sources) for _ in range(12 if 0.4 < way < 0.7 else 1)]
             many.sort(key=lambda shot: difference(before, shot))
             for shot in many:
-                same = shot.source is before.source and shot.stretch == before.stretch
-                if difference(before, shot) >= max(self.visible, JUMP if same else 0):
+                if difference(before, shot) >= max(self.visible, JUMP if same_shot(before, shot) else 0):
                     return shot
+
+
+def same_shot(before, shot):
+    """Whether both are moments of one shot of a clip."""
+    return shot.source is before.source and shot.stretch == before.stretch
 
 
 def difference(before, shot):
@@ -175,6 +181,7 @@ class Montage:
         self.treatment = treatment
         self.pictures = []
         self.cuts = []
+        self.ambiguous = []
         self.gradual = []
         self.flashes = []
         self.shots = []
@@ -218,13 +225,18 @@ class Montage:
                 picture.layers[0] = (*picture.layers[0][:2], (n + 1) / (back + 1))
             self.gradual.append(("fade", first, back_first + back - 1))
         else:
-            self.cuts.append((len(self.pictures), difference(before, after)))
+            strength = difference(before, after)
+            if same_shot(before, after) and strength < CLEAR:
+                self.ambiguous.append((len(self.pictures) - 1, len(self.pictures)))
+            else:
+                self.cuts.append((len(self.pictures), strength))
             self._append(after, 0)
 
     def _flash(self):
         """Flashes some shots, clear of their ends, for a cut under a flash could not be told from it."""
-        ends = [0, *(cut for cut, _ in self.cuts), *(last for _, _, last in self.gradual)]
-        begins = [*(cut for cut, _ in self.cuts), *(first for _, first, _ in self.gradual), len(self.pictures)]
+        cuts = [cut for cut, _ in self.cuts] + [cut for _, cut in self.ambiguous]
+        ends = [0, *cuts, *(last for _, _, last in self.gradual)]
+        begins = [*cuts, *(first for _, first, _ in self.gradual), len(self.pictures)]
         for first, end in zip(sorted(ends), sorted(begins), strict=True):
             if end - first >= 32 and self.rng.random() < self.treatment.flashes:
                 length = self.rng.randint(1, 3)
@@ -372,7 +384,7 @@ def make(seed, footage, cache, folder):
     }
     material.label(labels, "gradual", clock, [clock.interval(a, b) for _, a, b in montage.gradual])
     labels["gradual_kinds"] = [kind for kind, _, _ in montage.gradual]
-    material.label(labels, "ambiguous", clock, [])
+    material.label(labels, "ambiguous", clock, [clock.interval(a, b) for a, b in montage.ambiguous])
     material.label(labels, "damage", clock, broken)
     material.label(labels, "flash", clock, [clock.interval(a, b) for a, b in montage.flashes])
     labels["shots"] = [{**shot, "at": clock.at(shot["at"])} for shot in montage.shots]
