@@ -159,4 +159,6 @@ def every(kind, binary, options):
     peers = [FfmpegSelect(threshold) for threshold in (FILM_SCORES if kind == "film" else SCREEN_SCORES)]
     peers += [PySceneDetect(detector) for detector in SCENEDETECT]
     found = shutil.which(binary)
+    if not found:
+        print(f"{binary} is not there: build it, or name it with --cht-scenes", file=sys.stderr)
     return peers + ([Cht(found, detect, options) for detect in CHT] if found else [])
