@@ -206,7 +206,9 @@ def terminal(stage, seconds):
         if way < 0.4:
             beats.append(Beat((end - row) * rng.uniform(0.06, 0.4), prints(row, end), "output", None))
         row = end
-        beats.append(rest(rng.choice([rng.uniform(0.4, 0.9), rng.uniform(1.1, 5)]), view(row), "output", f"{name}.{row}"))
+        beats.append(
+            rest(rng.choice([rng.uniform(0.4, 0.9), rng.uniform(1.1, 5)]), view(row), "output", f"{name}.{row}")
+        )
     return beats
 
 
@@ -240,7 +242,9 @@ def browsing(stage, seconds):
                 break
             beats.append(Beat(rng.uniform(0.2, 1.2), scroll(top, end), "scroll", None))
             top = end
-            beats.append(rest(rng.choice([rng.uniform(0.4, 0.9), rng.uniform(1.1, 4)]), view(top), "scroll", f"{name}.{top}"))
+            beats.append(
+                rest(rng.choice([rng.uniform(0.4, 0.9), rng.uniform(1.1, 4)]), view(top), "scroll", f"{name}.{top}")
+            )
     return beats
 
 

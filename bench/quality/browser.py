@@ -35,7 +35,7 @@ BOXES = r"""(async () => {
 
 
 class Sheet:
-    """A page's picture (BGR), the boxes in it, and those of its typed characters but spaces: left, top, right, bottom."""
+    """A page's picture (BGR), its boxes, and those of its typed characters but spaces: left, top, right, bottom."""
 
     def __init__(self, pixels, boxes, typed):
         self.pixels = pixels

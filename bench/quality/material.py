@@ -39,7 +39,7 @@ class Encoder:
 
 
 def decode(path):
-    """PTS in ticks, and small pictures of the luma, of all frames that ffmpeg decodes, in the order in which they come."""
+    """PTS in ticks, and small pictures of the luma, of all frames that ffmpeg decodes, in their order."""
     width, height = THUMB
     process = subprocess.Popen(
         [*FFMPEG, "-copyts", "-i", path, "-map", "0:v:0", "-fps_mode", "passthrough", "-enc_time_base", "-1"]

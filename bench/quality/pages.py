@@ -15,7 +15,16 @@ from pydoc_data.topics import topics
 
 import cv2
 
-SANS = ["DejaVu Sans", "Noto Sans", "Nimbus Sans", "URW Gothic", "DejaVu Serif", "P052", "C059", "DejaVu Sans Condensed"]
+SANS = [
+    "DejaVu Sans",
+    "Noto Sans",
+    "Nimbus Sans",
+    "URW Gothic",
+    "DejaVu Serif",
+    "P052",
+    "C059",
+    "DejaVu Sans Condensed",
+]
 MONO = ["DejaVu Sans Mono", "Nimbus Mono PS", "Noto Sans Mono"]
 LIGHT = [("#ffffff", "#111111"), ("#fdf6e3", "#3b4b52"), ("#f4f6f8", "#24292f"), ("#eeeeee", "#222222")]
 DARK = [("#1e1e1e", "#d4d4d4"), ("#0d1117", "#c9d1d9"), ("#002b36", "#93a1a1"), ("#282a36", "#f8f8f2")]
@@ -97,9 +106,7 @@ class Slide:
         return f'<svg viewBox="0 0 370 310" style="width: 36vw"><g>{bars}</g></svg>'
 
     def _table(self, rng, source):
-        rows = "".join(
-            f"<tr><td>{words(rng, 1, 2)}<td>{rng.randint(1, 9999)}<td>{rng.random():.2f}" for _ in range(5)
-        )
+        rows = "".join(f"<tr><td>{words(rng, 1, 2)}<td>{rng.randint(1, 9999)}<td>{rng.random():.2f}" for _ in range(5))
         return f"<table><tr><th>{words(rng, 1, 1)}<th>n<th>p{rows}</table>"
 
     def _code(self, rng, source):
@@ -112,7 +119,8 @@ class Slide:
             for n, point in enumerate(self.points)
         )
         return self.theme.page(
-            f"<h1>{self.title}</h1><main><ul>{points}</ul><aside>{self.aside}</aside></main><footer>{self.number}</footer>",
+            f"""<h1>{self.title}</h1><main><ul>{points}</ul><aside>{self.aside}</aside></main>
+            <footer>{self.number}</footer>""",
             f"""body {{ height: 100vh; padding: 3vh 5vw; font-size: {self.theme.size}px; overflow: hidden; }}
                 li {{ margin: .6em 0; }} main {{ display: flex; gap: 3vw; }} ul {{ flex: 1; }}
                 footer {{ position: absolute; right: 3vw; bottom: 3vh; font-size: .6em; }}""",
@@ -125,7 +133,8 @@ def editor(theme, lines, file, side):
     files = "".join(f"<div>{name}</div>" for name in side)
     return theme.page(
         f"""<nav>{files}</nav><section><header>{file}</header><div id="code" data-box="code">
-            <pre class="numbers">{numbers}</pre><pre class="typed">{html.escape(chr(10).join(lines))}</pre></div></section>""",
+            <pre class="numbers">{numbers}</pre>
+            <pre class="typed">{html.escape(chr(10).join(lines))}</pre></div></section>""",
         f"""body {{ display: flex; height: 100vh; font-size: {theme.small}px; overflow: hidden; }}
             nav {{ width: 14vw; padding: 1em; border-right: 1px solid {theme.fore}44; line-height: 1.7; }}
             section {{ flex: 1; }} header {{ padding: .5em 1em; border-bottom: 2px solid {theme.accent}; }}
@@ -166,7 +175,8 @@ def article(theme, source, paragraphs):
     return theme.page(
         f"<article>{''.join(parts)}</article>",
         f"""article {{ width: {rng.choice([62, 75, 88])}%; margin: 0 auto; padding: 1em 0; line-height: 1.5; }}
-            body {{ font-size: {theme.small + 3}px; }} pre {{ font-size: .85em; padding: 1em; background: {theme.fore}18; }}""",
+            body {{ font-size: {theme.small + 3}px; }}
+            pre {{ font-size: .85em; padding: 1em; background: {theme.fore}18; }}""",
     )
 
 
@@ -187,7 +197,8 @@ def video_page(theme, source):
     return theme.page(
         f"""<main><div data-box="video" class="video"></div><h2>{words(rng, 3, 8)}</h2><p>{words(rng, 9, 20)}</p>
             </main><aside>{comments}</aside>""",
-        f"""body {{ display: flex; gap: 2vw; padding: 2vh 2vw; height: 100vh; overflow: hidden; font-size: {theme.small}px; }}
+        f"""body {{ display: flex; gap: 2vw; padding: 2vh 2vw; height: 100vh; overflow: hidden;
+                font-size: {theme.small}px; }}
             main {{ width: {rng.choice([45, 55, 66])}vw; }} aside {{ flex: 1; }}
             .video {{ aspect-ratio: 16/9; background: black; }}""",
     )
@@ -204,10 +215,11 @@ def call(theme, people, shared):
     screen = '<div class="shared" data-box="shared"></div>' if shared else ""
     return theme.page(
         f'{screen}<div class="tiles">{tiles}</div>',
-        f"""body {{ display: flex; gap: 1vw; padding: 2vh 1vw; height: 100vh; overflow: hidden; font-size: {theme.small}px; }}
+        f"""body {{ display: flex; gap: 1vw; padding: 2vh 1vw; height: 100vh; overflow: hidden;
+                font-size: {theme.small}px; }}
             .shared {{ width: 78vw; height: 78vh; }} figure {{ margin: 0; }}
-            .tiles {{ flex: 1; display: grid; grid-template-columns: repeat({columns}, 1fr); gap: 1vw; align-content: center;
-                justify-content: center; {"" if shared else "padding: 0 8vw;"} }}
+            .tiles {{ flex: 1; display: grid; grid-template-columns: repeat({columns}, 1fr); gap: 1vw;
+                align-content: center; justify-content: center; {"" if shared else "padding: 0 8vw;"} }}
             figure div {{ aspect-ratio: 16/9; background: #000; }}""",
     )
 

@@ -79,7 +79,9 @@ def screen(labels, captures, intervals):
         "transient": len(captures) - inside,
         "kinds": kinds,
         "delays": [frames[0] - state["start"] for state, frames in zip(states, held, strict=True) if frames],
-        "missed_states": [[s["start"], s["end"], s["kind"]] for s, frames in zip(states, held, strict=True) if not frames],
+        "missed_states": [
+            [s["start"], s["end"], s["kind"]] for s, frames in zip(states, held, strict=True) if not frames
+        ],
         "superfluous_frames": [] if labels.get("partial") else sorted(frame for each in held for frame in each[1:]),
     }
 

@@ -157,7 +157,14 @@ def main():
         everything[detector.name] = results
         sums = total(results.values())
         cells = ROWS[args.kind](sums, results.values())
-        line([detector.name, *cells, f"{sums['pictures'] / sums['minutes']:.1f}", f"{sums['cpu'] / sums['decoding']:.2f}"])
+        line(
+            [
+                detector.name,
+                *cells,
+                f"{sums['pictures'] / sums['minutes']:.1f}",
+                f"{sums['cpu'] / sums['decoding']:.2f}",
+            ]
+        )
     if args.details and everything:
         details(args.kind, everything)
     report = os.path.join(args.cache, f"{args.set}-{args.kind}.json")
