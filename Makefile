@@ -27,7 +27,7 @@ bench: build
 	scripts/setup socat
 	PATH="$(BIN):$$PATH" bench/run
 
-# How well frames are chosen: makes its material first, about 40 minutes.
+# How well frames are chosen: makes its material first, about an hour.
 quality: build
 	for kind in film screen; do for set in tune held footage; do \
 	    bench/quality/run --kind $$kind --set $$set || exit 1; done; done
