@@ -8,7 +8,7 @@ TOOLS := cht-recv cht-segwatch cht-scenes cht-index cht-monitor
 # Where `make reprocess` looks.
 SESSIONS ?= sessions
 
-.PHONY: build demo test bench install reprocess setup
+.PHONY: build demo test bench quality install reprocess setup
 
 build:
 	$(CARGO) build --release --locked
@@ -26,6 +26,11 @@ test:
 bench: build
 	scripts/setup socat
 	PATH="$(BIN):$$PATH" bench/run
+
+# How well frames are chosen: makes its material first, about an hour.
+quality: build
+	for kind in film screen; do for set in tune held footage; do \
+	    bench/quality/run --kind $$kind --set $$set || exit 1; done; done
 
 install:
 	for tool in $(TOOLS); do $(CARGO) install --locked --path $$tool || exit 1; done
