@@ -27,7 +27,13 @@ pub(crate) struct Args {
     /// Where the stream comes from. Senders connect or send: tcp://HOST:PORT, tls://, unix:PATH, udp://, rtp://;
     /// without a host, the loopback address. Read: - (stdin). By ffmpeg, not bit for bit: srt://, rtmp://, rtsp://,
     /// http://, https://, a file
-    #[arg(long, visible_alias = "input", value_name = "URL", default_value = "tcp://127.0.0.1:4444", verbatim_doc_comment)]
+    #[arg(
+        long,
+        visible_alias = "input",
+        value_name = "URL",
+        default_value = "tcp://127.0.0.1:4444",
+        verbatim_doc_comment
+    )]
     pub listen: String,
     /// Folder that holds the sessions; made if missing
     #[arg(long, value_name = "DIR", default_value = "sessions")]

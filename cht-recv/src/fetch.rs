@@ -143,8 +143,7 @@ impl Source for Fetch {
                 return Ok(Some(Sender::fetched(self.place.shown().to_owned(), run)));
             }
         } else if run.has_ended()
-            && let State::Starting(run) =
-                std::mem::replace(&mut self.state, State::Resting(now))
+            && let State::Starting(run) = std::mem::replace(&mut self.state, State::Resting(now))
         {
             self.failed(*run, now)?;
         }

@@ -27,7 +27,9 @@ impl Group {
     pub(crate) fn parse(rest: &str, rtp: bool) -> Result<Self> {
         let scheme = if rtp { "rtp" } else { "udp" };
         let wrong = || {
-            anyhow!("{scheme}://{rest}: must be {scheme}://HOST:PORT, as {scheme}://239.1.1.1:5000?iface=eth0")
+            anyhow!(
+                "{scheme}://{rest}: must be {scheme}://HOST:PORT, as {scheme}://239.1.1.1:5000?iface=eth0"
+            )
         };
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         // `udp://@239.1.1.1:5000` is how players write it.
@@ -45,7 +47,9 @@ impl Group {
                         Err(_) => Interface::Name(name.to_owned()),
                     });
                 }
-                _ => bail!("{scheme}://{rest}: {option}: the only option is iface=ADDRESS or iface=NAME"),
+                _ => bail!(
+                    "{scheme}://{rest}: {option}: the only option is iface=ADDRESS or iface=NAME"
+                ),
             }
         }
         if interface.is_some() && !address.ip().is_multicast() {

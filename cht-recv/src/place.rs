@@ -67,7 +67,8 @@ impl Place {
         let path = path.strip_prefix("file:").unwrap_or(path);
         // With its protocol, no name is taken for an option or another protocol.
         let url = format!("file:{path}");
-        Self { kind: Kind::File, url, shown: path.to_owned(), veil: Veil::default() }
+        let veil = Veil::over(&[&url], path, &[]);
+        Self { kind: Kind::File, url, shown: path.to_owned(), veil }
     }
 
     /// The address without passwords, queries and keys.
@@ -107,13 +108,25 @@ impl Place {
         arguments.extend_from_slice(match self.kind {
             Kind::Srt | Kind::File | Kind::Rtmps => &[],
             Kind::RtmpListen => &["-listen", "1"],
-            // Over UDP a camera's pictures arrive in shreds.
-            Kind::Rtsp => &["-rtsp_transport", "tcp", "-timeout", "10000000"],
+            // Over UDP a camera's pictures arrive in shreds; but some servers have nothing else.
+            Kind::Rtsp => &["-rtsp_flags", "prefer_tcp", "-timeout", "10000000"],
             Kind::Http => &[
-                "-rw_timeout", "20000000", "-reconnect", "1", "-reconnect_streamed", "1",
-                "-reconnect_on_network_error", "1", "-reconnect_delay_max", "5",
+                "-rw_timeout",
+                "20000000",
+                "-reconnect",
+                "1",
+                "-reconnect_streamed",
+                "1",
+                "-reconnect_on_network_error",
+                "1",
+                "-reconnect_delay_max",
+                "5",
             ],
         });
+        if !self.is_stored() {
+            // Nothing comes out before ffmpeg has looked at so much. Less, and it takes a codec for unknown.
+            arguments.extend(["-analyzeduration", "2000000"]);
+        }
         if realtime {
             arguments.push("-re");
         }
@@ -245,9 +258,10 @@ mod tests {
 
     #[test]
     fn words_of_ffmpeg_pass_the_veil() {
-        let hide = |url, words| place(url).veil.hide(words);
+        let hide = |url: &str, words: &str| place(url).veil.hide(words);
         let srt = "srt://h:1?passphrase=abcdefghij&latency=20";
-        assert_eq!(hide(srt, &format!("Connection to {srt} failed")), "Connection to srt://h:1 failed");
+        let said = format!("Connection to {srt} failed");
+        assert_eq!(hide(srt, &said), "Connection to srt://h:1 failed");
         assert_eq!(hide(srt, "word abcdefghij!"), "word …!");
         assert_eq!(hide("rtmp://h:1/live/streamkey", "expecting streamkey"), "expecting …");
         let part = "Opening 'https://me:pw@h/1.ts?token=else' for reading";

@@ -4,8 +4,7 @@
 use std::{
     cell::RefCell,
     collections::VecDeque,
-    fs,
-    io,
+    fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
     os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     rc::Rc,
@@ -406,8 +405,7 @@ struct Dropped {
 impl Dropped {
     fn of(socket: &UdpSocket, url: &str) -> io::Result<Self> {
         let file = fs::File::from(socket.as_fd().try_clone_to_owned()?);
-        let table =
-            if socket.local_addr()?.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
+        let table = if socket.local_addr()?.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
         let what = format!(
             "datagrams to {url} were dropped by the system before they were read \
              (a larger net.core.rmem_max, or a faster disk, would have kept them)"

@@ -113,7 +113,8 @@ impl Run {
             }
             Err(error @ FfmpegError::Failed { .. }) => {
                 self.ended.set(Ended::Badly);
-                self.veil.hide(&error.to_string())
+                // The level that ffmpeg puts before each line.
+                self.veil.hide(&error.to_string().replace("[error] ", ""))
             }
             Err(error) => error.to_string(),
         }

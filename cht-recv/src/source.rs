@@ -71,10 +71,7 @@ fn check(args: &Args, input: &Input) -> Result<()> {
     let url = input.shown(&args.listen);
     let streams = matches!(input, Input::Streams);
     let datagrams = matches!(input, Input::Datagrams(_));
-    ensure!(
-        streams || args.cert.is_none(),
-        "{url}: --cert, --key and --client-ca are for tls://"
-    );
+    ensure!(streams || args.cert.is_none(), "{url}: --cert, --key and --client-ca are for tls://");
     ensure!(
         streams || datagrams || args.allow.is_empty(),
         "{url}: --allow cannot be kept here; it is for tcp://, tls://, udp:// and rtp://"

@@ -4,7 +4,7 @@
 const SHORTEST: usize = 4;
 
 /// Hides secrets in text.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Veil {
     /// What is replaced by what, in this order.
     replaced: Vec<(String, String)>,
