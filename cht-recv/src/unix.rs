@@ -6,7 +6,7 @@ use std::{
         fd::OwnedFd,
         unix::{
             fs::{FileTypeExt as _, MetadataExt as _},
-            net::{UnixListener, UnixStream},
+            net::{UnixDatagram, UnixListener, UnixStream},
         },
     },
     path::{Path, PathBuf},
@@ -18,6 +18,7 @@ use cht_core::report::{self, Limited};
 use rustix::{
     event::{PollFd, PollFlags},
     fs::Mode,
+    io::Errno,
     net::sockopt,
     process::umask,
 };
@@ -66,12 +67,15 @@ fn remove_stale(path: &Path) -> Result<()> {
     if !kind.is_socket() {
         bail!("something else than a socket is there; name another path");
     }
-    match UnixStream::connect(path) {
+    // The wrong kind of socket, on purpose: whoever listens does not notice it.
+    match UnixDatagram::unbound()?.connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             Ok(fs::remove_file(path)?)
         }
-        Err(error) => Err(error.into()),
-        Ok(_) => bail!("another program listens there; stop it, or name another path"),
+        Err(error) if error.raw_os_error() != Some(Errno::PROTOTYPE.raw_os_error()) => {
+            Err(error.into())
+        }
+        _ => bail!("another program listens there; stop it, or name another path"),
     }
 }
 
