@@ -166,7 +166,7 @@ fn serve(
     stop: &UnixStream,
     rules: &Rules,
 ) -> Result<After> {
-    let peer = sender.peer.to_string();
+    let peer = sender.peer.clone();
     let mut connection = recorder.connection();
     let number = connection.number;
     connection.emit(Connected { connection: number, peer: peer.clone(), at: clock::wall() });

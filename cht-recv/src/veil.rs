@@ -26,17 +26,11 @@ impl Veil {
             text = text.replace(secret, shown);
         }
         let is_end = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | ',' | ')' | '>');
-        let words = text.split_inclusive(is_end);
-        words
-            .map(|word| match word.find("://") {
-                None => word.to_owned(),
-                Some(_) => {
-                    let url = word.trim_end_matches(is_end);
-                    let end = &word[url.len()..];
-                    let url = crate::place::shown(url);
-                    format!("{url}{end}")
-                }
-            })
-            .collect()
+        let words = text.split_inclusive(is_end).map(|word| {
+            let url = word.trim_end_matches(is_end);
+            // Of what is no URL, nothing is taken.
+            format!("{}{}", crate::place::shown(url), &word[url.len()..])
+        });
+        words.collect()
     }
 }

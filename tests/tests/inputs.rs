@@ -141,20 +141,22 @@ fn wait_for_end(id: u32) {
     assert!(waiting.status().unwrap().success(), "{id} is still there");
 }
 
+type Datagrams = Vec<Vec<u8>>;
+
 /// What passes datagrams on, and keeps a copy.
 struct Relay {
     address: SocketAddr,
-    passed: JoinHandle<Vec<Vec<u8>>>,
+    passed: JoinHandle<Datagrams>,
 }
 
 impl Relay {
     /// `alter` gets the number of a datagram, from 0, and those that wait; what it takes out of them is passed on.
-    fn start(to: SocketAddr, alter: fn(usize, &mut Vec<Vec<u8>>) -> Vec<Vec<u8>>) -> Self {
+    fn start(to: SocketAddr, alter: fn(usize, &mut Datagrams) -> Datagrams) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         let passed = std::thread::spawn(move || {
             let mut buffer = vec![0; 65536];
-            let (mut copies, mut waiting) = (Vec::new(), Vec::<Vec<u8>>::new());
+            let (mut copies, mut waiting) = (Vec::new(), Datagrams::new());
             loop {
                 let length = socket.recv(&mut buffer).unwrap();
                 if length == 0 {
@@ -566,7 +568,7 @@ fn a_file_is_recorded_once_and_a_bad_one_is_named() {
     let said = refused("--input nothing.mp4");
     assert!(said.contains("nothing.mp4: no such file"), "{said}");
     let noise = folder.path().join("noise");
-    fs::write(&noise, [7; 100_000]).unwrap();
+    fs::write(&noise, vec![7; 100_000]).unwrap();
     let said = refused(&format!("--input {} --sessions {0}.d", noise.display()));
     assert!(
         said.contains("noise: ffmpeg ended with exit status: 1: ") && said.contains("Invalid data"),
