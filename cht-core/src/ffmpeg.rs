@@ -11,9 +11,16 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use ffmpeg_sidecar::{command::FfmpegCommand, version::ffmpeg_version_with_path};
+use rustix::{
+    event::{PollFd, PollFlags},
+    process::{PidfdFlags, pidfd_open},
+};
+
+use crate::clock;
 
 /// The oldest version that the tools are tested with: `(major, minor)`.
 pub const OLDEST: (u32, u32) = (5, 0);
@@ -69,6 +76,14 @@ impl Program {
             return Err(FfmpegError::TooOld { path: path.to_owned(), version: text });
         }
         Ok(Self { path: path.to_owned(), version })
+    }
+
+    /// Whether it reads what a protocol (`srt`, `rtmp`) brings.
+    pub fn reads(&self, protocol: &str) -> Result<bool, FfmpegError> {
+        let asked = Command::new(&self.path).args(["-hide_banner", "-protocols"]).output()?;
+        let text = String::from_utf8_lossy(&asked.stdout);
+        let inputs = text.split("Output:").next().unwrap_or_default();
+        Ok(inputs.lines().any(|line| line.trim() == protocol))
     }
 
     /// A command line to be filled, without banner, prompts and progress.
@@ -167,6 +182,30 @@ impl Process {
         words.iter().map(String::as_str).collect::<Vec<_>>().join(" | ")
     }
 
+    /// Asks it to finish what it writes, and to end.
+    pub fn ask_to_end(&self) {
+        send(self.id(), rustix::process::Signal::TERM);
+    }
+
+    /// Waits for its end, for at most `limit`; then stops it.
+    pub fn end_within(&mut self, limit: Duration) {
+        let limit = clock::monotonic() + limit;
+        let pid = rustix::process::Pid::from_raw(self.id() as i32);
+        let handle = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        if let Some(handle) = handle {
+            // Readable when it has ended.
+            while matches!(self.child.try_wait(), Ok(None)) && clock::monotonic() < limit {
+                let mut descriptors = [PollFd::new(&handle, PollFlags::IN)];
+                if clock::wait_ready(&mut descriptors, Some(limit)).is_err() {
+                    break;
+                }
+            }
+        }
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.kill();
+        }
+    }
+
     /// Stops it at once.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
@@ -201,8 +240,12 @@ impl Drop for Process {
 
 /// Stops the process `id` at once, from a thread that does not own it. It must not have been reaped.
 pub fn kill(id: u32) {
+    send(id, rustix::process::Signal::KILL);
+}
+
+fn send(id: u32, signal: rustix::process::Signal) {
     if let Some(pid) = rustix::process::Pid::from_raw(id as i32) {
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        let _ = rustix::process::kill_process(pid, signal);
     }
 }
 

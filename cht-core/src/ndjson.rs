@@ -214,7 +214,8 @@ impl<W: Write> Writer<W> {
 
 /// Standard output for events. Rust's own `Stdout` looks for newlines; this goes straight through.
 pub fn stdout() -> io::Result<Writer<std::fs::File>> {
-    let descriptor = rustix::io::dup(rustix::stdio::stdout())?;
+    // Not for the programs that we start: the next stage would wait for their end, too.
+    let descriptor = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 0)?;
     Ok(Writer::new(descriptor.into()))
 }
 

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Result;
 use cht_core::report::Limited;
 use rustix::event::{PollFd, PollFlags};
 use rustls::ServerConfig;
@@ -13,6 +14,7 @@ use rustls::ServerConfig;
 use crate::{
     allow::{self, Cidr},
     sender::{self, Sender},
+    source::Source,
     tls::{Handshake, Tls},
 };
 
@@ -47,6 +49,44 @@ struct Handshaking {
     buffer: Vec<u8>,
 }
 
+impl Source for Door {
+    fn descriptors<'a>(&'a self, descriptors: &mut Vec<PollFd<'a>>) {
+        if self.resting.is_none() {
+            descriptors.push(PollFd::new(&self.listener, PollFlags::IN));
+        }
+        if let Some(tls) = &self.tls {
+            descriptors.extend(tls.going.iter().map(|(tls, ..)| tls.descriptor()));
+        }
+    }
+
+    /// When somebody has to go, or the listener is tried again.
+    fn deadline(&self) -> Option<Instant> {
+        let oldest = self.tls.as_ref().and_then(|tls| tls.going.first());
+        oldest.map(|(.., deadline)| *deadline).into_iter().chain(self.resting).min()
+    }
+
+    fn admit(&mut self, now: Instant, taken: bool) -> Result<Option<Sender>> {
+        if self.resting.is_some_and(|until| until <= now) {
+            self.resting = None;
+        }
+        if let Some((socket, peer)) = self.accept(now, taken) {
+            match &mut self.tls {
+                None => return Ok(Some(Sender::plain(peer.to_string(), socket.into()))),
+                Some(tls) => match Tls::new(socket, &tls.config) {
+                    Ok(begun) => tls.going.push((Box::new(begun), peer, now + tls.limit)),
+                    Err(error) => self.failures.note(now, format_args!("{peer}: {error}")),
+                },
+            }
+        }
+        let Some((tls, peer)) = self.shake(now) else { return Ok(None) };
+        if taken {
+            self.send_away(now, peer);
+            return Ok(None);
+        }
+        Ok(Some(Sender::tls(peer.to_string(), tls)))
+    }
+}
+
 impl Door {
     /// Lets in from `networks`; with `tls`, only after a handshake that takes no longer than its limit.
     pub(crate) fn new(
@@ -70,44 +110,6 @@ impl Door {
             seconds: limited(),
             failures: limited(),
         }
-    }
-
-    /// Adds what to wait for.
-    pub(crate) fn descriptors<'a>(&'a self, descriptors: &mut Vec<PollFd<'a>>) {
-        if self.resting.is_none() {
-            descriptors.push(PollFd::new(&self.listener, PollFlags::IN));
-        }
-        if let Some(tls) = &self.tls {
-            descriptors.extend(tls.going.iter().map(|(tls, ..)| tls.descriptor()));
-        }
-    }
-
-    /// When somebody has to go, or the listener is tried again.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        let oldest = self.tls.as_ref().and_then(|tls| tls.going.first());
-        oldest.map(|(.., deadline)| *deadline).into_iter().chain(self.resting).min()
-    }
-
-    /// Looks who is there, and lets one in. While the place is `taken`, everybody is sent away.
-    pub(crate) fn admit(&mut self, now: Instant, taken: bool) -> Option<Sender> {
-        if self.resting.is_some_and(|until| until <= now) {
-            self.resting = None;
-        }
-        if let Some((socket, peer)) = self.accept(now, taken) {
-            match &mut self.tls {
-                None => return Some(Sender::plain(peer, socket)),
-                Some(tls) => match Tls::new(socket, &tls.config) {
-                    Ok(begun) => tls.going.push((Box::new(begun), peer, now + tls.limit)),
-                    Err(error) => self.failures.note(now, format_args!("{peer}: {error}")),
-                },
-            }
-        }
-        let (tls, peer) = self.shake(now)?;
-        if taken {
-            self.send_away(now, peer);
-            return None;
-        }
-        Some(Sender::tls(peer, tls))
     }
 
     /// The next one who may send.

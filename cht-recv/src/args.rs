@@ -12,17 +12,28 @@ Examples:
   cht-recv --listen tcp://127.0.0.1:5000 --sessions /var/lib/cht --segment-time 10
   cht-recv --once --session-id demo >events.ndjson
   cht-recv --listen tls://0.0.0.0:4444 --cert cert.pem --key key.pem --allow 192.168.1.0/24
+  cht-recv --input 'udp://239.1.1.1:5000?iface=eth0'
+  cht-recv --input 'srt://0.0.0.0:9000?passphrase=0123456789'
+  cht-recv --input - <old.ts
 Send to it:
   ffmpeg -re -i FILE -c copy -f mpegts tcp://127.0.0.1:4444
 ";
 
-/// Records an MPEG-TS stream that arrives over TCP or TLS, bit for bit, into segments that begin with a keyframe
+/// Records an MPEG-TS stream, bit for bit, into segments that begin with a keyframe
 #[derive(Debug, Parser)]
 #[command(version, before_help = EXAMPLES, after_help = cht_core::exit::TABLE,
           help_template = cht_core::cli::HELP)]
 pub(crate) struct Args {
-    /// Where senders connect, tcp://HOST:PORT or tls://HOST:PORT; without a host, the loopback address
-    #[arg(long, value_name = "URL", default_value = "tcp://127.0.0.1:4444")]
+    /// Where the stream comes from. Senders connect or send: tcp://HOST:PORT, tls://, unix:PATH, udp://, rtp://;
+    /// without a host, the loopback address. Read: - (stdin). By ffmpeg, not bit for bit: srt://, rtmp://, rtsp://,
+    /// http://, https://, a file
+    #[arg(
+        long,
+        visible_alias = "input",
+        value_name = "URL",
+        default_value = "tcp://127.0.0.1:4444",
+        verbatim_doc_comment
+    )]
     pub listen: String,
     /// Folder that holds the sessions; made if missing
     #[arg(long, value_name = "DIR", default_value = "sessions")]
@@ -39,9 +50,15 @@ pub(crate) struct Args {
     /// What happens to a sender that comes while another one is connected (with --once: reject)
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = SecondSender::Reject)]
     pub second_sender: SecondSender,
-    /// A sender that was silent for so long is disconnected; 0: never
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = cht_core::cli::seconds)]
-    pub idle_timeout: f64,
+    /// A sender that was silent for so long is disconnected; 0: never [default: 0; udp and rtp 5; by ffmpeg 30]
+    #[arg(long, value_name = "SECONDS", value_parser = cht_core::cli::seconds)]
+    pub idle_timeout: Option<f64>,
+    /// Read a file, or http://, no faster than it plays
+    #[arg(long)]
+    pub realtime: bool,
+    /// The ffmpeg for inputs that need one
+    #[arg(long, value_name = "PATH", default_value = "ffmpeg")]
+    pub ffmpeg: PathBuf,
     /// After so long without a sender the next one starts a new session; 0: never
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = cht_core::cli::seconds,
           conflicts_with = "session_id")]

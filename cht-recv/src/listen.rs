@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use cht_core::{
     clock,
     event::{Connected, Disconnected, EndReason, Listening},
@@ -17,15 +17,13 @@ use cht_core::{
 use rustix::event::{PollFd, PollFlags};
 
 use crate::{
-    accept::Door,
-    address::{self, Scheme},
     announce::{self, Announcer},
     args::{Args, SecondSender},
     pace::{Bitrate, Pace},
     recorder::{Connection, Recorder},
     recover::recover_others,
     sender::Sender,
-    tls,
+    source::{self, Source},
 };
 
 /// Bytes per read: large enough that a fast stream costs few calls, small enough to stay in the cache.
@@ -37,35 +35,18 @@ const HOLD: Duration = Duration::from_secs(1);
 
 /// Runs the recorder until it is stopped, or with `--once` until the first connection has ended.
 pub(crate) fn record(args: &Args) -> Result<()> {
-    let (scheme, listener) = address::bind(&args.listen)?;
-    let address = scheme.url(listener.local_addr()?);
-    let mut door = Door::new(listener, args.allow.clone(), handshake(args, scheme)?);
+    let (mut door, address) = source::open(args)?;
     let stop = signals::stop_on_signal()?;
     let (announcer, announced) = announce::start()?;
     let begin = || Recording::begin(args, announcer.clone(), address.clone(), &stop);
     let mut recording = Some(begin()?);
-    let recorded = listen(&mut door, &mut recording, begin, &stop, &Rules::of(args));
+    let recorded = listen(&mut *door, &mut recording, begin, &stop, &Rules::of(args));
     // Whatever happened: what was received is finished and announced first.
     let finished = recording.map_or(Ok(()), |recording| recording.recorder.finish());
     drop(announcer);
     announced.wait();
     // The closing thread's error is the cause where both have one.
     finished.and(recorded)
-}
-
-/// What TLS needs, if it is wanted.
-fn handshake(args: &Args, scheme: Scheme) -> Result<Option<(rustls::ServerConfig, Duration)>> {
-    match (scheme, &args.cert, &args.key) {
-        (Scheme::Tls, Some(cert), Some(key)) => {
-            let config = tls::config(cert, key, args.client_ca.as_deref())?;
-            Ok(Some((config, Duration::from_secs_f64(args.handshake_timeout))))
-        }
-        (Scheme::Tls, ..) => bail!("--listen {}: needs --cert FILE and --key FILE", args.listen),
-        (Scheme::Tcp, None, None) if args.client_ca.is_none() => Ok(None),
-        (Scheme::Tcp, ..) => {
-            bail!("--listen {}: --cert, --key and --client-ca are for tls://", args.listen)
-        }
-    }
 }
 
 /// The session that is recorded now.
@@ -110,7 +91,7 @@ impl Rules {
         Self {
             once: args.once,
             replace: args.second_sender == SecondSender::Replace && !args.once,
-            idle_timeout: unless_0(args.idle_timeout),
+            idle_timeout: source::idle_timeout(args),
             session_gap: unless_0(args.session_gap),
             max_bitrate: args.max_bitrate,
         }
@@ -119,7 +100,7 @@ impl Rules {
 
 /// Serves one connection after another.
 fn listen(
-    door: &mut Door,
+    door: &mut dyn Source,
     recording: &mut Option<Recording>,
     begin: impl Fn() -> Result<Recording>,
     stop: &UnixStream,
@@ -149,7 +130,7 @@ fn listen(
         over = rules.session_gap.map(|gap| clock::monotonic() + gap);
         match after {
             After::Stop => return Ok(()),
-            After::Gone if rules.once => return Ok(()),
+            After::Gone if rules.once || door.is_done() => return Ok(()),
             After::Gone => {}
             After::Replaced(by) => next = Some(by),
         }
@@ -157,13 +138,14 @@ fn listen(
 }
 
 /// The next sender; `None` if `stop` was first.
-fn wait_for_sender(door: &mut Door, stop: &UnixStream) -> Result<Option<Sender>> {
+fn wait_for_sender(door: &mut dyn Source, stop: &UnixStream) -> Result<Option<Sender>> {
+    door.vacant(clock::monotonic());
     loop {
         let ready = wait(stop, Some(door), None, door.deadline())?;
         if ready.stop {
             return Ok(None);
         }
-        if let Some(sender) = door.admit(clock::monotonic(), false) {
+        if let Some(sender) = door.admit(clock::monotonic(), false)? {
             return Ok(Some(sender));
         }
     }
@@ -180,11 +162,11 @@ enum After {
 fn serve(
     recorder: &mut Recorder,
     mut sender: Sender,
-    door: &mut Door,
+    door: &mut dyn Source,
     stop: &UnixStream,
     rules: &Rules,
 ) -> Result<After> {
-    let peer = sender.peer.to_string();
+    let peer = sender.peer.clone();
     let mut connection = recorder.connection();
     let number = connection.number;
     connection.emit(Connected { connection: number, peer: peer.clone(), at: clock::wall() });
@@ -202,7 +184,7 @@ fn serve(
 fn receive(
     connection: &mut Connection<'_>,
     sender: &mut Sender,
-    door: &mut Door,
+    door: &mut dyn Source,
     stop: &UnixStream,
     rules: &Rules,
 ) -> Result<(After, String)> {
@@ -240,12 +222,13 @@ fn receive(
         let idle = rules.idle_timeout.map(|timeout| heard + timeout);
         let holding = hold.filter(|until| !is_over(Some(*until)));
         let at_door = if leaving || holding.is_some() { None } else { Some(&*door) };
-        let limits = [paused.or(idle), holding, at_door.and_then(Door::deadline)];
+        let limits = [paused.or(idle), holding, at_door.and_then(Source::deadline)];
         // A socket that is polled for nothing still wakes by its errors, so it is left out in a pause.
         let polled = paused.is_none().then_some(&*sender);
         let ready = wait(stop, at_door, polled, limits.into_iter().flatten().min())?;
 
         if ready.stop {
+            sender.give_up(&mut buffer, |bytes| connection.push(bytes, clock::monotonic()))?;
             return Ok((After::Stop, "stopped".to_owned()));
         }
         if let Some(at_door) = at_door
@@ -256,7 +239,7 @@ fn receive(
             // Whoever comes just after others had to wait shares their fate.
             if hold.is_none_or(|until| until + HOLD < now) {
                 hold = Some(now + HOLD);
-            } else if !leaving && let Some(next) = door.admit(now, !rules.replace) {
+            } else if !leaving && let Some(next) = door.admit(now, !rules.replace)? {
                 drain(connection, sender, &mut buffer)?;
                 return Ok((After::Replaced(next), "replaced".to_owned()));
             }
@@ -269,6 +252,7 @@ fn receive(
             && !readable
             && is_over(idle)
         {
+            sender.give_up(&mut buffer, |bytes| connection.push(bytes, clock::monotonic()))?;
             return Ok((After::Gone, format!("idle for {} s", timeout.as_secs_f64())));
         }
     }
@@ -303,7 +287,7 @@ struct Ready {
 /// Waits for whichever is first.
 fn wait(
     stop: &UnixStream,
-    door: Option<&Door>,
+    door: Option<&dyn Source>,
     sender: Option<&Sender>,
     limit: Option<Instant>,
 ) -> Result<Ready> {

@@ -1,4 +1,4 @@
-//! cht-recv: records an MPEG-TS stream that arrives over TCP or TLS, bit for bit.
+//! cht-recv: records an MPEG-TS stream that arrives, bit for bit.
 //!
 //! The recorder comes first: nothing behind its stdout can slow it, and what it received is on disk
 //! under a final name before anybody hears of it. `docs/recording.md` has the life of a segment.
@@ -11,18 +11,34 @@ mod args;
 mod closer;
 mod cutter;
 mod disk;
+mod fetch;
+mod group;
+mod guard;
+mod input;
 mod listen;
+mod losses;
 mod pace;
+mod place;
 mod playlist;
 mod playlist_file;
+mod port;
 mod recorder;
 mod recover;
+mod rtp;
+mod run;
 mod sender;
+mod source;
+mod stdin;
 mod tls;
+mod unix;
+mod veil;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(exit) = guard::become_if_asked() {
+        return exit;
+    }
     let args = args::parse();
     cht_core::cli::run("cht-recv", || listen::record(&args))
 }

@@ -1,18 +1,25 @@
 //! A connected sender: its bytes, whatever they come wrapped in. Nothing here blocks.
 
 use std::{
-    io::{self, Read as _},
-    net::{SocketAddr, TcpStream},
+    fs::File,
+    io::{self, Read},
+    net::TcpStream,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     time::Duration,
 };
 
+use anyhow::Result;
 use cht_core::clock;
 use rustix::{
     event::{PollFd, PollFlags},
     net::sockopt,
 };
 
-use crate::tls::Tls;
+use crate::{
+    port::Datagrams,
+    run::{FAREWELL, Run},
+    tls::Tls,
+};
 
 /// A sender that has gone without a word is noticed after `IDLE` + `PROBES` × `INTERVAL`: a minute.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
@@ -25,15 +32,18 @@ pub(crate) const END_OF_STREAM: &str = "end of stream";
 /// A connected sender.
 #[derive(Debug)]
 pub(crate) struct Sender {
-    /// Its address.
-    pub peer: SocketAddr,
+    /// Its address, or what else tells who it is.
+    pub peer: String,
     socket: Socket,
 }
 
 #[derive(Debug)]
 enum Socket {
-    Plain(TcpStream),
+    /// A connected socket, or a pipe.
+    Plain(File),
     Tls(Box<Tls>),
+    Datagrams(Box<Datagrams>),
+    Fetched(Box<Run>),
 }
 
 /// What a sender had to give.
@@ -49,25 +59,67 @@ pub(crate) struct Received<'a> {
 
 impl Sender {
     /// A sender whose bytes come as they are.
-    pub(crate) fn plain(peer: SocketAddr, socket: TcpStream) -> Self {
-        Self { peer, socket: Socket::Plain(socket) }
+    pub(crate) fn plain(peer: String, socket: OwnedFd) -> Self {
+        Self { peer, socket: Socket::Plain(socket.into()) }
     }
 
     /// A sender whose handshake is done.
-    pub(crate) fn tls(peer: SocketAddr, tls: Box<Tls>) -> Self {
+    pub(crate) fn tls(peer: String, tls: Box<Tls>) -> Self {
         Self { peer, socket: Socket::Tls(tls) }
+    }
+
+    /// One whose datagrams come to a port.
+    pub(crate) fn datagrams(peer: String, datagrams: Box<Datagrams>) -> Self {
+        Self { peer, socket: Socket::Datagrams(datagrams) }
+    }
+
+    /// An ffmpeg that delivers.
+    pub(crate) fn fetched(peer: String, run: Box<Run>) -> Self {
+        Self { peer, socket: Socket::Fetched(run) }
     }
 
     /// Takes what is there, with one read of at most `buffer`.
     pub(crate) fn receive<'a>(&'a mut self, buffer: &'a mut [u8]) -> Received<'a> {
-        let socket = match &mut self.socket {
-            Socket::Plain(socket) => socket,
+        let read = match &mut self.socket {
+            Socket::Plain(socket) => read(socket, buffer),
             Socket::Tls(tls) => return tls.receive(buffer),
+            Socket::Datagrams(datagrams) => return datagrams.receive(),
+            Socket::Fetched(run) => match read(&mut run.output(), buffer) {
+                Err(end) if end == END_OF_STREAM => Err(run.reason()),
+                read => read,
+            },
         };
-        match read(socket, buffer) {
+        match read {
             Ok(raw) => Received { bytes: &buffer[..raw], raw, end: None },
             Err(end) => Received { end: Some(end), ..Received::default() },
         }
+    }
+
+    /// Gives it up: `record` gets what it held back, and what an ffmpeg that is asked to end still writes.
+    pub(crate) fn give_up(
+        &mut self,
+        buffer: &mut [u8],
+        mut record: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let run = match &mut self.socket {
+            Socket::Plain(_) | Socket::Tls(_) => return Ok(()),
+            Socket::Datagrams(datagrams) => return record(datagrams.last()),
+            Socket::Fetched(run) => run,
+        };
+        run.ask_to_end();
+        let limit = clock::monotonic() + FAREWELL;
+        while clock::monotonic() < limit {
+            let mut descriptors = [PollFd::new(run.output(), PollFlags::IN)];
+            clock::wait_ready(&mut descriptors, Some(limit))?;
+            if descriptors[0].revents().is_empty() {
+                continue;
+            }
+            match read(&mut run.output(), buffer) {
+                Ok(count) => record(&buffer[..count])?,
+                Err(_) => break,
+            }
+        }
+        Ok(())
     }
 
     /// Bytes that have arrived on the socket and were not taken.
@@ -78,7 +130,7 @@ impl Sender {
     /// Whether the sender will send no more, even if not all that it sent has been taken.
     pub(crate) fn has_hung_up(&self) -> bool {
         let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
-        let mut descriptors = [PollFd::new(self.socket(), gone)];
+        let mut descriptors = [PollFd::from_borrowed_fd(self.socket(), gone)];
         clock::wait_ready(&mut descriptors, Some(clock::monotonic())).is_ok()
             && descriptors[0].revents().intersects(gone)
     }
@@ -88,13 +140,17 @@ impl Sender {
         match &self.socket {
             Socket::Plain(socket) => PollFd::new(socket, PollFlags::IN),
             Socket::Tls(tls) => tls.descriptor(),
+            Socket::Datagrams(datagrams) => PollFd::new(datagrams.socket(), PollFlags::IN),
+            Socket::Fetched(run) => PollFd::new(run.output(), PollFlags::IN),
         }
     }
 
-    fn socket(&self) -> &TcpStream {
+    fn socket(&self) -> BorrowedFd<'_> {
         match &self.socket {
-            Socket::Plain(socket) => socket,
-            Socket::Tls(tls) => tls.socket(),
+            Socket::Plain(socket) => socket.as_fd(),
+            Socket::Tls(tls) => tls.socket().as_fd(),
+            Socket::Datagrams(datagrams) => datagrams.socket().as_fd(),
+            Socket::Fetched(run) => run.output().as_fd(),
         }
     }
 }
@@ -110,7 +166,7 @@ pub(crate) fn prepare(socket: &TcpStream) -> io::Result<()> {
 }
 
 /// One read: how much there was, which may be nothing, or why nothing more will come.
-pub(crate) fn read(socket: &mut TcpStream, buffer: &mut [u8]) -> Result<usize, String> {
+pub(crate) fn read(socket: &mut impl Read, buffer: &mut [u8]) -> Result<usize, String> {
     match socket.read(buffer) {
         Ok(0) => Err(END_OF_STREAM.to_owned()),
         Ok(count) => Ok(count),

@@ -69,7 +69,8 @@ pub struct Anchor {
 /// cht-recv accepts connections.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Listening {
-    /// Where senders connect, as a URL: `tcp://127.0.0.1:4444` (or `tls://`), with the real port if 0 was asked for.
+    /// Where senders connect, as a URL: `tcp://127.0.0.1:4444` (or `tls://`), with the real port if 0 was asked for;
+    /// or what else the stream comes from, without secrets.
     pub address: String,
 }
 

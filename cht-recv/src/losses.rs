@@ -1,0 +1,45 @@
+//! What was lost on the way to us: counted, and said once in a while.
+
+use std::time::{Duration, Instant};
+
+use cht_core::report;
+
+/// At most one message of a kind in this time.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// Counts losses of one kind. Each changes the exit status: what is recorded is not what was sent.
+#[derive(Debug)]
+pub(crate) struct Losses {
+    /// Behind the number: what was lost, and what to do.
+    what: String,
+    unsaid: u64,
+    said_at: Option<Instant>,
+}
+
+impl Losses {
+    pub(crate) fn of(what: String) -> Self {
+        Self { what, unsaid: 0, said_at: None }
+    }
+
+    /// So many more; says it unless something was said shortly before `now`.
+    pub(crate) fn add(&mut self, count: u64, now: Instant) {
+        self.unsaid += count;
+        if self.said_at.is_none_or(|said| said + SAY_EVERY <= now) && self.unsaid > 0 {
+            self.said_at = Some(now);
+            self.say();
+        }
+    }
+
+    fn say(&mut self) {
+        let count = std::mem::take(&mut self.unsaid);
+        if count > 0 {
+            report::warn(format_args!("{count} {}", self.what));
+        }
+    }
+}
+
+impl Drop for Losses {
+    fn drop(&mut self) {
+        self.say();
+    }
+}

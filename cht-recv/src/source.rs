@@ -1,0 +1,112 @@
+//! Where senders come from: one at a time, whatever the way.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+use rustix::event::PollFd;
+
+use crate::{
+    accept::Door,
+    address::{self, Scheme},
+    args::{Args, SecondSender},
+    fetch::Fetch,
+    input::Input,
+    port::Port,
+    sender::Sender,
+    stdin::Stdin,
+    tls,
+    unix::UnixDoor,
+};
+
+/// A place that senders come from. Nothing here blocks.
+pub(crate) trait Source {
+    /// Adds what to wait for.
+    fn descriptors<'a>(&'a self, descriptors: &mut Vec<PollFd<'a>>);
+
+    /// When to look here again, even if no descriptor is ready.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Nobody is served now: the next one may be prepared.
+    fn vacant(&mut self, _now: Instant) {}
+
+    /// Looks who is there, and lets one in. While the place is `taken`, everybody is sent away.
+    fn admit(&mut self, now: Instant, taken: bool) -> Result<Option<Sender>>;
+
+    /// Whether nobody will come after the one that was let in last.
+    fn is_done(&self) -> bool {
+        false
+    }
+}
+
+/// Opens what `--listen` or `--input` names, and its address for people.
+pub(crate) fn open(args: &Args) -> Result<(Box<dyn Source>, String)> {
+    let input = Input::parse(&args.listen)?;
+    check(args, &input)?;
+    Ok(match input {
+        Input::Streams => {
+            let (scheme, listener) = address::bind(&args.listen)?;
+            let address = scheme.url(listener.local_addr()?);
+            let door = Door::new(listener, args.allow.clone(), handshake(args, scheme)?);
+            (Box::new(door), address)
+        }
+        Input::Unix(path) => (Box::new(UnixDoor::bind(&path)?), format!("unix:{}", path.display())),
+        Input::Stdin => (Box::new(Stdin::open()?), "stdin".to_owned()),
+        Input::Datagrams(group) => {
+            let replace = args.second_sender == SecondSender::Replace && !args.once;
+            let port = Port::open(&group, args.allow.clone(), replace)?;
+            let address = port.url();
+            (Box::new(port), address)
+        }
+        Input::Fetched(place) => {
+            let address = place.shown().to_owned();
+            (Box::new(Fetch::prepare(place, &args.ffmpeg, args.realtime)?), address)
+        }
+    })
+}
+
+/// Refuses options that could not be kept.
+fn check(args: &Args, input: &Input) -> Result<()> {
+    let url = input.shown(&args.listen);
+    let streams = matches!(input, Input::Streams);
+    let datagrams = matches!(input, Input::Datagrams(_));
+    ensure!(streams || args.cert.is_none(), "{url}: --cert, --key and --client-ca are for tls://");
+    ensure!(
+        streams || datagrams || args.allow.is_empty(),
+        "{url}: --allow cannot be kept here; it is for tcp://, tls://, udp:// and rtp://"
+    );
+    ensure!(
+        !datagrams || args.max_bitrate.is_none(),
+        "{url}: --max-bitrate makes a sender wait, and one of datagrams cannot"
+    );
+    ensure!(
+        !args.realtime || matches!(input, Input::Fetched(place) if place.is_stored()),
+        "{url}: --realtime is for files and http://; others come as fast as they come"
+    );
+    Ok(())
+}
+
+/// How long a sender may be silent, if that was not said.
+pub(crate) fn idle_timeout(args: &Args) -> Option<Duration> {
+    let seconds = args.idle_timeout.unwrap_or_else(|| {
+        // What opened could be parsed.
+        Input::parse(&args.listen).map_or(0.0, |input| input.idle_timeout())
+    });
+    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds))
+}
+
+/// What TLS needs, if it is wanted.
+fn handshake(args: &Args, scheme: Scheme) -> Result<Option<(rustls::ServerConfig, Duration)>> {
+    match (scheme, &args.cert, &args.key) {
+        (Scheme::Tls, Some(cert), Some(key)) => {
+            let config = tls::config(cert, key, args.client_ca.as_deref())?;
+            Ok(Some((config, Duration::from_secs_f64(args.handshake_timeout))))
+        }
+        (Scheme::Tls, ..) => bail!("--listen {}: needs --cert FILE and --key FILE", args.listen),
+        (Scheme::Tcp, None, None) if args.client_ca.is_none() => Ok(None),
+        (Scheme::Tcp, ..) => {
+            bail!("--listen {}: --cert, --key and --client-ca are for tls://", args.listen)
+        }
+    }
+}
