@@ -51,6 +51,10 @@ pub struct Adaptive {
     seen: VecDeque<Seen>,
     blended: u32,
     others: u32,
+    /// When a gradual change began.
+    began: i64,
+    /// A gradual change that has ended, if no cut turns out to have ended it.
+    ended: Option<Finding>,
 }
 
 impl Adaptive {
@@ -63,8 +67,14 @@ impl Adaptive {
         if self.seen.len() > SIDES + 2 + LOOKAHEAD {
             self.seen.pop_front();
         }
-        let gradual = self.gradual(measures);
-        self.decide(LOOKAHEAD).or(gradual)
+        if let Some(cut) = self.decide(LOOKAHEAD) {
+            // What looked like a blend belongs to the cut.
+            (self.blended, self.others, self.ended) = (0, 0, None);
+            return Some(cut);
+        }
+        self.gradual(measures);
+        let certain = self.seen.len().checked_sub(LOOKAHEAD + 1).map(|center| self.seen[center].at);
+        self.ended.take_if(|ended| certain.is_some_and(|certain| certain >= ended.at))
     }
 
     /// What is left to be said about the last frames, when there will be no more.
@@ -126,21 +136,21 @@ impl Adaptive {
     }
 
     /// Follows dissolves and fades; one is found when it has ended.
-    fn gradual(&mut self, measures: &Measures) -> Option<Finding> {
+    fn gradual(&mut self, measures: &Measures) {
         if measures.film.blend >= BLENDED {
+            if self.blended == 0 {
+                self.began = measures.at;
+            }
             self.blended += 1;
             self.others = 0;
-            return None;
+        } else if self.blended > 0 {
+            self.others += 1;
+            if self.others > INTERRUPTED {
+                if self.blended >= GRADUAL {
+                    self.ended = Some(Finding::gradual(measures.at, self.began));
+                }
+                (self.blended, self.others) = (0, 0);
+            }
         }
-        if self.blended == 0 {
-            return None;
-        }
-        self.others += 1;
-        if self.others <= INTERRUPTED {
-            return None;
-        }
-        let was_gradual = self.blended >= GRADUAL;
-        (self.blended, self.others) = (0, 0);
-        was_gradual.then(|| Finding::gradual(measures.at, f64::from(measures.film.blend)))
     }
 }

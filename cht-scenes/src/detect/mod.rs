@@ -13,7 +13,7 @@ pub use self::{
 };
 
 /// What a detector has found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// The frame that shows it: the first of a new shot, or the first that rests.
     pub at: i64,
@@ -41,7 +41,7 @@ impl Finding {
         Self { at, since: at, kind: Kind::Cut, strength }
     }
 
-    pub(crate) fn gradual(at: i64, strength: f64) -> Self {
-        Self { at, since: at, kind: Kind::Gradual, strength }
+    pub(crate) fn gradual(at: i64, since: i64) -> Self {
+        Self { at, since, kind: Kind::Gradual, strength: 1.0 }
     }
 }
