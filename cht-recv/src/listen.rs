@@ -37,6 +37,7 @@ const HOLD: Duration = Duration::from_secs(1);
 
 /// Runs the recorder until it is stopped, or with `--once` until the first connection has ended.
 pub(crate) fn record(args: &Args) -> Result<()> {
+    args.plan()?;
     let (scheme, listener) = address::bind(&args.listen)?;
     let address = scheme.url(listener.local_addr()?);
     let mut door = Door::new(listener, args.allow.clone(), handshake(args, scheme)?);
@@ -85,7 +86,7 @@ impl Recording {
         let session = Session::create(&args.sessions, id, &clock::local())?;
         let lock = session.lock()?;
         recover_others(&args.sessions, &session, &announcer)?;
-        let recorder = Recorder::new(session, announcer, stop, args.segment_time)?;
+        let recorder = Recorder::new(session, announcer, stop, &args.plan()?)?;
         let name = recorder.session().name();
         report::note(format_args!("recording into {name}, listening on {address}"));
         recorder.emit(Listening { address });

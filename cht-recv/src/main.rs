@@ -8,6 +8,7 @@ mod address;
 mod allow;
 mod announce;
 mod args;
+mod bounds;
 mod closer;
 mod cutter;
 mod disk;
@@ -17,7 +18,9 @@ mod playlist;
 mod playlist_file;
 mod recorder;
 mod recover;
+mod retention;
 mod sender;
+mod size;
 mod tls;
 
 use std::process::ExitCode;

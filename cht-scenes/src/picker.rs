@@ -39,12 +39,21 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) enum Message {
     /// The bytes of a segment follow.
     Segment(Part),
-    /// A segment was fed to its end; its size.
-    Fed(u64),
+    /// A segment was fed to its end.
+    Fed(Fed),
     /// A frame was decoded.
     Frame(Decoded),
     /// No more input for this decoder.
     Ended,
+}
+
+/// What went in of a segment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fed {
+    /// Its size.
+    pub bytes: u64,
+    /// It lies within one picture: none begins in it.
+    pub within: bool,
 }
 
 /// A segment of a run, or the run-up to it.
@@ -63,8 +72,8 @@ pub(crate) struct Part {
 #[derive(Debug)]
 struct Segment {
     part: Part,
-    /// Its size, once it was fed to its end.
-    bytes: Option<u64>,
+    /// Once it was fed to its end.
+    fed: Option<Fed>,
     frames: u64,
     decoded: u64,
 }
@@ -122,11 +131,11 @@ impl Picker {
             };
             match message {
                 Message::Segment(part) => {
-                    segments.push_back(Segment { part, bytes: None, frames: 0, decoded: 0 });
+                    segments.push_back(Segment { part, fed: None, frames: 0, decoded: 0 });
                 }
-                Message::Fed(bytes) => {
+                Message::Fed(fed) => {
                     if let Some(segment) = segments.back_mut() {
-                        segment.bytes = Some(bytes);
+                        segment.fed = Some(fed);
                     }
                 }
                 Message::Ended => ended = true,
@@ -228,9 +237,9 @@ impl Picker {
 
     /// Announces that a segment is done, if it was fed to its end.
     fn finish(&mut self, segment: Segment, pid: u16) -> Result<()> {
-        let Segment { part, bytes, frames, decoded } = segment;
-        let (Some(bytes), false) = (bytes, part.warm_up) else { return Ok(()) };
-        if decoded == 0 {
+        let Segment { part, fed, frames, decoded } = segment;
+        let (Some(Fed { bytes, within }), false) = (fed, part.warm_up) else { return Ok(()) };
+        if decoded == 0 && !within {
             self.undecoded.push(part.path.clone());
         }
         let anchor = Some(part.anchor);
