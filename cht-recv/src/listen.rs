@@ -35,6 +35,7 @@ const HOLD: Duration = Duration::from_secs(1);
 
 /// Runs the recorder until it is stopped, or with `--once` until the first connection has ended.
 pub(crate) fn record(args: &Args) -> Result<()> {
+    args.plan()?;
     let (mut door, address) = source::open(args)?;
     let stop = signals::stop_on_signal()?;
     let (announcer, announced) = announce::start()?;
@@ -66,7 +67,7 @@ impl Recording {
         let session = Session::create(&args.sessions, id, &clock::local())?;
         let lock = session.lock()?;
         recover_others(&args.sessions, &session, &announcer)?;
-        let recorder = Recorder::new(session, announcer, stop, args.segment_time)?;
+        let recorder = Recorder::new(session, announcer, stop, &args.plan()?)?;
         let name = recorder.session().name();
         report::note(format_args!("recording into {name}, listening on {address}"));
         recorder.emit(Listening { address });

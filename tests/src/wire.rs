@@ -63,6 +63,9 @@ wire! {
         seq: u64, path: Absolute, connection: u32, offset: u64, bytes: u64, blake3: Hash,
         timeline: Option<Anchor>, duration: Option<f64>, opened_at: Time, closed_at: Time, end_reason: EndReason,
     }
+    "deleted" Deleted {
+        seq: u64, path: Absolute, bytes: u64, reason: DeleteReason, at: Time,
+    }
     "segment" Segment {
         seq: u64, path: Absolute, bytes: u64, connection: Option<u32>, timeline: Option<Anchor>,
         first_pts: Option<i64>, last_pts: Option<i64>, start: Option<f64>, duration: Option<f64>,
@@ -101,9 +104,23 @@ pub enum EndReason {
     Keyframe,
     Jump,
     Disconnected,
+    MaxBytes,
+    MaxTime,
     Stopped,
     Disk,
     Recovered,
+}
+
+/// Why a segment was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "explained in docs/events.md")]
+pub enum DeleteReason {
+    MinFree,
+    RetainBytes,
+    RetainAge,
+    Disk,
+    Missing,
 }
 
 /// Why a frame was kept.

@@ -48,6 +48,7 @@ bodies! {
     "disconnected" => Disconnected: "A connection has ended.",
     "segment_open" => SegmentOpen: "A segment has begun to grow; from cht-recv, or cht-segwatch that found it growing.",
     "segment_closed" => SegmentClosed: "cht-recv has given a segment its final name. Also the line of stream/segments.ndjson.",
+    "deleted" => Deleted: "cht-recv has removed a segment, to keep room. Also a line of stream/segments.ndjson.",
     "segment" => Segment: "cht-segwatch has examined a finished segment, whoever wrote it.",
     "frame" => Frame: "cht-scenes has kept a frame; its picture is on disk.",
     "segment_done" => SegmentDone: "Everything that a segment gives to the stage has been emitted.",
@@ -129,12 +130,24 @@ pub enum EndReason {
     Jump,
     /// The connection ended.
     Disconnected,
+    /// It had grown as large as a segment may be.
+    MaxBytes,
+    /// It had lasted as long as a segment may, and no keyframe had come.
+    MaxTime,
     /// cht-recv was asked to stop.
     Stopped,
     /// The disk refused to take more.
     Disk,
     /// cht-recv was killed; the next one found what it had written.
     Recovered,
+}
+
+impl EndReason {
+    /// Whether the segment that follows may begin with pictures that only the ones before it make decodable.
+    #[must_use]
+    pub fn is_within_pictures(self) -> bool {
+        matches!(self, Self::MaxBytes | Self::MaxTime | Self::Disk)
+    }
 }
 
 /// A segment has its final name.
@@ -167,6 +180,38 @@ pub struct SegmentClosed {
     pub closed_at: Timestamp,
     /// Why it ended.
     pub end_reason: EndReason,
+}
+
+/// Why a segment was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeleteReason {
+    /// Less was free than `--min-free`.
+    MinFree,
+    /// All segments were more than `--retain-bytes`.
+    RetainBytes,
+    /// It was older than `--retain-age`.
+    RetainAge,
+    /// The disk had refused.
+    Disk,
+    /// Somebody else had removed it.
+    Missing,
+}
+
+/// A segment has been removed, or is about to be: its frames stay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Deleted {
+    /// The segment's number in its session. It is not given again.
+    pub seq: u64,
+    /// Where it was.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Why it was removed.
+    pub reason: DeleteReason,
+    /// Wall clock.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
 }
 
 /// One elementary stream of a segment.

@@ -128,7 +128,8 @@ impl Chooser {
         }
         if measures.resized {
             // Another picture for sure, and nothing can be compared.
-            let detector = if self.asks(Detector::Screen) { Detector::Screen } else { Detector::Adaptive };
+            let detector =
+                if self.asks(Detector::Screen) { Detector::Screen } else { Detector::Adaptive };
             self.found(&mut choices, &Finding::cut(measures.at, 1.0), detector);
         }
         if self.asks(Detector::Scene) && measures.score > self.rules.threshold {
@@ -140,9 +141,17 @@ impl Chooser {
         if let Some(finding) = screen.filter(|_| self.asks(Detector::Screen)) {
             self.found(&mut choices, &finding, Detector::Screen);
         }
-        let is_due = |last| self.rules.max_interval > 0 && measures.at - last >= self.rules.max_interval;
+        let is_due =
+            |last| self.rules.max_interval > 0 && measures.at - last >= self.rules.max_interval;
         if choices.is_empty() && self.last_kept.is_some_and(is_due) {
-            self.choose(&mut choices, measures.at, measures.at, Why::Interval, None, measures.score);
+            self.choose(
+                &mut choices,
+                measures.at,
+                measures.at,
+                Why::Interval,
+                None,
+                measures.score,
+            );
         }
         choices
     }
@@ -197,7 +206,14 @@ impl Chooser {
         if self.last_kept.is_some_and(|last| last >= at) {
             return;
         }
-        self.choose(choices, at, finding.since, Why::Found(finding.kind), Some(detector), finding.strength);
+        self.choose(
+            choices,
+            at,
+            finding.since,
+            Why::Found(finding.kind),
+            Some(detector),
+            finding.strength,
+        );
     }
 
     fn choose(

@@ -88,7 +88,11 @@ impl Screen {
         let grid = (measures.grid.0 as usize, measures.grid.1 as usize);
         if grid != (self.columns, self.rows) {
             (self.columns, self.rows) = grid;
-            self.blocks = vec![Block { changed: i64::MIN / 2, counted: i64::MIN / 2, ..Block::default() }; grid.0 * grid.1];
+            self.blocks =
+                vec![
+                    Block { changed: i64::MIN / 2, counted: i64::MIN / 2, ..Block::default() };
+                    grid.0 * grid.1
+                ];
         }
         for change in &measures.changes {
             self.change(at, change.block as usize, change.content);
@@ -115,7 +119,8 @@ impl Screen {
         block.changed = at;
         if at - block.counted >= SLOT {
             let seconds = (at - block.counted) as f32 / SECOND as f32;
-            block.activity = block.activity * (-seconds / FORGET * std::f32::consts::LN_2).exp() + 1.0;
+            block.activity =
+                block.activity * (-seconds / FORGET * std::f32::consts::LN_2).exp() + 1.0;
             block.counted = at;
         }
     }
@@ -126,8 +131,11 @@ impl Screen {
             let seconds = (at - block.counted).max(0) as f32 / SECOND as f32;
             block.activity * (-seconds / FORGET * std::f32::consts::LN_2).exp()
         };
-        let restless: Vec<bool> =
-            self.blocks.iter().map(|block| activity(block) >= RESTLESS || (block.masked && activity(block) >= 1.0)).collect();
+        let restless: Vec<bool> = self
+            .blocks
+            .iter()
+            .map(|block| activity(block) >= RESTLESS || (block.masked && activity(block) >= 1.0))
+            .collect();
         let mut masked = vec![false; self.blocks.len()];
         for region in self.regions(&restless, 2) {
             let mut area: Vec<usize> = region.clone();
@@ -161,7 +169,8 @@ impl Screen {
             self.differs_since = None;
             return None;
         }
-        let parts: Vec<Vec<usize>> = self.regions(&differs, 1).into_iter().filter(|part| part.len() > SPECK).collect();
+        let parts: Vec<Vec<usize>> =
+            self.regions(&differs, 1).into_iter().filter(|part| part.len() > SPECK).collect();
         if parts.is_empty() {
             self.differs_since = None;
             return None;
@@ -183,7 +192,11 @@ impl Screen {
         let moves: Vec<bool> = self
             .blocks
             .iter()
-            .map(|block| !block.masked && at - block.changed < self.rules.settle && block.content != block.kept)
+            .map(|block| {
+                !block.masked
+                    && at - block.changed < self.rules.settle
+                    && block.content != block.kept
+            })
             .collect();
         if self.regions(&moves, 1).iter().any(|part| part.len() > SPECK) {
             return true;
@@ -191,7 +204,8 @@ impl Screen {
         parts.iter().any(|part| {
             part.iter().any(|&n| {
                 let block = &self.blocks[n];
-                at - block.changed < TYPING.min(self.rules.settle.max(TYPING)) && block.previous == block.kept
+                at - block.changed < TYPING.min(self.rules.settle.max(TYPING))
+                    && block.previous == block.kept
                     && part.iter().any(|&m| block.changed - self.blocks[m].changed > SECOND / 20)
             })
         })

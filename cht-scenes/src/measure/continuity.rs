@@ -25,10 +25,13 @@ pub fn continuity(earlier: &Plane, later: &Plane) -> f32 {
     for y in (0..(later.height + BLOCK / 2) / BLOCK * BLOCK).step_by(BLOCK) {
         for x in (0..(later.width + BLOCK / 2) / BLOCK * BLOCK).step_by(BLOCK) {
             // The last block of a row may overlap the one before.
-            let (x, y) = (x.min(later.width.saturating_sub(BLOCK)), y.min(later.height.saturating_sub(BLOCK)));
+            let (x, y) = (
+                x.min(later.width.saturating_sub(BLOCK)),
+                y.min(later.height.saturating_sub(BLOCK)),
+            );
             let Some(block) = Block::of(later, x, y) else { continue };
             let best = best_match(earlier, &block, x as isize, y as isize);
-            let weight = block.variance.max(best.variance) .sqrt();
+            let weight = block.variance.max(best.variance).sqrt();
             let weight = weight * weight / (weight + 4.0);
             found += weight * best.similarity;
             weights += weight;

@@ -53,7 +53,10 @@ impl FilmMeter {
     pub fn push(&mut self, plane: &Plane) -> Film {
         let coarse = plane.shrunk(coarse_factor(plane.width));
         let histogram = classes(&coarse);
-        let before = self.planes.front().filter(|before| before.width == coarse.width && before.height == coarse.height);
+        let before = self
+            .planes
+            .front()
+            .filter(|before| before.width == coarse.width && before.height == coarse.height);
         let Some(before) = before else {
             self.planes.clear();
             self.continuities.clear();
@@ -77,7 +80,10 @@ impl FilmMeter {
             histogram: distance(&self.histogram, &histogram),
             continuity: continuity_now,
             back,
-            blend: self.planes.get(BLEND - 1).map_or(0.0, |first| blend(first, &self.planes[BLEND / 2 - 1], &coarse)),
+            blend: self
+                .planes
+                .get(BLEND - 1)
+                .map_or(0.0, |first| blend(first, &self.planes[BLEND / 2 - 1], &coarse)),
         };
         self.remember(coarse, histogram, continuity_now);
         film
