@@ -64,6 +64,12 @@ pub(crate) struct Args {
     /// A TLS handshake may take so long
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::cli::seconds)]
     pub handshake_timeout: f64,
+    /// Seconds between two `stats` events; 0: none
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::cli::seconds)]
+    pub stats_interval: f64,
+    /// Where Prometheus may ask, at /metrics; without a host, the loopback address
+    #[arg(long, value_name = "HOST:PORT")]
+    pub metrics: Option<String>,
 }
 
 /// What happens to a second sender.

@@ -3,6 +3,8 @@
 use std::{
     fs::File,
     os::unix::net::UnixStream,
+    rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -21,9 +23,12 @@ use crate::{
     address::{self, Scheme},
     announce::{self, Announcer},
     args::{Args, SecondSender},
+    health::Health,
     pace::{Bitrate, Pace},
+    pulse::Pulse,
     recorder::{Connection, Recorder},
     recover::recover_others,
+    scrape,
     sender::Sender,
     tls,
 };
@@ -40,14 +45,24 @@ pub(crate) fn record(args: &Args) -> Result<()> {
     let (scheme, listener) = address::bind(&args.listen)?;
     let address = scheme.url(listener.local_addr()?);
     let mut door = Door::new(listener, args.allow.clone(), handshake(args, scheme)?);
+    let now = clock::monotonic();
+    let health = Arc::new(Health::new(args.sessions.clone(), now));
+    let metrics = match &args.metrics {
+        Some(place) => Some(scrape::serve(scrape::bind(place)?, Arc::clone(&health))?),
+        None => None,
+    };
+    let listening = Listening { address, metrics };
     let stop = signals::stop_on_signal()?;
-    let (announcer, announced) = announce::start()?;
-    let begin = || Recording::begin(args, announcer.clone(), address.clone(), &stop);
+    let (announcer, announced) = announce::start(Arc::clone(&health))?;
+    let interval = unless_0(args.stats_interval);
+    let pulse = Rc::new(Pulse::new(health, announcer.clone(), interval, now));
+    let begin = || Recording::begin(args, announcer.clone(), &listening, &stop, &pulse);
     let mut recording = Some(begin()?);
-    let recorded = listen(&mut door, &mut recording, begin, &stop, &Rules::of(args));
+    let recorded = listen(&mut door, &mut recording, begin, &stop, &Rules::of(args), &pulse);
+    pulse.stopping();
     // Whatever happened: what was received is finished and announced first.
     let finished = recording.map_or(Ok(()), |recording| recording.recorder.finish());
-    drop(announcer);
+    drop((announcer, pulse));
     announced.wait();
     // The closing thread's error is the cause where both have one.
     finished.and(recorded)
@@ -68,6 +83,10 @@ fn handshake(args: &Args, scheme: Scheme) -> Result<Option<(rustls::ServerConfig
     }
 }
 
+fn unless_0(seconds: f64) -> Option<Duration> {
+    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds))
+}
+
 /// The session that is recorded now.
 struct Recording {
     recorder: Recorder,
@@ -78,17 +97,19 @@ impl Recording {
     fn begin(
         args: &Args,
         announcer: Announcer,
-        address: String,
+        listening: &Listening,
         stop: &UnixStream,
+        pulse: &Rc<Pulse>,
     ) -> Result<Self> {
         let id = args.session_id.as_deref();
         let session = Session::create(&args.sessions, id, &clock::local())?;
         let lock = session.lock()?;
         recover_others(&args.sessions, &session, &announcer)?;
-        let recorder = Recorder::new(session, announcer, stop, args.segment_time)?;
-        let name = recorder.session().name();
+        let pulse = Rc::clone(pulse);
+        let recorder = Recorder::new(session, announcer, stop, args.segment_time, pulse)?;
+        let (name, address) = (recorder.session().name(), &listening.address);
         report::note(format_args!("recording into {name}, listening on {address}"));
-        recorder.emit(Listening { address });
+        recorder.listening(listening.clone());
         Ok(Self { recorder, _lock: lock })
     }
 }
@@ -106,7 +127,6 @@ struct Rules {
 
 impl Rules {
     fn of(args: &Args) -> Self {
-        let unless_0 = |seconds| (seconds > 0.0).then(|| Duration::from_secs_f64(seconds));
         Self {
             once: args.once,
             replace: args.second_sender == SecondSender::Replace && !args.once,
@@ -124,13 +144,14 @@ fn listen(
     begin: impl Fn() -> Result<Recording>,
     stop: &UnixStream,
     rules: &Rules,
+    pulse: &Pulse,
 ) -> Result<()> {
     let mut next = None;
     let mut over: Option<Instant> = None;
     loop {
         let sender = match next.take() {
             Some(sender) => sender,
-            None => match wait_for_sender(door, stop)? {
+            None => match wait_for_sender(door, stop, pulse)? {
                 Some(sender) => sender,
                 None => return Ok(()),
             },
@@ -145,7 +166,7 @@ fn listen(
             Some(current) => current,
             None => recording.insert(begin()?),
         };
-        let after = serve(&mut current.recorder, sender, door, stop, rules)?;
+        let after = serve(&mut current.recorder, sender, door, stop, rules, pulse)?;
         over = rules.session_gap.map(|gap| clock::monotonic() + gap);
         match after {
             After::Stop => return Ok(()),
@@ -157,9 +178,9 @@ fn listen(
 }
 
 /// The next sender; `None` if `stop` was first.
-fn wait_for_sender(door: &mut Door, stop: &UnixStream) -> Result<Option<Sender>> {
+fn wait_for_sender(door: &mut Door, stop: &UnixStream, pulse: &Pulse) -> Result<Option<Sender>> {
     loop {
-        let ready = wait(stop, Some(door), None, door.deadline())?;
+        let ready = wait(stop, Some(door), None, door.deadline(), pulse)?;
         if ready.stop {
             return Ok(None);
         }
@@ -183,17 +204,20 @@ fn serve(
     door: &mut Door,
     stop: &UnixStream,
     rules: &Rules,
+    pulse: &Pulse,
 ) -> Result<After> {
     let peer = sender.peer.to_string();
     let mut connection = recorder.connection();
     let number = connection.number;
     connection.emit(Connected { connection: number, peer: peer.clone(), at: clock::wall() });
-    let (after, reason) = receive(&mut connection, &mut sender, door, stop, rules)?;
+    pulse.connected(&peer);
+    let (after, reason) = receive(&mut connection, &mut sender, door, stop, rules, pulse)?;
     // Before the segment is finished: a sender that is sent away should know at once.
     drop(sender);
     let end =
         if matches!(after, After::Stop) { EndReason::Stopped } else { EndReason::Disconnected };
     let bytes = connection.finish(end)?;
+    pulse.disconnected();
     recorder.emit_last(Disconnected { connection: number, peer, reason, bytes, at: clock::wall() });
     Ok(after)
 }
@@ -205,6 +229,7 @@ fn receive(
     door: &mut Door,
     stop: &UnixStream,
     rules: &Rules,
+    pulse: &Pulse,
 ) -> Result<(After, String)> {
     let mut buffer = vec![0; READ];
     let mut pace = rules.max_bitrate.map(|rate| Pace::new(rate, clock::monotonic()));
@@ -243,7 +268,7 @@ fn receive(
         let limits = [paused.or(idle), holding, at_door.and_then(Door::deadline)];
         // A socket that is polled for nothing still wakes by its errors, so it is left out in a pause.
         let polled = paused.is_none().then_some(&*sender);
-        let ready = wait(stop, at_door, polled, limits.into_iter().flatten().min())?;
+        let ready = wait(stop, at_door, polled, limits.into_iter().flatten().min(), pulse)?;
 
         if ready.stop {
             return Ok((After::Stop, "stopped".to_owned()));
@@ -300,12 +325,13 @@ struct Ready {
     sender: bool,
 }
 
-/// Waits for whichever is first.
+/// Waits for whichever is first, and does what is due meanwhile.
 fn wait(
     stop: &UnixStream,
     door: Option<&Door>,
     sender: Option<&Sender>,
     limit: Option<Instant>,
+    pulse: &Pulse,
 ) -> Result<Ready> {
     let mut descriptors = Vec::with_capacity(4);
     descriptors.push(PollFd::new(stop, PollFlags::IN));
@@ -314,7 +340,9 @@ fn wait(
     if let Some(door) = door {
         door.descriptors(&mut descriptors);
     }
+    let limit = limit.into_iter().chain(pulse.deadline()).min();
     clock::wait_ready(&mut descriptors, limit).context("poll")?;
+    pulse.beat(clock::monotonic());
     let is_ready = |descriptor: &PollFd<'_>| !descriptor.revents().is_empty();
     Ok(Ready {
         stop: is_ready(&descriptors[0]),

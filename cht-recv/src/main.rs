@@ -11,13 +11,18 @@ mod args;
 mod closer;
 mod cutter;
 mod disk;
+mod health;
 mod listen;
+mod metrics;
 mod pace;
 mod playlist;
 mod playlist_file;
+mod pulse;
 mod recorder;
 mod recover;
+mod scrape;
 mod sender;
+mod service;
 mod tls;
 
 use std::process::ExitCode;

@@ -4,13 +4,14 @@ use std::{
     fs::File,
     io::{self, Write as _},
     os::unix::net::UnixStream,
+    rc::Rc,
     time::Instant,
 };
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     clock,
-    event::{Anchor, Body, EndReason, Event, SegmentClosed, SegmentOpen},
+    event::{Anchor, Body, EndReason, Event, Listening, SegmentClosed, SegmentOpen},
     report,
     segment::records,
     session::Session,
@@ -25,6 +26,7 @@ use crate::{
     cutter::{Cut, Cutter, Place},
     disk,
     playlist_file::PlaylistFile,
+    pulse::Pulse,
     recover::{end_of, recover},
 };
 
@@ -44,6 +46,7 @@ pub(crate) struct Recorder {
     segment_time: i64,
     next_seq: u64,
     connections: u32,
+    pulse: Rc<Pulse>,
 }
 
 impl Recorder {
@@ -53,6 +56,7 @@ impl Recorder {
         announcer: Announcer,
         stop: &UnixStream,
         segment_time: f64,
+        pulse: Rc<Pulse>,
     ) -> Result<Self> {
         recover(&session, &announcer)?;
         let records = records(&session);
@@ -72,6 +76,7 @@ impl Recorder {
             timeline,
             segment_time: ticks(segment_time),
             next_seq,
+            pulse,
         })
     }
 
@@ -80,9 +85,10 @@ impl Recorder {
         &self.session
     }
 
-    /// Emits an event about the session.
-    pub(crate) fn emit(&self, body: impl Into<Body>) {
-        self.announcer.emit(Event::new(Some(self.session.name().to_owned()), body));
+    /// Says that senders can connect.
+    pub(crate) fn listening(&self, listening: Listening) {
+        self.pulse.listening(self.session.name(), &listening.address);
+        self.announcer.emit(Event::new(Some(self.session.name().to_owned()), listening));
     }
 
     /// Begins a connection; bytes are pushed to what it returns.
@@ -98,6 +104,7 @@ impl Recorder {
                 connection: self.connections,
                 next_seq: &mut self.next_seq,
                 stop: &self.stop,
+                pulse: &self.pulse,
                 segment: None,
                 next_anchor: None,
                 torn: false,
@@ -141,6 +148,7 @@ impl Connection<'_> {
             bail!("{}: segments cannot be finished", self.out.session.stream().display());
         }
         let cuts = self.cutter.push(bytes, now);
+        self.out.pulse.received(bytes.len(), &self.cutter.take_seen(), now);
         if let Some(tables) = self.cutter.new_tables() {
             self.out.closer.tables(self.number, tables);
         }
@@ -192,6 +200,7 @@ struct Output<'a> {
     connection: u32,
     next_seq: &'a mut u64,
     stop: &'a UnixStream,
+    pulse: &'a Pulse,
     segment: Option<Growing>,
     /// The place of a segment that begins with the next bytes.
     next_anchor: Option<Anchor>,
@@ -263,6 +272,7 @@ impl Output<'_> {
                             bytes.len()
                         );
                     }
+                    self.pulse.beat(clock::monotonic());
                 }
                 Err(error) => {
                     return Err(error).with_context(|| self.session.stream().display().to_string());
