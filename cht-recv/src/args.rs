@@ -12,6 +12,7 @@ Examples:
   cht-recv --listen tcp://127.0.0.1:5000 --sessions /var/lib/cht --segment-time 10
   cht-recv --once --session-id demo >events.ndjson
   cht-recv --listen tls://0.0.0.0:4444 --cert cert.pem --key key.pem --allow 192.168.1.0/24
+  cht-recv --metrics 127.0.0.1:9444 --stats-interval 1 | jq 'select(.type == \"stats\").recv'
 Send to it:
   ffmpeg -re -i FILE -c copy -f mpegts tcp://127.0.0.1:4444
 ";

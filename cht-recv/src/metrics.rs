@@ -1,4 +1,4 @@
-//! `--metrics`: the numbers of [`Health`] for Prometheus, in its text format.
+//! `--metrics`: the numbers of [`Health`](crate::health::Health) for Prometheus, in its text format.
 
 use cht_core::clock;
 use prometheus::{

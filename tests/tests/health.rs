@@ -336,7 +336,7 @@ fn a_main_loop_that_hangs_gives_no_sign_of_life() {
 
     // As soon as it goes on, so do the signs.
     manager.set_read_timeout(None).unwrap();
-    assert!(reader.read(&mut [0; 65536]).unwrap() > 0);
+    assert!(reader.read(&mut vec![0; 65536]).unwrap() > 0);
     told(&manager, "WATCHDOG=1");
     recv.signal("TERM");
     assert!(recv.finish().success());
