@@ -327,9 +327,10 @@ fn a_main_loop_that_hangs_gives_no_sign_of_life() {
     manager.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     let mut buffer = [0; 4096];
     let mut late = 0;
+    // A second of them comes while the second sender waits at the door.
     while manager.recv(&mut buffer).is_ok() {
         late += 1;
-        assert!(late < 20, "signs of life go on");
+        assert!(late < 200, "signs of life go on");
     }
     let metrics = listening["metrics"].as_str().unwrap();
     assert_eq!(value(&scrape(metrics), "cht_recv_connected"), "1");
