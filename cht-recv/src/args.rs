@@ -24,6 +24,7 @@ Examples:
   cht-recv --input 'udp://239.1.1.1:5000?iface=eth0'
   cht-recv --input 'srt://0.0.0.0:9000?passphrase=0123456789'
   cht-recv --input - <old.ts
+  cht-recv --metrics 127.0.0.1:9444 --stats-interval 1 | jq 'select(.type == \"stats\").recv'
 Send to it:
   ffmpeg -re -i FILE -c copy -f mpegts tcp://127.0.0.1:4444
 ";
@@ -105,6 +106,12 @@ pub(crate) struct Args {
     /// A TLS handshake may take so long
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::cli::seconds)]
     pub handshake_timeout: f64,
+    /// Seconds between two `stats` events; 0: none
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::cli::seconds)]
+    pub stats_interval: f64,
+    /// Where Prometheus may ask, at /metrics; without a host, the loopback address
+    #[arg(long, value_name = "HOST:PORT")]
+    pub metrics: Option<String>,
 }
 
 impl Args {

@@ -6,7 +6,7 @@ use cht_core::{
     event::{Anchor, EndReason},
     time::ticks,
     timeline::{Step, Timeline},
-    ts::{Found, Media, Pes, Program, Scanner},
+    ts::{Damage, Found, Media, Pes, Program, Scanner},
 };
 
 use crate::bounds::{Arrival, Bounds};
@@ -30,6 +30,17 @@ pub(crate) struct Place {
     pub anchor: Anchor,
     /// Ticks.
     pub length: i64,
+}
+
+/// What was seen since it was asked for the last time.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Transport packets.
+    pub packets: u64,
+    /// PIDs that the program tables list, if they came or changed.
+    pub listed: Vec<u16>,
+    /// The PID of each gap in a continuity counter.
+    pub gaps: Vec<u16>,
 }
 
 /// Follows one connection.
@@ -63,6 +74,8 @@ struct State<'a> {
     cuts: Vec<Cut>,
     /// The tables were seen, or have changed.
     tables: bool,
+    /// Its `packets` are those that were told already.
+    seen: Seen,
 }
 
 impl<'a> Cutter<'a> {
@@ -83,6 +96,7 @@ impl<'a> Cutter<'a> {
             extent: Extent::default(),
             cuts: Vec::new(),
             tables: false,
+            seen: Seen::default(),
         };
         Self { scanner: Scanner::new(), state }
     }
@@ -136,6 +150,14 @@ impl<'a> Cutter<'a> {
         anchor.map(|anchor| Place { anchor, length: length(anchor) })
     }
 
+    /// What was seen since the last call.
+    pub(crate) fn take_seen(&mut self) -> Seen {
+        let packets = self.scanner.counters().packets;
+        let told = Seen { packets, ..Seen::default() };
+        let seen = std::mem::replace(&mut self.state.seen, told);
+        Seen { packets: packets - seen.packets, ..seen }
+    }
+
     /// PAT and PMT as packets, if they were seen or have changed since the last call.
     pub(crate) fn new_tables(&mut self) -> Option<Vec<u8>> {
         std::mem::take(&mut self.state.tables).then(|| self.scanner.psi())?
@@ -147,6 +169,7 @@ impl State<'_> {
         match found {
             Found::Programs(programs) => self.choose_clock(programs),
             Found::Pes(pes) => self.observe_unit(pes, now),
+            Found::Damage(Damage::Continuity { pid, .. }) => self.seen.gaps.push(*pid),
             _ => {}
         }
     }
@@ -154,6 +177,7 @@ impl State<'_> {
     fn choose_clock(&mut self, programs: &[Program]) {
         self.tables = true;
         let streams = || programs.iter().flat_map(|program| &program.streams);
+        self.seen.listed.extend(streams().map(|stream| stream.pid));
         self.audio_only = streams().next().is_some()
             && !streams().any(|stream| stream.codec.media() == Media::Video);
         if self.clock.is_some_and(|pid| streams().all(|stream| stream.pid != pid)) {

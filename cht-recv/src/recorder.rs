@@ -4,13 +4,14 @@ use std::{
     fs::File,
     io::{self, Write as _},
     os::unix::net::UnixStream,
+    rc::Rc,
     time::Instant,
 };
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     clock,
-    event::{Anchor, Body, EndReason, Event, SegmentClosed, SegmentOpen},
+    event::{Anchor, Body, EndReason, Event, Listening, SegmentClosed, SegmentOpen},
     record::Record,
     report,
     session::Session,
@@ -26,6 +27,7 @@ use crate::{
     cutter::{Cut, Cutter, Place},
     disk,
     playlist_file::PlaylistFile,
+    pulse::Pulse,
     recover::{end_of, recover},
     retention::{Limits, Retention},
 };
@@ -59,6 +61,7 @@ pub(crate) struct Recorder {
     bounds: Bounds,
     next_seq: u64,
     connections: u32,
+    pulse: Rc<Pulse>,
 }
 
 impl Recorder {
@@ -68,6 +71,7 @@ impl Recorder {
         announcer: Announcer,
         stop: &UnixStream,
         plan: &Plan,
+        pulse: Rc<Pulse>,
     ) -> Result<Self> {
         recover(&session, &announcer)?;
         let record = Record::of(&session);
@@ -99,6 +103,7 @@ impl Recorder {
             segment_time: ticks(plan.segment_time),
             bounds: plan.bounds,
             next_seq,
+            pulse,
         })
     }
 
@@ -107,9 +112,10 @@ impl Recorder {
         &self.session
     }
 
-    /// Emits an event about the session.
-    pub(crate) fn emit(&self, body: impl Into<Body>) {
-        self.announcer.emit(Event::new(Some(self.session.name().to_owned()), body));
+    /// Says that senders can connect.
+    pub(crate) fn listening(&self, listening: Listening) {
+        self.pulse.listening(self.session.name(), &listening.address);
+        self.announcer.emit(Event::new(Some(self.session.name().to_owned()), listening));
     }
 
     /// Begins a connection; bytes are pushed to what it returns.
@@ -125,6 +131,7 @@ impl Recorder {
                 connection: self.connections,
                 next_seq: &mut self.next_seq,
                 stop: &self.stop,
+                pulse: &self.pulse,
                 segment: None,
                 next_anchor: None,
                 torn: false,
@@ -169,6 +176,7 @@ impl Connection<'_> {
             bail!("{}: segments cannot be finished", self.out.session.stream().display());
         }
         let cuts = self.cutter.push(bytes, now);
+        self.out.pulse.received(bytes.len(), &self.cutter.take_seen(), now);
         if let Some(tables) = self.cutter.new_tables() {
             self.out.closer.tables(self.number, tables);
         }
@@ -220,6 +228,7 @@ struct Output<'a> {
     connection: u32,
     next_seq: &'a mut u64,
     stop: &'a UnixStream,
+    pulse: &'a Pulse,
     segment: Option<Growing>,
     /// The place of a segment that begins with the next bytes.
     next_anchor: Option<Anchor>,
@@ -294,6 +303,7 @@ impl Output<'_> {
                             bytes.len()
                         );
                     }
+                    self.pulse.beat(clock::monotonic());
                 }
                 Err(error) => {
                     return Err(error).with_context(|| self.session.stream().display().to_string());

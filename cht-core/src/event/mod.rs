@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub use body::{
     Anchor, Body, Connected, Damage, DeleteReason, Deleted, Disconnected, EndReason, Failure,
-    Frame, Listening, Reason, Scores, Segment, SegmentClosed, SegmentDone, SegmentOpen, Sent,
-    StreamInfo, schemas,
+    Frame, Listening, PidStats, Reason, RecvStats, Scores, Segment, SegmentClosed, SegmentDone,
+    SegmentOpen, Sent, Stats, StreamInfo, schemas,
 };
 pub use path::{NotUtf8, absolute};
 
