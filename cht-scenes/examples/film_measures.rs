@@ -15,17 +15,21 @@ fn main() {
     let mut meter = Meter::default();
     let mut ad = Adaptive::default();
     let mut sc = Screen::new(ScreenRules::default());
+    let dbg = std::env::var("DBG").ok().map(|d| {
+        let v: Vec<usize> = d.split('-').map(|x| x.parse().unwrap()).collect();
+        (v[0], v[1])
+    });
     let mut n = 0;
     let mut flat = 0.0;
     let mut ch = 0usize;
     let mut still = 0;
-    let num = |at: i64| pts.iter().position(|&p| p == at).unwrap();
+    let num = |at: i64| pts.iter().position(|&p| p >= at).unwrap_or(pts.len() - 1);
     while inp.read_exact(&mut buf).is_ok() {
         if n >= pts.len() {
             break;
         }
         let m = meter.push(pts[n], 0.0, Plane { width: w, height: h, samples: buf.clone() });
-        flat += m.flat;
+        flat += m.drawn;
         ch += m.changes.len();
         still += (m.changes.is_empty()) as usize;
         if let Some(f) = ad.push(&m) {
@@ -36,8 +40,13 @@ fn main() {
             sc.keep();
             println!("screen 0 First 0");
         } else if let Some(f) = sc.push(&m) {
-            println!("screen {} since {} {:.4}", num(f.at), num(f.since), f.strength);
+            println!("screen {} since {} {:.4}", num(m.at), num(f.since), f.strength);
             sc.keep();
+        }
+        if let Some(d) = &dbg {
+            if (d.0..d.1).contains(&n) {
+                println!("dbg {n} ch {} {}", m.changes.len(), sc.debug(m.at));
+            }
         }
         n += 1;
     }
