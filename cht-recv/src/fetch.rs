@@ -56,7 +56,7 @@ impl Fetch {
         let shown = place.shown();
         if place.is_finite() && !Path::new(shown).exists() {
             bail!(
-                "{shown}: no such file, and no URL that is received \
+                "--listen {shown}: no such file, and no URL that is received \
                  (tcp, tls, unix, udp, rtp, srt, rtmp, rtmps, rtsp, http, https, or - for stdin)"
             );
         }

@@ -15,10 +15,6 @@ fn main() {
     let mut meter = Meter::default();
     let mut ad = Adaptive::default();
     let mut sc = Screen::new(ScreenRules::default());
-    let dbg = std::env::var("DBG").ok().map(|d| {
-        let v: Vec<usize> = d.split('-').map(|x| x.parse().unwrap()).collect();
-        (v[0], v[1])
-    });
     let mut n = 0;
     let mut flat = 0.0;
     let mut ch = 0usize;
@@ -42,11 +38,6 @@ fn main() {
         } else if let Some(f) = sc.push(&m) {
             println!("screen {} since {} {:.4}", num(m.at), num(f.since), f.strength);
             sc.keep();
-        }
-        if let Some(d) = &dbg {
-            if (d.0..d.1).contains(&n) {
-                println!("dbg {n} ch {} {}", m.changes.len(), sc.debug(m.at));
-            }
         }
         n += 1;
     }

@@ -299,6 +299,12 @@ impl Picker {
     /// The run has ended: chooses what is left, and ends its segments.
     fn end(&mut self, segments: &mut VecDeque<Segment>, pid: u16) -> Result<()> {
         if let Some(measured) = &mut self.measured {
+            // A later run of the program goes on as if more had followed: what is chosen now for want of more is no state.
+            let open = segments.iter_mut().filter(|segment| segment.end.is_none());
+            for segment in open.filter(|segment| !segment.part.warm_up) {
+                let saved = Some(measured.save());
+                segment.end = Some(Snapshot { saved, next_id: self.store.next_id, followed: 0 });
+            }
             measured.finish();
         }
         while let Some((choice, at, picture)) = self.measured.as_mut().and_then(Measured::next_last)
@@ -389,7 +395,8 @@ impl Picker {
     }
 
     fn keep(&mut self, part: &Part, at: i64, found: Found, rgb: (&[u8], u32, u32)) -> Result<()> {
-        if self.store.was_kept() {
+        let pts = part.anchor.pts + (at - part.anchor.offset);
+        if self.store.was_kept(pts) {
             return Ok(());
         }
         let (pixels, width, height) = rgb;
@@ -398,7 +405,7 @@ impl Picker {
         let frame = Frame {
             id,
             timestamp: seconds(at),
-            pts: part.anchor.pts + (at - part.anchor.offset),
+            pts,
             path: path.to_string_lossy().into_owned(),
             segment: part.path.clone(),
             reason: found.reason,

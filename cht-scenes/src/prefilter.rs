@@ -100,13 +100,15 @@ impl Candidates {
         self.mean += FOLLOWS * (score.min(ONE_CHANGE) - self.mean);
     }
 
+    /// The first picture is always handed over: its size tells that of the small luma.
+    ///
     /// Registers: 0 last handed over, 1 the scores since, 2 mean score, 3 something was handed over, 4 this frame is, 5 its score.
     fn expression(&self, start: &Start) -> String {
         let since_handed = since("ld(0)");
         let before = since(&start.pts(Some(start.from)).to_string());
         format!(
             "if(eq(n,0),st(0,{handed});st(1,{changed});st(2,{mean});st(3,{any}*lt({before},0)));\
-             if(lt({before},0),1+gte({before},-{WAITING}),\
+             if(lt({before},0),1+gt(eq(n,0)+gte({before},-{WAITING}),0),\
              st(5,round(scene*1000000)/1000000);st(1,ld(1)+ld(5));\
              st(4,gt(not(ld(3))+gt(ld(5),{MAY_BE_CUT})+gte({since_handed},{STILL})\
              +gt(ld(1),{CHANGED})*gte({since_handed},if(lt(ld(2),{CALM_SCORE}),{CALM},{MOVING})),0));\

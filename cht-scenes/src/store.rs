@@ -78,8 +78,8 @@ pub(crate) struct Store {
     /// The last checkpoint.
     pub last: Option<Checkpoint>,
     pub next_id: u64,
-    /// Frames with lower numbers are in the journal, though the state of the last checkpoint does not know of them yet.
-    kept_below: u64,
+    /// Frames of the journal that the state of the last checkpoint does not know of yet, by their PTS: they will be chosen again.
+    late: Vec<i64>,
 }
 
 impl Store {
@@ -102,7 +102,7 @@ impl Store {
             done: HashMap::new(),
             last: None,
             next_id: 1,
-            kept_below: 1,
+            late: Vec::new(),
         };
         let (known, end) = store.read(&mut journal)?;
         match known {
@@ -129,7 +129,7 @@ impl Store {
                     remove(folder, ".jpg").with_context(named)?;
                 }
                 (store.done, store.last, store.next_id) = (HashMap::new(), None, 1);
-                store.kept_below = 1;
+                store.late.clear();
                 store.journal.set_len(0)?;
                 store.journal.rewind()?;
                 store.append(&Entry::Options(options.clone()))?;
@@ -141,7 +141,7 @@ impl Store {
     /// Reads the journal up to its last checkpoint; returns the options and where that ends.
     fn read(&mut self, journal: &mut File) -> Result<(Option<Options>, u64)> {
         let (mut options, mut position, mut end, mut count) = (None, 0, 0, 0);
-        let mut frames = Vec::new();
+        let (mut frames, mut pts) = (Vec::new(), Vec::new());
         for line in BufReader::new(journal).split(b'\n') {
             let line = line?;
             position += line.len() as u64 + 1;
@@ -149,12 +149,13 @@ impl Store {
                 Ok(Entry::Options(found)) => (options, end) = (Some(found), position),
                 Ok(Entry::Frame(session, frame)) => {
                     count += 1;
+                    pts.push(frame.pts);
                     frames.push(Event::new(session, frame));
                 }
                 Ok(Entry::Checkpoint(checkpoint)) => {
                     end = position;
-                    self.next_id = checkpoint.next_id;
-                    self.kept_below = 1 + count;
+                    self.next_id = 1 + count;
+                    self.late = pts[checkpoint.next_id as usize - 1..].to_vec();
                     self.last = Some((*checkpoint).clone());
                     let done =
                         Done { checkpoint: *checkpoint, frames: std::mem::take(&mut frames) };
@@ -177,11 +178,10 @@ impl Store {
         self.done.iter().map(|(path, done)| (path.clone(), done.checkpoint.bytes)).collect()
     }
 
-    /// Whether the next frame was kept before, behind the end of a segment whose state we have gone on from.
-    pub(crate) fn was_kept(&mut self) -> bool {
-        let was_kept = self.next_id < self.kept_below;
-        self.next_id += u64::from(was_kept);
-        was_kept
+    /// Whether the frame with this PTS was kept before, behind the end of a segment whose state we have gone on from.
+    pub(crate) fn was_kept(&mut self, pts: i64) -> bool {
+        let found = self.late.iter().position(|&late| late == pts);
+        found.map(|late| self.late.remove(late)).is_some()
     }
 
     /// What the detectors knew at the last checkpoint.

@@ -75,7 +75,7 @@ wire! {
     }
     "frame" Frame {
         id: Id, timestamp: f64, pts: i64, path: Absolute, segment: Absolute, reason: Reason,
-        scores: Scores, width: u32, height: u32, bytes: u64, hash: Hash,
+        change: Option<f64>, scores: Scores, width: u32, height: u32, bytes: u64, hash: Hash,
     }
     "segment_done" SegmentDone {
         stage: String, seq: u64, path: Absolute, events: u64, decoded: Option<u64>,
@@ -86,7 +86,7 @@ wire! {
 }
 
 wire!(@struct Anchor { pts: i64, offset: i64, });
-wire!(@struct Scores { scene: f64, });
+wire!(@struct Scores { scene: f64, adaptive: Option<f64>, screen: Option<f64>, });
 wire!(@struct Damage {
     continuity_errors: u64, sync_losses: u64, skipped_bytes: u64, transport_errors: u64,
     table_errors: u64,
@@ -137,6 +137,8 @@ pub enum Reason {
     First,
     Scene,
     Interval,
+    Gradual,
+    Screen,
 }
 
 /// A string of a certain form.

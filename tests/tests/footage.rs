@@ -42,7 +42,7 @@ fn as_ts(clip: &Path, ts: &Path) {
 fn through(ts: &Path, segment_time: &str) -> (Vec<Value>, Vec<Value>) {
     let folder = tempfile::tempdir().unwrap();
     let options = format!("--once --segment-time {segment_time}");
-    let mut pipeline = Pipeline::start(folder.path(), &options, "");
+    let mut pipeline = Pipeline::start(folder.path(), &options, "--detect scene");
     let bytes = fs::read(ts).unwrap();
     pipeline.send(&bytes);
     let statuses = pipeline.finish();

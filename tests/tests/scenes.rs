@@ -35,7 +35,9 @@ fn segments(folder: &Path, options: &str) -> Vec<PathBuf> {
 /// `ls … | cht-scenes`; its events.
 fn scenes(paths: &[PathBuf], out: &Path, options: &str) -> Vec<Value> {
     let mut command = tool("cht-scenes");
-    command.arg("--out").arg(out).args(words(options)).stdin(Stdio::piped());
+    let detect = if options.contains("--detect") { "" } else { "--detect scene" };
+    command.arg("--out").arg(out).args(words(detect)).args(words(options));
+    command.stdin(Stdio::piped());
     let mut stage = Stage::start(&mut command);
     let mut stdin = stage.child.stdin.take().unwrap();
     for path in paths {
@@ -142,7 +144,7 @@ fn a_picture_that_changes_its_size_is_kept() {
 #[test]
 fn a_frame_is_in_the_index_while_its_segment_is_open() {
     let folder = tempfile::tempdir().unwrap();
-    let mut pipeline = Pipeline::start(folder.path(), "--once", "");
+    let mut pipeline = Pipeline::start(folder.path(), "--once", "--detect scene");
     let url = format!("tcp://{}?tcp_nodelay=1", pipeline.address);
     let mut sender = Command::new("ffmpeg")
         .args(["-loglevel", "error", "-nostdin", "-re", "-f", "lavfi", "-i"])
@@ -165,9 +167,12 @@ fn a_frame_is_in_the_index_while_its_segment_is_open() {
 }
 
 /// Kills the stage when it has emitted so many frames, then runs it to its end.
-fn killed_after(frames: usize, paths: &[PathBuf], out: &Path) -> Vec<Value> {
+fn killed_after(frames: usize, paths: &[PathBuf], out: &Path, detect: &str) -> Vec<Value> {
     let mut command = tool("cht-scenes");
-    command.args(["--threshold", "0.02", "--out"]).arg(out).stdin(Stdio::piped());
+    command
+        .args(["--detect", detect, "--threshold", "0.02", "--out"])
+        .arg(out)
+        .stdin(Stdio::piped());
     let mut stage = Stage::start(&mut command);
     let mut stdin = stage.child.stdin.take().unwrap();
     for path in paths {
@@ -179,11 +184,17 @@ fn killed_after(frames: usize, paths: &[PathBuf], out: &Path) -> Vec<Value> {
     stage.signal("KILL");
     stage.child.wait().unwrap();
     drop(stage);
-    scenes(paths, out, "--threshold 0.02")
+    scenes(paths, out, &format!("--threshold 0.02 --detect {detect}"))
 }
 
 #[test]
 fn a_stage_that_was_killed_ends_with_the_same_result() {
+    for detect in ["scene", "adaptive", "screen", "auto", "scene,screen"] {
+        killed_anywhere(detect);
+    }
+}
+
+fn killed_anywhere(detect: &str) {
     let folder = tempfile::tempdir().unwrap();
     let paths = segments(folder.path(), "");
     let whole = folder.path().join("whole");
@@ -191,14 +202,15 @@ fn a_stage_that_was_killed_ends_with_the_same_result() {
         let out = out.to_str().unwrap().to_owned();
         events.iter().map(|event| event.to_string().replace(&out, "OUT")).collect()
     };
-    let expected = without(scenes(&paths, &whole, "--threshold 0.02"), &whole);
+    let expected =
+        without(scenes(&paths, &whole, &format!("--threshold 0.02 --detect {detect}")), &whole);
     let frames = expected.iter().filter(|line| line.contains("\"frame\"")).count();
-    assert!(frames >= 5);
+    assert!(frames >= 4, "{detect}: {frames}");
     for kill in 0..frames {
         let out = folder.path().join(format!("killed_{kill}"));
-        let events = without(killed_after(kill, &paths, &out), &out);
-        assert_eq!(events, expected, "killed after {kill} frames");
-        assert_eq!(pictures(&out), pictures(&whole), "killed after {kill} frames");
+        let events = without(killed_after(kill, &paths, &out, detect), &out);
+        assert_eq!(events, expected, "{detect}, killed after {kill} frames");
+        assert_eq!(pictures(&out), pictures(&whole), "{detect}, killed after {kill} frames");
     }
 }
 
@@ -210,7 +222,10 @@ fn a_second_run_with_other_options_is_refused_until_told_otherwise() {
     let out = folder.path().join("out");
     scenes(std::slice::from_ref(&path), &out, "");
     let mut command = tool("cht-scenes");
-    command.args(["--threshold", "0.9", "--out"]).arg(&out).stdin(Stdio::piped());
+    command
+        .args(["--detect", "scene", "--threshold", "0.9", "--out"])
+        .arg(&out)
+        .stdin(Stdio::piped());
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     writeln!(child.stdin.take().unwrap(), "{}", path.display()).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -228,7 +243,7 @@ fn the_rest_of_a_pipeline_is_picked_up_while_the_recorder_goes_on() {
     let path = folder.path().join("a.ts");
     generate(&path, &SHOTS, QUICK);
     let bytes = fs::read(&path).unwrap();
-    let mut pipeline = Pipeline::start(folder.path(), "--once --segment-time 2", "");
+    let mut pipeline = Pipeline::start(folder.path(), "--once --segment-time 2", "--detect scene");
     let mut sender = TcpStream::connect(&pipeline.address).unwrap();
     let half = bytes.len() / 2;
     sender.write_all(&bytes[..half]).unwrap();
@@ -245,6 +260,7 @@ fn the_rest_of_a_pipeline_is_picked_up_while_the_recorder_goes_on() {
         .spawn()
         .unwrap();
     let mut scenes = tool("cht-scenes")
+        .args(["--detect", "scene"])
         .stdin(watch.stdout.take().unwrap())
         .stdout(Stdio::piped())
         .spawn()

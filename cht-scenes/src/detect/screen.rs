@@ -126,39 +126,6 @@ impl Screen {
         self.differs_since = None;
     }
 
-    #[doc(hidden)]
-    #[must_use]
-    pub fn debug(&self, at: i64) -> String {
-        let differs: Vec<bool> =
-            self.blocks.iter().map(|block| !block.masked && block.content != block.kept).collect();
-        let raw = self.blocks.iter().filter(|block| block.content != block.kept).count();
-        let mut parts: Vec<usize> =
-            self.regions(&differs, 1).into_iter().map(|p| p.len()).collect();
-        parts.sort_by(|a, b| b.cmp(a));
-        parts.truncate(6);
-        let moves: Vec<bool> = self
-            .blocks
-            .iter()
-            .map(|block| {
-                !block.masked
-                    && at - block.changed < self.rules.settle
-                    && block.content != block.kept
-            })
-            .collect();
-        let mut mv: Vec<usize> = self.regions(&moves, 1).into_iter().map(|p| p.len()).collect();
-        mv.sort_by(|a, b| b.cmp(a));
-        mv.truncate(4);
-        let masked = self.blocks.iter().filter(|b| b.masked).count();
-        let big: Vec<Vec<usize>> =
-            self.regions(&differs, 1).into_iter().filter(|part| part.len() > SPECK).collect();
-        format!(
-            "differ {raw} parts {parts:?} moves {mv:?} masked {masked}/{} restless {} since {:?}",
-            self.blocks.len(),
-            self.is_restless(at, &big),
-            self.differs_since.map(|s| (at - s) / 900)
-        )
-    }
-
     fn change(&mut self, at: i64, number: usize, content: u32) {
         let Some(block) = self.blocks.get_mut(number) else { return };
         block.previous = block.content;
@@ -258,9 +225,10 @@ impl Screen {
         }
         let changed: usize = parts.iter().map(Vec::len).sum();
         let strength = changed as f64 / self.blocks.len() as f64;
-        // It has rested for as long as the rule wants; a change that never came to rest is taken as it is.
-        let rests_since = if restless { at } else { at - self.rules.settle };
-        Some(Finding { at: rests_since.max(since), since, kind: Kind::Rest, strength })
+        // A change that never came to rest is taken as it is.
+        let changed_last = parts.iter().flatten().map(|&n| self.blocks[n].changed).max();
+        let rests_since = if restless { at } else { changed_last.unwrap_or(at) };
+        Some(Finding { at: rests_since, since: since.min(rests_since), kind: Kind::Rest, strength })
     }
 
     /// Whether this part has rested for so long that what moves elsewhere need not be waited for.
