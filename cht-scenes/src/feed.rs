@@ -32,6 +32,7 @@ use crate::{
     detector::Rules,
     drain::drain,
     measured::{Measured, Saved},
+    picture::Painter,
     picker::{Done, End, Message, Output, Part, Picker, Run},
     prefilter::{Start, Wanted},
     store::{Options, Store},
@@ -271,6 +272,7 @@ impl Feeder {
             max_interval: self.args.max_interval,
             min_gap: self.args.min_gap,
             quality: self.args.quality,
+            look: self.args.look,
         };
         let store = Store::open(&path, &options, self.args.overwrite)?;
         let picker = Picker {
@@ -280,7 +282,7 @@ impl Feeder {
             output: Arc::clone(&self.output),
             session: session.map(str::to_owned),
             rules: self.rules,
-            quality: self.args.quality,
+            painter: Painter::new(self.args.look, self.args.quality),
             undecoded: Vec::new(),
         };
         self.folder = Some(Folder {

@@ -71,7 +71,8 @@ wire! {
         streams: Vec<StreamInfo>, damage: Damage,
     }
     "frame" Frame {
-        id: Id, timestamp: f64, pts: i64, path: Absolute, segment: Absolute, reason: Reason,
+        id: Id, timestamp: f64, pts: i64, path: Absolute, thumbnail: Option<Absolute>,
+        segment: Absolute, reason: Reason,
         scores: Scores, width: u32, height: u32, bytes: u64, hash: Hash,
     }
     "segment_done" SegmentDone {
