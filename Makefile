@@ -20,7 +20,7 @@ demo: setup build
 	PATH="$(BIN):$$PATH" scripts/demo
 
 test:
-	scripts/setup socat
+	scripts/setup socat faketime entr
 	$(CARGO) test --workspace --locked
 
 bench: build

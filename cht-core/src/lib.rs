@@ -14,6 +14,7 @@ pub mod growing;
 pub mod natural;
 pub mod ndjson;
 pub mod reader;
+pub mod record;
 pub mod report;
 pub mod segment;
 pub mod session;

@@ -1,6 +1,6 @@
 //! The bytes of a session in order, from any of its segments to its end, while it still grows.
 
-use std::{io, path::Path};
+use std::io;
 
 use crate::{
     growing::{Growing, Growth},
@@ -64,15 +64,15 @@ impl SessionReader {
     }
 
     fn current_segment(&mut self) -> io::Result<Option<&mut Growing>> {
-        if self.current.is_none() {
-            let exists = |path: &Path| path.exists();
-            let part = self.session.part(self.seq);
-            if exists(&part) || exists(&self.session.segment(self.seq)) {
-                self.current = Some(Growing::open(&part)?);
-            } else if let Some(next) = self.next_existing()? {
-                // Retention removed it before it was read.
-                self.seq = next;
-                self.current = Some(Growing::open(&self.session.part(next))?);
+        while self.current.is_none() {
+            match Growing::open(&self.session.part(self.seq)) {
+                Ok(growing) => self.current = Some(growing),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    // Not there yet, or retention removed it before it was read.
+                    let Some(next) = self.next_existing()? else { break };
+                    self.seq = next;
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(self.current.as_mut())

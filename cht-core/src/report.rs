@@ -68,6 +68,13 @@ impl Limited {
         }
     }
 
+    /// A [`warn`], or a count if one was said shortly before `now`.
+    pub fn warn(&mut self, now: Instant, message: impl Display) {
+        if let Some(line) = self.line(now, message) {
+            warn(line);
+        }
+    }
+
     fn line(&mut self, now: Instant, message: impl Display) -> Option<String> {
         if self.said_at.is_some_and(|said| now.saturating_duration_since(said) < self.every) {
             self.counted += 1;

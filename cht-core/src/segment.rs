@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self, BufRead as _},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -11,6 +11,7 @@ use memmap2::{Advice, Mmap, MmapOptions};
 
 use crate::{
     event::{self, Anchor, Body, Damage, Event, Segment, SegmentClosed, StreamInfo},
+    record::Record,
     session::{self, Session},
     time::{seconds, unwrap33},
     timeline::{Span, Succession},
@@ -35,6 +36,9 @@ pub enum SegmentError {
     #[error("{}: not an MPEG transport stream (no packet rhythm in its first bytes); \
              convert it with `ffmpeg -i FILE -c copy -f mpegts OUT.ts`", .0.display())]
     NotTransportStream(PathBuf),
+    /// Retention was faster than its reader.
+    #[error("{}: removed by cht-recv before it was read; left out (keep more: --retain-bytes, --retain-age, --min-free)", .0.display())]
+    Deleted(PathBuf),
     /// Events could not name it.
     #[error(transparent)]
     Path(#[from] event::NotUtf8),
@@ -48,6 +52,7 @@ impl SegmentError {
             Self::Io { .. } => "unreadable",
             Self::Empty(_) => "empty",
             Self::NotTransportStream(_) => "not_ts",
+            Self::Deleted(_) => "deleted",
             Self::Path(_) => "not_utf8",
         }
     }
@@ -69,7 +74,12 @@ impl Windows {
     /// Opens a segment.
     pub fn open(path: &Path) -> Result<Self, SegmentError> {
         let io = |error| SegmentError::Io { path: path.to_owned(), error };
-        let file = File::open(path).map_err(io)?;
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && was_deleted(path) => {
+                return Err(SegmentError::Deleted(path.to_owned()));
+            }
+            result => result.map_err(io)?,
+        };
         let metadata = file.metadata().map_err(io)?;
         if !metadata.is_file() {
             return Err(io(io::Error::other("not a regular file")));
@@ -85,6 +95,13 @@ impl Windows {
     pub fn length(&self) -> u64 {
         self.length
     }
+}
+
+/// Whether cht-recv has removed the segment at `path`.
+fn was_deleted(path: &Path) -> bool {
+    let session = Session::of_segment(path);
+    let seq = session::sequence(path);
+    session.zip(seq).is_some_and(|(session, seq)| Record::of(&session).is_deleted(seq))
 }
 
 impl Iterator for Windows {
@@ -217,7 +234,7 @@ pub fn damage(event: &Event) -> Option<String> {
 /// A segment of cht-recv is placed by its record; a loose one by what came before it in its folder.
 #[derive(Debug, Default)]
 pub struct Examiner {
-    records: HashMap<PathBuf, HashMap<u64, SegmentClosed>>,
+    records: HashMap<PathBuf, Record>,
     loose: HashMap<PathBuf, Loose>,
 }
 
@@ -255,27 +272,13 @@ impl Examiner {
     /// What cht-recv wrote down about the segment at `path`.
     fn record(&mut self, session: &Session, path: &Path) -> Option<SegmentClosed> {
         let seq = session::sequence(path)?;
-        let known = self.records.entry(session.root().to_owned()).or_default();
-        if !known.contains_key(&seq) {
+        let record = self.records.entry(session.root().to_owned()).or_default();
+        if record.get(seq).is_none() {
             // The record grows while the session does.
-            known.extend(records(session).into_iter().map(|record| (record.seq, record)));
+            record.update(session);
         }
-        known.get(&seq).cloned()
+        record.get(seq).cloned()
     }
-}
-
-/// cht-recv's record of a session; lines that cannot be read are left out.
-#[must_use]
-pub fn records(session: &Session) -> Vec<SegmentClosed> {
-    let Ok(file) = File::open(session.record()) else { return Vec::new() };
-    io::BufReader::new(file)
-        .split(b'\n')
-        .map_while(Result::ok)
-        .filter_map(|line| match Event::parse(&line) {
-            Ok(Some(Event { body: Body::SegmentClosed(closed), .. })) => Some(closed),
-            _ => None,
-        })
-        .collect()
 }
 
 impl Contents {

@@ -13,13 +13,17 @@ use std::{
 use jiff::Zoned;
 use rustix::fs::FlockOperation;
 
-use crate::{clock, durable, event, natural};
+use crate::{clock, durable, event, natural, record::Record};
 
 /// The folders of a session; the last two are made empty and left to others.
 const FOLDERS: [&str; 5] = ["stream", "frames", "audio", "transcript", "agent"];
 
 /// Far longer than a look takes.
 const LOOKERS_MOMENT: Duration = Duration::from_millis(5);
+
+/// How often a lock that somebody else holds is tried: a recorder locks other sessions for a moment, to remove
+/// segments or to adopt what was left there.
+const TRIES: u32 = 60;
 
 /// What a segment that still grows has behind its final name.
 pub const PART: &str = ".part";
@@ -168,9 +172,10 @@ impl Session {
         self.stream().join(format!("psi_{connection:06}.ts"))
     }
 
-    /// The number that the next segment gets: one above every segment there, finished or not.
+    /// The number that the next segment gets: one above every segment there, finished or not, and above those that
+    /// were removed.
     pub fn next_sequence(&self) -> io::Result<u64> {
-        let mut last = 0;
+        let mut last = Record::of(self).last().map_or(0, |last| last.seq);
         for entry in fs::read_dir(self.stream())? {
             last = last.max(sequence(Path::new(&entry?.file_name())).unwrap_or(0));
         }
@@ -195,9 +200,13 @@ impl Session {
         let stream = self.stream();
         let folder =
             File::open(&stream).map_err(|error| SessionError::Io { path: stream, error })?;
+        let mut tries = 0;
         while rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err() {
             // A looker holds a shared lock for a moment (`is_recording`); a recorder grants none.
             if rustix::fs::flock(&folder, FlockOperation::NonBlockingLockShared).is_err() {
+                tries += 1;
+            }
+            if tries == TRIES {
                 return Err(SessionError::Busy(self.root.clone()));
             }
             clock::rest(LOOKERS_MOMENT);

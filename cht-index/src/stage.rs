@@ -34,7 +34,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         match line.context("stdin")? {
             Line::Event { raw, event } => {
                 output.pass(&raw).context("stdout")?;
-                let Some(event) = event else { continue };
+                // Retention may reach into any session, and takes no frame away.
+                let is_removal = |event: &Event| matches!(event.body, Body::Deleted(_));
+                let Some(event) = event.filter(|event| !is_removal(event)) else { continue };
                 if let Some(path) = path_of(args, event.session.as_deref()) {
                     // Any event of a session makes its index: that it is empty is worth reading, too.
                     if !indexes.contains_key(&path) {

@@ -15,12 +15,17 @@ use std::{
 
 use cht_core::{
     clock,
-    event::{Event, Failure},
+    event::{Body, Event, Failure},
     ndjson, report,
 };
 
+use crate::health::Health;
+
 /// Hours of events at any sensible segment time.
 const QUEUE: usize = 4096;
+
+/// Passing events that may wait in the queue. More of them would take the place of others.
+const PASSING: u64 = 8;
 
 /// How long the end waits for a reader that is slow.
 const LAST_WAIT: Duration = Duration::from_secs(5);
@@ -31,6 +36,9 @@ pub(crate) struct Announcer {
     queue: SyncSender<Event>,
     /// Events left out since the reader stalled; said at the first, and how many when it reads again.
     left_out: Arc<AtomicU64>,
+    /// Passing events in the queue.
+    passing: Arc<AtomicU64>,
+    health: Arc<Health>,
 }
 
 /// Waits for the queue to empty.
@@ -38,12 +46,18 @@ pub(crate) struct Announcer {
 pub(crate) struct Finish(Receiver<()>);
 
 /// Starts the thread that writes to stdout.
-pub(crate) fn start() -> std::io::Result<(Announcer, Finish)> {
+pub(crate) fn start(health: Arc<Health>) -> std::io::Result<(Announcer, Finish)> {
     let (queue, events) = sync_channel::<Event>(QUEUE);
     let (finished, finish) = channel();
     let mut stdout = ndjson::stdout()?;
+    let passing = Arc::new(AtomicU64::new(0));
+    let announcer = Announcer { queue, left_out: Arc::default(), passing, health };
+    let passing = Arc::clone(&announcer.passing);
     thread::spawn(move || {
         for event in events {
+            if matches!(event.body, Body::Stats(_)) {
+                passing.fetch_sub(1, Ordering::Relaxed);
+            }
             let was_closed = stdout.closed();
             if let Err(error) = stdout.emit(&event) {
                 report::warn(format_args!("stdout: {error}; an event was lost"));
@@ -53,14 +67,16 @@ pub(crate) fn start() -> std::io::Result<(Announcer, Finish)> {
         }
         let _ = finished.send(());
     });
-    Ok((Announcer { queue, left_out: Arc::default() }, Finish(finish)))
+    Ok((announcer, Finish(finish)))
 }
 
 impl Announcer {
     /// Hands an event over; never waits.
     pub(crate) fn emit(&self, event: Event) {
+        self.health.emitted(&event.body);
         let full = matches!(self.queue.try_send(event), Err(TrySendError::Full(_)));
         let before = if full {
+            self.health.left_out();
             self.left_out.fetch_add(1, Ordering::Relaxed)
         } else {
             self.left_out.swap(0, Ordering::Relaxed)
@@ -74,6 +90,16 @@ impl Announcer {
             report::warn(
                 "the reader of stdout has stalled; events are left out (segments.ndjson has them)",
             );
+        }
+    }
+
+    /// Hands over an event that the next one of its kind makes worthless (`stats`), unless some of them wait
+    /// already: a reader that has stalled needs the place for those that count.
+    pub(crate) fn emit_passing(&self, event: Event) {
+        if self.passing.fetch_add(1, Ordering::Relaxed) >= PASSING
+            || self.queue.try_send(event).is_err()
+        {
+            self.passing.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }

@@ -1,20 +1,30 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
+use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
 
-use crate::{allow::Cidr, pace::Bitrate};
+use crate::{
+    allow::Cidr,
+    bounds::Bounds,
+    pace::Bitrate,
+    recorder::Plan,
+    retention::Limits,
+    size::{self, Size},
+};
 
 const EXAMPLES: &str = "\
 Examples:
   cht-recv | cht-segwatch | cht-scenes | cht-index
   cht-recv --listen tcp://127.0.0.1:5000 --sessions /var/lib/cht --segment-time 10
   cht-recv --once --session-id demo >events.ndjson
+  cht-recv --sessions /var/lib/cht --min-free 20G --retain-age 7d
   cht-recv --listen tls://0.0.0.0:4444 --cert cert.pem --key key.pem --allow 192.168.1.0/24
   cht-recv --input 'udp://239.1.1.1:5000?iface=eth0'
   cht-recv --input 'srt://0.0.0.0:9000?passphrase=0123456789'
   cht-recv --input - <old.ts
+  cht-recv --metrics 127.0.0.1:9444 --stats-interval 1 | jq 'select(.type == \"stats\").recv'
 Send to it:
   ffmpeg -re -i FILE -c copy -f mpegts tcp://127.0.0.1:4444
 ";
@@ -44,6 +54,21 @@ pub(crate) struct Args {
     /// A segment ends before the first keyframe after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = cht_core::cli::seconds)]
     pub segment_time: f64,
+    /// A segment ends when it is so large, whatever comes; at a picture shortly before, if one begins there
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size::segment_size)]
+    pub segment_max_bytes: Size,
+    /// A segment ends after so long, keyframe or not [default: ten times --segment-time, at least 60]
+    #[arg(long, value_name = "SECONDS", value_parser = cht_core::cli::seconds)]
+    pub segment_max_time: Option<f64>,
+    /// Remove the oldest segments of all sessions, as far as it takes to leave so much of the disk free
+    #[arg(long, value_name = "SIZE")]
+    pub min_free: Option<Size>,
+    /// Remove the oldest segments when those of all sessions are more than this together
+    #[arg(long, value_name = "SIZE")]
+    pub retain_bytes: Option<Size>,
+    /// Remove segments that were closed so long ago: seconds, or as 12h or 7d
+    #[arg(long, value_name = "TIME", value_parser = size::age)]
+    pub retain_age: Option<Duration>,
     /// End after the first connection
     #[arg(long)]
     pub once: bool,
@@ -81,6 +106,33 @@ pub(crate) struct Args {
     /// A TLS handshake may take so long
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::cli::seconds)]
     pub handshake_timeout: f64,
+    /// Seconds between two `stats` events; 0: none
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::cli::seconds)]
+    pub stats_interval: f64,
+    /// Where Prometheus may ask, at /metrics; without a host, the loopback address
+    #[arg(long, value_name = "HOST:PORT")]
+    pub metrics: Option<String>,
+}
+
+impl Args {
+    /// How a session is recorded.
+    pub(crate) fn plan(&self) -> Result<Plan> {
+        let max_time = self.segment_max_time.unwrap_or((self.segment_time * 10.0).max(60.0));
+        ensure!(
+            max_time > 0.0 && max_time >= self.segment_time,
+            "--segment-max-time {max_time}: must be above 0, and not below --segment-time"
+        );
+        let time = Duration::from_secs_f64(max_time);
+        Ok(Plan {
+            segment_time: self.segment_time,
+            bounds: Bounds { bytes: self.segment_max_bytes.0, time },
+            limits: Limits {
+                min_free: self.min_free,
+                bytes: self.retain_bytes,
+                age: self.retain_age,
+            },
+        })
+    }
 }
 
 /// What happens to a second sender.

@@ -2,23 +2,28 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write as _},
+    io,
     os::unix::net::UnixStream,
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    durable,
+    clock, durable,
     event::{Event, SegmentClosed, SegmentOpen},
+    record,
     session::Session,
 };
 
-use crate::{announce::Announcer, disk, playlist_file::PlaylistFile};
+use crate::{announce::Announcer, disk, playlist_file::PlaylistFile, retention::Retention};
 
 /// Segments that may wait for their fsync; a disk that is slower than that makes the sender wait.
 const QUEUE: usize = 64;
+
+/// How long the recorder waits for room to be made, until it says that there is none.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// What the recorder asks for, in the order of the stream.
 #[derive(Debug)]
@@ -27,6 +32,10 @@ enum Task {
     Close(File, SegmentClosed),
     /// PAT and PMT of a connection.
     Tables(u32, Vec<u8>),
+    /// Much was written: is there room for more?
+    Look,
+    /// The disk is full. The answer: whether there is more room now.
+    MakeRoom(SyncSender<bool>),
     /// To be said when everything before is finished.
     Say(Event),
 }
@@ -36,6 +45,8 @@ enum Task {
 pub(crate) struct Closer {
     tasks: SyncSender<Task>,
     thread: JoinHandle<Result<()>>,
+    /// Old segments are removed.
+    retains: bool,
 }
 
 impl Closer {
@@ -44,14 +55,17 @@ impl Closer {
         session: Session,
         announcer: Announcer,
         playlist: PlaylistFile,
+        retention: Option<Retention>,
         stop: UnixStream,
     ) -> Result<Self> {
         let path = session.record();
+        // Here, so that a folder that cannot be written to is found at the start.
         let record = OpenOptions::new().create(true).append(true).open(&path);
-        let record = record.with_context(|| path.display().to_string())?;
+        record.with_context(|| path.display().to_string())?;
         let (tasks, queue) = sync_channel(QUEUE);
-        let worker = Worker { session, announcer, record, stop, playlist };
-        Ok(Self { tasks, thread: std::thread::spawn(move || worker.run(&queue)) })
+        let retains = retention.is_some();
+        let worker = Worker { session, announcer, stop, playlist, retention };
+        Ok(Self { tasks, thread: std::thread::spawn(move || worker.run(&queue)), retains })
     }
 
     /// Notes which segment grows, for stages that start later.
@@ -75,6 +89,21 @@ impl Closer {
         let _ = self.tasks.send(Task::Say(event));
     }
 
+    /// Lets retention look whether there is room.
+    pub(crate) fn look(&self) {
+        // A queue that is full brings it to look soon enough.
+        let _ = self.tasks.try_send(Task::Look);
+    }
+
+    /// Lets retention, if there is any, remove something at once. Whether there is more room now.
+    pub(crate) fn make_room(&self) -> bool {
+        let (answer, answered) = sync_channel(1);
+        // A queue that is full has enough to do.
+        self.retains
+            && self.tasks.try_send(Task::MakeRoom(answer)).is_ok()
+            && clock::receive_within(&answered, ANSWER).unwrap_or(false)
+    }
+
     /// Whether the thread has ended before its time: a disk that refuses.
     pub(crate) fn has_failed(&self) -> bool {
         self.thread.is_finished()
@@ -90,22 +119,31 @@ impl Closer {
 struct Worker {
     session: Session,
     announcer: Announcer,
-    record: File,
     stop: UnixStream,
     playlist: PlaylistFile,
+    retention: Option<Retention>,
 }
 
 impl Worker {
     fn run(mut self, queue: &Receiver<Task>) -> Result<()> {
-        for task in queue {
+        self.look();
+        while let Some(task) = self.next(queue) {
             match task {
                 Task::Opened(open) => {
                     let event = Event::new(Some(self.session.name().to_owned()), open);
                     self.help(durable::replace(&self.session.open_record(), &event.to_line()))?;
                 }
-                Task::Close(file, closed) => self.close(&file, &closed)?,
+                Task::Close(file, closed) => {
+                    self.close(&file, &closed)?;
+                    self.look();
+                }
                 Task::Tables(connection, packets) => {
                     self.help(durable::replace(&self.session.tables(connection), &packets))?;
+                }
+                Task::Look => self.look(),
+                Task::MakeRoom(answer) => {
+                    // Whoever asked may have stopped waiting.
+                    let _ = answer.send(self.make_room());
                 }
                 Task::Say(event) => self.announcer.emit(event),
             }
@@ -114,6 +152,31 @@ impl Worker {
         self.playlist.end();
         let _ = std::fs::remove_file(self.session.open_record());
         Ok(())
+    }
+
+    /// The next task; `None` at the end.
+    fn next(&mut self, queue: &Receiver<Task>) -> Option<Task> {
+        loop {
+            let Some(limit) = self.retention.as_ref().and_then(Retention::next_look) else {
+                return queue.recv().ok();
+            };
+            match clock::receive_within(queue, limit) {
+                Ok(task) => return Some(task),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.look(),
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        if let Some(retention) = &mut self.retention {
+            retention.look(&mut self.playlist);
+        }
+    }
+
+    fn make_room(&mut self) -> bool {
+        let retention = self.retention.as_mut();
+        retention.is_some_and(|retention| retention.make_room(&mut self.playlist))
     }
 
     /// A file that helps late readers, and that a full disk may refuse.
@@ -147,13 +210,11 @@ impl Worker {
 
     /// Appends a line to the record, however long the disk refuses it.
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        let path = self.session.record();
         loop {
-            let length = self.record.metadata()?.len();
-            let written = self.record.write_all(line).and_then(|()| self.record.sync_data());
-            match written {
+            match record::append(&path, line) {
+                Err(error) if disk::is_full(&error) && self.make_room() => {}
                 Err(error) if disk::refuses(&error) => {
-                    // A part of a line would swallow the next one.
-                    self.record.set_len(length)?;
                     if !disk::wait(&self.stop) {
                         return Err(error);
                     }

@@ -4,9 +4,12 @@ use std::time::Instant;
 
 use cht_core::{
     event::{Anchor, EndReason},
+    time::ticks,
     timeline::{Step, Timeline},
-    ts::{Found, Media, Pes, Program, Scanner},
+    ts::{Damage, Found, Media, Pes, Program, Scanner},
 };
+
+use crate::bounds::{Arrival, Bounds};
 
 /// A place where one segment ends and the next begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,10 +18,10 @@ pub(crate) struct Cut {
     pub offset: u64,
     /// Why the segment before it ends.
     pub reason: EndReason,
-    /// Where that segment lies.
-    pub before: Place,
-    /// The next segment's place on the timeline.
-    pub anchor: Anchor,
+    /// Where that segment lies, if a PTS was seen in it.
+    pub before: Option<Place>,
+    /// The next segment's place on the timeline, if it begins with a PTS.
+    pub anchor: Option<Anchor>,
 }
 
 /// Where a segment lies on the timeline.
@@ -27,6 +30,17 @@ pub(crate) struct Place {
     pub anchor: Anchor,
     /// Ticks.
     pub length: i64,
+}
+
+/// What was seen since it was asked for the last time.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Transport packets.
+    pub packets: u64,
+    /// PIDs that the program tables list, if they came or changed.
+    pub listed: Vec<u16>,
+    /// The PID of each gap in a continuity counter.
+    pub gaps: Vec<u16>,
 }
 
 /// Follows one connection.
@@ -41,41 +55,82 @@ struct State<'a> {
     timeline: &'a mut Timeline,
     /// Ticks.
     segment_time: i64,
+    bounds: Bounds,
+    /// Offset of the growing segment's first byte.
+    begin: u64,
+    arrival: Arrival,
+    /// The growing segment has been arriving for so long that it ends at the next picture.
+    overdue: bool,
     /// The PID whose clock and keyframes count.
     clock: Option<u16>,
     /// Whether that PID is video; audio gives the clock only where no video is announced.
     audio_only: bool,
     /// The growing segment's anchor.
     anchor: Option<Anchor>,
+    /// The picture in which it began, if it began within one: its place, as long as none begins in it.
+    within: Option<Anchor>,
     /// Its pictures on the timeline.
     extent: Extent,
     cuts: Vec<Cut>,
     /// The tables were seen, or have changed.
     tables: bool,
+    /// Its `packets` are those that were told already.
+    seen: Seen,
 }
 
 impl<'a> Cutter<'a> {
     /// A new connection in the session of `timeline`. `segment_time` in ticks.
-    pub(crate) fn new(timeline: &'a mut Timeline, segment_time: i64) -> Self {
+    pub(crate) fn new(timeline: &'a mut Timeline, segment_time: i64, bounds: Bounds) -> Self {
         timeline.connect();
         let state = State {
             timeline,
             segment_time,
+            bounds,
+            begin: 0,
+            arrival: Arrival::default(),
+            overdue: false,
             clock: None,
             audio_only: false,
             anchor: None,
+            within: None,
             extent: Extent::default(),
             cuts: Vec::new(),
             tables: false,
+            seen: Seen::default(),
         };
         Self { scanner: Scanner::new(), state }
     }
 
     /// The next bytes, which arrived at `now`. Returns the cuts that are now certain, in order.
-    pub(crate) fn push(&mut self, bytes: &[u8], now: Instant) -> Vec<Cut> {
+    pub(crate) fn push(&mut self, mut bytes: &[u8], now: Instant) -> Vec<Cut> {
         let state = &mut self.state;
-        self.scanner.push(bytes, &mut |found| state.observe(&found, now));
+        state.overdue |= state.arrival.observe(now) >= state.bounds.time;
+        if state.overdue && state.arrival.is_silent(now) {
+            self.cut_here(EndReason::MaxTime);
+        }
+        while !bytes.is_empty() {
+            // Up to the bound at most, so that it can be kept to the packet.
+            let room = (self.state.begin + self.state.bounds.bytes) - self.scanner.position();
+            let (now_due, later) = bytes.split_at(bytes.len().min(room as usize));
+            let state = &mut self.state;
+            self.scanner.push(now_due, &mut |found| state.observe(&found, now));
+            bytes = later;
+            if self.scanner.position() >= self.state.begin + self.state.bounds.bytes {
+                self.cut_here(EndReason::MaxBytes);
+            }
+        }
         std::mem::take(&mut self.state.cuts)
+    }
+
+    /// Ends the segment where no picture lets it end: before the one that is not decided yet, or else at a
+    /// packet, or else anywhere.
+    fn cut_here(&mut self, reason: EndReason) {
+        let begin = self.state.begin;
+        let places = [self.scanner.holdback(), self.scanner.boundary(), self.scanner.position()];
+        if let Some(offset) = places.into_iter().find(|offset| *offset > begin) {
+            let before = self.place();
+            self.state.cut(Cut { offset, reason, before, anchor: None });
+        }
     }
 
     /// Bytes before this offset can be written: no later cut lies before it. Little more than 1 MiB stays behind.
@@ -91,7 +146,16 @@ impl<'a> Cutter<'a> {
     /// Where the growing segment lies, up to the end of its last frame, once a PTS was seen.
     pub(crate) fn place(&self) -> Option<Place> {
         let length = |anchor: Anchor| self.state.extent.length_from(anchor.offset);
-        self.state.anchor.map(|anchor| Place { anchor, length: length(anchor) })
+        let anchor = self.state.anchor.or(self.state.within);
+        anchor.map(|anchor| Place { anchor, length: length(anchor) })
+    }
+
+    /// What was seen since the last call.
+    pub(crate) fn take_seen(&mut self) -> Seen {
+        let packets = self.scanner.counters().packets;
+        let told = Seen { packets, ..Seen::default() };
+        let seen = std::mem::replace(&mut self.state.seen, told);
+        Seen { packets: packets - seen.packets, ..seen }
     }
 
     /// PAT and PMT as packets, if they were seen or have changed since the last call.
@@ -105,6 +169,7 @@ impl State<'_> {
         match found {
             Found::Programs(programs) => self.choose_clock(programs),
             Found::Pes(pes) => self.observe_unit(pes, now),
+            Found::Damage(Damage::Continuity { pid, .. }) => self.seen.gaps.push(*pid),
             _ => {}
         }
     }
@@ -112,6 +177,7 @@ impl State<'_> {
     fn choose_clock(&mut self, programs: &[Program]) {
         self.tables = true;
         let streams = || programs.iter().flat_map(|program| &program.streams);
+        self.seen.listed.extend(streams().map(|stream| stream.pid));
         self.audio_only = streams().next().is_some()
             && !streams().any(|stream| stream.codec.media() == Media::Video);
         if self.clock.is_some_and(|pid| streams().all(|stream| stream.pid != pid)) {
@@ -128,6 +194,7 @@ impl State<'_> {
             return;
         }
         let step = self.timeline.observe(pts, pes.dts, now);
+        self.arrival.stamped(now);
         let Some(anchor) = self.timeline.anchor() else { return };
         let (reason, before) = match (step, self.anchor) {
             (_, None) => {
@@ -140,19 +207,43 @@ impl State<'_> {
                 (EndReason::Jump, Place { anchor: begin, length })
             }
             (Step::Continues, Some(begin)) => {
-                let is_keyframe = pes.random_access || self.audio_only;
                 let length = anchor.offset - begin.offset;
-                if !is_keyframe || length < self.segment_time {
+                let Some(reason) = self.reason_to_cut(pes, length) else {
                     self.extent.observe(anchor.offset);
                     return;
-                }
-                (EndReason::Keyframe, Place { anchor: begin, length })
+                };
+                (reason, Place { anchor: begin, length })
             }
         };
-        self.anchor = Some(anchor);
-        self.extent = Extent::default();
+        self.cut(Cut { offset: pes.cut, reason, before: Some(before), anchor: Some(anchor) });
         self.extent.observe(anchor.offset);
-        self.cuts.push(Cut { offset: pes.cut, reason, before, anchor });
+    }
+
+    /// Why the growing segment ends before a picture that comes `length` ticks after its first, if it does.
+    fn reason_to_cut(&self, pes: &Pes, length: i64) -> Option<EndReason> {
+        let is_keyframe = pes.random_access || self.audio_only;
+        if is_keyframe && length >= self.segment_time {
+            Some(EndReason::Keyframe)
+        } else if self.overdue || length >= ticks(self.bounds.time.as_secs_f64()) {
+            Some(EndReason::MaxTime)
+        } else if pes.cut.saturating_sub(self.begin) >= self.bounds.soft_bytes() {
+            Some(EndReason::MaxBytes)
+        } else {
+            None
+        }
+    }
+
+    fn cut(&mut self, cut: Cut) {
+        self.anchor = cut.anchor;
+        // A tick behind the picture: that one belongs to the segment in which it begins.
+        let behind = |last: Anchor| Anchor { pts: last.pts + 1, offset: last.offset + 1 };
+        self.within = self.timeline.anchor().map(behind);
+        // A cut that was decided late may lie before one that was made for want of room.
+        self.begin = self.begin.max(cut.offset);
+        self.extent = Extent::default();
+        self.arrival.restart();
+        self.overdue = false;
+        self.cuts.push(cut);
     }
 }
 

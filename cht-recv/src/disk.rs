@@ -1,6 +1,6 @@
 //! A disk that refuses: which errors pass by when somebody makes room, and waiting for that.
 
-use std::{io, os::unix::net::UnixStream, time::Duration};
+use std::{io, os::unix::net::UnixStream, path::Path, time::Duration};
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -15,6 +15,18 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 pub(crate) fn refuses(error: &io::Error) -> bool {
     let refusals = [Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::IO];
     refusals.iter().any(|refusal| error.raw_os_error() == Some(refusal.raw_os_error()))
+}
+
+/// Whether an error says that there is no room.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    let full = [Errno::NOSPC, Errno::DQUOT];
+    full.iter().any(|full| error.raw_os_error() == Some(full.raw_os_error()))
+}
+
+/// Bytes that this process may still write to the disk of `path`.
+pub(crate) fn free(path: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(path)?;
+    Ok(disk.f_bavail * disk.f_frsize)
 }
 
 /// Lets a moment pass before the disk is tried again; `false` if the recorder is asked to stop instead.

@@ -3,6 +3,8 @@
 use std::{
     fs::File,
     os::unix::net::UnixStream,
+    rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -19,9 +21,12 @@ use rustix::event::{PollFd, PollFlags};
 use crate::{
     announce::{self, Announcer},
     args::{Args, SecondSender},
+    health::Health,
     pace::{Bitrate, Pace},
+    pulse::Pulse,
     recorder::{Connection, Recorder},
     recover::recover_others,
+    scrape,
     sender::Sender,
     source::{self, Source},
 };
@@ -35,18 +40,33 @@ const HOLD: Duration = Duration::from_secs(1);
 
 /// Runs the recorder until it is stopped, or with `--once` until the first connection has ended.
 pub(crate) fn record(args: &Args) -> Result<()> {
+    args.plan()?;
     let (mut door, address) = source::open(args)?;
+    let now = clock::monotonic();
+    let health = Arc::new(Health::new(args.sessions.clone(), now));
+    let metrics = match &args.metrics {
+        Some(place) => Some(scrape::serve(scrape::bind(place)?, Arc::clone(&health))?),
+        None => None,
+    };
+    let listening = Listening { address, metrics };
     let stop = signals::stop_on_signal()?;
-    let (announcer, announced) = announce::start()?;
-    let begin = || Recording::begin(args, announcer.clone(), address.clone(), &stop);
+    let (announcer, announced) = announce::start(Arc::clone(&health))?;
+    let interval = unless_0(args.stats_interval);
+    let pulse = Rc::new(Pulse::new(health, announcer.clone(), interval, now));
+    let begin = || Recording::begin(args, announcer.clone(), &listening, &stop, &pulse);
     let mut recording = Some(begin()?);
-    let recorded = listen(&mut *door, &mut recording, begin, &stop, &Rules::of(args));
+    let recorded = listen(&mut *door, &mut recording, begin, &stop, &Rules::of(args), &pulse);
+    pulse.stopping();
     // Whatever happened: what was received is finished and announced first.
     let finished = recording.map_or(Ok(()), |recording| recording.recorder.finish());
-    drop(announcer);
+    drop((announcer, pulse));
     announced.wait();
     // The closing thread's error is the cause where both have one.
     finished.and(recorded)
+}
+
+fn unless_0(seconds: f64) -> Option<Duration> {
+    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds))
 }
 
 /// The session that is recorded now.
@@ -59,17 +79,19 @@ impl Recording {
     fn begin(
         args: &Args,
         announcer: Announcer,
-        address: String,
+        listening: &Listening,
         stop: &UnixStream,
+        pulse: &Rc<Pulse>,
     ) -> Result<Self> {
         let id = args.session_id.as_deref();
         let session = Session::create(&args.sessions, id, &clock::local())?;
         let lock = session.lock()?;
         recover_others(&args.sessions, &session, &announcer)?;
-        let recorder = Recorder::new(session, announcer, stop, args.segment_time)?;
-        let name = recorder.session().name();
+        let pulse = Rc::clone(pulse);
+        let recorder = Recorder::new(session, announcer, stop, &args.plan()?, pulse)?;
+        let (name, address) = (recorder.session().name(), &listening.address);
         report::note(format_args!("recording into {name}, listening on {address}"));
-        recorder.emit(Listening { address });
+        recorder.listening(listening.clone());
         Ok(Self { recorder, _lock: lock })
     }
 }
@@ -87,7 +109,6 @@ struct Rules {
 
 impl Rules {
     fn of(args: &Args) -> Self {
-        let unless_0 = |seconds| (seconds > 0.0).then(|| Duration::from_secs_f64(seconds));
         Self {
             once: args.once,
             replace: args.second_sender == SecondSender::Replace && !args.once,
@@ -105,13 +126,14 @@ fn listen(
     begin: impl Fn() -> Result<Recording>,
     stop: &UnixStream,
     rules: &Rules,
+    pulse: &Pulse,
 ) -> Result<()> {
     let mut next = None;
     let mut over: Option<Instant> = None;
     loop {
         let sender = match next.take() {
             Some(sender) => sender,
-            None => match wait_for_sender(door, stop)? {
+            None => match wait_for_sender(door, stop, pulse)? {
                 Some(sender) => sender,
                 None => return Ok(()),
             },
@@ -126,7 +148,7 @@ fn listen(
             Some(current) => current,
             None => recording.insert(begin()?),
         };
-        let after = serve(&mut current.recorder, sender, door, stop, rules)?;
+        let after = serve(&mut current.recorder, sender, door, stop, rules, pulse)?;
         over = rules.session_gap.map(|gap| clock::monotonic() + gap);
         match after {
             After::Stop => return Ok(()),
@@ -138,10 +160,14 @@ fn listen(
 }
 
 /// The next sender; `None` if `stop` was first.
-fn wait_for_sender(door: &mut dyn Source, stop: &UnixStream) -> Result<Option<Sender>> {
+fn wait_for_sender(
+    door: &mut dyn Source,
+    stop: &UnixStream,
+    pulse: &Pulse,
+) -> Result<Option<Sender>> {
     door.vacant(clock::monotonic());
     loop {
-        let ready = wait(stop, Some(door), None, door.deadline())?;
+        let ready = wait(stop, Some(door), None, door.deadline(), pulse)?;
         if ready.stop {
             return Ok(None);
         }
@@ -165,17 +191,20 @@ fn serve(
     door: &mut dyn Source,
     stop: &UnixStream,
     rules: &Rules,
+    pulse: &Pulse,
 ) -> Result<After> {
     let peer = sender.peer.clone();
     let mut connection = recorder.connection();
     let number = connection.number;
     connection.emit(Connected { connection: number, peer: peer.clone(), at: clock::wall() });
-    let (after, reason) = receive(&mut connection, &mut sender, door, stop, rules)?;
+    pulse.connected(&peer);
+    let (after, reason) = receive(&mut connection, &mut sender, door, stop, rules, pulse)?;
     // Before the segment is finished: a sender that is sent away should know at once.
     drop(sender);
     let end =
         if matches!(after, After::Stop) { EndReason::Stopped } else { EndReason::Disconnected };
     let bytes = connection.finish(end)?;
+    pulse.disconnected();
     recorder.emit_last(Disconnected { connection: number, peer, reason, bytes, at: clock::wall() });
     Ok(after)
 }
@@ -187,6 +216,7 @@ fn receive(
     door: &mut dyn Source,
     stop: &UnixStream,
     rules: &Rules,
+    pulse: &Pulse,
 ) -> Result<(After, String)> {
     let mut buffer = vec![0; READ];
     let mut pace = rules.max_bitrate.map(|rate| Pace::new(rate, clock::monotonic()));
@@ -225,7 +255,7 @@ fn receive(
         let limits = [paused.or(idle), holding, at_door.and_then(Source::deadline)];
         // A socket that is polled for nothing still wakes by its errors, so it is left out in a pause.
         let polled = paused.is_none().then_some(&*sender);
-        let ready = wait(stop, at_door, polled, limits.into_iter().flatten().min())?;
+        let ready = wait(stop, at_door, polled, limits.into_iter().flatten().min(), pulse)?;
 
         if ready.stop {
             sender.give_up(&mut buffer, |bytes| connection.push(bytes, clock::monotonic()))?;
@@ -284,12 +314,13 @@ struct Ready {
     sender: bool,
 }
 
-/// Waits for whichever is first.
+/// Waits for whichever is first, and does what is due meanwhile.
 fn wait(
     stop: &UnixStream,
     door: Option<&dyn Source>,
     sender: Option<&Sender>,
     limit: Option<Instant>,
+    pulse: &Pulse,
 ) -> Result<Ready> {
     let mut descriptors = Vec::with_capacity(4);
     descriptors.push(PollFd::new(stop, PollFlags::IN));
@@ -298,7 +329,9 @@ fn wait(
     if let Some(door) = door {
         door.descriptors(&mut descriptors);
     }
+    let limit = limit.into_iter().chain(pulse.deadline()).min();
     clock::wait_ready(&mut descriptors, limit).context("poll")?;
+    pulse.beat(clock::monotonic());
     let is_ready = |descriptor: &PollFd<'_>| !descriptor.revents().is_empty();
     Ok(Ready {
         stop: is_ready(&descriptors[0]),

@@ -1,11 +1,12 @@
-//! The session as an HLS EVENT playlist (RFC 8216) over the very segments that are recorded. Pure: what was
+//! The session as an HLS playlist (RFC 8216) over the very segments that are recorded. Pure: what was
 //! recorded in, text out.
 //!
-//! Lines are only ever appended (§6.2.1), with two exceptions that no live recorder can avoid, both in
-//! `docs/recording.md`: the target duration is raised when a segment turns out longer than it, and a
-//! session that is continued loses its end mark.
+//! As long as nothing is removed it is an EVENT playlist: lines are only ever appended (§6.2.1), with two
+//! exceptions that no live recorder can avoid, both in `docs/recording.md`: the target duration is raised
+//! when a segment turns out longer than it, and a session that is continued loses its end mark. With retention
+//! it has no type, and segments leave it at its beginning (§6.2.2).
 
-use std::{fmt::Write as _, path::Path};
+use std::{collections::VecDeque, fmt::Write as _, path::Path};
 
 use cht_core::event::SegmentClosed;
 
@@ -17,27 +18,64 @@ const VERSION: u32 = 6;
 const KEYFRAME_SLACK: u64 = 10;
 
 const END: &str = "#EXT-X-ENDLIST\n";
+const BREAK: &str = "#EXT-X-DISCONTINUITY";
+const NUMBER: &str = "#EXT-X-MEDIA-SEQUENCE:";
+const BREAKS: &str = "#EXT-X-DISCONTINUITY-SEQUENCE:";
 
 /// The playlist of a session, as it grows.
 #[derive(Debug)]
 pub(crate) struct Playlist {
     /// EXT-X-TARGETDURATION, seconds.
     target: u64,
-    /// What follows the head.
-    body: String,
+    entries: VecDeque<Entry>,
     /// The last segment recorded, and whether it is listed.
     last: Option<(SegmentClosed, bool)>,
-    /// The connection whose tables apply to what comes next.
-    map: Option<u32>,
+    /// Something was listed.
+    begun: bool,
+    /// The tables that apply to what comes next.
+    map: Option<String>,
+    /// Segments are taken out at its beginning.
+    window: bool,
+    /// What was taken out, ever.
+    gone: Gone,
+    /// The playlist that this one continues, until it is known where.
+    before: Option<String>,
+}
+
+/// What was taken out of a playlist at its beginning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Gone {
+    segments: u64,
+    breaks: u64,
+}
+
+/// A segment that is listed.
+#[derive(Debug)]
+struct Entry {
+    seq: u64,
+    name: String,
+    seconds: f64,
+    /// It does not continue the one before, and when it was opened.
+    is_break: bool,
+    opened_at: String,
+    map: Option<String>,
 }
 
 impl Playlist {
-    /// An empty playlist. `segment_time` in seconds; `before` is the text of the playlist that it
-    /// replaces, whose target duration is kept.
-    pub(crate) fn new(segment_time: f64, before: Option<&str>) -> Self {
+    /// An empty playlist. `segment_time` in seconds; with `retained`, segments will be taken out. `before` is the
+    /// text of the playlist that it replaces, whose target duration and numbers are kept.
+    pub(crate) fn new(segment_time: f64, retained: bool, before: Option<&str>) -> Self {
         let planned = segment_time.ceil() as u64 + KEYFRAME_SLACK;
-        let target = before.and_then(target_in).unwrap_or(planned);
-        Self { target, body: String::new(), last: None, map: None }
+        Self {
+            target: before.and_then(target_in).unwrap_or(planned),
+            entries: VecDeque::new(),
+            last: None,
+            begun: false,
+            map: None,
+            window: retained,
+            gone: Gone::default(),
+            before: before.map(str::to_owned),
+        }
     }
 
     /// Appends a segment. `tables` is the file name of its connection's PAT and PMT, once there is one.
@@ -48,28 +86,30 @@ impl Playlist {
     pub(crate) fn push(&mut self, segment: &SegmentClosed, tables: Option<&str>) -> Option<u64> {
         let last = self.last.replace((segment.clone(), segment.duration.is_some()));
         let seconds = segment.duration?;
+        let name = Path::new(&segment.path).file_name().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
+        if let Some(before) = self.before.take() {
+            self.gone = gone_before(&before, &name);
+        }
         let continues = last.as_ref().is_some_and(|(last, listed)| {
             let line = last.timeline.zip(segment.timeline);
             *listed
                 && last.connection == segment.connection
                 && line.is_none_or(|(last, this)| last.continues(&this))
         });
-        if !continues {
-            if !self.is_empty() {
-                // §4.3.2.3: the timestamps start anew.
-                self.body.push_str("#EXT-X-DISCONTINUITY\n");
-            }
-            // §4.3.2.6. Between two of them players add up durations, which do not step as a wall clock may.
-            let at = segment.opened_at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ");
-            let _ = writeln!(self.body, "#EXT-X-PROGRAM-DATE-TIME:{at}");
+        if let Some(tables) = tables {
+            self.map = Some(tables.to_owned());
         }
-        if let Some(tables) = tables.filter(|_| self.map != Some(segment.connection)) {
-            // §4.3.2.5: applies until the next one.
-            let _ = writeln!(self.body, "#EXT-X-MAP:URI=\"{tables}\"");
-            self.map = Some(segment.connection);
-        }
-        let name = Path::new(&segment.path).file_name().unwrap_or_default();
-        let _ = writeln!(self.body, "#EXTINF:{seconds:.6},\n{}", name.to_string_lossy());
+        self.entries.push_back(Entry {
+            seq: segment.seq,
+            name,
+            seconds,
+            // Before the first there is nothing to break with.
+            is_break: !continues && self.begun,
+            opened_at: segment.opened_at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+            map: self.map.clone(),
+        });
+        self.begun = true;
         // §4.3.3.1: no duration, rounded to the nearest second, exceeds the target.
         let rounded = seconds.round() as u64;
         (rounded > self.target).then(|| {
@@ -78,26 +118,83 @@ impl Playlist {
         })
     }
 
-    /// Whether nothing is listed yet.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.body.is_empty()
+    /// Takes out the segments up to the number `seq`.
+    pub(crate) fn remove_up_to(&mut self, seq: u64) {
+        let count = self.entries.iter().take_while(|entry| entry.seq <= seq).count();
+        for entry in self.entries.drain(..count) {
+            self.gone.segments += 1;
+            self.gone.breaks += u64::from(entry.is_break);
+        }
+    }
+
+    /// Whether nothing is or was ever listed.
+    pub(crate) fn nothing_listed(&self) -> bool {
+        self.entries.is_empty() && self.gone == Gone::default()
     }
 
     /// The text of the file; with `ended`, nothing will be appended any more (§4.3.3.4).
     pub(crate) fn render(&self, ended: bool) -> String {
-        let (target, body) = (self.target, &self.body);
-        // §4.3.5.2: a player that comes late begins with the beginning, not near the end.
-        format!(
-            "#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target}\n\
-             #EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-START:TIME-OFFSET=0\n{body}{}",
-            if ended { END } else { "" }
-        )
+        let Gone { segments, breaks } = self.gone;
+        let mut text =
+            format!("#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{}\n", self.target);
+        if self.window || segments > 0 {
+            // §4.3.3.2, §4.3.3.3: how much has left it.
+            let _ = write!(text, "{NUMBER}{segments}\n{BREAKS}{breaks}\n");
+        } else {
+            // §4.3.5.2: a player that comes late begins with the beginning, not near the end.
+            text.push_str("#EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-START:TIME-OFFSET=0\n");
+        }
+        let mut map = None;
+        for (n, entry) in self.entries.iter().enumerate() {
+            if entry.is_break {
+                // §4.3.2.3: the timestamps start anew.
+                let _ = writeln!(text, "{BREAK}");
+            }
+            if entry.is_break || n == 0 {
+                // §4.3.2.6. Between two of them players add up durations, which do not step as a wall clock may.
+                let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", entry.opened_at);
+            }
+            if let Some(tables) = entry.map.as_ref().filter(|tables| map != Some(*tables)) {
+                // §4.3.2.5: applies until the next one.
+                let _ = writeln!(text, "#EXT-X-MAP:URI=\"{tables}\"");
+                map = Some(tables);
+            }
+            let _ = writeln!(text, "#EXTINF:{:.6},\n{}", entry.seconds, entry.name);
+        }
+        text.push_str(if ended { END } else { "" });
+        text
+    }
+
+    /// Whether the text of a playlist says that nothing will follow.
+    pub(crate) fn has_ended(text: &str) -> bool {
+        text.ends_with(END)
     }
 }
 
 /// The target duration of a playlist, in seconds.
 fn target_in(playlist: &str) -> Option<u64> {
-    playlist.lines().find_map(|line| line.strip_prefix("#EXT-X-TARGETDURATION:")?.parse().ok())
+    number_in(playlist, "#EXT-X-TARGETDURATION:")
+}
+
+fn number_in(playlist: &str, tag: &str) -> Option<u64> {
+    playlist.lines().find_map(|line| line.strip_prefix(tag)?.parse().ok())
+}
+
+/// What has left `playlist` when it begins with `name`, which may not have been in it.
+fn gone_before(playlist: &str, name: &str) -> Gone {
+    let mut gone = Gone {
+        segments: number_in(playlist, NUMBER).unwrap_or(0),
+        breaks: number_in(playlist, BREAKS).unwrap_or(0),
+    };
+    for line in playlist.lines() {
+        // The first of a playlist that is made anew has no break before it.
+        gone.breaks += u64::from(line == BREAK);
+        if line == name {
+            break;
+        }
+        gone.segments += u64::from(!line.is_empty() && !line.starts_with('#'));
+    }
+    gone
 }
 
 #[cfg(test)]
@@ -129,8 +226,8 @@ mod tests {
 
     #[test]
     fn connections_jumps_and_the_end() {
-        let mut playlist = Playlist::new(2.0, None);
-        assert!(playlist.is_empty());
+        let mut playlist = Playlist::new(2.0, false, None);
+        assert!(playlist.nothing_listed());
         playlist.push(&segment(1, 1, 0, 0), Some("psi_000001.ts"));
         playlist.push(&segment(2, 1, 2, 0), Some("psi_000001.ts"));
         // The same connection, on another line of the timeline.
@@ -158,7 +255,7 @@ mod tests {
 
     #[test]
     fn what_is_listed_is_only_ever_appended_to() {
-        let mut playlist = Playlist::new(2.0, None);
+        let mut playlist = Playlist::new(2.0, false, None);
         let mut before = playlist.render(false);
         for n in 1..20 {
             let connection = n as u32 / 5;
@@ -173,17 +270,17 @@ mod tests {
 
     #[test]
     fn without_tables_there_is_no_map() {
-        let mut playlist = Playlist::new(2.0, None);
+        let mut playlist = Playlist::new(2.0, false, None);
         playlist.push(&segment(1, 1, 0, 0), None);
         assert!(!playlist.render(true).contains("EXT-X-MAP"));
     }
 
     #[test]
     fn what_has_no_time_is_left_out_and_leaves_a_break() {
-        let mut playlist = Playlist::new(2.0, None);
+        let mut playlist = Playlist::new(2.0, false, None);
         let timeless = |seq| SegmentClosed { duration: None, ..segment(seq, 1, 0, 0) };
         playlist.push(&timeless(1), None);
-        assert!(playlist.is_empty());
+        assert!(playlist.nothing_listed());
         playlist.push(&segment(2, 1, 0, 0), None);
         assert!(!playlist.render(false).contains("DISCONTINUITY"));
         playlist.push(&timeless(3), None);
@@ -195,7 +292,7 @@ mod tests {
 
     #[test]
     fn the_target_is_kept_and_raised_only_when_it_must() {
-        let mut playlist = Playlist::new(2.0, None);
+        let mut playlist = Playlist::new(2.0, false, None);
         let lasting = |seq, seconds| SegmentClosed {
             duration: Some(seconds),
             ..segment(seq, 1, seq as i64, 0)
@@ -204,9 +301,49 @@ mod tests {
         assert_eq!(playlist.push(&lasting(2, 12.5), None), Some(13));
         assert!(playlist.render(false).contains("#EXT-X-TARGETDURATION:13\n"));
         // Continued with another segment time.
-        let mut continued = Playlist::new(60.0, Some(&playlist.render(true)));
+        let mut continued = Playlist::new(60.0, false, Some(&playlist.render(true)));
         assert_eq!(continued.push(&lasting(1, 13.0), None), None);
         assert!(continued.render(false).contains("#EXT-X-TARGETDURATION:13\n"));
-        assert_eq!(Playlist::new(0.0, Some("torn")).target, 10);
+        assert_eq!(Playlist::new(0.0, false, Some("torn")).target, 10);
+    }
+
+    #[test]
+    fn what_is_taken_out_is_counted_over_restarts() {
+        let mut playlist = Playlist::new(2.0, true, None);
+        for n in 1..=6_u64 {
+            // A new connection with every second segment.
+            let connection = n.div_ceil(2);
+            let tables = format!("psi_{connection}.ts");
+            playlist.push(&segment(n, connection as u32, n as i64 * 2, 0), Some(&tables));
+        }
+        let text = playlist.render(false);
+        assert!(!text.contains("TYPE") && text.contains("#EXT-X-MEDIA-SEQUENCE:0\n"), "{text}");
+        assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 2);
+        playlist.remove_up_to(3);
+        let text = playlist.render(true);
+        let head = "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:12\n#EXT-X-MEDIA-SEQUENCE:3\n\
+                    #EXT-X-DISCONTINUITY-SEQUENCE:1\n\
+                    #EXT-X-PROGRAM-DATE-TIME:2026-11-23T06:24:29.569Z\n#EXT-X-MAP:URI=\"psi_2.ts\"\n\
+                    #EXTINF:2.000000,\nsegment_000004.ts\n#EXT-X-DISCONTINUITY\n";
+        assert!(text.starts_with(head), "{text}");
+        // Continued, the fourth being removed in between.
+        let mut continued = Playlist::new(2.0, true, Some(&text));
+        continued.push(&segment(5, 3, 10, 0), None);
+        let text = continued.render(false);
+        assert!(text.contains("MEDIA-SEQUENCE:4\n#EXT-X-DISCONTINUITY-SEQUENCE:2\n"), "{text}");
+        assert!(!text.contains("#EXT-X-DISCONTINUITY\n"), "{text}");
+        // All of it, and one that it never held.
+        let mut continued = Playlist::new(2.0, false, Some(&text));
+        continued.push(&segment(9, 4, 10, 0), None);
+        assert!(continued.render(false).contains("#EXT-X-MEDIA-SEQUENCE:5\n"));
+    }
+
+    #[test]
+    fn a_playlist_of_which_all_was_taken_out_is_still_one() {
+        let mut playlist = Playlist::new(2.0, true, None);
+        playlist.push(&segment(1, 1, 2, 0), None);
+        playlist.remove_up_to(1);
+        assert!(!playlist.nothing_listed());
+        assert!(playlist.render(false).ends_with("SEQUENCE:1\n#EXT-X-DISCONTINUITY-SEQUENCE:0\n"));
     }
 }

@@ -6,6 +6,7 @@
 use cht_core::{
     durable,
     event::{Body, SegmentClosed},
+    record::Record,
     report,
     segment::Examiner,
     session::Session,
@@ -23,20 +24,46 @@ pub(crate) struct PlaylistFile {
 }
 
 impl PlaylistFile {
-    /// The playlist of a session whose record so far is `records`, open at its end again. `segment_time` in seconds.
+    /// The playlist of a session whose record so far is `record`, open at its end again. `segment_time` in seconds;
+    /// with `retained`, segments will be taken out of it.
     pub(crate) fn continuing(
         session: &Session,
-        records: &[SegmentClosed],
+        record: &Record,
         segment_time: f64,
+        retained: bool,
     ) -> Self {
         let before = std::fs::read_to_string(session.playlist()).ok();
-        let playlist = Playlist::new(segment_time, before.as_deref());
-        let mut this = Self { session: session.clone(), playlist, failing: false };
-        for record in records {
-            this.push(record);
-        }
+        let mut this = Self::of(session, record, segment_time, retained, before.as_deref());
         this.write(false);
         this
+    }
+
+    /// Takes what was removed out of the playlist of a session that nobody records, if it has one.
+    pub(crate) fn without_removed(session: &Session) {
+        if let Ok(before) = std::fs::read_to_string(session.playlist()) {
+            let record = Record::of(session);
+            let mut this = Self::of(session, &record, 0.0, true, Some(&before));
+            this.write(Playlist::has_ended(&before));
+        }
+    }
+
+    fn of(
+        session: &Session,
+        record: &Record,
+        segment_time: f64,
+        retained: bool,
+        before: Option<&str>,
+    ) -> Self {
+        let playlist = Playlist::new(segment_time, retained, before);
+        let mut this = Self { session: session.clone(), playlist, failing: false };
+        record.kept().for_each(|segment| this.push(segment));
+        this
+    }
+
+    /// Takes out the segments up to the number `seq`.
+    pub(crate) fn remove_up_to(&mut self, seq: u64) {
+        self.playlist.remove_up_to(seq);
+        self.write(false);
     }
 
     /// Lists a segment that has its final name and stands in the record.
@@ -65,7 +92,7 @@ impl PlaylistFile {
     }
 
     fn write(&mut self, ended: bool) {
-        if self.playlist.is_empty() {
+        if self.playlist.nothing_listed() {
             return;
         }
         let path = self.session.playlist();

@@ -4,15 +4,16 @@ use std::{
     fs::File,
     io::{self, Write as _},
     os::unix::net::UnixStream,
+    rc::Rc,
     time::Instant,
 };
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     clock,
-    event::{Anchor, Body, EndReason, Event, SegmentClosed, SegmentOpen},
+    event::{Anchor, Body, EndReason, Event, Listening, SegmentClosed, SegmentOpen},
+    record::Record,
     report,
-    segment::records,
     session::Session,
     time::{seconds, ticks},
     timeline::Timeline,
@@ -21,15 +22,30 @@ use jiff::Timestamp;
 
 use crate::{
     announce::Announcer,
+    bounds::Bounds,
     closer::Closer,
     cutter::{Cut, Cutter, Place},
     disk,
     playlist_file::PlaylistFile,
+    pulse::Pulse,
     recover::{end_of, recover},
+    retention::{Limits, Retention},
 };
 
 /// A segment without any PTS is announced after so many bytes all the same.
 const ANNOUNCE_WITHOUT_CLOCK: u64 = 1 << 20;
+
+/// After so many bytes the disk is looked at: a segment may grow for long.
+const LOOK_AFTER: u64 = 16 << 20;
+
+/// How a session is recorded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    /// Seconds.
+    pub segment_time: f64,
+    pub bounds: Bounds,
+    pub limits: Limits,
+}
 
 /// Records connections into one session.
 #[derive(Debug)]
@@ -42,8 +58,10 @@ pub(crate) struct Recorder {
     timeline: Timeline,
     /// Ticks.
     segment_time: i64,
+    bounds: Bounds,
     next_seq: u64,
     connections: u32,
+    pulse: Rc<Pulse>,
 }
 
 impl Recorder {
@@ -52,26 +70,40 @@ impl Recorder {
         session: Session,
         announcer: Announcer,
         stop: &UnixStream,
-        segment_time: f64,
+        plan: &Plan,
+        pulse: Rc<Pulse>,
     ) -> Result<Self> {
         recover(&session, &announcer)?;
-        let records = records(&session);
-        let timeline = match records.last() {
+        let record = Record::of(&session);
+        let timeline = match record.last() {
             Some(last) => Timeline::continuing(end_of(last), clock::monotonic()),
             None => Timeline::default(),
         };
-        let playlist = PlaylistFile::continuing(&session, &records, segment_time);
+        let playlist =
+            PlaylistFile::continuing(&session, &record, plan.segment_time, plan.limits.any());
         let next_seq =
             session.next_sequence().with_context(|| session.stream().display().to_string())?;
+        let retention = plan
+            .limits
+            .any()
+            .then(|| Retention::new(plan.limits, session.clone(), announcer.clone()));
         Ok(Self {
-            closer: Closer::start(session.clone(), announcer.clone(), playlist, stop.try_clone()?)?,
+            closer: Closer::start(
+                session.clone(),
+                announcer.clone(),
+                playlist,
+                retention,
+                stop.try_clone()?,
+            )?,
             stop: stop.try_clone()?,
-            connections: records.iter().map(|record| record.connection).max().unwrap_or(0),
+            connections: record.connections(),
             session,
             announcer,
             timeline,
-            segment_time: ticks(segment_time),
+            segment_time: ticks(plan.segment_time),
+            bounds: plan.bounds,
             next_seq,
+            pulse,
         })
     }
 
@@ -80,9 +112,10 @@ impl Recorder {
         &self.session
     }
 
-    /// Emits an event about the session.
-    pub(crate) fn emit(&self, body: impl Into<Body>) {
-        self.announcer.emit(Event::new(Some(self.session.name().to_owned()), body));
+    /// Says that senders can connect.
+    pub(crate) fn listening(&self, listening: Listening) {
+        self.pulse.listening(self.session.name(), &listening.address);
+        self.announcer.emit(Event::new(Some(self.session.name().to_owned()), listening));
     }
 
     /// Begins a connection; bytes are pushed to what it returns.
@@ -90,7 +123,7 @@ impl Recorder {
         self.connections += 1;
         Connection {
             number: self.connections,
-            cutter: Cutter::new(&mut self.timeline, self.segment_time),
+            cutter: Cutter::new(&mut self.timeline, self.segment_time, self.bounds),
             out: Output {
                 session: &self.session,
                 announcer: &self.announcer,
@@ -98,10 +131,12 @@ impl Recorder {
                 connection: self.connections,
                 next_seq: &mut self.next_seq,
                 stop: &self.stop,
+                pulse: &self.pulse,
                 segment: None,
                 next_anchor: None,
                 torn: false,
                 written: 0,
+                looked_at: 0,
             },
             held: Vec::new(),
         }
@@ -141,6 +176,7 @@ impl Connection<'_> {
             bail!("{}: segments cannot be finished", self.out.session.stream().display());
         }
         let cuts = self.cutter.push(bytes, now);
+        self.out.pulse.received(bytes.len(), &self.cutter.take_seen(), now);
         if let Some(tables) = self.cutter.new_tables() {
             self.out.closer.tables(self.number, tables);
         }
@@ -148,7 +184,7 @@ impl Connection<'_> {
         for Cut { offset, reason, before, anchor } in cuts {
             // A cut that lay before what is written already would tear nothing but the rule.
             self.write_up_to(offset, &mut rest)?;
-            self.out.close(reason, Some(before))?;
+            self.out.close(reason, before)?;
             self.out.begin(anchor);
         }
         self.write_up_to(self.cutter.settled(), &mut rest)?;
@@ -192,6 +228,7 @@ struct Output<'a> {
     connection: u32,
     next_seq: &'a mut u64,
     stop: &'a UnixStream,
+    pulse: &'a Pulse,
     segment: Option<Growing>,
     /// The place of a segment that begins with the next bytes.
     next_anchor: Option<Anchor>,
@@ -199,6 +236,8 @@ struct Output<'a> {
     torn: bool,
     /// Bytes of the connection written so far.
     written: u64,
+    /// What `written` was when the disk was last looked at.
+    looked_at: u64,
 }
 
 /// A segment that is being written.
@@ -216,8 +255,8 @@ struct Growing {
 
 impl Output<'_> {
     /// The next bytes begin a segment at `anchor`.
-    fn begin(&mut self, anchor: Anchor) {
-        self.next_anchor = Some(anchor);
+    fn begin(&mut self, anchor: Option<Anchor>) {
+        self.next_anchor = anchor;
     }
 
     fn open(&mut self, timeline: Option<Anchor>) -> io::Result<()> {
@@ -251,6 +290,7 @@ impl Output<'_> {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if disk::is_full(&error) && self.closer.make_room() => {}
                 Err(error) if disk::refuses(&error) => {
                     if !std::mem::replace(&mut refused, true) {
                         self.refused(&error)?;
@@ -263,6 +303,7 @@ impl Output<'_> {
                             bytes.len()
                         );
                     }
+                    self.pulse.beat(clock::monotonic());
                 }
                 Err(error) => {
                     return Err(error).with_context(|| self.session.stream().display().to_string());
@@ -284,6 +325,10 @@ impl Output<'_> {
         let count = segment.file.write(bytes)?;
         segment.hasher.update(&bytes[..count]);
         self.written += count as u64;
+        if self.written - self.looked_at >= LOOK_AFTER {
+            self.looked_at = self.written;
+            self.closer.look();
+        }
         Ok(count)
     }
 
@@ -328,6 +373,12 @@ impl Output<'_> {
     /// Hands the segment, which lies at `place`, to be finished.
     fn close(&mut self, end_reason: EndReason, place: Option<Place>) -> Result<()> {
         if let Some(segment) = &mut self.segment {
+            if segment.offset == self.written {
+                // It holds nothing, and nobody is to hear of it.
+                let part = self.session.part(segment.seq);
+                self.segment = None;
+                return std::fs::remove_file(&part).with_context(|| part.display().to_string());
+            }
             // It may have begun and ended within one read.
             segment.timeline = segment.timeline.or(place.map(|place| place.anchor));
         }
@@ -348,10 +399,6 @@ impl Output<'_> {
             closed_at: clock::wall(),
             end_reason,
         };
-        if closed.bytes == 0 {
-            let part = self.session.part(segment.seq);
-            return std::fs::remove_file(&part).with_context(|| part.display().to_string());
-        }
         self.closer.close(segment.file, closed);
         Ok(())
     }

@@ -5,16 +5,19 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _},
     path::Path,
 };
 
 use anyhow::{Context as _, Result};
 use cht_core::{
     clock, durable,
-    event::{Anchor, Body, EndReason, Event, Segment, SegmentClosed, SegmentOpen},
+    event::{
+        Anchor, Body, DeleteReason, Deleted, EndReason, Event, Segment, SegmentClosed, SegmentOpen,
+    },
+    record::{self, Record},
     report,
-    segment::{Examiner, records},
+    segment::Examiner,
     session::{Session, sequence},
     time::{TICKS_PER_SECOND, ticks},
 };
@@ -42,16 +45,17 @@ pub(crate) fn recover(session: &Session, announcer: &Announcer) -> Result<()> {
     let path = session.record();
     mend(&path).with_context(|| path.display().to_string())?;
     let open = open_segment(session);
-    let mut known = records(session);
+    let known = Record::of(session);
+    finish_removals(session, &known, announcer)?;
+    let mut last = known.last().cloned();
     for seq in unrecorded(session, &known)? {
         let open = open.as_ref().filter(|open| open.seq == seq);
-        if let Some(closed) = adopt(session, seq, open, known.last())? {
+        if let Some(closed) = adopt(session, seq, open, last.as_ref())? {
             let event = Event::new(Some(session.name().to_owned()), closed.clone());
-            let mut record = OpenOptions::new().create(true).append(true).open(&path)?;
-            record.write_all(&event.to_line()).and_then(|()| record.sync_data())?;
+            record::append(&path, &event.to_line())?;
             report::note(format_args!("{}: recovered, {} bytes", closed.path, closed.bytes));
             announcer.emit(event);
-            known.push(closed);
+            last = Some(closed);
         }
     }
     match fs::remove_file(session.open_record()) {
@@ -60,6 +64,39 @@ pub(crate) fn recover(session: &Session, announcer: &Announcer) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Removes the files whose removal is written down, and writes down those that are gone and should not be.
+fn finish_removals(session: &Session, known: &Record, announcer: &Announcer) -> Result<()> {
+    for seq in known.deleted() {
+        let path = session.segment(seq);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            result => {
+                result.with_context(|| path.display().to_string())?;
+                report::note(format_args!("{}: its removal was finished", path.display()));
+            }
+        }
+    }
+    let gone = known.kept().filter(|closed| !session.segment(closed.seq).exists());
+    let gone: Vec<_> = gone
+        .map(|closed| {
+            let path = session.segment(closed.seq).to_string_lossy().into_owned();
+            let (reason, at) = (DeleteReason::Missing, clock::wall());
+            let deleted = Deleted { seq: closed.seq, path, bytes: closed.bytes, reason, at };
+            Event::new(Some(session.name().to_owned()), deleted)
+        })
+        .collect();
+    if !gone.is_empty() {
+        let path = session.record();
+        let lines: Vec<u8> = gone.iter().flat_map(Event::to_line).collect();
+        record::append(&path, &lines).with_context(|| path.display().to_string())?;
+        report::note(format_args!("{}: {} segments are missing", path.display(), gone.len()));
+        for event in gone {
+            announcer.emit(event);
+        }
+    }
+    Ok(())
 }
 
 /// Takes a line that was cut off by the kill off the end of the record.
@@ -78,13 +115,13 @@ fn mend(record: &Path) -> io::Result<()> {
 }
 
 /// The numbers of the segments on disk that the record does not know, in order.
-fn unrecorded(session: &Session, known: &[SegmentClosed]) -> Result<Vec<u64>> {
+fn unrecorded(session: &Session, known: &Record) -> Result<Vec<u64>> {
     let stream = session.stream();
     let mut seqs = Vec::new();
     for entry in fs::read_dir(&stream).with_context(|| stream.display().to_string())? {
         seqs.extend(sequence(Path::new(&entry?.file_name())));
     }
-    seqs.retain(|seq| known.iter().all(|closed| closed.seq != *seq));
+    seqs.retain(|seq| known.get(*seq).is_none() && !known.is_deleted(*seq));
     seqs.sort_unstable();
     seqs.dedup();
     Ok(seqs)
@@ -160,8 +197,9 @@ fn place(path: &Path, last: Option<&SegmentClosed>) -> (u32, Option<Anchor>) {
 /// Where on the session's timeline a recorded segment ends, in ticks.
 pub(crate) fn end_of(closed: &SegmentClosed) -> i64 {
     let begin = closed.timeline.map_or(0, |anchor| anchor.offset);
-    // Its length is in the segment itself; one that has gone counts by its beginning.
-    let length = examine(closed.path.as_ref()).and_then(|segment| segment.duration);
+    // What the record does not tell is in the segment; one that has gone counts by its beginning.
+    let examined = || examine(closed.path.as_ref()).and_then(|segment| segment.duration);
+    let length = closed.duration.or_else(examined);
     begin + length.map_or(0, ticks)
 }
 

@@ -8,11 +8,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use command_fds::{CommandFdExt as _, FdMapping};
 use cht_core::{
     ffmpeg::{FfmpegError, Process, Program},
     ts::{Codec, SingleStream},
 };
+use command_fds::{CommandFdExt as _, FdMapping};
 use ffmpeg_sidecar::command::FfmpegCommand;
 use rustix::pipe::PipeFlags;
 

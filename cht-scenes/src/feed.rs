@@ -16,15 +16,17 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use cht_scenes::detect;
 use cht_core::{
-    event::{Anchor, Segment, SegmentOpen},
+    event::{Anchor, EndReason, Segment, SegmentOpen},
     ffmpeg::Program,
     growing::{Growing, Growth, finished_path},
+    record::Record,
     segment::Windows,
+    session::Session,
     time::ticks,
-    ts::{Codec, Scanner},
+    ts::{Codec, Found, Media, Scanner},
 };
+use cht_scenes::detect;
 
 use crate::{
     args::{Args, Detect},
@@ -32,10 +34,10 @@ use crate::{
     detector::Rules,
     drain::drain,
     measured::{Measured, Saved},
+    picker::{Done, End, Fed, Message, Output, Part, Picker, Run},
     picture::Painter,
-    picker::{Done, End, Message, Output, Part, Picker, Run},
     prefilter::{Start, Wanted},
-    store::{Options, Store},
+    store::{Checkpoint, Options, Store},
 };
 
 /// Bytes per write to the decoder.
@@ -43,6 +45,9 @@ const WRITE: usize = 256 * 1024;
 
 /// How far a growing segment is searched for its video before it is left until it is finished.
 const PROBE: usize = 4 << 20;
+
+/// How many segments a run-up has at most: a stream without keyframes would have all of them.
+const MOST_RUN_UP: usize = 32;
 
 /// What the thread that reads stdin knows and the feeder asks for.
 #[derive(Debug, Default)]
@@ -129,12 +134,18 @@ impl Feeder {
         if !folder.handled.insert(segment.path.clone()) {
             return Ok(());
         }
+        let follows = folder.last_seq.is_some_and(|last| last + 1 == segment.seq);
         folder.last_seq = Some(segment.seq);
         if folder.done_before.get(&segment.path) == Some(&segment.bytes) {
             self.end_run()?;
             return self.replay(&segment.path, segment.bytes);
         }
-        let (Some(anchor), Some(pid)) = (segment.timeline, segment.video_pid) else {
+        // Cut for its size within a picture, it need not say what it holds.
+        let pid = segment.video_pid.or_else(|| {
+            let run = self.run.as_ref().filter(|run| run.connection == segment.connection)?;
+            (follows && began_within_a_picture(segment)).then_some(run.pid)
+        });
+        let (Some(anchor), Some(pid)) = (segment.timeline, pid) else {
             self.end_run()?;
             let picker = self.picker()?;
             let message = format!("{}: no video in it; nothing to look at", segment.path);
@@ -163,8 +174,10 @@ impl Feeder {
             live: false,
         };
         self.begin(&segment.path, source)?;
+        let listed = segment.streams.iter().find(|stream| stream.pid == pid);
+        let within = segment.video_pid.is_none() || listed.is_some_and(|video| video.units == 0);
         if self.feed_all(windows)? {
-            self.fed(length);
+            self.fed(Fed { bytes: length, within });
         }
         Ok(())
     }
@@ -186,7 +199,7 @@ impl Feeder {
         // Gone already: its `segment` event will say more, or nothing will.
         let Ok(mut growing) = Growing::open(part) else { return Ok(()) };
         let (mut held, mut scanner) = (Vec::new(), Scanner::new());
-        let (mut begun, mut total) = (false, 0);
+        let (mut begun, mut within, mut total) = (false, true, 0);
         let mut buffer = vec![0; WRITE];
         loop {
             let bytes = match growing.read(&mut buffer)? {
@@ -197,9 +210,14 @@ impl Feeder {
                 Growth::Nothing | Growth::Abandoned => return Ok(()),
             };
             total += bytes.len() as u64;
+            if within {
+                let mut begins = |found: Found<'_>| {
+                    within &= !matches!(found, Found::Pes(pes) if pes.media == Media::Video);
+                };
+                scanner.push(bytes, &mut begins);
+            }
             if !begun {
                 held.extend_from_slice(bytes);
-                scanner.push(bytes, &mut |_| {});
                 let Some(pid) = scanner.video_pid() else {
                     if held.len() > PROBE {
                         return Ok(());
@@ -223,7 +241,7 @@ impl Feeder {
             held = Vec::new();
         }
         if begun {
-            self.fed(total);
+            self.fed(Fed { bytes: total, within });
         }
         Ok(())
     }
@@ -369,16 +387,13 @@ impl Feeder {
             .context("the picker is at work")?;
         // The run-up: the first score needs the frames before it.
         let before = picker.store.last.clone().filter(|last| last.pid == Some(source.pid));
-        let before = before.and_then(|last| {
-            let anchor = last.anchor.filter(|anchor| anchor.continues(&source.anchor))?;
-            Some((anchor, Windows::open(Path::new(&last.path)).ok()?, last))
-        });
-        if before.is_none() {
+        let before = before.map_or_else(Vec::new, |last| run_up(&last, source.anchor));
+        if before.is_empty() {
             // Nothing to compare the first frame with: it is kept.
             picker.state = crate::detector::State::default();
             picker.measured = self.measures().then(|| Measured::new(self.detection()));
         }
-        let anchor = before.as_ref().map_or(source.anchor, |(anchor, ..)| *anchor);
+        let anchor = before.first().map_or(source.anchor, |first| first.anchor);
         let wanted = match &picker.measured {
             Some(measured) => Wanted::Candidates(&measured.candidates),
             None => Wanted::Scene(&self.rules, &picker.state),
@@ -421,10 +436,10 @@ impl Feeder {
             connection: source.connection,
             path: String::new(),
         });
-        if let Some((anchor, windows, last)) = before {
-            let source = Source { anchor, seq: last.done.seq, ..source };
+        for Before { seq, anchor, path, windows } in before {
+            let source = Source { seq, anchor, ..source };
             if let Some(run) = &self.run {
-                run.tell(source.part(&last.path, true));
+                run.tell(source.part(&path, true));
             }
             self.feed_all(windows)?;
             if let Some(run) = &mut self.run {
@@ -459,10 +474,10 @@ impl Feeder {
     }
 
     /// The segment that was begun last was fed to its end.
-    fn fed(&mut self, bytes: u64) {
+    fn fed(&mut self, fed: Fed) {
         if let Some(run) = &mut self.run {
             run.decoder.end_segment();
-            let _ = run.messages.send(Message::Fed(bytes));
+            let _ = run.messages.send(Message::Fed(fed));
         }
     }
 
@@ -491,6 +506,56 @@ impl Feeder {
         }
         end.map(|_| ())
     }
+}
+
+/// A segment of the run-up.
+struct Before {
+    seq: u64,
+    anchor: Anchor,
+    path: String,
+    windows: Windows,
+}
+
+/// The segments to decode before one at `next`, the `last` of which was done: one, or as many as it takes to begin
+/// with a keyframe where cht-recv had to cut within a group of pictures. None if they do not lead there.
+fn run_up(last: &Checkpoint, next: Anchor) -> Vec<Before> {
+    let before = |seq, anchor: Option<Anchor>, path: &str| {
+        let anchor = anchor.filter(|anchor| anchor.continues(&next))?;
+        let windows = Windows::open(Path::new(path)).ok()?;
+        Some(Before { seq, anchor, path: path.to_owned(), windows })
+    };
+    let Some(nearest) = before(last.done.seq, last.anchor, &last.path) else { return Vec::new() };
+    let record = Session::of_segment(Path::new(&last.path)).map(|session| Record::of(&session));
+    let mut segments = vec![nearest];
+    let connection = record.as_ref().and_then(|record| Some(record.get(last.done.seq)?.connection));
+    for earlier in record.iter().flat_map(|record| record.kept().rev()) {
+        let Some(first) = segments.last().filter(|_| segments.len() < MOST_RUN_UP) else { break };
+        if earlier.seq >= first.seq {
+            continue;
+        }
+        if earlier.seq + 1 != first.seq
+            || Some(earlier.connection) != connection
+            || !earlier.end_reason.is_within_pictures()
+        {
+            break;
+        }
+        let Some(segment) = before(earlier.seq, earlier.timeline, &earlier.path) else { break };
+        segments.push(segment);
+    }
+    segments.reverse();
+    segments
+}
+
+/// Whether the segment before this one was ended for its size.
+fn began_within_a_picture(segment: &Segment) -> bool {
+    let session = Session::of_segment(Path::new(&segment.path));
+    let record = session.map(|session| Record::of(&session));
+    record.as_ref().and_then(|record| record.get(segment.seq.checked_sub(1)?)).is_some_and(
+        |before| {
+            before.end_reason == EndReason::MaxBytes
+                && Some(before.connection) == segment.connection
+        },
+    )
 }
 
 impl Running {

@@ -93,7 +93,13 @@ impl Measured {
     }
 
     /// Takes a frame.
-    pub(crate) fn frame(&mut self, at: i64, frame: &Decoded, plane: Plane, picture: Option<Picture>) {
+    pub(crate) fn frame(
+        &mut self,
+        at: i64,
+        frame: &Decoded,
+        plane: Plane,
+        picture: Option<Picture>,
+    ) {
         self.candidates.update(at, frame.score, picture.is_some());
         if let Some(picture) = picture {
             self.matcher.picture(at, picture);

@@ -45,12 +45,21 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) enum Message {
     /// The bytes of a segment follow.
     Segment(Part),
-    /// A segment was fed to its end; its size.
-    Fed(u64),
+    /// A segment was fed to its end.
+    Fed(Fed),
     /// A frame was decoded.
     Frame(Decoded),
     /// No more input for this decoder.
     Ended,
+}
+
+/// What went in of a segment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fed {
+    /// Its size.
+    pub bytes: u64,
+    /// It lies within one picture: none begins in it.
+    pub within: bool,
 }
 
 /// A segment of a run, or the run-up to it.
@@ -69,8 +78,8 @@ pub(crate) struct Part {
 #[derive(Debug)]
 struct Segment {
     part: Part,
-    /// Its size, once it was fed to its end.
-    bytes: Option<u64>,
+    /// Once it was fed to its end.
+    fed: Option<Fed>,
     frames: u64,
     decoded: u64,
     /// What was known behind its last frame; frames that follow may still bring choices in it.
@@ -170,15 +179,15 @@ impl Picker {
                 Message::Segment(part) => {
                     segments.push_back(Segment {
                         part,
-                        bytes: None,
+                        fed: None,
                         frames: 0,
                         decoded: 0,
                         end: None,
                     });
                 }
-                Message::Fed(bytes) => {
+                Message::Fed(fed) => {
                     if let Some(segment) = segments.back_mut() {
-                        segment.bytes = Some(bytes);
+                        segment.fed = Some(fed);
                     }
                 }
                 Message::Ended => ended = true,
@@ -198,7 +207,10 @@ impl Picker {
                         Some(small) => Some(read_plane(*small, size)?),
                         None => None,
                     };
-                    let Some(at) = self.place(&mut segments, &mut reference, run.pid, &frame)? else { continue };
+                    let Some(at) = self.place(&mut segments, &mut reference, run.pid, &frame)?
+                    else {
+                        continue;
+                    };
                     match plane {
                         Some(plane) => self.measure(&mut segments, at, frame, plane, picture)?,
                         None => self.decide(&mut segments, at, frame, picture)?,
@@ -229,7 +241,8 @@ impl Picker {
         let ends = |n: usize| segments.get(n + 1).is_some_and(|next| at >= next.part.anchor.offset);
         let ended = (0..segments.len()).filter(|&n| ends(n) && segments[n].end.is_none()).count();
         for segment in segments.iter_mut().filter(|segment| segment.end.is_none()).take(ended) {
-            let saved = self.measured.as_ref().filter(|_| !segment.part.warm_up).map(Measured::save);
+            let saved =
+                self.measured.as_ref().filter(|_| !segment.part.warm_up).map(Measured::save);
             segment.end = Some(Snapshot { saved, next_id: self.store.next_id, followed: 0 });
         }
         while segments.front().is_some_and(|segment| self.is_settled(segment)) {
@@ -242,7 +255,8 @@ impl Picker {
 
     /// Whether nothing more will be chosen in a segment.
     fn is_settled(&self, segment: &Segment) -> bool {
-        let lookahead = if self.measured.is_some() && !segment.part.warm_up { LOOKAHEAD + 1 } else { 0 };
+        let lookahead =
+            if self.measured.is_some() && !segment.part.warm_up { LOOKAHEAD + 1 } else { 0 };
         segment.end.as_ref().is_some_and(|end| end.followed >= lookahead)
     }
 
@@ -266,7 +280,9 @@ impl Picker {
             form,
             score: frame.score,
         });
-        let Some(segment) = segments.iter_mut().find(|segment| segment.end.is_none()) else { return Ok(()) };
+        let Some(segment) = segments.iter_mut().find(|segment| segment.end.is_none()) else {
+            return Ok(());
+        };
         if segment.part.warm_up {
             measured.run_up(at, picture);
             return Ok(());
@@ -284,7 +300,8 @@ impl Picker {
         if let Some(measured) = &mut self.measured {
             measured.finish();
         }
-        while let Some((choice, at, picture)) = self.measured.as_mut().and_then(Measured::next_last) {
+        while let Some((choice, at, picture)) = self.measured.as_mut().and_then(Measured::next_last)
+        {
             self.keep_choice(segments, &choice, at, &picture)?;
         }
         for segment in segments.drain(..) {
@@ -311,14 +328,21 @@ impl Picker {
             Why::Found(Kind::Gradual) => Reason::Gradual,
             Why::Found(Kind::Rest) => Reason::Screen,
         };
-        let strength = |detector| choice.detector.filter(|&found| found == detector).map(|_| rounded(choice.strength));
+        let strength = |detector| {
+            choice.detector.filter(|&found| found == detector).map(|_| rounded(choice.strength))
+        };
         let scores = Scores {
             scene: picture.score,
             adaptive: strength(Detector::Adaptive),
             screen: strength(Detector::Screen),
         };
         let change = choice.detector.map(|_| choice.since.min(at));
-        self.keep(&part, at, Found { reason, scores, change }, (&picture.samples, picture.form))
+        self.keep(
+            &part,
+            at,
+            Found { reason, scores, change },
+            (&picture.samples, picture.form),
+        )
     }
 
     /// Decides by ffmpeg's score alone.
@@ -401,9 +425,9 @@ impl Picker {
 
     /// Announces that a segment is done, if it was fed to its end.
     fn finish(&mut self, segment: Segment, pid: u16) -> Result<()> {
-        let Segment { part, bytes, frames, decoded, end } = segment;
-        let (Some(bytes), false) = (bytes, part.warm_up) else { return Ok(()) };
-        if decoded == 0 {
+        let Segment { part, fed, frames, decoded, end } = segment;
+        let (Some(Fed { bytes, within }), false) = (fed, part.warm_up) else { return Ok(()) };
+        if decoded == 0 && !within {
             self.undecoded.push(part.path.clone());
         }
         // At the end of a run nothing follows, and what is known now is what is to be known.

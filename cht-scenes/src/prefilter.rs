@@ -62,9 +62,15 @@ const MAY_BE_CUT: f64 = 0.01;
 const MOVING: i64 = 90_000;
 const CALM: i64 = 90_000 / 4;
 
+/// Scores that add up to less are no change: the coding mends the picture.
+const CHANGED: f64 = 5e-5;
+
 /// The mean score up to which little moves, and how fast it follows.
-const CALM_SCORE: f64 = 0.002;
-const FOLLOWS: f64 = 0.05;
+const CALM_SCORE: f64 = 0.0016;
+const FOLLOWS: f64 = 0.03;
+
+/// A score counts for so much at most: one change is no movement.
+const ONE_CHANGE: f64 = 0.005;
 
 /// A picture that does not change is handed over so often, to be there for an interval that ends.
 const STILL: i64 = 2 * 90_000;
@@ -77,8 +83,8 @@ const WAITING: i64 = 3 * 90_000;
 pub(crate) struct Candidates {
     /// When a picture was last handed over.
     handed: Option<i64>,
-    /// Something has changed since.
-    changed: bool,
+    /// The scores since.
+    changed: f64,
     /// The mean score.
     mean: f64,
 }
@@ -86,29 +92,29 @@ pub(crate) struct Candidates {
 impl Candidates {
     /// Takes note of the frame at `at`, and whether its picture was handed over.
     pub(crate) fn update(&mut self, at: i64, score: f64, handed: bool) {
-        self.changed |= score > 0.0;
+        self.changed += score;
         if handed {
             self.handed = Some(at);
-            self.changed = false;
+            self.changed = 0.0;
         }
-        self.mean += FOLLOWS * (score - self.mean);
+        self.mean += FOLLOWS * (score.min(ONE_CHANGE) - self.mean);
     }
 
-    /// Registers: 0 last handed over, 1 changed since, 2 mean score, 3 something was handed over, 4 this frame is, 5 its score.
+    /// Registers: 0 last handed over, 1 the scores since, 2 mean score, 3 something was handed over, 4 this frame is, 5 its score.
     fn expression(&self, start: &Start) -> String {
         let since_handed = since("ld(0)");
         let before = since(&start.pts(Some(start.from)).to_string());
         format!(
             "if(eq(n,0),st(0,{handed});st(1,{changed});st(2,{mean});st(3,{any}*lt({before},0)));\
              if(lt({before},0),1+gte({before},-{WAITING}),\
-             st(5,round(scene*1000000)/1000000);st(1,gt(ld(1)+gt(ld(5),0),0));\
+             st(5,round(scene*1000000)/1000000);st(1,ld(1)+ld(5));\
              st(4,gt(not(ld(3))+gt(ld(5),{MAY_BE_CUT})+gte({since_handed},{STILL})\
-             +ld(1)*gte({since_handed},if(lt(ld(2),{CALM_SCORE}),{CALM},{MOVING})),0));\
-             st(2,ld(2)+{FOLLOWS}*(ld(5)-ld(2)));\
+             +gt(ld(1),{CHANGED})*gte({since_handed},if(lt(ld(2),{CALM_SCORE}),{CALM},{MOVING})),0));\
+             st(2,ld(2)+{FOLLOWS}*(min(ld(5),{ONE_CHANGE})-ld(2)));\
              if(ld(4),st(0,pts);st(1,0);st(3,1));\
              1+ld(4))",
             handed = start.pts(self.handed),
-            changed = u8::from(self.changed),
+            changed = self.changed,
             mean = self.mean,
             any = u8::from(self.handed.is_some()),
         )

@@ -11,7 +11,7 @@ use cht_core::{
     cli,
     event::{Body, Event},
     ndjson::{Line, Lines},
-    segment::records,
+    record::Record,
     session::Session,
     signals,
 };
@@ -59,10 +59,14 @@ fn catch_up(emitter: &mut Emitter, session: &str, seqs: std::ops::Range<u64>) ->
         return Ok(());
     }
     let Ok(session) = Session::open(Path::new(session)) else { return Ok(()) };
-    for closed in records(&session).into_iter().filter(|closed| seqs.contains(&closed.seq)) {
-        let path = closed.path.clone();
-        emitter.event(&Event::new(Some(session.name().to_owned()), closed))?;
-        emitter.segment(Path::new(&path))?;
+    let record = Record::of(&session);
+    for seq in record.deleted().filter(|seq| seqs.contains(seq)) {
+        // We were too late for it: opening it says so.
+        emitter.segment(&session.segment(seq))?;
+    }
+    for closed in record.kept().filter(|closed| seqs.contains(&closed.seq)) {
+        emitter.event(&Event::new(Some(session.name().to_owned()), closed.clone()))?;
+        emitter.segment(Path::new(&closed.path))?;
     }
     Ok(())
 }

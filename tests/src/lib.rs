@@ -8,6 +8,7 @@
     reason = "a test says what is wrong by panicking, and what it skips by printing"
 )]
 mod pipeline;
+pub mod stamps;
 pub mod wire;
 
 pub use pipeline::*;

@@ -275,3 +275,43 @@ pub fn probe_frames(path: &Path) -> Vec<f64> {
     let first = times.first().copied().unwrap_or(0.0);
     times.into_iter().map(|time| time - first).collect()
 }
+
+/// A small file system of its own, gone with the test; `None` (said by name) where mounting is not allowed.
+pub struct Tmpfs(tempfile::TempDir);
+
+impl Tmpfs {
+    /// Mounts one of this size.
+    #[must_use]
+    pub fn mount(megabytes: u32) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
+            .arg(folder.path())
+            .stderr(Stdio::null())
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self(folder));
+        }
+        println!("skipped: a disk of our own (mounting a tmpfs is not allowed here)");
+        None
+    }
+
+    /// Where it is mounted.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Mounts it anew with these options, as `ro`.
+    pub fn remount(&self, options: &str) {
+        let options = format!("remount,{options}");
+        let status = Command::new("mount").args(["-o", &options]).arg(self.path()).status();
+        assert!(status.unwrap().success(), "{options}");
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}

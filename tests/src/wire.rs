@@ -51,7 +51,7 @@ macro_rules! wire {
 }
 
 wire! {
-    "listening" Listening { address: String, }
+    "listening" Listening { address: String, metrics: Option<String>, }
     "connected" Connected { connection: u32, peer: String, at: Time, }
     "disconnected" Disconnected {
         connection: u32, peer: String, reason: String, bytes: u64, at: Time,
@@ -62,6 +62,9 @@ wire! {
     "segment_closed" SegmentClosed {
         seq: u64, path: Absolute, connection: u32, offset: u64, bytes: u64, blake3: Hash,
         timeline: Option<Anchor>, duration: Option<f64>, opened_at: Time, closed_at: Time, end_reason: EndReason,
+    }
+    "deleted" Deleted {
+        seq: u64, path: Absolute, bytes: u64, reason: DeleteReason, at: Time,
     }
     "segment" Segment {
         seq: u64, path: Absolute, bytes: u64, connection: Option<u32>, timeline: Option<Anchor>,
@@ -79,6 +82,7 @@ wire! {
         stage: String, seq: u64, path: Absolute, events: u64, decoded: Option<u64>,
     }
     "sent" Sent { id: Id, path: Option<Absolute>, }
+    "stats" Stats { stage: String, at: Time, interval: f64, recv: Option<RecvStats>, }
     "error" Failure { stage: String, code: String, message: String, path: Option<String>, }
 }
 
@@ -93,6 +97,11 @@ wire!(@struct StreamInfo {
     width: Option<u32>, height: Option<u32>, sample_rate: Option<u32>, channels: Option<u8>,
     language: Option<String>,
 });
+wire!(@struct RecvStats {
+    connected: bool, connections: u64, bitrate: u64, bytes: u64, packets: u64, continuity_errors: u64,
+    pids: Vec<PidStats>, idle: Option<f64>, segments: u64, free_disk: Option<u64>, left_out: u64,
+});
+wire!(@struct PidStats { pid: u16, continuity_errors: u64, });
 
 /// Why a segment ended where it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -102,9 +111,23 @@ pub enum EndReason {
     Keyframe,
     Jump,
     Disconnected,
+    MaxBytes,
+    MaxTime,
     Stopped,
     Disk,
     Recovered,
+}
+
+/// Why a segment was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "explained in docs/events.md")]
+pub enum DeleteReason {
+    MinFree,
+    RetainBytes,
+    RetainAge,
+    Disk,
+    Missing,
 }
 
 /// Why a frame was kept.

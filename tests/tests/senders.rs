@@ -166,6 +166,43 @@ fn the_system_asks_whether_a_sender_is_still_alive() {
 }
 
 #[test]
+#[ignore = "takes a minute, and needs root for a network of its own: cargo test -p cht-tests --test senders -- --ignored"]
+fn a_sender_that_has_vanished_is_noticed_within_a_minute() {
+    let namespace = format!("cht{}", std::process::id());
+    let shell = |script: &str| {
+        let script = script.replace("NS", &namespace);
+        assert!(Command::new("sh").args(["-euc", &script]).status().unwrap().success(), "{script}");
+    };
+    // The sender's machine is a network namespace at the other end of a cable.
+    shell(
+        "ip netns add NS; ip link add NSa type veth peer name NSb netns NS
+         ip addr add 10.213.7.1/30 dev NSa; ip link set NSa up
+         ip -n NS addr add 10.213.7.2/30 dev NSb; ip -n NS link set NSb up",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = tool("cht-recv");
+    command.args(words("--listen tcp://10.213.7.1:0 --once --sessions")).arg(folder.path());
+    let mut recv = Stage::start(&mut command);
+    let address = recv.wait_for("listening")["address"].as_str().unwrap().to_owned();
+    let (host, port) = address.strip_prefix("tcp://").unwrap().rsplit_once(':').unwrap();
+    let script = format!("exec 3<>/dev/tcp/{host}/{port}; printf hello >&3; exec sleep 600");
+    let mut sender = Command::new("ip");
+    let mut sender =
+        sender.args(["netns", "exec", &namespace, "bash", "-c", &script]).spawn().unwrap();
+    recv.wait_for("connected");
+    // No more cable: nobody says that the connection has ended.
+    shell("ip -n NS link set NSb down");
+    let reason = recv.wait_for("disconnected")["reason"].as_str().unwrap().to_owned();
+    sender.kill().unwrap();
+    sender.wait().unwrap();
+    shell("ip link del NSa; ip netns del NS");
+    assert!(reason.contains("timed out"), "{reason}");
+    assert!(recv.finish().success());
+    let session = recv.events[0]["session"].as_str().unwrap();
+    assert_eq!(recording(Path::new(session)), b"hello");
+}
+
+#[test]
 fn a_stranger_is_sent_away_before_a_byte_is_read() {
     let mut recv = Recorder::start("--allow ::1 --allow 192.168.7.0/24");
     for _ in 0..3 {
@@ -313,6 +350,24 @@ fn a_handshake_that_stalls_blocks_nobody_and_ends() {
     recv.stop();
     assert_eq!(recv.recording(), b"served all the same");
     assert_eq!(recv.stage.of_type("connected").len(), 1);
+}
+
+#[test]
+fn one_handshake_too_many_ends_the_oldest() {
+    let mut recv = tls_recorder("--handshake-timeout 3600");
+    // As many as may go on at a time.
+    let silent: Vec<TcpStream> = (0..32).map(|_| recv.connect()).collect();
+    send_by_s_client(&recv, "", b"served all the same");
+    recv.stage.wait_for("disconnected");
+    wait_for_close(&silent[0]);
+    for socket in &silent[1..] {
+        socket.set_nonblocking(true).unwrap();
+        let waiting = (&mut &*socket).read(&mut [0]).unwrap_err();
+        assert_eq!(waiting.kind(), io::ErrorKind::WouldBlock, "more than one was ended");
+    }
+    recv.stop();
+    assert_eq!(recv.recording(), b"served all the same");
+    assert!(recv.said().contains("too many others came after it"), "{}", recv.said());
 }
 
 #[test]

@@ -48,10 +48,12 @@ bodies! {
     "disconnected" => Disconnected: "A connection has ended.",
     "segment_open" => SegmentOpen: "A segment has begun to grow; from cht-recv, or cht-segwatch that found it growing.",
     "segment_closed" => SegmentClosed: "cht-recv has given a segment its final name. Also the line of stream/segments.ndjson.",
+    "deleted" => Deleted: "cht-recv has removed a segment, to keep room. Also a line of stream/segments.ndjson.",
     "segment" => Segment: "cht-segwatch has examined a finished segment, whoever wrote it.",
     "frame" => Frame: "cht-scenes has kept a frame; its picture is on disk.",
     "segment_done" => SegmentDone: "Everything that a segment gives to the stage has been emitted.",
     "sent" => Sent: "Somebody has sent a frame to an agent: cht-index sets `sent_to_agent`.",
+    "stats" => Stats: "How a stage is doing; at intervals.",
     "error" => Failure: "Something was wrong with one segment, line or frame; the rest goes on.",
 }
 
@@ -72,6 +74,9 @@ pub struct Listening {
     /// Where senders connect, as a URL: `tcp://127.0.0.1:4444` (or `tls://`), with the real port if 0 was asked for;
     /// or what else the stream comes from, without secrets.
     pub address: String,
+    /// Where Prometheus may ask, with `--metrics`: `http://127.0.0.1:9444/metrics`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<String>,
 }
 
 /// A sender has connected.
@@ -129,12 +134,24 @@ pub enum EndReason {
     Jump,
     /// The connection ended.
     Disconnected,
+    /// It had grown as large as a segment may be.
+    MaxBytes,
+    /// It had lasted as long as a segment may, and no keyframe had come.
+    MaxTime,
     /// cht-recv was asked to stop.
     Stopped,
     /// The disk refused to take more.
     Disk,
     /// cht-recv was killed; the next one found what it had written.
     Recovered,
+}
+
+impl EndReason {
+    /// Whether the segment that follows may begin with pictures that only the ones before it make decodable.
+    #[must_use]
+    pub fn is_within_pictures(self) -> bool {
+        matches!(self, Self::MaxBytes | Self::MaxTime | Self::Disk)
+    }
 }
 
 /// A segment has its final name.
@@ -167,6 +184,38 @@ pub struct SegmentClosed {
     pub closed_at: Timestamp,
     /// Why it ended.
     pub end_reason: EndReason,
+}
+
+/// Why a segment was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeleteReason {
+    /// Less was free than `--min-free`.
+    MinFree,
+    /// All segments were more than `--retain-bytes`.
+    RetainBytes,
+    /// It was older than `--retain-age`.
+    RetainAge,
+    /// The disk had refused.
+    Disk,
+    /// Somebody else had removed it.
+    Missing,
+}
+
+/// A segment has been removed, or is about to be: its frames stay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Deleted {
+    /// The segment's number in its session. It is not given again.
+    pub seq: u64,
+    /// Where it was.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Why it was removed.
+    pub reason: DeleteReason,
+    /// Wall clock.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
 }
 
 /// One elementary stream of a segment.
@@ -347,6 +396,59 @@ pub struct Sent {
     /// The frame's path, where an id alone would not tell which index is meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+}
+
+/// How a stage is doing. What it measures is in the object that bears its name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Stats {
+    /// The program.
+    pub stage: String,
+    /// Wall clock.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Seconds since its `stats` before, or since its start: what rates are over.
+    pub interval: f64,
+    /// What cht-recv measures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recv: Option<RecvStats>,
+}
+
+/// What cht-recv measures. Whatever is counted is counted from its start, over all connections.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RecvStats {
+    /// Whether a sender is connected.
+    pub connected: bool,
+    /// Connections so far.
+    pub connections: u64,
+    /// Bits per second received in the interval.
+    pub bitrate: u64,
+    /// Bytes received.
+    pub bytes: u64,
+    /// Transport packets among them.
+    pub packets: u64,
+    /// Gaps in continuity counters, over all PIDs (ISO/IEC 13818-1 §2.4.3.3).
+    pub continuity_errors: u64,
+    /// The same for each PID that a program table lists or that has a gap; the first 64 of them.
+    pub pids: Vec<PidStats>,
+    /// Seconds since the last byte; absent before the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<f64>,
+    /// Segments that got their final name.
+    pub segments: u64,
+    /// Bytes that are free for us where the sessions are; absent where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_disk: Option<u64>,
+    /// Events that were left out because the reader of stdout had stalled.
+    pub left_out: u64,
+}
+
+/// One PID of [`RecvStats`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PidStats {
+    /// Packet identifier.
+    pub pid: u16,
+    /// Gaps in its continuity counter.
+    pub continuity_errors: u64,
 }
 
 /// Something was wrong with one segment, line or frame.

@@ -13,8 +13,9 @@ mod path;
 use serde::{Deserialize, Serialize};
 
 pub use body::{
-    Anchor, Body, Connected, Damage, Disconnected, EndReason, Failure, Frame, Listening, Reason,
-    Scores, Segment, SegmentClosed, SegmentDone, SegmentOpen, Sent, StreamInfo, schemas,
+    Anchor, Body, Connected, Damage, DeleteReason, Deleted, Disconnected, EndReason, Failure,
+    Frame, Listening, PidStats, Reason, RecvStats, Scores, Segment, SegmentClosed, SegmentDone,
+    SegmentOpen, Sent, Stats, StreamInfo, schemas,
 };
 pub use path::{NotUtf8, absolute};
 

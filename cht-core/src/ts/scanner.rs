@@ -131,6 +131,13 @@ impl Scanner {
         self.at + self.carry.len() as u64
     }
 
+    /// Offset of the first byte that is not consumed yet. In sync a packet begins there; else no packet begins
+    /// before it. At most 1 KiB behind `position`.
+    #[must_use]
+    pub fn boundary(&self) -> u64 {
+        self.at
+    }
+
     /// The smallest offset that a later finding may still name. Bytes before it belong to what is already
     /// decided. It never goes back, and stays at most a little more than 1 MiB behind `position`.
     #[must_use]

@@ -108,7 +108,8 @@ impl Adaptive {
         let film = self.seen[center].film;
         let by = |value: fn(&Seen) -> f32, floor: f32| {
             let log = |seen: &Seen| (value(seen) + floor).ln();
-            let most = |seen: &mut dyn Iterator<Item = &Seen>| seen.map(log).fold(floor.ln(), f32::max);
+            let most =
+                |seen: &mut dyn Iterator<Item = &Seen>| seen.map(log).fold(floor.ln(), f32::max);
             let before = most(&mut self.seen.range(center.saturating_sub(SIDES)..center));
             let behind = center + 1..(center + 1 + SIDES).min(self.seen.len());
             let after = most(&mut self.seen.range(behind));

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Adaptive, Finding, Kind, Screen, ScreenRules};
+use super::{Adaptive, Finding, Kind, LOOKAHEAD, Screen, ScreenRules};
 use crate::measure::Measures;
 
 const SECOND: f32 = 90_000.0;
 
-/// The share of flat samples that a screen has at least, and that film has at most; in between, what it was stays.
-const SCREEN_FROM: f32 = 0.74;
-const FILM_UP_TO: f32 = 0.66;
+/// A screen looks drawn by so much at least, and film by so much at most; in between, what it was stays.
+const SCREEN_FROM: f32 = 0.6;
+const FILM_UP_TO: f32 = 0.5;
 
 /// Seconds after which what was seen before counts a third.
 const CONTENT_TIME: f32 = 2.0;
@@ -86,7 +86,10 @@ pub struct Chooser {
     rules: Rules,
     adaptive: Adaptive,
     screen: Screen,
-    flat: Option<f32>,
+    /// How drawn the pictures were of late.
+    drawn: Option<f32>,
+    /// The last frames that looked filmed, each by itself.
+    filmed: u32,
     content: Option<Content>,
     last_at: i64,
     last_kept: Option<i64>,
@@ -101,7 +104,8 @@ impl Chooser {
             screen: Screen::new(rules.screen),
             rules,
             adaptive: Adaptive::default(),
-            flat: None,
+            drawn: None,
+            filmed: 0,
             content: None,
             last_at: 0,
             last_kept: None,
@@ -128,7 +132,8 @@ impl Chooser {
         }
         if measures.resized {
             // Another picture for sure, and nothing can be compared.
-            let detector = if self.asks(Detector::Screen) { Detector::Screen } else { Detector::Adaptive };
+            let detector =
+                if self.asks(Detector::Screen) { Detector::Screen } else { Detector::Adaptive };
             self.found(&mut choices, &Finding::cut(measures.at, 1.0), detector);
         }
         if self.asks(Detector::Scene) && measures.score > self.rules.threshold {
@@ -140,9 +145,17 @@ impl Chooser {
         if let Some(finding) = screen.filter(|_| self.asks(Detector::Screen)) {
             self.found(&mut choices, &finding, Detector::Screen);
         }
-        let is_due = |last| self.rules.max_interval > 0 && measures.at - last >= self.rules.max_interval;
+        let is_due =
+            |last| self.rules.max_interval > 0 && measures.at - last >= self.rules.max_interval;
         if choices.is_empty() && self.last_kept.is_some_and(is_due) {
-            self.choose(&mut choices, measures.at, measures.at, Why::Interval, None, measures.score);
+            self.choose(
+                &mut choices,
+                measures.at,
+                measures.at,
+                Why::Interval,
+                None,
+                measures.score,
+            );
         }
         choices
     }
@@ -158,28 +171,33 @@ impl Chooser {
         choices
     }
 
+    /// Whether a detector may speak now. Where the content decides, a cut from or to a filmed picture counts on a screen as well.
     fn asks(&self, detector: Detector) -> bool {
-        let by_content = match self.content {
-            Some(Content::Film) => Detector::Adaptive,
-            Some(Content::Screen) => Detector::Screen,
-            None => return self.rules.detectors.contains(&detector),
+        const NEAR_A_CUT: u32 = (1 << (LOOKAHEAD + 2)) - 1;
+        let by_content = || match detector {
+            Detector::Scene => false,
+            Detector::Adaptive => {
+                self.content == Some(Content::Film) || self.filmed & NEAR_A_CUT != 0
+            }
+            Detector::Screen => self.content == Some(Content::Screen) && self.filmed & 1 == 0,
         };
-        self.rules.detectors.contains(&detector) || (self.rules.auto && detector == by_content)
+        self.rules.detectors.contains(&detector) || (self.rules.auto && by_content())
     }
 
     fn look_at_content(&mut self, measures: &Measures) {
-        let flat = match self.flat {
-            None => measures.flat,
-            Some(flat) => {
+        let drawn = match self.drawn {
+            None => measures.drawn,
+            Some(drawn) => {
                 let seconds = (measures.at - self.last_at).max(0) as f32 / SECOND;
-                measures.flat + (flat - measures.flat) * (-seconds / CONTENT_TIME).exp()
+                measures.drawn + (drawn - measures.drawn) * (-seconds / CONTENT_TIME).exp()
             }
         };
-        self.flat = Some(flat);
+        self.drawn = Some(drawn);
+        self.filmed = (self.filmed << 1) | u32::from(measures.drawn < FILM_UP_TO);
         self.content = match self.content {
-            Some(Content::Film) if flat < SCREEN_FROM => Some(Content::Film),
-            Some(Content::Screen) if flat > FILM_UP_TO => Some(Content::Screen),
-            _ if flat > f32::midpoint(SCREEN_FROM, FILM_UP_TO) => Some(Content::Screen),
+            Some(Content::Film) if drawn < SCREEN_FROM => Some(Content::Film),
+            Some(Content::Screen) if drawn > FILM_UP_TO => Some(Content::Screen),
+            _ if drawn > f32::midpoint(SCREEN_FROM, FILM_UP_TO) => Some(Content::Screen),
             _ => Some(Content::Film),
         };
     }
@@ -197,7 +215,14 @@ impl Chooser {
         if self.last_kept.is_some_and(|last| last >= at) {
             return;
         }
-        self.choose(choices, at, finding.since, Why::Found(finding.kind), Some(detector), finding.strength);
+        self.choose(
+            choices,
+            at,
+            finding.since,
+            Why::Found(finding.kind),
+            Some(detector),
+            finding.strength,
+        );
     }
 
     fn choose(

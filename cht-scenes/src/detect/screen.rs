@@ -32,19 +32,32 @@ const SPECK: usize = 6;
 /// Text that is being typed changes a few blocks now and then; it rests when nothing came for so long.
 const TYPING: i64 = SECOND * 3 / 4;
 
+/// The share of a part that has to be new for it to be text that grows.
+const GROWN: f32 = 0.04;
+
+/// What has rested for so long is not kept waiting by what moves elsewhere.
+const PATIENCE: i64 = SECOND * 8 / 10;
+
 /// A block counts as changing once in so long, however often it does.
 const SLOT: i64 = SECOND / 5;
 
-/// A block is restless after so many changes, each of which is forgotten by half in [`FORGET`] seconds.
-const RESTLESS: f32 = 5.0;
-const FORGET: f32 = 3.0;
+/// A block never rests after so many changes, each of which is forgotten by half in [`FORGET`] seconds. Around one that never
+/// rests, these many make a block part of the same region, and these many keep it there.
+const RESTLESS: f32 = 7.0;
+const LIVELY: f32 = 2.5;
+const STAYS_LIVELY: f32 = 1.0;
+const FORGET: f32 = 5.0;
 
 /// A region that was restless rests when no more than this share of it changed for so long.
 const RESTING_SHARE: f32 = 0.03;
 const RESTING: i64 = SECOND * 6 / 10;
 
 /// A region that is so full of restless blocks is restless as a whole: a tile, with the parts of it that happen to rest.
-const TILE: f32 = 0.35;
+const TILE: f32 = 0.7;
+
+/// A new layout changes more than these shares of the restless regions and of what is around them.
+const NEW_LAYOUT: f32 = 0.5;
+const NEW_AROUND: f32 = 0.15;
 
 /// A restless region of fewer blocks is no tile.
 const LEAST_TILE: usize = 12;
@@ -88,11 +101,16 @@ impl Screen {
         let grid = (measures.grid.0 as usize, measures.grid.1 as usize);
         if grid != (self.columns, self.rows) {
             (self.columns, self.rows) = grid;
-            self.blocks = vec![Block { changed: i64::MIN / 2, counted: i64::MIN / 2, ..Block::default() }; grid.0 * grid.1];
+            self.blocks =
+                vec![
+                    Block { changed: i64::MIN / 2, counted: i64::MIN / 2, ..Block::default() };
+                    grid.0 * grid.1
+                ];
         }
         for change in &measures.changes {
             self.change(at, change.block as usize, change.content);
         }
+        self.forget_if_new(at);
         if at >= self.next_look {
             self.next_look = at + SLOT;
             self.find_restless(at);
@@ -108,6 +126,39 @@ impl Screen {
         self.differs_since = None;
     }
 
+    #[doc(hidden)]
+    #[must_use]
+    pub fn debug(&self, at: i64) -> String {
+        let differs: Vec<bool> =
+            self.blocks.iter().map(|block| !block.masked && block.content != block.kept).collect();
+        let raw = self.blocks.iter().filter(|block| block.content != block.kept).count();
+        let mut parts: Vec<usize> =
+            self.regions(&differs, 1).into_iter().map(|p| p.len()).collect();
+        parts.sort_by(|a, b| b.cmp(a));
+        parts.truncate(6);
+        let moves: Vec<bool> = self
+            .blocks
+            .iter()
+            .map(|block| {
+                !block.masked
+                    && at - block.changed < self.rules.settle
+                    && block.content != block.kept
+            })
+            .collect();
+        let mut mv: Vec<usize> = self.regions(&moves, 1).into_iter().map(|p| p.len()).collect();
+        mv.sort_by(|a, b| b.cmp(a));
+        mv.truncate(4);
+        let masked = self.blocks.iter().filter(|b| b.masked).count();
+        let big: Vec<Vec<usize>> =
+            self.regions(&differs, 1).into_iter().filter(|part| part.len() > SPECK).collect();
+        format!(
+            "differ {raw} parts {parts:?} moves {mv:?} masked {masked}/{} restless {} since {:?}",
+            self.blocks.len(),
+            self.is_restless(at, &big),
+            self.differs_since.map(|s| (at - s) / 900)
+        )
+    }
+
     fn change(&mut self, at: i64, number: usize, content: u32) {
         let Some(block) = self.blocks.get_mut(number) else { return };
         block.previous = block.content;
@@ -115,8 +166,27 @@ impl Screen {
         block.changed = at;
         if at - block.counted >= SLOT {
             let seconds = (at - block.counted) as f32 / SECOND as f32;
-            block.activity = block.activity * (-seconds / FORGET * std::f32::consts::LN_2).exp() + 1.0;
+            block.activity =
+                block.activity * (-seconds / FORGET * std::f32::consts::LN_2).exp() + 1.0;
             block.counted = at;
+        }
+    }
+
+    /// Forgets which regions never rest where another layout has come: they change as a whole, and so does what is around them. A
+    /// cut within a video leaves its surroundings alone.
+    fn forget_if_new(&mut self, at: i64) {
+        let (mut masked, mut around) = ((0, 0), (0, 0));
+        for block in &self.blocks {
+            let count = if block.masked { &mut masked } else { &mut around };
+            count.0 += usize::from(at - block.changed < SLOT);
+            count.1 += 1;
+        }
+        let is_over =
+            |(changed, all): (usize, usize), share: f32| changed as f32 > share * all as f32;
+        if masked.1 > 0 && is_over(masked, NEW_LAYOUT) && is_over(around, NEW_AROUND) {
+            for block in &mut self.blocks {
+                (block.masked, block.activity) = (false, 0.0);
+            }
         }
     }
 
@@ -126,16 +196,28 @@ impl Screen {
             let seconds = (at - block.counted).max(0) as f32 / SECOND as f32;
             block.activity * (-seconds / FORGET * std::f32::consts::LN_2).exp()
         };
-        let restless: Vec<bool> =
-            self.blocks.iter().map(|block| activity(block) >= RESTLESS || (block.masked && activity(block) >= 1.0)).collect();
+        let lively: Vec<bool> = self
+            .blocks
+            .iter()
+            .map(|block| activity(block) >= if block.masked { STAYS_LIVELY } else { LIVELY })
+            .collect();
         let mut masked = vec![false; self.blocks.len()];
-        for region in self.regions(&restless, 2) {
-            let mut area: Vec<usize> = region.clone();
+        for region in self.regions(&lively, 2) {
+            // It takes a block that never rests to call a region restless; its neighbours may rest now and then.
+            if !region
+                .iter()
+                .any(|&n| self.blocks[n].masked || activity(&self.blocks[n]) >= RESTLESS)
+            {
+                continue;
+            }
+            let mut area = self.around(&region, 1);
             if region.len() >= LEAST_TILE {
-                let tile = self.bounds(&region);
-                if region.len() as f32 >= TILE * tile.len() as f32 {
+                let tile = self.bounds(&area);
+                if area.len() as f32 >= TILE * tile.len() as f32 {
                     area = tile;
                 }
+            } else {
+                area = region;
             }
             let moving = area.iter().filter(|&&n| at - self.blocks[n].changed < RESTING).count();
             if moving as f32 <= RESTING_SHARE * area.len() as f32 {
@@ -161,14 +243,17 @@ impl Screen {
             self.differs_since = None;
             return None;
         }
-        let parts: Vec<Vec<usize>> = self.regions(&differs, 1).into_iter().filter(|part| part.len() > SPECK).collect();
+        let parts: Vec<Vec<usize>> =
+            self.regions(&differs, 1).into_iter().filter(|part| part.len() > SPECK).collect();
         if parts.is_empty() {
             self.differs_since = None;
             return None;
         }
         let since = *self.differs_since.get_or_insert(at);
         let restless = self.is_restless(at, &parts);
-        if restless && at - since < self.rules.max_wait {
+        let waited_enough =
+            at - since >= self.rules.max_wait || parts.iter().any(|part| self.rests(at, part));
+        if restless && !waited_enough {
             return None;
         }
         let changed: usize = parts.iter().map(Vec::len).sum();
@@ -178,23 +263,39 @@ impl Screen {
         Some(Finding { at: rests_since.max(since), since, kind: Kind::Rest, strength })
     }
 
+    /// Whether this part has rested for so long that what moves elsewhere need not be waited for.
+    fn rests(&self, at: i64, part: &[usize]) -> bool {
+        part.iter().all(|&n| at - self.blocks[n].changed >= PATIENCE)
+    }
+
     /// Whether something that counts has just changed, or text is being typed where `parts` differ.
     fn is_restless(&self, at: i64, parts: &[Vec<usize>]) -> bool {
         let moves: Vec<bool> = self
             .blocks
             .iter()
-            .map(|block| !block.masked && at - block.changed < self.rules.settle && block.content != block.kept)
+            .map(|block| {
+                !block.masked
+                    && at - block.changed < self.rules.settle
+                    && block.content != block.kept
+            })
             .collect();
         if self.regions(&moves, 1).iter().any(|part| part.len() > SPECK) {
             return true;
         }
-        parts.iter().any(|part| {
-            part.iter().any(|&n| {
-                let block = &self.blocks[n];
-                at - block.changed < TYPING.min(self.rules.settle.max(TYPING)) && block.previous == block.kept
-                    && part.iter().any(|&m| block.changed - self.blocks[m].changed > SECOND / 20)
-            })
-        })
+        parts.iter().any(|part| self.is_typed(at, part))
+    }
+
+    /// Whether a part has grown a little, and may go on to grow: text that is being typed. A few blocks that follow a large
+    /// change are what the coding mends.
+    fn is_typed(&self, at: i64, part: &[usize]) -> bool {
+        let began = part.iter().map(|&n| self.blocks[n].changed).min().unwrap_or(at);
+        let is_new = |n: usize| {
+            let block = &self.blocks[n];
+            at - block.changed < TYPING
+                && block.changed - began > SLOT
+                && block.previous == block.kept
+        };
+        part.iter().filter(|&&n| is_new(n)).count() as f32 > GROWN * part.len() as f32
     }
 
     /// Connected blocks, where a gap of less than `reach` does not part them.
@@ -221,6 +322,20 @@ impl Screen {
             regions.push(region);
         }
         regions
+    }
+
+    /// A region and the blocks that are no further than `reach` from it.
+    fn around(&self, region: &[usize], reach: usize) -> Vec<usize> {
+        let mut within = vec![false; self.blocks.len()];
+        for &n in region {
+            let (x, y) = (n % self.columns, n / self.columns);
+            for y in y.saturating_sub(reach)..=(y + reach).min(self.rows - 1) {
+                for x in x.saturating_sub(reach)..=(x + reach).min(self.columns - 1) {
+                    within[y * self.columns + x] = true;
+                }
+            }
+        }
+        (0..within.len()).filter(|&n| within[n]).collect()
     }
 
     /// All blocks of the rectangle around a region.

@@ -102,8 +102,7 @@ fn cut_out(plane: &Plane, column: usize, row: usize) -> [u8; AREA] {
 }
 
 fn is_same(known: &[u8; AREA], samples: &[u8; AREA]) -> bool {
-    let difference: u32 =
-        known.iter().zip(samples).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum();
+    let difference: u32 = known.iter().zip(samples).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum();
     if difference <= TOLERANCE * AREA as u32 {
         return true;
     }

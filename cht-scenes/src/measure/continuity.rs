@@ -4,107 +4,174 @@
 //! structure term of SSIM (Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004) at the
 //! best place: a correlation, which neither brightness nor contrast changes. Blocks with much structure weigh more than flat ones.
 
+use serde::{Deserialize, Serialize};
+
 use super::Plane;
 
 /// Side of a block, in samples.
 const BLOCK: usize = 8;
+const AREA: i32 = (BLOCK * BLOCK) as i32;
 
 /// How far a block may have moved, in samples to each side: a twelfth of the picture's width.
-const REACH_X: isize = 7;
-const REACH_Y: isize = 5;
+const REACH_X: usize = 7;
+const REACH_Y: usize = 5;
 
 /// Variance below which a block is noise rather than structure (a standard deviation of 2 levels).
 const NOISE: f32 = 4.0;
 
-/// The share of `later` that is found in `earlier`, 0 to 1; 1 where there is no structure at all.
-///
-/// Both planes have the same size, which should be about 80 samples wide ([`coarse_factor`]).
-#[must_use]
-pub fn continuity(earlier: &Plane, later: &Plane) -> f32 {
-    let (mut found, mut weights) = (0.0, 0.0);
-    for y in (0..(later.height + BLOCK / 2) / BLOCK * BLOCK).step_by(BLOCK) {
-        for x in (0..(later.width + BLOCK / 2) / BLOCK * BLOCK).step_by(BLOCK) {
-            // The last block of a row may overlap the one before.
-            let (x, y) = (x.min(later.width.saturating_sub(BLOCK)), y.min(later.height.saturating_sub(BLOCK)));
-            let Some(block) = Block::of(later, x, y) else { continue };
-            let best = best_match(earlier, &block, x as isize, y as isize);
-            let weight = block.variance.max(best.variance) .sqrt();
-            let weight = weight * weight / (weight + 4.0);
-            found += weight * best.similarity;
-            weights += weight;
-        }
-    }
-    // As much certainty as a hundredth of a block of full contrast holds against what is not there.
-    (found + 0.5) / (weights + 0.5)
-}
+/// A block's weight is its standard deviation, less where that is below so many levels.
+const FAINT: f32 = 4.0;
 
-/// By how much a picture has to shrink before its blocks are compared.
+/// So much weight holds for continuity against what a few faint blocks say.
+const DOUBT: f32 = 0.5;
+
+/// By how much a picture has to shrink before its blocks are compared: to about 80 samples in a row.
 #[must_use]
 pub fn coarse_factor(width: usize) -> usize {
     ((width + 40) / 80).max(1)
 }
 
-struct Block {
-    samples: [i16; BLOCK * BLOCK],
-    sum: i32,
-    /// Of the samples, in squared levels.
-    variance: f32,
+/// A plane in which blocks can be sought.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Searchable {
+    plane: Plane,
+    /// Samples as they are multiplied.
+    samples: Vec<i16>,
+    /// Of the block whose upper left sample this is: the sum of its samples, and their variance in squared levels.
+    blocks: Vec<(i32, f32)>,
 }
 
-impl Block {
-    fn of(plane: &Plane, x: usize, y: usize) -> Option<Self> {
-        if x + BLOCK > plane.width || y + BLOCK > plane.height {
-            return None;
-        }
-        let mut samples = [0i16; BLOCK * BLOCK];
-        let (mut sum, mut squares) = (0, 0);
-        for (row, out) in samples.chunks_exact_mut(BLOCK).enumerate() {
-            for (sample, &value) in out.iter_mut().zip(&plane.row(y + row)[x..x + BLOCK]) {
-                *sample = i16::from(value);
-                sum += i32::from(value);
-                squares += i32::from(value) * i32::from(value);
+impl Searchable {
+    /// Prepares a plane, which should be about 80 samples wide ([`coarse_factor`]).
+    #[must_use]
+    pub fn new(plane: Plane) -> Self {
+        let samples: Vec<i16> = plane.samples.iter().map(|&sample| i16::from(sample)).collect();
+        let mut blocks = vec![(0, 0.0); plane.samples.len()];
+        // Sums of eight samples in a row, then of eight rows, each from the one before.
+        let (rows, columns) = (plane.height, plane.width);
+        let mut wide = vec![(0i32, 0i32); samples.len()];
+        for y in 0..rows {
+            let row = &samples[y * columns..][..columns];
+            for x in 0..(columns + 1).saturating_sub(BLOCK) {
+                let window = &row[x..x + BLOCK];
+                let sum = window.iter().map(|&s| i32::from(s)).sum();
+                let squares = window.iter().map(|&s| i32::from(s) * i32::from(s)).sum();
+                wide[y * columns + x] = (sum, squares);
             }
         }
-        Some(Self { samples, sum, variance: covariance(squares, sum, sum) })
+        for y in 0..(rows + 1).saturating_sub(BLOCK) {
+            for x in 0..(columns + 1).saturating_sub(BLOCK) {
+                let lines = (y..y + BLOCK).map(|y| wide[y * columns + x]);
+                let (sum, squares) =
+                    lines.fold((0, 0), |(s, q), (sum, squares)| (s + sum, q + squares));
+                blocks[y * columns + x] = (sum, covariance(squares, sum, sum));
+            }
+        }
+        Self { plane, samples, blocks }
+    }
+
+    /// The plane.
+    #[must_use]
+    pub fn plane(&self) -> &Plane {
+        &self.plane
     }
 }
 
-struct Match {
-    similarity: f32,
-    variance: f32,
+/// The share of `later` that is found in `earlier`, 0 to 1; 1 where there is no structure at all.
+///
+/// Both have the same size.
+#[must_use]
+pub fn continuity(earlier: &Searchable, later: &Searchable) -> f32 {
+    let (width, height) = (later.plane.width, later.plane.height);
+    if width < BLOCK || height < BLOCK {
+        return 1.0;
+    }
+    let (mut found, mut weights) = (0.0, 0.0);
+    for y in (0..height.next_multiple_of(BLOCK) - BLOCK / 2).step_by(BLOCK) {
+        for x in (0..width.next_multiple_of(BLOCK) - BLOCK / 2).step_by(BLOCK) {
+            // The last block of a row may overlap the one before.
+            let (x, y) = (x.min(width - BLOCK), y.min(height - BLOCK));
+            let (similarity, variance) = best_match(earlier, later, x, y);
+            let deviation = later.blocks[y * width + x].1.max(variance).max(0.0).sqrt();
+            let weight = deviation * deviation / (deviation + FAINT);
+            found += weight * similarity;
+            weights += weight;
+        }
+    }
+    (found + DOUBT) / (weights + DOUBT)
 }
 
-fn best_match(plane: &Plane, block: &Block, x: isize, y: isize) -> Match {
-    let last_x = plane.width as isize - BLOCK as isize;
-    let last_y = plane.height as isize - BLOCK as isize;
-    let mut best = Match { similarity: -1.0, variance: 0.0 };
-    for at_y in (y - REACH_Y).max(0)..=(y + REACH_Y).min(last_y) {
-        for at_x in (x - REACH_X).max(0)..=(x + REACH_X).min(last_x) {
-            let start = at_y as usize * plane.width + at_x as usize;
-            let (mut product, mut sum, mut squares) = (0i32, 0i32, 0i32);
-            for (row, samples) in block.samples.chunks_exact(BLOCK).enumerate() {
-                let other = &plane.samples[start + row * plane.width..][..BLOCK];
-                for (&a, &b) in samples.iter().zip(other) {
-                    let b = i16::from(b);
-                    product += i32::from(a) * i32::from(b);
-                    sum += i32::from(b);
-                    squares += i32::from(b) * i32::from(b);
-                }
+/// The similarity of the block of `later` at (x, y) to the one of `earlier` that is most like it, and the variance of that.
+fn best_match(earlier: &Searchable, later: &Searchable, x: usize, y: usize) -> (f32, f32) {
+    let (width, height) = (later.plane.width, later.plane.height);
+    let mut block = [0i16; BLOCK * BLOCK];
+    for (row, samples) in block.chunks_exact_mut(BLOCK).enumerate() {
+        samples.copy_from_slice(&later.samples[(y + row) * width + x..][..BLOCK]);
+    }
+    let (sum, variance) = later.blocks[y * width + x];
+    let mut best = (0.0, 0.0);
+    for at_y in y.saturating_sub(REACH_Y)..=(y + REACH_Y).min(height - BLOCK) {
+        for at_x in x.saturating_sub(REACH_X)..=(x + REACH_X).min(width - BLOCK) {
+            let start = at_y * width + at_x;
+            let mut product = 0i32;
+            for (row, samples) in block.chunks_exact(BLOCK).enumerate() {
+                let other = &earlier.samples[start + row * width..][..BLOCK];
+                product += samples
+                    .iter()
+                    .zip(other)
+                    .map(|(&a, &b)| i32::from(a) * i32::from(b))
+                    .sum::<i32>();
             }
-            let variance = covariance(squares, sum, sum);
-            let shared = covariance(product, block.sum, sum);
-            let similarity = (2.0 * shared + NOISE) / (block.variance + variance + NOISE);
-            if similarity > best.similarity {
-                best = Match { similarity, variance };
+            let (other_sum, other_variance) = earlier.blocks[start];
+            let shared = covariance(product, sum, other_sum);
+            let similarity = (2.0 * shared + NOISE) / (variance + other_variance + NOISE);
+            if similarity > best.0 {
+                best = (similarity, other_variance);
             }
         }
     }
-    best.similarity = best.similarity.max(0.0);
     best
 }
 
 /// Of two blocks, by the sum of their products and their sums; exact before it is divided.
 fn covariance(product: i32, sum: i32, other: i32) -> f32 {
-    const AREA: i32 = (BLOCK * BLOCK) as i32;
     (product * AREA - sum * other) as f32 / (AREA * AREA) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A texture that is nowhere like itself, shifted, brightened and stretched in contrast.
+    fn texture(shift: usize, brightness: i32, contrast: i32) -> Searchable {
+        let value = |x: usize, y: usize| {
+            let mut noise = ((x + shift) as u32).wrapping_mul(0x9E37_79B1)
+                ^ (y as u32).wrapping_mul(0x85EB_CA6B);
+            noise ^= noise >> 15;
+            noise = noise.wrapping_mul(0x2C1B_3C6D);
+            let level = ((noise >> 24) as i32 - 128) / 4;
+            (128 + brightness + level * contrast / 4).clamp(0, 255) as u8
+        };
+        let samples = (0..48).flat_map(|y| (0..80).map(move |x| value(x, y))).collect();
+        Searchable::new(Plane { width: 80, height: 48, samples })
+    }
+
+    #[test]
+    fn what_moved_or_became_brighter_continues() {
+        let first = texture(0, 0, 4);
+        assert!(continuity(&first, &texture(0, 0, 4)) > 0.999);
+        assert!(continuity(&first, &texture(5, 0, 4)) > 0.9);
+        assert!(continuity(&first, &texture(3, 60, 3)) > 0.8);
+    }
+
+    #[test]
+    fn another_picture_does_not() {
+        assert!(continuity(&texture(0, 0, 4), &texture(40, 0, 4)) < 0.6);
+    }
+
+    #[test]
+    fn a_picture_too_small_for_a_block_continues() {
+        let tiny = Searchable::new(Plane { width: 4, height: 4, samples: vec![9; 16] });
+        assert!((continuity(&tiny, &tiny) - 1.0).abs() < f32::EPSILON);
+    }
 }

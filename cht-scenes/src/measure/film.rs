@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Plane, coarse_factor, continuity};
+use super::{Plane, Searchable, coarse_factor, continuity};
 
 /// A flash may last so many frames less one: so far back a frame is compared.
 pub const BACK: usize = 5;
@@ -42,7 +42,7 @@ pub struct Film {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct FilmMeter {
     /// Coarse luma, the newest first.
-    planes: VecDeque<Plane>,
+    planes: VecDeque<Searchable>,
     histogram: Vec<f32>,
     /// Continuity of the last frames, the newest first.
     continuities: VecDeque<f32>,
@@ -51,17 +51,19 @@ pub struct FilmMeter {
 impl FilmMeter {
     /// Measures the next frame.
     pub fn push(&mut self, plane: &Plane) -> Film {
-        let coarse = plane.shrunk(coarse_factor(plane.width));
-        let histogram = classes(&coarse);
-        let before = self.planes.front().filter(|before| before.width == coarse.width && before.height == coarse.height);
+        let coarse = Searchable::new(plane.shrunk(coarse_factor(plane.width)));
+        let histogram = classes(coarse.plane());
+        let size = |plane: &Searchable| (plane.plane().width, plane.plane().height);
+        let before = self.planes.front().filter(|before| size(before) == size(&coarse));
         let Some(before) = before else {
             self.planes.clear();
             self.continuities.clear();
-            let film = Film { contrast: contrast(&coarse), continuity: 1.0, ..Film::default() };
+            let film =
+                Film { contrast: contrast(coarse.plane()), continuity: 1.0, ..Film::default() };
             self.remember(coarse, histogram, 1.0);
             return film;
         };
-        let difference = coarse.difference(before) as f32;
+        let difference = coarse.plane().difference(before.plane()) as f32;
         let continuity_now = if difference < STILL { 1.0 } else { continuity(before, &coarse) };
         let mut back = [0.0; BACK - 1];
         for (n, back) in back.iter_mut().enumerate() {
@@ -73,17 +75,22 @@ impl FilmMeter {
         }
         let film = Film {
             difference,
-            contrast: contrast(&coarse),
+            contrast: contrast(coarse.plane()),
             histogram: distance(&self.histogram, &histogram),
             continuity: continuity_now,
             back,
-            blend: self.planes.get(BLEND - 1).map_or(0.0, |first| blend(first, &self.planes[BLEND / 2 - 1], &coarse)),
+            blend: match self.planes.get(BLEND - 1) {
+                Some(first) => {
+                    blend(first.plane(), self.planes[BLEND / 2 - 1].plane(), coarse.plane())
+                }
+                None => 0.0,
+            },
         };
         self.remember(coarse, histogram, continuity_now);
         film
     }
 
-    fn remember(&mut self, coarse: Plane, histogram: Vec<f32>, continuity: f32) {
+    fn remember(&mut self, coarse: Searchable, histogram: Vec<f32>, continuity: f32) {
         self.planes.push_front(coarse);
         self.planes.truncate(BLEND);
         self.continuities.push_front(continuity);

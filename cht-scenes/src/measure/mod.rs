@@ -9,13 +9,17 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     blocks::{Blocks, Change},
-    continuity::{coarse_factor, continuity},
+    continuity::{Searchable, coarse_factor, continuity},
     film::{BACK, Film, FilmMeter},
     plane::Plane,
 };
 
-/// Samples that differ by no more from their neighbour are flat.
+/// Neighbours that differ by no more are flat; by no more than the second, a slope; by more, an edge.
 const FLAT: u8 = 1;
+const SLOPE: u8 = 32;
+
+/// Where a fifth of what is not flat is edges, nothing speaks against a drawn picture.
+const EDGES: f32 = 5.0;
 
 /// What was measured in one frame.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -26,8 +30,8 @@ pub struct Measures {
     pub score: f64,
     /// How it follows the frames before it.
     pub film: Film,
-    /// Share of samples that are as their right neighbour: drawn pictures have large areas of one colour.
-    pub flat: f32,
+    /// How much the picture looks drawn rather than filmed, 0 to 1.
+    pub drawn: f32,
     /// The picture has another size than the one before.
     pub resized: bool,
     /// Blocks in a row of blocks, and rows of them.
@@ -42,7 +46,7 @@ pub struct Meter {
     film: FilmMeter,
     blocks: Blocks,
     before: Plane,
-    flat: f32,
+    drawn: f32,
 }
 
 impl Meter {
@@ -54,18 +58,28 @@ impl Meter {
         let changes = if plane == self.before {
             Vec::new()
         } else {
-            self.flat = flat(&plane);
+            self.drawn = drawn(&plane);
             self.blocks.push(&plane)
         };
         self.before = plane;
         let grid = (self.blocks.columns as u32, self.blocks.rows as u32);
-        Measures { at, score, film, flat: self.flat, resized, grid, changes }
+        Measures { at, score, film, drawn: self.drawn, resized, grid, changes }
     }
 }
 
-fn flat(plane: &Plane) -> f32 {
-    let flat: usize = (0..plane.height)
-        .map(|y| plane.row(y).windows(2).filter(|pair| pair[0].abs_diff(pair[1]) <= FLAT).count())
-        .sum();
-    flat as f32 / (plane.height * plane.width.saturating_sub(1)).max(1) as f32
+/// Drawn areas have one colour, and sharp edges between them; what a camera sees has slopes. The share of samples that are
+/// exactly as their right neighbour, unless there are hardly any sharp edges among the others, as in a dark film.
+fn drawn(plane: &Plane) -> f32 {
+    let (mut same, mut slopes, mut edges) = (0u32, 0u32, 0u32);
+    for y in 0..plane.height {
+        for pair in plane.row(y).windows(2) {
+            let step = pair[0].abs_diff(pair[1]);
+            same += u32::from(step == 0);
+            slopes += u32::from(step > FLAT && step <= SLOPE);
+            edges += u32::from(step > SLOPE);
+        }
+    }
+    let pairs = (plane.height * plane.width.saturating_sub(1)).max(1) as f32;
+    let sharp = edges as f32 / ((slopes + edges) as f32 + pairs / 100.0);
+    (same as f32 / pairs).min(EDGES * sharp)
 }

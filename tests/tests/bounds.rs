@@ -1,0 +1,150 @@
+//! Segments that end within a group of pictures: nothing of it is lost to those who decode.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use cht_tests::{Pipeline, Stage, b3sum, ffmpeg, footage, generate, tool, words};
+use serde_json::Value;
+
+/// What makes a frame: its place and its picture, not the segment that it came from.
+fn essence(frames: &[Value]) -> Vec<(String, f64, i64, String)> {
+    let text = |frame: &Value, field: &str| frame[field].as_str().unwrap().to_owned();
+    frames
+        .iter()
+        .map(|frame| {
+            let (at, pts) = (&frame["timestamp"], &frame["pts"]);
+            let (at, pts) = (at.as_f64().unwrap(), pts.as_i64().unwrap());
+            (text(frame, "id"), at, pts, text(frame, "hash"))
+        })
+        .collect()
+}
+
+/// A recorded and decoded session.
+struct Done {
+    _folder: tempfile::TempDir,
+    session: PathBuf,
+    index: Vec<Value>,
+    closed: Vec<Value>,
+    decoded: u64,
+}
+
+fn through(bytes: &[u8], options: &str) -> Done {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pipeline = Pipeline::start(folder.path(), &format!("--once {options}"), "");
+    pipeline.send(bytes);
+    let statuses = pipeline.finish();
+    assert!(statuses.iter().all(std::process::ExitStatus::success), "{options}: {statuses:?}");
+    assert_eq!(b3sum(&pipeline.recording()), b3sum(bytes));
+    let events = |kind: &str| pipeline.index.of_type(kind).into_iter().cloned().collect();
+    let done: Vec<Value> = events("segment_done");
+    Done {
+        index: pipeline.read_index(),
+        closed: events("segment_closed"),
+        decoded: done.iter().map(|done| done["decoded"].as_u64().unwrap()).sum(),
+        session: pipeline.session.clone(),
+        _folder: folder,
+    }
+}
+
+impl Done {
+    /// How many segments ended for this reason.
+    fn ended(&self, reason: &str) -> usize {
+        self.closed.iter().filter(|segment| segment["end_reason"] == reason).count()
+    }
+
+    /// The events of cht-segwatch over the session, as lines.
+    fn examined(&self) -> Vec<String> {
+        let output = tool("cht-segwatch").arg(&self.session).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    }
+}
+
+/// The frames that cht-scenes keeps of these lines.
+fn scenes(lines: &[String], out: &Path) -> Vec<Value> {
+    let input = out.with_extension("lines");
+    fs::write(&input, lines.join("\n")).unwrap();
+    let input = fs::File::open(input).unwrap();
+    let mut scenes = Stage::start(tool("cht-scenes").arg("--out").arg(out).stdin(input));
+    assert!(scenes.finish().success(), "{:#?}", scenes.of_type("error"));
+    scenes.of_type("frame").into_iter().cloned().collect()
+}
+
+/// Three shots, and one keyframe.
+fn one_keyframe(path: &Path) -> Vec<u8> {
+    let shots = [("testsrc2=s=320x240:r=25", 3.0), ("smptebars=s=320x240:r=25", 3.0)];
+    let shots = [&shots[..], &[("mandelbrot=s=320x240:r=25", 3.0)]].concat();
+    generate(path, &shots, "-c:v libx264 -preset ultrafast -g 100000 -sc_threshold 0 -bf 2");
+    fs::read(path).unwrap()
+}
+
+#[test]
+fn a_cut_within_a_group_of_pictures_costs_no_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = one_keyframe(&folder.path().join("a.ts"));
+    let whole = through(&bytes, "");
+    assert_eq!((whole.closed.len(), whole.index.len(), whole.decoded), (1, 3, 225));
+    for (options, reason) in [
+        ("--segment-time 1 --segment-max-time 1", "max_time"),
+        ("--segment-max-bytes 64k", "max_bytes"),
+    ] {
+        let cut = through(&bytes, options);
+        assert!(cut.ended(reason) > 3, "{options}: {:?}", cut.closed);
+        assert_eq!(essence(&cut.index), essence(&whole.index), "{options}");
+        assert_eq!(cut.decoded, 225, "{options}");
+        // Later, from the segments.
+        let later = scenes(&cut.examined(), &folder.path().join(reason));
+        assert_eq!(essence(&later), essence(&whole.index), "{options}");
+    }
+}
+
+#[test]
+fn a_decoder_that_is_started_again_goes_back_to_the_keyframe() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = one_keyframe(&folder.path().join("a.ts"));
+    let cut = through(&bytes, "--segment-time 1 --segment-max-time 1");
+    let lines = cut.examined();
+    for known in [1, 4, 7] {
+        let out = folder.path().join(format!("after_{known}"));
+        scenes(&lines[..known], &out);
+        let all = scenes(&lines, &out);
+        assert_eq!(essence(&all), essence(&cut.index), "after {known} segments");
+    }
+}
+
+#[test]
+fn a_picture_over_several_segments_is_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    ffmpeg(words(&format!(
+        "-f lavfi -i testsrc2=s=1280x720:r=5:d=3,noise=alls=90 -c:v libx264 -qp 4 -preset ultrafast -g 5 \
+         -pix_fmt yuv420p -f mpegts {}",
+        path.display()
+    )));
+    let bytes = fs::read(&path).unwrap();
+    let whole = through(&bytes, "");
+    let cut = through(&bytes, "--segment-max-bytes 64k");
+    assert!(cut.ended("max_bytes") > 30);
+    assert_eq!(essence(&cut.index), essence(&whole.index));
+    assert_eq!(cut.decoded, whole.decoded);
+}
+
+#[test]
+fn real_footage_gives_the_same_frames_however_it_is_cut() {
+    for name in ["edited/bikes_640x272p25.mp4", "edited/testvideo_fades_1280x720p30.mp4"] {
+        let Some(clip) = footage(name) else { continue };
+        let folder = tempfile::tempdir().unwrap();
+        let ts = folder.path().join("clip.ts");
+        let (clip, path) = (clip.to_str().unwrap(), ts.to_str().unwrap());
+        ffmpeg(["-i", clip, "-t", "40", "-map", "0:v:0", "-c", "copy", "-f", "mpegts", path]);
+        let bytes = fs::read(&ts).unwrap();
+        let whole = through(&bytes, "");
+        let cut = through(&bytes, "--segment-time 0.7 --segment-max-time 0.7");
+        assert!(cut.ended("max_time") > 3, "{name}: {:?}", cut.closed.len());
+        assert_eq!(essence(&cut.index), essence(&whole.index), "{name}");
+        assert_eq!(cut.decoded, whole.decoded, "{name}");
+    }
+}

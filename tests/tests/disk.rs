@@ -1,0 +1,280 @@
+//! cht-recv: a disk that is full, read-only or broken, and a clock that is set.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by panicking, and what it skips by printing"
+)]
+
+use std::{
+    fs,
+    io::Write as _,
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::Command,
+    thread::JoinHandle,
+};
+
+use cht_tests::{QUICK, Stage, Tmpfs, b3sum, generate, recorder, recording, tool, words};
+use serde_json::Value;
+
+/// So many seconds at 25 frames a second, with a keyframe each second.
+fn source(seconds: f64) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("source.ts");
+    generate(&path, &[("testsrc2=s=320x240:r=25", seconds)], QUICK);
+    fs::read(path).unwrap()
+}
+
+/// Sends bytes from a thread of its own: the recorder may make it wait.
+fn send(address: &str, bytes: &[u8]) -> JoinHandle<()> {
+    let (address, bytes) = (address.to_owned(), bytes.to_owned());
+    std::thread::spawn(move || TcpStream::connect(address).unwrap().write_all(&bytes).unwrap())
+}
+
+fn session_of(recv: &Stage) -> PathBuf {
+    recv.events[0]["session"].as_str().unwrap().into()
+}
+
+/// Numbers, sizes and hashes of the record are those of the files; the bytes.
+fn check(session: &Path) -> Vec<u8> {
+    let record = fs::read_to_string(session.join("stream/segments.ndjson")).unwrap();
+    let mut last = 0;
+    for line in record.lines() {
+        let closed: Value = serde_json::from_str(line).unwrap();
+        // A segment that the disk refused from its first byte leaves nothing but a gap.
+        let seq = closed["seq"].as_u64().unwrap();
+        assert!((last + 1..=last + 2).contains(&seq), "{last}, {seq}");
+        last = seq;
+        let segment = fs::read(closed["path"].as_str().unwrap()).unwrap();
+        assert_eq!(
+            (&closed["bytes"], &closed["blake3"]),
+            (&segment.len().into(), &b3sum(&segment).into())
+        );
+    }
+    recording(session)
+}
+
+/// The frames that ffprobe decodes of a session's playlist.
+fn count_frames(session: &Path) -> usize {
+    let output = Command::new("ffprobe")
+        .args(words("-v quiet -count_frames -select_streams v:0 -of csv=p=0"))
+        .args(words("-show_entries stream=nb_read_frames"))
+        .arg(session.join("stream/session.m3u8"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().next().unwrap().trim_matches(',').parse().unwrap()
+}
+
+/// A recorder with a library before all others, on a free port, and its `HOST:PORT`.
+fn preloaded(library: &Path, environment: &[(&str, &str)], options: &str) -> (Stage, String) {
+    let mut command = tool("cht-recv");
+    command.args(["--listen", "tcp://127.0.0.1:0"]).args(words(options));
+    command.env("LD_PRELOAD", library).envs(environment.iter().copied());
+    let mut recv = Stage::start(&mut command);
+    let listening = recv.wait_for("listening");
+    let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
+    (recv, address.to_owned())
+}
+
+#[test]
+fn a_folder_that_turns_read_only() {
+    let Some(disk) = Tmpfs::mount(16) else { return };
+    let bytes = source(3.0);
+    let (mut recv, address) = recorder(disk.path(), "--segment-time 1");
+    send(&address, &bytes).join().unwrap();
+    recv.wait_for("disconnected");
+    // The system refuses that as long as a file is open for writing: so between two connections.
+    disk.remount("ro");
+    let sender = send(&address, &bytes);
+    let error = recv.wait_for("error");
+    assert_eq!(error["code"], "disk");
+    assert!(error["message"].as_str().unwrap().contains("Read-only file system"), "{error}");
+    disk.remount("rw");
+    recv.wait_for("disconnected");
+    sender.join().unwrap();
+    recv.signal("TERM");
+    assert_eq!(recv.finish().code(), Some(1));
+    assert_eq!(b3sum(&check(&session_of(&recv))), b3sum(&[&bytes[..], &bytes[..]].concat()));
+    assert_eq!(count_frames(&session_of(&recv)), 150);
+}
+
+#[test]
+fn a_disk_that_is_full_from_the_start() {
+    let Some(disk) = Tmpfs::mount(4) else { return };
+    let filler = disk.path().join("filler");
+    let mut file = fs::File::create(&filler).unwrap();
+    while file.write_all(&[0; 4096]).is_ok() {}
+    drop(file);
+    let bytes = source(4.0);
+    let (mut recv, address) = recorder(disk.path(), "--once --segment-time 1");
+    let sender = send(&address, &bytes);
+    let error = recv.wait_for("error");
+    assert!(error["message"].as_str().unwrap().contains("No space left on device"), "{error}");
+    fs::remove_file(filler).unwrap();
+    assert_eq!(recv.finish().code(), Some(1));
+    sender.join().unwrap();
+    let session = session_of(&recv);
+    assert_eq!(b3sum(&check(&session)), b3sum(&bytes));
+    assert_eq!(count_frames(&session), 100);
+}
+
+#[test]
+fn the_playlist_after_a_full_disk_and_after_a_kill() {
+    let Some(disk) = Tmpfs::mount(4) else { return };
+    let bytes = source(8.0);
+    let filler = disk.path().join("filler");
+    fs::write(&filler, vec![0; (4 << 20) - bytes.len() / 2]).unwrap();
+    let (mut recv, address) = recorder(disk.path(), "--session-id call --segment-time 1");
+    let sender = send(&address, &bytes);
+    recv.wait_for("error");
+    fs::remove_file(filler).unwrap();
+    recv.wait_for("disconnected");
+    sender.join().unwrap();
+    let mut second = TcpStream::connect(&address).unwrap();
+    second.write_all(&bytes).unwrap();
+    // More than half of it has arrived.
+    for _ in 0..5 {
+        recv.wait_for("segment_closed");
+    }
+    recv.signal("KILL");
+    recv.child.wait().unwrap();
+    let session = disk.path().join("call");
+    let text = || fs::read_to_string(session.join("stream/session.m3u8")).unwrap();
+    assert!(!text().contains("ENDLIST"));
+    let (mut recv, _) = recorder(disk.path(), "--session-id call --segment-time 1");
+    recv.signal("TERM");
+    assert!(recv.finish().success());
+    let recorded = check(&session);
+    assert_eq!(b3sum(&recorded[..bytes.len()]), b3sum(&bytes));
+    assert!(bytes.starts_with(&recorded[bytes.len()..]));
+    let text = text();
+    assert!(text.ends_with("#EXT-X-ENDLIST\n"), "{text}");
+    for entry in fs::read_dir(session.join("stream")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert_eq!(
+            name.starts_with("segment_"),
+            text.contains(&format!("\n{name}\n")),
+            "{name}: {text}"
+        );
+    }
+    let whole = |line: &Value| !matches!(line["end_reason"].as_str(), Some("disk" | "recovered"));
+    let record = fs::read_to_string(session.join("stream/segments.ndjson")).unwrap();
+    let lines: Vec<Value> =
+        record.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(!lines.iter().all(whole));
+    // A frame may be torn where the disk or the kill cut it off, and its group is then decoded in part.
+    let frames = count_frames(&session);
+    assert!((200 + 5 * 25 - 25..=400).contains(&frames), "{frames}");
+}
+
+/// Makes fsync and fdatasync fail as long as a file is there: no file system is at hand that does.
+const BROKEN_FSYNC: &str = "
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+static int sync_or_fail(const char *name, int fd) {
+    if (access(getenv(\"BROKEN\"), F_OK) == 0) { errno = EIO; return -1; }
+    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
+    return real(fd);
+}
+int fsync(int fd) { return sync_or_fail(\"fsync\", fd); }
+int fdatasync(int fd) { return sync_or_fail(\"fdatasync\", fd); }
+";
+
+#[test]
+fn an_fsync_that_fails_is_said_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, library) = (folder.path().join("broken.c"), folder.path().join("broken.so"));
+    fs::write(&code, BROKEN_FSYNC).unwrap();
+    let mut build = Command::new("cc");
+    build.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&code).arg("-ldl");
+    if !build.status().is_ok_and(|status| status.success()) {
+        println!("skipped: fsync errors (cc is not here)");
+        return;
+    }
+    let broken = folder.path().join("broken");
+    let sessions = folder.path().join("sessions");
+    let options = format!("--once --segment-time 1 --sessions {}", sessions.display());
+    let (mut recv, address) =
+        preloaded(&library, &[("BROKEN", broken.to_str().unwrap())], &options);
+    fs::write(&broken, "").unwrap();
+    let bytes = source(4.0);
+    let sender = send(&address, &bytes);
+    let error = recv.wait_for("error");
+    assert_eq!(error["code"], "disk");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("Input/output error"), "{message}");
+    assert!(message.contains("segment_000001.ts"), "{message}");
+    // The record waits; the bytes go on.
+    fs::remove_file(&broken).unwrap();
+    assert_eq!(recv.finish().code(), Some(1));
+    sender.join().unwrap();
+    let session = session_of(&recv);
+    assert_eq!(b3sum(&check(&session)), b3sum(&bytes));
+    assert_eq!(recv.of_type("segment_closed").len(), 4);
+    assert_eq!(count_frames(&session), 100);
+}
+
+/// Where Debian and Fedora have it.
+const FAKETIME: [&str; 3] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib64/faketime/libfaketime.so.1",
+];
+
+#[test]
+fn a_clock_that_is_set_moves_nothing() {
+    let Some(library) = FAKETIME.map(Path::new).into_iter().find(|path| path.exists()) else {
+        println!("skipped: a clock that is set (scripts/setup faketime installs what it takes)");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let clock = folder.path().join("clock");
+    let set = |offset: &str| fs::write(&clock, format!("{offset}\n")).unwrap();
+    set("+0");
+    let sessions = folder.path().join("sessions");
+    let options = format!("--segment-time 1 --sessions {}", sessions.display());
+    // It would turn the monotonic clock, too, which no setting of a clock does.
+    let environment = [
+        ("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap()),
+        ("FAKETIME_NO_CACHE", "1"),
+        ("DONT_FAKE_MONOTONIC", "1"),
+    ];
+    let (mut recv, address) = preloaded(library, &environment, &options);
+    let bytes = source(9.0);
+    let mut sender = TcpStream::connect(&address).unwrap();
+    let third = bytes.len() / 3;
+    for (part, offset) in bytes.chunks(third + 1).zip(["-7200", "+86400", "+0"]) {
+        sender.write_all(part).unwrap();
+        recv.wait_for("segment_closed");
+        set(offset);
+    }
+    drop(sender);
+    recv.wait_for("disconnected");
+    // Another connection, an hour "before" this one.
+    set("-3600");
+    send(&address, &bytes).join().unwrap();
+    recv.wait_for("disconnected");
+    recv.signal("TERM");
+    assert!(recv.finish().success());
+    assert_eq!(b3sum(&check(&session_of(&recv))), b3sum(&[&bytes[..], &bytes[..]].concat()));
+    let closed = recv.of_type("segment_closed");
+    assert_eq!(closed.len(), 18);
+    let hour = |event: &Value| event["opened_at"].as_str().unwrap()[..13].to_owned();
+    let hours: Vec<_> = closed.iter().map(|event| hour(event)).collect();
+    assert!(!hours.is_sorted(), "the wall clock was set back: {hours:?}");
+    for (n, segment) in closed.iter().enumerate() {
+        assert!((segment["duration"].as_f64().unwrap() - 1.0).abs() < 0.05, "{segment}");
+        let offset = segment["timeline"]["offset"].as_i64().unwrap();
+        if n < 9 {
+            assert_eq!(offset, n as i64 * 90_000);
+        } else {
+            // By the clock of arrival, which ran on: the test takes no hour.
+            let gap = offset - n as i64 * 90_000;
+            assert!((-90_000..1800 * 90_000).contains(&gap), "{segment}");
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! cht-recv: what it says about itself, to pipes, to Prometheus and to the service manager.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpStream},
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::{
+            fs::OpenOptionsExt as _,
+            net::{SocketAddr, UnixDatagram},
+        },
+    },
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use cht_tests::{QUICK, Stage, b3sum, generate, recorder, recording, tool, words};
+use serde_json::Value;
+
+/// As Linux has it, for a FIFO that is full.
+const O_NONBLOCK: i32 = 0o4000;
+
+/// Two seconds of video with a packet of its PID left out, and one of them sent twice, which is allowed.
+fn stream_with_a_gap(folder: &Path) -> Vec<u8> {
+    let path = folder.join("clip.ts");
+    generate(&path, &[("testsrc2=s=320x240:r=25", 2.0)], QUICK);
+    let mut packets: Vec<Vec<u8>> =
+        fs::read(path).unwrap().chunks(188).map(<[u8]>::to_vec).collect();
+    let of_video =
+        |packet: &Vec<u8>| packet[1] & 0x1F == 1 && packet[2] == 0 && packet[3] >> 4 == 1;
+    let video: Vec<usize> = (0..packets.len()).filter(|n| of_video(&packets[*n])).collect();
+    let (early, late) = (video[video.len() / 3], video[video.len() / 2]);
+    packets.remove(late);
+    packets.insert(early, packets[early].clone());
+    packets.concat()
+}
+
+fn pid(stats: &Value, pid: u16) -> Option<u64> {
+    let pids = stats["recv"]["pids"].as_array().unwrap();
+    pids.iter().find(|one| one["pid"] == pid)?["continuity_errors"].as_u64()
+}
+
+#[test]
+fn stats_come_at_intervals_and_at_the_end_of_a_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = stream_with_a_gap(folder.path());
+    let (mut recv, address) = recorder(&folder.path().join("s"), "--stats-interval 0.2");
+    // Before anybody comes.
+    let none = recv.wait_for("stats");
+    assert_eq!((&none["recv"]["connections"], &none["recv"]["bytes"]), (&0.into(), &0.into()));
+    assert!(none["recv"].get("idle").is_none());
+    assert_eq!(none["stage"], "cht-recv");
+    let mut sender = TcpStream::connect(&address).unwrap();
+    sender.write_all(&bytes).unwrap();
+    // While it is there and silent.
+    let silent = loop {
+        let stats = recv.wait_for("stats");
+        if stats["recv"]["bytes"] == bytes.len() && stats["recv"]["bitrate"] == 0 {
+            break stats;
+        }
+    };
+    assert_eq!(silent["recv"]["connected"], true);
+    assert!(silent["recv"]["idle"].as_f64().unwrap() > 0.0);
+    drop(sender);
+    let last = loop {
+        let stats = recv.wait_for("stats");
+        if stats["recv"]["connected"] == false {
+            break stats;
+        }
+    };
+    assert_eq!(last["recv"]["packets"], bytes.len() / 188);
+    assert_eq!(last["recv"]["continuity_errors"], 1);
+    assert_eq!(pid(&last, 256), Some(1));
+    let free = last["recv"]["free_disk"].as_u64().unwrap();
+    assert!(free > 0, "{last}");
+    // The rate is over the interval.
+    let rates = recv.of_type("stats").into_iter().map(|stats| {
+        stats["recv"]["bitrate"].as_f64().unwrap() * stats["interval"].as_f64().unwrap()
+    });
+    let bits: f64 = rates.sum();
+    assert!((bits / 8.0 - bytes.len() as f64).abs() < 1000.0, "{bits}");
+    recv.signal("TERM");
+    assert!(recv.finish().success());
+}
+
+#[test]
+fn without_an_interval_there_are_no_stats_and_with_a_long_one_one_a_connection() {
+    for (interval, count) in [("0", 0), ("3600", 2)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut recv, address) = recorder(folder.path(), &format!("--stats-interval {interval}"));
+        for _ in 0..2 {
+            TcpStream::connect(&address).unwrap().write_all(&[0x47; 1880]).unwrap();
+            recv.wait_for("disconnected");
+        }
+        recv.signal("TERM");
+        assert!(recv.finish().success());
+        assert_eq!(recv.of_type("stats").len(), count, "--stats-interval {interval}");
+    }
+}
+
+#[test]
+fn stats_take_no_place_from_other_events_while_the_reader_stalls() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recv, address) =
+        recorder(&folder.path().join("s"), "--stats-interval 0.001 --metrics 127.0.0.1:0");
+    let metrics = recv.events[0]["metrics"].as_str().unwrap().to_owned();
+    // Nobody reads the pipe from now on. Two events a connection are more than pipe and queue hold; so would be the
+    // `stats` of each.
+    let connections = 2500;
+    for _ in 0..connections {
+        drop(TcpStream::connect(&address).unwrap());
+    }
+    let served = || value(&scrape(&metrics), "cht_recv_connections_total") == "2500";
+    while !served() {}
+    recv.signal("TERM");
+    recv.finish();
+    let stats = recv.of_type("stats").len();
+    let others = recv.events.len() - stats;
+    assert!(others < 2 * connections, "the queue was never full");
+    assert!(others > 4000, "{others} events, and {stats} stats");
+}
+
+/// What Prometheus would get.
+fn scrape(url: &str) -> String {
+    let place = url.strip_prefix("http://").unwrap().strip_suffix("/metrics").unwrap();
+    let mut socket = TcpStream::connect(place).unwrap();
+    socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(
+        head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4"),
+        "{head}"
+    );
+    assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{head}");
+    body.to_owned()
+}
+
+/// The value of a series.
+fn value<'a>(text: &'a str, series: &str) -> &'a str {
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {series} in\n{text}"))
+}
+
+#[test]
+fn prometheus_gets_the_same_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = stream_with_a_gap(folder.path());
+    let (mut recv, address) =
+        recorder(&folder.path().join("s"), "--metrics 127.0.0.1:0 --segment-time 1");
+    let url = recv.events[0]["metrics"].as_str().unwrap().to_owned();
+    let before = scrape(&url);
+    assert_eq!(value(&before, "cht_recv_connected"), "0");
+    assert!(!before.contains("last_byte"), "{before}");
+
+    let mut sender = TcpStream::connect(&address).unwrap();
+    sender.write_all(&bytes).unwrap();
+    recv.wait_for("segment_closed");
+    let during = scrape(&url);
+    assert_eq!(value(&during, "cht_recv_connected"), "1");
+    sender.shutdown(Shutdown::Write).unwrap();
+    recv.wait_for("disconnected");
+
+    let after = scrape(&url);
+    for (series, expected) in [
+        ("cht_recv_connected", 0),
+        ("cht_recv_connections_total", 1),
+        ("cht_recv_received_bytes_total", bytes.len()),
+        ("cht_recv_received_packets_total", bytes.len() / 188),
+        ("cht_recv_segments_closed_total", 2),
+        ("cht_recv_errors_total", 0),
+        ("cht_recv_events_left_out_total", 0),
+        ("cht_recv_continuity_errors_total{pid=\"0x0100\"}", 1),
+        ("cht_recv_continuity_errors_total{pid=\"other\"}", 0),
+    ] {
+        assert_eq!(value(&after, series), expected.to_string(), "{series}");
+    }
+    // Seconds since the epoch, not since the start of something.
+    let last: f64 = value(&after, "cht_recv_last_byte_timestamp_seconds").parse().unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    assert!(now - 3600.0 < last && last <= now, "{last} {now}");
+    assert_ne!(value(&after, "cht_recv_free_disk_bytes"), "0");
+    is_well_formed(&after);
+    recv.signal("TERM");
+    assert!(recv.finish().success());
+}
+
+/// Names, types and help as Prometheus wants them; by its own linter where that is installed.
+fn is_well_formed(text: &str) {
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split(['{', ' ']).next().unwrap();
+        for word in ["HELP", "TYPE"] {
+            assert!(text.contains(&format!("# {word} {name} ")), "{name} has no {word}");
+        }
+        let counts = text.contains(&format!("# TYPE {name} counter"));
+        assert_eq!(counts, name.ends_with("_total"), "{name}");
+    }
+    let promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut promtool) = promtool else { return };
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn scrapers_that_hang_disturb_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = stream_with_a_gap(folder.path());
+    let (mut recv, address) = recorder(&folder.path().join("s"), "--once --metrics 127.0.0.1:0");
+    let url = recv.events[0]["metrics"].as_str().unwrap().to_owned();
+    let place = url.strip_prefix("http://").unwrap().strip_suffix("/metrics").unwrap();
+    // One says nothing, one stops in the middle of its request, one talks nonsense.
+    let mut hanging: Vec<_> = (0..3).map(|_| TcpStream::connect(place).unwrap()).collect();
+    hanging[1].write_all(b"GET /metrics HTT").unwrap();
+    hanging[2].write_all(b"\0\0\0\0\r\n\r\n").unwrap();
+    let mut sender = TcpStream::connect(&address).unwrap();
+    sender.write_all(&bytes).unwrap();
+    recv.wait_for("segment_open");
+    // They are sent away in time, and the one who asks properly is answered.
+    assert_eq!(value(&scrape(&url), "cht_recv_connected"), "1");
+    let mut answer = String::new();
+    hanging[2].read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    drop(sender);
+    assert!(recv.finish().success());
+    let session = recv.events[0]["session"].as_str().unwrap();
+    assert_eq!(b3sum(&recording(Path::new(session))), b3sum(&bytes));
+}
+
+#[test]
+fn an_address_for_metrics_that_cannot_be_had_is_refused() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    for (place, says) in
+        [("nowhere", "must be HOST:PORT"), (&*taken, "is another program listening there?")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = tool("cht-recv");
+        command.args(["--listen", "tcp://:0", "--metrics", place, "--sessions"]);
+        let output = command.arg(folder.path().join("s")).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(says), "{said}");
+        assert!(!folder.path().join("s").exists(), "a session was made");
+    }
+}
+
+/// A recorder with a service manager, which is us.
+fn service(sessions: &Path, manager: &str, variables: &[(&str, String)]) -> Stage {
+    let mut command = tool("cht-recv");
+    command.args(words("--listen tcp://127.0.0.1:0 --stats-interval 0 --sessions")).arg(sessions);
+    command.env("NOTIFY_SOCKET", manager).envs(variables.iter().cloned());
+    Stage::start(&mut command)
+}
+
+/// The next message that holds `word`.
+fn told(manager: &UnixDatagram, word: &str) -> String {
+    let mut buffer = [0; 4096];
+    loop {
+        let length = manager.recv(&mut buffer).unwrap();
+        let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        if message.contains(word) {
+            return message;
+        }
+    }
+}
+
+#[test]
+fn the_service_manager_hears_how_it_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    let watchdog = [("WATCHDOG_USEC", "200000".to_owned())];
+    let mut recv = service(&folder.path().join("s"), path.to_str().unwrap(), &watchdog);
+    let ready = told(&manager, "READY=1");
+    assert!(ready.contains("\nSTATUS=listening on tcp://127.0.0.1:"), "{ready}");
+    // It is ready indeed.
+    let listening = recv.wait_for("listening");
+    let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
+    let mut sender = TcpStream::connect(address).unwrap();
+    assert!(told(&manager, "STATUS=").contains("recording 127.0.0.1:"));
+    sender.write_all(&[0x47; 188]).unwrap();
+    for _ in 0..3 {
+        told(&manager, "WATCHDOG=1");
+    }
+    drop(sender);
+    told(&manager, "STATUS=waiting");
+    recv.signal("TERM");
+    told(&manager, "STOPPING=1");
+    assert!(recv.finish().success());
+}
+
+#[test]
+fn a_main_loop_that_hangs_gives_no_sign_of_life() {
+    let folder = tempfile::tempdir().unwrap();
+    // An abstract name, as containers use.
+    let name = format!("cht-test-{}", std::process::id());
+    let manager = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    let fifo = folder.path().join("stderr");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    // Open for both, or it would wait for somebody who reads.
+    let mut reader = fs::File::options().read(true).write(true).open(&fifo).unwrap();
+    let mut command = tool("cht-recv");
+    command.args(words("--listen tcp://127.0.0.1:0 --metrics 127.0.0.1:0 --stats-interval 0"));
+    command.arg("--sessions").arg(folder.path().join("s"));
+    command.env("NOTIFY_SOCKET", format!("@{name}")).env("WATCHDOG_USEC", "100000");
+    command.stderr(fs::File::options().write(true).open(&fifo).unwrap());
+    let mut recv = Stage::start(&mut command);
+    let listening = recv.wait_for("listening");
+    let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
+    let _first = TcpStream::connect(address).unwrap();
+    recv.wait_for("connected");
+    told(&manager, "WATCHDOG=1");
+
+    // Fill its stderr, and give it something to say: a sender that is sent away.
+    let mut filler = fs::File::options().write(true).custom_flags(O_NONBLOCK).open(&fifo).unwrap();
+    while filler.write(b"\n").is_ok() {}
+    let _second = TcpStream::connect(address).unwrap();
+    // What was on its way comes, and then nothing for ten times the time between two signs, though the process lives.
+    manager.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let mut buffer = [0; 4096];
+    let mut late = 0;
+    // A second of them comes while the second sender waits at the door.
+    while manager.recv(&mut buffer).is_ok() {
+        late += 1;
+        assert!(late < 200, "signs of life go on");
+    }
+    let metrics = listening["metrics"].as_str().unwrap();
+    assert_eq!(value(&scrape(metrics), "cht_recv_connected"), "1");
+
+    // As soon as it goes on, so do the signs.
+    manager.set_read_timeout(None).unwrap();
+    assert!(reader.read(&mut vec![0; 65536]).unwrap() > 0);
+    told(&manager, "WATCHDOG=1");
+    recv.signal("TERM");
+    assert!(recv.finish().success());
+}
+
+#[test]
+fn a_watchdog_for_another_process_and_a_manager_that_is_not_there_are_no_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    let other = [("WATCHDOG_USEC", "1000".to_owned()), ("WATCHDOG_PID", "1".to_owned())];
+    let mut recv = service(&folder.path().join("a"), path.to_str().unwrap(), &other);
+    recv.wait_for("listening");
+    recv.signal("TERM");
+    assert!(recv.finish().success());
+    let mut buffer = [0; 4096];
+    loop {
+        let length = manager.recv(&mut buffer).unwrap();
+        let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        assert!(!message.contains("WATCHDOG"), "{message}");
+        if message.contains("STOPPING=1") {
+            break;
+        }
+    }
+    for nobody in ["/nowhere/notify", "vsock:2:1234"] {
+        let mut recv = service(&folder.path().join("b"), nobody, &[]);
+        recv.wait_for("listening");
+        recv.signal("TERM");
+        assert!(recv.finish().success(), "{nobody}");
+    }
+}

@@ -1,0 +1,326 @@
+//! cht-recv: streams as no muxer should write them. Each byte is kept, segments end where they must, and lie where
+//! they belong.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+use std::{fs, io::Write as _, net::TcpStream};
+
+use cht_tests::{
+    QUICK, Stage, b3sum, ffmpeg, generate, recorder, recording,
+    stamps::{WRAP, restamp, units, unstamp},
+    tool, words,
+};
+use serde_json::Value;
+
+/// A generated stream: 25 frames a second, encoded by `encoder`.
+fn video(seconds: f64, encoder: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=320x240:r=25", seconds)], encoder);
+    fs::read(path).unwrap()
+}
+
+/// What ffmpeg makes of a command line that ends in the file's name.
+fn made(arguments: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    ffmpeg(words(&format!("{arguments} -f mpegts {}", path.display())));
+    fs::read(path).unwrap()
+}
+
+/// A session that was recorded.
+struct Recorded {
+    folder: tempfile::TempDir,
+    closed: Vec<Value>,
+    bytes: Vec<u8>,
+}
+
+/// Records `bytes`, and checks what holds for any stream.
+fn record(bytes: &[u8], options: &str) -> Recorded {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recv, address) =
+        recorder(folder.path(), &format!("--once --session-id call {options}"));
+    TcpStream::connect(address).unwrap().write_all(bytes).unwrap();
+    assert!(recv.finish().success());
+    let closed: Vec<Value> = recv.of_type("segment_closed").into_iter().cloned().collect();
+    assert_eq!(b3sum(&recording(&folder.path().join("call"))), b3sum(bytes), "not what was sent");
+    let (mut offset, mut time) = (0, i64::MIN);
+    for (n, segment) in closed.iter().enumerate() {
+        assert_eq!((&segment["seq"], &segment["offset"]), (&(n + 1).into(), &offset.into()));
+        offset += segment["bytes"].as_u64().unwrap();
+        if let Some(begin) = segment["timeline"]["offset"].as_i64() {
+            assert!(begin >= time, "segment {} lies before the one before it", n + 1);
+            time = begin;
+        }
+    }
+    Recorded { folder, closed, bytes: bytes.to_owned() }
+}
+
+impl Recorded {
+    fn reasons(&self) -> Vec<&str> {
+        self.closed.iter().map(|segment| segment["end_reason"].as_str().unwrap()).collect()
+    }
+
+    /// Every segment but the last ended for this reason, the last with the connection.
+    fn all_for(&self, reason: &str) {
+        let reasons = self.reasons();
+        let (last, others) = reasons.split_last().unwrap();
+        assert!(others.len() > 1 && others.iter().all(|r| *r == reason), "{reasons:?}");
+        assert_eq!(*last, "disconnected");
+    }
+
+    /// Each segment lies where the first time stamp of its pictures says; `truth` has the ticks since the first of the
+    /// stream for an offset in it.
+    fn lies_where(&self, truth: impl Fn(usize) -> i64) {
+        for segment in &self.closed {
+            let range = segment["offset"].as_u64().unwrap() as usize..;
+            let length = segment["bytes"].as_u64().unwrap() as usize;
+            let first = units(&self.bytes[range.clone()][..length])
+                .into_iter()
+                .find(|unit| unit.pts.is_some() && unit.id >= 0xE0)
+                .unwrap();
+            assert_eq!(
+                segment["timeline"]["offset"],
+                truth(range.start + first.offset),
+                "{segment}"
+            );
+        }
+    }
+
+    /// What the record says to last so long ends where the next begins.
+    fn durations_add_up(&self) {
+        for pair in self.closed.windows(2) {
+            let begin =
+                |n: usize| pair[n]["timeline"]["offset"].as_i64().unwrap() as f64 / 90_000.0;
+            let lasts = pair[0]["duration"].as_f64().unwrap();
+            assert!((begin(0) + lasts - begin(1)).abs() < 1e-5, "{} {}", pair[0], pair[1]);
+        }
+    }
+
+    /// What cht-segwatch says of the segments.
+    fn examined(&self) -> Vec<Value> {
+        let mut watch = Stage::start(tool("cht-segwatch").arg(self.folder.path().join("call")));
+        watch.finish();
+        watch.of_type("segment").into_iter().cloned().collect()
+    }
+}
+
+/// Ticks since the first picture of a stream whose clock does nothing special.
+fn plain(bytes: &[u8]) -> impl Fn(usize) -> i64 + use<> {
+    let units = units(bytes);
+    let pictures = units.into_iter().filter(|unit| unit.id >= 0xE0);
+    let stamps: Vec<_> = pictures.filter_map(|unit| Some((unit.offset, unit.pts?))).collect();
+    move |offset| stamps.iter().find(|(at, _)| *at >= offset).unwrap().1 - stamps[0].1
+}
+
+/// From somewhere in the middle of an endless group of pictures.
+fn without_keyframes() -> Vec<u8> {
+    let bytes = video(7.0, "-c:v libx264 -preset ultrafast -g 100000 -sc_threshold 0 -bf 2");
+    let middle = units(&bytes)[20].offset;
+    bytes[middle..].to_owned()
+}
+
+#[test]
+fn no_keyframe_ever() {
+    let bytes = without_keyframes();
+    let recorded = record(&bytes, "--segment-time 1 --segment-max-time 1.5");
+    recorded.all_for("max_time");
+    assert_eq!(recorded.closed.len(), 5);
+    recorded.lies_where(plain(&bytes));
+    recorded.durations_add_up();
+    for segment in recorded.examined() {
+        assert!(segment["duration"].as_f64().unwrap() < 1.7, "{segment}");
+        assert_eq!(segment["keyframes"], 0);
+    }
+}
+
+#[test]
+fn no_keyframe_and_many_bytes() {
+    let bytes = without_keyframes();
+    let recorded = record(&bytes, "--segment-max-bytes 100k");
+    recorded.all_for("max_bytes");
+    recorded.lies_where(plain(&bytes));
+    recorded.durations_add_up();
+    for segment in &recorded.closed {
+        assert!(segment["bytes"].as_u64().unwrap() <= 100_000, "{segment}");
+        // At a picture, since the pictures are small enough for that.
+        assert_eq!(segment["offset"].as_u64().unwrap() % 188, 0);
+    }
+}
+
+#[test]
+fn pictures_larger_than_a_segment() {
+    let bytes = made(
+        "-f lavfi -i testsrc2=s=1280x720:r=5:d=3,noise=alls=90 -c:v libx264 -qp 4 -preset ultrafast -g 5 \
+         -pix_fmt yuv420p",
+    );
+    assert!(bytes.len() > 3_000_000, "{}", bytes.len());
+    let recorded = record(&bytes, "--segment-max-bytes 64k --segment-time 1");
+    assert!(recorded.closed.iter().all(|segment| segment["bytes"].as_u64().unwrap() <= 64_000));
+    // Each packet is whole: nothing is lost between two segments.
+    for segment in &recorded.closed[..recorded.closed.len() - 1] {
+        assert_eq!(segment["bytes"].as_u64().unwrap() % 188, 0, "{segment}");
+    }
+    assert!(recorded.reasons().contains(&"max_bytes"));
+}
+
+#[test]
+fn a_keyframe_with_every_frame() {
+    let bytes = video(2.0, "-c:v libx264 -preset ultrafast -g 1");
+    let recorded = record(&bytes, "--segment-time 0");
+    assert_eq!(recorded.closed.len(), 50);
+    recorded.all_for("keyframe");
+    recorded.lies_where(plain(&bytes));
+    recorded.durations_add_up();
+    let recorded = record(&bytes, "--segment-time 0.5");
+    assert_eq!(recorded.closed.len(), 4);
+}
+
+#[test]
+fn no_video() {
+    let bytes = made("-f lavfi -i sine=d=5 -c:a aac");
+    let recorded = record(&bytes, "--segment-time 1");
+    recorded.all_for("keyframe");
+    assert!((4..=5).contains(&recorded.closed.len()), "{:?}", recorded.reasons());
+    recorded.durations_add_up();
+}
+
+#[test]
+fn no_time_stamp_at_all() {
+    let mut bytes = video(6.0, QUICK);
+    unstamp(&mut bytes);
+    assert!(units(&bytes).iter().all(|unit| unit.pts.is_none()));
+    let recorded = record(&bytes, "--segment-max-bytes 64k");
+    recorded.all_for("max_bytes");
+    // By the packet, and no sooner than it must; tables before the cut go to the next one.
+    let sizes: Vec<_> = recorded.closed.iter().map(|s| s["bytes"].as_u64().unwrap()).collect();
+    let full = |size: &u64| size.is_multiple_of(188) && (63_000..=64_000).contains(size);
+    assert!(sizes[..sizes.len() - 1].iter().all(full), "{sizes:?}");
+    assert!(recorded.closed.iter().all(|segment| segment.get("timeline").is_none()));
+    // And by the time that it takes to arrive.
+    let length = bytes.len();
+    let recorded = record(
+        &bytes,
+        &format!("--segment-time 0 --segment-max-time 0.5 --max-bitrate {}", length * 8 / 2),
+    );
+    recorded.all_for("max_time");
+    assert!((3..=6).contains(&recorded.closed.len()), "{:?}", recorded.reasons());
+}
+
+#[test]
+fn what_is_no_transport_stream_at_all() {
+    let garbage: Vec<u8> =
+        (0..500_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let recorded = record(&garbage, "--segment-max-bytes 64k");
+    recorded.all_for("max_bytes");
+    assert!(recorded.closed.iter().all(|segment| segment["bytes"].as_u64().unwrap() <= 64_000));
+}
+
+#[test]
+fn the_video_goes_to_another_pid() {
+    let part = |pid: u32, offset: f64| {
+        made(&format!(
+            "-f lavfi -i testsrc2=s=320x240:r=25:d=3 {QUICK} -pix_fmt yuv420p -output_ts_offset {offset} \
+             -mpegts_start_pid {pid}"
+        ))
+    };
+    let (first, second) = (part(0x100, 0.0), part(0x200, 3.0));
+    let bytes = [&first[..], &second[..]].concat();
+    let recorded = record(&bytes, "--segment-time 1");
+    let expected = ["keyframe", "keyframe", "jump", "keyframe", "keyframe", "disconnected"];
+    assert_eq!(recorded.reasons(), expected);
+    assert_eq!(recorded.closed[3]["offset"], first.len());
+    let pids: Vec<_> = recorded.examined().iter().map(|s| s["video_pid"].clone()).collect();
+    assert_eq!(pids, [0x100, 0x100, 0x100, 0x200, 0x200, 0x200]);
+}
+
+#[test]
+fn the_clock_wraps_twice_in_one_session() {
+    // A slide show: 50 s a picture, for 2.2 × 26.5 hours.
+    let frames = 4200;
+    let mut bytes = made(&format!(
+        "-f lavfi -i testsrc2=s=32x32:r=25 -frames:v {frames} -c:v libx264 -preset ultrafast -g 10 -bf 0 \
+         -pix_fmt yuv420p"
+    ));
+    let first = units(&bytes)[0].pts.unwrap();
+    restamp(&mut bytes, |_, ticks| (ticks - first) / 3600 * 50 * 90_000);
+    let wraps = units(&bytes).windows(2).filter(|pair| pair[1].pts < pair[0].pts).count();
+    assert_eq!(wraps, 2);
+    let recorded = record(&bytes, "--segment-time 5000");
+    recorded.all_for("keyframe");
+    assert_eq!(recorded.closed.len(), 42);
+    recorded.durations_add_up();
+    let offsets: Vec<_> = units(&bytes).iter().map(|unit| unit.offset).collect();
+    recorded.lies_where(|at| offsets.binary_search(&at).unwrap() as i64 * 50 * 90_000);
+    let last = recorded.examined().pop().unwrap();
+    assert_eq!(last["start"], 4100.0 * 50.0);
+}
+
+#[test]
+fn the_clock_wraps_between_pts_and_dts() {
+    let mut bytes = video(6.0, QUICK);
+    let truth = plain(&bytes);
+    let first = units(&bytes)[0].pts.unwrap();
+    // A picture whose PTS has wrapped and whose DTS has not.
+    restamp(&mut bytes, |_, ticks| ticks - first + WRAP - 3 * 90_000 - 1000);
+    let between = |unit: &cht_tests::stamps::Unit| unit.pts < unit.dts;
+    assert!(units(&bytes).iter().any(between));
+    let recorded = record(&bytes, "--segment-time 1");
+    recorded.all_for("keyframe");
+    assert_eq!(recorded.closed.len(), 6);
+    recorded.lies_where(truth);
+    recorded.durations_add_up();
+}
+
+#[test]
+fn the_clock_jumps_back() {
+    let mut bytes = video(8.0, QUICK);
+    let middle = units(&bytes)[100].offset;
+    restamp(&mut bytes, |offset, ticks| {
+        ticks + 20 * 90_000 - if offset < middle { 0 } else { 10 * 90_000 }
+    });
+    let recorded = record(&bytes, "--segment-time 2");
+    assert_eq!(recorded.reasons(), ["keyframe", "jump", "keyframe", "disconnected"]);
+    let cut = recorded.closed[2]["offset"].as_u64().unwrap() as usize;
+    assert_eq!(cut + first_unit(&bytes[cut..]), middle, "at the very packet");
+    // By the clock of arrival: it was sent as fast as it could be.
+    let at = |n: usize| recorded.closed[n]["timeline"]["offset"].as_i64().unwrap();
+    assert!(at(2) >= at(1) && at(2) - at(1) < 60 * 90_000, "{} {}", at(1), at(2));
+}
+
+fn first_unit(bytes: &[u8]) -> usize {
+    units(bytes)[0].offset
+}
+
+#[test]
+fn packets_of_192_bytes() {
+    let bytes = video(4.0, QUICK);
+    let m2ts: Vec<u8> = bytes
+        .chunks(188)
+        .enumerate()
+        .flat_map(|(n, packet)| [&(n as u32 * 1000).to_be_bytes()[..], packet].concat())
+        .collect();
+    let recorded = record(&m2ts, "--segment-time 1");
+    recorded.all_for("keyframe");
+    assert_eq!(recorded.closed.len(), 4);
+    let recorded = record(&m2ts, "--segment-max-bytes 64k");
+    recorded.all_for("max_bytes");
+    for segment in recorded.examined() {
+        assert_eq!(segment["packet_size"], 192, "{segment}");
+        assert_eq!(segment["bytes"].as_u64().unwrap() % 192, 0, "{segment}");
+        assert_eq!(segment["damage"]["skipped_bytes"], 0, "{segment}");
+    }
+}
+
+#[test]
+fn garbage_before_the_first_packet_and_within() {
+    let bytes = video(4.0, QUICK);
+    let garbage = vec![0x47; 5000];
+    let middle = units(&bytes)[60].offset;
+    let all = [&garbage[..], &bytes[..middle], &garbage[..777], &bytes[middle..]].concat();
+    let recorded = record(&all, "--segment-time 1");
+    recorded.all_for("keyframe");
+    assert_eq!(recorded.closed.len(), 4);
+    recorded.durations_add_up();
+    let start: Vec<_> = recorded.examined().iter().map(|s| s["start"].as_f64().unwrap()).collect();
+    assert_eq!(start, [0.0, 1.0, 2.0, 3.0]);
+}

@@ -1,0 +1,378 @@
+//! cht-recv removes the oldest segments: which, when, and what becomes of those who read them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by panicking, and what it skips by printing"
+)]
+
+use std::{
+    fs,
+    io::Write as _,
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use cht_tests::{QUICK, Stage, Tmpfs, b3sum, generate, recorder, recording, tool, words};
+use serde_json::{Value, json};
+
+/// So many seconds at 25 frames a second, with a keyframe each second.
+fn source(seconds: f64) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("source.ts");
+    generate(&path, &[("testsrc2=s=320x240:r=25", seconds)], QUICK);
+    fs::read(path).unwrap()
+}
+
+/// Records `bytes` as one connection; the recorder, which has ended.
+fn record(sessions: &Path, bytes: &[u8], options: &str) -> Stage {
+    let (mut recv, address) = recorder(sessions, &format!("--once --segment-time 1 {options}"));
+    TcpStream::connect(address).unwrap().write_all(bytes).unwrap();
+    assert!(recv.finish().success());
+    recv
+}
+
+fn numbers(recv: &Stage, kind: &str) -> Vec<u64> {
+    recv.of_type(kind).iter().map(|event| event["seq"].as_u64().unwrap()).collect()
+}
+
+fn lines(session: &Path) -> Vec<Value> {
+    let record = fs::read_to_string(session.join("stream/segments.ndjson")).unwrap();
+    record.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The segments on disk are those of the record that were not removed; their numbers.
+fn check(session: &Path) -> Vec<u64> {
+    let lines = lines(session);
+    let of = |kind: &str| -> Vec<u64> {
+        let lines = lines.iter().filter(|line| line["type"] == kind);
+        lines.map(|line| line["seq"].as_u64().unwrap()).collect()
+    };
+    let (closed, deleted) = (of("segment_closed"), of("deleted"));
+    assert!(closed.is_sorted_by(|a, b| a < b), "each number once: {closed:?}");
+    let kept: Vec<_> = closed.into_iter().filter(|seq| !deleted.contains(seq)).collect();
+    for entry in fs::read_dir(session.join("stream")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(rest) = name.strip_prefix("segment_") else { continue };
+        let seq = rest.strip_suffix(".ts").unwrap_or_else(|| panic!("{name} was left"));
+        assert!(kept.contains(&seq.parse().unwrap()), "{name} was removed, or never closed");
+    }
+    for seq in &kept {
+        assert!(segment(session, *seq).exists(), "{seq} is missing");
+    }
+    kept
+}
+
+fn segment(session: &Path, seq: u64) -> PathBuf {
+    session.join(format!("stream/segment_{seq:06}.ts"))
+}
+
+/// The frames that ffprobe decodes of a session's playlist.
+fn count_frames(session: &Path) -> usize {
+    let output = Command::new("ffprobe")
+        .args(words("-v error -count_frames -select_streams v:0 -of csv=p=0"))
+        .args(words("-show_entries stream=nb_read_frames"))
+        .arg(session.join("stream/session.m3u8"))
+        .output()
+        .unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().next().unwrap().trim_matches(',').parse().unwrap()
+}
+
+fn playlist(session: &Path) -> String {
+    fs::read_to_string(session.join("stream/session.m3u8")).unwrap()
+}
+
+#[test]
+fn the_oldest_go_and_the_rest_plays() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = source(8.0);
+    let limit = bytes.len() / 2;
+    let options = format!("--session-id call --retain-bytes {limit}");
+    let recv = record(folder.path(), &bytes, &options);
+    let session = folder.path().join("call");
+    let kept = check(&session);
+    assert!((2..=4).contains(&kept.len()) && kept.ends_with(&[8]), "{kept:?}");
+    assert_eq!(numbers(&recv, "deleted"), (1..kept[0]).collect::<Vec<_>>());
+    assert!(recv.of_type("deleted").iter().all(|event| event["reason"] == "retain_bytes"));
+    let left = recording(&session);
+    assert!(left.len() <= limit);
+    assert_eq!(b3sum(&left), b3sum(&bytes[bytes.len() - left.len()..]), "the end of what was sent");
+    let text = playlist(&session);
+    assert!(text.contains(&format!("#EXT-X-MEDIA-SEQUENCE:{}\n", kept[0] - 1)), "{text}");
+    assert!(!text.contains("EVENT") && text.ends_with("#EXT-X-ENDLIST\n"), "{text}");
+    assert_eq!(count_frames(&session), kept.len() * 25);
+
+    // Continued: numbers, connections and the playlist's own go on.
+    let recv = record(folder.path(), &bytes, &options);
+    assert_eq!(numbers(&recv, "segment_closed"), (9..=16).collect::<Vec<_>>());
+    assert!(recv.of_type("segment_closed").iter().all(|event| event["connection"] == 2));
+    let kept = check(&session);
+    let text = playlist(&session);
+    assert!(text.contains(&format!("#EXT-X-MEDIA-SEQUENCE:{}\n", kept[0] - 1)), "{text}");
+    assert!(text.contains("#EXT-X-DISCONTINUITY-SEQUENCE:1\n"), "{text}");
+    assert_eq!(count_frames(&session), kept.len() * 25);
+
+    // Even when nothing is left of what was.
+    record(folder.path(), b"", "--session-id call --retain-age 0");
+    assert!(check(&session).is_empty());
+    let recv = record(folder.path(), &bytes, "--session-id call");
+    assert_eq!(numbers(&recv, "segment_closed"), (17..=24).collect::<Vec<_>>());
+    let offsets: Vec<_> =
+        lines(&session).iter().filter_map(|line| line["timeline"]["offset"].as_i64()).collect();
+    assert!(offsets.is_sorted(), "the timeline goes on: {offsets:?}");
+}
+
+#[test]
+fn the_oldest_of_all_sessions_that_nobody_else_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = source(3.0);
+    record(folder.path(), &bytes, "--session-id old");
+    // One that is as old, and that somebody records.
+    let (mut other, address) = recorder(folder.path(), "--session-id other --segment-time 1");
+    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+    other.wait_for("disconnected");
+    record(folder.path(), &bytes, "--session-id newer");
+    let limit = bytes.len() * 5 / 2;
+    let options = format!("--session-id ours --retain-bytes {limit}");
+    let recv = record(folder.path(), &bytes, &options);
+    let session = |id: &str| folder.path().join(id);
+    assert_eq!(check(&session("other")), [1, 2, 3]);
+    assert!(check(&session("old")).is_empty());
+    assert_eq!((check(&session("newer")).len(), check(&session("ours"))), (1, vec![1, 2, 3]));
+    let deleted = recv.of_type("deleted");
+    let names: Vec<_> = deleted.iter().map(|event| event["session"].as_str().unwrap()).collect();
+    let path = |id: &str| session(id).to_str().unwrap().to_owned();
+    let expected = [vec![path("old"); 3], vec![path("newer"); 2]].concat();
+    assert_eq!(names, expected);
+    assert_eq!(count_frames(&session("newer")), 25);
+    // What is removed elsewhere makes no index there.
+    let path = folder.path().join("events");
+    let events: String = recv.events.iter().map(|event| line_of(event) + "\n").collect();
+    fs::write(&path, events).unwrap();
+    let mut index = Stage::start(tool("cht-index").stdin(fs::File::open(&path).unwrap()));
+    assert!(index.finish().success());
+    assert!(session("ours").join("frames/index.json").exists());
+    assert!(!session("old").join("frames/index.json").exists());
+    other.signal("TERM");
+    assert!(other.finish().success());
+}
+
+#[test]
+fn age_is_a_deadline_and_needs_no_new_segment() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recv, address) = recorder(folder.path(), "--segment-time 1 --retain-age 2s");
+    let mut sender = TcpStream::connect(&address).unwrap();
+    sender.write_all(&source(3.0)).unwrap();
+    // Nothing more comes, and the connection stays. The growing one is not touched.
+    for seq in 1..=2 {
+        let deleted = recv.wait_for("deleted");
+        assert_eq!((&deleted["seq"], &deleted["reason"]), (&seq.into(), &"retain_age".into()));
+    }
+    let session = PathBuf::from(recv.events[0]["session"].as_str().unwrap());
+    assert!(session.join("stream/segment_000003.ts.part").exists());
+    drop(sender);
+    assert_eq!(recv.wait_for("deleted")["seq"], 3);
+    recv.signal("TERM");
+    assert!(recv.finish().success());
+    assert!(check(&session).is_empty());
+}
+
+/// 8 Mbit/s or so.
+fn heavy(seconds: f64) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("heavy.ts");
+    let encoder = "-c:v libx264 -preset ultrafast -g 5 -b:v 8M -maxrate 8M -bufsize 8M";
+    generate(&path, &[("testsrc2=s=640x480:r=25,noise=alls=20:allf=t", seconds)], encoder);
+    fs::read(path).unwrap()
+}
+
+#[test]
+fn a_part_of_the_disk_stays_free() {
+    let Some(disk) = Tmpfs::mount(12) else { return };
+    let bytes = heavy(20.0);
+    assert!(bytes.len() > 14_000_000, "{}", bytes.len());
+    let options = "--once --segment-time 0.5 --min-free 6Mi --session-id call";
+    let (mut recv, address) = recorder(disk.path(), options);
+    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+    assert!(recv.finish().success(), "the disk was never full");
+    assert!(recv.of_type("error").is_empty());
+    assert!(recv.of_type("deleted").iter().all(|event| event["reason"] == "min_free"));
+    let session = disk.path().join("call");
+    check(&session);
+    let left = recording(&session);
+    assert!((3 << 20..6 << 20).contains(&left.len()), "{}", left.len());
+    assert_eq!(b3sum(&left), b3sum(&bytes[bytes.len() - left.len()..]));
+}
+
+#[test]
+fn at_a_full_disk_the_oldest_makes_room() {
+    let Some(disk) = Tmpfs::mount(6) else { return };
+    let bytes = heavy(15.0);
+    assert!(bytes.len() > 10_000_000, "{}", bytes.len());
+    // No limit is reached: the disk is smaller than thought.
+    let options = "--once --segment-time 0.5 --retain-age 1d --session-id call";
+    let (mut recv, address) = recorder(disk.path(), options);
+    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+    // The playlist may have found no room, which is said; no byte waited for somebody to make it.
+    assert!(matches!(recv.finish().code(), Some(0 | 1)));
+    assert!(recv.of_type("error").is_empty());
+    let deleted = recv.of_type("deleted");
+    assert!(!deleted.is_empty() && deleted.iter().all(|event| event["reason"] == "disk"));
+    let session = disk.path().join("call");
+    let kept = check(&session);
+    let left = recording(&session);
+    assert_eq!(b3sum(&left), b3sum(&bytes[bytes.len() - left.len()..]), "no byte is missing");
+    assert!(kept.len() > 2, "{kept:?}");
+    let text = playlist(&session);
+    assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:"), "{text}");
+    assert!(!text.contains("segment_000001.ts"), "{text}");
+}
+
+#[test]
+fn a_removal_that_a_crash_cut_short_is_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = source(3.0);
+    record(folder.path(), &bytes, "--session-id call");
+    let session = folder.path().join("call");
+    let closed = lines(&session)[0].clone();
+    let deleted = json!({
+        "seq": 1, "path": closed["path"], "bytes": closed["bytes"], "reason": "min_free",
+        "at": closed["closed_at"],
+    });
+    let fields = serde_json::to_string(&deleted).unwrap();
+    let head = format!("{{\"v\":1,\"type\":\"deleted\",\"session\":{},", closed["session"]);
+    let mut record_file =
+        fs::OpenOptions::new().append(true).open(session.join("stream/segments.ndjson")).unwrap();
+    record_file.write_all((head + &fields[1..] + "\n").as_bytes()).unwrap();
+    // And one that somebody else has removed.
+    fs::remove_file(segment(&session, 2)).unwrap();
+    let (mut recv, _) = recorder(folder.path(), "--session-id other");
+    recv.signal("TERM");
+    assert!(recv.finish().success());
+    assert!(recv.of_type("segment_closed").is_empty(), "what was removed is not adopted");
+    let deleted = recv.of_type("deleted");
+    assert_eq!(deleted.len(), 1);
+    assert_eq!((&deleted[0]["seq"], &deleted[0]["reason"]), (&2.into(), &"missing".into()));
+    assert_eq!(check(&session), [3]);
+}
+
+#[test]
+fn killed_at_random_moments_nothing_comes_back_and_nothing_else_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = source(8.0);
+    let session = folder.path().join("call");
+    let options = format!("--session-id call --segment-time 0 --retain-bytes {}", bytes.len() / 2);
+    let mut last = 0;
+    for round in 0..6 {
+        let (mut recv, address) = recorder(folder.path(), &options);
+        let stream = bytes.clone();
+        let sender = std::thread::spawn(move || {
+            let _ = TcpStream::connect(address).and_then(|mut socket| socket.write_all(&stream));
+        });
+        for _ in 0..=round {
+            recv.wait_for(if round % 2 == 0 { "deleted" } else { "segment_closed" });
+        }
+        recv.signal("KILL");
+        recv.child.wait().unwrap();
+        sender.join().unwrap();
+        let (mut recv, _) = recorder(folder.path(), &options);
+        recv.signal("TERM");
+        assert!(recv.finish().success());
+        let kept = check(&session);
+        assert!(kept.is_sorted() && *kept.last().unwrap() > last, "round {round}: {kept:?}");
+        last = *kept.last().unwrap();
+    }
+}
+
+#[test]
+fn a_stage_that_starts_later_passes_over_and_one_that_lags_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = source(6.0);
+    let options = format!("--session-id call --retain-bytes {}", bytes.len() / 2);
+    let recv = record(folder.path(), &bytes, &options);
+    let session = folder.path().join("call");
+    let kept = check(&session);
+    for options in [vec!["--follow"], vec![]] {
+        let mut watch = Stage::start(tool("cht-segwatch").args(&options).arg(&session));
+        assert!(watch.finish().success());
+        assert_eq!(numbers(&watch, "segment"), kept, "{options:?}");
+        let start = &watch.of_type("segment")[0]["start"];
+        assert_eq!(*start, (kept[0] - 1) as f64, "placed by the record");
+    }
+
+    // The events come to it late: every removal has already happened.
+    let events: String = recv
+        .events
+        .iter()
+        .filter(|event| event["type"] == "segment_closed")
+        .map(|event| line_of(event) + "\n")
+        .collect();
+    let path = folder.path().join("events");
+    fs::write(&path, events).unwrap();
+    let input = || Stdio::from(fs::File::open(&path).unwrap());
+    let mut watch = Stage::start(tool("cht-segwatch").stdin(input()));
+    assert_eq!(watch.finish().code(), Some(1));
+    assert_eq!(numbers(&watch, "segment"), kept, "it goes on");
+    let errors = watch.of_type("error");
+    assert_eq!(errors.len() as u64, kept[0] - 1);
+    for (n, error) in errors.iter().enumerate() {
+        assert_eq!(error["code"], "deleted");
+        let name = format!("segment_{:06}.ts: removed by cht-recv before it was read", n + 1);
+        assert!(error["message"].as_str().unwrap().contains(&name), "{error}");
+    }
+}
+
+/// An event as its stage wrote it: the envelope comes first.
+fn line_of(event: &Value) -> String {
+    let fields = event.as_object().unwrap();
+    let rest: serde_json::Map<_, _> = fields
+        .iter()
+        .filter(|(name, _)| !["v", "type", "session"].contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let rest = serde_json::to_string(&rest).unwrap();
+    format!("{{\"v\":1,\"type\":{},\"session\":{},{}", event["type"], event["session"], &rest[1..])
+}
+
+#[test]
+fn frames_stay_and_a_lagging_decoder_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = source(4.0);
+    record(folder.path(), &bytes, "--session-id call");
+    let session = folder.path().join("call");
+    let mut watch = Stage::start(tool("cht-segwatch").arg(&session));
+    assert!(watch.finish().success());
+    let events: String =
+        watch.of_type("segment").into_iter().map(|event| line_of(event) + "\n").collect();
+    let path = folder.path().join("events");
+    fs::write(&path, events).unwrap();
+    let input = || Stdio::from(fs::File::open(&path).unwrap());
+    let mut first = Stage::start(tool("cht-scenes").stdin(input()));
+    assert!(first.finish().success());
+    let frames = first.of_type("frame").len();
+    assert!(frames > 0);
+    // Now three of them go.
+    let limit = segment(&session, 4).metadata().unwrap().len();
+    let recv = record(folder.path(), b"", &format!("--session-id call --retain-bytes {limit}"));
+    assert_eq!(numbers(&recv, "deleted"), [1, 2, 3]);
+    let pictures = || {
+        let names = fs::read_dir(session.join("frames")).unwrap();
+        names
+            .filter(|name| name.as_ref().unwrap().path().extension() == Some("jpg".as_ref()))
+            .count()
+    };
+    assert_eq!(pictures(), frames);
+    // The same again: what was done before is known without the segments.
+    let mut again = Stage::start(tool("cht-scenes").stdin(input()));
+    assert!(again.finish().success());
+    assert_eq!((again.of_type("frame").len(), pictures()), (frames, frames));
+    // One that knows nothing of them.
+    let out = folder.path().join("late");
+    let mut late = Stage::start(tool("cht-scenes").arg("--out").arg(&out).stdin(input()));
+    assert_eq!(late.finish().code(), Some(1));
+    let codes: Vec<_> = late.of_type("error").iter().map(|e| e["code"].clone()).collect();
+    assert_eq!(codes, ["deleted", "deleted", "deleted"]);
+    assert_eq!(numbers(&late, "segment_done"), [4]);
+}
