@@ -337,12 +337,7 @@ impl Picker {
             screen: strength(Detector::Screen),
         };
         let change = choice.detector.map(|_| choice.since.min(at));
-        self.keep(
-            &part,
-            at,
-            Found { reason, scores, change },
-            (&picture.samples, picture.form),
-        )
+        self.keep(&part, at, Found { reason, scores, change }, (&picture.samples, picture.form))
     }
 
     /// Decides by ffmpeg's score alone.

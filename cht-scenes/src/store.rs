@@ -283,7 +283,8 @@ fn remove(folder: &Path, suffix: &str) -> std::io::Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let picture = name.to_str().and_then(|name| name.strip_prefix('F')?.strip_suffix(suffix));
-        let number = |name: &str| kinds.iter().find_map(|kind| name.strip_suffix(kind)?.parse::<u64>().ok());
+        let number =
+            |name: &str| kinds.iter().find_map(|kind| name.strip_suffix(kind)?.parse::<u64>().ok());
         if picture.and_then(number).is_some() {
             fs::remove_file(entry.path())?;
         }

@@ -59,7 +59,12 @@ impl Painter {
     }
 
     /// Makes the files of one picture.
-    pub(crate) fn paint(&mut self, samples: &[u8], form: &Form, origin: &Origin<'_>) -> Result<Encoded> {
+    pub(crate) fn paint(
+        &mut self,
+        samples: &[u8],
+        form: &Form,
+        origin: &Origin<'_>,
+    ) -> Result<Encoded> {
         let xmp = xmp::packet(origin);
         let (Rgb { width, height, .. }, bytes) = self.file(samples, form, &self.look, &xmp)?;
         let thumbnail = self.look.thumbnail();
