@@ -94,6 +94,12 @@ impl Program {
         command
     }
 
+    /// Whether it has pixel formats of their own for full range (`yuvj420p`), deprecated since long.
+    #[must_use]
+    pub fn names_full_range(&self) -> bool {
+        self.version < (9, 0)
+    }
+
     /// The arguments that keep each output frame's own PTS: none doubled, none dropped.
     #[must_use]
     pub fn passthrough(&self) -> [&'static str; 2] {

@@ -41,6 +41,8 @@ struct Entry<'a> {
 struct Rest<'a> {
     session: Option<&'a str>,
     pts: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thumbnail: Option<&'a str>,
     segment: &'a str,
     reason: cht_core::event::Reason,
     scores: cht_core::event::Scores,
@@ -242,6 +244,7 @@ impl Index {
                 rest: Rest {
                     session: session.as_deref(),
                     pts: frame.pts,
+                    thumbnail: frame.thumbnail.as_deref(),
                     segment: &frame.segment,
                     reason: frame.reason,
                     scores: frame.scores,

@@ -19,6 +19,7 @@ use rustix::pipe::PipeFlags;
 use crate::{
     lines::LineParser,
     picker::Message,
+    picture::formats,
     prefilter::{self, Start, Wanted},
 };
 
@@ -28,7 +29,7 @@ const SMALL_PIPE: i32 = 3;
 /// What a decoder gives.
 #[derive(Debug)]
 pub(crate) struct Outputs {
-    /// Pictures, packed RGB.
+    /// Pictures, as they are described.
     pub pictures: ChildStdout,
     /// Small luma of all frames, where it is measured.
     pub small: Option<File>,
@@ -64,7 +65,7 @@ impl Decoder {
         command.args(["-thread_type", if live { "slice" } else { "frame" }]);
         command.args(["-probesize", "32", "-analyzeduration", "0", "-copyts"]);
         command.format("mpegts").input("pipe:0");
-        command.filter_complex(prefilter::graph(pid, start));
+        command.filter_complex(prefilter::graph(pid, start, &formats(ffmpeg.names_full_range())));
         // The small luma first: a picture that nobody takes yet must not hold it back.
         let small = if let Wanted::Candidates(_) = start.wanted {
             output(ffmpeg, &mut command, "[small]", &format!("pipe:{SMALL_PIPE}"));

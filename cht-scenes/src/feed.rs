@@ -35,6 +35,7 @@ use crate::{
     drain::drain,
     measured::{Measured, Saved},
     picker::{Done, End, Fed, Message, Output, Part, Picker, Run},
+    picture::Painter,
     prefilter::{Start, Wanted},
     store::{Checkpoint, Options, Store},
 };
@@ -289,6 +290,7 @@ impl Feeder {
             max_interval: self.args.max_interval,
             min_gap: self.args.min_gap,
             quality: self.args.quality,
+            look: self.args.look,
         };
         let store = Store::open(&path, &options, self.args.overwrite)?;
         let picker = Picker {
@@ -298,7 +300,7 @@ impl Feeder {
             output: Arc::clone(&self.output),
             session: session.map(str::to_owned),
             rules: self.rules,
-            quality: self.args.quality,
+            painter: Painter::new(self.args.look, self.args.quality),
             undecoded: Vec::new(),
         };
         self.folder = Some(Folder {

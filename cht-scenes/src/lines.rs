@@ -3,6 +3,8 @@
 //! Each frame gives `frame:… pts:…` and `lavfi.scene_score=…`; a frame whose picture follows on stdout gives its
 //! size besides. The names after `@` are those of the graph in [`crate::prefilter`].
 
+use crate::picture::{Form, field};
+
 /// One frame that the decoder has given.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Decoded {
@@ -10,8 +12,8 @@ pub(crate) struct Decoded {
     pub pts: Option<i64>,
     /// ffmpeg's scene score, six decimals.
     pub score: f64,
-    /// Width and height of the picture that follows on stdout as RGB, if it does.
-    pub picture: Option<(u32, u32)>,
+    /// The picture that follows on stdout, if it does.
+    pub picture: Option<Form>,
     /// The filter graph began anew: the first frame, or the picture's size or format changed.
     pub restarted: bool,
 }
@@ -21,8 +23,10 @@ pub(crate) struct Decoded {
 pub(crate) struct LineParser {
     /// The number and PTS of the frame whose score comes next.
     pending: Option<i64>,
-    /// A frame of the other branch whose size comes next.
+    /// A frame of the other branch whose picture is described next.
     taken: Option<Decoded>,
+    /// The first line about it.
+    shown: Option<String>,
     /// Frames of both branches are counted from 0 by each `metadata` filter.
     frames: u64,
 }
@@ -42,9 +46,15 @@ impl LineParser {
                 // Each new graph configures its filters before its first frame.
                 self.frames = 0;
             }
-            // Only the line of the frame has a size; side data and colours have lines of their own.
-            let Some(size) = field(text, " s:").and_then(parse_size) else { return (true, None) };
-            return (true, self.taken.take().map(|frame| Decoded { picture: Some(size), ..frame }));
+            // Side data has lines of its own, between that of the frame and that of its colours.
+            if text.starts_with("n:") {
+                self.shown = Some(text.to_owned());
+            }
+            if !text.starts_with("color_range:") {
+                return (true, None);
+            }
+            let form = self.shown.take().and_then(|shown| Form::read(&shown, text));
+            return (true, self.taken.take().map(|frame| Decoded { picture: form, ..frame }));
         }
         (false, None)
     }
@@ -75,17 +85,6 @@ fn message<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     Some(text.strip_prefix("[info] ").unwrap_or(text).trim_start())
 }
 
-/// The word behind `name`, which may be padded.
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let at = text.find(name)? + name.len();
-    text[at..].split_ascii_whitespace().next()
-}
-
-fn parse_size(text: &str) -> Option<(u32, u32)> {
-    let (width, height) = text.split_once('x')?;
-    Some((width.parse().ok()?, height.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,8 +95,9 @@ mod tests {
 [showinfo@taken @ 0x55edef3f7a40] config in time_base: 1/90000, frame_rate: 24/1
 [metadata@taken @ 0x55edef3f6440] frame:0    pts:133500  pts_time:1.48333
 [metadata@taken @ 0x55edef3f6440] lavfi.scene_score=0.000000
-[showinfo@taken @ 0x55edef3f7a40] n:   0 pts: 133500 pts_time:1.48333 pos:      564 fmt:rgb24 sar:1/1 s:1280x720 i:P iskey:1 type:I
+[showinfo@taken @ 0x55edef3f7a40] n:   0 pts: 133500 pts_time:1.48333 pos:      564 fmt:yuv420p sar:1/1 s:1280x720 i:P iskey:1 type:I
 [showinfo@taken @ 0x55edef3f7a40]   side data - User Data Unregistered:
+[showinfo@taken @ 0x55edef3f7a40] color_range:unknown color_space:unknown color_primaries:unknown color_trc:unknown
 [h264 @ 0x55] error while decoding MB 2 0
 [metadata@passed @ 0x55edef3f5340] frame:0    pts:137250  pts_time:1.525
 [metadata@passed @ 0x55edef3f5340] lavfi.scene_score=0.000068
@@ -107,11 +107,13 @@ mod tests {
         let read: Vec<_> = text.lines().map(|line| parser.read(line)).collect();
         assert_eq!(read.iter().filter(|(ours, _)| !ours).count(), 1);
         let frames: Vec<_> = read.into_iter().filter_map(|(_, frame)| frame).collect();
+        let form = frames[0].picture.unwrap();
+        assert_eq!((form.width, form.height), (1280, 720));
         let frame = |pts, score, picture, restarted| Decoded { pts, score, picture, restarted };
         assert_eq!(
             frames,
             [
-                frame(Some(133_500), 0.0, Some((1280, 720)), true),
+                frame(Some(133_500), 0.0, Some(form), true),
                 frame(Some(137_250), 0.000_068, None, false),
                 frame(None, 0.5, None, false),
             ]

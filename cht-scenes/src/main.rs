@@ -1,4 +1,4 @@
-//! cht-scenes: picks the frames where the picture changed, and writes them as JPEG.
+//! cht-scenes: picks the frames where the picture changed, and writes them as pictures.
 //!
 //! One decoder runs through consecutive segments (a cut may fall on their boundary), ffmpeg computes its scene score inside
 //! it, and only pictures that may be kept leave it. `docs/scenes.md` has the rules.

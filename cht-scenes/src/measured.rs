@@ -12,15 +12,13 @@ use cht_scenes::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{lines::Decoded, prefilter::Candidates};
+use crate::{lines::Decoded, picture::Form, prefilter::Candidates};
 
 /// A picture as it came from the decoder.
 #[derive(Debug)]
 pub(crate) struct Picture {
-    /// Packed 8-bit RGB.
-    pub rgb: Vec<u8>,
-    pub width: u32,
-    pub height: u32,
+    pub samples: Vec<u8>,
+    pub form: Form,
     /// ffmpeg's scene score of its frame.
     pub score: f64,
 }

@@ -29,7 +29,7 @@ use crate::{
     detector::{Kept, Rules, State},
     lines::Decoded,
     measured::{Measured, Picture, Saved},
-    picture,
+    picture::{Form, Origin, Painter},
     prefilter::{small_size, tick_of},
     store::{Checkpoint, Store},
 };
@@ -129,7 +129,7 @@ pub(crate) struct Picker {
     pub output: Output,
     pub session: Option<String>,
     pub rules: Rules,
-    pub quality: u8,
+    pub painter: Painter,
     /// Segments that gave no frame at all, to be spoken of when the decoder has said its last words.
     pub undecoded: Vec<String>,
 }
@@ -192,14 +192,14 @@ impl Picker {
                 }
                 Message::Ended => ended = true,
                 Message::Frame(frame) => {
-                    let rgb = match frame.picture {
-                        Some((width, height)) => {
-                            size = small_size(width, height);
-                            buffer.resize(width as usize * height as usize * 3, 0);
+                    let picture = match frame.picture {
+                        Some(form) => {
+                            size = small_size(form.width, form.height);
+                            buffer.resize(form.bytes(), 0);
                             run.pictures
                                 .read_exact(&mut buffer)
                                 .context("a picture from ffmpeg")?;
-                            Some((buffer.as_slice(), width, height))
+                            Some((buffer.as_slice(), form))
                         }
                         None => None,
                     };
@@ -212,8 +212,8 @@ impl Picker {
                         continue;
                     };
                     match plane {
-                        Some(plane) => self.measure(&mut segments, at, frame, plane, rgb)?,
-                        None => self.decide(&mut segments, at, frame, rgb)?,
+                        Some(plane) => self.measure(&mut segments, at, frame, plane, picture)?,
+                        None => self.decide(&mut segments, at, frame, picture)?,
                     }
                 }
             }
@@ -267,7 +267,7 @@ impl Picker {
         at: i64,
         frame: Decoded,
         plane: Plane,
-        rgb: Option<(&[u8], u32, u32)>,
+        picture: Option<(&[u8], Form)>,
     ) -> Result<()> {
         let Some(measured) = &mut self.measured else { return Ok(()) };
         for segment in segments.iter_mut() {
@@ -275,10 +275,9 @@ impl Picker {
                 end.followed += 1;
             }
         }
-        let picture = rgb.map(|(rgb, width, height)| Picture {
-            rgb: rgb.to_vec(),
-            width,
-            height,
+        let picture = picture.map(|(samples, form)| Picture {
+            samples: samples.to_vec(),
+            form,
             score: frame.score,
         });
         let Some(segment) = segments.iter_mut().find(|segment| segment.end.is_none()) else {
@@ -344,12 +343,7 @@ impl Picker {
             screen: strength(Detector::Screen),
         };
         let change = choice.detector.map(|_| choice.since.min(at));
-        self.keep(
-            &part,
-            at,
-            Found { reason, scores, change },
-            (&picture.rgb, picture.width, picture.height),
-        )
+        self.keep(&part, at, &Found { reason, scores, change }, (&picture.samples, picture.form))
     }
 
     /// Decides by ffmpeg's score alone.
@@ -358,7 +352,7 @@ impl Picker {
         segments: &mut VecDeque<Segment>,
         at: i64,
         frame: Decoded,
-        rgb: Option<(&[u8], u32, u32)>,
+        picture: Option<(&[u8], Form)>,
     ) -> Result<()> {
         let Some(segment) = segments.front_mut() else { return Ok(()) };
         if segment.part.warm_up {
@@ -372,13 +366,13 @@ impl Picker {
         // Without a picture there is nothing to keep; the rule is still due at the next one.
         let mut state = self.state;
         let kept = state.decide(&self.rules, at, frame.score);
-        match (kept, rgb) {
-            (Some(Kept { reason, score }), Some(rgb)) => {
+        match (kept, picture) {
+            (Some(Kept { reason, score }), Some(picture)) => {
                 segment.frames += 1;
                 let part = segment.part.clone();
                 self.state = state;
                 let scores = Scores { scene: score, ..Scores::default() };
-                self.keep(&part, at, Found { reason, scores, change: None }, rgb)
+                self.keep(&part, at, &Found { reason, scores, change: None }, picture)
             }
             (Some(_), None) => {
                 if frame.score > self.rules.threshold {
@@ -394,29 +388,39 @@ impl Picker {
         }
     }
 
-    fn keep(&mut self, part: &Part, at: i64, found: Found, rgb: (&[u8], u32, u32)) -> Result<()> {
-        let pts = part.anchor.pts + (at - part.anchor.offset);
+    fn keep(&mut self, part: &Part, at: i64, found: &Found, picture: (&[u8], Form)) -> Result<()> {
+        let (timestamp, pts) = (seconds(at), part.anchor.pts + (at - part.anchor.offset));
         if self.store.was_kept(pts) {
             return Ok(());
         }
-        let (pixels, width, height) = rgb;
-        let jpeg = picture::jpeg(pixels, width, height, self.quality)?;
         let (id, path) = self.store.next_picture()?;
+        let origin = Origin {
+            id: &id,
+            timestamp,
+            pts,
+            reason: found.reason,
+            session: self.session.as_deref(),
+            segment: &part.path,
+        };
+        let (samples, form) = picture;
+        let picture = self.painter.paint(samples, &form, &origin)?;
+        let thumbnail = picture.thumbnail.as_deref();
         let frame = Frame {
+            thumbnail: thumbnail.map(|_| self.store.thumbnail(&id)).transpose()?,
             id,
-            timestamp: seconds(at),
+            timestamp,
             pts,
             path: path.to_string_lossy().into_owned(),
             segment: part.path.clone(),
             reason: found.reason,
             change: found.change.map(seconds),
             scores: found.scores,
-            width,
-            height,
-            bytes: jpeg.len() as u64,
-            hash: blake3::hash(&jpeg).to_hex().to_string(),
+            width: picture.width,
+            height: picture.height,
+            bytes: picture.bytes.len() as u64,
+            hash: blake3::hash(&picture.bytes).to_hex().to_string(),
         };
-        let event = self.store.keep(&jpeg, self.session.as_deref(), frame)?;
+        let event = self.store.keep(&picture.bytes, thumbnail, self.session.as_deref(), frame)?;
         self.emit(&event)
     }
 

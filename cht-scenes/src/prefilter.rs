@@ -32,8 +32,8 @@ pub(crate) enum Wanted<'a> {
     Candidates(&'a Candidates),
 }
 
-/// The filter graph from input stream `pid` to the output `[out]`, and `[small]` where luma is measured.
-pub(crate) fn graph(pid: u16, start: &Start) -> String {
+/// The filter graph from input stream `pid` to the output `[out]`, of pictures in one of `formats`, and `[small]` where luma is measured.
+pub(crate) fn graph(pid: u16, start: &Start, formats: &str) -> String {
     let (before, expression) = match start.wanted {
         Wanted::Scene(rules, state) => ("", expression(rules, state, start)),
         Wanted::Candidates(candidates) => (SMALL, candidates.expression(start)),
@@ -42,7 +42,7 @@ pub(crate) fn graph(pid: u16, start: &Start) -> String {
     format!(
         "[0:i:{pid:#x}]{before}select=n=2:e='{expression}'[passed][taken];\
          [passed]metadata@passed=print:key=lavfi.scene_score,nullsink;\
-         [taken]metadata@taken=print:key=lavfi.scene_score,format=rgb24,showinfo@taken=checksum=0[out]"
+         [taken]metadata@taken=print:key=lavfi.scene_score,format={formats},showinfo@taken=checksum=0[out]"
     )
 }
 

@@ -20,7 +20,11 @@ use cht_core::{
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use crate::{args::Detect, detector::State};
+use crate::{
+    args::Detect,
+    detector::State,
+    picture::{Format, Look},
+};
 
 /// What has to be the same for two runs to be one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +36,8 @@ pub(crate) struct Options {
     pub max_interval: f64,
     pub min_gap: f64,
     pub quality: u8,
+    #[serde(flatten)]
+    pub look: Look,
 }
 
 /// A segment that is done, and how the world looked then.
@@ -73,6 +79,7 @@ pub(crate) struct Done {
 #[derive(Debug)]
 pub(crate) struct Store {
     folder: PathBuf,
+    format: Format,
     journal: File,
     done: HashMap<String, Done>,
     /// The last checkpoint.
@@ -98,6 +105,7 @@ impl Store {
         lock(&journal, folder)?;
         let mut store = Self {
             folder: folder.to_owned(),
+            format: options.look.format,
             journal: journal.try_clone()?,
             done: HashMap::new(),
             last: None,
@@ -113,7 +121,7 @@ impl Store {
             }
             Some(known) if !overwrite => bail!(
                 "{}: holds frames made with --detect {} --threshold {} --max-interval {} --min-gap {} --settle {} \
-                 --max-wait {} --quality {}; \
+                 --max-wait {} --quality {} {}; \
                  use these, another --out, or --overwrite",
                 named(),
                 known.detect.iter().map(|name| name.name()).collect::<Vec<_>>().join(","),
@@ -122,11 +130,12 @@ impl Store {
                 known.min_gap,
                 known.settle,
                 known.max_wait,
-                known.quality
+                known.quality,
+                known.look
             ),
             known => {
                 if known.is_some() {
-                    remove(folder, ".jpg").with_context(named)?;
+                    remove(folder, "").with_context(named)?;
                 }
                 (store.done, store.last, store.next_id) = (HashMap::new(), None, 1);
                 store.late.clear();
@@ -208,18 +217,27 @@ impl Store {
     /// The path that the next picture will have, and its id.
     pub(crate) fn next_picture(&self) -> Result<(String, PathBuf)> {
         let id = format!("F{:06}", self.next_id);
-        let path = event::absolute(&self.folder.join(format!("{id}.jpg")))?;
+        let path = event::absolute(&self.folder.join(format!("{id}{}", self.format.suffix())))?;
         Ok((id, path.into()))
     }
 
-    /// Writes the next picture durably, and the event in the journal.
+    /// The path of the small picture beside that of `id`.
+    pub(crate) fn thumbnail(&self, id: &str) -> Result<String> {
+        Ok(event::absolute(&self.folder.join(format!("{id}{THUMBNAIL}")))?)
+    }
+
+    /// Writes the next picture durably, with the small one beside it, and the event in the journal.
     pub(crate) fn keep(
         &mut self,
-        jpeg: &[u8],
+        picture: &[u8],
+        thumbnail: Option<&[u8]>,
         session: Option<&str>,
         frame: Frame,
     ) -> Result<Event> {
-        durable::replace(Path::new(&frame.path), jpeg).with_context(|| frame.path.clone())?;
+        if let (Some(path), Some(thumbnail)) = (&frame.thumbnail, thumbnail) {
+            durable::replace(Path::new(path), thumbnail).with_context(|| path.clone())?;
+        }
+        durable::replace(Path::new(&frame.path), picture).with_context(|| frame.path.clone())?;
         self.next_id += 1;
         self.append(&Entry::Frame(session.map(str::to_owned), frame.clone()))?;
         Ok(Event::new(session.map(str::to_owned), frame))
@@ -249,19 +267,25 @@ impl Store {
     /// Removes what a killed run did not finish. Finished pictures stay, even those of a segment that
     /// never came again: an index may name them.
     pub(crate) fn remove_unfinished(&self) {
-        if let Err(error) = remove(&self.folder, ".jpg.tmp") {
+        if let Err(error) = remove(&self.folder, ".tmp") {
             report::note(format_args!("{}: {error}", self.folder.display()));
         }
     }
 }
 
-/// Removes the files `F….SUFFIX` of a folder.
+/// How the name of a small picture ends.
+const THUMBNAIL: &str = ".thumb.jpg";
+
+/// Removes the pictures of a folder whose names end in `suffix` besides.
 fn remove(folder: &Path, suffix: &str) -> std::io::Result<()> {
+    let kinds = [".jpg", ".png", ".webp", THUMBNAIL];
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix('F')?.strip_suffix(suffix));
-        if number.is_some_and(|number| number.parse::<u64>().is_ok()) {
+        let picture = name.to_str().and_then(|name| name.strip_prefix('F')?.strip_suffix(suffix));
+        let number =
+            |name: &str| kinds.iter().find_map(|kind| name.strip_suffix(kind)?.parse::<u64>().ok());
+        if picture.and_then(number).is_some() {
             fs::remove_file(entry.path())?;
         }
     }

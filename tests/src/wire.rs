@@ -74,8 +74,9 @@ wire! {
         streams: Vec<StreamInfo>, damage: Damage,
     }
     "frame" Frame {
-        id: Id, timestamp: f64, pts: i64, path: Absolute, segment: Absolute, reason: Reason,
-        change: Option<f64>, scores: Scores, width: u32, height: u32, bytes: u64, hash: Hash,
+        id: Id, timestamp: f64, pts: i64, path: Absolute, thumbnail: Option<Absolute>,
+        segment: Absolute, reason: Reason, change: Option<f64>, scores: Scores, width: u32,
+        height: u32, bytes: u64, hash: Hash,
     }
     "segment_done" SegmentDone {
         stage: String, seq: u64, path: Absolute, events: u64, decoded: Option<u64>,

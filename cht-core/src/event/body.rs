@@ -350,6 +350,9 @@ pub struct Frame {
     pub pts: i64,
     /// The picture.
     pub path: String,
+    /// A small one beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbnail: Option<String>,
     /// The segment that it was decoded from, by its final path.
     pub segment: String,
     /// Why it was kept.

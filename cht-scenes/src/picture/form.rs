@@ -1,0 +1,195 @@
+//! What ffmpeg's `showinfo` says about a picture: how its samples lie, and what they mean.
+
+/// The pixel formats that leave the decoder; others are converted by ffmpeg to the nearest of these.
+const FORMATS: [&str; 9] = [
+    "yuv420p",
+    "yuv422p",
+    "yuv444p",
+    "yuv420p10le",
+    "yuv422p10le",
+    "yuv444p10le",
+    "yuv420p12le",
+    "yuv422p12le",
+    "yuv444p12le",
+];
+
+/// The names of full range that ffmpeg is about to give up.
+const FULL_RANGE: [&str; 3] = ["yuvj420p", "yuvj422p", "yuvj444p"];
+
+/// The list for ffmpeg's `format` filter.
+pub(crate) fn formats(with_full_range: bool) -> String {
+    let full = FULL_RANGE.iter().filter(|_| with_full_range);
+    FORMATS.iter().chain(full).copied().collect::<Vec<_>>().join("|")
+}
+
+/// A picture as the decoder gives it: three planes, one behind the other, without padding.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Form {
+    pub width: u32,
+    pub height: u32,
+    /// Width by height of a pixel.
+    pub aspect: (u32, u32),
+    pub samples: Samples,
+    /// The field that came first, if it is two.
+    pub field: Option<Field>,
+    pub colours: Colours,
+}
+
+/// How samples are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Samples {
+    /// Chroma has so many samples less: shifts of width and height.
+    pub chroma: (u32, u32),
+    /// Bits; above 8 a sample takes two bytes, the low one first.
+    pub depth: u32,
+}
+
+/// One of the two fields of an interlaced picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Field {
+    Top,
+    Bottom,
+}
+
+/// What samples mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Colours {
+    /// All codes are used; else black is at 16 of 256, and white at 235.
+    pub full: bool,
+    pub matrix: Matrix,
+    pub transfer: Transfer,
+}
+
+/// From RGB to luma and chroma.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Matrix {
+    Bt601,
+    Bt709,
+    Bt2020,
+    Smpte240,
+}
+
+/// From codes to light.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transfer {
+    Sdr,
+    /// SMPTE ST 2084: absolute brightness.
+    Pq,
+    /// ARIB STD-B67, hybrid log-gamma.
+    Hlg,
+}
+
+impl Form {
+    /// Reads the two lines about a picture: its own, and the one about its colours, which comes later.
+    pub(crate) fn read(frame: &str, colours: &str) -> Option<Self> {
+        let (width, height) = pair(field(frame, " s:")?, 'x')?;
+        let format = field(frame, " fmt:")?;
+        let matrix = match field(colours, "color_space:") {
+            Some("bt709") => Matrix::Bt709,
+            // RGB (`gbr`) cannot pass ffmpeg's scene score, which makes YUV of it so.
+            Some("smpte170m" | "bt470bg" | "fcc" | "gbr") => Matrix::Bt601,
+            Some("smpte240m") => Matrix::Smpte240,
+            Some("bt2020nc" | "bt2020c") => Matrix::Bt2020,
+            // As players do: what is taller than the standard-definition systems is HD.
+            _ if height <= 576 => Matrix::Bt601,
+            _ => Matrix::Bt709,
+        };
+        let transfer = match field(colours, "color_trc:") {
+            Some("smpte2084") => Transfer::Pq,
+            Some("arib-std-b67") => Transfer::Hlg,
+            _ => Transfer::Sdr,
+        };
+        let full = format.starts_with("yuvj") || field(colours, "color_range:") == Some("pc");
+        let aspect = field(frame, " sar:").and_then(|text| pair(text, '/'));
+        Some(Self {
+            width,
+            height,
+            aspect: aspect.filter(|&(across, down)| across > 0 && down > 0).unwrap_or((1, 1)),
+            samples: Samples::read(format)?,
+            field: match field(frame, " i:") {
+                Some("T") => Some(Field::Top),
+                Some("B") => Some(Field::Bottom),
+                _ => None,
+            },
+            colours: Colours { full, matrix, transfer },
+        })
+    }
+
+    /// Width and height of plane `n`.
+    pub(crate) fn plane(&self, n: usize) -> (usize, usize) {
+        let (across, down) = if n == 0 { (0, 0) } else { self.samples.chroma };
+        let size = |full: u32, shift: u32| full.div_ceil(1 << shift) as usize;
+        (size(self.width, across), size(self.height, down))
+    }
+
+    /// Bytes of a sample.
+    pub(crate) fn sample(&self) -> usize {
+        if self.samples.depth > 8 { 2 } else { 1 }
+    }
+
+    /// Bytes of all planes.
+    pub(crate) fn bytes(&self) -> usize {
+        (0..3).map(|n| self.plane(n)).map(|(width, height)| width * height).sum::<usize>()
+            * self.sample()
+    }
+}
+
+impl Field {
+    /// Its first row in the picture.
+    pub(crate) fn first_row(self) -> usize {
+        usize::from(self == Self::Bottom)
+    }
+}
+
+impl Samples {
+    fn read(format: &str) -> Option<Self> {
+        let rest = format.strip_prefix("yuvj").or_else(|| format.strip_prefix("yuv"))?;
+        let chroma = match rest.get(..4)? {
+            "420p" => (1, 1),
+            "422p" => (1, 0),
+            "444p" => (0, 0),
+            _ => return None,
+        };
+        let depth = &rest[4..];
+        let depth = if depth.is_empty() { 8 } else { depth.strip_suffix("le")?.parse().ok()? };
+        Some(Self { chroma, depth })
+    }
+}
+
+/// The word behind `name`, which may be padded.
+pub(crate) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let at = text.find(name)? + name.len();
+    text[at..].split_ascii_whitespace().next()
+}
+
+fn pair(text: &str, between: char) -> Option<(u32, u32)> {
+    let (first, second) = text.split_once(between)?;
+    Some((first.parse().ok()?, second.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_that_is_asked_for_can_be_read() {
+        for format in formats(true).split('|') {
+            assert!(Samples::read(format).is_some(), "{format}");
+        }
+        assert!(Samples::read("nv12").is_none());
+    }
+
+    #[test]
+    fn an_interlaced_anamorphic_picture() {
+        let form = Form::read(
+            "n:   0 pts: 133500 fmt:yuv420p10le sar:16/11 s:703x575 i:B iskey:1 type:I",
+            "color_range:tv color_space:unknown color_primaries:unknown color_trc:arib-std-b67",
+        )
+        .unwrap();
+        assert_eq!((form.aspect, form.field), ((16, 11), Some(Field::Bottom)));
+        assert_eq!((form.plane(0), form.plane(1)), ((703, 575), (352, 288)));
+        assert_eq!(form.bytes(), 2 * (703 * 575 + 2 * 352 * 288));
+        let Colours { full, matrix, transfer } = form.colours;
+        assert_eq!((full, matrix, transfer), (false, Matrix::Bt601, Transfer::Hlg));
+    }
+}

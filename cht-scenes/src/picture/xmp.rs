@@ -1,0 +1,86 @@
+//! Where a picture comes from, written into its file: an XMP packet (ISO 16684-1).
+
+use cht_core::event::Reason;
+
+/// What is known about a picture.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    /// As in its event.
+    pub id: &'a str,
+    pub timestamp: f64,
+    pub pts: i64,
+    pub reason: Reason,
+    /// Paths, of which the last part is written: the rest says nothing about the picture, and changes when it is moved.
+    pub session: Option<&'a str>,
+    pub segment: &'a str,
+}
+
+/// The packet.
+pub(crate) fn packet(origin: &Origin<'_>) -> String {
+    let Origin { id, timestamp, pts, reason, session, segment } = origin;
+    let mut properties = String::new();
+    let mut add = |name: &str, value: &str| {
+        properties.extend(["   <", name, ">", &escape(value), "</", name, ">\n"]);
+    };
+    add("dc:identifier", id);
+    add("dc:source", name(segment));
+    add("xmp:CreatorTool", "cht-scenes");
+    if let Some(session) = session {
+        add("cht:session", name(session));
+    }
+    add("cht:segment", name(segment));
+    add("cht:timestamp", &timestamp.to_string());
+    add("cht:pts", &pts.to_string());
+    add("cht:reason", &format!("{reason:?}").to_lowercase());
+    format!(
+        "<?xpacket begin=\"\u{feff}\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>\n\
+         <x:xmpmeta xmlns:x=\"adobe:ns:meta/\">\n \
+         <rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\">\n  \
+         <rdf:Description rdf:about=\"\" xmlns:dc=\"http://purl.org/dc/elements/1.1/\" \
+         xmlns:xmp=\"http://ns.adobe.com/xap/1.0/\" xmlns:cht=\"urn:cht:frame#\">\n\
+         {properties}  </rdf:Description>\n </rdf:RDF>\n</x:xmpmeta>\n<?xpacket end=\"r\"?>"
+    )
+}
+
+fn name(path: &str) -> &str {
+    path.trim_end_matches('/').rsplit('/').next().unwrap_or(path)
+}
+
+/// Text for XML 1.0, in which control characters cannot stand at all.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped += "&amp;",
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '\t' => escaped += "&#9;",
+            '\n' => escaped += "&#10;",
+            '\r' => escaped += "&#13;",
+            '\0'..='\x1f' | '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_break_out_of_the_packet() {
+        let origin = Origin {
+            id: "F000001",
+            timestamp: 1.5,
+            pts: -3,
+            reason: Reason::Scene,
+            session: Some("/a/b/"),
+            segment: "/x/<&>\n\u{1}]]>.ts",
+        };
+        let packet = packet(&origin);
+        assert!(packet.contains("<cht:segment>&lt;&amp;&gt;&#10;\u{fffd}]]&gt;.ts</cht:segment>"));
+        assert!(packet.contains("<cht:session>b</cht:session>"), "{packet}");
+        assert!(packet.contains("<cht:timestamp>1.5</cht:timestamp>"));
+    }
+}
