@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use crate::decoding::Decode;
+
 const EXAMPLES: &str = "\
 Examples:
   cht-recv | cht-segwatch | cht-scenes | cht-index
@@ -41,6 +43,9 @@ pub(crate) struct Args {
     /// screen: a change that does not come to rest gives a frame after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = cht_core::cli::seconds)]
     pub max_wait: f64,
+    /// What is decoded of the video; less is faster
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Decode::Full)]
+    pub decode: Decode,
     /// JPEG quality, 1 to 100
     #[arg(long, value_name = "Q", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub quality: u8,

@@ -271,6 +271,7 @@ impl Feeder {
             max_interval: self.args.max_interval,
             min_gap: self.args.min_gap,
             quality: self.args.quality,
+            decode: self.args.decode,
         };
         let store = Store::open(&path, &options, self.args.overwrite)?;
         let picker = Picker {
@@ -387,6 +388,7 @@ impl Feeder {
             &self.ffmpeg,
             source.pid,
             source.codec,
+            self.args.decode,
             source.live,
             &start,
             messages.clone(),
@@ -459,8 +461,8 @@ impl Feeder {
     /// The segment that was begun last was fed to its end.
     fn fed(&mut self, bytes: u64) {
         if let Some(run) = &mut self.run {
-            run.decoder.end_segment();
-            let _ = run.messages.send(Message::Fed(bytes));
+            let has_frames = run.decoder.end_segment();
+            let _ = run.messages.send(Message::Fed { bytes, has_frames });
         }
     }
 

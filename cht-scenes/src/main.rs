@@ -5,6 +5,7 @@
 
 mod args;
 mod decoder;
+mod decoding;
 mod detector;
 mod drain;
 mod feed;

@@ -45,8 +45,13 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) enum Message {
     /// The bytes of a segment follow.
     Segment(Part),
-    /// A segment was fed to its end; its size.
-    Fed(u64),
+    /// A segment was fed to its end.
+    Fed {
+        /// Its size.
+        bytes: u64,
+        /// Some of it is to be decoded.
+        has_frames: bool,
+    },
     /// A frame was decoded.
     Frame(Decoded),
     /// No more input for this decoder.
@@ -71,6 +76,8 @@ struct Segment {
     part: Part,
     /// Its size, once it was fed to its end.
     bytes: Option<u64>,
+    /// Some of it is to be decoded.
+    has_frames: bool,
     frames: u64,
     decoded: u64,
     /// What was known behind its last frame; frames that follow may still bring choices in it.
@@ -171,14 +178,15 @@ impl Picker {
                     segments.push_back(Segment {
                         part,
                         bytes: None,
+                        has_frames: true,
                         frames: 0,
                         decoded: 0,
                         end: None,
                     });
                 }
-                Message::Fed(bytes) => {
+                Message::Fed { bytes, has_frames } => {
                     if let Some(segment) = segments.back_mut() {
-                        segment.bytes = Some(bytes);
+                        (segment.bytes, segment.has_frames) = (Some(bytes), has_frames);
                     }
                 }
                 Message::Ended => ended = true,
@@ -391,9 +399,9 @@ impl Picker {
 
     /// Announces that a segment is done, if it was fed to its end.
     fn finish(&mut self, segment: Segment, pid: u16) -> Result<()> {
-        let Segment { part, bytes, frames, decoded, end } = segment;
+        let Segment { part, bytes, has_frames, frames, decoded, end } = segment;
         let (Some(bytes), false) = (bytes, part.warm_up) else { return Ok(()) };
-        if decoded == 0 {
+        if decoded == 0 && has_frames {
             self.undecoded.push(part.path.clone());
         }
         // At the end of a run nothing follows, and what is known now is what is to be known.

@@ -20,7 +20,7 @@ use cht_core::{
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use crate::{args::Detect, detector::State};
+use crate::{args::Detect, decoding::Decode, detector::State};
 
 /// What has to be the same for two runs to be one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub(crate) struct Options {
     pub max_interval: f64,
     pub min_gap: f64,
     pub quality: u8,
+    #[serde(default)]
+    pub decode: Decode,
 }
 
 /// A segment that is done, and how the world looked then.
@@ -113,7 +115,7 @@ impl Store {
             }
             Some(known) if !overwrite => bail!(
                 "{}: holds frames made with --detect {} --threshold {} --max-interval {} --min-gap {} --settle {} \
-                 --max-wait {} --quality {}; \
+                 --max-wait {} --quality {} --decode {}; \
                  use these, another --out, or --overwrite",
                 named(),
                 known.detect.iter().map(|name| name.name()).collect::<Vec<_>>().join(","),
@@ -122,7 +124,8 @@ impl Store {
                 known.min_gap,
                 known.settle,
                 known.max_wait,
-                known.quality
+                known.quality,
+                known.decode.name()
             ),
             known => {
                 if known.is_some() {

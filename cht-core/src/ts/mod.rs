@@ -37,9 +37,12 @@ mod program;
 mod psi;
 mod scanner;
 mod section;
+mod separate;
 mod single;
 mod sps;
 mod sync;
+mod thin;
+mod unit;
 
 #[cfg(test)]
 mod build;
@@ -50,3 +53,4 @@ pub use packet::{NULL_PID, PACKET_LEN};
 pub use program::{AudioFormat, Program, Stream, VideoFormat};
 pub use scanner::Scanner;
 pub use single::SingleStream;
+pub use thin::Thin;

@@ -2,34 +2,35 @@
 use super::program::VideoFormat;
 
 /// Reads bits of an RBSP, emulation prevention already removed.
-struct Bits<'a> {
-    bytes: &'a [u8],
-    at: usize,
+pub(super) struct Bits<'a> {
+    pub(super) bytes: &'a [u8],
+    /// The next bit.
+    pub(super) at: usize,
 }
 
 impl Bits<'_> {
-    fn bit(&mut self) -> Option<u32> {
+    pub(super) fn bit(&mut self) -> Option<u32> {
         let byte = *self.bytes.get(self.at / 8)?;
         let bit = byte >> (7 - self.at % 8) & 1;
         self.at += 1;
         Some(u32::from(bit))
     }
 
-    fn flag(&mut self) -> Option<bool> {
+    pub(super) fn flag(&mut self) -> Option<bool> {
         Some(self.bit()? == 1)
     }
 
     /// At most 32 bits.
-    fn bits(&mut self, count: u32) -> Option<u32> {
+    pub(super) fn bits(&mut self, count: u32) -> Option<u32> {
         (0..count).try_fold(0, |value, _| Some(value << 1 | self.bit()?))
     }
 
-    fn skip(&mut self, count: usize) {
+    pub(super) fn skip(&mut self, count: usize) {
         self.at += count;
     }
 
     /// ue(v) of less than 32 bits (ISO/IEC 14496-10 §9.1).
-    fn ue(&mut self) -> Option<u32> {
+    pub(super) fn ue(&mut self) -> Option<u32> {
         let mut zeros = 0;
         while !self.flag()? {
             zeros += 1;
@@ -56,7 +57,11 @@ pub(super) fn h264_slice_type(rbsp: &[u8]) -> Option<u32> {
 
 /// Size given by an H.264 SPS (ISO/IEC 14496-10 §7.3.2.1.1), from the bytes behind the NAL header.
 pub(super) fn h264(rbsp: &[u8]) -> Option<VideoFormat> {
-    let mut bits = Bits { bytes: rbsp, at: 0 };
+    h264_up_to_vui(&mut Bits { bytes: rbsp, at: 0 })
+}
+
+/// The same, and leaves `bits` at `vui_parameters_present_flag`.
+pub(super) fn h264_up_to_vui(bits: &mut Bits<'_>) -> Option<VideoFormat> {
     let profile = bits.bits(8)?;
     bits.skip(16);
     bits.ue()?;
@@ -70,7 +75,7 @@ pub(super) fn h264(rbsp: &[u8]) -> Option<VideoFormat> {
         if bits.flag()? {
             for list in 0..if chroma == 3 { 12 } else { 8 } {
                 if bits.flag()? {
-                    scaling_list(&mut bits, if list < 6 { 16 } else { 64 })?;
+                    scaling_list(bits, if list < 6 { 16 } else { 64 })?;
                 }
             }
         }
@@ -105,7 +110,7 @@ pub(super) fn h264(rbsp: &[u8]) -> Option<VideoFormat> {
         2 => (2, fields),
         _ => (1, fields),
     };
-    crop(&mut bits, width, map_height.checked_mul(fields)?, unit)
+    crop(bits, width, map_height.checked_mul(fields)?, unit)
 }
 
 fn scaling_list(bits: &mut Bits<'_>, size: u32) -> Option<()> {
