@@ -282,6 +282,7 @@ impl Feeder {
             session: session.map(str::to_owned),
             rules: self.rules,
             quality: self.args.quality,
+            expected: false,
             undecoded: Vec::new(),
         };
         self.folder = Some(Folder {
@@ -474,7 +475,11 @@ impl Feeder {
         run.decoder.end_input();
         let Ok((mut picker, end)) = run.follower.join() else { bail!("the picker panicked") };
         let last_words = run.decoder.last_words();
-        let finished = run.decoder.finish();
+        let mut finished = run.decoder.finish();
+        if !std::mem::take(&mut picker.expected) && matches!(end, Ok(End::Complete)) {
+            // It was given nothing to decode, and complains.
+            finished = Ok(());
+        }
         let undecoded = std::mem::take(&mut picker.undecoded);
         if matches!(end, Ok(End::Hung)) {
             let message = format!("{}: ffmpeg hung and was stopped: {last_words}", run.path);

@@ -128,6 +128,8 @@ pub(crate) struct Picker {
     pub session: Option<String>,
     pub rules: Rules,
     pub quality: u8,
+    /// Some segment of the run had frames to be decoded.
+    pub expected: bool,
     /// Segments that gave no frame at all, to be spoken of when the decoder has said its last words.
     pub undecoded: Vec<String>,
 }
@@ -187,6 +189,7 @@ impl Picker {
                 Message::Fed { bytes, has_frames } => {
                     if let Some(segment) = segments.back_mut() {
                         (segment.bytes, segment.has_frames) = (Some(bytes), has_frames);
+                        self.expected |= has_frames;
                     }
                 }
                 Message::Ended => ended = true,

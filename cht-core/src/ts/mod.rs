@@ -30,6 +30,8 @@ mod codec;
 mod descriptor;
 mod es;
 mod found;
+mod idr;
+mod nal;
 mod packet;
 mod pes;
 mod pid;

@@ -1,27 +1,50 @@
 //! Keyframes that stand for themselves: what an access unit has to say once the units between are gone.
 //!
-//! - H.264: a decoder holds back pictures for others that are to be shown before them, and leaves out one that
-//!   seems to come too late. The order of a picture that is no IDR is counted from those before it, so that
-//!   it is nonsense once they are gone. So the parameter set is made to say that nothing is reordered.
-//! - HEVC: the same holds for a CRA picture. Called a BLA picture, it begins a new sequence.
+//! The order of a picture that does not begin a sequence is counted from those before it. It is nonsense once they are
+//! gone, and a decoder leaves out a picture that seems to come too late. So each picture is made to begin a sequence.
+//! - H.264: an I picture becomes an IDR picture. The parameter set is made to say that nothing is reordered, for a
+//!   decoder would hold pictures back for others that are to be shown before them.
+//! - HEVC: a CRA picture becomes a BLA picture.
 use super::codec::Codec;
+use super::idr::Picture;
+use super::nal::{Writer, escape, unescape};
 use super::sps::{self, Bits};
 use std::borrow::Cow;
 use std::ops::Range;
 
 /// NAL unit types of H.264 (ISO/IEC 14496-10 table 7-1).
-const SLICES: std::ops::RangeInclusive<u8> = 1..=5;
+const SLICE: u8 = 1;
+const IDR: u8 = 5;
 const SPS: u8 = 7;
+const PPS: u8 = 8;
 /// NAL unit types of HEVC (ISO/IEC 23008-2 table 7-1).
 const BLA_W_LP: u8 = 16;
 const CRA: u8 = 21;
 
-/// An access unit, given to decode as if it were alone.
-pub(super) fn separate(codec: Codec, payload: &[u8]) -> Cow<'_, [u8]> {
-    match codec {
-        Codec::H264 => without_reordering(payload),
-        Codec::Hevc => with_broken_links(payload),
-        _ => payload.into(),
+/// Makes access units stand alone; knows the last parameter sets.
+#[derive(Debug)]
+pub(super) struct Separator {
+    codec: Codec,
+    picture: Picture,
+}
+
+impl Separator {
+    pub(super) fn new(codec: Codec) -> Self {
+        Self { codec, picture: Picture::default() }
+    }
+
+    /// Whether keyframes come as two fields, of which the second is no keyframe.
+    pub(super) fn has_fields(&self) -> bool {
+        self.picture.has_fields
+    }
+
+    /// The access unit as if there were no other.
+    pub(super) fn separate<'a>(&mut self, payload: &'a [u8]) -> Cow<'a, [u8]> {
+        match self.codec {
+            Codec::H264 => without_past(payload, &mut self.picture),
+            Codec::Hevc => with_broken_links(payload),
+            _ => payload.into(),
+        }
     }
 }
 
@@ -51,15 +74,28 @@ fn with_broken_links(payload: &[u8]) -> Cow<'_, [u8]> {
     out
 }
 
-fn without_reordering(payload: &[u8]) -> Cow<'_, [u8]> {
-    let is_slice = |unit: &Range<usize>| SLICES.contains(&(payload[unit.start] & 0x1F));
-    let sets = units(payload).take_while(|unit| !is_slice(unit));
+fn without_past<'a>(payload: &'a [u8], picture: &mut Picture) -> Cow<'a, [u8]> {
     let (mut out, mut copied) = (Vec::new(), 0);
-    for unit in sets.filter(|unit| payload[unit.start] & 0x1F == SPS) {
-        let Some(sps) = sps_without_reordering(&payload[unit.clone()]) else { continue };
-        out.extend_from_slice(&payload[copied..unit.start]);
-        out.extend(sps);
-        copied = unit.end;
+    for range in units(payload) {
+        let unit = &payload[range.clone()];
+        let replaced = match unit[0] & 0x1F {
+            SPS => {
+                picture.read_sps(unit);
+                sps_without_reordering(unit)
+            }
+            PPS => {
+                picture.read_pps(unit);
+                None
+            }
+            SLICE => picture.idr(unit),
+            IDR => break,
+            _ => None,
+        };
+        if let Some(replaced) = replaced {
+            out.extend_from_slice(&payload[copied..range.start]);
+            out.extend(replaced);
+            copied = range.end;
+        }
     }
     if copied == 0 {
         return payload.into();
@@ -77,9 +113,9 @@ fn sps_without_reordering(unit: &[u8]) -> Option<Vec<u8>> {
     let mut out = Writer::default();
     if bits.flag()? {
         skip_vui(&mut bits)?;
-        out.copy(&rbsp, bits.at)?;
+        out.copy(&rbsp, 0..bits.at)?;
     } else {
-        out.copy(&rbsp, bits.at - 1)?;
+        out.copy(&rbsp, 0..bits.at - 1)?;
         // vui_parameters_present_flag, and nothing in it.
         out.bits(0b1_0000_0000, 9);
     }
@@ -138,73 +174,6 @@ fn skip_hrd(bits: &mut Bits<'_>) -> Option<bool> {
     Some(true)
 }
 
-/// Without emulation prevention (§7.4.1).
-fn unescape(bytes: &[u8]) -> Vec<u8> {
-    let mut out: Vec<u8> = Vec::with_capacity(bytes.len());
-    let mut zeros = 0;
-    for &byte in bytes {
-        if zeros >= 2 && byte == 3 {
-            zeros = 0;
-            continue;
-        }
-        zeros = if byte == 0 { zeros + 1 } else { 0 };
-        out.push(byte);
-    }
-    out
-}
-
-fn escape(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len() + 4);
-    let mut zeros = 0;
-    for &byte in bytes {
-        if zeros >= 2 && byte <= 3 {
-            out.push(3);
-            zeros = 0;
-        }
-        zeros = if byte == 0 { zeros + 1 } else { 0 };
-        out.push(byte);
-    }
-    out
-}
-
-/// Writes bits; the last byte is filled with zeros.
-#[derive(Debug, Default)]
-struct Writer {
-    bytes: Vec<u8>,
-    at: usize,
-}
-
-impl Writer {
-    fn bits(&mut self, value: u32, count: u32) {
-        for n in (0..count).rev() {
-            if self.at % 8 == 0 {
-                self.bytes.push(0);
-            }
-            let bit = (value >> n & 1) as u8;
-            if let Some(last) = self.bytes.last_mut() {
-                *last |= bit << (7 - self.at % 8);
-            }
-            self.at += 1;
-        }
-    }
-
-    /// ue(v) (§9.1).
-    fn ue(&mut self, value: u32) {
-        let length = (value + 1).ilog2();
-        self.bits(0, length);
-        self.bits(value + 1, length + 1);
-    }
-
-    /// The first bits of `bytes`; `None` if there are not so many.
-    fn copy(&mut self, bytes: &[u8], count: usize) -> Option<()> {
-        let mut bits = Bits { bytes, at: 0 };
-        for _ in 0..count {
-            self.bits(bits.bit()?, 1);
-        }
-        Some(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,8 +189,8 @@ mod tests {
         let sps = sps_without_reordering(&X264).unwrap();
         let rbsp = unescape(&sps[1..]);
         let mut bits = Bits { bytes: &rbsp, at: 0 };
-        let format = sps::h264_up_to_vui(&mut bits).unwrap();
-        assert_eq!((format.width, format.height), (320, 240));
+        let sps_read = sps::h264_up_to_vui(&mut bits).unwrap();
+        assert_eq!((sps_read.format.width, sps_read.format.height), (320, 240));
         assert!(bits.flag().unwrap());
         skip_vui(&mut bits).unwrap();
         assert_eq!(bits.bits(2), Some(3));
@@ -237,7 +206,8 @@ mod tests {
     #[test]
     fn only_the_parameter_set_of_an_access_unit_changes() {
         let unit = [b"\0\0\0\x01\x09\xF0\0\0\0\x01", &X264[..], b"\0\0\x01\x68\xEB\0\0\x01\x65\x88\0\0\x01\x65\x09"].concat();
-        let separate = separate(Codec::H264, &unit);
+        let mut separator = Separator::new(Codec::H264);
+        let separate = separator.separate(&unit);
         let sps = sps_without_reordering(&X264).unwrap();
         let expected = [b"\0\0\0\x01\x09\xF0\0\0\0\x01", &sps[..], b"\0\0\x01\x68\xEB\0\0\x01\x65\x88\0\0\x01\x65\x09"].concat();
         assert_eq!(separate, expected);
@@ -247,15 +217,9 @@ mod tests {
     fn each_slice_of_a_cra_picture_becomes_bla() {
         let unit = b"\0\0\0\x01\x46\x01\x50\0\0\x01\x2A\x01\x88\0\0\x01\x2A\x01\x99";
         let expected = b"\0\0\0\x01\x46\x01\x50\0\0\x01\x20\x01\x88\0\0\x01\x20\x01\x99";
-        assert_eq!(*separate(Codec::Hevc, unit), expected[..]);
+        let mut separator = Separator::new(Codec::Hevc);
+        assert_eq!(*separator.separate(unit), expected[..]);
         let idr = b"\0\0\x01\x26\x01\x88";
-        assert!(matches!(separate(Codec::Hevc, idr), Cow::Borrowed(_)));
-    }
-
-    #[test]
-    fn emulation_prevention_there_and_back() {
-        for bytes in [&b"\0\0\0\0\0\0\x01"[..], b"\x01\0\0\x03\x04", b"\0\0\x02\0"] {
-            assert_eq!(unescape(&escape(bytes)), bytes);
-        }
+        assert!(matches!(separator.separate(idr), Cow::Borrowed(_)));
     }
 }

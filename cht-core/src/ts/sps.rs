@@ -42,7 +42,7 @@ impl Bits<'_> {
     }
 
     /// se(v) (§9.1.1).
-    fn se(&mut self) -> Option<i64> {
+    pub(super) fn se(&mut self) -> Option<i64> {
         let code = i64::from(self.ue()?);
         Some(if code % 2 == 1 { (code + 1) / 2 } else { -(code / 2) })
     }
@@ -57,18 +57,32 @@ pub(super) fn h264_slice_type(rbsp: &[u8]) -> Option<u32> {
 
 /// Size given by an H.264 SPS (ISO/IEC 14496-10 §7.3.2.1.1), from the bytes behind the NAL header.
 pub(super) fn h264(rbsp: &[u8]) -> Option<VideoFormat> {
-    h264_up_to_vui(&mut Bits { bytes: rbsp, at: 0 })
+    h264_up_to_vui(&mut Bits { bytes: rbsp, at: 0 }).map(|sps| sps.format)
 }
 
-/// The same, and leaves `bits` at `vui_parameters_present_flag`.
-pub(super) fn h264_up_to_vui(bits: &mut Bits<'_>) -> Option<VideoFormat> {
+/// What an H.264 SPS says about slice headers, besides the size.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct H264 {
+    pub(super) format: VideoFormat,
+    pub(super) separate_planes: bool,
+    /// Bits of `frame_num`.
+    pub(super) frame_num: u32,
+    /// Bits of `pic_order_cnt_lsb`; 0 where there is none.
+    pub(super) order_lsb: u32,
+    /// Slice headers have `delta_pic_order_cnt`.
+    pub(super) order_deltas: bool,
+    pub(super) frame_only: bool,
+}
+
+/// Reads an H.264 SPS, and leaves `bits` at `vui_parameters_present_flag`.
+pub(super) fn h264_up_to_vui(bits: &mut Bits<'_>) -> Option<H264> {
     let profile = bits.bits(8)?;
     bits.skip(16);
     bits.ue()?;
-    let mut chroma = 1;
+    let (mut chroma, mut separate_planes) = (1, false);
     if matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135) {
         chroma = bits.ue()?;
-        let separate = chroma == 3 && bits.flag()?;
+        separate_planes = chroma == 3 && bits.flag()?;
         bits.ue()?;
         bits.ue()?;
         bits.skip(1);
@@ -79,17 +93,16 @@ pub(super) fn h264_up_to_vui(bits: &mut Bits<'_>) -> Option<VideoFormat> {
                 }
             }
         }
-        if separate {
+        if separate_planes {
             chroma = 0;
         }
     }
-    bits.ue()?;
+    let frame_num = bits.ue()? + 4;
+    let (mut order_lsb, mut order_deltas) = (0, false);
     match bits.ue()? {
-        0 => {
-            bits.ue()?;
-        }
+        0 => order_lsb = bits.ue()? + 4,
         1 => {
-            bits.skip(1);
+            order_deltas = !bits.flag()?;
             bits.ue()?;
             bits.ue()?;
             for _ in 0..bits.ue()?.min(255) {
@@ -110,7 +123,8 @@ pub(super) fn h264_up_to_vui(bits: &mut Bits<'_>) -> Option<VideoFormat> {
         2 => (2, fields),
         _ => (1, fields),
     };
-    crop(bits, width, map_height.checked_mul(fields)?, unit)
+    let format = crop(bits, width, map_height.checked_mul(fields)?, unit)?;
+    Some(H264 { format, separate_planes, frame_num, order_lsb, order_deltas, frame_only })
 }
 
 fn scaling_list(bits: &mut Bits<'_>, size: u32) -> Option<()> {

@@ -2,7 +2,7 @@
 //!
 //! A decoder that is told to skip pictures reads all of them first. Here it never sees them.
 use super::codec::Codec;
-use super::separate::separate;
+use super::separate::Separator;
 use super::unit::{Unit, Units};
 
 /// Lets the access points of one stream through, which comes in packets of 188 bytes as
@@ -16,7 +16,7 @@ pub struct Thin {
 #[derive(Debug)]
 struct Output {
     pid: u16,
-    codec: Codec,
+    separator: Separator,
     counter: u8,
     /// The last unit was let through: one without a time stamp of its own is a part of it.
     taking: bool,
@@ -27,7 +27,7 @@ impl Thin {
     /// Thins the video of `pid`.
     #[must_use]
     pub fn new(pid: u16, codec: Codec) -> Self {
-        let output = Output { pid, codec, counter: 0, taking: false, access_points: 0 };
+        let output = Output { pid, separator: Separator::new(codec), counter: 0, taking: false, access_points: 0 };
         Self { units: Units::new(codec), output }
     }
 
@@ -57,10 +57,14 @@ impl Output {
         } else if unit.pts.is_some() {
             self.taking = false;
         }
-        if !self.taking {
+        if !self.taking && !self.separator.has_fields() {
             return;
         }
-        let payload = separate(self.codec, unit.payload());
+        let payload = self.separator.separate(unit.payload());
+        if self.separator.has_fields() {
+            // The second field needs the first, and both an order that is counted from the pictures before.
+            return unit.write(self.pid, &mut self.counter, unit.payload(), out);
+        }
         unit.write(self.pid, &mut self.counter, &payload, out);
     }
 }
