@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::decoding::Decode;
+use crate::{decoding::Decode, hwaccel::Hwaccel};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,6 +46,12 @@ pub(crate) struct Args {
     /// What is decoded of the video; less is faster
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = Decode::Full)]
     pub decode: Decode,
+    /// What decodes; one that does not work is replaced by the processor
+    #[arg(long, value_name = "NAME", value_enum, default_value_t = Hwaccel::None)]
+    pub hwaccel: Hwaccel,
+    /// Stop a decoder that does nothing for so many seconds, and go on with the next segment
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = cht_core::cli::seconds)]
+    pub decoder_timeout: f64,
     /// JPEG quality, 1 to 100
     #[arg(long, value_name = "Q", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub quality: u8,

@@ -17,7 +17,7 @@ use ffmpeg_sidecar::command::FfmpegCommand;
 use rustix::pipe::PipeFlags;
 
 use crate::{
-    decoding::{Decode, Extract},
+    decoding::{Decoding, Extract},
     lines::LineParser,
     picker::Message,
     prefilter::{self, Start, Wanted},
@@ -56,7 +56,7 @@ impl Decoder {
         ffmpeg: &Program,
         pid: u16,
         codec: Option<Codec>,
-        decode: Decode,
+        decoding: Decoding,
         live: bool,
         start: &Start,
         messages: SyncSender<Message>,
@@ -64,7 +64,7 @@ impl Decoder {
         let mut command = ffmpeg.command();
         command.args(["-loglevel", "repeat+info"]);
         command.args(["-thread_type", if live { "slice" } else { "frame" }]);
-        command.args(decode.options(codec));
+        command.args(decoding.hwaccel.options()).args(decoding.decode.options(codec));
         command.args(["-probesize", "32", "-analyzeduration", "0", "-copyts"]);
         command.format("mpegts").input("pipe:0");
         command.filter_complex(prefilter::graph(pid, start));
@@ -100,7 +100,7 @@ impl Decoder {
         let _ = rustix::pipe::fcntl_setpipe_size(&input, 1 << 20);
         let _ = rustix::pipe::fcntl_setpipe_size(&pictures, 1 << 20);
         let mut buffer = Vec::new();
-        let extract = codec.and_then(|codec| Extract::begin(pid, codec, decode, &mut buffer));
+        let extract = codec.and_then(|codec| Extract::begin(pid, codec, decoding.decode, &mut buffer));
         // The command holds the writing end of the pipe, which has to be closed here for it to end.
         drop(command);
         Ok((Self { process, input: Some(input), extract, buffer }, Outputs { pictures, small }))

@@ -1,8 +1,12 @@
 //! What of the stream is decoded, and by whom: `--decode`.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 use cht_core::ts::{Codec, SingleStream, Thin};
 use serde::{Deserialize, Serialize};
+
+use crate::hwaccel::Hwaccel;
 
 /// What is decoded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -34,6 +38,15 @@ impl Decode {
             (Self::Keyframes, _) => &["-skip_frame", "nokey"],
         }
     }
+}
+
+/// How a stream is decoded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Decoding {
+    pub decode: Decode,
+    pub hwaccel: Hwaccel,
+    /// A decoder that does nothing for so long hangs.
+    pub timeout: Duration,
 }
 
 /// Takes from the segments what is fed to the decoder.

@@ -9,6 +9,7 @@ mod decoding;
 mod detector;
 mod drain;
 mod feed;
+mod hwaccel;
 mod lines;
 mod measured;
 mod picker;
@@ -16,6 +17,8 @@ mod picture;
 mod prefilter;
 mod stage;
 mod store;
+mod stretch;
+mod timely;
 
 use std::process::ExitCode;
 

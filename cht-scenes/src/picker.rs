@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io::Read,
+    io::{self, Read},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -18,6 +18,7 @@ use cht_core::{
     ndjson::Writer,
     report,
     time::seconds,
+    ts::Codec,
 };
 
 use cht_scenes::{
@@ -27,6 +28,7 @@ use cht_scenes::{
 
 use crate::{
     detector::{Kept, Rules, State},
+    feed::Source,
     lines::Decoded,
     measured::{Measured, Picture, Saved},
     picture,
@@ -36,9 +38,6 @@ use crate::{
 
 /// Standard output, shared by the thread that passes events on and the one that emits.
 pub(crate) type Output = Arc<Mutex<Writer<std::fs::File>>>;
-
-/// A decoder that has input and neither takes it nor says anything for so long is stopped.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What the picker is told, in order.
 #[derive(Debug)]
@@ -61,19 +60,21 @@ pub(crate) enum Message {
 /// A segment of a run, or the run-up to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
-    pub seq: u64,
+    pub source: Source,
     /// Its final path.
     pub path: String,
-    /// Its place: frames from its PTS on belong to it.
-    pub anchor: Anchor,
+    /// Its size, where that is known beforehand.
+    pub bytes: Option<u64>,
     /// Decoded for its effect on the next segment only.
     pub warm_up: bool,
+    /// It may be decoded as a run-up to the next.
+    pub runs_up: bool,
 }
 
 /// A segment on its way through.
 #[derive(Debug)]
-struct Segment {
-    part: Part,
+pub(crate) struct Segment {
+    pub part: Part,
     /// Its size, once it was fed to its end.
     bytes: Option<u64>,
     /// Some of it is to be decoded.
@@ -105,6 +106,7 @@ pub(crate) struct Done {
     pub decoded: u64,
     pub anchor: Option<Anchor>,
     pub pid: Option<u16>,
+    pub codec: Option<Codec>,
     /// The number of the next frame behind its end; that of the next frame of all if absent.
     pub next_id: Option<u64>,
 }
@@ -128,6 +130,10 @@ pub(crate) struct Picker {
     pub session: Option<String>,
     pub rules: Rules,
     pub quality: u8,
+    /// What a run has left to be ended.
+    pub left: VecDeque<Segment>,
+    /// Path, kept and decoded frames of the segment whose first part another decoder has decoded.
+    pub carried: Option<(String, u64, u64)>,
     /// Some segment of the run had frames to be decoded.
     pub expected: bool,
     /// Segments that gave no frame at all, to be spoken of when the decoder has said its last words.
@@ -141,6 +147,8 @@ pub(crate) struct Run<'a> {
     /// Small luma of all frames.
     pub small: Option<&'a mut dyn Read>,
     pub pid: u16,
+    /// A decoder that has input and neither takes it nor says anything for so long is stopped.
+    pub timeout: Duration,
     /// Bytes fed so far, to tell a decoder that hangs from one that has nothing to do.
     pub fed: &'a AtomicU64,
 }
@@ -151,6 +159,8 @@ pub(crate) enum End {
     Complete,
     /// It did nothing until the deadline.
     Hung,
+    /// It ended in the middle of a picture.
+    Died,
 }
 
 impl Picker {
@@ -162,7 +172,7 @@ impl Picker {
         let (mut ended, mut fed_before) = (false, 0);
         let mut size = (0, 0);
         let end = loop {
-            let message = match clock::receive_within(run.messages, DEADLINE) {
+            let message = match clock::receive_within(run.messages, run.timeout) {
                 Ok(message) => message,
                 Err(RecvTimeoutError::Disconnected) => break End::Complete,
                 Err(RecvTimeoutError::Timeout) => {
@@ -177,14 +187,11 @@ impl Picker {
             };
             match message {
                 Message::Segment(part) => {
-                    segments.push_back(Segment {
-                        part,
-                        bytes: None,
-                        has_frames: true,
-                        frames: 0,
-                        decoded: 0,
-                        end: None,
-                    });
+                    let carried = self.carried.take();
+                    let carried = carried.filter(|(path, ..)| *path == part.path && !part.warm_up);
+                    let (_, frames, decoded) = carried.unwrap_or_default();
+                    let (bytes, has_frames, end) = (None, true, None);
+                    segments.push_back(Segment { part, bytes, has_frames, frames, decoded, end });
                 }
                 Message::Fed { bytes, has_frames } => {
                     if let Some(segment) = segments.back_mut() {
@@ -194,21 +201,17 @@ impl Picker {
                 }
                 Message::Ended => ended = true,
                 Message::Frame(frame) => {
-                    let rgb = match frame.picture {
-                        Some((width, height)) => {
-                            size = small_size(width, height);
-                            buffer.resize(width as usize * height as usize * 3, 0);
-                            run.pictures
-                                .read_exact(&mut buffer)
-                                .context("a picture from ffmpeg")?;
-                            Some((buffer.as_slice(), width, height))
-                        }
-                        None => None,
+                    if let Some((width, height)) = frame.picture {
+                        size = small_size(width, height);
+                        buffer.resize(width as usize * height as usize * 3, 0);
+                    }
+                    let plane = match read(run, frame.picture.map(|_| buffer.as_mut_slice()), size) {
+                        Ok(plane) => plane,
+                        Err(error) if error.kind() == io::ErrorKind::TimedOut => break End::Hung,
+                        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break End::Died,
+                        Err(error) => return Err(error).context("a picture from ffmpeg"),
                     };
-                    let plane = match &mut run.small {
-                        Some(small) => Some(read_plane(*small, size)?),
-                        None => None,
-                    };
+                    let rgb = frame.picture.map(|(width, height)| (buffer.as_slice(), width, height));
                     let Some(at) = self.place(&mut segments, &mut reference, run.pid, &frame)? else { continue };
                     match plane {
                         Some(plane) => self.measure(&mut segments, at, frame, plane, rgb)?,
@@ -217,7 +220,7 @@ impl Picker {
                 }
             }
         };
-        self.end(&mut segments, run.pid)?;
+        self.left = segments;
         Ok(end)
     }
 
@@ -234,10 +237,10 @@ impl Picker {
             return Ok(None);
         };
         let Some(first) = segments.front() else { return Ok(None) };
-        let anchor = first.part.anchor;
+        let anchor = first.part.source.anchor;
         let at = tick_of(anchor, reference.unwrap_or(anchor.offset), pts);
         *reference = Some(at);
-        let ends = |n: usize| segments.get(n + 1).is_some_and(|next| at >= next.part.anchor.offset);
+        let ends = |n: usize| segments.get(n + 1).is_some_and(|next| at >= next.part.source.anchor.offset);
         let ended = (0..segments.len()).filter(|&n| ends(n) && segments[n].end.is_none()).count();
         for segment in segments.iter_mut().filter(|segment| segment.end.is_none()).take(ended) {
             let saved = self.measured.as_ref().filter(|_| !segment.part.warm_up).map(Measured::save);
@@ -245,7 +248,7 @@ impl Picker {
         }
         while segments.front().is_some_and(|segment| self.is_settled(segment)) {
             if let Some(done) = segments.pop_front() {
-                self.finish(done, pid)?;
+                self.finish(done)?;
             }
         }
         Ok(Some(at))
@@ -291,18 +294,36 @@ impl Picker {
         Ok(())
     }
 
-    /// The run has ended: chooses what is left, and ends its segments.
-    fn end(&mut self, segments: &mut VecDeque<Segment>, pid: u16) -> Result<()> {
+    /// The run has ended: chooses what is left, and ends its segments. Where the decoder has failed, the first segment that it
+    /// has not decoded to the end is the one to blame, and those behind it are for another decoder. Returns both.
+    pub(crate) fn end(&mut self, failed: bool) -> Result<(Option<Part>, Vec<Part>)> {
+        let mut segments = std::mem::take(&mut self.left);
         if let Some(measured) = &mut self.measured {
             measured.finish();
         }
         while let Some((choice, at, picture)) = self.measured.as_mut().and_then(Measured::next_last) {
-            self.keep_choice(segments, &choice, at, &picture)?;
+            self.keep_choice(&mut segments, &choice, at, &picture)?;
         }
-        for segment in segments.drain(..) {
-            self.finish(segment, pid)?;
+        let (mut blamed, mut behind) = (None, Vec::new());
+        for mut segment in segments {
+            if !failed || segment.end.is_some() {
+                self.finish(segment)?;
+            } else if segment.part.warm_up {
+                // The next decoder goes without a run-up.
+                blamed = Some(segment.part);
+                if let Some(last) = &mut self.store.last {
+                    last.anchor = None;
+                }
+            } else if blamed.is_none() {
+                blamed = Some(segment.part.clone());
+                // It is done as well as can be. Nobody should decode it as a run-up.
+                (segment.bytes, segment.part.runs_up) = (segment.bytes.or(segment.part.bytes), false);
+                self.finish(segment)?;
+            } else {
+                behind.push(segment.part);
+            }
         }
-        Ok(())
+        Ok((blamed, behind))
     }
 
     fn keep_choice(
@@ -312,7 +333,7 @@ impl Picker {
         at: i64,
         picture: &Picture,
     ) -> Result<()> {
-        let holds = |segment: &Segment| segment.part.anchor.offset <= at && !segment.part.warm_up;
+        let holds = |segment: &Segment| segment.part.source.anchor.offset <= at && !segment.part.warm_up;
         let segment = segments.iter().rposition(holds).unwrap_or(segments.len() - 1);
         segments[segment].frames += 1;
         let part = segments[segment].part.clone();
@@ -385,7 +406,7 @@ impl Picker {
         let frame = Frame {
             id,
             timestamp: seconds(at),
-            pts: part.anchor.pts + (at - part.anchor.offset),
+            pts: part.source.anchor.pts + (at - part.source.anchor.offset),
             path: path.to_string_lossy().into_owned(),
             segment: part.path.clone(),
             reason: found.reason,
@@ -401,9 +422,15 @@ impl Picker {
     }
 
     /// Announces that a segment is done, if it was fed to its end.
-    fn finish(&mut self, segment: Segment, pid: u16) -> Result<()> {
+    fn finish(&mut self, segment: Segment) -> Result<()> {
         let Segment { part, bytes, has_frames, frames, decoded, end } = segment;
-        let (Some(bytes), false) = (bytes, part.warm_up) else { return Ok(()) };
+        if part.warm_up {
+            return Ok(());
+        }
+        let Some(bytes) = bytes else {
+            self.carried = Some((part.path, frames, decoded));
+            return Ok(());
+        };
         if decoded == 0 && has_frames {
             self.undecoded.push(part.path.clone());
         }
@@ -414,16 +441,17 @@ impl Picker {
             followed: 0,
         });
         if let Some(saved) = &end.saved {
-            self.store.save(part.seq, &saved.to_bytes()?)?;
+            self.store.save(part.source.seq, &saved.to_bytes()?)?;
         }
         self.done(Done {
-            seq: part.seq,
+            seq: part.source.seq,
             path: part.path,
             bytes,
             frames,
             decoded,
-            anchor: Some(part.anchor),
-            pid: Some(pid),
+            anchor: Some(part.source.anchor).filter(|_| part.runs_up),
+            pid: Some(part.source.pid),
+            codec: part.source.codec,
             next_id: Some(end.next_id),
         })
     }
@@ -443,6 +471,7 @@ impl Picker {
             done: event.clone(),
             anchor: done.anchor,
             pid: done.pid,
+            codec: done.codec.map(|codec| codec.as_str().to_owned()),
             state: self.state,
             next_id: done.next_id.unwrap_or(self.store.next_id),
         })?;
@@ -460,11 +489,19 @@ impl Picker {
     }
 }
 
-/// The luma of the next frame.
-fn read_plane(small: &mut dyn Read, (width, height): (usize, usize)) -> Result<Plane> {
+/// Fills the picture of the next frame, where it has one, and gives its luma, where that is measured.
+fn read(
+    run: &mut Run<'_>,
+    picture: Option<&mut [u8]>,
+    (width, height): (usize, usize),
+) -> io::Result<Option<Plane>> {
+    if let Some(picture) = picture {
+        run.pictures.read_exact(picture)?;
+    }
+    let Some(small) = &mut run.small else { return Ok(None) };
     let mut samples = vec![0; width * height];
-    small.read_exact(&mut samples).context("luma from ffmpeg")?;
-    Ok(Plane { width, height, samples })
+    small.read_exact(&mut samples)?;
+    Ok(Some(Plane { width, height, samples }))
 }
 
 fn rounded(strength: f64) -> f64 {

@@ -49,6 +49,9 @@ pub(crate) struct Checkpoint {
     pub anchor: Option<Anchor>,
     /// The PID that was decoded.
     pub pid: Option<u16>,
+    /// How it was coded.
+    #[serde(default)]
+    pub codec: Option<String>,
     /// The detector behind its last frame.
     pub state: State,
     /// The number of the next frame.
