@@ -30,7 +30,7 @@ use cht_core::{
 use crate::{
     args::{Args, Detect},
     decoder::{Decoder, Outputs},
-    decoding::Decoding,
+    decoding::{Decode, Decoding},
     detector::Rules,
     drain::drain,
     measured::{Measured, Saved},
@@ -299,6 +299,8 @@ impl Feeder {
             quality: self.args.quality,
             left: VecDeque::new(),
             carried: None,
+            thin: self.args.decode != Decode::Full,
+            any: false,
             expected: false,
             undecoded: Vec::new(),
         };

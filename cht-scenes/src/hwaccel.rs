@@ -79,7 +79,7 @@ impl Hwaccel {
         }
         if !reasons.is_empty() {
             let reasons = reasons.join("; ");
-            report::warn(format_args!("--hwaccel {}: decoding on the processor instead; {reasons}", self.name()));
+            report::note(format_args!("--hwaccel {}: decoding on the processor instead; {reasons}", self.name()));
         }
         Self::None
     }

@@ -134,6 +134,10 @@ pub(crate) struct Picker {
     pub left: VecDeque<Segment>,
     /// Path, kept and decoded frames of the segment whose first part another decoder has decoded.
     pub carried: Option<(String, u64, u64)>,
+    /// Not all is decoded.
+    pub thin: bool,
+    /// The run gave a frame.
+    pub any: bool,
     /// Some segment of the run had frames to be decoded.
     pub expected: bool,
     /// Segments that gave no frame at all, to be spoken of when the decoder has said its last words.
@@ -201,6 +205,7 @@ impl Picker {
                 }
                 Message::Ended => ended = true,
                 Message::Frame(frame) => {
+                    self.any = true;
                     if let Some((width, height)) = frame.picture {
                         size = small_size(width, height);
                         buffer.resize(width as usize * height as usize * 3, 0);
@@ -323,6 +328,7 @@ impl Picker {
                 behind.push(segment.part);
             }
         }
+        self.any = false;
         Ok((blamed, behind))
     }
 
@@ -367,7 +373,7 @@ impl Picker {
             return Ok(());
         }
         segment.decoded += 1;
-        if frame.restarted && self.state.last_kept.is_some() && segment.decoded > 1 {
+        if frame.restarted && self.state.last_kept.is_some() {
             // A new size or format: another picture for sure, and no score can tell.
             self.state.waiting = Some(1.0);
         }
@@ -431,7 +437,8 @@ impl Picker {
             self.carried = Some((part.path, frames, decoded));
             return Ok(());
         };
-        if decoded == 0 && has_frames {
+        // A keyframe at the end of a segment may belong to the next one by its time.
+        if decoded == 0 && has_frames && !(self.thin && self.any) {
             self.undecoded.push(part.path.clone());
         }
         // At the end of a run nothing follows, and what is known now is what is to be known.
