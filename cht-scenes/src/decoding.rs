@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use clap::ValueEnum;
 use cht_core::ts::{Codec, SingleStream, Thin};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::hwaccel::Hwaccel;
@@ -34,7 +34,9 @@ impl Decode {
             (Self::Full, _) => &[],
             // The second field of a keyframe may be a P picture.
             (Self::Keyframes, Some(Codec::H264)) => &[],
-            (Self::Keyframes, Some(Codec::Mpeg1Video | Codec::Mpeg2Video)) => &["-skip_frame", "bidir"],
+            (Self::Keyframes, Some(Codec::Mpeg1Video | Codec::Mpeg2Video)) => {
+                &["-skip_frame", "bidir"]
+            }
             (Self::Keyframes, _) => &["-skip_frame", "nokey"],
         }
     }

@@ -17,7 +17,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use cht_scenes::detect;
 use cht_core::{
     event::{Anchor, Segment, SegmentOpen},
     ffmpeg::Program,
@@ -26,6 +25,7 @@ use cht_core::{
     time::ticks,
     ts::{Codec, Scanner},
 };
+use cht_scenes::detect;
 
 use crate::{
     args::{Args, Detect},
@@ -392,7 +392,8 @@ impl Feeder {
             .context("the picker is at work")?;
         // The run-up: the first score needs the frames before it.
         let before = picker.store.last.clone().filter(|last| {
-            last.pid == Some(source.pid) && last.codec.as_deref().and_then(Codec::named) == source.codec
+            last.pid == Some(source.pid)
+                && last.codec.as_deref().and_then(Codec::named) == source.codec
         });
         let before = before.and_then(|last| {
             let anchor = last.anchor.filter(|anchor| anchor.continues(&source.anchor))?;
@@ -468,13 +469,15 @@ impl Feeder {
     fn feed_segment(&mut self, path: &str, source: Source, windows: Windows) -> Result<()> {
         let length = windows.length();
         let again = Windows::open(Path::new(path))?;
-        let mut stretches = stretch::divide(again, source.pid, source.codec)?.into_iter().peekable();
+        let mut stretches =
+            stretch::divide(again, source.pid, source.codec)?.into_iter().peekable();
         let mut at = 0;
         for window in windows {
             let window = window?;
             let mut rest = &window[..];
             while !rest.is_empty() {
-                if let Some(Stretch { pid, codec, .. }) = stretches.next_if(|next| next.from <= at) {
+                if let Some(Stretch { pid, codec, .. }) = stretches.next_if(|next| next.from <= at)
+                {
                     self.begin(path, Source { pid, codec, ..source })?;
                 }
                 let up_to = stretches.peek().map_or(u64::MAX, |next| next.from - at);

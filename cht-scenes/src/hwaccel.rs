@@ -5,11 +5,11 @@
 
 use std::{io::Write as _, time::Duration};
 
-use clap::ValueEnum;
 use cht_core::{
     ffmpeg::{Process, Program},
     report,
 };
+use clap::ValueEnum;
 
 /// A keyframe of H.264, 256×256.
 const TRIAL: &[u8] = include_bytes!("trial.h264");
@@ -79,7 +79,10 @@ impl Hwaccel {
         }
         if !reasons.is_empty() {
             let reasons = reasons.join("; ");
-            report::note(format_args!("--hwaccel {}: decoding on the processor instead; {reasons}", self.name()));
+            report::note(format_args!(
+                "--hwaccel {}: decoding on the processor instead; {reasons}",
+                self.name()
+            ));
         }
         Self::None
     }
@@ -112,7 +115,12 @@ mod tests {
         for (device, name) in [(Hwaccel::Cuda, "cuda"), (Hwaccel::Vaapi, "vaapi")] {
             assert_eq!(device.options(), ["-hwaccel", name]);
             let trial = device.trial().join(" ");
-            assert!(trial.starts_with(&format!("-hwaccel {name} -hwaccel_output_format {name} -f h264 ")), "{trial}");
+            assert!(
+                trial.starts_with(&format!(
+                    "-hwaccel {name} -hwaccel_output_format {name} -f h264 "
+                )),
+                "{trial}"
+            );
             assert!(trial.contains(" -vf hwdownload,"), "{trial}");
             assert!(Hwaccel::Auto.candidates().contains(&device));
         }

@@ -210,14 +210,21 @@ impl Picker {
                         size = small_size(width, height);
                         buffer.resize(width as usize * height as usize * 3, 0);
                     }
-                    let plane = match read(run, frame.picture.map(|_| buffer.as_mut_slice()), size) {
+                    let plane = match read(run, frame.picture.map(|_| buffer.as_mut_slice()), size)
+                    {
                         Ok(plane) => plane,
                         Err(error) if error.kind() == io::ErrorKind::TimedOut => break End::Hung,
-                        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break End::Died,
+                        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                            break End::Died;
+                        }
                         Err(error) => return Err(error).context("a picture from ffmpeg"),
                     };
-                    let rgb = frame.picture.map(|(width, height)| (buffer.as_slice(), width, height));
-                    let Some(at) = self.place(&mut segments, &mut reference, run.pid, &frame)? else { continue };
+                    let rgb =
+                        frame.picture.map(|(width, height)| (buffer.as_slice(), width, height));
+                    let Some(at) = self.place(&mut segments, &mut reference, run.pid, &frame)?
+                    else {
+                        continue;
+                    };
                     match plane {
                         Some(plane) => self.measure(&mut segments, at, frame, plane, rgb)?,
                         None => self.decide(&mut segments, at, frame, rgb)?,
@@ -245,10 +252,12 @@ impl Picker {
         let anchor = first.part.source.anchor;
         let at = tick_of(anchor, reference.unwrap_or(anchor.offset), pts);
         *reference = Some(at);
-        let ends = |n: usize| segments.get(n + 1).is_some_and(|next| at >= next.part.source.anchor.offset);
+        let ends =
+            |n: usize| segments.get(n + 1).is_some_and(|next| at >= next.part.source.anchor.offset);
         let ended = (0..segments.len()).filter(|&n| ends(n) && segments[n].end.is_none()).count();
         for segment in segments.iter_mut().filter(|segment| segment.end.is_none()).take(ended) {
-            let saved = self.measured.as_ref().filter(|_| !segment.part.warm_up).map(Measured::save);
+            let saved =
+                self.measured.as_ref().filter(|_| !segment.part.warm_up).map(Measured::save);
             segment.end = Some(Snapshot { saved, next_id: self.store.next_id, followed: 0 });
         }
         while segments.front().is_some_and(|segment| self.is_settled(segment)) {
@@ -261,7 +270,8 @@ impl Picker {
 
     /// Whether nothing more will be chosen in a segment.
     fn is_settled(&self, segment: &Segment) -> bool {
-        let lookahead = if self.measured.is_some() && !segment.part.warm_up { LOOKAHEAD + 1 } else { 0 };
+        let lookahead =
+            if self.measured.is_some() && !segment.part.warm_up { LOOKAHEAD + 1 } else { 0 };
         segment.end.as_ref().is_some_and(|end| end.followed >= lookahead)
     }
 
@@ -286,7 +296,9 @@ impl Picker {
             height,
             score: frame.score,
         });
-        let Some(segment) = segments.iter_mut().find(|segment| segment.end.is_none()) else { return Ok(()) };
+        let Some(segment) = segments.iter_mut().find(|segment| segment.end.is_none()) else {
+            return Ok(());
+        };
         if segment.part.warm_up {
             measured.run_up(at, picture);
             return Ok(());
@@ -306,7 +318,8 @@ impl Picker {
         if let Some(measured) = &mut self.measured {
             measured.finish();
         }
-        while let Some((choice, at, picture)) = self.measured.as_mut().and_then(Measured::next_last) {
+        while let Some((choice, at, picture)) = self.measured.as_mut().and_then(Measured::next_last)
+        {
             self.keep_choice(&mut segments, &choice, at, &picture)?;
         }
         let (mut blamed, mut behind) = (None, Vec::new());
@@ -322,7 +335,8 @@ impl Picker {
             } else if blamed.is_none() {
                 blamed = Some(segment.part.clone());
                 // It is done as well as can be. Nobody should decode it as a run-up.
-                (segment.bytes, segment.part.runs_up) = (segment.bytes.or(segment.part.bytes), false);
+                (segment.bytes, segment.part.runs_up) =
+                    (segment.bytes.or(segment.part.bytes), false);
                 self.finish(segment)?;
             } else {
                 behind.push(segment.part);
@@ -339,7 +353,8 @@ impl Picker {
         at: i64,
         picture: &Picture,
     ) -> Result<()> {
-        let holds = |segment: &Segment| segment.part.source.anchor.offset <= at && !segment.part.warm_up;
+        let holds =
+            |segment: &Segment| segment.part.source.anchor.offset <= at && !segment.part.warm_up;
         let segment = segments.iter().rposition(holds).unwrap_or(segments.len() - 1);
         segments[segment].frames += 1;
         let part = segments[segment].part.clone();
@@ -350,14 +365,21 @@ impl Picker {
             Why::Found(Kind::Gradual) => Reason::Gradual,
             Why::Found(Kind::Rest) => Reason::Screen,
         };
-        let strength = |detector| choice.detector.filter(|&found| found == detector).map(|_| rounded(choice.strength));
+        let strength = |detector| {
+            choice.detector.filter(|&found| found == detector).map(|_| rounded(choice.strength))
+        };
         let scores = Scores {
             scene: picture.score,
             adaptive: strength(Detector::Adaptive),
             screen: strength(Detector::Screen),
         };
         let change = choice.detector.map(|_| choice.since.min(at));
-        self.keep(&part, at, Found { reason, scores, change }, (&picture.rgb, picture.width, picture.height))
+        self.keep(
+            &part,
+            at,
+            Found { reason, scores, change },
+            (&picture.rgb, picture.width, picture.height),
+        )
     }
 
     /// Decides by ffmpeg's score alone.

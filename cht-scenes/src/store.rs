@@ -237,7 +237,9 @@ impl Store {
         self.append(&Entry::Checkpoint(Box::new(checkpoint)))?;
         self.journal.sync_data().with_context(|| self.folder.display().to_string())?;
         let now = self.last.as_ref().map(|last| last.done.seq);
-        if let Some(before) = before.map(|before| before.done.seq).filter(|before| Some(*before) != now) {
+        if let Some(before) =
+            before.map(|before| before.done.seq).filter(|before| Some(*before) != now)
+        {
             // Without detectors that measure there is none.
             let _ = fs::remove_file(self.state(before));
         }

@@ -65,7 +65,8 @@ impl Divider {
         self.listed |= listed(self.pid).is_some();
         let now = self.stretches.last().map(|stretch| (stretch.pid, stretch.codec));
         // The video stays where it is for as long as it is listed.
-        let video = now.and_then(|(pid, _)| listed(pid)).or(listed(self.pid)).or(videos.first().copied());
+        let video =
+            now.and_then(|(pid, _)| listed(pid)).or(listed(self.pid)).or(videos.first().copied());
         self.next = video.filter(|&(pid, codec)| now != Some((pid, Some(codec))));
     }
 

@@ -27,7 +27,10 @@ const CODERS: [(&str, &str); 6] = [
         "-c:v libx264 -preset veryfast -bf 3 -g 28 -sc_threshold 0 -x264-params open-gop=1:cabac=0:slices=3:tff=1",
     ),
     ("hevc", "-c:v libx265 -preset ultrafast -x265-params log-level=none:open-gop=0:keyint=25"),
-    ("hevc_open", "-c:v libx265 -preset ultrafast -x265-params log-level=none:open-gop=1:keyint=29:bframes=4"),
+    (
+        "hevc_open",
+        "-c:v libx265 -preset ultrafast -x265-params log-level=none:open-gop=1:keyint=29:bframes=4",
+    ),
     ("mpeg2", "-c:v mpeg2video -bf 2 -g 15 -b:v 2M"),
 ];
 
@@ -79,7 +82,8 @@ fn keyframes(path: &Path) -> Vec<i64> {
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let marked = text.lines().filter(|line| line.contains(",K"));
-    let mut found: Vec<i64> = marked.map(|line| line.split(',').next().unwrap().parse().unwrap()).collect();
+    let mut found: Vec<i64> =
+        marked.map(|line| line.split(',').next().unwrap().parse().unwrap()).collect();
     found.sort_unstable();
     found.dedup();
     found
@@ -122,7 +126,8 @@ fn a_segment_that_begins_between_keyframes_gives_those_that_it_has() {
     for (path, part) in paths.iter().zip(bytes.chunks(size)) {
         fs::write(path, part).unwrap();
     }
-    let (events, _) = scenes(&paths, &folder.path().join("out"), &format!("{ALL} --decode keyframes"));
+    let (events, _) =
+        scenes(&paths, &folder.path().join("out"), &format!("{ALL} --decode keyframes"));
     assert_eq!(kept(&events).into_keys().collect::<Vec<_>>(), expected);
     assert_eq!(of_type(&events, "segment_done").len(), 12);
     assert!(of_type(&events, "error").is_empty(), "{events:?}");
@@ -136,10 +141,15 @@ fn a_segment_that_begins_between_keyframes_gives_those_that_it_has() {
 fn every_detector_takes_keyframes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
-    encode(&path, "color=white:s=320x240:r=25:d=5,drawbox=enable='gte(t,2)':c=black:w=200:h=200:t=fill", CODERS[0].1);
+    encode(
+        &path,
+        "color=white:s=320x240:r=25:d=5,drawbox=enable='gte(t,2)':c=black:w=200:h=200:t=fill",
+        CODERS[0].1,
+    );
     for detector in ["scene", "adaptive", "screen", "auto"] {
         let options = format!("--detect {detector} --decode keyframes");
-        let (events, _) = scenes(std::slice::from_ref(&path), &folder.path().join(detector), &options);
+        let (events, _) =
+            scenes(std::slice::from_ref(&path), &folder.path().join(detector), &options);
         assert_eq!(decoded(&events), [5], "{detector}");
         assert!(!kept(&events).is_empty(), "{detector}");
     }
@@ -159,8 +169,11 @@ fn hardware_that_does_not_work_is_replaced_and_named() {
             continue;
         }
         let (events, said) = scenes(paths, &folder.path().join(name), &format!("--hwaccel {name}"));
-        let warning = format!("--hwaccel {name}: decoding on the processor instead; {name}: ffmpeg ended with ");
-        let line = said.lines().find(|line| line.contains(&warning)).unwrap_or_else(|| panic!("{said}"));
+        let warning = format!(
+            "--hwaccel {name}: decoding on the processor instead; {name}: ffmpeg ended with "
+        );
+        let line =
+            said.lines().find(|line| line.contains(&warning)).unwrap_or_else(|| panic!("{said}"));
         assert!(line.contains("No device available for decoder"), "{line}");
         assert_eq!(kept(&events), kept(&expected));
     }
@@ -240,7 +253,11 @@ fn in_turn(folder: &Path, coders: &[(&str, &str)]) -> (Vec<PathBuf>, PathBuf, us
         paths.push(path);
     }
     let whole = folder.join("whole.ts");
-    fs::write(&whole, paths.iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>().concat()).unwrap();
+    fs::write(
+        &whole,
+        paths.iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>().concat(),
+    )
+    .unwrap();
     let frames = paths.iter().map(|path| probe_frames(path).len()).sum();
     (paths, whole, frames)
 }
@@ -255,7 +272,11 @@ fn check_changes(coders: &[(&str, &str)]) {
             let (events, said) = scenes(paths, &out, &options);
             assert!(of_type(&events, "error").is_empty(), "{said}");
             let total: u64 = decoded(&events).iter().sum();
-            assert_eq!((total, decoded(&events).len()), (frames as u64, paths.len()), "{detector}: {said}");
+            assert_eq!(
+                (total, decoded(&events).len()),
+                (frames as u64, paths.len()),
+                "{detector}: {said}"
+            );
             // Each part begins with a picture that is kept, at its time and in its size.
             for (part, (size, _)) in coders.iter().enumerate() {
                 let found = of_type(&events, "frame").into_iter().any(|frame| {

@@ -180,8 +180,8 @@ mod tests {
 
     /// x264, 320×240, with VUI.
     const X264: [u8; 25] = [
-        0x67, 0x64, 0x00, 0x0D, 0xAC, 0xD9, 0x41, 0x41, 0xFB, 0x01, 0x10, 0x00, 0x00, 0x03, 0x00, 0x10,
-        0x00, 0x00, 0x03, 0x03, 0x20, 0xF1, 0x42, 0x99, 0x60,
+        0x67, 0x64, 0x00, 0x0D, 0xAC, 0xD9, 0x41, 0x41, 0xFB, 0x01, 0x10, 0x00, 0x00, 0x03, 0x00,
+        0x10, 0x00, 0x00, 0x03, 0x03, 0x20, 0xF1, 0x42, 0x99, 0x60,
     ];
 
     #[test]
@@ -205,11 +205,21 @@ mod tests {
 
     #[test]
     fn only_the_parameter_set_of_an_access_unit_changes() {
-        let unit = [b"\0\0\0\x01\x09\xF0\0\0\0\x01", &X264[..], b"\0\0\x01\x68\xEB\0\0\x01\x65\x88\0\0\x01\x65\x09"].concat();
+        let unit = [
+            b"\0\0\0\x01\x09\xF0\0\0\0\x01",
+            &X264[..],
+            b"\0\0\x01\x68\xEB\0\0\x01\x65\x88\0\0\x01\x65\x09",
+        ]
+        .concat();
         let mut separator = Separator::new(Codec::H264);
         let separate = separator.separate(&unit);
         let sps = sps_without_reordering(&X264).unwrap();
-        let expected = [b"\0\0\0\x01\x09\xF0\0\0\0\x01", &sps[..], b"\0\0\x01\x68\xEB\0\0\x01\x65\x88\0\0\x01\x65\x09"].concat();
+        let expected = [
+            b"\0\0\0\x01\x09\xF0\0\0\0\x01",
+            &sps[..],
+            b"\0\0\x01\x68\xEB\0\0\x01\x65\x88\0\0\x01\x65\x09",
+        ]
+        .concat();
         assert_eq!(separate, expected);
     }
 

@@ -27,7 +27,13 @@ impl Thin {
     /// Thins the video of `pid`.
     #[must_use]
     pub fn new(pid: u16, codec: Codec) -> Self {
-        let output = Output { pid, separator: Separator::new(codec), counter: 0, taking: false, access_points: 0 };
+        let output = Output {
+            pid,
+            separator: Separator::new(codec),
+            counter: 0,
+            taking: false,
+            access_points: 0,
+        };
         Self { units: Units::new(codec), output }
     }
 

@@ -145,7 +145,8 @@ mod tests {
         let mut counter = 0;
         let pes = build::pes(0xE0, Some(9000), None, &[0xAA; 1000]);
         let packets = build::packets(PID, &mut counter, None, &pes);
-        let twice: Vec<u8> = packets.iter().flat_map(|packet| [*packet, *packet].concat()).collect();
+        let twice: Vec<u8> =
+            packets.iter().flat_map(|packet| [*packet, *packet].concat()).collect();
         assert_eq!(collect(&twice), collect(&packets.concat()));
     }
 
