@@ -31,9 +31,8 @@ impl Decode {
     /// Options of ffmpeg's decoder. What is fed is thinned out already; these are for access units that share a PES packet.
     pub(crate) fn options(self, codec: Option<Codec>) -> &'static [&'static str] {
         match (self, codec) {
-            (Self::Full, _) => &[],
             // The second field of a keyframe may be a P picture.
-            (Self::Keyframes, Some(Codec::H264)) => &[],
+            (Self::Full, _) | (Self::Keyframes, Some(Codec::H264)) => &[],
             (Self::Keyframes, Some(Codec::Mpeg1Video | Codec::Mpeg2Video)) => {
                 &["-skip_frame", "bidir"]
             }

@@ -17,6 +17,7 @@ pub(super) struct Picture {
 
 /// What a PPS says about slice headers.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags of the standard")]
 struct Pps {
     cabac: bool,
     bottom_order: bool,

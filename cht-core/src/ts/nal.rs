@@ -40,7 +40,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn bits(&mut self, value: u32, count: u32) {
         for n in (0..count).rev() {
-            if self.at % 8 == 0 {
+            if self.at.is_multiple_of(8) {
                 self.bytes.push(0);
             }
             let bit = (value >> n & 1) as u8;
@@ -70,7 +70,7 @@ impl Writer {
 
     /// Ones up to the next byte.
     pub(super) fn align(&mut self) {
-        while self.at % 8 != 0 {
+        while !self.at.is_multiple_of(8) {
             self.bits(1, 1);
         }
     }
