@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::picture::Look;
+use crate::{decoding::Decode, hwaccel::Hwaccel, picture::Look};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,6 +43,15 @@ pub(crate) struct Args {
     /// screen: a change that does not come to rest gives a frame after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = cht_core::cli::seconds)]
     pub max_wait: f64,
+    /// What is decoded of the video; less is faster
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Decode::Full)]
+    pub decode: Decode,
+    /// What decodes; one that does not work is replaced by the processor
+    #[arg(long, value_name = "NAME", value_enum, default_value_t = Hwaccel::None)]
+    pub hwaccel: Hwaccel,
+    /// Stop a decoder that does nothing for so many seconds, and go on with the next segment
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = cht_core::cli::seconds)]
+    pub decoder_timeout: f64,
     #[command(flatten)]
     pub look: Look,
     /// Quality of JPEG and WebP, 1 to 100

@@ -10,13 +10,14 @@ use std::{
 use anyhow::{Context as _, Result};
 use cht_core::{
     ffmpeg::{FfmpegError, Process, Program},
-    ts::{Codec, SingleStream},
+    ts::Codec,
 };
 use command_fds::{CommandFdExt as _, FdMapping};
 use ffmpeg_sidecar::command::FfmpegCommand;
 use rustix::pipe::PipeFlags;
 
 use crate::{
+    decoding::{Decoding, Extract},
     lines::LineParser,
     picker::Message,
     picture::formats,
@@ -40,8 +41,8 @@ pub(crate) struct Outputs {
 pub(crate) struct Decoder {
     process: Process,
     input: Option<ChildStdin>,
-    /// Takes the video out of what is fed; without it, ffmpeg does.
-    single: Option<SingleStream>,
+    /// Takes what is to be decoded out of what is fed; without it, ffmpeg does.
+    extract: Option<Extract>,
     /// What goes to ffmpeg next.
     buffer: Vec<u8>,
 }
@@ -56,6 +57,7 @@ impl Decoder {
         ffmpeg: &Program,
         pid: u16,
         codec: Option<Codec>,
+        decoding: Decoding,
         live: bool,
         start: &Start,
         messages: SyncSender<Message>,
@@ -63,6 +65,7 @@ impl Decoder {
         let mut command = ffmpeg.command();
         command.args(["-loglevel", "repeat+info"]);
         command.args(["-thread_type", if live { "slice" } else { "frame" }]);
+        command.args(decoding.hwaccel.options()).args(decoding.decode.options(codec));
         command.args(["-probesize", "32", "-analyzeduration", "0", "-copyts"]);
         command.format("mpegts").input("pipe:0");
         command.filter_complex(prefilter::graph(pid, start, &formats(ffmpeg.names_full_range())));
@@ -98,32 +101,34 @@ impl Decoder {
         let _ = rustix::pipe::fcntl_setpipe_size(&input, 1 << 20);
         let _ = rustix::pipe::fcntl_setpipe_size(&pictures, 1 << 20);
         let mut buffer = Vec::new();
-        let single = codec.and_then(|codec| SingleStream::begin(pid, codec, &mut buffer));
+        let extract =
+            codec.and_then(|codec| Extract::begin(pid, codec, decoding.decode, &mut buffer));
         // The command holds the writing end of the pipe, which has to be closed here for it to end.
         drop(command);
-        Ok((Self { process, input: Some(input), single, buffer }, Outputs { pictures, small }))
+        Ok((Self { process, input: Some(input), extract, buffer }, Outputs { pictures, small }))
     }
 
     /// Feeds it; an error means that it has ended.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let Some(input) = &mut self.input else { return Ok(()) };
-        let Some(single) = &mut self.single else { return input.write_all(bytes) };
-        single.push(bytes, &mut self.buffer);
+        let Some(extract) = &mut self.extract else { return input.write_all(bytes) };
+        extract.push(bytes, &mut self.buffer);
         let written = input.write_all(&self.buffer);
         self.buffer.clear();
         written
     }
 
-    /// The next bytes are those of another file.
-    pub(crate) fn end_segment(&mut self) {
-        if let Some(single) = &mut self.single {
-            single.finish(&mut self.buffer);
-        }
+    /// The next bytes are those of another file. Returns whether this one has frames to be decoded.
+    pub(crate) fn end_segment(&mut self) -> bool {
+        self.extract.as_mut().is_none_or(|extract| extract.end_segment(&mut self.buffer))
     }
 
     /// No more bytes: it decodes what it holds, and ends.
     pub(crate) fn end_input(&mut self) {
         self.end_segment();
+        if let Some(extract) = &mut self.extract {
+            extract.finish(&mut self.buffer);
+        }
         // What was held back may be refused by a decoder that has ended; its end is looked at next.
         let _ = self.feed(&[]);
         self.input = None;

@@ -2,8 +2,11 @@
 
 use std::{
     io::{self, Read},
-    sync::mpsc::{Receiver, sync_channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    time::Duration,
 };
+
+use cht_core::clock;
 
 /// Bytes per read, and reads that may wait: 16 MiB, a second or two of small luma.
 const READ: usize = 64 * 1024;
@@ -13,13 +16,15 @@ const QUEUE: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Drained {
     queue: Receiver<Vec<u8>>,
+    /// Reading fails when nothing comes for so long.
+    limit: Duration,
     /// Being handed out, from `position` on.
     bytes: Vec<u8>,
     position: usize,
 }
 
 /// Starts the thread, which ends with the pipe.
-pub(crate) fn drain(mut pipe: impl Read + Send + 'static) -> Drained {
+pub(crate) fn drain(mut pipe: impl Read + Send + 'static, limit: Duration) -> Drained {
     let (sender, queue) = sync_channel(QUEUE);
     std::thread::spawn(move || {
         loop {
@@ -33,13 +38,17 @@ pub(crate) fn drain(mut pipe: impl Read + Send + 'static) -> Drained {
             }
         }
     });
-    Drained { queue, bytes: Vec::new(), position: 0 }
+    Drained { queue, limit, bytes: Vec::new(), position: 0 }
 }
 
 impl Read for Drained {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.position == self.bytes.len() {
-            let Ok(bytes) = self.queue.recv() else { return Ok(0) };
+            let bytes = match clock::receive_within(&self.queue, self.limit) {
+                Ok(bytes) => bytes,
+                Err(RecvTimeoutError::Disconnected) => return Ok(0),
+                Err(RecvTimeoutError::Timeout) => return Err(io::ErrorKind::TimedOut.into()),
+            };
             (self.bytes, self.position) = (bytes, 0);
         }
         let count = buffer.len().min(self.bytes.len() - self.position);

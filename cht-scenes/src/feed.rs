@@ -4,7 +4,7 @@
 //! the folder of the frames changes, and where the decoder fails.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     io::Read,
     path::{Path, PathBuf},
     sync::{
@@ -13,6 +13,7 @@ use std::{
         mpsc::{SyncSender, sync_channel},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -31,13 +32,16 @@ use cht_scenes::detect;
 use crate::{
     args::{Args, Detect},
     decoder::{Decoder, Outputs},
+    decoding::{Decode, Decoding},
     detector::Rules,
     drain::drain,
     measured::{Measured, Saved},
-    picker::{Done, End, Fed, Message, Output, Part, Picker, Run},
+    picker::{Done, End, Message, Output, Part, Picker, Run},
     picture::Painter,
     prefilter::{Start, Wanted},
     store::{Checkpoint, Options, Store},
+    stretch::{self, Stretch},
+    timely::Timely,
 };
 
 /// Bytes per write to the decoder.
@@ -75,6 +79,9 @@ pub(crate) struct Feeder {
     upstream: Arc<Upstream>,
     folder: Option<Folder>,
     run: Option<Running>,
+    decoding: Decoding,
+    /// What a decoder that failed did not come to.
+    left: VecDeque<Part>,
 }
 
 /// The folder that frames go to at present.
@@ -100,6 +107,7 @@ struct Running {
     fed: Arc<AtomicU64>,
     anchor: Anchor,
     pid: u16,
+    codec: Option<Codec>,
     connection: Option<u32>,
     /// The segment that is being fed.
     path: String,
@@ -107,13 +115,16 @@ struct Running {
 
 /// Where a segment lies and what of it is decoded.
 #[derive(Debug, Clone, Copy)]
-struct Source {
-    seq: u64,
-    anchor: Anchor,
-    pid: u16,
-    codec: Option<Codec>,
+pub(crate) struct Source {
+    pub seq: u64,
+    /// Its place: frames from its PTS on belong to it.
+    pub anchor: Anchor,
+    pub pid: u16,
+    pub codec: Option<Codec>,
     connection: Option<u32>,
     live: bool,
+    /// Its size, if it is finished.
+    bytes: Option<u64>,
 }
 
 impl Feeder {
@@ -124,7 +135,13 @@ impl Feeder {
         upstream: Arc<Upstream>,
     ) -> Result<Self> {
         let ffmpeg = Program::find(&args.ffmpeg)?;
-        Ok(Self { args, rules, ffmpeg, output, upstream, folder: None, run: None })
+        let decoding = Decoding {
+            decode: args.decode,
+            hwaccel: args.hwaccel.choose(&ffmpeg),
+            timeout: Duration::from_secs_f64(args.decoder_timeout),
+        };
+        let (folder, run, left) = (None, None, VecDeque::new());
+        Ok(Self { args, rules, ffmpeg, output, upstream, folder, run, decoding, left })
     }
 
     /// Decodes a finished segment.
@@ -172,14 +189,11 @@ impl Feeder {
             codec: segment.video_codec.as_deref().and_then(Codec::named),
             connection: segment.connection,
             live: false,
+            bytes: Some(length),
         };
-        self.begin(&segment.path, source)?;
         let listed = segment.streams.iter().find(|stream| stream.pid == pid);
         let within = segment.video_pid.is_none() || listed.is_some_and(|video| video.units == 0);
-        if self.feed_all(windows)? {
-            self.fed(Fed { bytes: length, within });
-        }
-        Ok(())
+        self.feed_segment(&segment.path, source, windows, within)
     }
 
     /// Decodes a segment while it grows.
@@ -231,17 +245,18 @@ impl Feeder {
                 }
                 let connection = Some(open.connection);
                 let codec = scanner.codec_of(pid);
-                let source = Source { seq: open.seq, anchor, pid, codec, connection, live: true };
+                let (seq, live, bytes) = (open.seq, true, None);
+                let source = Source { seq, anchor, pid, codec, connection, live, bytes };
                 self.begin(&path, source)?;
             }
             let bytes = if held.is_empty() { bytes } else { held.as_slice() };
             if !self.feed(bytes)? {
-                return Ok(());
+                return self.end_run();
             }
             held = Vec::new();
         }
         if begun {
-            self.fed(Fed { bytes: total, within });
+            self.fed(total, within);
         }
         Ok(())
     }
@@ -291,6 +306,7 @@ impl Feeder {
             min_gap: self.args.min_gap,
             quality: self.args.quality,
             look: self.args.look,
+            decode: self.args.decode,
         };
         let store = Store::open(&path, &options, self.args.overwrite)?;
         let picker = Picker {
@@ -301,6 +317,11 @@ impl Feeder {
             session: session.map(str::to_owned),
             rules: self.rules,
             painter: Painter::new(self.args.look, self.args.quality),
+            left: VecDeque::new(),
+            carried: None,
+            thin: self.args.decode != Decode::Full,
+            any: false,
+            expected: false,
             undecoded: Vec::new(),
         };
         self.folder = Some(Folder {
@@ -362,12 +383,7 @@ impl Feeder {
 
     /// Makes sure that a decoder is there for a segment, and tells the picker that its bytes follow.
     fn begin(&mut self, path: &str, source: Source) -> Result<()> {
-        let continues = self.run.as_ref().is_some_and(|run| {
-            run.anchor.continues(&source.anchor)
-                && run.pid == source.pid
-                && run.connection == source.connection
-        });
-        if !continues {
+        if !self.continues(&source) {
             self.end_run()?;
             self.start_run(source)?;
         }
@@ -379,6 +395,15 @@ impl Feeder {
         Ok(())
     }
 
+    /// Whether the decoder at work can go on with a segment.
+    fn continues(&self, source: &Source) -> bool {
+        self.run.as_ref().is_some_and(|run| {
+            run.anchor.continues(&source.anchor)
+                && (run.pid, run.codec) == (source.pid, source.codec)
+                && run.connection == source.connection
+        })
+    }
+
     fn start_run(&mut self, source: Source) -> Result<()> {
         let mut picker = self
             .folder
@@ -386,7 +411,10 @@ impl Feeder {
             .and_then(|folder| folder.picker.take())
             .context("the picker is at work")?;
         // The run-up: the first score needs the frames before it.
-        let before = picker.store.last.clone().filter(|last| last.pid == Some(source.pid));
+        let before = picker.store.last.clone().filter(|last| {
+            last.pid == Some(source.pid)
+                && last.codec.as_deref().and_then(Codec::named) == source.codec
+        });
         let before = before.map_or_else(Vec::new, |last| run_up(&last, source.anchor));
         if before.is_empty() {
             // Nothing to compare the first frame with: it is kept.
@@ -400,23 +428,27 @@ impl Feeder {
         };
         let start = Start { wanted, anchor, from: source.anchor.offset };
         let (messages, received) = sync_channel(4096);
-        let (decoder, Outputs { mut pictures, small }) = Decoder::start(
+        let (decoder, Outputs { pictures, small }) = Decoder::start(
             &self.ffmpeg,
             source.pid,
             source.codec,
+            self.decoding,
             source.live,
             &start,
             messages.clone(),
         )?;
         let fed = Arc::new(AtomicU64::new(0));
         let (pid, id, seen) = (source.pid, decoder.id(), Arc::clone(&fed));
+        let timeout = self.decoding.timeout;
         let follower = std::thread::spawn(move || {
-            let mut small = small.map(drain);
+            let mut small = small.map(|small| drain(small, timeout));
+            let mut pictures = Timely { pipe: pictures, limit: timeout };
             let mut run = Run {
                 messages: &received,
                 pictures: &mut pictures,
                 small: small.as_mut().map(|small| small as &mut dyn Read),
                 pid,
+                timeout,
                 fed: &seen,
             };
             let end = picker.follow(&mut run);
@@ -433,11 +465,12 @@ impl Feeder {
             fed,
             anchor,
             pid: source.pid,
+            codec: source.codec,
             connection: source.connection,
             path: String::new(),
         });
         for Before { seq, anchor, path, windows } in before {
-            let source = Source { seq, anchor, ..source };
+            let source = Source { seq, anchor, bytes: None, ..source };
             if let Some(run) = &self.run {
                 run.tell(source.part(&path, true));
             }
@@ -449,7 +482,41 @@ impl Feeder {
         Ok(())
     }
 
-    /// Feeds a finished segment; `false` if the decoder has ended before.
+    /// Feeds a finished segment, to another decoder where its video changes.
+    fn feed_segment(
+        &mut self,
+        path: &str,
+        source: Source,
+        windows: Windows,
+        within: bool,
+    ) -> Result<()> {
+        let length = windows.length();
+        let again = Windows::open(Path::new(path))?;
+        let mut stretches =
+            stretch::divide(again, source.pid, source.codec)?.into_iter().peekable();
+        let mut at = 0;
+        for window in windows {
+            let window = window?;
+            let mut rest = &window[..];
+            while !rest.is_empty() {
+                if let Some(Stretch { pid, codec, .. }) = stretches.next_if(|next| next.from <= at)
+                {
+                    self.begin(path, Source { pid, codec, ..source })?;
+                }
+                let up_to = stretches.peek().map_or(u64::MAX, |next| next.from - at);
+                let (chunk, behind) = rest.split_at(rest.len().min(WRITE).min(up_to as usize));
+                if !self.feed(chunk)? {
+                    return self.end_run();
+                }
+                at += chunk.len() as u64;
+                rest = behind;
+            }
+        }
+        self.fed(length, within);
+        Ok(())
+    }
+
+    /// Feeds a run-up; `false` if the decoder has ended before.
     fn feed_all(&mut self, windows: Windows) -> Result<bool> {
         for window in windows {
             for chunk in window?.chunks(WRITE) {
@@ -468,21 +535,56 @@ impl Feeder {
         let taken = run.decoder.feed(bytes);
         run.fed.fetch_add(1, Ordering::Relaxed);
         if taken.is_err() {
-            self.end_run()?;
+            self.stop_run()?;
         }
         Ok(self.run.is_some())
     }
 
-    /// The segment that was begun last was fed to its end.
-    fn fed(&mut self, fed: Fed) {
+    /// The segment that was begun last was fed to its end; `within`: none of its pictures begins in it.
+    fn fed(&mut self, bytes: u64, within: bool) {
         if let Some(run) = &mut self.run {
-            run.decoder.end_segment();
-            let _ = run.messages.send(Message::Fed(fed));
+            let has_frames = run.decoder.end_segment() && !within;
+            let _ = run.messages.send(Message::Fed { bytes, has_frames });
         }
     }
 
-    /// Ends the decoder, takes the rest of its frames, and says what went wrong.
+    /// Ends the decoder. What it did not come to because it failed is given to another.
     pub(crate) fn end_run(&mut self) -> Result<()> {
+        self.stop_run()?;
+        while let Some(part) = self.left.front() {
+            if self.run.is_some() && !self.continues(&part.source) {
+                self.stop_run()?;
+                continue;
+            }
+            if let Some(part) = self.left.pop_front() {
+                self.feed_again(&part)?;
+            }
+            if self.left.is_empty() {
+                self.stop_run()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn feed_again(&mut self, part: &Part) -> Result<()> {
+        if part.source.live {
+            // It is decoded when it is finished.
+            if let Some(folder) = &mut self.folder {
+                folder.handled.remove(&part.path);
+            }
+            return Ok(());
+        }
+        let windows = Windows::open(Path::new(&part.path))?;
+        let length = windows.length();
+        self.begin(&part.path, part.source)?;
+        if self.feed_all(windows)? {
+            self.fed(length, false);
+        }
+        Ok(())
+    }
+
+    /// Ends the decoder, takes the rest of its frames, and says what went wrong.
+    fn stop_run(&mut self) -> Result<()> {
         let Some(mut run) = self.run.take() else { return Ok(()) };
         let _ = run.messages.send(Message::Ended);
         drop(run.messages);
@@ -490,21 +592,29 @@ impl Feeder {
         let Ok((mut picker, end)) = run.follower.join() else { bail!("the picker panicked") };
         let last_words = run.decoder.last_words();
         let finished = run.decoder.finish();
+        let end = end?;
+        // Given nothing to decode, it complains.
+        let expected = std::mem::take(&mut picker.expected) || end != End::Complete;
+        let failed = end != End::Complete || (finished.is_err() && expected);
+        let (blamed, behind) = picker.end(failed)?;
         let undecoded = std::mem::take(&mut picker.undecoded);
-        if matches!(end, Ok(End::Hung)) {
-            let message = format!("{}: ffmpeg hung and was stopped: {last_words}", run.path);
-            picker.fail("decoder_hung", &message, Some(&run.path))?;
-        } else if let (Err(error), true) = (finished, undecoded.is_empty()) {
-            picker.fail("decoder_failed", &format!("{}: {error}", run.path), Some(&run.path))?;
+        let path = blamed.map_or(run.path, |part| part.path);
+        if end == End::Hung {
+            let message = format!("{path}: ffmpeg hung and was stopped: {last_words}");
+            picker.fail("decoder_hung", &message, Some(&path))?;
+        } else if let (Err(error), true, true) = (finished, failed, undecoded.is_empty()) {
+            picker.fail("decoder_failed", &format!("{path}: {error}"), Some(&path))?;
         }
         for path in undecoded {
             let message = format!("{path}: no frame could be decoded; ffmpeg said: {last_words}");
             picker.fail("undecodable", &message, Some(&path))?;
         }
+        // What comes first here came before what is left already.
+        behind.into_iter().rev().for_each(|part| self.left.push_front(part));
         if let Some(folder) = &mut self.folder {
             folder.picker = Some(picker);
         }
-        end.map(|_| ())
+        Ok(())
     }
 }
 
@@ -565,7 +675,7 @@ impl Running {
 }
 
 impl Source {
-    fn part(&self, path: &str, warm_up: bool) -> Part {
-        Part { seq: self.seq, path: path.to_owned(), anchor: self.anchor, warm_up }
+    fn part(self, path: &str, warm_up: bool) -> Part {
+        Part { source: self, path: path.to_owned(), bytes: self.bytes, warm_up, runs_up: true }
     }
 }

@@ -5,9 +5,11 @@
 
 mod args;
 mod decoder;
+mod decoding;
 mod detector;
 mod drain;
 mod feed;
+mod hwaccel;
 mod lines;
 mod measured;
 mod picker;
@@ -15,6 +17,8 @@ mod picture;
 mod prefilter;
 mod stage;
 mod store;
+mod stretch;
+mod timely;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io::Read,
+    io::{self, Read},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -18,6 +18,7 @@ use cht_core::{
     ndjson::Writer,
     report,
     time::seconds,
+    ts::Codec,
 };
 
 use cht_scenes::{
@@ -27,6 +28,7 @@ use cht_scenes::{
 
 use crate::{
     detector::{Kept, Rules, State},
+    feed::Source,
     lines::Decoded,
     measured::{Measured, Picture, Saved},
     picture::{Form, Origin, Painter},
@@ -37,49 +39,46 @@ use crate::{
 /// Standard output, shared by the thread that passes events on and the one that emits.
 pub(crate) type Output = Arc<Mutex<Writer<std::fs::File>>>;
 
-/// A decoder that has input and neither takes it nor says anything for so long is stopped.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
-
 /// What the picker is told, in order.
 #[derive(Debug)]
 pub(crate) enum Message {
     /// The bytes of a segment follow.
     Segment(Part),
     /// A segment was fed to its end.
-    Fed(Fed),
+    Fed {
+        /// Its size.
+        bytes: u64,
+        /// Some of it is to be decoded.
+        has_frames: bool,
+    },
     /// A frame was decoded.
     Frame(Decoded),
     /// No more input for this decoder.
     Ended,
 }
 
-/// What went in of a segment.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Fed {
-    /// Its size.
-    pub bytes: u64,
-    /// It lies within one picture: none begins in it.
-    pub within: bool,
-}
-
 /// A segment of a run, or the run-up to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
-    pub seq: u64,
+    pub source: Source,
     /// Its final path.
     pub path: String,
-    /// Its place: frames from its PTS on belong to it.
-    pub anchor: Anchor,
+    /// Its size, where that is known beforehand.
+    pub bytes: Option<u64>,
     /// Decoded for its effect on the next segment only.
     pub warm_up: bool,
+    /// It may be decoded as a run-up to the next.
+    pub runs_up: bool,
 }
 
 /// A segment on its way through.
 #[derive(Debug)]
-struct Segment {
-    part: Part,
-    /// Once it was fed to its end.
-    fed: Option<Fed>,
+pub(crate) struct Segment {
+    pub part: Part,
+    /// Its size, once it was fed to its end.
+    bytes: Option<u64>,
+    /// Some of it is to be decoded.
+    has_frames: bool,
     frames: u64,
     decoded: u64,
     /// What was known behind its last frame; frames that follow may still bring choices in it.
@@ -107,6 +106,7 @@ pub(crate) struct Done {
     pub decoded: u64,
     pub anchor: Option<Anchor>,
     pub pid: Option<u16>,
+    pub codec: Option<Codec>,
     /// The number of the next frame behind its end; that of the next frame of all if absent.
     pub next_id: Option<u64>,
 }
@@ -130,6 +130,16 @@ pub(crate) struct Picker {
     pub session: Option<String>,
     pub rules: Rules,
     pub painter: Painter,
+    /// What a run has left to be ended.
+    pub left: VecDeque<Segment>,
+    /// Path, kept and decoded frames of the segment whose first part another decoder has decoded.
+    pub carried: Option<(String, u64, u64)>,
+    /// Not all is decoded.
+    pub thin: bool,
+    /// The run gave a frame.
+    pub any: bool,
+    /// Some segment of the run had frames to be decoded.
+    pub expected: bool,
     /// Segments that gave no frame at all, to be spoken of when the decoder has said its last words.
     pub undecoded: Vec<String>,
 }
@@ -141,6 +151,8 @@ pub(crate) struct Run<'a> {
     /// Small luma of all frames.
     pub small: Option<&'a mut dyn Read>,
     pub pid: u16,
+    /// A decoder that has input and neither takes it nor says anything for so long is stopped.
+    pub timeout: Duration,
     /// Bytes fed so far, to tell a decoder that hangs from one that has nothing to do.
     pub fed: &'a AtomicU64,
 }
@@ -151,6 +163,8 @@ pub(crate) enum End {
     Complete,
     /// It did nothing until the deadline.
     Hung,
+    /// It ended in the middle of a picture.
+    Died,
 }
 
 impl Picker {
@@ -162,7 +176,7 @@ impl Picker {
         let (mut ended, mut fed_before) = (false, 0);
         let mut size = (0, 0);
         let end = loop {
-            let message = match clock::receive_within(run.messages, DEADLINE) {
+            let message = match clock::receive_within(run.messages, run.timeout) {
                 Ok(message) => message,
                 Err(RecvTimeoutError::Disconnected) => break End::Complete,
                 Err(RecvTimeoutError::Timeout) => {
@@ -177,36 +191,38 @@ impl Picker {
             };
             match message {
                 Message::Segment(part) => {
-                    segments.push_back(Segment {
-                        part,
-                        fed: None,
-                        frames: 0,
-                        decoded: 0,
-                        end: None,
-                    });
+                    let carried = self.carried.take();
+                    let carried = carried.filter(|(path, ..)| *path == part.path && !part.warm_up);
+                    let (_, frames, decoded) = carried.unwrap_or_default();
+                    let (bytes, has_frames, end) = (None, true, None);
+                    segments.push_back(Segment { part, bytes, has_frames, frames, decoded, end });
                 }
-                Message::Fed(fed) => {
+                Message::Fed { bytes, has_frames } => {
                     if let Some(segment) = segments.back_mut() {
-                        segment.fed = Some(fed);
+                        (segment.bytes, segment.has_frames) = (Some(bytes), has_frames);
+                        self.expected |= has_frames;
                     }
                 }
                 Message::Ended => ended = true,
                 Message::Frame(frame) => {
-                    let picture = match frame.picture {
-                        Some(form) => {
-                            size = small_size(form.width, form.height);
-                            buffer.resize(form.bytes(), 0);
-                            run.pictures
-                                .read_exact(&mut buffer)
-                                .context("a picture from ffmpeg")?;
-                            Some((buffer.as_slice(), form))
+                    self.any = true;
+                    if let Some(form) = &frame.picture {
+                        size = small_size(form.width, form.height);
+                        buffer.resize(form.bytes(), 0);
+                    }
+                    let plane = match read(
+                        run,
+                        frame.picture.as_ref().map(|_| buffer.as_mut_slice()),
+                        size,
+                    ) {
+                        Ok(plane) => plane,
+                        Err(error) if error.kind() == io::ErrorKind::TimedOut => break End::Hung,
+                        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                            break End::Died;
                         }
-                        None => None,
+                        Err(error) => return Err(error).context("a picture from ffmpeg"),
                     };
-                    let plane = match &mut run.small {
-                        Some(small) => Some(read_plane(*small, size)?),
-                        None => None,
-                    };
+                    let picture = frame.picture.map(|form| (buffer.as_slice(), form));
                     let Some(at) = self.place(&mut segments, &mut reference, run.pid, &frame)?
                     else {
                         continue;
@@ -218,7 +234,7 @@ impl Picker {
                 }
             }
         };
-        self.end(&mut segments, run.pid)?;
+        self.left = segments;
         Ok(end)
     }
 
@@ -235,10 +251,11 @@ impl Picker {
             return Ok(None);
         };
         let Some(first) = segments.front() else { return Ok(None) };
-        let anchor = first.part.anchor;
+        let anchor = first.part.source.anchor;
         let at = tick_of(anchor, reference.unwrap_or(anchor.offset), pts);
         *reference = Some(at);
-        let ends = |n: usize| segments.get(n + 1).is_some_and(|next| at >= next.part.anchor.offset);
+        let ends =
+            |n: usize| segments.get(n + 1).is_some_and(|next| at >= next.part.source.anchor.offset);
         let ended = (0..segments.len()).filter(|&n| ends(n) && segments[n].end.is_none()).count();
         for segment in segments.iter_mut().filter(|segment| segment.end.is_none()).take(ended) {
             let saved =
@@ -247,7 +264,7 @@ impl Picker {
         }
         while segments.front().is_some_and(|segment| self.is_settled(segment)) {
             if let Some(done) = segments.pop_front() {
-                self.finish(done, pid)?;
+                self.finish(done)?;
             }
         }
         Ok(Some(at))
@@ -295,11 +312,13 @@ impl Picker {
         Ok(())
     }
 
-    /// The run has ended: chooses what is left, and ends its segments.
-    fn end(&mut self, segments: &mut VecDeque<Segment>, pid: u16) -> Result<()> {
+    /// The run has ended: chooses what is left, and ends its segments. Where the decoder has failed, the first segment that it
+    /// has not decoded to the end is the one to blame, and those behind it are for another decoder. Returns both.
+    pub(crate) fn end(&mut self, failed: bool) -> Result<(Option<Part>, Vec<Part>)> {
+        let mut segments = std::mem::take(&mut self.left);
         if let Some(measured) = &mut self.measured {
             // A later run of the program goes on as if more had followed: what is chosen now for want of more is no state.
-            let open = segments.iter_mut().filter(|segment| segment.end.is_none());
+            let open = segments.iter_mut().filter(|segment| segment.end.is_none() && !failed);
             for segment in open.filter(|segment| !segment.part.warm_up) {
                 let saved = Some(measured.save());
                 segment.end = Some(Snapshot { saved, next_id: self.store.next_id, followed: 0 });
@@ -308,12 +327,30 @@ impl Picker {
         }
         while let Some((choice, at, picture)) = self.measured.as_mut().and_then(Measured::next_last)
         {
-            self.keep_choice(segments, &choice, at, &picture)?;
+            self.keep_choice(&mut segments, &choice, at, &picture)?;
         }
-        for segment in segments.drain(..) {
-            self.finish(segment, pid)?;
+        let (mut blamed, mut behind) = (None, Vec::new());
+        for mut segment in segments {
+            if !failed || segment.end.is_some() {
+                self.finish(segment)?;
+            } else if segment.part.warm_up {
+                // The next decoder goes without a run-up.
+                blamed = Some(segment.part);
+                if let Some(last) = &mut self.store.last {
+                    last.anchor = None;
+                }
+            } else if blamed.is_none() {
+                blamed = Some(segment.part.clone());
+                // It is done as well as can be. Nobody should decode it as a run-up.
+                (segment.bytes, segment.part.runs_up) =
+                    (segment.bytes.or(segment.part.bytes), false);
+                self.finish(segment)?;
+            } else {
+                behind.push(segment.part);
+            }
         }
-        Ok(())
+        self.any = false;
+        Ok((blamed, behind))
     }
 
     fn keep_choice(
@@ -323,7 +360,8 @@ impl Picker {
         at: i64,
         picture: &Picture,
     ) -> Result<()> {
-        let holds = |segment: &Segment| segment.part.anchor.offset <= at && !segment.part.warm_up;
+        let holds =
+            |segment: &Segment| segment.part.source.anchor.offset <= at && !segment.part.warm_up;
         let segment = segments.iter().rposition(holds).unwrap_or(segments.len() - 1);
         segments[segment].frames += 1;
         let part = segments[segment].part.clone();
@@ -359,7 +397,7 @@ impl Picker {
             return Ok(());
         }
         segment.decoded += 1;
-        if frame.restarted && self.state.last_kept.is_some() && segment.decoded > 1 {
+        if frame.restarted && self.state.last_kept.is_some() {
             // A new size or format: another picture for sure, and no score can tell.
             self.state.waiting = Some(1.0);
         }
@@ -389,7 +427,8 @@ impl Picker {
     }
 
     fn keep(&mut self, part: &Part, at: i64, found: &Found, picture: (&[u8], Form)) -> Result<()> {
-        let (timestamp, pts) = (seconds(at), part.anchor.pts + (at - part.anchor.offset));
+        let (timestamp, pts) =
+            (seconds(at), part.source.anchor.pts + (at - part.source.anchor.offset));
         if self.store.was_kept(pts) {
             return Ok(());
         }
@@ -425,10 +464,17 @@ impl Picker {
     }
 
     /// Announces that a segment is done, if it was fed to its end.
-    fn finish(&mut self, segment: Segment, pid: u16) -> Result<()> {
-        let Segment { part, fed, frames, decoded, end } = segment;
-        let (Some(Fed { bytes, within }), false) = (fed, part.warm_up) else { return Ok(()) };
-        if decoded == 0 && !within {
+    fn finish(&mut self, segment: Segment) -> Result<()> {
+        let Segment { part, bytes, has_frames, frames, decoded, end } = segment;
+        if part.warm_up {
+            return Ok(());
+        }
+        let Some(bytes) = bytes else {
+            self.carried = Some((part.path, frames, decoded));
+            return Ok(());
+        };
+        // A keyframe at the end of a segment may belong to the next one by its time.
+        if decoded == 0 && has_frames && !(self.thin && self.any) {
             self.undecoded.push(part.path.clone());
         }
         // At the end of a run nothing follows, and what is known now is what is to be known.
@@ -438,16 +484,17 @@ impl Picker {
             followed: 0,
         });
         if let Some(saved) = &end.saved {
-            self.store.save(part.seq, &saved.to_bytes()?)?;
+            self.store.save(part.source.seq, &saved.to_bytes()?)?;
         }
         self.done(Done {
-            seq: part.seq,
+            seq: part.source.seq,
             path: part.path,
             bytes,
             frames,
             decoded,
-            anchor: Some(part.anchor),
-            pid: Some(pid),
+            anchor: Some(part.source.anchor).filter(|_| part.runs_up),
+            pid: Some(part.source.pid),
+            codec: part.source.codec,
             next_id: Some(end.next_id),
         })
     }
@@ -467,6 +514,7 @@ impl Picker {
             done: event.clone(),
             anchor: done.anchor,
             pid: done.pid,
+            codec: done.codec.map(|codec| codec.as_str().to_owned()),
             state: self.state,
             next_id: done.next_id.unwrap_or(self.store.next_id),
         })?;
@@ -484,11 +532,19 @@ impl Picker {
     }
 }
 
-/// The luma of the next frame.
-fn read_plane(small: &mut dyn Read, (width, height): (usize, usize)) -> Result<Plane> {
+/// Fills the picture of the next frame, where it has one, and gives its luma, where that is measured.
+fn read(
+    run: &mut Run<'_>,
+    picture: Option<&mut [u8]>,
+    (width, height): (usize, usize),
+) -> io::Result<Option<Plane>> {
+    if let Some(picture) = picture {
+        run.pictures.read_exact(picture)?;
+    }
+    let Some(small) = &mut run.small else { return Ok(None) };
     let mut samples = vec![0; width * height];
-    small.read_exact(&mut samples).context("luma from ffmpeg")?;
-    Ok(Plane { width, height, samples })
+    small.read_exact(&mut samples)?;
+    Ok(Some(Plane { width, height, samples }))
 }
 
 fn rounded(strength: f64) -> f64 {

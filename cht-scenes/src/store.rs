@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     args::Detect,
+    decoding::Decode,
     detector::State,
     picture::{Format, Look},
 };
@@ -36,6 +37,8 @@ pub(crate) struct Options {
     pub max_interval: f64,
     pub min_gap: f64,
     pub quality: u8,
+    #[serde(default)]
+    pub decode: Decode,
     #[serde(flatten)]
     pub look: Look,
 }
@@ -53,6 +56,9 @@ pub(crate) struct Checkpoint {
     pub anchor: Option<Anchor>,
     /// The PID that was decoded.
     pub pid: Option<u16>,
+    /// How it was coded.
+    #[serde(default)]
+    pub codec: Option<String>,
     /// The detector behind its last frame.
     pub state: State,
     /// The number of the next frame.
@@ -121,7 +127,7 @@ impl Store {
             }
             Some(known) if !overwrite => bail!(
                 "{}: holds frames made with --detect {} --threshold {} --max-interval {} --min-gap {} --settle {} \
-                 --max-wait {} --quality {} {}; \
+                 --max-wait {} --quality {} --decode {} {}; \
                  use these, another --out, or --overwrite",
                 named(),
                 known.detect.iter().map(|name| name.name()).collect::<Vec<_>>().join(","),
@@ -131,6 +137,7 @@ impl Store {
                 known.settle,
                 known.max_wait,
                 known.quality,
+                known.decode.name(),
                 known.look
             ),
             known => {

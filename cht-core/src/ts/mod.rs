@@ -30,6 +30,8 @@ mod codec;
 mod descriptor;
 mod es;
 mod found;
+mod idr;
+mod nal;
 mod packet;
 mod pes;
 mod pid;
@@ -37,9 +39,12 @@ mod program;
 mod psi;
 mod scanner;
 mod section;
+mod separate;
 mod single;
 mod sps;
 mod sync;
+mod thin;
+mod unit;
 
 #[cfg(test)]
 mod build;
@@ -50,3 +55,4 @@ pub use packet::{NULL_PID, PACKET_LEN};
 pub use program::{AudioFormat, Program, Stream, VideoFormat};
 pub use scanner::Scanner;
 pub use single::SingleStream;
+pub use thin::Thin;

@@ -2,34 +2,35 @@
 use super::program::VideoFormat;
 
 /// Reads bits of an RBSP, emulation prevention already removed.
-struct Bits<'a> {
-    bytes: &'a [u8],
-    at: usize,
+pub(super) struct Bits<'a> {
+    pub(super) bytes: &'a [u8],
+    /// The next bit.
+    pub(super) at: usize,
 }
 
 impl Bits<'_> {
-    fn bit(&mut self) -> Option<u32> {
+    pub(super) fn bit(&mut self) -> Option<u32> {
         let byte = *self.bytes.get(self.at / 8)?;
         let bit = byte >> (7 - self.at % 8) & 1;
         self.at += 1;
         Some(u32::from(bit))
     }
 
-    fn flag(&mut self) -> Option<bool> {
+    pub(super) fn flag(&mut self) -> Option<bool> {
         Some(self.bit()? == 1)
     }
 
     /// At most 32 bits.
-    fn bits(&mut self, count: u32) -> Option<u32> {
+    pub(super) fn bits(&mut self, count: u32) -> Option<u32> {
         (0..count).try_fold(0, |value, _| Some(value << 1 | self.bit()?))
     }
 
-    fn skip(&mut self, count: usize) {
+    pub(super) fn skip(&mut self, count: usize) {
         self.at += count;
     }
 
     /// ue(v) of less than 32 bits (ISO/IEC 14496-10 §9.1).
-    fn ue(&mut self) -> Option<u32> {
+    pub(super) fn ue(&mut self) -> Option<u32> {
         let mut zeros = 0;
         while !self.flag()? {
             zeros += 1;
@@ -41,7 +42,7 @@ impl Bits<'_> {
     }
 
     /// se(v) (§9.1.1).
-    fn se(&mut self) -> Option<i64> {
+    pub(super) fn se(&mut self) -> Option<i64> {
         let code = i64::from(self.ue()?);
         Some(if code % 2 == 1 { (code + 1) / 2 } else { -(code / 2) })
     }
@@ -56,35 +57,52 @@ pub(super) fn h264_slice_type(rbsp: &[u8]) -> Option<u32> {
 
 /// Size given by an H.264 SPS (ISO/IEC 14496-10 §7.3.2.1.1), from the bytes behind the NAL header.
 pub(super) fn h264(rbsp: &[u8]) -> Option<VideoFormat> {
-    let mut bits = Bits { bytes: rbsp, at: 0 };
+    h264_up_to_vui(&mut Bits { bytes: rbsp, at: 0 }).map(|sps| sps.format)
+}
+
+/// What an H.264 SPS says about slice headers, besides the size.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct H264 {
+    pub(super) format: VideoFormat,
+    pub(super) separate_planes: bool,
+    /// Bits of `frame_num`.
+    pub(super) frame_num: u32,
+    /// Bits of `pic_order_cnt_lsb`; 0 where there is none.
+    pub(super) order_lsb: u32,
+    /// Slice headers have `delta_pic_order_cnt`.
+    pub(super) order_deltas: bool,
+    pub(super) frame_only: bool,
+}
+
+/// Reads an H.264 SPS, and leaves `bits` at `vui_parameters_present_flag`.
+pub(super) fn h264_up_to_vui(bits: &mut Bits<'_>) -> Option<H264> {
     let profile = bits.bits(8)?;
     bits.skip(16);
     bits.ue()?;
-    let mut chroma = 1;
+    let (mut chroma, mut separate_planes) = (1, false);
     if matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135) {
         chroma = bits.ue()?;
-        let separate = chroma == 3 && bits.flag()?;
+        separate_planes = chroma == 3 && bits.flag()?;
         bits.ue()?;
         bits.ue()?;
         bits.skip(1);
         if bits.flag()? {
             for list in 0..if chroma == 3 { 12 } else { 8 } {
                 if bits.flag()? {
-                    scaling_list(&mut bits, if list < 6 { 16 } else { 64 })?;
+                    scaling_list(bits, if list < 6 { 16 } else { 64 })?;
                 }
             }
         }
-        if separate {
+        if separate_planes {
             chroma = 0;
         }
     }
-    bits.ue()?;
+    let frame_num = bits.ue()? + 4;
+    let (mut order_lsb, mut order_deltas) = (0, false);
     match bits.ue()? {
-        0 => {
-            bits.ue()?;
-        }
+        0 => order_lsb = bits.ue()? + 4,
         1 => {
-            bits.skip(1);
+            order_deltas = !bits.flag()?;
             bits.ue()?;
             bits.ue()?;
             for _ in 0..bits.ue()?.min(255) {
@@ -105,7 +123,8 @@ pub(super) fn h264(rbsp: &[u8]) -> Option<VideoFormat> {
         2 => (2, fields),
         _ => (1, fields),
     };
-    crop(&mut bits, width, map_height.checked_mul(fields)?, unit)
+    let format = crop(bits, width, map_height.checked_mul(fields)?, unit)?;
+    Some(H264 { format, separate_planes, frame_num, order_lsb, order_deltas, frame_only })
 }
 
 fn scaling_list(bits: &mut Bits<'_>, size: u32) -> Option<()> {

@@ -1,0 +1,168 @@
+//! PES packets of one stream, whole: taken apart, looked at, and put into packets again.
+use super::access::Walk;
+use super::codec::Codec;
+use super::packet::{self, Header, PACKET_LEN, SYNC_BYTE};
+use super::pes;
+
+/// Bytes of payload in a packet without adaptation field.
+const PAYLOAD: usize = PACKET_LEN - 4;
+
+/// A PES packet: in video, nearly always one access unit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Unit {
+    /// Header and payload.
+    bytes: Vec<u8>,
+    /// Length of the header.
+    header: usize,
+    pub(super) pts: Option<u64>,
+    /// Decoding can begin here, as in [`super::Pes`].
+    pub(super) random_access: bool,
+}
+
+/// Puts PES packets together from packets of 188 bytes, all of one PID.
+#[derive(Debug)]
+pub(super) struct Units {
+    codec: Codec,
+    walk: Walk,
+    open: Option<Unit>,
+    /// The last packet, which may come a second time (ISO/IEC 13818-1 §2.4.3.3).
+    last: [u8; PACKET_LEN],
+}
+
+impl Units {
+    pub(super) fn new(codec: Codec) -> Self {
+        Self { codec, walk: Walk::new(), open: None, last: [0; PACKET_LEN] }
+    }
+
+    /// Takes whole packets, and hands over each unit when the next one begins.
+    pub(super) fn push(&mut self, packets: &[u8], found: &mut dyn FnMut(Unit)) {
+        for packet in packets.as_chunks::<PACKET_LEN>().0 {
+            let header = Header::of(packet);
+            if header.scrambled() || !header.has_payload() || *packet == self.last {
+                continue;
+            }
+            self.last = *packet;
+            let Some(body) = packet::body(header, packet) else { continue };
+            if header.unit_start() {
+                self.finish(found);
+                self.open = Some(Unit { random_access: body.random_access, ..Unit::default() });
+            }
+            if let Some(unit) = &mut self.open {
+                unit.bytes.extend_from_slice(body.payload);
+            }
+        }
+    }
+
+    /// No more of the last unit comes.
+    pub(super) fn finish(&mut self, found: &mut dyn FnMut(Unit)) {
+        if let Some(mut unit) = self.open.take()
+            && unit.look(self.codec, &mut self.walk)
+        {
+            found(unit);
+        }
+    }
+
+    /// Whether decoding can begin at the unit that is not complete yet.
+    pub(super) fn open_is_random_access(&mut self) -> bool {
+        let Some(unit) = &mut self.open else { return false };
+        unit.look(self.codec, &mut self.walk) && unit.random_access
+    }
+}
+
+impl Unit {
+    /// Reads the header and looks for an access point; `false` if this is no PES packet.
+    fn look(&mut self, codec: Codec, walk: &mut Walk) -> bool {
+        let pes::Header::Pes { pts, len, .. } = pes::read(&self.bytes) else { return false };
+        let Some(payload) = self.bytes.get(len..) else { return false };
+        (self.header, self.pts) = (len, pts);
+        if !self.random_access && walk.start(Some(codec)) {
+            self.random_access = walk.push(payload).unwrap_or(false);
+        }
+        true
+    }
+
+    /// The elementary stream in it.
+    pub(super) fn payload(&self) -> &[u8] {
+        &self.bytes[self.header..]
+    }
+
+    /// Appends it to `out` in packets of `pid`, with this payload.
+    pub(super) fn write(&self, pid: u16, counter: &mut u8, payload: &[u8], out: &mut Vec<u8>) {
+        let mut bytes = [&self.bytes[..self.header], payload].concat();
+        // PES_packet_length: 0 stands for "to the next one", which video may.
+        bytes[4..6].fill(0);
+        let mut is_start = true;
+        for part in bytes.chunks(PAYLOAD) {
+            let [high, low] = (pid | if is_start { 0x4000 } else { 0 }).to_be_bytes();
+            let stuffing = PAYLOAD - part.len();
+            let control = if stuffing > 0 { 0x30 } else { 0x10 };
+            out.extend([SYNC_BYTE, high, low, control | *counter]);
+            if stuffing > 0 {
+                out.push(stuffing as u8 - 1);
+                out.extend(std::iter::repeat_n(0, usize::from(stuffing > 1)));
+                out.extend(std::iter::repeat_n(0xFF, stuffing.saturating_sub(2)));
+            }
+            out.extend_from_slice(part);
+            *counter = (*counter + 1) & 15;
+            is_start = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Found, Scanner, build};
+    use super::*;
+
+    const PID: u16 = 0x51;
+
+    fn collect(packets: &[u8]) -> Vec<Unit> {
+        let (mut units, mut all) = (Units::new(Codec::H264), Vec::new());
+        units.push(packets, &mut |unit| all.push(unit));
+        units.finish(&mut |unit| all.push(unit));
+        all
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let mut counter = 3;
+        for length in [1, 160, 163, 164, 165, 170, 171, 1000] {
+            let idr = [&b"\0\0\x01\x65"[..], &vec![0x88; length]].concat();
+            let pes = build::pes(0xE0, Some(9000), Some(6000), &idr);
+            let packets = build::packets(PID, &mut counter, None, &pes).concat();
+            let units = collect(&packets);
+            assert_eq!(units.len(), 1);
+            assert!(units[0].random_access && units[0].pts == Some(9000));
+            assert_eq!(units[0].payload(), idr);
+            let (mut out, mut counter) = (Vec::new(), 14);
+            units[0].write(PID, &mut counter, &idr, &mut out);
+            assert_eq!(collect(&out), units, "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn packets_that_come_twice_count_once() {
+        let mut counter = 0;
+        let pes = build::pes(0xE0, Some(9000), None, &[0xAA; 1000]);
+        let packets = build::packets(PID, &mut counter, None, &pes);
+        let twice: Vec<u8> =
+            packets.iter().flat_map(|packet| [*packet, *packet].concat()).collect();
+        assert_eq!(collect(&twice), collect(&packets.concat()));
+    }
+
+    #[test]
+    fn the_counters_of_what_is_written_go_on() {
+        let (mut out, mut counter) = (Vec::new(), 0);
+        let pes = build::pes(0xE0, Some(9000), None, &[0xAA; 5000]);
+        let unit = &collect(&build::packets(PID, &mut 0, None, &pes).concat())[0];
+        for _ in 0..5 {
+            unit.write(PID, &mut counter, unit.payload(), &mut out);
+        }
+        let mut scanner = Scanner::new();
+        let mut starts = 0;
+        let mut found = |found: Found<'_>| starts += u32::from(matches!(found, Found::Pes(_)));
+        scanner.push(&out, &mut found);
+        scanner.finish(&mut found);
+        assert_eq!((starts, scanner.counters().continuity_errors), (5, 0));
+    }
+}

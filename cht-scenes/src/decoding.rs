@@ -1,0 +1,102 @@
+//! What of the stream is decoded, and by whom: `--decode`.
+
+use std::time::Duration;
+
+use cht_core::ts::{Codec, SingleStream, Thin};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::hwaccel::Hwaccel;
+
+/// What is decoded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Decode {
+    /// Every frame
+    #[default]
+    Full,
+    /// Keyframes only
+    Keyframes,
+}
+
+impl Decode {
+    /// As on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Keyframes => "keyframes",
+        }
+    }
+
+    /// Options of ffmpeg's decoder. What is fed is thinned out already; these are for access units that share a PES packet.
+    pub(crate) fn options(self, codec: Option<Codec>) -> &'static [&'static str] {
+        match (self, codec) {
+            // The second field of a keyframe may be a P picture.
+            (Self::Full, _) | (Self::Keyframes, Some(Codec::H264)) => &[],
+            (Self::Keyframes, Some(Codec::Mpeg1Video | Codec::Mpeg2Video)) => {
+                &["-skip_frame", "bidir"]
+            }
+            (Self::Keyframes, _) => &["-skip_frame", "nokey"],
+        }
+    }
+}
+
+/// How a stream is decoded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Decoding {
+    pub decode: Decode,
+    pub hwaccel: Hwaccel,
+    /// A decoder that does nothing for so long hangs.
+    pub timeout: Duration,
+}
+
+/// Takes from the segments what is fed to the decoder.
+#[derive(Debug)]
+pub(crate) struct Extract {
+    single: SingleStream,
+    thin: Option<Thin>,
+    /// Packets of the video, where they are thinned out.
+    packets: Vec<u8>,
+    /// Access points before this segment.
+    before: u64,
+}
+
+impl Extract {
+    /// Begins with tables, written to `out`. `None` where the stream has to be fed as it is.
+    pub(crate) fn begin(pid: u16, codec: Codec, decode: Decode, out: &mut Vec<u8>) -> Option<Self> {
+        let single = SingleStream::begin(pid, codec, out)?;
+        let thin = match decode {
+            Decode::Full => None,
+            Decode::Keyframes => Some(Thin::new(pid, codec)),
+        };
+        Some(Self { single, thin, packets: Vec::new(), before: 0 })
+    }
+
+    /// Appends what is to be decoded of the next bytes to `out`.
+    pub(crate) fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let Some(thin) = &mut self.thin else { return self.single.push(bytes, out) };
+        self.single.push(bytes, &mut self.packets);
+        thin.push(&self.packets, out);
+        self.packets.clear();
+    }
+
+    /// The next bytes are those of another file. Returns whether this one has frames to be decoded.
+    pub(crate) fn end_segment(&mut self, out: &mut Vec<u8>) -> bool {
+        let Some(thin) = &mut self.thin else {
+            self.single.finish(out);
+            return true;
+        };
+        self.single.finish(&mut self.packets);
+        thin.push(&self.packets, out);
+        self.packets.clear();
+        let points = thin.access_points();
+        std::mem::replace(&mut self.before, points) < points
+    }
+
+    /// No more bytes come.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+        if let Some(thin) = &mut self.thin {
+            thin.finish(out);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Where a segment's video changes its PID or its codec: there begins another decoder.
+
+use cht_core::{
+    segment::{SegmentError, Windows},
+    ts::{Codec, Found, Media, Program, Scanner},
+};
+
+/// A part of a segment that one decoder can decode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    /// Where it begins, in bytes.
+    pub from: u64,
+    pub pid: u16,
+    pub codec: Option<Codec>,
+}
+
+/// Divides a segment whose video is said to be `pid`, coded as `codec`.
+pub(crate) fn divide(
+    windows: Windows,
+    pid: u16,
+    codec: Option<Codec>,
+) -> Result<Vec<Stretch>, SegmentError> {
+    let mut divider = Divider { pid, listed: false, next: None, stretches: Vec::new() };
+    let mut scanner = Scanner::new();
+    for window in windows {
+        scanner.push(&window?, &mut |found| divider.take(&found));
+    }
+    scanner.finish(&mut |found| divider.take(&found));
+    Ok(divider.finish(codec))
+}
+
+/// Follows what the PMT lists.
+#[derive(Debug)]
+struct Divider {
+    /// The video at the end of the segment.
+    pid: u16,
+    /// It was listed at some time.
+    listed: bool,
+    /// What is listed now, and has not begun.
+    next: Option<(u16, Codec)>,
+    stretches: Vec<Stretch>,
+}
+
+impl Divider {
+    fn take(&mut self, found: &Found<'_>) {
+        match found {
+            Found::Programs(programs) => self.list(programs),
+            Found::Pes(pes) => {
+                if let Some((pid, codec)) = self.next.take_if(|(pid, _)| *pid == pes.pid) {
+                    let from = if self.stretches.is_empty() { 0 } else { pes.offset };
+                    self.stretches.push(Stretch { from, pid, codec: Some(codec) });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn list(&mut self, programs: &[Program]) {
+        let streams = programs.iter().flat_map(|program| &program.streams);
+        let videos: Vec<_> = streams
+            .filter(|stream| stream.media() == Media::Video)
+            .map(|stream| (stream.pid, stream.codec))
+            .collect();
+        let listed = |pid| videos.iter().copied().find(|(listed, _)| *listed == pid);
+        self.listed |= listed(self.pid).is_some();
+        let now = self.stretches.last().map(|stretch| (stretch.pid, stretch.codec));
+        // The video stays where it is for as long as it is listed.
+        let video =
+            now.and_then(|(pid, _)| listed(pid)).or(listed(self.pid)).or(videos.first().copied());
+        self.next = video.filter(|&(pid, codec)| now != Some((pid, Some(codec))));
+    }
+
+    fn finish(self, codec: Option<Codec>) -> Vec<Stretch> {
+        // A PMT that does not list the video has nothing to say about it.
+        if self.listed && self.stretches.last().is_some_and(|last| last.pid == self.pid) {
+            return self.stretches;
+        }
+        vec![Stretch { from: 0, pid: self.pid, codec }]
+    }
+}
