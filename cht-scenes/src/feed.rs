@@ -186,7 +186,7 @@ impl Feeder {
             seq: segment.seq,
             anchor,
             pid,
-            codec: segment.video_codec.as_deref().and_then(Codec::named),
+            codec: self.codec_of(segment, pid),
             connection: segment.connection,
             live: false,
             bytes: Some(length),
@@ -194,6 +194,17 @@ impl Feeder {
         let listed = segment.streams.iter().find(|stream| stream.pid == pid);
         let within = segment.video_pid.is_none() || listed.is_some_and(|video| video.units == 0);
         self.feed_segment(&segment.path, source, windows, within)
+    }
+
+    /// What the video of a segment is coded as. Where its tables do not say, as what came before.
+    fn codec_of(&self, segment: &Segment, pid: u16) -> Option<Codec> {
+        let named = segment.video_codec.as_deref().and_then(Codec::named);
+        let of_run = || self.run.as_ref().filter(|run| run.pid == pid)?.codec;
+        let of_last = || {
+            let last = self.folder.as_ref()?.picker.as_ref()?.store.last.as_ref()?;
+            Codec::named(last.codec.as_deref().filter(|_| last.pid == Some(pid))?)
+        };
+        named.or_else(of_run).or_else(of_last)
     }
 
     /// Decodes a segment while it grows.

@@ -85,6 +85,11 @@ impl Measured {
         }
     }
 
+    /// Whether all that waits is of `at` or later.
+    pub(crate) fn waits_from(&self, at: i64) -> bool {
+        self.matcher.waiting().next().is_none_or(|oldest| oldest >= at)
+    }
+
     /// A picture of the run-up.
     pub(crate) fn run_up(&mut self, at: i64, picture: Option<Picture>) {
         if let Some(picture) = picture.filter(|_| self.wanted.contains(&at)) {

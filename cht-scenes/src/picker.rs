@@ -262,7 +262,9 @@ impl Picker {
                 self.measured.as_ref().filter(|_| !segment.part.warm_up).map(Measured::save);
             segment.end = Some(Snapshot { saved, next_id: self.store.next_id, followed: 0 });
         }
-        while segments.front().is_some_and(|segment| self.is_settled(segment)) {
+        while let Some(next) = segments.get(1)
+            && self.is_settled(&segments[0], next.part.source.anchor.offset)
+        {
             if let Some(done) = segments.pop_front() {
                 self.finish(done)?;
             }
@@ -270,11 +272,11 @@ impl Picker {
         Ok(Some(at))
     }
 
-    /// Whether nothing more will be chosen in a segment.
-    fn is_settled(&self, segment: &Segment) -> bool {
-        let lookahead =
-            if self.measured.is_some() && !segment.part.warm_up { LOOKAHEAD + 1 } else { 0 };
-        segment.end.as_ref().is_some_and(|end| end.followed >= lookahead)
+    /// Whether nothing more will be chosen in a segment that the one from `next` on follows.
+    fn is_settled(&self, segment: &Segment, next: i64) -> bool {
+        let Some(end) = &segment.end else { return false };
+        let measured = self.measured.as_ref().filter(|_| !segment.part.warm_up);
+        measured.is_none_or(|measured| end.followed > LOOKAHEAD && measured.waits_from(next))
     }
 
     /// Gives a frame to the detectors that measure.

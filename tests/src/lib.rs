@@ -97,8 +97,34 @@ pub fn source_files() -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("a folder of sources") {
             let path = entry.expect("an entry of it").path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
         }
     }
     files
+}
+
+/// BLAKE3 of a JPEG without its XMP, which names the segment that it is from.
+///
+/// # Panics
+/// If there is no such file, or it is no JPEG.
+#[must_use]
+pub fn b3sum_of_jpeg(path: &Path) -> String {
+    const APP1: u8 = 0xe1;
+    const SOS: u8 = 0xda;
+    let bytes = std::fs::read(path).expect("a picture");
+    let (mut kept, mut rest) = (Vec::new(), &bytes[2..]);
+    while rest[1] != SOS {
+        let (segment, behind) =
+            rest.split_at(2 + usize::from(rest[2]) * 256 + usize::from(rest[3]));
+        if segment[1] != APP1 {
+            kept.extend_from_slice(segment);
+        }
+        rest = behind;
+    }
+    kept.extend_from_slice(rest);
+    b3sum(&kept)
 }

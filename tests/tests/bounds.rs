@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cht_tests::{Pipeline, Stage, b3sum, ffmpeg, footage, generate, tool, words};
+use cht_tests::{Pipeline, Stage, b3sum, b3sum_of_jpeg, ffmpeg, footage, generate, tool, words};
 use serde_json::Value;
 
 /// What makes a frame: its place and its picture, not the segment that it came from.
@@ -17,7 +17,7 @@ fn essence(frames: &[Value]) -> Vec<(String, f64, i64, String)> {
         .map(|frame| {
             let (at, pts) = (&frame["timestamp"], &frame["pts"]);
             let (at, pts) = (at.as_f64().unwrap(), pts.as_i64().unwrap());
-            (text(frame, "id"), at, pts, text(frame, "hash"))
+            (text(frame, "id"), at, pts, b3sum_of_jpeg(Path::new(&text(frame, "path"))))
         })
         .collect()
 }

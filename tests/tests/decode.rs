@@ -10,7 +10,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use cht_tests::{ffmpeg, probe_frames, tool, words};
+use cht_tests::{b3sum_of_jpeg, ffmpeg, probe_frames, tool, words};
 use serde_json::Value;
 
 /// Five seconds in which every frame differs from the one before.
@@ -65,7 +65,14 @@ fn of_type<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
 /// PTS and contents of the pictures that were kept.
 fn kept(events: &[Value]) -> BTreeMap<i64, String> {
     let frames = of_type(events, "frame").into_iter();
-    frames.map(|frame| (frame["pts"].as_i64().unwrap(), frame["hash"].to_string())).collect()
+    frames
+        .map(|frame| {
+            (
+                frame["pts"].as_i64().unwrap(),
+                b3sum_of_jpeg(Path::new(frame["path"].as_str().unwrap())),
+            )
+        })
+        .collect()
 }
 
 fn decoded(events: &[Value]) -> Vec<u64> {

@@ -38,7 +38,7 @@ pub struct Blocks {
     pub columns: usize,
     /// Rows of blocks.
     pub rows: usize,
-    blocks: Vec<Block>,
+    known: Vec<Block>,
     next: u32,
     /// The samples of the frame before, to pass over what is the same.
     before: Plane,
@@ -56,7 +56,7 @@ impl Blocks {
         let is_same_size = (plane.width, plane.height) == (self.before.width, self.before.height);
         if !is_same_size {
             (self.columns, self.rows) = (plane.width / SIDE, plane.height / SIDE);
-            self.blocks = vec![Block::default(); self.columns * self.rows];
+            self.known = vec![Block::default(); self.columns * self.rows];
         }
         let mut changes = Vec::new();
         for row in 0..self.rows {
@@ -66,7 +66,7 @@ impl Blocks {
                     continue;
                 }
                 let number = row * self.columns + column;
-                if let Some(content) = self.blocks[number].take(&samples, &mut self.next) {
+                if let Some(content) = self.known[number].take(&samples, &mut self.next) {
                     changes.push(Change { block: number as u32, content });
                 }
             }

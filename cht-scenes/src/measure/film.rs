@@ -113,7 +113,9 @@ fn classes(plane: &Plane) -> Vec<f32> {
         classes[usize::from(sample) * CLASSES / 256] += 1.0;
     }
     let count = plane.samples.len().max(1) as f32;
-    classes.iter_mut().for_each(|class| *class /= count);
+    for class in &mut classes {
+        *class /= count;
+    }
     classes
 }
 
