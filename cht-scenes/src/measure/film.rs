@@ -30,11 +30,11 @@ pub struct Film {
     pub contrast: f32,
     /// Share of the luma histogram that is another than in the frame before, 0 to 1.
     pub histogram: f32,
-    /// What is found again of the frame before, wherever it moved, 0 to 1 ([`continuity`]).
+    /// What is found again of the frame before, wherever it moved, 0 to 1 ([`continuity()`]).
     pub continuity: f32,
     /// The same for the frames before that one, from the second to the [`BACK`]th; 0 where it was not looked for.
     pub back: [f32; BACK - 1],
-    /// How well the frames between are a blend of this one and the one [`BLEND`] before, 0 to 1.
+    /// How well the frames between are a blend of this one and the one eight before, 0 to 1.
     pub blend: f32,
 }
 
