@@ -155,3 +155,63 @@ impl Adaptive {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame that continues the one before by `continuity` and differs from it by `difference`.
+    fn frame(n: i64, continuity: f32, difference: f32, histogram: f32) -> Measures {
+        let film = Film { difference, contrast: 50.0, histogram, continuity, ..Film::default() };
+        Measures { at: n, film, ..Measures::default() }
+    }
+
+    /// A calm shot with these frames in place of its own; where cuts are found.
+    fn cuts(others: &[(i64, Measures)]) -> Vec<i64> {
+        let mut adaptive = Adaptive::default();
+        let mut found = Vec::new();
+        for n in 0..40 {
+            let other =
+                others.iter().find(|(at, _)| *at == n).map(|(_, measures)| measures.clone());
+            found.extend(adaptive.push(&other.unwrap_or_else(|| frame(n, 0.97, 1.0, 0.01))));
+        }
+        found.extend(adaptive.finish());
+        found.iter().map(|finding| finding.at).collect()
+    }
+
+    #[test]
+    fn a_calm_shot_has_no_cut() {
+        assert_eq!(cuts(&[]), []);
+    }
+
+    #[test]
+    fn a_frame_that_stands_out_is_a_cut_also_as_the_last_one() {
+        assert_eq!(cuts(&[(20, frame(20, 0.4, 30.0, 0.4))]), [20]);
+        assert_eq!(cuts(&[(39, frame(39, 0.4, 30.0, 0.4))]), [39]);
+    }
+
+    #[test]
+    fn one_among_frames_that_all_differ_as_much_is_none() {
+        let shaken: Vec<_> = (10..30).map(|n| (n, frame(n, 0.7, 30.0, 0.1))).collect();
+        assert!(!cuts(&shaken).contains(&20));
+    }
+
+    #[test]
+    fn two_frames_of_one_cut_are_one() {
+        let cut = [(20, frame(20, 0.85, 6.0, 0.05)), (21, frame(21, 0.3, 40.0, 0.6))];
+        assert_eq!(cuts(&cut), [21]);
+    }
+
+    #[test]
+    fn a_dissolve_is_reported_once_when_it_has_ended() {
+        let blended = |n| {
+            let mut measures = frame(n, 0.95, 2.0, 0.02);
+            measures.film.blend = 0.95;
+            (n, measures)
+        };
+        let dissolve: Vec<_> = (10..20).map(blended).collect();
+        let found = cuts(&dissolve);
+        assert_eq!(found.len(), 1);
+        assert!((20..26).contains(&found[0]), "{found:?}");
+    }
+}

@@ -300,3 +300,63 @@ impl<P> Matcher<P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choice(at: i64, kind: Kind) -> Choice {
+        Choice { at, since: at, why: Why::Found(kind), detector: None, strength: 1.0 }
+    }
+
+    #[test]
+    fn a_cut_gets_its_own_picture_and_what_rests_the_last_one() {
+        let mut matcher = Matcher::default();
+        for at in [10, 20, 30] {
+            matcher.picture(at, at);
+        }
+        matcher.choose(choice(20, Kind::Cut));
+        assert_eq!(matcher.next(false).map(|(_, at, _)| at), Some(20));
+        matcher.choose(choice(5, Kind::Rest));
+        assert_eq!(matcher.next(false).map(|(_, at, _)| at), Some(30));
+    }
+
+    #[test]
+    fn a_choice_waits_for_its_picture_and_takes_what_there_is_at_the_end() {
+        let mut matcher = Matcher::default();
+        matcher.picture(10, ());
+        matcher.choose(choice(20, Kind::Cut));
+        assert!(matcher.next(false).is_none());
+        assert_eq!(matcher.next(true).map(|(_, at, ())| at), Some(10));
+    }
+
+    #[test]
+    fn the_first_frame_and_one_each_interval() {
+        let rules = Rules { auto: true, max_interval: 300, ..Rules::default() };
+        let mut chooser = Chooser::new(rules);
+        let still = |at| Measures { at, grid: (4, 4), drawn: 1.0, ..Measures::default() };
+        let chosen: Vec<_> = (0..70).flat_map(|n| chooser.push(&still(n * 10))).collect();
+        let whys: Vec<_> = chosen.iter().map(|choice| (choice.at, choice.why)).collect();
+        assert_eq!(whys, [(0, Why::First), (300, Why::Interval), (600, Why::Interval)]);
+    }
+
+    #[test]
+    fn film_and_screen_are_told_apart_and_a_title_does_not_change_that() {
+        let mut chooser = Chooser::new(Rules { auto: true, ..Rules::default() });
+        let mut show = |seconds: std::ops::Range<i64>, drawn| {
+            for at in seconds.start * 10..seconds.end * 10 {
+                chooser.push(&Measures {
+                    at: at * 9000,
+                    grid: (4, 4),
+                    drawn,
+                    ..Measures::default()
+                });
+            }
+            chooser.content()
+        };
+        assert_eq!(show(0..5, 0.3), Some(Content::Film));
+        assert_eq!(show(5..6, 0.7), Some(Content::Film));
+        assert_eq!(show(6..20, 0.9), Some(Content::Screen));
+        assert_eq!(show(20..40, 0.2), Some(Content::Film));
+    }
+}

@@ -315,3 +315,91 @@ impl Screen {
         (top..=bottom).flat_map(|y| (left..=right).map(move |x| y * self.columns + x)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Change;
+
+    const COLUMNS: u32 = 40;
+    const ROWS: u32 = 20;
+    /// Ticks from frame to frame, ten a second.
+    const STEP: i64 = SECOND / 10;
+
+    /// A screen that changes where `changes` says, frame by frame; the frames at which pictures are taken.
+    fn taken(frames: i64, changes: impl Fn(i64) -> Vec<Change>) -> Vec<i64> {
+        let mut screen = Screen::new(ScreenRules::default());
+        let mut taken = Vec::new();
+        for n in 0..frames {
+            let grid = (COLUMNS, ROWS);
+            let measures =
+                Measures { at: n * STEP, grid, changes: changes(n), ..Measures::default() };
+            let found = screen.push(&measures);
+            if n == 0 || found.is_some() {
+                screen.keep();
+                taken.push(n);
+            }
+        }
+        taken
+    }
+
+    /// A rectangle of blocks with another content.
+    fn area(
+        columns: std::ops::Range<u32>,
+        rows: std::ops::Range<u32>,
+        content: u32,
+    ) -> Vec<Change> {
+        rows.flat_map(|y| columns.clone().map(move |x| Change { block: y * COLUMNS + x, content }))
+            .collect()
+    }
+
+    #[test]
+    fn a_change_is_taken_when_it_has_rested() {
+        let found = taken(60, |n| if n == 20 { area(5..25, 3..5, 9) } else { Vec::new() });
+        assert_eq!(found.len(), 2);
+        assert!((22..=24).contains(&found[1]), "{found:?}");
+    }
+
+    #[test]
+    fn a_cursor_is_nothing() {
+        let moves = |n| {
+            let x = n as u32 % 30;
+            let mut changes = area(x..x + 2, 8..10, 1);
+            changes.extend(area(x.saturating_sub(1)..x, 8..10, 0));
+            changes
+        };
+        assert_eq!(taken(60, |n| if n < 30 { moves(n) } else { Vec::new() }), [0]);
+    }
+
+    #[test]
+    fn a_tile_that_never_rests_is_left_out_and_a_slide_beside_it_is_not() {
+        let found = taken(200, |n| {
+            let mut changes = area(30..38, 12..18, n as u32 + 1);
+            if n == 150 {
+                changes.extend(area(2..22, 3..6, 1));
+            }
+            changes
+        });
+        // Until the tile is known it may cost a picture or two.
+        assert!(found.iter().filter(|&&n| n < 70).count() <= 3, "{found:?}");
+        let late: Vec<_> = found.into_iter().filter(|&n| n >= 70).collect();
+        assert_eq!(late.len(), 1, "{late:?}");
+        assert!((151..=156).contains(&late[0]), "{late:?}");
+    }
+
+    #[test]
+    fn what_comes_back_to_what_was_kept_is_no_change() {
+        let changes = |n| match n {
+            20 => area(5..25, 3..9, 9),
+            21 => area(5..25, 3..9, 0),
+            _ => Vec::new(),
+        };
+        assert_eq!(taken(60, changes), [0]);
+    }
+
+    #[test]
+    fn what_never_rests_is_taken_now_and_then() {
+        let found = taken(45, |n| if n > 0 { area(0..40, 0..20, n as u32) } else { Vec::new() });
+        assert!(found.len() <= 2, "{found:?}");
+    }
+}

@@ -109,3 +109,41 @@ fn is_same(known: &[u8; AREA], samples: &[u8; AREA]) -> bool {
     let (low, high) = known.iter().fold((255, 0), |(low, high), &s| (s.min(low), s.max(high)));
     difference <= (TOLERANCE + u32::from(high - low) / TOLERANCE_OF_CONTRAST) * AREA as u32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plane(level: u8) -> Plane {
+        Plane { width: 8, height: 4, samples: vec![level; 32] }
+    }
+
+    #[test]
+    fn noise_is_no_change_and_does_not_add_up() {
+        let mut blocks = Blocks::default();
+        assert_eq!(blocks.push(&plane(100)).len(), 2);
+        for level in [103, 105, 98, 95, 104] {
+            assert_eq!(blocks.push(&plane(level)), []);
+        }
+        // Compared with what it was at first, not with the frame before.
+        assert_eq!(blocks.push(&plane(108)).len(), 2);
+    }
+
+    #[test]
+    fn what_was_there_before_is_known_again() {
+        let mut blocks = Blocks::default();
+        let first = blocks.push(&plane(20));
+        let second = blocks.push(&plane(200));
+        assert_ne!(first, second);
+        assert_eq!(blocks.push(&plane(20)), first);
+        assert_eq!(blocks.push(&plane(200)), second);
+    }
+
+    #[test]
+    fn another_size_changes_every_block() {
+        let mut blocks = Blocks::default();
+        blocks.push(&plane(20));
+        let wide = Plane { width: 16, height: 4, samples: vec![20; 64] };
+        assert_eq!(blocks.push(&wide).len(), 4);
+    }
+}
