@@ -121,7 +121,8 @@ impl Measured {
 
     /// The next choice with its picture.
     pub(crate) fn next(&mut self) -> Option<(Choice, i64, Picture)> {
-        let next = self.matcher.next(false);
+        let certain = self.recent.front().copied().unwrap_or(i64::MIN);
+        let next = self.matcher.next(certain + 1, false);
         if next.is_none() {
             // What is older than the detectors look back is only of use as the newest of all.
             let oldest = self.recent.front().copied().unwrap_or(i64::MIN);
@@ -139,7 +140,7 @@ impl Measured {
     }
 
     pub(crate) fn next_last(&mut self) -> Option<(Choice, i64, Picture)> {
-        self.matcher.next(true)
+        self.matcher.next(i64::MAX, true)
     }
 }
 

@@ -73,8 +73,9 @@ impl Adaptive {
             return Some(cut);
         }
         self.gradual(measures);
-        let certain = self.seen.len().checked_sub(LOOKAHEAD + 1).map(|center| self.seen[center].at);
-        self.ended.take_if(|ended| certain.is_some_and(|certain| certain >= ended.at))
+        // A cut just behind it is known by then.
+        let oldest = self.seen.front().map(|seen| seen.at);
+        self.ended.take_if(|ended| oldest.is_some_and(|oldest| oldest >= ended.at))
     }
 
     /// What is left to be said about the last frames, when there will be no more.

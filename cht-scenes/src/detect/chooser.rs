@@ -274,23 +274,38 @@ impl<P> Matcher<P> {
         self.choices.iter()
     }
 
-    /// The next choice that has its picture: the first one from the chosen frame on (the last
-    /// one, of what rests); with `last`, whichever is nearest before it.
-    pub fn next(&mut self, last: bool) -> Option<(Choice, i64, P)> {
-        let choice = *self.choices.front()?;
-        let from = self.pictures.partition_point(|(at, _)| *at < choice.at);
-        let found = if from < self.pictures.len() {
-            // What has come to rest is sharpest at the end.
-            let rests = choice.why == Why::Found(Kind::Rest);
-            if rests { self.pictures.len() - 1 } else { from }
-        } else if last && from > 0 {
-            from - 1
-        } else {
-            return None;
-        };
-        self.choices.pop_front();
-        let (at, picture) = self.pictures.remove(found)?;
-        Some((choice, at, picture))
+    /// The next choice that has its picture: the first one from the chosen frame on (the last one, of what rests). At the `end`,
+    /// whichever is nearest before it.
+    ///
+    /// Frames before `certain` have been decided on. The end of a dissolve is shown by a picture in that time only, and not at
+    /// all by one that belongs to a cut.
+    pub fn next(&mut self, certain: i64, end: bool) -> Option<(Choice, i64, P)> {
+        loop {
+            let choice = *self.choices.front()?;
+            let from = self.pictures.partition_point(|(at, _)| *at < choice.at);
+            let found = if from < self.pictures.len() {
+                // What has come to rest is sharpest at the end.
+                let rests = choice.why == Why::Found(Kind::Rest);
+                if rests { self.pictures.len() - 1 } else { from }
+            } else if end && from > 0 {
+                from - 1
+            } else {
+                return None;
+            };
+            let at = self.pictures[found].0;
+            if choice.why == Why::Found(Kind::Gradual) {
+                if at >= certain && !end {
+                    return None;
+                }
+                if self.choices.get(1).is_some_and(|next| next.at == at) {
+                    self.choices.pop_front();
+                    continue;
+                }
+            }
+            self.choices.pop_front();
+            let (at, picture) = self.pictures.remove(found)?;
+            return Some((choice, at, picture));
+        }
     }
 
     /// Forgets the pictures before `at`, which cannot be chosen any more.
@@ -316,9 +331,20 @@ mod tests {
             matcher.picture(at, at);
         }
         matcher.choose(choice(20, Kind::Cut));
-        assert_eq!(matcher.next(false).map(|(_, at, _)| at), Some(20));
+        assert_eq!(matcher.next(i64::MAX, false).map(|(_, at, _)| at), Some(20));
         matcher.choose(choice(5, Kind::Rest));
-        assert_eq!(matcher.next(false).map(|(_, at, _)| at), Some(30));
+        assert_eq!(matcher.next(i64::MAX, false).map(|(_, at, _)| at), Some(30));
+    }
+
+    #[test]
+    fn a_dissolve_does_not_take_the_picture_of_a_cut() {
+        let mut matcher = Matcher::default();
+        matcher.choose(choice(5, Kind::Gradual));
+        matcher.picture(10, ());
+        assert!(matcher.next(10, false).is_none());
+        matcher.choose(choice(10, Kind::Cut));
+        let found = matcher.next(11, false).map(|(choice, at, ())| (choice.why, at));
+        assert_eq!(found, Some((Why::Found(Kind::Cut), 10)));
     }
 
     #[test]
@@ -326,8 +352,8 @@ mod tests {
         let mut matcher = Matcher::default();
         matcher.picture(10, ());
         matcher.choose(choice(20, Kind::Cut));
-        assert!(matcher.next(false).is_none());
-        assert_eq!(matcher.next(true).map(|(_, at, ())| at), Some(10));
+        assert!(matcher.next(i64::MAX, false).is_none());
+        assert_eq!(matcher.next(i64::MAX, true).map(|(_, at, ())| at), Some(10));
     }
 
     #[test]
