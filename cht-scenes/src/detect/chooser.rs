@@ -10,8 +10,8 @@ use crate::measure::Measures;
 const SECOND: f32 = 90_000.0;
 
 /// A screen looks drawn by so much at least, and film by so much at most; in between, what it was stays.
-const SCREEN_FROM: f32 = 0.6;
-const FILM_UP_TO: f32 = 0.5;
+const SCREEN_FROM: f32 = 0.68;
+const FILM_UP_TO: f32 = 0.58;
 
 /// Seconds after which what was seen before counts a third.
 const CONTENT_TIME: f32 = 2.0;
