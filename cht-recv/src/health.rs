@@ -17,7 +17,7 @@ use std::{
 
 use cht_core::event::Body;
 
-use crate::cutter::Seen;
+use crate::{cutter::Seen, disk};
 
 /// PIDs that are counted by name. A stream that is mostly noise could name all 8192.
 const PIDS: usize = 64;
@@ -126,7 +126,6 @@ impl Health {
     pub(crate) fn snapshot(&self, now: Instant) -> Snapshot {
         let last = Some(self.last_byte.load(Relaxed)).filter(|nanos| *nanos > 0);
         let last = last.map(|nanos| self.started + Duration::from_nanos(nanos));
-        let disk = rustix::fs::statvfs(&self.folder).ok();
         Snapshot {
             connected: self.connected.load(Relaxed),
             connections: self.connections.load(Relaxed),
@@ -137,7 +136,7 @@ impl Health {
             segments: self.segments.load(Relaxed),
             errors: self.errors.load(Relaxed),
             left_out: self.left_out.load(Relaxed),
-            free_disk: disk.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
+            free_disk: disk::free(&self.folder).ok(),
         }
     }
 }

@@ -121,11 +121,10 @@ impl Measured {
 
     /// The next choice with its picture.
     pub(crate) fn next(&mut self) -> Option<(Choice, i64, Picture)> {
-        let certain = self.recent.front().copied().unwrap_or(i64::MIN);
-        let next = self.matcher.next(certain + 1, false);
+        let oldest = self.recent.front().copied().unwrap_or(i64::MIN);
+        let next = self.matcher.next(oldest + 1, false);
         if next.is_none() {
             // What is older than the detectors look back is only of use as the newest of all.
-            let oldest = self.recent.front().copied().unwrap_or(i64::MIN);
             let newest = self.matcher.waiting().last().unwrap_or(oldest);
             self.matcher.forget_before(oldest.min(newest));
         }

@@ -258,9 +258,7 @@ impl Picker {
             |n: usize| segments.get(n + 1).is_some_and(|next| at >= next.part.source.anchor.offset);
         let ended = (0..segments.len()).filter(|&n| ends(n) && segments[n].end.is_none()).count();
         for segment in segments.iter_mut().filter(|segment| segment.end.is_none()).take(ended) {
-            let saved =
-                self.measured.as_ref().filter(|_| !segment.part.warm_up).map(Measured::save);
-            segment.end = Some(Snapshot { saved, next_id: self.store.next_id, followed: 0 });
+            segment.end = Some(self.snapshot());
         }
         while let Some(next) = segments.get(1)
             && self.is_settled(&segments[0], next.part.source.anchor.offset)
@@ -270,6 +268,12 @@ impl Picker {
             }
         }
         Ok(Some(at))
+    }
+
+    /// What is known now.
+    fn snapshot(&self) -> Snapshot {
+        let saved = self.measured.as_ref().map(Measured::save);
+        Snapshot { saved, next_id: self.store.next_id, followed: 0 }
     }
 
     /// Whether nothing more will be chosen in a segment that the one from `next` on follows.
@@ -318,13 +322,11 @@ impl Picker {
     /// has not decoded to the end is the one to blame, and those behind it are for another decoder. Returns both.
     pub(crate) fn end(&mut self, failed: bool) -> Result<(Option<Part>, Vec<Part>)> {
         let mut segments = std::mem::take(&mut self.left);
+        // A later run of the program goes on as if more had followed: what is chosen now for want of more is no state.
+        for segment in segments.iter_mut().filter(|segment| segment.end.is_none() && !failed) {
+            segment.end = Some(self.snapshot());
+        }
         if let Some(measured) = &mut self.measured {
-            // A later run of the program goes on as if more had followed: what is chosen now for want of more is no state.
-            let open = segments.iter_mut().filter(|segment| segment.end.is_none() && !failed);
-            for segment in open.filter(|segment| !segment.part.warm_up) {
-                let saved = Some(measured.save());
-                segment.end = Some(Snapshot { saved, next_id: self.store.next_id, followed: 0 });
-            }
             measured.finish();
         }
         while let Some((choice, at, picture)) = self.measured.as_mut().and_then(Measured::next_last)
@@ -479,12 +481,8 @@ impl Picker {
         if decoded == 0 && has_frames && !(self.thin && self.any) {
             self.undecoded.push(part.path.clone());
         }
-        // At the end of a run nothing follows, and what is known now is what is to be known.
-        let end = end.unwrap_or_else(|| Snapshot {
-            saved: self.measured.as_ref().map(Measured::save),
-            next_id: self.store.next_id,
-            followed: 0,
-        });
+        // Behind a decoder that failed nothing follows, and what is known now is what is to be known.
+        let end = end.unwrap_or_else(|| self.snapshot());
         if let Some(saved) = &end.saved {
             self.store.save(part.source.seq, &saved.to_bytes()?)?;
         }

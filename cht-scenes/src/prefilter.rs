@@ -8,7 +8,10 @@
 //! Registers: 0 last kept, 1 last kept cut, 2 cuts waiting, 3 a cut is due, 4 the frame is handed over,
 //! 5 something was kept, 6 a cut was kept, 7 the frame is a cut.
 
-use cht_core::{event::Anchor, time::unwrap33};
+use cht_core::{
+    event::Anchor,
+    time::{TICKS_PER_SECOND, unwrap33},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::detector::{Rules, State};
@@ -59,8 +62,8 @@ pub(crate) fn small_size(width: u32, height: u32) -> (usize, usize) {
 const MAY_BE_CUT: f64 = 0.01;
 
 /// A moving picture is handed over so often; where little moves, as on a screen, more often.
-const MOVING: i64 = 90_000;
-const CALM: i64 = 90_000 / 4;
+const MOVING: i64 = TICKS_PER_SECOND;
+const CALM: i64 = TICKS_PER_SECOND / 4;
 
 /// Scores that add up to less are no change: the coding mends the picture.
 const CHANGED: f64 = 5e-5;
@@ -73,10 +76,10 @@ const FOLLOWS: f64 = 0.03;
 const ONE_CHANGE: f64 = 0.005;
 
 /// A picture that does not change is handed over so often, to be there for an interval that ends.
-const STILL: i64 = 2 * 90_000;
+const STILL: i64 = 2 * TICKS_PER_SECOND;
 
 /// How long before its end a run-up hands over all pictures: one of them may have been waiting.
-const WAITING: i64 = 3 * 90_000;
+const WAITING: i64 = 3 * TICKS_PER_SECOND;
 
 /// Which pictures a detector may come to want: a cut, or the picture as it has come to rest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]

@@ -86,22 +86,16 @@ impl Adaptive {
     /// Decides on the frame that `later` frames have followed.
     fn decide(&mut self, later: usize) -> Option<Finding> {
         let center = self.seen.len().checked_sub(later + 1)?;
-        // The neighbour on the right must be rated as well: of two frames of one cut the likelier one counts.
-        let rate = |n: usize| self.seen.get(n).map_or(0.0, |_| self.probability(n));
-        if center == 0 {
-            return None;
-        }
-        let probability = rate(center);
+        let previous = self.seen.get(center.checked_sub(1)?)?.probability;
+        let probability = self.probability(center);
         self.seen[center].probability = probability;
-        let previous = self.seen[center - 1].probability;
-        if probability <= 0.5 || previous >= probability || self.rate_next(center) > probability {
+        // Of two frames of one cut the likelier one counts.
+        let is_less_than_next =
+            || center + 1 < self.seen.len() && self.probability(center + 1) > probability;
+        if probability <= 0.5 || previous >= probability || is_less_than_next() {
             return None;
         }
         Some(Finding::cut(self.seen[center].at, f64::from(probability)))
-    }
-
-    fn rate_next(&self, center: usize) -> f32 {
-        if center + 1 < self.seen.len() { self.probability(center + 1) } else { 0.0 }
     }
 
     /// How likely a cut before the frame `center` is.
@@ -182,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_calm_shot_has_no_cut() {
-        assert_eq!(cuts(&[]), []);
+        assert_eq!(cuts(&[]), [0i64; 0]);
     }
 
     #[test]

@@ -2,12 +2,11 @@
 
 use std::collections::VecDeque;
 
+use cht_core::time::TICKS_PER_SECOND;
 use serde::{Deserialize, Serialize};
 
 use super::{Adaptive, Finding, Kind, LOOKAHEAD, Screen, ScreenRules};
 use crate::measure::Measures;
-
-const SECOND: f32 = 90_000.0;
 
 /// A screen looks drawn by so much at least, and film by so much at most; in between, what it was stays.
 const SCREEN_FROM: f32 = 0.68;
@@ -188,7 +187,7 @@ impl Chooser {
         let drawn = match self.drawn {
             None => measures.drawn,
             Some(drawn) => {
-                let seconds = (measures.at - self.last_at).max(0) as f32 / SECOND;
+                let seconds = (measures.at - self.last_at).max(0) as f32 / TICKS_PER_SECOND as f32;
                 measures.drawn + (drawn - measures.drawn) * (-seconds / CONTENT_TIME).exp()
             }
         };

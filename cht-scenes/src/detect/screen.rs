@@ -4,12 +4,11 @@
 //! that small changes add up. Regions that never rest (a webcam tile, a video in a page) are learned and left out; specks (a
 //! cursor, a caret, a clock) are too small to count.
 
+use cht_core::time::TICKS_PER_SECOND as SECOND;
 use serde::{Deserialize, Serialize};
 
 use super::{Finding, Kind};
 use crate::measure::Measures;
-
-const SECOND: i64 = 90_000;
 
 /// Rules of [`Screen`], times in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -51,8 +51,14 @@ struct Block {
 }
 
 impl Blocks {
+    /// The frame that was taken last.
+    #[must_use]
+    pub fn before(&self) -> &Plane {
+        &self.before
+    }
+
     /// Takes the next frame; the blocks that changed. Every block changes where the size does.
-    pub fn push(&mut self, plane: &Plane) -> Vec<Change> {
+    pub fn push(&mut self, plane: Plane) -> Vec<Change> {
         let is_same_size = (plane.width, plane.height) == (self.before.width, self.before.height);
         if !is_same_size {
             (self.columns, self.rows) = (plane.width / SIDE, plane.height / SIDE);
@@ -61,7 +67,7 @@ impl Blocks {
         let mut changes = Vec::new();
         for row in 0..self.rows {
             for column in 0..self.columns {
-                let samples = cut_out(plane, column, row);
+                let samples = cut_out(&plane, column, row);
                 if is_same_size && samples == cut_out(&self.before, column, row) {
                     continue;
                 }
@@ -71,7 +77,7 @@ impl Blocks {
                 }
             }
         }
-        self.before.clone_from(plane);
+        self.before = plane;
         changes
     }
 }
@@ -121,29 +127,29 @@ mod tests {
     #[test]
     fn noise_is_no_change_and_does_not_add_up() {
         let mut blocks = Blocks::default();
-        assert_eq!(blocks.push(&plane(100)).len(), 2);
+        assert_eq!(blocks.push(plane(100)).len(), 2);
         for level in [103, 105, 98, 95, 104] {
-            assert_eq!(blocks.push(&plane(level)), []);
+            assert_eq!(blocks.push(plane(level)), []);
         }
         // Compared with what it was at first, not with the frame before.
-        assert_eq!(blocks.push(&plane(108)).len(), 2);
+        assert_eq!(blocks.push(plane(108)).len(), 2);
     }
 
     #[test]
     fn what_was_there_before_is_known_again() {
         let mut blocks = Blocks::default();
-        let first = blocks.push(&plane(20));
-        let second = blocks.push(&plane(200));
+        let first = blocks.push(plane(20));
+        let second = blocks.push(plane(200));
         assert_ne!(first, second);
-        assert_eq!(blocks.push(&plane(20)), first);
-        assert_eq!(blocks.push(&plane(200)), second);
+        assert_eq!(blocks.push(plane(20)), first);
+        assert_eq!(blocks.push(plane(200)), second);
     }
 
     #[test]
     fn another_size_changes_every_block() {
         let mut blocks = Blocks::default();
-        blocks.push(&plane(20));
+        blocks.push(plane(20));
         let wide = Plane { width: 16, height: 4, samples: vec![20; 64] };
-        assert_eq!(blocks.push(&wide).len(), 4);
+        assert_eq!(blocks.push(wide).len(), 4);
     }
 }

@@ -45,23 +45,22 @@ pub struct Measures {
 pub struct Meter {
     film: FilmMeter,
     blocks: Blocks,
-    before: Plane,
     drawn: f32,
 }
 
 impl Meter {
     /// Measures the next frame, given its small luma.
     pub fn push(&mut self, at: i64, score: f64, plane: Plane) -> Measures {
-        let was = (self.before.width, self.before.height);
+        let before = self.blocks.before();
+        let was = (before.width, before.height);
         let resized = was != (0, 0) && was != (plane.width, plane.height);
         let film = self.film.push(&plane);
-        let changes = if plane == self.before {
+        let changes = if plane == *before {
             Vec::new()
         } else {
             self.drawn = drawn(&plane);
-            self.blocks.push(&plane)
+            self.blocks.push(plane)
         };
-        self.before = plane;
         let grid = (self.blocks.columns as u32, self.blocks.rows as u32);
         Measures { at, score, film, drawn: self.drawn, resized, grid, changes }
     }
