@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cht_scenes::detect::PerHour;
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,9 @@ pub(crate) struct Args {
     /// A cut that follows another within so many seconds waits until they are over
     #[arg(long, value_name = "SECONDS", default_value_t = 0.2, value_parser = cht_core::cli::seconds)]
     pub min_gap: f64,
+    /// Keep no more than so many frames in an hour (60/h) or a minute (2/min), spread evenly
+    #[arg(long, value_name = "N/h")]
+    pub max_frames: Option<PerHour>,
     /// screen: keep the frame when nothing has changed for so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0.3, value_parser = cht_core::cli::seconds)]
     pub settle: f64,
@@ -57,6 +61,12 @@ pub(crate) struct Args {
     /// Quality of JPEG and WebP, 1 to 100
     #[arg(long, value_name = "Q", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub quality: u8,
+    /// Write what is measured in each frame, one line of JSON a frame
+    #[arg(long, value_name = "FILE")]
+    pub scores: Option<PathBuf>,
+    /// Decide again on what --scores has written, and decode only what is kept; nothing is read on stdin
+    #[arg(long, value_name = "FILE", conflicts_with = "scores")]
+    pub from_scores: Option<PathBuf>,
     /// Begin anew where --out holds frames that were made with other options
     #[arg(long)]
     pub overwrite: bool,

@@ -8,8 +8,10 @@
 //!   cut hides a cut.
 //! - A frame that comes `max_interval` or more after the last kept one is kept.
 
-use cht_core::event::Reason;
+use cht_core::{event::Reason, time::ticks};
 use serde::{Deserialize, Serialize};
+
+use crate::args::Args;
 
 /// The rules, times in ticks.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,6 +22,16 @@ pub(crate) struct Rules {
     pub max_interval: i64,
     /// The shortest time from a kept cut to the next.
     pub min_gap: i64,
+}
+
+impl Rules {
+    pub(crate) fn of(args: &Args) -> Self {
+        Self {
+            threshold: args.threshold,
+            max_interval: ticks(args.max_interval),
+            min_gap: ticks(args.min_gap),
+        }
+    }
 }
 
 /// What the past means for the next frame; saved at the end of each segment.

@@ -24,22 +24,21 @@ use cht_core::{
     record::Record,
     segment::Windows,
     session::Session,
-    time::ticks,
     ts::{Codec, Found, Media, Scanner},
 };
-use cht_scenes::detect;
 
 use crate::{
     args::{Args, Detect},
     decoder::{Decoder, Outputs},
-    decoding::{Decode, Decoding},
+    decoding::Decoding,
     detector::Rules,
     drain::drain,
     measured::{Measured, Saved},
+    options::Options,
     picker::{Done, End, Message, Output, Part, Picker, Run},
-    picture::Painter,
     prefilter::{Start, Wanted},
-    store::{Checkpoint, Options, Store},
+    scores::Scores,
+    store::{Checkpoint, Store},
     stretch::{self, Stretch},
     timely::Timely,
 };
@@ -155,7 +154,8 @@ impl Feeder {
         folder.last_seq = Some(segment.seq);
         if folder.done_before.get(&segment.path) == Some(&segment.bytes) {
             self.end_run()?;
-            return self.replay(&segment.path, segment.bytes);
+            self.picker()?.replay(&segment.path, segment.bytes)?;
+            return Ok(());
         }
         // Cut for its size within a picture, it need not say what it holds.
         let pid = segment.video_pid.or_else(|| {
@@ -182,15 +182,8 @@ impl Feeder {
             }
         };
         let length = windows.length();
-        let source = Source {
-            seq: segment.seq,
-            anchor,
-            pid,
-            codec: self.codec_of(segment, pid),
-            connection: segment.connection,
-            live: false,
-            bytes: Some(length),
-        };
+        let codec = self.codec_of(segment, pid);
+        let source = Source::finished(segment.seq, anchor, pid, codec, segment.connection, length);
         let listed = segment.streams.iter().find(|stream| stream.pid == pid);
         let within = segment.video_pid.is_none() || listed.is_some_and(|video| video.units == 0);
         self.feed_segment(&segment.path, source, windows, within)
@@ -308,36 +301,18 @@ impl Feeder {
             return Ok(());
         }
         self.end_run()?;
-        let options = Options {
-            detect: self.args.detect.clone(),
-            settle: self.args.settle,
-            max_wait: self.args.max_wait,
-            threshold: self.args.threshold,
-            max_interval: self.args.max_interval,
-            min_gap: self.args.min_gap,
-            quality: self.args.quality,
-            look: self.args.look,
-            decode: self.args.decode,
-        };
+        let options = Options::of(&self.args);
         let store = Store::open(&path, &options, self.args.overwrite)?;
-        let picker = Picker {
-            state: store.last.as_ref().map(|last| last.state).unwrap_or_default(),
-            measured: self.measures().then(|| self.measured(&store)).transpose()?,
-            store,
-            output: Arc::clone(&self.output),
-            session: session.map(str::to_owned),
-            rules: self.rules,
-            painter: Painter::new(self.args.look, self.args.quality),
-            left: VecDeque::new(),
-            carried: None,
-            thin: self.args.decode != Decode::Full,
-            any: false,
-            expected: false,
-            undecoded: Vec::new(),
-        };
+        let measured = self.measures().then(|| self.measured(&store)).transpose()?;
+        let done_before = store.done_before();
+        let scores = self.args.scores.as_ref().map(|path| Scores::open(path, &done_before));
+        let mut picker =
+            Picker::new(store, Arc::clone(&self.output), &self.args, self.ffmpeg.clone());
+        (picker.measured, picker.scores) = (measured, scores.transpose()?);
+        picker.session = session.map(str::to_owned);
         self.folder = Some(Folder {
             path,
-            done_before: picker.store.done_before(),
+            done_before,
             picker: Some(picker),
             handled: HashSet::new(),
             last_seq: None,
@@ -348,48 +323,21 @@ impl Feeder {
     /// Whether more is asked for than ffmpeg's score.
     fn measures(&self) -> bool {
         self.args.detect != [Detect::Scene]
+            || self.args.max_frames.is_some()
+            || self.args.scores.is_some()
     }
 
     /// The detectors that measure, as they were behind the last segment that is done.
     fn measured(&self, store: &Store) -> Result<Measured> {
-        let Some(bytes) = store.saved()? else { return Ok(Measured::new(self.detection())) };
+        let Some(bytes) = store.saved()? else {
+            return Ok(Measured::new(Options::of(&self.args).rules()));
+        };
         Ok(Measured::restore(Saved::from_bytes(&bytes)?))
-    }
-
-    fn detection(&self) -> detect::Rules {
-        let detectors = self.args.detect.iter().filter_map(|name| match name {
-            Detect::Auto => None,
-            Detect::Scene => Some(detect::Detector::Scene),
-            Detect::Adaptive => Some(detect::Detector::Adaptive),
-            Detect::Screen => Some(detect::Detector::Screen),
-        });
-        detect::Rules {
-            detectors: detectors.collect(),
-            auto: self.args.detect.contains(&Detect::Auto),
-            threshold: self.rules.threshold,
-            screen: detect::ScreenRules {
-                settle: ticks(self.args.settle),
-                max_wait: ticks(self.args.max_wait),
-            },
-            min_gap: self.rules.min_gap,
-            max_interval: self.rules.max_interval,
-        }
     }
 
     fn picker(&mut self) -> Result<&mut Picker> {
         let picker = self.folder.as_mut().and_then(|folder| folder.picker.as_mut());
         picker.context("the picker is at work")
-    }
-
-    /// Emits again what an earlier run of the program made of a segment.
-    fn replay(&mut self, path: &str, bytes: u64) -> Result<()> {
-        let picker = self.picker()?;
-        let Some(done) = picker.store.done(path, bytes) else { return Ok(()) };
-        for frame in &done.frames {
-            picker.emit(frame)?;
-        }
-        let session = picker.session.clone();
-        picker.emit(&cht_core::event::Event::new(session, done.checkpoint.done.clone()))
     }
 
     /// Makes sure that a decoder is there for a segment, and tells the picker that its bytes follow.
@@ -430,7 +378,8 @@ impl Feeder {
         if before.is_empty() {
             // Nothing to compare the first frame with: it is kept.
             picker.state = crate::detector::State::default();
-            picker.measured = self.measures().then(|| Measured::new(self.detection()));
+            picker.measured =
+                self.measures().then(|| Measured::new(Options::of(&self.args).rules()));
         }
         let anchor = before.first().map_or(source.anchor, |first| first.anchor);
         let wanted = match &picker.measured {
@@ -686,7 +635,19 @@ impl Running {
 }
 
 impl Source {
-    fn part(self, path: &str, warm_up: bool) -> Part {
+    /// A segment that is whole, of this size.
+    pub(crate) fn finished(
+        seq: u64,
+        anchor: Anchor,
+        pid: u16,
+        codec: Option<Codec>,
+        connection: Option<u32>,
+        bytes: u64,
+    ) -> Self {
+        Self { seq, anchor, pid, codec, connection, live: false, bytes: Some(bytes) }
+    }
+
+    pub(crate) fn part(self, path: &str, warm_up: bool) -> Part {
         Part { source: self, path: path.to_owned(), bytes: self.bytes, warm_up, runs_up: true }
     }
 }

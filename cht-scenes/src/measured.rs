@@ -1,14 +1,12 @@
 //! Detectors that measure: what they know, and the pictures that wait for their word.
 //!
-//! Their word comes late: a cut is certain some frames later, a screen has to come to rest. So pictures that may be wanted wait in
-//! a [`Matcher`], and a segment is done when nothing more can be said about it.
-
-use std::collections::VecDeque;
+//! Their word comes late: a cut is certain some frames later, a screen has to come to rest. So a segment is done when nothing more
+//! can be said about it.
 
 use anyhow::{Context as _, Result};
 use cht_scenes::{
-    detect::{Choice, Chooser, LOOKAHEAD, Matcher, Rules},
-    measure::{Meter, Plane},
+    detect::{Decided, Decider, Rules},
+    measure::{Measures, Meter, Plane},
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,43 +17,30 @@ use crate::{lines::Decoded, picture::Form, prefilter::Candidates};
 pub(crate) struct Picture {
     pub samples: Vec<u8>,
     pub form: Form,
-    /// ffmpeg's scene score of its frame.
-    pub score: f64,
 }
 
 /// What is saved at the end of a segment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Saved {
     meter: Meter,
-    chooser: Chooser,
-    pub candidates: Candidates,
-    choices: Vec<Choice>,
-    waiting: Vec<i64>,
-    recent: VecDeque<i64>,
+    decided: Decided,
+    candidates: Candidates,
 }
 
 /// The detectors and what waits for them.
 #[derive(Debug)]
 pub(crate) struct Measured {
     meter: Meter,
-    chooser: Chooser,
     pub candidates: Candidates,
-    matcher: Matcher<Picture>,
-    /// The last frames: what the detectors may still choose.
-    recent: VecDeque<i64>,
-    /// Pictures that waited when the state was saved, and are decoded again.
-    wanted: Vec<i64>,
+    pub decider: Decider<Picture>,
 }
 
 impl Measured {
     pub(crate) fn new(rules: Rules) -> Self {
         Self {
             meter: Meter::default(),
-            chooser: Chooser::new(rules),
             candidates: Candidates::default(),
-            matcher: Matcher::default(),
-            recent: VecDeque::new(),
-            wanted: Vec::new(),
+            decider: Decider::new(rules),
         }
     }
 
@@ -63,83 +48,32 @@ impl Measured {
     pub(crate) fn save(&self) -> Saved {
         Saved {
             meter: self.meter.clone(),
-            chooser: self.chooser.clone(),
+            decided: self.decider.save(),
             candidates: self.candidates,
-            choices: self.matcher.choices().copied().collect(),
-            waiting: self.matcher.waiting().collect(),
-            recent: self.recent.clone(),
         }
     }
 
     /// Goes on from what was saved. The pictures that waited come with the run-up.
     pub(crate) fn restore(saved: Saved) -> Self {
-        let mut matcher = Matcher::default();
-        saved.choices.into_iter().for_each(|choice| matcher.choose(choice));
         Self {
             meter: saved.meter,
-            chooser: saved.chooser,
             candidates: saved.candidates,
-            matcher,
-            recent: saved.recent,
-            wanted: saved.waiting,
+            decider: Decider::restore(saved.decided),
         }
     }
 
-    /// Whether all that waits is of `at` or later.
-    pub(crate) fn waits_from(&self, at: i64) -> bool {
-        self.matcher.waiting().next().is_none_or(|oldest| oldest >= at)
-    }
-
-    /// A picture of the run-up.
-    pub(crate) fn run_up(&mut self, at: i64, picture: Option<Picture>) {
-        if let Some(picture) = picture.filter(|_| self.wanted.contains(&at)) {
-            self.matcher.picture(at, picture);
-        }
-    }
-
-    /// Takes a frame.
+    /// Takes a frame; what was measured in it.
     pub(crate) fn frame(
         &mut self,
         at: i64,
         frame: &Decoded,
         plane: Plane,
         picture: Option<Picture>,
-    ) {
+    ) -> Measures {
         self.candidates.update(at, frame.score, picture.is_some());
-        if let Some(picture) = picture {
-            self.matcher.picture(at, picture);
-        }
         let measures = self.meter.push(at, frame.score, plane);
-        for choice in self.chooser.push(&measures) {
-            self.matcher.choose(choice);
-        }
-        self.recent.push_back(at);
-        if self.recent.len() > LOOKAHEAD + 2 {
-            self.recent.pop_front();
-        }
-    }
-
-    /// The next choice with its picture.
-    pub(crate) fn next(&mut self) -> Option<(Choice, i64, Picture)> {
-        let oldest = self.recent.front().copied().unwrap_or(i64::MIN);
-        let next = self.matcher.next(oldest + 1, false);
-        if next.is_none() {
-            // What is older than the detectors look back is only of use as the newest of all.
-            let newest = self.matcher.waiting().last().unwrap_or(oldest);
-            self.matcher.forget_before(oldest.min(newest));
-        }
-        next
-    }
-
-    /// There will be no more frames. `next_last` gives what is left.
-    pub(crate) fn finish(&mut self) {
-        for choice in self.chooser.finish() {
-            self.matcher.choose(choice);
-        }
-    }
-
-    pub(crate) fn next_last(&mut self) -> Option<(Choice, i64, Picture)> {
-        self.matcher.next(i64::MAX, true)
+        self.decider.push(&measures, picture);
+        measures
     }
 }
 

@@ -14,7 +14,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use cht_core::{
     clock,
-    event::{Anchor, Event, Frame, Reason, Scores, SegmentDone},
+    event::{self, Anchor, Event, Frame, Reason, SegmentDone},
+    ffmpeg::Program,
     ndjson::Writer,
     report,
     time::seconds,
@@ -22,17 +23,21 @@ use cht_core::{
 };
 
 use cht_scenes::{
-    detect::{Choice, Detector, Kind, LOOKAHEAD, Why},
+    detect::{Choice, Detector, Kind, LOOKAHEAD, Shown, Why},
     measure::Plane,
 };
 
 use crate::{
+    args::Args,
+    decoding::Decode,
     detector::{Kept, Rules, State},
     feed::Source,
+    fetch::Fetcher,
     lines::Decoded,
     measured::{Measured, Picture, Saved},
     picture::{Form, Origin, Painter},
     prefilter::{small_size, tick_of},
+    scores::Scores,
     store::{Checkpoint, Store},
 };
 
@@ -113,10 +118,11 @@ pub(crate) struct Done {
 
 /// What is said about a frame that is kept.
 #[derive(Debug)]
-struct Found {
+pub(crate) struct Found {
     reason: Reason,
-    scores: Scores,
-    change: Option<i64>,
+    scores: event::Scores,
+    /// Seconds on the session's timeline: when the change began.
+    change: Option<f64>,
 }
 
 /// Picks frames; lives as long as its folder, over any number of decoders.
@@ -130,6 +136,9 @@ pub(crate) struct Picker {
     pub session: Option<String>,
     pub rules: Rules,
     pub painter: Painter,
+    pub fetcher: Fetcher,
+    /// Where measures are written, if they are asked for.
+    pub scores: Option<Scores>,
     /// What a run has left to be ended.
     pub left: VecDeque<Segment>,
     /// Path, kept and decoded frames of the segment whose first part another decoder has decoded.
@@ -168,6 +177,38 @@ pub(crate) enum End {
 }
 
 impl Picker {
+    /// One that goes on where `store` says.
+    pub(crate) fn new(store: Store, output: Output, args: &Args, ffmpeg: Program) -> Self {
+        let timeout = Duration::from_secs_f64(args.decoder_timeout);
+        Self {
+            state: store.last.as_ref().map(|last| last.state).unwrap_or_default(),
+            measured: None,
+            scores: None,
+            store,
+            output,
+            session: None,
+            rules: Rules::of(args),
+            painter: Painter::new(args.look, args.quality),
+            fetcher: Fetcher::new(ffmpeg, timeout),
+            left: VecDeque::new(),
+            carried: None,
+            thin: args.decode != Decode::Full,
+            any: false,
+            expected: false,
+            undecoded: Vec::new(),
+        }
+    }
+
+    /// Emits again what an earlier run of the program made of a segment; `false` if it has made nothing.
+    pub(crate) fn replay(&self, path: &str, bytes: u64) -> Result<bool> {
+        let Some(done) = self.store.done(path, bytes) else { return Ok(false) };
+        for frame in &done.frames {
+            self.emit(frame)?;
+        }
+        self.emit(&Event::new(self.session.clone(), done.checkpoint.done.clone()))?;
+        Ok(true)
+    }
+
     /// Follows a decoder to its end. Segments that were fed to their end are then done.
     pub(crate) fn follow(&mut self, run: &mut Run<'_>) -> Result<End> {
         let mut segments: VecDeque<Segment> = VecDeque::new();
@@ -280,7 +321,8 @@ impl Picker {
     fn is_settled(&self, segment: &Segment, next: i64) -> bool {
         let Some(end) = &segment.end else { return false };
         let measured = self.measured.as_ref().filter(|_| !segment.part.warm_up);
-        measured.is_none_or(|measured| end.followed > LOOKAHEAD && measured.waits_from(next))
+        measured
+            .is_none_or(|measured| end.followed > LOOKAHEAD && measured.decider.waits_from(next))
     }
 
     /// Gives a frame to the detectors that measure.
@@ -298,22 +340,24 @@ impl Picker {
                 end.followed += 1;
             }
         }
-        let picture = picture.map(|(samples, form)| Picture {
-            samples: samples.to_vec(),
-            form,
-            score: frame.score,
-        });
+        let picture = picture.map(|(samples, form)| Picture { samples: samples.to_vec(), form });
         let Some(segment) = segments.iter_mut().find(|segment| segment.end.is_none()) else {
             return Ok(());
         };
         if segment.part.warm_up {
-            measured.run_up(at, picture);
+            measured.decider.run_up(at, picture);
             return Ok(());
         }
         segment.decoded += 1;
-        measured.frame(at, &frame, plane, picture);
-        while let Some((choice, at, picture)) = self.measured.as_mut().and_then(Measured::next) {
-            self.keep_choice(segments, &choice, at, &picture)?;
+        let has_picture = picture.is_some();
+        let measures = measured.frame(at, &frame, plane, picture);
+        if let Some(scores) = &mut self.scores {
+            scores.add(&segment.part, self.session.as_deref(), &measures, has_picture)?;
+        }
+        while let Some((choice, shown)) =
+            self.measured.as_mut().and_then(|m| m.decider.next_choice())
+        {
+            self.keep_choice(segments, &choice, shown)?;
         }
         Ok(())
     }
@@ -327,11 +371,12 @@ impl Picker {
             segment.end = Some(self.snapshot());
         }
         if let Some(measured) = &mut self.measured {
-            measured.finish();
+            measured.decider.finish();
         }
-        while let Some((choice, at, picture)) = self.measured.as_mut().and_then(Measured::next_last)
+        while let Some((choice, shown)) =
+            self.measured.as_mut().and_then(|measured| measured.decider.last_choice())
         {
-            self.keep_choice(&mut segments, &choice, at, &picture)?;
+            self.keep_choice(&mut segments, &choice, shown)?;
         }
         let (mut blamed, mut behind) = (None, Vec::new());
         for mut segment in segments {
@@ -361,31 +406,40 @@ impl Picker {
         &mut self,
         segments: &mut VecDeque<Segment>,
         choice: &Choice,
-        at: i64,
-        picture: &Picture,
+        shown: Shown<Picture>,
     ) -> Result<()> {
-        let holds =
-            |segment: &Segment| segment.part.source.anchor.offset <= at && !segment.part.warm_up;
-        let segment = segments.iter().rposition(holds).unwrap_or(segments.len() - 1);
+        let holding = |segments: &VecDeque<Segment>, at| {
+            let holds = |segment: &Segment| {
+                segment.part.source.anchor.offset <= at && !segment.part.warm_up
+            };
+            segments.iter().rposition(holds).unwrap_or(segments.len() - 1)
+        };
+        let (at, picture) = match shown {
+            Shown::Picture(at, picture) => (at, picture),
+            Shown::Fetch(at) => {
+                let part = &segments[holding(segments, at)].part;
+                let fetched = self.fetcher.fetch(&part.source, &part.path, &[at]);
+                let nearest = |measured: &mut Measured| measured.decider.nearest(at);
+                let found = match fetched {
+                    Ok(mut pictures) => pictures.pop(),
+                    Err(error) => {
+                        report::warn(format_args!("{}: {error:#}", part.path));
+                        None
+                    }
+                };
+                let Some(found) = found.or_else(|| self.measured.as_mut().and_then(nearest)) else {
+                    let message = format!("{}: no picture at {} s", part.path, seconds(at));
+                    return self.fail("no_picture", &message, Some(&part.path));
+                };
+                found
+            }
+        };
+        let segment = holding(segments, at);
         segments[segment].frames += 1;
         let part = segments[segment].part.clone();
-        let reason = match choice.why {
-            Why::First => Reason::First,
-            Why::Interval => Reason::Interval,
-            Why::Found(Kind::Cut) => Reason::Scene,
-            Why::Found(Kind::Gradual) => Reason::Gradual,
-            Why::Found(Kind::Rest) => Reason::Screen,
-        };
-        let strength = |detector| {
-            choice.detector.filter(|&found| found == detector).map(|_| rounded(choice.strength))
-        };
-        let scores = Scores {
-            scene: picture.score,
-            adaptive: strength(Detector::Adaptive),
-            screen: strength(Detector::Screen),
-        };
-        let change = choice.detector.map(|_| choice.since.min(at));
-        self.keep(&part, at, &Found { reason, scores, change }, (&picture.samples, picture.form))
+        let score = self.measured.as_ref().map_or(0.0, |measured| measured.decider.score(at));
+        let found = Found::of(choice, at, score);
+        self.keep(&part, at, &found, (&picture.samples, picture.form))
     }
 
     /// Decides by ffmpeg's score alone.
@@ -413,7 +467,7 @@ impl Picker {
                 segment.frames += 1;
                 let part = segment.part.clone();
                 self.state = state;
-                let scores = Scores { scene: score, ..Scores::default() };
+                let scores = event::Scores { scene: score, ..event::Scores::default() };
                 self.keep(&part, at, &Found { reason, scores, change: None }, picture)
             }
             (Some(_), None) => {
@@ -430,7 +484,13 @@ impl Picker {
         }
     }
 
-    fn keep(&mut self, part: &Part, at: i64, found: &Found, picture: (&[u8], Form)) -> Result<()> {
+    pub(crate) fn keep(
+        &mut self,
+        part: &Part,
+        at: i64,
+        found: &Found,
+        picture: (&[u8], Form),
+    ) -> Result<()> {
         let (timestamp, pts) =
             (seconds(at), part.source.anchor.pts + (at - part.source.anchor.offset));
         if self.store.was_kept(pts) {
@@ -456,7 +516,7 @@ impl Picker {
             path: path.to_string_lossy().into_owned(),
             segment: part.path.clone(),
             reason: found.reason,
-            change: found.change.map(seconds),
+            change: found.change,
             scores: found.scores,
             width: picture.width,
             height: picture.height,
@@ -501,6 +561,9 @@ impl Picker {
 
     /// Writes down and announces that a segment is done.
     pub(crate) fn done(&mut self, done: Done) -> Result<()> {
+        if let Some(scores) = &mut self.scores {
+            scores.flush()?;
+        }
         let event = SegmentDone {
             stage: report::stage().to_owned(),
             seq: done.seq,
@@ -545,6 +608,28 @@ fn read(
     let mut samples = vec![0; width * height];
     small.read_exact(&mut samples)?;
     Ok(Some(Plane { width, height, samples }))
+}
+
+impl Found {
+    /// What an event says about a choice that is shown by the frame at `at`, whose scene score is `score`.
+    pub(crate) fn of(choice: &Choice, at: i64, score: f64) -> Self {
+        let reason = match choice.why {
+            Why::First => Reason::First,
+            Why::Interval => Reason::Interval,
+            Why::Found(Kind::Cut) => Reason::Scene,
+            Why::Found(Kind::Gradual) => Reason::Gradual,
+            Why::Found(Kind::Rest) => Reason::Screen,
+        };
+        let strength = |detector| {
+            choice.detector.filter(|&found| found == detector).map(|_| rounded(choice.strength))
+        };
+        let scores = event::Scores {
+            scene: score,
+            adaptive: strength(Detector::Adaptive),
+            screen: strength(Detector::Screen),
+        };
+        Self { reason, scores, change: choice.detector.map(|_| seconds(choice.since.min(at))) }
+    }
 }
 
 fn rounded(strength: f64) -> f64 {

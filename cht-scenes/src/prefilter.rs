@@ -33,6 +33,8 @@ pub(crate) enum Wanted<'a> {
     Scene(&'a Rules, &'a State),
     /// Those that a detector may come to want, which knows more than the score.
     Candidates(&'a Candidates),
+    /// Those of these frames, in ticks of the session.
+    Exact(&'a [i64]),
 }
 
 /// The filter graph from input stream `pid` to the output `[out]`, of pictures in one of `formats`, and `[small]` where luma is measured.
@@ -40,6 +42,7 @@ pub(crate) fn graph(pid: u16, start: &Start, formats: &str) -> String {
     let (before, expression) = match start.wanted {
         Wanted::Scene(rules, state) => ("", expression(rules, state, start)),
         Wanted::Candidates(candidates) => (SMALL, candidates.expression(start)),
+        Wanted::Exact(ticks) => ("", exact(ticks, start)),
     };
     // In a graph description , ; [ ] end the filter; inside quotes they do not.
     format!(
@@ -160,6 +163,12 @@ fn expression(rules: &Rules, state: &State, start: &Start) -> String {
         any_cut = u8::from(state.last_cut.is_some()),
         before = since(&pts(Some(start.from)).to_string()),
     )
+}
+
+/// `select` measures the score only where the expression has its name.
+fn exact(ticks: &[i64], start: &Start) -> String {
+    let is_at = |&tick: &i64| format!("+not({})", since(&start.pts(Some(tick)).to_string()));
+    format!("1+gt(0*scene{},0)", ticks.iter().map(is_at).collect::<String>())
 }
 
 /// The signed distance on the 33-bit circle from the PTS `from` to the frame's, in ffmpeg's language.

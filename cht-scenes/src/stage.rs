@@ -17,7 +17,6 @@ use cht_core::{
     ndjson::{self, Line, Lines},
     segment::{Examiner, damage},
     signals,
-    time::ticks,
 };
 
 use crate::{
@@ -25,6 +24,7 @@ use crate::{
     detector::Rules,
     feed::{Feeder, Upstream},
     picker::Output,
+    rescore,
 };
 
 /// What is to be decoded, in order.
@@ -38,15 +38,15 @@ enum Work {
 
 /// Runs the stage to the end of its input.
 pub(crate) fn run(args: Args) -> Result<()> {
+    if let Some(scores) = &args.from_scores {
+        let output: Output = Arc::new(Mutex::new(ndjson::stdout()?));
+        return rescore::run(&args, scores, &output);
+    }
     cli::refuse_terminal(
         "pipe events or paths into it, as in `ls *.ts | cht-scenes --out frames`",
     )?;
     signals::drain_on_interrupt()?;
-    let rules = Rules {
-        threshold: args.threshold,
-        max_interval: ticks(args.max_interval),
-        min_gap: ticks(args.min_gap),
-    };
+    let rules = Rules::of(&args);
     let output: Output = Arc::new(Mutex::new(ndjson::stdout()?));
     let upstream = Arc::new(Upstream::default());
     let feeder = Feeder::new(args, rules, Arc::clone(&output), Arc::clone(&upstream))?;

@@ -20,28 +20,7 @@ use cht_core::{
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    args::Detect,
-    decoding::Decode,
-    detector::State,
-    picture::{Format, Look},
-};
-
-/// What has to be the same for two runs to be one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Options {
-    pub detect: Vec<Detect>,
-    pub settle: f64,
-    pub max_wait: f64,
-    pub threshold: f64,
-    pub max_interval: f64,
-    pub min_gap: f64,
-    pub quality: u8,
-    #[serde(default)]
-    pub decode: Decode,
-    #[serde(flatten)]
-    pub look: Look,
-}
+use crate::{detector::State, options::Options, picture::Format};
 
 /// A segment that is done, and how the world looked then.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -126,19 +105,8 @@ impl Store {
                 store.journal.seek(std::io::SeekFrom::End(0))?;
             }
             Some(known) if !overwrite => bail!(
-                "{}: holds frames made with --detect {} --threshold {} --max-interval {} --min-gap {} --settle {} \
-                 --max-wait {} --quality {} --decode {} {}; \
-                 use these, another --out, or --overwrite",
-                named(),
-                known.detect.iter().map(|name| name.name()).collect::<Vec<_>>().join(","),
-                known.threshold,
-                known.max_interval,
-                known.min_gap,
-                known.settle,
-                known.max_wait,
-                known.quality,
-                known.decode.name(),
-                known.look
+                "{}: holds frames made with {known}; use these, another --out, or --overwrite",
+                named()
             ),
             known => {
                 if known.is_some() {

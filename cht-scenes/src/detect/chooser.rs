@@ -1,11 +1,11 @@
-//! From findings to choices: which detector is asked, the gap between cuts, and the longest time without a frame.
-
-use std::collections::VecDeque;
+//! From findings to choices: which detector is asked.
 
 use cht_core::time::TICKS_PER_SECOND;
 use serde::{Deserialize, Serialize};
 
-use super::{Adaptive, Finding, Kind, LOOKAHEAD, Screen, ScreenRules};
+use super::{
+    Adaptive, Finding, Kind, LOOKAHEAD, PerHour, Screen, ScreenRules, Suppressed, pacing::Pacing,
+};
 use crate::measure::Measures;
 
 /// A screen looks drawn by so much at least, and film by so much at most; in between, what it was stays.
@@ -68,6 +68,8 @@ pub struct Rules {
     pub min_gap: i64,
     /// The longest time without a frame; 0: no limit.
     pub max_interval: i64,
+    /// The most frames in an hour.
+    pub max_frames: Option<PerHour>,
 }
 
 /// What a stream shows.
@@ -91,8 +93,7 @@ pub struct Chooser {
     filmed: u32,
     content: Option<Content>,
     last_at: i64,
-    last_kept: Option<i64>,
-    last_cut: Option<i64>,
+    pacing: Pacing,
 }
 
 impl Chooser {
@@ -101,14 +102,13 @@ impl Chooser {
     pub fn new(rules: Rules) -> Self {
         Self {
             screen: Screen::new(rules.screen),
+            pacing: Pacing::new(&rules),
             rules,
             adaptive: Adaptive::default(),
             drawn: None,
             filmed: 0,
             content: None,
             last_at: 0,
-            last_kept: None,
-            last_cut: None,
         }
     }
 
@@ -125,8 +125,9 @@ impl Chooser {
         let screen = self.screen.push(measures);
         self.last_at = measures.at;
         let mut choices = Vec::new();
-        if self.last_kept.is_none() {
-            self.choose(&mut choices, measures.at, measures.at, Why::First, None, measures.score);
+        let first = self.pacing.frame(measures.at, measures.score);
+        self.kept(&mut choices, first);
+        if choices.first().is_some_and(|choice| choice.why == Why::First) {
             return choices;
         }
         if measures.resized {
@@ -144,18 +145,8 @@ impl Chooser {
         if let Some(finding) = screen.filter(|_| self.asks(Detector::Screen)) {
             self.found(&mut choices, &finding, Detector::Screen);
         }
-        let is_due =
-            |last| self.rules.max_interval > 0 && measures.at - last >= self.rules.max_interval;
-        if choices.is_empty() && self.last_kept.is_some_and(is_due) {
-            self.choose(
-                &mut choices,
-                measures.at,
-                measures.at,
-                Why::Interval,
-                None,
-                measures.score,
-            );
-        }
+        let due = self.pacing.due(measures.score);
+        self.kept(&mut choices, due);
         choices
     }
 
@@ -167,7 +158,15 @@ impl Chooser {
                 self.found(&mut choices, &finding, Detector::Adaptive);
             }
         }
+        let waiting = self.pacing.finish();
+        self.kept(&mut choices, waiting);
         choices
+    }
+
+    /// Findings that gave no frame of their own, so far.
+    #[must_use]
+    pub fn suppressed(&self) -> Suppressed {
+        self.pacing.suppressed
     }
 
     /// Whether a detector may speak now. Where the content decides, a cut from or to a filmed picture counts on a screen as well.
@@ -201,159 +200,28 @@ impl Chooser {
         };
     }
 
+    /// Notes what a detector has found.
     fn found(&mut self, choices: &mut Vec<Choice>, finding: &Finding, detector: Detector) {
-        let mut at = finding.at;
-        if finding.kind == Kind::Cut {
-            let gap_ends = self.last_cut.map_or(at, |last| last + self.rules.min_gap);
-            if gap_ends <= at {
-                self.last_cut = Some(at);
-            }
-            at = at.max(gap_ends);
+        let choice = self.pacing.found(finding, detector);
+        // What has no allowance has been seen, too: only what follows is another change.
+        if choice.is_some() || detector == Detector::Screen {
+            self.screen.keep();
         }
-        // Two detectors may have found the same.
-        if self.last_kept.is_some_and(|last| last >= at) {
-            return;
+        choices.extend(choice);
+    }
+
+    /// Adds what is kept for no finding of now.
+    fn kept(&mut self, choices: &mut Vec<Choice>, choice: Option<Choice>) {
+        if choice.is_some() {
+            self.screen.keep();
         }
-        self.choose(
-            choices,
-            at,
-            finding.since,
-            Why::Found(finding.kind),
-            Some(detector),
-            finding.strength,
-        );
-    }
-
-    fn choose(
-        &mut self,
-        choices: &mut Vec<Choice>,
-        at: i64,
-        since: i64,
-        why: Why,
-        detector: Option<Detector>,
-        strength: f64,
-    ) {
-        self.last_kept = Some(at);
-        self.screen.keep();
-        choices.push(Choice { at, since, why, detector, strength });
-    }
-}
-
-/// Choices that wait for a picture, and pictures that wait for a choice.
-#[derive(Debug)]
-pub struct Matcher<P> {
-    choices: VecDeque<Choice>,
-    pictures: VecDeque<(i64, P)>,
-}
-
-impl<P> Default for Matcher<P> {
-    fn default() -> Self {
-        Self { choices: VecDeque::new(), pictures: VecDeque::new() }
-    }
-}
-
-impl<P> Matcher<P> {
-    /// Adds a choice.
-    pub fn choose(&mut self, choice: Choice) {
-        self.choices.push_back(choice);
-    }
-
-    /// Adds the picture of the frame at `at`.
-    pub fn picture(&mut self, at: i64, picture: P) {
-        self.pictures.push_back((at, picture));
-    }
-
-    /// The times of the pictures that wait.
-    pub fn waiting(&self) -> impl Iterator<Item = i64> + '_ {
-        self.pictures.iter().map(|(at, _)| *at)
-    }
-
-    /// The choices that wait.
-    pub fn choices(&self) -> impl Iterator<Item = &Choice> {
-        self.choices.iter()
-    }
-
-    /// The next choice that has its picture: the first one from the chosen frame on (the last one, of what rests). At the `end`,
-    /// whichever is nearest before it.
-    ///
-    /// Frames before `certain` have been decided on. The end of a dissolve is shown by a picture in that time only, and not at
-    /// all by one that belongs to a cut.
-    pub fn next(&mut self, certain: i64, end: bool) -> Option<(Choice, i64, P)> {
-        loop {
-            let choice = *self.choices.front()?;
-            let from = self.pictures.partition_point(|(at, _)| *at < choice.at);
-            let found = if from < self.pictures.len() {
-                // What has come to rest is sharpest at the end.
-                let rests = choice.why == Why::Found(Kind::Rest);
-                if rests { self.pictures.len() - 1 } else { from }
-            } else if end && from > 0 {
-                from - 1
-            } else {
-                return None;
-            };
-            let at = self.pictures[found].0;
-            if choice.why == Why::Found(Kind::Gradual) {
-                if at >= certain && !end {
-                    return None;
-                }
-                if self.choices.get(1).is_some_and(|next| next.at == at) {
-                    self.choices.pop_front();
-                    continue;
-                }
-            }
-            self.choices.pop_front();
-            let (at, picture) = self.pictures.remove(found)?;
-            return Some((choice, at, picture));
-        }
-    }
-
-    /// Forgets the pictures before `at`, which cannot be chosen any more.
-    pub fn forget_before(&mut self, at: i64) {
-        while self.pictures.front().is_some_and(|(picture, _)| *picture < at) {
-            self.pictures.pop_front();
-        }
+        choices.extend(choice);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn choice(at: i64, kind: Kind) -> Choice {
-        Choice { at, since: at, why: Why::Found(kind), detector: None, strength: 1.0 }
-    }
-
-    #[test]
-    fn a_cut_gets_its_own_picture_and_what_rests_the_last_one() {
-        let mut matcher = Matcher::default();
-        for at in [10, 20, 30] {
-            matcher.picture(at, at);
-        }
-        matcher.choose(choice(20, Kind::Cut));
-        assert_eq!(matcher.next(i64::MAX, false).map(|(_, at, _)| at), Some(20));
-        matcher.choose(choice(5, Kind::Rest));
-        assert_eq!(matcher.next(i64::MAX, false).map(|(_, at, _)| at), Some(30));
-    }
-
-    #[test]
-    fn a_dissolve_does_not_take_the_picture_of_a_cut() {
-        let mut matcher = Matcher::default();
-        matcher.choose(choice(5, Kind::Gradual));
-        matcher.picture(10, ());
-        assert!(matcher.next(10, false).is_none());
-        matcher.choose(choice(10, Kind::Cut));
-        let found = matcher.next(11, false).map(|(choice, at, ())| (choice.why, at));
-        assert_eq!(found, Some((Why::Found(Kind::Cut), 10)));
-    }
-
-    #[test]
-    fn a_choice_waits_for_its_picture_and_takes_what_there_is_at_the_end() {
-        let mut matcher = Matcher::default();
-        matcher.picture(10, ());
-        matcher.choose(choice(20, Kind::Cut));
-        assert!(matcher.next(i64::MAX, false).is_none());
-        assert_eq!(matcher.next(i64::MAX, true).map(|(_, at, ())| at), Some(10));
-    }
 
     #[test]
     fn the_first_frame_and_one_each_interval() {

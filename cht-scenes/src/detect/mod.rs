@@ -3,12 +3,20 @@
 use serde::{Deserialize, Serialize};
 
 mod adaptive;
+mod budget;
 mod chooser;
+mod decider;
+mod matcher;
+mod pacing;
 mod screen;
 
 pub use self::{
     adaptive::{Adaptive, LOOKAHEAD},
-    chooser::{Choice, Chooser, Content, Detector, Matcher, Rules, Why},
+    budget::PerHour,
+    chooser::{Choice, Chooser, Content, Detector, Rules, Why},
+    decider::{Decided, Decider},
+    matcher::{Matcher, Shown},
+    pacing::Suppressed,
     screen::{Screen, ScreenRules},
 };
 

@@ -4,6 +4,7 @@ mod blocks;
 mod continuity;
 mod film;
 mod plane;
+mod runs;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,7 @@ pub struct Measures {
     /// Blocks in a row of blocks, and rows of them.
     pub grid: (u32, u32),
     /// Blocks whose content changed.
+    #[serde(with = "runs")]
     pub changes: Vec<Change>,
 }
 

@@ -1,0 +1,143 @@
+//! From measures to pictures: the choices, and what shows each of them.
+
+use std::collections::VecDeque;
+
+use cht_core::time::TICKS_PER_SECOND;
+use serde::{Deserialize, Serialize};
+
+use super::{Choice, Chooser, LOOKAHEAD, Matcher, Rules, Shown};
+use crate::measure::Measures;
+
+/// For so long the scores of frames are known: choices are of frames that have gone by.
+const REMEMBERED: i64 = 3 * TICKS_PER_SECOND;
+
+/// Chooses frames, and finds their pictures among those that were handed over.
+#[derive(Debug)]
+pub struct Decider<P> {
+    chooser: Chooser,
+    matcher: Matcher<P>,
+    /// The last frames and their scores.
+    recent: VecDeque<(i64, f64)>,
+    /// Pictures that waited when the state was saved, and are decoded again.
+    wanted: Vec<i64>,
+}
+
+/// What is to be known to go on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Decided {
+    chooser: Chooser,
+    choices: Vec<Choice>,
+    waiting: Vec<i64>,
+    recent: VecDeque<(i64, f64)>,
+}
+
+impl<P> Decider<P> {
+    /// By these rules.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            chooser: Chooser::new(rules),
+            matcher: Matcher::default(),
+            recent: VecDeque::new(),
+            wanted: Vec::new(),
+        }
+    }
+
+    /// What is known now.
+    #[must_use]
+    pub fn save(&self) -> Decided {
+        Decided {
+            chooser: self.chooser.clone(),
+            choices: self.matcher.choices().copied().collect(),
+            waiting: self.matcher.waiting().collect(),
+            recent: self.recent.clone(),
+        }
+    }
+
+    /// Goes on from what was saved. The pictures that waited come with the run-up.
+    #[must_use]
+    pub fn restore(decided: Decided) -> Self {
+        let mut matcher = Matcher::default();
+        decided.choices.into_iter().for_each(|choice| matcher.choose(choice));
+        let Decided { chooser, waiting, recent, .. } = decided;
+        Self { chooser, matcher, recent, wanted: waiting }
+    }
+
+    /// What chooses.
+    #[must_use]
+    pub fn chooser(&self) -> &Chooser {
+        &self.chooser
+    }
+
+    /// Whether all that waits is of `at` or later.
+    #[must_use]
+    pub fn waits_from(&self, at: i64) -> bool {
+        let picture = self.matcher.waiting().next();
+        let choice = self.matcher.choices().map(|choice| choice.at).min();
+        picture.into_iter().chain(choice).all(|oldest| oldest >= at)
+    }
+
+    /// A picture of the run-up.
+    pub fn run_up(&mut self, at: i64, picture: Option<P>) {
+        if let Some(picture) = picture.filter(|_| self.wanted.contains(&at)) {
+            self.matcher.picture(at, picture);
+        }
+    }
+
+    /// Takes the next frame, and its picture if that was handed over.
+    pub fn push(&mut self, measures: &Measures, picture: Option<P>) {
+        if let Some(picture) = picture {
+            self.matcher.picture(measures.at, picture);
+        }
+        for choice in self.chooser.push(measures) {
+            self.matcher.choose(choice);
+        }
+        self.recent.push_back((measures.at, measures.score));
+        let is_old = |recent: &VecDeque<(i64, f64)>| {
+            recent.len() > LOOKAHEAD + 2 && recent[0].0 < measures.at - REMEMBERED
+        };
+        while is_old(&self.recent) {
+            self.recent.pop_front();
+        }
+    }
+
+    /// The next choice and what shows it.
+    pub fn next_choice(&mut self) -> Option<(Choice, Shown<P>)> {
+        let now = self.recent.back().map_or(i64::MIN, |frame| frame.0);
+        // Of the frames from here on a cut may yet be found.
+        let undecided = self.recent.len().saturating_sub(LOOKAHEAD);
+        let certain = self.recent.get(undecided).map_or(now, |frame| frame.0);
+        let next = self.matcher.next(now, certain, false);
+        if next.is_none() {
+            // What the detectors cannot go back to is only of use as the newest of all.
+            let behind = self.recent.len().saturating_sub(LOOKAHEAD + 2);
+            let oldest = self.recent.get(behind).map_or(i64::MIN, |frame| frame.0);
+            let newest = self.matcher.waiting().last().unwrap_or(oldest);
+            self.matcher.forget_before(oldest.min(newest));
+        }
+        next
+    }
+
+    /// There will be no more frames: [`Self::last_choice`] gives what is left.
+    pub fn finish(&mut self) {
+        for choice in self.chooser.finish() {
+            self.matcher.choose(choice);
+        }
+    }
+
+    /// The next of what is left.
+    pub fn last_choice(&mut self) -> Option<(Choice, Shown<P>)> {
+        self.matcher.next(i64::MAX, i64::MAX, true)
+    }
+
+    /// The picture that is nearest to `at`, where that cannot be fetched.
+    pub fn nearest(&mut self, at: i64) -> Option<(i64, P)> {
+        self.matcher.nearest(at)
+    }
+
+    /// ffmpeg's scene score of a frame that was chosen.
+    #[must_use]
+    pub fn score(&self, at: i64) -> f64 {
+        self.recent.iter().rev().find(|frame| frame.0 == at).map_or(0.0, |frame| frame.1)
+    }
+}

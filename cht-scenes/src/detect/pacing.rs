@@ -1,0 +1,206 @@
+//! When what was found is kept: the gap between cuts, the longest time without a frame, the most frames in an hour.
+//!
+//! Nothing is left out in silence: what is not kept is counted.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Choice, Detector, Finding, Kind, LOOKAHEAD, Why, budget::Budget, chooser::Rules};
+
+/// Findings that gave no frame of their own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suppressed {
+    /// Cuts within the gap behind another, for which a later one, or the end of the gap, was kept.
+    pub gap: u64,
+    /// For want of an allowance: a later frame was kept for them.
+    pub max_frames: u64,
+}
+
+/// Spaces frames.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Pacing {
+    min_gap: i64,
+    max_interval: i64,
+    budget: Option<Budget>,
+    last_kept: Option<i64>,
+    last_cut: Option<i64>,
+    /// A cut that waits for the end of the gap.
+    waiting: Option<Choice>,
+    /// What waits for an allowance.
+    postponed: Option<Choice>,
+    /// The last frames: a detector speaks of one that has gone by.
+    recent: VecDeque<i64>,
+    pub(super) suppressed: Suppressed,
+}
+
+impl Pacing {
+    pub(super) fn new(rules: &Rules) -> Self {
+        Self {
+            min_gap: rules.min_gap,
+            max_interval: rules.max_interval,
+            budget: rules.max_frames.map(Budget::new),
+            last_kept: None,
+            last_cut: None,
+            waiting: None,
+            postponed: None,
+            recent: VecDeque::new(),
+            suppressed: Suppressed::default(),
+        }
+    }
+
+    /// The next frame; it is chosen where it is the first, or something has waited for it.
+    pub(super) fn frame(&mut self, at: i64, score: f64) -> Option<Choice> {
+        if self.recent.len() > LOOKAHEAD {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(at);
+        if self.last_kept.is_none() {
+            return self.keep(Choice {
+                at,
+                since: at,
+                why: Why::First,
+                detector: None,
+                strength: score,
+            });
+        }
+        let postponed = self.postponed.filter(|_| self.is_allowed(at))?;
+        self.postponed = None;
+        self.last_kept = Some(at);
+        Some(Choice { at, ..postponed })
+    }
+
+    fn is_allowed(&mut self, now: i64) -> bool {
+        self.budget.as_mut().is_none_or(|budget| budget.take(now))
+    }
+
+    /// What a detector has found in the frames up to now.
+    pub(super) fn found(&mut self, finding: &Finding, detector: Detector) -> Option<Choice> {
+        let Finding { at, since, kind, strength } = *finding;
+        let choice =
+            Choice { at, since, why: Why::Found(kind), detector: Some(detector), strength };
+        if kind == Kind::Cut {
+            if self.last_cut.is_some_and(|last| at < last + self.min_gap) {
+                self.wait(choice);
+                return None;
+            }
+            self.last_cut = Some(at);
+            // It shows what waited as well.
+            self.suppressed.gap +=
+                u64::from(self.waiting.take_if(|waiting| waiting.since <= at).is_some());
+        }
+        self.keep(choice)
+    }
+
+    /// A cut in the gap: the strongest of them is what waits.
+    fn wait(&mut self, choice: Choice) {
+        let Some(waiting) = &mut self.waiting else {
+            self.waiting = Some(choice);
+            return;
+        };
+        self.suppressed.gap += 1;
+        if choice.strength > waiting.strength {
+            *waiting = Choice { since: waiting.since, ..choice };
+        }
+    }
+
+    /// What is due at the last frame: a cut whose gap is over, or an interval.
+    pub(super) fn due(&mut self, score: f64) -> Option<Choice> {
+        let now = *self.recent.back()?;
+        let gap_ends = self.last_cut.map_or(now, |last| last + self.min_gap);
+        if now >= gap_ends
+            && let Some(waiting) = self.waiting.take()
+        {
+            let first = self.recent.iter().find(|&&at| at >= gap_ends);
+            return self.keep(Choice { at: *first.unwrap_or(&now), ..waiting });
+        }
+        let last = self.last_kept?;
+        if self.max_interval > 0 && now - last >= self.max_interval && self.postponed.is_none() {
+            let why = Why::Interval;
+            return self.keep(Choice { at: now, since: now, why, detector: None, strength: score });
+        }
+        None
+    }
+
+    /// There will be no more frames: what waits is shown by the last one.
+    pub(super) fn finish(&mut self) -> Option<Choice> {
+        let waiting = self.waiting.take()?;
+        let at = *self.recent.back()?;
+        self.keep(Choice { at, ..waiting })
+    }
+
+    /// Keeps a frame, unless it was kept already, or there is no allowance for it.
+    fn keep(&mut self, choice: Choice) -> Option<Choice> {
+        if self.last_kept.is_some_and(|last| last >= choice.at) {
+            // Two detectors have found the same.
+            return None;
+        }
+        if !self.is_allowed(self.recent.back().copied().unwrap_or(choice.at)) {
+            self.suppressed.max_frames += u64::from(self.postponed.replace(choice).is_some());
+            return None;
+        }
+        self.last_kept = Some(choice.at);
+        Some(choice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is kept of one frame each tick, with cuts at `cuts` of these strengths.
+    fn kept(rules: &Rules, frames: i64, cuts: &[(i64, f64)]) -> (Vec<(i64, Why)>, Suppressed) {
+        let mut pacing = Pacing::new(rules);
+        let mut kept = Vec::new();
+        for at in 0..frames {
+            kept.extend(pacing.frame(at, 0.0));
+            for &(_, strength) in cuts.iter().filter(|cut| cut.0 == at) {
+                kept.extend(pacing.found(&Finding::cut(at, strength), Detector::Scene));
+            }
+            kept.extend(pacing.due(0.0));
+        }
+        kept.extend(pacing.finish());
+        (kept.iter().map(|choice| (choice.at, choice.why)).collect(), pacing.suppressed)
+    }
+
+    const CUT: Why = Why::Found(Kind::Cut);
+
+    #[test]
+    fn the_first_frame_and_one_each_interval() {
+        let rules = Rules { max_interval: 30, ..Rules::default() };
+        let (kept, _) = kept(&rules, 70, &[]);
+        assert_eq!(kept, [(0, Why::First), (30, Why::Interval), (60, Why::Interval)]);
+    }
+
+    #[test]
+    fn a_cut_within_the_gap_waits_for_its_end_and_what_is_left_out_is_counted() {
+        let rules = Rules { min_gap: 20, ..Rules::default() };
+        let (found, suppressed) =
+            kept(&rules, 200, &[(100, 0.9), (105, 0.3), (110, 0.2), (125, 0.8)]);
+        assert_eq!(found, [(0, Why::First), (100, CUT), (120, CUT), (125, CUT)]);
+        assert_eq!(suppressed, Suppressed { gap: 1, max_frames: 0 });
+        let (found, _) = kept(&rules, 110, &[(100, 0.9), (105, 0.3)]);
+        assert_eq!(found, [(0, Why::First), (100, CUT), (109, CUT)], "at the end nothing is lost");
+    }
+
+    #[test]
+    fn what_has_no_allowance_is_shown_later_as_it_then_is() {
+        // Two at once, then one in 30 s.
+        let rules = Rules { max_frames: Some("120/h".parse().unwrap()), ..Rules::default() };
+        let second = cht_core::time::TICKS_PER_SECOND;
+        let mut pacing = Pacing::new(&rules);
+        let mut kept = Vec::new();
+        for n in 0..100 {
+            let at = n * second;
+            kept.extend(pacing.frame(at, 0.0));
+            if (1..=8).contains(&n) {
+                kept.extend(pacing.found(&Finding::cut(at, 0.5), Detector::Scene));
+            }
+        }
+        let kept: Vec<_> =
+            kept.iter().map(|choice| (choice.at / second, choice.since / second)).collect();
+        assert_eq!(kept.len(), 5, "{kept:?}");
+        assert_eq!(kept[4].1, 8, "what came last is what is shown in the end: {kept:?}");
+        assert_eq!(pacing.suppressed.max_frames, 9 - 5);
+    }
+}

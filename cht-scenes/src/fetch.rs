@@ -1,0 +1,181 @@
+//! A picture that the decoder did not hand over: its group of pictures is cut out of the segment and decoded again.
+
+use std::{
+    fs::File,
+    io::{self, Read as _, Seek as _, SeekFrom},
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::mpsc::{RecvTimeoutError, sync_channel},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+use cht_core::{clock, ffmpeg::Program, session::PART};
+
+use crate::{
+    decoder::{Decoder, Outputs},
+    decoding::{Decode, Decoding},
+    feed::Source,
+    gops::Gops,
+    hwaccel::Hwaccel,
+    measured::Picture,
+    picker::Message,
+    prefilter::{Start, Wanted},
+    timely::Timely,
+};
+
+/// Bytes per write to the decoder.
+const WRITE: usize = 256 * 1024;
+
+/// Fetches pictures.
+#[derive(Debug)]
+pub(crate) struct Fetcher {
+    ffmpeg: Program,
+    timeout: Duration,
+    /// Of the segment that was looked into last.
+    known: Option<(PathBuf, Gops)>,
+}
+
+impl Fetcher {
+    /// Decodes with `ffmpeg`, which is stopped when it does nothing for `timeout`.
+    pub(crate) fn new(ffmpeg: Program, timeout: Duration) -> Self {
+        Self { ffmpeg, timeout, known: None }
+    }
+
+    /// The pictures of the frames at `ticks` (of the session, rising) in the segment whose final path is `path`. Those that its
+    /// bytes do not give are missing.
+    pub(crate) fn fetch(
+        &mut self,
+        source: &Source,
+        path: &str,
+        ticks: &[i64],
+    ) -> Result<Vec<(i64, Picture)>> {
+        let path = present(path);
+        let named = || path.display().to_string();
+        let gops = self.gops(&path, source).with_context(named)?;
+        let mut pictures = Vec::new();
+        for (bytes, ticks) in together(gops, ticks) {
+            let decoded = self.decode(source, &path, bytes, &ticks).with_context(named)?;
+            pictures.extend(decoded);
+        }
+        Ok(pictures)
+    }
+
+    fn gops(&mut self, path: &Path, source: &Source) -> io::Result<&Gops> {
+        let length = path.metadata()?.len();
+        let is_known = |(known, gops): &(PathBuf, Gops)| known == path && gops.length == length;
+        let gops = match self.known.take().filter(is_known) {
+            Some((_, gops)) => gops,
+            None => Gops::of(path, source.pid, source.anchor)?,
+        };
+        Ok(&self.known.insert((path.to_owned(), gops)).1)
+    }
+
+    /// Decodes a part of a segment, and hands over what is wanted of it.
+    fn decode(
+        &self,
+        source: &Source,
+        path: &Path,
+        bytes: Range<u64>,
+        ticks: &[i64],
+    ) -> Result<Vec<(i64, Picture)>> {
+        let decoding =
+            Decoding { decode: Decode::Full, hwaccel: Hwaccel::None, timeout: self.timeout };
+        let wanted = Wanted::Exact(ticks);
+        let start = Start { wanted, anchor: source.anchor, from: ticks[0] };
+        let (messages, received) = sync_channel(4096);
+        let (mut decoder, Outputs { pictures, .. }) = Decoder::start(
+            &self.ffmpeg,
+            source.pid,
+            source.codec,
+            decoding,
+            false,
+            &start,
+            messages,
+        )?;
+        let id = decoder.id();
+        let mut pictures = Timely { pipe: pictures, limit: self.timeout };
+        let mut found = Vec::new();
+        let taken = std::thread::scope(|scope| {
+            let feeding = scope.spawn(|| feed(&mut decoder, path, bytes));
+            let mut take = || -> Result<()> {
+                loop {
+                    let frame = match clock::receive_within(&received, self.timeout) {
+                        Ok(Message::Frame(frame)) => frame,
+                        Ok(_) => continue,
+                        Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                        Err(RecvTimeoutError::Timeout) => bail!("ffmpeg hung and was stopped"),
+                    };
+                    let (Some(form), Some(pts)) = (frame.picture, frame.pts) else { continue };
+                    let mut samples = vec![0; form.bytes()];
+                    pictures.read_exact(&mut samples)?;
+                    found.push((source.anchor.place(pts), Picture { samples, form }));
+                }
+            };
+            let taken = take();
+            if taken.is_err() {
+                // It may be waiting for us, and its feeder for it.
+                cht_core::ffmpeg::kill(id);
+            }
+            let fed = feeding.join().unwrap_or_else(|_| bail!("the feeding thread panicked"));
+            taken.and(fed)
+        });
+        let last_words = decoder.last_words();
+        drop(decoder);
+        taken.with_context(|| format!("ffmpeg said: {last_words}"))?;
+        Ok(found)
+    }
+}
+
+/// The segment by the name that it has now.
+fn present(path: &str) -> PathBuf {
+    let finished = PathBuf::from(path);
+    if finished.exists() { finished } else { format!("{path}{PART}").into() }
+}
+
+/// What is to be decoded, and which pictures it gives: ticks whose bytes overlap go together.
+fn together(gops: &Gops, ticks: &[i64]) -> Vec<(Range<u64>, Vec<i64>)> {
+    let mut parts: Vec<(Range<u64>, Vec<i64>)> = Vec::new();
+    for &tick in ticks {
+        let Some(bytes) = gops.bytes_for(tick) else { continue };
+        match parts.last_mut() {
+            Some((last, ticks)) if bytes.start < last.end => {
+                last.end = last.end.max(bytes.end);
+                ticks.push(tick);
+            }
+            _ => parts.push((bytes, vec![tick])),
+        }
+    }
+    parts
+}
+
+fn feed(decoder: &mut Decoder, path: &Path, bytes: Range<u64>) -> Result<()> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(bytes.start))?;
+    let mut part = file.take(bytes.end - bytes.start);
+    let mut buffer = vec![0; WRITE];
+    loop {
+        let count = part.read(&mut buffer)?;
+        // One that has ended takes nothing; what it gave is what there is.
+        if count == 0 || decoder.feed(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    decoder.end_input();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gops::Unit;
+
+    #[test]
+    fn pictures_of_one_group_are_decoded_together() {
+        let units =
+            (0..6).map(|n| Unit { offset: n * 10, pts: n as i64, random_access: n % 3 == 0 });
+        let gops = Gops { units: units.collect(), length: 60 };
+        let expected = [(0..30, vec![1, 2]), (30..50, vec![4])];
+        assert_eq!(together(&gops, &[1, 2, 4, 9]), expected);
+    }
+}

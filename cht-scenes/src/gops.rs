@@ -1,0 +1,115 @@
+//! Where the pictures of a segment lie: what has to be decoded to see one of them.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    ops::Range,
+    path::Path,
+};
+
+use cht_core::{
+    event::Anchor,
+    ts::{Found, Scanner},
+};
+
+/// Bytes per read.
+const READ: usize = 256 * 1024;
+
+/// A PES packet of the video: in most streams, one picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unit {
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// On the session's timeline, in ticks. Where the stream says nothing, as the unit before.
+    pub pts: i64,
+    /// Decoding can begin here.
+    pub random_access: bool,
+}
+
+/// The pictures of a segment in the order of the stream.
+#[derive(Debug, Default)]
+pub(crate) struct Gops {
+    pub units: Vec<Unit>,
+    /// The segment's size, as far as it was read.
+    pub length: u64,
+}
+
+impl Gops {
+    /// Looks through the segment at `path`, which may still grow.
+    pub(crate) fn of(path: &Path, pid: u16, anchor: Anchor) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let (mut scanner, mut buffer) = (Scanner::new(), vec![0; READ]);
+        let mut gops = Self::default();
+        loop {
+            let count = file.read(&mut buffer)?;
+            if count == 0 {
+                break;
+            }
+            scanner.push(&buffer[..count], &mut |found| gops.take(&found, pid, anchor));
+        }
+        scanner.finish(&mut |found| gops.take(&found, pid, anchor));
+        gops.length = scanner.position();
+        Ok(gops)
+    }
+
+    fn take(&mut self, found: &Found<'_>, pid: u16, anchor: Anchor) {
+        if let Found::Pes(pes) = found
+            && pes.pid == pid
+        {
+            let before = self.units.last().map_or(anchor.offset, |unit| unit.pts);
+            let pts = pes.pts.map_or(before, |pts| anchor.place(pts as i64));
+            self.units.push(Unit { offset: pes.offset, pts, random_access: pes.random_access });
+        }
+    }
+
+    /// What to decode for the picture at `at`: from an access point to the end of its unit. `None` if it is not in here, or
+    /// begins before the segment.
+    pub(crate) fn bytes_for(&self, at: i64) -> Option<Range<u64>> {
+        let own = self.units.iter().position(|unit| unit.pts == at)?;
+        // A picture that is shown before its access point needs the one before.
+        let begins = |unit: &Unit| unit.random_access && unit.pts <= at;
+        let from = self.units[..=own].iter().rposition(begins)?;
+        let end = self.units.get(own + 1).map_or(self.length, |next| next.offset);
+        Some(self.units[from].offset..end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gops(units: &[(i64, bool)]) -> Gops {
+        let units = units.iter().zip(0..).map(|(&(pts, random_access), n)| Unit {
+            offset: n * 10,
+            pts,
+            random_access,
+        });
+        Gops { units: units.collect(), length: 1000 }
+    }
+
+    #[test]
+    fn from_the_access_point_to_the_end_of_the_unit() {
+        // I P B B, I with two pictures that are shown before it, P.
+        let gops = gops(&[
+            (0, true),
+            (3, false),
+            (1, false),
+            (2, false),
+            (6, true),
+            (4, false),
+            (5, false),
+            (7, false),
+        ]);
+        assert_eq!(gops.bytes_for(0), Some(0..10));
+        assert_eq!(gops.bytes_for(2), Some(0..40));
+        assert_eq!(gops.bytes_for(5), Some(0..70), "it needs both groups");
+        assert_eq!(gops.bytes_for(6), Some(40..50));
+        assert_eq!(gops.bytes_for(7), Some(40..1000));
+        assert_eq!(gops.bytes_for(9), None);
+    }
+
+    #[test]
+    fn without_an_access_point_there_is_no_beginning() {
+        assert_eq!(gops(&[(0, false), (1, true)]).bytes_for(0), None);
+    }
+}

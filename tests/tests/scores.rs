@@ -1,0 +1,180 @@
+//! Deciding again on what was measured: `--scores`, `--from-scores`, and `--max-frames`.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use cht_tests::{QUICK, Stage, generate, tool, words};
+use serde_json::{Value, json};
+
+const SHOTS: [(&str, f64); 4] = [
+    ("testsrc2=s=320x240:r=25", 3.0),
+    ("smptebars=s=320x240:r=25", 2.5),
+    ("mandelbrot=s=320x240:r=25", 3.0),
+    ("rgbtestsrc=s=320x240:r=25", 2.5),
+];
+
+fn clip(folder: &Path, name: &str, options: &str) -> PathBuf {
+    let path = folder.join(name);
+    generate(&path, &SHOTS, &format!("{QUICK} {options}"));
+    path
+}
+
+/// Runs cht-scenes on these paths; its exit status and its events.
+fn scenes(paths: &[PathBuf], out: &Path, options: &[&str]) -> (Option<i32>, Vec<Value>) {
+    let mut command = tool("cht-scenes");
+    command.arg("--out").arg(out).args(options).stdin(Stdio::piped());
+    let mut stage = Stage::start(&mut command);
+    let mut stdin = stage.child.stdin.take().unwrap();
+    for path in paths {
+        // One that decides again reads nothing, and may have ended.
+        let _ = writeln!(stdin, "{}", path.display());
+    }
+    drop(stdin);
+    let status = stage.finish().code();
+    (status, std::mem::take(&mut stage.events))
+}
+
+/// What the frames are, without the folder that they are in.
+fn frames(events: &[Value]) -> Vec<Value> {
+    let frames = events.iter().filter(|event| event["type"] == "frame");
+    let fields = ["id", "timestamp", "pts", "reason", "change", "scores", "segment", "hash"];
+    frames.map(|frame| json!(fields.map(|field| frame[field].clone()))).collect()
+}
+
+#[test]
+fn what_was_decided_is_decided_again_on_what_was_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = [clip(folder.path(), "1.ts", ""), clip(folder.path(), "2.ts", "-bf 0")];
+    for detect in ["auto", "adaptive", "screen", "scene,screen"] {
+        let scores = folder.path().join(format!("{detect}.ndjson"));
+        let scores = scores.to_str().unwrap();
+        let (first, again) = (folder.path().join("first"), folder.path().join("again"));
+        let options = ["--overwrite", "--detect", detect];
+        let (status, decoded) =
+            scenes(&paths, &first, &[&options[..], &["--scores", scores]].concat());
+        assert_eq!(status, Some(0));
+        let (status, decided) =
+            scenes(&[], &again, &[&options[..], &["--from-scores", scores]].concat());
+        assert_eq!(status, Some(0));
+        assert!(frames(&decoded).len() >= 6, "{detect}: {}", frames(&decoded).len());
+        assert_eq!(frames(&decided), frames(&decoded), "{detect}");
+        let done = |events: &[Value]| events.iter().filter(|e| e["type"] == "segment_done").count();
+        assert_eq!(done(&decided), 2);
+    }
+}
+
+#[test]
+fn other_options_give_other_frames_and_a_second_run_says_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = [clip(folder.path(), "1.ts", "")];
+    let scores = folder.path().join("scores.ndjson");
+    let scores = scores.to_str().unwrap();
+    scenes(&paths, &folder.path().join("first"), &["--scores", scores]);
+    let again = folder.path().join("again");
+    let options =
+        ["--from-scores", scores, "--detect", "scene", "--threshold", "0.1", "--max-interval", "1"];
+    let (_, decided) = scenes(&[], &again, &options);
+    let times: Vec<f64> = frames(&decided).iter().map(|frame| frame[1].as_f64().unwrap()).collect();
+    for cut in [0.0, 3.0, 5.5, 8.5] {
+        assert!(times.contains(&cut), "{cut} is not in {times:?}");
+    }
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] <= 1.0 + 0.041), "{times:?}");
+    let (_, said) = scenes(&[], &again, &options);
+    assert_eq!(said, decided);
+}
+
+#[test]
+fn a_picture_that_was_not_handed_over_is_decoded_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = [clip(folder.path(), "1.ts", "")];
+    let scores = folder.path().join("scores.ndjson");
+    let options = ["--detect", "scene", "--max-interval", "0"];
+    let named = scores.to_str().unwrap();
+    let (_, decoded) = scenes(
+        &paths,
+        &folder.path().join("first"),
+        &[&options[..], &["--scores", named]].concat(),
+    );
+    let without =
+        fs::read_to_string(&scores).unwrap().replace("\"picture\":true", "\"picture\":false");
+    fs::write(&scores, without).unwrap();
+    let (_, decided) = scenes(
+        &[],
+        &folder.path().join("again"),
+        &[&options[..], &["--from-scores", named]].concat(),
+    );
+    assert_eq!(frames(&decoded).len(), 4);
+    assert_eq!(frames(&decided), frames(&decoded));
+}
+
+#[test]
+fn scores_of_a_run_that_was_killed_are_those_of_one_that_was_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths: Vec<_> = (0..3)
+        .map(|n| clip(folder.path(), &format!("{n}.ts"), &format!("-output_ts_offset {}", 11 * n)))
+        .collect();
+    let [whole, killed] =
+        ["whole", "killed"].map(|name| folder.path().join(format!("{name}.ndjson")));
+    scenes(&paths, &folder.path().join("whole"), &["--scores", whole.to_str().unwrap()]);
+    let out = folder.path().join("killed");
+    for frames in [1, 5] {
+        let mut command = tool("cht-scenes");
+        command.arg("--out").arg(&out).arg("--scores").arg(&killed).stdin(Stdio::piped());
+        let mut stage = Stage::start(&mut command);
+        let mut stdin = stage.child.stdin.take().unwrap();
+        for path in &paths {
+            writeln!(stdin, "{}", path.display()).unwrap();
+        }
+        (0..frames).for_each(|_| drop(stage.wait_for("frame")));
+        stage.signal("KILL");
+        stage.child.wait().unwrap();
+    }
+    scenes(&paths, &out, &["--scores", killed.to_str().unwrap()]);
+    assert!(fs::read(&whole).unwrap() == fs::read(&killed).unwrap(), "the scores differ");
+}
+
+#[test]
+fn a_file_that_holds_no_scores_is_neither_read_nor_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = clip(folder.path(), "1.ts", "");
+    let notes = folder.path().join("notes");
+    fs::write(&notes, "mine\n").unwrap();
+    for option in ["--scores", "--from-scores"] {
+        let mut command = tool("cht-scenes");
+        command.arg("--out").arg(folder.path().join("out")).arg(option).arg(&notes);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let _ = writeln!(child.stdin.take().unwrap(), "{}", path.display());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{option}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("notes"), "{said}");
+    }
+    assert_eq!(fs::read_to_string(&notes).unwrap(), "mine\n");
+}
+
+#[test]
+fn frames_are_spread_over_the_hour() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("busy.ts");
+    // A cut each second for a minute and a half.
+    let shots: Vec<_> = (0..90)
+        .map(|n| (["testsrc2=s=160x120:r=10", "rgbtestsrc=s=160x120:r=10"][n % 2], 1.0))
+        .collect();
+    generate(&path, &shots, QUICK);
+    let options = words("--detect scene --max-frames 5/min --max-interval 0");
+    let (_, events) = scenes(&[path], &folder.path().join("out"), &options);
+    let times: Vec<f64> = frames(&events).iter().map(|frame| frame[1].as_f64().unwrap()).collect();
+    // Those that may come at once, then one each 12.4 s, to the end.
+    assert_eq!(times.len(), 10 + 6, "{times:?}");
+    assert!(*times.last().unwrap() > 75.0, "{times:?}");
+}
