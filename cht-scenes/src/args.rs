@@ -12,6 +12,7 @@ Examples:
   cht-recv | cht-segwatch | cht-scenes | cht-index
   cht-segwatch 'old/**/*.ts' | cht-scenes --out frames | cht-index --out frames/index.json
   ls *.ts | cht-scenes --out frames --detect scene --threshold 0.3 | jq -r 'select(.type==\"frame\").path'
+  cht-recv | cht-segwatch | cht-scenes --stats-interval 1 | jq -c 'select(.stage==\"cht-scenes\").scenes // empty'
 ";
 
 /// Picks the frames where the picture changed; reads events or paths on stdin
@@ -52,6 +53,9 @@ pub(crate) struct Args {
     /// Stop a decoder that does nothing for so many seconds, and go on with the next segment
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = cht_core::cli::seconds)]
     pub decoder_timeout: f64,
+    /// Seconds between two `stats` events while there is something to do; 0: none
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::cli::seconds)]
+    pub stats_interval: f64,
     #[command(flatten)]
     pub look: Look,
     /// Quality of JPEG and WebP, 1 to 100

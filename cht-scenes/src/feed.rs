@@ -39,6 +39,7 @@ use crate::{
     picker::{Done, End, Message, Output, Part, Picker, Run},
     picture::Painter,
     prefilter::{Start, Wanted},
+    stats::Tally,
     store::{Checkpoint, Options, Store},
     stretch::{self, Stretch},
     timely::Timely,
@@ -76,6 +77,7 @@ pub(crate) struct Feeder {
     rules: Rules,
     ffmpeg: Program,
     output: Output,
+    tally: Arc<Tally>,
     upstream: Arc<Upstream>,
     folder: Option<Folder>,
     run: Option<Running>,
@@ -132,6 +134,7 @@ impl Feeder {
         args: Args,
         rules: Rules,
         output: Output,
+        tally: Arc<Tally>,
         upstream: Arc<Upstream>,
     ) -> Result<Self> {
         let ffmpeg = Program::find(&args.ffmpeg)?;
@@ -141,7 +144,7 @@ impl Feeder {
             timeout: Duration::from_secs_f64(args.decoder_timeout),
         };
         let (folder, run, left) = (None, None, VecDeque::new());
-        Ok(Self { args, rules, ffmpeg, output, upstream, folder, run, decoding, left })
+        Ok(Self { args, rules, ffmpeg, output, tally, upstream, folder, run, decoding, left })
     }
 
     /// Decodes a finished segment.
@@ -272,6 +275,13 @@ impl Feeder {
         Ok(())
     }
 
+    /// The connection has ended, when `opened` segments had begun to grow: what the decoder holds is due.
+    pub(crate) fn drain(&mut self, opened: u64) -> Result<()> {
+        self.end_run()?;
+        self.tally.lag.drained(opened);
+        Ok(())
+    }
+
     /// Everything was announced: finishes what is under way.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.end_run()?;
@@ -301,6 +311,7 @@ impl Feeder {
         let Some(path) = self.args.out.clone().or_else(of_session) else {
             bail!("the segments belong to no session; say where the frames go with --out DIR");
         };
+        self.tally.enter(session);
         if self.folder.as_ref().is_some_and(|folder| folder.path == path) {
             if let Some(Folder { picker: Some(picker), .. }) = &mut self.folder {
                 picker.session = session.map(str::to_owned);
@@ -328,6 +339,7 @@ impl Feeder {
             session: session.map(str::to_owned),
             rules: self.rules,
             painter: Painter::new(self.args.look, self.args.quality),
+            tally: Arc::clone(&self.tally),
             left: VecDeque::new(),
             carried: None,
             thin: self.args.decode != Decode::Full,

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use anyhow::{Context as _, Result};
 use cht_scenes::{
-    detect::{Choice, Chooser, LOOKAHEAD, Matcher, Rules},
+    detect::{Choice, Chooser, Content, LOOKAHEAD, Matcher, Rules, Suppressed},
     measure::{Meter, Plane},
 };
 use serde::{Deserialize, Serialize};
@@ -129,6 +129,21 @@ impl Measured {
             self.matcher.forget_before(oldest.min(newest));
         }
         next
+    }
+
+    /// What the stream shows, where a detector asks.
+    pub(crate) fn content(&self) -> Option<Content> {
+        self.chooser.content()
+    }
+
+    /// What was found and is not kept, since the last call.
+    pub(crate) fn take_suppressed(&mut self) -> Suppressed {
+        self.chooser.take_suppressed()
+    }
+
+    /// Choices that wait for a picture, and pictures that wait for a choice.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        (self.matcher.choices().count(), self.matcher.waiting().count())
     }
 
     /// There will be no more frames. `next_last` gives what is left.

@@ -33,6 +33,7 @@ use crate::{
     measured::{Measured, Picture, Saved},
     picture::{Form, Origin, Painter},
     prefilter::{small_size, tick_of},
+    stats::{Held, Tally},
     store::{Checkpoint, Store},
 };
 
@@ -130,6 +131,7 @@ pub(crate) struct Picker {
     pub session: Option<String>,
     pub rules: Rules,
     pub painter: Painter,
+    pub tally: Arc<Tally>,
     /// What a run has left to be ended.
     pub left: VecDeque<Segment>,
     /// Path, kept and decoded frames of the segment whose first part another decoder has decoded.
@@ -248,6 +250,7 @@ impl Picker {
     ) -> Result<Option<i64>> {
         let Some(pts) = frame.pts else {
             report::warn(format_args!("PID {pid:#x}: a frame without PTS was left out"));
+            self.tally.suppress(Held::NoPts, 1);
             return Ok(None);
         };
         let Some(first) = segments.front() else { return Ok(None) };
@@ -312,6 +315,7 @@ impl Picker {
         }
         segment.decoded += 1;
         measured.frame(at, &frame, plane, picture);
+        self.tally.measured(at, measured);
         while let Some((choice, at, picture)) = self.measured.as_mut().and_then(Measured::next) {
             self.keep_choice(segments, &choice, at, &picture)?;
         }
@@ -332,6 +336,9 @@ impl Picker {
         while let Some((choice, at, picture)) = self.measured.as_mut().and_then(Measured::next_last)
         {
             self.keep_choice(&mut segments, &choice, at, &picture)?;
+        }
+        if let Some(measured) = &mut self.measured {
+            self.tally.ended(measured);
         }
         let (mut blamed, mut behind) = (None, Vec::new());
         for mut segment in segments {
@@ -401,6 +408,7 @@ impl Picker {
             return Ok(());
         }
         segment.decoded += 1;
+        self.tally.decoded(at);
         if frame.restarted && self.state.last_kept.is_some() {
             // A new size or format: another picture for sure, and no score can tell.
             self.state.waiting = Some(1.0);
@@ -408,6 +416,8 @@ impl Picker {
         // Without a picture there is nothing to keep; the rule is still due at the next one.
         let mut state = self.state;
         let kept = state.decide(&self.rules, at, frame.score);
+        let is_shown = kept.is_some_and(|kept| kept.reason != Reason::Interval);
+        self.tally.suppress(Held::MinGap, (frame.score > self.rules.threshold && !is_shown).into());
         match (kept, picture) {
             (Some(Kept { reason, score }), Some(picture)) => {
                 segment.frames += 1;
@@ -464,6 +474,7 @@ impl Picker {
             hash: blake3::hash(&picture.bytes).to_hex().to_string(),
         };
         let event = self.store.keep(&picture.bytes, thumbnail, self.session.as_deref(), frame)?;
+        self.tally.kept();
         self.emit(&event)
     }
 

@@ -93,6 +93,19 @@ pub struct Chooser {
     last_at: i64,
     last_kept: Option<i64>,
     last_cut: Option<i64>,
+    #[serde(skip)]
+    suppressed: Suppressed,
+}
+
+/// Frames that were found and are not kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Suppressed {
+    /// Cuts within the gap behind another.
+    pub min_gap: u64,
+    /// Found when a newer frame had been kept.
+    pub too_late: u64,
+    /// The last one within a gap: two detectors may find the same.
+    last: Option<i64>,
 }
 
 impl Chooser {
@@ -109,7 +122,14 @@ impl Chooser {
             last_at: 0,
             last_kept: None,
             last_cut: None,
+            suppressed: Suppressed::default(),
         }
+    }
+
+    /// What was found and is not kept, of the frames pushed since the last call.
+    pub fn take_suppressed(&mut self) -> Suppressed {
+        let last = self.suppressed.last;
+        std::mem::replace(&mut self.suppressed, Suppressed { last, ..Suppressed::default() })
     }
 
     /// What the stream shows at present, if that is asked for.
@@ -207,11 +227,16 @@ impl Chooser {
             let gap_ends = self.last_cut.map_or(at, |last| last + self.rules.min_gap);
             if gap_ends <= at {
                 self.last_cut = Some(at);
+            } else if self.last_cut != Some(at) && self.suppressed.last != Some(at) {
+                self.suppressed.min_gap += 1;
+                self.suppressed.last = Some(at);
             }
             at = at.max(gap_ends);
         }
         // Two detectors may have found the same.
         if self.last_kept.is_some_and(|last| last >= at) {
+            let is_another = self.last_kept > Some(at) && finding.kind != Kind::Cut;
+            self.suppressed.too_late += u64::from(is_another);
             return;
         }
         self.choose(

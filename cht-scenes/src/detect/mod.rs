@@ -8,7 +8,7 @@ mod screen;
 
 pub use self::{
     adaptive::{Adaptive, LOOKAHEAD},
-    chooser::{Choice, Chooser, Content, Detector, Matcher, Rules, Why},
+    chooser::{Choice, Chooser, Content, Detector, Matcher, Rules, Suppressed, Why},
     screen::{Screen, ScreenRules},
 };
 
