@@ -5,13 +5,19 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::{decoding::Decode, hwaccel::Hwaccel, picture::Look};
+use crate::{
+    decoding::Decode,
+    hwaccel::Hwaccel,
+    picture::Look,
+    video::{Asked, Which},
+};
 
 const EXAMPLES: &str = "\
 Examples:
   cht-recv | cht-segwatch | cht-scenes | cht-index
   cht-segwatch 'old/**/*.ts' | cht-scenes --out frames | cht-index --out frames/index.json
   ls *.ts | cht-scenes --out frames --detect scene --threshold 0.3 | jq -r 'select(.type==\"frame\").path'
+  cht-segwatch mux.ts | cht-scenes --out frames --program 2 --stream 1
   cht-recv | cht-segwatch | cht-scenes --stats-interval 1 | jq -c 'select(.stage==\"cht-scenes\").scenes // empty'
 ";
 
@@ -44,6 +50,12 @@ pub(crate) struct Args {
     /// screen: a change that does not come to rest gives a frame after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = cht_core::cli::seconds)]
     pub max_wait: f64,
+    /// Look at a video of this program [default: at the video that has the most pictures]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub program: Option<u16>,
+    /// Look at this video: its PID, or 0, 1 … for the first, second … one that the tables list
+    #[arg(long, value_name = "PID|INDEX")]
+    pub stream: Option<Which>,
     /// What is decoded of the video; less is faster
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = Decode::Full)]
     pub decode: Decode,
@@ -92,6 +104,13 @@ impl Detect {
             Self::Adaptive => "adaptive",
             Self::Screen => "screen",
         }
+    }
+}
+
+impl Args {
+    /// Which video is asked for.
+    pub(crate) fn video(&self) -> Asked {
+        Asked { program: self.program, stream: self.stream }
     }
 }
 

@@ -24,13 +24,14 @@ use cht_core::{
     record::Record,
     segment::Windows,
     session::Session,
-    time::ticks,
-    ts::{Codec, Found, Media, Scanner},
+    time::{TICKS_PER_SECOND, ticks, unwrap33},
+    ts::Codec,
 };
 use cht_scenes::detect;
 
 use crate::{
     args::{Args, Detect},
+    course::{Course, Piece},
     decoder::{Decoder, Outputs},
     decoding::{Decode, Decoding},
     detector::Rules,
@@ -43,6 +44,7 @@ use crate::{
     store::{Checkpoint, Options, Store},
     stretch::{self, Stretch},
     timely::Timely,
+    video::Video,
 };
 
 /// Bytes per write to the decoder.
@@ -50,6 +52,9 @@ const WRITE: usize = 256 * 1024;
 
 /// How far a growing segment is searched for its video before it is left until it is finished.
 const PROBE: usize = 4 << 20;
+
+/// Two clocks that are no further apart are one, in ticks: pictures of a segment begin within it.
+const ONE_CLOCK: i64 = 10 * TICKS_PER_SECOND;
 
 /// How many segments a run-up has at most: a stream without keyframes would have all of them.
 const MOST_RUN_UP: usize = 32;
@@ -82,6 +87,8 @@ pub(crate) struct Feeder {
     folder: Option<Folder>,
     run: Option<Running>,
     decoding: Decoding,
+    /// By how much the video's clock is ahead of the anchors, in ticks.
+    ahead: i64,
     /// What a decoder that failed did not come to.
     left: VecDeque<Part>,
 }
@@ -123,6 +130,8 @@ pub(crate) struct Source {
     pub anchor: Anchor,
     pub pid: u16,
     pub codec: Option<Codec>,
+    /// By how much its clock is ahead of the recorder's anchors, in ticks.
+    pub ahead: i64,
     connection: Option<u32>,
     live: bool,
     /// Its size, if it is finished.
@@ -143,8 +152,20 @@ impl Feeder {
             hwaccel: args.hwaccel.choose(&ffmpeg),
             timeout: Duration::from_secs_f64(args.decoder_timeout),
         };
-        let (folder, run, left) = (None, None, VecDeque::new());
-        Ok(Self { args, rules, ffmpeg, output, tally, upstream, folder, run, decoding, left })
+        let (folder, run, ahead, left) = (None, None, 0, VecDeque::new());
+        Ok(Self {
+            args,
+            rules,
+            ffmpeg,
+            output,
+            tally,
+            upstream,
+            folder,
+            run,
+            decoding,
+            ahead,
+            left,
+        })
     }
 
     /// Decodes a finished segment.
@@ -161,15 +182,24 @@ impl Feeder {
             return self.replay(&segment.path, segment.bytes);
         }
         // Cut for its size within a picture, it need not say what it holds.
-        let pid = segment.video_pid.or_else(|| {
+        let asked = self.args.video();
+        let video = asked.of_segment(segment);
+        let named = video.as_ref().ok().copied().flatten();
+        let pid = named.map(|video| video.pid).or_else(|| {
             let run = self.run.as_ref().filter(|run| run.connection == segment.connection)?;
             (follows && began_within_a_picture(segment)).then_some(run.pid)
         });
         let (Some(anchor), Some(pid)) = (segment.timeline, pid) else {
             self.end_run()?;
             let picker = self.picker()?;
-            let message = format!("{}: no video in it; nothing to look at", segment.path);
-            picker.fail("no_video", &message, Some(&segment.path))?;
+            let path = &segment.path;
+            if let Err(there) = video {
+                let message = format!("{path}: no {asked} in it; there is {there}");
+                picker.fail("no_stream", &message, Some(path))?;
+            } else {
+                let message = format!("{path}: no video in it; nothing to look at");
+                picker.fail("no_video", &message, Some(path))?;
+            }
             return picker.done(Done {
                 seq: segment.seq,
                 path: segment.path.clone(),
@@ -185,11 +215,17 @@ impl Feeder {
             }
         };
         let length = windows.length();
+        let first = if asked.is_any() {
+            stretch::first_pts(Windows::open(Path::new(&segment.path))?, pid)?
+        } else {
+            None
+        };
         let source = Source {
             seq: segment.seq,
-            anchor,
+            anchor: self.by_its_clock(anchor, first),
             pid,
-            codec: self.codec_of(segment, pid),
+            codec: self.codec_of(named.and_then(|video| video.codec), pid),
+            ahead: self.ahead,
             connection: segment.connection,
             live: false,
             bytes: Some(length),
@@ -200,14 +236,24 @@ impl Feeder {
     }
 
     /// What the video of a segment is coded as. Where its tables do not say, as what came before.
-    fn codec_of(&self, segment: &Segment, pid: u16) -> Option<Codec> {
-        let named = segment.video_codec.as_deref().and_then(Codec::named);
+    fn codec_of(&self, named: Option<Codec>, pid: u16) -> Option<Codec> {
         let of_run = || self.run.as_ref().filter(|run| run.pid == pid)?.codec;
         let of_last = || {
             let last = self.folder.as_ref()?.picker.as_ref()?.store.last.as_ref()?;
             Codec::named(last.codec.as_deref().filter(|_| last.pid == Some(pid))?)
         };
         named.or_else(of_run).or_else(of_last)
+    }
+
+    /// The place of a segment by the clock of its video, whose first PTS is given where that need not be the clock of `anchor`.
+    fn by_its_clock(&mut self, anchor: Anchor, first: Option<u64>) -> Anchor {
+        if let Some(first) = first {
+            let ahead = unwrap33(anchor.pts, first) - anchor.pts;
+            if (ahead - self.ahead).abs() > ONE_CLOCK {
+                self.ahead = ahead;
+            }
+        }
+        Anchor { pts: anchor.pts + self.ahead, ..anchor }
     }
 
     /// Decodes a segment while it grows.
@@ -226,8 +272,8 @@ impl Feeder {
         }
         // Gone already: its `segment` event will say more, or nothing will.
         let Ok(mut growing) = Growing::open(part) else { return Ok(()) };
-        let (mut held, mut scanner) = (Vec::new(), Scanner::new());
-        let (mut begun, mut within, mut total) = (false, true, 0);
+        let mut course = Course::new(self.args.video(), anchor);
+        let (mut source, mut total) = (None, 0);
         let mut buffer = vec![0; WRITE];
         loop {
             let bytes = match growing.read(&mut buffer)? {
@@ -238,41 +284,61 @@ impl Feeder {
                 Growth::Nothing | Growth::Abandoned => return Ok(()),
             };
             total += bytes.len() as u64;
-            if within {
-                let mut begins = |found: Found<'_>| {
-                    within &= !matches!(found, Found::Pes(pes) if pes.media == Media::Video);
-                };
-                scanner.push(bytes, &mut begins);
-            }
-            if !begun {
-                held.extend_from_slice(bytes);
-                let Some(pid) = scanner.video_pid() else {
-                    if held.len() > PROBE {
+            course.push(bytes);
+            if source.is_none() {
+                let Some((video, first)) = course.video() else {
+                    if course.held() > PROBE {
                         return Ok(());
                     }
                     continue;
                 };
-                begun = true;
                 if let Some(folder) = &mut self.folder {
                     folder.handled.insert(path.clone());
                     folder.last_seq = Some(open.seq);
                 }
-                let connection = Some(open.connection);
-                let codec = scanner.codec_of(pid);
+                let Video { pid, codec, .. } = video;
+                let anchor = self.by_its_clock(anchor, first);
+                let (ahead, connection) = (self.ahead, Some(open.connection));
                 let (seq, live, bytes) = (open.seq, true, None);
-                let source = Source { seq, anchor, pid, codec, connection, live, bytes };
-                self.begin(&path, source)?;
+                let begun = Source { seq, anchor, pid, codec, ahead, connection, live, bytes };
+                self.begin(&path, begun)?;
+                course.begin(video, anchor);
+                source = Some(begun);
             }
-            let bytes = if held.is_empty() { bytes } else { held.as_slice() };
-            if !self.feed(bytes)? {
+            if let Some(source) = &mut source
+                && !self.follow(&mut course, &path, source)?
+            {
                 return self.end_run();
             }
-            held = Vec::new();
         }
-        if begun {
-            self.fed(total, within);
+        if source.is_some() {
+            if let Some(Piece::Bytes(bytes, _)) = course.finish()
+                && !self.feed(&bytes)?
+            {
+                return self.end_run();
+            }
+            self.fed(total, course.within);
         }
         Ok(())
+    }
+
+    /// Feeds what has come of a segment that grows, to another decoder where its video changes; `false` as [`Self::feed`].
+    fn follow(&mut self, course: &mut Course, path: &str, source: &mut Source) -> Result<bool> {
+        while let Some(piece) = course.next(false) {
+            match piece {
+                Piece::Bytes(bytes, _) => {
+                    if !self.feed(&bytes)? {
+                        return Ok(false);
+                    }
+                }
+                Piece::Access => {}
+                Piece::Change(Stretch { pid, codec, .. }) => {
+                    (source.pid, source.codec) = (pid, codec);
+                    self.begin(path, *source)?;
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// The connection has ended, when `opened` segments had begun to grow: what the decoder holds is due.
@@ -329,8 +395,10 @@ impl Feeder {
             quality: self.args.quality,
             look: self.args.look,
             decode: self.args.decode,
+            video: self.args.video(),
         };
         let store = Store::open(&path, &options, self.args.overwrite)?;
+        self.ahead = store.last.as_ref().map_or(0, |last| last.ahead);
         let picker = Picker {
             state: store.last.as_ref().map(|last| last.state).unwrap_or_default(),
             measured: self.measures().then(|| self.measured(&store)).transpose()?,
@@ -444,6 +512,7 @@ impl Feeder {
             picker.state = crate::detector::State::default();
             picker.measured = self.measures().then(|| Measured::new(self.detection()));
         }
+        self.tally.lag.follow(source.pid, source.ahead);
         let anchor = before.first().map_or(source.anchor, |first| first.anchor);
         let wanted = match &picker.measured {
             Some(measured) => Wanted::Candidates(&measured.candidates),
@@ -515,8 +584,9 @@ impl Feeder {
     ) -> Result<()> {
         let length = windows.length();
         let again = Windows::open(Path::new(path))?;
-        let mut stretches =
-            stretch::divide(again, source.pid, source.codec)?.into_iter().peekable();
+        let mut stretches = stretch::divide(again, source.pid, source.codec, self.args.video())?
+            .into_iter()
+            .peekable();
         let mut at = 0;
         for window in windows {
             let window = window?;

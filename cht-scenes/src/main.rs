@@ -4,6 +4,7 @@
 //! it, and only pictures that may be kept leave it. `docs/scenes.md` has the rules.
 
 mod args;
+mod course;
 mod decoder;
 mod decoding;
 mod detector;
@@ -21,6 +22,7 @@ mod stats;
 mod store;
 mod stretch;
 mod timely;
+mod video;
 
 use std::process::ExitCode;
 

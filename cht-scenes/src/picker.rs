@@ -108,6 +108,7 @@ pub(crate) struct Done {
     pub anchor: Option<Anchor>,
     pub pid: Option<u16>,
     pub codec: Option<Codec>,
+    pub ahead: i64,
     /// The number of the next frame behind its end; that of the next frame of all if absent.
     pub next_id: Option<u64>,
 }
@@ -506,6 +507,7 @@ impl Picker {
             anchor: Some(part.source.anchor).filter(|_| part.runs_up),
             pid: Some(part.source.pid),
             codec: part.source.codec,
+            ahead: part.source.ahead,
             next_id: Some(end.next_id),
         })
     }
@@ -526,6 +528,7 @@ impl Picker {
             anchor: done.anchor,
             pid: done.pid,
             codec: done.codec.map(|codec| codec.as_str().to_owned()),
+            ahead: done.ahead,
             state: self.state,
             next_id: done.next_id.unwrap_or(self.store.next_id),
         })?;

@@ -25,6 +25,7 @@ use crate::{
     decoding::Decode,
     detector::State,
     picture::{Format, Look},
+    video::Asked,
 };
 
 /// What has to be the same for two runs to be one.
@@ -39,8 +40,21 @@ pub(crate) struct Options {
     pub quality: u8,
     #[serde(default)]
     pub decode: Decode,
+    #[serde(default)]
+    pub video: Asked,
     #[serde(flatten)]
     pub look: Look,
+}
+
+impl Options {
+    /// Those that are rarely given, as on the command line.
+    fn others(&self) -> String {
+        let mut words = vec![self.look.to_string()];
+        if self.video.is_any() {
+            words.push(self.video.to_string());
+        }
+        words.join(" ")
+    }
 }
 
 /// A segment that is done, and how the world looked then.
@@ -59,6 +73,9 @@ pub(crate) struct Checkpoint {
     /// How it was coded.
     #[serde(default)]
     pub codec: Option<String>,
+    /// By how much its clock is ahead of the recorder's anchors, in ticks: another program may have its own.
+    #[serde(default)]
+    pub ahead: i64,
     /// The detector behind its last frame.
     pub state: State,
     /// The number of the next frame.
@@ -138,7 +155,7 @@ impl Store {
                 known.max_wait,
                 known.quality,
                 known.decode.name(),
-                known.look
+                known.others()
             ),
             known => {
                 if known.is_some() {
