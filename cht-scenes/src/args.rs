@@ -6,6 +6,7 @@ use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    catch_up::OnLag,
     decoding::Decode,
     hwaccel::Hwaccel,
     picture::Look,
@@ -18,6 +19,7 @@ Examples:
   cht-segwatch 'old/**/*.ts' | cht-scenes --out frames | cht-index --out frames/index.json
   ls *.ts | cht-scenes --out frames --detect scene --threshold 0.3 | jq -r 'select(.type==\"frame\").path'
   cht-segwatch mux.ts | cht-scenes --out frames --program 2 --stream 1
+  cht-recv | cht-segwatch | cht-scenes --on-lag keyframes | cht-index
   cht-recv | cht-segwatch | cht-scenes --stats-interval 1 | jq -c 'select(.stage==\"cht-scenes\").scenes // empty'
 ";
 
@@ -65,6 +67,12 @@ pub(crate) struct Args {
     /// Stop a decoder that does nothing for so many seconds, and go on with the next segment
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = cht_core::cli::seconds)]
     pub decoder_timeout: f64,
+    /// What is done when a live stream comes faster than it can be decoded
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = OnLag::Keep)]
+    pub on_lag: OnLag,
+    /// That is so when decoding is so many seconds of the stream behind; it has caught up at a quarter of it
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = cht_core::cli::seconds)]
+    pub lag_limit: f64,
     /// Seconds between two `stats` events while there is something to do; 0: none
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::cli::seconds)]
     pub stats_interval: f64,

@@ -14,6 +14,12 @@ use crate::{
     video::{Asked, Video},
 };
 
+/// How far a segment is searched for the first of several videos, in bytes.
+const PATIENCE: u64 = 256 * 1024;
+
+/// Bytes that are scanned at a time until the video is known: seven packets.
+const STEP: usize = 1316;
+
 /// Follows the bytes of a segment, and holds some of them back where another decoder may have to begin.
 #[derive(Debug)]
 pub(crate) struct Course {
@@ -22,6 +28,7 @@ pub(crate) struct Course {
     anchor: Anchor,
     /// What its video is; nothing is handed out before it is known.
     divider: Option<Divider>,
+    video: Option<(Video, u64)>,
     /// The PID of what is handed out.
     pid: u16,
     /// What is not handed out yet, and where in the segment that begins.
@@ -29,6 +36,8 @@ pub(crate) struct Course {
     at: u64,
     /// Pictures that begin in what is not handed out yet.
     ahead: VecDeque<Picture>,
+    /// The last picture that was handed out, if it is a keyframe.
+    keyframe: Option<i64>,
     /// Changes of the video there.
     changes: VecDeque<Stretch>,
     /// No picture begins in the segment.
@@ -60,7 +69,7 @@ pub(crate) enum Piece {
 /// The pictures that begin in some bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Passed {
-    /// The keyframes among them, as ticks of the session's timeline.
+    /// The keyframes that are whole by now, as ticks of the session's timeline.
     pub keyframes: Vec<i64>,
     /// How many others there are.
     pub others: u64,
@@ -76,10 +85,12 @@ impl Course {
             asked,
             anchor,
             divider: None,
+            video: None,
             pid: 0,
             held: Vec::new(),
             at: 0,
             ahead: VecDeque::new(),
+            keyframe: None,
             changes: VecDeque::new(),
             within: true,
             first_pts: Vec::new(),
@@ -89,6 +100,18 @@ impl Course {
     /// Takes the next bytes.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
+        let mut rest = bytes;
+        // In small steps: the tables may list another video a little further on.
+        while self.divider.is_none() && !rest.is_empty() {
+            let (step, behind) = rest.split_at(rest.len().min(STEP));
+            self.scan(step);
+            rest = behind;
+            self.look();
+        }
+        self.scan(rest);
+    }
+
+    fn scan(&mut self, bytes: &[u8]) {
         let Self { scanner, divider, ahead, changes, within, first_pts, .. } = self;
         scanner.push(bytes, &mut |found| {
             if let Found::Pes(pes) = found
@@ -108,29 +131,37 @@ impl Course {
         });
     }
 
+    /// Looks whether the video is known by now.
+    fn look(&mut self) {
+        let Some(video) = self.asked.of_scanner(&self.scanner) else { return };
+        let Some((_, first)) = self.first_pts.iter().find(|(pid, _)| *pid == video.pid) else {
+            return;
+        };
+        // Of several videos the first one may be a moment late.
+        let others = self.asked.of_programs(self.scanner.programs());
+        let is_late = others.first().is_some_and(|first| first.pid != video.pid);
+        if is_late && self.scanner.position() < PATIENCE {
+            return;
+        }
+        self.video = Some((video, *first));
+        let mut divider = Divider::growing(video.pid, video.codec, self.asked);
+        divider.change(&Found::Programs(self.scanner.programs()));
+        (self.pid, self.divider) = (video.pid, Some(divider));
+    }
+
     /// Bytes that wait for the video to be known.
     pub(crate) fn held(&self) -> usize {
         self.held.len()
     }
 
     /// The video that is to be decoded, once it is known, with its first PTS.
-    pub(crate) fn video(&self) -> Option<(Video, Option<u64>)> {
-        let video = self.asked.of_scanner(&self.scanner)?;
-        let first = self.first_pts.iter().find(|(pid, _)| *pid == video.pid);
-        // Without its first picture, its clock is not known.
-        if self.asked.is_any() && first.is_none() {
-            return None;
-        }
-        Some((video, first.map(|(_, pts)| *pts)))
+    pub(crate) fn video(&self) -> Option<(Video, u64)> {
+        self.video
     }
 
-    /// Decoding begins, with `video`, whose place is `anchor`.
-    pub(crate) fn begin(&mut self, video: Video, anchor: Anchor) {
+    /// The place of the video on the timeline, by its own clock.
+    pub(crate) fn place(&mut self, anchor: Anchor) {
         self.anchor = anchor;
-        self.pid = video.pid;
-        let mut divider = Divider::growing(video.pid, video.codec, self.asked);
-        divider.change(&Found::Programs(self.scanner.programs()));
-        self.divider = Some(divider);
     }
 
     /// What comes next; with `seek`, where decoding can begin is told.
@@ -185,8 +216,10 @@ impl Course {
             let tick = picture
                 .pts
                 .map(|pts| self.anchor.offset + unwrap33(self.anchor.pts, pts) - self.anchor.pts);
+            // It is whole when the next picture begins.
+            passed.keyframes.extend(self.keyframe.take());
             if picture.random_access {
-                passed.keyframes.extend(tick);
+                self.keyframe = tick;
             } else {
                 passed.others += 1;
             }

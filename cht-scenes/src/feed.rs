@@ -18,7 +18,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    event::{Anchor, EndReason, Segment, SegmentOpen},
+    clock,
+    event::{Anchor, Decoded, EndReason, Segment, SegmentOpen},
     ffmpeg::Program,
     growing::{Growing, Growth, finished_path},
     record::Record,
@@ -31,9 +32,10 @@ use cht_scenes::detect;
 
 use crate::{
     args::{Args, Detect},
-    course::{Course, Piece},
+    catch_up::{CatchUp, OnLag},
+    course::{Course, Passed, Piece},
     decoder::{Decoder, Outputs},
-    decoding::{Decode, Decoding},
+    decoding::{self, Decode, Decoding},
     detector::Rules,
     drain::drain,
     measured::{Measured, Saved},
@@ -87,6 +89,7 @@ pub(crate) struct Feeder {
     folder: Option<Folder>,
     run: Option<Running>,
     decoding: Decoding,
+    catch_up: CatchUp,
     /// By how much the video's clock is ahead of the anchors, in ticks.
     ahead: i64,
     /// What a decoder that failed did not come to.
@@ -118,6 +121,8 @@ struct Running {
     pid: u16,
     codec: Option<Codec>,
     connection: Option<u32>,
+    /// Of keyframes only, so as to catch up.
+    catches_up: bool,
     /// The segment that is being fed.
     path: String,
 }
@@ -152,6 +157,12 @@ impl Feeder {
             hwaccel: args.hwaccel.choose(&ffmpeg),
             timeout: Duration::from_secs_f64(args.decoder_timeout),
         };
+        // Keyframes are all there is already.
+        let on_lag = if args.decode == Decode::Keyframes { OnLag::Keep } else { args.on_lag };
+        let catch_up = CatchUp::new(on_lag, args.lag_limit);
+        if args.decode == Decode::Keyframes {
+            tally.decoding(Decoded::Keyframes);
+        }
         let (folder, run, ahead, left) = (None, None, 0, VecDeque::new());
         Ok(Self {
             args,
@@ -163,6 +174,7 @@ impl Feeder {
             folder,
             run,
             decoding,
+            catch_up,
             ahead,
             left,
         })
@@ -232,7 +244,17 @@ impl Feeder {
         };
         let listed = segment.streams.iter().find(|stream| stream.pid == pid);
         let within = segment.video_pid.is_none() || listed.is_some_and(|video| video.units == 0);
-        self.feed_segment(&segment.path, source, windows, within)
+        // All frames again only where a picture needs none before it.
+        if self.wants_change()
+            && (self.catch_up.decoding() == Decoded::Full || !began_within_a_picture(segment))
+        {
+            self.change_decoding();
+        }
+        self.feed_segment(&segment.path, source, windows, within)?;
+        let others = listed.map_or(0, |video| video.units.saturating_sub(video.keyframes));
+        let newest = segment.last_pts.map(|pts| anchor.place(pts));
+        self.passed(&Passed { keyframes: vec![anchor.offset], others, newest });
+        Ok(())
     }
 
     /// What the video of a segment is coded as. Where its tables do not say, as what came before.
@@ -297,12 +319,13 @@ impl Feeder {
                     folder.last_seq = Some(open.seq);
                 }
                 let Video { pid, codec, .. } = video;
+                let first = Some(first).filter(|_| self.args.video().is_any());
                 let anchor = self.by_its_clock(anchor, first);
                 let (ahead, connection) = (self.ahead, Some(open.connection));
                 let (seq, live, bytes) = (open.seq, true, None);
                 let begun = Source { seq, anchor, pid, codec, ahead, connection, live, bytes };
                 self.begin(&path, begun)?;
-                course.begin(video, anchor);
+                course.place(anchor);
                 source = Some(begun);
             }
             if let Some(source) = &mut source
@@ -322,23 +345,49 @@ impl Feeder {
         Ok(())
     }
 
-    /// Feeds what has come of a segment that grows, to another decoder where its video changes; `false` as [`Self::feed`].
+    /// Feeds what has come of a segment that grows, to another decoder where its video changes, or where decoding lags or has
+    /// caught up; `false` as [`Self::feed`].
     fn follow(&mut self, course: &mut Course, path: &str, source: &mut Source) -> Result<bool> {
-        while let Some(piece) = course.next(false) {
+        loop {
+            let seek = self.wants_change();
+            let Some(piece) = course.next(seek) else { return Ok(true) };
             match piece {
-                Piece::Bytes(bytes, _) => {
+                Piece::Bytes(bytes, passed) => {
                     if !self.feed(&bytes)? {
                         return Ok(false);
                     }
+                    self.passed(&passed);
                 }
-                Piece::Access => {}
+                Piece::Access => {
+                    self.change_decoding();
+                    self.begin(path, *source)?;
+                }
                 Piece::Change(Stretch { pid, codec, .. }) => {
                     (source.pid, source.codec) = (pid, codec);
                     self.begin(path, *source)?;
                 }
             }
         }
-        Ok(true)
+    }
+
+    /// Whether the other way of decoding is wanted, to catch up or because it has caught up.
+    fn wants_change(&mut self) -> bool {
+        self.catch_up.wants_change(clock::monotonic(), || self.tally.lag.now())
+    }
+
+    /// The next decoder decodes the other way.
+    fn change_decoding(&mut self) {
+        self.catch_up.change(clock::monotonic(), self.tally.lag.now());
+        self.tally.decoding(self.catch_up.decoding());
+    }
+
+    /// These pictures were fed, or left out.
+    fn passed(&mut self, passed: &Passed) {
+        self.tally.lag.fed(&passed.keyframes, passed.newest);
+        if self.catch_up.decoding() == Decoded::Keyframes {
+            self.catch_up.skip(passed.others);
+            self.tally.skipped(passed.others);
+        }
     }
 
     /// The connection has ended, when `opened` segments had begun to grow: what the decoder holds is due.
@@ -396,6 +445,7 @@ impl Feeder {
             look: self.args.look,
             decode: self.args.decode,
             video: self.args.video(),
+            on_lag: self.args.on_lag,
         };
         let store = Store::open(&path, &options, self.args.overwrite)?;
         self.ahead = store.last.as_ref().map_or(0, |last| last.ahead);
@@ -475,8 +525,10 @@ impl Feeder {
     /// Makes sure that a decoder is there for a segment, and tells the picker that its bytes follow.
     fn begin(&mut self, path: &str, source: Source) -> Result<()> {
         if !self.continues(&source) {
+            // Of the same video another part is decoded: what is known of it stays.
+            let goes_on = self.run.as_ref().is_some_and(|run| run.is_of(&source));
             self.end_run()?;
-            self.start_run(source)?;
+            self.start_run(source, goes_on)?;
         }
         if let Some(run) = &mut self.run {
             run.anchor = source.anchor;
@@ -488,14 +540,12 @@ impl Feeder {
 
     /// Whether the decoder at work can go on with a segment.
     fn continues(&self, source: &Source) -> bool {
-        self.run.as_ref().is_some_and(|run| {
-            run.anchor.continues(&source.anchor)
-                && (run.pid, run.codec) == (source.pid, source.codec)
-                && run.connection == source.connection
-        })
+        let catches_up = self.catch_up.decoding() == Decoded::Keyframes;
+        let run = self.run.as_ref();
+        run.is_some_and(|run| run.is_of(source) && run.catches_up == catches_up)
     }
 
-    fn start_run(&mut self, source: Source) -> Result<()> {
+    fn start_run(&mut self, source: Source, goes_on: bool) -> Result<()> {
         let mut picker = self
             .folder
             .as_mut()
@@ -503,15 +553,24 @@ impl Feeder {
             .context("the picker is at work")?;
         // The run-up: the first score needs the frames before it.
         let before = picker.store.last.clone().filter(|last| {
-            last.pid == Some(source.pid)
+            !goes_on
+                && last.pid == Some(source.pid)
                 && last.codec.as_deref().and_then(Codec::named) == source.codec
         });
         let before = before.map_or_else(Vec::new, |last| run_up(&last, source.anchor));
         if before.is_empty() {
             // Nothing to compare the first frame with: it is kept.
             picker.state = crate::detector::State::default();
-            picker.measured = self.measures().then(|| Measured::new(self.detection()));
+            if !goes_on {
+                picker.measured = self.measures().then(|| Measured::new(self.detection()));
+            }
         }
+        let catches_up = self.catch_up.decoding() == Decoded::Keyframes;
+        let decode = if catches_up { Decode::Keyframes } else { self.args.decode };
+        let decoding = Decoding { decode, ..self.decoding };
+        picker.thin = decode != Decode::Full;
+        let keyframes_only = decode == Decode::Keyframes;
+        self.tally.lag.decodes(keyframes_only.then(|| decoding::holds(source.codec)));
         self.tally.lag.follow(source.pid, source.ahead);
         let anchor = before.first().map_or(source.anchor, |first| first.anchor);
         let wanted = match &picker.measured {
@@ -524,7 +583,7 @@ impl Feeder {
             &self.ffmpeg,
             source.pid,
             source.codec,
-            self.decoding,
+            decoding,
             source.live,
             &start,
             messages.clone(),
@@ -559,6 +618,7 @@ impl Feeder {
             pid: source.pid,
             codec: source.codec,
             connection: source.connection,
+            catches_up,
             path: String::new(),
         });
         for Before { seq, anchor, path, windows } in before {
@@ -762,6 +822,13 @@ fn began_within_a_picture(segment: &Segment) -> bool {
 }
 
 impl Running {
+    /// Whether it decodes the video that a segment goes on with.
+    fn is_of(&self, source: &Source) -> bool {
+        self.anchor.continues(&source.anchor)
+            && (self.pid, self.codec) == (source.pid, source.codec)
+            && self.connection == source.connection
+    }
+
     fn tell(&self, part: Part) {
         let _ = self.messages.send(Message::Segment(part));
     }

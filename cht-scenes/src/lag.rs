@@ -57,8 +57,18 @@ struct Newest {
 struct Position {
     /// The last frame that was looked at.
     looked: Option<i64>,
-    /// Where only keyframes are decoded: the newest one that must have come out by now, and the newest picture before the next.
-    thin: Option<(i64, i64)>,
+    thin: Option<Thin>,
+}
+
+/// What was fed where only keyframes are decoded.
+#[derive(Debug, Clone, Copy)]
+struct Thin {
+    /// The last keyframes, the newest last: as many as may be on their way, and one.
+    keyframes: [i64; 4],
+    /// A keyframe comes out when so many have begun behind it.
+    holds: usize,
+    /// The newest picture that was left out or is a keyframe.
+    fed: i64,
 }
 
 impl Lag {
@@ -109,9 +119,21 @@ impl Lag {
         lock(&self.position).looked = Some(at);
     }
 
-    /// Only keyframes are decoded: the one at `due` must have come out, and nothing up to `fed` is to come behind it.
-    pub(crate) fn thin(&self, thin: Option<(i64, i64)>) {
-        lock(&self.position).thin = thin;
+    /// A decoder begins, of everything, or of keyframes only, where each comes out when so many (up to 3) have begun.
+    pub(crate) fn decodes(&self, keyframes_only: Option<usize>) {
+        let thin = |holds| Thin { keyframes: [i64::MIN; 4], holds, fed: i64::MIN };
+        lock(&self.position).thin = keyframes_only.map(thin);
+    }
+
+    /// These keyframes, and pictures up to `newest`, were fed or left out.
+    pub(crate) fn fed(&self, keyframes: &[i64], newest: Option<i64>) {
+        if let Some(thin) = &mut lock(&self.position).thin {
+            for &keyframe in keyframes {
+                thin.keyframes.rotate_left(1);
+                thin.keyframes[3] = keyframe;
+            }
+            thin.fed = newest.map_or(thin.fed, |newest| thin.fed.max(newest));
+        }
     }
 
     /// Seconds of stream that have arrived and were not looked at; `None` if no stream is live.
@@ -129,7 +151,10 @@ impl Position {
     fn behind(self, newest: i64) -> i64 {
         let Some(looked) = self.looked else { return 0 };
         let at = match self.thin {
-            Some((due, fed)) if looked >= due => fed.max(looked),
+            // The newest that must have come out has done so, and there is nothing to come of what lies behind it.
+            Some(Thin { keyframes, holds, fed }) if looked >= keyframes[3 - holds] => {
+                fed.max(looked)
+            }
             _ => looked,
         };
         (newest - at).max(0)
@@ -174,7 +199,8 @@ mod tests {
     fn of_keyframes_alone_what_lies_between_them_is_no_lag() {
         let full = Position { looked: Some(100), thin: None };
         assert_eq!((full.behind(700), full.behind(50)), (600, 0));
-        let waits = Position { looked: Some(100), thin: Some((400, 690)) };
+        let thin = Thin { keyframes: [i64::MIN, i64::MIN, 400, 600], holds: 1, fed: 690 };
+        let waits = Position { looked: Some(100), thin: Some(thin) };
         assert_eq!(waits.behind(700), 600);
         let caught_up = Position { looked: Some(400), ..waits };
         assert_eq!(caught_up.behind(700), 10);

@@ -4,6 +4,7 @@
 //! it, and only pictures that may be kept leave it. `docs/scenes.md` has the rules.
 
 mod args;
+mod catch_up;
 mod course;
 mod decoder;
 mod decoding;

@@ -11,7 +11,7 @@ use std::{
 
 use cht_core::{
     clock,
-    event::{Content, Event, ScenesStats, Stats},
+    event::{Content, Decoded, Event, ScenesStats, Stats},
     report,
     time::seconds,
 };
@@ -113,6 +113,19 @@ impl Tally {
         self.waiting(choices, pictures);
     }
 
+    /// What is decoded from now on.
+    pub(crate) fn decoding(&self, decoding: Decoded) {
+        let before = std::mem::replace(&mut self.counts().scenes.decoding, decoding);
+        if before != decoding {
+            self.say();
+        }
+    }
+
+    /// Frames were left out, to catch up.
+    pub(crate) fn skipped(&self, frames: u64) {
+        self.counts().scenes.skipped += frames;
+    }
+
     /// A frame was kept.
     pub(crate) fn kept(&self) {
         self.counts().scenes.kept += 1;
@@ -156,9 +169,9 @@ impl Tally {
                     seconds(at)
                 ),
             );
-            drop(counts);
-            self.say();
         }
+        drop(counts);
+        self.say();
     }
 
     /// Says how things are.

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     args::Detect,
+    catch_up::OnLag,
     decoding::Decode,
     detector::State,
     picture::{Format, Look},
@@ -42,6 +43,8 @@ pub(crate) struct Options {
     pub decode: Decode,
     #[serde(default)]
     pub video: Asked,
+    #[serde(default)]
+    pub on_lag: OnLag,
     #[serde(flatten)]
     pub look: Look,
 }
@@ -52,6 +55,9 @@ impl Options {
         let mut words = vec![self.look.to_string()];
         if self.video.is_any() {
             words.push(self.video.to_string());
+        }
+        if self.on_lag != OnLag::Keep {
+            words.push(format!("--on-lag {}", self.on_lag.name()));
         }
         words.join(" ")
     }

@@ -76,7 +76,8 @@ fn a_program_and_a_stream_can_be_named() {
 fn what_is_not_there_is_an_error_that_names_what_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = mux(folder.path(), TWO_PROGRAMS, "");
-    for (n, options) in ["--program 7", "--program 2 --stream 1", "--stream 0x999"].into_iter().enumerate()
+    for (n, options) in
+        ["--program 7", "--program 2 --stream 1", "--stream 0x999"].into_iter().enumerate()
     {
         let out = folder.path().join(n.to_string());
         let events = scenes(&path, &format!("--out {} {options}", out.display()));
@@ -159,8 +160,10 @@ fn a_change_of_codec_or_pid_in_a_growing_segment_loses_no_frame() {
     for detector in ["scene", "adaptive,screen"] {
         let folder = folder.path().join(detector);
         let events = live(&folder, &bytes, &format!("--detect {detector} --max-interval 0"));
+        // Where the PID changes, cht-recv begins a segment; where the codec does, it goes on with the one that grows.
         let done = of_type(&events, "segment_done");
-        assert_eq!((done.len(), &done[0]["decoded"]), (1, &Value::from(300)), "{detector}");
+        let decoded: Vec<_> = done.iter().map(|done| done["decoded"].as_u64().unwrap()).collect();
+        assert_eq!(decoded, [200, 100], "{detector}");
         for (n, width) in [160, 192, 224].into_iter().enumerate() {
             let begins = |frame: &&&Value| {
                 let late = frame["timestamp"].as_f64().unwrap() - 4.0 * n as f64;
