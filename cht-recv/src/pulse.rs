@@ -126,6 +126,7 @@ impl Pulse {
             at: clock::wall(),
             interval: rounded(interval),
             recv: Some(recv),
+            scenes: None,
         };
         self.announcer.emit_passing(Event::new(Some(self.session.borrow().clone()), stats));
     }

@@ -6,13 +6,22 @@ use cht_scenes::detect::PerHour;
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::{decoding::Decode, hwaccel::Hwaccel, picture::Look};
+use crate::{
+    catch_up::OnLag,
+    decoding::Decode,
+    hwaccel::Hwaccel,
+    picture::Look,
+    video::{Asked, Which},
+};
 
 const EXAMPLES: &str = "\
 Examples:
   cht-recv | cht-segwatch | cht-scenes | cht-index
   cht-segwatch 'old/**/*.ts' | cht-scenes --out frames | cht-index --out frames/index.json
   ls *.ts | cht-scenes --out frames --detect scene --threshold 0.3 | jq -r 'select(.type==\"frame\").path'
+  cht-segwatch mux.ts | cht-scenes --out frames --program 2 --stream 1
+  cht-recv | cht-segwatch | cht-scenes --on-lag keyframes | cht-index
+  cht-recv | cht-segwatch | cht-scenes --stats-interval 1 | jq -c 'select(.stage==\"cht-scenes\").scenes // empty'
 ";
 
 /// Picks the frames where the picture changed; reads events or paths on stdin
@@ -47,6 +56,12 @@ pub(crate) struct Args {
     /// screen: a change that does not come to rest gives a frame after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = cht_core::cli::seconds)]
     pub max_wait: f64,
+    /// Look at a video of this program [default: at the video that has the most pictures]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub program: Option<u16>,
+    /// Look at this video: its PID, or 0, 1 … for the first, second … one that the tables list
+    #[arg(long, value_name = "PID|INDEX")]
+    pub stream: Option<Which>,
     /// What is decoded of the video; less is faster
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = Decode::Full)]
     pub decode: Decode,
@@ -56,6 +71,15 @@ pub(crate) struct Args {
     /// Stop a decoder that does nothing for so many seconds, and go on with the next segment
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = cht_core::cli::seconds)]
     pub decoder_timeout: f64,
+    /// What is done when a live stream comes faster than it can be decoded
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = OnLag::Keep)]
+    pub on_lag: OnLag,
+    /// That is so when decoding is so many seconds of the stream behind; it has caught up at a quarter of it
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = cht_core::cli::seconds)]
+    pub lag_limit: f64,
+    /// Seconds between two `stats` events while there is something to do; 0: none
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::cli::seconds)]
+    pub stats_interval: f64,
     #[command(flatten)]
     pub look: Look,
     /// Quality of JPEG and WebP, 1 to 100
@@ -98,6 +122,13 @@ impl Detect {
             Self::Adaptive => "adaptive",
             Self::Screen => "screen",
         }
+    }
+}
+
+impl Args {
+    /// Which video is asked for.
+    pub(crate) fn video(&self) -> Asked {
+        Asked { program: self.program, stream: self.stream }
     }
 }
 

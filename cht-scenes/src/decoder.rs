@@ -97,8 +97,11 @@ impl Decoder {
         })?;
         let input = process.stdin().context("ffmpeg has no stdin")?;
         let pictures = process.stdout().context("ffmpeg has no stdout")?;
-        // Fewer, larger writes; a system that grants less is only a little slower.
-        let _ = rustix::pipe::fcntl_setpipe_size(&input, 1 << 20);
+        // Fewer, larger writes; a system that grants less is only a little slower. Of a live stream a megabyte is seconds, which
+        // would have to be decoded before another way of decoding shows.
+        if !live {
+            let _ = rustix::pipe::fcntl_setpipe_size(&input, 1 << 20);
+        }
         let _ = rustix::pipe::fcntl_setpipe_size(&pictures, 1 << 20);
         let mut buffer = Vec::new();
         let extract =

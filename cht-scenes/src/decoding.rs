@@ -41,6 +41,12 @@ impl Decode {
     }
 }
 
+/// A keyframe that is decoded alone comes out when so many have begun behind it: ffmpeg's demuxer waits for the next one, its
+/// parser for that one's successor, and the decoder of a codec whose keyframes may be reordered for one more.
+pub(crate) fn holds(codec: Option<Codec>) -> usize {
+    if codec == Some(Codec::H264) { 2 } else { 3 }
+}
+
 /// How a stream is decoded.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Decoding {

@@ -3,6 +3,8 @@
 //! A **run** is one decoder over consecutive segments. It ends where the stream's clock, its video PID or
 //! the folder of the frames changes, and where the decoder fails.
 
+mod live;
+
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     io::Read,
@@ -18,19 +20,20 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    event::{Anchor, EndReason, Segment, SegmentOpen},
+    event::{Anchor, Decoded, EndReason, Segment},
     ffmpeg::Program,
-    growing::{Growing, Growth, finished_path},
     record::Record,
     segment::Windows,
     session::Session,
-    ts::{Codec, Found, Media, Scanner},
+    ts::Codec,
 };
 
 use crate::{
     args::{Args, Detect},
+    catch_up::{CatchUp, OnLag},
+    course::Passed,
     decoder::{Decoder, Outputs},
-    decoding::Decoding,
+    decoding::{self, Decode, Decoding},
     detector::Rules,
     drain::drain,
     measured::{Measured, Saved},
@@ -38,6 +41,7 @@ use crate::{
     picker::{Done, End, Message, Output, Part, Picker, Run},
     prefilter::{Start, Wanted},
     scores::Scores,
+    stats::Tally,
     store::{Checkpoint, Store},
     stretch::{self, Stretch},
     timely::Timely,
@@ -45,9 +49,6 @@ use crate::{
 
 /// Bytes per write to the decoder.
 const WRITE: usize = 256 * 1024;
-
-/// How far a growing segment is searched for its video before it is left until it is finished.
-const PROBE: usize = 4 << 20;
 
 /// How many segments a run-up has at most: a stream without keyframes would have all of them.
 const MOST_RUN_UP: usize = 32;
@@ -75,10 +76,14 @@ pub(crate) struct Feeder {
     rules: Rules,
     ffmpeg: Program,
     output: Output,
+    tally: Arc<Tally>,
     upstream: Arc<Upstream>,
     folder: Option<Folder>,
     run: Option<Running>,
     decoding: Decoding,
+    catch_up: CatchUp,
+    /// By how much the video's clock is ahead of the anchors, in ticks.
+    ahead: i64,
     /// What a decoder that failed did not come to.
     left: VecDeque<Part>,
 }
@@ -108,6 +113,8 @@ struct Running {
     pid: u16,
     codec: Option<Codec>,
     connection: Option<u32>,
+    /// Of keyframes only, so as to catch up.
+    catches_up: bool,
     /// The segment that is being fed.
     path: String,
 }
@@ -120,6 +127,8 @@ pub(crate) struct Source {
     pub anchor: Anchor,
     pub pid: u16,
     pub codec: Option<Codec>,
+    /// By how much its clock is ahead of the recorder's anchors, in ticks.
+    pub ahead: i64,
     connection: Option<u32>,
     live: bool,
     /// Its size, if it is finished.
@@ -131,6 +140,7 @@ impl Feeder {
         args: Args,
         rules: Rules,
         output: Output,
+        tally: Arc<Tally>,
         upstream: Arc<Upstream>,
     ) -> Result<Self> {
         let ffmpeg = Program::find(&args.ffmpeg)?;
@@ -139,8 +149,27 @@ impl Feeder {
             hwaccel: args.hwaccel.choose(&ffmpeg),
             timeout: Duration::from_secs_f64(args.decoder_timeout),
         };
-        let (folder, run, left) = (None, None, VecDeque::new());
-        Ok(Self { args, rules, ffmpeg, output, upstream, folder, run, decoding, left })
+        // Keyframes are all there is already.
+        let on_lag = if args.decode == Decode::Keyframes { OnLag::Keep } else { args.on_lag };
+        let catch_up = CatchUp::new(on_lag, args.lag_limit);
+        if args.decode == Decode::Keyframes {
+            tally.decoding(Decoded::Keyframes);
+        }
+        let (folder, run, ahead, left) = (None, None, 0, VecDeque::new());
+        Ok(Self {
+            args,
+            rules,
+            ffmpeg,
+            output,
+            tally,
+            upstream,
+            folder,
+            run,
+            decoding,
+            catch_up,
+            ahead,
+            left,
+        })
     }
 
     /// Decodes a finished segment.
@@ -158,15 +187,24 @@ impl Feeder {
             return Ok(());
         }
         // Cut for its size within a picture, it need not say what it holds.
-        let pid = segment.video_pid.or_else(|| {
+        let asked = self.args.video();
+        let video = asked.of_segment(segment);
+        let named = video.as_ref().ok().copied().flatten();
+        let pid = named.map(|video| video.pid).or_else(|| {
             let run = self.run.as_ref().filter(|run| run.connection == segment.connection)?;
             (follows && began_within_a_picture(segment)).then_some(run.pid)
         });
         let (Some(anchor), Some(pid)) = (segment.timeline, pid) else {
             self.end_run()?;
             let picker = self.picker()?;
-            let message = format!("{}: no video in it; nothing to look at", segment.path);
-            picker.fail("no_video", &message, Some(&segment.path))?;
+            let path = &segment.path;
+            if let Err(there) = video {
+                let message = format!("{path}: no {asked} in it; there is {there}");
+                picker.fail("no_stream", &message, Some(path))?;
+            } else {
+                let message = format!("{path}: no video in it; nothing to look at");
+                picker.fail("no_video", &message, Some(path))?;
+            }
             return picker.done(Done {
                 seq: segment.seq,
                 path: segment.path.clone(),
@@ -182,87 +220,44 @@ impl Feeder {
             }
         };
         let length = windows.length();
-        let codec = self.codec_of(segment, pid);
-        let source = Source::finished(segment.seq, anchor, pid, codec, segment.connection, length);
+        let first = if asked.is_any() {
+            stretch::first_pts(Windows::open(Path::new(&segment.path))?, pid)?
+        } else {
+            None
+        };
+        let source = Source {
+            seq: segment.seq,
+            anchor: self.by_its_clock(anchor, first),
+            pid,
+            codec: self.codec_of(named.and_then(|video| video.codec), pid),
+            ahead: self.ahead,
+            connection: segment.connection,
+            live: false,
+            bytes: Some(length),
+        };
         let listed = segment.streams.iter().find(|stream| stream.pid == pid);
         let within = segment.video_pid.is_none() || listed.is_some_and(|video| video.units == 0);
-        self.feed_segment(&segment.path, source, windows, within)
+        // All frames again only where a picture needs none before it.
+        if self.wants_change()
+            && (self.catch_up.decoding() == Decoded::Full || !began_within_a_picture(segment))
+        {
+            self.change_decoding();
+        }
+        self.feed_segment(&segment.path, source, windows, within)?;
+        let others = listed.map_or(0, |video| video.units.saturating_sub(video.keyframes));
+        let newest = segment.last_pts.map(|pts| anchor.place(pts));
+        self.passed(&Passed { keyframes: vec![anchor.offset], others, newest });
+        Ok(())
     }
 
     /// What the video of a segment is coded as. Where its tables do not say, as what came before.
-    fn codec_of(&self, segment: &Segment, pid: u16) -> Option<Codec> {
-        let named = segment.video_codec.as_deref().and_then(Codec::named);
+    fn codec_of(&self, named: Option<Codec>, pid: u16) -> Option<Codec> {
         let of_run = || self.run.as_ref().filter(|run| run.pid == pid)?.codec;
         let of_last = || {
             let last = self.folder.as_ref()?.picker.as_ref()?.store.last.as_ref()?;
             Codec::named(last.codec.as_deref().filter(|_| last.pid == Some(pid))?)
         };
         named.or_else(of_run).or_else(of_last)
-    }
-
-    /// Decodes a segment while it grows.
-    pub(crate) fn grow(&mut self, session: Option<&str>, open: &SegmentOpen) -> Result<()> {
-        self.enter(session)?;
-        let part = Path::new(&open.path);
-        let path = finished_path(part).to_string_lossy().into_owned();
-        let Some(folder) = &self.folder else { return Ok(()) };
-        let Some(anchor) = open.timeline else { return Ok(()) };
-        if folder.handled.contains(&path) || folder.done_before.contains_key(&path) {
-            return Ok(());
-        }
-        // After a gap in the events, the segments come finished and in order; this one among them.
-        if folder.last_seq.is_some_and(|last| last + 1 != open.seq) {
-            return Ok(());
-        }
-        // Gone already: its `segment` event will say more, or nothing will.
-        let Ok(mut growing) = Growing::open(part) else { return Ok(()) };
-        let (mut held, mut scanner) = (Vec::new(), Scanner::new());
-        let (mut begun, mut within, mut total) = (false, true, 0);
-        let mut buffer = vec![0; WRITE];
-        loop {
-            let bytes = match growing.read(&mut buffer)? {
-                Growth::Bytes(count) => &buffer[..count],
-                Growth::Finished => break,
-                Growth::Nothing if !self.is_orphaned(&path) => continue,
-                // It may be finished and announced to a later run of this program.
-                Growth::Nothing | Growth::Abandoned => return Ok(()),
-            };
-            total += bytes.len() as u64;
-            if within {
-                let mut begins = |found: Found<'_>| {
-                    within &= !matches!(found, Found::Pes(pes) if pes.media == Media::Video);
-                };
-                scanner.push(bytes, &mut begins);
-            }
-            if !begun {
-                held.extend_from_slice(bytes);
-                let Some(pid) = scanner.video_pid() else {
-                    if held.len() > PROBE {
-                        return Ok(());
-                    }
-                    continue;
-                };
-                begun = true;
-                if let Some(folder) = &mut self.folder {
-                    folder.handled.insert(path.clone());
-                    folder.last_seq = Some(open.seq);
-                }
-                let connection = Some(open.connection);
-                let codec = scanner.codec_of(pid);
-                let (seq, live, bytes) = (open.seq, true, None);
-                let source = Source { seq, anchor, pid, codec, connection, live, bytes };
-                self.begin(&path, source)?;
-            }
-            let bytes = if held.is_empty() { bytes } else { held.as_slice() };
-            if !self.feed(bytes)? {
-                return self.end_run();
-            }
-            held = Vec::new();
-        }
-        if begun {
-            self.fed(total, within);
-        }
-        Ok(())
     }
 
     /// Everything was announced: finishes what is under way.
@@ -294,6 +289,7 @@ impl Feeder {
         let Some(path) = self.args.out.clone().or_else(of_session) else {
             bail!("the segments belong to no session; say where the frames go with --out DIR");
         };
+        self.tally.enter(session);
         if self.folder.as_ref().is_some_and(|folder| folder.path == path) {
             if let Some(Folder { picker: Some(picker), .. }) = &mut self.folder {
                 picker.session = session.map(str::to_owned);
@@ -303,11 +299,17 @@ impl Feeder {
         self.end_run()?;
         let options = Options::of(&self.args);
         let store = Store::open(&path, &options, self.args.overwrite)?;
+        self.ahead = store.last.as_ref().map_or(0, |last| last.ahead);
         let measured = self.measures().then(|| self.measured(&store)).transpose()?;
         let done_before = store.done_before();
         let scores = self.args.scores.as_ref().map(|path| Scores::open(path, &done_before));
-        let mut picker =
-            Picker::new(store, Arc::clone(&self.output), &self.args, self.ffmpeg.clone());
+        let mut picker = Picker::new(
+            store,
+            Arc::clone(&self.output),
+            &self.args,
+            self.ffmpeg.clone(),
+            Arc::clone(&self.tally),
+        );
         (picker.measured, picker.scores) = (measured, scores.transpose()?);
         picker.session = session.map(str::to_owned);
         self.folder = Some(Folder {
@@ -343,8 +345,10 @@ impl Feeder {
     /// Makes sure that a decoder is there for a segment, and tells the picker that its bytes follow.
     fn begin(&mut self, path: &str, source: Source) -> Result<()> {
         if !self.continues(&source) {
+            // Of the same video another part is decoded: what is known of it stays.
+            let goes_on = self.run.as_ref().is_some_and(|run| run.is_of(&source));
             self.end_run()?;
-            self.start_run(source)?;
+            self.start_run(source, goes_on)?;
         }
         if let Some(run) = &mut self.run {
             run.anchor = source.anchor;
@@ -356,14 +360,12 @@ impl Feeder {
 
     /// Whether the decoder at work can go on with a segment.
     fn continues(&self, source: &Source) -> bool {
-        self.run.as_ref().is_some_and(|run| {
-            run.anchor.continues(&source.anchor)
-                && (run.pid, run.codec) == (source.pid, source.codec)
-                && run.connection == source.connection
-        })
+        let catches_up = self.catch_up.decoding() == Decoded::Keyframes;
+        let run = self.run.as_ref();
+        run.is_some_and(|run| run.is_of(source) && run.catches_up == catches_up)
     }
 
-    fn start_run(&mut self, source: Source) -> Result<()> {
+    fn start_run(&mut self, source: Source, goes_on: bool) -> Result<()> {
         let mut picker = self
             .folder
             .as_mut()
@@ -371,16 +373,26 @@ impl Feeder {
             .context("the picker is at work")?;
         // The run-up: the first score needs the frames before it.
         let before = picker.store.last.clone().filter(|last| {
-            last.pid == Some(source.pid)
+            !goes_on
+                && last.pid == Some(source.pid)
                 && last.codec.as_deref().and_then(Codec::named) == source.codec
         });
         let before = before.map_or_else(Vec::new, |last| run_up(&last, source.anchor));
         if before.is_empty() {
             // Nothing to compare the first frame with: it is kept.
             picker.state = crate::detector::State::default();
-            picker.measured =
-                self.measures().then(|| Measured::new(Options::of(&self.args).rules()));
+            if !goes_on {
+                let rules = Options::of(&self.args).rules();
+                picker.measured = self.measures().then(|| Measured::new(rules));
+            }
         }
+        let catches_up = self.catch_up.decoding() == Decoded::Keyframes;
+        let decode = if catches_up { Decode::Keyframes } else { self.args.decode };
+        let decoding = Decoding { decode, ..self.decoding };
+        picker.thin = decode != Decode::Full;
+        let keyframes_only = decode == Decode::Keyframes;
+        self.tally.lag.decodes(keyframes_only.then(|| decoding::holds(source.codec)));
+        self.tally.lag.follow(source.pid, source.ahead);
         let anchor = before.first().map_or(source.anchor, |first| first.anchor);
         let wanted = match &picker.measured {
             Some(measured) => Wanted::Candidates(&measured.candidates),
@@ -392,7 +404,7 @@ impl Feeder {
             &self.ffmpeg,
             source.pid,
             source.codec,
-            self.decoding,
+            decoding,
             source.live,
             &start,
             messages.clone(),
@@ -427,6 +439,7 @@ impl Feeder {
             pid: source.pid,
             codec: source.codec,
             connection: source.connection,
+            catches_up,
             path: String::new(),
         });
         for Before { seq, anchor, path, windows } in before {
@@ -452,8 +465,9 @@ impl Feeder {
     ) -> Result<()> {
         let length = windows.length();
         let again = Windows::open(Path::new(path))?;
-        let mut stretches =
-            stretch::divide(again, source.pid, source.codec)?.into_iter().peekable();
+        let mut stretches = stretch::divide(again, source.pid, source.codec, self.args.video())?
+            .into_iter()
+            .peekable();
         let mut at = 0;
         for window in windows {
             let window = window?;
@@ -629,22 +643,22 @@ fn began_within_a_picture(segment: &Segment) -> bool {
 }
 
 impl Running {
+    /// Whether it decodes the video that a segment goes on with.
+    fn is_of(&self, source: &Source) -> bool {
+        self.anchor.continues(&source.anchor)
+            && (self.pid, self.codec) == (source.pid, source.codec)
+            && self.connection == source.connection
+    }
+
     fn tell(&self, part: Part) {
         let _ = self.messages.send(Message::Segment(part));
     }
 }
 
 impl Source {
-    /// A segment that is whole, of this size.
-    pub(crate) fn finished(
-        seq: u64,
-        anchor: Anchor,
-        pid: u16,
-        codec: Option<Codec>,
-        connection: Option<u32>,
-        bytes: u64,
-    ) -> Self {
-        Self { seq, anchor, pid, codec, connection, live: false, bytes: Some(bytes) }
+    /// A segment by itself, whole.
+    pub(crate) fn alone(seq: u64, anchor: Anchor, pid: u16, codec: Option<Codec>) -> Self {
+        Self { seq, anchor, pid, codec, ahead: 0, connection: None, live: false, bytes: None }
     }
 
     pub(crate) fn part(self, path: &str, warm_up: bool) -> Part {

@@ -4,6 +4,8 @@
 //! it, and only pictures that may be kept leave it. `docs/scenes.md` has the rules.
 
 mod args;
+mod catch_up;
+mod course;
 mod decoder;
 mod decoding;
 mod detector;
@@ -12,6 +14,7 @@ mod feed;
 mod fetch;
 mod gops;
 mod hwaccel;
+mod lag;
 mod lines;
 mod measured;
 mod options;
@@ -21,9 +24,11 @@ mod prefilter;
 mod rescore;
 mod scores;
 mod stage;
+mod stats;
 mod store;
 mod stretch;
 mod timely;
+mod video;
 
 use std::process::ExitCode;
 

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     args::{Args, Detect},
+    catch_up::OnLag,
     decoding::Decode,
     picture::Look,
+    video::Asked,
 };
 
 /// The options of a run, as they are written into the journal.
@@ -26,6 +28,10 @@ pub(crate) struct Options {
     pub quality: u8,
     #[serde(default)]
     pub decode: Decode,
+    #[serde(default)]
+    pub video: Asked,
+    #[serde(default)]
+    pub on_lag: OnLag,
     #[serde(flatten)]
     pub look: Look,
 }
@@ -42,6 +48,8 @@ impl Options {
             max_frames: args.max_frames,
             quality: args.quality,
             decode: args.decode,
+            video: args.video(),
+            on_lag: args.on_lag,
             look: args.look,
         }
     }
@@ -81,6 +89,15 @@ impl fmt::Display for Options {
             self.decode.name(),
             self.look
         )?;
-        self.max_frames.map_or(Ok(()), |most| write!(f, " --max-frames {most}"))
+        if let Some(most) = self.max_frames {
+            write!(f, " --max-frames {most}")?;
+        }
+        if self.video.is_any() {
+            write!(f, " {}", self.video)?;
+        }
+        if self.on_lag != OnLag::Keep {
+            write!(f, " --on-lag {}", self.on_lag.name())?;
+        }
+        Ok(())
     }
 }

@@ -38,6 +38,7 @@ use crate::{
     picture::{Form, Origin, Painter},
     prefilter::{small_size, tick_of},
     scores::Scores,
+    stats::{Held, Tally},
     store::{Checkpoint, Store},
 };
 
@@ -112,6 +113,7 @@ pub(crate) struct Done {
     pub anchor: Option<Anchor>,
     pub pid: Option<u16>,
     pub codec: Option<Codec>,
+    pub ahead: i64,
     /// The number of the next frame behind its end; that of the next frame of all if absent.
     pub next_id: Option<u64>,
 }
@@ -139,6 +141,7 @@ pub(crate) struct Picker {
     pub fetcher: Fetcher,
     /// Where measures are written, if they are asked for.
     pub scores: Option<Scores>,
+    pub tally: Arc<Tally>,
     /// What a run has left to be ended.
     pub left: VecDeque<Segment>,
     /// Path, kept and decoded frames of the segment whose first part another decoder has decoded.
@@ -178,7 +181,13 @@ pub(crate) enum End {
 
 impl Picker {
     /// One that goes on where `store` says.
-    pub(crate) fn new(store: Store, output: Output, args: &Args, ffmpeg: Program) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        output: Output,
+        args: &Args,
+        ffmpeg: Program,
+        tally: Arc<Tally>,
+    ) -> Self {
         let timeout = Duration::from_secs_f64(args.decoder_timeout);
         Self {
             state: store.last.as_ref().map(|last| last.state).unwrap_or_default(),
@@ -190,6 +199,7 @@ impl Picker {
             rules: Rules::of(args),
             painter: Painter::new(args.look, args.quality),
             fetcher: Fetcher::new(ffmpeg, timeout),
+            tally,
             left: VecDeque::new(),
             carried: None,
             thin: args.decode != Decode::Full,
@@ -289,6 +299,7 @@ impl Picker {
     ) -> Result<Option<i64>> {
         let Some(pts) = frame.pts else {
             report::warn(format_args!("PID {pid:#x}: a frame without PTS was left out"));
+            self.tally.suppress(Held::NoPts, 1);
             return Ok(None);
         };
         let Some(first) = segments.front() else { return Ok(None) };
@@ -351,6 +362,7 @@ impl Picker {
         segment.decoded += 1;
         let has_picture = picture.is_some();
         let measures = measured.frame(at, &frame, plane, picture);
+        self.tally.measured(at, &mut measured.decider);
         if let Some(scores) = &mut self.scores {
             scores.add(&segment.part, self.session.as_deref(), &measures, has_picture)?;
         }
@@ -377,6 +389,9 @@ impl Picker {
             self.measured.as_mut().and_then(|measured| measured.decider.last_choice())
         {
             self.keep_choice(&mut segments, &choice, shown)?;
+        }
+        if let Some(measured) = &mut self.measured {
+            self.tally.ended(&mut measured.decider);
         }
         let (mut blamed, mut behind) = (None, Vec::new());
         for mut segment in segments {
@@ -455,6 +470,7 @@ impl Picker {
             return Ok(());
         }
         segment.decoded += 1;
+        self.tally.decoded(at);
         if frame.restarted && self.state.last_kept.is_some() {
             // A new size or format: another picture for sure, and no score can tell.
             self.state.waiting = Some(1.0);
@@ -462,6 +478,8 @@ impl Picker {
         // Without a picture there is nothing to keep; the rule is still due at the next one.
         let mut state = self.state;
         let kept = state.decide(&self.rules, at, frame.score);
+        let is_shown = kept.is_some_and(|kept| kept.reason != Reason::Interval);
+        self.tally.suppress(Held::MinGap, (frame.score > self.rules.threshold && !is_shown).into());
         match (kept, picture) {
             (Some(Kept { reason, score }), Some(picture)) => {
                 segment.frames += 1;
@@ -524,6 +542,7 @@ impl Picker {
             hash: blake3::hash(&picture.bytes).to_hex().to_string(),
         };
         let event = self.store.keep(&picture.bytes, thumbnail, self.session.as_deref(), frame)?;
+        self.tally.kept();
         self.emit(&event)
     }
 
@@ -555,6 +574,7 @@ impl Picker {
             anchor: Some(part.source.anchor).filter(|_| part.runs_up),
             pid: Some(part.source.pid),
             codec: part.source.codec,
+            ahead: part.source.ahead,
             next_id: Some(end.next_id),
         })
     }
@@ -578,6 +598,7 @@ impl Picker {
             anchor: done.anchor,
             pid: done.pid,
             codec: done.codec.map(|codec| codec.as_str().to_owned()),
+            ahead: done.ahead,
             state: self.state,
             next_id: done.next_id.unwrap_or(self.store.next_id),
         })?;

@@ -17,6 +17,7 @@ use crate::{
     options::Options,
     picker::{Done, Found, Output, Picker},
     scores::{self, Line, Origin},
+    stats::Tally,
     store::Store,
 };
 
@@ -38,7 +39,7 @@ struct Segment {
 }
 
 /// Decides, and fetches the pictures.
-pub(crate) fn run(args: &Args, scores: &Path, output: &Output) -> Result<()> {
+pub(crate) fn run(args: &Args, scores: &Path, output: &Output, tally: &Arc<Tally>) -> Result<()> {
     let options = Options::of(args);
     let segments = decide(scores, &options)?;
     let ffmpeg = Program::find(&args.ffmpeg)?;
@@ -51,7 +52,8 @@ pub(crate) fn run(args: &Args, scores: &Path, output: &Output) -> Result<()> {
         };
         if !folders.contains_key(&folder) {
             let store = Store::open(&folder, &options, args.overwrite)?;
-            let picker = Picker::new(store, Arc::clone(output), args, ffmpeg.clone());
+            let picker =
+                Picker::new(store, Arc::clone(output), args, ffmpeg.clone(), Arc::clone(tally));
             folders.insert(folder.clone(), picker);
         }
         let picker = folders.get_mut(&folder).context("a folder that was opened")?;
@@ -125,7 +127,7 @@ fn keep(picker: &mut Picker, segment: Segment) -> Result<()> {
     if picker.replay(&origin.path, bytes)? {
         return Ok(());
     }
-    let source = origin.source(bytes);
+    let source = origin.source();
     let part = source.part(&origin.path, false);
     let mut ticks: Vec<i64> = wanted.iter().map(|wanted| wanted.at).collect();
     ticks.sort_unstable();
@@ -164,8 +166,8 @@ impl Origin {
         self.anchor.continues(&next.anchor) && (self.pid, &self.codec) == (next.pid, &next.codec)
     }
 
-    fn source(&self, bytes: u64) -> Source {
+    fn source(&self) -> Source {
         let codec = self.codec.as_deref().and_then(Codec::named);
-        Source::finished(self.seq, self.anchor, self.pid, codec, None, bytes)
+        Source::alone(self.seq, self.anchor, self.pid, codec)
     }
 }

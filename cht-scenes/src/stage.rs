@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    cli,
+    cli, clock,
     event::{Body, Event, Segment, SegmentOpen, absolute},
     ndjson::{self, Line, Lines},
     segment::{Examiner, damage},
@@ -25,6 +25,7 @@ use crate::{
     feed::{Feeder, Upstream},
     picker::Output,
     rescore,
+    stats::{Pulse, Tally},
 };
 
 /// What is to be decoded, in order.
@@ -32,15 +33,16 @@ enum Work {
     Open(Option<String>, SegmentOpen),
     Segment(Option<String>, Segment),
     Path(PathBuf),
-    /// The stream has ended: what the decoder still holds is due.
-    Disconnected,
+    /// The stream has ended: what the decoder still holds is due. So many segments had begun to grow.
+    Disconnected(u64),
 }
 
 /// Runs the stage to the end of its input.
 pub(crate) fn run(args: Args) -> Result<()> {
     if let Some(scores) = &args.from_scores {
         let output: Output = Arc::new(Mutex::new(ndjson::stdout()?));
-        return rescore::run(&args, scores, &output);
+        let tally = Tally::new(Arc::clone(&output), args.stats_interval, clock::monotonic());
+        return rescore::run(&args, scores, &output, &tally);
     }
     cli::refuse_terminal(
         "pipe events or paths into it, as in `ls *.ts | cht-scenes --out frames`",
@@ -49,26 +51,36 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let rules = Rules::of(&args);
     let output: Output = Arc::new(Mutex::new(ndjson::stdout()?));
     let upstream = Arc::new(Upstream::default());
-    let feeder = Feeder::new(args, rules, Arc::clone(&output), Arc::clone(&upstream))?;
+    let tally = Tally::new(Arc::clone(&output), args.stats_interval, clock::monotonic());
+    let feeder =
+        Feeder::new(args, rules, Arc::clone(&output), Arc::clone(&tally), Arc::clone(&upstream))?;
+    let pulse = Pulse::start(&tally);
     let (work, queue) = channel();
     let worker = std::thread::spawn(move || feed(feeder, &queue));
-    let read = read(&output, &upstream, &work);
+    let read = read(&output, &tally, &upstream, &work);
     upstream.ended.store(true, Ordering::SeqCst);
     drop(work);
     let worked = worker.join().unwrap_or_else(|_| anyhow::bail!("the feeding thread panicked"));
+    if let Some(pulse) = pulse {
+        tally.lag.drained(tally.lag.opened());
+        pulse.finish();
+    }
     // The feeder's error is the cause where both have one.
     worked.and(read)
 }
 
 /// Passes every event on, then hands the work to the feeder.
-fn read(output: &Output, upstream: &Upstream, work: &Sender<Work>) -> Result<()> {
+fn read(output: &Output, tally: &Tally, upstream: &Upstream, work: &Sender<Work>) -> Result<()> {
     for line in Lines::new(BufReader::new(stdin().lock())) {
         let task = match line.context("stdin")? {
             Line::Event { raw, event } => {
                 output.lock().unwrap_or_else(PoisonError::into_inner).pass(&raw)?;
                 let Some(Event { session, body }) = event.map(|event| *event) else { continue };
                 match body {
-                    Body::SegmentOpen(open) => Work::Open(session, open),
+                    Body::SegmentOpen(open) => {
+                        tally.lag.open(session.as_deref(), &open);
+                        Work::Open(session, open)
+                    }
                     Body::SegmentClosed(closed) => {
                         upstream.finish(closed.path);
                         continue;
@@ -77,7 +89,7 @@ fn read(output: &Output, upstream: &Upstream, work: &Sender<Work>) -> Result<()>
                         upstream.finish(segment.path.clone());
                         Work::Segment(session, segment)
                     }
-                    Body::Disconnected(_) => Work::Disconnected,
+                    Body::Disconnected(_) => Work::Disconnected(tally.lag.opened()),
                     _ => continue,
                 }
             }
@@ -102,7 +114,7 @@ fn feed(mut feeder: Feeder, queue: &Receiver<Work>) -> Result<()> {
         match work {
             Work::Open(session, open) => feeder.grow(session.as_deref(), &open)?,
             Work::Segment(session, segment) => feeder.segment(session.as_deref(), &segment)?,
-            Work::Disconnected => feeder.end_run()?,
+            Work::Disconnected(opened) => feeder.drain(opened)?,
             Work::Path(path) => match examiner.examine(&path) {
                 Ok(event) => {
                     let damage = damage(&event);

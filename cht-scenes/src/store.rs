@@ -38,6 +38,9 @@ pub(crate) struct Checkpoint {
     /// How it was coded.
     #[serde(default)]
     pub codec: Option<String>,
+    /// By how much its clock is ahead of the recorder's anchors, in ticks: another program may have its own.
+    #[serde(default)]
+    pub ahead: i64,
     /// The detector behind its last frame.
     pub state: State,
     /// The number of the next frame.

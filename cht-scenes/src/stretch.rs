@@ -2,8 +2,10 @@
 
 use cht_core::{
     segment::{SegmentError, Windows},
-    ts::{Codec, Found, Media, Program, Scanner},
+    ts::{Codec, Found, Program, Scanner},
 };
+
+use crate::video::Asked;
 
 /// A part of a segment that one decoder can decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +21,9 @@ pub(crate) fn divide(
     windows: Windows,
     pid: u16,
     codec: Option<Codec>,
+    asked: Asked,
 ) -> Result<Vec<Stretch>, SegmentError> {
-    let mut divider = Divider { pid, listed: false, next: None, stretches: Vec::new() };
+    let mut divider = Divider { pid, asked, listed: false, next: None, stretches: Vec::new() };
     let mut scanner = Scanner::new();
     for window in windows {
         scanner.push(&window?, &mut |found| divider.take(&found));
@@ -29,11 +32,32 @@ pub(crate) fn divide(
     Ok(divider.finish(codec))
 }
 
+/// The first PTS of `pid` in a segment.
+pub(crate) fn first_pts(windows: Windows, pid: u16) -> Result<Option<u64>, SegmentError> {
+    let (mut scanner, mut first) = (Scanner::new(), None);
+    for window in windows {
+        for piece in window?.chunks(1 << 20) {
+            scanner.push(piece, &mut |found| {
+                if let Found::Pes(pes) = found
+                    && pes.pid == pid
+                {
+                    first = first.or(pes.pts);
+                }
+            });
+            if first.is_some() {
+                return Ok(first);
+            }
+        }
+    }
+    Ok(first)
+}
+
 /// Follows what the PMT lists.
 #[derive(Debug)]
-struct Divider {
-    /// The video at the end of the segment.
+pub(crate) struct Divider {
+    /// The video at the end of the segment, or at its beginning while it grows.
     pid: u16,
+    asked: Asked,
     /// It was listed at some time.
     listed: bool,
     /// What is listed now, and has not begun.
@@ -42,6 +66,28 @@ struct Divider {
 }
 
 impl Divider {
+    /// Of a segment that grows and begins with the video `pid`.
+    pub(crate) fn growing(pid: u16, codec: Option<Codec>, asked: Asked) -> Self {
+        let stretches = vec![Stretch { from: 0, pid, codec }];
+        Self { pid, asked, listed: false, next: None, stretches }
+    }
+
+    /// Takes what was found; where another video begins, that.
+    pub(crate) fn change(&mut self, found: &Found<'_>) -> Option<Stretch> {
+        let before = self.stretches.len();
+        self.take(found);
+        if !self.listed {
+            // A PMT that has never listed the video has nothing to say about it.
+            self.next = None;
+        }
+        self.stretches.get(before).copied()
+    }
+
+    /// Whether the tables list another video, which has not begun.
+    pub(crate) fn expects_change(&self) -> bool {
+        self.next.is_some()
+    }
+
     fn take(&mut self, found: &Found<'_>) {
         match found {
             Found::Programs(programs) => self.list(programs),
@@ -56,11 +102,8 @@ impl Divider {
     }
 
     fn list(&mut self, programs: &[Program]) {
-        let streams = programs.iter().flat_map(|program| &program.streams);
-        let videos: Vec<_> = streams
-            .filter(|stream| stream.media() == Media::Video)
-            .map(|stream| (stream.pid, stream.codec))
-            .collect();
+        let videos = self.asked.of_programs(programs).into_iter();
+        let videos: Vec<_> = videos.filter_map(|video| Some((video.pid, video.codec?))).collect();
         let listed = |pid| videos.iter().copied().find(|(listed, _)| *listed == pid);
         self.listed |= listed(self.pid).is_some();
         let now = self.stretches.last().map(|stretch| (stretch.pid, stretch.codec));

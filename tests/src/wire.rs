@@ -4,6 +4,8 @@
 //! These types refuse any field they do not know. Who adds a field to an event adds it here, to
 //! `docs/events.md` and to the golden lines in `cht-core/tests/events/`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -82,7 +84,9 @@ wire! {
         stage: String, seq: u64, path: Absolute, events: u64, decoded: Option<u64>,
     }
     "sent" Sent { id: Id, path: Option<Absolute>, }
-    "stats" Stats { stage: String, at: Time, interval: f64, recv: Option<RecvStats>, }
+    "stats" Stats {
+        stage: String, at: Time, interval: f64, recv: Option<RecvStats>, scenes: Option<ScenesStats>,
+    }
     "error" Failure { stage: String, code: String, message: String, path: Option<String>, }
 }
 
@@ -102,6 +106,29 @@ wire!(@struct RecvStats {
     pids: Vec<PidStats>, idle: Option<f64>, segments: u64, free_disk: Option<u64>, left_out: u64,
 });
 wire!(@struct PidStats { pid: u16, continuity_errors: u64, });
+wire!(@struct ScenesStats {
+    decoded: u64, kept: u64, suppressed: BTreeMap<String, u64>, lag: Option<f64>, decoding: Decoded,
+    skipped: u64, content: Option<Content>, content_since: Option<f64>, choices_waiting: u64,
+    pictures_waiting: u64,
+});
+
+/// What of a stream is decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "explained in docs/events.md")]
+pub enum Decoded {
+    Full,
+    Keyframes,
+}
+
+/// What a stream shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "explained in docs/events.md")]
+pub enum Content {
+    Film,
+    Screen,
+}
 
 /// Why a segment ended where it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+use super::Stats;
+
 /// Writes the [`Body`] enum, and everything that goes type by type, from one list.
 macro_rules! bodies {
     ($($kind:literal => $name:ident: $prose:literal,)*) => {
@@ -396,59 +398,6 @@ pub struct Sent {
     /// The frame's path, where an id alone would not tell which index is meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-}
-
-/// How a stage is doing. What it measures is in the object that bears its name.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Stats {
-    /// The program.
-    pub stage: String,
-    /// Wall clock.
-    #[schemars(with = "String")]
-    pub at: Timestamp,
-    /// Seconds since its `stats` before, or since its start: what rates are over.
-    pub interval: f64,
-    /// What cht-recv measures.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recv: Option<RecvStats>,
-}
-
-/// What cht-recv measures. Whatever is counted is counted from its start, over all connections.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct RecvStats {
-    /// Whether a sender is connected.
-    pub connected: bool,
-    /// Connections so far.
-    pub connections: u64,
-    /// Bits per second received in the interval.
-    pub bitrate: u64,
-    /// Bytes received.
-    pub bytes: u64,
-    /// Transport packets among them.
-    pub packets: u64,
-    /// Gaps in continuity counters, over all PIDs (ISO/IEC 13818-1 §2.4.3.3).
-    pub continuity_errors: u64,
-    /// The same for each PID that a program table lists or that has a gap; the first 64 of them.
-    pub pids: Vec<PidStats>,
-    /// Seconds since the last byte; absent before the first one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub idle: Option<f64>,
-    /// Segments that got their final name.
-    pub segments: u64,
-    /// Bytes that are free for us where the sessions are; absent where the system does not tell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub free_disk: Option<u64>,
-    /// Events that were left out because the reader of stdout had stalled.
-    pub left_out: u64,
-}
-
-/// One PID of [`RecvStats`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PidStats {
-    /// Packet identifier.
-    pub pid: u16,
-    /// Gaps in its continuity counter.
-    pub continuity_errors: u64,
 }
 
 /// Something was wrong with one segment, line or frame.

@@ -9,15 +9,17 @@
 
 mod body;
 mod path;
+mod stats;
 
 use serde::{Deserialize, Serialize};
 
 pub use body::{
     Anchor, Body, Connected, Damage, DeleteReason, Deleted, Disconnected, EndReason, Failure,
-    Frame, Listening, PidStats, Reason, RecvStats, Scores, Segment, SegmentClosed, SegmentDone,
-    SegmentOpen, Sent, Stats, StreamInfo, schemas,
+    Frame, Listening, Reason, Scores, Segment, SegmentClosed, SegmentDone, SegmentOpen, Sent,
+    StreamInfo, schemas,
 };
 pub use path::{NotUtf8, absolute};
+pub use stats::{Content, Decoded, PidStats, RecvStats, ScenesStats, Stats};
 
 /// The version of the contract. It changes only if a field must go or change its meaning.
 pub const VERSION: u32 = 1;

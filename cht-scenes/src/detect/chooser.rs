@@ -111,7 +111,6 @@ impl Chooser {
             last_at: 0,
         }
     }
-
     /// What the stream shows at present, if that is asked for.
     #[must_use]
     pub fn content(&self) -> Option<Content> {
@@ -163,10 +162,9 @@ impl Chooser {
         choices
     }
 
-    /// Findings that gave no frame of their own, so far.
-    #[must_use]
-    pub fn suppressed(&self) -> Suppressed {
-        self.pacing.suppressed
+    /// What was found and is not kept, since the last call.
+    pub fn take_suppressed(&mut self) -> Suppressed {
+        std::mem::take(&mut self.pacing.suppressed)
     }
 
     /// Whether a detector may speak now. Where the content decides, a cut from or to a filmed picture counts on a screen as well.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use cht_core::time::TICKS_PER_SECOND;
 use serde::{Deserialize, Serialize};
 
-use super::{Choice, Chooser, LOOKAHEAD, Matcher, Rules, Shown};
+use super::{Choice, Chooser, Content, LOOKAHEAD, Matcher, Rules, Shown, Suppressed};
 use crate::measure::Measures;
 
 /// For so long the scores of frames are known: choices are of frames that have gone by.
@@ -63,10 +63,21 @@ impl<P> Decider<P> {
         Self { chooser, matcher, recent, wanted: waiting }
     }
 
-    /// What chooses.
+    /// What the stream shows, where that is asked for.
     #[must_use]
-    pub fn chooser(&self) -> &Chooser {
-        &self.chooser
+    pub fn content(&self) -> Option<Content> {
+        self.chooser.content()
+    }
+
+    /// What was found and is not kept, since the last call.
+    pub fn take_suppressed(&mut self) -> Suppressed {
+        self.chooser.take_suppressed()
+    }
+
+    /// Choices that wait for a picture, and pictures that wait for a choice.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.matcher.choices().count(), self.matcher.waiting().count())
     }
 
     /// Whether all that waits is of `at` or later.

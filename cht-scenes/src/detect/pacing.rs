@@ -8,13 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{Choice, Detector, Finding, Kind, LOOKAHEAD, Why, budget::Budget, chooser::Rules};
 
-/// Findings that gave no frame of their own.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Frames that were found and are not kept themselves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Suppressed {
-    /// Cuts within the gap behind another, for which a later one, or the end of the gap, was kept.
-    pub gap: u64,
-    /// For want of an allowance: a later frame was kept for them.
+    /// Cuts within the gap behind another; the frame at its end stands for all of them.
+    pub min_gap: u64,
+    /// For want of an allowance; a later frame stands for them.
     pub max_frames: u64,
+    /// Found when a newer frame had been kept.
+    pub too_late: u64,
 }
 
 /// Spaces frames.
@@ -31,6 +33,7 @@ pub(super) struct Pacing {
     postponed: Option<Choice>,
     /// The last frames: a detector speaks of one that has gone by.
     recent: VecDeque<i64>,
+    #[serde(skip)]
     pub(super) suppressed: Suppressed,
 }
 
@@ -86,22 +89,24 @@ impl Pacing {
             }
             self.last_cut = Some(at);
             // It shows what waited as well.
-            self.suppressed.gap +=
-                u64::from(self.waiting.take_if(|waiting| waiting.since <= at).is_some());
+            self.waiting = None;
         }
         self.keep(choice)
     }
 
     /// A cut in the gap: the strongest of them is what waits.
     fn wait(&mut self, choice: Choice) {
-        let Some(waiting) = &mut self.waiting else {
-            self.waiting = Some(choice);
+        let before = self.waiting;
+        // Two detectors may find the same.
+        if before.is_some_and(|before| before.at == choice.at) || self.last_cut == Some(choice.at) {
             return;
-        };
-        self.suppressed.gap += 1;
-        if choice.strength > waiting.strength {
-            *waiting = Choice { since: waiting.since, ..choice };
         }
+        self.suppressed.min_gap += 1;
+        self.waiting = match before {
+            Some(before) if before.strength >= choice.strength => Some(before),
+            Some(before) => Some(Choice { since: before.since, ..choice }),
+            None => Some(choice),
+        };
     }
 
     /// What is due at the last frame: a cut whose gap is over, or an interval.
@@ -132,11 +137,14 @@ impl Pacing {
     /// Keeps a frame, unless it was kept already, or there is no allowance for it.
     fn keep(&mut self, choice: Choice) -> Option<Choice> {
         if self.last_kept.is_some_and(|last| last >= choice.at) {
-            // Two detectors have found the same.
+            // Two detectors may have found the same, or one of them more than is worth telling.
+            let is_late = self.last_kept > Some(choice.at) && choice.why != Why::Found(Kind::Cut);
+            self.suppressed.too_late += u64::from(is_late);
             return None;
         }
         if !self.is_allowed(self.recent.back().copied().unwrap_or(choice.at)) {
-            self.suppressed.max_frames += u64::from(self.postponed.replace(choice).is_some());
+            self.suppressed.max_frames += 1;
+            self.postponed = Some(choice);
             return None;
         }
         self.last_kept = Some(choice.at);
@@ -178,7 +186,7 @@ mod tests {
         let (found, suppressed) =
             kept(&rules, 200, &[(100, 0.9), (105, 0.3), (110, 0.2), (125, 0.8)]);
         assert_eq!(found, [(0, Why::First), (100, CUT), (120, CUT), (125, CUT)]);
-        assert_eq!(suppressed, Suppressed { gap: 1, max_frames: 0 });
+        assert_eq!(suppressed, Suppressed { min_gap: 2, ..Suppressed::default() });
         let (found, _) = kept(&rules, 110, &[(100, 0.9), (105, 0.3)]);
         assert_eq!(found, [(0, Why::First), (100, CUT), (109, CUT)], "at the end nothing is lost");
     }
@@ -201,6 +209,6 @@ mod tests {
             kept.iter().map(|choice| (choice.at / second, choice.since / second)).collect();
         assert_eq!(kept.len(), 5, "{kept:?}");
         assert_eq!(kept[4].1, 8, "what came last is what is shown in the end: {kept:?}");
-        assert_eq!(pacing.suppressed.max_frames, 9 - 5);
+        assert_eq!(pacing.suppressed.max_frames, 9 - 4);
     }
 }

@@ -1,0 +1,112 @@
+//! `stats`: how a stage is doing, in numbers.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How a stage is doing. What it measures is in the object that bears its name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Stats {
+    /// The program.
+    pub stage: String,
+    /// Wall clock.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Seconds since its `stats` before, or since its start: what rates are over.
+    pub interval: f64,
+    /// What cht-recv measures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recv: Option<RecvStats>,
+    /// What cht-scenes measures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scenes: Option<ScenesStats>,
+}
+
+/// What cht-recv measures. Whatever is counted is counted from its start, over all connections.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RecvStats {
+    /// Whether a sender is connected.
+    pub connected: bool,
+    /// Connections so far.
+    pub connections: u64,
+    /// Bits per second received in the interval.
+    pub bitrate: u64,
+    /// Bytes received.
+    pub bytes: u64,
+    /// Transport packets among them.
+    pub packets: u64,
+    /// Gaps in continuity counters, over all PIDs (ISO/IEC 13818-1 §2.4.3.3).
+    pub continuity_errors: u64,
+    /// The same for each PID that a program table lists or that has a gap; the first 64 of them.
+    pub pids: Vec<PidStats>,
+    /// Seconds since the last byte; absent before the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<f64>,
+    /// Segments that got their final name.
+    pub segments: u64,
+    /// Bytes that are free for us where the sessions are; absent where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_disk: Option<u64>,
+    /// Events that were left out because the reader of stdout had stalled.
+    pub left_out: u64,
+}
+
+/// One PID of [`RecvStats`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PidStats {
+    /// Packet identifier.
+    pub pid: u16,
+    /// Gaps in its continuity counter.
+    pub continuity_errors: u64,
+}
+
+/// What cht-scenes measures. Whatever is counted is counted from its start, over all segments.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ScenesStats {
+    /// Frames decoded and looked at.
+    pub decoded: u64,
+    /// Frames kept.
+    pub kept: u64,
+    /// Frames that were asked for and not kept, by what held them back, as `min_gap`.
+    pub suppressed: BTreeMap<String, u64>,
+    /// Seconds of stream that have arrived and were not looked at yet; absent if no stream is live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<f64>,
+    /// What is decoded at present.
+    pub decoding: Decoded,
+    /// Frames that were left out so as to catch up.
+    pub skipped: u64,
+    /// What the stream shows, as far as a detector wants to know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
+    /// Seconds on the session's timeline: since when it shows that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_since: Option<f64>,
+    /// Frames that were chosen and wait for a picture.
+    pub choices_waiting: u64,
+    /// Pictures that wait for a detector.
+    pub pictures_waiting: u64,
+}
+
+/// What of a stream is decoded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Decoded {
+    /// Every frame.
+    #[default]
+    Full,
+    /// Keyframes only.
+    Keyframes,
+}
+
+/// What a stream shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    /// Film or camera.
+    Film,
+    /// Slides, text, windows.
+    Screen,
+}

@@ -1,0 +1,156 @@
+//! Feeding a live stream: segments while they grow, and what is done when decoding is slower than they are.
+
+use std::path::Path;
+
+use anyhow::Result;
+use cht_core::{
+    clock,
+    event::{Anchor, Decoded, SegmentOpen},
+    growing::{Growing, Growth, finished_path},
+    time::{TICKS_PER_SECOND, unwrap33},
+};
+
+use super::{Feeder, Source, WRITE};
+use crate::{
+    course::{Course, Passed, Piece},
+    stretch::Stretch,
+    video::Video,
+};
+
+/// How far a growing segment is searched for its video before it is left until it is finished.
+const PROBE: usize = 4 << 20;
+
+/// Two clocks that are no further apart are one, in ticks: pictures of a segment begin within it.
+const ONE_CLOCK: i64 = 10 * TICKS_PER_SECOND;
+
+impl Feeder {
+    /// The place of a segment by the clock of its video, whose first PTS is given where that need not be the clock of `anchor`.
+    pub(super) fn by_its_clock(&mut self, anchor: Anchor, first: Option<u64>) -> Anchor {
+        if let Some(first) = first {
+            let ahead = unwrap33(anchor.pts, first) - anchor.pts;
+            if (ahead - self.ahead).abs() > ONE_CLOCK {
+                self.ahead = ahead;
+            }
+        }
+        Anchor { pts: anchor.pts + self.ahead, ..anchor }
+    }
+
+    /// Decodes a segment while it grows.
+    pub(crate) fn grow(&mut self, session: Option<&str>, open: &SegmentOpen) -> Result<()> {
+        self.enter(session)?;
+        let part = Path::new(&open.path);
+        let path = finished_path(part).to_string_lossy().into_owned();
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let Some(anchor) = open.timeline else { return Ok(()) };
+        if folder.handled.contains(&path) || folder.done_before.contains_key(&path) {
+            return Ok(());
+        }
+        // After a gap in the events, the segments come finished and in order; this one among them.
+        if folder.last_seq.is_some_and(|last| last + 1 != open.seq) {
+            return Ok(());
+        }
+        // Gone already: its `segment` event will say more, or nothing will.
+        let Ok(mut growing) = Growing::open(part) else { return Ok(()) };
+        let mut course = Course::new(self.args.video(), anchor);
+        let (mut source, mut total) = (None, 0);
+        let mut buffer = vec![0; WRITE];
+        loop {
+            let bytes = match growing.read(&mut buffer)? {
+                Growth::Bytes(count) => &buffer[..count],
+                Growth::Finished => break,
+                Growth::Nothing if !self.is_orphaned(&path) => continue,
+                // It may be finished and announced to a later run of this program.
+                Growth::Nothing | Growth::Abandoned => return Ok(()),
+            };
+            total += bytes.len() as u64;
+            course.push(bytes);
+            if source.is_none() {
+                let Some((video, first)) = course.video() else {
+                    if course.held() > PROBE {
+                        return Ok(());
+                    }
+                    continue;
+                };
+                if let Some(folder) = &mut self.folder {
+                    folder.handled.insert(path.clone());
+                    folder.last_seq = Some(open.seq);
+                }
+                let Video { pid, codec, .. } = video;
+                let first = Some(first).filter(|_| self.args.video().is_any());
+                let anchor = self.by_its_clock(anchor, first);
+                let (ahead, connection) = (self.ahead, Some(open.connection));
+                let (seq, live, bytes) = (open.seq, true, None);
+                let begun = Source { seq, anchor, pid, codec, ahead, connection, live, bytes };
+                self.begin(&path, begun)?;
+                course.place(anchor);
+                source = Some(begun);
+            }
+            if let Some(source) = &mut source
+                && !self.follow(&mut course, &path, source)?
+            {
+                return self.end_run();
+            }
+        }
+        if source.is_some() {
+            if let Some(Piece::Bytes(bytes, _)) = course.finish()
+                && !self.feed(&bytes)?
+            {
+                return self.end_run();
+            }
+            self.fed(total, course.within);
+        }
+        Ok(())
+    }
+
+    /// Feeds what has come of a segment that grows, to another decoder where its video changes, or where decoding lags or has
+    /// caught up; `false` as [`Self::feed`].
+    fn follow(&mut self, course: &mut Course, path: &str, source: &mut Source) -> Result<bool> {
+        loop {
+            let seek = self.wants_change();
+            let Some(piece) = course.next(seek) else { return Ok(true) };
+            match piece {
+                Piece::Bytes(bytes, passed) => {
+                    if !self.feed(&bytes)? {
+                        return Ok(false);
+                    }
+                    self.passed(&passed);
+                }
+                Piece::Access => {
+                    self.change_decoding();
+                    self.begin(path, *source)?;
+                }
+                Piece::Change(Stretch { pid, codec, .. }) => {
+                    (source.pid, source.codec) = (pid, codec);
+                    self.begin(path, *source)?;
+                }
+            }
+        }
+    }
+
+    /// Whether the other way of decoding is wanted, to catch up or because it has caught up.
+    pub(super) fn wants_change(&mut self) -> bool {
+        self.catch_up.wants_change(clock::monotonic(), || self.tally.lag.now())
+    }
+
+    /// The next decoder decodes the other way.
+    pub(super) fn change_decoding(&mut self) {
+        self.catch_up.change(clock::monotonic(), self.tally.lag.now());
+        self.tally.decoding(self.catch_up.decoding());
+    }
+
+    /// These pictures were fed, or left out.
+    pub(super) fn passed(&mut self, passed: &Passed) {
+        self.tally.lag.fed(&passed.keyframes, passed.newest);
+        if self.catch_up.decoding() == Decoded::Keyframes {
+            self.catch_up.skip(passed.others);
+            self.tally.skipped(passed.others);
+        }
+    }
+
+    /// The connection has ended, when `opened` segments had begun to grow: what the decoder holds is due.
+    pub(crate) fn drain(&mut self, opened: u64) -> Result<()> {
+        self.end_run()?;
+        self.tally.lag.drained(opened);
+        Ok(())
+    }
+}

@@ -1,0 +1,194 @@
+//! Which video of a stream is looked at: `--program` and `--stream`.
+
+use std::{fmt::Write as _, str::FromStr};
+
+use cht_core::{
+    event::Segment,
+    ts::{Codec, Media, Program, Scanner},
+};
+use serde::{Deserialize, Serialize};
+
+/// What is asked for; nothing: the video that has the most pictures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    /// `program_number`.
+    pub program: Option<u16>,
+    pub stream: Option<Which>,
+}
+
+/// One of several videos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Which {
+    Pid(u16),
+    /// From 0, in the order of the tables.
+    Index(u16),
+}
+
+/// No elementary stream has a PID below this (ISO/IEC 13818-1 table 2-3).
+const FIRST_PID: u16 = 0x10;
+
+/// A video that the tables list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Video {
+    pub program: u16,
+    pub pid: u16,
+    pub codec: Option<Codec>,
+    /// Pictures seen.
+    pub units: u64,
+}
+
+impl FromStr for Which {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = match text.strip_prefix("0x") {
+            Some(hex) => u16::from_str_radix(hex, 16),
+            None => text.parse(),
+        };
+        match number {
+            Ok(index) if index < FIRST_PID => Ok(Self::Index(index)),
+            Ok(pid) if pid < 0x1FFF => Ok(Self::Pid(pid)),
+            _ => Err("must be a PID, as 257 or 0x101, or 0, 1 … for the first, second … video"
+                .to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for Which {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Pid(pid) => write!(f, "{pid:#x}"),
+            Self::Index(index) => write!(f, "{index}"),
+        }
+    }
+}
+
+impl std::fmt::Display for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let program = self.program.map(|program| format!("--program {program}"));
+        let stream = self.stream.map(|stream| format!("--stream {stream}"));
+        let words: Vec<_> = program.into_iter().chain(stream).collect();
+        f.write_str(&words.join(" "))
+    }
+}
+
+impl Asked {
+    /// Whether something is asked for.
+    pub(crate) fn is_any(self) -> bool {
+        self != Self::default()
+    }
+
+    /// The videos of a PMT that come into question.
+    pub(crate) fn of_programs(self, programs: &[Program]) -> Vec<Video> {
+        self.among(listed(programs))
+    }
+
+    /// The video of what was scanned so far, where it is known by now.
+    pub(crate) fn of_scanner(self, scanner: &Scanner) -> Option<Video> {
+        if !self.is_any() {
+            let pid = scanner.video_pid()?;
+            return Some(Video { program: 0, pid, codec: scanner.codec_of(pid), units: 0 });
+        }
+        let mut videos = listed(scanner.programs());
+        for video in &mut videos {
+            let counters = scanner.pids().find(|(pid, _)| *pid == video.pid);
+            video.units = counters.map_or(0, |(_, counters)| counters.pes_starts);
+        }
+        best(&self.among(videos))
+    }
+
+    /// The video of an examined segment.
+    pub(crate) fn of_segment(self, segment: &Segment) -> Result<Option<Video>, String> {
+        if !self.is_any() {
+            let codec = segment.video_codec.as_deref().and_then(Codec::named);
+            return Ok(segment.video_pid.map(|pid| Video { program: 0, pid, codec, units: 0 }));
+        }
+        let streams = segment.streams.iter();
+        let videos: Vec<_> = streams
+            .map(|stream| Video {
+                program: stream.program,
+                pid: stream.pid,
+                codec: Codec::named(&stream.codec),
+                units: stream.units,
+            })
+            .filter(|video| video.codec.is_some_and(|codec| codec.media() == Media::Video))
+            .collect();
+        match best(&self.among(videos.clone())) {
+            Some(video) => Ok(Some(video)),
+            None => Err(describe(&videos)),
+        }
+    }
+
+    fn among(self, mut videos: Vec<Video>) -> Vec<Video> {
+        videos.retain(|video| self.program.is_none_or(|program| video.program == program));
+        match self.stream {
+            None => videos,
+            Some(Which::Pid(pid)) => videos.into_iter().filter(|video| video.pid == pid).collect(),
+            Some(Which::Index(index)) => videos.into_iter().skip(index.into()).take(1).collect(),
+        }
+    }
+}
+
+/// The one with the most pictures; of equals, the one that is listed first.
+fn best(videos: &[Video]) -> Option<Video> {
+    videos.iter().rev().max_by_key(|video| video.units).copied()
+}
+
+fn listed(programs: &[Program]) -> Vec<Video> {
+    let streams = programs
+        .iter()
+        .flat_map(|program| program.streams.iter().map(move |stream| (program.number, stream)));
+    streams
+        .filter(|(_, stream)| stream.media() == Media::Video)
+        .map(|(program, stream)| Video {
+            program,
+            pid: stream.pid,
+            codec: Some(stream.codec),
+            units: 0,
+        })
+        .collect()
+}
+
+/// What there is, for whoever asked for something else.
+fn describe(videos: &[Video]) -> String {
+    let mut text = String::new();
+    for video in videos {
+        let codec = video.codec.map_or("unknown", Codec::as_str);
+        let separator = if text.is_empty() { "" } else { ", " };
+        let _ = write!(text, "{separator}program {}: {:#x} ({codec})", video.program, video.pid);
+    }
+    if text.is_empty() { "no video at all".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn video(program: u16, pid: u16, units: u64) -> Video {
+        Video { program, pid, codec: Some(Codec::H264), units }
+    }
+
+    #[test]
+    fn numbers_below_the_first_pid_count_videos() {
+        assert_eq!("1".parse(), Ok(Which::Index(1)));
+        assert_eq!("16".parse(), Ok(Which::Pid(16)));
+        assert_eq!("0x101".parse(), Ok(Which::Pid(0x101)));
+        assert!("0x1fff".parse::<Which>().is_err() && "video".parse::<Which>().is_err());
+    }
+
+    #[test]
+    fn a_program_and_a_stream_in_it() {
+        let videos = vec![video(1, 0x100, 9), video(2, 0x200, 3), video(2, 0x201, 5)];
+        let pick = |program, stream| {
+            best(&Asked { program, stream }.among(videos.clone())).map(|video| video.pid)
+        };
+        assert_eq!(pick(Some(2), None), Some(0x201));
+        assert_eq!(pick(Some(2), Some(Which::Index(0))), Some(0x200));
+        assert_eq!(pick(None, Some(Which::Index(2))), Some(0x201));
+        assert_eq!(pick(None, Some(Which::Pid(0x200))), Some(0x200));
+        assert_eq!(pick(Some(1), Some(Which::Pid(0x200))), None);
+        assert_eq!(pick(Some(3), None), None);
+        assert_eq!(describe(&videos[..1]), "program 1: 0x100 (h264)");
+    }
+}

@@ -1,0 +1,185 @@
+//! cht-scenes beside a live stream: what it says of itself, and what it does when it cannot keep up.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+use std::{
+    fs,
+    io::Write as _,
+    net::TcpStream,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use cht_tests::{Pipeline, Stage, ffmpeg, tool, words};
+use serde_json::Value;
+
+fn encode(path: &Path, source: &str, coder: &str) {
+    let arguments = ["-f", "lavfi", "-i", source].into_iter().chain(words(coder));
+    ffmpeg(arguments.chain(["-pix_fmt", "yuv420p", "-f", "mpegts", path.to_str().unwrap()]));
+}
+
+/// `ls PATH | cht-scenes`, run to its end.
+fn scenes(path: &Path, options: &str) -> Stage {
+    let mut command = tool("cht-scenes");
+    let mut stage = Stage::start(command.args(words(options)).stdin(Stdio::piped()));
+    let mut stdin = stage.child.stdin.take().unwrap();
+    writeln!(stdin, "{}", path.display()).unwrap();
+    drop(stdin);
+    assert!(stage.finish().success());
+    stage
+}
+
+/// What the `stats` of cht-scenes say, in their order.
+fn stats(events: &[Value]) -> Vec<&Value> {
+    let own = events.iter().filter(|event| event["stage"] == "cht-scenes");
+    own.filter(|event| event["type"] == "stats").map(|event| &event["scenes"]).collect()
+}
+
+#[test]
+fn stats_count_what_was_decoded_and_kept_and_what_held_frames_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cuts.ts");
+    // Cuts at 48, 50, 52 and 54; the gap behind 48 lasts five frames.
+    let source = "testsrc2=s=160x128:r=25:d=4,\
+                  negate=enable='between(n,48,55)*not(mod(floor(n/2),2))'";
+    encode(&path, source, "-c:v libx264 -preset ultrafast -g 25");
+    for detector in ["scene", "scene,screen"] {
+        let out = folder.path().join(detector);
+        let options = format!("--out {} --detect {detector} --min-gap 0.2", out.display());
+        let stage = scenes(&path, &options);
+        let all = stats(&stage.events);
+        let last = all.last().unwrap();
+        assert_eq!(last["decoded"], 100, "{detector}");
+        assert_eq!(last["kept"], stage.of_type("frame").len(), "{detector}: {last}");
+        assert_eq!(last["suppressed"]["min_gap"], 2, "{detector}: {last}");
+        assert!(last.get("lag").is_none() && last["decoding"] == "full", "{last}");
+    }
+}
+
+#[test]
+fn auto_says_when_it_changes_its_mind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("both.ts");
+    let source = "mandelbrot=s=160x128:r=10,noise=alls=20:allf=t,trim=duration=6[a];\
+                  color=white:s=160x128:r=10:d=8,drawgrid=w=40:h=40:t=2:c=black[b];[a][b]concat";
+    encode(&path, source, "-c:v libx264 -preset ultrafast -g 25");
+    let stage = scenes(&path, &format!("--out {}", folder.path().join("out").display()));
+    let all = stats(&stage.events);
+    let contents: Vec<_> = all.iter().filter_map(|stats| stats["content"].as_str()).collect();
+    assert_eq!((contents.first(), contents.last()), (Some(&"film"), Some(&"screen")), "{all:?}");
+    let since = all.last().unwrap()["content_since"].as_f64().unwrap();
+    assert!((6.0..12.0).contains(&since), "{since}");
+}
+
+#[test]
+fn no_stats_unless_they_are_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("one.ts");
+    encode(&path, "testsrc2=s=320x240:r=25:d=1", "-c:v libx264 -preset ultrafast");
+    let out = folder.path().join("out");
+    let stage = scenes(&path, &format!("--out {} --stats-interval 0", out.display()));
+    assert!(stats(&stage.events).is_empty());
+}
+
+/// Forty seconds, of which a decoder's pipe holds one or two, with a keyframe each second.
+const SECONDS: usize = 40;
+
+/// A decoder that stops within the first seconds, until somebody writes to `gate`. It is the first one only.
+fn stopping_ffmpeg(folder: &Path) -> (PathBuf, PathBuf) {
+    let (stub, gate) = (folder.join("ffmpeg"), folder.join("gate"));
+    assert!(Command::new("mkfifo").arg(&gate).status().unwrap().success());
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' pipe:0 '*) ;; *) exec ffmpeg \"$@\" ;; esac\n\
+         if [ -e {marker} ]; then exec ffmpeg \"$@\"; fi\n: >{marker}\n\
+         {{ head -c 100000; read -r _ <{gate}; cat; }} | ffmpeg \"$@\"\n",
+        marker = folder.join("marker").display(),
+        gate = gate.display()
+    );
+    fs::write(&stub, script).unwrap();
+    fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
+    (stub, gate)
+}
+
+/// The pipeline with a decoder that stops for a time; what was sent, and the pipeline when it has ended.
+fn lagging(folder: &Path, recv: &str, scenes: &str) -> Pipeline {
+    let (stub, gate) = stopping_ffmpeg(folder);
+    let path = folder.join("long.ts");
+    let source = format!("testsrc2=s=160x128:r=25:d={SECONDS},noise=alls=20:allf=t");
+    encode(&path, &source, "-c:v libx264 -preset ultrafast -g 25 -bf 0 -sc_threshold 0");
+    let bytes = fs::read(&path).unwrap();
+    let options = format!("--stats-interval 0.1 --ffmpeg {} {scenes}", stub.display());
+    let mut pipeline =
+        Pipeline::start(&folder.join("sessions"), &format!("--once {recv}"), &options);
+    let mut sender = TcpStream::connect(&pipeline.address).unwrap();
+    let piece = bytes.len() / SECONDS + 1;
+    let (at_once, later) = bytes.split_at(piece * 30);
+    let (first, at_once) = at_once.split_at(piece);
+    sender.write_all(first).unwrap();
+    pipeline.index.wait_for("frame");
+    sender.write_all(at_once).unwrap();
+    // It is seen to lag before it may go on.
+    wait_for_lag(&mut pipeline, |lag| lag > 10.0);
+    fs::write(gate, "\n").unwrap();
+    wait_for_lag(&mut pipeline, |lag| lag < 0.5);
+    for piece in later.chunks(piece) {
+        sender.write_all(piece).unwrap();
+        wait_for_lag(&mut pipeline, |lag| lag < 0.5);
+    }
+    drop(sender);
+    assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+    assert_eq!(pipeline.recording(), bytes);
+    pipeline
+}
+
+fn wait_for_lag(pipeline: &mut Pipeline, is_it: impl Fn(f64) -> bool) {
+    loop {
+        let event = pipeline.index.wait_for("stats");
+        if event["stage"] == "cht-scenes" && event["scenes"]["lag"].as_f64().is_some_and(&is_it) {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_decoder_that_lags_is_reported_and_everything_is_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline =
+        lagging(folder.path(), "--segment-time 1000 --stats-interval 0", "--detect scene");
+    let all = stats(&pipeline.index.events);
+    let last = all.last().unwrap();
+    assert_eq!((&last["decoded"], &last["skipped"]), (&Value::from(25 * SECONDS), &Value::from(0)));
+    assert!(all.iter().all(|stats| stats["decoding"] == "full"));
+    assert!(last.get("lag").is_none(), "{last}");
+}
+
+fn check_catches_up(recv: &str, detector: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let options = format!("--on-lag keyframes --detect {detector} --max-interval 1");
+    let pipeline = lagging(folder.path(), recv, &options);
+    let all = stats(&pipeline.index.events);
+    let last = all.last().unwrap();
+    // Nothing in silence: what was not decoded is counted as skipped.
+    let (decoded, skipped) = (last["decoded"].as_u64().unwrap(), last["skipped"].as_u64().unwrap());
+    assert_eq!(decoded + skipped, 25 * SECONDS as u64, "{last}");
+    assert!(skipped > 200, "{last}");
+    assert!(all.iter().any(|stats| stats["decoding"] == "keyframes"));
+    assert_eq!(last["decoding"], "full");
+    // Frames come from the whole of the stream, in their order.
+    let frames = pipeline.index.of_type("frame");
+    let times: Vec<_> = frames.iter().map(|frame| frame["timestamp"].as_f64().unwrap()).collect();
+    assert!(times.is_sorted() && times.len() > SECONDS / 2, "{times:?}");
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] < 4.0), "{times:?}");
+    assert_eq!(times.len(), pipeline.read_index().len());
+}
+
+#[test]
+fn keyframes_only_until_it_has_caught_up_in_a_growing_segment() {
+    for detector in ["scene", "auto"] {
+        check_catches_up("--segment-time 1000 --stats-interval 0", detector);
+    }
+}
+
+#[test]
+fn keyframes_only_until_it_has_caught_up_in_many_segments() {
+    check_catches_up("--segment-time 2 --stats-interval 0", "auto");
+}
