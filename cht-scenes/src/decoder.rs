@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use cht_core::{
     ffmpeg::{FfmpegError, Process, Program},
-    ts::Codec,
+    ts::{Codec, Plan},
 };
 use command_fds::{CommandFdExt as _, FdMapping};
 use ffmpeg_sidecar::command::FfmpegCommand;
@@ -70,7 +70,7 @@ impl Decoder {
         command.format("mpegts").input("pipe:0");
         command.filter_complex(prefilter::graph(pid, start, &formats(ffmpeg.names_full_range())));
         // The small luma first: a picture that nobody takes yet must not hold it back.
-        let small = if let Wanted::Candidates(_) = start.wanted {
+        let small = if let Wanted::Candidates(_) | Wanted::Small = start.wanted {
             output(ffmpeg, &mut command, "[small]", &format!("pipe:{SMALL_PIPE}"));
             Some(rustix::pipe::pipe_with(PipeFlags::CLOEXEC).context("a pipe")?)
         } else {
@@ -119,6 +119,13 @@ impl Decoder {
         let written = input.write_all(&self.buffer);
         self.buffer.clear();
         written
+    }
+
+    /// From the next access point on, decodes more of some groups than that.
+    pub(crate) fn follow(&mut self, plan: Plan) {
+        if let Some(extract) = &mut self.extract {
+            extract.follow(plan);
+        }
     }
 
     /// The next bytes are those of another file. Returns whether this one has frames to be decoded.

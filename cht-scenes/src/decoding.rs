@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cht_core::ts::{Codec, SingleStream, Thin};
+use cht_core::ts::{Codec, Plan, SingleStream, Thin};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ pub(crate) enum Decode {
     Full,
     /// Keyframes only
     Keyframes,
+    /// The groups of pictures in which something changes, and all keyframes
+    Fast,
 }
 
 impl Decode {
@@ -25,6 +27,7 @@ impl Decode {
         match self {
             Self::Full => "full",
             Self::Keyframes => "keyframes",
+            Self::Fast => "fast",
         }
     }
 
@@ -32,7 +35,7 @@ impl Decode {
     pub(crate) fn options(self, codec: Option<Codec>) -> &'static [&'static str] {
         match (self, codec) {
             // The second field of a keyframe may be a P picture.
-            (Self::Full, _) | (Self::Keyframes, Some(Codec::H264)) => &[],
+            (Self::Full | Self::Fast, _) | (Self::Keyframes, Some(Codec::H264)) => &[],
             (Self::Keyframes, Some(Codec::Mpeg1Video | Codec::Mpeg2Video)) => {
                 &["-skip_frame", "bidir"]
             }
@@ -73,9 +76,16 @@ impl Extract {
         let single = SingleStream::begin(pid, codec, out)?;
         let thin = match decode {
             Decode::Full => None,
-            Decode::Keyframes => Some(Thin::new(pid, codec)),
+            Decode::Keyframes | Decode::Fast => Some(Thin::new(pid, codec)),
         };
         Some(Self { single, thin, packets: Vec::new(), before: 0 })
+    }
+
+    /// From the next access point on, decodes more of some groups than that.
+    pub(crate) fn follow(&mut self, plan: Plan) {
+        if let Some(thin) = &mut self.thin {
+            thin.follow(plan);
+        }
     }
 
     /// Appends what is to be decoded of the next bytes to `out`.

@@ -41,6 +41,7 @@ use crate::{
     picker::{Done, End, Message, Output, Part, Picker, Run},
     prefilter::{Start, Wanted},
     scores::Scores,
+    scout,
     stats::Tally,
     store::{Checkpoint, Store},
     stretch::{self, Stretch},
@@ -113,8 +114,7 @@ struct Running {
     pid: u16,
     codec: Option<Codec>,
     connection: Option<u32>,
-    /// Of keyframes only, so as to catch up.
-    catches_up: bool,
+    decode: Decode,
     /// The segment that is being fed.
     path: String,
 }
@@ -355,14 +355,13 @@ impl Feeder {
             path.clone_into(&mut run.path);
             run.tell(source.part(path, false));
         }
-        Ok(())
+        self.plan(path, &source)
     }
 
     /// Whether the decoder at work can go on with a segment.
     fn continues(&self, source: &Source) -> bool {
-        let catches_up = self.catch_up.decoding() == Decoded::Keyframes;
-        let run = self.run.as_ref();
-        run.is_some_and(|run| run.is_of(source) && run.catches_up == catches_up)
+        let decode = self.decode_of(source);
+        self.run.as_ref().is_some_and(|run| run.is_of(source) && run.decode == decode)
     }
 
     fn start_run(&mut self, source: Source, goes_on: bool) -> Result<()> {
@@ -386,8 +385,7 @@ impl Feeder {
                 picker.measured = self.measures().then(|| Measured::new(rules));
             }
         }
-        let catches_up = self.catch_up.decoding() == Decoded::Keyframes;
-        let decode = if catches_up { Decode::Keyframes } else { self.args.decode };
+        let decode = self.decode_of(&source);
         let decoding = Decoding { decode, ..self.decoding };
         picker.thin = decode != Decode::Full;
         let keyframes_only = decode == Decode::Keyframes;
@@ -439,7 +437,7 @@ impl Feeder {
             pid: source.pid,
             codec: source.codec,
             connection: source.connection,
-            catches_up,
+            decode,
             path: String::new(),
         });
         for Before { seq, anchor, path, windows } in before {
@@ -447,10 +445,32 @@ impl Feeder {
             if let Some(run) = &self.run {
                 run.tell(source.part(&path, true));
             }
+            self.plan(&path, &source)?;
             self.feed_all(windows)?;
             if let Some(run) = &mut self.run {
                 run.decoder.end_segment();
             }
+        }
+        Ok(())
+    }
+
+    /// What is decoded of a segment. One that grows cannot be looked through beforehand.
+    fn decode_of(&self, source: &Source) -> Decode {
+        match self.args.decode {
+            _ if self.catch_up.decoding() == Decoded::Keyframes => Decode::Keyframes,
+            Decode::Fast if source.live => Decode::Full,
+            decode => decode,
+        }
+    }
+
+    /// Looks through a segment for what is to be decoded of it, where that is asked for.
+    fn plan(&mut self, path: &str, source: &Source) -> Result<()> {
+        let Some(run) = self.run.as_mut().filter(|run| run.decode == Decode::Fast) else {
+            return Ok(());
+        };
+        let timeout = self.decoding.timeout;
+        if let Some(plan) = scout::plan(&self.ffmpeg, timeout, source, Path::new(path))? {
+            run.decoder.follow(plan);
         }
         Ok(())
     }

