@@ -104,7 +104,7 @@ fn decide(scores: &Path, options: &Options) -> Result<Vec<Segment>> {
 
 /// Gives a choice to the segment that it is in.
 fn assign(segments: &mut [Segment], decider: &Decider<()>, choice: Choice, shown: &Shown<()>) {
-    let (Shown::Picture(at, ()) | Shown::Fetch(at)) = *shown;
+    let at = shown.at();
     let holds = |segment: &Segment| segment.origin.anchor.offset <= at;
     let segment = segments.iter().rposition(holds).unwrap_or(0);
     if let Some(segment) = segments.get_mut(segment) {

@@ -29,6 +29,7 @@ pub struct Decided {
     choices: Vec<Choice>,
     waiting: Vec<i64>,
     recent: VecDeque<(i64, f64)>,
+    shown: Option<i64>,
 }
 
 impl<P> Decider<P> {
@@ -51,6 +52,7 @@ impl<P> Decider<P> {
             choices: self.matcher.choices().copied().collect(),
             waiting: self.matcher.waiting().collect(),
             recent: self.recent.clone(),
+            shown: self.matcher.shown,
         }
     }
 
@@ -60,6 +62,7 @@ impl<P> Decider<P> {
         let mut matcher = Matcher::default();
         decided.choices.into_iter().for_each(|choice| matcher.choose(choice));
         let Decided { chooser, waiting, recent, .. } = decided;
+        matcher.shown = decided.shown;
         Self { chooser, matcher, recent, wanted: waiting }
     }
 

@@ -21,11 +21,23 @@ pub enum Shown<P> {
 pub struct Matcher<P> {
     choices: VecDeque<Choice>,
     pictures: VecDeque<(i64, P)>,
+    /// The frame that was shown last.
+    pub(super) shown: Option<i64>,
+}
+
+impl<P> Shown<P> {
+    /// The frame.
+    #[must_use]
+    pub fn at(&self) -> i64 {
+        match self {
+            Self::Picture(at, _) | Self::Fetch(at) => *at,
+        }
+    }
 }
 
 impl<P> Default for Matcher<P> {
     fn default() -> Self {
-        Self { choices: VecDeque::new(), pictures: VecDeque::new() }
+        Self { choices: VecDeque::new(), pictures: VecDeque::new(), shown: None }
     }
 }
 
@@ -54,34 +66,42 @@ impl<P> Matcher<P> {
     /// `end` nothing more comes.
     ///
     /// A cut is shown by its own frame. What rests is shown by the newest picture that will do, which is the sharpest; all else by
-    /// the first one, and the end of a dissolve by none that belongs to a cut.
+    /// the first one. Where that turns out to be the picture of a cut, the cut has it: the end of a dissolve is then shown by its
+    /// own frame, and an interval not at all. No frame is shown twice.
     pub fn next(&mut self, now: i64, certain: i64, end: bool) -> Option<(Choice, Shown<P>)> {
-        let choice = *self.choices.front()?;
-        let from = self.pictures.partition_point(|(at, _)| *at < choice.at);
-        let up_to = self.pictures.partition_point(|(at, _)| *at <= choice.by);
-        let is_of_next =
-            |n: &usize| self.choices.get(1).is_some_and(|next| next.at == self.pictures[*n].0);
-        let found = match choice.why {
-            _ if from == up_to => None,
-            Why::Found(Kind::Rest) => Some(up_to - 1),
-            Why::Found(Kind::Gradual) => {
-                if self.pictures[from].0 >= certain && !end {
-                    // It may yet turn out to be that of a cut.
-                    return None;
-                }
-                Some(from).filter(|n| !is_of_next(n))
+        loop {
+            let choice = *self.choices.front()?;
+            let from = self.pictures.partition_point(|(at, _)| *at < choice.at);
+            let up_to = self.pictures.partition_point(|(at, _)| *at <= choice.by);
+            if from == up_to && now < choice.by && !end {
+                return None;
             }
-            _ => Some(from),
-        };
-        if from == up_to && now < choice.by && !end {
-            return None;
+            let first = self.pictures.get(from).filter(|_| from < up_to).map(|(at, _)| *at);
+            let is_own = choice.at == choice.by;
+            let rests = choice.why == Why::Found(Kind::Rest);
+            if !is_own && !rests && first.is_some_and(|at| at >= certain) && !end {
+                // It may yet turn out to be that of a cut.
+                return None;
+            }
+            self.choices.pop_front();
+            let is_of_next = self.choices.front().is_some_and(|next| Some(next.at) == first);
+            if is_of_next && choice.why == Why::Interval {
+                continue;
+            }
+            let found = match first {
+                Some(_) if rests => Some(up_to - 1),
+                Some(_) if is_own || !is_of_next => Some(from),
+                _ => None,
+            };
+            let shown = match found.and_then(|found| self.pictures.remove(found)) {
+                Some((at, picture)) => Shown::Picture(at, picture),
+                None => Shown::Fetch(choice.at),
+            };
+            let at = shown.at();
+            if self.shown.replace(at) != Some(at) {
+                return Some((choice, shown));
+            }
         }
-        self.choices.pop_front();
-        let shown = match found.and_then(|found| self.pictures.remove(found)) {
-            Some((at, picture)) => Shown::Picture(at, picture),
-            None => Shown::Fetch(choice.at),
-        };
-        Some((choice, shown))
     }
 
     /// The picture that is nearest to `at`, where that cannot be fetched.
@@ -162,6 +182,24 @@ mod tests {
             matcher.next(14, 11, false).map(|(_, shown)| shown),
             Some(Shown::Picture(10, ()))
         );
+    }
+
+    #[test]
+    fn an_interval_gives_way_to_a_cut() {
+        let mut matcher = matcher(&[30], choice(20, 50, Why::Interval));
+        assert!(matcher.next(32, 29, false).is_none());
+        matcher.choose(choice(30, 30, CUT));
+        let (choice, shown) = matcher.next(34, 31, false).unwrap();
+        assert_eq!((choice.why, shown), (CUT, Shown::Picture(30, ())));
+        assert!(matcher.next(60, 60, true).is_none());
+    }
+
+    #[test]
+    fn no_frame_is_shown_twice() {
+        let mut matcher = matcher(&[20], choice(20, 20, CUT));
+        matcher.choose(choice(20, 50, REST));
+        assert_eq!(shown(&mut matcher, 60), Some(Shown::Picture(20, ())));
+        assert_eq!(shown(&mut matcher, 60), None);
     }
 
     #[test]
