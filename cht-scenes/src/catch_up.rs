@@ -27,7 +27,7 @@ impl OnLag {
     }
 }
 
-/// It has caught up when it is behind by less than this part of the limit.
+/// It has caught up when it is behind by no more than this part of the limit.
 const CAUGHT_UP: f64 = 0.25;
 
 /// How often the lag is looked at.
@@ -75,7 +75,7 @@ impl CatchUp {
             let lag = lag().unwrap_or(0.0);
             self.wanted = match self.thin {
                 None => lag > self.limit,
-                Some(_) => lag < self.limit * CAUGHT_UP,
+                Some(_) => lag <= self.limit * CAUGHT_UP,
             };
         }
         self.wanted

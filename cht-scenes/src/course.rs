@@ -40,6 +40,8 @@ pub(crate) struct Course {
     keyframe: Option<i64>,
     /// Changes of the video there.
     changes: VecDeque<Stretch>,
+    /// The segment has ended.
+    ended: bool,
     /// No picture begins in the segment.
     pub within: bool,
     /// The first PTS of each video.
@@ -92,6 +94,7 @@ impl Course {
             ahead: VecDeque::new(),
             keyframe: None,
             changes: VecDeque::new(),
+            ended: false,
             within: true,
             first_pts: Vec::new(),
         }
@@ -104,16 +107,17 @@ impl Course {
         // In small steps: the tables may list another video a little further on.
         while self.divider.is_none() && !rest.is_empty() {
             let (step, behind) = rest.split_at(rest.len().min(STEP));
-            self.scan(step);
+            self.scan(Some(step));
             rest = behind;
             self.look();
         }
-        self.scan(rest);
+        self.scan(Some(rest));
     }
 
-    fn scan(&mut self, bytes: &[u8]) {
+    /// Scans the next bytes; without any, what is undecided is decided.
+    fn scan(&mut self, bytes: Option<&[u8]>) {
         let Self { scanner, divider, ahead, changes, within, first_pts, .. } = self;
-        scanner.push(bytes, &mut |found| {
+        let mut take = |found: Found<'_>| {
             if let Found::Pes(pes) = found
                 && pes.media == Media::Video
             {
@@ -128,7 +132,11 @@ impl Course {
             if let Some(divider) = divider {
                 changes.extend(divider.change(&found));
             }
-        });
+        };
+        match bytes {
+            Some(bytes) => scanner.push(bytes, &mut take),
+            None => scanner.finish(&mut take),
+        }
     }
 
     /// Looks whether the video is known by now.
@@ -183,7 +191,7 @@ impl Course {
         }
         // What is not decided yet may turn out to be such a place.
         let unsure = seek || divider.expects_change();
-        let known = if unsure { self.scanner.holdback() } else { u64::MAX };
+        let known = if unsure && !self.ended { self.scanner.holdback() } else { u64::MAX };
         let up_to = [change, access].into_iter().flatten().fold(known, u64::min);
         let count = self.held.len().min(up_to.saturating_sub(self.at) as usize);
         if count == 0 {
@@ -196,11 +204,9 @@ impl Course {
     }
 
     /// The segment has ended: what is held back is due.
-    pub(crate) fn finish(&mut self) -> Option<Piece> {
-        let bytes = std::mem::take(&mut self.held);
-        self.at += bytes.len() as u64;
-        let passed = self.pass();
-        (!bytes.is_empty()).then_some(Piece::Bytes(bytes, passed))
+    pub(crate) fn finish(&mut self) {
+        self.scan(None);
+        self.ended = true;
     }
 
     /// The pictures that begin before `self.at`.

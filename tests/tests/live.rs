@@ -84,6 +84,8 @@ fn no_stats_unless_they_are_wanted() {
 /// Forty seconds, of which a decoder's pipe holds one or two, with a keyframe each second.
 const SECONDS: usize = 40;
 
+const H264: &str = "-c:v libx264 -preset ultrafast -g 25 -bf 2 -sc_threshold 0";
+
 /// A decoder that stops within the first seconds, until somebody writes to `gate`. It is the first one only.
 fn stopping_ffmpeg(folder: &Path) -> (PathBuf, PathBuf) {
     let (stub, gate) = (folder.join("ffmpeg"), folder.join("gate"));
@@ -101,11 +103,11 @@ fn stopping_ffmpeg(folder: &Path) -> (PathBuf, PathBuf) {
 }
 
 /// The pipeline with a decoder that stops for a time; what was sent, and the pipeline when it has ended.
-fn lagging(folder: &Path, recv: &str, scenes: &str) -> Pipeline {
+fn lagging(folder: &Path, coder: &str, recv: &str, scenes: &str) -> Pipeline {
     let (stub, gate) = stopping_ffmpeg(folder);
     let path = folder.join("long.ts");
     let source = format!("testsrc2=s=160x128:r=25:d={SECONDS},noise=alls=20:allf=t");
-    encode(&path, &source, "-c:v libx264 -preset ultrafast -g 25 -bf 0 -sc_threshold 0");
+    encode(&path, &source, coder);
     let bytes = fs::read(&path).unwrap();
     let options = format!("--stats-interval 0.1 --ffmpeg {} {scenes}", stub.display());
     let mut pipeline =
@@ -144,7 +146,7 @@ fn wait_for_lag(pipeline: &mut Pipeline, is_it: impl Fn(f64) -> bool) {
 fn a_decoder_that_lags_is_reported_and_everything_is_decoded() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline =
-        lagging(folder.path(), "--segment-time 1000 --stats-interval 0", "--detect scene");
+        lagging(folder.path(), H264, "--segment-time 1000 --stats-interval 0", "--detect scene");
     let all = stats(&pipeline.index.events);
     let last = all.last().unwrap();
     assert_eq!((&last["decoded"], &last["skipped"]), (&Value::from(25 * SECONDS), &Value::from(0)));
@@ -152,10 +154,10 @@ fn a_decoder_that_lags_is_reported_and_everything_is_decoded() {
     assert!(last.get("lag").is_none(), "{last}");
 }
 
-fn check_catches_up(recv: &str, detector: &str) {
+fn check_catches_up(coder: &str, recv: &str, detector: &str) {
     let folder = tempfile::tempdir().unwrap();
     let options = format!("--on-lag keyframes --detect {detector} --max-interval 1");
-    let pipeline = lagging(folder.path(), recv, &options);
+    let pipeline = lagging(folder.path(), coder, recv, &options);
     let all = stats(&pipeline.index.events);
     let last = all.last().unwrap();
     // Nothing in silence: what was not decoded is counted as skipped.
@@ -175,11 +177,21 @@ fn check_catches_up(recv: &str, detector: &str) {
 #[test]
 fn keyframes_only_until_it_has_caught_up_in_a_growing_segment() {
     for detector in ["scene", "auto"] {
-        check_catches_up("--segment-time 1000 --stats-interval 0", detector);
+        check_catches_up(H264, "--segment-time 1000 --stats-interval 0", detector);
     }
 }
 
 #[test]
 fn keyframes_only_until_it_has_caught_up_in_many_segments() {
-    check_catches_up("--segment-time 2 --stats-interval 0", "auto");
+    check_catches_up(H264, "--segment-time 2 --stats-interval 0", "auto");
+}
+
+#[test]
+fn keyframes_only_until_it_has_caught_up_whatever_the_codec() {
+    for coder in [
+        "-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25:scenecut=0:open-gop=0",
+        "-c:v mpeg2video -bf 2 -g 25 -sc_threshold 1000000000 -b:v 2M",
+    ] {
+        check_catches_up(coder, "--segment-time 1000 --stats-interval 0", "scene");
+    }
 }

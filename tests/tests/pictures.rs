@@ -44,6 +44,8 @@ fn try_scenes(path: &Path, out: &Path, options: &str) -> (Vec<Value>, String, Op
     let said = out.with_extension("stderr");
     let mut command = tool("cht-scenes");
     command.args(["--detect", "scene", "--out"]).arg(out).args(words(options));
+    // Runs are compared, and `stats` are of a run.
+    command.args(["--stats-interval", "0"]);
     command.stdin(Stdio::piped()).stderr(fs::File::create(&said).unwrap());
     let mut stage = Stage::start(&mut command);
     // It may have refused its options and gone.

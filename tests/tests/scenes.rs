@@ -37,6 +37,8 @@ fn scenes(paths: &[PathBuf], out: &Path, options: &str) -> Vec<Value> {
     let mut command = tool("cht-scenes");
     let detect = if options.contains("--detect") { "" } else { "--detect scene" };
     command.arg("--out").arg(out).args(words(detect)).args(words(options));
+    // Runs are compared, and `stats` are of a run.
+    command.args(["--stats-interval", "0"]);
     command.stdin(Stdio::piped());
     let mut stage = Stage::start(&mut command);
     let mut stdin = stage.child.stdin.take().unwrap();

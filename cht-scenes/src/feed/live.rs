@@ -91,10 +91,9 @@ impl Feeder {
                 return self.end_run();
             }
         }
-        if source.is_some() {
-            if let Some(Piece::Bytes(bytes, _)) = course.finish()
-                && !self.feed(&bytes)?
-            {
+        if let Some(source) = &mut source {
+            course.finish();
+            if !self.follow(&mut course, &path, source)? {
                 return self.end_run();
             }
             self.fed(total, course.within);
