@@ -156,7 +156,8 @@ impl Decoder {
 fn output(ffmpeg: &Program, command: &mut FfmpegCommand, label: &str, to: &str) {
     // A picture whose size changes keeps its new size.
     command.map(label).args(["-autoscale", "0"]);
-    command.args(ffmpeg.passthrough()).args(["-flush_packets", "1"]);
+    // A picture is written at once and as a whole: in pieces, whoever reads it would be woken for each.
+    command.args(ffmpeg.passthrough()).args(["-flush_packets", "1", "-avioflags", "direct"]);
     // The encoder of raw video, too, would hold back a frame for each thread.
     command.args(["-threads", "1"]);
     // Ticks as they are: rounded to a frame rate, two frames would share one.
