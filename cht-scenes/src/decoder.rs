@@ -51,8 +51,9 @@ impl Decoder {
     /// Starts decoding the video of `pid`, coded as `codec` (where that is known). Frames go to `messages`, pictures to the returned pipes.
     ///
     /// The probe is as small as can be, so that the first frame comes at once, live as from a file: one way of
-    /// decoding gives one result. Threads work on slices, not on frames, if `live`: a frame thread
-    /// holds back a frame.
+    /// decoding gives one result. If `live`, threads work on slices, not on frames: a frame thread holds back a frame. Else
+    /// there is one thread: threads on frames cost a tenth more in all, for a frame that another processor has decoded is not
+    /// in this one's cache when it is measured.
     pub(crate) fn start(
         ffmpeg: &Program,
         pid: u16,
@@ -64,7 +65,8 @@ impl Decoder {
     ) -> Result<(Self, Outputs)> {
         let mut command = ffmpeg.command();
         command.args(["-loglevel", "repeat+info"]);
-        command.args(["-thread_type", if live { "slice" } else { "frame" }]);
+        command.args(if live { ["-thread_type", "slice"] } else { ["-threads", "1"] });
+        command.args(["-filter_complex_threads", "1"]);
         command.args(decoding.hwaccel.options()).args(decoding.decode.options(codec));
         command.args(["-probesize", "32", "-analyzeduration", "0", "-copyts"]);
         command.format("mpegts").input("pipe:0");
@@ -164,7 +166,8 @@ impl Decoder {
 fn output(ffmpeg: &Program, command: &mut FfmpegCommand, label: &str, to: &str) {
     // A picture whose size changes keeps its new size.
     command.map(label).args(["-autoscale", "0"]);
-    command.args(ffmpeg.passthrough()).args(["-flush_packets", "1"]);
+    // A picture is written at once and as a whole: in pieces, whoever reads it would be woken for each.
+    command.args(ffmpeg.passthrough()).args(["-flush_packets", "1", "-avioflags", "direct"]);
     // The encoder of raw video, too, would hold back a frame for each thread.
     command.args(["-threads", "1"]);
     // Ticks as they are: rounded to a frame rate, two frames would share one.

@@ -2,15 +2,17 @@
 
 use std::{
     io::{self, Read},
+    os::fd::AsFd,
     sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
     time::Duration,
 };
 
 use cht_core::clock;
+use rustix::{buffer::spare_capacity, io::read};
 
-/// Bytes per read, and reads that may wait: 16 MiB, a second or two of small luma.
-const READ: usize = 64 * 1024;
-const QUEUE: usize = 256;
+/// Bytes per read, and reads that may wait: 16 MiB at most, a second or two of small luma.
+const READ: usize = 256 * 1024;
+const QUEUE: usize = 64;
 
 /// What the thread has read.
 #[derive(Debug)]
@@ -24,14 +26,16 @@ pub(crate) struct Drained {
 }
 
 /// Starts the thread, which ends with the pipe.
-pub(crate) fn drain(mut pipe: impl Read + Send + 'static, limit: Duration) -> Drained {
+pub(crate) fn drain(pipe: impl AsFd + Send + 'static, limit: Duration) -> Drained {
     let (sender, queue) = sync_channel(QUEUE);
     std::thread::spawn(move || {
         loop {
-            let mut bytes = vec![0; READ];
-            match pipe.read(&mut bytes) {
-                Ok(0) | Err(_) => break,
-                Ok(count) => bytes.truncate(count),
+            let mut bytes = Vec::with_capacity(READ);
+            match read(&pipe, spare_capacity(&mut bytes)) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(_) => break,
             }
             if sender.send(bytes).is_err() {
                 break;

@@ -55,9 +55,11 @@ pub(crate) fn graph(pid: u16, start: &Start, formats: &str) -> String {
     )
 }
 
-/// Luma at a quarter of the width and height. A field is every second row without a copy, so `scale` has a quarter of the
-/// rows to read: this costs a tenth of scaling the whole picture, and a picture that is interlaced shows no comb.
-const SMALL: &str = "split[whole][looked];[whole]field,field,extractplanes=y,scale=iw/4:ih:flags=area,format=gray[small];[looked]";
+/// Luma at a quarter of the width and height, with the codes of the stream. A field is every second row without a copy, so `scale`
+/// has a quarter of the rows to read: this costs a tenth of scaling the whole picture, and a picture that is interlaced shows no
+/// comb. Grey has full range for ffmpeg; where the picture is said to have that too, no code becomes another, nor depends on
+/// what the stream says about its range.
+const SMALL: &str = "split[whole][looked];[whole]field,field,scale=iw/4:ih:flags=area:in_range=full,format=gray[small];[looked]";
 
 /// Width and height of the small luma of a picture.
 pub(crate) fn small_size(width: u32, height: u32) -> (usize, usize) {

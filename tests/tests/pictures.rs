@@ -123,6 +123,31 @@ fn colours_are_those_that_ffmpeg_shows_with_the_matrix_of_the_stream() {
 }
 
 #[test]
+fn a_jpeg_takes_chroma_over_as_coarse_as_it_is() {
+    for (name, size, matrix, tag) in
+        [("SD", "641x359", "bt601", "smpte170m"), ("HD", "1280x720", "bt709", "bt709")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let source = format!(
+            "testsrc2=s={size}:r=25:d=0.2,gblur=3,\
+             scale=out_color_matrix={matrix}:out_h_chr_pos=0:{EXACT},format=yuv420p"
+        );
+        let path = stream(folder.path(), &source, &format!("{FINE} -colorspace {tag}"));
+        let (events, _) = scenes(&path, &folder.path().join("jpeg"), "--quality 100");
+        let jpeg = Path::new(frames(&events)[0]["path"].as_str().unwrap());
+        let shown = psnr(&rgb(jpeg, EXACT_SCALE), &rgb(&first(&path, folder.path(), ""), "null"));
+        println!("{name}: {shown:.1} dB");
+        assert!(shown > 44.0, "{name}: {shown} dB");
+        let format = Command::new("ffprobe")
+            .args(["-v", "error", "-show_entries", "stream=pix_fmt", "-of", "csv=p=0"])
+            .arg(jpeg)
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&format.stdout).trim(), "yuvj420p");
+    }
+}
+
+#[test]
 fn pixels_are_square() {
     let folder = tempfile::tempdir().unwrap();
     let source = "testsrc2=s=720x480:r=25:d=0.2,gblur=1,setsar=32/27";

@@ -5,31 +5,79 @@
 
 use super::form::{Colours, Form, Matrix, Transfer};
 
-/// Turns three planes of full size, with the samples' own codes, into packed 8-bit RGB.
-pub(crate) fn to_rgb(planes: &[Vec<f32>; 3], form: &Form) -> Vec<u8> {
-    let Colours { full, matrix, transfer } = form.colours;
-    let screen = (transfer != Transfer::Sdr).then(|| Screen::new(transfer));
-    let mut rgb = vec![0; planes[0].len() * 3];
-    let unit = (1 << (form.samples.depth - 8)) as f32;
-    let top = (1 << form.samples.depth) as f32 - 1.0;
-    let (black, range) = if full { (0.0, 1.0 / top) } else { (16.0 * unit, 1.0 / (219.0 * unit)) };
-    let (grey, colour) = (128.0 * unit, if full { top } else { 224.0 * unit });
-    let (red, blue) = matrix.luma();
-    let green = 1.0 - red - blue;
-    let (green_cb, green_cr) = (blue / green, red / green);
-    let (from_cr, from_cb) = (2.0 * (1.0 - red) / colour, 2.0 * (1.0 - blue) / colour);
-    let to_code = |value: f32| (value * 255.0 + 0.5) as u8;
-    let samples = planes[0].iter().zip(&planes[1]).zip(&planes[2]);
-    for (((y, cb), cr), out) in samples.zip(rgb.chunks_exact_mut(3)) {
-        let y = (y - black) * range;
-        let (b, r) = ((cb - grey) * from_cb, (cr - grey) * from_cr);
-        let mut pixel = [y + r, y - green_cb * b - green_cr * r, y + b];
-        if let Some(screen) = &screen {
-            pixel = screen.show(pixel);
+/// From the codes of a stream's samples to numbers from 0 to 1.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scale {
+    /// The code of black, and what a code is on the way to white.
+    pub black: f32,
+    pub range: f32,
+    /// The code of no colour.
+    pub grey: f32,
+    /// What a code of chroma adds to blue, and to red.
+    pub from_cb: f32,
+    pub from_cr: f32,
+    /// What green loses for what blue and red gain.
+    pub green_cb: f32,
+    pub green_cr: f32,
+}
+
+impl Scale {
+    pub(crate) fn new(form: &Form) -> Self {
+        let Colours { full, matrix, .. } = form.colours;
+        let unit = (1 << (form.samples.depth - 8)) as f32;
+        let top = (1 << form.samples.depth) as f32 - 1.0;
+        let (black, range) =
+            if full { (0.0, 1.0 / top) } else { (16.0 * unit, 1.0 / (219.0 * unit)) };
+        let (grey, colour) = (128.0 * unit, if full { top } else { 224.0 * unit });
+        let (red, blue) = matrix.luma();
+        let green = 1.0 - red - blue;
+        Self {
+            black,
+            range,
+            grey,
+            from_cb: 2.0 * (1.0 - blue) / colour,
+            from_cr: 2.0 * (1.0 - red) / colour,
+            green_cb: blue / green,
+            green_cr: red / green,
         }
-        out.copy_from_slice(&pixel.map(to_code));
     }
-    rgb
+}
+
+/// The nearest code of 256.
+pub(crate) fn code(value: f32) -> u8 {
+    // Numbers of this size have no digits behind the point, and end in what is wanted: no branch, and no conversion.
+    const ROUND: f32 = (1 << 23) as f32;
+    (value.clamp(0.0, 255.0) + ROUND).to_bits() as u8
+}
+
+/// Turns samples, with the stream's own codes, into packed 8-bit RGB.
+pub(crate) struct ToRgb {
+    scale: Scale,
+    screen: Option<Screen>,
+}
+
+impl ToRgb {
+    pub(crate) fn new(form: &Form) -> Self {
+        let transfer = form.colours.transfer;
+        let screen = (transfer != Transfer::Sdr).then(|| Screen::new(transfer));
+        Self { scale: Scale::new(form), screen }
+    }
+
+    /// A row of luma and chroma, all of the same length.
+    pub(crate) fn row(&self, [luma, blue, red]: [&[f32]; 3], rgb: &mut [u8]) {
+        let Scale { black, range, grey, from_cb, from_cr, green_cb, green_cr } = self.scale;
+        let to_code = |value: f32| (value * 255.0 + 0.5) as u8;
+        let samples = luma.iter().zip(blue).zip(red);
+        for (((y, cb), cr), out) in samples.zip(rgb.chunks_exact_mut(3)) {
+            let y = (y - black) * range;
+            let (b, r) = ((cb - grey) * from_cb, (cr - grey) * from_cr);
+            let mut pixel = [y + r, y - green_cb * b - green_cr * r, y + b];
+            if let Some(screen) = &self.screen {
+                pixel = screen.show(pixel);
+            }
+            out.copy_from_slice(&pixel.map(to_code));
+        }
+    }
 }
 
 impl Matrix {

@@ -1,9 +1,9 @@
 //! RGB into the bytes of a file, with its XMP packet.
 
 use anyhow::{Context as _, Result, anyhow};
-use jpeg_encoder::ColorType;
+use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 
-use super::{Rgb, look::Format};
+use super::{Rgb, look::Format, ycc::Ycc};
 
 /// Encodes a picture; `quality` (1 to 100) is for the formats that lose something.
 pub(crate) fn encode(picture: &Rgb, format: Format, quality: u8, xmp: &str) -> Result<Vec<u8>> {
@@ -19,11 +19,33 @@ pub(crate) fn encode(picture: &Rgb, format: Format, quality: u8, xmp: &str) -> R
 fn jpeg(picture: &Rgb, quality: u8, xmp: &str) -> Result<Vec<u8>> {
     let (width, height) = (u16::try_from(picture.width)?, u16::try_from(picture.height)?);
     let mut bytes = Vec::with_capacity(picture.pixels.len() / 8);
-    let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, quality);
-    // XMP specification part 3, 1.1.3.
-    encoder.add_app_segment(1, [b"http://ns.adobe.com/xap/1.0/\0", xmp.as_bytes()].concat())?;
+    let mut encoder = jpeg_encoder(&mut bytes, quality, xmp)?;
+    // Where it is made coarser, it is that of the middle of four pixels, as JFIF says.
+    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
     encoder.encode(&picture.pixels, width, height, ColorType::Rgb)?;
     Ok(bytes)
+}
+
+/// A JPEG with the coarse chroma that the picture has.
+pub(crate) fn coarse_jpeg(picture: &Ycc, quality: u8, xmp: &str) -> Result<Vec<u8>> {
+    let named = || format!("a picture of {}×{}", picture.width, picture.height);
+    let mut bytes = Vec::with_capacity(picture.width as usize * picture.height as usize / 3);
+    let mut encoder = jpeg_encoder(&mut bytes, quality, xmp).with_context(named)?;
+    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Nearest);
+    encoder.encode_image(picture).with_context(named)?;
+    Ok(bytes)
+}
+
+fn jpeg_encoder<'a>(
+    bytes: &'a mut Vec<u8>,
+    quality: u8,
+    xmp: &str,
+) -> Result<Encoder<&'a mut Vec<u8>>> {
+    let mut encoder = Encoder::new(bytes, quality);
+    // XMP specification part 3, 1.1.3.
+    encoder.add_app_segment(1, [b"http://ns.adobe.com/xap/1.0/\0", xmp.as_bytes()].concat())?;
+    Ok(encoder)
 }
 
 fn png(picture: &Rgb, xmp: &str) -> Result<Vec<u8>> {

@@ -2,7 +2,7 @@
 //!
 //! The decoder gives samples as the stream has them. What they mean is different from picture to picture: which range and
 //! matrix, one field or two, square pixels or not. It is known only when the picture is there, too late for a
-//! filter graph that has to be written before the first byte. So they are made into RGB here, and only those that are kept.
+//! filter graph that has to be written before the first byte. So they are made into pixels here, and only those that are kept.
 
 mod colour;
 mod encode;
@@ -11,22 +11,25 @@ mod look;
 mod place;
 mod resample;
 mod rows;
+mod source;
 mod xmp;
+mod ycc;
 
 use anyhow::Result;
 use cht_core::report;
 
+use colour::ToRgb;
 use form::Transfer;
 use place::Place;
-use resample::resample;
-use rows::Plane;
+use source::Source;
+use ycc::Ycc;
 
 pub(crate) use form::{Form, field, formats};
 pub(crate) use look::{Format, Look};
 pub(crate) use xmp::Origin;
 
 /// Packed 8-bit RGB.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Rgb {
     pub pixels: Vec<u8>,
     pub width: u32,
@@ -66,17 +69,27 @@ impl Painter {
         origin: &Origin<'_>,
     ) -> Result<Encoded> {
         let xmp = xmp::packet(origin);
-        let (Rgb { width, height, .. }, bytes) = self.file(samples, form, &self.look, &xmp)?;
-        let thumbnail = self.look.thumbnail();
-        let thumbnail = thumbnail.map(|look| self.file(samples, form, &look, &xmp)).transpose()?;
+        let source = Source::new(samples, form);
+        let mut painted = self.file(&source, &self.look, &xmp)?;
+        if let Some(look) = self.look.thumbnail() {
+            painted.thumbnail = Some(self.file(&source, &look, &xmp)?.bytes);
+        }
         self.warn(form);
-        Ok(Encoded { bytes, width, height, thumbnail: thumbnail.map(|(_, bytes)| bytes) })
+        Ok(painted)
     }
 
-    fn file(&self, samples: &[u8], form: &Form, look: &Look, xmp: &str) -> Result<(Rgb, Vec<u8>)> {
-        let picture = render(samples, form, look);
+    fn file(&self, source: &Source<'_>, look: &Look, xmp: &str) -> Result<Encoded> {
+        let place = place(source.form, look);
+        let direct = place.filter(|_| look.format == Format::Jpeg);
+        if let Some(picture) = direct.and_then(|place| Ycc::of(source, place)) {
+            let bytes = encode::coarse_jpeg(&picture, self.quality, xmp)?;
+            let Ycc { width, height, .. } = picture;
+            return Ok(Encoded { bytes, width, height, thumbnail: None });
+        }
+        let picture = place.map_or_else(Rgb::default, |place| render(source, place));
         let bytes = encode::encode(&picture, look.format, self.quality, xmp)?;
-        Ok((picture, bytes))
+        let Rgb { width, height, .. } = picture;
+        Ok(Encoded { bytes, width, height, thumbnail: None })
     }
 
     /// Says once what may surprise in pictures of this stream.
@@ -98,30 +111,20 @@ impl Painter {
     }
 }
 
-/// Makes RGB of the decoder's samples. A crop that holds nothing is left out.
-fn render(samples: &[u8], form: &Form, look: &Look) -> Rgb {
-    let place = Place::of(form, look).or_else(|| Place::of(form, &Look { crop: None, ..*look }));
-    let Some(place) = place else { return Rgb { pixels: Vec::new(), width: 0, height: 0 } };
-    let mut rest = samples;
-    let planes = [0, 1, 2].map(|n| {
-        let (plane, behind) = Plane::split(rest, form, n);
-        rest = behind;
-        let Place { across, down } = place.in_plane(form, n);
-        let (width, height) = plane.size();
-        match form.field {
-            None => resample((width, height), |y, row| plane.row(y, row), across, down),
-            Some(field) if n == 0 => {
-                resample((width, height), |y, row| plane.still_row(field, y, row), across, down)
-            }
-            Some(field) => {
-                let size = (width, plane.field_height(field));
-                resample(size, |y, row| plane.field_row(field, y, row), across, down)
-            }
-        }
-    });
-    Rgb {
-        pixels: colour::to_rgb(&planes, form),
-        width: place.across.count as u32,
-        height: place.down.count as u32,
+/// Where the picture lies that `look` asks for. A crop that holds nothing is left out.
+fn place(form: &Form, look: &Look) -> Option<Place> {
+    Place::of(form, look).or_else(|| Place::of(form, &Look { crop: None, ..*look }))
+}
+
+/// Makes RGB of the decoder's samples.
+fn render(source: &Source<'_>, place: Place) -> Rgb {
+    let (width, height) = (place.across.count, place.down.count);
+    let to_rgb = ToRgb::new(source.form);
+    let mut pixels = vec![0; width * height * 3];
+    let mut luma = source.plane(0, place);
+    let (mut blue, mut red) = (source.plane(1, place), source.plane(2, place));
+    for row in pixels.chunks_exact_mut(width * 3) {
+        to_rgb.row([luma.next_row(), blue.next_row(), red.next_row()], row);
     }
+    Rgb { pixels, width: width as u32, height: height as u32 }
 }

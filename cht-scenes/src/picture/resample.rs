@@ -3,6 +3,8 @@
 //! A pixel's place among the samples is an affine function of its number, on each axis. So one resampling does what would
 //! else be many: chroma to full size, a field to a picture, square pixels, crop and scale; nothing is resampled twice.
 
+use std::{collections::VecDeque, ops::Range};
+
 /// Where pixels lie among the samples of a plane: pixel `i` at sample `first + i · step`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Axis {
@@ -24,6 +26,12 @@ impl Axis {
         Self { first: (self.first - at) / distance, step: self.step / distance, ..self }
     }
 
+    /// The middles of each two pixels; the last one may stand alone.
+    pub(crate) fn halved(self) -> Self {
+        let (first, step) = (self.first + self.step / 2.0, 2.0 * self.step);
+        Self { first, step, count: self.count.div_ceil(2) }
+    }
+
     /// Each pixel is a sample: the number of the first.
     fn as_is(&self, samples: usize) -> Option<usize> {
         let exact = |value: f64, whole: f64| (value - whole).abs() < f64::EPSILON;
@@ -41,48 +49,155 @@ struct Taps {
     weights: Vec<f32>,
 }
 
-/// Resamples a plane of `width` samples a row, of which `row(y, buffer)` gives one, and `height` rows.
-pub(crate) fn resample(
-    (width, height): (usize, usize),
-    row: impl Fn(usize, &mut [f32]),
-    across: Axis,
-    down: Axis,
-) -> Vec<f32> {
-    let columns = across.as_is(width).ok_or_else(|| taps(across, width));
-    let rows = taps(down, height);
-    let mut pixels = Vec::with_capacity(across.count * down.count);
-    let mut samples = vec![0.0; width];
-    // Rows that the last pixels needed, from `held_from` on: each is read once.
-    let mut held: std::collections::VecDeque<Vec<f32>> = std::collections::VecDeque::new();
-    let mut held_from = 0;
-    for Taps { first, weights } in &rows {
-        while held_from < *first && held.pop_front().is_some() {
-            held_from += 1;
+/// What the pixels of a row are made of.
+#[derive(Debug)]
+enum Columns {
+    /// Each is a sample, from this one on.
+    AsIs(usize),
+    /// One or two pixels to a sample: of those in the range, each is made as the one so many before it, a sample further on.
+    Regular(Vec<Taps>, Range<usize>, usize),
+    Any(Vec<Taps>),
+}
+
+/// Taps of a pixel where none is left out.
+const TAPS: usize = 4;
+
+/// So many pixels at an edge may be made otherwise.
+const EDGE: usize = 2 * TAPS;
+
+/// A plane on its way onto a grid of pixels, row by row: a whole plane of numbers would not fit into a processor's cache.
+#[derive(Debug)]
+pub(crate) struct Resampler<R> {
+    /// Reads a row of samples.
+    row: R,
+    width: usize,
+    columns: Columns,
+    rows: Vec<Taps>,
+    /// The next row of pixels.
+    next: usize,
+    /// Rows of samples that the last pixels needed, from `held_from` on, their columns resampled: each is read once.
+    held: VecDeque<Vec<f32>>,
+    held_from: usize,
+    samples: Vec<f32>,
+    pixels: Vec<f32>,
+}
+
+impl<R: FnMut(usize, &mut [f32])> Resampler<R> {
+    /// Resamples a plane of `width` samples a row, of which `row(y, buffer)` gives one, and `height` rows.
+    pub(crate) fn new((width, height): (usize, usize), row: R, across: Axis, down: Axis) -> Self {
+        Self {
+            row,
+            width,
+            columns: Columns::new(across, width),
+            rows: taps(down, height),
+            next: 0,
+            held: VecDeque::new(),
+            held_from: 0,
+            samples: vec![0.0; width],
+            pixels: vec![0.0; across.count],
         }
-        if held.is_empty() {
-            held_from = *first;
+    }
+
+    /// The next row of pixels; behind the last one, that again.
+    pub(crate) fn next_row(&mut self) -> &[f32] {
+        let Some(Taps { first, weights }) = self.rows.get(self.next) else { return &self.pixels };
+        self.next += 1;
+        let mut spare = Vec::new();
+        while self.held_from < *first
+            && let Some(row) = self.held.pop_front()
+        {
+            spare = row;
+            self.held_from += 1;
         }
-        while held_from + held.len() < first + weights.len() {
-            row(held_from + held.len(), &mut samples);
-            held.push_back(match &columns {
-                Ok(from) => samples[*from..from + across.count].to_vec(),
-                Err(columns) => columns.iter().map(|taps| weigh(taps, &samples)).collect(),
-            });
+        if self.held.is_empty() {
+            self.held_from = *first;
         }
-        let start = pixels.len();
-        pixels.resize(start + across.count, 0.0);
-        for (held, weight) in held.iter().zip(weights) {
-            for (pixel, sample) in pixels[start..].iter_mut().zip(held) {
-                *pixel += weight * sample;
+        while self.held_from + self.held.len() < first + weights.len() {
+            (self.row)(self.held_from + self.held.len(), &mut self.samples);
+            let mut row = std::mem::take(&mut spare);
+            row.resize(self.pixels.len(), 0.0);
+            self.columns.resample(&self.samples[..self.width], &mut row);
+            self.held.push_back(row);
+        }
+        if weights.len() == 1 {
+            return &self.held[0];
+        }
+        self.pixels.fill(0.0);
+        for (held, weight) in self.held.iter().zip(weights) {
+            add(&mut self.pixels, held, *weight);
+        }
+        &self.pixels
+    }
+}
+
+impl Columns {
+    fn new(axis: Axis, samples: usize) -> Self {
+        if let Some(from) = axis.as_is(samples) {
+            return Self::AsIs(from);
+        }
+        let columns = taps(axis, samples);
+        let phases = if axis.step > 0.75 { 1 } else { 2 };
+        let end = columns.len().saturating_sub(EDGE) / phases * phases;
+        let is_regular = (EDGE + phases..end).all(|n| {
+            let (before, this) = (&columns[n - phases], &columns[n]);
+            this.first == before.first + 1 && this.weights == before.weights
+        });
+        let fits = |taps: &Taps| taps.weights.len() <= TAPS && taps.first + TAPS <= samples;
+        if EDGE < end && is_regular && columns[EDGE..end].iter().all(fits) {
+            Self::Regular(columns, EDGE..end, phases)
+        } else {
+            Self::Any(columns)
+        }
+    }
+
+    fn resample(&self, samples: &[f32], pixels: &mut [f32]) {
+        match self {
+            Self::AsIs(from) => pixels.copy_from_slice(&samples[*from..*from + pixels.len()]),
+            Self::Any(columns) => weigh(columns, samples, pixels),
+            Self::Regular(columns, Range { start, end }, phases) => {
+                weigh(&columns[..*start], samples, &mut pixels[..*start]);
+                weigh(&columns[*end..], samples, &mut pixels[*end..]);
+                let pixels = &mut pixels[*start..*end];
+                match phases {
+                    1 => slide([&columns[*start]], samples, pixels),
+                    _ => slide([&columns[*start], &columns[*start + 1]], samples, pixels),
+                }
             }
         }
     }
-    pixels
 }
 
-fn weigh(taps: &Taps, samples: &[f32]) -> f32 {
-    let samples = &samples[taps.first..taps.first + taps.weights.len()];
-    samples.iter().zip(&taps.weights).map(|(sample, weight)| sample * weight).sum()
+/// Makes every `N`th pixel with the same weights, from samples each time one further on.
+fn slide<const N: usize>(taps: [&Taps; N], samples: &[f32], pixels: &mut [f32]) {
+    let count = pixels.len() / N;
+    let weights = taps.map(|taps| {
+        let mut weights = [0.0; TAPS];
+        weights[..taps.weights.len()].copy_from_slice(&taps.weights);
+        weights
+    });
+    let samples = taps.map(|taps| &samples[taps.first..][..count + TAPS - 1]);
+    for (n, pixels) in pixels.chunks_exact_mut(N).enumerate() {
+        for ((pixel, weights), samples) in pixels.iter_mut().zip(&weights).zip(&samples) {
+            let samples = &samples[n..n + TAPS];
+            *pixel = weights[0] * samples[0]
+                + weights[1] * samples[1]
+                + weights[2] * samples[2]
+                + weights[3] * samples[3];
+        }
+    }
+}
+
+fn add(pixels: &mut [f32], row: &[f32], weight: f32) {
+    for (pixel, sample) in pixels.iter_mut().zip(row) {
+        *pixel += weight * sample;
+    }
+}
+
+fn weigh(columns: &[Taps], samples: &[f32], pixels: &mut [f32]) {
+    for (pixel, Taps { first, weights }) in pixels.iter_mut().zip(columns) {
+        let samples = &samples[*first..first + weights.len()];
+        *pixel = samples.iter().zip(weights).map(|(sample, weight)| sample * weight).sum();
+    }
 }
 
 /// The samples that each pixel of an axis is made of. Outside the plane its edge goes on.
@@ -126,6 +241,16 @@ fn kernel(distance: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn resample(
+        size: (usize, usize),
+        row: impl FnMut(usize, &mut [f32]),
+        across: Axis,
+        down: Axis,
+    ) -> Vec<f32> {
+        let mut resampler = Resampler::new(size, row, across, down);
+        (0..down.count).flat_map(|_| resampler.next_row().to_vec()).collect()
+    }
 
     fn ramp(across: Axis, down: Axis) -> Vec<f32> {
         let row = |y: usize, row: &mut [f32]| {
