@@ -126,12 +126,13 @@ fn a_start_at_a_full_disk_waits_for_room_or_makes_it() {
     let bytes = source(4.0);
     let filler = disk.path().join("filler");
     for retention in ["", "--retain-bytes 1G"] {
-        let (mut recv, address) = recorder(disk.path(), "--session-id call --segment-time 1");
+        let (mut recv, address) = recorder(disk.path(), "--once --session-id old");
         send(&address, &bytes).join().unwrap();
-        recv.wait_for("disconnected");
-        // Killed with a segment that grows, and then there is no room for a line about it.
+        assert!(recv.finish().success());
+        // Another one is killed with its first segment, and then there is no room for a line about it.
+        let (mut recv, address) = recorder(disk.path(), "--session-id call");
         let mut sender = TcpStream::connect(&address).unwrap();
-        sender.write_all(&bytes[..bytes.len() / 2]).unwrap();
+        sender.write_all(&bytes).unwrap();
         recv.wait_for("segment_open");
         recv.signal("KILL");
         recv.child.wait().unwrap();
@@ -156,7 +157,9 @@ fn a_start_at_a_full_disk_waits_for_room_or_makes_it() {
         said.for_each(drop);
         recv.finish();
         let _ = fs::remove_file(&filler);
-        fs::remove_dir_all(disk.path().join("call")).unwrap();
+        for session in ["old", "call"] {
+            fs::remove_dir_all(disk.path().join(session)).unwrap();
+        }
     }
 }
 
