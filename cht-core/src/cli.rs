@@ -19,6 +19,7 @@ pub fn run<E: AsRef<dyn Error + Send + Sync + 'static>>(
             Exit::Failed
         }
     };
+    report::finish();
     exit.into()
 }
 

@@ -21,6 +21,43 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     publish(&file, &temporary, path)
 }
 
+/// As [`replace`], and returns what was there before, if anything: by the system's exchange of two names, so that
+/// nothing that another program put there until that moment goes unseen.
+///
+/// What was replaced lies under the temporary name afterwards, and the caller takes it away when it has taken it in:
+/// [`swapped_out`]. A file system that exchanges no names (NFS) leaves a moment between the look at what is there and
+/// the rename.
+pub fn swap(path: &Path, bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    use rustix::{
+        fs::{CWD, RenameFlags, renameat_with},
+        io::Errno,
+    };
+    let temporary = swapped_out(path);
+    let mut file = File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    let before = match renameat_with(CWD, &temporary, CWD, path, RenameFlags::EXCHANGE) {
+        Ok(()) => Some(std::fs::read(&temporary)?),
+        Err(Errno::NOENT | Errno::INVAL | Errno::NOSYS) => {
+            let before = match std::fs::read(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                before => Some(before?),
+            };
+            std::fs::rename(&temporary, path)?;
+            before
+        }
+        Err(error) => return Err(error.into()),
+    };
+    sync_folder_of(path)?;
+    Ok(before)
+}
+
+/// Where [`swap`] leaves what it replaced; after a crash also something unfinished.
+#[must_use]
+pub fn swapped_out(path: &Path) -> PathBuf {
+    with_suffix(path, ".tmp")
+}
+
 /// Gives a finished file its final name, durably. `file` is the open file behind `temporary`.
 pub fn publish(file: &File, temporary: &Path, path: &Path) -> io::Result<()> {
     file.sync_all()?;
@@ -30,16 +67,21 @@ pub fn publish(file: &File, temporary: &Path, path: &Path) -> io::Result<()> {
 
 /// As [`publish`], but an error (`EEXIST`) if something of that name is there already: no recording is renamed over another.
 pub fn publish_new(file: &File, temporary: &Path, path: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
     file.sync_all()?;
-    match renameat_with(CWD, temporary, CWD, path, RenameFlags::NOREPLACE) {
-        // A file system without the flag (NFS): looked at before, for the folder has one writer.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if !path.exists() => {
-            std::fs::rename(temporary, path)?;
-        }
-        result => result?,
-    }
+    rename_new(temporary, path)?;
     sync_folder_of(path)
+}
+
+/// Renames a file; an error (`EEXIST`) if something has that name already.
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // A file system without the flag (NFS): looked at before, for the folder has one writer.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if !to.exists() => {
+            std::fs::rename(from, to)
+        }
+        result => Ok(result?),
+    }
 }
 
 /// Makes names in the folder that holds `path` durable.
@@ -76,6 +118,18 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         publish_new(&file, &part, &path).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    }
+
+    #[test]
+    fn what_was_replaced_is_handed_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        assert_eq!(swap(&path, b"one").unwrap(), None);
+        assert_eq!(swap(&path, b"two").unwrap(), Some(b"one".to_vec()));
+        std::fs::write(&path, b"by another").unwrap();
+        assert_eq!(swap(&path, b"three").unwrap(), Some(b"by another".to_vec()));
+        assert_eq!(std::fs::read(&path).unwrap(), b"three");
+        assert_eq!(std::fs::read(swapped_out(&path)).unwrap(), b"by another");
     }
 
     #[test]

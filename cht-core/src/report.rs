@@ -1,21 +1,41 @@
 //! Speaking to people: stderr, one line a message, and the memory that something was wrong.
 //!
 //! Events go to stdout through [`crate::ndjson`]; nothing else does.
+//!
+//! A stderr that nobody reads stops whoever writes to it, as any pipe does. A program that must not be stopped
+//! says so ([`never_wait`]): then a thread of its own writes, from a bounded queue.
 
 use std::{
     fmt::Display,
-    io::Write as _,
+    io::{self, Write as _},
     sync::{
-        OnceLock,
-        atomic::{AtomicBool, Ordering},
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel},
     },
+    thread,
     time::{Duration, Instant},
 };
 
-use crate::exit::Exit;
+use crate::{clock, exit::Exit};
+
+/// Messages that may wait for a reader of stderr.
+const QUEUED: usize = 256;
+
+/// How long the end waits for that reader.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 
 static STAGE: OnceLock<&'static str> = OnceLock::new();
 static WARNED: AtomicBool = AtomicBool::new(false);
+static QUEUE: Mutex<Option<Queue>> = Mutex::new(None);
+/// Messages that had no place in the queue, and of which people were not told yet.
+static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
+
+/// In front of the thread that writes.
+struct Queue {
+    lines: SyncSender<String>,
+    written: Receiver<()>,
+}
 
 /// Names this program in its messages. Called once, by [`crate::cli::run`].
 pub(crate) fn set_stage(name: &'static str) {
@@ -102,11 +122,62 @@ pub fn outcome() -> Exit {
     if WARNED.load(Ordering::Relaxed) { Exit::Partial } else { Exit::Done }
 }
 
+/// From now on nothing that is said waits for whoever reads stderr. What does not fit into the queue is left out, and
+/// counted in a message when there is room again. [`finish`] has to follow.
+pub fn never_wait() -> io::Result<()> {
+    let (lines, queue) = sync_channel::<String>(QUEUED);
+    let (finished, written) = channel();
+    thread::Builder::new().name("stderr".to_owned()).spawn(move || {
+        while let Ok(line) = queue.recv() {
+            write(&line);
+            for line in queue.try_iter() {
+                write(&line);
+            }
+            let left_out = LEFT_OUT.swap(0, Ordering::Relaxed);
+            if left_out > 0 {
+                write(&line_of(
+                    "",
+                    &format_args!("{left_out} messages were left out: nobody read stderr"),
+                ));
+            }
+        }
+        let _ = finished.send(());
+    })?;
+    *queue_now() = Some(Queue { lines, written });
+    Ok(())
+}
+
+/// Waits until everything is written that was said, for a moment at most.
+pub(crate) fn finish() {
+    let Some(Queue { lines, written }) = queue_now().take() else { return };
+    drop(lines);
+    // Whoever does not read cannot be told that either.
+    let _ = clock::receive_within(&written, LAST_WAIT);
+}
+
+fn queue_now() -> std::sync::MutexGuard<'static, Option<Queue>> {
+    QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn say(kind: &str, message: &dyn Display) {
-    // One write, so that the lines of the stages of a pipeline do not mix. A closed stderr leaves
-    // nobody to tell.
-    let line = format!("{}: {kind}{message}\n", stage());
-    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    let line = line_of(kind, message);
+    match &*queue_now() {
+        Some(queue) => {
+            if let Err(TrySendError::Full(_)) = queue.lines.try_send(line) {
+                LEFT_OUT.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        None => write(&line),
+    }
+}
+
+fn line_of(kind: &str, message: &dyn Display) -> String {
+    format!("{}: {kind}{message}\n", stage())
+}
+
+/// One write, so that the lines of the stages of a pipeline do not mix. A closed stderr leaves nobody to tell.
+fn write(line: &str) {
+    let _ = io::stderr().lock().write_all(line.as_bytes());
 }
 
 #[cfg(test)]

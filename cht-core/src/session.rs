@@ -85,13 +85,27 @@ impl Session {
                 }
             }
         };
+        let filled = Self::fill(&root);
+        if filled.is_err() && id.is_none() {
+            // The next try gets another name.
+            for path in FOLDERS.map(|folder| root.join(folder)).iter().chain([&root]) {
+                let _ = fs::remove_dir(path);
+            }
+        }
+        filled
+    }
+
+    /// Makes the folders in a session's folder.
+    fn fill(root: &Path) -> Result<Self, SessionError> {
+        let io = |path: &Path, error| SessionError::Io { path: path.to_owned(), error };
         for folder in FOLDERS {
             let path = root.join(folder);
             fs::create_dir_all(&path).map_err(|error| io(&path, error))?;
         }
-        durable::sync_folder_of(&root.join("stream")).map_err(|error| io(&root, error))?;
-        durable::sync_folder_of(&root).map_err(|error| io(sessions, error))?;
-        Self::open(&root)
+        for path in [&root.join("stream"), root] {
+            durable::sync_folder_of(path).map_err(|error| io(path, error))?;
+        }
+        Self::open(root)
     }
 
     /// The session in an existing folder.

@@ -5,14 +5,14 @@
 //! `cht-index` processes (the stage, a `--sent` beside it) agree. `index.json` is replaced by a rename: a
 //! reader sees the old one or the new one.
 //!
-//! A program that sets `sent_to_agent` in `index.json` itself is heard as well: what it set is taken into the
-//! journal before the file is replaced.
+//! A program that sets `sent_to_agent` in `index.json` itself is heard as well. What it wrote is read before the
+//! file is replaced, and once more when it was, as the file that was swapped out: what it wrote in between is in
+//! there. Whether a file is our own is told by its bytes; inode, size and time may all be the same.
 
 use std::{
     collections::{HashMap, HashSet},
     fs::{self, File, OpenOptions},
-    io::{Read as _, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::MetadataExt as _,
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -80,8 +80,8 @@ pub(crate) struct Index {
     sent: HashSet<String>,
     /// Lines to be appended.
     pending: Vec<u8>,
-    /// Inode and size of `index.json` as it was written last.
-    written: Option<(u64, u64)>,
+    /// `index.json` as it was written or heard last.
+    known: Vec<u8>,
 }
 
 impl Index {
@@ -107,6 +107,7 @@ impl Index {
             if path.exists() {
                 durable::replace(path, b"[]\n").with_context(named)?;
             }
+            remove(&durable::swapped_out(path)).with_context(named)?;
             rustix::fs::flock(&journal, FlockOperation::Unlock).with_context(named)?;
         }
         let mut index = Self {
@@ -117,9 +118,12 @@ impl Index {
             places: HashMap::new(),
             sent: HashSet::new(),
             pending: Vec::new(),
-            written: None,
+            known: Vec::new(),
         };
-        index.write()?;
+        index.locked(|index| {
+            index.hear_leftover();
+            index.write()
+        })?;
         Ok(index)
     }
 
@@ -137,7 +141,15 @@ impl Index {
 
     /// Makes what was added durable, in the journal and in `index.json`.
     pub(crate) fn commit(&mut self) -> Result<()> {
-        if self.pending.is_empty() { Ok(()) } else { self.write() }
+        if self.pending.is_empty() { Ok(()) } else { self.locked(Self::write) }
+    }
+
+    /// The last commit: what another program has set since the one before is heard, too.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        self.locked(|index| {
+            let is_ours = fs::read(&index.path).is_ok_and(|text| text == index.known);
+            if is_ours && index.pending.is_empty() { Ok(()) } else { index.write() }
+        })
     }
 
     /// What an event changes; `false` if nothing: it was known before.
@@ -166,28 +178,40 @@ impl Index {
         }
     }
 
-    fn write(&mut self) -> Result<()> {
+    /// Does something while no other `cht-index` writes here.
+    fn locked(&mut self, action: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let path = self.path.clone();
         let named = || path.display().to_string();
-        // Held until the end of this function: the lock goes with the duplicate.
         let lock = self.journal.try_clone().with_context(named)?;
         rustix::fs::flock(&lock, FlockOperation::LockExclusive).with_context(named)?;
-        let written = self.write_locked().with_context(named);
+        let done = action(self).with_context(named);
         rustix::fs::flock(&lock, FlockOperation::Unlock).with_context(named)?;
-        written
+        done
     }
 
-    fn write_locked(&mut self) -> Result<()> {
+    fn write(&mut self) -> Result<()> {
         self.read_journal()?;
-        self.hear_others();
-        if !self.pending.is_empty() {
-            self.journal.write_all(&self.pending)?;
-            self.journal.sync_data()?;
-            self.position += self.pending.len() as u64;
-            self.pending.clear();
+        if let Ok(text) = fs::read(&self.path) {
+            self.hear(&text);
+            self.known = text;
         }
-        durable::replace(&self.path, &self.to_json()?)?;
-        self.written = state_of(&self.path);
+        loop {
+            if !self.pending.is_empty() {
+                self.journal.write_all(&self.pending)?;
+                self.journal.sync_data()?;
+                self.position += self.pending.len() as u64;
+                self.pending.clear();
+            }
+            let json = self.to_json()?;
+            if let Some(swapped_out) = durable::swap(&self.path, &json)? {
+                self.hear(&swapped_out);
+            }
+            self.known = json;
+            if self.pending.is_empty() {
+                break;
+            }
+        }
+        remove(&durable::swapped_out(&self.path))?;
         Ok(())
     }
 
@@ -213,19 +237,29 @@ impl Index {
         Ok(())
     }
 
-    /// Takes over what another program has set in `index.json`.
-    fn hear_others(&mut self) {
-        if self.written.is_some() && state_of(&self.path) == self.written {
+    /// What a killed writer had swapped out and may not have taken in. It may also have been killed in the middle
+    /// of it.
+    fn hear_leftover(&mut self) {
+        let leftover = fs::read(durable::swapped_out(&self.path)).unwrap_or_default();
+        if let Ok(flags) = serde_json::from_slice(&leftover) {
+            self.take_over(flags);
+        }
+    }
+
+    /// Takes over what another program has set in `index.json`, of which this is the text.
+    fn hear(&mut self, text: &[u8]) {
+        if text == self.known {
             return;
         }
-        let Ok(text) = fs::read(&self.path) else { return };
-        let flags: Vec<Flag> = match serde_json::from_slice(&text) {
-            Ok(flags) => flags,
+        match serde_json::from_slice(text) {
+            Ok(flags) => self.take_over(flags),
             Err(error) => {
                 report::warn(format_args!("{}: {error}; replaced", self.path.display()));
-                return;
             }
-        };
+        }
+    }
+
+    fn take_over(&mut self, flags: Vec<Flag>) {
         for flag in flags.into_iter().filter(|flag| flag.sent_to_agent) {
             self.add(&Event::new(None, Sent { id: flag.id, path: None }));
         }
@@ -261,7 +295,10 @@ impl Index {
     }
 }
 
-fn state_of(path: &Path) -> Option<(u64, u64)> {
-    let metadata = path.metadata().ok()?;
-    Some((metadata.ino(), metadata.len()))
+/// Removes a file that need not be there.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }

@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             commit(&mut indexes)?;
         }
     }
-    commit(&mut indexes)
+    indexes.values_mut().try_for_each(Index::finish)
 }
 
 fn commit(indexes: &mut HashMap<PathBuf, Index>) -> Result<()> {

@@ -33,6 +33,7 @@ pub(crate) struct Door {
     listener: TcpListener,
     networks: Vec<Cidr>,
     tls: Option<Handshaking>,
+    keepalive: Duration,
     /// When a listener that failed is tried again.
     resting: Option<Instant>,
     strangers: Limited,
@@ -88,10 +89,12 @@ impl Source for Door {
 }
 
 impl Door {
-    /// Lets in from `networks`; with `tls`, only after a handshake that takes no longer than its limit.
+    /// Lets in from `networks`; with `tls`, only after a handshake that takes no longer than its limit. `keepalive` is
+    /// for [`sender::prepare`].
     pub(crate) fn new(
         listener: TcpListener,
         networks: Vec<Cidr>,
+        keepalive: Duration,
         tls: Option<(ServerConfig, Duration)>,
     ) -> Self {
         let limited = || Limited::new(SAY_EVERY);
@@ -105,6 +108,7 @@ impl Door {
             listener,
             networks,
             tls,
+            keepalive,
             resting: None,
             strangers: limited(),
             seconds: limited(),
@@ -136,7 +140,7 @@ impl Door {
             self.send_away(now, peer);
             return None;
         }
-        match sender::prepare(&socket) {
+        match sender::prepare(&socket, self.keepalive) {
             Ok(()) => Some((socket, peer)),
             Err(error) => {
                 self.failures.note(now, format_args!("{peer} has gone again: {error}"));

@@ -78,6 +78,9 @@ pub(crate) struct Args {
     /// A sender that was silent for so long is disconnected; 0: never [default: 0; udp and rtp 5; by ffmpeg 30]
     #[arg(long, value_name = "SECONDS", value_parser = cht_core::cli::seconds)]
     pub idle_timeout: Option<f64>,
+    /// A sender by TCP whose machine does not answer any more is disconnected after so many seconds of silence
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(6..=86_400))]
+    pub keepalive: u64,
     /// Read a file, or http://, no faster than it plays
     #[arg(long)]
     pub realtime: bool,

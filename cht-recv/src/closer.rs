@@ -1,10 +1,11 @@
 //! Finishing segments, on a thread of its own: a slow fsync must not keep the socket waiting.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io,
     os::unix::net::UnixStream,
-    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    rc::Rc,
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     thread::JoinHandle,
     time::Duration,
 };
@@ -17,10 +18,15 @@ use cht_core::{
     session::Session,
 };
 
-use crate::{announce::Announcer, disk, playlist_file::PlaylistFile, retention::Retention};
+use crate::{
+    announce::Announcer, disk, playlist_file::PlaylistFile, pulse::Pulse, retention::Retention,
+};
 
 /// Segments that may wait for their fsync; a disk that is slower than that makes the sender wait.
 const QUEUE: usize = 64;
+
+/// How often a queue that is full is tried.
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// How long the recorder waits for room to be made, until it says that there is none.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -47,6 +53,7 @@ pub(crate) struct Closer {
     thread: JoinHandle<Result<()>>,
     /// Old segments are removed.
     retains: bool,
+    pulse: Rc<Pulse>,
 }
 
 impl Closer {
@@ -57,6 +64,7 @@ impl Closer {
         playlist: PlaylistFile,
         retention: Option<Retention>,
         stop: UnixStream,
+        pulse: Rc<Pulse>,
     ) -> Result<Self> {
         let path = session.record();
         // Here, so that a folder that cannot be written to is found at the start.
@@ -65,28 +73,37 @@ impl Closer {
         let (tasks, queue) = sync_channel(QUEUE);
         let retains = retention.is_some();
         let worker = Worker { session, announcer, stop, playlist, retention };
-        Ok(Self { tasks, thread: std::thread::spawn(move || worker.run(&queue)), retains })
+        Ok(Self { tasks, thread: std::thread::spawn(move || worker.run(&queue)), retains, pulse })
     }
 
     /// Notes which segment grows, for stages that start later.
     pub(crate) fn opened(&self, open: SegmentOpen) {
-        // An error here means that the thread has ended with an error, which `finish` returns.
-        let _ = self.tasks.send(Task::Opened(open));
+        self.send(Task::Opened(open));
     }
 
     /// Finishes a segment: fsync, final name, fsync of the folder, record, playlist, event.
     pub(crate) fn close(&self, file: File, closed: SegmentClosed) {
-        let _ = self.tasks.send(Task::Close(file, closed));
+        self.send(Task::Close(file, closed));
     }
 
     /// Writes the tables of a connection, for players that begin in the middle.
     pub(crate) fn tables(&self, connection: u32, packets: Vec<u8>) {
-        let _ = self.tasks.send(Task::Tables(connection, packets));
+        self.send(Task::Tables(connection, packets));
     }
 
     /// Emits an event behind those of the segments that were closed before.
     pub(crate) fn say(&self, event: Event) {
-        let _ = self.tasks.send(Task::Say(event));
+        self.send(Task::Say(event));
+    }
+
+    /// Waits for a place in the queue, if it has none: the disk is too slow, but we are alive.
+    fn send(&self, mut task: Task) {
+        // Any other error means that the thread has ended with one, which `finish` returns.
+        while let Err(TrySendError::Full(back)) = self.tasks.try_send(task) {
+            task = back;
+            clock::rest(MOMENT);
+            self.pulse.beat(clock::monotonic());
+        }
     }
 
     /// Lets retention look whether there is room.
@@ -176,7 +193,7 @@ impl Worker {
 
     fn make_room(&mut self) -> bool {
         let retention = self.retention.as_mut();
-        retention.is_some_and(|retention| retention.make_room(&mut self.playlist))
+        retention.is_some_and(|retention| retention.make_room(Some(&mut self.playlist)))
     }
 
     /// A file that helps late readers, and that a full disk may refuse.
@@ -189,36 +206,32 @@ impl Worker {
 
     fn close(&mut self, file: &File, closed: &SegmentClosed) -> Result<()> {
         let (part, path) = (self.session.part(closed.seq), self.session.segment(closed.seq));
-        match durable::publish_new(file, &part, &path) {
+        let named = || part.display().to_string();
+        // It gets its name though it is not durable: what the disk holds of it stays.
+        let synced = file.sync_all();
+        self.insist(|| durable::rename_new(&part, &path)).with_context(named)?;
+        match synced.and_then(|()| durable::sync_folder_of(&path)) {
             Err(error) if disk::refuses(&error) => {
-                // What the disk holds of it stays; it is closed as it is.
                 let message = format!("{}: {error}; its end may be missing on disk", closed.path);
                 self.announcer.fail(self.session.name(), "disk", &message, &closed.path);
-                if part.exists() {
-                    fs::rename(&part, &path).with_context(|| part.display().to_string())?;
-                }
             }
-            result => result.with_context(|| part.display().to_string())?,
+            result => result.with_context(named)?,
         }
         let event = Event::new(Some(self.session.name().to_owned()), closed.clone());
-        self.append(&event.to_line())
-            .with_context(|| self.session.record().display().to_string())?;
+        let (record, line) = (self.session.record(), event.to_line());
+        self.insist(|| record::append(&record, &line))
+            .with_context(|| record.display().to_string())?;
         self.playlist.add(closed);
         self.announcer.emit(event);
         Ok(())
     }
 
-    /// Appends a line to the record, however long the disk refuses it.
-    fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        let path = self.session.record();
+    /// Does what the disk may refuse, until it does not, or we are asked to stop.
+    fn insist(&mut self, action: impl Fn() -> io::Result<()>) -> io::Result<()> {
         loop {
-            match record::append(&path, line) {
+            match action() {
                 Err(error) if disk::is_full(&error) && self.make_room() => {}
-                Err(error) if disk::refuses(&error) => {
-                    if !disk::wait(&self.stop) {
-                        return Err(error);
-                    }
-                }
+                Err(error) if disk::refuses(&error) && disk::wait(&self.stop) => {}
                 result => return result,
             }
         }

@@ -2,6 +2,7 @@
 
 use std::{io, os::unix::net::UnixStream, path::Path, time::Duration};
 
+use cht_core::session::SessionError;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -21,6 +22,17 @@ pub(crate) fn refuses(error: &io::Error) -> bool {
 pub(crate) fn is_full(error: &io::Error) -> bool {
     let full = [Errno::NOSPC, Errno::DQUOT];
     full.iter().any(|full| error.raw_os_error() == Some(full.raw_os_error()))
+}
+
+/// Whether a disk without room is what an error comes from.
+pub(crate) fn was_full(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let of_session = match cause.downcast_ref() {
+            Some(SessionError::Io { error, .. }) => Some(error),
+            _ => None,
+        };
+        cause.downcast_ref::<io::Error>().or(of_session).is_some_and(is_full)
+    })
 }
 
 /// Bytes that this process may still write to the disk of `path`.

@@ -11,6 +11,8 @@ use std::{
 
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
+use crate::service;
+
 /// Not for people, and so not in `--help`.
 const REQUEST: &str = "--become-until-parent-ends";
 
@@ -20,6 +22,10 @@ pub(crate) fn guarded(command: &Command) -> Command {
     let mut guard = Command::new("/proc/self/exe");
     guard.arg(REQUEST).arg(std::process::id().to_string()).arg(command.get_program());
     guard.args(command.get_args());
+    // What the service manager asks of us is not asked of it.
+    for variable in service::VARIABLES {
+        guard.env_remove(variable);
+    }
     guard
 }
 

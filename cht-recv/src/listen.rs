@@ -21,11 +21,13 @@ use rustix::event::{PollFd, PollFlags};
 use crate::{
     announce::{self, Announcer},
     args::{Args, SecondSender},
+    disk,
     health::Health,
     pace::{Bitrate, Pace},
     pulse::Pulse,
     recorder::{Connection, Recorder},
     recover::recover_others,
+    retention::Retention,
     scrape,
     sender::Sender,
     source::{self, Source},
@@ -40,6 +42,7 @@ const HOLD: Duration = Duration::from_secs(1);
 
 /// Runs the recorder until it is stopped, or with `--once` until the first connection has ended.
 pub(crate) fn record(args: &Args) -> Result<()> {
+    report::never_wait().context("a thread for messages")?;
     args.plan()?;
     let (mut door, address) = source::open(args)?;
     let now = clock::monotonic();
@@ -53,7 +56,7 @@ pub(crate) fn record(args: &Args) -> Result<()> {
     let (announcer, announced) = announce::start(Arc::clone(&health))?;
     let interval = unless_0(args.stats_interval);
     let pulse = Rc::new(Pulse::new(health, announcer.clone(), interval, now));
-    let begin = || Recording::begin(args, announcer.clone(), &listening, &stop, &pulse);
+    let begin = || Recording::begin_with_room(args, &announcer, &listening, &stop, &pulse);
     let mut recording = Some(begin()?);
     let recorded = listen(&mut *door, &mut recording, begin, &stop, &Rules::of(args), &pulse);
     pulse.stopping();
@@ -76,15 +79,54 @@ struct Recording {
 }
 
 impl Recording {
+    /// Begins a session. A disk that is full is waited for; with retention it makes room for itself.
+    fn begin_with_room(
+        args: &Args,
+        announcer: &Announcer,
+        listening: &Listening,
+        stop: &UnixStream,
+        pulse: &Rc<Pulse>,
+    ) -> Result<Self> {
+        let limits = args.plan()?.limits;
+        let mut retention = limits
+            .any()
+            .then(|| Retention::new(limits, args.sessions.clone(), None, announcer.clone()));
+        let (mut session, mut said) = (None, false);
+        loop {
+            let begun = Self::begin(args, &mut session, announcer.clone(), listening, stop, pulse);
+            let error = match begun {
+                Err(error) if disk::was_full(&error) => error,
+                result => return result,
+            };
+            if retention.as_mut().is_some_and(|retention| retention.make_room(None)) {
+                continue;
+            }
+            if !std::mem::replace(&mut said, true) {
+                report::warn(format_args!(
+                    "{error:#}; nobody is listened to until there is room (remove something, or stop cht-recv)"
+                ));
+            }
+            if !disk::wait(stop) {
+                return Err(error);
+            }
+            pulse.beat(clock::monotonic());
+        }
+    }
+
+    /// Begins `session`, which is made if it is none yet.
     fn begin(
         args: &Args,
+        session: &mut Option<Session>,
         announcer: Announcer,
         listening: &Listening,
         stop: &UnixStream,
         pulse: &Rc<Pulse>,
     ) -> Result<Self> {
         let id = args.session_id.as_deref();
-        let session = Session::create(&args.sessions, id, &clock::local())?;
+        let session = match session {
+            Some(session) => session.clone(),
+            None => session.insert(Session::create(&args.sessions, id, &clock::local())?).clone(),
+        };
         let lock = session.lock()?;
         recover_others(&args.sessions, &session, &announcer)?;
         let pulse = Rc::clone(pulse);

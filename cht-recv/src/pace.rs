@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::size;
+
 /// Bits per second, as `20M`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Bitrate(f64);
@@ -15,15 +17,9 @@ impl FromStr for Bitrate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (digits, unit) = match text.char_indices().last() {
-            Some((at, 'k')) => (&text[..at], 1e3),
-            Some((at, 'M')) => (&text[..at], 1e6),
-            Some((at, 'G')) => (&text[..at], 1e9),
-            _ => (text, 1.0),
-        };
-        match digits.parse::<f64>() {
-            Ok(number) if (1e3..=1e12).contains(&(number * unit)) => Ok(Self(number * unit)),
-            _ => Err("must be bits per second from 1k to 1000G, as 20M".to_owned()),
+        match size::scaled(text, &size::DECIMAL).filter(|bits| (1e3..=1e12).contains(bits)) {
+            Some(bits) => Ok(Self(bits)),
+            None => Err("must be bits per second from 1k to 1T, as 20M".to_owned()),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, Write as _},
     os::unix::net::UnixStream,
+    path::PathBuf,
     rc::Rc,
     time::Instant,
 };
@@ -83,10 +84,10 @@ impl Recorder {
             PlaylistFile::continuing(&session, &record, plan.segment_time, plan.limits.any());
         let next_seq =
             session.next_sequence().with_context(|| session.stream().display().to_string())?;
-        let retention = plan
-            .limits
-            .any()
-            .then(|| Retention::new(plan.limits, session.clone(), announcer.clone()));
+        let retention = plan.limits.any().then(|| {
+            let sessions = session.root().parent().map(PathBuf::from).unwrap_or_default();
+            Retention::new(plan.limits, sessions, Some(session.clone()), announcer.clone())
+        });
         Ok(Self {
             closer: Closer::start(
                 session.clone(),
@@ -94,6 +95,7 @@ impl Recorder {
                 playlist,
                 retention,
                 stop.try_clone()?,
+                Rc::clone(&pulse),
             )?,
             stop: stop.try_clone()?,
             connections: record.connections(),

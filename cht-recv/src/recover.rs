@@ -155,6 +155,9 @@ fn adopt(
     if file == &part {
         let opened = File::open(&part).with_context(named)?;
         durable::publish_new(&opened, &part, &path).with_context(named)?;
+    } else {
+        // The kill may have come between the rename and the fsync of the folder.
+        durable::sync_folder_of(&path).with_context(named)?;
     }
     let (connection, timeline) = match open {
         Some(open) => (open.connection, open.timeline),

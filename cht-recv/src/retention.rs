@@ -73,7 +73,8 @@ pub(crate) struct Retention {
     limits: Limits,
     /// The folder of all sessions.
     sessions: PathBuf,
-    ours: Session,
+    /// The one that is recorded, if that has begun.
+    ours: Option<Session>,
     announcer: Announcer,
     shelves: Vec<Shelf>,
     /// Where in the list a session is.
@@ -89,11 +90,16 @@ pub(crate) struct Retention {
 }
 
 impl Retention {
-    /// For the sessions in the folder of `ours`.
-    pub(crate) fn new(limits: Limits, ours: Session, announcer: Announcer) -> Self {
+    /// For the sessions in a folder, of which `ours` is recorded.
+    pub(crate) fn new(
+        limits: Limits,
+        sessions: PathBuf,
+        ours: Option<Session>,
+        announcer: Announcer,
+    ) -> Self {
         Self {
             limits,
-            sessions: ours.root().parent().map(PathBuf::from).unwrap_or_default(),
+            sessions,
             ours,
             announcer,
             shelves: Vec::new(),
@@ -128,7 +134,7 @@ impl Retention {
             let freed: u64 = candidates[..chosen.len()].iter().map(|c| c.bytes).sum();
             free + freed < wanted
         });
-        self.remove(&candidates[..chosen.len()], &chosen, playlist);
+        self.remove(&candidates[..chosen.len()], &chosen, Some(playlist));
         if lacking && !std::mem::replace(&mut self.said_empty, true) {
             let path = self.sessions.display();
             self.trouble.warn(
@@ -143,7 +149,8 @@ impl Retention {
     }
 
     /// The disk is full: removes the oldest segment, whatever the limits say. Returns whether there is more room now.
-    pub(crate) fn make_room(&mut self, playlist: &mut PlaylistFile) -> bool {
+    /// `playlist` is ours, if there is one.
+    pub(crate) fn make_room(&mut self, playlist: Option<&mut PlaylistFile>) -> bool {
         let now = clock::monotonic();
         if self.fruitless.is_some_and(|then| now.saturating_duration_since(then) < LOOK_AGAIN) {
             return false;
@@ -177,7 +184,7 @@ impl Retention {
             let bytes: u64 = record.kept().map(|closed| closed.bytes).sum();
             total += bytes;
             // One that another cht-recv records is that one's to care for.
-            if bytes == 0 || (*session != self.ours && session.is_recording()) {
+            if bytes == 0 || (self.ours.as_ref() != Some(session) && session.is_recording()) {
                 continue;
             }
             let mut latest = Timestamp::MIN;
@@ -210,7 +217,7 @@ impl Retention {
         &mut self,
         candidates: &[Candidate],
         reasons: &[DeleteReason],
-        playlist: &mut PlaylistFile,
+        mut playlist: Option<&mut PlaylistFile>,
     ) {
         let mut by_session: BTreeMap<usize, Vec<Deleted>> = BTreeMap::new();
         for (candidate, reason) in candidates.iter().zip(reasons) {
@@ -225,7 +232,7 @@ impl Retention {
         }
         for (n, deleted) in by_session {
             let session = self.shelves[n].session.clone();
-            if let Err(error) = self.remove_from(&session, &deleted, playlist) {
+            if let Err(error) = self.remove_from(&session, &deleted, playlist.as_deref_mut()) {
                 let path = session.stream();
                 self.trouble.warn(
                     clock::monotonic(),
@@ -239,10 +246,10 @@ impl Retention {
         &mut self,
         session: &Session,
         deleted: &[Deleted],
-        playlist: &mut PlaylistFile,
+        playlist: Option<&mut PlaylistFile>,
     ) -> anyhow::Result<()> {
-        let is_ours = *session == self.ours;
-        let _lock = if is_ours { None } else { Some(session.lock()?) };
+        let ours = playlist.filter(|_| self.ours.as_ref() == Some(session));
+        let _lock = if ours.is_some() { None } else { Some(session.lock()?) };
         let event = |one: &Deleted| Event::new(Some(session.name().to_owned()), one.clone());
         let lines: Vec<u8> = deleted.iter().flat_map(|one| event(one).to_line()).collect();
         match record::append(&session.record(), &lines) {
@@ -257,10 +264,9 @@ impl Retention {
             result => result?,
         }
         let last = deleted.iter().map(|one| one.seq).max().unwrap_or(0);
-        if is_ours {
-            playlist.remove_up_to(last);
-        } else {
-            PlaylistFile::without_removed(session);
+        match ours {
+            Some(playlist) => playlist.remove_up_to(last),
+            None => PlaylistFile::without_removed(session),
         }
         for one in deleted {
             unlink(one)?;

@@ -21,10 +21,8 @@ use crate::{
     tls::Tls,
 };
 
-/// A sender that has gone without a word is noticed after `IDLE` + `PROBES` × `INTERVAL`: a minute.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const KEEPALIVE_PROBES: u32 = 3;
+/// How often the system asks a silent sender's machine whether it is still there.
+const PROBES: u32 = 3;
 
 /// The reason of a connection that ended as it should.
 pub(crate) const END_OF_STREAM: &str = "end of stream";
@@ -155,13 +153,15 @@ impl Sender {
     }
 }
 
-/// Sets up a socket that was just accepted.
-pub(crate) fn prepare(socket: &TcpStream) -> io::Result<()> {
+/// Sets up a socket that was just accepted. A sender's machine that has gone without a word is noticed after
+/// `keepalive`, whole seconds: half of it in silence, then as many probes as fill the rest.
+pub(crate) fn prepare(socket: &TcpStream, keepalive: Duration) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     sockopt::set_socket_keepalive(socket, true)?;
-    sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
-    sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL)?;
-    sockopt::set_tcp_keepcnt(socket, KEEPALIVE_PROBES)?;
+    let interval = Duration::from_secs((keepalive / 2 / PROBES).as_secs().max(1));
+    sockopt::set_tcp_keepidle(socket, keepalive.saturating_sub(interval * PROBES))?;
+    sockopt::set_tcp_keepintvl(socket, interval)?;
+    sockopt::set_tcp_keepcnt(socket, PROBES)?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! What the service manager is told, if there is one: `sd_notify(3)`, in its plain form.
 //!
 //! One datagram a message, and none of them is waited for: a service manager that hangs must not stop a recording.
-//! cht-recv starts no programs, so nobody inherits the address.
+//! The ffmpeg that cht-recv may start does not inherit the address (`guard`).
 
 use std::{
     cell::Cell,
@@ -17,6 +17,9 @@ use std::{
 };
 
 use cht_core::report;
+
+/// What it tells us by.
+pub(crate) const VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// The service manager.
 #[derive(Debug)]

@@ -6,29 +6,25 @@ use std::{str::FromStr, time::Duration};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size(pub u64);
 
-const UNITS: [(&str, u64); 9] = [
-    ("", 1),
-    ("k", 1000),
-    ("M", 1_000_000),
-    ("G", 1_000_000_000),
-    ("T", 1_000_000_000_000),
-    ("Ki", 1 << 10),
-    ("Mi", 1 << 20),
-    ("Gi", 1 << 30),
-    ("Ti", 1 << 40),
-];
+/// Powers of 1000.
+pub(crate) const DECIMAL: [(&str, f64); 5] =
+    [("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12)];
+
+/// Powers of 1024.
+const BINARY: [(&str, f64); 4] =
+    [("Ki", 1024.0), ("Mi", 1_048_576.0), ("Gi", 1_073_741_824.0), ("Ti", 1_099_511_627_776.0)];
+
+/// Seconds.
+const TIME: [(&str, f64); 5] = [("", 1.0), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0)];
 
 impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (number, unit) = split(text);
-        let unit = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, bytes)| *bytes as f64);
-        match number.parse::<f64>().ok().zip(unit) {
-            Some((number, unit)) if (1.0..=1e18).contains(&(number * unit)) => {
-                Ok(Self((number * unit) as u64))
-            }
-            _ => Err("must be a size in bytes, as 500M, 1.5G or 64Ki".to_owned()),
+        let bytes = scaled(text, &[&DECIMAL[..], &BINARY].concat());
+        match bytes.filter(|bytes| (1.0..=1e18).contains(bytes)) {
+            Some(bytes) => Ok(Self(bytes as u64)),
+            None => Err("must be a size in bytes, as 500M, 1.5G or 64Ki".to_owned()),
         }
     }
 }
@@ -42,25 +38,18 @@ pub(crate) fn segment_size(text: &str) -> Result<Size, String> {
 
 /// A number of seconds, or with a unit, as `90m`, `12h` or `7d`.
 pub(crate) fn age(text: &str) -> Result<Duration, String> {
-    let (number, unit) = split(text);
-    let unit = match unit {
-        "" | "s" => Some(1.0),
-        "m" => Some(60.0),
-        "h" => Some(3600.0),
-        "d" => Some(86_400.0),
-        _ => None,
-    };
-    match number.parse::<f64>().ok().zip(unit) {
-        Some((number, unit)) if (0.0..=1e10).contains(&(number * unit)) => {
-            Ok(Duration::from_secs_f64(number * unit))
-        }
-        _ => Err("must be a time, as 600 (seconds), 90m, 12h or 7d".to_owned()),
+    match scaled(text, &TIME).filter(|seconds| (0.0..=1e10).contains(seconds)) {
+        Some(seconds) => Ok(Duration::from_secs_f64(seconds)),
+        None => Err("must be a time, as 600 (seconds), 90m, 12h or 7d".to_owned()),
     }
 }
 
-fn split(text: &str) -> (&str, &str) {
+/// A number with one of `units` behind it, times what that stands for.
+pub(crate) fn scaled(text: &str, units: &[(&str, f64)]) -> Option<f64> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    text.split_at(end)
+    let (number, unit) = text.split_at(end);
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+    Some(number.parse::<f64>().ok()? * factor)
 }
 
 #[cfg(test)]

@@ -48,7 +48,9 @@ pub(crate) fn open(args: &Args) -> Result<(Box<dyn Source>, String)> {
         Input::Streams => {
             let (scheme, listener) = address::bind(&args.listen)?;
             let address = scheme.url(listener.local_addr()?);
-            let door = Door::new(listener, args.allow.clone(), handshake(args, scheme)?);
+            let keepalive = Duration::from_secs(args.keepalive);
+            let tls = handshake(args, scheme)?;
+            let door = Door::new(listener, args.allow.clone(), keepalive, tls);
             (Box::new(door), address)
         }
         Input::Unix(path) => (Box::new(UnixDoor::bind(&path)?), format!("unix:{}", path.display())),

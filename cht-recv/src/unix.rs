@@ -31,6 +31,9 @@ use crate::{
 /// At most one message of a kind in this time.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
+/// How long a listener that fails is left alone: mostly this process has too many files open.
+const REST: Duration = Duration::from_secs(1);
+
 /// A listening socket, whose file goes with it.
 #[derive(Debug)]
 pub(crate) struct UnixDoor {
@@ -38,7 +41,10 @@ pub(crate) struct UnixDoor {
     path: PathBuf,
     /// Device and inode of the socket's file.
     file: (u64, u64),
+    /// When a listener that failed is tried again.
+    resting: Option<Instant>,
     refused: Limited,
+    failures: Limited,
 }
 
 impl UnixDoor {
@@ -53,7 +59,9 @@ impl UnixDoor {
         let listener = bound.with_context(|| format!("{}: cannot listen there", at()))?;
         listener.set_nonblocking(true)?;
         let file = identity(path).with_context(at)?;
-        Ok(Self { listener, path: path.to_owned(), file, refused: Limited::new(SAY_EVERY) })
+        let limited = || Limited::new(SAY_EVERY);
+        let (refused, failures) = (limited(), limited());
+        Ok(Self { listener, path: path.to_owned(), file, resting: None, refused, failures })
     }
 }
 
@@ -85,14 +93,28 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 
 impl Source for UnixDoor {
     fn descriptors<'a>(&'a self, descriptors: &mut Vec<PollFd<'a>>) {
-        descriptors.push(PollFd::new(&self.listener, PollFlags::IN));
+        if self.resting.is_none() {
+            descriptors.push(PollFd::new(&self.listener, PollFlags::IN));
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.resting
     }
 
     fn admit(&mut self, now: Instant, taken: bool) -> Result<Option<Sender>> {
+        if self.resting.is_some_and(|until| until > now) {
+            return Ok(None);
+        }
+        self.resting = None;
         let socket = match self.listener.accept() {
             Ok((socket, _)) => socket,
             Err(error) if sender::is_passing(&error) => return Ok(None),
-            Err(error) => return Err(error).context(format!("unix:{}", self.path.display())),
+            Err(error) => {
+                self.failures.note(now, format_args!("nobody can be let in for now: {error}"));
+                self.resting = Some(now + REST);
+                return Ok(None);
+            }
         };
         let peer = peer(&socket);
         if taken {

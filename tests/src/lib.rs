@@ -8,10 +8,25 @@
     reason = "a test says what is wrong by panicking, and what it skips by printing"
 )]
 mod pipeline;
+#[expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a test says what is wrong by panicking"
+)]
+mod recorder;
+#[expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by panicking, and what it skips by printing"
+)]
+mod shim;
 pub mod stamps;
 pub mod wire;
 
 pub use pipeline::*;
+pub use recorder::*;
+pub use shim::Shim;
 
 use std::{
     path::{Path, PathBuf},

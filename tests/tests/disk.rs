@@ -7,14 +7,14 @@
 
 use std::{
     fs,
-    io::Write as _,
+    io::{BufRead as _, BufReader, Write as _},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     thread::JoinHandle,
 };
 
-use cht_tests::{QUICK, Stage, Tmpfs, b3sum, generate, recorder, recording, tool, words};
+use cht_tests::{QUICK, Shim, Stage, Tmpfs, b3sum, generate, recorder, recording, tool, words};
 use serde_json::Value;
 
 /// So many seconds at 25 frames a second, with a keyframe each second.
@@ -66,12 +66,9 @@ fn count_frames(session: &Path) -> usize {
     text.lines().next().unwrap().trim_matches(',').parse().unwrap()
 }
 
-/// A recorder with a library before all others, on a free port, and its `HOST:PORT`.
-fn preloaded(library: &Path, environment: &[(&str, &str)], options: &str) -> (Stage, String) {
-    let mut command = tool("cht-recv");
-    command.args(["--listen", "tcp://127.0.0.1:0"]).args(words(options));
-    command.env("LD_PRELOAD", library).envs(environment.iter().copied());
-    let mut recv = Stage::start(&mut command);
+/// A recorder, and its `HOST:PORT`.
+fn on_a_free_port(command: &mut Command) -> (Stage, String) {
+    let mut recv = Stage::start(command.args(["--listen", "tcp://127.0.0.1:0"]));
     let listening = recv.wait_for("listening");
     let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
     (recv, address.to_owned())
@@ -103,9 +100,7 @@ fn a_folder_that_turns_read_only() {
 fn a_disk_that_is_full_from_the_start() {
     let Some(disk) = Tmpfs::mount(4) else { return };
     let filler = disk.path().join("filler");
-    let mut file = fs::File::create(&filler).unwrap();
-    while file.write_all(&[0; 4096]).is_ok() {}
-    drop(file);
+    fill(&filler);
     let bytes = source(4.0);
     let (mut recv, address) = recorder(disk.path(), "--once --segment-time 1");
     let sender = send(&address, &bytes);
@@ -117,6 +112,55 @@ fn a_disk_that_is_full_from_the_start() {
     let session = session_of(&recv);
     assert_eq!(b3sum(&check(&session)), b3sum(&bytes));
     assert_eq!(count_frames(&session), 100);
+}
+
+/// Takes all the room there is.
+fn fill(path: &Path) {
+    let mut file = fs::File::create(path).unwrap();
+    while file.write_all(&[0; 4096]).is_ok() {}
+}
+
+#[test]
+fn a_start_at_a_full_disk_waits_for_room_or_makes_it() {
+    let Some(disk) = Tmpfs::mount(8) else { return };
+    let bytes = source(4.0);
+    let filler = disk.path().join("filler");
+    for retention in ["", "--retain-bytes 1G"] {
+        let (mut recv, address) = recorder(disk.path(), "--once --session-id old");
+        send(&address, &bytes).join().unwrap();
+        assert!(recv.finish().success());
+        // Another one is killed with its first segment, and then there is no room for a line about it.
+        let (mut recv, address) = recorder(disk.path(), "--session-id call");
+        let mut sender = TcpStream::connect(&address).unwrap();
+        sender.write_all(&bytes).unwrap();
+        recv.wait_for("segment_open");
+        recv.signal("KILL");
+        recv.child.wait().unwrap();
+        fill(&filler);
+        let mut command = tool("cht-recv");
+        command.args(words(retention)).arg("--sessions").arg(disk.path());
+        command.args(["--listen", "tcp://127.0.0.1:0"]).stderr(Stdio::piped());
+        let mut recv = Stage::start(&mut command);
+        let mut said =
+            BufReader::new(recv.child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        if retention.is_empty() {
+            let waits =
+                said.find(|line| line.contains("nobody is listened to until there is room"));
+            assert!(waits.unwrap().contains("No space left on device"));
+            fs::remove_file(&filler).unwrap();
+        } else {
+            assert_eq!(recv.wait_for("deleted")["reason"], "disk");
+        }
+        assert_eq!(recv.wait_for("segment_closed")["end_reason"], "recovered");
+        recv.wait_for("listening");
+        recv.signal("TERM");
+        said.for_each(drop);
+        recv.finish();
+        let _ = fs::remove_file(&filler);
+        for session in ["old", "call"] {
+            fs::remove_dir_all(disk.path().join(session)).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -168,15 +212,9 @@ fn the_playlist_after_a_full_disk_and_after_a_kill() {
     assert!((200 + 5 * 25 - 25..=400).contains(&frames), "{frames}");
 }
 
-/// Makes fsync and fdatasync fail as long as a file is there: no file system is at hand that does.
 const BROKEN_FSYNC: &str = "
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
 static int sync_or_fail(const char *name, int fd) {
-    if (access(getenv(\"BROKEN\"), F_OK) == 0) { errno = EIO; return -1; }
+    if (is_faulty()) { errno = EIO; return -1; }
     int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
     return real(fd);
 }
@@ -187,20 +225,13 @@ int fdatasync(int fd) { return sync_or_fail(\"fdatasync\", fd); }
 #[test]
 fn an_fsync_that_fails_is_said_and_nothing_is_lost() {
     let folder = tempfile::tempdir().unwrap();
-    let (code, library) = (folder.path().join("broken.c"), folder.path().join("broken.so"));
-    fs::write(&code, BROKEN_FSYNC).unwrap();
-    let mut build = Command::new("cc");
-    build.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&code).arg("-ldl");
-    if !build.status().is_ok_and(|status| status.success()) {
-        println!("skipped: fsync errors (cc is not here)");
-        return;
-    }
-    let broken = folder.path().join("broken");
+    let Some(shim) = Shim::build(folder.path(), BROKEN_FSYNC) else { return };
     let sessions = folder.path().join("sessions");
-    let options = format!("--once --segment-time 1 --sessions {}", sessions.display());
-    let (mut recv, address) =
-        preloaded(&library, &[("BROKEN", broken.to_str().unwrap())], &options);
-    fs::write(&broken, "").unwrap();
+    let mut command = tool("cht-recv");
+    shim.load(&mut command);
+    command.arg("--sessions").arg(sessions).args(words("--once --segment-time 1"));
+    let (mut recv, address) = on_a_free_port(&mut command);
+    shim.break_it();
     let bytes = source(4.0);
     let sender = send(&address, &bytes);
     let error = recv.wait_for("error");
@@ -209,7 +240,7 @@ fn an_fsync_that_fails_is_said_and_nothing_is_lost() {
     assert!(message.contains("Input/output error"), "{message}");
     assert!(message.contains("segment_000001.ts"), "{message}");
     // The record waits; the bytes go on.
-    fs::remove_file(&broken).unwrap();
+    shim.mend_it();
     assert_eq!(recv.finish().code(), Some(1));
     sender.join().unwrap();
     let session = session_of(&recv);
@@ -236,14 +267,12 @@ fn a_clock_that_is_set_moves_nothing() {
     let set = |offset: &str| fs::write(&clock, format!("{offset}\n")).unwrap();
     set("+0");
     let sessions = folder.path().join("sessions");
-    let options = format!("--segment-time 1 --sessions {}", sessions.display());
+    let mut command = tool("cht-recv");
+    command.arg("--sessions").arg(sessions).args(words("--segment-time 1"));
+    command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", &clock);
     // It would turn the monotonic clock, too, which no setting of a clock does.
-    let environment = [
-        ("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap()),
-        ("FAKETIME_NO_CACHE", "1"),
-        ("DONT_FAKE_MONOTONIC", "1"),
-    ];
-    let (mut recv, address) = preloaded(library, &environment, &options);
+    command.env("FAKETIME_NO_CACHE", "1").env("DONT_FAKE_MONOTONIC", "1");
+    let (mut recv, address) = on_a_free_port(&mut command);
     let bytes = source(9.0);
     let mut sender = TcpStream::connect(&address).unwrap();
     let third = bytes.len() / 3;

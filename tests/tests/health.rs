@@ -7,21 +7,15 @@ use std::{
     net::{Shutdown, TcpStream},
     os::{
         linux::net::SocketAddrExt as _,
-        unix::{
-            fs::OpenOptionsExt as _,
-            net::{SocketAddr, UnixDatagram},
-        },
+        unix::net::{SocketAddr, UnixDatagram},
     },
     path::Path,
     process::{Command, Stdio},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use cht_tests::{QUICK, Stage, b3sum, generate, recorder, recording, tool, words};
+use cht_tests::{QUICK, Shim, Stage, b3sum, generate, recorder, recording, tool, words};
 use serde_json::Value;
-
-/// As Linux has it, for a FIFO that is full.
-const O_NONBLOCK: i32 = 0o4000;
 
 /// Two seconds of video with a packet of its PID left out, and one of them sent twice, which is allowed.
 fn stream_with_a_gap(folder: &Path) -> Vec<u8> {
@@ -297,37 +291,46 @@ fn the_service_manager_hears_how_it_goes() {
     assert!(recv.finish().success());
 }
 
+/// A disk that hangs: writing to a segment that grows does not return.
+const HANGING_WRITE: &str = "
+ssize_t write(int fd, const void *bytes, size_t count) {
+    char link[64], path[4096];
+    snprintf(link, sizeof link, \"/proc/self/fd/%d\", fd);
+    ssize_t length = readlink(link, path, sizeof path);
+    int grows = length > 5 && memcmp(path + length - 5, \".part\", 5) == 0;
+    while (grows && is_faulty()) usleep(10000);
+    ssize_t (*real)(int, const void *, size_t) =
+        (ssize_t (*)(int, const void *, size_t))dlsym(RTLD_NEXT, \"write\");
+    return real(fd, bytes, count);
+}
+";
+
 #[test]
 fn a_main_loop_that_hangs_gives_no_sign_of_life() {
     let folder = tempfile::tempdir().unwrap();
+    let Some(shim) = Shim::build(folder.path(), HANGING_WRITE) else { return };
     // An abstract name, as containers use.
     let name = format!("cht-test-{}", std::process::id());
     let manager = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
-    let fifo = folder.path().join("stderr");
-    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    // Open for both, or it would wait for somebody who reads.
-    let mut reader = fs::File::options().read(true).write(true).open(&fifo).unwrap();
     let mut command = tool("cht-recv");
     command.args(words("--listen tcp://127.0.0.1:0 --metrics 127.0.0.1:0 --stats-interval 0"));
     command.arg("--sessions").arg(folder.path().join("s"));
     command.env("NOTIFY_SOCKET", format!("@{name}")).env("WATCHDOG_USEC", "100000");
-    command.stderr(fs::File::options().write(true).open(&fifo).unwrap());
+    shim.load(&mut command);
     let mut recv = Stage::start(&mut command);
     let listening = recv.wait_for("listening");
     let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
-    let _first = TcpStream::connect(address).unwrap();
+    let mut sender = TcpStream::connect(address).unwrap();
+    sender.write_all(&[0x47; 1880]).unwrap();
     recv.wait_for("connected");
     told(&manager, "WATCHDOG=1");
 
-    // Fill its stderr, and give it something to say: a sender that is sent away.
-    let mut filler = fs::File::options().write(true).custom_flags(O_NONBLOCK).open(&fifo).unwrap();
-    while filler.write(b"\n").is_ok() {}
-    let _second = TcpStream::connect(address).unwrap();
+    shim.break_it();
+    sender.write_all(&[0x47; 1880]).unwrap();
     // What was on its way comes, and then nothing for ten times the time between two signs, though the process lives.
     manager.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     let mut buffer = [0; 4096];
     let mut late = 0;
-    // A second of them comes while the second sender waits at the door.
     while manager.recv(&mut buffer).is_ok() {
         late += 1;
         assert!(late < 200, "signs of life go on");
@@ -337,8 +340,10 @@ fn a_main_loop_that_hangs_gives_no_sign_of_life() {
 
     // As soon as it goes on, so do the signs.
     manager.set_read_timeout(None).unwrap();
-    assert!(reader.read(&mut vec![0; 65536]).unwrap() > 0);
+    shim.mend_it();
     told(&manager, "WATCHDOG=1");
+    drop(sender);
+    recv.wait_for("disconnected");
     recv.signal("TERM");
     assert!(recv.finish().success());
 }

@@ -4,8 +4,10 @@
 use std::{
     fs,
     io::Write as _,
+    os::unix::fs::FileExt as _,
     path::Path,
     process::{Child, ChildStdin, Stdio},
+    sync::mpsc,
 };
 
 use cht_tests::{Stage, read_json, signal, tool};
@@ -95,11 +97,7 @@ fn sent_is_set_in_three_ways_and_never_lost() {
     send(json!({"v": 1, "type": "sent", "session": null, "id": "F000002"}));
     while !sent(&index).contains(&"F000002".to_owned()) {}
     // By another program that writes the file itself.
-    let mut entries = read_json(&index);
-    entries[2]["sent_to_agent"] = true.into();
-    let edited = folder.path().join("edited");
-    fs::write(&edited, serde_json::to_vec_pretty(&entries).unwrap()).unwrap();
-    fs::rename(edited, &index).unwrap();
+    edit(&index, "F000003");
     send(frame(5));
     drop(stdin);
     assert!(stage.finish().success());
@@ -109,6 +107,87 @@ fn sent_is_set_in_three_ways_and_never_lost() {
     // And after a restart that replays everything.
     run(&index, &[frame(1), frame(2), frame(3), frame(4), frame(5), frame(6)]);
     assert_eq!(sent(&index), expected);
+}
+
+/// Sets a mark in the file as another program does; what it wrote.
+fn edit(index: &Path, id: &str) -> Vec<u8> {
+    let mut entries = read_json(index);
+    let entry = entries.iter_mut().find(|entry| entry["id"] == id).unwrap();
+    entry["sent_to_agent"] = true.into();
+    let text = serde_json::to_vec(&entries).unwrap();
+    let edited = index.with_extension("edited");
+    fs::write(&edited, &text).unwrap();
+    fs::rename(edited, index).unwrap();
+    text
+}
+
+#[test]
+fn an_edit_between_any_two_steps_of_a_commit_is_heard() {
+    const EDITS: u32 = 300;
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    run(&index, &(1..=EDITS).map(frame).collect::<Vec<_>>());
+    let (mut stage, mut stdin) = start(&index);
+    // One commit after another, as long as there are edits.
+    let (edited, edits) = mpsc::channel::<()>();
+    let commits = std::thread::spawn(move || {
+        let mut n = EDITS;
+        while matches!(edits.try_recv(), Err(mpsc::TryRecvError::Empty)) {
+            n += 1;
+            writeln!(stdin, "{}", line(&frame(n))).unwrap();
+            stage.next_event().unwrap();
+        }
+        drop(stdin);
+        assert!(stage.finish().success());
+        n
+    });
+    for n in 1..=EDITS {
+        let text = edit(&index, &format!("F{n:06}"));
+        // As soon as it is replaced, and so at another moment of a commit each time, the next one.
+        while n < EDITS && fs::read(&index).unwrap() == text {}
+    }
+    drop(edited);
+    let count = commits.join().unwrap();
+    let expected: Vec<_> = (1..=EDITS).map(|n| format!("F{n:06}")).collect();
+    assert_eq!(sent(&index), expected);
+    assert_eq!(read_json(&index).len(), count as usize, "a frame is missing");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "index and journal");
+}
+
+#[test]
+fn an_edit_that_changes_neither_size_nor_inode_is_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    let (mut stage, mut stdin) = start(&index);
+    writeln!(stdin, "{}", line(&frame(1))).unwrap();
+    stage.next_event().unwrap();
+    while read_json(&index).is_empty() {}
+    let text = fs::read_to_string(&index).unwrap();
+    let at = text.find("false").unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&index)
+        .unwrap()
+        .write_all_at(b"true ", at as u64)
+        .unwrap();
+    writeln!(stdin, "{}", line(&frame(2))).unwrap();
+    drop(stdin);
+    assert!(stage.finish().success());
+    assert_eq!((sent(&index), read_json(&index).len()), (vec!["F000001".to_owned()], 2));
+}
+
+#[test]
+fn an_edit_that_a_killed_writer_had_swapped_out_is_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    run(&index, &[frame(1), frame(2)]);
+    // As it lies there between the exchange and the journal.
+    let ours = fs::read(&index).unwrap();
+    edit(&index, "F000002");
+    fs::rename(&index, folder.path().join("index.json.tmp")).unwrap();
+    fs::write(&index, ours).unwrap();
+    run(&index, &[]);
+    assert_eq!(sent(&index), ["F000002"]);
 }
 
 #[test]

@@ -185,6 +185,52 @@ fn a_signal_closes_and_announces_the_last_segment() {
 }
 
 #[test]
+fn a_stderr_that_nobody_reads_is_no_matter_to_the_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut nobody, stderr) = std::io::pipe().unwrap();
+    // Full, so that not a single message goes in.
+    let room = rustix::pipe::fcntl_getpipe_size(&stderr).unwrap();
+    (&stderr).write_all(&vec![b'.'; room]).unwrap();
+    let mut command = tool("cht-recv");
+    command.args(["--listen", "tcp://127.0.0.1:0", "--sessions"]).arg(folder.path());
+    let mut recv = Stage::start(command.stderr(stderr));
+    drop(command);
+    let listening = recv.wait_for("listening");
+    let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
+    let bytes = b"nobody reads what is said ".repeat(1 << 20);
+    let sender = TcpStream::connect(address).unwrap();
+    // Something to say: another one is sent away while this one sends.
+    recv.wait_for("connected");
+    let mut second = TcpStream::connect(address).unwrap();
+    for part in bytes.chunks(1 << 20) {
+        (&sender).write_all(part).unwrap();
+    }
+    assert!(!matches!(second.read(&mut [0]), Ok(1..)), "it was served");
+    sender.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(recv.wait_for("disconnected")["bytes"], bytes.len());
+    // Now somebody reads: nothing that was said is lost.
+    nobody.read_exact(&mut vec![0; room]).unwrap();
+    recv.signal("TERM");
+    assert!(recv.finish().success());
+    let mut said = String::new();
+    nobody.read_to_string(&mut said).unwrap();
+    assert!(said.starts_with("cht-recv: recording into "), "{said}");
+    assert!(said.contains("another sender is connected"), "{said}");
+    assert_eq!(b3sum(&recording(session_of(&recv))), b3sum(&bytes));
+
+    // Nor does it stop the end.
+    let (_nobody, stderr) = std::io::pipe().unwrap();
+    let room = rustix::pipe::fcntl_getpipe_size(&stderr).unwrap();
+    (&stderr).write_all(&vec![b'.'; room]).unwrap();
+    let mut command = tool("cht-recv");
+    command.args(["--listen", "tcp://127.0.0.1:0", "--sessions"]).arg(folder.path());
+    let mut recv = Stage::start(command.stderr(stderr));
+    recv.wait_for("listening");
+    recv.signal("TERM");
+    assert!(recv.finish().success());
+}
+
+#[test]
 fn a_stdout_that_is_closed_or_stalls_is_no_matter_to_the_recording() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
@@ -237,12 +283,14 @@ fn killed_at_random_moments_it_loses_nothing_that_was_written() {
     let sessions = folder.path().join("sessions");
     let mut known = Known::default();
     let mut random = 0x2545_F491_4F6C_DD1D_u64;
+    let mut left = 0;
     for round in 0..rounds {
         let options = "--session-id call --segment-time 0.2 --max-bitrate 100M";
         let (mut recv, address) = recorder(&sessions, options);
         // What the last round left is adopted before the recorder listens.
         let new = known.check(&sessions.join("call"));
         assert_eq!(b3sum(&new), b3sum(&sent[..new.len()]), "round {round}: not what was sent");
+        assert_eq!(written(&sessions.join("call")), left, "round {round}: not what was written");
         random =
             random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         // The kill comes after a random number of segments, and the sender may have ended by then.
@@ -257,15 +305,36 @@ fn killed_at_random_moments_it_loses_nothing_that_was_written() {
         recv.signal("KILL");
         recv.child.wait().unwrap();
         sender.join().unwrap();
+        left = written(&sessions.join("call"));
     }
     let (mut recv, _) = recorder(&sessions, "--session-id call");
     known.check(&sessions.join("call"));
+    assert_eq!(written(&sessions.join("call")), left);
     recv.signal("TERM");
     assert!(recv.finish().success());
     // All of it once more, to the byte.
     let all = check_session(&sessions.join("call"));
     assert_eq!(b3sum(&all), known.hasher.finalize().to_hex().to_string());
     assert!(!all.is_empty());
+    // The playlist lists them, in order.
+    let playlist = fs::read_to_string(sessions.join("call/stream/session.m3u8")).unwrap();
+    let mut listed = playlist.lines().filter(|line| line.starts_with("segment_")).peekable();
+    for line in known.record.lines() {
+        let closed: Value = serde_json::from_str(line).unwrap();
+        let name = closed["path"].as_str().unwrap().rsplit('/').next().unwrap();
+        // One that was cut off before its first picture has no time.
+        let is_listed = listed.next_if_eq(&name).is_some();
+        assert!(is_listed || closed["end_reason"] == "recovered", "{name}: {playlist}");
+    }
+    assert_eq!(listed.next(), None, "{playlist}");
+    assert!(playlist.ends_with("#EXT-X-ENDLIST\n"), "{playlist}");
+}
+
+/// Bytes of all segments of a session, whatever they are called by now.
+fn written(session: &Path) -> u64 {
+    let entries = fs::read_dir(session.join("stream")).unwrap().map(|entry| entry.unwrap());
+    let segments = entries.filter(|e| e.file_name().to_str().unwrap().starts_with("segment_"));
+    segments.map(|segment| segment.metadata().unwrap().len()).sum()
 }
 
 /// What of a session was checked before: it is only looked at again, and what is new is read.
