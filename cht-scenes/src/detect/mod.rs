@@ -4,11 +4,15 @@ use serde::{Deserialize, Serialize};
 
 mod adaptive;
 mod chooser;
+mod grid;
+mod restless;
+mod returned;
 mod screen;
 
 pub use self::{
     adaptive::{Adaptive, LOOKAHEAD},
     chooser::{Choice, Chooser, Content, Detector, Matcher, Rules, Why},
+    returned::Returned,
     screen::{Screen, ScreenRules},
 };
 
