@@ -70,11 +70,15 @@ pub(crate) fn small_size(width: u32, height: u32) -> (usize, usize) {
 const MAY_BE_CUT: f64 = 0.01;
 
 /// A moving picture is handed over so often; where little moves, as on a screen, more often.
-const MOVING: i64 = TICKS_PER_SECOND;
+const MOVING: i64 = TICKS_PER_SECOND / 2;
 const CALM: i64 = TICKS_PER_SECOND / 4;
 
 /// Scores that add up to less are no change: the coding mends the picture.
-const CHANGED: f64 = 5e-5;
+const CHANGED: f64 = 1e-5;
+
+/// How much of what was just changing, frame by frame, counts as changed since the picture was handed over: another picture is to show
+/// how the change ended.
+const ENDS: f64 = 0.5;
 
 /// The mean score up to which little moves, and how fast it follows.
 const CALM_SCORE: f64 = 0.0016;
@@ -94,8 +98,10 @@ const WAITING: i64 = 3 * TICKS_PER_SECOND;
 pub(crate) struct Candidates {
     /// When a picture was last handed over.
     handed: Option<i64>,
-    /// The scores since.
+    /// The scores since, with what was just changing then.
     changed: f64,
+    /// What was just changing.
+    recent: f64,
     /// The mean score.
     mean: f64,
 }
@@ -104,30 +110,34 @@ impl Candidates {
     /// Takes note of the frame at `at`, and whether its picture was handed over.
     pub(crate) fn update(&mut self, at: i64, score: f64, handed: bool) {
         self.changed += score;
+        self.recent = self.recent * ENDS + score;
         if handed {
             self.handed = Some(at);
-            self.changed = 0.0;
+            self.changed = self.recent;
         }
         self.mean += FOLLOWS * (score.min(ONE_CHANGE) - self.mean);
     }
 
     /// The first picture is always handed over: its size tells that of the small luma.
     ///
-    /// Registers: 0 last handed over, 1 the scores since, 2 mean score, 3 something was handed over, 4 this frame is, 5 its score.
+    /// Registers: 0 last handed over, 1 the scores since, 2 mean score, 3 something was handed over, 4 this frame is, 5 its score, 6 what
+    /// was just changing.
     fn expression(&self, start: &Start) -> String {
         let since_handed = since("ld(0)");
         let before = since(&start.pts(Some(start.from)).to_string());
         format!(
-            "if(eq(n,0),st(0,{handed});st(1,{changed});st(2,{mean});st(3,{any}*lt({before},0)));\
+            "if(eq(n,0),st(0,{handed});st(1,{changed});st(2,{mean});st(3,{any}*lt({before},0));\
+             st(6,{recent}));\
              if(lt({before},0),1+gt(eq(n,0)+gte({before},-{WAITING}),0),\
-             st(5,round(scene*1000000)/1000000);st(1,ld(1)+ld(5));\
+             st(5,round(scene*1000000)/1000000);st(1,ld(1)+ld(5));st(6,ld(6)*{ENDS}+ld(5));\
              st(4,gt(not(ld(3))+gt(ld(5),{MAY_BE_CUT})+gte({since_handed},{STILL})\
              +gt(ld(1),{CHANGED})*gte({since_handed},if(lt(ld(2),{CALM_SCORE}),{CALM},{MOVING})),0));\
              st(2,ld(2)+{FOLLOWS}*(min(ld(5),{ONE_CHANGE})-ld(2)));\
-             if(ld(4),st(0,pts);st(1,0);st(3,1));\
+             if(ld(4),st(0,pts);st(1,ld(6));st(3,1));\
              1+ld(4))",
             handed = start.pts(self.handed),
             changed = self.changed,
+            recent = self.recent,
             mean = self.mean,
             any = u8::from(self.handed.is_some()),
         )

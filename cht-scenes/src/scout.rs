@@ -116,7 +116,8 @@ fn changed(
             let (width, height) = size;
             let mut samples = vec![0; width * height];
             small.read_exact(&mut samples)?;
-            let changes = blocks.push(Plane { width, height, samples });
+            let at = frame.pts.map_or(0, |pts| source.anchor.place(pts));
+            let changes = blocks.push(at, Plane { width, height, samples });
             if let Some(pts) = frame.pts {
                 changed.insert(pts as u64 & ((1 << 33) - 1), changes.len() > SPECKS);
             }

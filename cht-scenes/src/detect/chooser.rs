@@ -119,6 +119,12 @@ impl Chooser {
         self.content.filter(|_| self.rules.auto)
     }
 
+    /// For each block whether it never rests, for [`super::Returned::keep`].
+    #[must_use]
+    pub fn hidden(&self) -> Vec<bool> {
+        self.screen.hidden()
+    }
+
     /// Takes the next frame; what is certain now, in the order of the frames.
     pub fn push(&mut self, measures: &Measures) -> Vec<Choice> {
         self.look_at_content(measures);

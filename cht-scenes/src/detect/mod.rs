@@ -6,8 +6,11 @@ mod adaptive;
 mod budget;
 mod chooser;
 mod decider;
+mod grid;
 mod matcher;
 mod pacing;
+mod restless;
+mod returned;
 mod screen;
 
 pub use self::{
@@ -17,6 +20,7 @@ pub use self::{
     decider::{Decided, Decider},
     matcher::{Matcher, Shown},
     pacing::Suppressed,
+    returned::Returned,
     screen::{Screen, ScreenRules},
 };
 

@@ -7,8 +7,12 @@
 use cht_core::time::TICKS_PER_SECOND as SECOND;
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, Kind};
-use crate::measure::Measures;
+use super::{
+    Finding, Kind,
+    grid::{Grid, Rect},
+    restless::Restless,
+};
+use crate::measure::{Look, Measures};
 
 /// Rules of [`Screen`], times in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -25,41 +29,38 @@ impl Default for ScreenRules {
     }
 }
 
-/// Blocks of a connected change that is too small to count.
-const SPECK: usize = 6;
+/// A connected change of so few blocks is too small to count, and so is one that is no wider and higher, as a cursor is, in a picture
+/// of 45 rows (720 pixels); in a higher one accordingly.
+const SPECK: usize = 4;
+const SPECK_WIDTH: usize = 3;
+const SPECK_HEIGHT: usize = 4;
+const SPECK_ROWS: usize = 45;
 
-/// Text that is being typed changes a few blocks now and then; it rests when nothing came for so long.
-const TYPING: i64 = SECOND * 3 / 4;
+/// What took long to change, as text that is typed or a scroll, has to rest as long, but for no longer than this.
+const LONGEST_SETTLE: i64 = SECOND * 9 / 10;
 
-/// The share of a part that has to be new for it to be text that grows.
-const GROWN: f32 = 0.04;
+/// A block that did not change for so long begins anew, and this share of a part may have begun before the rest of it.
+const PAUSE: i64 = SECOND / 2;
+const EARLY: f32 = 0.2;
+
+/// What moved in a kept frame may go on so many blocks from there.
+const NEXT: usize = 2;
+
+/// Of a part that rests, this share may still change: what the coding mends.
+const MENDED: f32 = 0.04;
+
+/// So few blocks that go back to what they held before blink, as a caret.
+const BLINKING: usize = 8;
+
+/// What is filmed has to rest longer.
+const FILMED_SETTLE: i64 = SECOND;
 
 /// What has rested for so long is not kept waiting by what moves elsewhere.
-const PATIENCE: i64 = SECOND * 8 / 10;
+const PATIENCE: i64 = SECOND * 9 / 10;
 
-/// A block counts as changing once in so long, however often it does.
-const SLOT: i64 = SECOND / 5;
-
-/// A block never rests after so many changes, each of which is forgotten by half in [`FORGET`] seconds. Around one that never
-/// rests, these many make a block part of the same region, and these many keep it there.
-const RESTLESS: f32 = 7.0;
-const LIVELY: f32 = 2.5;
-const STAYS_LIVELY: f32 = 1.0;
-const FORGET: f32 = 5.0;
-
-/// A region that was restless rests when no more than this share of it changed for so long.
-const RESTING_SHARE: f32 = 0.03;
-const RESTING: i64 = SECOND * 6 / 10;
-
-/// A region that is so full of restless blocks is restless as a whole: a tile, with the parts of it that happen to rest.
-const TILE: f32 = 0.7;
-
-/// A new layout changes more than these shares of the restless regions and of what is around them.
-const NEW_LAYOUT: f32 = 0.5;
-const NEW_AROUND: f32 = 0.15;
-
-/// A restless region of fewer blocks is no tile.
-const LEAST_TILE: usize = 12;
+/// Lines of text that are no further apart, in rows and columns, belong together (in a picture of 45 rows).
+const ROWS_APART: usize = 4;
+const COLUMNS_APART: usize = 25;
 
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Block {
@@ -69,22 +70,34 @@ struct Block {
     /// Before the last change.
     previous: u32,
     changed: i64,
-    activity: f32,
-    counted: i64,
-    masked: bool,
+    /// When the changes began that it ended with.
+    began: i64,
+    /// It was moving, or next to what was, in the last kept frame.
+    open: bool,
 }
 
 /// Looks at one frame after the other.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Screen {
     rules: ScreenRules,
-    columns: usize,
-    rows: usize,
+    grid: Grid,
     blocks: Vec<Block>,
+    restless: Restless,
     /// When the screen began to differ from the last kept frame.
     differs_since: Option<i64>,
-    /// When the restless regions are looked for again.
-    next_look: i64,
+    /// Blocks that move in the frame that was found last.
+    moving: Vec<usize>,
+}
+
+/// Connected blocks that differ from the last kept frame.
+struct Part {
+    blocks: Vec<usize>,
+    rect: Rect,
+    is_filmed: bool,
+    /// So long it has to rest.
+    settle: i64,
+    /// When it last changed by more than what is mended.
+    moved: i64,
 }
 
 impl Screen {
@@ -97,228 +110,136 @@ impl Screen {
     /// Takes the next frame.
     pub fn push(&mut self, measures: &Measures) -> Option<Finding> {
         let at = measures.at;
-        let grid = (measures.grid.0 as usize, measures.grid.1 as usize);
-        if grid != (self.columns, self.rows) {
-            (self.columns, self.rows) = grid;
-            self.blocks =
-                vec![
-                    Block { changed: i64::MIN / 2, counted: i64::MIN / 2, ..Block::default() };
-                    grid.0 * grid.1
-                ];
+        let grid = Grid { columns: measures.grid.0 as usize, rows: measures.grid.1 as usize };
+        if grid != self.grid {
+            self.grid = grid;
+            let changed = i64::MIN / 2;
+            self.blocks = vec![Block { changed, ..Block::default() }; grid.count()];
+            self.restless = Restless::new(grid);
         }
+        let few = measures.changes.len() <= BLINKING;
         for change in &measures.changes {
-            self.change(at, change.block as usize, change.content);
+            let Some(block) = self.blocks.get_mut(change.block as usize) else { continue };
+            if !(few && block.previous == change.content) {
+                if at - block.changed > PAUSE {
+                    block.began = at;
+                }
+                block.changed = at;
+            }
+            block.previous = block.content;
+            block.content = change.content;
         }
-        self.forget_if_new(at);
-        if at >= self.next_look {
-            self.next_look = at + SLOT;
-            self.find_restless(at);
-        }
+        self.restless.push(at, &measures.changes);
         self.decide(at)
     }
 
     /// The frame was kept (by whatever detector).
     pub fn keep(&mut self) {
         for block in &mut self.blocks {
-            block.kept = block.content;
+            (block.kept, block.open) = (block.content, false);
+        }
+        for n in std::mem::take(&mut self.moving) {
+            for n in self.grid.near(n, NEXT) {
+                self.blocks[n].open = true;
+            }
         }
         self.differs_since = None;
     }
 
-    fn change(&mut self, at: i64, number: usize, content: u32) {
-        let Some(block) = self.blocks.get_mut(number) else { return };
-        block.previous = block.content;
-        block.content = content;
-        block.changed = at;
-        if at - block.counted >= SLOT {
-            let seconds = (at - block.counted) as f32 / SECOND as f32;
-            block.activity =
-                block.activity * (-seconds / FORGET * std::f32::consts::LN_2).exp() + 1.0;
-            block.counted = at;
-        }
-    }
-
-    /// Forgets which regions never rest where another layout has come: they change as a whole, and so does what is around them. A
-    /// cut within a video leaves its surroundings alone.
-    fn forget_if_new(&mut self, at: i64) {
-        let (mut masked, mut around) = ((0, 0), (0, 0));
-        for block in &self.blocks {
-            let count = if block.masked { &mut masked } else { &mut around };
-            count.0 += usize::from(at - block.changed < SLOT);
-            count.1 += 1;
-        }
-        let is_over =
-            |(changed, all): (usize, usize), share: f32| changed as f32 > share * all as f32;
-        if masked.1 > 0 && is_over(masked, NEW_LAYOUT) && is_over(around, NEW_AROUND) {
-            for block in &mut self.blocks {
-                (block.masked, block.activity) = (false, 0.0);
-            }
-        }
-    }
-
-    /// Learns which regions never rest, and forgets those that do.
-    fn find_restless(&mut self, at: i64) {
-        let activity = |block: &Block| {
-            let seconds = (at - block.counted).max(0) as f32 / SECOND as f32;
-            block.activity * (-seconds / FORGET * std::f32::consts::LN_2).exp()
-        };
-        let lively: Vec<bool> = self
-            .blocks
-            .iter()
-            .map(|block| activity(block) >= if block.masked { STAYS_LIVELY } else { LIVELY })
-            .collect();
-        let mut masked = vec![false; self.blocks.len()];
-        for region in self.regions(&lively, 2) {
-            // It takes a block that never rests to call a region restless; its neighbours may rest now and then.
-            if !region
-                .iter()
-                .any(|&n| self.blocks[n].masked || activity(&self.blocks[n]) >= RESTLESS)
-            {
-                continue;
-            }
-            let mut area = self.around(&region, 1);
-            if region.len() >= LEAST_TILE {
-                let tile = self.bounds(&area);
-                if area.len() as f32 >= TILE * tile.len() as f32 {
-                    area = tile;
-                }
-            } else {
-                area = region;
-            }
-            let moving = area.iter().filter(|&&n| at - self.blocks[n].changed < RESTING).count();
-            if moving as f32 <= RESTING_SHARE * area.len() as f32 {
-                // It has come to rest: what it shows now counts.
-                for n in area {
-                    self.blocks[n].activity = 0.0;
-                }
-            } else {
-                for n in area {
-                    masked[n] = true;
-                }
-            }
-        }
-        for (block, masked) in self.blocks.iter_mut().zip(masked) {
-            block.masked = masked;
-        }
+    /// For each block whether it belongs to a region that never rests, and is left out.
+    #[must_use]
+    pub fn hidden(&self) -> Vec<bool> {
+        (0..self.blocks.len()).map(|n| self.restless.is_masked(n)).collect()
     }
 
     fn decide(&mut self, at: i64) -> Option<Finding> {
-        let differs: Vec<bool> =
-            self.blocks.iter().map(|block| !block.masked && block.content != block.kept).collect();
-        if !differs.contains(&true) {
-            self.differs_since = None;
-            return None;
-        }
-        let parts: Vec<Vec<usize>> =
-            self.regions(&differs, 1).into_iter().filter(|part| part.len() > SPECK).collect();
+        self.moving.clear();
+        let parts = self.parts();
         if parts.is_empty() {
             self.differs_since = None;
             return None;
         }
         let since = *self.differs_since.get_or_insert(at);
-        let restless = self.is_restless(at, &parts);
-        let waited_enough =
-            at - since >= self.rules.max_wait || parts.iter().any(|part| self.rests(at, part));
-        if restless && !waited_enough {
-            return None;
-        }
-        let changed: usize = parts.iter().map(Vec::len).sum();
+        // What moves elsewhere is not waited for too long.
+        let rests = |part: &&Part| at - part.moved >= part.settle;
+        let is_patient = |part: &&Part| {
+            at - part.moved >= part.settle.max(PATIENCE)
+                && !parts.iter().any(|other| !rests(&other) && self.belong_together(part, other))
+        };
+        let all_rest = parts.iter().all(|part| rests(&part));
+        let resting = parts.iter().filter(|part| all_rest || is_patient(part));
+        let rests_since = match resting.map(|part| part.moved).max() {
+            Some(moved) => moved + 1,
+            // A change that never came to rest is taken as it is.
+            None if at - since >= self.rules.max_wait => at,
+            None => return None,
+        };
+        let moving = parts.iter().filter(|part| !part.is_filmed && !rests(part));
+        self.moving = moving.flat_map(|part| part.blocks.iter().copied()).collect();
+        let changed: usize = parts.iter().map(|part| part.blocks.len()).sum();
         let strength = changed as f64 / self.blocks.len() as f64;
-        // A change that never came to rest is taken as it is.
-        let changed_last = parts.iter().flatten().map(|&n| self.blocks[n].changed).max();
-        let rests_since = if restless { at } else { changed_last.unwrap_or(at) };
         Some(Finding { at: rests_since, since: since.min(rests_since), kind: Kind::Rest, strength })
     }
 
-    /// Whether this part has rested for so long that what moves elsewhere need not be waited for.
-    fn rests(&self, at: i64, part: &[usize]) -> bool {
-        part.iter().all(|&n| at - self.blocks[n].changed >= PATIENCE)
-    }
-
-    /// Whether something that counts has just changed, or text is being typed where `parts` differ.
-    fn is_restless(&self, at: i64, parts: &[Vec<usize>]) -> bool {
-        let moves: Vec<bool> = self
-            .blocks
-            .iter()
-            .map(|block| {
-                !block.masked
-                    && at - block.changed < self.rules.settle
-                    && block.content != block.kept
-            })
+    /// What differs from the last kept frame and is no speck.
+    fn parts(&self) -> Vec<Part> {
+        let differs: Vec<bool> = (self.blocks.iter().enumerate())
+            .map(|(n, block)| block.content != block.kept && !self.restless.is_masked(n))
             .collect();
-        if self.regions(&moves, 1).iter().any(|part| part.len() > SPECK) {
-            return true;
+        if !differs.contains(&true) {
+            return Vec::new();
         }
-        parts.iter().any(|part| self.is_typed(at, part))
+        (self.grid.regions(&differs, 2).into_iter())
+            .filter(|blocks| !self.is_speck(blocks))
+            .map(|blocks| self.part(blocks))
+            .collect()
     }
 
-    /// Whether a part has grown a little, and may go on to grow: text that is being typed. A few blocks that follow a large
-    /// change are what the coding mends.
-    fn is_typed(&self, at: i64, part: &[usize]) -> bool {
-        let began = part.iter().map(|&n| self.blocks[n].changed).min().unwrap_or(at);
-        let is_new = |n: usize| {
-            let block = &self.blocks[n];
-            at - block.changed < TYPING
-                && block.changed - began > SLOT
-                && block.previous == block.kept
-        };
-        part.iter().filter(|&&n| is_new(n)).count() as f32 > GROWN * part.len() as f32
-    }
-
-    /// Connected blocks, where a gap of less than `reach` does not part them.
-    fn regions(&self, set: &[bool], reach: usize) -> Vec<Vec<usize>> {
-        let mut seen = vec![false; set.len()];
-        let mut regions = Vec::new();
-        for first in (0..set.len()).filter(|&n| set[n]) {
-            if std::mem::replace(&mut seen[first], true) {
-                continue;
-            }
-            let (mut region, mut next) = (vec![first], 0);
-            while let Some(&n) = region.get(next) {
-                next += 1;
-                let (x, y) = (n % self.columns, n / self.columns);
-                for y in y.saturating_sub(reach)..=(y + reach).min(self.rows - 1) {
-                    for x in x.saturating_sub(reach)..=(x + reach).min(self.columns - 1) {
-                        let n = y * self.columns + x;
-                        if set[n] && !std::mem::replace(&mut seen[n], true) {
-                            region.push(n);
-                        }
-                    }
-                }
-            }
-            regions.push(region);
+    fn is_speck(&self, blocks: &[usize]) -> bool {
+        let rect = self.grid.bounds(blocks);
+        let scaled = |size| self.scaled(size);
+        // What was kept before it had come to its end is not the whole of it.
+        if blocks.len() > 1 && blocks.iter().any(|&n| self.blocks[n].open) {
+            return false;
         }
-        regions
+        blocks.len() <= SPECK
+            || (rect.right - rect.left < scaled(SPECK_WIDTH)
+                && rect.bottom - rect.top < scaled(SPECK_HEIGHT))
     }
 
-    /// A region and the blocks that are no further than `reach` from it.
-    fn around(&self, region: &[usize], reach: usize) -> Vec<usize> {
-        let mut within = vec![false; self.blocks.len()];
-        for &n in region {
-            let (x, y) = (n % self.columns, n / self.columns);
-            for y in y.saturating_sub(reach)..=(y + reach).min(self.rows - 1) {
-                for x in x.saturating_sub(reach)..=(x + reach).min(self.columns - 1) {
-                    within[y * self.columns + x] = true;
-                }
-            }
-        }
-        (0..within.len()).filter(|&n| within[n]).collect()
+    fn belong_together(&self, one: &Part, other: &Part) -> bool {
+        let (columns, rows) = one.rect.gap(other.rect);
+        !one.is_filmed
+            && !other.is_filmed
+            && columns <= self.scaled(COLUMNS_APART)
+            && rows <= self.scaled(ROWS_APART)
     }
 
-    /// All blocks of the rectangle around a region.
-    fn bounds(&self, region: &[usize]) -> Vec<usize> {
-        let columns = region.iter().map(|n| n % self.columns);
-        let rows = region.iter().map(|n| n / self.columns);
-        let (left, right) = (columns.clone().min().unwrap_or(0), columns.max().unwrap_or(0));
-        let (top, bottom) = (rows.clone().min().unwrap_or(0), rows.max().unwrap_or(0));
-        (top..=bottom).flat_map(|y| (left..=right).map(move |x| y * self.columns + x)).collect()
+    /// What is so many blocks in a picture of [`SPECK_ROWS`].
+    fn scaled(&self, size: usize) -> usize {
+        size * self.grid.rows.max(SPECK_ROWS) / SPECK_ROWS
+    }
+
+    fn part(&self, blocks: Vec<usize>) -> Part {
+        let mut began: Vec<i64> = blocks.iter().map(|&n| self.blocks[n].began).collect();
+        began.sort_unstable();
+        let first = began[(EARLY * began.len() as f32) as usize];
+        let mut changes: Vec<i64> = blocks.iter().map(|&n| self.blocks[n].changed).collect();
+        changes.sort_unstable_by(|a, b| b.cmp(a));
+        let mended = (MENDED * blocks.len() as f32) as usize;
+        let moved = changes[mended.min(changes.len() - 1)];
+        let filmed = blocks.iter().filter(|&&n| self.restless.look(n) == Look::Filmed).count();
+        let is_filmed = 2 * filmed > blocks.len();
+        let least = if is_filmed { FILMED_SETTLE } else { self.rules.settle };
+        let settle = (moved - first).min(LONGEST_SETTLE).max(least);
+        Part { rect: self.grid.bounds(&blocks), blocks, is_filmed, settle, moved }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Change;
+    use crate::measure::{Change, Look};
 
     const COLUMNS: u32 = 40;
     const ROWS: u32 = 20;
@@ -348,8 +269,14 @@ mod tests {
         rows: std::ops::Range<u32>,
         content: u32,
     ) -> Vec<Change> {
-        rows.flat_map(|y| columns.clone().map(move |x| Change { block: y * COLUMNS + x, content }))
-            .collect()
+        rows.flat_map(|y| {
+            columns.clone().map(move |x| Change {
+                block: y * COLUMNS + x,
+                content,
+                look: Look::Drawn,
+            })
+        })
+        .collect()
     }
 
     #[test]

@@ -5,6 +5,9 @@
 //! up, because samples are compared with the content and not with the frame before. A block remembers its last
 //! contents: a caret that blinks goes to and fro between two, and a slide that comes back has its old ones.
 
+use std::collections::VecDeque;
+
+use cht_core::time::TICKS_PER_SECOND as SECOND;
 use serde::{Deserialize, Serialize};
 
 use super::Plane;
@@ -16,11 +19,26 @@ const AREA: usize = SIDE * SIDE;
 /// Contents that a block remembers.
 const MEMORY: usize = 6;
 
-/// Mean absolute difference, in levels, above which samples are another content: what the coding of a flat area changes.
-const TOLERANCE: u32 = 5;
+/// What a block shows after so long stands for its content from then on: by then the coding has mended it.
+const MENDED: i64 = SECOND * 6 / 10;
 
-/// A block with contrast may differ by this part of it besides: coding changes sharp edges more.
-const TOLERANCE_OF_CONTRAST: u32 = 12;
+/// Mean absolute difference, in levels, above which samples are another content: what the coding of a flat area changes.
+const TOLERANCE: u32 = 6;
+
+/// Blocks with contrast may differ by this part of it besides: coding changes sharp edges more. Text that comes or goes has none before or
+/// after.
+const TOLERANCE_OF_CONTRAST: u32 = 8;
+
+/// Neighbours that differ by no more are level; by no more than the second, a slope; by more, an edge.
+const LEVEL: u8 = 1;
+const SLOPE: u8 = 24;
+
+/// Of the 24 pairs of neighbours, a filmed block has so many slopes at least, and so many edges at most.
+const SLOPES: u32 = 12;
+const EDGES: u32 = 6;
+
+/// A block with fewer edges, and fewer slopes, is plain.
+const FEW_EDGES: u32 = 3;
 
 /// A block that has another content than in the frame before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +47,20 @@ pub struct Change {
     pub block: u32,
     /// What it holds now.
     pub content: u32,
+    /// What that looks like.
+    pub look: Look,
+}
+
+/// What the content of a block looks like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Look {
+    /// Nearly one colour.
+    #[default]
+    Plain,
+    /// Edges, as of text and lines.
+    Drawn,
+    /// Slopes, as what a camera sees.
+    Filmed,
 }
 
 /// The contents of all blocks.
@@ -40,6 +72,8 @@ pub struct Blocks {
     pub rows: usize,
     known: Vec<Block>,
     next: u32,
+    /// Contents that are yet to be mended: since when, in which block, which.
+    fresh: VecDeque<(i64, u32, u32)>,
     /// The samples of the frame before, to pass over what is the same.
     before: Plane,
 }
@@ -58,11 +92,12 @@ impl Blocks {
     }
 
     /// Takes the next frame; the blocks that changed. Every block changes where the size does.
-    pub fn push(&mut self, plane: Plane) -> Vec<Change> {
+    pub fn push(&mut self, at: i64, plane: Plane) -> Vec<Change> {
         let is_same_size = (plane.width, plane.height) == (self.before.width, self.before.height);
         if !is_same_size {
             (self.columns, self.rows) = (plane.width / SIDE, plane.height / SIDE);
             self.known = vec![Block::default(); self.columns * self.rows];
+            self.fresh.clear();
         }
         let mut changes = Vec::new();
         for row in 0..self.rows {
@@ -76,13 +111,34 @@ impl Blocks {
                     continue;
                 }
                 let number = row * self.columns + column;
+                let newest = self.next;
                 if let Some(content) = self.known[number].take(&samples, &mut self.next) {
-                    changes.push(Change { block: number as u32, content });
+                    if content == newest {
+                        self.fresh.push_back((at, number as u32, content));
+                    }
+                    changes.push(Change { block: number as u32, content, look: look(&samples) });
                 }
             }
         }
         self.before = plane;
+        self.mend(at);
         changes
+    }
+
+    /// Contents that have come to stay are compared with what they show by now.
+    fn mend(&mut self, at: i64) {
+        while let Some(&(since, number, content)) = self.fresh.front() {
+            if at - since < MENDED {
+                break;
+            }
+            self.fresh.pop_front();
+            let number = number as usize;
+            if let Some(known) = self.known[number].known.first_mut()
+                && known.0 == content
+            {
+                known.1 = cut_out(&self.before, number % self.columns, number / self.columns);
+            }
+        }
     }
 }
 
@@ -126,7 +182,8 @@ fn is_same(known: &[u8; AREA], samples: &[u8; AREA]) -> bool {
     if difference > (TOLERANCE + 255 / TOLERANCE_OF_CONTRAST) * AREA as u32 {
         return false;
     }
-    difference <= (TOLERANCE + contrast(known) / TOLERANCE_OF_CONTRAST) * AREA as u32
+    let contrast = contrast(known).min(contrast(samples));
+    difference <= (TOLERANCE + contrast / TOLERANCE_OF_CONTRAST) * AREA as u32
 }
 
 /// From the least sample to the greatest. A slice, and no part of its caller: of 16 samples that it knew of, the compiler would
@@ -135,6 +192,30 @@ fn is_same(known: &[u8; AREA], samples: &[u8; AREA]) -> bool {
 fn contrast(samples: &[u8]) -> u32 {
     let (low, high) = samples.iter().fold((255, 0), |(low, high), &s| (s.min(low), s.max(high)));
     u32::from(high.saturating_sub(low))
+}
+
+fn look(samples: &[u8; AREA]) -> Look {
+    let (mut slopes, mut edges) = (0, 0);
+    let mut count = |a: u8, b: u8| {
+        let step = a.abs_diff(b);
+        slopes += u32::from(step > LEVEL && step <= SLOPE);
+        edges += u32::from(step > SLOPE);
+    };
+    for n in 0..AREA {
+        if n % SIDE + 1 < SIDE {
+            count(samples[n], samples[n + 1]);
+        }
+        if n + SIDE < AREA {
+            count(samples[n], samples[n + SIDE]);
+        }
+    }
+    if slopes >= SLOPES && edges <= EDGES {
+        Look::Filmed
+    } else if edges >= FEW_EDGES || slopes >= SLOPES {
+        Look::Drawn
+    } else {
+        Look::Plain
+    }
 }
 
 #[cfg(test)]
@@ -148,29 +229,29 @@ mod tests {
     #[test]
     fn noise_is_no_change_and_does_not_add_up() {
         let mut blocks = Blocks::default();
-        assert_eq!(blocks.push(plane(100)).len(), 2);
+        assert_eq!(blocks.push(0, plane(100)).len(), 2);
         for level in [103, 105, 98, 95, 104] {
-            assert_eq!(blocks.push(plane(level)), []);
+            assert_eq!(blocks.push(0, plane(level)), []);
         }
         // Compared with what it was at first, not with the frame before.
-        assert_eq!(blocks.push(plane(108)).len(), 2);
+        assert_eq!(blocks.push(0, plane(108)).len(), 2);
     }
 
     #[test]
     fn what_was_there_before_is_known_again() {
         let mut blocks = Blocks::default();
-        let first = blocks.push(plane(20));
-        let second = blocks.push(plane(200));
+        let first = blocks.push(0, plane(20));
+        let second = blocks.push(0, plane(200));
         assert_ne!(first, second);
-        assert_eq!(blocks.push(plane(20)), first);
-        assert_eq!(blocks.push(plane(200)), second);
+        assert_eq!(blocks.push(0, plane(20)), first);
+        assert_eq!(blocks.push(0, plane(200)), second);
     }
 
     #[test]
     fn another_size_changes_every_block() {
         let mut blocks = Blocks::default();
-        blocks.push(plane(20));
+        blocks.push(0, plane(20));
         let wide = Plane { width: 16, height: 4, samples: vec![20; 64] };
-        assert_eq!(blocks.push(wide).len(), 4);
+        assert_eq!(blocks.push(0, wide).len(), 4);
     }
 }

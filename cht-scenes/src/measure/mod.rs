@@ -9,7 +9,7 @@ mod runs;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    blocks::{Blocks, Change},
+    blocks::{Blocks, Change, Look},
     continuity::{Searchable, coarse_factor, continuity},
     film::{BACK, Film, FilmMeter},
     plane::Plane,
@@ -54,6 +54,12 @@ pub struct Meter {
 }
 
 impl Meter {
+    /// The small luma of the frame that was measured last.
+    #[must_use]
+    pub fn plane(&self) -> &Plane {
+        self.blocks.before()
+    }
+
     /// Measures the next frame, given its small luma.
     pub fn push(&mut self, at: i64, score: f64, plane: Plane) -> Measures {
         let before = self.blocks.before();
@@ -64,7 +70,7 @@ impl Meter {
             Vec::new()
         } else {
             self.drawn = drawn(&plane);
-            self.blocks.push(plane)
+            self.blocks.push(at, plane)
         };
         let grid = (self.blocks.columns as u32, self.blocks.rows as u32);
         Measures { at, score, film, drawn: self.drawn, resized, grid, changes }

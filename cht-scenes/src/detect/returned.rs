@@ -1,0 +1,213 @@
+//! A screen that came back: which of the last kept frames shows the same as this one.
+//!
+//! Of each kept frame a **print** remains: its small luma at half the width and height, in runs of nearly the same level, without the
+//! regions that never rest. Two prints are the same if nothing differs that is larger than a cursor.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::grid::{Grid, Rect};
+use crate::measure::Plane;
+
+/// Kept frames that are remembered.
+const REMEMBERED: usize = 64;
+
+/// Samples of the small luma to a cell of the print, in both directions; and cells to a block.
+const CELL: usize = 2;
+const CELLS_OF_BLOCK: usize = 2;
+
+/// Cells whose levels differ by more are another content.
+const TOLERANCE: u8 = 8;
+
+/// Levels that differ by no more from the first of a run belong to it.
+const RUN: u8 = 2;
+
+/// Cells that differ in a connected region that is no wider and higher are a cursor, in a picture of 90 rows of cells (720 pixels); in a
+/// higher one accordingly. So few are none of anything.
+const SPECK_WIDTH: usize = 5;
+const SPECK_HEIGHT: usize = 6;
+const SPECK: usize = 6;
+const SPECK_ROWS: usize = 90;
+
+/// What is left out in a run's level.
+const HIDDEN: u16 = 256;
+
+/// Remembers kept frames.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Returned {
+    /// The newest last.
+    prints: VecDeque<Print>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Print {
+    grid: Grid,
+    /// Cells, and their level.
+    runs: Vec<(u16, u16)>,
+}
+
+impl Returned {
+    /// Remembers a kept frame, given its small luma and, for each block of 4 × 4 samples, whether it never rests ([`super::Screen::hidden`]).
+    ///
+    /// How many kept frames ago the same was shown, if it was among the last 64: 1 is the frame before.
+    pub fn keep(&mut self, small: &Plane, hidden: &[bool]) -> Option<usize> {
+        let print = Print::new(small, hidden);
+        let cells = print.cells();
+        let found = self.prints.iter().rev().position(|other| print.is_same(&cells, other));
+        self.prints.push_back(print);
+        if self.prints.len() > REMEMBERED {
+            self.prints.pop_front();
+        }
+        found.map(|between| between + 1)
+    }
+}
+
+impl Print {
+    fn new(small: &Plane, hidden: &[bool]) -> Self {
+        let half = small.shrunk(CELL);
+        let grid = Grid { columns: half.width, rows: half.height };
+        let blocks = small.width / (CELL * CELLS_OF_BLOCK);
+        let mut runs: Vec<(u16, u16)> = Vec::new();
+        for (n, &sample) in half.samples.iter().enumerate() {
+            let (x, y) = (n % grid.columns / CELLS_OF_BLOCK, n / grid.columns / CELLS_OF_BLOCK);
+            let is_hidden = x < blocks && hidden.get(y * blocks + x).is_some_and(|&hidden| hidden);
+            let level = if is_hidden { HIDDEN } else { u16::from(sample) };
+            match runs.last_mut() {
+                Some((cells, of)) if *cells < u16::MAX && belongs(*of, level) => *cells += 1,
+                _ => runs.push((1, level)),
+            }
+        }
+        Self { grid, runs }
+    }
+
+    /// The level of each cell.
+    fn cells(&self) -> Vec<u16> {
+        let run = |&(cells, level): &(u16, u16)| std::iter::repeat_n(level, usize::from(cells));
+        self.runs.iter().flat_map(run).collect()
+    }
+
+    /// Whether this one, of these cells, shows the same as another.
+    fn is_same(&self, cells: &[u16], other: &Self) -> bool {
+        if self.grid != other.grid {
+            return false;
+        }
+        let differs = |(&a, b): (&u16, u16)| {
+            a != HIDDEN && b != HIDDEN && a.abs_diff(b) > u16::from(TOLERANCE)
+        };
+        let differing: Vec<bool> = cells.iter().zip(other.cells()).map(differs).collect();
+        self.grid.regions(&differing, 1).iter().all(|region| self.is_speck(region))
+    }
+
+    fn is_speck(&self, region: &[usize]) -> bool {
+        let scaled = |size: usize| size * self.grid.rows.max(SPECK_ROWS) / SPECK_ROWS;
+        let Rect { left, top, right, bottom } = self.grid.bounds(region);
+        region.len() <= SPECK
+            || (right - left < scaled(SPECK_WIDTH) && bottom - top < scaled(SPECK_HEIGHT))
+    }
+}
+
+fn belongs(of: u16, level: u16) -> bool {
+    if of == HIDDEN || level == HIDDEN { of == level } else { of.abs_diff(level) <= u16::from(RUN) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDTH: usize = 320;
+    const HEIGHT: usize = 180;
+
+    /// A page with some lines of words: dark and light samples, other ones for another text.
+    fn page(text: usize) -> Plane {
+        let mut plane = Plane { width: WIDTH, height: HEIGHT, samples: vec![230; WIDTH * HEIGHT] };
+        for line in 0..8 {
+            write(&mut plane, 20, 20 + line * 16, 200, text * 100 + line);
+        }
+        plane
+    }
+
+    /// Letters of 3 × 4 samples, each one dark or not so dark.
+    fn write(plane: &mut Plane, left: usize, top: usize, width: usize, text: usize) {
+        for x in (left..left + width).filter(|x| x % 4 != 3) {
+            let letter = (x / 4 * 7919 + text * 104_729) % 11;
+            for y in top..top + 4 {
+                plane.samples[y * WIDTH + x] = 40 + letter as u8 * 15;
+            }
+        }
+    }
+
+    /// What the coding does to it.
+    fn noisy(mut plane: Plane) -> Plane {
+        for (n, sample) in plane.samples.iter_mut().enumerate() {
+            *sample = sample.saturating_add_signed((n * 31 % 11) as i8 - 5);
+        }
+        plane
+    }
+
+    fn keep(returned: &mut Returned, plane: &Plane) -> Option<usize> {
+        returned.keep(plane, &[])
+    }
+
+    #[test]
+    fn a_page_that_came_back_is_known_again() {
+        let mut returned = Returned::default();
+        assert_eq!(keep(&mut returned, &page(1)), None);
+        assert_eq!(keep(&mut returned, &page(2)), None);
+        assert_eq!(keep(&mut returned, &page(3)), None);
+        assert_eq!(keep(&mut returned, &noisy(page(2))), Some(2));
+        assert_eq!(keep(&mut returned, &noisy(page(1))), Some(4));
+    }
+
+    #[test]
+    fn a_word_makes_another_page_and_a_cursor_does_not() {
+        let mut returned = Returned::default();
+        keep(&mut returned, &page(1));
+        let mut edited = page(1);
+        write(&mut edited, 60, 36, 16, 77);
+        assert_eq!(keep(&mut returned, &edited), None);
+        let mut pointed = noisy(page(1));
+        for y in 90..95 {
+            pointed.samples[y * WIDTH + 150..][..4].fill(0);
+        }
+        assert_eq!(keep(&mut returned, &pointed), Some(2));
+    }
+
+    #[test]
+    fn what_never_rests_is_left_out() {
+        let filled = |level| {
+            let mut plane = page(1);
+            for y in 120..160 {
+                plane.samples[y * WIDTH + 240..][..64].fill(level);
+            }
+            plane
+        };
+        let mut hidden = vec![false; WIDTH / 4 * (HEIGHT / 4)];
+        for y in 30..40 {
+            hidden[y * (WIDTH / 4) + 60..][..16].fill(true);
+        }
+        let mut returned = Returned::default();
+        returned.keep(&filled(0), &hidden);
+        assert_eq!(returned.keep(&filled(200), &hidden), Some(1));
+        assert_eq!(returned.keep(&filled(100), &[]), Some(1), "hidden there");
+        assert_eq!(returned.keep(&filled(0), &[]), Some(2), "and not in the last one");
+    }
+
+    #[test]
+    fn no_more_is_remembered_than_is_said() {
+        let mut returned = Returned::default();
+        for text in 0..=REMEMBERED {
+            keep(&mut returned, &page(text));
+        }
+        assert_eq!(keep(&mut returned, &page(1)), Some(REMEMBERED));
+        assert_eq!(keep(&mut returned, &page(0)), None);
+    }
+
+    #[test]
+    fn another_size_is_another_page() {
+        let mut returned = Returned::default();
+        keep(&mut returned, &page(1));
+        let small = page(1).shrunk(2);
+        assert_eq!(keep(&mut returned, &small), None);
+    }
+}
