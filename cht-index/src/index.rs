@@ -45,6 +45,10 @@ struct Rest<'a> {
     thumbnail: Option<&'a str>,
     segment: &'a str,
     reason: cht_core::event::Reason,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    returned_to: Option<&'a str>,
     scores: cht_core::event::Scores,
     width: u32,
     height: u32,
@@ -281,6 +285,8 @@ impl Index {
                     thumbnail: frame.thumbnail.as_deref(),
                     segment: &frame.segment,
                     reason: frame.reason,
+                    change: frame.change,
+                    returned_to: frame.returned_to.as_deref(),
                     scores: frame.scores,
                     width: frame.width,
                     height: frame.height,

@@ -65,6 +65,9 @@ pub(crate) struct Args {
     /// What is decoded of the video; less is faster
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = Decode::Full)]
     pub decode: Decode,
+    /// Decode with so many threads, where a segment is finished: the same frames, sooner
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub jobs: u8,
     /// What decodes; one that does not work is replaced by the processor
     #[arg(long, value_name = "NAME", value_enum, default_value_t = Hwaccel::None)]
     pub hwaccel: Hwaccel,
@@ -85,6 +88,9 @@ pub(crate) struct Args {
     /// Quality of JPEG and WebP, 1 to 100
     #[arg(long, value_name = "Q", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub quality: u8,
+    /// Write no picture of a screen that came back: its event names the one that is there
+    #[arg(long)]
+    pub dedupe: bool,
     /// Write what is measured in each frame, one line of JSON a frame
     #[arg(long, value_name = "FILE")]
     pub scores: Option<PathBuf>,

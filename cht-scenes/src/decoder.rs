@@ -52,8 +52,8 @@ impl Decoder {
     ///
     /// The probe is as small as can be, so that the first frame comes at once, live as from a file: one way of
     /// decoding gives one result. If `live`, threads work on slices, not on frames: a frame thread holds back a frame. Else
-    /// there is one thread: threads on frames cost a tenth more in all, for a frame that another processor has decoded is not
-    /// in this one's cache when it is measured.
+    /// there is one thread, unless more are asked for: threads on frames cost a tenth more in all, for a frame that another
+    /// processor has decoded is not in this one's cache when it is measured.
     pub(crate) fn start(
         ffmpeg: &Program,
         pid: u16,
@@ -65,7 +65,8 @@ impl Decoder {
     ) -> Result<(Self, Outputs)> {
         let mut command = ffmpeg.command();
         command.args(["-loglevel", "repeat+info"]);
-        command.args(if live { ["-thread_type", "slice"] } else { ["-threads", "1"] });
+        let jobs = decoding.jobs.to_string();
+        command.args(if live { ["-thread_type", "slice"] } else { ["-threads", &jobs] });
         command.args(["-filter_complex_threads", "1"]);
         command.args(decoding.hwaccel.options()).args(decoding.decode.options(codec));
         command.args(["-probesize", "32", "-analyzeduration", "0", "-copyts"]);

@@ -55,6 +55,8 @@ pub(crate) fn holds(codec: Option<Codec>) -> usize {
 pub(crate) struct Decoding {
     pub decode: Decode,
     pub hwaccel: Hwaccel,
+    /// Threads for finished segments.
+    pub jobs: u8,
     /// A decoder that does nothing for so long hangs.
     pub timeout: Duration,
 }

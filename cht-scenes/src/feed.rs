@@ -147,6 +147,7 @@ impl Feeder {
         let decoding = Decoding {
             decode: args.decode,
             hwaccel: args.hwaccel.choose(&ffmpeg),
+            jobs: args.jobs,
             timeout: Duration::from_secs_f64(args.decoder_timeout),
         };
         // Keyframes are all there is already.

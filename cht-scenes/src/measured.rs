@@ -5,12 +5,16 @@
 
 use anyhow::{Context as _, Result};
 use cht_scenes::{
-    detect::{Decided, Decider, Rules},
+    detect::{Decided, Decider, Returned, Rules},
     measure::{Measures, Meter, Plane},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{lines::Decoded, picture::Form, prefilter::Candidates};
+use crate::{
+    lines::Decoded,
+    picture::Form,
+    prefilter::{Candidates, small_size},
+};
 
 /// A picture as it came from the decoder.
 #[derive(Debug)]
@@ -19,12 +23,36 @@ pub(crate) struct Picture {
     pub form: Form,
 }
 
+impl Picture {
+    /// Its luma at a quarter of the width and height, as it is measured.
+    pub(crate) fn small(&self) -> Plane {
+        const PART: usize = 4;
+        let (width, height) = small_size(self.form.width, self.form.height);
+        let (bytes, depth) = (self.form.sample(), self.form.samples.depth);
+        let row = self.form.width as usize * bytes;
+        let level = |sample: &[u8]| {
+            let wide = sample.iter().rev().fold(0, |wide, &byte| wide << 8 | u32::from(byte));
+            wide >> (depth - 8)
+        };
+        let mut samples = Vec::with_capacity(width * height);
+        for y in 0..height {
+            let row = &self.samples[y * PART * row..][..width * PART * bytes];
+            samples.extend(row.chunks_exact(PART * bytes).map(|part| {
+                let sum: u32 = part.chunks_exact(bytes).map(level).sum();
+                ((sum + PART as u32 / 2) / PART as u32) as u8
+            }));
+        }
+        Plane { width, height, samples }
+    }
+}
+
 /// What is saved at the end of a segment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Saved {
     meter: Meter,
     decided: Decided,
     candidates: Candidates,
+    returned: Returned,
 }
 
 /// The detectors and what waits for them.
@@ -33,6 +61,7 @@ pub(crate) struct Measured {
     meter: Meter,
     pub candidates: Candidates,
     pub decider: Decider<Picture>,
+    returned: Returned,
 }
 
 impl Measured {
@@ -41,6 +70,7 @@ impl Measured {
             meter: Meter::default(),
             candidates: Candidates::default(),
             decider: Decider::new(rules),
+            returned: Returned::default(),
         }
     }
 
@@ -50,6 +80,7 @@ impl Measured {
             meter: self.meter.clone(),
             decided: self.decider.save(),
             candidates: self.candidates,
+            returned: self.returned.clone(),
         }
     }
 
@@ -59,7 +90,13 @@ impl Measured {
             meter: saved.meter,
             candidates: saved.candidates,
             decider: Decider::restore(saved.decided),
+            returned: saved.returned,
         }
+    }
+
+    /// Remembers a picture that is kept; how many kept frames ago the same was shown.
+    pub(crate) fn remember(&mut self, picture: &Picture) -> Option<usize> {
+        self.returned.keep(&picture.small(), &self.decider.hidden())
     }
 
     /// Takes a frame; what was measured in it.

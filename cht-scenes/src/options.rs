@@ -29,6 +29,8 @@ pub(crate) struct Options {
     #[serde(default)]
     pub decode: Decode,
     #[serde(default)]
+    pub dedupe: bool,
+    #[serde(default)]
     pub video: Asked,
     #[serde(default)]
     pub on_lag: OnLag,
@@ -48,6 +50,7 @@ impl Options {
             max_frames: args.max_frames,
             quality: args.quality,
             decode: args.decode,
+            dedupe: args.dedupe,
             video: args.video(),
             on_lag: args.on_lag,
             look: args.look,
@@ -91,6 +94,9 @@ impl fmt::Display for Options {
         )?;
         if let Some(most) = self.max_frames {
             write!(f, " --max-frames {most}")?;
+        }
+        if self.dedupe {
+            write!(f, " --dedupe")?;
         }
         if self.video.is_any() {
             write!(f, " {}", self.video)?;

@@ -41,7 +41,7 @@ impl Pass<'_> {
         mut take: impl FnMut(Decoded, &mut dyn Read, &mut dyn Read) -> Result<()>,
     ) -> Result<()> {
         let Self { source, decode, timeout, .. } = *self;
-        let decoding = Decoding { decode, hwaccel: Hwaccel::None, timeout };
+        let decoding = Decoding { decode, hwaccel: Hwaccel::None, jobs: 1, timeout };
         let (anchor, from) = (source.anchor, source.anchor.offset);
         let start = Start { wanted: self.wanted, anchor, from };
         let (messages, received) = sync_channel(4096);

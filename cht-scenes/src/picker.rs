@@ -125,6 +125,8 @@ pub(crate) struct Found {
     scores: event::Scores,
     /// Seconds on the session's timeline: when the change began.
     change: Option<f64>,
+    /// How many kept frames ago the same was shown.
+    returned: Option<usize>,
 }
 
 /// Picks frames; lives as long as its folder, over any number of decoders.
@@ -453,7 +455,8 @@ impl Picker {
         segments[segment].frames += 1;
         let part = segments[segment].part.clone();
         let score = self.measured.as_ref().map_or(0.0, |measured| measured.decider.score(at));
-        let found = Found::of(choice, at, score);
+        let returned = self.measured.as_mut().and_then(|measured| measured.remember(&picture));
+        let found = Found::of(choice, at, score, returned);
         self.keep(&part, at, &found, (&picture.samples, picture.form))
     }
 
@@ -486,7 +489,12 @@ impl Picker {
                 let part = segment.part.clone();
                 self.state = state;
                 let scores = event::Scores { scene: score, ..event::Scores::default() };
-                self.keep(&part, at, &Found { reason, scores, change: None }, picture)
+                self.keep(
+                    &part,
+                    at,
+                    &Found { reason, scores, change: None, returned: None },
+                    picture,
+                )
             }
             (Some(_), None) => {
                 if frame.score > self.rules.threshold {
@@ -515,6 +523,26 @@ impl Picker {
             return Ok(());
         }
         let (id, path) = self.store.next_picture()?;
+        let before = found.returned.and_then(|back| self.store.kept(back).cloned());
+        if let Some(before) = before.as_ref().filter(|_| self.store.dedupe) {
+            // What is shown is there already; all else is said of the new one.
+            let event = self.store.keep_again(
+                self.session.as_deref(),
+                Frame {
+                    id,
+                    timestamp,
+                    pts,
+                    segment: part.path.clone(),
+                    reason: found.reason,
+                    change: found.change,
+                    returned_to: Some(before.id.clone()),
+                    scores: found.scores,
+                    ..before.clone()
+                },
+            )?;
+            self.tally.kept();
+            return self.emit(&event);
+        }
         let origin = Origin {
             id: &id,
             timestamp,
@@ -535,6 +563,7 @@ impl Picker {
             segment: part.path.clone(),
             reason: found.reason,
             change: found.change,
+            returned_to: before.map(|before| before.id),
             scores: found.scores,
             width: picture.width,
             height: picture.height,
@@ -632,8 +661,9 @@ fn read(
 }
 
 impl Found {
-    /// What an event says about a choice that is shown by the frame at `at`, whose scene score is `score`.
-    pub(crate) fn of(choice: &Choice, at: i64, score: f64) -> Self {
+    /// What an event says about a choice that is shown by the frame at `at`, whose scene score is `score`, and which shows the same as
+    /// the kept frame so many before it. That nothing has changed is no return.
+    pub(crate) fn of(choice: &Choice, at: i64, score: f64, returned: Option<usize>) -> Self {
         let reason = match choice.why {
             Why::First => Reason::First,
             Why::Interval => Reason::Interval,
@@ -649,7 +679,8 @@ impl Found {
             adaptive: strength(Detector::Adaptive),
             screen: strength(Detector::Screen),
         };
-        Self { reason, scores, change: choice.detector.map(|_| seconds(choice.since.min(at))) }
+        let change = choice.detector.map(|_| seconds(choice.since.min(at)));
+        Self { reason, scores, change, returned: returned.filter(|_| change.is_some()) }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{ffmpeg::Program, time::seconds, ts::Codec};
-use cht_scenes::detect::{Choice, Decider, Shown};
+use cht_scenes::detect::{Choice, Decider, Returned, Shown};
 
 use crate::{
     args::Args,
@@ -28,6 +28,8 @@ struct Wanted {
     choice: Choice,
     /// ffmpeg's scene score.
     score: f64,
+    /// Blocks that never rested then.
+    hidden: Vec<bool>,
 }
 
 /// A segment, or the part of one that one decoder has decoded.
@@ -44,6 +46,8 @@ pub(crate) fn run(args: &Args, scores: &Path, output: &Output, tally: &Arc<Tally
     let segments = decide(scores, &options)?;
     let ffmpeg = Program::find(&args.ffmpeg)?;
     let mut folders: HashMap<PathBuf, Picker> = HashMap::new();
+    // What was kept since the last break.
+    let (mut returned, mut last) = (Returned::default(), None::<Origin>);
     for segment in segments {
         let origin = &segment.origin;
         let of_session = || Some(PathBuf::from(origin.session.as_ref()?).join("frames"));
@@ -58,7 +62,11 @@ pub(crate) fn run(args: &Args, scores: &Path, output: &Output, tally: &Arc<Tally
         }
         let picker = folders.get_mut(&folder).context("a folder that was opened")?;
         picker.session.clone_from(&origin.session);
-        keep(picker, segment)?;
+        let before = last.replace(segment.origin.clone());
+        if !before.is_some_and(|before| before.leads_to(&segment.origin)) {
+            returned = Returned::default();
+        }
+        keep(picker, segment, &mut returned)?;
     }
     Ok(())
 }
@@ -108,12 +116,13 @@ fn assign(segments: &mut [Segment], decider: &Decider<()>, choice: Choice, shown
     let holds = |segment: &Segment| segment.origin.anchor.offset <= at;
     let segment = segments.iter().rposition(holds).unwrap_or(0);
     if let Some(segment) = segments.get_mut(segment) {
-        segment.wanted.push(Wanted { at, choice, score: decider.score(at) });
+        let (score, hidden) = (decider.score(at), decider.hidden());
+        segment.wanted.push(Wanted { at, choice, score, hidden });
     }
 }
 
 /// Writes what a segment gives, or says it again.
-fn keep(picker: &mut Picker, segment: Segment) -> Result<()> {
+fn keep(picker: &mut Picker, segment: Segment, returned: &mut Returned) -> Result<()> {
     let Segment { origin, decoded, wanted } = segment;
     let length = std::fs::metadata(&origin.path).map(|metadata| metadata.len());
     let bytes = match length {
@@ -140,13 +149,14 @@ fn keep(picker: &mut Picker, segment: Segment) -> Result<()> {
         }
     };
     let mut frames = 0;
-    for Wanted { at, choice, score } in wanted {
+    for Wanted { at, choice, score, hidden } in wanted {
         let Some(picture) = pictures.remove(&at) else {
             let message = format!("{}: no picture at {} s", part.path, seconds(at));
             picker.fail("no_picture", &message, Some(&part.path))?;
             continue;
         };
-        let found = Found::of(&choice, at, score);
+        let back = returned.keep(&picture.small(), &hidden);
+        let found = Found::of(&choice, at, score, back);
         picker.keep(&part, at, &found, (&picture.samples, picture.form))?;
         frames += 1;
     }

@@ -5,7 +5,7 @@
 //! the segments before it from here, and decodes the next one again: same ids, same pictures.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     fs::{self, File, OpenOptions},
     io::{BufRead as _, BufReader, Seek as _, Write as _},
     path::{Path, PathBuf},
@@ -14,13 +14,16 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     durable,
-    event::{self, Anchor, Event, Frame, SegmentDone},
+    event::{self, Anchor, Body, Event, Frame, SegmentDone},
     report,
 };
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use crate::{detector::State, options::Options, picture::Format};
+
+/// Frames that are remembered, for one that shows the same: as many as the detectors remember.
+const REMEMBERED: usize = 64;
 
 /// A segment that is done, and how the world looked then.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,11 +71,15 @@ pub(crate) struct Done {
 pub(crate) struct Store {
     folder: PathBuf,
     format: Format,
+    /// A picture that is there already is not to be written again.
+    pub dedupe: bool,
     journal: File,
     done: HashMap<String, Done>,
     /// The last checkpoint.
     pub last: Option<Checkpoint>,
     pub next_id: u64,
+    /// The last frames that were kept, the newest last.
+    recent: VecDeque<Frame>,
     /// Frames of the journal that the state of the last checkpoint does not know of yet, by their PTS: they will be chosen again.
     late: Vec<i64>,
 }
@@ -94,11 +101,13 @@ impl Store {
         let mut store = Self {
             folder: folder.to_owned(),
             format: options.look.format,
+            dedupe: options.dedupe,
             journal: journal.try_clone()?,
             done: HashMap::new(),
             last: None,
             next_id: 1,
             late: Vec::new(),
+            recent: VecDeque::new(),
         };
         let (known, end) = store.read(&mut journal)?;
         match known {
@@ -117,6 +126,7 @@ impl Store {
                 }
                 (store.done, store.last, store.next_id) = (HashMap::new(), None, 1);
                 store.late.clear();
+                store.recent.clear();
                 store.journal.set_len(0)?;
                 store.journal.rewind()?;
                 store.append(&Entry::Options(options.clone()))?;
@@ -142,6 +152,11 @@ impl Store {
                 Ok(Entry::Checkpoint(checkpoint)) => {
                     end = position;
                     self.next_id = 1 + count;
+                    for frame in &frames {
+                        if let Body::Frame(frame) = &frame.body {
+                            self.remember(frame.clone());
+                        }
+                    }
                     self.late = pts[checkpoint.next_id as usize - 1..].to_vec();
                     self.last = Some((*checkpoint).clone());
                     let done =
@@ -216,9 +231,27 @@ impl Store {
             durable::replace(Path::new(path), thumbnail).with_context(|| path.clone())?;
         }
         durable::replace(Path::new(&frame.path), picture).with_context(|| frame.path.clone())?;
+        self.keep_again(session, frame)
+    }
+
+    /// Writes the event of the next frame in the journal, whose picture is there.
+    pub(crate) fn keep_again(&mut self, session: Option<&str>, frame: Frame) -> Result<Event> {
         self.next_id += 1;
         self.append(&Entry::Frame(session.map(str::to_owned), frame.clone()))?;
+        self.remember(frame.clone());
         Ok(Event::new(session.map(str::to_owned), frame))
+    }
+
+    fn remember(&mut self, frame: Frame) {
+        if self.recent.len() == REMEMBERED {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(frame);
+    }
+
+    /// The frame that was kept so many ago; 1 is the last one.
+    pub(crate) fn kept(&self, back: usize) -> Option<&Frame> {
+        self.recent.get(self.recent.len().checked_sub(back)?)
     }
 
     /// Writes down that a segment is done, durably.

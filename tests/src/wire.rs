@@ -77,7 +77,7 @@ wire! {
     }
     "frame" Frame {
         id: Id, timestamp: f64, pts: i64, path: Absolute, thumbnail: Option<Absolute>,
-        segment: Absolute, reason: Reason, change: Option<f64>, scores: Scores, width: u32,
+        segment: Absolute, reason: Reason, change: Option<f64>, returned_to: Option<String>, scores: Scores, width: u32,
         height: u32, bytes: u64, hash: Hash,
     }
     "segment_done" SegmentDone {

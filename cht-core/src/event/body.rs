@@ -362,6 +362,9 @@ pub struct Frame {
     /// Seconds on the session's timeline: when the change began. Absent where no change was looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<f64>,
+    /// The kept frame that showed the same: a screen that came back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returned_to: Option<String>,
     /// What was measured.
     pub scores: Scores,
     /// Pixels.

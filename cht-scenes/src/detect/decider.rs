@@ -66,6 +66,12 @@ impl<P> Decider<P> {
         Self { chooser, matcher, recent, wanted: waiting }
     }
 
+    /// For each block, whether it never rests at present: [`super::Returned`] leaves it out.
+    #[must_use]
+    pub fn hidden(&self) -> Vec<bool> {
+        self.chooser.hidden()
+    }
+
     /// What the stream shows, where that is asked for.
     #[must_use]
     pub fn content(&self) -> Option<Content> {

@@ -1,0 +1,110 @@
+//! Screens that rest: one that comes back, and decoding no more than is needed.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use cht_tests::{Stage, generate, tool, words};
+use serde_json::{Value, json};
+
+const BARS: &str = "smptebars=s=640x360:r=25";
+const COLOURS: &str = "rgbtestsrc=s=640x360:r=25";
+const OTHERS: &str = "pal75bars=s=640x360:r=25";
+
+/// Slides of eight seconds, two of which come back.
+fn deck(folder: &Path) -> PathBuf {
+    let path = folder.join("deck.ts");
+    let slides = [BARS, COLOURS, OTHERS, BARS, COLOURS].map(|slide| (slide, 8.0));
+    generate(&path, &slides, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0");
+    path
+}
+
+/// The events of cht-scenes.
+fn scenes(path: &Path, out: &Path, options: &str) -> Vec<Value> {
+    let mut command = tool("cht-scenes");
+    command.args(["--detect", "screen", "--max-interval", "0", "--out"]).arg(out);
+    let mut stage = Stage::start(command.args(words(options)).stdin(Stdio::piped()));
+    writeln!(stage.child.stdin.take().unwrap(), "{}", path.display()).unwrap();
+    assert!(stage.finish().success());
+    std::mem::take(&mut stage.events)
+}
+
+/// These fields of all frames.
+fn frames(events: &[Value], fields: &[&str]) -> Vec<Value> {
+    let frames = events.iter().filter(|event| event["type"] == "frame");
+    frames
+        .map(|frame| json!(fields.iter().map(|f| frame[*f].clone()).collect::<Vec<_>>()))
+        .collect()
+}
+
+fn pictures(folder: &Path) -> usize {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    names.filter(|path| path.extension().is_some_and(|extension| extension == "jpg")).count()
+}
+
+#[test]
+fn a_slide_that_came_back_is_told_and_has_no_second_file_if_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = deck(folder.path());
+    let out = folder.path().join("all");
+    let events = scenes(&path, &out, "");
+    let expected = [
+        json!(["F000001", null]),
+        json!(["F000002", null]),
+        json!(["F000003", null]),
+        json!(["F000004", "F000001"]),
+        json!(["F000005", "F000002"]),
+    ];
+    assert_eq!(frames(&events, &["id", "returned_to"]), expected);
+    assert_eq!(pictures(&out), 5);
+
+    let out = folder.path().join("once");
+    let once = scenes(&path, &out, "--dedupe");
+    assert_eq!(frames(&once, &["id", "returned_to"]), expected);
+    assert_eq!(frames(&once, &["id", "timestamp"]), frames(&events, &["id", "timestamp"]));
+    assert_eq!(pictures(&out), 3);
+    for frame in once.iter().filter(|event| event["type"] == "frame") {
+        assert!(Path::new(frame["path"].as_str().unwrap()).exists());
+        let shown = frame["returned_to"].as_str().or(frame["id"].as_str()).unwrap();
+        assert!(frame["path"].as_str().unwrap().ends_with(&format!("{shown}.jpg")), "{frame}");
+    }
+    // What was said is said again by a second run.
+    let again = scenes(&path, &out, "--dedupe");
+    assert_eq!(frames(&again, &["id", "path"]), frames(&once, &["id", "path"]));
+}
+
+#[test]
+fn what_does_not_change_is_not_decoded_and_nothing_is_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = deck(folder.path());
+    let decoded = |events: &[Value]| {
+        let done = events.iter().find(|event| event["type"] == "segment_done").unwrap();
+        done["decoded"].as_u64().unwrap()
+    };
+    let full = scenes(&path, &folder.path().join("full"), "");
+    let fast = scenes(&path, &folder.path().join("fast"), "--decode fast");
+    assert_eq!(frames(&fast, &["id", "returned_to"]), frames(&full, &["id", "returned_to"]));
+    let changes = |events: &[Value]| -> Vec<f64> {
+        frames(events, &["change"]).iter().skip(1).map(|frame| frame[0].as_f64().unwrap()).collect()
+    };
+    // The change is placed to the frame, not to the keyframe that shows it.
+    assert_eq!(changes(&fast), changes(&full));
+    assert_eq!(decoded(&full), 5 * 200);
+    assert!(decoded(&fast) < decoded(&full) / 2, "{} frames decoded", decoded(&fast));
+}
+
+#[test]
+fn more_threads_give_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = deck(folder.path());
+    let fields = ["id", "pts", "reason", "change", "scores", "hash"];
+    let [one, two] = ["1", "2"].map(|jobs| {
+        let events = scenes(&path, &folder.path().join(jobs), &format!("--jobs {jobs}"));
+        frames(&events, &fields)
+    });
+    assert_eq!(one, two);
+}
