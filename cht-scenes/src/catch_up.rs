@@ -30,7 +30,7 @@ impl OnLag {
 /// It has caught up when it is behind by no more than this part of the limit.
 const CAUGHT_UP: f64 = 0.25;
 
-/// How often the lag is looked at.
+/// How often the lag is looked at while every frame is decoded.
 const EVERY: Duration = Duration::from_millis(100);
 
 /// How soon a change is said again; those in between are counted.
@@ -69,13 +69,16 @@ impl CatchUp {
         if self.on_lag == OnLag::Keep {
             return false;
         }
-        if self.looked_at.is_none_or(|before| now.saturating_duration_since(before) >= EVERY) {
+        let is_due =
+            self.looked_at.is_none_or(|before| now.saturating_duration_since(before) >= EVERY);
+        if is_due || self.thin.is_some() {
             self.looked_at = Some(now);
             // What is not live any more has nothing to catch up with.
             let lag = lag().unwrap_or(0.0);
             self.wanted = match self.thin {
                 None => lag > self.limit,
-                Some(_) => lag <= self.limit * CAUGHT_UP,
+                // A stream that comes in bursts is behind whenever one has come.
+                Some(_) => lag <= self.limit * CAUGHT_UP || self.wanted && lag <= self.limit,
             };
         }
         self.wanted
@@ -131,6 +134,9 @@ mod tests {
         assert_eq!(catch_up.decoding(), Decoded::Keyframes);
         assert!(!wants(&mut catch_up, Some(0.6)));
         assert!(wants(&mut catch_up, Some(0.4)));
+        assert!(wants(&mut catch_up, Some(1.5)));
+        assert!(!wants(&mut catch_up, Some(2.1)));
+        assert!(!wants(&mut catch_up, Some(1.5)));
         catch_up.change(start, Some(0.4));
         assert_eq!(catch_up.decoding(), Decoded::Full);
     }
