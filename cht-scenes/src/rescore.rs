@@ -141,7 +141,7 @@ fn keep(picker: &mut Picker, segment: Segment, returned: &mut Returned) -> Resul
     let mut ticks: Vec<i64> = wanted.iter().map(|wanted| wanted.at).collect();
     ticks.sort_unstable();
     ticks.dedup();
-    let mut pictures: HashMap<i64, _> = match picker.fetcher.fetch(&source, &part.path, &ticks) {
+    let pictures: HashMap<i64, _> = match picker.fetcher.fetch(&source, &part.path, &ticks) {
         Ok(pictures) => pictures.into_iter().collect(),
         Err(error) => {
             picker.fail("decoder_failed", &format!("{error:#}"), Some(&part.path))?;
@@ -150,7 +150,7 @@ fn keep(picker: &mut Picker, segment: Segment, returned: &mut Returned) -> Resul
     };
     let mut frames = 0;
     for Wanted { at, choice, score, hidden } in wanted {
-        let Some(picture) = pictures.remove(&at) else {
+        let Some(picture) = pictures.get(&at) else {
             let message = format!("{}: no picture at {} s", part.path, seconds(at));
             picker.fail("no_picture", &message, Some(&part.path))?;
             continue;

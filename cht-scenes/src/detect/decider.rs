@@ -127,7 +127,7 @@ impl<P> Decider<P> {
         // Of the frames from here on a cut may yet be found.
         let undecided = self.recent.len().saturating_sub(LOOKAHEAD);
         let certain = self.recent.get(undecided).map_or(now, |frame| frame.0);
-        let next = self.matcher.next(now, certain, false);
+        let next = self.matcher.next(now, certain, false).map(|next| self.to_a_frame(next));
         if next.is_none() {
             // What the detectors cannot go back to is only of use as the newest of all.
             let behind = self.recent.len().saturating_sub(LOOKAHEAD + 2);
@@ -147,7 +147,14 @@ impl<P> Decider<P> {
 
     /// The next of what is left.
     pub fn last_choice(&mut self) -> Option<(Choice, Shown<P>)> {
-        self.matcher.next(i64::MAX, i64::MAX, true)
+        self.matcher.next(i64::MAX, i64::MAX, true).map(|next| self.to_a_frame(next))
+    }
+
+    /// What is fetched is a frame: the first one from the chosen time on.
+    fn to_a_frame(&self, (choice, shown): (Choice, Shown<P>)) -> (Choice, Shown<P>) {
+        let Shown::Fetch(at) = shown else { return (choice, shown) };
+        let first = self.recent.iter().map(|frame| frame.0).find(|&frame| frame >= at);
+        (choice, Shown::Fetch(first.or(self.recent.back().map(|frame| frame.0)).unwrap_or(at)))
     }
 
     /// The picture that is nearest to `at`, where that cannot be fetched.
