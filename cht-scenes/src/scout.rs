@@ -32,6 +32,9 @@ const NEW: usize = 2;
 const STANDS_OUT: usize = 4;
 const LOUD: usize = 256;
 
+/// One that takes this part of the keyframe's bytes may be all that the next keyframe shows.
+const LARGE: usize = 16;
+
 /// So long behind the last change a group is decoded: a detector has to see that it rests.
 const RESTS: i64 = TICKS_PER_SECOND;
 
@@ -51,34 +54,56 @@ pub(crate) fn plan(
     // A single group is all there is to look at.
     let changed =
         if groups.len() > 1 { changed(ffmpeg, timeout, source, path)? } else { HashMap::new() };
-    let mut plan = Plan::new();
-    for (n, group) in groups.iter().enumerate() {
-        let differs = groups.get(n + 1).and_then(|next| changed.get(&next.pts)).copied();
-        // What follows the last one is not known.
-        let kept = kept(group, differs.unwrap_or(true));
-        if kept > 1 {
-            plan.insert(group.pts, kept);
-        }
-    }
-    Ok(Some(plan))
+    Ok(Some(choose(&groups, &changed)))
 }
 
-/// How many units of a group are decoded, its access point among them. `differs`: the next access point shows something else.
-fn kept(group: &Group, differs: bool) -> usize {
-    let others = &group.others;
-    if !differs {
-        let new = others.iter().any(|(_, bytes)| bytes * NEW > group.bytes);
-        return if new { 1 + others.len() } else { 1 };
+/// Chooses what to decode, given of each keyframe (by its PTS) whether it shows something else than the one before.
+fn choose(groups: &[Group], changed: &HashMap<u64, bool>) -> Plan {
+    let mut plan = Plan::new();
+    // A change that no picture before a keyframe accounts for comes with the keyframe.
+    let mut comes = false;
+    for (n, group) in groups.iter().enumerate() {
+        // What follows the last one is not known.
+        let next = groups.get(n + 1).and_then(|next| changed.get(&next.pts)).copied();
+        let differs = next.unwrap_or(true);
+        let loud = last_loud(group);
+        let own = match loud {
+            _ if !differs => group
+                .others
+                .iter()
+                .any(|(_, bytes)| bytes * NEW > group.bytes)
+                .then_some(group.others.len()),
+            Some(last) => Some(up_to(group, last)),
+            // Bit by bit, or not at all.
+            None => group
+                .others
+                .iter()
+                .any(|(_, bytes)| bytes * LOUD > group.bytes)
+                .then_some(group.others.len()),
+        };
+        let rests = comes.then(|| up_to(group, group.pts));
+        if let Some(others) = own.max(rests).filter(|&others| others > 0) {
+            plan.insert(group.pts, 1 + others);
+        }
+        let is_large = |&(_, bytes): &(u64, usize)| bytes * LARGE > group.bytes;
+        comes = differs && !group.others.iter().any(is_large);
     }
-    let mut bytes: Vec<usize> = others.iter().map(|(_, bytes)| *bytes).collect();
+    plan
+}
+
+/// The PTS of the last picture that takes more bytes than the others of its group.
+fn last_loud(group: &Group) -> Option<u64> {
+    let mut bytes: Vec<usize> = group.others.iter().map(|(_, bytes)| *bytes).collect();
     bytes.sort_unstable();
     let usual = bytes.get(bytes.len() / 2).copied().unwrap_or(0);
     let is_loud = |bytes: usize| bytes > usual * STANDS_OUT && bytes * LOUD > group.bytes;
-    let Some(&(last, _)) = others.iter().rev().find(|(_, bytes)| is_loud(*bytes)) else {
-        return 1 + others.len();
-    };
-    let is_within = |pts: u64| difference33(last as i64, pts) <= RESTS;
-    1 + others.iter().rposition(|(pts, _)| is_within(*pts)).map_or(0, |last| last + 1)
+    group.others.iter().rev().find(|(_, bytes)| is_loud(*bytes)).map(|(pts, _)| *pts)
+}
+
+/// How many units behind the access point lead to where a change at `pts` rests.
+fn up_to(group: &Group, pts: u64) -> usize {
+    let is_within = |other: u64| difference33(pts as i64, other) <= RESTS;
+    group.others.iter().rposition(|(other, _)| is_within(*other)).map_or(0, |last| last + 1)
 }
 
 /// Of each keyframe, by its PTS (33 bits), whether it shows something else than the one before.
@@ -137,19 +162,30 @@ mod tests {
         Group { pts: 0, bytes, others }
     }
 
+    /// How much is decoded of the first and of the second of two groups, of which the second shows something else if it `differs`.
+    fn kept(others: &[usize], differs: bool) -> [Option<usize>; 2] {
+        let first = group(40_000, others);
+        let end = (others.len() as u64 + 1) * 3600;
+        let quiet = (1..=50).map(|n| (end + n * 3600, 50)).collect();
+        let second = Group { pts: end, bytes: 40_000, others: quiet };
+        let plan = choose(&[first, second], &HashMap::from([(end, differs)]));
+        [0, end].map(|pts| plan.get(&pts).copied())
+    }
+
     #[test]
     fn a_group_that_ends_as_it_began_is_left_out() {
-        assert_eq!(kept(&group(40_000, &[200; 50]), false), 1);
+        assert_eq!(kept(&[200; 50], false), [None, None]);
         let mut others = [200; 50];
         others[10] = 30_000;
-        assert_eq!(kept(&group(40_000, &others), false), 51, "something came and went");
+        assert_eq!(kept(&others, false), [Some(51), None], "something came and went");
     }
 
     #[test]
     fn a_change_is_decoded_until_it_rests() {
         let mut others = [50; 100];
         others[10] = 9_000;
-        assert_eq!(kept(&group(40_000, &others), true), 1 + 11 + 25);
-        assert_eq!(kept(&group(40_000, &[200; 50]), true), 51, "it came bit by bit");
+        assert_eq!(kept(&others, true), [Some(1 + 11 + 25), None]);
+        assert_eq!(kept(&[200; 50], true), [Some(51), Some(26)], "it came bit by bit");
+        assert_eq!(kept(&[50; 50], true), [None, Some(26)], "it came with the keyframe");
     }
 }
