@@ -123,7 +123,8 @@ pub fn outcome() -> Exit {
 }
 
 /// From now on nothing that is said waits for whoever reads stderr. What does not fit into the queue is left out, and
-/// counted in a message when there is room again. [`finish`] has to follow.
+/// counted in a message when there is room again. [`crate::cli::run`] waits for the last of
+/// them.
 pub fn never_wait() -> io::Result<()> {
     let (lines, queue) = sync_channel::<String>(QUEUED);
     let (finished, written) = channel();

@@ -15,7 +15,7 @@ use std::{
 use cht_tests::{QUICK, Stage, generate, root, tool, words};
 
 /// Python's static server, which ends by itself if the browser never says anything.
-const SERVER: &str = "import runpy, signal; signal.alarm(90); \
+const SERVER: &str = "import runpy, signal; signal.alarm(300); \
                       runpy.run_module('http.server', run_name='__main__')";
 
 /// Ends a process with the test.

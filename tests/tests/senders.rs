@@ -1,5 +1,9 @@
 //! cht-recv: who may send, how long, and in what.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by panicking, and what it skips by printing"
+)]
 
 use std::{
     fs,
