@@ -30,7 +30,8 @@ const LEAST_HEIGHT: usize = 3;
 const FILLED: f32 = 0.5;
 const MOSTLY_DRAWN: f32 = 0.3;
 
-/// While more than this share of all blocks moves outside of tiles, in so many of the last slots, the whole moves: a scroll, a transition.
+/// While drawn blocks that are more than this share of all move outside of tiles, in so many of the last slots, the whole moves: a
+/// scroll, a transition.
 const MOVES: u32 = 2;
 const WHOLE_MOVES: f32 = 0.02;
 
@@ -257,7 +258,9 @@ impl Restless {
             found.push(Tile { rect, moved: at, moving, rests: false, in_doubt: false });
         }
         let moving = (blocks.iter().zip(&inside))
-            .filter(|(block, inside)| !**inside && recent(block) >= MOVES)
+            .filter(|(block, inside)| {
+                !**inside && block.look == Look::Drawn && recent(block) >= MOVES
+            })
             .count();
         if moving as f32 > WHOLE_MOVES * blocks.len() as f32 {
             return;

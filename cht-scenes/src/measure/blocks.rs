@@ -101,6 +101,11 @@ impl Blocks {
         }
         let mut changes = Vec::new();
         for row in 0..self.rows {
+            let band = row * SIDE * plane.width..(row + 1) * SIDE * plane.width;
+            // Most of a screen is as it was.
+            if is_same_size && plane.samples[band.clone()] == self.before.samples[band] {
+                continue;
+            }
             for column in 0..self.columns {
                 let samples = cut_out(&plane, column, row);
                 if is_same_size && samples == cut_out(&self.before, column, row) {
@@ -108,12 +113,13 @@ impl Blocks {
                 }
                 let number = row * self.columns + column;
                 let newest = self.next;
-                if let Some(content) = self.known[number].take(&samples, &mut self.next) {
-                    if content == newest {
-                        self.fresh.push_back((at, number as u32, content));
-                    }
-                    changes.push(Change { block: number as u32, content, look: look(&samples) });
+                let Some(content) = self.known[number].take(&samples, &mut self.next) else {
+                    continue;
+                };
+                if content == newest {
+                    self.fresh.push_back((at, number as u32, content));
                 }
+                changes.push(Change { block: number as u32, content, look: look(&samples) });
             }
         }
         self.before = plane;
