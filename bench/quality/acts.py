@@ -84,7 +84,7 @@ def slides(stage, seconds, width=None, height=None):
     """A deck whose points come one by one; a slide comes back."""
     rng = stage.rng
     beats, before, spent = [], None, 0
-    deck, name = [], None
+    deck, name, content = [], None, None
     while spent < seconds:
         if len(deck) >= 2 and rng.random() < 0.25:
             name, slide = rng.choice([known for known in deck if known[0] != name])
@@ -97,12 +97,16 @@ def slides(stage, seconds, width=None, height=None):
         softly = rng.random() < 0.3
         for count in shown:
             pixels = stage.sheet(slide.html(count), width, height).pixels
+            # A point below the lower edge is nothing new.
+            is_new = count == shown.start or not np.array_equal(pixels, before)
+            content = f"{name}.{count}" if is_new else content
             if count == shown.start:
                 beats += transition(rng, before, pixels)
             elif softly:
-                beats.append(Beat(rng.uniform(0.2, 0.5), _blend(before, pixels), "bullet", None))
+                way = _blend(before, pixels)
+                beats.append(Beat(rng.uniform(0.2, 0.5), way, "bullet", None if is_new else content))
             pause = rng.choice([rng.uniform(0.5, 1.5), rng.uniform(1.2, 3), rng.uniform(2, 6)])
-            beats.append(rest(pause, pixels, "slide" if count == shown.start else "bullet", f"{name}.{count}"))
+            beats.append(rest(pause, pixels, "slide" if count == shown.start else "bullet", content))
             before = pixels
         spent = sum(beat.seconds for beat in beats)
     return beats

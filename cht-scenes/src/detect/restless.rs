@@ -30,7 +30,8 @@ const LEAST_HEIGHT: usize = 3;
 const FILLED: f32 = 0.5;
 const MOSTLY_DRAWN: f32 = 0.3;
 
-/// While more than this share of all blocks moves outside of tiles, in so many of the last slots, the whole moves: a scroll, a transition.
+/// While drawn blocks that are more than this share of all move outside of tiles, in so many of the last slots, the whole moves: a
+/// scroll, a transition.
 const MOVES: u32 = 2;
 const WHOLE_MOVES: f32 = 0.02;
 
@@ -62,7 +63,7 @@ const FORGOTTEN: i64 = 60 * SECOND;
 
 /// A drawn block never rests after so many changes, each of which is forgotten by half in [`FORGET`] seconds. Around one that never
 /// rests, these many make a block part of the same region, and these many keep it there.
-const RESTLESS: f32 = 7.0;
+const RESTLESS: f32 = 10.0;
 const LIVELY: f32 = 2.5;
 const STAYS_LIVELY: f32 = 1.0;
 const FORGET: f32 = 5.0;
@@ -78,7 +79,7 @@ const FULL: f32 = 0.7;
 const LEAST_FULL: usize = 12;
 
 /// What changes by itself, no more than so many blocks within two of each other, ticks.
-const ALONE: usize = 9;
+const ALONE: usize = 8;
 
 /// Two ticks are so far apart at least. A block is left out after so many, and next to it one after so many; each is forgotten by
 /// half in so many seconds.
@@ -257,7 +258,9 @@ impl Restless {
             found.push(Tile { rect, moved: at, moving, rests: false, in_doubt: false });
         }
         let moving = (blocks.iter().zip(&inside))
-            .filter(|(block, inside)| !**inside && recent(block) >= MOVES)
+            .filter(|(block, inside)| {
+                !**inside && block.look == Look::Drawn && recent(block) >= MOVES
+            })
             .count();
         if moving as f32 > WHOLE_MOVES * blocks.len() as f32 {
             return;
@@ -336,9 +339,13 @@ impl Restless {
             let moving = area.iter().filter(|&&n| at - blocks[n].changed < RESTING).count();
             if moving as f32 <= MOVING_SHARE * area.len() as f32 {
                 // It has come to rest: what it shows now counts.
-                area.iter().for_each(|&n| blocks[n].activity = 0.0);
+                for n in area {
+                    blocks[n].activity = 0.0;
+                }
             } else if area.len() as f32 <= TOO_LARGE * blocks.len() as f32 {
-                area.iter().for_each(|&n| masked[n] = true);
+                for n in area {
+                    masked[n] = true;
+                }
             }
         }
         for n in 0..blocks.len() {
@@ -380,3 +387,6 @@ fn forgotten(count: f32, after: i64, half: f32) -> f32 {
     }
     count * (-(after.max(0) as f32) / SECOND as f32 / half).exp2()
 }
+
+#[cfg(test)]
+mod tests;

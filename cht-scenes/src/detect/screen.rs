@@ -30,11 +30,11 @@ impl Default for ScreenRules {
 }
 
 /// A connected change of so few blocks is too small to count, and so is one that is no wider and higher, as a cursor is, in a picture
-/// of 45 rows (720 pixels); in a higher one accordingly.
+/// of up to 68 rows (1080 pixels); in a higher one accordingly.
 const SPECK: usize = 4;
 const SPECK_WIDTH: usize = 3;
 const SPECK_HEIGHT: usize = 4;
-const SPECK_ROWS: usize = 45;
+const SPECK_ROWS: usize = 68;
 
 /// What took long to change, as text that is typed or a scroll, has to rest as long, but for no longer than this.
 const LONGEST_SETTLE: i64 = SECOND * 9 / 10;
@@ -58,9 +58,9 @@ const FILMED_SETTLE: i64 = SECOND;
 /// What has rested for so long is not kept waiting by what moves elsewhere.
 const PATIENCE: i64 = SECOND * 9 / 10;
 
-/// Lines of text that are no further apart, in rows and columns, belong together (in a picture of 45 rows).
-const ROWS_APART: usize = 4;
-const COLUMNS_APART: usize = 25;
+/// Lines of text that are no further apart, in rows and columns, belong together (in a picture of up to 68 rows).
+const ROWS_APART: usize = 5;
+const COLUMNS_APART: usize = 30;
 
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Block {
@@ -221,111 +221,23 @@ impl Screen {
     }
 
     fn part(&self, blocks: Vec<usize>) -> Part {
-        let mut began: Vec<i64> = blocks.iter().map(|&n| self.blocks[n].began).collect();
+        let is_filmed = |n: &usize| self.restless.look(*n) == Look::Filmed;
+        let filmed = blocks.iter().filter(|n| is_filmed(n)).count();
+        let mostly_filmed = 2 * filmed > blocks.len();
+        // What is filmed in a page may be a video.
+        let counted = blocks.iter().filter(|n| mostly_filmed || !is_filmed(n));
+        let (mut began, mut changed): (Vec<i64>, Vec<i64>) =
+            counted.map(|&n| (self.blocks[n].began, self.blocks[n].changed)).unzip();
         began.sort_unstable();
+        changed.sort_unstable();
         let first = began[(EARLY * began.len() as f32) as usize];
-        let mut changes: Vec<i64> = blocks.iter().map(|&n| self.blocks[n].changed).collect();
-        changes.sort_unstable_by(|a, b| b.cmp(a));
-        let mended = (MENDED * blocks.len() as f32) as usize;
-        let moved = changes[mended.min(changes.len() - 1)];
-        let filmed = blocks.iter().filter(|&&n| self.restless.look(n) == Look::Filmed).count();
-        let is_filmed = 2 * filmed > blocks.len();
-        let least = if is_filmed { FILMED_SETTLE } else { self.rules.settle };
+        let moved = changed[changed.len() - 1 - (MENDED * changed.len() as f32) as usize];
+        let least = if mostly_filmed { FILMED_SETTLE } else { self.rules.settle };
         let settle = (moved - first).min(LONGEST_SETTLE).max(least);
-        Part { rect: self.grid.bounds(&blocks), blocks, is_filmed, settle, moved }
+        let rect = self.grid.bounds(&blocks);
+        Part { blocks, rect, is_filmed: mostly_filmed, settle, moved }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::measure::{Change, Look};
-
-    const COLUMNS: u32 = 40;
-    const ROWS: u32 = 20;
-    /// Ticks from frame to frame, ten a second.
-    const STEP: i64 = SECOND / 10;
-
-    /// A screen that changes where `changes` says, frame by frame; the frames at which pictures are taken.
-    fn taken(frames: i64, changes: impl Fn(i64) -> Vec<Change>) -> Vec<i64> {
-        let mut screen = Screen::new(ScreenRules::default());
-        let mut taken = Vec::new();
-        for n in 0..frames {
-            let grid = (COLUMNS, ROWS);
-            let measures =
-                Measures { at: n * STEP, grid, changes: changes(n), ..Measures::default() };
-            let found = screen.push(&measures);
-            if n == 0 || found.is_some() {
-                screen.keep();
-                taken.push(n);
-            }
-        }
-        taken
-    }
-
-    /// A rectangle of blocks with another content.
-    fn area(
-        columns: std::ops::Range<u32>,
-        rows: std::ops::Range<u32>,
-        content: u32,
-    ) -> Vec<Change> {
-        rows.flat_map(|y| {
-            columns.clone().map(move |x| Change {
-                block: y * COLUMNS + x,
-                content,
-                look: Look::Drawn,
-            })
-        })
-        .collect()
-    }
-
-    #[test]
-    fn a_change_is_taken_when_it_has_rested() {
-        let found = taken(60, |n| if n == 20 { area(5..25, 3..5, 9) } else { Vec::new() });
-        assert_eq!(found.len(), 2);
-        assert!((22..=24).contains(&found[1]), "{found:?}");
-    }
-
-    #[test]
-    fn a_cursor_is_nothing() {
-        let moves = |n| {
-            let x = n as u32 % 30;
-            let mut changes = area(x..x + 2, 8..10, 1);
-            changes.extend(area(x.saturating_sub(1)..x, 8..10, 0));
-            changes
-        };
-        assert_eq!(taken(60, |n| if n < 30 { moves(n) } else { Vec::new() }), [0]);
-    }
-
-    #[test]
-    fn a_tile_that_never_rests_is_left_out_and_a_slide_beside_it_is_not() {
-        let found = taken(200, |n| {
-            let mut changes = area(30..38, 12..18, n as u32 + 1);
-            if n == 150 {
-                changes.extend(area(2..22, 3..6, 1));
-            }
-            changes
-        });
-        // Until the tile is known it may cost a picture or two.
-        assert!(found.iter().filter(|&&n| n < 70).count() <= 3, "{found:?}");
-        let late: Vec<_> = found.into_iter().filter(|&n| n >= 70).collect();
-        assert_eq!(late.len(), 1, "{late:?}");
-        assert!((151..=156).contains(&late[0]), "{late:?}");
-    }
-
-    #[test]
-    fn what_comes_back_to_what_was_kept_is_no_change() {
-        let changes = |n| match n {
-            20 => area(5..25, 3..9, 9),
-            21 => area(5..25, 3..9, 0),
-            _ => Vec::new(),
-        };
-        assert_eq!(taken(60, changes), [0]);
-    }
-
-    #[test]
-    fn what_never_rests_is_taken_now_and_then() {
-        let found = taken(45, |n| if n > 0 { area(0..40, 0..20, n as u32) } else { Vec::new() });
-        assert!(found.len() <= 2, "{found:?}");
-    }
-}
+mod tests;

@@ -112,12 +112,13 @@ impl Blocks {
                 }
                 let number = row * self.columns + column;
                 let newest = self.next;
-                if let Some(content) = self.known[number].take(&samples, &mut self.next) {
-                    if content == newest {
-                        self.fresh.push_back((at, number as u32, content));
-                    }
-                    changes.push(Change { block: number as u32, content, look: look(&samples) });
+                let Some(content) = self.known[number].take(&samples, &mut self.next) else {
+                    continue;
+                };
+                if content == newest {
+                    self.fresh.push_back((at, number as u32, content));
                 }
+                changes.push(Change { block: number as u32, content, look: look(&samples) });
             }
         }
         self.before = plane;
@@ -253,5 +254,41 @@ mod tests {
         blocks.push(0, plane(20));
         let wide = Plane { width: 16, height: 4, samples: vec![20; 64] };
         assert_eq!(blocks.push(0, wide).len(), 4);
+    }
+
+    #[test]
+    fn what_has_come_to_stay_is_compared_with_what_the_coding_made_of_it() {
+        let mut blocks = Blocks::default();
+        blocks.push(0, plane(100));
+        assert_eq!(blocks.push(MENDED / 2, plane(105)), []);
+        // Too early for another content to stand on what is shown now.
+        assert_eq!(blocks.clone().push(MENDED / 2, plane(110)).len(), 2);
+        assert_eq!(blocks.push(MENDED, plane(105)), []);
+        assert_eq!(blocks.push(MENDED + 1, plane(110)), []);
+        // It is mended once: what goes on to change is another content in the end.
+        assert_eq!(blocks.push(3 * MENDED, plane(110)), []);
+        assert_eq!(blocks.push(3 * MENDED, plane(115)).len(), 2);
+    }
+
+    #[test]
+    fn text_that_becomes_sharp_is_the_same_and_text_that_comes_is_not() {
+        let text = |light: u8, dark: u8| {
+            let samples = (0..32).map(|n| if n % 3 == 0 { dark } else { light }).collect();
+            Plane { width: 8, height: 4, samples }
+        };
+        let mut blocks = Blocks::default();
+        blocks.push(0, text(200, 90));
+        assert_eq!(blocks.push(0, text(215, 70)), []);
+        assert_eq!(blocks.push(0, plane(200)).len(), 2);
+        assert_eq!(blocks.push(0, text(200, 170)).len(), 2);
+    }
+
+    #[test]
+    fn a_look_tells_text_from_film_and_both_from_neither() {
+        let samples =
+            |level: fn(usize) -> usize| std::array::from_fn::<u8, AREA, _>(|n| level(n) as u8);
+        assert_eq!(look(&samples(|_| 80)), Look::Plain);
+        assert_eq!(look(&samples(|n| 80 + 120 * (n % 2))), Look::Drawn);
+        assert_eq!(look(&samples(|n| 80 + 9 * (n % 4) + 7 * (n / 4))), Look::Filmed);
     }
 }

@@ -1,0 +1,159 @@
+//! Screens that change frame by frame, and when pictures of them are taken.
+
+use super::*;
+use crate::measure::{Change, Look};
+
+const COLUMNS: u32 = 40;
+const ROWS: u32 = 20;
+/// Ticks from frame to frame, ten a second.
+const STEP: i64 = SECOND / 10;
+
+/// A screen that changes where `changes` says, frame by frame; the frames at which pictures are taken.
+fn taken(frames: i64, changes: impl Fn(i64) -> Vec<Change>) -> Vec<i64> {
+    let mut screen = Screen::new(ScreenRules::default());
+    let mut taken = Vec::new();
+    for n in 0..frames {
+        let grid = (COLUMNS, ROWS);
+        let measures = Measures { at: n * STEP, grid, changes: changes(n), ..Measures::default() };
+        let found = screen.push(&measures);
+        if n == 0 || found.is_some() {
+            screen.keep();
+            taken.push(n);
+        }
+    }
+    taken
+}
+
+/// A rectangle of blocks with another content.
+fn area(columns: std::ops::Range<u32>, rows: std::ops::Range<u32>, content: u32) -> Vec<Change> {
+    rows.flat_map(|y| {
+        columns.clone().map(move |x| Change { block: y * COLUMNS + x, content, look: Look::Drawn })
+    })
+    .collect()
+}
+
+#[test]
+fn a_change_is_taken_when_it_has_rested() {
+    let found = taken(60, |n| if n == 20 { area(5..25, 3..5, 9) } else { Vec::new() });
+    assert_eq!(found.len(), 2);
+    assert!((22..=24).contains(&found[1]), "{found:?}");
+}
+
+#[test]
+fn a_cursor_is_nothing() {
+    let moves = |n| {
+        let x = n as u32 % 30;
+        let mut changes = area(x..x + 2, 8..10, 1);
+        changes.extend(area(x.saturating_sub(1)..x, 8..10, 0));
+        changes
+    };
+    assert_eq!(taken(60, |n| if n < 30 { moves(n) } else { Vec::new() }), [0]);
+}
+
+#[test]
+fn a_tile_that_never_rests_is_left_out_and_a_slide_beside_it_is_not() {
+    let found = taken(200, |n| {
+        let mut changes = area(30..38, 12..18, n as u32 + 1);
+        if n == 150 {
+            changes.extend(area(2..22, 3..6, 1));
+        }
+        changes
+    });
+    // Until the tile is known it may cost a picture or two.
+    assert!(found.iter().filter(|&&n| n < 70).count() <= 3, "{found:?}");
+    let late: Vec<_> = found.into_iter().filter(|&n| n >= 70).collect();
+    assert_eq!(late.len(), 1, "{late:?}");
+    assert!((151..=156).contains(&late[0]), "{late:?}");
+}
+
+#[test]
+fn what_comes_back_to_what_was_kept_is_no_change() {
+    let changes = |n| match n {
+        20 => area(5..25, 3..9, 9),
+        21 => area(5..25, 3..9, 0),
+        _ => Vec::new(),
+    };
+    assert_eq!(taken(60, changes), [0]);
+}
+
+#[test]
+fn what_never_rests_is_taken_now_and_then() {
+    let found = taken(45, |n| if n > 0 { area(0..40, 0..20, n as u32) } else { Vec::new() });
+    assert!(found.len() <= 2, "{found:?}");
+}
+
+#[test]
+fn a_slide_is_taken_soon_and_text_that_was_typed_when_it_has_rested_longer() {
+    let slide = taken(40, |n| if n == 20 { area(2..30, 2..18, 1) } else { Vec::new() });
+    assert_eq!(slide, [0, 23]);
+    // A block every 0.1 s, but for a pause of 0.6 s.
+    let typed = taken(80, |n| match n {
+        10..20 => area(n as u32..n as u32 + 1, 8..10, n as u32),
+        26..36 => area(n as u32 - 6..n as u32 - 5, 8..10, n as u32),
+        _ => Vec::new(),
+    });
+    assert_eq!(typed, [0, 44]);
+}
+
+#[test]
+fn a_line_is_not_taken_while_the_next_one_is_typed() {
+    let found = taken(80, |n| match n {
+        10..20 => area(n as u32..n as u32 + 1, 4..6, n as u32),
+        20..36 => area(n as u32 - 16..n as u32 - 15, 9..11, n as u32),
+        _ => Vec::new(),
+    });
+    assert_eq!(found, [0, 44]);
+    // Far from it, it is.
+    let found = taken(80, |n| match n {
+        10..20 => area(n as u32..n as u32 + 1, 2..4, n as u32),
+        20..36 => area(n as u32 - 16..n as u32 - 15, 17..19, n as u32),
+        _ => Vec::new(),
+    });
+    assert_eq!(found[..2], [0, 28]);
+    assert_eq!(found.len(), 3, "{found:?}");
+}
+
+#[test]
+fn what_was_taken_before_its_end_is_taken_again_at_its_end_however_little_is_new() {
+    // The longest wait is over at 70 or so; two blocks follow.
+    let typed = |n: i64| match n {
+        10..74 => area(n as u32 / 2..n as u32 / 2 + 1, 8..9, n as u32),
+        _ => Vec::new(),
+    };
+    let found = taken(100, typed);
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!((66..=72).contains(&found[1]), "{found:?}");
+    assert!((76..=86).contains(&found[2]), "{found:?}");
+}
+
+#[test]
+fn a_caret_in_what_was_typed_does_not_keep_it_waiting() {
+    let found = taken(60, |n| match n {
+        10..20 => area(n as u32..n as u32 + 1, 8..10, n as u32),
+        25.. if n % 5 == 0 => area(20..21, 8..10, 100 * u32::from(n % 10 == 0)),
+        _ => Vec::new(),
+    });
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[1] <= 35, "{found:?}");
+}
+
+#[test]
+fn it_goes_on_from_what_was_saved() {
+    let changes = |n: i64| match n {
+        10..20 => area(n as u32..n as u32 + 1, 8..10, n as u32),
+        20.. => area(30..38, 12..18, n as u32),
+        _ => Vec::new(),
+    };
+    let mut screen = Screen::new(ScreenRules::default());
+    for n in 0..120 {
+        let (at, grid) = (n * STEP, (COLUMNS, ROWS));
+        let measures = Measures { at, grid, changes: changes(n), ..Measures::default() };
+        let saved = postcard::to_allocvec(&screen).expect("state");
+        let mut restored: Screen = postcard::from_bytes(&saved).expect("state");
+        let found = screen.push(&measures);
+        assert_eq!(found, restored.push(&measures));
+        if n == 0 || found.is_some() {
+            screen.keep();
+        }
+    }
+}
