@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 
 mod adaptive;
 mod chooser;
+mod gradual;
 mod screen;
 
 pub use self::{
     adaptive::{Adaptive, LOOKAHEAD},
     chooser::{Choice, Chooser, Content, Detector, Matcher, Rules, Why},
+    gradual::Gradual,
     screen::{Screen, ScreenRules},
 };
 
