@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::Finding;
+use super::{Finding, Gradual};
 use crate::measure::{BACK, Film, Measures};
 
 /// Frames on either side that a frame has to stand out from.
@@ -27,12 +27,15 @@ const STAYS: f32 = 0.66;
 const DIFFERENCE: f32 = 2.05;
 const BIAS: f32 = -10.88;
 
-/// A frame in a dissolve or a fade: so well is it explained as a blend.
-const BLENDED: f32 = 0.8;
+/// What continues by more than this, and loses by this logarithm no more than its neighbours, is the same shot in other light.
+const CONTINUES: f32 = 0.9;
+const STANDS_OUT: f32 = 0.4;
 
-/// A gradual change has at least so many blended frames, with at most [`INTERRUPTED`] others between them.
-const GRADUAL: u32 = 5;
-const INTERRUPTED: u32 = 3;
+/// What stands out from both sides by less than this logarithm is one of many.
+const ONE_OF_MANY: f32 = 0.1;
+
+/// A picture of less contrast is flat: black, for one.
+const FLAT: f32 = 3.0;
 
 /// What is remembered of a frame.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -49,12 +52,7 @@ struct Seen {
 pub struct Adaptive {
     /// The newest last.
     seen: VecDeque<Seen>,
-    blended: u32,
-    others: u32,
-    /// When a gradual change began.
-    began: i64,
-    /// A gradual change that has ended, if no cut turns out to have ended it.
-    ended: Option<Finding>,
+    gradual: Gradual,
 }
 
 impl Adaptive {
@@ -67,20 +65,17 @@ impl Adaptive {
         if self.seen.len() > SIDES + 2 + LOOKAHEAD {
             self.seen.pop_front();
         }
-        if let Some(cut) = self.decide(LOOKAHEAD) {
-            // What looked like a blend belongs to the cut.
-            (self.blended, self.others, self.ended) = (0, 0, None);
-            return Some(cut);
-        }
-        self.gradual(measures);
-        // A cut just behind it is known by then.
-        let oldest = self.seen.front().map(|seen| seen.at);
-        self.ended.take_if(|ended| oldest.is_some_and(|oldest| oldest >= ended.at))
+        let cut = self.decide(LOOKAHEAD);
+        let gradual = self.gradual.push(measures, cut.as_ref());
+        cut.or(gradual)
     }
 
     /// What is left to be said about the last frames, when there will be no more.
     pub fn finish(&mut self) -> Vec<Finding> {
-        (0..LOOKAHEAD).rev().filter_map(|later| self.decide(later)).collect()
+        let mut found = self.gradual.finish();
+        found.extend((0..LOOKAHEAD).rev().filter_map(|later| self.decide(later)));
+        found.sort_by_key(|finding| finding.at);
+        found
     }
 
     /// Decides on the frame that `later` frames have followed.
@@ -95,24 +90,62 @@ impl Adaptive {
         if probability <= 0.5 || previous >= probability || is_less_than_next() {
             return None;
         }
+        if self.fades_in(center)
+            || self.is_same_in_other_light(center)
+            || self.is_one_of_many(center)
+        {
+            return None;
+        }
         Some(Finding::cut(self.seen[center].at, f64::from(probability)))
+    }
+
+    /// Whether the picture was flat before the frame `center`, and gains contrast evenly from there on.
+    fn fades_in(&self, center: usize) -> bool {
+        let contrast = |n: usize| self.seen.get(n).map(|seen| seen.film.contrast);
+        let gains = |n: usize| Some(contrast(n + 1)? > contrast(n)? * 1.1);
+        let is_flat = |n: usize| contrast(n).is_some_and(|contrast| contrast < FLAT);
+        is_flat(center - 1)
+            && (center..center + 3).all(|n| gains(n) == Some(true))
+            && contrast(center + 3) > contrast(center).map(|contrast| 2.0 * contrast)
+    }
+
+    /// Whether the frame `center` continues the one before as well as its neighbours do theirs, however different it is: light that
+    /// is turned up or down.
+    fn is_same_in_other_light(&self, center: usize) -> bool {
+        let (_, lost) = self.stands_out(center, |seen| 1.0 - seen.film.relit, 0.05);
+        self.seen[center].film.relit > CONTINUES && lost < STANDS_OUT
+    }
+
+    /// Whether frames on either side differ as much in whatever is measured: flashes one after the other.
+    fn is_one_of_many(&self, center: usize) -> bool {
+        let (_, difference) = self.stands_out(center, |seen| seen.relative, 0.03);
+        let (_, histogram) = self.stands_out(center, |seen| seen.film.histogram, 0.02);
+        let (_, lost) = self.stands_out(center, |seen| 1.0 - seen.film.continuity, 0.05);
+        difference.max(histogram) < ONE_OF_MANY && lost < STANDS_OUT
+    }
+
+    /// The logarithms of a value of the frame `center` over the largest value of the frames on one side, whichever is smaller, and
+    /// of those on both.
+    fn stands_out(&self, center: usize, value: fn(&Seen) -> f32, floor: f32) -> (f32, f32) {
+        let log = |seen: &Seen| (value(seen) + floor).ln();
+        let most = |seen: &mut dyn Iterator<Item = &Seen>| seen.map(log).fold(floor.ln(), f32::max);
+        let before = most(&mut self.seen.range(center.saturating_sub(SIDES)..center));
+        let behind = center + 1..(center + 1 + SIDES).min(self.seen.len());
+        let after = most(&mut self.seen.range(behind));
+        let own = log(&self.seen[center]);
+        (own - before.min(after), own - before.max(after))
     }
 
     /// How likely a cut before the frame `center` is.
     fn probability(&self, center: usize) -> f32 {
         let film = self.seen[center].film;
-        let by = |value: fn(&Seen) -> f32, floor: f32| {
-            let log = |seen: &Seen| (value(seen) + floor).ln();
-            let most =
-                |seen: &mut dyn Iterator<Item = &Seen>| seen.map(log).fold(floor.ln(), f32::max);
-            let before = most(&mut self.seen.range(center.saturating_sub(SIDES)..center));
-            let behind = center + 1..(center + 1 + SIDES).min(self.seen.len());
-            let after = most(&mut self.seen.range(behind));
-            let own = log(&self.seen[center]);
-            (own - before.min(after), own - before.max(after))
-        };
+        let by = |value, floor| self.stands_out(center, value, floor);
         let (_, difference) = by(|seen| seen.relative, 0.03);
         let (continuity, continuity_both) = by(|seen| 1.0 - seen.film.continuity, 0.05);
+        let (relit, relit_both) = by(|seen| 1.0 - seen.film.relit, 0.05);
+        // Other light is no other picture.
+        let (continuity, continuity_both) =
+            (continuity.min(relit), continuity_both.min(relit_both));
         let (histogram, histogram_both) = by(|seen| seen.film.histogram, 0.02);
         // What was before the cut, sought in the frames behind it.
         let lost = 1.0 - film.continuity;
@@ -130,25 +163,6 @@ impl Adaptive {
             + DIFFERENCE * (film.difference + 0.3).ln().min(3.0);
         1.0 / (1.0 + (-sum).exp())
     }
-
-    /// Follows dissolves and fades; one is found when it has ended.
-    fn gradual(&mut self, measures: &Measures) {
-        if measures.film.blend >= BLENDED {
-            if self.blended == 0 {
-                self.began = measures.at;
-            }
-            self.blended += 1;
-            self.others = 0;
-        } else if self.blended > 0 {
-            self.others += 1;
-            if self.others > INTERRUPTED {
-                if self.blended >= GRADUAL {
-                    self.ended = Some(Finding::gradual(measures.at, self.began));
-                }
-                (self.blended, self.others) = (0, 0);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -157,7 +171,9 @@ mod tests {
 
     /// A frame that continues the one before by `continuity` and differs from it by `difference`.
     fn frame(n: i64, continuity: f32, difference: f32, histogram: f32) -> Measures {
-        let film = Film { difference, contrast: 50.0, histogram, continuity, ..Film::default() };
+        let relit = continuity;
+        let film =
+            Film { difference, contrast: 50.0, histogram, continuity, relit, ..Film::default() };
         Measures { at: n, film, ..Measures::default() }
     }
 
@@ -198,15 +214,45 @@ mod tests {
     }
 
     #[test]
-    fn a_dissolve_is_reported_once_when_it_has_ended() {
-        let blended = |n| {
-            let mut measures = frame(n, 0.95, 2.0, 0.02);
-            measures.film.blend = 0.95;
+    fn the_same_picture_in_other_light_is_no_cut() {
+        let mut light = frame(20, 0.6, 60.0, 0.9);
+        light.film.relit = 0.96;
+        assert_eq!(cuts(&[(20, light)]), [0i64; 0]);
+    }
+
+    #[test]
+    fn flashes_one_after_the_other_are_no_cuts() {
+        let flash = |n| (n, frame(n, 0.2, 90.0, 0.9));
+        let flashes: Vec<_> = [14, 15, 17, 19, 21, 22, 24, 25].into_iter().map(flash).collect();
+        assert_eq!(cuts(&flashes), [0i64; 0]);
+    }
+
+    #[test]
+    fn a_shot_of_seven_frames_has_a_cut_at_both_ends() {
+        let cut = |n| (n, frame(n, 0.4, 30.0, 0.4));
+        assert_eq!(cuts(&[cut(10), cut(17), cut(24)]), [10, 17, 24]);
+    }
+
+    #[test]
+    fn what_fades_in_from_black_does_not_begin_with_a_cut_and_what_is_cut_in_does() {
+        let picture = |n, contrast| {
+            let mut measures = frame(n, 0.98, 8.0, 0.1);
+            measures.film.contrast = contrast;
             (n, measures)
         };
-        let dissolve: Vec<_> = (10..20).map(blended).collect();
-        let found = cuts(&dissolve);
-        assert_eq!(found.len(), 1);
-        assert!((20..26).contains(&found[0]), "{found:?}");
+        let first = |contrast| {
+            let mut measures = frame(15, 0.05, 20.0, 0.9);
+            measures.film.contrast = contrast;
+            (15, measures)
+        };
+        let black: Vec<_> = (8..15).map(|n| picture(n, 0.0)).collect();
+        let rising = (16..20).map(|n| picture(n, 5.0 * (n - 14) as f32));
+        let mut faded = black.clone();
+        faded.push(first(5.0));
+        faded.extend(rising);
+        assert!(!cuts(&faded).contains(&15));
+        let mut cut = black;
+        cut.push(first(50.0));
+        assert!(cuts(&cut).contains(&15));
     }
 }

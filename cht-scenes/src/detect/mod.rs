@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 mod adaptive;
 mod budget;
 mod chooser;
+mod content;
 mod decider;
+mod gradual;
 mod grid;
 mod matcher;
 mod pacing;
@@ -16,8 +18,10 @@ mod screen;
 pub use self::{
     adaptive::{Adaptive, LOOKAHEAD},
     budget::PerHour,
-    chooser::{Choice, Chooser, Content, Detector, Rules, Why},
+    chooser::{Choice, Chooser, Detector, Rules, Why},
+    content::{Content, ContentTracker},
     decider::{Decided, Decider},
+    gradual::Gradual,
     matcher::{Matcher, Shown},
     pacing::Suppressed,
     returned::Returned,

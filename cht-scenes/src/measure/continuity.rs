@@ -22,6 +22,12 @@ const NOISE: f32 = 4.0;
 /// A block's weight is its standard deviation, less where that is below so many levels.
 const FAINT: f32 = 4.0;
 
+/// Light that is turned up or down changes contrast by this factor at most.
+const MOST_GAIN: f32 = 3.0;
+
+/// Contrast that changes by no more than this logarithm is no other light.
+const SAME_LIGHT: f32 = 0.1;
+
 /// So much weight holds for continuity against what a few faint blocks say.
 const DOUBT: f32 = 0.5;
 
@@ -82,6 +88,18 @@ impl Searchable {
 /// Both have the same size.
 #[must_use]
 pub fn continuity(earlier: &Searchable, later: &Searchable) -> f32 {
+    found_again(earlier, later, 1.0)
+}
+
+/// The same as if the light had been the same in both; nothing where it was.
+#[must_use]
+pub fn continuity_in_other_light(earlier: &Searchable, later: &Searchable) -> Option<f32> {
+    let gain = gain(earlier, later);
+    (gain.ln().abs() > SAME_LIGHT).then(|| found_again(earlier, later, gain))
+}
+
+/// [`continuity`] where the contrast of `earlier` is multiplied with `gain`.
+fn found_again(earlier: &Searchable, later: &Searchable, gain: f32) -> f32 {
     let (width, height) = (later.plane.width, later.plane.height);
     if width < BLOCK || height < BLOCK {
         return 1.0;
@@ -91,8 +109,9 @@ pub fn continuity(earlier: &Searchable, later: &Searchable) -> f32 {
         for x in (0..width.next_multiple_of(BLOCK) - BLOCK / 2).step_by(BLOCK) {
             // The last block of a row may overlap the one before.
             let (x, y) = (x.min(width - BLOCK), y.min(height - BLOCK));
-            let (similarity, variance) = best_match(earlier, later, x, y);
-            let deviation = later.blocks[y * width + x].1.max(variance).max(0.0).sqrt();
+            let (similarity, variance) = best_match(earlier, later, (x, y), gain);
+            let deviation =
+                later.blocks[y * width + x].1.max(gain * gain * variance).max(0.0).sqrt();
             let weight = deviation * deviation / (deviation + FAINT);
             found += weight * similarity;
             weights += weight;
@@ -101,8 +120,24 @@ pub fn continuity(earlier: &Searchable, later: &Searchable) -> f32 {
     (found + DOUBT) / (weights + DOUBT)
 }
 
+/// By how much the contrast within blocks has grown, where light was turned up or down.
+fn gain(earlier: &Searchable, later: &Searchable) -> f32 {
+    let contrast = |plane: &Searchable| {
+        let deviations = plane.blocks.iter().map(|block| block.1.max(0.0).sqrt());
+        deviations.sum::<f32>() + plane.blocks.len() as f32 / 4.0
+    };
+    (contrast(later) / contrast(earlier)).clamp(1.0 / MOST_GAIN, MOST_GAIN)
+}
+
 /// The similarity of the block of `later` at (x, y) to the one of `earlier` that is most like it, and the variance of that.
-fn best_match(earlier: &Searchable, later: &Searchable, x: usize, y: usize) -> (f32, f32) {
+///
+/// The contrast of the earlier one is multiplied with `gain`.
+fn best_match(
+    earlier: &Searchable,
+    later: &Searchable,
+    (x, y): (usize, usize),
+    gain: f32,
+) -> (f32, f32) {
     let (width, height) = (later.plane.width, later.plane.height);
     let mut block = [0i16; BLOCK * BLOCK];
     for (row, samples) in block.chunks_exact_mut(BLOCK).enumerate() {
@@ -124,7 +159,8 @@ fn best_match(earlier: &Searchable, later: &Searchable, x: usize, y: usize) -> (
             }
             let (other_sum, other_variance) = earlier.blocks[start];
             let shared = covariance(product, sum, other_sum);
-            let similarity = (2.0 * shared + NOISE) / (variance + other_variance + NOISE);
+            let similarity =
+                (2.0 * gain * shared + NOISE) / (variance + gain * gain * other_variance + NOISE);
             if similarity > best.0 {
                 best = (similarity, other_variance);
             }
@@ -162,6 +198,19 @@ mod tests {
         assert!(continuity(&first, &texture(0, 0, 4)) > 0.999);
         assert!(continuity(&first, &texture(5, 0, 4)) > 0.9);
         assert!(continuity(&first, &texture(3, 60, 3)) > 0.8);
+    }
+
+    #[test]
+    fn light_that_is_turned_down_is_told_from_another_picture() {
+        let first = texture(0, 0, 4);
+        let dimmed = texture(2, -40, 1);
+        assert!(continuity(&first, &dimmed) < 0.7);
+        assert!(continuity_in_other_light(&first, &dimmed).is_some_and(|found| found > 0.85));
+        assert!(
+            continuity_in_other_light(&first, &texture(40, -40, 1))
+                .is_some_and(|found| found < 0.6)
+        );
+        assert_eq!(continuity_in_other_light(&first, &texture(2, 0, 4)), None);
     }
 
     #[test]

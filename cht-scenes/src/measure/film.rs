@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Plane, Searchable, coarse_factor, continuity};
+use super::{
+    Plane, Ramp, RampMeter, Searchable, coarse_factor, continuity, continuity_in_other_light,
+};
 
 /// A flash may last so many frames less one: so far back a frame is compared.
 pub const BACK: usize = 5;
@@ -18,9 +20,6 @@ const CONTINUES: f32 = 0.9;
 /// Below this mean difference, in levels, nothing has moved.
 const STILL: f32 = 0.05;
 
-/// Frames from the first to the last of a blend that is looked for.
-const BLEND: usize = 8;
-
 /// How a frame follows the ones before it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Film {
@@ -32,10 +31,12 @@ pub struct Film {
     pub histogram: f32,
     /// What is found again of the frame before, wherever it moved, 0 to 1 ([`continuity()`]).
     pub continuity: f32,
-    /// The same for the frames before that one, from the second to the [`BACK`]th; 0 where it was not looked for.
+    /// The same, whatever the light, which may have been turned up or down.
+    pub relit: f32,
+    /// What is found of the frames before that one, from the second to the [`BACK`]th; 0 where it was not looked for.
     pub back: [f32; BACK - 1],
-    /// How well the frames between are a blend of this one and the one eight before, 0 to 1.
-    pub blend: f32,
+    /// A dissolve or a fade that seems to have ended a few frames before.
+    pub ramp: Option<Ramp>,
 }
 
 /// Measures [`Film`].
@@ -46,25 +47,29 @@ pub struct FilmMeter {
     histogram: Vec<f32>,
     /// Continuity of the last frames, the newest first.
     continuities: VecDeque<f32>,
+    ramps: RampMeter,
 }
 
 impl FilmMeter {
-    /// Measures the next frame.
-    pub fn push(&mut self, plane: &Plane) -> Film {
+    /// Measures the next frame, at a time in ticks.
+    pub fn push(&mut self, at: i64, plane: &Plane) -> Film {
         let coarse = Searchable::new(plane.shrunk(coarse_factor(plane.width)));
         let histogram = classes(coarse.plane());
+        let contrast = contrast(coarse.plane());
+        let ramp = self.ramps.push(at, coarse.plane(), contrast * contrast);
         let size = |plane: &Searchable| (plane.plane().width, plane.plane().height);
         let before = self.planes.front().filter(|before| size(before) == size(&coarse));
         let Some(before) = before else {
             self.planes.clear();
             self.continuities.clear();
-            let film =
-                Film { contrast: contrast(coarse.plane()), continuity: 1.0, ..Film::default() };
+            let film = Film { contrast, continuity: 1.0, relit: 1.0, ..Film::default() };
             self.remember(coarse, histogram, 1.0);
             return film;
         };
         let difference = coarse.plane().difference(before.plane()) as f32;
-        let continuity_now = if difference < STILL { 1.0 } else { continuity(before, &coarse) };
+        let is_still = difference < STILL;
+        let continuity_now = if is_still { 1.0 } else { continuity(before, &coarse) };
+        let relit = if is_still { None } else { continuity_in_other_light(before, &coarse) };
         let mut back = [0.0; BACK - 1];
         for (n, back) in back.iter_mut().enumerate() {
             // The frame `n + 2` before is what was before a cut at the frame `n + 1` before.
@@ -75,16 +80,12 @@ impl FilmMeter {
         }
         let film = Film {
             difference,
-            contrast: contrast(coarse.plane()),
+            contrast,
             histogram: distance(&self.histogram, &histogram),
             continuity: continuity_now,
+            relit: relit.map_or(continuity_now, |relit| relit.max(continuity_now)),
             back,
-            blend: match self.planes.get(BLEND - 1) {
-                Some(first) => {
-                    blend(first.plane(), self.planes[BLEND / 2 - 1].plane(), coarse.plane())
-                }
-                None => 0.0,
-            },
+            ramp,
         };
         self.remember(coarse, histogram, continuity_now);
         film
@@ -92,7 +93,7 @@ impl FilmMeter {
 
     fn remember(&mut self, coarse: Searchable, histogram: Vec<f32>, continuity: f32) {
         self.planes.push_front(coarse);
-        self.planes.truncate(BLEND);
+        self.planes.truncate(BACK);
         self.continuities.push_front(continuity);
         self.continuities.truncate(BACK);
         self.histogram = histogram;
@@ -121,26 +122,4 @@ fn classes(plane: &Plane) -> Vec<f32> {
 
 fn distance(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f32>() / 2.0
-}
-
-/// How well `middle` is a mean of `first` and `last`, 0 to 1; 0 if these are nearly the same or it is no mean.
-fn blend(first: &Plane, middle: &Plane, last: &Plane) -> f32 {
-    let (mut span, mut along, mut off) = (0.0f32, 0.0f32, 0.0f32);
-    for ((&a, &m), &b) in first.samples.iter().zip(&middle.samples).zip(&last.samples) {
-        let (a, m, b) = (f32::from(a), f32::from(m), f32::from(b));
-        span += (a - b) * (a - b);
-        along += (m - b) * (a - b);
-        off += (m - b) * (m - b);
-    }
-    let count = first.samples.len().max(1) as f32;
-    if span < 9.0 * count {
-        return 0.0;
-    }
-    let share = along / span;
-    if !(0.3..=0.7).contains(&share) {
-        return 0.0;
-    }
-    // What is left of `middle` beside the mean, against how far the two are apart.
-    let rest = (off - share * share * span).max(0.0);
-    (1.0 - 4.0 * rest / span).max(0.0)
 }

@@ -4,15 +4,17 @@ mod blocks;
 mod continuity;
 mod film;
 mod plane;
+mod ramp;
 mod runs;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     blocks::{Blocks, Change, Look},
-    continuity::{Searchable, coarse_factor, continuity},
+    continuity::{Searchable, coarse_factor, continuity, continuity_in_other_light},
     film::{BACK, Film, FilmMeter},
     plane::Plane,
+    ramp::{Ramp, RampMeter},
 };
 
 /// Neighbours that differ by no more are flat; by no more than the second, a slope; by more, an edge.
@@ -65,7 +67,7 @@ impl Meter {
         let before = self.blocks.before();
         let was = (before.width, before.height);
         let resized = was != (0, 0) && was != (plane.width, plane.height);
-        let film = self.film.push(&plane);
+        let film = self.film.push(at, &plane);
         let changes = if plane == *before {
             Vec::new()
         } else {
