@@ -4,55 +4,48 @@
 //! the folder of the frames changes, and where the decoder fails.
 
 mod live;
+mod run;
+mod run_up;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    io::Read,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{SyncSender, sync_channel},
+        atomic::{AtomicBool, Ordering},
     },
-    thread::JoinHandle,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    event::{Anchor, Decoded, EndReason, Segment},
+    event::{Decoded, Segment},
     ffmpeg::Program,
-    record::Record,
     segment::Windows,
-    session::Session,
     ts::Codec,
 };
 
+use self::{run::Running, run_up::began_within_a_picture};
 use crate::{
     args::{Args, Detect},
     catch_up::{CatchUp, OnLag},
     course::Passed,
-    decoder::{Decoder, Outputs},
-    decoding::{self, Decode, Decoding},
+    decoding::{Decode, Decoding},
     detector::Rules,
-    drain::drain,
     measured::{Measured, Saved},
     options::Options,
-    picker::{Done, End, Message, Output, Part, Picker, Run},
-    prefilter::{Start, Wanted},
+    picker::{Done, End, Message, Output, Part, Picker},
     scores::Scores,
     scout,
     stats::Tally,
-    store::{Checkpoint, Store},
+    store::Store,
     stretch::{self, Stretch},
-    timely::Timely,
 };
+
+pub(crate) use self::run::Source;
 
 /// Bytes per write to the decoder.
 const WRITE: usize = 256 * 1024;
-
-/// How many segments a run-up has at most: a stream without keyframes would have all of them.
-const MOST_RUN_UP: usize = 32;
 
 /// What the thread that reads stdin knows and the feeder asks for.
 #[derive(Debug, Default)]
@@ -101,38 +94,6 @@ struct Folder {
     handled: HashSet<String>,
     /// The number of the last of them.
     last_seq: Option<u64>,
-}
-
-/// A decoder at work, and the thread that follows it.
-#[derive(Debug)]
-struct Running {
-    decoder: Decoder,
-    messages: SyncSender<Message>,
-    follower: JoinHandle<(Picker, Result<End>)>,
-    fed: Arc<AtomicU64>,
-    anchor: Anchor,
-    pid: u16,
-    codec: Option<Codec>,
-    connection: Option<u32>,
-    decode: Decode,
-    /// The segment that is being fed.
-    path: String,
-}
-
-/// Where a segment lies and what of it is decoded.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Source {
-    pub seq: u64,
-    /// Its place: frames from its PTS on belong to it.
-    pub anchor: Anchor,
-    pub pid: u16,
-    pub codec: Option<Codec>,
-    /// By how much its clock is ahead of the recorder's anchors, in ticks.
-    pub ahead: i64,
-    connection: Option<u32>,
-    live: bool,
-    /// Its size, if it is finished.
-    bytes: Option<u64>,
 }
 
 impl Feeder {
@@ -365,96 +326,6 @@ impl Feeder {
         self.run.as_ref().is_some_and(|run| run.is_of(source) && run.decode == decode)
     }
 
-    fn start_run(&mut self, source: Source, goes_on: bool) -> Result<()> {
-        let mut picker = self
-            .folder
-            .as_mut()
-            .and_then(|folder| folder.picker.take())
-            .context("the picker is at work")?;
-        // The run-up: the first score needs the frames before it.
-        let before = picker.store.last.clone().filter(|last| {
-            !goes_on
-                && last.pid == Some(source.pid)
-                && last.codec.as_deref().and_then(Codec::named) == source.codec
-        });
-        let before = before.map_or_else(Vec::new, |last| run_up(&last, source.anchor));
-        if before.is_empty() {
-            // Nothing to compare the first frame with: it is kept.
-            picker.state = crate::detector::State::default();
-            if !goes_on {
-                let rules = Options::of(&self.args).rules();
-                picker.measured = self.measures().then(|| Measured::new(rules));
-            }
-        }
-        let decode = self.decode_of(&source);
-        let decoding = Decoding { decode, ..self.decoding };
-        picker.thin = decode != Decode::Full;
-        let keyframes_only = decode == Decode::Keyframes;
-        self.tally.lag.decodes(keyframes_only.then(|| decoding::holds(source.codec)));
-        self.tally.lag.follow(source.pid, source.ahead);
-        let anchor = before.first().map_or(source.anchor, |first| first.anchor);
-        let wanted = match &picker.measured {
-            Some(measured) => Wanted::Candidates(&measured.candidates),
-            None => Wanted::Scene(&self.rules, &picker.state),
-        };
-        let start = Start { wanted, anchor, from: source.anchor.offset };
-        let (messages, received) = sync_channel(4096);
-        let (decoder, Outputs { pictures, small }) = Decoder::start(
-            &self.ffmpeg,
-            source.pid,
-            source.codec,
-            decoding,
-            source.live,
-            &start,
-            messages.clone(),
-        )?;
-        let fed = Arc::new(AtomicU64::new(0));
-        let (pid, id, seen) = (source.pid, decoder.id(), Arc::clone(&fed));
-        let timeout = self.decoding.timeout;
-        let follower = std::thread::spawn(move || {
-            let mut small = small.map(|small| drain(small, timeout));
-            let mut pictures = Timely { pipe: pictures, limit: timeout };
-            let mut run = Run {
-                messages: &received,
-                pictures: &mut pictures,
-                small: small.as_mut().map(|small| small as &mut dyn Read),
-                pid,
-                timeout,
-                fed: &seen,
-            };
-            let end = picker.follow(&mut run);
-            if !matches!(end, Ok(End::Complete)) {
-                // The feeder may be waiting for it to take more.
-                cht_core::ffmpeg::kill(id);
-            }
-            (picker, end)
-        });
-        self.run = Some(Running {
-            decoder,
-            messages,
-            follower,
-            fed,
-            anchor,
-            pid: source.pid,
-            codec: source.codec,
-            connection: source.connection,
-            decode,
-            path: String::new(),
-        });
-        for Before { seq, anchor, path, windows } in before {
-            let source = Source { seq, anchor, bytes: None, ..source };
-            if let Some(run) = &self.run {
-                run.tell(source.part(&path, true));
-            }
-            self.plan(&path, &source)?;
-            self.feed_all(windows)?;
-            if let Some(run) = &mut self.run {
-                run.decoder.end_segment();
-            }
-        }
-        Ok(())
-    }
-
     /// What is decoded of a segment. One that grows cannot be looked through beforehand.
     fn decode_of(&self, source: &Source) -> Decode {
         match self.args.decode {
@@ -610,79 +481,5 @@ impl Feeder {
             folder.picker = Some(picker);
         }
         Ok(())
-    }
-}
-
-/// A segment of the run-up.
-struct Before {
-    seq: u64,
-    anchor: Anchor,
-    path: String,
-    windows: Windows,
-}
-
-/// The segments to decode before one at `next`, the `last` of which was done: one, or as many as it takes to begin
-/// with a keyframe where cht-recv had to cut within a group of pictures. None if they do not lead there.
-fn run_up(last: &Checkpoint, next: Anchor) -> Vec<Before> {
-    let before = |seq, anchor: Option<Anchor>, path: &str| {
-        let anchor = anchor.filter(|anchor| anchor.continues(&next))?;
-        let windows = Windows::open(Path::new(path)).ok()?;
-        Some(Before { seq, anchor, path: path.to_owned(), windows })
-    };
-    let Some(nearest) = before(last.done.seq, last.anchor, &last.path) else { return Vec::new() };
-    let record = Session::of_segment(Path::new(&last.path)).map(|session| Record::of(&session));
-    let mut segments = vec![nearest];
-    let connection = record.as_ref().and_then(|record| Some(record.get(last.done.seq)?.connection));
-    for earlier in record.iter().flat_map(|record| record.kept().rev()) {
-        let Some(first) = segments.last().filter(|_| segments.len() < MOST_RUN_UP) else { break };
-        if earlier.seq >= first.seq {
-            continue;
-        }
-        if earlier.seq + 1 != first.seq
-            || Some(earlier.connection) != connection
-            || !earlier.end_reason.is_within_pictures()
-        {
-            break;
-        }
-        let Some(segment) = before(earlier.seq, earlier.timeline, &earlier.path) else { break };
-        segments.push(segment);
-    }
-    segments.reverse();
-    segments
-}
-
-/// Whether the segment before this one was ended for its size.
-fn began_within_a_picture(segment: &Segment) -> bool {
-    let session = Session::of_segment(Path::new(&segment.path));
-    let record = session.map(|session| Record::of(&session));
-    record.as_ref().and_then(|record| record.get(segment.seq.checked_sub(1)?)).is_some_and(
-        |before| {
-            before.end_reason == EndReason::MaxBytes
-                && Some(before.connection) == segment.connection
-        },
-    )
-}
-
-impl Running {
-    /// Whether it decodes the video that a segment goes on with.
-    fn is_of(&self, source: &Source) -> bool {
-        self.anchor.continues(&source.anchor)
-            && (self.pid, self.codec) == (source.pid, source.codec)
-            && self.connection == source.connection
-    }
-
-    fn tell(&self, part: Part) {
-        let _ = self.messages.send(Message::Segment(part));
-    }
-}
-
-impl Source {
-    /// A segment by itself, whole.
-    pub(crate) fn alone(seq: u64, anchor: Anchor, pid: u16, codec: Option<Codec>) -> Self {
-        Self { seq, anchor, pid, codec, ahead: 0, connection: None, live: false, bytes: None }
-    }
-
-    pub(crate) fn part(self, path: &str, warm_up: bool) -> Part {
-        Part { source: self, path: path.to_owned(), bytes: self.bytes, warm_up, runs_up: true }
     }
 }

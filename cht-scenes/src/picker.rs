@@ -1,41 +1,34 @@
 //! What comes out of the decoder: frames are placed on the timeline, decided on, written and announced.
 
+mod keep;
+mod parts;
+
 use std::{
     collections::VecDeque,
     io::{self, Read},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering, mpsc::RecvTimeoutError},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 use cht_core::{
     clock,
-    event::{self, Anchor, Event, Frame, Reason, SegmentDone},
+    event::{self, Event, Reason, SegmentDone},
     ffmpeg::Program,
     ndjson::Writer,
     report,
-    time::seconds,
-    ts::Codec,
 };
+use cht_scenes::{detect::LOOKAHEAD, measure::Plane};
 
-use cht_scenes::{
-    detect::{Choice, Detector, Kind, LOOKAHEAD, Shown, Why},
-    measure::Plane,
-};
-
+pub(crate) use self::parts::{Done, End, Found, Message, Part, Run, Segment, Snapshot};
 use crate::{
     args::Args,
     decoding::Decode,
     detector::{Kept, Rules, State},
-    feed::Source,
     fetch::Fetcher,
     lines::Decoded,
-    measured::{Measured, Picture, Saved},
-    picture::{Form, Origin, Painter},
+    measured::{Measured, Picture},
+    picture::{Form, Painter},
     prefilter::{small_size, tick_of},
     scores::Scores,
     stats::{Held, Tally},
@@ -44,90 +37,6 @@ use crate::{
 
 /// Standard output, shared by the thread that passes events on and the one that emits.
 pub(crate) type Output = Arc<Mutex<Writer<std::fs::File>>>;
-
-/// What the picker is told, in order.
-#[derive(Debug)]
-pub(crate) enum Message {
-    /// The bytes of a segment follow.
-    Segment(Part),
-    /// A segment was fed to its end.
-    Fed {
-        /// Its size.
-        bytes: u64,
-        /// Some of it is to be decoded.
-        has_frames: bool,
-    },
-    /// A frame was decoded.
-    Frame(Decoded),
-    /// No more input for this decoder.
-    Ended,
-}
-
-/// A segment of a run, or the run-up to it.
-#[derive(Debug, Clone)]
-pub(crate) struct Part {
-    pub source: Source,
-    /// Its final path.
-    pub path: String,
-    /// Its size, where that is known beforehand.
-    pub bytes: Option<u64>,
-    /// Decoded for its effect on the next segment only.
-    pub warm_up: bool,
-    /// It may be decoded as a run-up to the next.
-    pub runs_up: bool,
-}
-
-/// A segment on its way through.
-#[derive(Debug)]
-pub(crate) struct Segment {
-    pub part: Part,
-    /// Its size, once it was fed to its end.
-    bytes: Option<u64>,
-    /// Some of it is to be decoded.
-    has_frames: bool,
-    frames: u64,
-    decoded: u64,
-    /// What was known behind its last frame; frames that follow may still bring choices in it.
-    end: Option<Snapshot>,
-}
-
-/// What a checkpoint says about the future.
-#[derive(Debug)]
-struct Snapshot {
-    saved: Option<Saved>,
-    next_id: u64,
-    /// Frames that have followed.
-    followed: usize,
-}
-
-/// A segment that is done.
-#[derive(Debug, Default)]
-pub(crate) struct Done {
-    pub seq: u64,
-    /// Its final path.
-    pub path: String,
-    pub bytes: u64,
-    /// Frames kept.
-    pub frames: u64,
-    pub decoded: u64,
-    pub anchor: Option<Anchor>,
-    pub pid: Option<u16>,
-    pub codec: Option<Codec>,
-    pub ahead: i64,
-    /// The number of the next frame behind its end; that of the next frame of all if absent.
-    pub next_id: Option<u64>,
-}
-
-/// What is said about a frame that is kept.
-#[derive(Debug)]
-pub(crate) struct Found {
-    reason: Reason,
-    scores: event::Scores,
-    /// Seconds on the session's timeline: when the change began.
-    change: Option<f64>,
-    /// How many kept frames ago the same was shown.
-    returned: Option<usize>,
-}
 
 /// Picks frames; lives as long as its folder, over any number of decoders.
 #[derive(Debug)]
@@ -156,29 +65,6 @@ pub(crate) struct Picker {
     pub expected: bool,
     /// Segments that gave no frame at all, to be spoken of when the decoder has said its last words.
     pub undecoded: Vec<String>,
-}
-
-/// One decoder's output.
-pub(crate) struct Run<'a> {
-    pub messages: &'a Receiver<Message>,
-    pub pictures: &'a mut dyn Read,
-    /// Small luma of all frames.
-    pub small: Option<&'a mut dyn Read>,
-    pub pid: u16,
-    /// A decoder that has input and neither takes it nor says anything for so long is stopped.
-    pub timeout: Duration,
-    /// Bytes fed so far, to tell a decoder that hangs from one that has nothing to do.
-    pub fed: &'a AtomicU64,
-}
-
-/// How a decoder's output ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    Complete,
-    /// It did nothing until the deadline.
-    Hung,
-    /// It ended in the middle of a picture.
-    Died,
 }
 
 impl Picker {
@@ -419,47 +305,6 @@ impl Picker {
         Ok((blamed, behind))
     }
 
-    fn keep_choice(
-        &mut self,
-        segments: &mut VecDeque<Segment>,
-        choice: &Choice,
-        shown: Shown<Picture>,
-    ) -> Result<()> {
-        let holding = |segments: &VecDeque<Segment>, at| {
-            let holds = |segment: &Segment| {
-                segment.part.source.anchor.offset <= at && !segment.part.warm_up
-            };
-            segments.iter().rposition(holds).unwrap_or(segments.len() - 1)
-        };
-        let (at, picture) = match shown {
-            Shown::Picture(at, picture) => (at, picture),
-            Shown::Fetch(at) => {
-                let part = &segments[holding(segments, at)].part;
-                let fetched = self.fetcher.fetch(&part.source, &part.path, &[at]);
-                let nearest = |measured: &mut Measured| measured.decider.nearest(at);
-                let found = match fetched {
-                    Ok(mut pictures) => pictures.pop(),
-                    Err(error) => {
-                        report::warn(format_args!("{}: {error:#}", part.path));
-                        None
-                    }
-                };
-                let Some(found) = found.or_else(|| self.measured.as_mut().and_then(nearest)) else {
-                    let message = format!("{}: no picture at {} s", part.path, seconds(at));
-                    return self.fail("no_picture", &message, Some(&part.path));
-                };
-                found
-            }
-        };
-        let segment = holding(segments, at);
-        segments[segment].frames += 1;
-        let part = segments[segment].part.clone();
-        let score = self.measured.as_ref().map_or(0.0, |measured| measured.decider.score(at));
-        let returned = self.measured.as_mut().and_then(|measured| measured.remember(&picture));
-        let found = Found::of(choice, at, score, returned);
-        self.keep(&part, at, &found, (&picture.samples, picture.form))
-    }
-
     /// Decides by ffmpeg's score alone.
     fn decide(
         &mut self,
@@ -508,71 +353,6 @@ impl Picker {
                 Ok(())
             }
         }
-    }
-
-    pub(crate) fn keep(
-        &mut self,
-        part: &Part,
-        at: i64,
-        found: &Found,
-        picture: (&[u8], Form),
-    ) -> Result<()> {
-        let (timestamp, pts) =
-            (seconds(at), part.source.anchor.pts + (at - part.source.anchor.offset));
-        if self.store.was_kept(pts) {
-            return Ok(());
-        }
-        let (id, path) = self.store.next_picture()?;
-        let before = found.returned.and_then(|back| self.store.kept(back).cloned());
-        if let Some(before) = before.as_ref().filter(|_| self.store.dedupe) {
-            // What is shown is there already; all else is said of the new one.
-            let event = self.store.keep_again(
-                self.session.as_deref(),
-                Frame {
-                    id,
-                    timestamp,
-                    pts,
-                    segment: part.path.clone(),
-                    reason: found.reason,
-                    change: found.change,
-                    returned_to: Some(before.id.clone()),
-                    scores: found.scores,
-                    ..before.clone()
-                },
-            )?;
-            self.tally.kept();
-            return self.emit(&event);
-        }
-        let origin = Origin {
-            id: &id,
-            timestamp,
-            pts,
-            reason: found.reason,
-            session: self.session.as_deref(),
-            segment: &part.path,
-        };
-        let (samples, form) = picture;
-        let picture = self.painter.paint(samples, &form, &origin)?;
-        let thumbnail = picture.thumbnail.as_deref();
-        let frame = Frame {
-            thumbnail: thumbnail.map(|_| self.store.thumbnail(&id)).transpose()?,
-            id,
-            timestamp,
-            pts,
-            path: path.to_string_lossy().into_owned(),
-            segment: part.path.clone(),
-            reason: found.reason,
-            change: found.change,
-            returned_to: before.map(|before| before.id),
-            scores: found.scores,
-            width: picture.width,
-            height: picture.height,
-            bytes: picture.bytes.len() as u64,
-            hash: blake3::hash(&picture.bytes).to_hex().to_string(),
-        };
-        let event = self.store.keep(&picture.bytes, thumbnail, self.session.as_deref(), frame)?;
-        self.tally.kept();
-        self.emit(&event)
     }
 
     /// Announces that a segment is done, if it was fed to its end.
@@ -658,32 +438,4 @@ fn read(
     let mut samples = vec![0; width * height];
     small.read_exact(&mut samples)?;
     Ok(Some(Plane { width, height, samples }))
-}
-
-impl Found {
-    /// What an event says about a choice that is shown by the frame at `at`, whose scene score is `score`, and which shows the same as
-    /// the kept frame so many before it. That nothing has changed is no return.
-    pub(crate) fn of(choice: &Choice, at: i64, score: f64, returned: Option<usize>) -> Self {
-        let reason = match choice.why {
-            Why::First => Reason::First,
-            Why::Interval => Reason::Interval,
-            Why::Found(Kind::Cut) => Reason::Scene,
-            Why::Found(Kind::Gradual) => Reason::Gradual,
-            Why::Found(Kind::Rest) => Reason::Screen,
-        };
-        let strength = |detector| {
-            choice.detector.filter(|&found| found == detector).map(|_| rounded(choice.strength))
-        };
-        let scores = event::Scores {
-            scene: score,
-            adaptive: strength(Detector::Adaptive),
-            screen: strength(Detector::Screen),
-        };
-        let change = choice.detector.map(|_| seconds(choice.since.min(at)));
-        Self { reason, scores, change, returned: returned.filter(|_| change.is_some()) }
-    }
-}
-
-fn rounded(strength: f64) -> f64 {
-    (strength * 1e6).round() / 1e6
 }

@@ -1,0 +1,178 @@
+//! A run: one decoder over consecutive segments, and the thread that follows it.
+
+use std::{
+    io::Read,
+    sync::{
+        Arc,
+        atomic::AtomicU64,
+        mpsc::{SyncSender, sync_channel},
+    },
+    thread::JoinHandle,
+};
+
+use anyhow::{Context as _, Result};
+use cht_core::{event::Anchor, ts::Codec};
+
+use super::{
+    Feeder,
+    run_up::{Before, run_up},
+};
+use crate::{
+    decoder::{Decoder, Outputs},
+    decoding::{self, Decode, Decoding},
+    drain::drain,
+    measured::Measured,
+    options::Options,
+    picker::{End, Message, Part, Picker, Run},
+    prefilter::{Start, Wanted},
+    timely::Timely,
+};
+
+/// Where a segment lies and what of it is decoded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source {
+    pub seq: u64,
+    /// Its place: frames from its PTS on belong to it.
+    pub anchor: Anchor,
+    pub pid: u16,
+    pub codec: Option<Codec>,
+    /// By how much its clock is ahead of the recorder's anchors, in ticks.
+    pub ahead: i64,
+    pub(super) connection: Option<u32>,
+    pub(super) live: bool,
+    /// Its size, if it is finished.
+    pub(super) bytes: Option<u64>,
+}
+
+/// A decoder at work, and the thread that follows it.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub decoder: Decoder,
+    pub messages: SyncSender<Message>,
+    pub follower: JoinHandle<(Picker, Result<End>)>,
+    pub fed: Arc<AtomicU64>,
+    pub anchor: Anchor,
+    pub pid: u16,
+    pub codec: Option<Codec>,
+    pub connection: Option<u32>,
+    pub decode: Decode,
+    /// The segment that is being fed.
+    pub path: String,
+}
+
+impl Feeder {
+    /// Starts a decoder for a segment, and decodes what leads up to it.
+    pub(super) fn start_run(&mut self, source: Source, goes_on: bool) -> Result<()> {
+        let mut picker = self
+            .folder
+            .as_mut()
+            .and_then(|folder| folder.picker.take())
+            .context("the picker is at work")?;
+        // The run-up: the first score needs the frames before it.
+        let before = picker.store.last.clone().filter(|last| {
+            !goes_on
+                && last.pid == Some(source.pid)
+                && last.codec.as_deref().and_then(Codec::named) == source.codec
+        });
+        let before = before.map_or_else(Vec::new, |last| run_up(&last, source.anchor));
+        if before.is_empty() {
+            // Nothing to compare the first frame with: it is kept.
+            picker.state = crate::detector::State::default();
+            if !goes_on {
+                let rules = Options::of(&self.args).rules();
+                picker.measured = self.measures().then(|| Measured::new(rules));
+            }
+        }
+        let decode = self.decode_of(&source);
+        let decoding = Decoding { decode, ..self.decoding };
+        picker.thin = decode != Decode::Full;
+        let keyframes_only = decode == Decode::Keyframes;
+        self.tally.lag.decodes(keyframes_only.then(|| decoding::holds(source.codec)));
+        self.tally.lag.follow(source.pid, source.ahead);
+        let anchor = before.first().map_or(source.anchor, |first| first.anchor);
+        let wanted = match &picker.measured {
+            Some(measured) => Wanted::Candidates(&measured.candidates),
+            None => Wanted::Scene(&self.rules, &picker.state),
+        };
+        let start = Start { wanted, anchor, from: source.anchor.offset };
+        let (messages, received) = sync_channel(4096);
+        let (decoder, Outputs { pictures, small }) = Decoder::start(
+            &self.ffmpeg,
+            source.pid,
+            source.codec,
+            decoding,
+            source.live,
+            &start,
+            messages.clone(),
+        )?;
+        let fed = Arc::new(AtomicU64::new(0));
+        let (pid, id, seen) = (source.pid, decoder.id(), Arc::clone(&fed));
+        let timeout = self.decoding.timeout;
+        let follower = std::thread::spawn(move || {
+            let mut small = small.map(|small| drain(small, timeout));
+            let mut pictures = Timely { pipe: pictures, limit: timeout };
+            let mut run = Run {
+                messages: &received,
+                pictures: &mut pictures,
+                small: small.as_mut().map(|small| small as &mut dyn Read),
+                pid,
+                timeout,
+                fed: &seen,
+            };
+            let end = picker.follow(&mut run);
+            if !matches!(end, Ok(End::Complete)) {
+                // The feeder may be waiting for it to take more.
+                cht_core::ffmpeg::kill(id);
+            }
+            (picker, end)
+        });
+        self.run = Some(Running {
+            decoder,
+            messages,
+            follower,
+            fed,
+            anchor,
+            pid: source.pid,
+            codec: source.codec,
+            connection: source.connection,
+            decode,
+            path: String::new(),
+        });
+        for Before { seq, anchor, path, windows } in before {
+            let source = Source { seq, anchor, bytes: None, ..source };
+            if let Some(run) = &self.run {
+                run.tell(source.part(&path, true));
+            }
+            self.plan(&path, &source)?;
+            self.feed_all(windows)?;
+            if let Some(run) = &mut self.run {
+                run.decoder.end_segment();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Running {
+    /// Whether it decodes the video that a segment goes on with.
+    pub(super) fn is_of(&self, source: &Source) -> bool {
+        self.anchor.continues(&source.anchor)
+            && (self.pid, self.codec) == (source.pid, source.codec)
+            && self.connection == source.connection
+    }
+
+    pub(super) fn tell(&self, part: Part) {
+        let _ = self.messages.send(Message::Segment(part));
+    }
+}
+
+impl Source {
+    /// A segment by itself, whole.
+    pub(crate) fn alone(seq: u64, anchor: Anchor, pid: u16, codec: Option<Codec>) -> Self {
+        Self { seq, anchor, pid, codec, ahead: 0, connection: None, live: false, bytes: None }
+    }
+
+    pub(crate) fn part(self, path: &str, warm_up: bool) -> Part {
+        Part { source: self, path: path.to_owned(), bytes: self.bytes, warm_up, runs_up: true }
+    }
+}

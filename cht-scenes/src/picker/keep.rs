@@ -1,0 +1,123 @@
+//! From a choice to a picture on disk and its event.
+
+use std::collections::VecDeque;
+
+use anyhow::Result;
+use cht_core::{event::Frame, report, time::seconds};
+use cht_scenes::detect::{Choice, Shown};
+
+use super::{Found, Part, Picker, Segment};
+use crate::{
+    measured::{Measured, Picture},
+    picture::{Form, Origin},
+};
+
+impl Picker {
+    /// Keeps the frame that shows a choice.
+    pub(super) fn keep_choice(
+        &mut self,
+        segments: &mut VecDeque<Segment>,
+        choice: &Choice,
+        shown: Shown<Picture>,
+    ) -> Result<()> {
+        let holding = |segments: &VecDeque<Segment>, at| {
+            let holds = |segment: &Segment| {
+                segment.part.source.anchor.offset <= at && !segment.part.warm_up
+            };
+            segments.iter().rposition(holds).unwrap_or(segments.len() - 1)
+        };
+        let (at, picture) = match shown {
+            Shown::Picture(at, picture) => (at, picture),
+            Shown::Fetch(at) => {
+                let part = &segments[holding(segments, at)].part;
+                let fetched = self.fetcher.fetch(&part.source, &part.path, &[at]);
+                let nearest = |measured: &mut Measured| measured.decider.nearest(at);
+                let found = match fetched {
+                    Ok(mut pictures) => pictures.pop(),
+                    Err(error) => {
+                        report::warn(format_args!("{}: {error:#}", part.path));
+                        None
+                    }
+                };
+                let Some(found) = found.or_else(|| self.measured.as_mut().and_then(nearest)) else {
+                    let message = format!("{}: no picture at {} s", part.path, seconds(at));
+                    return self.fail("no_picture", &message, Some(&part.path));
+                };
+                found
+            }
+        };
+        let segment = holding(segments, at);
+        segments[segment].frames += 1;
+        let part = segments[segment].part.clone();
+        let score = self.measured.as_ref().map_or(0.0, |measured| measured.decider.score(at));
+        let returned = self.measured.as_mut().and_then(|measured| measured.remember(&picture));
+        let found = Found::of(choice, at, score, returned);
+        self.keep(&part, at, &found, (&picture.samples, picture.form))
+    }
+
+    /// Writes a picture and announces it, unless that was done before.
+    pub(crate) fn keep(
+        &mut self,
+        part: &Part,
+        at: i64,
+        found: &Found,
+        picture: (&[u8], Form),
+    ) -> Result<()> {
+        let (timestamp, pts) =
+            (seconds(at), part.source.anchor.pts + (at - part.source.anchor.offset));
+        if self.store.was_kept(pts) {
+            return Ok(());
+        }
+        let (id, path) = self.store.next_picture()?;
+        let before = found.returned.and_then(|back| self.store.kept(back).cloned());
+        if let Some(before) = before.as_ref().filter(|_| self.store.dedupe) {
+            // What is shown is there already; all else is said of the new one.
+            let event = self.store.keep_again(
+                self.session.as_deref(),
+                Frame {
+                    id,
+                    timestamp,
+                    pts,
+                    segment: part.path.clone(),
+                    reason: found.reason,
+                    change: found.change,
+                    returned_to: Some(before.id.clone()),
+                    scores: found.scores,
+                    ..before.clone()
+                },
+            )?;
+            self.tally.kept();
+            return self.emit(&event);
+        }
+        let origin = Origin {
+            id: &id,
+            timestamp,
+            pts,
+            reason: found.reason,
+            session: self.session.as_deref(),
+            segment: &part.path,
+        };
+        let (samples, form) = picture;
+        let picture = self.painter.paint(samples, &form, &origin)?;
+        let thumbnail = picture.thumbnail.as_deref();
+        let frame = Frame {
+            thumbnail: thumbnail.map(|_| self.store.thumbnail(&id)).transpose()?,
+            id,
+            timestamp,
+            pts,
+            path: path.to_string_lossy().into_owned(),
+            segment: part.path.clone(),
+            reason: found.reason,
+            change: found.change,
+            returned_to: before.map(|before| before.id),
+            scores: found.scores,
+            width: picture.width,
+            height: picture.height,
+            bytes: picture.bytes.len() as u64,
+            hash: blake3::hash(&picture.bytes).to_hex().to_string(),
+        };
+        let event = self.store.keep(&picture.bytes, thumbnail, self.session.as_deref(), frame)?;
+        self.tally.kept();
+        self.emit(&event)
+    }
+}

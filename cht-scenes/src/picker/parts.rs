@@ -1,0 +1,151 @@
+//! What the picker is told, and what it says about a frame.
+
+use std::{
+    io::Read,
+    sync::{atomic::AtomicU64, mpsc::Receiver},
+    time::Duration,
+};
+
+use cht_core::{
+    event::{self, Anchor, Reason},
+    time::seconds,
+    ts::Codec,
+};
+use cht_scenes::detect::{Choice, Detector, Kind, Why};
+
+use crate::{feed::Source, lines::Decoded, measured::Saved};
+
+/// What the picker is told, in order.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// The bytes of a segment follow.
+    Segment(Part),
+    /// A segment was fed to its end.
+    Fed {
+        /// Its size.
+        bytes: u64,
+        /// Some of it is to be decoded.
+        has_frames: bool,
+    },
+    /// A frame was decoded.
+    Frame(Decoded),
+    /// No more input for this decoder.
+    Ended,
+}
+
+/// A segment of a run, or the run-up to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    pub source: Source,
+    /// Its final path.
+    pub path: String,
+    /// Its size, where that is known beforehand.
+    pub bytes: Option<u64>,
+    /// Decoded for its effect on the next segment only.
+    pub warm_up: bool,
+    /// It may be decoded as a run-up to the next.
+    pub runs_up: bool,
+}
+
+/// A segment on its way through.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub part: Part,
+    /// Its size, once it was fed to its end.
+    pub bytes: Option<u64>,
+    /// Some of it is to be decoded.
+    pub has_frames: bool,
+    pub frames: u64,
+    pub decoded: u64,
+    /// What was known behind its last frame; frames that follow may still bring choices in it.
+    pub end: Option<Snapshot>,
+}
+
+/// What a checkpoint says about the future.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub saved: Option<Saved>,
+    pub next_id: u64,
+    /// Frames that have followed.
+    pub followed: usize,
+}
+
+/// A segment that is done.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    pub seq: u64,
+    /// Its final path.
+    pub path: String,
+    pub bytes: u64,
+    /// Frames kept.
+    pub frames: u64,
+    pub decoded: u64,
+    pub anchor: Option<Anchor>,
+    pub pid: Option<u16>,
+    pub codec: Option<Codec>,
+    pub ahead: i64,
+    /// The number of the next frame behind its end; that of the next frame of all if absent.
+    pub next_id: Option<u64>,
+}
+
+/// What is said about a frame that is kept.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub reason: Reason,
+    pub scores: event::Scores,
+    /// Seconds on the session's timeline: when the change began.
+    pub change: Option<f64>,
+    /// How many kept frames ago the same was shown.
+    pub returned: Option<usize>,
+}
+
+/// One decoder's output.
+pub(crate) struct Run<'a> {
+    pub messages: &'a Receiver<Message>,
+    pub pictures: &'a mut dyn Read,
+    /// Small luma of all frames.
+    pub small: Option<&'a mut dyn Read>,
+    pub pid: u16,
+    /// A decoder that has input and neither takes it nor says anything for so long is stopped.
+    pub timeout: Duration,
+    /// Bytes fed so far, to tell a decoder that hangs from one that has nothing to do.
+    pub fed: &'a AtomicU64,
+}
+
+/// How a decoder's output ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Complete,
+    /// It did nothing until the deadline.
+    Hung,
+    /// It ended in the middle of a picture.
+    Died,
+}
+
+impl Found {
+    /// What an event says about a choice that is shown by the frame at `at`, whose scene score is `score`, and which shows the same as
+    /// the kept frame so many before it. That nothing has changed is no return.
+    pub(crate) fn of(choice: &Choice, at: i64, score: f64, returned: Option<usize>) -> Self {
+        let reason = match choice.why {
+            Why::First => Reason::First,
+            Why::Interval => Reason::Interval,
+            Why::Found(Kind::Cut) => Reason::Scene,
+            Why::Found(Kind::Gradual) => Reason::Gradual,
+            Why::Found(Kind::Rest) => Reason::Screen,
+        };
+        let strength = |detector| {
+            choice.detector.filter(|&found| found == detector).map(|_| rounded(choice.strength))
+        };
+        let scores = event::Scores {
+            scene: score,
+            adaptive: strength(Detector::Adaptive),
+            screen: strength(Detector::Screen),
+        };
+        let change = choice.detector.map(|_| seconds(choice.since.min(at)));
+        Self { reason, scores, change, returned: returned.filter(|_| change.is_some()) }
+    }
+}
+
+fn rounded(strength: f64) -> f64 {
+    (strength * 1e6).round() / 1e6
+}
