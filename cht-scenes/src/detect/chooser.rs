@@ -2,18 +2,10 @@
 
 use std::collections::VecDeque;
 
-use cht_core::time::TICKS_PER_SECOND;
 use serde::{Deserialize, Serialize};
 
-use super::{Adaptive, Finding, Kind, LOOKAHEAD, Screen, ScreenRules};
+use super::{Adaptive, Content, ContentTracker, Finding, Kind, Screen, ScreenRules};
 use crate::measure::Measures;
-
-/// A screen looks drawn by so much at least, and film by so much at most; in between, what it was stays.
-const SCREEN_FROM: f32 = 0.68;
-const FILM_UP_TO: f32 = 0.58;
-
-/// Seconds after which what was seen before counts a third.
-const CONTENT_TIME: f32 = 2.0;
 
 /// A detector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,27 +62,13 @@ pub struct Rules {
     pub max_interval: i64,
 }
 
-/// What a stream shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Content {
-    /// Film or camera.
-    Film,
-    /// Slides, text, windows.
-    Screen,
-}
-
 /// Chooses frames.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Chooser {
     rules: Rules,
     adaptive: Adaptive,
     screen: Screen,
-    /// How drawn the pictures were of late.
-    drawn: Option<f32>,
-    /// The last frames that looked filmed, each by itself.
-    filmed: u32,
-    content: Option<Content>,
-    last_at: i64,
+    content: ContentTracker,
     last_kept: Option<i64>,
     last_cut: Option<i64>,
 }
@@ -103,10 +81,7 @@ impl Chooser {
             screen: Screen::new(rules.screen),
             rules,
             adaptive: Adaptive::default(),
-            drawn: None,
-            filmed: 0,
-            content: None,
-            last_at: 0,
+            content: ContentTracker::default(),
             last_kept: None,
             last_cut: None,
         }
@@ -115,15 +90,14 @@ impl Chooser {
     /// What the stream shows at present, if that is asked for.
     #[must_use]
     pub fn content(&self) -> Option<Content> {
-        self.content.filter(|_| self.rules.auto)
+        self.content.content().filter(|_| self.rules.auto)
     }
 
     /// Takes the next frame; what is certain now, in the order of the frames.
     pub fn push(&mut self, measures: &Measures) -> Vec<Choice> {
-        self.look_at_content(measures);
+        self.content.push(measures);
         let adaptive = self.adaptive.push(measures);
         let screen = self.screen.push(measures);
-        self.last_at = measures.at;
         let mut choices = Vec::new();
         if self.last_kept.is_none() {
             self.choose(&mut choices, measures.at, measures.at, Why::First, None, measures.score);
@@ -170,35 +144,9 @@ impl Chooser {
         choices
     }
 
-    /// Whether a detector may speak now. Where the content decides, a cut from or to a filmed picture counts on a screen as well.
+    /// Whether a detector may speak now.
     fn asks(&self, detector: Detector) -> bool {
-        const NEAR_A_CUT: u32 = (1 << (LOOKAHEAD + 2)) - 1;
-        let by_content = || match detector {
-            Detector::Scene => false,
-            Detector::Adaptive => {
-                self.content == Some(Content::Film) || self.filmed & NEAR_A_CUT != 0
-            }
-            Detector::Screen => self.content == Some(Content::Screen) && self.filmed & 1 == 0,
-        };
-        self.rules.detectors.contains(&detector) || (self.rules.auto && by_content())
-    }
-
-    fn look_at_content(&mut self, measures: &Measures) {
-        let drawn = match self.drawn {
-            None => measures.drawn,
-            Some(drawn) => {
-                let seconds = (measures.at - self.last_at).max(0) as f32 / TICKS_PER_SECOND as f32;
-                measures.drawn + (drawn - measures.drawn) * (-seconds / CONTENT_TIME).exp()
-            }
-        };
-        self.drawn = Some(drawn);
-        self.filmed = (self.filmed << 1) | u32::from(measures.drawn < FILM_UP_TO);
-        self.content = match self.content {
-            Some(Content::Film) if drawn < SCREEN_FROM => Some(Content::Film),
-            Some(Content::Screen) if drawn > FILM_UP_TO => Some(Content::Screen),
-            _ if drawn > f32::midpoint(SCREEN_FROM, FILM_UP_TO) => Some(Content::Screen),
-            _ => Some(Content::Film),
-        };
+        self.rules.detectors.contains(&detector) || self.rules.auto && self.content.asks(detector)
     }
 
     fn found(&mut self, choices: &mut Vec<Choice>, finding: &Finding, detector: Detector) {
@@ -363,25 +311,5 @@ mod tests {
         let chosen: Vec<_> = (0..70).flat_map(|n| chooser.push(&still(n * 10))).collect();
         let whys: Vec<_> = chosen.iter().map(|choice| (choice.at, choice.why)).collect();
         assert_eq!(whys, [(0, Why::First), (300, Why::Interval), (600, Why::Interval)]);
-    }
-
-    #[test]
-    fn film_and_screen_are_told_apart_and_a_title_does_not_change_that() {
-        let mut chooser = Chooser::new(Rules { auto: true, ..Rules::default() });
-        let mut show = |seconds: std::ops::Range<i64>, drawn| {
-            for at in seconds.start * 10..seconds.end * 10 {
-                chooser.push(&Measures {
-                    at: at * 9000,
-                    grid: (4, 4),
-                    drawn,
-                    ..Measures::default()
-                });
-            }
-            chooser.content()
-        };
-        assert_eq!(show(0..5, 0.3), Some(Content::Film));
-        assert_eq!(show(5..6, 0.7), Some(Content::Film));
-        assert_eq!(show(6..20, 0.9), Some(Content::Screen));
-        assert_eq!(show(20..40, 0.2), Some(Content::Film));
     }
 }

@@ -4,12 +4,14 @@ use serde::{Deserialize, Serialize};
 
 mod adaptive;
 mod chooser;
+mod content;
 mod gradual;
 mod screen;
 
 pub use self::{
     adaptive::{Adaptive, LOOKAHEAD},
-    chooser::{Choice, Chooser, Content, Detector, Matcher, Rules, Why},
+    chooser::{Choice, Chooser, Detector, Matcher, Rules, Why},
+    content::{Content, ContentTracker},
     gradual::Gradual,
     screen::{Screen, ScreenRules},
 };
