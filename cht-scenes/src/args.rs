@@ -45,7 +45,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = cht_core::cli::seconds)]
     pub max_interval: f64,
     /// A cut that follows another within so many seconds waits until they are over
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.2, value_parser = cht_core::cli::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.1, value_parser = cht_core::cli::seconds)]
     pub min_gap: f64,
     /// Keep no more than so many frames in an hour (60/h) or a minute (2/min), spread evenly
     #[arg(long, value_name = "N/h")]

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{Choice, Chooser, Content, LOOKAHEAD, Matcher, Rules, Shown, Suppressed};
 use crate::measure::Measures;
 
+/// Detectors may choose a frame that is so old.
+const LOOKED_BACK: i64 = TICKS_PER_SECOND;
+
 /// For so long the scores of frames are known: choices are of frames that have gone by.
 const REMEMBERED: i64 = 3 * TICKS_PER_SECOND;
 
@@ -129,9 +132,8 @@ impl<P> Decider<P> {
         let certain = self.recent.get(undecided).map_or(now, |frame| frame.0);
         let next = self.matcher.next(now, certain, false).map(|next| self.to_a_frame(next));
         if next.is_none() {
-            // What the detectors cannot go back to is only of use as the newest of all.
-            let behind = self.recent.len().saturating_sub(LOOKAHEAD + 2);
-            let oldest = self.recent.get(behind).map_or(i64::MIN, |frame| frame.0);
+            // What the detectors do not go back to is only of use as the newest of all.
+            let oldest = now.saturating_sub(LOOKED_BACK);
             let newest = self.matcher.waiting().last().unwrap_or(oldest);
             self.matcher.forget_before(oldest.min(newest));
         }

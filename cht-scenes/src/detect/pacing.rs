@@ -12,6 +12,9 @@ use super::{Choice, Detector, Finding, Kind, LOOKAHEAD, Why, budget::Budget, cho
 /// What comes within so long of the chosen frame may show it, where the very frame does not matter.
 const NEAR: i64 = TICKS_PER_SECOND;
 
+/// The same for the end of a dissolve, behind which the picture moves on.
+const ENDS: i64 = TICKS_PER_SECOND / 4;
+
 /// So long before an interval ends a picture is looked for, at most: a still one is handed over each 2 s.
 const MOST_BEFORE: i64 = 2 * TICKS_PER_SECOND;
 
@@ -88,7 +91,11 @@ impl Pacing {
     /// What a detector has found in the frames up to now.
     pub(super) fn found(&mut self, finding: &Finding, detector: Detector) -> Option<Choice> {
         let Finding { at, since, kind, strength } = *finding;
-        let by = if kind == Kind::Cut { at } else { at + NEAR };
+        let by = match kind {
+            Kind::Cut => at,
+            Kind::Gradual => at + ENDS,
+            Kind::Rest => at + NEAR,
+        };
         let (why, detector) = (Why::Found(kind), Some(detector));
         let choice = Choice { at, by, since, why, detector, strength };
         if kind == Kind::Cut {
