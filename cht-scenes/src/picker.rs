@@ -161,14 +161,21 @@ impl Picker {
                         }
                         Err(error) => return Err(error).context("a picture from ffmpeg"),
                     };
-                    let picture = frame.picture.map(|form| (buffer.as_slice(), form));
                     let Some(at) = self.place(&mut segments, &mut reference, run.pid, &frame)?
                     else {
                         continue;
                     };
                     match plane {
-                        Some(plane) => self.measure(&mut segments, at, frame, plane, picture)?,
-                        None => self.decide(&mut segments, at, frame, picture)?,
+                        Some(plane) => {
+                            let kept =
+                                |form| Picture { samples: std::mem::take(&mut buffer), form };
+                            let picture = frame.picture.map(kept);
+                            self.measure(&mut segments, at, frame, plane, picture)?;
+                        }
+                        None => {
+                            let picture = frame.picture.map(|form| (buffer.as_slice(), form));
+                            self.decide(&mut segments, at, frame, picture)?;
+                        }
                     }
                 }
             }
@@ -231,7 +238,7 @@ impl Picker {
         at: i64,
         frame: Decoded,
         plane: Plane,
-        picture: Option<(&[u8], Form)>,
+        picture: Option<Picture>,
     ) -> Result<()> {
         let Some(measured) = &mut self.measured else { return Ok(()) };
         for segment in segments.iter_mut() {
@@ -239,7 +246,6 @@ impl Picker {
                 end.followed += 1;
             }
         }
-        let picture = picture.map(|(samples, form)| Picture { samples: samples.to_vec(), form });
         let Some(segment) = segments.iter_mut().find(|segment| segment.end.is_none()) else {
             return Ok(());
         };

@@ -135,7 +135,8 @@ impl<P> Decider<P> {
             // What the detectors do not go back to is only of use as the newest of all.
             let oldest = now.saturating_sub(LOOKED_BACK);
             let newest = self.matcher.waiting().last().unwrap_or(oldest);
-            self.matcher.forget_before(oldest.min(newest));
+            let waits = self.matcher.choices().map(|choice| choice.at).min().unwrap_or(oldest);
+            self.matcher.forget_before(oldest.min(newest).min(waits));
         }
         next
     }

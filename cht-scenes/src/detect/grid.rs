@@ -1,5 +1,7 @@
 //! Where blocks lie, and which of them belong together.
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
 /// A rectangle of blocks, all ends included.
@@ -52,6 +54,27 @@ impl Rect {
 pub(super) struct Grid {
     pub columns: usize,
     pub rows: usize,
+}
+
+/// Blocks of one row, and the run that it is joined to: of a region, the earliest one to itself.
+#[derive(Debug)]
+struct Run {
+    y: usize,
+    first: usize,
+    last: usize,
+    joined: usize,
+}
+
+fn root(runs: &[Run], mut n: usize) -> usize {
+    while runs[n].joined != n {
+        n = runs[n].joined;
+    }
+    n
+}
+
+fn join(runs: &mut [Run], one: usize, other: usize) {
+    let (one, other) = (root(runs, one), root(runs, other));
+    runs[one.max(other)].joined = one.min(other);
 }
 
 impl Grid {
@@ -112,24 +135,49 @@ impl Grid {
         })
     }
 
-    /// Connected blocks of a set, where a gap of less than `reach` does not part them.
+    /// Connected blocks of a set, where a gap of less than `reach` does not part them: in the order of their first blocks, the blocks
+    /// of each in order.
+    ///
+    /// Blocks of a row that are within reach are a run; runs of rows within reach are joined (union-find).
     pub(super) fn regions(self, set: &[bool], reach: usize) -> Vec<Vec<usize>> {
-        let mut seen = vec![false; set.len()];
-        let mut regions = Vec::new();
-        for first in (0..set.len()).filter(|&n| set[n]) {
-            if std::mem::replace(&mut seen[first], true) {
-                continue;
-            }
-            let (mut region, mut next) = (vec![first], 0);
-            while let Some(&n) = region.get(next) {
-                next += 1;
-                for n in self.near(n, reach) {
-                    if set[n] && !std::mem::replace(&mut seen[n], true) {
-                        region.push(n);
+        let mut runs: Vec<Run> = Vec::new();
+        // Of the last rows, each one's first run.
+        let mut begins = VecDeque::new();
+        for (y, row) in set.chunks_exact(self.columns.max(1)).enumerate() {
+            let from = begins.front().copied().unwrap_or(runs.len());
+            let begin = runs.len();
+            if row.contains(&true) {
+                for x in (0..row.len()).filter(|&x| row[x]) {
+                    match runs[begin..].last_mut() {
+                        Some(run) if x - run.last <= reach => run.last = x,
+                        _ => runs.push(Run { y, first: x, last: x, joined: runs.len() }),
+                    }
+                }
+                for n in begin..runs.len() {
+                    for other in from..begin {
+                        let (run, above) = (&runs[n], &runs[other]);
+                        if run.first <= above.last + reach && above.first <= run.last + reach {
+                            join(&mut runs, n, other);
+                        }
                     }
                 }
             }
-            regions.push(region);
+            begins.push_back(begin);
+            if begins.len() > reach {
+                begins.pop_front();
+            }
+        }
+        let mut regions: Vec<Vec<usize>> = Vec::new();
+        let mut places = vec![usize::MAX; runs.len()];
+        for n in 0..runs.len() {
+            let root = root(&runs, n);
+            if places[root] == usize::MAX {
+                places[root] = regions.len();
+                regions.push(Vec::new());
+            }
+            let Run { y, first, last, .. } = runs[n];
+            let blocks = (first..=last).map(|x| y * self.columns + x);
+            regions[places[root]].extend(blocks.filter(|&n| set[n]));
         }
         regions
     }
@@ -143,5 +191,34 @@ impl Grid {
             }
         }
         (0..within.len()).filter(|&n| within[n]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The regions of a picture, `#` for what is set.
+    fn regions(rows: &[&str], reach: usize) -> Vec<Vec<usize>> {
+        let grid = Grid { columns: rows[0].len(), rows: rows.len() };
+        let set: Vec<bool> = rows.concat().bytes().map(|block| block == b'#').collect();
+        grid.regions(&set, reach)
+    }
+
+    #[test]
+    fn what_touches_belongs_together_also_at_corners_and_around_them() {
+        let picture = ["#..#", ".#.#", "...#", "####"];
+        assert_eq!(regions(&picture, 1), [vec![0, 5], vec![3, 7, 11, 12, 13, 14, 15]]);
+        let horseshoe = ["#.#", "#.#", "###"];
+        assert_eq!(regions(&horseshoe, 1), [vec![0, 2, 3, 5, 6, 7, 8]]);
+    }
+
+    #[test]
+    fn a_gap_within_reach_does_not_part_them() {
+        let picture = ["#.#...", "......", "#....#"];
+        assert_eq!(regions(&picture, 1).len(), 4);
+        assert_eq!(regions(&picture, 2), [vec![0, 2, 12], vec![17]]);
+        assert_eq!(regions(&picture, 3), [vec![0, 2, 12, 17]]);
+        assert_eq!(regions(&["...", "..."], 2), [[0usize; 0]; 0]);
     }
 }
