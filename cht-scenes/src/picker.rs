@@ -165,17 +165,13 @@ impl Picker {
                     else {
                         continue;
                     };
-                    match plane {
-                        Some(plane) => {
-                            let kept =
-                                |form| Picture { samples: std::mem::take(&mut buffer), form };
-                            let picture = frame.picture.map(kept);
-                            self.measure(&mut segments, at, frame, plane, picture)?;
-                        }
-                        None => {
-                            let picture = frame.picture.map(|form| (buffer.as_slice(), form));
-                            self.decide(&mut segments, at, frame, picture)?;
-                        }
+                    if let Some(plane) = plane {
+                        let kept = |form| Picture { samples: std::mem::take(&mut buffer), form };
+                        let picture = frame.picture.map(kept);
+                        self.measure(&mut segments, at, frame, plane, picture)?;
+                    } else {
+                        let picture = frame.picture.map(|form| (buffer.as_slice(), form));
+                        self.decide(&mut segments, at, frame, picture)?;
                     }
                 }
             }
