@@ -73,12 +73,13 @@ impl Decoder {
         command.format("mpegts").input("pipe:0");
         command.filter_complex(prefilter::graph(pid, start, &formats(ffmpeg.names_full_range())));
         // The small luma first: a picture that nobody takes yet must not hold it back.
-        let small = if let Wanted::Candidates(_) | Wanted::Small = start.wanted {
-            output(ffmpeg, &mut command, "[small]", &format!("pipe:{SMALL_PIPE}"));
-            Some(rustix::pipe::pipe_with(PipeFlags::CLOEXEC).context("a pipe")?)
-        } else {
-            None
-        };
+        let small =
+            if let Wanted::Candidates(_) | Wanted::Keyframes(_) | Wanted::Small = start.wanted {
+                output(ffmpeg, &mut command, "[small]", &format!("pipe:{SMALL_PIPE}"));
+                Some(rustix::pipe::pipe_with(PipeFlags::CLOEXEC).context("a pipe")?)
+            } else {
+                None
+            };
         output(ffmpeg, &mut command, "[out]", "pipe:1");
         let small = match small {
             Some((reader, writer)) => {

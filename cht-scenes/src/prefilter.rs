@@ -33,6 +33,8 @@ pub(crate) enum Wanted<'a> {
     Scene(&'a Rules, &'a State),
     /// Those that a detector may come to want, which knows more than the score.
     Candidates(&'a Candidates),
+    /// The same of keyframes alone: nearly all, for each of them may be chosen.
+    Keyframes(&'a Candidates),
     /// Those of these frames, in ticks of the session.
     Exact(&'a [i64]),
     /// None, but small luma; only the first picture of each size, to tell it.
@@ -43,7 +45,8 @@ pub(crate) enum Wanted<'a> {
 pub(crate) fn graph(pid: u16, start: &Start, formats: &str) -> String {
     let (before, expression) = match start.wanted {
         Wanted::Scene(rules, state) => ("", expression(rules, state, start)),
-        Wanted::Candidates(candidates) => (SMALL, candidates.expression(start)),
+        Wanted::Candidates(candidates) => (SMALL, candidates.expression(start, STILL)),
+        Wanted::Keyframes(candidates) => (SMALL, candidates.expression(start, SPARSE)),
         Wanted::Exact(ticks) => ("", exact(ticks, start)),
         Wanted::Small => (SMALL, "1+eq(n,0)+0*scene".to_owned()),
     };
@@ -90,6 +93,9 @@ const ONE_CHANGE: f64 = 0.005;
 /// A picture that does not change is handed over so often, to be there for an interval that ends.
 const STILL: i64 = 2 * TICKS_PER_SECOND;
 
+/// A keyframe is handed over so often, where only keyframes are decoded.
+const SPARSE: i64 = TICKS_PER_SECOND / 2;
+
 /// How long before its end a run-up hands over all pictures: one of them may have been waiting.
 const WAITING: i64 = 3 * TICKS_PER_SECOND;
 
@@ -122,7 +128,7 @@ impl Candidates {
     ///
     /// Registers: 0 last handed over, 1 the scores since, 2 mean score, 3 something was handed over, 4 this frame is, 5 its score, 6 what
     /// was just changing.
-    fn expression(&self, start: &Start) -> String {
+    fn expression(&self, start: &Start, still: i64) -> String {
         let since_handed = since("ld(0)");
         let before = since(&start.pts(Some(start.from)).to_string());
         format!(
@@ -130,7 +136,7 @@ impl Candidates {
              st(6,{recent}));\
              if(lt({before},0),1+gt(eq(n,0)+gte({before},-{WAITING}),0),\
              st(5,round(scene*1000000)/1000000);st(1,ld(1)+ld(5));st(6,ld(6)*{ENDS}+ld(5));\
-             st(4,gt(not(ld(3))+gt(ld(5),{MAY_BE_CUT})+gte({since_handed},{STILL})\
+             st(4,gt(not(ld(3))+gt(ld(5),{MAY_BE_CUT})+gte({since_handed},{still})\
              +gt(ld(1),{CHANGED})*gte({since_handed},if(lt(ld(2),{CALM_SCORE}),{CALM},{MOVING})),0));\
              st(2,ld(2)+{FOLLOWS}*(min(ld(5),{ONE_CHANGE})-ld(2)));\
              if(ld(4),st(0,pts);st(1,ld(6));st(3,1));\

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Choice, Chooser, Content, LOOKAHEAD, Matcher, Rules, Shown, Suppressed};
 use crate::measure::Measures;
 
-/// Detectors may choose a frame that is so old.
+/// Detectors may choose a frame that is so old, or one of the last few.
 const LOOKED_BACK: i64 = TICKS_PER_SECOND;
 
 /// For so long the scores of frames are known: choices are of frames that have gone by.
@@ -133,7 +133,9 @@ impl<P> Decider<P> {
         let next = self.matcher.next(now, certain, false).map(|next| self.to_a_frame(next));
         if next.is_none() {
             // What the detectors do not go back to is only of use as the newest of all.
-            let oldest = now.saturating_sub(LOOKED_BACK);
+            let behind = self.recent.len().saturating_sub(LOOKAHEAD + 2);
+            let frame = self.recent.get(behind).map_or(i64::MIN, |frame| frame.0);
+            let oldest = frame.min(now.saturating_sub(LOOKED_BACK));
             let newest = self.matcher.waiting().last().unwrap_or(oldest);
             let waits = self.matcher.choices().map(|choice| choice.at).min().unwrap_or(oldest);
             self.matcher.forget_before(oldest.min(newest).min(waits));

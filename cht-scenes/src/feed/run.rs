@@ -91,6 +91,7 @@ impl Feeder {
         self.tally.lag.follow(source.pid, source.ahead);
         let anchor = before.first().map_or(source.anchor, |first| first.anchor);
         let wanted = match &picker.measured {
+            Some(measured) if keyframes_only => Wanted::Keyframes(&measured.candidates),
             Some(measured) => Wanted::Candidates(&measured.candidates),
             None => Wanted::Scene(&self.rules, &picker.state),
         };
