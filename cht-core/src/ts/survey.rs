@@ -16,7 +16,7 @@ pub struct Group {
 
 /// Surveys the video of `pid` in pieces of a stream that is whole. Units before the first access point, and access points without
 /// a PTS, are in no group; a unit without one is a part of the unit before. `None` where
-/// [`SingleStream`](super::SingleStream) cannot take the stream out.
+/// [`SingleStream`] cannot take the stream out.
 pub fn survey<E>(
     pieces: impl Iterator<Item = Result<impl AsRef<[u8]>, E>>,
     pid: u16,

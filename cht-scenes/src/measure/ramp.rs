@@ -100,7 +100,7 @@ pub struct RampMeter {
 }
 
 impl RampMeter {
-    /// Takes the next frame, coarse, with its variance; the ramp that seems to have ended [`AROUND`] frames before it.
+    /// Takes the next frame, coarse, with its variance; the ramp that seems to have ended a few frames before it.
     pub fn push(&mut self, at: i64, coarse: &Plane, variance: f32) -> Option<Ramp> {
         let is_same_size =
             |seen: &Seen| (seen.coarse.width, seen.coarse.height) == (coarse.width, coarse.height);
