@@ -45,7 +45,7 @@ use crate::{
 pub(crate) use self::run::Source;
 
 /// Bytes per write to the decoder.
-const WRITE: usize = 256 * 1024;
+pub(crate) const WRITE: usize = 256 * 1024;
 
 /// What the thread that reads stdin knows and the feeder asks for.
 #[derive(Debug, Default)]

@@ -12,12 +12,14 @@ use anyhow::{Context as _, Result};
 use cht_core::{ffmpeg::Program, session::PART};
 
 use crate::{
-    decoder::Decoder, decoding::Decode, feed::Source, gops::Gops, measured::Picture, pass::Pass,
+    decoder::Decoder,
+    decoding::Decode,
+    feed::{Source, WRITE},
+    gops::Gops,
+    measured::Picture,
+    pass::Pass,
     prefilter::Wanted,
 };
-
-/// Bytes per write to the decoder.
-const WRITE: usize = 256 * 1024;
 
 /// Fetches pictures.
 #[derive(Debug)]

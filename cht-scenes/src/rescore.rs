@@ -82,10 +82,7 @@ fn decide(scores: &Path, options: &Options) -> Result<Vec<Segment>> {
             Line::Segment(origin) => {
                 let continues = segments.last().is_some_and(|last| last.origin.leads_to(&origin));
                 if !continues {
-                    decider.finish();
-                    while let Some((choice, shown)) = decider.last_choice() {
-                        assign(&mut segments[run..], &decider, choice, &shown);
-                    }
+                    conclude(&mut segments[run..], decider);
                     decider = Decider::new(options.rules());
                     run = segments.len();
                 }
@@ -103,11 +100,16 @@ fn decide(scores: &Path, options: &Options) -> Result<Vec<Segment>> {
             }
         }
     }
+    conclude(&mut segments[run..], decider);
+    Ok(segments)
+}
+
+/// A run has ended: what is left is chosen.
+fn conclude(segments: &mut [Segment], mut decider: Decider<()>) {
     decider.finish();
     while let Some((choice, shown)) = decider.last_choice() {
-        assign(&mut segments[run..], &decider, choice, &shown);
+        assign(segments, &decider, choice, &shown);
     }
-    Ok(segments)
 }
 
 /// Gives a choice to the segment that it is in.

@@ -17,13 +17,10 @@ use cht_scenes::measure::{Blocks, Plane};
 
 use crate::{
     decoding::Decode,
-    feed::Source,
+    feed::{Source, WRITE},
     pass::Pass,
     prefilter::{Wanted, small_size},
 };
-
-/// Bytes per write to the decoder.
-const WRITE: usize = 256 * 1024;
 
 /// A picture that takes this part of its keyframe's bytes is new as a whole.
 const NEW: usize = 2;

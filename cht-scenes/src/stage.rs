@@ -39,9 +39,9 @@ enum Work {
 
 /// Runs the stage to the end of its input.
 pub(crate) fn run(args: Args) -> Result<()> {
+    let output: Output = Arc::new(Mutex::new(ndjson::stdout()?));
+    let tally = Tally::new(Arc::clone(&output), args.stats_interval, clock::monotonic());
     if let Some(scores) = &args.from_scores {
-        let output: Output = Arc::new(Mutex::new(ndjson::stdout()?));
-        let tally = Tally::new(Arc::clone(&output), args.stats_interval, clock::monotonic());
         return rescore::run(&args, scores, &output, &tally);
     }
     cli::refuse_terminal(
@@ -49,9 +49,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     )?;
     signals::drain_on_interrupt()?;
     let rules = Rules::of(&args);
-    let output: Output = Arc::new(Mutex::new(ndjson::stdout()?));
     let upstream = Arc::new(Upstream::default());
-    let tally = Tally::new(Arc::clone(&output), args.stats_interval, clock::monotonic());
     let feeder =
         Feeder::new(args, rules, Arc::clone(&output), Arc::clone(&tally), Arc::clone(&upstream))?;
     let pulse = Pulse::start(&tally);

@@ -4,6 +4,7 @@
 use super::codec::Codec;
 use super::separate::Separator;
 use super::unit::{Unit, Units};
+use crate::time::difference33;
 use std::collections::HashMap;
 
 /// How many access units to keep of the group that begins at the access point with this PTS (33 bits), in the order of the
@@ -87,7 +88,8 @@ impl Output {
         }
         if unit.pts.is_some() {
             self.complete &= self.left > 0;
-            let is_broken = |first: u64| unit.pts.is_some_and(|pts| is_before(pts, first));
+            let is_broken =
+                |first: u64| unit.pts.is_some_and(|pts| difference33(first as i64, pts) < 0);
             if !unit.random_access && self.not_before.is_some_and(is_broken) {
                 self.left = self.left.saturating_sub(1);
                 return;
@@ -108,11 +110,6 @@ impl Output {
         }
         unit.write(self.pid, &mut self.counter, &payload, out);
     }
-}
-
-/// Whether a PTS comes before another one on the circle of 33 bits.
-fn is_before(pts: u64, other: u64) -> bool {
-    other.wrapping_sub(pts) & ((1 << 33) - 1) < 1 << 32 && pts != other
 }
 
 #[cfg(test)]

@@ -24,9 +24,7 @@ impl Rect {
             && self.right >= other.right
             && self.bottom >= other.bottom
     }
-}
 
-impl Rect {
     /// Columns and rows between two rectangles.
     pub(super) fn gap(self, other: Self) -> (usize, usize) {
         let between = |first: usize, last: usize, from: usize, to: usize| {
