@@ -10,13 +10,13 @@ SESSIONS ?= sessions
 
 .PHONY: build demo test bench quality install reprocess setup
 
-build:
+build: setup
 	$(CARGO) build --release --locked
 
 setup:
 	scripts/setup
 
-demo: setup build
+demo: build
 	PATH="$(BIN):$$PATH" scripts/demo
 
 test:
@@ -32,7 +32,7 @@ quality: build
 	for kind in film screen; do for set in tune held footage; do \
 	    bench/quality/run --kind $$kind --set $$set || exit 1; done; done
 
-install:
+install: setup
 	for tool in $(TOOLS); do $(CARGO) install --locked --path $$tool || exit 1; done
 
 # Use from make: whatever session has no index yet gets one; an existing one is left alone.

@@ -1,11 +1,6 @@
 //! One ffmpeg that decodes a run of segments: bytes in, scores and pictures out.
 
-use std::{
-    fs::File,
-    io::Write as _,
-    process::{ChildStdin, ChildStdout},
-    sync::mpsc::SyncSender,
-};
+use std::{io::Write as _, os::unix::net::UnixStream, process::ChildStdin, sync::mpsc::SyncSender};
 
 use anyhow::{Context as _, Result};
 use cht_core::{
@@ -14,27 +9,19 @@ use cht_core::{
 };
 use command_fds::{CommandFdExt as _, FdMapping};
 use ffmpeg_sidecar::command::FfmpegCommand;
-use rustix::pipe::PipeFlags;
 
 use crate::{
     decoding::{Decoding, Extract},
     lines::LineParser,
+    outputs::{Outputs, stream},
     picker::Message,
     picture::formats,
     prefilter::{self, Start, Wanted},
 };
 
-/// The file descriptor on which ffmpeg writes the small luma.
-const SMALL_PIPE: i32 = 3;
-
-/// What a decoder gives.
-#[derive(Debug)]
-pub(crate) struct Outputs {
-    /// Pictures, as they are described.
-    pub pictures: ChildStdout,
-    /// Small luma of all frames, where it is measured.
-    pub small: Option<File>,
-}
+/// The file descriptors on which ffmpeg writes the small luma, and pictures.
+const SMALL_OUTPUT: i32 = 3;
+const PICTURES_OUTPUT: i32 = 4;
 
 /// A running decoder.
 #[derive(Debug)]
@@ -48,7 +35,7 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    /// Starts decoding the video of `pid`, coded as `codec` (where that is known). Frames go to `messages`, pictures to the returned pipes.
+    /// Starts decoding the video of `pid`, coded as `codec` (where that is known). Frames go to `messages`.
     ///
     /// The probe is as small as can be, so that the first frame comes at once, live as from a file: one way of
     /// decoding gives one result. If `live`, threads work on slices, not on frames: a frame thread holds back a frame. Else
@@ -73,23 +60,15 @@ impl Decoder {
         command.format("mpegts").input("pipe:0");
         command.filter_complex(prefilter::graph(pid, start, &formats(ffmpeg.names_full_range())));
         // The small luma first: a picture that nobody takes yet must not hold it back.
-        let small =
-            if let Wanted::Candidates(_) | Wanted::Keyframes(_) | Wanted::Small = start.wanted {
-                output(ffmpeg, &mut command, "[small]", &format!("pipe:{SMALL_PIPE}"));
-                Some(rustix::pipe::pipe_with(PipeFlags::CLOEXEC).context("a pipe")?)
-            } else {
-                None
-            };
-        output(ffmpeg, &mut command, "[out]", "pipe:1");
-        let small = match small {
-            Some((reader, writer)) => {
-                let _ = rustix::pipe::fcntl_setpipe_size(&reader, 1 << 20);
-                let mapping = FdMapping { parent_fd: writer, child_fd: SMALL_PIPE };
-                command.as_inner_mut().fd_mappings(vec![mapping])?;
-                Some(File::from(reader))
+        let mut outputs = Vec::new();
+        let small = match start.wanted {
+            Wanted::Candidates(_) | Wanted::Keyframes(_) | Wanted::Small => {
+                Some(output(ffmpeg, &mut command, "[small]", SMALL_OUTPUT, &mut outputs)?)
             }
-            None => None,
+            Wanted::Scene(..) | Wanted::Exact(_) => None,
         };
+        let pictures = output(ffmpeg, &mut command, "[out]", PICTURES_OUTPUT, &mut outputs)?;
+        command.as_inner_mut().fd_mappings(outputs)?;
         let mut parser = LineParser::default();
         let mut process = Process::spawn(command.as_inner_mut(), move |line| {
             let (ours, frame) = parser.read(line);
@@ -100,19 +79,20 @@ impl Decoder {
             ours || is_chatter(line)
         })?;
         let input = process.stdin().context("ffmpeg has no stdin")?;
-        let pictures = process.stdout().context("ffmpeg has no stdout")?;
         // Fewer, larger writes; a system that grants less is only a little slower. Of a live stream a megabyte is seconds, which
         // would have to be decoded before another way of decoding shows.
         if !live {
             let _ = rustix::pipe::fcntl_setpipe_size(&input, 1 << 20);
         }
-        let _ = rustix::pipe::fcntl_setpipe_size(&pictures, 1 << 20);
         let mut buffer = Vec::new();
         let extract =
             codec.and_then(|codec| Extract::begin(pid, codec, decoding.decode, &mut buffer));
-        // The command holds the writing end of the pipe, which has to be closed here for it to end.
+        // The command holds the writing ends of the streams, which have to be closed here for them to end.
         drop(command);
-        Ok((Self { process, input: Some(input), extract, buffer }, Outputs { pictures, small }))
+        Ok((
+            Self { process, input: Some(input), extract, buffer },
+            Outputs { pictures, small, limit: decoding.timeout },
+        ))
     }
 
     /// Feeds it; an error means that it has ended.
@@ -165,7 +145,14 @@ impl Decoder {
 }
 
 /// Adds an output of raw video.
-fn output(ffmpeg: &Program, command: &mut FfmpegCommand, label: &str, to: &str) {
+fn output(
+    ffmpeg: &Program,
+    command: &mut FfmpegCommand,
+    label: &str,
+    child_fd: i32,
+    outputs: &mut Vec<FdMapping>,
+) -> Result<UnixStream> {
+    let (reader, writer) = stream().context("a pair of sockets")?;
     // A picture whose size changes keeps its new size.
     command.map(label).args(["-autoscale", "0"]);
     // A picture is written at once and as a whole: in pieces, whoever reads it would be woken for each.
@@ -174,7 +161,9 @@ fn output(ffmpeg: &Program, command: &mut FfmpegCommand, label: &str, to: &str) 
     command.args(["-threads", "1"]);
     // Ticks as they are: rounded to a frame rate, two frames would share one.
     command.args(["-enc_time_base", "1:90000"]);
-    command.codec_video("rawvideo").format("rawvideo").output(to);
+    command.codec_video("rawvideo").format("rawvideo").output(format!("pipe:{child_fd}"));
+    outputs.push(FdMapping { parent_fd: writer, child_fd });
+    Ok(reader)
 }
 
 /// What ffmpeg says in the normal course of things, and what would push its real complaints out of memory.

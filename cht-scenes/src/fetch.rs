@@ -16,7 +16,7 @@ use crate::{
     decoding::Decode,
     feed::{Source, WRITE},
     gops::Gops,
-    measured::Picture,
+    measured::{Picture, Pool},
     pass::Pass,
     prefilter::Wanted,
 };
@@ -83,11 +83,14 @@ impl Fetcher {
         let mut found = Vec::new();
         pass.run(
             |decoder| feed(decoder, path, bytes),
-            |frame, _, pictures| {
+            |frame, outputs| {
                 let (Some(form), Some(pts)) = (frame.picture, frame.pts) else { return Ok(()) };
                 let mut samples = vec![0; form.bytes()];
-                pictures.read_exact(&mut samples)?;
-                found.push((source.anchor.place(pts), Picture { samples, form }));
+                outputs.read(&mut samples, &mut [])?;
+                found.push((
+                    source.anchor.place(pts),
+                    Picture { samples, form, pool: Pool::default() },
+                ));
                 Ok(())
             },
         )?;

@@ -3,6 +3,8 @@
 //! Their word comes late: a cut is certain some frames later, a screen has to come to rest. So a segment is done when nothing more
 //! can be said about it.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use anyhow::{Context as _, Result};
 use cht_scenes::{
     detect::{Decided, Decider, Returned, Rules},
@@ -21,6 +23,26 @@ use crate::{
 pub(crate) struct Picture {
     pub samples: Vec<u8>,
     pub form: Form,
+    /// Where its memory goes.
+    pub pool: Pool,
+}
+
+/// Memory for pictures, which is used again: to get megabytes from the system for each picture costs as much as to copy it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Pool {
+    /// Memory of a picture that is gone, or none yet.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+}
+
+impl Drop for Picture {
+    fn drop(&mut self) {
+        let samples = std::mem::take(&mut self.samples);
+        self.pool.0.lock().unwrap_or_else(PoisonError::into_inner).push(samples);
+    }
 }
 
 impl Picture {

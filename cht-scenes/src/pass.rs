@@ -1,7 +1,6 @@
 //! A decoder for a part of a segment, by itself: fed and followed to its end.
 
 use std::{
-    io::Read,
     sync::mpsc::{RecvTimeoutError, sync_channel},
     time::Duration,
 };
@@ -10,15 +9,14 @@ use anyhow::{Context as _, Result, bail};
 use cht_core::{clock, ffmpeg::Program};
 
 use crate::{
-    decoder::{Decoder, Outputs},
+    decoder::Decoder,
     decoding::{Decode, Decoding},
-    drain::drain,
     feed::Source,
     hwaccel::Hwaccel,
     lines::Decoded,
+    outputs::Outputs,
     picker::Message,
     prefilter::{Start, Wanted},
-    timely::Timely,
 };
 
 /// What is decoded, and what is to be handed over of it.
@@ -33,19 +31,19 @@ pub(crate) struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Feeds the decoder by `feed`, on a thread of its own. `take` gets each frame, the small luma if there is one, and reads the
-    /// frame's picture if that is handed over.
+    /// Feeds the decoder by `feed`, on a thread of its own. `take` gets each frame, and reads its picture if
+    /// that is handed over, and its small luma if that is asked for.
     pub(crate) fn run(
         &self,
         feed: impl FnOnce(&mut Decoder) -> Result<()> + Send,
-        mut take: impl FnMut(Decoded, &mut dyn Read, &mut dyn Read) -> Result<()>,
+        mut take: impl FnMut(Decoded, &Outputs) -> Result<()>,
     ) -> Result<()> {
         let Self { source, decode, timeout, .. } = *self;
         let decoding = Decoding { decode, hwaccel: Hwaccel::None, jobs: 1, timeout };
         let (anchor, from) = (source.anchor, source.anchor.offset);
         let start = Start { wanted: self.wanted, anchor, from };
         let (messages, received) = sync_channel(4096);
-        let (mut decoder, Outputs { pictures, small }) = Decoder::start(
+        let (mut decoder, outputs) = Decoder::start(
             self.ffmpeg,
             source.pid,
             source.codec,
@@ -55,11 +53,6 @@ impl Pass<'_> {
             messages,
         )?;
         let id = decoder.id();
-        let mut pictures = Timely { pipe: pictures, limit: timeout };
-        let mut small: Box<dyn Read> = match small {
-            Some(small) => Box::new(drain(small, timeout)),
-            None => Box::new(std::io::empty()),
-        };
         let done = std::thread::scope(|scope| {
             let feeding = scope.spawn(|| {
                 let fed = feed(&mut decoder);
@@ -68,7 +61,7 @@ impl Pass<'_> {
             });
             let mut follow = || loop {
                 match clock::receive_within(&received, timeout) {
-                    Ok(Message::Frame(frame)) => take(frame, &mut small, &mut pictures)?,
+                    Ok(Message::Frame(frame)) => take(frame, &outputs)?,
                     Ok(_) => {}
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
                     Err(RecvTimeoutError::Timeout) => bail!("ffmpeg hung and was stopped"),

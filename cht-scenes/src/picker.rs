@@ -5,7 +5,7 @@ mod parts;
 
 use std::{
     collections::VecDeque,
-    io::{self, Read},
+    io,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering, mpsc::RecvTimeoutError},
     time::Duration,
 };
@@ -27,7 +27,8 @@ use crate::{
     detector::{Kept, Rules, State},
     fetch::Fetcher,
     lines::Decoded,
-    measured::{Measured, Picture},
+    measured::{Measured, Picture, Pool},
+    outputs::Outputs,
     picture::{Form, Painter},
     prefilter::{small_size, tick_of},
     scores::Scores,
@@ -112,6 +113,7 @@ impl Picker {
         let mut segments: VecDeque<Segment> = VecDeque::new();
         let mut reference = None;
         let mut buffer = Vec::new();
+        let pool = Pool::default();
         let (mut ended, mut fed_before) = (false, 0);
         let mut size = (0, 0);
         let end = loop {
@@ -150,7 +152,7 @@ impl Picker {
                         buffer.resize(form.bytes(), 0);
                     }
                     let plane = match read(
-                        run,
+                        run.outputs,
                         frame.picture.as_ref().map(|_| buffer.as_mut_slice()),
                         size,
                     ) {
@@ -166,8 +168,10 @@ impl Picker {
                         continue;
                     };
                     if let Some(plane) = plane {
-                        let kept = |form| Picture { samples: std::mem::take(&mut buffer), form };
-                        let picture = frame.picture.map(kept);
+                        let picture = frame.picture.map(|form| {
+                            let samples = std::mem::replace(&mut buffer, pool.take());
+                            Picture { samples, form, pool: pool.clone() }
+                        });
                         self.measure(&mut segments, at, frame, plane, picture)?;
                     } else {
                         let picture = frame.picture.map(|form| (buffer.as_slice(), form));
@@ -429,15 +433,12 @@ impl Picker {
 
 /// Fills the picture of the next frame, where it has one, and gives its luma, where that is measured.
 fn read(
-    run: &mut Run<'_>,
+    outputs: &Outputs,
     picture: Option<&mut [u8]>,
     (width, height): (usize, usize),
 ) -> io::Result<Option<Plane>> {
-    if let Some(picture) = picture {
-        run.pictures.read_exact(picture)?;
-    }
-    let Some(small) = &mut run.small else { return Ok(None) };
-    let mut samples = vec![0; width * height];
-    small.read_exact(&mut samples)?;
-    Ok(Some(Plane { width, height, samples }))
+    let count = if outputs.has_small() { width * height } else { 0 };
+    let mut samples = vec![0; count];
+    outputs.read(picture.unwrap_or_default(), &mut samples)?;
+    Ok(outputs.has_small().then_some(Plane { width, height, samples }))
 }

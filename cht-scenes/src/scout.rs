@@ -128,16 +128,16 @@ fn changed(
             }
             Ok(())
         },
-        |frame, small, pictures| {
+        |frame, outputs| {
             // The first one of a size comes as a picture, which tells the size.
+            let bytes = frame.picture.map_or(0, |form| form.bytes());
             if let Some(form) = frame.picture {
                 size = small_size(form.width, form.height);
-                picture.resize(form.bytes(), 0);
-                pictures.read_exact(&mut picture)?;
             }
+            picture.resize(bytes, 0);
             let (width, height) = size;
             let mut samples = vec![0; width * height];
-            small.read_exact(&mut samples)?;
+            outputs.read(&mut picture, &mut samples)?;
             let at = frame.pts.map_or(0, |pts| source.anchor.place(pts));
             let changes = blocks.push(at, Plane { width, height, samples });
             if let Some(pts) = frame.pts {

@@ -1,7 +1,6 @@
 //! A run: one decoder over consecutive segments, and the thread that follows it.
 
 use std::{
-    io::Read,
     sync::{
         Arc,
         atomic::AtomicU64,
@@ -18,14 +17,12 @@ use super::{
     run_up::{Before, run_up},
 };
 use crate::{
-    decoder::{Decoder, Outputs},
+    decoder::Decoder,
     decoding::{self, Decode, Decoding},
-    drain::drain,
     measured::Measured,
     options::Options,
     picker::{End, Message, Part, Picker, Run},
     prefilter::{Start, Wanted},
-    timely::Timely,
 };
 
 /// Where a segment lies and what of it is decoded.
@@ -97,7 +94,7 @@ impl Feeder {
         };
         let start = Start { wanted, anchor, from: source.anchor.offset };
         let (messages, received) = sync_channel(4096);
-        let (decoder, Outputs { pictures, small }) = Decoder::start(
+        let (decoder, outputs) = Decoder::start(
             &self.ffmpeg,
             source.pid,
             source.codec,
@@ -110,16 +107,7 @@ impl Feeder {
         let (pid, id, seen) = (source.pid, decoder.id(), Arc::clone(&fed));
         let timeout = self.decoding.timeout;
         let follower = std::thread::spawn(move || {
-            let mut small = small.map(|small| drain(small, timeout));
-            let mut pictures = Timely { pipe: pictures, limit: timeout };
-            let mut run = Run {
-                messages: &received,
-                pictures: &mut pictures,
-                small: small.as_mut().map(|small| small as &mut dyn Read),
-                pid,
-                timeout,
-                fed: &seen,
-            };
+            let mut run = Run { messages: &received, outputs: &outputs, pid, timeout, fed: &seen };
             let end = picker.follow(&mut run);
             if !matches!(end, Ok(End::Complete)) {
                 // The feeder may be waiting for it to take more.

@@ -145,25 +145,30 @@ fn best_match(
     }
     let (sum, variance) = later.blocks[y * width + x];
     let mut best = (0.0, 0.0);
+    let mut compare = |start: usize| {
+        let (other_sum, other_variance) = earlier.blocks[start];
+        let unlike = variance + gain * gain * other_variance + NOISE;
+        // What two blocks of these variances share is no more than their geometric mean.
+        let most = 2.0 * gain * (variance * other_variance).max(0.0).sqrt() + NOISE;
+        if most <= best.0 * unlike {
+            return;
+        }
+        let mut product = 0i32;
+        for (row, samples) in block.chunks_exact(BLOCK).enumerate() {
+            let other = &earlier.samples[start + row * width..][..BLOCK];
+            let products = samples.iter().zip(other).map(|(&a, &b)| i32::from(a) * i32::from(b));
+            product += products.sum::<i32>();
+        }
+        let similarity = (2.0 * gain * covariance(product, sum, other_sum) + NOISE) / unlike;
+        if similarity > best.0 {
+            best = (similarity, other_variance);
+        }
+    };
+    // Most likely it is where it was.
+    compare(y * width + x);
     for at_y in y.saturating_sub(REACH_Y)..=(y + REACH_Y).min(height - BLOCK) {
         for at_x in x.saturating_sub(REACH_X)..=(x + REACH_X).min(width - BLOCK) {
-            let start = at_y * width + at_x;
-            let mut product = 0i32;
-            for (row, samples) in block.chunks_exact(BLOCK).enumerate() {
-                let other = &earlier.samples[start + row * width..][..BLOCK];
-                product += samples
-                    .iter()
-                    .zip(other)
-                    .map(|(&a, &b)| i32::from(a) * i32::from(b))
-                    .sum::<i32>();
-            }
-            let (other_sum, other_variance) = earlier.blocks[start];
-            let shared = covariance(product, sum, other_sum);
-            let similarity =
-                (2.0 * gain * shared + NOISE) / (variance + gain * gain * other_variance + NOISE);
-            if similarity > best.0 {
-                best = (similarity, other_variance);
-            }
+            compare(at_y * width + at_x);
         }
     }
     best

@@ -51,14 +51,16 @@ pub struct FilmMeter {
 }
 
 impl FilmMeter {
-    /// Measures the next frame, at a time in ticks.
-    pub fn push(&mut self, at: i64, plane: &Plane) -> Film {
-        let coarse = Searchable::new(plane.shrunk(coarse_factor(plane.width)));
+    /// Measures the next frame, at a time in ticks, given the one before as well: where both are the same, less is to be done.
+    pub fn push(&mut self, at: i64, plane: &Plane, before: &Plane) -> Film {
+        let known = self.planes.front().filter(|_| plane.is_as_large_as(before));
+        let known = known.map(|coarse| (before, coarse.plane()));
+        let coarse = Searchable::new(plane.shrunk_as(coarse_factor(plane.width), known));
         let histogram = classes(coarse.plane());
         let contrast = contrast(coarse.plane());
         let ramp = self.ramps.push(at, coarse.plane(), contrast * contrast);
-        let size = |plane: &Searchable| (plane.plane().width, plane.plane().height);
-        let before = self.planes.front().filter(|before| size(before) == size(&coarse));
+        let before = self.planes.front();
+        let before = before.filter(|before| before.plane().is_as_large_as(coarse.plane()));
         let Some(before) = before else {
             self.planes.clear();
             self.continuities.clear();

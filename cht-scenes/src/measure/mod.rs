@@ -2,11 +2,13 @@
 
 mod blocks;
 mod continuity;
+mod drawn;
 mod film;
 mod plane;
 mod ramp;
 mod runs;
 
+use drawn::Steps;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -16,16 +18,6 @@ pub use self::{
     plane::Plane,
     ramp::{Ramp, RampMeter},
 };
-
-/// Neighbours that differ by no more are flat; by no more than the second, a slope; by more, an edge.
-const FLAT: u8 = 1;
-const SLOPE: u8 = 32;
-
-/// Pairs of neighbours that are counted in a byte, many at once.
-const COUNTED: usize = 128;
-
-/// Where a fifth of what is not flat is edges, nothing speaks against a drawn picture.
-const EDGES: f32 = 5.0;
 
 /// What was measured in one frame.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -52,7 +44,7 @@ pub struct Measures {
 pub struct Meter {
     film: FilmMeter,
     blocks: Blocks,
-    drawn: f32,
+    steps: Steps,
 }
 
 impl Meter {
@@ -65,41 +57,12 @@ impl Meter {
     /// Measures the next frame, given its small luma.
     pub fn push(&mut self, at: i64, score: f64, plane: Plane) -> Measures {
         let before = self.blocks.before();
-        let was = (before.width, before.height);
-        let resized = was != (0, 0) && was != (plane.width, plane.height);
-        let film = self.film.push(at, &plane);
-        let changes = if plane == *before {
-            Vec::new()
-        } else {
-            self.drawn = drawn(&plane);
-            self.blocks.push(at, plane)
-        };
+        let resized = *before != Plane::default() && !plane.is_as_large_as(before);
+        let film = self.film.push(at, &plane, before);
+        self.steps.update(&plane, before);
+        let drawn = self.steps.drawn(&plane);
+        let changes = self.blocks.push(at, plane);
         let grid = (self.blocks.columns as u32, self.blocks.rows as u32);
-        Measures { at, score, film, drawn: self.drawn, resized, grid, changes }
+        Measures { at, score, film, drawn, resized, grid, changes }
     }
-}
-
-/// Drawn areas have one colour, and sharp edges between them; what a camera sees has slopes. The share of samples that are
-/// exactly as their right neighbour, unless there are hardly any sharp edges among the others, as in a dark film.
-fn drawn(plane: &Plane) -> f32 {
-    let (mut same, mut slopes, mut edges) = (0u32, 0u32, 0u32);
-    for y in 0..plane.height {
-        let row = plane.row(y);
-        let rights = row.get(1..).unwrap_or_default();
-        for (lefts, rights) in row.chunks(COUNTED).zip(rights.chunks(COUNTED)) {
-            let (mut level, mut steep, mut sharp) = (0u8, 0u8, 0u8);
-            for (left, &right) in lefts.iter().zip(rights) {
-                let step = left.abs_diff(right);
-                level += u8::from(step == 0);
-                steep += u8::from(step > FLAT);
-                sharp += u8::from(step > SLOPE);
-            }
-            same += u32::from(level);
-            slopes += u32::from(steep - sharp);
-            edges += u32::from(sharp);
-        }
-    }
-    let pairs = (plane.height * plane.width.saturating_sub(1)).max(1) as f32;
-    let sharp = edges as f32 / ((slopes + edges) as f32 + pairs / 100.0);
-    (same as f32 / pairs).min(EDGES * sharp)
 }

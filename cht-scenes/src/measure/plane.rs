@@ -23,6 +23,12 @@ impl Plane {
     /// Each `factor × factor` samples become their mean; a remainder at the right and lower edge is left out.
     #[must_use]
     pub fn shrunk(&self, factor: usize) -> Self {
+        self.shrunk_as(factor, None)
+    }
+
+    /// The same, given another plane of this size and what became of it: rows that are the same there are taken over.
+    #[must_use]
+    pub fn shrunk_as(&self, factor: usize, before: Option<(&Self, &Self)>) -> Self {
         if factor <= 1 {
             return self.clone();
         }
@@ -33,6 +39,13 @@ impl Plane {
         let mut samples = Vec::with_capacity(width * height);
         let mut sums = vec![0u32; width * factor];
         for y in 0..height {
+            let lines = y * factor * self.width..(y + 1) * factor * self.width;
+            if let Some((before, shrunk)) = before
+                && self.samples[lines.clone()] == before.samples[lines]
+            {
+                samples.extend_from_slice(shrunk.row(y));
+                continue;
+            }
             sums.fill(0);
             // Rows first, which is done for many columns at once.
             for row in 0..factor {
@@ -46,6 +59,12 @@ impl Plane {
             }));
         }
         Self { width, height, samples }
+    }
+
+    /// Whether both have the same width and height.
+    #[must_use]
+    pub fn is_as_large_as(&self, other: &Self) -> bool {
+        (self.width, self.height) == (other.width, other.height)
     }
 
     /// Mean absolute difference to a plane of the same size, 0 to 255.

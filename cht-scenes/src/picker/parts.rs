@@ -1,7 +1,6 @@
 //! What the picker is told, and what it says about a frame.
 
 use std::{
-    io::Read,
     sync::{atomic::AtomicU64, mpsc::Receiver},
     time::Duration,
 };
@@ -13,7 +12,7 @@ use cht_core::{
 };
 use cht_scenes::detect::{Choice, Detector, Kind, Why};
 
-use crate::{feed::Source, lines::Decoded, measured::Saved};
+use crate::{feed::Source, lines::Decoded, measured::Saved, outputs::Outputs};
 
 /// What the picker is told, in order.
 #[derive(Debug)]
@@ -102,9 +101,7 @@ pub(crate) struct Found {
 /// One decoder's output.
 pub(crate) struct Run<'a> {
     pub messages: &'a Receiver<Message>,
-    pub pictures: &'a mut dyn Read,
-    /// Small luma of all frames.
-    pub small: Option<&'a mut dyn Read>,
+    pub outputs: &'a Outputs,
     pub pid: u16,
     /// A decoder that has input and neither takes it nor says anything for so long is stopped.
     pub timeout: Duration,

@@ -1,7 +1,7 @@
 //! RGB into the bytes of a file, with its XMP packet.
 
-use anyhow::{Context as _, Result, anyhow};
-use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
+use anyhow::{Context as _, Result, anyhow, bail};
+use turbojpeg::{Compressor, Image, PixelFormat, Subsamp, YuvPlanesImage};
 
 use super::{Rgb, look::Format, ycc::Ycc};
 
@@ -16,36 +16,51 @@ pub(crate) fn encode(picture: &Rgb, format: Format, quality: u8, xmp: &str) -> R
     encoded.with_context(|| format!("a picture of {}×{}", picture.width, picture.height))
 }
 
+/// From this quality on, JPEG has its colours at full size.
+const FINE: u8 = 90;
+
 fn jpeg(picture: &Rgb, quality: u8, xmp: &str) -> Result<Vec<u8>> {
-    let (width, height) = (u16::try_from(picture.width)?, u16::try_from(picture.height)?);
-    let mut bytes = Vec::with_capacity(picture.pixels.len() / 8);
-    let mut encoder = jpeg_encoder(&mut bytes, quality, xmp)?;
-    // Where it is made coarser, it is that of the middle of four pixels, as JFIF says.
-    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
-    encoder.encode(&picture.pixels, width, height, ColorType::Rgb)?;
-    Ok(bytes)
+    let (width, height) = (picture.width as usize, picture.height as usize);
+    let mut compressor = Compressor::new()?;
+    compressor.set_quality(quality.into())?;
+    compressor.set_subsamp(if quality >= FINE { Subsamp::None } else { Subsamp::Sub2x2 })?;
+    let pixels = picture.pixels.as_slice();
+    let format = PixelFormat::RGB;
+    let image = Image { pixels, width, pitch: 3 * width, height, format };
+    jpeg_with_xmp(&compressor.compress_to_owned(image)?, xmp)
 }
 
 /// A JPEG with the coarse chroma that the picture has.
 pub(crate) fn coarse_jpeg(picture: &Ycc, quality: u8, xmp: &str) -> Result<Vec<u8>> {
-    let named = || format!("a picture of {}×{}", picture.width, picture.height);
-    let mut bytes = Vec::with_capacity(picture.width as usize * picture.height as usize / 3);
-    let mut encoder = jpeg_encoder(&mut bytes, quality, xmp).with_context(named)?;
-    encoder.set_sampling_factor(SamplingFactor::F_2_2);
-    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Nearest);
-    encoder.encode_image(picture).with_context(named)?;
-    Ok(bytes)
+    let compress = || {
+        let (width, height) = (picture.width as usize, picture.height as usize);
+        let [u_plane, v_plane] = picture.chroma.each_ref().map(Vec::as_slice);
+        let half = width.div_ceil(2);
+        let planes = YuvPlanesImage {
+            y_plane: picture.luma.as_slice(),
+            u_plane,
+            v_plane,
+            width,
+            height,
+            y_stride: width,
+            u_stride: half,
+            v_stride: half,
+            subsamp: Subsamp::Sub2x2,
+        };
+        let mut compressor = Compressor::new()?;
+        compressor.set_quality(quality.into())?;
+        jpeg_with_xmp(&compressor.compress_yuv_planes_to_owned(&planes)?, xmp)
+    };
+    compress().with_context(|| format!("a picture of {}×{}", picture.width, picture.height))
 }
 
-fn jpeg_encoder<'a>(
-    bytes: &'a mut Vec<u8>,
-    quality: u8,
-    xmp: &str,
-) -> Result<Encoder<&'a mut Vec<u8>>> {
-    let mut encoder = Encoder::new(bytes, quality);
-    // XMP specification part 3, 1.1.3.
-    encoder.add_app_segment(1, [b"http://ns.adobe.com/xap/1.0/\0", xmp.as_bytes()].concat())?;
-    Ok(encoder)
+/// Adds the packet as a segment behind the JFIF header, which is the first (XMP specification part 3, 1.1.3).
+fn jpeg_with_xmp(jpeg: &[u8], xmp: &str) -> Result<Vec<u8>> {
+    const NAME: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+    let &[0xff, 0xd8, 0xff, 0xe0, high, low, ..] = jpeg else { bail!("JPEG without JFIF header") };
+    let (head, rest) = jpeg.split_at(4 + usize::from(u16::from_be_bytes([high, low])));
+    let length = u16::try_from(2 + NAME.len() + xmp.len()).context("the XMP packet is too long")?;
+    Ok([head, &[0xff, 0xe1], &length.to_be_bytes(), NAME, xmp.as_bytes(), rest].concat())
 }
 
 fn png(picture: &Rgb, xmp: &str) -> Result<Vec<u8>> {

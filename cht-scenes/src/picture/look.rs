@@ -19,7 +19,7 @@ pub(crate) struct Look {
     #[arg(long, value_name = "WIDTHxHEIGHT|WIDTH")]
     pub scale: Option<Scale>,
     /// Write a small JPEG of at most this width beside each picture
-    #[arg(long, value_name = "WIDTH", value_parser = clap::value_parser!(u32).range(1..=65535))]
+    #[arg(long, value_name = "WIDTH", value_parser = clap::value_parser!(u32).range(1..=65500))]
     pub thumbnails: Option<u32>,
 }
 
@@ -67,7 +67,7 @@ impl Format {
     /// The greatest width and height that it has room for.
     pub(crate) fn most(self) -> u32 {
         match self {
-            Self::Jpeg => 65_535,
+            Self::Jpeg => 65_500,
             Self::Png => i32::MAX as u32,
             Self::Webp | Self::WebpLossless => 16_383,
         }
@@ -138,7 +138,7 @@ impl FromStr for Scale {
 
 /// A number of pixels.
 fn length(text: &str) -> Option<u32> {
-    text.parse().ok().filter(|length| (1..=65_535).contains(length))
+    text.parse().ok().filter(|length| (1..=65_500).contains(length))
 }
 
 #[cfg(test)]

@@ -3,8 +3,6 @@
 //! Chroma of half the width and height stays so. JFIF has it in the middle of four pixels, MPEG at their left; so it is
 //! moved by half a pixel, and taken as it is from row to row.
 
-use jpeg_encoder::{ImageBuffer, JpegColorType};
-
 use super::{
     colour::{Scale, code},
     form::Transfer,
@@ -22,9 +20,9 @@ const GREEN: f32 = 1.0 - RED - BLUE;
 pub(crate) struct Ycc {
     pub width: u32,
     pub height: u32,
-    luma: Vec<u8>,
+    pub luma: Vec<u8>,
     /// Blue and red, each for two pixels by two.
-    chroma: [Vec<u8>; 2],
+    pub chroma: [Vec<u8>; 2],
 }
 
 impl Ycc {
@@ -109,37 +107,6 @@ impl Mix {
     }
 }
 
-/// Of each four pixels, the encoder has to take the chroma of the first (`ChromaSubsamplingMethod::Nearest`).
-impl ImageBuffer for &Ycc {
-    fn get_jpeg_color_type(&self) -> JpegColorType {
-        JpegColorType::Ycbcr
-    }
-
-    fn width(&self) -> u16 {
-        self.width as u16
-    }
-
-    fn height(&self) -> u16 {
-        self.height as u16
-    }
-
-    fn fill_buffers(&self, y: u16, buffers: &mut [Vec<u8>; 4]) {
-        let (width, y) = (self.width as usize, usize::from(y));
-        let [luma, blue, red, _] = buffers;
-        luma.extend_from_slice(&self.luma[y * width..][..width]);
-        let half = width.div_ceil(2);
-        for (chroma, buffer) in self.chroma.iter().zip([blue, red]) {
-            let start = buffer.len();
-            buffer.resize(start + width, 0);
-            if y % 2 == 0 {
-                let row = &chroma[y / 2 * half..][..half];
-                let pairs = buffer[start..].chunks_mut(2).zip(row);
-                pairs.for_each(|(pair, sample)| pair[0] = *sample);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +121,13 @@ mod tests {
         Form { width, height: 4, aspect: (1, 1), samples, field: None, colours }
     }
 
+    /// JFIF 1.02, "Conversion to and from RGB".
+    fn jfif(rgb: [u8; 3]) -> [u8; 3] {
+        let [r, g, b] = rgb.map(f64::from);
+        let y = 0.299 * r + 0.587 * g + 0.114 * b;
+        [y, (b - y) / 1.772 + 128.0, (r - y) / 1.402 + 128.0].map(|code| code.round() as u8)
+    }
+
     #[test]
     fn one_colour_is_that_of_the_way_over_rgb() {
         let matrices = [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020, Matrix::Smpte240];
@@ -166,7 +140,7 @@ mod tests {
                 let place = Place::of(&form, &Look::default()).unwrap();
                 let ycc = Ycc::of(&source, place).unwrap();
                 let rgb = render(&source, place).pixels;
-                let (y, blue, red) = jpeg_encoder::rgb_to_ycbcr(rgb[0], rgb[1], rgb[2]);
+                let [y, blue, red] = jfif([rgb[0], rgb[1], rgb[2]]);
                 let near = |found: &[u8], one: u8| found.iter().all(|code| code.abs_diff(one) <= 1);
                 assert!(near(&ycc.luma, y), "{matrix:?}, {full}: {:?}, {y}", ycc.luma);
                 assert!(near(&ycc.chroma[0], blue), "{matrix:?}, {full}: {:?}", ycc.chroma);
