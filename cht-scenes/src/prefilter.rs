@@ -69,12 +69,9 @@ pub(crate) fn small_size(width: u32, height: u32) -> (usize, usize) {
     ((width / 4) as usize, height.div_ceil(2).div_ceil(2) as usize)
 }
 
-/// A frame whose score is above this may be a cut.
+/// A frame may be a cut whose score is above this, and above so many times what was just changing.
 const MAY_BE_CUT: f64 = 0.01;
-
-/// A moving picture is handed over so often; where little moves, as on a screen, more often.
-const MOVING: i64 = TICKS_PER_SECOND / 2;
-const CALM: i64 = TICKS_PER_SECOND / 4;
+const STANDS_OUT: f64 = 2.0;
 
 /// Scores that add up to less are no change: the coding mends the picture.
 const CHANGED: f64 = 1e-5;
@@ -82,6 +79,16 @@ const CHANGED: f64 = 1e-5;
 /// How much of what was just changing, frame by frame, counts as changed since the picture was handed over: another picture is to show
 /// how the change ended.
 const ENDS: f64 = 0.5;
+
+/// Where little moves, as on a screen, a picture is handed over so soon after scores have added up to a large change: to this, and so
+/// many times the mean score. And so soon after a small one.
+const LARGE: f64 = 0.01;
+const LARGE_OF_MEAN: f64 = 10.0;
+const SOON: i64 = TICKS_PER_SECOND / 4;
+const LATER: i64 = TICKS_PER_SECOND * 3 / 4;
+
+/// A moving picture is handed over so often.
+const MOVING: i64 = TICKS_PER_SECOND;
 
 /// The mean score up to which little moves, and how fast it follows.
 const CALM_SCORE: f64 = 0.0016;
@@ -127,7 +134,7 @@ impl Candidates {
     /// The first picture is always handed over: its size tells that of the small luma.
     ///
     /// Registers: 0 last handed over, 1 the scores since, 2 mean score, 3 something was handed over, 4 this frame is, 5 its score, 6 what
-    /// was just changing.
+    /// was just changing, 7 that without this frame.
     fn expression(&self, start: &Start, still: i64) -> String {
         let since_handed = since("ld(0)");
         let before = since(&start.pts(Some(start.from)).to_string());
@@ -135,9 +142,10 @@ impl Candidates {
             "if(eq(n,0),st(0,{handed});st(1,{changed});st(2,{mean});st(3,{any}*lt({before},0));\
              st(6,{recent}));\
              if(lt({before},0),1+gt(eq(n,0)+gte({before},-{WAITING}),0),\
-             st(5,round(scene*1000000)/1000000);st(1,ld(1)+ld(5));st(6,ld(6)*{ENDS}+ld(5));\
-             st(4,gt(not(ld(3))+gt(ld(5),{MAY_BE_CUT})+gte({since_handed},{still})\
-             +gt(ld(1),{CHANGED})*gte({since_handed},if(lt(ld(2),{CALM_SCORE}),{CALM},{MOVING})),0));\
+             st(5,round(scene*1000000)/1000000);st(1,ld(1)+ld(5));st(7,ld(6));st(6,ld(6)*{ENDS}+ld(5));\
+             st(4,gt(not(ld(3))+gt(ld(5),max({MAY_BE_CUT},{STANDS_OUT}*ld(7)))+gte({since_handed},{still})\
+             +gt(ld(1),{CHANGED})*gte({since_handed},if(gte(ld(2),{CALM_SCORE}),{MOVING},\
+             if(gt(ld(1),{LARGE}+{LARGE_OF_MEAN}*ld(2)),{SOON},{LATER}))),0));\
              st(2,ld(2)+{FOLLOWS}*(min(ld(5),{ONE_CHANGE})-ld(2)));\
              if(ld(4),st(0,pts);st(1,ld(6));st(3,1));\
              1+ld(4))",

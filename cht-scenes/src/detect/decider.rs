@@ -14,6 +14,9 @@ const LOOKED_BACK: i64 = TICKS_PER_SECOND;
 /// For so long the scores of frames are known: choices are of frames that have gone by.
 const REMEMBERED: i64 = 3 * TICKS_PER_SECOND;
 
+/// What has come to rest and waits for a picture has gone when more blocks than this change at once.
+const STIRS: usize = 8;
+
 /// Chooses frames, and finds their pictures among those that were handed over.
 #[derive(Debug)]
 pub struct Decider<P> {
@@ -112,6 +115,9 @@ impl<P> Decider<P> {
         if let Some(picture) = picture {
             self.matcher.picture(measures.at, picture);
         }
+        if self.matcher.has_resting() && self.stirs(measures) {
+            self.matcher.rests_until(self.recent.back().map_or(i64::MIN, |frame| frame.0));
+        }
         for choice in self.chooser.push(measures) {
             self.matcher.choose(choice);
         }
@@ -122,6 +128,13 @@ impl<P> Decider<P> {
         while is_old(&self.recent) {
             self.recent.pop_front();
         }
+    }
+
+    /// Whether something else is shown than in the frame before.
+    fn stirs(&self, measures: &Measures) -> bool {
+        let hidden = self.chooser.hidden();
+        let is_hidden = |block: u32| hidden.get(block as usize).is_some_and(|&hidden| hidden);
+        measures.changes.iter().filter(|change| !is_hidden(change.block)).count() > STIRS
     }
 
     /// The next choice and what shows it.
@@ -155,11 +168,17 @@ impl<P> Decider<P> {
         self.matcher.next(i64::MAX, i64::MAX, true).map(|next| self.to_a_frame(next))
     }
 
-    /// What is fetched is a frame: the first one from the chosen time on.
+    /// What is fetched is a frame: the first one from the chosen time on, or of what rests the last one that will do.
     fn to_a_frame(&self, (choice, shown): (Choice, Shown<P>)) -> (Choice, Shown<P>) {
         let Shown::Fetch(at) = shown else { return (choice, shown) };
-        let first = self.recent.iter().map(|frame| frame.0).find(|&frame| frame >= at);
-        (choice, Shown::Fetch(first.or(self.recent.back().map(|frame| frame.0)).unwrap_or(at)))
+        let mut frames = self.recent.iter().map(|frame| frame.0).filter(|&frame| frame >= at);
+        let found = if choice.rests() {
+            frames.rfind(|&frame| frame <= choice.by)
+        } else {
+            frames.next()
+        };
+        let found = found.or(self.recent.back().map(|frame| frame.0));
+        (choice, Shown::Fetch(found.unwrap_or(at)))
     }
 
     /// The picture that is nearest to `at`, where that cannot be fetched.

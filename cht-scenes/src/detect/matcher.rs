@@ -35,6 +35,13 @@ impl<P> Shown<P> {
     }
 }
 
+impl Choice {
+    /// Whether it is of what has come to rest.
+    pub(super) fn rests(&self) -> bool {
+        self.why == Why::Found(Kind::Rest)
+    }
+}
+
 impl<P> Default for Matcher<P> {
     fn default() -> Self {
         Self { choices: VecDeque::new(), pictures: VecDeque::new(), shown: None }
@@ -45,6 +52,19 @@ impl<P> Matcher<P> {
     /// Adds a choice.
     pub fn choose(&mut self, choice: Choice) {
         self.choices.push_back(choice);
+    }
+
+    /// Whether what has come to rest waits for a picture.
+    #[must_use]
+    pub fn has_resting(&self) -> bool {
+        self.choices.iter().any(Choice::rests)
+    }
+
+    /// What rests and waits for a picture is shown no later than at `by`: then something else is shown.
+    pub fn rests_until(&mut self, by: i64) {
+        for choice in self.choices.iter_mut().filter(|choice| choice.rests()) {
+            choice.by = choice.by.min(by.max(choice.at));
+        }
     }
 
     /// Adds the picture of the frame at `at`.
@@ -78,7 +98,7 @@ impl<P> Matcher<P> {
             }
             let first = self.pictures.get(from).filter(|_| from < up_to).map(|(at, _)| *at);
             let is_own = choice.at == choice.by;
-            let rests = choice.why == Why::Found(Kind::Rest);
+            let rests = choice.rests();
             if !is_own && !rests && first.is_some_and(|at| at >= certain) && !end {
                 // It may yet turn out to be that of a cut.
                 return None;
@@ -170,6 +190,16 @@ mod tests {
         assert_eq!(shown(&mut matcher(&[10, 20, 30, 60], rest), 60), Some(Shown::Picture(30, ())));
         assert_eq!(shown(&mut matcher(&[10], rest), 40), None);
         assert_eq!(shown(&mut matcher(&[10, 60], rest), 60), Some(Shown::Fetch(20)));
+    }
+
+    #[test]
+    fn what_rests_is_not_shown_by_what_comes_after() {
+        let mut matcher = matcher(&[10], choice(20, 50, REST));
+        assert!(matcher.has_resting());
+        matcher.rests_until(30);
+        matcher.picture(40, ());
+        assert_eq!(shown(&mut matcher, 40), Some(Shown::Fetch(20)));
+        assert!(!matcher.has_resting());
     }
 
     #[test]
