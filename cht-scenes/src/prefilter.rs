@@ -69,25 +69,24 @@ pub(crate) fn small_size(width: u32, height: u32) -> (usize, usize) {
     ((width / 4) as usize, height.div_ceil(2).div_ceil(2) as usize)
 }
 
-/// A frame may be a cut whose score is above this, and above so many times what was just changing.
-const MAY_BE_CUT: f64 = 0.01;
+/// A frame stands out whose score is above so many times what was just changing. It changes something if it is above the first of
+/// these as well, and above so many times the mean score; it may be a cut if it is above the second.
 const STANDS_OUT: f64 = 2.0;
+const CHANGES: f64 = 1e-4;
+const CHANGES_OF_MEAN: f64 = 3.0;
+const MAY_BE_CUT: f64 = 0.01;
+
+/// So long after a change the picture is handed over, for it may have come to rest.
+const SETTLED: i64 = TICKS_PER_SECOND * 3 / 10;
 
 /// Scores that add up to less are no change: the coding mends the picture.
 const CHANGED: f64 = 1e-5;
 
-/// How much of what was just changing, frame by frame, counts as changed since the picture was handed over: another picture is to show
-/// how the change ended.
-const ENDS: f64 = 0.5;
+/// What of the score of a frame counts as just changing in the next one.
+const FADES: f64 = 0.5;
 
-/// Where little moves, as on a screen, a picture is handed over so soon after scores have added up to a large change: to this, and so
-/// many times the mean score. And so soon after a small one.
-const LARGE: f64 = 0.01;
-const LARGE_OF_MEAN: f64 = 10.0;
-const SOON: i64 = TICKS_PER_SECOND / 4;
-const LATER: i64 = TICKS_PER_SECOND * 3 / 4;
-
-/// A moving picture is handed over so often.
+/// A picture in which something changes is handed over so often, and one that moves.
+const CALM: i64 = TICKS_PER_SECOND * 9 / 10;
 const MOVING: i64 = TICKS_PER_SECOND;
 
 /// The mean score up to which little moves, and how fast it follows.
@@ -113,6 +112,8 @@ pub(crate) struct Candidates {
     handed: Option<i64>,
     /// The scores since, with what was just changing then.
     changed: f64,
+    /// When something changed last.
+    change: Option<i64>,
     /// What was just changing.
     recent: f64,
     /// The mean score.
@@ -122,8 +123,11 @@ pub(crate) struct Candidates {
 impl Candidates {
     /// Takes note of the frame at `at`, and whether its picture was handed over.
     pub(crate) fn update(&mut self, at: i64, score: f64, handed: bool) {
+        if score > CHANGES.max(STANDS_OUT * self.recent).max(CHANGES_OF_MEAN * self.mean) {
+            self.change = Some(at);
+        }
         self.changed += score;
-        self.recent = self.recent * ENDS + score;
+        self.recent = self.recent * FADES + score;
         if handed {
             self.handed = Some(at);
             self.changed = self.recent;
@@ -134,22 +138,25 @@ impl Candidates {
     /// The first picture is always handed over: its size tells that of the small luma.
     ///
     /// Registers: 0 last handed over, 1 the scores since, 2 mean score, 3 something was handed over, 4 this frame is, 5 its score, 6 what
-    /// was just changing, 7 that without this frame.
+    /// was just changing, 7 when something changed last.
     fn expression(&self, start: &Start, still: i64) -> String {
-        let since_handed = since("ld(0)");
+        let (since_handed, since_change) = (since("ld(0)"), since("ld(7)"));
         let before = since(&start.pts(Some(start.from)).to_string());
         format!(
             "if(eq(n,0),st(0,{handed});st(1,{changed});st(2,{mean});st(3,{any}*lt({before},0));\
-             st(6,{recent}));\
+             st(6,{recent});st(7,{change}));\
              if(lt({before},0),1+gt(eq(n,0)+gte({before},-{WAITING}),0),\
-             st(5,round(scene*1000000)/1000000);st(1,ld(1)+ld(5));st(7,ld(6));st(6,ld(6)*{ENDS}+ld(5));\
-             st(4,gt(not(ld(3))+gt(ld(5),max({MAY_BE_CUT},{STANDS_OUT}*ld(7)))+gte({since_handed},{still})\
-             +gt(ld(1),{CHANGED})*gte({since_handed},if(gte(ld(2),{CALM_SCORE}),{MOVING},\
-             if(gt(ld(1),{LARGE}+{LARGE_OF_MEAN}*ld(2)),{SOON},{LATER}))),0));\
+             st(5,round(scene*1000000)/1000000);st(1,ld(1)+ld(5));\
+             if(gt(ld(5),max({CHANGES},max({STANDS_OUT}*ld(6),{CHANGES_OF_MEAN}*ld(2)))),st(7,pts));\
+             st(4,gt(not(ld(3))+gt(ld(5),max({MAY_BE_CUT},{STANDS_OUT}*ld(6)))+gte({since_handed},{still})\
+             +gte({since_change},{SETTLED})*gt({since_handed},{since_change}-{SETTLED})\
+             +gt(ld(1),{CHANGED})*gte({since_handed},if(gte(ld(2),{CALM_SCORE}),{MOVING},{CALM})),0));\
+             st(6,ld(6)*{FADES}+ld(5));\
              st(2,ld(2)+{FOLLOWS}*(min(ld(5),{ONE_CHANGE})-ld(2)));\
              if(ld(4),st(0,pts);st(1,ld(6));st(3,1));\
              1+ld(4))",
             handed = start.pts(self.handed),
+            change = start.pts(self.change.or(self.handed)),
             changed = self.changed,
             recent = self.recent,
             mean = self.mean,

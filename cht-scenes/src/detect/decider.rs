@@ -14,8 +14,8 @@ const LOOKED_BACK: i64 = TICKS_PER_SECOND;
 /// For so long the scores of frames are known: choices are of frames that have gone by.
 const REMEMBERED: i64 = 3 * TICKS_PER_SECOND;
 
-/// What has come to rest and waits for a picture has gone when more blocks than this change at once.
-const STIRS: usize = 8;
+/// What has come to rest and waits for a picture has gone when more than this share of the blocks changes at once.
+const STIRS: f32 = 0.05;
 
 /// Chooses frames, and finds their pictures among those that were handed over.
 #[derive(Debug)]
@@ -134,7 +134,8 @@ impl<P> Decider<P> {
     fn stirs(&self, measures: &Measures) -> bool {
         let hidden = self.chooser.hidden();
         let is_hidden = |block: u32| hidden.get(block as usize).is_some_and(|&hidden| hidden);
-        measures.changes.iter().filter(|change| !is_hidden(change.block)).count() > STIRS
+        let changed = measures.changes.iter().filter(|change| !is_hidden(change.block)).count();
+        changed as f32 > STIRS * (measures.grid.0 * measures.grid.1) as f32
     }
 
     /// The next choice and what shows it.
