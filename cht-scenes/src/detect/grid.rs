@@ -14,8 +14,16 @@ pub(super) struct Rect {
 }
 
 impl Rect {
+    pub(super) fn width(&self) -> usize {
+        self.right - self.left + 1
+    }
+
+    pub(super) fn height(&self) -> usize {
+        self.bottom - self.top + 1
+    }
+
     pub(super) fn area(&self) -> usize {
-        (self.right - self.left + 1) * (self.bottom - self.top + 1)
+        self.width() * self.height()
     }
 
     pub(super) fn holds(&self, other: Self) -> bool {
@@ -34,6 +42,27 @@ impl Rect {
             between(self.left, self.right, other.left, other.right),
             between(self.top, self.bottom, other.top, other.bottom),
         )
+    }
+
+    /// Whether each side is within a block of the other's.
+    pub(super) fn is_nearly(self, other: Self) -> bool {
+        self.left.abs_diff(other.left) <= 1
+            && self.top.abs_diff(other.top) <= 1
+            && self.right.abs_diff(other.right) <= 1
+            && self.bottom.abs_diff(other.bottom) <= 1
+    }
+
+    /// Whether no more than a block lies between both.
+    pub(super) fn is_next_to(self, other: Self) -> bool {
+        let (columns, rows) = self.gap(other);
+        columns.max(rows) <= 1
+    }
+
+    /// How far it reaches beyond another one that it holds.
+    pub(super) fn reaches(self, inner: Self) -> usize {
+        let across = (inner.left - self.left).max(self.right - inner.right);
+        let down = (inner.top - self.top).max(self.bottom - inner.bottom);
+        across.max(down)
     }
 
     /// The rectangle around both.

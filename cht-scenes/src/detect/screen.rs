@@ -30,11 +30,18 @@ impl Default for ScreenRules {
 }
 
 /// A connected change of so few blocks is too small to count, and so is one that is no wider and higher, as a cursor is, in a picture
-/// of up to 68 rows (1080 pixels); in a higher one accordingly.
+/// of up to 68 rows (1080 pixels); in a higher one accordingly. A cursor that went next to where it was is of so many blocks, and
+/// as wide as high.
 const SPECK: usize = 4;
 const SPECK_WIDTH: usize = 3;
 const SPECK_HEIGHT: usize = 4;
+const TWO_SPECKS: usize = 7;
 const SPECK_ROWS: usize = 68;
+
+/// What is no higher and so many columns wider than high is a word, if it is filled: a longer one may lack one block.
+const WORD_HEIGHT: usize = 2;
+const WORD_WIDER: usize = 2;
+const LONGER_WORD: usize = 5;
 
 /// What took long to change, as text that is typed or a scroll, has to rest as long, but for no longer than this.
 const LONGEST_SETTLE: i64 = SECOND * 9 / 10;
@@ -85,6 +92,8 @@ pub struct Screen {
     restless: Restless,
     /// When the screen began to differ from the last kept frame.
     differs_since: Option<i64>,
+    /// When what the tiles show became another page, if no frame was kept since.
+    new_page: Option<i64>,
     /// Blocks that move in the frame that was found last.
     moving: Vec<usize>,
 }
@@ -98,6 +107,8 @@ struct Part {
     settle: i64,
     /// When it last changed by more than what is mended.
     moved: i64,
+    /// When any of it last changed.
+    last: i64,
 }
 
 impl Screen {
@@ -129,7 +140,9 @@ impl Screen {
             block.previous = block.content;
             block.content = change.content;
         }
-        self.restless.push(at, &measures.changes);
+        if self.restless.push(at, &measures.changes) {
+            self.new_page = Some(at);
+        }
         self.decide(at)
     }
 
@@ -143,7 +156,7 @@ impl Screen {
                 self.blocks[n].open = true;
             }
         }
-        self.differs_since = None;
+        (self.differs_since, self.new_page) = (None, None);
     }
 
     /// For each block whether it belongs to a region that never rests, and is left out.
@@ -157,7 +170,8 @@ impl Screen {
         let parts = self.parts();
         if parts.is_empty() {
             self.differs_since = None;
-            return None;
+            let since = self.new_page.filter(|since| at - since >= self.rules.settle)?;
+            return Some(Finding { at: since + 1, since, kind: Kind::Rest, strength: 1.0 });
         }
         let since = *self.differs_since.get_or_insert(at);
         // What moves elsewhere is not waited for too long.
@@ -166,19 +180,22 @@ impl Screen {
             at - part.moved >= part.settle.max(PATIENCE)
                 && !parts.iter().any(|other| !rests(&other) && self.belong_together(part, other))
         };
-        let all_rest = parts.iter().all(|part| rests(&part));
-        let resting = parts.iter().filter(|part| all_rest || is_patient(part));
-        let rests_since = match resting.map(|part| part.moved).max() {
-            Some(moved) => moved + 1,
+        let is_due = parts.iter().all(|part| rests(&part))
+            || parts.iter().any(|part| is_patient(&part))
             // A change that never came to rest is taken as it is.
-            None if at - since >= self.rules.max_wait => at,
-            None => return None,
-        };
+            || at - since >= self.rules.max_wait;
+        if !is_due {
+            return None;
+        }
+        // What counts as kept from now on is what the picture has to show, also of what moves.
+        let ended = |part: &Part| if rests(&part) { part.moved } else { part.last };
+        let ended = parts.iter().map(ended).max().unwrap_or(at);
+        let shown = (ended + 1).clamp(at - PATIENCE, at);
         let moving = parts.iter().filter(|part| !part.is_filmed && !rests(part));
         self.moving = moving.flat_map(|part| part.blocks.iter().copied()).collect();
         let changed: usize = parts.iter().map(|part| part.blocks.len()).sum();
         let strength = changed as f64 / self.blocks.len() as f64;
-        Some(Finding { at: rests_since, since: since.min(rests_since), kind: Kind::Rest, strength })
+        Some(Finding { at: shown, since: since.min(shown), kind: Kind::Rest, strength })
     }
 
     /// What differs from the last kept frame and is no speck.
@@ -196,15 +213,23 @@ impl Screen {
     }
 
     fn is_speck(&self, blocks: &[usize]) -> bool {
-        let rect = self.grid.bounds(blocks);
-        let scaled = |size| self.scaled(size);
         // What was kept before it had come to its end is not the whole of it.
-        if blocks.len() > 1 && blocks.iter().any(|&n| self.blocks[n].open) {
+        if blocks.len() > 2 && blocks.iter().any(|&n| self.blocks[n].open) {
             return false;
         }
+        let rect = self.grid.bounds(blocks);
+        let (width, height) = (rect.width(), rect.height());
+        let is_filled = blocks.len() + usize::from(width >= LONGER_WORD) >= width;
+        // A cursor is higher than wide.
+        if is_filled && height <= WORD_HEIGHT && width >= height + WORD_WIDER {
+            return false;
+        }
+        let fits = |columns, rows| width <= self.scaled(columns) && height <= self.scaled(rows);
         blocks.len() <= SPECK
-            || (rect.right - rect.left < scaled(SPECK_WIDTH)
-                && rect.bottom - rect.top < scaled(SPECK_HEIGHT))
+            || fits(SPECK_WIDTH, SPECK_HEIGHT)
+            || blocks.len() <= self.scaled(TWO_SPECKS)
+                && height > WORD_HEIGHT
+                && fits(SPECK_HEIGHT, SPECK_HEIGHT)
     }
 
     fn belong_together(&self, one: &Part, other: &Part) -> bool {
@@ -224,6 +249,7 @@ impl Screen {
         let is_filmed = |n: &usize| self.restless.look(*n) == Look::Filmed;
         let filmed = blocks.iter().filter(|n| is_filmed(n)).count();
         let mostly_filmed = 2 * filmed > blocks.len();
+        let rect = self.grid.bounds(&blocks);
         // What is filmed in a page may be a video.
         let counted = blocks.iter().filter(|n| mostly_filmed || !is_filmed(n));
         let (mut began, mut changed): (Vec<i64>, Vec<i64>) =
@@ -233,9 +259,14 @@ impl Screen {
         let first = began[(EARLY * began.len() as f32) as usize];
         let moved = changed[changed.len() - 1 - (MENDED * changed.len() as f32) as usize];
         let least = if mostly_filmed { FILMED_SETTLE } else { self.rules.settle };
-        let settle = (moved - first).min(LONGEST_SETTLE).max(least);
-        let rect = self.grid.bounds(&blocks);
-        Part { blocks, rect, is_filmed: mostly_filmed, settle, moved }
+        // A line that was kept while it was typed goes on.
+        let open = blocks.iter().filter(|&&n| self.blocks[n].open).count();
+        let is_line = rect.height() <= self.scaled(SPECK_HEIGHT);
+        let goes_on = is_line && 2 * open > blocks.len();
+        let took = if goes_on { LONGEST_SETTLE } else { moved - first };
+        let settle = took.min(LONGEST_SETTLE).max(least);
+        let last = changed[changed.len() - 1];
+        Part { blocks, rect, is_filmed: mostly_filmed, settle, moved, last }
     }
 }
 

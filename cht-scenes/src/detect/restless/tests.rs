@@ -121,3 +121,67 @@ fn a_clock_is_left_out_and_text_that_is_typed_is_not() {
     });
     assert!(!(0..GRID.count()).any(|n| restless.is_masked(n)));
 }
+
+#[test]
+fn a_photo_that_comes_and_goes_by_itself_is_a_tile_and_one_in_slides_is_not() {
+    let fades = |n: i64| match n % 20 {
+        5 => change(CAMERA, n as u32, Look::Filmed),
+        15 => change(CAMERA, n as u32, Look::Plain),
+        _ => Vec::new(),
+    };
+    let mut restless = Restless::new(GRID);
+    show(&mut restless, (0, 1), fades);
+    assert!(!is_masked(&restless, CAMERA), "once may be news");
+    show(&mut restless, (1, 3), fades);
+    assert!(is_masked(&restless, CAMERA));
+
+    let text = Rect { left: 5, top: 5, right: 40, bottom: 20 };
+    let mut restless = Restless::new(GRID);
+    show(&mut restless, (0, 5), |n| match fades(n) {
+        photo if photo.is_empty() => photo,
+        photo => [photo, change(text, n as u32, Look::Drawn)].concat(),
+    });
+    assert!(!GRID.blocks(CAMERA).any(|n| restless.is_masked(n)));
+}
+
+#[test]
+fn a_tile_grows_to_what_moves_at_its_edge_and_is_not_drawn() {
+    let edge = |look: Look| {
+        let rect = Rect { left: CAMERA.right + 2, right: CAMERA.right + 4, ..CAMERA };
+        let mut restless = Restless::new(GRID);
+        show(&mut restless, (0, 3), |n| {
+            let edge = Rect { bottom: rect.top + 2, ..rect };
+            let more = if n == 25 { change(edge, 1000, look) } else { Vec::new() };
+            [plays(n), more].concat()
+        });
+        restless.tiles[0].rect.right
+    };
+    assert_eq!(edge(Look::Plain), CAMERA.right + 4);
+    assert_eq!(edge(Look::Drawn), CAMERA.right);
+}
+
+#[test]
+fn a_tile_does_not_grow_into_another_one() {
+    let left = Rect { left: 30, right: 42, ..CAMERA };
+    let right = Rect { left: 45, right: 54, ..CAMERA };
+    let mut restless = Restless::new(GRID);
+    show(&mut restless, (0, 3), |n| {
+        [change(left, n as u32, Look::Filmed), change(right, n as u32, Look::Filmed)].concat()
+    });
+    let mut rects: Vec<Rect> = restless.tiles.iter().map(|tile| tile.rect).collect();
+    rects.sort_by_key(|rect| rect.left);
+    assert_eq!(rects, [left, right]);
+}
+
+#[test]
+fn several_tiles_that_change_at_once_are_another_page_and_one_is_not() {
+    let other = Rect { left: 20, top: 10, right: 35, bottom: 20 };
+    let mut restless = Restless::new(GRID);
+    let both = |n: i64| [plays(n), change(other, n as u32, Look::Filmed)].concat();
+    show(&mut restless, (0, 2), |n| if n % 2 == 0 { plays(n) } else { both(n) });
+    assert!(restless.tiles.len() == 2);
+    show(&mut restless, (2, 3), plays);
+    assert!(restless.push(3 * SECOND, &both(2000)));
+    assert!(!restless.push(3 * SECOND + 1, &both(2001)), "they go on to move");
+    assert!(!restless.push(4 * SECOND, &plays(2002)));
+}

@@ -113,17 +113,97 @@ fn a_line_is_not_taken_while_the_next_one_is_typed() {
     assert_eq!(found.len(), 3, "{found:?}");
 }
 
+/// Two rows of blocks that are typed up to a frame, one column in two frames; the longest wait is over meanwhile.
+fn typed_for_long(end: i64) -> impl Fn(i64) -> Vec<Change> {
+    move |n| {
+        if !(10..end).contains(&n) {
+            return Vec::new();
+        }
+        area(n as u32 / 2..n as u32 / 2 + 1, 8..10, n as u32)
+    }
+}
+
 #[test]
 fn what_was_taken_before_its_end_is_taken_again_at_its_end_however_little_is_new() {
-    // The longest wait is over at 70 or so; two blocks follow.
-    let typed = |n: i64| match n {
-        10..74 => area(n as u32 / 2..n as u32 / 2 + 1, 8..9, n as u32),
+    let found = taken(100, typed_for_long(74));
+    let waited = found[1];
+    assert!((60..=72).contains(&waited), "{found:?}");
+    // A square of four blocks would be a cursor elsewhere.
+    let found = taken(100, typed_for_long(waited / 2 * 2 + 6));
+    assert_eq!(found[1], waited);
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!((waited + 6..=waited + 16).contains(&found[2]), "{found:?}");
+}
+
+#[test]
+fn a_short_word_is_taken_and_a_cursor_that_went_a_little_further_is_not() {
+    let rested = |changes: fn() -> Vec<Change>| {
+        taken(60, move |n| if n == 20 { changes() } else { Vec::new() })
+    };
+    assert_eq!(rested(|| area(5..8, 8..9, 1)).len(), 2, "three blocks in a row");
+    assert_eq!(rested(|| area(5..9, 8..10, 1)).len(), 2);
+    assert_eq!(rested(|| area(5..6, 8..11, 1)).len(), 1, "three blocks in a column");
+    let gaps = || [area(5..7, 8..9, 1), area(8..9, 8..9, 1)].concat();
+    assert_eq!(rested(gaps).len(), 1, "no word has gaps");
+    // Where it was, and where it is.
+    let went = || [area(5..7, 8..10, 1), area(7..9, 10..11, 1), area(8..9, 11..12, 1)].concat();
+    assert_eq!(rested(went).len(), 1);
+}
+
+#[test]
+fn a_line_that_was_taken_while_it_was_typed_rests_as_long_as_typed_text_when_it_goes_on() {
+    let found = taken(100, |n| match n {
+        // All at once, but where something was typed when the longest wait was over.
+        72 => area(32..35, 8..10, 1000),
+        _ => typed_for_long(66)(n),
+    });
+    assert_eq!(found, [0, 66, 81]);
+}
+
+#[test]
+fn the_picture_shows_what_moved_elsewhere_too() {
+    // A line that rests for long, and far below it something that ends just before a picture is taken.
+    let mut screen = Screen::new(ScreenRules::default());
+    let mut shown = Vec::new();
+    for n in 0..40 {
+        let changes = match n {
+            10 => area(2..30, 2..4, 1),
+            12..=19 => area(2..30, 16..18, n as u32),
+            _ => Vec::new(),
+        };
+        let measures =
+            Measures { at: n * STEP, grid: (COLUMNS, ROWS), changes, ..Measures::default() };
+        let found = screen.push(&measures);
+        if n == 0 || found.is_some() {
+            screen.keep();
+        }
+        shown.extend(found.map(|found| (n, found.at)));
+    }
+    let (n, at) = shown[0];
+    assert_eq!(n, 19, "{shown:?}");
+    assert_eq!(at, 19 * STEP, "{shown:?}");
+}
+
+#[test]
+fn another_page_with_cameras_in_the_same_places_is_taken() {
+    let camera = |columns: std::ops::Range<u32>, rows, n| {
+        let mut changes = area(columns, rows, n);
+        for change in &mut changes {
+            change.look = Look::Filmed;
+        }
+        changes
+    };
+    let cameras = |n: u32| [camera(4..14, 4..12, n), camera(20..30, 4..12, n)].concat();
+    // One plays, then the other, but at 60 both change.
+    let changes = move |n: i64| match n {
+        1..=30 | 60 => cameras(n as u32),
+        31.. if n % 2 == 0 => camera(4..14, 4..12, n as u32),
+        31.. => camera(20..30, 4..8, n as u32),
         _ => Vec::new(),
     };
-    let found = taken(100, typed);
-    assert_eq!(found.len(), 3, "{found:?}");
-    assert!((66..=72).contains(&found[1]), "{found:?}");
-    assert!((76..=86).contains(&found[2]), "{found:?}");
+    let found = taken(80, changes);
+    let late: Vec<_> = found.into_iter().filter(|&n| n > 20).collect();
+    assert_eq!(late, [63], "{late:?}");
 }
 
 #[test]
