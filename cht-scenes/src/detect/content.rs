@@ -67,6 +67,8 @@ pub struct ContentTracker {
     last_at: i64,
     content: Option<Content>,
     content_since: i64,
+    /// When the picture last was film for sure.
+    film_until: i64,
     /// Since when film has looked like a screen.
     doubted_since: Option<i64>,
 }
@@ -121,12 +123,15 @@ impl ContentTracker {
         let is_screen =
             late > DRAWN && in_two < SCREEN_RESTS && (in_five < SCREEN_RESTS || long > DRAWN)
                 || late > HALF_DRAWN && in_five < TILES;
+        let is_film =
+            late < FILMED && again > FILM_CHANGES || late < HARDLY_DRAWN && in_two > STIRS;
+        if is_film {
+            self.film_until = at;
+        }
         let is_certain = self.is_screen_for_long(is_screen, late, at);
         if self.content.is_some() && at - self.content_since < STAYS {
             return;
         }
-        let is_film =
-            late < FILMED && again > FILM_CHANGES || late < HARDLY_DRAWN && in_two > STIRS;
         let age = at - self.began;
         let content = match self.content {
             None if age < FIRST || late >= FILMED && age < FIRST_SCREEN => None,
@@ -150,7 +155,7 @@ impl ContentTracker {
             self.doubted_since.get_or_insert(at);
         }
         self.doubted_since.is_some_and(|since| {
-            is_screen && at - since >= (since - self.content_since).min(MOST_DOUBT)
+            is_screen && at - since >= (self.film_until - self.content_since).min(MOST_DOUBT)
         })
     }
 
