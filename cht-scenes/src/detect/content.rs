@@ -39,8 +39,10 @@ const FIRST_SCREEN: i64 = 5 * SECOND;
 /// What was said stays for so long at least.
 const STAYS: i64 = 2 * SECOND;
 
-/// A screen that follows film has to look like one for as long as the film has lasted, but for no longer than this: title cards.
-const MOST_DOUBT: i64 = 10 * SECOND;
+/// A screen that follows film has to look like one for as long as there has been more film than screen so far, but for no longer than
+/// the first: title cards. Of the past no more than the second counts.
+const MOST_DOUBT: i64 = 7 * SECOND;
+const MOST_PAST: i64 = 60 * SECOND;
 
 /// A picture of less contrast is flat, and says nothing.
 const FLAT: f32 = 3.0;
@@ -67,6 +69,8 @@ pub struct ContentTracker {
     last_at: i64,
     content: Option<Content>,
     content_since: i64,
+    /// By how much film was shown longer than a screen before `content_since`.
+    lead: i64,
     /// When the picture last was film for sure.
     film_until: i64,
     /// Since when film has looked like a screen.
@@ -142,6 +146,15 @@ impl ContentTracker {
             stays => stays,
         };
         if content != self.content {
+            self.lead = match self.content {
+                Some(Content::Film) => self.film_lead(),
+                Some(Content::Screen) if at - self.content_since > MOST_DOUBT => {
+                    self.lead - (at - self.content_since)
+                }
+                // What is as short may have been title cards.
+                _ => self.lead,
+            };
+            self.lead = self.lead.clamp(-MOST_PAST, MOST_PAST);
             (self.content, self.content_since, self.doubted_since) = (content, at, None);
         }
     }
@@ -154,9 +167,13 @@ impl ContentTracker {
         } else if is_screen {
             self.doubted_since.get_or_insert(at);
         }
-        self.doubted_since.is_some_and(|since| {
-            is_screen && at - since >= (self.film_until - self.content_since).min(MOST_DOUBT)
-        })
+        self.doubted_since
+            .is_some_and(|since| is_screen && at - since >= self.film_lead().min(MOST_DOUBT))
+    }
+
+    /// By how much film was shown longer than a screen, where it is film now.
+    fn film_lead(&self) -> i64 {
+        self.lead + (self.film_until - self.content_since).max(0)
     }
 
     /// Whether a detector may speak now. Before anything is known, both may, but for [`Detector::Screen`] where the picture has
@@ -235,6 +252,14 @@ mod tests {
         show(&mut tracker, 0..10, 0.9, 0);
         assert_eq!(show(&mut tracker, 10..15, 0.3, 100), Some(Content::Film));
         assert_eq!(show(&mut tracker, 15..25, 0.9, 0), Some(Content::Screen));
+    }
+
+    #[test]
+    fn a_screen_that_was_one_for_longer_than_film_is_not_doubted() {
+        let mut tracker = ContentTracker::default();
+        show(&mut tracker, 0..30, 0.9, 0);
+        assert_eq!(show(&mut tracker, 30..45, 0.3, 100), Some(Content::Film));
+        assert_eq!(show(&mut tracker, 45..51, 0.9, 0), Some(Content::Screen));
     }
 
     #[test]
