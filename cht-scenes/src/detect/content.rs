@@ -39,6 +39,11 @@ const FIRST_SCREEN: i64 = 5 * SECOND;
 /// What was said stays for so long at least.
 const STAYS: i64 = 2 * SECOND;
 
+/// A screen that follows film has to look like one for as long as there has been more film than screen so far, but for no longer than
+/// the first: title cards. Of the past no more than the second counts.
+const MOST_DOUBT: i64 = 7 * SECOND;
+const MOST_PAST: i64 = 60 * SECOND;
+
 /// A picture of less contrast is flat, and says nothing.
 const FLAT: f32 = 3.0;
 
@@ -64,6 +69,12 @@ pub struct ContentTracker {
     last_at: i64,
     content: Option<Content>,
     content_since: i64,
+    /// By how much film was shown longer than a screen before `content_since`.
+    lead: i64,
+    /// When the picture last was film for sure.
+    film_until: i64,
+    /// Since when film has looked like a screen.
+    doubted_since: Option<i64>,
 }
 
 impl ContentTracker {
@@ -113,29 +124,60 @@ impl ContentTracker {
             && just_now.max(again) > FILM_CHANGES;
         self.filmed = (self.filmed << 1) | u32::from(looks_filmed);
         let Some((late, long)) = self.drawn else { return };
-        if self.content.is_some() && at - self.content_since < STAYS {
-            return;
-        }
         let is_screen =
             late > DRAWN && in_two < SCREEN_RESTS && (in_five < SCREEN_RESTS || long > DRAWN)
                 || late > HALF_DRAWN && in_five < TILES;
         let is_film =
             late < FILMED && again > FILM_CHANGES || late < HARDLY_DRAWN && in_two > STIRS;
+        if is_film {
+            self.film_until = at;
+        }
+        let is_certain = self.is_screen_for_long(is_screen, late, at);
+        if self.content.is_some() && at - self.content_since < STAYS {
+            return;
+        }
         let age = at - self.began;
         let content = match self.content {
             None if age < FIRST || late >= FILMED && age < FIRST_SCREEN => None,
             None if is_screen || late >= f32::midpoint(DRAWN, FILMED) => Some(Content::Screen),
             None => Some(Content::Film),
-            Some(Content::Film) if is_screen => Some(Content::Screen),
+            Some(Content::Film) if is_certain => Some(Content::Screen),
             Some(Content::Screen) if is_film => Some(Content::Film),
             stays => stays,
         };
         if content != self.content {
-            (self.content, self.content_since) = (content, at);
+            self.lead = match self.content {
+                Some(Content::Film) => self.film_lead(),
+                Some(Content::Screen) if at - self.content_since > MOST_DOUBT => {
+                    self.lead - (at - self.content_since)
+                }
+                // What is as short may have been title cards.
+                _ => self.lead,
+            };
+            self.lead = self.lead.clamp(-MOST_PAST, MOST_PAST);
+            (self.content, self.content_since, self.doubted_since) = (content, at, None);
         }
     }
 
-    /// Whether a detector may speak now. Before anything is known, both may; and on a screen, a cut from or to a picture that
+    /// Whether film has looked like a screen for so long that it is none. A page that scrolls stays in doubt; a picture that looks
+    /// filmed ends it.
+    fn is_screen_for_long(&mut self, is_screen: bool, late: f32, at: i64) -> bool {
+        if self.content != Some(Content::Film) || !is_screen && late <= DRAWN {
+            self.doubted_since = None;
+        } else if is_screen {
+            self.doubted_since.get_or_insert(at);
+        }
+        self.doubted_since
+            .is_some_and(|since| is_screen && at - since >= self.film_lead().min(MOST_DOUBT))
+    }
+
+    /// By how much film was shown longer than a screen, where it is film now.
+    fn film_lead(&self) -> i64 {
+        self.lead + (self.film_until - self.content_since).max(0)
+    }
+
+    /// Whether a detector may speak now. Before anything is known, both may, but for [`Detector::Screen`] where the picture has
+    /// looked filmed of late, which is film as soon as something is said; and on a screen, a cut from or to a picture that
     /// looks filmed and changes as a whole counts as well.
     #[must_use]
     pub fn asks(&self, detector: Detector) -> bool {
@@ -144,6 +186,9 @@ impl ContentTracker {
             (Detector::Scene, _) | (Detector::Screen, Some(Content::Film)) => false,
             (Detector::Adaptive, Some(Content::Screen)) => self.filmed & NEAR_A_CUT != 0,
             (Detector::Adaptive, _) => true,
+            (Detector::Screen, None) => {
+                self.filmed & 1 == 0 && self.drawn.is_some_and(|(late, _)| late >= FILMED)
+            }
             (Detector::Screen, _) => self.filmed & 1 == 0,
         }
     }
@@ -187,8 +232,50 @@ mod tests {
         assert_eq!(show(&mut tracker, 0..5, 0.3, 100), Some(Content::Film));
         assert_eq!(show(&mut tracker, 5..9, 0.9, 0), Some(Content::Film));
         assert_eq!(show(&mut tracker, 9..14, 0.3, 100), Some(Content::Film));
-        assert_eq!(show(&mut tracker, 14..24, 0.9, 0), Some(Content::Screen));
-        assert_eq!(show(&mut tracker, 24..34, 0.2, 100), Some(Content::Film));
+        assert_eq!(show(&mut tracker, 14..34, 0.9, 0), Some(Content::Screen));
+        assert_eq!(show(&mut tracker, 34..44, 0.2, 100), Some(Content::Film));
+    }
+
+    #[test]
+    fn title_cards_one_after_the_other_do_not_make_film_a_screen() {
+        let mut tracker = ContentTracker::default();
+        show(&mut tracker, 0..10, 0.3, 100);
+        assert_eq!(show(&mut tracker, 10..19, 0.9, 0), Some(Content::Film));
+        assert!(tracker.asks(Detector::Adaptive));
+        show(&mut tracker, 19..22, 0.3, 100);
+        assert_eq!(show(&mut tracker, 22..31, 0.9, 0), Some(Content::Film));
+    }
+
+    #[test]
+    fn a_screen_that_was_film_for_a_moment_is_one_again_soon() {
+        let mut tracker = ContentTracker::default();
+        show(&mut tracker, 0..10, 0.9, 0);
+        assert_eq!(show(&mut tracker, 10..15, 0.3, 100), Some(Content::Film));
+        assert_eq!(show(&mut tracker, 15..25, 0.9, 0), Some(Content::Screen));
+    }
+
+    #[test]
+    fn a_screen_that_was_one_for_longer_than_film_is_not_doubted() {
+        let mut tracker = ContentTracker::default();
+        show(&mut tracker, 0..30, 0.9, 0);
+        assert_eq!(show(&mut tracker, 30..45, 0.3, 100), Some(Content::Film));
+        assert_eq!(show(&mut tracker, 45..51, 0.9, 0), Some(Content::Screen));
+    }
+
+    #[test]
+    fn a_title_behind_a_filmed_picture_does_not_count_as_a_screen_at_the_beginning() {
+        let mut tracker = ContentTracker::default();
+        for n in 0..8 {
+            tracker.push(&Measures {
+                at: n * SECOND / 10,
+                film: Film { contrast: 50.0, ..Film::default() },
+                drawn: if n < 3 { 0.1 } else { 0.9 },
+                grid: (10, 10),
+                ..Measures::default()
+            });
+        }
+        assert_eq!(tracker.content(), None);
+        assert!(tracker.asks(Detector::Adaptive) && !tracker.asks(Detector::Screen));
     }
 
     #[test]
