@@ -69,15 +69,17 @@ pub(crate) fn small_size(width: u32, height: u32) -> (usize, usize) {
     ((width / 4) as usize, height.div_ceil(2).div_ceil(2) as usize)
 }
 
-/// A frame stands out whose score is above so many times what was just changing. It changes something if it is above the first of
-/// these as well, and above so many times the mean score; it may be a cut if it is above the second.
-const STANDS_OUT: f64 = 2.0;
-const CHANGES: f64 = 1e-4;
-const CHANGES_OF_MEAN: f64 = 3.0;
+/// A frame may be a cut whose score is above this, and above so many times what was just changing.
 const MAY_BE_CUT: f64 = 0.01;
+const STANDS_OUT: f64 = 2.0;
+
+/// A frame changes something if its score is above this, above so many times what was just changing, and so many times the mean.
+const CHANGES: f64 = 1e-4;
+const CHANGES_OF_RECENT: f64 = 4.0;
+const CHANGES_OF_MEAN: f64 = 6.0;
 
 /// So long after a change the picture is handed over, for it may have come to rest.
-const SETTLED: i64 = TICKS_PER_SECOND * 3 / 10;
+const SETTLED: i64 = TICKS_PER_SECOND / 4;
 
 /// Scores that add up to less are no change: the coding mends the picture.
 const CHANGED: f64 = 1e-5;
@@ -85,8 +87,8 @@ const CHANGED: f64 = 1e-5;
 /// What of the score of a frame counts as just changing in the next one.
 const FADES: f64 = 0.5;
 
-/// A picture in which something changes is handed over so often, and one that moves.
-const CALM: i64 = TICKS_PER_SECOND * 9 / 10;
+/// A picture in which little changes is handed over so often, and one that moves.
+const CALM: i64 = TICKS_PER_SECOND / 2;
 const MOVING: i64 = TICKS_PER_SECOND;
 
 /// The mean score up to which little moves, and how fast it follows.
@@ -123,7 +125,8 @@ pub(crate) struct Candidates {
 impl Candidates {
     /// Takes note of the frame at `at`, and whether its picture was handed over.
     pub(crate) fn update(&mut self, at: i64, score: f64, handed: bool) {
-        if score > CHANGES.max(STANDS_OUT * self.recent).max(CHANGES_OF_MEAN * self.mean) {
+        let usual = (CHANGES_OF_RECENT * self.recent).max(CHANGES_OF_MEAN * self.mean);
+        if score > usual.max(CHANGES) {
             self.change = Some(at);
         }
         self.changed += score;
@@ -147,7 +150,7 @@ impl Candidates {
              st(6,{recent});st(7,{change}));\
              if(lt({before},0),1+gt(eq(n,0)+gte({before},-{WAITING}),0),\
              st(5,round(scene*1000000)/1000000);st(1,ld(1)+ld(5));\
-             if(gt(ld(5),max({CHANGES},max({STANDS_OUT}*ld(6),{CHANGES_OF_MEAN}*ld(2)))),st(7,pts));\
+             if(gt(ld(5),max({CHANGES},max({CHANGES_OF_RECENT}*ld(6),{CHANGES_OF_MEAN}*ld(2)))),st(7,pts));\
              st(4,gt(not(ld(3))+gt(ld(5),max({MAY_BE_CUT},{STANDS_OUT}*ld(6)))+gte({since_handed},{still})\
              +gte({since_change},{SETTLED})*gt({since_handed},{since_change}-{SETTLED})\
              +gt(ld(1),{CHANGED})*gte({since_handed},if(gte(ld(2),{CALM_SCORE}),{MOVING},{CALM})),0));\

@@ -15,7 +15,7 @@ const LOOKED_BACK: i64 = TICKS_PER_SECOND;
 const REMEMBERED: i64 = 3 * TICKS_PER_SECOND;
 
 /// What has come to rest and waits for a picture has gone when more than this share of the blocks changes at once.
-const STIRS: f32 = 0.05;
+const STIRS: f32 = 0.01;
 
 /// Chooses frames, and finds their pictures among those that were handed over.
 #[derive(Debug)]
@@ -173,11 +173,8 @@ impl<P> Decider<P> {
     fn to_a_frame(&self, (choice, shown): (Choice, Shown<P>)) -> (Choice, Shown<P>) {
         let Shown::Fetch(at) = shown else { return (choice, shown) };
         let mut frames = self.recent.iter().map(|frame| frame.0).filter(|&frame| frame >= at);
-        let found = if choice.rests() {
-            frames.rfind(|&frame| frame <= choice.by)
-        } else {
-            frames.next()
-        };
+        let found =
+            if choice.rests() { frames.rfind(|&frame| frame <= choice.by) } else { frames.next() };
         let found = found.or(self.recent.back().map(|frame| frame.0));
         (choice, Shown::Fetch(found.unwrap_or(at)))
     }
