@@ -98,15 +98,6 @@ impl ContentTracker {
                 *changed = (at, changed.0);
             }
         }
-        let share = |is: &dyn Fn(i64, i64) -> bool| {
-            let count = self.changed.iter().filter(|changed| is(changed.0, changed.1)).count();
-            count as f32 / blocks.max(1) as f32
-        };
-        let just_now = share(&|last, _| at - last < 2 * SLOT);
-        let in_two = share(&|last, _| at - last < 2 * SECOND);
-        let in_five = share(&|last, _| at - last < 5 * SECOND);
-        // A page that has come changes once, a video again and again.
-        let again = share(&|_, before| before > at - 5 * SECOND);
         if self.drawn.is_none() {
             self.began = at;
         }
@@ -121,14 +112,20 @@ impl ContentTracker {
         self.last_at = at;
         let looks_filmed = measures.film.contrast >= FLAT
             && measures.drawn < FILMED
-            && just_now.max(again) > FILM_CHANGES;
+            && (self.changed_in(2 * SLOT, at) > FILM_CHANGES
+                || self.changed_again(at) > FILM_CHANGES);
         self.filmed = (self.filmed << 1) | u32::from(looks_filmed);
         let Some((late, long)) = self.drawn else { return };
-        let is_screen =
-            late > DRAWN && in_two < SCREEN_RESTS && (in_five < SCREEN_RESTS || long > DRAWN)
-                || late > HALF_DRAWN && in_five < TILES;
-        let is_film =
-            late < FILMED && again > FILM_CHANGES || late < HARDLY_DRAWN && in_two > STIRS;
+        let in_two = || self.changed_in(2 * SECOND, at);
+        let in_five = || self.changed_in(5 * SECOND, at);
+        // Where it is a screen already, nothing asks whether it is.
+        let is_screen = self.content != Some(Content::Screen)
+            && (late > DRAWN
+                && in_two() < SCREEN_RESTS
+                && (long > DRAWN || in_five() < SCREEN_RESTS)
+                || late > HALF_DRAWN && in_five() < TILES);
+        let is_film = late < FILMED && self.changed_again(at) > FILM_CHANGES
+            || late < HARDLY_DRAWN && in_two() > STIRS;
         if is_film {
             self.film_until = at;
         }
@@ -157,6 +154,21 @@ impl ContentTracker {
             self.lead = self.lead.clamp(-MOST_PAST, MOST_PAST);
             (self.content, self.content_since, self.doubted_since) = (content, at, None);
         }
+    }
+
+    /// The share of the picture that changed in the last ticks.
+    fn changed_in(&self, ticks: i64, at: i64) -> f32 {
+        self.share(|changed| at - changed.0 < ticks)
+    }
+
+    /// The share that changed more than once in five seconds: a page that has come changes once, a video again and again.
+    fn changed_again(&self, at: i64) -> f32 {
+        self.share(|changed| changed.1 > at - 5 * SECOND)
+    }
+
+    fn share(&self, is: impl Fn(&(i64, i64)) -> bool) -> f32 {
+        let count = self.changed.iter().filter(|changed| is(changed)).count();
+        count as f32 / self.changed.len().max(1) as f32
     }
 
     /// Whether film has looked like a screen for so long that it is none. A page that scrolls stays in doubt; a picture that looks

@@ -109,6 +109,11 @@ impl Restless {
         self.blocks[n].look
     }
 
+    /// Whether it looks for regions at the frame at `at`: what is left out stays so in between.
+    pub(super) fn looks_at(&self, at: i64) -> bool {
+        at >= self.next_look
+    }
+
     /// Takes the changes of the next frame; whether it shows another page.
     pub(super) fn push(&mut self, at: i64, changes: &[Change]) -> bool {
         let is_new_page = self.is_new_page(at, changes);
@@ -126,7 +131,7 @@ impl Restless {
             block.changed = at;
             block.slots |= 1;
         }
-        if at < self.next_look {
+        if !self.looks_at(at) {
             return is_new_page;
         }
         self.next_look = at + SLOT;

@@ -96,9 +96,13 @@ pub struct Screen {
     new_page: Option<i64>,
     /// Blocks that move in the frame that was found last.
     moving: Vec<usize>,
+    /// What differs from the last kept frame, as long as nothing changes.
+    #[serde(skip)]
+    parts: Option<Vec<Part>>,
 }
 
 /// Connected blocks that differ from the last kept frame.
+#[derive(Debug, Clone)]
 struct Part {
     blocks: Vec<usize>,
     rect: Rect,
@@ -127,6 +131,7 @@ impl Screen {
             let changed = i64::MIN / 2;
             self.blocks = vec![Block { changed, ..Block::default() }; grid.count()];
             self.restless = Restless::new(grid);
+            self.parts = None;
         }
         let few = measures.changes.len() <= BLINKING;
         for change in &measures.changes {
@@ -140,10 +145,16 @@ impl Screen {
             block.previous = block.content;
             block.content = change.content;
         }
+        if self.restless.looks_at(at) || !measures.changes.is_empty() {
+            self.parts = None;
+        }
         if self.restless.push(at, &measures.changes) {
             self.new_page = Some(at);
         }
-        self.decide(at)
+        let parts = self.parts.take().unwrap_or_else(|| self.find_parts());
+        let finding = self.decide(at, &parts);
+        self.parts = Some(parts);
+        finding
     }
 
     /// The frame was kept (by whatever detector).
@@ -156,7 +167,7 @@ impl Screen {
                 self.blocks[n].open = true;
             }
         }
-        (self.differs_since, self.new_page) = (None, None);
+        (self.differs_since, self.new_page, self.parts) = (None, None, None);
     }
 
     /// For each block whether it belongs to a region that never rests, and is left out.
@@ -165,9 +176,8 @@ impl Screen {
         (0..self.blocks.len()).map(|n| self.restless.is_masked(n)).collect()
     }
 
-    fn decide(&mut self, at: i64) -> Option<Finding> {
+    fn decide(&mut self, at: i64, parts: &[Part]) -> Option<Finding> {
         self.moving.clear();
-        let parts = self.parts();
         if parts.is_empty() {
             self.differs_since = None;
             let since = self.new_page.filter(|since| at - since >= self.rules.settle)?;
@@ -199,7 +209,7 @@ impl Screen {
     }
 
     /// What differs from the last kept frame and is no speck.
-    fn parts(&self) -> Vec<Part> {
+    fn find_parts(&self) -> Vec<Part> {
         let differs: Vec<bool> = (self.blocks.iter().enumerate())
             .map(|(n, block)| block.content != block.kept && !self.restless.is_masked(n))
             .collect();
