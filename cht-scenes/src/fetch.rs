@@ -9,7 +9,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use cht_core::{ffmpeg::Program, session::PART};
+use cht_core::{
+    event::SegmentClosed,
+    ffmpeg::Program,
+    record::Record,
+    session::{PART, Session},
+};
 
 use crate::{
     decoder::Decoder,
@@ -20,6 +25,12 @@ use crate::{
     pass::Pass,
     prefilter::Wanted,
 };
+
+/// So many segments may lie between a picture and its access point.
+const MOST_BEFORE: usize = 32;
+
+/// Bytes of a file.
+type Bytes = (PathBuf, Range<u64>);
 
 /// Fetches pictures.
 #[derive(Debug)]
@@ -44,13 +55,42 @@ impl Fetcher {
         path: &str,
         ticks: &[i64],
     ) -> Result<Vec<(i64, Picture)>> {
-        let path = present(path);
-        let named = || path.display().to_string();
-        let gops = self.gops(&path, source).with_context(named)?;
+        let mut pictures = self.fetch_in(source, path, ticks)?;
+        // Where cht-recv had to cut within a group of pictures, a picture may lie on the other side.
+        for neighbour in [before, behind] {
+            let is_found = |tick: i64| pictures.iter().any(|(found, _)| *found == tick);
+            let missing: Vec<i64> = ticks.iter().copied().filter(|&tick| !is_found(tick)).collect();
+            if !missing.is_empty()
+                && let Some((source, path)) = neighbour(source, Path::new(path))
+            {
+                pictures.extend(self.fetch_in(&source, &path, &missing)?);
+            }
+        }
+        pictures.sort_by_key(|(tick, _)| *tick);
+        Ok(pictures)
+    }
+
+    /// The same of what lies in the segment itself.
+    fn fetch_in(
+        &mut self,
+        source: &Source,
+        path: &str,
+        ticks: &[i64],
+    ) -> Result<Vec<(i64, Picture)>> {
+        let present = present(path);
+        let named = || present.display().to_string();
+        let gops = self.gops(&present, source).with_context(named)?;
+        let parts = together(gops, ticks).into_iter();
+        let parts: Vec<_> = parts
+            .map(|(bytes, ticks)| {
+                let is_whole = gops.has_access_at(bytes.start);
+                let lead = if is_whole { Vec::new() } else { lead(source, Path::new(path)) };
+                ([lead, vec![(present.clone(), bytes)]].concat(), ticks)
+            })
+            .collect();
         let mut pictures = Vec::new();
-        for (bytes, ticks) in together(gops, ticks) {
-            let decoded = self.decode(source, &path, bytes, &ticks).with_context(named)?;
-            pictures.extend(decoded);
+        for (bytes, ticks) in parts {
+            pictures.extend(self.decode(source, &bytes, &ticks).with_context(named)?);
         }
         Ok(pictures)
     }
@@ -69,8 +109,7 @@ impl Fetcher {
     fn decode(
         &self,
         source: &Source,
-        path: &Path,
-        bytes: Range<u64>,
+        bytes: &[Bytes],
         ticks: &[i64],
     ) -> Result<Vec<(i64, Picture)>> {
         let pass = Pass {
@@ -82,7 +121,7 @@ impl Fetcher {
         };
         let mut found = Vec::new();
         pass.run(
-            |decoder| feed(decoder, path, bytes),
+            |decoder| bytes.iter().try_for_each(|(path, bytes)| feed(decoder, path, bytes)),
             |frame, outputs| {
                 let (Some(form), Some(pts)) = (frame.picture, frame.pts) else { return Ok(()) };
                 let mut samples = vec![0; form.bytes()];
@@ -104,6 +143,50 @@ fn present(path: &str) -> PathBuf {
     if finished.exists() { finished } else { format!("{path}{PART}").into() }
 }
 
+/// The segment before one that begins within a group of pictures, because cht-recv had to cut there.
+fn before(source: &Source, path: &Path) -> Option<(Source, String)> {
+    let record = Record::of(&Session::of_segment(path)?);
+    let before = record.get(source.seq.checked_sub(1)?)?;
+    let goes_on = before.end_reason.is_within_pictures()
+        && before.timeline.is_some_and(|anchor| anchor.continues(&source.anchor));
+    goes_on.then(|| beside(source, before)).flatten()
+}
+
+/// The finished segment behind one that ends within a group of pictures.
+fn behind(source: &Source, path: &Path) -> Option<(Source, String)> {
+    let record = Record::of(&Session::of_segment(path)?);
+    let is_cut = record.get(source.seq)?.end_reason.is_within_pictures();
+    let behind = record.get(source.seq + 1).filter(|_| is_cut)?;
+    let goes_on = behind.timeline.is_some_and(|anchor| source.anchor.continues(&anchor));
+    goes_on.then(|| beside(source, behind)).flatten()
+}
+
+/// A segment in which the video of `source` goes on.
+fn beside(source: &Source, segment: &SegmentClosed) -> Option<(Source, String)> {
+    let beside = Source::alone(segment.seq, segment.timeline?, source.pid, source.codec);
+    Some((beside, segment.path.clone()))
+}
+
+/// What leads up to a segment that begins within a group of pictures: from the last access point of the segments before. Nothing if they
+/// do not lead there.
+fn lead(source: &Source, path: &Path) -> Vec<Bytes> {
+    let mut lead = Vec::new();
+    let (mut source, mut path) = (*source, path.to_owned());
+    while lead.len() < MOST_BEFORE
+        && let Some((earlier, earlier_path)) = before(&source, &path)
+    {
+        (source, path) = (earlier, earlier_path.into());
+        let Ok(gops) = Gops::of(&path, source.pid, source.anchor) else { break };
+        let from = gops.last_access();
+        lead.push((path.clone(), from.unwrap_or(0)..gops.length));
+        if from.is_some() {
+            lead.reverse();
+            return lead;
+        }
+    }
+    Vec::new()
+}
+
 /// What is to be decoded, and which pictures it gives: ticks whose bytes overlap go together.
 fn together(gops: &Gops, ticks: &[i64]) -> Vec<(Range<u64>, Vec<i64>)> {
     let mut parts: Vec<(Range<u64>, Vec<i64>)> = Vec::new();
@@ -120,7 +203,7 @@ fn together(gops: &Gops, ticks: &[i64]) -> Vec<(Range<u64>, Vec<i64>)> {
     parts
 }
 
-fn feed(decoder: &mut Decoder, path: &Path, bytes: Range<u64>) -> Result<()> {
+fn feed(decoder: &mut Decoder, path: &Path, bytes: &Range<u64>) -> Result<()> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(bytes.start))?;
     let mut part = file.take(bytes.end - bytes.start);

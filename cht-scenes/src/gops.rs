@@ -62,15 +62,25 @@ impl Gops {
         }
     }
 
-    /// What to decode for the picture at `at`: from an access point to the end of its unit. `None` if it is not in here, or
-    /// begins before the segment.
+    /// What to decode for the picture at `at`, if it is in here: from an access point to the end of its unit, or from the segment's
+    /// beginning where the access point lies before it.
     pub(crate) fn bytes_for(&self, at: i64) -> Option<Range<u64>> {
         let own = self.units.iter().position(|unit| unit.pts == at)?;
         // A picture that is shown before its access point needs the one before.
         let begins = |unit: &Unit| unit.random_access && unit.pts <= at;
-        let from = self.units[..=own].iter().rposition(begins)?;
+        let from = self.units[..=own].iter().rposition(begins);
         let end = self.units.get(own + 1).map_or(self.length, |next| next.offset);
-        Some(self.units[from].offset..end)
+        Some(from.map_or(0, |from| self.units[from].offset)..end)
+    }
+
+    /// Whether decoding can begin at a byte.
+    pub(crate) fn has_access_at(&self, offset: u64) -> bool {
+        self.units.iter().any(|unit| unit.random_access && unit.offset == offset)
+    }
+
+    /// Where the last access point lies.
+    pub(crate) fn last_access(&self) -> Option<u64> {
+        self.units.iter().rfind(|unit| unit.random_access).map(|unit| unit.offset)
     }
 }
 
@@ -109,7 +119,10 @@ mod tests {
     }
 
     #[test]
-    fn without_an_access_point_there_is_no_beginning() {
-        assert_eq!(gops(&[(0, false), (1, true)]).bytes_for(0), None);
+    fn without_an_access_point_it_begins_before_the_segment() {
+        let gops = gops(&[(1, false), (0, false), (2, true)]);
+        assert_eq!(gops.bytes_for(0), Some(0..20));
+        assert!(!gops.has_access_at(0) && gops.has_access_at(20));
+        assert_eq!(gops.last_access(), Some(20));
     }
 }

@@ -12,6 +12,13 @@ use crate::{
     picture::{Form, Origin},
 };
 
+/// The segment that the frame at `at` belongs to by its time.
+fn holding(segments: &VecDeque<Segment>, at: i64) -> usize {
+    let holds =
+        |segment: &Segment| segment.part.source.anchor.offset <= at && !segment.part.warm_up;
+    segments.iter().rposition(holds).unwrap_or(segments.len() - 1)
+}
+
 impl Picker {
     /// Keeps the frame that shows a choice.
     pub(super) fn keep_choice(
@@ -20,25 +27,12 @@ impl Picker {
         choice: &Choice,
         shown: Shown<Picture>,
     ) -> Result<()> {
-        let holding = |segments: &VecDeque<Segment>, at| {
-            let holds = |segment: &Segment| {
-                segment.part.source.anchor.offset <= at && !segment.part.warm_up
-            };
-            segments.iter().rposition(holds).unwrap_or(segments.len() - 1)
-        };
         let (at, picture) = match shown {
             Shown::Picture(at, picture) => (at, picture),
             Shown::Fetch(at) => {
                 let part = &segments[holding(segments, at)].part;
-                let fetched = self.fetcher.fetch(&part.source, &part.path, &[at]);
                 let nearest = |measured: &mut Measured| measured.decider.nearest(at);
-                let found = match fetched {
-                    Ok(mut pictures) => pictures.pop(),
-                    Err(error) => {
-                        report::warn(format_args!("{}: {error:#}", part.path));
-                        None
-                    }
-                };
+                let found = self.fetch(segments, at);
                 let Some(found) = found.or_else(|| self.measured.as_mut().and_then(nearest)) else {
                     let message = format!("{}: no picture at {} s", part.path, seconds(at));
                     return self.fail("no_picture", &message, Some(&part.path));
@@ -53,6 +47,22 @@ impl Picker {
         let returned = self.measured.as_mut().and_then(|measured| measured.remember(&picture));
         let found = Found::of(choice, at, score, returned);
         self.keep(&part, at, &found, (&picture.samples, picture.form))
+    }
+
+    /// Decodes the picture of the frame at `at` again. Its bytes may lie in the segment behind the one that it belongs to by its time.
+    fn fetch(&mut self, segments: &VecDeque<Segment>, at: i64) -> Option<(i64, Picture)> {
+        let holding = holding(segments, at);
+        segments.range(holding..segments.len().min(holding + 2)).find_map(|segment| {
+            let part = &segment.part;
+            let fetched = self.fetcher.fetch(&part.source, &part.path, &[at]);
+            fetched.map_or_else(
+                |error| {
+                    report::warn(format_args!("{}: {error:#}", part.path));
+                    None
+                },
+                |mut pictures| pictures.pop(),
+            )
+        })
     }
 
     /// Writes a picture and announces it, unless that was done before.
