@@ -315,7 +315,7 @@ def damage(clean, lossy):
 
 
 def verify(name, made, clock, thumbs, cuts, fields):
-    """Stops unless the decoded frames beside each cut look like the pictures that were made."""
+    """Raises Unlike unless the decoded frames beside each cut look like the pictures that were made."""
 
     def distance(frame, picture):
         return np.abs(thumbs[frame].astype(int) - made[picture]).mean()
@@ -327,7 +327,7 @@ def verify(name, made, clock, thumbs, cuts, fields):
         # Where frames were dropped, or two fields make one frame, the one before shows an earlier picture.
         earlier = round((clock.pts[last] - clock.pts[0]) / material.TICKS * clock.fps)
         if distance(frame, cut) >= distance(frame, cut - 1) or distance(last, earlier) >= distance(last, cut):
-            raise SystemExit(f"{name}: the cut of frame {frame} is not where its label is")
+            raise material.Unlike(f"{name}: the cut of frame {frame} is not where its label is")
 
 
 def make(seed, footage, cache, folder):

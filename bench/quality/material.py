@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 
 import numpy as np
 
@@ -120,6 +121,10 @@ def parse(parser):
     return args
 
 
+class Unlike(Exception):
+    """A clip that does not look as its labels say: it is no material."""
+
+
 def make_set(description, kind, count, make):
     """Makes a set of `count` clips by `make(seed, footage, cache, folder)`, where they are not there yet."""
     parser = options(description)
@@ -129,4 +134,7 @@ def make_set(description, kind, count, make):
     folder = os.path.join(args.cache, args.set, kind)
     os.makedirs(folder, exist_ok=True)
     for seed in args.seeds or range(FIRST_SEED[args.set], FIRST_SEED[args.set] + count):
-        make(seed, args.footage, os.path.join(args.cache, "raw"), folder)
+        try:
+            make(seed, args.footage, os.path.join(args.cache, "raw"), folder)
+        except Unlike as error:
+            print(f"{error}; left out", file=sys.stderr)
