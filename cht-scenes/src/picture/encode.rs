@@ -1,5 +1,7 @@
 //! RGB into the bytes of a file, with its XMP packet.
 
+use std::borrow::Cow;
+
 use anyhow::{Context as _, Result, anyhow, bail};
 use turbojpeg::{Compressor, Image, PixelFormat, Subsamp, YuvPlanesImage};
 
@@ -36,13 +38,14 @@ pub(crate) fn coarse_jpeg(picture: &Ycc, quality: u8, xmp: &str) -> Result<Vec<u
         let (width, height) = (picture.width as usize, picture.height as usize);
         let [u_plane, v_plane] = picture.chroma.each_ref().map(Vec::as_slice);
         let half = width.div_ceil(2);
+        let luma = even(&picture.luma, width, height);
         let planes = YuvPlanesImage {
-            y_plane: picture.luma.as_slice(),
+            y_plane: luma.as_ref(),
             u_plane,
             v_plane,
             width,
             height,
-            y_stride: width,
+            y_stride: 2 * half,
             u_stride: half,
             v_stride: half,
             subsamp: Subsamp::Sub2x2,
@@ -52,6 +55,17 @@ pub(crate) fn coarse_jpeg(picture: &Ycc, quality: u8, xmp: &str) -> Result<Vec<u
         jpeg_with_xmp(&compressor.compress_yuv_planes_to_owned(&planes)?, xmp)
     };
     compress().with_context(|| format!("a picture of {}×{}", picture.width, picture.height))
+}
+
+/// A plane whose rows and columns come in pairs, as the encoder takes them: the last one stands twice where it is alone.
+fn even(plane: &[u8], width: usize, height: usize) -> Cow<'_, [u8]> {
+    if width.is_multiple_of(2) && height.is_multiple_of(2) {
+        return Cow::Borrowed(plane);
+    }
+    let rows = plane.chunks_exact(width);
+    let last = rows.clone().next_back().filter(|_| height % 2 == 1);
+    let beside = |row: &[u8]| row.last().copied().filter(|_| width % 2 == 1);
+    Cow::Owned(rows.chain(last).flat_map(|row| row.iter().copied().chain(beside(row))).collect())
 }
 
 /// Adds the packet as a segment behind the JFIF header, which is the first (XMP specification part 3, 1.1.3).
@@ -115,5 +129,29 @@ fn chunk(file: &mut Vec<u8>, name: [u8; 4], content: &[u8]) {
     file.extend_from_slice(content);
     if content.len() % 2 == 1 {
         file.push(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_and_a_column_that_stand_alone_stand_twice() {
+        assert_eq!(even(&[1, 2, 3, 4], 2, 2), [1, 2, 3, 4].as_slice());
+        assert_eq!(even(&[1, 2, 3], 3, 1), [1, 2, 3, 3, 1, 2, 3, 3].as_slice());
+    }
+
+    #[test]
+    fn pictures_of_any_size_become_jpeg() {
+        for (width, height) in [(1, 1), (7, 4), (8, 5), (16, 16)] {
+            let luma = vec![90; width * height];
+            let chroma = [(); 2].map(|()| vec![128; width.div_ceil(2) * height.div_ceil(2)]);
+            let picture = Ycc { width: width as u32, height: height as u32, luma, chroma };
+            let bytes = coarse_jpeg(&picture, 85, "packet").unwrap();
+            let decoded = turbojpeg::decompress(&bytes, PixelFormat::GRAY).unwrap();
+            assert_eq!((decoded.width, decoded.height), (width, height));
+            assert!(decoded.pixels.iter().all(|pixel| pixel.abs_diff(90) <= 2));
+        }
     }
 }
