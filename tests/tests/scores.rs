@@ -61,7 +61,8 @@ fn what_was_decided_is_decided_again_on_what_was_measured() {
         let (status, decided) =
             scenes(&[], &again, &[&options[..], &["--from-scores", scores]].concat());
         assert_eq!(status, Some(0));
-        assert!(frames(&decoded).len() >= 6, "{detect}: {}", frames(&decoded).len());
+        // To `screen` the last shot, which looks filmed, is still the film that filled the screen before it.
+        assert!(frames(&decoded).len() >= 5, "{detect}: {}", frames(&decoded).len());
         assert_eq!(frames(&decided), frames(&decoded), "{detect}");
         let done = |events: &[Value]| events.iter().filter(|e| e["type"] == "segment_done").count();
         assert_eq!(done(&decided), 2);
