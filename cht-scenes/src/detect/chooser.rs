@@ -95,7 +95,7 @@ impl Chooser {
         self.content.content().filter(|_| self.rules.auto)
     }
 
-    /// For each block whether it never rests, for [`super::Returned::keep`].
+    /// For each block whether it never rests.
     #[must_use]
     pub fn hidden(&self) -> Vec<bool> {
         self.screen.hidden()
@@ -151,7 +151,7 @@ impl Chooser {
     }
 
     /// Whether a detector may speak now.
-    fn asks(&self, detector: Detector) -> bool {
+    pub(super) fn asks(&self, detector: Detector) -> bool {
         self.rules.detectors.contains(&detector) || self.rules.auto && self.content.asks(detector)
     }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use cht_core::time::TICKS_PER_SECOND;
 use serde::{Deserialize, Serialize};
 
-use super::{Choice, Chooser, Content, LOOKAHEAD, Matcher, Rules, Shown, Suppressed};
+use super::{Choice, Chooser, Content, Detector, LOOKAHEAD, Matcher, Rules, Shown, Suppressed};
 use crate::measure::Measures;
 
 /// Detectors may choose a frame that is so old, or one of the last few.
@@ -72,10 +72,11 @@ impl<P> Decider<P> {
         Self { chooser, matcher, recent, wanted: waiting }
     }
 
-    /// For each block, whether it never rests at present: [`super::Returned`] leaves it out.
+    /// For each block whether [`super::Returned`] leaves it out, because it never rests at present. Nothing is left out of film, none of
+    /// which rests.
     #[must_use]
     pub fn hidden(&self) -> Vec<bool> {
-        self.chooser.hidden()
+        if self.chooser.asks(Detector::Screen) { self.chooser.hidden() } else { Vec::new() }
     }
 
     /// What the stream shows, where that is asked for.
@@ -188,5 +189,31 @@ impl<P> Decider<P> {
     #[must_use]
     pub fn score(&self, at: i64) -> f64 {
         self.recent.iter().rev().find(|frame| frame.0 == at).map_or(0.0, |frame| frame.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::{Change, Look};
+
+    /// A tile that fills the left half of a picture, for ten seconds.
+    fn tile(detector: Detector) -> Decider<()> {
+        let rules = Rules { detectors: vec![detector], ..Rules::default() };
+        let mut decider = Decider::new(rules);
+        for n in 0..250u32 {
+            let blocks = (0..400).filter(|n| n % 40 < 20);
+            let change = |block| Change { block, content: n, look: Look::Filmed };
+            let changes = blocks.map(change).collect();
+            let at = i64::from(n) * TICKS_PER_SECOND / 25;
+            decider.push(&Measures { at, grid: (40, 10), changes, ..Measures::default() }, None);
+        }
+        decider
+    }
+
+    #[test]
+    fn what_never_rests_is_left_out_of_screens_and_not_of_film() {
+        assert!(tile(Detector::Screen).hidden().contains(&true));
+        assert!(tile(Detector::Adaptive).hidden().is_empty());
     }
 }

@@ -1,13 +1,13 @@
 //! A screen that came back: which of the last kept frames shows the same as this one.
 //!
-//! Of each kept frame a **print** remains: its small luma at half the width and height, in runs of nearly the same level, without the
-//! regions that never rest. Two prints are the same if nothing differs that is larger than a cursor.
+//! Of each kept frame a **print** remains: its small luma at half the width and height, in runs of one level, without the regions
+//! that never rest. Two prints are the same if nothing differs that is larger than a cursor, and most of the picture is in both.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::grid::{Grid, Rect};
+use super::grid::Grid;
 use crate::measure::Plane;
 
 /// Kept frames that are remembered.
@@ -30,8 +30,11 @@ const SPECK_HEIGHT: usize = 6;
 const SPECK: usize = 6;
 const SPECK_ROWS: usize = 90;
 
-/// What is left out in a run's level.
-const HIDDEN: u16 = 256;
+/// In the place of the level of a cell that is left out; levels stay below it.
+const HIDDEN: u8 = u8::MAX;
+
+/// Two prints of which less than this share can be compared are not called the same.
+const COMPARED: f32 = 0.5;
 
 /// Remembers kept frames.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -43,18 +46,18 @@ pub struct Returned {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Print {
     grid: Grid,
-    /// Cells, and their level.
-    runs: Vec<(u16, u16)>,
+    /// The level of each cell.
+    #[serde(with = "runs")]
+    levels: Vec<u8>,
 }
 
 impl Returned {
-    /// Remembers a kept frame, given its small luma and, for each block of 4 × 4 samples, whether it never rests ([`super::Screen::hidden`]).
+    /// Remembers a kept frame, given its small luma and, for each block of 4 × 4 samples, whether it never rests ([`super::Decider::hidden`]).
     ///
     /// How many kept frames ago the same was shown, if it was among the last 64: 1 is the frame before.
     pub fn keep(&mut self, small: &Plane, hidden: &[bool]) -> Option<usize> {
         let print = Print::new(small, hidden);
-        let cells = print.cells();
-        let found = self.prints.iter().rev().position(|other| print.is_same(&cells, other));
+        let found = self.prints.iter().rev().position(|other| print.is_same(other));
         self.prints.push_back(print);
         if self.prints.len() > REMEMBERED {
             self.prints.pop_front();
@@ -68,47 +71,88 @@ impl Print {
         let half = small.shrunk(CELL);
         let grid = Grid { columns: half.width, rows: half.height };
         let blocks = small.width / (CELL * CELLS_OF_BLOCK);
-        let mut runs: Vec<(u16, u16)> = Vec::new();
-        for (n, &sample) in half.samples.iter().enumerate() {
+        let mut levels = half.samples;
+        let mut run = HIDDEN;
+        for (n, level) in levels.iter_mut().enumerate() {
             let (x, y) = (n % grid.columns / CELLS_OF_BLOCK, n / grid.columns / CELLS_OF_BLOCK);
             let is_hidden = x < blocks && hidden.get(y * blocks + x).is_some_and(|&hidden| hidden);
-            let level = if is_hidden { HIDDEN } else { u16::from(sample) };
-            match runs.last_mut() {
-                Some((cells, of)) if *cells < u16::MAX && belongs(*of, level) => *cells += 1,
-                _ => runs.push((1, level)),
+            let own = if is_hidden { HIDDEN } else { (*level).min(HIDDEN - 1) };
+            if !belongs(run, own) {
+                run = own;
             }
+            *level = run;
         }
-        Self { grid, runs }
+        Self { grid, levels }
     }
 
-    /// The level of each cell.
-    fn cells(&self) -> Vec<u16> {
-        let run = |&(cells, level): &(u16, u16)| std::iter::repeat_n(level, usize::from(cells));
-        self.runs.iter().flat_map(run).collect()
-    }
-
-    /// Whether this one, of these cells, shows the same as another.
-    fn is_same(&self, cells: &[u16], other: &Self) -> bool {
+    /// Whether this one shows the same as another.
+    fn is_same(&self, other: &Self) -> bool {
         if self.grid != other.grid {
             return false;
         }
-        let differs = |(&a, b): (&u16, u16)| {
-            a != HIDDEN && b != HIDDEN && a.abs_diff(b) > u16::from(TOLERANCE)
-        };
-        let differing: Vec<bool> = cells.iter().zip(other.cells()).map(differs).collect();
-        self.grid.regions(&differing, 1).iter().all(|region| self.is_speck(region))
+        let columns = self.grid.columns.max(1);
+        let mut differing = vec![false; self.levels.len()];
+        let mut compared = 0;
+        let rows = self.levels.chunks_exact(columns).zip(other.levels.chunks_exact(columns));
+        for (differs, (row, other)) in differing.chunks_exact_mut(columns).zip(rows) {
+            for (differs, (&a, &b)) in differs.iter_mut().zip(row.iter().zip(other)) {
+                *differs = a.abs_diff(b) > TOLERANCE && a != HIDDEN && b != HIDDEN;
+            }
+            let seen = row.iter().zip(other).filter(|&(&a, &b)| a != HIDDEN && b != HIDDEN);
+            compared += seen.count();
+            // Most pages are told apart by their first line.
+            if differs.contains(&true)
+                && differs.split(|differs| !differs).any(|run| !self.fits(run.len(), 1, run.len()))
+            {
+                return false;
+            }
+        }
+        compared as f32 >= COMPARED * self.levels.len() as f32
+            && self.grid.regions(&differing, 1).iter().all(|region| self.is_speck(region))
     }
 
     fn is_speck(&self, region: &[usize]) -> bool {
+        let rect = self.grid.bounds(region);
+        self.fits(rect.width(), rect.height(), region.len())
+    }
+
+    /// Whether so many differing cells, in a rectangle of this size, are a speck.
+    fn fits(&self, width: usize, height: usize, cells: usize) -> bool {
         let scaled = |size: usize| size * self.grid.rows.max(SPECK_ROWS) / SPECK_ROWS;
-        let Rect { left, top, right, bottom } = self.grid.bounds(region);
-        region.len() <= SPECK
-            || (right - left < scaled(SPECK_WIDTH) && bottom - top < scaled(SPECK_HEIGHT))
+        cells <= SPECK || width <= scaled(SPECK_WIDTH) && height <= scaled(SPECK_HEIGHT)
     }
 }
 
-fn belongs(of: u16, level: u16) -> bool {
-    if of == HIDDEN || level == HIDDEN { of == level } else { of.abs_diff(level) <= u16::from(RUN) }
+fn belongs(run: u8, level: u8) -> bool {
+    run == level || run != HIDDEN && level != HIDDEN && run.abs_diff(level) <= RUN
+}
+
+/// Levels as they are written: most come in runs of one.
+mod runs {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        levels: &[u8],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let runs = levels.chunk_by(|a, b| a == b).map(|run| (run.len() as u32, run[0]));
+        runs.collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        // No picture has more cells.
+        const MOST: usize = 1 << 26;
+        let runs = Vec::<(u32, u8)>::deserialize(deserializer)?;
+        if runs.iter().map(|run| run.0 as usize).sum::<usize>() > MOST {
+            return Err(serde::de::Error::custom("no picture has so many cells"));
+        }
+        Ok(runs
+            .into_iter()
+            .flat_map(|(cells, level)| std::iter::repeat_n(level, cells as usize))
+            .collect())
+    }
 }
 
 #[cfg(test)]
@@ -192,6 +236,28 @@ mod tests {
         assert_eq!(returned.keep(&filled(200), &hidden), Some(1));
         assert_eq!(returned.keep(&filled(100), &[]), Some(1), "hidden there");
         assert_eq!(returned.keep(&filled(0), &[]), Some(2), "and not in the last one");
+    }
+
+    #[test]
+    fn what_hardly_anything_is_known_of_is_nothing_that_came_back() {
+        let hide = |share: usize| {
+            let blocks = WIDTH / 4 * (HEIGHT / 4);
+            (0..blocks).map(|n| n < blocks * share / 100).collect::<Vec<_>>()
+        };
+        let mut returned = Returned::default();
+        returned.keep(&page(1), &hide(100));
+        assert_eq!(returned.keep(&page(2), &hide(100)), None);
+        assert_eq!(returned.keep(&page(1), &hide(70)), None);
+        assert_eq!(returned.keep(&page(1), &hide(30)), None);
+        assert_eq!(returned.keep(&page(1), &hide(30)), Some(1));
+    }
+
+    #[test]
+    fn a_print_is_written_and_read_again() {
+        let print = Print::new(&page(1), &[false, true, false]);
+        let bytes = postcard::to_allocvec(&print).unwrap();
+        assert!(bytes.len() < print.levels.len() / 2, "{}", bytes.len());
+        assert_eq!(postcard::from_bytes::<Print>(&bytes).unwrap(), print);
     }
 
     #[test]
