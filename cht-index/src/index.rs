@@ -46,6 +46,8 @@ struct Rest<'a> {
     segment: &'a str,
     reason: cht_core::event::Reason,
     #[serde(skip_serializing_if = "Option::is_none")]
+    detector: Option<cht_core::event::Detector>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     change: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     returned_to: Option<&'a str>,
@@ -285,6 +287,7 @@ impl Index {
                     thumbnail: frame.thumbnail.as_deref(),
                     segment: &frame.segment,
                     reason: frame.reason,
+                    detector: frame.detector,
                     change: frame.change,
                     returned_to: frame.returned_to.as_deref(),
                     scores: frame.scores,

@@ -340,10 +340,11 @@ impl Picker {
                 let part = segment.part.clone();
                 self.state = state;
                 let scores = event::Scores { scene: score, ..event::Scores::default() };
+                let detector = (reason == Reason::Scene).then_some(event::Detector::Scene);
                 self.keep(
                     &part,
                     at,
-                    &Found { reason, scores, change: None, returned: None },
+                    &Found { reason, detector, scores, change: None, returned: None },
                     picture,
                 )
             }

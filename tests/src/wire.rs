@@ -77,7 +77,7 @@ wire! {
     }
     "frame" Frame {
         id: Id, timestamp: f64, pts: i64, path: Absolute, thumbnail: Option<Absolute>,
-        segment: Absolute, reason: Reason, change: Option<f64>, returned_to: Option<String>, scores: Scores, width: u32,
+        segment: Absolute, reason: Reason, detector: Option<Detector>, change: Option<f64>, returned_to: Option<String>, scores: Scores, width: u32,
         height: u32, bytes: u64, hash: Hash,
     }
     "segment_done" SegmentDone {
@@ -166,6 +166,16 @@ pub enum Reason {
     Scene,
     Interval,
     Gradual,
+    Screen,
+}
+
+/// Who took a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "explained in docs/events.md")]
+pub enum Detector {
+    Scene,
+    Adaptive,
     Screen,
 }
 

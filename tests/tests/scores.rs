@@ -42,7 +42,8 @@ fn scenes(paths: &[PathBuf], out: &Path, options: &[&str]) -> (Option<i32>, Vec<
 /// What the frames are, without the folder that they are in.
 fn frames(events: &[Value]) -> Vec<Value> {
     let frames = events.iter().filter(|event| event["type"] == "frame");
-    let fields = ["id", "timestamp", "pts", "reason", "change", "scores", "segment", "hash"];
+    let fields =
+        ["id", "timestamp", "pts", "reason", "detector", "change", "scores", "segment", "hash"];
     frames.map(|frame| json!(fields.map(|field| frame[field].clone()))).collect()
 }
 
@@ -64,6 +65,15 @@ fn what_was_decided_is_decided_again_on_what_was_measured() {
         // To `screen` the last shot, which looks filmed, is still the film that filled the screen before it.
         assert!(frames(&decoded).len() >= 5, "{detect}: {}", frames(&decoded).len());
         assert_eq!(frames(&decided), frames(&decoded), "{detect}");
+        for frame in decoded.iter().filter(|event| event["type"] == "frame") {
+            let taken_by = match frame["reason"].as_str().unwrap() {
+                "first" | "interval" => Value::Null,
+                "screen" => "screen".into(),
+                _ if detect == "scene,screen" => "scene".into(),
+                _ => "adaptive".into(),
+            };
+            assert_eq!(frame["detector"], taken_by, "{detect}: {frame}");
+        }
         let done = |events: &[Value]| events.iter().filter(|e| e["type"] == "segment_done").count();
         assert_eq!(done(&decided), 2);
     }

@@ -328,6 +328,18 @@ pub enum Reason {
     Screen,
 }
 
+/// Who found that the picture changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Detector {
+    /// ffmpeg's scene score above a threshold.
+    Scene,
+    /// The one for film and camera.
+    Adaptive,
+    /// The one for screens.
+    Screen,
+}
+
 /// What the detectors measured on a frame.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Scores {
@@ -359,6 +371,9 @@ pub struct Frame {
     pub segment: String,
     /// Why it was kept.
     pub reason: Reason,
+    /// Which detector took it; absent where none did, as of the first frame and those of an interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detector: Option<Detector>,
     /// Seconds on the session's timeline: when the change began. Absent where no change was looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<f64>,

@@ -14,9 +14,9 @@ mod stats;
 use serde::{Deserialize, Serialize};
 
 pub use body::{
-    Anchor, Body, Connected, Damage, DeleteReason, Deleted, Disconnected, EndReason, Failure,
-    Frame, Listening, Reason, Scores, Segment, SegmentClosed, SegmentDone, SegmentOpen, Sent,
-    StreamInfo, schemas,
+    Anchor, Body, Connected, Damage, DeleteReason, Deleted, Detector, Disconnected, EndReason,
+    Failure, Frame, Listening, Reason, Scores, Segment, SegmentClosed, SegmentDone, SegmentOpen,
+    Sent, StreamInfo, schemas,
 };
 pub use path::{NotUtf8, absolute};
 pub use stats::{Content, Decoded, PidStats, RecvStats, ScenesStats, Stats};
