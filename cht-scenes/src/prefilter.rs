@@ -76,7 +76,7 @@ const STANDS_OUT: f64 = 2.0;
 /// A frame changes something if its score is above this, above so many times what was just changing, and so many times the mean.
 const CHANGES: f64 = 1e-4;
 const CHANGES_OF_RECENT: f64 = 4.0;
-const CHANGES_OF_MEAN: f64 = 6.0;
+const CHANGES_OF_MEAN: f64 = 3.0;
 
 /// So long after a change the picture is handed over, for it may have come to rest.
 const SETTLED: i64 = TICKS_PER_SECOND / 4;

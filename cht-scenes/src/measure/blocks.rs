@@ -25,6 +25,9 @@ const MENDED: i64 = SECOND * 6 / 10;
 /// Mean absolute difference, in levels, above which samples are another content: what the coding of a flat area changes.
 const TOLERANCE: u32 = 6;
 
+/// The same, of all samples of a block.
+const SAME: u32 = TOLERANCE * AREA as u32;
+
 /// Blocks with contrast may differ by this part of it besides: coding changes sharp edges more. Text that comes or goes has none before or
 /// after.
 const TOLERANCE_OF_CONTRAST: u32 = 8;
@@ -81,7 +84,16 @@ pub struct Blocks {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Block {
     /// The present content first, then those before it.
-    known: Vec<(u32, [u8; AREA])>,
+    known: Vec<Content>,
+}
+
+/// Samples that have a name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Content {
+    name: u32,
+    samples: [u8; AREA],
+    /// Of the samples, from the least to the greatest.
+    contrast: u8,
 }
 
 impl Blocks {
@@ -101,15 +113,20 @@ impl Blocks {
         }
         let mut changes = Vec::new();
         for row in 0..self.rows {
+            let before = is_same_size.then(|| strip(&self.before, row));
+            let strip = strip(&plane, row);
             // Most rows of a calm screen.
-            if is_same_size && strip(&plane, row) == strip(&self.before, row) {
+            if before == Some(strip) {
                 continue;
             }
             for column in 0..self.columns {
-                let samples = cut_out(&plane, column, row);
-                if is_same_size && samples == cut_out(&self.before, column, row) {
+                let mut lines = (0..SIDE).map(|line| line * plane.width + column * SIDE);
+                let is_same =
+                    |before: &[u8]| lines.all(|at| before[at..][..SIDE] == strip[at..][..SIDE]);
+                if before.is_some_and(is_same) {
                     continue;
                 }
+                let samples = cut_out(&plane, column, row);
                 let number = row * self.columns + column;
                 let newest = self.next;
                 let Some(content) = self.known[number].take(&samples, &mut self.next) else {
@@ -135,9 +152,10 @@ impl Blocks {
             self.fresh.pop_front();
             let number = number as usize;
             if let Some(known) = self.known[number].known.first_mut()
-                && known.0 == content
+                && known.name == content
             {
-                known.1 = cut_out(&self.before, number % self.columns, number / self.columns);
+                let samples = cut_out(&self.before, number % self.columns, number / self.columns);
+                *known = Content::new(content, samples);
             }
         }
     }
@@ -146,17 +164,34 @@ impl Blocks {
 impl Block {
     /// Takes samples; the content if it is another one now.
     fn take(&mut self, samples: &[u8; AREA], next: &mut u32) -> Option<u32> {
-        let found = self.known.iter().position(|(_, known)| is_same(known, samples));
-        match found {
+        // Most often it is what it was.
+        let newest = self.known.first().map(|known| difference(&known.samples, samples));
+        if newest.is_some_and(|difference| difference <= SAME) {
+            return None;
+        }
+        let content = Content::new(*next, *samples);
+        match self.known.iter().position(|known| known.is_same(&content)) {
             Some(0) => return None,
             Some(older) => self.known[..=older].rotate_right(1),
             None => {
                 self.known.truncate(MEMORY - 1);
-                self.known.insert(0, (*next, *samples));
+                self.known.insert(0, content);
                 *next = next.wrapping_add(1);
             }
         }
-        Some(self.known[0].0)
+        Some(self.known[0].name)
+    }
+}
+
+impl Content {
+    fn new(name: u32, samples: [u8; AREA]) -> Self {
+        Self { name, samples, contrast: contrast(&samples) }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        let contrast = u32::from(self.contrast.min(other.contrast));
+        difference(&self.samples, &other.samples)
+            <= SAME + contrast / TOLERANCE_OF_CONTRAST * AREA as u32
     }
 }
 
@@ -174,25 +209,19 @@ fn cut_out(plane: &Plane, column: usize, row: usize) -> [u8; AREA] {
     samples
 }
 
-fn is_same(known: &[u8; AREA], samples: &[u8; AREA]) -> bool {
-    let difference: u32 = known.iter().zip(samples).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum();
-    if difference <= TOLERANCE * AREA as u32 {
-        return true;
-    }
-    // No contrast is so great.
-    if difference > (TOLERANCE + 255 / TOLERANCE_OF_CONTRAST) * AREA as u32 {
-        return false;
-    }
-    let contrast = contrast(known).min(contrast(samples));
-    difference <= (TOLERANCE + contrast / TOLERANCE_OF_CONTRAST) * AREA as u32
+// Slices, and no part of their caller: of 16 samples that it knew of, the compiler would look at one after the other.
+
+/// The sum of absolute differences.
+#[inline(never)]
+fn difference(a: &[u8], b: &[u8]) -> u32 {
+    a.iter().zip(b).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum()
 }
 
-/// From the least sample to the greatest. A slice, and no part of its caller: of 16 samples that it knew of, the compiler would
-/// look at one after the other.
+/// From the least sample to the greatest.
 #[inline(never)]
-fn contrast(samples: &[u8]) -> u32 {
+fn contrast(samples: &[u8]) -> u8 {
     let (low, high) = samples.iter().fold((255, 0), |(low, high), &s| (s.min(low), s.max(high)));
-    u32::from(high.saturating_sub(low))
+    high.saturating_sub(low)
 }
 
 fn look(samples: &[u8; AREA]) -> Look {

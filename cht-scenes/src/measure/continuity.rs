@@ -4,6 +4,7 @@
 //! structure term of SSIM (Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004) at the
 //! best place: a correlation, which neither brightness nor contrast changes. Blocks with much structure weigh more than flat ones.
 
+use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
 use super::Plane;
@@ -52,27 +53,7 @@ impl Searchable {
     #[must_use]
     pub fn new(plane: Plane) -> Self {
         let samples: Vec<i16> = plane.samples.iter().map(|&sample| i16::from(sample)).collect();
-        let mut blocks = vec![(0, 0.0); plane.samples.len()];
-        // Sums of eight samples in a row, then of eight rows, each from the one before.
-        let (rows, columns) = (plane.height, plane.width);
-        let mut wide = vec![(0i32, 0i32); samples.len()];
-        for y in 0..rows {
-            let row = &samples[y * columns..][..columns];
-            for x in 0..(columns + 1).saturating_sub(BLOCK) {
-                let window = &row[x..x + BLOCK];
-                let sum = window.iter().map(|&s| i32::from(s)).sum();
-                let squares = window.iter().map(|&s| i32::from(s) * i32::from(s)).sum();
-                wide[y * columns + x] = (sum, squares);
-            }
-        }
-        for y in 0..(rows + 1).saturating_sub(BLOCK) {
-            for x in 0..(columns + 1).saturating_sub(BLOCK) {
-                let lines = (y..y + BLOCK).map(|y| wide[y * columns + x]);
-                let (sum, squares) =
-                    lines.fold((0, 0), |(s, q), (sum, squares)| (s + sum, q + squares));
-                blocks[y * columns + x] = (sum, covariance(squares, sum, sum));
-            }
-        }
+        let blocks = blocks(&samples, plane.width, plane.height);
         Self { plane, samples, blocks }
     }
 
@@ -81,6 +62,44 @@ impl Searchable {
     pub fn plane(&self) -> &Plane {
         &self.plane
     }
+}
+
+/// [`Searchable::blocks`].
+#[multiversion(targets("x86_64+avx2"))]
+fn blocks(samples: &[i16], columns: usize, rows: usize) -> Vec<(i32, f32)> {
+    sum_up(samples, columns, rows)
+}
+
+#[inline(always)]
+fn sum_up(samples: &[i16], columns: usize, rows: usize) -> Vec<(i32, f32)> {
+    let mut blocks = vec![(0, 0.0); samples.len()];
+    let width = (columns + 1).saturating_sub(BLOCK);
+    // Of the samples and of their squares: sums of eight in a row, and of these over the last eight rows.
+    let mut wide = vec![[0i32; 2]; width * rows];
+    let mut sums = vec![[0i32; 2]; width];
+    for y in 0..rows {
+        let row = &samples[y * columns..][..columns];
+        let (above, wide) = wide.split_at_mut(y * width);
+        let wide = &mut wide[..width];
+        for shift in 0..BLOCK {
+            for (sums, &sample) in wide.iter_mut().zip(&row[shift..]) {
+                let sample = i32::from(sample);
+                *sums = [sums[0] + sample, sums[1] + sample * sample];
+            }
+        }
+        for (sums, wide) in sums.iter_mut().zip(wide) {
+            *sums = [sums[0] + wide[0], sums[1] + wide[1]];
+        }
+        let Some(first) = (y + 1).checked_sub(BLOCK) else { continue };
+        let blocks = &mut blocks[first * columns..][..width];
+        for (block, [sum, squares]) in blocks.iter_mut().zip(&sums) {
+            *block = (*sum, covariance(*squares, *sum, *sum));
+        }
+        for (sums, wide) in sums.iter_mut().zip(&above[first * width..]) {
+            *sums = [sums[0] - wide[0], sums[1] - wide[1]];
+        }
+    }
+    blocks
 }
 
 /// The share of `later` that is found in `earlier`, 0 to 1; 1 where there is no structure at all.
@@ -99,6 +118,7 @@ pub fn continuity_in_other_light(earlier: &Searchable, later: &Searchable) -> Op
 }
 
 /// [`continuity`] where the contrast of `earlier` is multiplied with `gain`.
+#[multiversion(targets("x86_64+avx2"))]
 fn found_again(earlier: &Searchable, later: &Searchable, gain: f32) -> f32 {
     let (width, height) = (later.plane.width, later.plane.height);
     if width < BLOCK || height < BLOCK {
@@ -132,6 +152,7 @@ fn gain(earlier: &Searchable, later: &Searchable) -> f32 {
 /// The similarity of the block of `later` at (x, y) to the one of `earlier` that is most like it, and the variance of that.
 ///
 /// The contrast of the earlier one is multiplied with `gain`.
+#[inline(always)]
 fn best_match(
     earlier: &Searchable,
     later: &Searchable,
@@ -139,42 +160,65 @@ fn best_match(
     gain: f32,
 ) -> (f32, f32) {
     let (width, height) = (later.plane.width, later.plane.height);
-    let mut block = [0i16; BLOCK * BLOCK];
-    for (row, samples) in block.chunks_exact_mut(BLOCK).enumerate() {
-        samples.copy_from_slice(&later.samples[(y + row) * width + x..][..BLOCK]);
-    }
-    let (sum, variance) = later.blocks[y * width + x];
-    let mut best = (0.0, 0.0);
-    let mut compare = |start: usize| {
-        let (other_sum, other_variance) = earlier.blocks[start];
-        let unlike = variance + gain * gain * other_variance + NOISE;
-        // What two blocks of these variances share is no more than their geometric mean.
-        let most = 2.0 * gain * (variance * other_variance).max(0.0).sqrt() + NOISE;
-        if most <= best.0 * unlike {
-            return;
-        }
-        let mut product = 0i32;
-        for (row, samples) in block.chunks_exact(BLOCK).enumerate() {
-            let other = &earlier.samples[start + row * width..][..BLOCK];
-            let products = samples.iter().zip(other).map(|(&a, &b)| i32::from(a) * i32::from(b));
-            product += products.sum::<i32>();
-        }
-        let similarity = (2.0 * gain * covariance(product, sum, other_sum) + NOISE) / unlike;
-        if similarity > best.0 {
-            best = (similarity, other_variance);
-        }
-    };
+    let block = Block::of(later, y * width + x);
     // Most likely it is where it was.
-    compare(y * width + x);
+    let mut best = block.better_than((0.0, 0.0), earlier, y * width + x, gain);
     for at_y in y.saturating_sub(REACH_Y)..=(y + REACH_Y).min(height - BLOCK) {
         for at_x in x.saturating_sub(REACH_X)..=(x + REACH_X).min(width - BLOCK) {
-            compare(at_y * width + at_x);
+            best = block.better_than(best, earlier, at_y * width + at_x, gain);
         }
     }
     best
 }
 
+/// A block that is sought.
+struct Block {
+    samples: [i16; BLOCK * BLOCK],
+    sum: i32,
+    variance: f32,
+}
+
+impl Block {
+    /// The one that begins with the sample `start`.
+    #[inline(always)]
+    fn of(plane: &Searchable, start: usize) -> Self {
+        let mut samples = [0; BLOCK * BLOCK];
+        for (row, samples) in samples.chunks_exact_mut(BLOCK).enumerate() {
+            samples.copy_from_slice(&plane.samples[start + row * plane.plane.width..][..BLOCK]);
+        }
+        let (sum, variance) = plane.blocks[start];
+        Self { samples, sum, variance }
+    }
+
+    /// How similar the block of `earlier` is that begins with the sample `start`, and its variance; or what was best before.
+    #[inline(always)]
+    fn better_than(
+        &self,
+        best: (f32, f32),
+        earlier: &Searchable,
+        start: usize,
+        gain: f32,
+    ) -> (f32, f32) {
+        let (sum, variance) = earlier.blocks[start];
+        let unlike = self.variance + gain * gain * variance + NOISE;
+        // What two blocks of these variances share is no more than their geometric mean.
+        let most = 2.0 * gain * (self.variance * variance).max(0.0).sqrt() + NOISE;
+        if most <= best.0 * unlike {
+            return best;
+        }
+        let mut product = 0i32;
+        for (row, samples) in self.samples.chunks_exact(BLOCK).enumerate() {
+            let other = &earlier.samples[start + row * earlier.plane.width..][..BLOCK];
+            let products = samples.iter().zip(other).map(|(&a, &b)| i32::from(a) * i32::from(b));
+            product += products.sum::<i32>();
+        }
+        let similarity = (2.0 * gain * covariance(product, self.sum, sum) + NOISE) / unlike;
+        if similarity > best.0 { (similarity, variance) } else { best }
+    }
+}
+
 /// Of two blocks, by the sum of their products and their sums; exact before it is divided.
+#[inline(always)]
 fn covariance(product: i32, sum: i32, other: i32) -> f32 {
     (product * AREA - sum * other) as f32 / (AREA * AREA) as f32
 }

@@ -54,8 +54,10 @@ impl FilmMeter {
     /// Measures the next frame, at a time in ticks, given the one before as well: where both are the same, less is to be done.
     pub fn push(&mut self, at: i64, plane: &Plane, before: &Plane) -> Film {
         let known = self.planes.front().filter(|_| plane.is_as_large_as(before));
-        let known = known.map(|coarse| (before, coarse.plane()));
-        let coarse = Searchable::new(plane.shrunk_as(coarse_factor(plane.width), known));
+        let same = known.map(|coarse| (before, coarse.plane()));
+        let coarse = plane.shrunk_as(coarse_factor(plane.width), same);
+        let same = known.filter(|known| *known.plane() == coarse);
+        let coarse = same.cloned().unwrap_or_else(|| Searchable::new(coarse));
         let histogram = classes(coarse.plane());
         let contrast = contrast(coarse.plane());
         let ramp = self.ramps.push(at, coarse.plane(), contrast * contrast);
@@ -111,15 +113,16 @@ fn contrast(plane: &Plane) -> f32 {
 }
 
 fn classes(plane: &Plane) -> Vec<f32> {
-    let mut classes = vec![0.0; CLASSES];
-    for &sample in &plane.samples {
-        classes[usize::from(sample) * CLASSES / 256] += 1.0;
+    // Neighbours are alike: of one counter for all of them, each would wait for the one before.
+    let mut counts = [[0u32; CLASSES]; 4];
+    for neighbours in plane.samples.chunks(counts.len()) {
+        for (counts, &sample) in counts.iter_mut().zip(neighbours) {
+            counts[usize::from(sample) * CLASSES / 256] += 1;
+        }
     }
-    let count = plane.samples.len().max(1) as f32;
-    for class in &mut classes {
-        *class /= count;
-    }
-    classes
+    let samples = plane.samples.len().max(1) as f32;
+    let count = |class| counts.iter().map(|counts| counts[class]).sum::<u32>();
+    (0..CLASSES).map(|class| count(class) as f32 / samples).collect()
 }
 
 fn distance(a: &[f32], b: &[f32]) -> f32 {

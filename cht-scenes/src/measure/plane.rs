@@ -1,5 +1,6 @@
 //! Planes of luma, and making them smaller.
 
+use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
 /// A picture's luma, 8 bits a sample, row by row.
@@ -49,9 +50,7 @@ impl Plane {
             sums.fill(0);
             // Rows first, which is done for many columns at once.
             for row in 0..factor {
-                for (sum, &sample) in sums.iter_mut().zip(self.row(y * factor + row)) {
-                    *sum += u32::from(sample);
-                }
+                add(&mut sums, self.row(y * factor + row));
             }
             samples.extend(sums.chunks_exact(factor).map(|group| {
                 let sum = u64::from(group.iter().sum::<u32>()) + area / 2;
@@ -80,5 +79,12 @@ impl Plane {
             })
             .sum();
         sum as f64 / self.samples.len().max(1) as f64
+    }
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn add(sums: &mut [u32], row: &[u8]) {
+    for (sum, &sample) in sums.iter_mut().zip(row) {
+        *sum += u32::from(sample);
     }
 }

@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 
+use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
 use super::{Plane, Searchable, continuity};
@@ -111,9 +112,18 @@ impl RampMeter {
                 return None;
             }
         }
-        let small = coarse.shrunk(2);
         self.seen.truncate(MEMORY - 1);
-        let distances = self.seen.iter().map(|seen| distance(&small, &seen.small)).collect();
+        let before = self.seen.front().filter(|newest| newest.coarse == *coarse);
+        let (small, distances) = if let Some(before) = before {
+            // It is as far from the others as that one is.
+            let distances = [0.0].iter().chain(&before.distances).take(self.seen.len());
+            (before.small.clone(), distances.copied().collect())
+        } else {
+            let small = coarse.shrunk(2);
+            let distance = |seen: &Seen| distance(&small.samples, &seen.small.samples);
+            let distances = self.seen.iter().map(distance).collect();
+            (small, distances)
+        };
         self.seen.push_front(Seen { at, coarse: coarse.clone(), small, variance, distances });
         self.best()
     }
@@ -204,14 +214,19 @@ impl RampMeter {
     }
 }
 
-/// Mean squared difference of two planes of one size.
-fn distance(a: &Plane, b: &Plane) -> f32 {
+/// Mean squared difference of the samples of two planes of one size.
+#[multiversion(targets("x86_64+avx2"))]
+fn distance(a: &[u8], b: &[u8]) -> f32 {
+    squares(a, b) as f32 / a.len().max(1) as f32
+}
+
+#[inline(always)]
+fn squares(a: &[u8], b: &[u8]) -> i32 {
     let square = |(&a, &b): (&u8, &u8)| {
         let difference = i32::from(a) - i32::from(b);
         difference * difference
     };
-    let sum: i32 = a.samples.iter().zip(&b.samples).map(square).sum();
-    sum as f32 / a.samples.len().max(1) as f32
+    a.iter().zip(b).map(square).sum()
 }
 
 #[cfg(test)]
