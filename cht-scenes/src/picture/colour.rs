@@ -44,6 +44,7 @@ impl Scale {
 }
 
 /// The nearest code of 256.
+#[inline(always)]
 pub(crate) fn code(value: f32) -> u8 {
     // Numbers of this size have no digits behind the point, and end in what is wanted: no branch, and no conversion.
     const ROUND: f32 = (1 << 23) as f32;

@@ -5,6 +5,8 @@
 
 use std::{collections::VecDeque, ops::Range};
 
+use multiversion::multiversion;
+
 /// Where pixels lie among the samples of a plane: pixel `i` at sample `first + i · step`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Axis {
@@ -175,7 +177,15 @@ fn slide<const N: usize>(taps: [&Taps; N], samples: &[f32], pixels: &mut [f32]) 
         weights[..taps.weights.len()].copy_from_slice(&taps.weights);
         weights
     });
-    let samples = taps.map(|taps| &samples[taps.first..][..count + TAPS - 1]);
+    slide_along(taps.map(|taps| &samples[taps.first..][..count + TAPS - 1]), weights, pixels);
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn slide_along<const N: usize>(
+    samples: [&[f32]; N],
+    weights: [[f32; TAPS]; N],
+    pixels: &mut [f32],
+) {
     for (n, pixels) in pixels.chunks_exact_mut(N).enumerate() {
         for ((pixel, weights), samples) in pixels.iter_mut().zip(&weights).zip(&samples) {
             let samples = &samples[n..n + TAPS];
@@ -187,6 +197,7 @@ fn slide<const N: usize>(taps: [&Taps; N], samples: &[f32], pixels: &mut [f32]) 
     }
 }
 
+#[multiversion(targets("x86_64+avx2"))]
 fn add(pixels: &mut [f32], row: &[f32], weight: f32) {
     for (pixel, sample) in pixels.iter_mut().zip(row) {
         *pixel += weight * sample;

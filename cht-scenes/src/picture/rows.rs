@@ -1,5 +1,7 @@
 //! Rows of a plane as numbers, whatever the samples' width; and those of a picture that two fields make.
 
+use multiversion::multiversion;
+
 use super::form::{Field, Form};
 
 /// A row of the second field is taken where it does not stick out between its neighbours by more than so many of 256 codes.
@@ -36,7 +38,7 @@ impl<'a> Plane<'a> {
         let length = self.width * self.sample;
         let bytes = &self.bytes[y * length..][..length];
         if self.sample == 1 {
-            row.iter_mut().zip(bytes).for_each(|(to, from)| *to = f32::from(*from));
+            widen(row, bytes);
         } else {
             let pairs = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
             row.iter_mut().zip(pairs).for_each(|(to, from)| *to = f32::from(from));
@@ -87,6 +89,14 @@ impl<'a> Plane<'a> {
                 *sample = (9.0 * (up + down) - above[x] - below[x]) / 16.0;
             }
         }
+    }
+}
+
+/// Samples of a byte as numbers.
+#[multiversion(targets("x86_64+avx2"))]
+fn widen(row: &mut [f32], bytes: &[u8]) {
+    for (to, from) in row.iter_mut().zip(bytes) {
+        *to = f32::from(*from);
     }
 }
 

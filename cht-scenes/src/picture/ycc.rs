@@ -3,6 +3,8 @@
 //! Chroma of half the width and height stays so. JFIF has it in the middle of four pixels, MPEG at their left; so it is
 //! moved by half a pixel, and taken as it is from row to row.
 
+use multiversion::multiversion;
+
 use super::{
     colour::{Scale, code},
     form::Transfer,
@@ -67,8 +69,7 @@ impl Mix {
         let rows = luma.chunks_exact_mut(width);
         if self.blue == 0.0 && self.red == 0.0 {
             for row in rows {
-                let samples = row.iter_mut().zip(ys.next_row());
-                samples.for_each(|(to, y)| *to = code(y * unit + least));
+                codes(row, ys.next_row(), unit, least);
             }
             return luma;
         }
@@ -77,8 +78,7 @@ impl Mix {
         // Both are mixed before they are brought to full size, which is half of the work.
         let mut mixed = source.mixed_chroma(place, [cb, cr]);
         for row in rows {
-            let samples = row.iter_mut().zip(ys.next_row()).zip(mixed.next_row());
-            samples.for_each(|((to, y), mixed)| *to = code(y * unit + mixed + least));
+            mixed_codes(row, ys.next_row(), mixed.next_row(), unit, least);
         }
         luma
     }
@@ -104,6 +104,25 @@ impl Mix {
             }
         }
         chroma
+    }
+}
+
+// Loops, and no closures: a closure has the processor's features of where it is written, and what is not compiled for these does
+// not take it in.
+
+/// The code of `unit` times each sample, and `least`.
+#[multiversion(targets("x86_64+avx2"))]
+fn codes(row: &mut [u8], samples: &[f32], unit: f32, least: f32) {
+    for (to, sample) in row.iter_mut().zip(samples) {
+        *to = code(sample * unit + least);
+    }
+}
+
+/// The same with what is mixed in.
+#[multiversion(targets("x86_64+avx2"))]
+fn mixed_codes(row: &mut [u8], samples: &[f32], mixed: &[f32], unit: f32, least: f32) {
+    for ((to, sample), mixed) in row.iter_mut().zip(samples).zip(mixed) {
+        *to = code(sample * unit + mixed + least);
     }
 }
 
