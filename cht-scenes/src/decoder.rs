@@ -155,8 +155,8 @@ fn output(
     let (reader, writer) = stream().context("a pair of sockets")?;
     // A picture whose size changes keeps its new size.
     command.map(label).args(["-autoscale", "0"]);
-    // A picture is written at once and as a whole: in pieces, whoever reads it would be woken for each.
-    command.args(ffmpeg.passthrough()).args(["-flush_packets", "1", "-avioflags", "direct"]);
+    // A picture is written at once.
+    command.args(ffmpeg.passthrough()).args(["-flush_packets", "1"]);
     // The encoder of raw video, too, would hold back a frame for each thread.
     command.args(["-threads", "1"]);
     // Ticks as they are: rounded to a frame rate, two frames would share one.

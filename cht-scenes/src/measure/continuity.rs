@@ -3,6 +3,10 @@
 //! Block matching: each block of the later picture is sought in the earlier one, around its own place, and what counts is the
 //! structure term of SSIM (Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004) at the
 //! best place: a correlation, which neither brightness nor contrast changes. Blocks with much structure weigh more than flat ones.
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined has not its caller's processor features"
+)]
 
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};

@@ -8,6 +8,10 @@
 //! a    = (d(F, A) + d(A, B) − d(F, B)) / 2·d(A, B)        where on the line the frame F is
 //! rest = d(F, A) / d(A, B) − a²                           how far beside it, squared, in lengths of it
 //! ```
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined has not its caller's processor features"
+)]
 
 use std::collections::VecDeque;
 
