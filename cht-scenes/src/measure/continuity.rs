@@ -86,7 +86,7 @@ fn sum_up(samples: &[i16], columns: usize, rows: usize) -> Vec<(i32, f32)> {
         let (above, wide) = wide.split_at_mut(y * width);
         let wide = &mut wide[..width];
         for shift in 0..BLOCK {
-            for (sums, &sample) in wide.iter_mut().zip(&row[shift..]) {
+            for (sums, &sample) in wide.iter_mut().zip(row.get(shift..).unwrap_or_default()) {
                 let sample = i32::from(sample);
                 *sums = [sums[0] + sample, sums[1] + sample * sample];
             }
