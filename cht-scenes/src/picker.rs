@@ -18,7 +18,10 @@ use cht_core::{
     ndjson::Writer,
     report,
 };
-use cht_scenes::{detect::LOOKAHEAD, measure::Plane};
+use cht_scenes::{
+    detect::{Detector, LOOKAHEAD},
+    measure::Plane,
+};
 
 pub(crate) use self::parts::{Done, End, Found, Message, Part, Run, Segment, Snapshot};
 use crate::{
@@ -340,7 +343,7 @@ impl Picker {
                 let part = segment.part.clone();
                 self.state = state;
                 let scores = event::Scores { scene: score, ..event::Scores::default() };
-                let detector = (reason == Reason::Scene).then_some(event::Detector::Scene);
+                let detector = (reason == Reason::Scene).then_some(Detector::Scene);
                 self.keep(
                     &part,
                     at,

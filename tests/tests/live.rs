@@ -69,7 +69,7 @@ fn auto_says_when_it_changes_its_mind() {
     assert_eq!((contents.first(), contents.last()), (Some(&"film"), Some(&"screen")), "{all:?}");
     let since = all.last().unwrap()["content_since"].as_f64().unwrap();
     // From 6 s on, five seconds until it looks like one, and seven at most in doubt behind that film.
-    assert!((6.0..=20.0).contains(&since), "{since}");
+    assert!((6.0..=18.0).contains(&since), "{since}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! From findings to choices: which detector is asked.
 
+use cht_core::event::Detector;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -7,18 +8,6 @@ use super::{
     pacing::Pacing,
 };
 use crate::measure::Measures;
-
-/// A detector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Detector {
-    /// ffmpeg's scene score above the threshold.
-    Scene,
-    /// [`Adaptive`].
-    Adaptive,
-    /// [`Screen`].
-    Screen,
-}
 
 /// Why a frame was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

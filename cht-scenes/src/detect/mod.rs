@@ -15,10 +15,12 @@ mod restless;
 mod returned;
 mod screen;
 
+pub use cht_core::event::Detector;
+
 pub use self::{
     adaptive::{Adaptive, LOOKAHEAD},
     budget::PerHour,
-    chooser::{Choice, Chooser, Detector, Rules, Why},
+    chooser::{Choice, Chooser, Rules, Why},
     content::{Content, ContentTracker},
     decider::{Decided, Decider},
     gradual::Gradual,

@@ -71,11 +71,6 @@ impl Searchable {
 /// [`Searchable::blocks`].
 #[multiversion(targets("x86_64+avx2"))]
 fn blocks(samples: &[i16], columns: usize, rows: usize) -> Vec<(i32, f32)> {
-    sum_up(samples, columns, rows)
-}
-
-#[inline(always)]
-fn sum_up(samples: &[i16], columns: usize, rows: usize) -> Vec<(i32, f32)> {
     let mut blocks = vec![(0, 0.0); samples.len()];
     let width = (columns + 1).saturating_sub(BLOCK);
     // Of the samples and of their squares: sums of eight in a row, and of these over the last eight rows.

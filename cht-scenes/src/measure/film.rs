@@ -54,10 +54,10 @@ impl FilmMeter {
     /// Measures the next frame, at a time in ticks, given the one before as well: where both are the same, less is to be done.
     pub fn push(&mut self, at: i64, plane: &Plane, before: &Plane) -> Film {
         let known = self.planes.front().filter(|_| plane.is_as_large_as(before));
-        let same = known.map(|coarse| (before, coarse.plane()));
-        let coarse = plane.shrunk_as(coarse_factor(plane.width), same);
-        let same = known.filter(|known| *known.plane() == coarse);
-        let coarse = same.cloned().unwrap_or_else(|| Searchable::new(coarse));
+        let shrunk = known.map(|coarse| (before, coarse.plane()));
+        let coarse = plane.shrunk_as(coarse_factor(plane.width), shrunk);
+        let unchanged = known.filter(|known| *known.plane() == coarse);
+        let coarse = unchanged.cloned().unwrap_or_else(|| Searchable::new(coarse));
         let histogram = classes(coarse.plane());
         let contrast = contrast(coarse.plane());
         let ramp = self.ramps.push(at, coarse.plane(), contrast * contrast);

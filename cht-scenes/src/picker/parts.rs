@@ -91,7 +91,7 @@ pub(crate) struct Done {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub reason: Reason,
-    pub detector: Option<event::Detector>,
+    pub detector: Option<Detector>,
     pub scores: event::Scores,
     /// Seconds on the session's timeline: when the change began.
     pub change: Option<f64>,
@@ -140,13 +140,8 @@ impl Found {
             screen: strength(Detector::Screen),
         };
         let change = choice.detector.map(|_| seconds(choice.since.min(at)));
-        let detector = choice.detector.map(|detector| match detector {
-            Detector::Scene => event::Detector::Scene,
-            Detector::Adaptive => event::Detector::Adaptive,
-            Detector::Screen => event::Detector::Screen,
-        });
         let returned = returned.filter(|_| change.is_some());
-        Self { reason, detector, scores, change, returned }
+        Self { reason, detector: choice.detector, scores, change, returned }
     }
 }
 
