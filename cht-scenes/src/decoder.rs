@@ -62,21 +62,25 @@ impl Decoder {
         // The small luma first: a picture that nobody takes yet must not hold it back.
         let mut outputs = Vec::new();
         let small = match start.wanted {
-            Wanted::Candidates(_) | Wanted::Keyframes(_) | Wanted::Small => {
+            Wanted::Candidates(..) | Wanted::Small => {
                 Some(output(ffmpeg, &mut command, "[small]", SMALL_OUTPUT, &mut outputs)?)
             }
             Wanted::Scene(..) | Wanted::Exact(_) => None,
         };
         let pictures = output(ffmpeg, &mut command, "[out]", PICTURES_OUTPUT, &mut outputs)?;
         command.as_inner_mut().fd_mappings(outputs)?;
-        let mut parser = LineParser::default();
+        let (mut parser, mut quiet) = (LineParser::default(), true);
         let mut process = Process::spawn(command.as_inner_mut(), move |line| {
             let (ours, frame) = parser.read(line);
             if let Some(frame) = frame {
                 // The picker has gone only if the stage ends.
                 let _ = messages.send(Message::Frame(frame));
             }
-            ours || is_chatter(line)
+            let is_usual = ours || is_chatter(line) || line.trim().is_empty();
+            if !is_usual && std::mem::take(&mut quiet) {
+                let _ = messages.send(Message::Complaint);
+            }
+            is_usual
         })?;
         let input = process.stdin().context("ffmpeg has no stdin")?;
         // Fewer, larger writes; a system that grants less is only a little slower. Of a live stream a megabyte is seconds, which

@@ -20,8 +20,8 @@ use crate::{
     decoder::Decoder,
     decoding::Decode,
     feed::{Source, WRITE},
+    frame::Picture,
     gops::Gops,
-    measured::{Picture, Pool},
     pass::Pass,
     prefilter::Wanted,
 };
@@ -112,25 +112,15 @@ impl Fetcher {
         bytes: &[Bytes],
         ticks: &[i64],
     ) -> Result<Vec<(i64, Picture)>> {
-        let pass = Pass {
-            ffmpeg: &self.ffmpeg,
-            timeout: self.timeout,
-            source,
-            decode: Decode::Full,
-            wanted: Wanted::Exact(ticks),
-        };
+        let wanted = Wanted::Exact(ticks);
+        let pass = Pass::of(&self.ffmpeg, self.timeout, source, Decode::Full, wanted);
         let mut found = Vec::new();
         pass.run(
             |decoder| bytes.iter().try_for_each(|(path, bytes)| feed(decoder, path, bytes)),
-            |frame, outputs| {
-                let (Some(form), Some(pts)) = (frame.picture, frame.pts) else { return Ok(()) };
-                let mut samples = vec![0; form.bytes()];
-                outputs.read(&mut samples, &mut [])?;
-                found.push((
-                    source.anchor.place(pts),
-                    Picture { samples, form, pool: Pool::default() },
-                ));
-                Ok(())
+            |frame| {
+                if let (Some(picture), Some(pts)) = (frame.picture, frame.decoded.pts) {
+                    found.push((source.anchor.place(pts), picture));
+                }
             },
         )?;
         Ok(found)

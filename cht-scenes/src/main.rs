@@ -11,6 +11,7 @@ mod decoding;
 mod detector;
 mod feed;
 mod fetch;
+mod frame;
 mod gops;
 mod hwaccel;
 mod lag;

@@ -3,8 +3,6 @@
 //! Their word comes late: a cut is certain some frames later, a screen has to come to rest. So a segment is done when nothing more
 //! can be said about it.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use anyhow::{Context as _, Result};
 use cht_scenes::{
     detect::{Decided, Decider, Returned, Rules},
@@ -12,61 +10,10 @@ use cht_scenes::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    lines::Decoded,
-    picture::Form,
-    prefilter::{Candidates, small_size},
-};
+use crate::{frame::Picture, lines::Decoded, prefilter::Candidates};
 
-/// A picture as it came from the decoder.
-#[derive(Debug)]
-pub(crate) struct Picture {
-    pub samples: Vec<u8>,
-    pub form: Form,
-    /// Where its memory goes.
-    pub pool: Pool,
-}
-
-/// Memory for pictures, which is used again: to get megabytes from the system for each picture costs as much as to copy it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
-
-impl Pool {
-    /// Memory of a picture that is gone, or none yet.
-    pub(crate) fn take(&self) -> Vec<u8> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
-    }
-}
-
-impl Drop for Picture {
-    fn drop(&mut self) {
-        let samples = std::mem::take(&mut self.samples);
-        self.pool.0.lock().unwrap_or_else(PoisonError::into_inner).push(samples);
-    }
-}
-
-impl Picture {
-    /// Its luma at a quarter of the width and height, as it is measured.
-    pub(crate) fn small(&self) -> Plane {
-        const PART: usize = 4;
-        let (width, height) = small_size(self.form.width, self.form.height);
-        let (bytes, depth) = (self.form.sample(), self.form.samples.depth);
-        let row = self.form.width as usize * bytes;
-        let level = |sample: &[u8]| {
-            let wide = sample.iter().rev().fold(0, |wide, &byte| wide << 8 | u32::from(byte));
-            wide >> (depth - 8)
-        };
-        let mut samples = Vec::with_capacity(width * height);
-        for y in 0..height {
-            let row = &self.samples[y * PART * row..][..width * PART * bytes];
-            samples.extend(row.chunks_exact(PART * bytes).map(|part| {
-                let sum: u32 = part.chunks_exact(bytes).map(level).sum();
-                ((sum + PART as u32 / 2) / PART as u32) as u8
-            }));
-        }
-        Plane { width, height, samples }
-    }
-}
+/// A picture that may be wanted; none where it would have to be fetched.
+pub(crate) type Candidate = Option<Picture>;
 
 /// What is saved at the end of a segment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -82,7 +29,7 @@ pub(crate) struct Saved {
 pub(crate) struct Measured {
     meter: Meter,
     pub candidates: Candidates,
-    pub decider: Decider<Picture>,
+    pub decider: Decider<Candidate>,
     returned: Returned,
 }
 
@@ -121,18 +68,19 @@ impl Measured {
         self.returned.keep(&picture.small(), &self.decider.hidden())
     }
 
-    /// Takes a frame; what was measured in it.
+    /// Takes a frame: what was measured in it, and whether its picture may come to be wanted. By default that is so each `every` ticks.
     pub(crate) fn frame(
         &mut self,
         at: i64,
         frame: &Decoded,
-        plane: Plane,
+        small: Plane,
         picture: Option<Picture>,
-    ) -> Measures {
-        self.candidates.update(at, frame.score, picture.is_some());
-        let measures = self.meter.push(at, frame.score, plane);
-        self.decider.push(&measures, picture);
-        measures
+        every: i64,
+    ) -> (Measures, bool) {
+        let is_candidate = self.candidates.take(at, frame.score, frame.restarted, every);
+        let measures = self.meter.push(at, frame.score, small);
+        self.decider.push(&measures, is_candidate.then_some(picture));
+        (measures, is_candidate)
     }
 }
 

@@ -1,81 +1,147 @@
-//! A decoder for a part of a segment, by itself: fed and followed to its end.
+//! A decoder for a part of the stream, by itself: fed and followed to its end.
 
 use std::{
-    sync::mpsc::{RecvTimeoutError, sync_channel},
+    io,
+    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
-use cht_core::{clock, ffmpeg::Program};
+use cht_core::{
+    clock,
+    ffmpeg::{FfmpegError, Program},
+    ts::Codec,
+};
 
 use crate::{
     decoder::Decoder,
     decoding::{Decode, Decoding},
     feed::Source,
+    frame::{Frame, Reader},
     hwaccel::Hwaccel,
-    lines::Decoded,
     outputs::Outputs,
-    picker::Message,
+    picker::{End, Message},
     prefilter::{Start, Wanted},
 };
 
 /// What is decoded, and what is to be handed over of it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Pass<'a> {
     pub ffmpeg: &'a Program,
-    /// A decoder that does nothing for so long is stopped.
-    pub timeout: Duration,
-    pub source: &'a Source,
-    pub decode: Decode,
-    pub wanted: Wanted<'a>,
+    pub pid: u16,
+    pub codec: Option<Codec>,
+    pub decoding: Decoding,
+    pub start: Start<'a>,
 }
 
-impl Pass<'_> {
-    /// Feeds the decoder by `feed`, on a thread of its own. `take` gets each frame, and reads its picture if
-    /// that is handed over, and its small luma if that is asked for.
+/// How it ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub end: End,
+    /// The decoder has complained.
+    pub troubled: bool,
+    pub last_words: String,
+    pub finished: Result<(), FfmpegError>,
+}
+
+impl<'a> Pass<'a> {
+    /// Of a segment, by the processor. A decoder that does nothing for `timeout` is stopped.
+    pub(crate) fn of(
+        ffmpeg: &'a Program,
+        timeout: Duration,
+        source: &Source,
+        decode: Decode,
+        wanted: Wanted<'a>,
+    ) -> Self {
+        let decoding = Decoding { decode, hwaccel: Hwaccel::None, jobs: 1, timeout };
+        let (anchor, from) = (source.anchor, source.anchor.offset);
+        let start = Start { wanted, anchor, from };
+        Self { ffmpeg, pid: source.pid, codec: source.codec, decoding, start }
+    }
+
+    /// Feeds the decoder by `feed`, on a thread of its own; `take` gets each frame. A decoder that fails is an error.
     pub(crate) fn run(
         &self,
         feed: impl FnOnce(&mut Decoder) -> Result<()> + Send,
-        mut take: impl FnMut(Decoded, &Outputs) -> Result<()>,
+        mut take: impl FnMut(Frame),
     ) -> Result<()> {
-        let Self { source, decode, timeout, .. } = *self;
-        let decoding = Decoding { decode, hwaccel: Hwaccel::None, jobs: 1, timeout };
-        let (anchor, from) = (source.anchor, source.anchor.offset);
-        let start = Start { wanted: self.wanted, anchor, from };
+        let ended = self.follow(Reader::default(), feed, |frame, _| {
+            take(frame);
+            true
+        })?;
+        let what = match ended.end {
+            End::Complete => return Ok(()),
+            End::Hung => "hung and was stopped",
+            End::Died => "died",
+        };
+        bail!("ffmpeg {what}; it said: {}", ended.last_words)
+    }
+
+    /// The same; `take` also gets whether the decoder has complained so far, and says whether it wants more.
+    pub(crate) fn follow(
+        &self,
+        mut reader: Reader,
+        feed: impl FnOnce(&mut Decoder) -> Result<()> + Send,
+        mut take: impl FnMut(Frame, bool) -> bool,
+    ) -> Result<Ended> {
         let (messages, received) = sync_channel(4096);
         let (mut decoder, outputs) = Decoder::start(
             self.ffmpeg,
-            source.pid,
-            source.codec,
-            decoding,
+            self.pid,
+            self.codec,
+            self.decoding,
             false,
-            &start,
+            &self.start,
             messages,
         )?;
         let id = decoder.id();
-        let done = std::thread::scope(|scope| {
+        let mut troubled = false;
+        let end = std::thread::scope(|scope| {
             let feeding = scope.spawn(|| {
                 let fed = feed(&mut decoder);
                 decoder.end_input();
                 fed
             });
-            let mut follow = || loop {
-                match clock::receive_within(&received, timeout) {
-                    Ok(Message::Frame(frame)) => take(frame, &outputs)?,
-                    Ok(_) => {}
-                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                    Err(RecvTimeoutError::Timeout) => bail!("ffmpeg hung and was stopped"),
-                }
-            };
-            let followed = follow();
-            if followed.is_err() {
+            let timeout = self.decoding.timeout;
+            let end = frames(&received, &outputs, timeout, &mut reader, |frame, complained| {
+                troubled |= complained;
+                frame.is_none_or(|frame| take(frame, troubled))
+            });
+            if !matches!(end, Ok(End::Complete)) {
                 // It may be waiting for us, and its feeder for it.
                 cht_core::ffmpeg::kill(id);
             }
             let fed = feeding.join().unwrap_or_else(|_| bail!("the feeding thread panicked"));
-            followed.and(fed)
-        });
+            fed.and(end)
+        })?;
         let last_words = decoder.last_words();
-        done.with_context(|| format!("ffmpeg said: {last_words}"))
+        Ok(Ended { end, troubled, last_words, finished: decoder.finish() })
+    }
+}
+
+/// Reads frames until the decoder ends, or `take` wants no more. It gets a frame, or hears of a complaint.
+fn frames(
+    received: &Receiver<Message>,
+    outputs: &Outputs,
+    timeout: Duration,
+    reader: &mut Reader,
+    mut take: impl FnMut(Option<Frame>, bool) -> bool,
+) -> Result<End> {
+    loop {
+        let wanted = match clock::receive_within(received, timeout) {
+            Ok(Message::Frame(frame)) => match reader.read(frame, outputs) {
+                Ok(frame) => take(Some(frame), false),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(End::Hung),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(End::Died),
+                Err(error) => return Err(error).context("a picture from ffmpeg"),
+            },
+            Ok(Message::Complaint) => take(None, true),
+            Ok(_) => true,
+            Err(RecvTimeoutError::Disconnected) => return Ok(End::Complete),
+            Err(RecvTimeoutError::Timeout) => return Ok(End::Hung),
+        };
+        if !wanted {
+            return Ok(End::Died);
+        }
     }
 }

@@ -29,11 +29,11 @@ use crate::{
     decoding::Decode,
     detector::{Kept, Rules, State},
     fetch::Fetcher,
+    frame::{Frame, Picture, Reader},
     lines::Decoded,
-    measured::{Measured, Picture, Pool},
-    outputs::Outputs,
-    picture::{Form, Painter},
-    prefilter::{small_size, tick_of},
+    measured::Measured,
+    picture::Painter,
+    prefilter::{self, tick_of},
     scores::Scores,
     stats::{Held, Tally},
     store::{Checkpoint, Store},
@@ -61,8 +61,8 @@ pub(crate) struct Picker {
     pub left: VecDeque<Segment>,
     /// Path, kept and decoded frames of the segment whose first part another decoder has decoded.
     pub carried: Option<(String, u64, u64)>,
-    /// Not all is decoded.
-    pub thin: bool,
+    /// What is decoded.
+    pub decode: Decode,
     /// The run gave a frame.
     pub any: bool,
     /// Some segment of the run had frames to be decoded.
@@ -94,7 +94,7 @@ impl Picker {
             tally,
             left: VecDeque::new(),
             carried: None,
-            thin: args.decode != Decode::Full,
+            decode: args.decode,
             any: false,
             expected: false,
             undecoded: Vec::new(),
@@ -115,10 +115,8 @@ impl Picker {
     pub(crate) fn follow(&mut self, run: &mut Run<'_>) -> Result<End> {
         let mut segments: VecDeque<Segment> = VecDeque::new();
         let mut reference = None;
-        let mut buffer = Vec::new();
-        let pool = Pool::default();
+        let mut reader = Reader::default();
         let (mut ended, mut fed_before) = (false, 0);
-        let mut size = (0, 0);
         let end = loop {
             let message = match clock::receive_within(run.messages, run.timeout) {
                 Ok(message) => message,
@@ -148,43 +146,39 @@ impl Picker {
                     }
                 }
                 Message::Ended => ended = true,
+                Message::Complaint => {}
                 Message::Frame(frame) => {
-                    self.any = true;
-                    if let Some(form) = &frame.picture {
-                        size = small_size(form.width, form.height);
-                        buffer.resize(form.bytes(), 0);
-                    }
-                    let plane = match read(
-                        run.outputs,
-                        frame.picture.as_ref().map(|_| buffer.as_mut_slice()),
-                        size,
-                    ) {
-                        Ok(plane) => plane,
+                    let frame = match reader.read(frame, run.outputs) {
+                        Ok(frame) => frame,
                         Err(error) if error.kind() == io::ErrorKind::TimedOut => break End::Hung,
                         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                             break End::Died;
                         }
                         Err(error) => return Err(error).context("a picture from ffmpeg"),
                     };
-                    let Some(at) = self.place(&mut segments, &mut reference, run.pid, &frame)?
-                    else {
-                        continue;
-                    };
-                    if let Some(plane) = plane {
-                        let picture = frame.picture.map(|form| {
-                            let samples = std::mem::replace(&mut buffer, pool.take());
-                            Picture { samples, form, pool: pool.clone() }
-                        });
-                        self.measure(&mut segments, at, frame, plane, picture)?;
-                    } else {
-                        let picture = frame.picture.map(|form| (buffer.as_slice(), form));
-                        self.decide(&mut segments, at, frame, picture)?;
-                    }
+                    self.take(&mut segments, &mut reference, run.pid, frame)?;
                 }
             }
         };
         self.left = segments;
         Ok(end)
+    }
+
+    /// Takes a frame.
+    fn take(
+        &mut self,
+        segments: &mut VecDeque<Segment>,
+        reference: &mut Option<i64>,
+        pid: u16,
+        frame: Frame,
+    ) -> Result<()> {
+        self.any = true;
+        let Frame { decoded, small, picture } = frame;
+        let Some(at) = self.place(segments, reference, pid, &decoded)? else { return Ok(()) };
+        match small {
+            Some(small) => self.measure(segments, at, decoded, small, picture),
+            None => self.decide(segments, at, decoded, picture),
+        }
     }
 
     /// Where a frame lies on the timeline; the segment that it belongs to is then the last one that began.
@@ -240,7 +234,7 @@ impl Picker {
         segments: &mut VecDeque<Segment>,
         at: i64,
         frame: Decoded,
-        plane: Plane,
+        small: Plane,
         picture: Option<Picture>,
     ) -> Result<()> {
         let Some(measured) = &mut self.measured else { return Ok(()) };
@@ -253,15 +247,15 @@ impl Picker {
             return Ok(());
         };
         if segment.part.warm_up {
-            measured.decider.run_up(at, picture);
+            measured.decider.run_up(at, picture.map(Some));
             return Ok(());
         }
         segment.decoded += 1;
-        let has_picture = picture.is_some();
-        let measures = measured.frame(at, &frame, plane, picture);
+        let every = prefilter::every(self.decode);
+        let (measures, is_candidate) = measured.frame(at, &frame, small, picture, every);
         self.tally.measured(at, &mut measured.decider);
         if let Some(scores) = &mut self.scores {
-            scores.add(&segment.part, self.session.as_deref(), &measures, has_picture)?;
+            scores.add(&segment.part, self.session.as_deref(), &measures, is_candidate)?;
         }
         while let Some((choice, shown)) =
             self.measured.as_mut().and_then(|m| m.decider.next_choice())
@@ -320,7 +314,7 @@ impl Picker {
         segments: &mut VecDeque<Segment>,
         at: i64,
         frame: Decoded,
-        picture: Option<(&[u8], Form)>,
+        picture: Option<Picture>,
     ) -> Result<()> {
         let Some(segment) = segments.front_mut() else { return Ok(()) };
         if segment.part.warm_up {
@@ -337,32 +331,26 @@ impl Picker {
         let kept = state.decide(&self.rules, at, frame.score);
         let is_shown = kept.is_some_and(|kept| kept.reason != Reason::Interval);
         self.tally.suppress(Held::MinGap, (frame.score > self.rules.threshold && !is_shown).into());
-        match (kept, picture) {
-            (Some(Kept { reason, score }), Some(picture)) => {
-                segment.frames += 1;
-                let part = segment.part.clone();
-                self.state = state;
-                let scores = event::Scores { scene: score, ..event::Scores::default() };
-                let detector = (reason == Reason::Scene).then_some(Detector::Scene);
-                self.keep(
-                    &part,
-                    at,
-                    &Found { reason, detector, scores, change: None, returned: None },
-                    picture,
-                )
+        let Some(Kept { reason, score }) = kept else {
+            self.state = state;
+            return Ok(());
+        };
+        // A decoder that began within the stream did not know which ones to hand over.
+        let Some(picture) = picture.or_else(|| Some(self.fetch(segments, at)?.1)) else {
+            if frame.score > self.rules.threshold {
+                let waiting = self.state.waiting;
+                self.state.waiting = Some(waiting.map_or(frame.score, |w| w.max(frame.score)));
             }
-            (Some(_), None) => {
-                if frame.score > self.rules.threshold {
-                    self.state.waiting =
-                        Some(self.state.waiting.map_or(frame.score, |w| w.max(frame.score)));
-                }
-                Ok(())
-            }
-            (None, _) => {
-                self.state = state;
-                Ok(())
-            }
-        }
+            return Ok(());
+        };
+        self.state = state;
+        let Some(segment) = segments.front_mut() else { return Ok(()) };
+        segment.frames += 1;
+        let part = segment.part.clone();
+        let scores = event::Scores { scene: score, ..event::Scores::default() };
+        let detector = (reason == Reason::Scene).then_some(Detector::Scene);
+        let found = Found { reason, detector, scores, change: None, returned: None };
+        self.keep(&part, at, &found, &picture)
     }
 
     /// Announces that a segment is done, if it was fed to its end.
@@ -376,7 +364,7 @@ impl Picker {
             return Ok(());
         };
         // A keyframe at the end of a segment may belong to the next one by its time.
-        if decoded == 0 && has_frames && !(self.thin && self.any) {
+        if decoded == 0 && has_frames && !(self.decode != Decode::Full && self.any) {
             self.undecoded.push(part.path.clone());
         }
         // Behind a decoder that failed nothing follows, and what is known now is what is to be known.
@@ -433,16 +421,4 @@ impl Picker {
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         output.fail(self.session.as_deref(), code, message, path).context("stdout")
     }
-}
-
-/// Fills the picture of the next frame, where it has one, and gives its luma, where that is measured.
-fn read(
-    outputs: &Outputs,
-    picture: Option<&mut [u8]>,
-    (width, height): (usize, usize),
-) -> io::Result<Option<Plane>> {
-    let count = if outputs.has_small() { width * height } else { 0 };
-    let mut samples = vec![0; count];
-    outputs.read(picture.unwrap_or_default(), &mut samples)?;
-    Ok(outputs.has_small().then_some(Plane { width, height, samples }))
 }

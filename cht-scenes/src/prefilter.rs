@@ -14,7 +14,10 @@ use cht_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::detector::{Rules, State};
+use crate::{
+    decoding::Decode,
+    detector::{Rules, State},
+};
 
 /// Where the expression begins: what holds at the frame `from`.
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +34,8 @@ pub(crate) struct Start<'a> {
 pub(crate) enum Wanted<'a> {
     /// Those that the rule on ffmpeg's score keeps.
     Scene(&'a Rules, &'a State),
-    /// Those that a detector may come to want, which knows more than the score.
-    Candidates(&'a Candidates),
-    /// The same of keyframes alone: nearly all, for each of them may be chosen.
-    Keyframes(&'a Candidates),
+    /// Those that a detector may come to want, which knows more than the score; by default one each so many ticks.
+    Candidates(&'a Candidates, i64),
     /// Those of these frames, in ticks of the session.
     Exact(&'a [i64]),
     /// None, but small luma; only the first picture of each size, to tell it.
@@ -45,8 +46,7 @@ pub(crate) enum Wanted<'a> {
 pub(crate) fn graph(pid: u16, start: &Start, formats: &str) -> String {
     let (before, expression) = match start.wanted {
         Wanted::Scene(rules, state) => ("", expression(rules, state, start)),
-        Wanted::Candidates(candidates) => (SMALL, candidates.expression(start, STILL)),
-        Wanted::Keyframes(candidates) => (SMALL, candidates.expression(start, SPARSE)),
+        Wanted::Candidates(candidates, every) => (SMALL, candidates.expression(start, every)),
         Wanted::Exact(ticks) => ("", exact(ticks, start)),
         Wanted::Small => (SMALL, "1+eq(n,0)+0*scene".to_owned()),
     };
@@ -101,8 +101,13 @@ const ONE_CHANGE: f64 = 0.005;
 /// A picture that does not change is handed over so often, to be there for an interval that ends.
 const STILL: i64 = 2 * TICKS_PER_SECOND;
 
-/// A keyframe is handed over so often, where only keyframes are decoded.
+/// A keyframe is handed over so often, where only keyframes are decoded: nearly each of them may be chosen.
 const SPARSE: i64 = TICKS_PER_SECOND / 2;
+
+/// How often a picture that does not change is handed over.
+pub(crate) fn every(decode: Decode) -> i64 {
+    if decode == Decode::Keyframes { SPARSE } else { STILL }
+}
 
 /// How long before its end a run-up hands over all pictures: one of them may have been waiting.
 const WAITING: i64 = 3 * TICKS_PER_SECOND;
@@ -123,26 +128,37 @@ pub(crate) struct Candidates {
 }
 
 impl Candidates {
-    /// Takes note of the frame at `at`, and whether its picture was handed over.
-    pub(crate) fn update(&mut self, at: i64, score: f64, handed: bool) {
+    /// Takes the frame at `at`, which may be the `first` one of its size; whether its picture is a candidate. A picture that does not
+    /// change is one each `every` ticks.
+    pub(crate) fn take(&mut self, at: i64, score: f64, first: bool, every: i64) -> bool {
+        let first = first || self.handed.is_none();
         let usual = (CHANGES_OF_RECENT * self.recent).max(CHANGES_OF_MEAN * self.mean);
-        if score > usual.max(CHANGES) {
+        if first || score > usual.max(CHANGES) {
             self.change = Some(at);
         }
         self.changed += score;
+        let since = |then: Option<i64>| then.map_or(i64::MAX, |then| at - then);
+        let (since_handed, since_change) = (since(self.handed), since(self.change));
+        let often = if self.mean >= CALM_SCORE { MOVING } else { CALM };
+        let is_candidate = first
+            || score > MAY_BE_CUT.max(STANDS_OUT * self.recent)
+            || since_handed >= every
+            || since_change >= SETTLED && since_handed > since_change - SETTLED
+            || self.changed > CHANGED && since_handed >= often;
         self.recent = self.recent * FADES + score;
-        if handed {
+        self.mean += FOLLOWS * (score.min(ONE_CHANGE) - self.mean);
+        if is_candidate {
             self.handed = Some(at);
             self.changed = self.recent;
         }
-        self.mean += FOLLOWS * (score.min(ONE_CHANGE) - self.mean);
+        is_candidate
     }
 
-    /// The first picture is always handed over: its size tells that of the small luma.
+    /// The same in ffmpeg's language.
     ///
     /// Registers: 0 last handed over, 1 the scores since, 2 mean score, 3 something was handed over, 4 this frame is, 5 its score, 6 what
     /// was just changing, 7 when something changed last.
-    fn expression(&self, start: &Start, still: i64) -> String {
+    fn expression(&self, start: &Start, every: i64) -> String {
         let (since_handed, since_change) = (since("ld(0)"), since("ld(7)"));
         let before = since(&start.pts(Some(start.from)).to_string());
         format!(
@@ -150,8 +166,8 @@ impl Candidates {
              st(6,{recent});st(7,{change}));\
              if(lt({before},0),1+gt(eq(n,0)+gte({before},-{WAITING}),0),\
              st(5,round(scene*1000000)/1000000);st(1,ld(1)+ld(5));\
-             if(gt(ld(5),max({CHANGES},max({CHANGES_OF_RECENT}*ld(6),{CHANGES_OF_MEAN}*ld(2)))),st(7,pts));\
-             st(4,gt(not(ld(3))+gt(ld(5),max({MAY_BE_CUT},{STANDS_OUT}*ld(6)))+gte({since_handed},{still})\
+             if(gt(not(ld(3))+gt(ld(5),max({CHANGES},max({CHANGES_OF_RECENT}*ld(6),{CHANGES_OF_MEAN}*ld(2)))),0),st(7,pts));\
+             st(4,gt(not(ld(3))+gt(ld(5),max({MAY_BE_CUT},{STANDS_OUT}*ld(6)))+gte({since_handed},{every})\
              +gte({since_change},{SETTLED})*gt({since_handed},{since_change}-{SETTLED})\
              +gt(ld(1),{CHANGED})*gte({since_handed},if(gte(ld(2),{CALM_SCORE}),{MOVING},{CALM})),0));\
              st(6,ld(6)*{FADES}+ld(5));\
@@ -159,7 +175,7 @@ impl Candidates {
              if(ld(4),st(0,pts);st(1,ld(6));st(3,1));\
              1+ld(4))",
             handed = start.pts(self.handed),
-            change = start.pts(self.change.or(self.handed)),
+            change = start.pts(self.change),
             changed = self.changed,
             recent = self.recent,
             mean = self.mean,

@@ -159,7 +159,7 @@ fn keep(picker: &mut Picker, segment: Segment, returned: &mut Returned) -> Resul
         };
         let back = returned.keep(&picture.small(), &hidden);
         let found = Found::of(&choice, at, score, back);
-        picker.keep(&part, at, &found, (&picture.samples, picture.form))?;
+        picker.keep(&part, at, &found, picture)?;
         frames += 1;
     }
     picker.done(Done {

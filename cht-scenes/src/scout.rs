@@ -13,13 +13,13 @@ use cht_core::{
     time::{TICKS_PER_SECOND, difference33},
     ts::{Group, Plan, survey},
 };
-use cht_scenes::measure::{Blocks, Plane};
+use cht_scenes::measure::Blocks;
 
 use crate::{
     decoding::Decode,
     feed::{Source, WRITE},
     pass::Pass,
-    prefilter::{Wanted, small_size},
+    prefilter::Wanted,
 };
 
 /// A picture that takes this part of its keyframe's bytes is new as a whole.
@@ -110,10 +110,8 @@ fn changed(
     source: &Source,
     path: &Path,
 ) -> Result<HashMap<u64, bool>> {
-    let (decode, wanted) = (Decode::Keyframes, Wanted::Small);
-    let pass = Pass { ffmpeg, timeout, source, decode, wanted };
+    let pass = Pass::of(ffmpeg, timeout, source, Decode::Keyframes, Wanted::Small);
     let windows = Windows::open(path)?;
-    let (mut size, mut picture) = ((0, 0), Vec::new());
     let mut blocks = Blocks::default();
     let mut changed = HashMap::new();
     pass.run(
@@ -128,22 +126,13 @@ fn changed(
             }
             Ok(())
         },
-        |frame, outputs| {
-            // The first one of a size comes as a picture, which tells the size.
-            let bytes = frame.picture.map_or(0, |form| form.bytes());
-            if let Some(form) = frame.picture {
-                size = small_size(form.width, form.height);
-            }
-            picture.resize(bytes, 0);
-            let (width, height) = size;
-            let mut samples = vec![0; width * height];
-            outputs.read(&mut picture, &mut samples)?;
-            let at = frame.pts.map_or(0, |pts| source.anchor.place(pts));
-            let changes = blocks.push(at, Plane { width, height, samples });
-            if let Some(pts) = frame.pts {
+        |frame| {
+            let Some(small) = frame.small else { return };
+            let pts = frame.decoded.pts;
+            let changes = blocks.push(pts.map_or(0, |pts| source.anchor.place(pts)), small);
+            if let Some(pts) = pts {
                 changed.insert(pts as u64 & ((1 << 33) - 1), changes.len() > SPECKS);
             }
-            Ok(())
         },
     )?;
     Ok(changed)

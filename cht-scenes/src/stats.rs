@@ -17,7 +17,7 @@ use cht_core::{
 };
 use cht_scenes::detect::{self, Decider};
 
-use crate::{lag::Lag, measured::Picture, picker::Output};
+use crate::{lag::Lag, picker::Output};
 
 /// What holds back a frame that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,21 +94,21 @@ impl Tally {
     }
 
     /// The same, where detectors measure.
-    pub(crate) fn measured(&self, at: i64, decider: &mut Decider<Picture>) {
+    pub(crate) fn measured<P>(&self, at: i64, decider: &mut Decider<P>) {
         self.decoded(at);
         self.found(decider);
         self.content(decider.content(), at);
     }
 
     /// The decoder has ended, and what was left was chosen.
-    pub(crate) fn ended(&self, decider: &mut Decider<Picture>) {
+    pub(crate) fn ended<P>(&self, decider: &mut Decider<P>) {
         self.found(decider);
         let (choices, _) = decider.waiting();
         self.suppress(Held::NoPicture, choices as u64);
         self.waiting(0, 0);
     }
 
-    fn found(&self, decider: &mut Decider<Picture>) {
+    fn found<P>(&self, decider: &mut Decider<P>) {
         let suppressed = decider.take_suppressed();
         self.suppress(Held::MaxFrames, suppressed.max_frames);
         self.suppress(Held::MinGap, suppressed.min_gap);

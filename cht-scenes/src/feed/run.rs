@@ -22,7 +22,7 @@ use crate::{
     measured::Measured,
     options::Options,
     picker::{End, Message, Part, Picker, Run},
-    prefilter::{Start, Wanted},
+    prefilter::{self, Start, Wanted},
 };
 
 /// Where a segment lies and what of it is decoded.
@@ -82,14 +82,13 @@ impl Feeder {
         }
         let decode = self.decode_of(&source);
         let decoding = Decoding { decode, ..self.decoding };
-        picker.thin = decode != Decode::Full;
+        picker.decode = decode;
         let keyframes_only = decode == Decode::Keyframes;
         self.tally.lag.decodes(keyframes_only.then(|| decoding::holds(source.codec)));
         self.tally.lag.follow(source.pid, source.ahead);
         let anchor = before.first().map_or(source.anchor, |first| first.anchor);
         let wanted = match &picker.measured {
-            Some(measured) if keyframes_only => Wanted::Keyframes(&measured.candidates),
-            Some(measured) => Wanted::Candidates(&measured.candidates),
+            Some(measured) => Wanted::Candidates(&measured.candidates, prefilter::every(decode)),
             None => Wanted::Scene(&self.rules, &picker.state),
         };
         let start = Start { wanted, anchor, from: source.anchor.offset };

@@ -7,10 +7,7 @@ use cht_core::{event::Frame, report, time::seconds};
 use cht_scenes::detect::{Choice, Shown};
 
 use super::{Found, Part, Picker, Segment};
-use crate::{
-    measured::{Measured, Picture},
-    picture::{Form, Origin},
-};
+use crate::{frame::Picture, measured::Candidate, picture::Origin};
 
 /// The segment that the frame at `at` belongs to by its time.
 fn holding(segments: &VecDeque<Segment>, at: i64) -> usize {
@@ -25,15 +22,14 @@ impl Picker {
         &mut self,
         segments: &mut VecDeque<Segment>,
         choice: &Choice,
-        shown: Shown<Picture>,
+        shown: Shown<Candidate>,
     ) -> Result<()> {
         let (at, picture) = match shown {
-            Shown::Picture(at, picture) => (at, picture),
-            Shown::Fetch(at) => {
+            Shown::Picture(at, Some(picture)) => (at, picture),
+            Shown::Picture(at, None) | Shown::Fetch(at) => {
                 let part = &segments[holding(segments, at)].part;
-                let nearest = |measured: &mut Measured| measured.decider.nearest(at);
                 let found = self.fetch(segments, at);
-                let Some(found) = found.or_else(|| self.measured.as_mut().and_then(nearest)) else {
+                let Some(found) = found.or_else(|| self.nearest(segments, at)) else {
                     let message = format!("{}: no picture at {} s", part.path, seconds(at));
                     return self.fail("no_picture", &message, Some(&part.path));
                 };
@@ -46,11 +42,26 @@ impl Picker {
         let score = self.measured.as_ref().map_or(0.0, |measured| measured.decider.score(at));
         let returned = self.measured.as_mut().and_then(|measured| measured.remember(&picture));
         let found = Found::of(choice, at, score, returned);
-        self.keep(&part, at, &found, (&picture.samples, picture.form))
+        self.keep(&part, at, &found, &picture)
+    }
+
+    /// The candidate that is nearest to `at`, which cannot be fetched.
+    fn nearest(&mut self, segments: &VecDeque<Segment>, at: i64) -> Option<(i64, Picture)> {
+        while let Some((at, candidate)) = self.measured.as_mut()?.decider.nearest(at) {
+            let found = candidate.map(|picture| (at, picture));
+            if let Some(found) = found.or_else(|| self.fetch(segments, at)) {
+                return Some(found);
+            }
+        }
+        None
     }
 
     /// Decodes the picture of the frame at `at` again. Its bytes may lie in the segment behind the one that it belongs to by its time.
-    fn fetch(&mut self, segments: &VecDeque<Segment>, at: i64) -> Option<(i64, Picture)> {
+    pub(super) fn fetch(
+        &mut self,
+        segments: &VecDeque<Segment>,
+        at: i64,
+    ) -> Option<(i64, Picture)> {
         let holding = holding(segments, at);
         segments.range(holding..segments.len().min(holding + 2)).find_map(|segment| {
             let part = &segment.part;
@@ -71,7 +82,7 @@ impl Picker {
         part: &Part,
         at: i64,
         found: &Found,
-        picture: (&[u8], Form),
+        picture: &Picture,
     ) -> Result<()> {
         let (timestamp, pts) =
             (seconds(at), part.source.anchor.pts + (at - part.source.anchor.offset));
@@ -108,8 +119,7 @@ impl Picker {
             session: self.session.as_deref(),
             segment: &part.path,
         };
-        let (samples, form) = picture;
-        let picture = self.painter.paint(samples, &form, &origin)?;
+        let picture = self.painter.paint(&picture.samples, &picture.form, &origin)?;
         let thumbnail = picture.thumbnail.as_deref();
         let frame = Frame {
             thumbnail: thumbnail.map(|_| self.store.thumbnail(&id)).transpose()?,

@@ -28,6 +28,8 @@ pub(crate) enum Message {
     },
     /// A frame was decoded.
     Frame(Decoded),
+    /// The decoder complains, for the first time.
+    Complaint,
     /// No more input for this decoder.
     Ended,
 }
