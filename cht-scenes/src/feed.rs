@@ -3,6 +3,7 @@
 //! A **run** is one decoder over consecutive segments. It ends where the stream's clock, its video PID or
 //! the folder of the frames changes, and where the decoder fails.
 
+mod engine;
 mod live;
 mod run;
 mod run_up;
@@ -304,15 +305,17 @@ impl Feeder {
         picker.context("the picker is at work")
     }
 
-    /// Makes sure that a decoder is there for a segment, and tells the picker that its bytes follow.
-    fn begin(&mut self, path: &str, source: Source) -> Result<()> {
+    /// Makes sure that a decoder is there for a segment, and tells the picker that its bytes follow, from byte `from` on.
+    fn begin(&mut self, path: &str, from: u64, source: Source) -> Result<()> {
         if !self.continues(&source) {
             // Of the same video another part is decoded: what is known of it stays.
-            let goes_on = self.run.as_ref().is_some_and(|run| run.is_of(&source));
+            let goes_on =
+                self.run.as_ref().is_some_and(|run| run.is_of(&source) && run.takes(&source));
             self.end_run()?;
             self.start_run(source, goes_on)?;
         }
         if let Some(run) = &mut self.run {
+            run.engine.enter(Path::new(path), from);
             run.anchor = source.anchor;
             path.clone_into(&mut run.path);
             run.tell(source.part(path, false));
@@ -323,7 +326,8 @@ impl Feeder {
     /// Whether the decoder at work can go on with a segment.
     fn continues(&self, source: &Source) -> bool {
         let decode = self.decode_of(source);
-        self.run.as_ref().is_some_and(|run| run.is_of(source) && run.decode == decode)
+        let is_right = |run: &Running| run.is_of(source) && run.takes(source);
+        self.run.as_ref().is_some_and(|run| is_right(run) && run.decode == decode)
     }
 
     /// What is decoded of a segment. One that grows cannot be looked through beforehand.
@@ -342,7 +346,7 @@ impl Feeder {
         };
         let timeout = self.decoding.timeout;
         if let Some(plan) = scout::plan(&self.ffmpeg, timeout, source, Path::new(path))? {
-            run.decoder.follow(plan);
+            run.engine.follow(plan);
         }
         Ok(())
     }
@@ -367,7 +371,7 @@ impl Feeder {
             while !rest.is_empty() {
                 if let Some(Stretch { pid, codec, .. }) = stretches.next_if(|next| next.from <= at)
                 {
-                    self.begin(path, Source { pid, codec, ..source })?;
+                    self.begin(path, at, Source { pid, codec, ..source })?;
                 }
                 let up_to = stretches.peek().map_or(u64::MAX, |next| next.from - at);
                 let (chunk, behind) = rest.split_at(rest.len().min(WRITE).min(up_to as usize));
@@ -398,7 +402,7 @@ impl Feeder {
     fn feed(&mut self, bytes: &[u8]) -> Result<bool> {
         let Some(run) = &mut self.run else { return Ok(false) };
         run.fed.fetch_add(1, Ordering::Relaxed);
-        let taken = run.decoder.feed(bytes);
+        let taken = run.engine.feed(bytes);
         run.fed.fetch_add(1, Ordering::Relaxed);
         if taken.is_err() {
             self.stop_run()?;
@@ -409,7 +413,7 @@ impl Feeder {
     /// The segment that was begun last was fed to its end; `within`: none of its pictures begins in it.
     fn fed(&mut self, bytes: u64, within: bool) {
         if let Some(run) = &mut self.run {
-            let has_frames = run.decoder.end_segment() && !within;
+            let has_frames = run.engine.end_segment() && !within;
             let _ = run.messages.send(Message::Fed { bytes, has_frames });
         }
     }
@@ -442,7 +446,7 @@ impl Feeder {
         }
         let windows = Windows::open(Path::new(&part.path))?;
         let length = windows.length();
-        self.begin(&part.path, part.source)?;
+        self.begin(&part.path, 0, part.source)?;
         if self.feed_all(windows)? {
             self.fed(length, false);
         }
@@ -454,10 +458,9 @@ impl Feeder {
         let Some(mut run) = self.run.take() else { return Ok(()) };
         let _ = run.messages.send(Message::Ended);
         drop(run.messages);
-        run.decoder.end_input();
+        run.engine.end_input();
         let Ok((mut picker, end)) = run.follower.join() else { bail!("the picker panicked") };
-        let last_words = run.decoder.last_words();
-        let finished = run.decoder.finish();
+        let (last_words, finished) = run.engine.finish();
         let end = end?;
         // Given nothing to decode, it complains.
         let expected = std::mem::take(&mut picker.expected) || end != End::Complete;

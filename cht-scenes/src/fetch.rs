@@ -30,7 +30,7 @@ use crate::{
 const MOST_BEFORE: usize = 32;
 
 /// Bytes of a file.
-type Bytes = (PathBuf, Range<u64>);
+pub(crate) type Bytes = (PathBuf, Range<u64>);
 
 /// Fetches pictures.
 #[derive(Debug)]
@@ -193,7 +193,8 @@ fn together(gops: &Gops, ticks: &[i64]) -> Vec<(Range<u64>, Vec<i64>)> {
     parts
 }
 
-fn feed(decoder: &mut Decoder, path: &Path, bytes: &Range<u64>) -> Result<()> {
+/// Feeds a decoder with bytes of a file.
+pub(crate) fn feed(decoder: &mut Decoder, path: &Path, bytes: &Range<u64>) -> Result<()> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(bytes.start))?;
     let mut part = file.take(bytes.end - bytes.start);

@@ -14,6 +14,7 @@ mod fetch;
 mod frame;
 mod gops;
 mod hwaccel;
+mod jobs;
 mod lag;
 mod lines;
 mod measured;

@@ -147,8 +147,13 @@ impl Picker {
                 }
                 Message::Ended => ended = true,
                 Message::Complaint => {}
+                Message::Over(end) => break end,
+                Message::Whole(frame) => {
+                    self.take(&mut segments, &mut reference, run.pid, *frame)?;
+                }
                 Message::Frame(frame) => {
-                    let frame = match reader.read(frame, run.outputs) {
+                    let Some(outputs) = run.outputs else { continue };
+                    let frame = match reader.read(frame, outputs) {
                         Ok(frame) => frame,
                         Err(error) if error.kind() == io::ErrorKind::TimedOut => break End::Hung,
                         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {

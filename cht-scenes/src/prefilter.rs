@@ -33,9 +33,9 @@ pub(crate) struct Start<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wanted<'a> {
     /// Those that the rule on ffmpeg's score keeps.
-    Scene(&'a Rules, &'a State),
+    Scene(Rules, State),
     /// Those that a detector may come to want, which knows more than the score; by default one each so many ticks.
-    Candidates(&'a Candidates, i64),
+    Candidates(Candidates, i64),
     /// Those of these frames, in ticks of the session.
     Exact(&'a [i64]),
     /// None, but small luma; only the first picture of each size, to tell it.
@@ -45,7 +45,7 @@ pub(crate) enum Wanted<'a> {
 /// The filter graph from input stream `pid` to the output `[out]`, of pictures in one of `formats`, and `[small]` where luma is measured.
 pub(crate) fn graph(pid: u16, start: &Start, formats: &str) -> String {
     let (before, expression) = match start.wanted {
-        Wanted::Scene(rules, state) => ("", expression(rules, state, start)),
+        Wanted::Scene(rules, state) => ("", expression(&rules, &state, start)),
         Wanted::Candidates(candidates, every) => (SMALL, candidates.expression(start, every)),
         Wanted::Exact(ticks) => ("", exact(ticks, start)),
         Wanted::Small => (SMALL, "1+eq(n,0)+0*scene".to_owned()),
@@ -185,6 +185,16 @@ impl Candidates {
 }
 
 impl Start<'_> {
+    /// The same for a decoder that begins later: what it then has to know is not known.
+    pub(crate) fn without_state(self) -> Self {
+        let wanted = match self.wanted {
+            Wanted::Scene(rules, _) => Wanted::Scene(rules, State::default()),
+            Wanted::Candidates(_, every) => Wanted::Candidates(Candidates::default(), every),
+            wanted => wanted,
+        };
+        Self { wanted, ..self }
+    }
+
     /// A tick of the session as PTS; that it may be negative or beyond 33 bits is no matter on the circle.
     fn pts(&self, tick: Option<i64>) -> i64 {
         tick.map_or(0, |tick| self.anchor.pts + (tick - self.anchor.offset))

@@ -23,6 +23,12 @@ pub struct SingleStream {
 }
 
 impl SingleStream {
+    /// Whether a stream coded as `codec` can be described by its `stream_type` alone.
+    #[must_use]
+    pub fn takes(codec: Codec) -> bool {
+        codec.stream_type().is_some()
+    }
+
     /// Begins with tables that list `pid` alone, written to `out`. `None` if `codec` has no `stream_type` of its
     /// own (ISO/IEC 13818-1 table 2-34), so that its description would have to be copied from the sender's.
     #[must_use]

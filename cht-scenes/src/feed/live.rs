@@ -81,7 +81,7 @@ impl Feeder {
                 let (ahead, connection) = (self.ahead, Some(open.connection));
                 let (seq, live, bytes) = (open.seq, true, None);
                 let begun = Source { seq, anchor, pid, codec, ahead, connection, live, bytes };
-                self.begin(&path, begun)?;
+                self.begin(&path, 0, begun)?;
                 course.place(anchor);
                 source = Some(begun);
             }
@@ -116,11 +116,11 @@ impl Feeder {
                 }
                 Piece::Access => {
                     self.change_decoding();
-                    self.begin(path, *source)?;
+                    self.begin(path, 0, *source)?;
                 }
                 Piece::Change(Stretch { pid, codec, .. }) => {
                     (source.pid, source.codec) = (pid, codec);
-                    self.begin(path, *source)?;
+                    self.begin(path, 0, *source)?;
                 }
             }
         }

@@ -1,29 +1,40 @@
 //! A run: one decoder over consecutive segments, and the thread that follows it.
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::AtomicU64,
-        mpsc::{SyncSender, sync_channel},
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
 };
 
 use anyhow::{Context as _, Result};
-use cht_core::{event::Anchor, ts::Codec};
+use cht_core::{
+    event::Anchor,
+    ts::{Codec, SingleStream},
+};
 
 use super::{
     Feeder,
+    engine::Engine,
     run_up::{Before, run_up},
 };
 use crate::{
     decoder::Decoder,
     decoding::{self, Decode, Decoding},
+    jobs::{Jobs, Recipe},
     measured::Measured,
     options::Options,
+    outputs::Outputs,
     picker::{End, Message, Part, Picker, Run},
     prefilter::{self, Start, Wanted},
 };
+
+/// So many frames may wait for the picker, where what belongs to them waits elsewhere, and where it is with them.
+const FRAMES: usize = 4096;
+const WHOLE_FRAMES: usize = 16;
 
 /// Where a segment lies and what of it is decoded.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +55,7 @@ pub(crate) struct Source {
 /// A decoder at work, and the thread that follows it.
 #[derive(Debug)]
 pub(super) struct Running {
-    pub decoder: Decoder,
+    pub engine: Engine,
     pub messages: SyncSender<Message>,
     pub follower: JoinHandle<(Picker, Result<End>)>,
     pub fed: Arc<AtomicU64>,
@@ -88,34 +99,26 @@ impl Feeder {
         self.tally.lag.follow(source.pid, source.ahead);
         let anchor = before.first().map_or(source.anchor, |first| first.anchor);
         let wanted = match &picker.measured {
-            Some(measured) => Wanted::Candidates(&measured.candidates, prefilter::every(decode)),
-            None => Wanted::Scene(&self.rules, &picker.state),
+            Some(measured) => Wanted::Candidates(measured.candidates, prefilter::every(decode)),
+            None => Wanted::Scene(self.rules, picker.state),
         };
         let start = Start { wanted, anchor, from: source.anchor.offset };
-        let (messages, received) = sync_channel(4096);
-        let (decoder, outputs) = Decoder::start(
-            &self.ffmpeg,
-            source.pid,
-            source.codec,
-            decoding,
-            source.live,
-            &start,
-            messages.clone(),
-        )?;
+        let (engine, outputs, messages, received) = self.engine(&source, decoding, start)?;
         let fed = Arc::new(AtomicU64::new(0));
-        let (pid, id, seen) = (source.pid, decoder.id(), Arc::clone(&fed));
+        let (pid, id, seen) = (source.pid, engine.id(), Arc::clone(&fed));
         let timeout = self.decoding.timeout;
         let follower = std::thread::spawn(move || {
-            let mut run = Run { messages: &received, outputs: &outputs, pid, timeout, fed: &seen };
+            let outputs = outputs.as_ref();
+            let mut run = Run { messages: &received, outputs, pid, timeout, fed: &seen };
             let end = picker.follow(&mut run);
-            if !matches!(end, Ok(End::Complete)) {
+            if let (false, Some(id)) = (matches!(end, Ok(End::Complete)), id) {
                 // The feeder may be waiting for it to take more.
                 cht_core::ffmpeg::kill(id);
             }
             (picker, end)
         });
         self.run = Some(Running {
-            decoder,
+            engine,
             messages,
             follower,
             fed,
@@ -128,16 +131,45 @@ impl Feeder {
         });
         for Before { seq, anchor, path, windows } in before {
             let source = Source { seq, anchor, bytes: None, ..source };
-            if let Some(run) = &self.run {
+            if let Some(run) = &mut self.run {
+                run.engine.enter(Path::new(&path), 0);
                 run.tell(source.part(&path, true));
             }
             self.plan(&path, &source)?;
             self.feed_all(windows)?;
             if let Some(run) = &mut self.run {
-                run.decoder.end_segment();
+                run.engine.end_segment();
             }
         }
         Ok(())
+    }
+
+    /// Starts what decodes a run: several decoders where that is asked for and the stream can be divided, which one that grows cannot.
+    fn engine(
+        &self,
+        source: &Source,
+        decoding: Decoding,
+        start: Start<'static>,
+    ) -> Result<(Engine, Option<Outputs>, SyncSender<Message>, Receiver<Message>)> {
+        let (pid, ffmpeg) = (source.pid, self.ffmpeg.clone());
+        let is_divided = decoding.jobs > 1 && decoding.decode == Decode::Full && !source.live;
+        if let Some(codec) = source.codec.filter(|&codec| is_divided && SingleStream::takes(codec)) {
+            let (messages, received) = sync_channel(WHOLE_FRAMES);
+            let recipe = Recipe { ffmpeg, pid, codec: Some(codec), decoding, start };
+            let jobs = Jobs::start(recipe, messages.clone());
+            return Ok((Engine::Many(jobs), None, messages, received));
+        }
+        let (messages, received) = sync_channel(FRAMES);
+        let (decoder, outputs) = Decoder::start(
+            &ffmpeg,
+            pid,
+            source.codec,
+            decoding,
+            source.live,
+            &start,
+            messages.clone(),
+        )?;
+        Ok((Engine::One(decoder), Some(outputs), messages, received))
     }
 }
 
@@ -147,6 +179,11 @@ impl Running {
         self.anchor.continues(&source.anchor)
             && (self.pid, self.codec) == (source.pid, source.codec)
             && self.connection == source.connection
+    }
+
+    /// Whether a segment can be fed to it: several decoders read files that do not change any more.
+    pub(super) fn takes(&self, source: &Source) -> bool {
+        !(source.live && matches!(self.engine, Engine::Many(_)))
     }
 
     pub(super) fn tell(&self, part: Part) {

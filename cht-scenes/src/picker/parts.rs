@@ -12,7 +12,7 @@ use cht_core::{
 };
 use cht_scenes::detect::{Choice, Detector, Kind, Why};
 
-use crate::{feed::Source, lines::Decoded, measured::Saved, outputs::Outputs};
+use crate::{feed::Source, frame::Frame, lines::Decoded, measured::Saved, outputs::Outputs};
 
 /// What the picker is told, in order.
 #[derive(Debug)]
@@ -26,12 +26,16 @@ pub(crate) enum Message {
         /// Some of it is to be decoded.
         has_frames: bool,
     },
-    /// A frame was decoded.
+    /// A frame was decoded; what belongs to it is to be read.
     Frame(Decoded),
+    /// The same, with all that belongs to it.
+    Whole(Box<Frame>),
     /// The decoder complains, for the first time.
     Complaint,
     /// No more input for this decoder.
     Ended,
+    /// The decoder has ended before its time.
+    Over(End),
 }
 
 /// A segment of a run, or the run-up to it.
@@ -104,7 +108,8 @@ pub(crate) struct Found {
 /// One decoder's output.
 pub(crate) struct Run<'a> {
     pub messages: &'a Receiver<Message>,
-    pub outputs: &'a Outputs,
+    /// What belongs to frames, where that is to be read.
+    pub outputs: Option<&'a Outputs>,
     pub pid: u16,
     /// A decoder that has input and neither takes it nor says anything for so long is stopped.
     pub timeout: Duration,

@@ -1,0 +1,182 @@
+//! `--jobs`: chunks of the stream decoded side by side, and put together as one decoder would have given them.
+//!
+//! Each chunk begins with a keyframe and has a decoder of its own. What the detectors know is handed on with the frames: they take
+//! them in order, as always. Only which pictures leave a decoder depends on what came before the chunk; one that is missing is
+//! fetched.
+
+mod divide;
+mod join;
+mod queue;
+
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+    },
+    thread::JoinHandle,
+};
+
+use anyhow::Result;
+use cht_core::{
+    ffmpeg::{FfmpegError, Program},
+    ts::Codec,
+};
+
+use self::{
+    divide::{Chunk, Divider},
+    join::{Joiner, Whole},
+    queue::Queue,
+};
+use crate::{
+    decoder::Decoder,
+    decoding::Decoding,
+    fetch::{self, Bytes},
+    frame::{Pool, Reader},
+    pass::Pass,
+    picker::Message,
+    prefilter::Start,
+};
+
+/// Decoders at work, who are fed as if they were one.
+#[derive(Debug)]
+pub(crate) struct Jobs {
+    divider: Divider,
+    /// To the decoders, and in order to who puts together what they give; none when the input has ended.
+    outlets: Option<(SyncSender<Job>, Sender<Job>)>,
+    stopped: Arc<Stopped>,
+    decoders: Vec<JoinHandle<()>>,
+    joiner: JoinHandle<Whole>,
+}
+
+/// What all decoders have in common.
+#[derive(Debug)]
+pub(crate) struct Recipe {
+    pub ffmpeg: Program,
+    pub pid: u16,
+    pub codec: Option<Codec>,
+    pub decoding: Decoding,
+    /// Where the stream begins.
+    pub start: Start<'static>,
+}
+
+/// What the threads have to know of each other.
+#[derive(Debug, Default)]
+struct Stopped {
+    /// No frame is wanted any more.
+    all: AtomicBool,
+    /// The stream is not decoded side by side any more.
+    decoders: AtomicBool,
+}
+
+/// A chunk, and where its frames go.
+#[derive(Debug, Clone)]
+struct Job {
+    chunk: Arc<Chunk>,
+    queue: Arc<Queue>,
+}
+
+impl Recipe {
+    /// A decoder of a part of the stream, which may be its beginning.
+    fn pass(&self, is_first: bool) -> Pass<'_> {
+        let Self { ffmpeg, pid, codec, decoding, start } = self;
+        let start = if is_first { *start } else { start.without_state() };
+        Pass { ffmpeg, pid: *pid, codec: *codec, decoding: Decoding { jobs: 1, ..*decoding }, start }
+    }
+}
+
+impl Jobs {
+    /// Starts decoders, whose frames go to `messages`.
+    pub(crate) fn start(recipe: Recipe, messages: SyncSender<Message>) -> Self {
+        let (jobs, recipe) = (recipe.decoding.jobs, Arc::new(recipe));
+        let (to_decoders, queue) = sync_channel(0);
+        let (to_joiner, chunks) = channel();
+        let (queue, pool) = (Arc::new(Mutex::new(queue)), Pool::default());
+        let stopped = Arc::<Stopped>::default();
+        let divider = Divider::new(recipe.pid);
+        let decoders = (0..jobs).map(|_| {
+            let (recipe, queue) = (Arc::clone(&recipe), Arc::clone(&queue));
+            let (pool, stopped) = (pool.clone(), Arc::clone(&stopped));
+            std::thread::spawn(move || decode(&recipe, &queue, &pool, &stopped))
+        });
+        let decoders = decoders.collect();
+        let joiner = Joiner::new(recipe, messages, Arc::clone(&stopped));
+        let joiner = std::thread::spawn(move || joiner.run(chunks));
+        let outlets = Some((to_decoders, to_joiner));
+        Self { divider, outlets, stopped, decoders, joiner }
+    }
+
+    /// What is fed next lies in the file at `path`, from byte `from` on.
+    pub(crate) fn enter(&mut self, path: &Path, from: u64) {
+        self.divider.enter(path, from);
+    }
+
+    /// Feeds them; an error means that they have ended.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(outlets) = &self.outlets else { return Ok(()) };
+        if self.stopped.all.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.divider.push(bytes).for_each(|chunk| hand_out(outlets, chunk));
+        Ok(())
+    }
+
+    /// No more bytes.
+    pub(crate) fn end_input(&mut self) {
+        if let Some(outlets) = self.outlets.take() {
+            hand_out(&outlets, self.divider.finish());
+        }
+    }
+
+    /// Waits for their end: the last words, and how it went.
+    pub(crate) fn finish(mut self) -> (String, Result<(), FfmpegError>) {
+        self.end_input();
+        for decoder in self.decoders {
+            let _ = decoder.join();
+        }
+        let panicked = |_| Whole { last_words: "a thread panicked".to_owned(), finished: Ok(()) };
+        let Whole { last_words, finished } = self.joiner.join().unwrap_or_else(panicked);
+        (last_words, finished)
+    }
+}
+
+/// Waits for a decoder that is free. Whoever has ended takes nothing; that is looked at elsewhere.
+fn hand_out((decoders, joiner): &(SyncSender<Job>, Sender<Job>), chunk: Chunk) {
+    let job = Job { chunk: Arc::new(chunk), queue: Arc::default() };
+    let _ = joiner.send(job.clone());
+    let _ = decoders.send(job);
+}
+
+/// Decodes one chunk after the other.
+fn decode(recipe: &Recipe, jobs: &Mutex<Receiver<Job>>, pool: &Pool, stopped: &Stopped) {
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Job { chunk, queue }) = job else { return };
+        if stopped.all.load(Ordering::SeqCst) || stopped.decoders.load(Ordering::SeqCst) {
+            continue;
+        }
+        let ended = recipe.pass(chunk.begins.is_none()).follow(
+            Reader::new(pool.clone()),
+            |decoder| feed(decoder, &mut None, chunk.bytes.iter().chain(&chunk.beyond)),
+            |frame, troubled| queue.push(frame, troubled),
+        );
+        queue.end(ended);
+    }
+}
+
+/// Feeds a decoder whose last bytes came from the file `at`.
+fn feed<'a>(
+    decoder: &mut Decoder,
+    at: &mut Option<&'a Path>,
+    bytes: impl IntoIterator<Item = &'a Bytes>,
+) -> Result<()> {
+    for (path, range) in bytes {
+        if at.replace(path).is_some_and(|at| at != path) {
+            decoder.end_segment();
+        }
+        fetch::feed(decoder, path, range)?;
+    }
+    Ok(())
+}
