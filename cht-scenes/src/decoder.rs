@@ -1,14 +1,22 @@
 //! One ffmpeg that decodes a run of segments: bytes in, scores and pictures out.
 
-use std::{io::Write as _, os::unix::net::UnixStream, process::ChildStdin, sync::mpsc::SyncSender};
+use std::{
+    io::Write as _,
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::net::UnixStream,
+    },
+    process::ChildStdin,
+    sync::{Mutex, PoisonError, mpsc::SyncSender},
+};
 
 use anyhow::{Context as _, Result};
 use cht_core::{
     ffmpeg::{FfmpegError, Process, Program},
     ts::{Codec, Plan},
 };
-use command_fds::{CommandFdExt as _, FdMapping};
 use ffmpeg_sidecar::command::FfmpegCommand;
+use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::{
     decoding::{Decoding, Extract},
@@ -19,9 +27,9 @@ use crate::{
     prefilter::{self, Start, Wanted},
 };
 
-/// The file descriptors on which ffmpeg writes the small luma, and pictures.
-const SMALL_OUTPUT: i32 = 3;
-const PICTURES_OUTPUT: i32 = 4;
+/// Held while the streams of one ffmpeg can be inherited: by another they would be held open. That they are inherited as they are,
+/// and not put in a certain place, spares a copy of our page tables for each start.
+static STARTING: Mutex<()> = Mutex::new(());
 
 /// A running decoder.
 #[derive(Debug)]
@@ -60,16 +68,17 @@ impl Decoder {
         command.format("mpegts").input("pipe:0");
         command.filter_complex(prefilter::graph(pid, start, &formats(ffmpeg.names_full_range())));
         // The small luma first: a picture that nobody takes yet must not hold it back.
-        let mut outputs = Vec::new();
+        let mut outputs: Vec<OwnedFd> = Vec::new();
         let small = match start.wanted {
             Wanted::Candidates(..) | Wanted::Small => {
-                Some(output(ffmpeg, &mut command, "[small]", SMALL_OUTPUT, &mut outputs)?)
+                Some(output(ffmpeg, &mut command, "[small]", &mut outputs)?)
             }
             Wanted::Scene(..) | Wanted::Exact(_) => None,
         };
-        let pictures = output(ffmpeg, &mut command, "[out]", PICTURES_OUTPUT, &mut outputs)?;
-        command.as_inner_mut().fd_mappings(outputs)?;
+        let pictures = output(ffmpeg, &mut command, "[out]", &mut outputs)?;
         let (mut parser, mut quiet) = (LineParser::default(), true);
+        let starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        outputs.iter().try_for_each(|output| fcntl_setfd(output, FdFlags::empty()))?;
         let mut process = Process::spawn(command.as_inner_mut(), move |line| {
             let (ours, frame) = parser.read(line);
             if let Some(frame) = frame {
@@ -82,6 +91,9 @@ impl Decoder {
             }
             is_usual
         })?;
+        // They end when ffmpeg closes them.
+        drop(outputs);
+        drop(starting);
         let input = process.stdin().context("ffmpeg has no stdin")?;
         // Fewer, larger writes; a system that grants less is only a little slower. Of a live stream a megabyte is seconds, which
         // would have to be decoded before another way of decoding shows.
@@ -91,8 +103,6 @@ impl Decoder {
         let mut buffer = Vec::new();
         let extract =
             codec.and_then(|codec| Extract::begin(pid, codec, decoding.decode, &mut buffer));
-        // The command holds the writing ends of the streams, which have to be closed here for them to end.
-        drop(command);
         Ok((
             Self { process, input: Some(input), extract, buffer },
             Outputs { pictures, small, limit: decoding.timeout },
@@ -153,8 +163,7 @@ fn output(
     ffmpeg: &Program,
     command: &mut FfmpegCommand,
     label: &str,
-    child_fd: i32,
-    outputs: &mut Vec<FdMapping>,
+    outputs: &mut Vec<OwnedFd>,
 ) -> Result<UnixStream> {
     let (reader, writer) = stream().context("a pair of sockets")?;
     // A picture whose size changes keeps its new size.
@@ -165,8 +174,8 @@ fn output(
     command.args(["-threads", "1"]);
     // Ticks as they are: rounded to a frame rate, two frames would share one.
     command.args(["-enc_time_base", "1:90000"]);
-    command.codec_video("rawvideo").format("rawvideo").output(format!("pipe:{child_fd}"));
-    outputs.push(FdMapping { parent_fd: writer, child_fd });
+    command.codec_video("rawvideo").format("rawvideo").output(format!("pipe:{}", writer.as_raw_fd()));
+    outputs.push(writer);
     Ok(reader)
 }
 
