@@ -76,7 +76,7 @@ impl Decoder {
             Wanted::Scene(..) | Wanted::Exact(_) => None,
         };
         let pictures = output(ffmpeg, &mut command, "[out]", &mut outputs)?;
-        let (mut parser, mut quiet) = (LineParser::default(), true);
+        let mut parser = LineParser::default();
         let starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         outputs.iter().try_for_each(|output| fcntl_setfd(output, FdFlags::empty()))?;
         let mut process = Process::spawn(command.as_inner_mut(), move |line| {
@@ -86,7 +86,7 @@ impl Decoder {
                 let _ = messages.send(Message::Frame(frame));
             }
             let is_usual = ours || is_chatter(line) || line.trim().is_empty();
-            if !is_usual && std::mem::take(&mut quiet) {
+            if !is_usual {
                 let _ = messages.send(Message::Complaint);
             }
             is_usual
@@ -174,19 +174,24 @@ fn output(
     command.args(["-threads", "1"]);
     // Ticks as they are: rounded to a frame rate, two frames would share one.
     command.args(["-enc_time_base", "1:90000"]);
-    command.codec_video("rawvideo").format("rawvideo").output(format!("pipe:{}", writer.as_raw_fd()));
+    command
+        .codec_video("rawvideo")
+        .format("rawvideo")
+        .output(format!("pipe:{}", writer.as_raw_fd()));
     outputs.push(writer);
     Ok(reader)
 }
 
 /// What ffmpeg says in the normal course of things, and what would push its real complaints out of memory.
 fn is_chatter(line: &str) -> bool {
-    const CHATTER: [&str; 11] = [
+    const CHATTER: [&str; 13] = [
         "Input #",
         "Output #",
         "Stream #",
         "Stream mapping",
         "Metadata:",
+        "Side data:",
+        "cpb:",
         "Duration:",
         "Program ",
         "frame=",

@@ -472,7 +472,7 @@ impl Feeder {
             let message = format!("{path}: ffmpeg hung and was stopped: {last_words}");
             picker.fail("decoder_hung", &message, Some(&path))?;
         } else if let (Err(error), true, true) = (finished, failed, undecoded.is_empty()) {
-            picker.fail("decoder_failed", &format!("{path}: {error}"), Some(&path))?;
+            picker.fail("decoder_failed", &format!("{path}: {error:#}"), Some(&path))?;
         }
         for path in undecoded {
             let message = format!("{path}: no frame could be decoded; ffmpeg said: {last_words}");

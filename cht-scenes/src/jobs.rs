@@ -10,7 +10,7 @@ mod queue;
 
 use std::{
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -19,11 +19,8 @@ use std::{
     thread::JoinHandle,
 };
 
-use anyhow::Result;
-use cht_core::{
-    ffmpeg::{FfmpegError, Program},
-    ts::Codec,
-};
+use anyhow::{Result, anyhow};
+use cht_core::{ffmpeg::Program, ts::Codec};
 
 use self::{
     divide::{Chunk, Divider},
@@ -83,7 +80,13 @@ impl Recipe {
     fn pass(&self, is_first: bool) -> Pass<'_> {
         let Self { ffmpeg, pid, codec, decoding, start } = self;
         let start = if is_first { *start } else { start.without_state() };
-        Pass { ffmpeg, pid: *pid, codec: *codec, decoding: Decoding { jobs: 1, ..*decoding }, start }
+        Pass {
+            ffmpeg,
+            pid: *pid,
+            codec: *codec,
+            decoding: Decoding { jobs: 1, ..*decoding },
+            start,
+        }
     }
 }
 
@@ -131,13 +134,15 @@ impl Jobs {
     }
 
     /// Waits for their end: the last words, and how it went.
-    pub(crate) fn finish(mut self) -> (String, Result<(), FfmpegError>) {
+    pub(crate) fn finish(mut self) -> (String, Result<()>) {
         self.end_input();
         for decoder in self.decoders {
             let _ = decoder.join();
         }
-        let panicked = |_| Whole { last_words: "a thread panicked".to_owned(), finished: Ok(()) };
-        let Whole { last_words, finished } = self.joiner.join().unwrap_or_else(panicked);
+        let joined = self.joiner.join();
+        let Ok(Whole { last_words, finished }) = joined else {
+            return (String::new(), Err(anyhow!("a thread panicked")));
+        };
         (last_words, finished)
     }
 }
@@ -159,24 +164,24 @@ fn decode(recipe: &Recipe, jobs: &Mutex<Receiver<Job>>, pool: &Pool, stopped: &S
         }
         let ended = recipe.pass(chunk.begins.is_none()).follow(
             Reader::new(pool.clone()),
-            |decoder| feed(decoder, &mut None, chunk.bytes.iter().chain(&chunk.beyond)),
-            |frame, troubled| queue.push(frame, troubled),
+            |decoder| feed(decoder, None, chunk.bytes.iter().chain(&chunk.beyond)).map(drop),
+            |frame, complains| queue.push(frame, complains),
         );
         queue.end(ended);
     }
 }
 
-/// Feeds a decoder whose last bytes came from the file `at`.
+/// Feeds a decoder whose last bytes came from the file `at`; which file that is then.
 fn feed<'a>(
     decoder: &mut Decoder,
-    at: &mut Option<&'a Path>,
+    mut at: Option<PathBuf>,
     bytes: impl IntoIterator<Item = &'a Bytes>,
-) -> Result<()> {
+) -> Result<Option<PathBuf>> {
     for (path, range) in bytes {
-        if at.replace(path).is_some_and(|at| at != path) {
+        if at.replace(path.clone()).is_some_and(|at| at != *path) {
             decoder.end_segment();
         }
         fetch::feed(decoder, path, range)?;
     }
-    Ok(())
+    Ok(at)
 }

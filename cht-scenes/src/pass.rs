@@ -39,7 +39,7 @@ pub(crate) struct Pass<'a> {
 pub(crate) struct Ended {
     pub end: End,
     /// The decoder has complained.
-    pub troubled: bool,
+    pub complains: bool,
     pub last_words: String,
     pub finished: Result<(), FfmpegError>,
 }
@@ -77,7 +77,7 @@ impl<'a> Pass<'a> {
         bail!("ffmpeg {what}; it said: {}", ended.last_words)
     }
 
-    /// The same; `take` also gets whether the decoder has complained so far, and says whether it wants more.
+    /// The same; `take` also gets whether the decoder has complained since the last frame, and says whether it wants more.
     pub(crate) fn follow(
         &self,
         mut reader: Reader,
@@ -95,7 +95,7 @@ impl<'a> Pass<'a> {
             messages,
         )?;
         let id = decoder.id();
-        let mut troubled = false;
+        let (mut complains, mut has_just) = (false, false);
         let end = std::thread::scope(|scope| {
             let feeding = scope.spawn(|| {
                 let fed = feed(&mut decoder);
@@ -103,9 +103,12 @@ impl<'a> Pass<'a> {
                 fed
             });
             let timeout = self.decoding.timeout;
-            let end = frames(&received, &outputs, timeout, &mut reader, |frame, complained| {
-                troubled |= complained;
-                frame.is_none_or(|frame| take(frame, troubled))
+            let end = frames(&received, &outputs, timeout, &mut reader, |frame| {
+                let Some(frame) = frame else {
+                    (complains, has_just) = (true, true);
+                    return true;
+                };
+                take(frame, std::mem::take(&mut has_just))
             });
             if !matches!(end, Ok(End::Complete)) {
                 // It may be waiting for us, and its feeder for it.
@@ -115,27 +118,27 @@ impl<'a> Pass<'a> {
             fed.and(end)
         })?;
         let last_words = decoder.last_words();
-        Ok(Ended { end, troubled, last_words, finished: decoder.finish() })
+        Ok(Ended { end, complains, last_words, finished: decoder.finish() })
     }
 }
 
-/// Reads frames until the decoder ends, or `take` wants no more. It gets a frame, or hears of a complaint.
+/// Reads frames until the decoder ends, or `take` wants no more. It gets each frame, and none where the decoder complains.
 fn frames(
     received: &Receiver<Message>,
     outputs: &Outputs,
     timeout: Duration,
     reader: &mut Reader,
-    mut take: impl FnMut(Option<Frame>, bool) -> bool,
+    mut take: impl FnMut(Option<Frame>) -> bool,
 ) -> Result<End> {
     loop {
         let wanted = match clock::receive_within(received, timeout) {
             Ok(Message::Frame(frame)) => match reader.read(frame, outputs) {
-                Ok(frame) => take(Some(frame), false),
+                Ok(frame) => take(Some(frame)),
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(End::Hung),
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(End::Died),
                 Err(error) => return Err(error).context("a picture from ffmpeg"),
             },
-            Ok(Message::Complaint) => take(None, true),
+            Ok(Message::Complaint) => take(None),
             Ok(_) => true,
             Err(RecvTimeoutError::Disconnected) => return Ok(End::Complete),
             Err(RecvTimeoutError::Timeout) => return Ok(End::Hung),

@@ -2,7 +2,8 @@
 
 use std::{io, path::Path};
 
-use cht_core::{ffmpeg::FfmpegError, ts::Plan};
+use anyhow::Result;
+use cht_core::ts::Plan;
 
 use crate::{decoder::Decoder, jobs::Jobs};
 
@@ -61,9 +62,9 @@ impl Engine {
     }
 
     /// Waits for its end, once its output was read to the end: its last words, and how it went.
-    pub(super) fn finish(self) -> (String, Result<(), FfmpegError>) {
+    pub(super) fn finish(self) -> (String, Result<()>) {
         match self {
-            Self::One(decoder) => (decoder.last_words(), decoder.finish()),
+            Self::One(decoder) => (decoder.last_words(), decoder.finish().map_err(Into::into)),
             Self::Many(jobs) => jobs.finish(),
         }
     }

@@ -153,7 +153,8 @@ impl Feeder {
     ) -> Result<(Engine, Option<Outputs>, SyncSender<Message>, Receiver<Message>)> {
         let (pid, ffmpeg) = (source.pid, self.ffmpeg.clone());
         let is_divided = decoding.jobs > 1 && decoding.decode == Decode::Full && !source.live;
-        if let Some(codec) = source.codec.filter(|&codec| is_divided && SingleStream::takes(codec)) {
+        if let Some(codec) = source.codec.filter(|&codec| is_divided && SingleStream::takes(codec))
+        {
             let (messages, received) = sync_channel(WHOLE_FRAMES);
             let recipe = Recipe { ffmpeg, pid, codec: Some(codec), decoding, start };
             let jobs = Jobs::start(recipe, messages.clone());

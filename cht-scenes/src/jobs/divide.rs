@@ -270,7 +270,10 @@ mod tests {
         assert!(divide(&mut plan, &[(0, 0, true), (1, 1, false), (2, 2, false)]).is_empty());
         divide(&mut plan, &[(3, 3, true), (4, 4, false)]);
         plan.take(&Found::SyncLost { offset: 0 });
-        assert!(divide(&mut plan, &[(5, 5, false), (6, 6, false), (7, 7, false), (8, 8, false)]).is_empty());
+        assert!(
+            divide(&mut plan, &[(5, 5, false), (6, 6, false), (7, 7, false), (8, 8, false)])
+                .is_empty()
+        );
     }
 
     #[test]

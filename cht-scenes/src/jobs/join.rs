@@ -3,17 +3,14 @@
 //! At each join it is looked at whether two decoders give the same. Where they do not, or where the second one complains at its
 //! beginning, it needed to know more than a keyframe tells: then another one decodes both chunks.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::Ordering,
-        mpsc::{Receiver, SyncSender},
-    },
+use std::sync::{
+    Arc,
+    atomic::Ordering,
+    mpsc::{Receiver, SyncSender},
 };
 
 use anyhow::{Result, bail};
-use cht_core::{ffmpeg::FfmpegError, time::difference33};
+use cht_core::time::difference33;
 use cht_scenes::measure::Plane;
 
 use super::{
@@ -37,7 +34,7 @@ const SCORED_BY: usize = 2;
 /// A join of fewer frames than this proves nothing.
 const FEWEST: usize = 3;
 
-/// A stream that cannot be divided so often is not divided any more.
+/// A stream that cannot be divided so often in a row is not divided any more.
 const SPARED: usize = 2;
 
 /// How all of it ended.
@@ -45,7 +42,7 @@ const SPARED: usize = 2;
 pub(super) struct Whole {
     /// The last complaints.
     pub last_words: String,
-    pub finished: Result<(), FfmpegError>,
+    pub finished: Result<()>,
 }
 
 /// Puts chunks together.
@@ -53,15 +50,26 @@ pub(super) struct Joiner {
     recipe: Arc<Recipe>,
     messages: SyncSender<Message>,
     stopped: Arc<Stopped>,
-    /// The end of the last chunk, as far as it was given.
+    /// The last chunks: one whose beginning was as it should be, and those behind it.
+    lead: Vec<Arc<Chunk>>,
+    /// The end of the last one, as far as it was given.
     end: Edge,
+    /// PTS of the last frame that was given.
+    last: Option<u64>,
     /// Somebody takes the frames.
     wanted: bool,
-    /// PTS of the last frame.
-    last: Option<u64>,
-    /// How often a chunk had to be decoded again.
-    again: usize,
     last_words: String,
+}
+
+/// What a decoder gives at its beginning.
+#[derive(Debug)]
+struct Opening {
+    begins: Edge,
+    /// Frames behind the join.
+    behind: Vec<Frame>,
+    /// The decoder has complained since the first frame of the join.
+    complains: bool,
+    ended: Option<Ended>,
 }
 
 /// The frames of one decoder about a join, in order.
@@ -130,26 +138,35 @@ impl Joiner {
         messages: SyncSender<Message>,
         stopped: Arc<Stopped>,
     ) -> Self {
-        let (end, last_words) = (Edge::new(None), "it said nothing".to_owned());
-        Self { recipe, messages, stopped, end, wanted: true, last: None, again: 0, last_words }
+        Self {
+            recipe,
+            messages,
+            stopped,
+            lead: Vec::new(),
+            end: Edge::new(None),
+            last: None,
+            wanted: true,
+            last_words: "it said nothing".to_owned(),
+        }
     }
 
     /// Takes chunks in order to their end, or to the first that fails.
     pub(super) fn run(mut self, mut chunks: Receiver<Job>) -> Whole {
-        let mut before = None;
         let mut finished = Ok(());
         while let Ok(Job { chunk, queue }) = chunks.recv() {
-            let ended = self.chunk(before.as_deref(), &chunk, &queue, &mut chunks);
+            let ended = self.chunk(&chunk, &queue, &mut chunks);
+            queue.abandon();
+            self.lead.push(chunk);
             let end = match ended {
-                Ok(Ended { end, last_words, finished: result, troubled }) => {
-                    if troubled {
-                        self.last_words = last_words;
+                Ok(ended) => {
+                    if ended.complains {
+                        self.last_words = ended.last_words;
                     }
-                    finished = result;
-                    end
+                    finished = ended.finished.map_err(Into::into);
+                    ended.end
                 }
                 Err(error) => {
-                    self.last_words = format!("{error:#}");
+                    finished = Err(error);
                     End::Died
                 }
             };
@@ -157,7 +174,6 @@ impl Joiner {
                 let _ = self.messages.send(Message::Over(end));
                 break;
             }
-            before = Some(chunk);
         }
         self.stopped.all.store(true, Ordering::SeqCst);
         for job in chunks {
@@ -166,88 +182,60 @@ impl Joiner {
         Whole { last_words: self.last_words, finished }
     }
 
-    /// Takes what the decoder of a chunk gives.
-    fn chunk(
-        &mut self,
-        before: Option<&Chunk>,
-        chunk: &Chunk,
-        queue: &Queue,
-        chunks: &mut Receiver<Job>,
-    ) -> Result<Ended> {
-        let mut begins = Edge::new(chunk.begins);
-        let (mut behind, mut is_troubled, mut ended) = (Vec::new(), false, None);
-        while ended.is_none() && behind.len() < LOOKED_AT {
-            match queue.next() {
-                Given::Frame(frame, troubled) => {
-                    is_troubled |= troubled;
-                    if chunk.begins.is_none() || begins.take(&frame) == Place::Behind {
-                        behind.push(*frame);
-                    }
-                }
-                Given::Ended(result) => ended = Some(result?),
-            }
-        }
-        let is_sound = ended.as_ref().is_some_and(|ended| ended.end != End::Complete)
-            || if chunk.begins.is_some() {
-                let complains = ended.as_ref().is_some_and(|ended| ended.troubled);
-                !is_troubled && !complains && self.end.agrees(&begins)
-            } else {
-                // Where nothing can be decoded, ffmpeg fails; it would have gone on with what follows.
+    /// Takes what the decoder of a chunk gives, or what another one does if that is not what it should be.
+    fn chunk(&mut self, chunk: &Chunk, queue: &Queue, chunks: &mut Receiver<Job>) -> Result<Ended> {
+        let Opening { begins, behind, complains, ended } = Opening::of(chunk, queue)?;
+        let is_sound = match &ended {
+            Some(ended) if ended.end != End::Complete => true,
+            // Where nothing can be decoded, ffmpeg fails; one that had more would have gone on.
+            _ if chunk.begins.is_none() => {
                 ended.as_ref().is_none_or(|ended| ended.finished.is_ok())
-            };
+            }
+            _ => !complains && self.end.agrees(&begins),
+        };
         if !is_sound {
             queue.abandon();
-            return self.decode_again(before, chunk, chunks);
+            return self.decode_again(chunk, chunks);
         }
+        self.lead.clear();
         self.end = Edge::new(chunk.ends);
         for frame in behind {
             self.give(frame);
         }
-        let ended = match ended {
-            Some(ended) => ended,
-            None => loop {
-                match queue.next() {
-                    Given::Frame(frame, _) => self.give(*frame),
-                    Given::Ended(ended) => break ended?,
-                }
-                if !self.wanted {
-                    queue.abandon();
-                    bail!("nobody takes the frames");
-                }
-            },
-        };
+        let Some(ended) = ended else { return self.rest(queue) };
         Ok(ended)
     }
 
-    /// Decodes a chunk as what follows the one `before`; and all that come behind it where that had to be done too often.
-    fn decode_again(
-        &mut self,
-        before: Option<&Chunk>,
-        chunk: &Chunk,
-        chunks: &mut Receiver<Job>,
-    ) -> Result<Ended> {
-        self.again += 1;
-        let goes_on = self.again > SPARED || before.is_none();
-        self.end = Edge::new(chunk.ends.filter(|_| !goes_on));
+    /// Takes all that a decoder gives.
+    fn rest(&mut self, queue: &Queue) -> Result<Ended> {
+        while self.wanted {
+            match queue.next() {
+                Given::Frame(frame, _) => self.give(*frame),
+                Given::Ended(ended) => return ended,
+            }
+        }
+        bail!("nobody takes the frames")
+    }
+
+    /// Decodes a chunk as what follows those before, from the last one on whose beginning was as it should be. Where that had to be
+    /// done too often, it is done with all that follow as well.
+    fn decode_again(&mut self, chunk: &Chunk, chunks: &mut Receiver<Job>) -> Result<Ended> {
+        let goes_on = self.lead.is_empty() || self.lead.len() > SPARED;
         if goes_on {
             self.stopped.decoders.store(true, Ordering::SeqCst);
         }
-        let recipe = Arc::clone(&self.recipe);
-        let pass = recipe.pass(before.is_none_or(|before| before.begins.is_none()));
-        let bytes = before.into_iter().chain([chunk]).flat_map(|chunk| &chunk.bytes);
+        self.end = Edge::new(chunk.ends.filter(|_| !goes_on));
+        let (recipe, lead) = (Arc::clone(&self.recipe), self.lead.clone());
+        let bytes = lead.iter().flat_map(|chunk| &chunk.bytes).chain(&chunk.bytes);
         let beyond = chunk.beyond.iter().filter(|_| !goes_on);
         let (last, mut is_new) = (self.last, self.last.is_none());
-        pass.follow(
+        recipe.pass(lead.first().is_none_or(|first| first.begins.is_none())).follow(
             Reader::default(),
             move |decoder| {
-                let mut at = None;
-                feed(decoder, &mut at, bytes.chain(beyond))?;
-                let mut at = at.map(Path::to_owned);
-                for Job { chunk, queue } in chunks.iter().filter(|_| goes_on) {
+                let mut at = feed(decoder, None, bytes.chain(beyond))?;
+                while goes_on && let Ok(Job { chunk, queue }) = chunks.recv() {
                     queue.abandon();
-                    let mut from = at.as_deref();
-                    feed(decoder, &mut from, &chunk.bytes)?;
-                    at = from.map(Path::to_owned);
+                    at = feed(decoder, at, &chunk.bytes)?;
                 }
                 Ok(())
             },
@@ -270,5 +258,26 @@ impl Joiner {
         }
         self.last = frame.decoded.pts.map(|pts| pts as u64).or(self.last);
         self.wanted &= self.messages.send(Message::Whole(Box::new(frame))).is_ok();
+    }
+}
+
+impl Opening {
+    /// Waits for it.
+    fn of(chunk: &Chunk, queue: &Queue) -> Result<Self> {
+        let begins = Edge::new(chunk.begins);
+        let mut opening = Self { begins, behind: Vec::new(), complains: false, ended: None };
+        while opening.ended.is_none() && opening.behind.len() < LOOKED_AT {
+            match queue.next() {
+                Given::Frame(frame, complains) => {
+                    // Frames that are shown before the keyframe cannot be decoded, and need not be.
+                    opening.complains |= complains && opening.begins.place != Place::Before;
+                    if chunk.begins.is_none() || opening.begins.take(&frame) == Place::Behind {
+                        opening.behind.push(*frame);
+                    }
+                }
+                Given::Ended(ended) => opening.ended = Some(ended?),
+            }
+        }
+        Ok(opening)
     }
 }

@@ -15,7 +15,7 @@ const MOST: usize = 64 << 20;
 /// What a decoder gives, in order.
 #[derive(Debug)]
 pub(super) enum Given {
-    /// A frame; and whether the decoder has complained before.
+    /// A frame; and whether the decoder has complained since the one before.
     Frame(Box<Frame>, bool),
     /// That is all.
     Ended(Result<Ended>),
@@ -38,7 +38,7 @@ struct Waiting {
 
 impl Queue {
     /// Adds a frame when there is room; `false` if nobody wants it.
-    pub(super) fn push(&self, frame: Frame, troubled: bool) -> bool {
+    pub(super) fn push(&self, frame: Frame, complains: bool) -> bool {
         let is_full = |waiting: &mut Waiting| !waiting.abandoned && waiting.bytes >= MOST;
         let waited = self.changed.wait_while(self.lock(), is_full);
         let mut waiting = waited.unwrap_or_else(PoisonError::into_inner);
@@ -46,7 +46,7 @@ impl Queue {
             return false;
         }
         waiting.bytes += frame.bytes();
-        waiting.given.push_back(Given::Frame(Box::new(frame), troubled));
+        waiting.given.push_back(Given::Frame(Box::new(frame), complains));
         self.changed.notify_all();
         true
     }

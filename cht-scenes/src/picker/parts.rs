@@ -30,7 +30,7 @@ pub(crate) enum Message {
     Frame(Decoded),
     /// The same, with all that belongs to it.
     Whole(Box<Frame>),
-    /// The decoder complains, for the first time.
+    /// The decoder complains.
     Complaint,
     /// No more input for this decoder.
     Ended,
