@@ -217,9 +217,9 @@ mod tests {
     #[test]
     fn pictures_of_one_group_are_decoded_together() {
         let units =
-            (0..6).map(|n| Unit { offset: n * 10, pts: n as i64, random_access: n % 3 == 0 });
-        let gops = Gops { units: units.collect(), length: 60 };
-        let expected = [(0..30, vec![1, 2]), (30..50, vec![4])];
-        assert_eq!(together(&gops, &[1, 2, 4, 9]), expected);
+            (0..8).map(|n| Unit { offset: n * 10, pts: n as i64, random_access: n % 4 == 0 });
+        let gops = Gops { units: units.collect(), length: 80 };
+        let expected = [(0..40, vec![1, 2]), (40..70, vec![5])];
+        assert_eq!(together(&gops, &[1, 2, 5, 9]), expected);
     }
 }

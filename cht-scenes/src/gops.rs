@@ -62,14 +62,14 @@ impl Gops {
         }
     }
 
-    /// What to decode for the picture at `at`, if it is in here: from an access point to the end of its unit, or from the segment's
-    /// beginning where the access point lies before it.
+    /// What to decode for the picture at `at`, if it is in here: from an access point, or from the segment's beginning where that lies
+    /// before it, to the end of the unit behind its own, in which a picture may end.
     pub(crate) fn bytes_for(&self, at: i64) -> Option<Range<u64>> {
         let own = self.units.iter().position(|unit| unit.pts == at)?;
         // A picture that is shown before its access point needs the one before.
         let begins = |unit: &Unit| unit.random_access && unit.pts <= at;
         let from = self.units[..=own].iter().rposition(begins);
-        let end = self.units.get(own + 1).map_or(self.length, |next| next.offset);
+        let end = self.units.get(own + 2).map_or(self.length, |next| next.offset);
         Some(from.map_or(0, |from| self.units[from].offset)..end)
     }
 
@@ -110,10 +110,10 @@ mod tests {
             (5, false),
             (7, false),
         ]);
-        assert_eq!(gops.bytes_for(0), Some(0..10));
-        assert_eq!(gops.bytes_for(2), Some(0..40));
-        assert_eq!(gops.bytes_for(5), Some(0..70), "it needs both groups");
-        assert_eq!(gops.bytes_for(6), Some(40..50));
+        assert_eq!(gops.bytes_for(0), Some(0..20));
+        assert_eq!(gops.bytes_for(2), Some(0..50));
+        assert_eq!(gops.bytes_for(5), Some(0..1000), "it needs both groups");
+        assert_eq!(gops.bytes_for(6), Some(40..60));
         assert_eq!(gops.bytes_for(7), Some(40..1000));
         assert_eq!(gops.bytes_for(9), None);
     }
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn without_an_access_point_it_begins_before_the_segment() {
         let gops = gops(&[(1, false), (0, false), (2, true)]);
-        assert_eq!(gops.bytes_for(0), Some(0..20));
+        assert_eq!(gops.bytes_for(0), Some(0..1000));
         assert!(!gops.has_access_at(0) && gops.has_access_at(20));
         assert_eq!(gops.last_access(), Some(20));
     }

@@ -68,6 +68,9 @@ pub(super) struct Running {
     pub path: String,
 }
 
+/// An engine, its outputs if these are to be read, and both ends of what it says.
+type Started = (Engine, Option<Outputs>, SyncSender<Message>, Receiver<Message>);
+
 impl Feeder {
     /// Starts a decoder for a segment, and decodes what leads up to it.
     pub(super) fn start_run(&mut self, source: Source, goes_on: bool) -> Result<()> {
@@ -150,7 +153,7 @@ impl Feeder {
         source: &Source,
         decoding: Decoding,
         start: Start<'static>,
-    ) -> Result<(Engine, Option<Outputs>, SyncSender<Message>, Receiver<Message>)> {
+    ) -> Result<Started> {
         let (pid, ffmpeg) = (source.pid, self.ffmpeg.clone());
         let is_divided = decoding.jobs > 1 && decoding.decode == Decode::Full && !source.live;
         if let Some(codec) = source.codec.filter(|&codec| is_divided && SingleStream::takes(codec))

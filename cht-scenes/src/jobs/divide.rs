@@ -84,6 +84,8 @@ struct Keyframe {
     later: Vec<u64>,
     /// The last frame of the join, once all before it are known.
     to: Option<u64>,
+    /// The unit behind it has come.
+    is_complete: bool,
 }
 
 impl Divider {
@@ -156,11 +158,11 @@ impl Plan {
 
     fn unit(&mut self, pes: &Pes) {
         let offset = self.base + pes.offset;
-        if let Some((keyframe, to)) = self.next.take_if(|next| next.to.is_some()).and_then(|next| {
-            let to = next.to?;
-            Some((next, to))
-        }) {
-            self.divide(&keyframe, to, offset);
+        // A picture may end in the unit behind its own.
+        if let Some(next) = self.next.take_if(|next| next.is_complete)
+            && let Some(to) = next.to
+        {
+            self.divide(&next, to, offset);
         }
         if let Some(next) = &mut self.next {
             next.take(pes);
@@ -170,7 +172,8 @@ impl Plan {
             && self.units >= self.least
         {
             let (file, before) = (self.bytes.len().saturating_sub(1), self.units);
-            self.next = Some(Keyframe { file, offset, pts, before, later: Vec::new(), to: None });
+            let (later, to, is_complete) = (Vec::new(), None, false);
+            self.next = Some(Keyframe { file, offset, pts, before, later, to, is_complete });
         }
         self.units += 1;
     }
@@ -196,7 +199,8 @@ impl Plan {
 impl Keyframe {
     /// Takes a unit that comes behind it. What is shown before the unit is decoded has all come.
     fn take(&mut self, pes: &Pes) {
-        let Some(pts) = pes.pts else { return };
+        self.is_complete = self.to.is_some();
+        let Some(pts) = pes.pts.filter(|_| !self.is_complete) else { return };
         let behind = |pts: u64| difference33(self.pts as i64, pts);
         if behind(pts) > 0 {
             self.later.push(pts);
@@ -241,14 +245,14 @@ mod tests {
     #[test]
     fn a_chunk_ends_at_a_keyframe_and_goes_on_for_the_join() {
         let mut plan = plan();
-        let units: Vec<_> = (0..12).map(|n| (n, n, n == 2 || n == 4)).collect();
+        let units: Vec<_> = (0..13).map(|n| (n, n, n == 2 || n == 4)).collect();
         let chunks = divide(&mut plan, &units);
         let ends = Some(Join { from: 4, to: 8 });
         // The keyframe at 2 would make it too short.
-        let first = Chunk { begins: None, bytes: bytes(0..40), beyond: bytes(40..90), ends };
+        let first = Chunk { begins: None, bytes: bytes(0..40), beyond: bytes(40..100), ends };
         assert_eq!(chunks, [first]);
-        assert_eq!((plan.begins, &plan.bytes), (ends, &bytes(40..90)));
-        assert_eq!(plan.units, 8);
+        assert_eq!((plan.begins, &plan.bytes), (ends, &bytes(40..100)));
+        assert_eq!(plan.units, 9);
     }
 
     #[test]
@@ -259,9 +263,9 @@ mod tests {
         let units: Vec<_> =
             pts.into_iter().zip(0..).map(|(pts, n)| (pts + 2, n, pts % 6 == 0)).collect();
         let chunks = divide(&mut plan, &units);
-        // 10 is the last of the join: it is all there when 12 has been decoded, which is when what is decoded at 12 begins.
+        // The last of the join is 10, with 2 added: when what is decoded at 12 begins, all up to it has come.
         assert_eq!(chunks[0].ends, Some(Join { from: 8, to: 12 }));
-        assert_eq!((&chunks[0].bytes, &chunks[0].beyond), (&bytes(0..40), &bytes(40..130)));
+        assert_eq!((&chunks[0].bytes, &chunks[0].beyond), (&bytes(0..40), &bytes(40..140)));
     }
 
     #[test]
@@ -287,14 +291,14 @@ mod tests {
         divider.plan.base = 0;
         assert!(divide(&mut divider.plan, &units).is_empty());
         divider.enter(Path::new("b"), 0);
-        let units: Vec<_> = (5..10).map(unit).collect();
+        let units: Vec<_> = (5..11).map(unit).collect();
         let chunks = divide(&mut divider.plan, &units);
         let (a, b) = (PathBuf::from("a"), PathBuf::from("b"));
         assert_eq!(chunks[0].bytes, [(a.clone(), 100..130)]);
-        assert_eq!(chunks[0].beyond, [(a.clone(), 130..150), (b.clone(), 0..30)]);
+        assert_eq!(chunks[0].beyond, [(a.clone(), 130..150), (b.clone(), 0..40)]);
         assert_eq!(chunks[0].ends, Some(Join { from: wrap(3), to: wrap(7) }));
         let last = divider.finish();
-        assert_eq!(last.bytes, [(a, 130..150), (b, 0..50)]);
+        assert_eq!(last.bytes, [(a, 130..150), (b, 0..60)]);
         assert_eq!((last.begins, last.ends), (chunks[0].ends, None));
     }
 }

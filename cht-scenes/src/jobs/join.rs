@@ -11,7 +11,6 @@ use std::sync::{
 
 use anyhow::{Result, bail};
 use cht_core::time::difference33;
-use cht_scenes::measure::Plane;
 
 use super::{
     Job, Recipe, Stopped,
@@ -77,7 +76,8 @@ struct Opening {
 struct Edge {
     join: Option<Join>,
     place: Place,
-    seen: Vec<Seen>,
+    /// Those within.
+    frames: Vec<Frame>,
 }
 
 /// Where the next frame lies.
@@ -88,47 +88,35 @@ enum Place {
     Behind,
 }
 
-/// What two decoders have to agree on.
-#[derive(Debug, PartialEq)]
-struct Seen {
-    pts: u64,
-    score: f64,
-    small: Option<Plane>,
-}
-
 impl Edge {
     fn new(join: Option<Join>) -> Self {
-        Self { join, place: Place::Before, seen: Vec::new() }
+        Self { join, place: Place::Before, frames: Vec::new() }
     }
 
-    /// Where a frame lies, which is remembered within the join.
-    fn take(&mut self, frame: &Frame) -> Place {
+    /// Where a frame lies.
+    fn place(&mut self, frame: &Frame) -> Place {
         let (Some(join), Some(pts)) = (self.join, frame.decoded.pts) else { return self.place };
-        let pts = pts as u64;
-        if self.place == Place::Before && difference33(join.from as i64, pts) == 0 {
+        let is_behind = |tick: u64| difference33(tick as i64, pts as u64);
+        if self.place == Place::Before && is_behind(join.from) == 0 {
             self.place = Place::Within;
         }
-        if self.place == Place::Within {
-            if difference33(join.to as i64, pts) > 0 {
-                self.place = Place::Behind;
-            } else {
-                let (score, small) = (frame.decoded.score, frame.small.clone());
-                self.seen.push(Seen { pts: pts & ((1 << 33) - 1), score, small });
-            }
+        if self.place == Place::Within && is_behind(join.to) > 0 {
+            self.place = Place::Behind;
         }
         self.place
     }
 
     /// Whether another decoder has given the same frames.
     fn agrees(&self, other: &Self) -> bool {
-        let scores = |edge: &Self| {
-            edge.seen.iter().skip(SCORED_BY).map(|seen| seen.score).collect::<Vec<_>>()
+        let is_same = |(n, (a, b)): (usize, (&Frame, &Frame))| {
+            let pts = a.decoded.pts.zip(b.decoded.pts);
+            pts.is_some_and(|(a, b)| difference33(a, b as u64) == 0)
+                && a.small == b.small
+                && (n < SCORED_BY || a.decoded.score.to_bits() == b.decoded.score.to_bits())
         };
-        let pictures = self.seen.iter().zip(&other.seen);
-        self.seen.len() == other.seen.len()
-            && self.seen.len() >= FEWEST
-            && pictures.into_iter().all(|(a, b)| a.pts == b.pts && a.small == b.small)
-            && scores(self) == scores(other)
+        self.frames.len() == other.frames.len()
+            && self.frames.len() >= FEWEST
+            && self.frames.iter().zip(&other.frames).enumerate().all(is_same)
     }
 }
 
@@ -171,6 +159,7 @@ impl Joiner {
                 }
             };
             if end != End::Complete {
+                self.give_join();
                 let _ = self.messages.send(Message::Over(end));
                 break;
             }
@@ -198,6 +187,7 @@ impl Joiner {
             return self.decode_again(chunk, chunks);
         }
         self.lead.clear();
+        self.give_join();
         self.end = Edge::new(chunk.ends);
         for frame in behind {
             self.give(frame);
@@ -251,11 +241,23 @@ impl Joiner {
         )
     }
 
-    /// Gives a frame, unless it is for the next chunk to give.
+    /// Gives a frame, unless it is for the next chunk to give; those of a join when it is known to be one.
     fn give(&mut self, frame: Frame) {
-        if self.end.take(&frame) == Place::Behind {
-            return;
+        match self.end.place(&frame) {
+            Place::Before => self.send(frame),
+            Place::Within => self.end.frames.push(frame),
+            Place::Behind => {}
         }
+    }
+
+    /// Gives the frames of the join.
+    fn give_join(&mut self) {
+        for frame in std::mem::take(&mut self.end.frames) {
+            self.send(frame);
+        }
+    }
+
+    fn send(&mut self, frame: Frame) {
         self.last = frame.decoded.pts.map(|pts| pts as u64).or(self.last);
         self.wanted &= self.messages.send(Message::Whole(Box::new(frame))).is_ok();
     }
@@ -271,8 +273,10 @@ impl Opening {
                 Given::Frame(frame, complains) => {
                     // Frames that are shown before the keyframe cannot be decoded, and need not be.
                     opening.complains |= complains && opening.begins.place != Place::Before;
-                    if chunk.begins.is_none() || opening.begins.take(&frame) == Place::Behind {
-                        opening.behind.push(*frame);
+                    match opening.begins.place(&frame) {
+                        Place::Before if chunk.begins.is_some() => {}
+                        Place::Within => opening.begins.frames.push(*frame),
+                        Place::Before | Place::Behind => opening.behind.push(*frame),
                     }
                 }
                 Given::Ended(ended) => opening.ended = Some(ended?),
