@@ -57,6 +57,15 @@ pub enum FfmpegError {
     Io(#[from] io::Error),
 }
 
+impl FfmpegError {
+    /// ffmpeg has done all it was asked to, but more than two thirds of the frames could not be decoded (`max_error_rate` and
+    /// `exit_program(69)` in fftools).
+    #[must_use]
+    pub fn is_for_errors_in_frames(&self) -> bool {
+        matches!(self, Self::Failed { status, .. } if status.code() == Some(69))
+    }
+}
+
 /// An ffmpeg that is there and new enough.
 #[derive(Debug, Clone)]
 pub struct Program {

@@ -61,11 +61,22 @@ pub(crate) struct Recipe {
 
 /// What the threads have to know of each other.
 #[derive(Debug, Default)]
-struct Stopped {
+pub(crate) struct Stopped {
     /// No frame is wanted any more.
     all: AtomicBool,
     /// The stream is not decoded side by side any more.
     decoders: AtomicBool,
+}
+
+impl Stopped {
+    /// No frame is wanted any more.
+    pub(crate) fn all(&self) {
+        self.all.store(true, Ordering::SeqCst);
+    }
+
+    fn is_all(&self) -> bool {
+        self.all.load(Ordering::SeqCst)
+    }
 }
 
 /// A chunk, and where its frames go.
@@ -119,7 +130,7 @@ impl Jobs {
     /// Feeds them; an error means that they have ended.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(outlets) = &self.outlets else { return Ok(()) };
-        if self.stopped.all.load(Ordering::SeqCst) {
+        if self.stopped.is_all() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         self.divider.push(bytes).for_each(|chunk| hand_out(outlets, chunk));
@@ -131,6 +142,11 @@ impl Jobs {
         if let Some(outlets) = self.outlets.take() {
             hand_out(&outlets, self.divider.finish());
         }
+    }
+
+    /// To stop them while another thread feeds them.
+    pub(crate) fn stopped(&self) -> Arc<Stopped> {
+        Arc::clone(&self.stopped)
     }
 
     /// Waits for their end: the last words, and how it went.
@@ -159,7 +175,7 @@ fn decode(recipe: &Recipe, jobs: &Mutex<Receiver<Job>>, pool: &Pool, stopped: &S
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { chunk, queue }) = job else { return };
-        if stopped.all.load(Ordering::SeqCst) || stopped.decoders.load(Ordering::SeqCst) {
+        if stopped.is_all() || stopped.decoders.load(Ordering::SeqCst) {
             continue;
         }
         let ended = recipe.pass(chunk.begins.is_none()).follow(

@@ -44,6 +44,13 @@ pub(crate) struct Ended {
     pub finished: Result<(), FfmpegError>,
 }
 
+impl Ended {
+    /// Whether it has ended before its time, or had nothing that it could decode.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.finished.as_ref().is_err_and(|error| !error.is_for_errors_in_frames())
+    }
+}
+
 impl<'a> Pass<'a> {
     /// Of a segment, by the processor. A decoder that does nothing for `timeout` is stopped.
     pub(crate) fn of(

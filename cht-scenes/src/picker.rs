@@ -6,7 +6,11 @@ mod parts;
 use std::{
     collections::VecDeque,
     io,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering, mpsc::RecvTimeoutError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::Ordering,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
     time::Duration,
 };
 
@@ -132,19 +136,8 @@ impl Picker {
                 }
             };
             match message {
-                Message::Segment(part) => {
-                    let carried = self.carried.take();
-                    let carried = carried.filter(|(path, ..)| *path == part.path && !part.warm_up);
-                    let (_, frames, decoded) = carried.unwrap_or_default();
-                    let (bytes, has_frames, end) = (None, true, None);
-                    segments.push_back(Segment { part, bytes, has_frames, frames, decoded, end });
-                }
-                Message::Fed { bytes, has_frames } => {
-                    if let Some(segment) = segments.back_mut() {
-                        (segment.bytes, segment.has_frames) = (Some(bytes), has_frames);
-                        self.expected |= has_frames;
-                    }
-                }
+                Message::Segment(part) => self.begin(&mut segments, part),
+                Message::Fed { bytes, has_frames } => self.fed(&mut segments, bytes, has_frames),
                 Message::Ended => ended = true,
                 Message::Complaint => {}
                 Message::Over(end) => break end,
@@ -167,6 +160,36 @@ impl Picker {
         };
         self.left = segments;
         Ok(end)
+    }
+
+    /// Takes note of what else was fed to a decoder that has failed.
+    pub(crate) fn leave(&mut self, messages: &Receiver<Message>) {
+        let mut segments = std::mem::take(&mut self.left);
+        for message in messages {
+            match message {
+                Message::Segment(part) => self.begin(&mut segments, part),
+                Message::Fed { bytes, has_frames } => self.fed(&mut segments, bytes, has_frames),
+                _ => {}
+            }
+        }
+        self.left = segments;
+    }
+
+    /// The bytes of a segment follow.
+    fn begin(&mut self, segments: &mut VecDeque<Segment>, part: Part) {
+        let carried = self.carried.take();
+        let carried = carried.filter(|(path, ..)| *path == part.path && !part.warm_up);
+        let (_, frames, decoded) = carried.unwrap_or_default();
+        let (bytes, has_frames, end) = (None, true, None);
+        segments.push_back(Segment { part, bytes, has_frames, frames, decoded, end });
+    }
+
+    /// The last segment was fed to its end.
+    fn fed(&mut self, segments: &mut VecDeque<Segment>, bytes: u64, has_frames: bool) {
+        if let Some(segment) = segments.back_mut() {
+            (segment.bytes, segment.has_frames) = (Some(bytes), has_frames);
+            self.expected |= has_frames;
+        }
     }
 
     /// Takes a frame.

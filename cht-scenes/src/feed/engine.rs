@@ -1,17 +1,37 @@
 //! What a run is fed to: one decoder, or several at once.
 
-use std::{io, path::Path};
+use std::{io, path::Path, sync::Arc};
 
 use anyhow::Result;
 use cht_core::ts::Plan;
 
-use crate::{decoder::Decoder, jobs::Jobs};
+use crate::{
+    decoder::Decoder,
+    jobs::{Jobs, Stopped},
+};
 
 /// One decoder, or several that stand for one.
 #[derive(Debug)]
 pub(super) enum Engine {
     One(Decoder),
     Many(Jobs),
+}
+
+/// Stops an engine.
+#[derive(Debug)]
+pub(super) enum Brake {
+    One(u32),
+    Many(Arc<Stopped>),
+}
+
+impl Brake {
+    /// Stops it at once, or as soon as each decoder has given a frame.
+    pub(super) fn stop(&self) {
+        match self {
+            Self::One(id) => cht_core::ffmpeg::kill(*id),
+            Self::Many(stopped) => stopped.all(),
+        }
+    }
 }
 
 impl Engine {
@@ -53,11 +73,11 @@ impl Engine {
         }
     }
 
-    /// The process to be stopped if it hangs. Several look after themselves.
-    pub(super) fn id(&self) -> Option<u32> {
+    /// To stop it while another thread feeds it.
+    pub(super) fn brake(&self) -> Brake {
         match self {
-            Self::One(decoder) => Some(decoder.id()),
-            Self::Many(_) => None,
+            Self::One(decoder) => Brake::One(decoder.id()),
+            Self::Many(jobs) => Brake::Many(jobs.stopped()),
         }
     }
 

@@ -108,15 +108,16 @@ impl Feeder {
         let start = Start { wanted, anchor, from: source.anchor.offset };
         let (engine, outputs, messages, received) = self.engine(&source, decoding, start)?;
         let fed = Arc::new(AtomicU64::new(0));
-        let (pid, id, seen) = (source.pid, engine.id(), Arc::clone(&fed));
+        let (pid, brake, seen) = (source.pid, engine.brake(), Arc::clone(&fed));
         let timeout = self.decoding.timeout;
         let follower = std::thread::spawn(move || {
             let outputs = outputs.as_ref();
             let mut run = Run { messages: &received, outputs, pid, timeout, fed: &seen };
             let end = picker.follow(&mut run);
-            if let (false, Some(id)) = (matches!(end, Ok(End::Complete)), id) {
+            if !matches!(end, Ok(End::Complete)) {
                 // The feeder may be waiting for it to take more.
-                cht_core::ffmpeg::kill(id);
+                brake.stop();
+                picker.leave(&received);
             }
             (picker, end)
         });

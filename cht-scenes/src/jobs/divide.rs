@@ -17,7 +17,7 @@ use crate::fetch::Bytes;
 const SAMPLES: u64 = 500_000_000;
 
 /// Frames in a chunk that is as long as it has to be, of any size, and where the size is not known.
-const MOST: usize = 3000;
+const MOST: usize = 2000;
 const USUAL: usize = 250;
 
 /// So many units that are shown behind the keyframe belong to a join: as many frames, or half as many where a unit is a field.

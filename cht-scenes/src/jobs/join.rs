@@ -55,8 +55,6 @@ pub(super) struct Joiner {
     end: Edge,
     /// PTS of the last frame that was given.
     last: Option<u64>,
-    /// Somebody takes the frames.
-    wanted: bool,
     last_words: String,
 }
 
@@ -133,38 +131,43 @@ impl Joiner {
             lead: Vec::new(),
             end: Edge::new(None),
             last: None,
-            wanted: true,
             last_words: "it said nothing".to_owned(),
         }
     }
 
     /// Takes chunks in order to their end, or to the first that fails.
     pub(super) fn run(mut self, mut chunks: Receiver<Job>) -> Whole {
-        let mut finished = Ok(());
-        while let Ok(Job { chunk, queue }) = chunks.recv() {
+        let (mut taken, mut bad, mut finished) = (0, 0, Ok(()));
+        let mut end = End::Complete;
+        while end == End::Complete
+            && let Ok(Job { chunk, queue }) = chunks.recv()
+        {
             let ended = self.chunk(&chunk, &queue, &mut chunks);
             queue.abandon();
             self.lead.push(chunk);
-            let end = match ended {
-                Ok(ended) => {
-                    if ended.complains {
-                        self.last_words = ended.last_words;
-                    }
-                    finished = ended.finished.map_err(Into::into);
-                    ended.end
-                }
-                Err(error) => {
-                    finished = Err(error);
-                    End::Died
-                }
+            taken += 1;
+            end = match &ended {
+                Ok(ended) if !ended.has_failed() => ended.end,
+                _ => End::Died,
             };
-            if end != End::Complete {
-                self.give_join();
-                let _ = self.messages.send(Message::Over(end));
-                break;
+            let result = ended.and_then(|ended| {
+                if ended.complains {
+                    self.last_words = ended.last_words;
+                }
+                Ok(ended.finished?)
+            });
+            if result.is_err() {
+                (bad, finished) = (bad + 1, result);
             }
         }
-        self.stopped.all.store(true, Ordering::SeqCst);
+        if end != End::Complete {
+            self.give_join();
+            let _ = self.messages.send(Message::Over(end));
+        } else if 3 * bad <= 2 * taken {
+            // One decoder would have had more good frames than ffmpeg asks for.
+            finished = Ok(());
+        }
+        self.stopped.all();
         for job in chunks {
             job.queue.abandon();
         }
@@ -176,10 +179,8 @@ impl Joiner {
         let Opening { begins, behind, complains, ended } = Opening::of(chunk, queue)?;
         let is_sound = match &ended {
             Some(ended) if ended.end != End::Complete => true,
-            // Where nothing can be decoded, ffmpeg fails; one that had more would have gone on.
-            _ if chunk.begins.is_none() => {
-                ended.as_ref().is_none_or(|ended| ended.finished.is_ok())
-            }
+            // It fails where nothing can be decoded; one that had more would have gone on.
+            _ if chunk.begins.is_none() => !ended.as_ref().is_some_and(Ended::has_failed),
             _ => !complains && self.end.agrees(&begins),
         };
         if !is_sound {
@@ -198,7 +199,7 @@ impl Joiner {
 
     /// Takes all that a decoder gives.
     fn rest(&mut self, queue: &Queue) -> Result<Ended> {
-        while self.wanted {
+        while !self.stopped.is_all() {
             match queue.next() {
                 Given::Frame(frame, _) => self.give(*frame),
                 Given::Ended(ended) => return ended,
@@ -236,7 +237,7 @@ impl Joiner {
                 if is_new {
                     self.give(frame);
                 }
-                self.wanted
+                !self.stopped.is_all()
             },
         )
     }
@@ -259,7 +260,9 @@ impl Joiner {
 
     fn send(&mut self, frame: Frame) {
         self.last = frame.decoded.pts.map(|pts| pts as u64).or(self.last);
-        self.wanted &= self.messages.send(Message::Whole(Box::new(frame))).is_ok();
+        if self.messages.send(Message::Whole(Box::new(frame))).is_err() {
+            self.stopped.all();
+        }
     }
 }
 

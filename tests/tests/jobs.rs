@@ -1,0 +1,140 @@
+//! Decoding side by side gives what one decoder gives.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use cht_tests::{Stage, generate, tool, words};
+use serde_json::{Value, json};
+
+/// With a cut each ten seconds. A part has 2000 frames of this size.
+fn film(path: &Path, seconds: u32, encoder: &str) {
+    let sources = ["testsrc2", "smptebars", "testsrc", "pal75bars"];
+    let sources = sources.map(|source| format!("{source}=s=320x180:r=25"));
+    let shots = sources.iter().cycle().take(seconds as usize / 10);
+    let shots: Vec<_> = shots.map(|source| (source.as_str(), 10.0)).collect();
+    generate(path, &shots, encoder);
+}
+
+/// An ffmpeg that counts its starts as a decoder, one line each; the one numbered `broken` dies in the middle.
+fn counting(folder: &Path, broken: usize) -> PathBuf {
+    let (stub, starts) = (folder.join("ffmpeg"), folder.join("starts"));
+    fs::write(
+        &stub,
+        format!(
+            "#!/bin/sh\ncase \" $* \" in *' pipe:0 '*) ;; *) exec ffmpeg \"$@\" ;; esac\n\
+             until mkdir {starts}.lock 2>/dev/null; do :; done\n\
+             echo >>{starts}; number=$(wc -l <{starts}); rmdir {starts}.lock\n\
+             [ $number -eq {broken} ] || exec ffmpeg \"$@\"\n\
+             echo 'the device is on fire' >&2\nhead -c 200000 | ffmpeg \"$@\"\nkill -9 $$\n",
+            starts = starts.display(),
+        ),
+    )
+    .unwrap();
+    fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
+    stub
+}
+
+/// What cht-scenes makes of segments, and how many decoders it has started.
+fn scenes(paths: &[&Path], folder: &Path, options: &str, broken: usize) -> (Vec<Value>, usize) {
+    fs::create_dir(folder).unwrap();
+    let stub = counting(folder, broken);
+    let mut command = tool("cht-scenes");
+    command.arg("--out").arg(folder.join("frames")).arg("--ffmpeg").arg(stub).args(words(options));
+    let mut stage = Stage::start(command.stdin(Stdio::piped()));
+    let mut stdin = stage.child.stdin.take().unwrap();
+    for path in paths {
+        writeln!(stdin, "{}", path.display()).unwrap();
+    }
+    drop(stdin);
+    assert_eq!(stage.finish().success(), broken == 0);
+    let starts = fs::read_to_string(folder.join("starts")).unwrap().lines().count();
+    (std::mem::take(&mut stage.events), starts)
+}
+
+/// All that depends on what was decoded.
+fn found(events: &[Value]) -> Vec<Value> {
+    let told =
+        events.iter().filter(|event| event["type"] == "frame" || event["type"] == "segment_done");
+    let fields = [
+        "type", "id", "pts", "reason", "detector", "change", "scores", "hash", "decoded", "events",
+    ];
+    told.map(|event| json!(fields.map(|field| event[field].clone()))).collect()
+}
+
+/// Compares one decoder with three, and gives how many these were in the end.
+fn compare(paths: &[&Path], folder: &Path, options: &str) -> usize {
+    let name = options.replace(' ', "");
+    let scores = |jobs: u32| folder.join(format!("{name}{jobs}.ndjson"));
+    let [(one, _), (three, starts)] = [1, 3].map(|jobs| {
+        let scores = scores(jobs);
+        let options = format!("--jobs {jobs} --scores {} {options}", scores.display());
+        scenes(paths, &folder.join(format!("{name}{jobs}")), &options, 0)
+    });
+    assert_eq!(found(&three), found(&one), "{options}");
+    assert!(found(&one).len() > 4);
+    // What was measured in each frame.
+    assert_eq!(fs::read(scores(3)).unwrap(), fs::read(scores(1)).unwrap(), "{options}");
+    starts
+}
+
+#[test]
+fn parts_are_decoded_side_by_side_and_give_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    // Pictures that are shown before a keyframe refer to what was before it.
+    film(&path, 250, "-c:v libx264 -preset ultrafast -bf 2 -x264-params open-gop=1:keyint=100");
+    for options in ["--detect auto", "--detect scene --threshold 0.3"] {
+        let starts = compare(&[&path], folder.path(), options);
+        assert!(starts >= 3, "{starts} decoders");
+    }
+}
+
+#[test]
+fn parts_need_not_end_with_segments() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole.ts");
+    film(&whole, 180, "-c:v mpeg2video -g 50 -bf 2 -q:v 8");
+    let bytes = fs::read(&whole).unwrap();
+    let cuts = [0, bytes.len() / 188 / 3 * 188, bytes.len() / 188 / 2 * 188, bytes.len()];
+    let paths: Vec<_> = (1..4).map(|n| folder.path().join(format!("{n}.ts"))).collect();
+    for (path, ends) in paths.iter().zip(cuts.windows(2)) {
+        fs::write(path, &bytes[ends[0]..ends[1]]).unwrap();
+    }
+    let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+    let starts = compare(&paths, folder.path(), "--detect adaptive");
+    assert!(starts >= 3, "{starts} decoders");
+}
+
+#[test]
+fn where_a_keyframe_does_not_tell_all_the_part_before_is_decoded_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    // Pictures are renewed column by column.
+    film(&path, 180, "-c:v libx264 -preset ultrafast -x264-params intra-refresh=1:keyint=50");
+    assert!(compare(&[&path], folder.path(), "--detect auto") > 3);
+}
+
+#[test]
+fn a_decoder_that_dies_costs_one_segment_and_what_follows_is_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second] = ["1", "2"].map(|name| folder.path().join(format!("{name}.ts")));
+    film(&first, 250, "-c:v libx264 -preset ultrafast -g 50");
+    film(&second, 10, "-c:v libx264 -preset ultrafast -g 50");
+    let options = "--jobs 2 --detect scene --threshold 0.3 --max-interval 0";
+    let (events, _) = scenes(&[&first, &second], &folder.path().join("out"), options, 3);
+    let errors: Vec<_> = events.iter().filter(|event| event["type"] == "error").collect();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!((&errors[0]["code"], &errors[0]["path"]), (&json!("decoder_failed"), &json!(first)));
+    assert!(errors[0]["message"].as_str().unwrap().contains("the device is on fire"), "{errors:?}");
+    let done = events.iter().filter(|event| event["type"] == "segment_done");
+    let decoded: Vec<_> = done.map(|done| done["decoded"].as_u64().unwrap()).collect();
+    // The first two parts were decoded, and some of the third.
+    assert!((4000..6250).contains(&decoded[0]), "{decoded:?}");
+    assert_eq!(decoded[1..], [250], "{decoded:?}");
+}
