@@ -112,6 +112,18 @@ fn parts_need_not_end_with_segments() {
 }
 
 #[test]
+fn pictures_that_a_part_did_not_hand_over_are_fetched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("smptebars=s=320x180:r=25", 180.0)], "-c:v libx264 -preset ultrafast -g 50");
+    // When a picture is due depends on when one was kept last, which the second and third decoder do not know.
+    for detector in ["screen", "scene"] {
+        let options = format!("--detect {detector} --max-interval 17");
+        assert!(compare(&[&path], folder.path(), &options) > 3, "{detector}");
+    }
+}
+
+#[test]
 fn where_a_keyframe_does_not_tell_all_the_part_before_is_decoded_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
