@@ -65,7 +65,7 @@ pub(crate) struct Args {
     /// What is decoded of the video; less is faster
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = Decode::Full)]
     pub decode: Decode,
-    /// Decode with so many threads, where a segment is finished: the same frames, sooner
+    /// Have so many decoders at work side by side on finished segments: the same frames, sooner, for 64 MB more each
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: u8,
     /// What decodes; one that does not work is replaced by the processor

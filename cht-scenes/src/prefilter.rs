@@ -1,8 +1,8 @@
 //! The detector's rule in ffmpeg's expression language: which pictures leave the decoder.
 //!
 //! Full pictures of every frame through a pipe would cost more than decoding them. So ffmpeg's `select`
-//! filter hands over only those that [`crate::detector`] will keep, and of all others just the score. It
-//! may hand over too many, never too few: the detector decides.
+//! filter hands over only those that [`crate::detector`] will keep, or that may come to be wanted, and of all others just the score.
+//! What it hands over is of use, and no decision: that is taken here, by the same rule.
 //!
 //! Times are compared on the 33-bit circle, so that it does not matter how ffmpeg represents a PTS after a wrap.
 //! Registers: 0 last kept, 1 last kept cut, 2 cuts waiting, 3 a cut is due, 4 the frame is handed over,

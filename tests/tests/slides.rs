@@ -96,15 +96,3 @@ fn what_does_not_change_is_not_decoded_and_nothing_is_missed() {
     assert_eq!(decoded(&full), 5 * 200);
     assert!(decoded(&fast) < decoded(&full) / 2, "{} frames decoded", decoded(&fast));
 }
-
-#[test]
-fn more_threads_give_the_same() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = deck(folder.path());
-    let fields = ["id", "pts", "reason", "change", "scores", "hash"];
-    let [one, two] = ["1", "2"].map(|jobs| {
-        let events = scenes(&path, &folder.path().join(jobs), &format!("--jobs {jobs}"));
-        frames(&events, &fields)
-    });
-    assert_eq!(one, two);
-}
