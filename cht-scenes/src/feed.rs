@@ -421,14 +421,11 @@ impl Feeder {
     /// Ends the decoder. What it did not come to because it failed is given to another.
     pub(crate) fn end_run(&mut self) -> Result<()> {
         self.stop_run()?;
-        while let Some(part) = self.left.front() {
-            if self.run.is_some() && !self.continues(&part.source) {
-                self.stop_run()?;
-                continue;
-            }
-            if let Some(part) = self.left.pop_front() {
-                self.feed_again(&part)?;
-            }
+        while let Some(part) = self.left.pop_front() {
+            // What is left while this one is fed comes before the rest.
+            let rest = std::mem::take(&mut self.left);
+            self.feed_again(&part)?;
+            self.left.extend(rest);
             if self.left.is_empty() {
                 self.stop_run()?;
             }

@@ -147,7 +147,7 @@ impl Joiner {
             self.lead.push(chunk);
             taken += 1;
             end = match &ended {
-                Ok(ended) if !ended.has_failed() => ended.end,
+                Ok(ended) if ended.end != End::Complete || !ended.has_failed() => ended.end,
                 _ => End::Died,
             };
             let result = ended.and_then(|ended| {
