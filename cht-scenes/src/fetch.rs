@@ -77,15 +77,15 @@ impl Fetcher {
         path: &str,
         ticks: &[i64],
     ) -> Result<Vec<(i64, Picture)>> {
-        let present = present(path);
-        let named = || present.display().to_string();
-        let gops = self.gops(&present, source).with_context(named)?;
+        let path = Path::new(path);
+        let named = || path.display().to_string();
+        let gops = self.gops(path, source).with_context(named)?;
         let parts = together(gops, ticks).into_iter();
         let parts: Vec<_> = parts
             .map(|(bytes, ticks)| {
                 let is_whole = gops.has_access_at(bytes.start);
-                let lead = if is_whole { Vec::new() } else { lead(source, Path::new(path)) };
-                ([lead, vec![(present.clone(), bytes)]].concat(), ticks)
+                let lead = if is_whole { Vec::new() } else { lead(source, path) };
+                ([lead, vec![(path.to_owned(), bytes)]].concat(), ticks)
             })
             .collect();
         let mut pictures = Vec::new();
@@ -96,11 +96,12 @@ impl Fetcher {
     }
 
     fn gops(&mut self, path: &Path, source: &Source) -> io::Result<&Gops> {
-        let length = path.metadata()?.len();
+        let file = open(path)?;
+        let length = file.metadata()?.len();
         let is_known = |(known, gops): &(PathBuf, Gops)| known == path && gops.length == length;
         let gops = match self.known.take().filter(is_known) {
             Some((_, gops)) => gops,
-            None => Gops::of(path, source.pid, source.anchor)?,
+            None => Gops::of(file, source.pid, source.anchor)?,
         };
         Ok(&self.known.insert((path.to_owned(), gops)).1)
     }
@@ -127,10 +128,11 @@ impl Fetcher {
     }
 }
 
-/// The segment by the name that it has now.
-fn present(path: &str) -> PathBuf {
-    let finished = PathBuf::from(path);
-    if finished.exists() { finished } else { format!("{path}{PART}").into() }
+/// Opens a segment by its final path, or by the one that it has while it grows.
+fn open(path: &Path) -> io::Result<File> {
+    let part = || File::open(format!("{}{PART}", path.display()));
+    // It may be finished just now.
+    File::open(path).or_else(|_| part()).or_else(|_| File::open(path))
 }
 
 /// The segment before one that begins within a group of pictures, because cht-recv had to cut there.
@@ -166,7 +168,8 @@ fn lead(source: &Source, path: &Path) -> Vec<Bytes> {
         && let Some((earlier, earlier_path)) = before(&source, &path)
     {
         (source, path) = (earlier, earlier_path.into());
-        let Ok(gops) = Gops::of(&path, source.pid, source.anchor) else { break };
+        let gops = open(&path).and_then(|file| Gops::of(file, source.pid, source.anchor));
+        let Ok(gops) = gops else { break };
         let from = gops.last_access();
         lead.push((path.clone(), from.unwrap_or(0)..gops.length));
         if from.is_some() {
@@ -195,7 +198,7 @@ fn together(gops: &Gops, ticks: &[i64]) -> Vec<(Range<u64>, Vec<i64>)> {
 
 /// Feeds a decoder with bytes of a file.
 pub(crate) fn feed(decoder: &mut Decoder, path: &Path, bytes: &Range<u64>) -> Result<()> {
-    let mut file = File::open(path)?;
+    let mut file = open(path)?;
     file.seek(SeekFrom::Start(bytes.start))?;
     let mut part = file.take(bytes.end - bytes.start);
     let mut buffer = vec![0; WRITE];

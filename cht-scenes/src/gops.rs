@@ -4,7 +4,6 @@ use std::{
     fs::File,
     io::{self, Read},
     ops::Range,
-    path::Path,
 };
 
 use cht_core::{
@@ -35,9 +34,8 @@ pub(crate) struct Gops {
 }
 
 impl Gops {
-    /// Looks through the segment at `path`, which may still grow.
-    pub(crate) fn of(path: &Path, pid: u16, anchor: Anchor) -> io::Result<Self> {
-        let mut file = File::open(path)?;
+    /// Looks through a segment, which may still grow.
+    pub(crate) fn of(mut file: File, pid: u16, anchor: Anchor) -> io::Result<Self> {
         let (mut scanner, mut buffer) = (Scanner::new(), vec![0; READ]);
         let mut gops = Self::default();
         loop {
