@@ -73,7 +73,7 @@ impl Thin {
 
     /// Access points in what was pushed so far.
     pub fn access_points(&mut self) -> u64 {
-        self.output.access_points + u64::from(self.units.open_is_random_access())
+        self.output.access_points + self.units.access_points()
     }
 }
 

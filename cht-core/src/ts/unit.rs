@@ -1,4 +1,7 @@
 //! PES packets of one stream, whole: taken apart, looked at, and put into packets again.
+//!
+//! A PES packet need not begin with an access unit (ISO/IEC 13818-1 §2.4.3.7, `data_alignment_indicator`): what it holds before its
+//! first start code is the end of the unit before, and goes there.
 use super::access::Walk;
 use super::codec::Codec;
 use super::packet::{self, Header, PACKET_LEN, SYNC_BYTE};
@@ -24,6 +27,8 @@ pub(super) struct Unit {
 pub(super) struct Units {
     codec: Codec,
     walk: Walk,
+    /// One whose end may lie in the next.
+    closed: Option<Unit>,
     open: Option<Unit>,
     /// The last packet, which may come a second time (ISO/IEC 13818-1 §2.4.3.3).
     last: [u8; PACKET_LEN],
@@ -31,10 +36,10 @@ pub(super) struct Units {
 
 impl Units {
     pub(super) fn new(codec: Codec) -> Self {
-        Self { codec, walk: Walk::new(), open: None, last: [0; PACKET_LEN] }
+        Self { codec, walk: Walk::new(), closed: None, open: None, last: [0; PACKET_LEN] }
     }
 
-    /// Takes whole packets, and hands over each unit when the next one begins.
+    /// Takes whole packets, and hands over each unit when the next one has begun.
     pub(super) fn push(&mut self, packets: &[u8], found: &mut dyn FnMut(Unit)) {
         for packet in packets.as_chunks::<PACKET_LEN>().0 {
             let header = Header::of(packet);
@@ -44,28 +49,47 @@ impl Units {
             self.last = *packet;
             let Some(body) = packet::body(header, packet) else { continue };
             if header.unit_start() {
-                self.finish(found);
+                self.hand_over(found);
+                self.closed = self.open.take();
                 self.open = Some(Unit { random_access: body.random_access, ..Unit::default() });
             }
             if let Some(unit) = &mut self.open {
                 unit.bytes.extend_from_slice(body.payload);
             }
+            self.complete(found);
         }
     }
 
     /// No more of the last unit comes.
     pub(super) fn finish(&mut self, found: &mut dyn FnMut(Unit)) {
-        if let Some(mut unit) = self.open.take()
+        self.hand_over(found);
+        self.closed = self.open.take();
+        self.hand_over(found);
+    }
+
+    /// Gives the closed unit what it lacks, once that has come.
+    fn complete(&mut self, found: &mut dyn FnMut(Unit)) {
+        if let (Some(closed), Some(open)) = (&mut self.closed, &mut self.open)
+            && let Some(end) = open.take_end_of_last()
+        {
+            closed.bytes.extend(end);
+            self.hand_over(found);
+        }
+    }
+
+    fn hand_over(&mut self, found: &mut dyn FnMut(Unit)) {
+        if let Some(mut unit) = self.closed.take()
             && unit.look(self.codec, &mut self.walk)
         {
             found(unit);
         }
     }
 
-    /// Whether decoding can begin at the unit that is not complete yet.
-    pub(super) fn open_is_random_access(&mut self) -> bool {
-        let Some(unit) = &mut self.open else { return false };
-        unit.look(self.codec, &mut self.walk) && unit.random_access
+    /// At how many units that were not handed over yet decoding can begin.
+    pub(super) fn access_points(&mut self) -> u64 {
+        let Self { codec, walk, closed, open, .. } = self;
+        let units = closed.iter_mut().chain(open);
+        units.map(|unit| u64::from(unit.look(*codec, walk) && unit.random_access)).sum()
     }
 }
 
@@ -79,6 +103,16 @@ impl Unit {
             self.random_access = walk.push(payload).unwrap_or(false);
         }
         true
+    }
+
+    /// What it holds before its first start code; `None` if that has not come.
+    fn take_end_of_last(&mut self) -> Option<Vec<u8>> {
+        let pes::Header::Pes { len, .. } = pes::read(&self.bytes) else { return None };
+        let payload = self.bytes.get(len..)?;
+        let start = payload.windows(3).position(|window| window == [0, 0, 1])?;
+        // Zeros belong to the start code.
+        let end = payload[..start].iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        Some(self.bytes.drain(len..len + end).collect())
     }
 
     /// The elementary stream in it.
@@ -137,6 +171,24 @@ mod tests {
             let (mut out, mut counter) = (Vec::new(), 14);
             units[0].write(PID, &mut counter, &idr, &mut out);
             assert_eq!(collect(&out), units, "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn what_comes_before_the_first_start_code_is_of_the_unit_before() {
+        // The end of the first is longer than a packet.
+        let picture = [&b"\0\0\0\x01\x65"[..], &[0x88; 1000]].concat();
+        for cut in [5, 400, 1000, 1004] {
+            let second = [&picture[cut..], &b"\0\0\x01\x41\x9A"[..]].concat();
+            let mut counter = 0;
+            let packets = [(9000, &picture[..cut]), (12600, &second)].map(|(pts, payload)| {
+                let pes = build::pes(0xE0, Some(pts), None, payload);
+                build::packets(PID, &mut counter, None, &pes).concat()
+            });
+            let units = collect(&packets.concat());
+            let payloads: Vec<_> = units.iter().map(Unit::payload).collect();
+            assert_eq!(payloads, [&picture[..], b"\0\0\x01\x41\x9A"], "{cut}");
+            assert_eq!(units[1].pts, Some(12600));
         }
     }
 
