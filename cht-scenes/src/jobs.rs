@@ -19,9 +19,6 @@ use std::{
     thread::JoinHandle,
 };
 
-use anyhow::{Result, anyhow};
-use cht_core::{ffmpeg::Program, ts::Codec};
-
 use self::{
     divide::{Chunk, Divider},
     join::{Joiner, Whole},
@@ -29,13 +26,12 @@ use self::{
 };
 use crate::{
     decoder::Decoder,
-    decoding::Decoding,
     fetch::{self, Bytes},
     frame::{Pool, Reader},
     pass::Pass,
     picker::Message,
-    prefilter::Start,
 };
+use anyhow::{Result, anyhow};
 
 /// Decoders at work, who are fed as if they were one.
 #[derive(Debug)]
@@ -46,17 +42,6 @@ pub(crate) struct Jobs {
     stopped: Arc<Stopped>,
     decoders: Vec<JoinHandle<()>>,
     joiner: JoinHandle<Whole>,
-}
-
-/// What all decoders have in common.
-#[derive(Debug)]
-pub(crate) struct Recipe {
-    pub ffmpeg: Program,
-    pub pid: u16,
-    pub codec: Option<Codec>,
-    pub decoding: Decoding,
-    /// Where the stream begins.
-    pub start: Start<'static>,
 }
 
 /// What the threads have to know of each other.
@@ -86,37 +71,22 @@ struct Job {
     queue: Arc<Queue>,
 }
 
-impl Recipe {
-    /// A decoder of a part of the stream, which may be its beginning.
-    fn pass(&self, is_first: bool) -> Pass<'_> {
-        let Self { ffmpeg, pid, codec, decoding, start } = self;
-        let start = if is_first { *start } else { start.without_state() };
-        Pass {
-            ffmpeg,
-            pid: *pid,
-            codec: *codec,
-            decoding: Decoding { jobs: 1, ..*decoding },
-            start,
-        }
-    }
-}
-
 impl Jobs {
-    /// Starts decoders, whose frames go to `messages`.
-    pub(crate) fn start(recipe: Recipe, messages: SyncSender<Message>) -> Self {
-        let (jobs, recipe) = (recipe.decoding.jobs, Arc::new(recipe));
+    /// Starts so many decoders of a stream, whose frames go to `messages`.
+    pub(crate) fn start(jobs: u8, stream: Pass<'static>, messages: SyncSender<Message>) -> Self {
+        let stream = Arc::new(stream);
         let (to_decoders, queue) = sync_channel(0);
         let (to_joiner, chunks) = channel();
         let (queue, pool) = (Arc::new(Mutex::new(queue)), Pool::default());
         let stopped = Arc::<Stopped>::default();
-        let divider = Divider::new(recipe.pid);
+        let divider = Divider::new(stream.pid);
         let decoders = (0..jobs).map(|_| {
-            let (recipe, queue) = (Arc::clone(&recipe), Arc::clone(&queue));
+            let (stream, queue) = (Arc::clone(&stream), Arc::clone(&queue));
             let (pool, stopped) = (pool.clone(), Arc::clone(&stopped));
-            std::thread::spawn(move || decode(&recipe, &queue, &pool, &stopped))
+            std::thread::spawn(move || decode(&stream, &queue, &pool, &stopped))
         });
         let decoders = decoders.collect();
-        let joiner = Joiner::new(recipe, messages, Arc::clone(&stopped));
+        let joiner = Joiner::new(stream, messages, Arc::clone(&stopped));
         let joiner = std::thread::spawn(move || joiner.run(chunks));
         let outlets = Some((to_decoders, to_joiner));
         Self { divider, outlets, stopped, decoders, joiner }
@@ -163,6 +133,13 @@ impl Jobs {
     }
 }
 
+impl Chunk {
+    /// What decodes a stream from here on.
+    fn pass(&self, stream: &Pass<'static>) -> Pass<'static> {
+        if self.begins.is_none() { stream.clone() } else { stream.within() }
+    }
+}
+
 /// Waits for a decoder that is free. Whoever has ended takes nothing; that is looked at elsewhere.
 fn hand_out((decoders, joiner): &(SyncSender<Job>, Sender<Job>), chunk: Chunk) {
     let job = Job { chunk: Arc::new(chunk), queue: Arc::default() };
@@ -171,14 +148,14 @@ fn hand_out((decoders, joiner): &(SyncSender<Job>, Sender<Job>), chunk: Chunk) {
 }
 
 /// Decodes one chunk after the other.
-fn decode(recipe: &Recipe, jobs: &Mutex<Receiver<Job>>, pool: &Pool, stopped: &Stopped) {
+fn decode(stream: &Pass<'static>, jobs: &Mutex<Receiver<Job>>, pool: &Pool, stopped: &Stopped) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { chunk, queue }) = job else { return };
         if stopped.is_all() || stopped.decoders.load(Ordering::SeqCst) {
             continue;
         }
-        let ended = recipe.pass(chunk.begins.is_none()).follow(
+        let ended = chunk.pass(stream).follow(
             Reader::new(pool.clone()),
             |decoder| feed(decoder, None, chunk.bytes.iter().chain(&chunk.beyond)).map(drop),
             |frame, complains| queue.push(frame, complains),

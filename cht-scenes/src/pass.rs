@@ -1,12 +1,11 @@
 //! A decoder for a part of the stream, by itself: fed and followed to its end.
 
 use std::{
-    io,
     sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use cht_core::{
     clock,
     ffmpeg::{FfmpegError, Program},
@@ -25,9 +24,9 @@ use crate::{
 };
 
 /// What is decoded, and what is to be handed over of it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pass<'a> {
-    pub ffmpeg: &'a Program,
+    pub ffmpeg: Program,
     pub pid: u16,
     pub codec: Option<Codec>,
     pub decoding: Decoding,
@@ -54,7 +53,7 @@ impl Ended {
 impl<'a> Pass<'a> {
     /// Of a segment, by the processor. A decoder that does nothing for `timeout` is stopped.
     pub(crate) fn of(
-        ffmpeg: &'a Program,
+        ffmpeg: &Program,
         timeout: Duration,
         source: &Source,
         decode: Decode,
@@ -63,7 +62,12 @@ impl<'a> Pass<'a> {
         let decoding = Decoding { decode, hwaccel: Hwaccel::None, jobs: 1, timeout };
         let (anchor, from) = (source.anchor, source.anchor.offset);
         let start = Start { wanted, anchor, from };
-        Self { ffmpeg, pid: source.pid, codec: source.codec, decoding, start }
+        Self { ffmpeg: ffmpeg.clone(), pid: source.pid, codec: source.codec, decoding, start }
+    }
+
+    /// The same that begins later.
+    pub(crate) fn within(&self) -> Self {
+        Self { start: self.start.without_state(), ..self.clone() }
     }
 
     /// Feeds the decoder by `feed`, on a thread of its own; `take` gets each frame. A decoder that fails is an error.
@@ -93,7 +97,7 @@ impl<'a> Pass<'a> {
     ) -> Result<Ended> {
         let (messages, received) = sync_channel(4096);
         let (mut decoder, outputs) = Decoder::start(
-            self.ffmpeg,
+            &self.ffmpeg,
             self.pid,
             self.codec,
             self.decoding,
@@ -141,9 +145,7 @@ fn frames(
         let wanted = match clock::receive_within(received, timeout) {
             Ok(Message::Frame(frame)) => match reader.read(frame, outputs) {
                 Ok(frame) => take(Some(frame)),
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(End::Hung),
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(End::Died),
-                Err(error) => return Err(error).context("a picture from ffmpeg"),
+                Err(error) => return End::of(error),
             },
             Ok(Message::Complaint) => take(None),
             Ok(_) => true,

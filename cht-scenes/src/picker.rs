@@ -5,7 +5,6 @@ mod parts;
 
 use std::{
     collections::VecDeque,
-    io,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::Ordering,
@@ -148,11 +147,7 @@ impl Picker {
                     let Some(outputs) = run.outputs else { continue };
                     let frame = match reader.read(frame, outputs) {
                         Ok(frame) => frame,
-                        Err(error) if error.kind() == io::ErrorKind::TimedOut => break End::Hung,
-                        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                            break End::Died;
-                        }
-                        Err(error) => return Err(error).context("a picture from ffmpeg"),
+                        Err(error) => break End::of(error)?,
                     };
                     self.take(&mut segments, &mut reference, run.pid, frame)?;
                 }

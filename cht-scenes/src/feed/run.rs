@@ -24,10 +24,11 @@ use super::{
 use crate::{
     decoder::Decoder,
     decoding::{self, Decode, Decoding},
-    jobs::{Jobs, Recipe},
+    jobs::Jobs,
     measured::Measured,
     options::Options,
     outputs::Outputs,
+    pass::Pass,
     picker::{End, Message, Part, Picker, Run},
     prefilter::{self, Start, Wanted},
 };
@@ -160,8 +161,9 @@ impl Feeder {
         if let Some(codec) = source.codec.filter(|&codec| is_divided && SingleStream::takes(codec))
         {
             let (messages, received) = sync_channel(WHOLE_FRAMES);
-            let recipe = Recipe { ffmpeg, pid, codec: Some(codec), decoding, start };
-            let jobs = Jobs::start(recipe, messages.clone());
+            let (jobs, decoding) = (decoding.jobs, Decoding { jobs: 1, ..decoding });
+            let stream = Pass { ffmpeg, pid, codec: Some(codec), decoding, start };
+            let jobs = Jobs::start(jobs, stream, messages.clone());
             return Ok((Engine::Many(jobs), None, messages, received));
         }
         let (messages, received) = sync_channel(FRAMES);

@@ -13,14 +13,14 @@ use anyhow::{Result, bail};
 use cht_core::time::difference33;
 
 use super::{
-    Job, Recipe, Stopped,
+    Job, Stopped,
     divide::{Chunk, Join},
     feed,
     queue::{Given, Queue},
 };
 use crate::{
     frame::{Frame, Reader},
-    pass::Ended,
+    pass::{Ended, Pass},
     picker::{End, Message},
 };
 
@@ -46,7 +46,7 @@ pub(super) struct Whole {
 
 /// Puts chunks together.
 pub(super) struct Joiner {
-    recipe: Arc<Recipe>,
+    stream: Arc<Pass<'static>>,
     messages: SyncSender<Message>,
     stopped: Arc<Stopped>,
     /// The last chunks: one whose beginning was as it should be, and those behind it.
@@ -120,12 +120,12 @@ impl Edge {
 
 impl Joiner {
     pub(super) fn new(
-        recipe: Arc<Recipe>,
+        stream: Arc<Pass<'static>>,
         messages: SyncSender<Message>,
         stopped: Arc<Stopped>,
     ) -> Self {
         Self {
-            recipe,
+            stream,
             messages,
             stopped,
             lead: Vec::new(),
@@ -216,11 +216,11 @@ impl Joiner {
             self.stopped.decoders.store(true, Ordering::SeqCst);
         }
         self.end = Edge::new(chunk.ends.filter(|_| !goes_on));
-        let (recipe, lead) = (Arc::clone(&self.recipe), self.lead.clone());
+        let lead = self.lead.clone();
         let bytes = lead.iter().flat_map(|chunk| &chunk.bytes).chain(&chunk.bytes);
         let beyond = chunk.beyond.iter().filter(|_| !goes_on);
         let (last, mut is_new) = (self.last, self.last.is_none());
-        recipe.pass(lead.first().is_none_or(|first| first.begins.is_none())).follow(
+        lead.first().map_or(chunk, |first| first).pass(&self.stream).follow(
             Reader::default(),
             move |decoder| {
                 let mut at = feed(decoder, None, bytes.chain(beyond))?;

@@ -1,10 +1,12 @@
 //! What the picker is told, and what it says about a frame.
 
 use std::{
+    io,
     sync::{atomic::AtomicU64, mpsc::Receiver},
     time::Duration,
 };
 
+use anyhow::{Context as _, Result};
 use cht_core::{
     event::{self, Anchor, Reason},
     time::seconds,
@@ -125,6 +127,17 @@ pub(crate) enum End {
     Hung,
     /// It ended in the middle of a picture.
     Died,
+}
+
+impl End {
+    /// Of a decoder whose output gave this error.
+    pub(crate) fn of(error: io::Error) -> Result<Self> {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Ok(Self::Hung),
+            io::ErrorKind::UnexpectedEof => Ok(Self::Died),
+            _ => Err(error).context("a picture from ffmpeg"),
+        }
+    }
 }
 
 impl Found {
