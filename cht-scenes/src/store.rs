@@ -278,9 +278,24 @@ impl Store {
     /// Removes what a killed run did not finish. Finished pictures stay, even those of a segment that
     /// never came again: an index may name them.
     pub(crate) fn remove_unfinished(&self) {
-        if let Err(error) = remove(&self.folder, ".tmp") {
+        if let Err(error) = remove(&self.folder, ".tmp").and_then(|()| self.remove_old_states()) {
             report::note(format_args!("{}: {error}", self.folder.display()));
         }
+    }
+
+    /// What a run leaves that is killed between a checkpoint and the removal of the state before it.
+    fn remove_old_states(&self) -> std::io::Result<()> {
+        let newest = self.last.as_ref().map(|last| self.state(last.done.seq));
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let is_state =
+                name.starts_with("scenes_") && path.extension() == Some("state".as_ref());
+            if is_state && newest.as_ref() != Some(&path) {
+                fs::remove_file(&path)?;
+            }
+        }
+        Ok(())
     }
 }
 
