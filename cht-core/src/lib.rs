@@ -11,6 +11,7 @@ pub mod event;
 pub mod exit;
 pub mod ffmpeg;
 pub mod growing;
+pub mod journal;
 pub mod natural;
 pub mod ndjson;
 pub mod reader;
