@@ -128,3 +128,123 @@ fn render(source: &Source<'_>, place: Place) -> Rgb {
     }
     Rgb { pixels, width: width as u32, height: height as u32 }
 }
+
+#[cfg(test)]
+mod tests {
+    use cht_core::event::Reason;
+
+    use super::{
+        form::{Colours, Field, Matrix, Samples},
+        look::{Crop, Scale},
+        *,
+    };
+
+    const ORIGIN: Origin<'static> = Origin {
+        id: "F000001",
+        timestamp: 0.0,
+        pts: 0,
+        segment: "/segment.ts",
+        reason: Reason::First,
+        session: None,
+    };
+
+    /// Every form of a picture that the decoder can give, of one size.
+    fn forms() -> Vec<Form> {
+        let mut forms = Vec::new();
+        for chroma in [(1, 1), (1, 0), (0, 0)] {
+            for depth in [8, 10, 12] {
+                for field in [None, Some(Field::Top), Some(Field::Bottom)] {
+                    for (full, matrix) in [(false, Matrix::Bt601), (true, Matrix::Bt709)] {
+                        forms.push(Form {
+                            width: 90,
+                            height: 74,
+                            aspect: (1, 1),
+                            samples: Samples { chroma, depth },
+                            field,
+                            colours: Colours { full, matrix, transfer: Transfer::Sdr },
+                        });
+                    }
+                }
+            }
+        }
+        forms
+    }
+
+    /// A picture whose samples are the same everywhere: its planes, and its colour.
+    fn flat(form: &Form, [y, cb, cr]: [f64; 3]) -> (Vec<u8>, [f64; 3]) {
+        let codes = f64::from(1_u32 << form.samples.depth);
+        let (black, luma, chroma) = if form.colours.full {
+            (0.0, codes - 1.0, codes - 1.0)
+        } else {
+            (codes / 16.0, codes / 256.0 * 219.0, codes / 256.0 * 224.0)
+        };
+        let stored = [black + y * luma, codes / 2.0 + cb * chroma, codes / 2.0 + cr * chroma]
+            .map(f64::round);
+        let mut bytes = Vec::new();
+        for (n, code) in stored.into_iter().enumerate() {
+            let (width, height) = form.plane(n);
+            let code = (code as u16).to_le_bytes();
+            (0..width * height).for_each(|_| bytes.extend_from_slice(&code[..form.sample()]));
+        }
+        let [y, cb, cr] = [
+            (stored[0] - black) / luma,
+            (stored[1] - codes / 2.0) / chroma,
+            (stored[2] - codes / 2.0) / chroma,
+        ];
+        let (red, blue) =
+            if form.colours.matrix == Matrix::Bt709 { (0.2126, 0.0722) } else { (0.299, 0.114) };
+        let (r, b) = (y + 2.0 * (1.0 - red) * cr, y + 2.0 * (1.0 - blue) * cb);
+        let g = (y - red * r - blue * b) / (1.0 - red - blue);
+        (bytes, [r, g, b].map(|value| 255.0 * value))
+    }
+
+    fn decode(bytes: &[u8], format: Format) -> Vec<u8> {
+        match format {
+            Format::Jpeg => {
+                turbojpeg::decompress(bytes, turbojpeg::PixelFormat::RGB).unwrap().pixels
+            }
+            Format::Png => {
+                let mut reader =
+                    png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+                let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+                reader.next_frame(&mut pixels).unwrap();
+                pixels
+            }
+            Format::Webp | Format::WebpLossless => {
+                let mut decoder =
+                    image_webp::WebPDecoder::new(std::io::Cursor::new(bytes)).unwrap();
+                let mut pixels = vec![0; decoder.output_buffer_size().unwrap()];
+                decoder.read_image(&mut pixels).unwrap();
+                pixels
+            }
+        }
+    }
+
+    /// Flat colours of every sample form, field order, file format, scale and crop are that colour in every pixel.
+    #[test]
+    fn flat_picture_keeps_its_colour_in_every_pixel() {
+        let crop = Some(Crop { x: 5, y: 3, width: 61, height: 55 });
+        let half = Some(Scale { width: 45, height: None });
+        let odd = Some(Scale { width: 64, height: None });
+        let looks = [(None, None), (None, half), (None, odd), (crop, None), (crop, odd)];
+        let colours = [[0.5, 0.0, 0.0], [0.45, 0.12, -0.1], [0.4, -0.08, 0.15]];
+        for form in forms() {
+            for colour in colours {
+                let (samples, expected) = flat(&form, colour);
+                for format in [Format::Jpeg, Format::Png, Format::Webp, Format::WebpLossless] {
+                    for (crop, scale) in looks {
+                        let look = Look { format, crop, scale, thumbnails: None };
+                        let mut painter = Painter::new(look, 100);
+                        let painted = painter.paint(&samples, &form, &ORIGIN).unwrap();
+                        let pixels = decode(&painted.bytes, format);
+                        let off = |(n, value): (usize, &u8)| {
+                            (f64::from(*value) - expected[n % 3]).abs() > 2.0
+                        };
+                        let wrong = pixels.iter().enumerate().find(|pair| off(*pair));
+                        assert_eq!(wrong, None, "{form:?} {look:?} of {expected:?}");
+                    }
+                }
+            }
+        }
+    }
+}
