@@ -1,49 +1,56 @@
 //! Files that are whole or not there: write → fsync → rename → fsync the folder.
 //!
 //! An event may name a file only after these have returned (invariant 2 of `ARCHITECTURE.md`).
+//!
+//! A session's folder may lie on a shared disk or come out of an archive, so nothing is written
+//! through a link: temporary files are created anew under a name of our own, and journals are opened
+//! by [`open`], which takes regular files only (`docs/trust.md`).
 
 use std::{
-    ffi::OsString,
-    fs::File,
-    io::{self, Write as _},
+    ffi::{OsStr, OsString},
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
+use rustix::fs::OFlags;
+
+/// Suffix of temporary files. No editor and no other program uses it.
+const TEMPORARY: &str = ".cht-tmp";
+
 /// Replaces `path` by `bytes`: a reader sees the old file or the new one, never a part.
 ///
-/// The temporary file is `path` with `.tmp` behind it, in the same folder, with the usual mode. Each
-/// path has one writer, so the name needs no random part, and what a killed writer left is
-/// overwritten by the next.
+/// The temporary file lies in the same folder, with the usual mode. Each path has one writer, so its
+/// name needs no random part, and the next writer of `path` removes a temporary file left by a kill.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = with_suffix(path, ".tmp");
-    let mut file = File::create(&temporary)?;
-    file.write_all(bytes)?;
+    let (file, temporary) = write_temporary(path, bytes)?;
     publish(&file, &temporary, path)
 }
 
-/// As [`replace`], and returns what was there before, if anything: by the system's exchange of two names, so that
-/// nothing that another program put there until that moment goes unseen.
+/// As [`replace`], and returns the text of the file at `path` until then, if any: the system
+/// exchanges the two names, so that nothing that another program put there until that moment goes
+/// unseen. The inner error tells that `path` was replaced and the old file cannot be read: it is
+/// larger than `limit`, or no regular file.
 ///
-/// What was replaced lies under the temporary name afterwards, and the caller takes it away when it has taken it in:
-/// [`swapped_out`]. A file system that exchanges no names (NFS) leaves a moment between the look at what is there and
-/// the rename.
-pub fn swap(path: &Path, bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
+/// The replaced file lies under the temporary name afterwards ([`swapped_out`]), and the caller
+/// removes it once its content is safe elsewhere. The next `swap` overwrites it. A file system that
+/// exchanges no names (NFS) leaves a moment between the look at the old file and the rename.
+pub fn swap(path: &Path, bytes: &[u8], limit: u64) -> io::Result<Option<io::Result<Vec<u8>>>> {
     use rustix::{
         fs::{CWD, RenameFlags, renameat_with},
         io::Errno,
     };
-    let temporary = swapped_out(path);
-    let mut file = File::create(&temporary)?;
-    file.write_all(bytes)?;
+    let (file, temporary) = write_temporary(path, bytes)?;
     file.sync_all()?;
     let before = match renameat_with(CWD, &temporary, CWD, path, RenameFlags::EXCHANGE) {
-        Ok(()) => Some(std::fs::read(&temporary)?),
+        Ok(()) => Some(read(&temporary, limit)),
         Err(Errno::NOENT | Errno::INVAL | Errno::NOSYS) => {
-            let before = match std::fs::read(path) {
+            let before = match read(path, limit) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                before => Some(before?),
+                before => Some(before),
             };
-            std::fs::rename(&temporary, path)?;
+            fs::rename(&temporary, path)?;
             before
         }
         Err(error) => return Err(error.into()),
@@ -52,16 +59,82 @@ pub fn swap(path: &Path, bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
     Ok(before)
 }
 
-/// Where [`swap`] leaves what it replaced; after a crash also something unfinished.
+/// Returns the path where [`swap`] leaves the replaced file; after a crash also an unfinished one.
 #[must_use]
 pub fn swapped_out(path: &Path) -> PathBuf {
-    with_suffix(path, ".tmp")
+    temporary(path)
+}
+
+/// Returns the temporary name of `path`: `.NAME.cht-tmp` in the same folder.
+fn temporary(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(TEMPORARY);
+    path.with_file_name(name)
+}
+
+/// Returns the name of the file that a temporary file `name` was to become; `None` for other names.
+#[must_use]
+pub fn unfinished(name: &OsStr) -> Option<&OsStr> {
+    let bytes = name.as_bytes().strip_prefix(b".")?.strip_suffix(TEMPORARY.as_bytes())?;
+    Some(OsStr::from_bytes(bytes))
+}
+
+/// Writes `bytes` into a new temporary file for `path`.
+fn write_temporary(path: &Path, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
+    let temporary = temporary(path);
+    let mut file = match File::create_new(&temporary) {
+        // Left by a kill, or planted: `create_new` follows no link, and a link itself is removed.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(&temporary)?;
+            File::create_new(&temporary)?
+        }
+        result => result?,
+    };
+    if let Err(error) = file.write_all(bytes) {
+        // On a full disk each byte counts.
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
+    Ok((file, temporary))
+}
+
+/// Opens a file to write to, journals above all: `ELOOP` for a symbolic link, an error for a FIFO, a
+/// socket or a device. It never waits.
+pub fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    regular(options.custom_flags(flags.cast_signed()).open(path)?)
+}
+
+/// Opens a file to read from; an error for a FIFO, a socket or a device. It never waits.
+pub fn open_to_read(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    regular(OpenOptions::new().read(true).custom_flags(flags).open(path)?)
+}
+
+/// Reads a file of at most `limit` bytes.
+pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = open_to_read(path)?;
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let message = format!("larger than {limit} bytes, and not read");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(bytes)
+}
+
+fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
 }
 
 /// Gives a finished file its final name, durably. `file` is the open file behind `temporary`.
 pub fn publish(file: &File, temporary: &Path, path: &Path) -> io::Result<()> {
     file.sync_all()?;
-    std::fs::rename(temporary, path)?;
+    fs::rename(temporary, path)?;
     sync_folder_of(path)
 }
 
@@ -78,7 +151,7 @@ pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // A file system without the flag (NFS): looked at before, for the folder has one writer.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if !to.exists() => {
-            std::fs::rename(from, to)
+            fs::rename(from, to)
         }
         result => Ok(result?),
     }
@@ -103,6 +176,8 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{CWD, FileType, mknodat};
+
     use super::*;
 
     #[test]
@@ -124,10 +199,11 @@ mod tests {
     fn what_was_replaced_is_handed_out() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
-        assert_eq!(swap(&path, b"one").unwrap(), None);
-        assert_eq!(swap(&path, b"two").unwrap(), Some(b"one".to_vec()));
+        let swap = |bytes| swap(&path, bytes, 99).unwrap().map(Result::unwrap);
+        assert_eq!(swap(b"one"), None);
+        assert_eq!(swap(b"two"), Some(b"one".to_vec()));
         std::fs::write(&path, b"by another").unwrap();
-        assert_eq!(swap(&path, b"three").unwrap(), Some(b"by another".to_vec()));
+        assert_eq!(swap(b"three"), Some(b"by another".to_vec()));
         assert_eq!(std::fs::read(&path).unwrap(), b"three");
         assert_eq!(std::fs::read(swapped_out(&path)).unwrap(), b"by another");
     }
@@ -140,5 +216,64 @@ mod tests {
         replace(&path, b"two").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    /// Plants a link at `path` that leads to another file; returns that file.
+    fn plant(path: &Path) -> PathBuf {
+        let victim = path.with_extension("victim");
+        std::fs::write(&victim, "precious").unwrap();
+        let _ = std::fs::remove_file(path);
+        std::os::unix::fs::symlink(&victim, path).unwrap();
+        victim
+    }
+
+    #[test]
+    fn temporary_name_planted_as_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        for round in [b"one", b"two"] {
+            let victim = plant(&temporary(&path));
+            replace(&path, round).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), round);
+            assert!(!path.is_symlink());
+            plant(&temporary(&path));
+            swap(&path, b"three", 99).unwrap().unwrap().unwrap();
+            assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
+        }
+    }
+
+    #[test]
+    fn journal_planted_as_link_or_fifo_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.ndjson");
+        let mut options = OpenOptions::new();
+        options.create(true).read(true).append(true);
+        open(&path, &mut options).unwrap().write_all(b"line\n").unwrap();
+        let victim = plant(&path);
+        let error = open(&path, &mut options).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::LOOP.raw_os_error()));
+        assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
+        let fifo = folder.path().join("fifo");
+        mknodat(CWD, &fifo, FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(open(&fifo, &mut options).is_err());
+        assert!(read(&fifo, 99).is_err(), "would wait for a writer for ever");
+    }
+
+    #[test]
+    fn file_larger_than_limit_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, b"12345").unwrap();
+        assert_eq!(read(&path, 5).unwrap(), b"12345");
+        assert!(read(&path, 4).is_err());
+    }
+
+    #[test]
+    fn temporary_name_tells_its_file() {
+        let path = temporary(Path::new("/a/F000001.jpg"));
+        assert_eq!(path, Path::new("/a/.F000001.jpg.cht-tmp"));
+        let name = path.file_name().unwrap();
+        assert_eq!(unfinished(name), Some(OsStr::new("F000001.jpg")));
+        assert_eq!(unfinished(OsStr::new("index.json.tmp")), None);
     }
 }

@@ -5,12 +5,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{File, OpenOptions},
+    fs::OpenOptions,
     io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _},
     path::Path,
 };
 
 use crate::{
+    durable,
     event::{Body, Event, SegmentClosed},
     session::Session,
 };
@@ -37,7 +38,7 @@ impl Record {
 
     /// Reads what was appended since. Returns whether there was anything.
     pub fn update(&mut self, session: &Session) -> bool {
-        let Ok(mut file) = File::open(session.record()) else { return false };
+        let Ok(mut file) = durable::open_to_read(&session.record()) else { return false };
         if file.metadata().is_ok_and(|metadata| metadata.len() < self.read) {
             // Another file of this name.
             *self = Self::default();
@@ -111,7 +112,7 @@ impl Record {
 
 /// Appends whole lines to the record at `path`, durably. After an error it is as it was before.
 pub fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    let mut file = durable::open(path, OpenOptions::new().create(true).append(true))?;
     let length = file.metadata()?.len();
     let written = file.write_all(lines).and_then(|()| file.sync_data());
     if written.is_err() {

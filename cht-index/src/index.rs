@@ -25,6 +25,9 @@ use cht_core::{
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
+/// Size of the largest `index.json` that is read, in bytes.
+const LARGEST: u64 = 1 << 30;
+
 /// One element of `index.json`: the original's four fields, then the event's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Entry<'a> {
@@ -101,12 +104,10 @@ impl Index {
             fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         }
         let journal = path.with_extension("ndjson");
-        let journal = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .append(true)
-            .open(&journal)
-            .with_context(|| journal.display().to_string())?;
+        let mut options = OpenOptions::new();
+        options.create(true).read(true).append(true);
+        let journal =
+            durable::open(&journal, &mut options).with_context(|| journal.display().to_string())?;
         if overwrite {
             rustix::fs::flock(&journal, FlockOperation::LockExclusive).with_context(named)?;
             journal.set_len(0).with_context(named)?;
@@ -153,7 +154,7 @@ impl Index {
     /// The last commit: what another program has set since the one before is heard, too.
     pub(crate) fn finish(&mut self) -> Result<()> {
         self.locked(|index| {
-            let is_ours = fs::read(&index.path).is_ok_and(|text| text == index.known);
+            let is_ours = durable::read(&index.path, LARGEST).is_ok_and(|text| text == index.known);
             if is_ours && index.pending.is_empty() { Ok(()) } else { index.write() }
         })
     }
@@ -197,7 +198,7 @@ impl Index {
 
     fn write(&mut self) -> Result<()> {
         self.read_journal()?;
-        if let Ok(text) = fs::read(&self.path) {
+        if let Ok(text) = durable::read(&self.path, LARGEST) {
             self.hear(&text);
             self.known = text;
         }
@@ -209,8 +210,8 @@ impl Index {
                 self.pending.clear();
             }
             let json = self.to_json()?;
-            if let Some(swapped_out) = durable::swap(&self.path, &json)? {
-                self.hear(&swapped_out);
+            if let Some(swapped_out) = durable::swap(&self.path, &json, LARGEST)? {
+                self.hear(&swapped_out?);
             }
             self.known = json;
             if self.pending.is_empty() {
@@ -246,7 +247,8 @@ impl Index {
     /// What a killed writer had swapped out and may not have taken in. It may also have been killed in the middle
     /// of it.
     fn hear_leftover(&mut self) {
-        let leftover = fs::read(durable::swapped_out(&self.path)).unwrap_or_default();
+        let leftover =
+            durable::read(&durable::swapped_out(&self.path), LARGEST).unwrap_or_default();
         if let Ok(flags) = serde_json::from_slice(&leftover) {
             self.take_over(flags);
         }

@@ -68,7 +68,7 @@ impl Closer {
     ) -> Result<Self> {
         let path = session.record();
         // Here, so that a folder that cannot be written to is found at the start.
-        let record = OpenOptions::new().create(true).append(true).open(&path);
+        let record = durable::open(&path, OpenOptions::new().create(true).append(true));
         record.with_context(|| path.display().to_string())?;
         let (tasks, queue) = sync_channel(QUEUE);
         let retains = retention.is_some();

@@ -107,7 +107,7 @@ fn mend(record: &Path) -> io::Result<()> {
     };
     let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
     if whole < text.len() {
-        let file = OpenOptions::new().write(true).open(record)?;
+        let file = durable::open(record, OpenOptions::new().write(true))?;
         file.set_len(whole as u64)?;
         file.sync_all()?;
     }

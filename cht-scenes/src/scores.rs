@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use cht_core::{event::Anchor, time::seconds};
+use cht_core::{durable, event::Anchor, time::seconds};
 use cht_scenes::measure::Measures;
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +63,7 @@ impl Scores {
         let named = || path.display().to_string();
         let mut options = OpenOptions::new();
         options.create(true).read(true).write(true).truncate(false);
-        let mut file = options.open(path).with_context(named)?;
+        let mut file = durable::open(path, &mut options).with_context(named)?;
         let (mut end, mut kept) = (0, false);
         for line in BufReader::new(&mut file).split(b'\n') {
             let line = line.with_context(named)?;

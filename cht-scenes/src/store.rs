@@ -90,12 +90,9 @@ impl Store {
         let named = || folder.display().to_string();
         fs::create_dir_all(folder).with_context(named)?;
         let path = folder.join("scenes.ndjson");
-        let mut journal = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .write(true)
-            .truncate(false)
-            .open(&path)
+        let mut options_of_file = OpenOptions::new();
+        options_of_file.create(true).read(true).write(true).truncate(false);
+        let mut journal = durable::open(&path, &mut options_of_file)
             .with_context(|| path.display().to_string())?;
         lock(&journal, folder)?;
         let mut store = Self {
@@ -122,7 +119,7 @@ impl Store {
             ),
             known => {
                 if known.is_some() {
-                    remove(folder, "").with_context(named)?;
+                    remove_pictures(folder).with_context(named)?;
                 }
                 (store.done, store.last, store.next_id) = (HashMap::new(), None, 1);
                 store.late.clear();
@@ -278,7 +275,8 @@ impl Store {
     /// Removes what a killed run did not finish. Finished pictures stay, even those of a segment that
     /// never came again: an index may name them.
     pub(crate) fn remove_unfinished(&self) {
-        if let Err(error) = remove(&self.folder, ".tmp").and_then(|()| self.remove_old_states()) {
+        if let Err(error) = remove_unfinished(&self.folder).and_then(|()| self.remove_old_states())
+        {
             report::note(format_args!("{}: {error}", self.folder.display()));
         }
     }
@@ -289,9 +287,7 @@ impl Store {
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let is_state =
-                name.starts_with("scenes_") && path.extension() == Some("state".as_ref());
-            if is_state && newest.as_ref() != Some(&path) {
+            if is_state(name) && newest.as_ref() != Some(&path) {
                 fs::remove_file(&path)?;
             }
         }
@@ -302,20 +298,41 @@ impl Store {
 /// How the name of a small picture ends.
 const THUMBNAIL: &str = ".thumb.jpg";
 
-/// Removes the pictures of a folder whose names end in `suffix` besides.
-fn remove(folder: &Path, suffix: &str) -> std::io::Result<()> {
-    let kinds = [".jpg", ".png", ".webp", THUMBNAIL];
+/// Removes the pictures of a folder.
+fn remove_pictures(folder: &Path) -> std::io::Result<()> {
+    remove(folder, is_picture)
+}
+
+/// Removes the temporary files that a kill left of pictures and states.
+fn remove_unfinished(folder: &Path) -> std::io::Result<()> {
+    remove(folder, |name| {
+        durable::unfinished(name.as_ref())
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| is_picture(name) || is_state(name))
+    })
+}
+
+fn remove(folder: &Path, is_meant: impl Fn(&str) -> bool) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let name = entry.file_name();
-        let picture = name.to_str().and_then(|name| name.strip_prefix('F')?.strip_suffix(suffix));
-        let number =
-            |name: &str| kinds.iter().find_map(|kind| name.strip_suffix(kind)?.parse::<u64>().ok());
-        if picture.and_then(number).is_some() {
+        if entry.file_name().to_str().is_some_and(&is_meant) {
             fs::remove_file(entry.path())?;
         }
     }
     Ok(())
+}
+
+/// Whether a picture or a thumbnail has this name.
+fn is_picture(name: &str) -> bool {
+    let kinds = [".jpg", ".png", ".webp", THUMBNAIL];
+    let number =
+        |rest: &str| kinds.iter().find_map(|kind| rest.strip_suffix(kind)?.parse::<u64>().ok());
+    name.strip_prefix('F').and_then(number).is_some()
+}
+
+/// Whether a state of the detectors has this name.
+fn is_state(name: &str) -> bool {
+    name.strip_prefix("scenes_").and_then(|rest| rest.strip_suffix(".state")).is_some()
 }
 
 fn lock(journal: &File, folder: &Path) -> Result<()> {

@@ -5,8 +5,11 @@ use std::{
     ffi::OsStr,
     fs,
     io::Write as _,
-    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
-    path::Path,
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{PermissionsExt as _, symlink},
+    },
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
@@ -176,4 +179,101 @@ fn loose_segments_want_a_place_for_the_frames() {
     let output = pipe(&mut tool("cht-scenes"), format!("{}\n", path.display()).as_bytes());
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("--out"), "{}", said(&output));
+}
+
+/// Plants links at `names` in `folder` that all lead to one file outside; returns that file.
+fn plant(folder: &Path, names: &[&str]) -> PathBuf {
+    let victim = folder.join("victim");
+    fs::write(&victim, "precious\n").unwrap();
+    for name in names {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        symlink(&victim, path).unwrap();
+    }
+    victim
+}
+
+/// A `frame` event of `session`.
+fn frame(session: &Path) -> String {
+    let rest = r#""timestamp":1,"pts":1,"path":"/x","segment":"/x","reason":"scene","scores":{"scene":0.5},"width":1,"height":1,"bytes":1,"hash":"0""#;
+    format!(
+        "{{\"v\":1,\"type\":\"frame\",\"session\":\"{}\",\"id\":\"F000001\",{rest}}}\n",
+        session.display()
+    )
+}
+
+#[test]
+fn temporary_names_planted_as_links_are_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = folder.path().join("call");
+    let clip = folder.path().join("clip.ts");
+    generate(&clip, &[("testsrc2=s=160x120:r=25", 1.0)], QUICK);
+    // The names of old, which other programs use, and those that the tools use.
+    let victim = plant(
+        folder.path(),
+        &[
+            "call/frames/index.json.tmp",
+            "call/frames/F000001.jpg.tmp",
+            "call/stream/session.m3u8.tmp",
+            "call/stream/open.json.tmp",
+            "call/stream/psi_000001.ts.tmp",
+            "call/frames/.index.json.cht-tmp",
+            "call/frames/.F000001.jpg.cht-tmp",
+            "call/frames/.F000001.thumb.jpg.cht-tmp",
+            "call/frames/.scenes_000001.state.cht-tmp",
+            "call/stream/.session.m3u8.cht-tmp",
+            "call/stream/.open.json.cht-tmp",
+            "call/stream/.psi_000001.ts.cht-tmp",
+        ],
+    );
+    let mut recv = tool("cht-recv");
+    recv.args(["--input", "-", "--session-id", "call", "--sessions"]).arg(folder.path());
+    assert!(pipe(&mut recv, &fs::read(&clip).unwrap()).status.success());
+    let events = tool("cht-segwatch").arg(&session).output().unwrap().stdout;
+    let scenes = pipe(tool("cht-scenes").args(["--thumbnails", "64"]), &events);
+    assert!(scenes.status.success(), "{}", said(&scenes));
+    let index = pipe(&mut tool("cht-index"), &scenes.stdout);
+    assert!(index.status.success(), "{}", said(&index));
+    assert_eq!(fs::read_to_string(victim).unwrap(), "precious\n");
+    for made in ["frames/F000001.jpg", "frames/index.json", "stream/session.m3u8"] {
+        let path = session.join(made);
+        assert!(path.symlink_metadata().unwrap().is_file(), "{made}");
+    }
+}
+
+#[test]
+fn journals_planted_as_links_are_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = folder.path().join("call");
+    let clip = folder.path().join("clip.ts");
+    generate(&clip, &[("testsrc2=s=160x120:r=25", 0.2)], QUICK);
+    fs::create_dir_all(session.join("stream")).unwrap();
+    fs::copy(&clip, session.join("stream/segment_000001.ts")).unwrap();
+    let names =
+        ["frames/scenes.ndjson", "frames/index.ndjson", "stream/segments.ndjson", "scores.ndjson"];
+    let victim = plant(
+        folder.path(),
+        &names.map(|name| format!("call/{name}")).each_ref().map(String::as_str),
+    );
+    let events =
+        tool("cht-segwatch").args(["--settle", "0"]).arg(&session).output().unwrap().stdout;
+    let refused = |command: &mut Command, input: &[u8]| {
+        let output = pipe(command, input);
+        assert!(!output.status.success());
+        assert!(said(&output).contains("symbolic link"), "{}", said(&output));
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious\n");
+    };
+    refused(&mut tool("cht-scenes"), &events);
+    refused(
+        tool("cht-scenes")
+            .arg("--out")
+            .arg(folder.path().join("out"))
+            .arg("--scores")
+            .arg(session.join("scores.ndjson")),
+        &events,
+    );
+    refused(&mut tool("cht-index"), frame(&session).as_bytes());
+    let mut recv = tool("cht-recv");
+    recv.args(["--input", "-", "--session-id", "call", "--sessions"]).arg(folder.path());
+    refused(&mut recv, &fs::read(&clip).unwrap());
 }

@@ -184,7 +184,7 @@ fn an_edit_that_a_killed_writer_had_swapped_out_is_heard() {
     // As it lies there between the exchange and the journal.
     let ours = fs::read(&index).unwrap();
     edit(&index, "F000002");
-    fs::rename(&index, folder.path().join("index.json.tmp")).unwrap();
+    fs::rename(&index, folder.path().join(".index.json.cht-tmp")).unwrap();
     fs::write(&index, ours).unwrap();
     run(&index, &[]);
     assert_eq!(sent(&index), ["F000002"]);

@@ -447,7 +447,7 @@ fn another_look_needs_another_folder_or_a_new_beginning() {
         assert!(said.contains("--format jpeg --scale 160x99 --thumbnails 40"), "{said}");
     }
     // The same again: the same events, and what a killed run has left is gone.
-    fs::write(out.join("F000002.thumb.jpg.tmp"), "half").unwrap();
+    fs::write(out.join(".F000002.thumb.jpg.cht-tmp"), "half").unwrap();
     let (again, _) = scenes(&path, &out, "--scale 160x99 --thumbnails 40");
     assert_eq!(before, again);
     assert_eq!(names(&out), expected.map(str::to_owned).into());
