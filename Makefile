@@ -8,7 +8,7 @@ TOOLS := cht-recv cht-segwatch cht-scenes cht-index cht-monitor
 # Where `make reprocess` looks.
 SESSIONS ?= sessions
 
-.PHONY: build demo test bench quality install reprocess setup
+.PHONY: build demo test lab bench quality install reprocess setup
 
 build: setup
 	$(CARGO) build --release --locked
@@ -22,6 +22,11 @@ demo: build
 test:
 	scripts/setup socat faketime entr
 	$(CARGO) test --workspace --locked
+
+# The live pipeline with faults, an hour: what is found names its seed and round.
+lab:
+	scripts/setup
+	$(CARGO) test -p cht-tests --release --locked --test lab -- --rounds 500 --seed 1 --jobs 2
 
 bench: build
 	scripts/setup socat

@@ -1,0 +1,61 @@
+//! The invariants of `ARCHITECTURE.md`, checked on the disk after a round.
+
+mod folder;
+mod frames;
+mod index;
+mod playlist;
+mod recording;
+
+use std::path::Path;
+
+use crate::{
+    pipeline::{Place, run_finished},
+    plan::Plan,
+    round::Done,
+};
+
+/// Findings, and how many frames there are.
+pub(crate) fn all(plan: &Plan, place: &Place, done: &Done, stream: &[u8]) -> (Vec<String>, usize) {
+    let session = place.session();
+    let mut findings = recording::check(plan, place, done, stream);
+    findings.extend(playlist::check(&session));
+    // The live pipeline, started again until it came to its end, has left nothing to do.
+    let live = frames::of(&session);
+    let mut options = plan.scenes_options();
+    let (complaints, _) = run_finished(place, &session, &options);
+    findings.extend(complaints);
+    let after = frames::of(&session);
+    findings.extend(index::check(&session, done));
+    findings.extend(folder::check(place, done));
+    if plan.loses_frames() {
+        findings.extend(frames::in_order(&after));
+    } else {
+        findings.extend(frames::compare("a later run changes", &live, &after));
+        let copy = place.root.join("reference/live");
+        copy_session(&session, &copy);
+        options.extend(["--jobs".to_owned(), "1".to_owned()]);
+        let (complaints, _) = run_finished(place, &copy, &options);
+        findings.extend(complaints);
+        let reference = frames::of(&copy);
+        findings.extend(frames::compare("not the frames of one run", &reference, &after));
+    }
+    (findings, after.len())
+}
+
+/// Copies what was recorded, with its record naming the copy.
+fn copy_session(from: &Path, to: &Path) {
+    for folder in ["stream", "frames"] {
+        std::fs::create_dir_all(to.join(folder)).unwrap();
+    }
+    for entry in std::fs::read_dir(from.join("stream")).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join("stream").join(path.file_name().unwrap());
+        if path.ends_with("segments.ndjson") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let text = text.replace(from.to_str().unwrap(), to.to_str().unwrap());
+            std::fs::write(target, text).unwrap();
+        } else if path.is_file() && path.extension() != Some("tmp".as_ref()) {
+            std::fs::copy(&path, target).unwrap();
+        }
+    }
+}

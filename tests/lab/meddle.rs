@@ -1,0 +1,181 @@
+//! What others do to the files of a session: they move, cut, link, mark and damage them.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use cht_core::session;
+use serde_json::Value;
+
+use crate::{pipeline::Place, plan::Written, round::Done};
+
+/// A finished segment that nobody has touched yet; an early one.
+fn untouched(place: &Place, done: &Done) -> Option<(u64, PathBuf)> {
+    let stream = place.session().join("stream");
+    let mut found: Vec<_> = fs::read_dir(stream)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "ts"))
+        .filter_map(|path| Some((session::sequence(&path)?, path)))
+        .filter(|(seq, _)| !done.meddled.contains_key(seq))
+        .collect();
+    found.sort();
+    // The newest is the one that stages are busy with.
+    found.pop()
+}
+
+fn aside(place: &Place, seq: u64) -> PathBuf {
+    place.aside().join(format!("segment_{seq:06}.ts"))
+}
+
+fn at_home(place: &Place, seq: u64) -> PathBuf {
+    place.session().join("stream").join(format!("segment_{seq:06}.ts"))
+}
+
+/// Moves a finished segment away; its number.
+pub(crate) fn vanish(place: &Place, done: &mut Done) -> Option<u64> {
+    let (seq, path) = untouched(place, done)?;
+    done.meddled.insert(seq, fs::read(&path).ok()?);
+    fs::rename(path, aside(place, seq)).ok()?;
+    Some(seq)
+}
+
+/// Moves it back.
+pub(crate) fn come_back(place: &Place, seq: u64) {
+    fs::rename(aside(place, seq), at_home(place, seq)).unwrap();
+}
+
+/// Cuts a finished segment in the middle of a packet.
+pub(crate) fn truncate(place: &Place, done: &mut Done) -> bool {
+    let Some((seq, path)) = untouched(place, done) else { return false };
+    let Ok(bytes) = fs::read(&path) else { return false };
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(bytes.len() as u64 / 3).unwrap();
+    done.meddled.insert(seq, bytes);
+    done.truncated.insert(seq);
+    true
+}
+
+/// Replaces a finished segment by a link to it.
+pub(crate) fn link(place: &Place, done: &mut Done) -> bool {
+    let Some((seq, path)) = untouched(place, done) else { return false };
+    let Ok(bytes) = fs::read(&path) else { return false };
+    let copy = aside(place, seq);
+    fs::write(&copy, &bytes).unwrap();
+    let link = place.aside().join("link");
+    symlink(&copy, &link).unwrap();
+    fs::rename(link, path).unwrap();
+    done.meddled.insert(seq, bytes);
+    true
+}
+
+fn index_of(place: &Place) -> PathBuf {
+    place.session().join("frames/index.json")
+}
+
+fn read_index(place: &Place) -> Option<Vec<Value>> {
+    serde_json::from_slice(&fs::read(index_of(place)).ok()?).ok()
+}
+
+/// A frame of the index that nobody has marked.
+pub(crate) fn unmarked(place: &Place, done: &Done) -> Option<String> {
+    let ids = read_index(place)?;
+    let ids = ids.iter().filter_map(|frame| frame["id"].as_str());
+    let mut ids = ids.filter(|id| !done.marked.contains(*id) && !done.perhaps_marked.contains(*id));
+    ids.next_back().map(str::to_owned)
+}
+
+/// Marks a frame as an editor does: a new file under the name of the old one.
+pub(crate) fn edit(place: &Place, done: &mut Done) -> bool {
+    let Some(id) = unmarked(place, done) else { return false };
+    let Some(mut frames) = read_index(place) else { return false };
+    let Some(frame) = frames.iter_mut().find(|frame| frame["id"] == *id) else { return false };
+    frame["sent_to_agent"] = true.into();
+    // An element that is none of ours is no reason to lose the others.
+    frames.push(serde_json::json!({"id": null, "note": "by hand"}));
+    let text = serde_json::to_string_pretty(&frames).unwrap();
+    let new = place.session().join("frames/.edited");
+    fs::write(&new, text).unwrap();
+    fs::rename(new, index_of(place)).unwrap();
+    done.marked.insert(id);
+    true
+}
+
+/// What the files of others hold.
+pub(crate) const PRECIOUS: &str = "precious\n";
+
+/// Links to a file of somebody under names that temporary files have had.
+pub(crate) fn plant(place: &Place, done: &mut Done) {
+    let victim = place.aside().join("victim");
+    fs::write(&victim, PRECIOUS).unwrap();
+    let mut names = vec![
+        "frames/index.json.tmp".to_owned(),
+        "frames/scenes.ndjson.tmp".to_owned(),
+        "stream/session.m3u8.tmp".to_owned(),
+        "stream/open.json.tmp".to_owned(),
+        "frames/.index.json.cht-tmp".to_owned(),
+        "stream/.session.m3u8.cht-tmp".to_owned(),
+        "stream/.open.json.cht-tmp".to_owned(),
+    ];
+    for n in 1..40 {
+        names.push(format!("frames/F{n:06}.jpg.tmp"));
+        names.push(format!("frames/.F{n:06}.jpg.cht-tmp"));
+        names.push(format!("frames/scenes_{n:06}.state.tmp"));
+        names.push(format!("stream/psi_{n:06}.ts.tmp"));
+    }
+    for name in names {
+        let path = place.session().join(name);
+        if symlink(&victim, &path).is_ok() {
+            done.planted.insert(path);
+        }
+    }
+}
+
+/// Leaves a line without its end in a journal, or damages what the detectors know. No stage may run.
+pub(crate) fn tear(place: &Place, written: Written) {
+    let session = place.session();
+    let path = match written {
+        Written::Record => session.join("stream/segments.ndjson"),
+        Written::Scenes => session.join("frames/scenes.ndjson"),
+        Written::Index => session.join("frames/index.ndjson"),
+        Written::State => {
+            damage_states(&session.join("frames"));
+            return;
+        }
+    };
+    let Ok(text) = fs::read(&path) else { return };
+    let begin = text.trim_ascii_end().iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
+    let line = &text[begin..];
+    let mut torn = line[..line.len() / 2].to_vec();
+    // Some file systems leave zeros where a write did not come to its end.
+    torn.extend_from_slice(&[0; 3]);
+    fs::File::options().append(true).open(&path).unwrap().write_all(&torn).unwrap();
+}
+
+fn damage_states(frames: &Path) {
+    for entry in fs::read_dir(frames).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "state") {
+            let mut bytes = fs::read(&path).unwrap();
+            bytes.truncate(bytes.len() / 2);
+            fs::write(&path, bytes).unwrap();
+        }
+    }
+}
+
+/// Kills the ffmpeg that process `id` has started; `false` if there is none.
+pub(crate) fn kill_decoder(id: u32) -> bool {
+    for task in fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten() {
+        let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        if let Some(child) = children.split_whitespace().next().and_then(|id| id.parse().ok())
+            && let Some(child) = rustix::process::Pid::from_raw(child)
+        {
+            return rustix::process::kill_process(child, rustix::process::Signal::KILL).is_ok();
+        }
+    }
+    false
+}

@@ -1,0 +1,138 @@
+//! The supervisor: it sees that stages have ended, and starts the same command line again.
+
+use std::process::Stdio;
+
+use cht_core::clock;
+use rustix::process::Signal;
+
+use super::{Later, Round, State};
+use crate::{
+    pipeline::Pipeline,
+    plan::{After, Stage},
+};
+
+impl Round<'_> {
+    /// Starts, stops and waits; whether all is over.
+    pub(super) fn supervise(&mut self) -> bool {
+        match self.state {
+            State::Running => {
+                let ended: Vec<_> = self
+                    .pipeline
+                    .processes
+                    .iter_mut()
+                    .filter_map(|process| process.has_ended().then_some(process.stage))
+                    .collect();
+                if !ended.is_empty() {
+                    let names: Vec<_> = ended.iter().map(|stage| stage.name()).collect();
+                    self.find(format!("ended by themselves: {names:?}"));
+                    self.break_with(After::Drain);
+                } else if self.sender.is_done() && self.may_stop() {
+                    self.stop_recorder();
+                    self.state = State::Ending;
+                }
+            }
+            State::Broken(after, at) => {
+                if clock::monotonic() >= at {
+                    self.recover(after);
+                }
+            }
+            State::Draining => {
+                if self.pipeline.has_ended() {
+                    self.start_again();
+                }
+            }
+            State::Ending => {
+                if self.pipeline.has_ended() {
+                    if !self.is_torn {
+                        self.complain();
+                        return true;
+                    }
+                    self.start_again();
+                }
+            }
+        }
+        false
+    }
+
+    /// A recorder that is told to stop while its disk refuses loses what it holds, and may.
+    fn may_stop(&mut self) -> bool {
+        // Before it has a handler, the signal would end it at once.
+        let is_ready =
+            self.pipeline.get(Stage::Recv).is_none_or(|recv| recv.has_ended() || recv.heeds_term());
+        let refuses =
+            self.orders.iter().any(|order| order.stage == Stage::Recv && order.kills.is_none());
+        let stands = self.later.iter().any(|(_, later)| matches!(later, Later::Continue(_)));
+        is_ready && !refuses && !stands
+    }
+
+    fn stop_recorder(&mut self) {
+        if let Some(recv) = self.pipeline.get(Stage::Recv) {
+            recv.signal(Signal::TERM);
+        }
+    }
+
+    fn recover(&mut self, after: After) {
+        match after {
+            After::Kill => {
+                self.remember_parts();
+                self.pipeline.kill_all();
+                self.start_again();
+            }
+            After::Drain | After::Leave(_) => {
+                if self.may_stop() {
+                    self.stop_recorder();
+                    self.state = State::Draining;
+                }
+            }
+            After::Follow => self.follow(),
+        }
+    }
+
+    /// Begins the stages after the recorder anew, on the session's folder.
+    fn follow(&mut self) {
+        let is_alive = self.pipeline.get(Stage::Recv).is_some_and(|recv| !recv.has_ended());
+        if !is_alive {
+            self.state = State::Draining;
+            return;
+        }
+        // The stages after the dead one drain; one before it has nobody to write to.
+        if let Some(segwatch) = self.pipeline.get(Stage::Segwatch) {
+            segwatch.kill();
+        }
+        let mut rest = self.pipeline.processes.split_off(1);
+        if rest.iter_mut().all(crate::pipeline::Process::has_ended) {
+            let complaints: Vec<_> =
+                rest.iter().filter_map(crate::pipeline::Process::complaint).collect();
+            self.outcome.findings.extend(complaints);
+            let session = self.place.session();
+            let (place, plan) = (self.place, self.plan);
+            let lines = self.lines.0.clone();
+            self.pipeline.start_rest(place, plan, Stdio::null(), Some(&session), &lines);
+            self.outcome.starts += 1;
+            self.state = State::Running;
+        } else {
+            self.pipeline.processes.append(&mut rest);
+        }
+    }
+
+    fn complain(&mut self) {
+        let complaints: Vec<_> = self
+            .pipeline
+            .processes
+            .iter()
+            .filter_map(crate::pipeline::Process::complaint)
+            .collect();
+        self.outcome.findings.extend(complaints);
+    }
+
+    /// The same command line again.
+    fn start_again(&mut self) {
+        self.complain();
+        self.done.recorder_ended |= !self.sender.is_done();
+        self.later.retain(|(_, later)| !matches!(later, Later::Continue(_)));
+        self.pipeline = Pipeline::start(self.place, self.plan, &self.address, &self.lines.0);
+        self.outcome.starts += 1;
+        self.is_torn = false;
+        self.state = State::Running;
+    }
+}
