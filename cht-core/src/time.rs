@@ -23,6 +23,13 @@ pub fn difference33(reference: i64, value: u64) -> i64 {
     if forward >= WRAP / 2 { forward - WRAP } else { forward }
 }
 
+/// Whether a time, in ticks, can be one of a session: what was read from a file may say anything, and is calculated
+/// with. The limit is 25,000 years, so that sums of a few such times fit as well.
+#[must_use]
+pub fn is_time(ticks: i64) -> bool {
+    ticks.unsigned_abs() < 1 << 56
+}
+
 /// Ticks as seconds, rounded to the microsecond, for printing and for events.
 #[must_use]
 pub fn seconds(ticks: i64) -> f64 {

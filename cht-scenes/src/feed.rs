@@ -261,9 +261,9 @@ impl Feeder {
         }
         self.end_run()?;
         let options = Options::of(&self.args);
-        let store = Store::open(&path, &options, self.args.overwrite)?;
+        let mut store = Store::open(&path, &options, self.args.overwrite)?;
         self.ahead = store.last.as_ref().map_or(0, |last| last.ahead);
-        let measured = self.measures().then(|| self.measured(&store)).transpose()?;
+        let measured = self.measures().then(|| self.measured(&mut store)).transpose()?;
         let done_before = store.done_before();
         let scores = self.args.scores.as_ref().map(|path| Scores::open(path, &done_before));
         let mut picker = Picker::new(
@@ -293,8 +293,8 @@ impl Feeder {
     }
 
     /// The detectors that measure, as they were behind the last segment that is done.
-    fn measured(&self, store: &Store) -> Result<Measured> {
-        let Some(bytes) = store.saved()? else {
+    fn measured(&self, store: &mut Store) -> Result<Measured> {
+        let Some(bytes) = store.saved() else {
             return Ok(Measured::new(Options::of(&self.args).rules()));
         };
         Ok(Measured::restore(Saved::from_bytes(&bytes)?))

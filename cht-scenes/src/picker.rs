@@ -431,6 +431,7 @@ impl Picker {
             ahead: done.ahead,
             state: self.state,
             next_id: done.next_id.unwrap_or(self.store.next_id),
+            saved: None,
         })?;
         self.emit(&Event::new(self.session.clone(), event))
     }

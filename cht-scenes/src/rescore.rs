@@ -16,7 +16,7 @@ use crate::{
     feed::Source,
     options::Options,
     picker::{Done, Found, Output, Picker},
-    scores::{self, Line, Origin},
+    scores::{Line, Origin, Reader},
     stats::Tally,
     store::Store,
 };
@@ -77,8 +77,9 @@ fn decide(scores: &Path, options: &Options) -> Result<Vec<Segment>> {
     let mut decider: Decider<()> = Decider::new(options.rules());
     // The first segment that the decider has seen.
     let mut run = 0;
-    for line in scores::read(scores)? {
-        match line? {
+    let mut lines = Reader::open(scores)?;
+    while let Some(line) = lines.next()? {
+        match line {
             Line::Segment(origin) => {
                 let continues = segments.last().is_some_and(|last| last.origin.leads_to(&origin));
                 if !continues {
@@ -181,5 +182,109 @@ impl Origin {
     fn source(&self) -> Source {
         let codec = self.codec.as_deref().and_then(Codec::named);
         Source::alone(self.seq, self.anchor, self.pid, codec)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cht_core::event::Anchor;
+    use clap::Parser as _;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::scores;
+
+    /// Scores of two segments of ten frames, as they are written.
+    fn scores() -> Vec<u8> {
+        let mut text = String::new();
+        for segment in 0..2_i64 {
+            let offset = segment * 36_000;
+            let anchor = Anchor { pts: offset, offset };
+            let (path, codec) = (format!("/{segment}.ts"), Some("h264".to_owned()));
+            let origin =
+                Origin { session: None, path, seq: segment as u64, anchor, pid: 256, codec };
+            text += &serde_json::to_string(&Line::Segment(origin)).unwrap();
+            text.push('\n');
+            for n in 0..10 {
+                let measures = cht_scenes::measure::Measures {
+                    at: offset + n * 3600,
+                    score: 0.5,
+                    grid: (8, 4),
+                    ..Default::default()
+                };
+                let timestamp = seconds(measures.at);
+                let frame = scores::Scored { timestamp, picture: true, measures };
+                text += &serde_json::to_string(&Line::Frame(Box::new(frame))).unwrap();
+                text.push('\n');
+            }
+        }
+        text.into_bytes()
+    }
+
+    fn options() -> Options {
+        Options::of(&Args::parse_from(["cht-scenes", "--out", "x"]))
+    }
+
+    fn decided(text: &[u8]) -> Result<Vec<Segment>> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scores.ndjson");
+        std::fs::write(&path, text).unwrap();
+        decide(&path, &options())
+    }
+
+    #[test]
+    fn damaged_line_hides_no_later_one() {
+        let text = scores();
+        let mut lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
+        lines[4] = b"{\"frame\":{\"timest\n";
+        let segments = decided(&lines.concat()).unwrap();
+        assert_eq!(segments.iter().map(|segment| segment.decoded).collect::<Vec<_>>(), [9, 10]);
+        // A torn end is not there.
+        let segments = decided(&text[..text.len() - 5]).unwrap();
+        assert_eq!(segments.iter().map(|segment| segment.decoded).collect::<Vec<_>>(), [10, 9]);
+    }
+
+    #[test]
+    fn measures_of_no_picture_are_skipped() {
+        let text = String::from_utf8(scores()).unwrap();
+        for (good, bad) in [
+            ("\"at\":3600", "\"at\":-9223372036854775808"),
+            ("\"grid\":[8,4]", "\"grid\":[4294967295,4294967295]"),
+            ("\"changes\":[]", "\"changes\":[[4294967290,9,0,0]]"),
+            ("\"difference\":0.0", "\"difference\":1e300"),
+        ] {
+            assert!(text.contains(good), "{good}");
+            let segments = decided(text.replacen(good, bad, 1).as_bytes()).unwrap();
+            assert_eq!(segments[0].decoded, 9, "{bad}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn damaged_bytes_are_read_to_the_end(
+            damage in prop::collection::vec((0..6000_usize, b' '..b'z'), 1..40)
+        ) {
+            let mut text = scores();
+            for (at, byte) in damage {
+                let length = text.len();
+                text[at % length] = byte;
+            }
+            let _ = decided(&text);
+        }
+
+        #[test]
+        fn times_in_any_order_are_decided_on(
+            times in prop::collection::vec(-(1_i64 << 56) + 1..1_i64 << 56, 1..30)
+        ) {
+            let text = String::from_utf8(scores()).unwrap();
+            let lines: Vec<String> = text.lines().zip(times.iter().cycle()).map(|(line, time)| {
+                let at = line.find("\"at\":").map(|at| at + 5);
+                let Some(at) = at else { return line.to_owned() };
+                let end = at + line[at..].find(',').unwrap();
+                format!("{}{time}{}", &line[..at], &line[end..])
+            }).collect();
+            let _ = decided((lines.join("\n") + "\n").as_bytes());
+        }
     }
 }

@@ -5,13 +5,17 @@
 
 use std::{
     collections::HashMap,
-    fs::{File, OpenOptions},
-    io::{BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _},
+    fs::File,
+    io::{BufReader, Read as _},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, bail};
-use cht_core::{durable, event::Anchor, time::seconds};
+use cht_core::{
+    event::Anchor,
+    journal::{Journal, Lines, Skipped},
+    time::{is_time, seconds},
+};
 use cht_scenes::measure::Measures;
 use serde::{Deserialize, Serialize};
 
@@ -48,11 +52,16 @@ pub(crate) enum Line {
     Frame(Box<Scored>),
 }
 
+/// Bytes that are written at once.
+const WRITTEN: usize = 64 * 1024;
+
 /// The file that is being written.
 #[derive(Debug)]
 pub(crate) struct Scores {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: Journal,
+    /// Whole lines that are still to be written.
+    lines: Vec<u8>,
     /// Path and PID of what was added last.
     segment: Option<(String, u16)>,
 }
@@ -61,29 +70,32 @@ impl Scores {
     /// Opens it; what is in it about segments that are not `done` (by their path) is written again.
     pub(crate) fn open(path: &Path, done: &HashMap<String, u64>) -> Result<Self> {
         let named = || path.display().to_string();
-        let mut options = OpenOptions::new();
-        options.create(true).read(true).write(true).truncate(false);
-        let mut file = durable::open(path, &mut options).with_context(named)?;
-        let (mut end, mut kept) = (0, false);
-        for line in BufReader::new(&mut file).split(b'\n') {
-            let line = line.with_context(named)?;
-            match serde_json::from_slice(&line) {
+        let mut file = Journal::open(path).with_context(named)?;
+        let mut begin = Vec::new();
+        file.file().take(BEGIN.len() as u64).read_to_end(&mut begin).with_context(named)?;
+        // Another file is not ours to cut.
+        if file.end() == 0 && !begin.is_empty() && begin != BEGIN {
+            bail!("{}: holds no scores (no line of any); name another file", path.display());
+        }
+        let (mut end, mut kept, mut skipped) = (0, false, Skipped::default());
+        let mut lines = file.lines(0).with_context(named)?;
+        while let Some(line) = lines.next().with_context(named)? {
+            match parse(line.bytes) {
                 Ok(Line::Segment(origin)) => kept = done.contains_key(&origin.path),
                 Ok(Line::Frame(_)) => {}
-                // Cut off by a kill; or no such file at all, which is not ours to overwrite.
                 Err(error) if end == 0 => {
                     bail!("{}: holds no scores ({error}); name another file", path.display())
                 }
-                Err(_) => break,
+                Err(error) => skipped.add(line.number, error),
             }
             if !kept {
                 break;
             }
-            end += line.len() as u64 + 1;
+            end = line.end;
         }
-        file.set_len(end).with_context(named)?;
-        file.seek(SeekFrom::Start(end)).with_context(named)?;
-        Ok(Self { path: path.to_owned(), file: BufWriter::new(file), segment: None })
+        skipped.warn(path);
+        file.cut(end).with_context(named)?;
+        Ok(Self { path: path.to_owned(), file, lines: Vec::new(), segment: None })
     }
 
     /// Adds a frame of a part of a segment.
@@ -112,25 +124,70 @@ impl Scores {
     }
 
     fn write(&mut self, line: &Line) -> Result<()> {
-        let mut text = serde_json::to_vec(line)?;
-        text.push(b'\n');
-        self.file.write_all(&text).with_context(|| self.path.display().to_string())
+        serde_json::to_writer(&mut self.lines, line)?;
+        self.lines.push(b'\n');
+        if self.lines.len() < WRITTEN { Ok(()) } else { self.flush() }
     }
 
     /// Hands over to the system what was added.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        self.file.flush().with_context(|| self.path.display().to_string())
+        if !self.lines.is_empty() {
+            self.file.append(&self.lines).with_context(|| self.path.display().to_string())?;
+            self.lines.clear();
+        }
+        Ok(())
     }
 }
 
+/// How a file of scores begins.
+const BEGIN: &[u8] = b"{\"segment\":";
+
 /// Reads what was written.
-pub(crate) fn read(path: &Path) -> Result<impl Iterator<Item = Result<Line>>> {
-    let named = path.display().to_string();
-    let file = File::open(path).with_context(|| named.clone())?;
-    let lines = BufReader::new(file).split(b'\n').zip(1..);
-    Ok(lines.map(move |(line, number)| {
-        let line = line.with_context(|| named.clone())?;
-        serde_json::from_slice(&line)
-            .with_context(|| format!("{named}: line {number}: not written by --scores"))
-    }))
+#[derive(Debug)]
+pub(crate) struct Reader {
+    path: PathBuf,
+    lines: Lines<BufReader<File>>,
+    skipped: Skipped,
+    /// A segment was read, so that frames belong to it.
+    begun: bool,
+}
+
+impl Reader {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let lines = Lines::open(path, 0).with_context(|| path.display().to_string())?;
+        let (path, skipped) = (path.to_owned(), Skipped::default());
+        Ok(Self { path, lines, skipped, begun: false })
+    }
+
+    /// Returns the next line; `None` at the end. Lines that cannot be used are skipped, unless there is no other before them.
+    pub(crate) fn next(&mut self) -> Result<Option<Line>> {
+        while let Some(line) = self.lines.next().with_context(|| self.path.display().to_string())? {
+            match parse(line.bytes) {
+                Ok(Line::Segment(origin)) => {
+                    self.begun = true;
+                    return Ok(Some(Line::Segment(origin)));
+                }
+                Ok(line) if self.begun => return Ok(Some(line)),
+                Ok(_) => bail!("{}: line 1: a frame of no segment", self.path.display()),
+                Err(error) if self.begun => self.skipped.add(line.number, error),
+                Err(error) => bail!(
+                    "{}: line {}: not written by --scores ({error})",
+                    self.path.display(),
+                    line.number
+                ),
+            }
+        }
+        std::mem::take(&mut self.skipped).warn(&self.path);
+        Ok(None)
+    }
+}
+
+/// Reads a line; an error if it cannot be calculated with.
+fn parse(line: &[u8]) -> Result<Line, String> {
+    let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let is_plausible = match &line {
+        Line::Segment(origin) => is_time(origin.anchor.pts) && is_time(origin.anchor.offset),
+        Line::Frame(frame) => is_time(frame.measures.at) && frame.measures.is_plausible(),
+    };
+    is_plausible.then_some(line).ok_or_else(|| "measures of no picture".to_owned())
 }

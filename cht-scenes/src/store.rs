@@ -2,28 +2,31 @@
 //!
 //! `scenes.ndjson` holds, line by line, the options, every `frame` event, and at the end of each
 //! segment a checkpoint with the state of the detector. A restart forgets what stands behind the last checkpoint, replays
-//! the segments before it from here, and decodes the next one again: same ids, same pictures.
+//! the segments before it from here, and decodes the next one again: same ids, same pictures. [`known`] reads it.
+
+mod known;
 
 use std::{
     collections::{HashMap, VecDeque},
-    fs::{self, File, OpenOptions},
-    io::{BufRead as _, BufReader, Seek as _, Write as _},
+    fs::{self, File},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use cht_core::{
     durable,
-    event::{self, Anchor, Body, Event, Frame, SegmentDone},
+    event::{self, Anchor, Event, Frame, SegmentDone},
+    journal::Journal,
     report,
 };
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use crate::{detector::State, options::Options, picture::Format};
+use self::known::{Known, Late};
+use crate::{detector::State, measured::Saved, options::Options, picture::Format};
 
-/// Frames that are remembered, for one that shows the same: as many as the detectors remember.
-const REMEMBERED: usize = 64;
+/// Size of the largest state that is read, in bytes; they have about one million.
+const LARGEST_STATE: u64 = 256 << 20;
 
 /// A segment that is done, and how the world looked then.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,6 +51,9 @@ pub(crate) struct Checkpoint {
     pub state: State,
     /// The number of the next frame.
     pub next_id: u64,
+    /// BLAKE3 of the file that holds what the detectors that measure know; absent where they know nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved: Option<String>,
 }
 
 /// One line of the journal.
@@ -73,15 +79,21 @@ pub(crate) struct Store {
     format: Format,
     /// A picture that is there already is not to be written again.
     pub dedupe: bool,
-    journal: File,
+    journal: Journal,
     done: HashMap<String, Done>,
     /// The last checkpoint.
     pub last: Option<Checkpoint>,
+    /// The number of the segment of the checkpoint before that.
+    before: Option<u64>,
+    /// What the detectors knew at the last checkpoint.
+    saved: Option<Vec<u8>>,
+    /// The hash of what was saved for the next checkpoint.
+    hash: Option<String>,
     pub next_id: u64,
     /// The last frames that were kept, the newest last.
     recent: VecDeque<Frame>,
-    /// Frames of the journal that the state of the last checkpoint does not know of yet, by their PTS: they will be chosen again.
-    late: Vec<i64>,
+    /// Frames of the journal that will be chosen again.
+    late: Vec<Late>,
 }
 
 impl Store {
@@ -90,81 +102,102 @@ impl Store {
         let named = || folder.display().to_string();
         fs::create_dir_all(folder).with_context(named)?;
         let path = folder.join("scenes.ndjson");
-        let mut options_of_file = OpenOptions::new();
-        options_of_file.create(true).read(true).write(true).truncate(false);
-        let mut journal = durable::open(&path, &mut options_of_file)
-            .with_context(|| path.display().to_string())?;
-        lock(&journal, folder)?;
+        let journal = Journal::open(&path).with_context(|| path.display().to_string())?;
+        lock(journal.file(), folder)?;
         let mut store = Self {
             folder: folder.to_owned(),
             format: options.look.format,
             dedupe: options.dedupe,
-            journal: journal.try_clone()?,
+            journal,
             done: HashMap::new(),
             last: None,
+            before: None,
+            saved: None,
+            hash: None,
             next_id: 1,
             late: Vec::new(),
             recent: VecDeque::new(),
         };
-        let (known, end) = store.read(&mut journal)?;
-        match known {
-            Some(known) if known == *options => {
-                // What comes behind the last checkpoint is made again.
-                store.journal.set_len(end)?;
-                store.journal.seek(std::io::SeekFrom::End(0))?;
-            }
-            Some(known) if !overwrite => bail!(
-                "{}: holds frames made with {known}; use these, another --out, or --overwrite",
+        let known = store.read(&path).with_context(|| path.display().to_string())?;
+        match &known.options {
+            Some(found) if found == options => store.take(known)?,
+            Some(found) if !overwrite => bail!(
+                "{}: holds frames made with {found}; use these, another --out, or --overwrite",
                 named()
             ),
-            known => {
-                if known.is_some() {
+            None if known.last.is_some() && !overwrite => {
+                report::warn(format_args!(
+                    "{}: the options of the frames in it cannot be read; it goes on with those given now",
+                    path.display()
+                ));
+                store.take(known)?;
+                store.append(&Entry::Options(options.clone()))?;
+            }
+            found => {
+                if found.is_some() || known.last.is_some() {
                     remove_pictures(folder).with_context(named)?;
                 }
-                (store.done, store.last, store.next_id) = (HashMap::new(), None, 1);
-                store.late.clear();
-                store.recent.clear();
-                store.journal.set_len(0)?;
-                store.journal.rewind()?;
+                store.journal.cut(0).with_context(named)?;
                 store.append(&Entry::Options(options.clone()))?;
             }
         }
         Ok(store)
     }
 
-    /// Reads the journal up to its last checkpoint; returns the options and where that ends.
-    fn read(&mut self, journal: &mut File) -> Result<(Option<Options>, u64)> {
-        let (mut options, mut position, mut end, mut count) = (None, 0, 0, 0);
-        let (mut frames, mut pts) = (Vec::new(), Vec::new());
-        for line in BufReader::new(journal).split(b'\n') {
-            let line = line?;
-            position += line.len() as u64 + 1;
-            match serde_json::from_slice(&line) {
-                Ok(Entry::Options(found)) => (options, end) = (Some(found), position),
-                Ok(Entry::Frame(session, frame)) => {
-                    count += 1;
-                    pts.push(frame.pts);
-                    frames.push(Event::new(session, frame));
-                }
-                Ok(Entry::Checkpoint(checkpoint)) => {
-                    end = position;
-                    self.next_id = 1 + count;
-                    for frame in &frames {
-                        if let Body::Frame(frame) = &frame.body {
-                            self.remember(frame.clone());
-                        }
-                    }
-                    self.late = pts[checkpoint.next_id as usize - 1..].to_vec();
-                    self.last = Some((*checkpoint).clone());
-                    let done =
-                        Done { checkpoint: *checkpoint, frames: std::mem::take(&mut frames) };
-                    self.done.insert(done.checkpoint.path.clone(), done);
-                }
-                // A line that was cut off by a kill, and whatever follows it.
-                Err(_) => break,
+    /// Reads the journal up to its last checkpoint whose state is there.
+    fn read(&mut self, path: &Path) -> Result<Known> {
+        let (known, skipped) = Known::read(self.journal.lines(0)?, u64::MAX)?;
+        skipped.warn(path);
+        let Some(last) = &known.last else { return Ok(known) };
+        let error = match self.state_of(last) {
+            Ok(saved) => {
+                self.saved = saved;
+                return Ok(known);
+            }
+            Err(error) => error,
+        };
+        let damaged = self.state(last.done.seq).display().to_string();
+        let (before, _) = Known::read(self.journal.lines(0)?, known.end_before)?;
+        if let Some(saved) = before.last.as_ref().and_then(|last| self.state_of(last).ok()) {
+            report::warn(format_args!(
+                "{damaged}: {error}; segment {} is decoded again",
+                last.done.seq
+            ));
+            self.saved = saved;
+            return Ok(before);
+        }
+        report::warn(format_args!(
+            "{damaged}: {error}; the detectors begin anew after segment {}",
+            last.done.seq
+        ));
+        Ok(known)
+    }
+
+    /// Goes on after what is known. What the journal says after that is made again.
+    fn take(&mut self, known: Known) -> Result<()> {
+        self.journal.cut(known.end).with_context(|| self.folder.display().to_string())?;
+        (self.done, self.last, self.next_id) = (known.done, known.last, known.next_id);
+        (self.before, self.late, self.recent) = (known.before, known.late, known.recent);
+        Ok(())
+    }
+
+    /// What the detectors knew at a checkpoint; an error where that is lost.
+    fn state_of(&self, checkpoint: &Checkpoint) -> Result<Option<Vec<u8>>> {
+        let bytes = match durable::read(&self.state(checkpoint.done.seq), LARGEST_STATE) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                ensure!(checkpoint.saved.is_none(), "not there any more");
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match &checkpoint.saved {
+            Some(hash) if *hash != hash_of(&bytes) => bail!("damaged"),
+            _ => {
+                Saved::from_bytes(&bytes).context("damaged")?;
+                Ok(Some(bytes))
             }
         }
-        Ok((options, end))
     }
 
     /// What is known about a segment that was done before.
@@ -178,26 +211,22 @@ impl Store {
     }
 
     /// Whether the frame with this PTS was kept before, behind the end of a segment whose state we have gone on from.
-    pub(crate) fn was_kept(&mut self, pts: i64) -> bool {
-        let found = self.late.iter().position(|&late| late == pts);
+    pub(crate) fn was_kept(&mut self, segment: &str, pts: i64) -> bool {
+        let found = self.late.iter().position(|late| late.is(segment, pts));
         found.map(|late| self.late.remove(late)).is_some()
     }
 
-    /// What the detectors knew at the last checkpoint.
-    pub(crate) fn saved(&self) -> Result<Option<Vec<u8>>> {
-        let Some(last) = &self.last else { return Ok(None) };
-        let path = self.state(last.done.seq);
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| path.display().to_string()),
-        }
+    /// What the detectors knew at the last checkpoint; taken once.
+    pub(crate) fn saved(&mut self) -> Option<Vec<u8>> {
+        self.saved.take()
     }
 
     /// Saves what the detectors know, before the checkpoint of segment `seq` is written.
     pub(crate) fn save(&mut self, seq: u64, state: &[u8]) -> Result<()> {
         let path = self.state(seq);
-        durable::replace(&path, state).with_context(|| path.display().to_string())
+        durable::replace(&path, state).with_context(|| path.display().to_string())?;
+        self.hash = Some(hash_of(state));
+        Ok(())
     }
 
     fn state(&self, seq: u64) -> PathBuf {
@@ -235,15 +264,8 @@ impl Store {
     pub(crate) fn keep_again(&mut self, session: Option<&str>, frame: Frame) -> Result<Event> {
         self.next_id += 1;
         self.append(&Entry::Frame(session.map(str::to_owned), frame.clone()))?;
-        self.remember(frame.clone());
+        known::remember(&mut self.recent, frame.clone());
         Ok(Event::new(session.map(str::to_owned), frame))
-    }
-
-    fn remember(&mut self, frame: Frame) {
-        if self.recent.len() == REMEMBERED {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(frame);
     }
 
     /// The frame that was kept so many ago; 1 is the last one.
@@ -252,24 +274,24 @@ impl Store {
     }
 
     /// Writes down that a segment is done, durably.
-    pub(crate) fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        let before = self.last.replace(checkpoint.clone());
-        self.append(&Entry::Checkpoint(Box::new(checkpoint)))?;
-        self.journal.sync_data().with_context(|| self.folder.display().to_string())?;
-        let now = self.last.as_ref().map(|last| last.done.seq);
-        if let Some(before) =
-            before.map(|before| before.done.seq).filter(|before| Some(*before) != now)
-        {
+    pub(crate) fn checkpoint(&mut self, mut checkpoint: Checkpoint) -> Result<()> {
+        checkpoint.saved = self.hash.take();
+        let line = line_of(&Entry::Checkpoint(Box::new(checkpoint.clone())))?;
+        self.journal.append_durably(&line).with_context(|| self.folder.display().to_string())?;
+        let now = checkpoint.done.seq;
+        let last = self.last.replace(checkpoint).map(|last| last.done.seq);
+        let oldest = std::mem::replace(&mut self.before, last);
+        // That of the checkpoint before stays: the last one may be damaged.
+        if let Some(oldest) = oldest.filter(|&oldest| oldest != now && Some(oldest) != last) {
             // Without detectors that measure there is none.
-            let _ = fs::remove_file(self.state(before));
+            let _ = fs::remove_file(self.state(oldest));
         }
         Ok(())
     }
 
     fn append(&mut self, entry: &Entry) -> Result<()> {
-        let mut line = serde_json::to_vec(entry)?;
-        line.push(b'\n');
-        self.journal.write_all(&line).with_context(|| self.folder.display().to_string())
+        let line = line_of(entry)?;
+        self.journal.append(&line).with_context(|| self.folder.display().to_string())
     }
 
     /// Removes what a killed run did not finish. Finished pictures stay, even those of a segment that
@@ -283,16 +305,27 @@ impl Store {
 
     /// What a run leaves that is killed between a checkpoint and the removal of the state before it.
     fn remove_old_states(&self) -> std::io::Result<()> {
-        let newest = self.last.as_ref().map(|last| self.state(last.done.seq));
+        let kept = self.last.iter().map(|last| last.done.seq).chain(self.before);
+        let kept: Vec<PathBuf> = kept.map(|seq| self.state(seq)).collect();
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if is_state(name) && newest.as_ref() != Some(&path) {
+            if is_state(name) && !kept.contains(&path) {
                 fs::remove_file(&path)?;
             }
         }
         Ok(())
     }
+}
+
+fn line_of(entry: &Entry) -> Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(entry)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+fn hash_of(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
 }
 
 /// How the name of a small picture ends.

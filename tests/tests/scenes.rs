@@ -218,6 +218,81 @@ fn killed_anywhere(detect: &str) {
     }
 }
 
+/// Runs the stage; its exit status, and its events in order of their text, with `OUT` for the folder: a frame may come before the
+/// segment before its own is done.
+fn run(paths: &[PathBuf], out: &Path) -> (Option<i32>, Vec<String>) {
+    let mut command = tool("cht-scenes");
+    command.args(words("--detect adaptive --stats-interval 0 --out")).arg(out);
+    let mut stage = Stage::start(command.stdin(Stdio::piped()));
+    let mut stdin = stage.child.stdin.take().unwrap();
+    for path in paths {
+        writeln!(stdin, "{}", path.display()).unwrap();
+    }
+    drop(stdin);
+    let status = stage.finish().code();
+    let out = out.to_str().unwrap();
+    let events = stage.events.iter().map(|event| event.to_string().replace(out, "OUT"));
+    let mut events: Vec<String> = events.collect();
+    events.sort();
+    (status, events)
+}
+
+#[test]
+fn damaged_journal_gives_the_same_frames() {
+    type Damage = fn(&Path);
+    let journal = |out: &Path| out.join("scenes.ndjson");
+    let folder = tempfile::tempdir().unwrap();
+    let paths = segments(folder.path(), "");
+    let (_, expected) = run(&paths, &folder.path().join("whole"));
+    let damages: [(&str, Damage, i32); 6] = [
+        ("a line without its newline", |out| cut_end(out, 1), 0),
+        ("half a line", |out| cut_end(out, 40), 0),
+        ("NUL bytes at the end", |out| append(out, &[0; 100]), 0),
+        ("no lines", |out| append(out, b"[[[[\n{}\n\n\xff\n"), 1),
+        ("a damaged state", |out| fs::write(out.join("scenes_000003.state"), b"?").unwrap(), 1),
+        ("a lost state", |out| fs::remove_file(out.join("scenes_000003.state")).unwrap(), 1),
+    ];
+    for (n, (what, damage, status)) in damages.into_iter().enumerate() {
+        let out = folder.path().join(n.to_string());
+        assert_eq!(run(&paths[..3], &out).0, Some(0));
+        damage(&out);
+        let (ended, events) = run(&paths, &out);
+        assert_eq!((ended, &events), (Some(status), &expected), "{what}");
+        // What was written then is read by the next run.
+        let (_, events) = run(&paths, &out);
+        assert_eq!(events, expected, "{what}");
+    }
+    // Without any state there is a frame more at most, and nothing ends.
+    let out = folder.path().join("stateless");
+    run(&paths[..3], &out);
+    for seq in 2..=3 {
+        fs::remove_file(out.join(format!("scenes_00000{seq}.state"))).unwrap();
+    }
+    let (status, events) = run(&paths, &out);
+    assert_eq!(status, Some(1));
+    assert!((expected.len()..=expected.len() + 1).contains(&events.len()), "{events:#?}");
+    // A frame whose line is lost is not named again; all others have the numbers that they had.
+    let out = folder.path().join("frameless");
+    run(&paths[..3], &out);
+    let text = fs::read_to_string(journal(&out)).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains("\"F000002\"")).collect();
+    fs::write(journal(&out), format!("{}\n", lines.join("\n"))).unwrap();
+    let (status, events) = run(&paths, &out);
+    let others: Vec<String> =
+        expected.iter().filter(|event| !event.contains("\"F000002\"")).cloned().collect();
+    assert_eq!((status, events), (Some(0), others));
+}
+
+fn cut_end(out: &Path, bytes: u64) {
+    let file = fs::File::options().write(true).open(out.join("scenes.ndjson")).unwrap();
+    file.set_len(file.metadata().unwrap().len() - bytes).unwrap();
+}
+
+fn append(out: &Path, bytes: &[u8]) {
+    let file = fs::File::options().append(true).open(out.join("scenes.ndjson"));
+    file.unwrap().write_all(bytes).unwrap();
+}
+
 #[test]
 fn a_second_run_with_other_options_is_refused_until_told_otherwise() {
     let folder = tempfile::tempdir().unwrap();

@@ -39,6 +39,25 @@ pub struct Measures {
     pub changes: Vec<Change>,
 }
 
+impl Measures {
+    /// Whether a picture can have these measures: what was read from a file may say anything.
+    #[must_use]
+    pub fn is_plausible(&self) -> bool {
+        let Film { difference, contrast, histogram, continuity, relit, back, ramp } = self.film;
+        let mut shares = [difference, contrast, histogram, continuity, relit, self.drawn]
+            .into_iter()
+            .chain(back);
+        let blocks = self.grid.0.checked_mul(self.grid.1).filter(|&blocks| blocks <= MOST_BLOCKS);
+        (0.0..=1.0).contains(&self.score)
+            && shares.all(f32::is_finite)
+            && ramp.is_none_or(|ramp| ramp.is_plausible())
+            && blocks.is_some_and(|blocks| self.changes.iter().all(|change| change.block < blocks))
+    }
+}
+
+/// Number of blocks in the largest picture.
+const MOST_BLOCKS: u32 = 1 << 20;
+
 /// Measures frames in the order of their PTS.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Meter {

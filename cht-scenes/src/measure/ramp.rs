@@ -15,6 +15,7 @@
 
 use std::collections::VecDeque;
 
+use cht_core::time::is_time;
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +74,16 @@ pub struct Ramp {
     pub variances: (f32, f32),
     /// What is found of the first picture in the last, 0 to 1.
     pub continuity: f32,
+}
+
+impl Ramp {
+    /// Whether it can be calculated with.
+    pub(super) fn is_plausible(&self) -> bool {
+        let Self { from, to, span, rest, bend, fastest, moves, variances, continuity, .. } = *self;
+        let mut measures =
+            [span, rest, bend, fastest, moves, variances.0, variances.1, continuity].into_iter();
+        is_time(from) && is_time(to) && measures.all(f32::is_finite)
+    }
 }
 
 impl Ramp {

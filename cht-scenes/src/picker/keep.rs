@@ -86,7 +86,7 @@ impl Picker {
     ) -> Result<()> {
         let (timestamp, pts) =
             (seconds(at), part.source.anchor.pts + (at - part.source.anchor.offset));
-        if self.store.was_kept(pts) {
+        if self.store.was_kept(&part.path, pts) {
             return Ok(());
         }
         let (id, path) = self.store.next_picture()?;
