@@ -10,11 +10,13 @@ use std::{
     ffi::{OsStr, OsString},
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
 use rustix::fs::OFlags;
+
+use crate::regular;
 
 /// Suffix of temporary files. No editor and no other program uses it.
 const TEMPORARY: &str = ".cht-tmp";
@@ -102,14 +104,12 @@ fn write_temporary(path: &Path, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
 /// Opens a file to write to, journals above all: `ELOOP` for a symbolic link, an error for a FIFO, a
 /// socket or a device. It never waits.
 pub fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    regular(options.custom_flags(flags.cast_signed()).open(path)?)
+    regular::open_with_flags(options, OFlags::NOFOLLOW, path)
 }
 
 /// Opens a file to read from; an error for a FIFO, a socket or a device. It never waits.
 pub fn open_to_read(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    regular(OpenOptions::new().read(true).custom_flags(flags).open(path)?)
+    regular::open(path)
 }
 
 /// Reads a file of at most `limit` bytes.
@@ -122,13 +122,6 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(bytes)
-}
-
-fn regular(file: File) -> io::Result<File> {
-    if file.metadata()?.is_file() {
-        return Ok(file);
-    }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
 }
 
 /// Gives a finished file its final name, durably. `file` is the open file behind `temporary`.

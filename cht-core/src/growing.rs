@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    regular,
     session::{PART, Session},
     watch::{LOOK_AGAIN, Watch},
 };
@@ -38,9 +39,9 @@ pub struct Growing {
 impl Growing {
     /// Opens a segment by the path under which it grows (`….ts.part`); also if it has just been renamed.
     pub fn open(part: &Path) -> io::Result<Self> {
-        let file = match File::open(part) {
+        let file = match regular::open(part) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                File::open(finished_path(part))?
+                regular::open(&finished_path(part))?
             }
             result => result?,
         };

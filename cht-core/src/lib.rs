@@ -16,6 +16,7 @@ pub mod natural;
 pub mod ndjson;
 pub mod reader;
 pub mod record;
+pub mod regular;
 pub mod report;
 pub mod segment;
 pub mod session;

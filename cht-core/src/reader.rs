@@ -4,6 +4,7 @@ use std::io;
 
 use crate::{
     growing::{Growing, Growth},
+    regular, report,
     session::Session,
     watch::{LOOK_AGAIN, Watch},
 };
@@ -71,6 +72,11 @@ impl SessionReader {
                     // Not there yet, or retention removed it before it was read.
                     let Some(next) = self.next_existing()? else { break };
                     self.seq = next;
+                }
+                Err(error) if regular::is_refusal(&error) => {
+                    let path = self.session.segment(self.seq);
+                    report::warn(format_args!("{}: {error}; left out", path.display()));
+                    self.seq += 1;
                 }
                 Err(error) => return Err(error),
             }

@@ -13,6 +13,7 @@ use std::{
 use crate::{
     durable,
     event::{Body, Event, SegmentClosed},
+    report,
     session::Session,
 };
 
@@ -25,6 +26,8 @@ pub struct Record {
     connections: u32,
     /// Bytes read, to the end of a whole line.
     read: u64,
+    /// That it cannot be read was said.
+    unreadable: bool,
 }
 
 impl Record {
@@ -38,7 +41,20 @@ impl Record {
 
     /// Reads what was appended since. Returns whether there was anything.
     pub fn update(&mut self, session: &Session) -> bool {
-        let Ok(mut file) = durable::open_to_read(&session.record()) else { return false };
+        let path = session.record();
+        let mut file = match durable::open_to_read(&path) {
+            Ok(file) => file,
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound && !self.unreadable {
+                    report::warn(format_args!(
+                        "{}: {error}; nothing is known of the segments in it",
+                        path.display()
+                    ));
+                    self.unreadable = true;
+                }
+                return false;
+            }
+        };
         if file.metadata().is_ok_and(|metadata| metadata.len() < self.read) {
             // Another file of this name.
             *self = Self::default();

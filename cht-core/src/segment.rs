@@ -12,6 +12,7 @@ use memmap2::{Advice, Mmap, MmapOptions};
 use crate::{
     event::{self, Anchor, Body, Damage, Event, Segment, SegmentClosed, StreamInfo},
     record::Record,
+    regular,
     session::{self, Session},
     time::{seconds, unwrap33},
     timeline::{Span, Succession},
@@ -74,17 +75,13 @@ impl Windows {
     /// Opens a segment.
     pub fn open(path: &Path) -> Result<Self, SegmentError> {
         let io = |error| SegmentError::Io { path: path.to_owned(), error };
-        let file = match File::open(path) {
+        let file = match regular::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && was_deleted(path) => {
                 return Err(SegmentError::Deleted(path.to_owned()));
             }
             result => result.map_err(io)?,
         };
-        let metadata = file.metadata().map_err(io)?;
-        if !metadata.is_file() {
-            return Err(io(io::Error::other("not a regular file")));
-        }
-        match metadata.len() {
+        match file.metadata().map_err(io)?.len() {
             0 => Err(SegmentError::Empty(path.to_owned())),
             length => Ok(Self { path: path.to_owned(), file, length, at: 0 }),
         }

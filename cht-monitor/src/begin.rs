@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
+    regular, report,
     session::{Session, sequence},
     ts::{Found, Scanner},
 };
@@ -50,23 +51,42 @@ fn made_at(root: &Path) -> Option<std::time::SystemTime> {
 /// The newest place to begin at.
 pub(crate) fn now(session: &Session) -> Result<Place> {
     let mut place = Place { seq: session.next_sequence()?, ..Place::default() };
-    let Some(seq) = newest(session)? else { return Ok(place) };
-    place.seq = seq;
-    let path = session.part(seq);
-    // Plain reads: it may be growing. What comes after this look is read by the follower.
-    let path = if path.exists() { path } else { session.segment(seq) };
-    place.look(&fs::read(&path).with_context(|| path.display().to_string())?);
+    for seq in newest_first(session)? {
+        let path = session.part(seq);
+        // Plain reads: it may be growing. What comes after this look is read by the follower.
+        let path = if path.exists() { path } else { session.segment(seq) };
+        if let Some(bytes) = read(&path)? {
+            place.seq = seq;
+            place.look(&bytes);
+            break;
+        }
+    }
     Ok(place)
 }
 
 /// The beginning of the session.
 pub(crate) fn start(session: &Session) -> Result<Place> {
     let mut place = Place { seq: 1, ..Place::default() };
-    let Some(first) = session.segments()?.into_iter().next() else { return Ok(place) };
-    place.seq = sequence(&first).unwrap_or(1);
-    place.look(&fs::read(&first).with_context(|| first.display().to_string())?);
-    place.skip = 0;
+    for first in session.segments()? {
+        if let Some(bytes) = read(&first)? {
+            place.seq = sequence(&first).unwrap_or(1);
+            place.look(&bytes);
+            place.skip = 0;
+            break;
+        }
+    }
     Ok(place)
+}
+
+/// The bytes of a segment; `None` if something else has its name, which is said.
+fn read(segment: &Path) -> Result<Option<Vec<u8>>> {
+    match regular::read(segment) {
+        Err(error) if regular::is_refusal(&error) => {
+            report::warn(format_args!("{}: {error}; left out", segment.display()));
+            Ok(None)
+        }
+        bytes => Ok(Some(bytes.with_context(|| segment.display().to_string())?)),
+    }
 }
 
 impl Place {
@@ -88,8 +108,11 @@ impl Place {
     }
 }
 
-fn newest(session: &Session) -> Result<Option<u64>> {
+/// The numbers of the segments that are there, the newest first.
+fn newest_first(session: &Session) -> Result<Vec<u64>> {
     let entries = fs::read_dir(session.stream())?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    Ok(paths.filter_map(|path: PathBuf| sequence(&path)).max())
+    let mut seqs: Vec<u64> = paths.filter_map(|path: PathBuf| sequence(&path)).collect();
+    seqs.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(seqs)
 }

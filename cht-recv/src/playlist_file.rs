@@ -7,7 +7,7 @@ use cht_core::{
     durable,
     event::{Body, SegmentClosed},
     record::Record,
-    report,
+    regular, report,
     segment::Examiner,
     session::Session,
 };
@@ -32,7 +32,7 @@ impl PlaylistFile {
         segment_time: f64,
         retained: bool,
     ) -> Self {
-        let before = std::fs::read_to_string(session.playlist()).ok();
+        let before = regular::read_to_string(&session.playlist()).ok();
         let mut this = Self::of(session, record, segment_time, retained, before.as_deref());
         this.write(false);
         this
@@ -40,7 +40,7 @@ impl PlaylistFile {
 
     /// Takes what was removed out of the playlist of a session that nobody records, if it has one.
     pub(crate) fn without_removed(session: &Session) {
-        if let Ok(before) = std::fs::read_to_string(session.playlist()) {
+        if let Ok(before) = regular::read_to_string(&session.playlist()) {
             let record = Record::of(session);
             let mut this = Self::of(session, &record, 0.0, true, Some(&before));
             this.write(Playlist::has_ended(&before));

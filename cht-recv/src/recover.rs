@@ -4,7 +4,7 @@
 //! the record, a `.part`, or a segment that has its final name and no line in the record.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::{self, Read as _},
     path::Path,
 };
@@ -16,7 +16,7 @@ use cht_core::{
         Anchor, Body, DeleteReason, Deleted, EndReason, Event, Segment, SegmentClosed, SegmentOpen,
     },
     record::{self, Record},
-    report,
+    regular, report,
     segment::Examiner,
     session::{Session, sequence},
     time::{TICKS_PER_SECOND, ticks},
@@ -101,7 +101,7 @@ fn finish_removals(session: &Session, known: &Record, announcer: &Announcer) -> 
 
 /// Takes a line that was cut off by the kill off the end of the record.
 fn mend(record: &Path) -> io::Result<()> {
-    let text = match fs::read(record) {
+    let text = match regular::read(record) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         result => result?,
     };
@@ -129,7 +129,7 @@ fn unrecorded(session: &Session, known: &Record) -> Result<Vec<u64>> {
 
 /// What the killed recorder said about the segment that it was writing.
 fn open_segment(session: &Session) -> Option<SegmentOpen> {
-    let line = fs::read(session.open_record()).ok()?;
+    let line = regular::read(&session.open_record()).ok()?;
     match Event::parse(&line).ok()??.body {
         Body::SegmentOpen(open) => Some(open),
         _ => None,
@@ -153,7 +153,7 @@ fn adopt(
         return Ok(None);
     }
     if file == &part {
-        let opened = File::open(&part).with_context(named)?;
+        let opened = regular::open(&part).with_context(named)?;
         durable::publish_new(&opened, &part, &path).with_context(named)?;
     } else {
         // The kill may have come between the rename and the fsync of the folder.
@@ -215,7 +215,7 @@ fn examine(path: &Path) -> Option<Segment> {
 
 /// Size and BLAKE3 of a file.
 fn hash(path: &Path) -> io::Result<(u64, String)> {
-    let mut file = File::open(path)?;
+    let mut file = regular::open(path)?;
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 256 * 1024];
     loop {

@@ -13,6 +13,7 @@ use cht_core::{
     event::SegmentClosed,
     ffmpeg::Program,
     record::Record,
+    regular,
     session::{PART, Session},
 };
 
@@ -130,9 +131,9 @@ impl Fetcher {
 
 /// Opens a segment by its final path, or by the one that it has while it grows.
 fn open(path: &Path) -> io::Result<File> {
-    let part = || File::open(format!("{}{PART}", path.display()));
+    let part = || regular::open(format!("{}{PART}", path.display()).as_ref());
     // It may be finished just now.
-    File::open(path).or_else(|_| part()).or_else(|_| File::open(path))
+    regular::open(path).or_else(|_| part()).or_else(|_| regular::open(path))
 }
 
 /// The segment before one that begins within a group of pictures, because cht-recv had to cut there.

@@ -14,6 +14,7 @@ use std::{
 use cht_core::{
     event::{Anchor, SegmentOpen},
     growing::finished_path,
+    regular,
     time::{seconds, unwrap33},
     ts::{Found, Media, Scanner},
 };
@@ -78,7 +79,7 @@ impl Lag {
         arrived.opened += 1;
         let Some(anchor) = open.timeline else { return };
         let part = Path::new(&open.path);
-        let Ok(file) = File::open(part).or_else(|_| File::open(finished_path(part))) else {
+        let Ok(file) = regular::open(part).or_else(|_| regular::open(&finished_path(part))) else {
             return;
         };
         let before = arrived.growing.take().filter(|before| before.session.as_deref() == session);

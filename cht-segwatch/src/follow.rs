@@ -8,6 +8,7 @@ use std::{collections::HashSet, os::unix::net::UnixStream, path::PathBuf, time::
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     event::{Body, Event},
+    regular,
     session::Session,
     signals,
     watch::{LOOK_AGAIN, Watch},
@@ -67,6 +68,8 @@ struct Folder {
     settling: Settling,
     /// The growing segment that was announced last.
     announced: u64,
+    /// That `open.json` is no file was said.
+    refused: bool,
 }
 
 impl Folder {
@@ -83,6 +86,7 @@ impl Folder {
             closed: HashSet::new(),
             settling: Settling::default(),
             announced: 0,
+            refused: false,
         })
     }
 
@@ -107,7 +111,17 @@ impl Folder {
 
     /// Announces the segment that grows now.
     fn look_at_growing(&mut self, session: &Session, emitter: &mut Emitter) -> Result<()> {
-        let Ok(line) = std::fs::read(session.open_record()) else { return Ok(()) };
+        let path = session.open_record();
+        let line = match regular::read(&path) {
+            Ok(line) => line,
+            Err(error) => {
+                if regular::is_refusal(&error) && !std::mem::replace(&mut self.refused, true) {
+                    let message = format!("{}: {error}", path.display());
+                    emitter.fail(&path, "unreadable", &message)?;
+                }
+                return Ok(());
+            }
+        };
         let Ok(Some(event)) = Event::parse(&line) else { return Ok(()) };
         let Event { body: Body::SegmentOpen(open), .. } = &event else { return Ok(()) };
         if open.seq <= self.announced || emitter.knows(&session.segment(open.seq)) {

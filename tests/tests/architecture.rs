@@ -25,6 +25,17 @@ fn one_module_reads_clocks_and_sleeps() {
 }
 
 #[test]
+fn one_module_opens_files() {
+    let opens = ["File::open(", "fs::read(", "fs::read_to_string(", "File::options("];
+    // Folders to lock and sync; `/proc`; a list of scores that may come through a pipe.
+    let others = ["regular.rs", "session.rs", "durable.rs", "port.rs", "scores.rs"];
+    lines(&mut |path, line| {
+        let is_open = opens.iter().any(|open| line.contains(open));
+        assert!(!is_open || others.iter().any(|o| path.ends_with(o)), "{}: {line}", path.display());
+    });
+}
+
+#[test]
 fn one_place_is_unsafe() {
     lines(&mut |path, line| {
         let is_unsafe = line.contains("unsafe {") || line.contains("allow(unsafe_code)");

@@ -13,7 +13,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use cht_tests::{QUICK, Stage, generate, tool};
+use cht_tests::{QUICK, Stage, bin, generate, tool};
 
 /// Runs a stage on lines; its output.
 fn pipe(command: &mut Command, input: &[u8]) -> Output {
@@ -67,6 +67,76 @@ fn bad_segments_are_named_and_the_good_one_is_examined() {
     let output = pipe(tool("cht-scenes").arg("--out").arg(out), &list);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!((count(&output, "frame"), count(&output, "error")), (1, 4), "{output:?}");
+}
+
+/// A command that is killed if it hangs.
+fn bounded(name: &str) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["-k", "1", "30"]).arg(bin(name)).env_remove("CHT_SESSION");
+    command
+}
+
+fn make_fifo(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn fifo_among_segments_is_an_error_and_the_rest_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = folder.path().join("call/stream");
+    fs::create_dir_all(&stream).unwrap();
+    let names = [1, 2, 3].map(|n| stream.join(format!("segment_{n:06}.ts")));
+    generate(&names[0], &[("testsrc2=s=160x120:r=25", 1.0)], QUICK);
+    make_fifo(&names[1]);
+    fs::copy(&names[0], &names[2]).unwrap();
+    make_fifo(&stream.join("segments.ndjson"));
+    let refused = "segment_000002.ts: not a regular file (a FIFO)";
+
+    let output = bounded("cht-segwatch").arg(folder.path().join("call")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!((count(&output, "segment"), count(&output, "error")), (2, 1), "{output:?}");
+    for part in [refused, "segments.ndjson: not a regular file (a FIFO)"] {
+        assert!(said(&output).contains(part), "{part} is missing in {}", said(&output));
+    }
+
+    let paths = names.each_ref().map(|name| format!("{}\n", name.display())).concat();
+    let open = format!(
+        "{{\"v\":1,\"type\":\"segment_open\",\"session\":null,\"seq\":1,\"path\":\"{}\",\"connection\":1,\
+         \"offset\":0,\"timeline\":{{\"pts\":0,\"offset\":0}},\"at\":\"2026-11-23T01:02:03Z\"}}\n",
+        names[1].display()
+    );
+    let out = folder.path().join("frames");
+    let output = pipe(bounded("cht-scenes").arg("--out").arg(&out), (open + &paths).as_bytes());
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!((count(&output, "segment_done"), count(&output, "error")), (2, 2), "{output:?}");
+
+    let mut monitor = bounded("cht-monitor");
+    let monitor = monitor.args(["--stdout", "--from-start"]).arg(folder.path().join("call"));
+    let output = monitor.output().unwrap();
+    assert_eq!(output.stdout.len() as u64, 2 * fs::metadata(&names[0]).unwrap().len());
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(said(&output).contains(refused), "{}", said(&output));
+}
+
+#[test]
+fn fifo_for_a_file_of_ours_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let segment = folder.path().join("a.ts");
+    generate(&segment, &[("testsrc2=s=160x120:r=25", 1.0)], QUICK);
+    for name in ["index.ndjson", "scenes.ndjson"] {
+        let frames = folder.path().join(name).join("frames");
+        fs::create_dir_all(&frames).unwrap();
+        make_fifo(&frames.join(name));
+        let mut stage = match name {
+            "scenes.ndjson" => bounded("cht-scenes"),
+            _ => bounded("cht-index"),
+        };
+        let out = if name == "scenes.ndjson" { frames } else { frames.join("index.json") };
+        let output = pipe(stage.arg("--out").arg(out), segment.to_str().unwrap().as_bytes());
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let refused = format!("{name}: not a regular file (a FIFO)");
+        assert!(said(&output).contains(&refused), "{}", said(&output));
+    }
 }
 
 #[test]

@@ -4,11 +4,12 @@
 use std::{
     fs,
     io::Write as _,
+    net::TcpStream,
     path::Path,
     process::{Command, Stdio},
 };
 
-use cht_tests::{QUICK, Stage, generate, tool, words};
+use cht_tests::{QUICK, Stage, generate, recorder, tool, words};
 
 fn names(stage: &Stage) -> Vec<String> {
     let paths = stage.of_type("segment").into_iter().map(|event| event["path"].as_str().unwrap());
@@ -106,6 +107,43 @@ fn segments_of_another_program_are_followed_as_they_are_finished() {
     stage.signal("INT");
     assert!(stage.finish().success());
     assert_eq!(names(&stage), ["out_0.ts", "out_1.ts", "out_2.ts"]);
+}
+
+#[test]
+fn fifo_in_a_followed_folder_is_an_error_and_the_rest_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    small(&folder.path().join("a1.ts"));
+    let fifo = Command::new("mkfifo").arg(folder.path().join("b2.ts")).status();
+    assert!(fifo.unwrap().success());
+    small(&folder.path().join("c3.ts"));
+    let mut stage =
+        Stage::start(tool("cht-segwatch").args(["--follow", "--settle", "0"]).arg(folder.path()));
+    let error = stage.wait_for("error");
+    assert_eq!(error["code"], "unreadable");
+    assert!(error["path"].as_str().unwrap().ends_with("b2.ts"), "{error}");
+    stage.wait_for("segment");
+    stage.signal("TERM");
+    assert_eq!(stage.finish().code(), Some(1));
+    assert_eq!(names(&stage), ["a1.ts", "c3.ts"]);
+}
+
+#[test]
+fn fifo_for_the_growing_segment_is_an_error_and_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recv, address) = recorder(folder.path(), "--session-id call --once");
+    let session = folder.path().join("call");
+    let fifo = Command::new("mkfifo").arg(session.join("stream/open.json")).status();
+    assert!(fifo.unwrap().success());
+    let mut stage = Stage::start(tool("cht-segwatch").arg("--follow").arg(&session));
+    let error = stage.wait_for("error");
+    assert!(error["message"].as_str().unwrap().contains("open.json: not a regular file (a FIFO)"));
+    let clip = folder.path().join("clip.ts");
+    small(&clip);
+    TcpStream::connect(address).unwrap().write_all(&fs::read(&clip).unwrap()).unwrap();
+    recv.finish();
+    stage.finish();
+    assert_eq!(stage.of_type("error").len(), 1, "{:?}", stage.events);
+    assert_eq!(names(&stage), ["segment_000001.ts"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use cht_core::{
     clock,
     event::{Anchor, Decoded, SegmentOpen},
     growing::{Growing, Growth, finished_path},
+    regular,
     time::{TICKS_PER_SECOND, unwrap33},
 };
 
@@ -49,8 +50,16 @@ impl Feeder {
         if folder.last_seq.is_some_and(|last| last + 1 != open.seq) {
             return Ok(());
         }
-        // Gone already: its `segment` event will say more, or nothing will.
-        let Ok(mut growing) = Growing::open(part) else { return Ok(()) };
+        let mut growing = match Growing::open(part) {
+            Ok(growing) => growing,
+            // Gone already: its `segment` event will say more, or nothing will.
+            Err(error) if !regular::is_refusal(&error) => return Ok(()),
+            Err(error) => {
+                self.end_run()?;
+                let message = format!("{}: {error}", open.path);
+                return self.picker()?.fail("unreadable", &message, Some(&open.path));
+            }
+        };
         let mut course = Course::new(self.args.video(), anchor);
         let (mut source, mut total) = (None, 0);
         let mut buffer = vec![0; WRITE];
