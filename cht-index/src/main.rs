@@ -1,12 +1,7 @@
-//! cht-index: keeps `index.json`, what a UI or an agent reads from disk while the stream still runs.
-
-mod args;
-mod index;
-mod stage;
+//! cht-index, of which all is in the library.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args = args::parse();
-    cht_core::cli::run("cht-index", || stage::run(&args))
+    cht_index::main()
 }

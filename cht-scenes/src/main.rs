@@ -1,41 +1,7 @@
-//! cht-scenes: picks the frames where the picture changed, and writes them as pictures.
-//!
-//! One decoder runs through consecutive segments (a cut may fall on their boundary), ffmpeg computes its scene score inside
-//! it, and only pictures that may be kept leave it. `docs/scenes.md` has the rules.
-
-mod args;
-mod catch_up;
-mod course;
-mod decoder;
-mod decoding;
-mod detector;
-mod feed;
-mod fetch;
-mod frame;
-mod gops;
-mod hwaccel;
-mod jobs;
-mod lag;
-mod lines;
-mod measured;
-mod options;
-mod outputs;
-mod pass;
-mod picker;
-mod picture;
-mod prefilter;
-mod rescore;
-mod scores;
-mod scout;
-mod stage;
-mod stats;
-mod store;
-mod stretch;
-mod video;
+//! cht-scenes, of which all is in the library.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args = args::parse();
-    cht_core::cli::run("cht-scenes", || stage::run(args))
+    cht_scenes::main()
 }

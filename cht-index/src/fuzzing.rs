@@ -1,0 +1,20 @@
+//! The entry point of the fuzz target: an index and its journal as anybody may have left them.
+
+use std::path::Path;
+
+use anyhow::Result;
+use cht_core::event::{Event, Sent};
+
+use crate::index::Index;
+
+/// Opens the index at `path`, marks a frame and ends.
+///
+/// # Errors
+///
+/// If the index is refused, or the disk refuses.
+pub fn index(path: &Path) -> Result<()> {
+    let mut index = Index::open(path, false)?;
+    index.add(&Event::new(None, Sent { id: "F000001".to_owned(), path: None }));
+    index.commit()?;
+    index.finish()
+}
