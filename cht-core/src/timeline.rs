@@ -1,7 +1,8 @@
 //! The session's timeline: which tick of the session a PTS is. The rules are in `docs/time.md`.
 
-use std::time::{Duration, Instant};
+mod live;
 
+pub use self::live::{Observed, Placed, Stamp, Step, Timeline};
 use crate::{
     event::Anchor,
     time::{TICKS_PER_SECOND, difference33, unwrap33},
@@ -11,8 +12,10 @@ use crate::{
 const MAX_BACK: i64 = 2 * TICKS_PER_SECOND;
 /// How far the clocks of two consecutive files may overlap: audio is cut elsewhere than video.
 const MAX_OVERLAP: i64 = TICKS_PER_SECOND / 10;
-/// A step ahead that no slow slide show explains.
+/// Longest step ahead that needs no explanation, in ticks.
 const MAX_AHEAD: i64 = 60 * TICKS_PER_SECOND;
+/// Longest rest of a picture between two consecutive files, in ticks.
+const MAX_REST: i64 = 3600 * TICKS_PER_SECOND;
 
 impl Anchor {
     /// The session's tick of a PTS of this segment, 33 bits or unwrapped.
@@ -34,83 +37,9 @@ impl Anchor {
     }
 }
 
-/// Whether `dts` cannot follow `previous` on one clock, both in ticks.
-#[must_use]
-pub fn is_jump(previous: i64, dts: u64) -> bool {
-    !(-MAX_BACK..=MAX_AHEAD).contains(&difference33(previous, dts))
-}
-
-/// What the arrival of a picture means for the timeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// The first picture of a connection.
-    Start,
-    /// On the line of the one before.
-    Continues,
-    /// The stream's clock jumped: a new segment has to begin here.
-    Jump,
-}
-
-/// The timeline of a session that is being recorded, fed with every PTS of the video as it arrives.
-#[derive(Debug, Default)]
-pub struct Timeline {
-    line: Option<Line>,
-    /// When the last picture arrived, and its tick on the session's timeline.
-    last: Option<(Instant, i64)>,
-}
-
-#[derive(Debug)]
-struct Line {
-    anchor: Anchor,
-    /// Decoding time of the last picture, unwrapped.
-    dts: i64,
-}
-
-impl Timeline {
-    /// A timeline that continues a session whose recorded part ends at `offset` ticks.
-    #[must_use]
-    pub fn continuing(offset: i64, now: Instant) -> Self {
-        Self { line: None, last: Some((now, offset)) }
-    }
-
-    /// A new connection: its clock has nothing to do with the one before.
-    pub fn connect(&mut self) {
-        self.line = None;
-    }
-
-    /// A picture has arrived at `now`. `pts` and `dts` are 33-bit ticks.
-    pub fn observe(&mut self, pts: u64, dts: Option<u64>, now: Instant) -> Step {
-        let decoding = dts.unwrap_or(pts);
-        let step = match &self.line {
-            None => Step::Start,
-            Some(line) if is_jump(line.dts, decoding) => Step::Jump,
-            Some(_) => Step::Continues,
-        };
-        let continued = self.line.take().filter(|_| step == Step::Continues);
-        let line = if let Some(line) = continued {
-            let dts = unwrap33(line.dts, decoding);
-            // The anchor follows, so that it is never half a wrap behind.
-            Line { anchor: line.anchor.moved_to(unwrap33(dts, pts)), dts }
-        } else {
-            let offset = self
-                .last
-                .map_or(0, |(then, offset)| offset + ticks_of(now.saturating_duration_since(then)));
-            // `dts` may lie before zero when PTS has just wrapped and DTS has not.
-            let pts = pts as i64;
-            Line { anchor: Anchor { pts, offset }, dts: unwrap33(pts, decoding) }
-        };
-        let offset = line.anchor.offset;
-        let furthest = self.last.map_or(offset, |(_, before)| before.max(offset));
-        self.last = Some((now, furthest));
-        self.line = Some(line);
-        step
-    }
-
-    /// The anchor at the last observed picture; `None` before the first of a connection.
-    #[must_use]
-    pub fn anchor(&self) -> Option<Anchor> {
-        self.line.as_ref().map(|line| line.anchor)
-    }
+/// Whether `dts` lies further before `previous` than any order of pictures explains, both in ticks.
+fn is_back(previous: i64, dts: u64) -> bool {
+    difference33(previous, dts) < -MAX_BACK
 }
 
 /// What a finished segment tells about its own clock.
@@ -142,13 +71,14 @@ impl Succession {
             None => Anchor { pts: span.first_pts as i64, offset: 0 },
             Some((anchor, previous)) => {
                 let last_dts = unwrap33(anchor.pts, previous.last_dts);
-                // Files that follow one another do not overlap, however short they are.
-                let back = difference33(last_dts, span.first_dts) < -MAX_OVERLAP;
-                if back || is_jump(last_dts, span.first_dts) {
+                // Consecutive files do not overlap, however short they are. What arrival says of a
+                // step ahead nobody knows any more: a rest, unless it is longer than most.
+                let step = difference33(last_dts, span.first_dts);
+                if (-MAX_OVERLAP..=MAX_REST).contains(&step) {
+                    anchor.moved_to(unwrap33(last_dts, span.first_pts))
+                } else {
                     let offset = anchor.offset + previous.length + previous.frame;
                     Anchor { pts: span.first_pts as i64, offset }
-                } else {
-                    anchor.moved_to(unwrap33(last_dts, span.first_pts))
                 }
             }
         };
@@ -157,62 +87,11 @@ impl Succession {
     }
 }
 
-fn ticks_of(duration: Duration) -> i64 {
-    (duration.as_nanos() * TICKS_PER_SECOND as u128 / 1_000_000_000) as i64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const WRAP: u64 = 1 << 33;
     const SECOND: u64 = 90_000;
-
-    fn after(start: Instant, seconds: u64) -> Instant {
-        start + Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn starts_at_zero_and_follows_the_stream() {
-        let (mut timeline, start) = (Timeline::default(), crate::clock::monotonic());
-        assert_eq!(timeline.observe(126_000, None, start), Step::Start);
-        assert_eq!(timeline.anchor(), Some(Anchor { pts: 126_000, offset: 0 }));
-        // The arrival clock does not matter while the stream's clock runs.
-        assert_eq!(timeline.observe(126_000 + SECOND, None, after(start, 7)), Step::Continues);
-        assert_eq!(timeline.anchor().unwrap().offset, 90_000);
-    }
-
-    #[test]
-    fn dts_may_wrap_after_pts_and_frames_may_step_back() {
-        let (mut timeline, now) = (Timeline::default(), crate::clock::monotonic());
-        timeline.observe(WRAP - 3000, Some(WRAP - 6000), now);
-        for (pts, dts, offset) in [(3000, WRAP - 3000, 6000), (0, 0, 3000), (9000, 3000, 12_000)] {
-            assert_eq!(timeline.observe(pts, Some(dts), now), Step::Continues);
-            assert_eq!(timeline.anchor().unwrap().offset, offset);
-        }
-    }
-
-    #[test]
-    fn a_jump_and_a_connection_continue_by_the_arrival_clock() {
-        let (mut timeline, start) = (Timeline::default(), crate::clock::monotonic());
-        timeline.observe(100 * SECOND, None, start);
-        assert_eq!(timeline.observe(90 * SECOND, None, after(start, 1)), Step::Jump);
-        assert_eq!(timeline.anchor(), Some(Anchor { pts: 90 * 90_000, offset: 90_000 }));
-        timeline.connect();
-        assert_eq!(timeline.anchor(), None);
-        assert_eq!(timeline.observe(5, None, after(start, 11)), Step::Start);
-        assert_eq!(timeline.anchor(), Some(Anchor { pts: 5, offset: 11 * 90_000 }));
-    }
-
-    #[test]
-    fn two_wraps_in_one_session() {
-        let (mut timeline, now) = (Timeline::default(), crate::clock::monotonic());
-        let step = 50 * SECOND;
-        for n in 0..=2 * WRAP / step + 10 {
-            timeline.observe(n * step % WRAP, None, now);
-            assert_eq!(timeline.anchor().unwrap().offset, (n * step) as i64);
-        }
-    }
 
     #[test]
     fn loose_segments_continue_or_are_laid_end_to_end() {
@@ -229,5 +108,8 @@ mod tests {
         // Starts again at zero: ffmpeg -reset_timestamps 1.
         assert_eq!(succession.place(span(0)), Anchor { pts: 0, offset: 20 * 90_000 });
         assert_eq!(succession.place(span(10 * SECOND)).offset, 30 * 90_000);
+        // A picture that rested for two minutes, and another recording of two hours later.
+        assert_eq!(succession.place(span(130 * SECOND)).offset, 150 * 90_000);
+        assert_eq!(succession.place(span(7330 * SECOND)).offset, 160 * 90_000);
     }
 }

@@ -54,15 +54,90 @@ impl Arrival {
         self.stamp.is_none_or(|stamp| now.saturating_duration_since(stamp) >= SILENT)
     }
 
+    /// How long the segment had been arriving when its last bytes came.
+    pub(crate) fn lasted(&self) -> Duration {
+        self.lasted
+    }
+
     /// A segment begins with what comes next.
     pub(crate) fn restart(&mut self) {
         self.lasted = Duration::ZERO;
     }
 }
 
+/// Cuts in quick succession that are saved up at most.
+const SAVED: u32 = 64;
+/// Pictures, and arrival time, after which another one is allowed.
+const UNITS_PER_CUT: u32 = 128;
+const TIME_PER_CUT: Duration = Duration::from_secs(10);
+
+/// Limits how often segments end that hold next to nothing: a file each, three syncs, a line in the playlist.
+#[derive(Debug, Default)]
+pub(crate) struct Allowance {
+    used: u32,
+    /// Pictures since the last one was earned by them.
+    units: u32,
+    /// When the first one in use was taken, or the last one was earned by time.
+    since: Option<Instant>,
+}
+
+impl Allowance {
+    /// A picture has come.
+    pub(crate) fn unit(&mut self) {
+        self.units += 1;
+        if self.units >= UNITS_PER_CUT {
+            self.units = 0;
+            self.used = self.used.saturating_sub(1);
+        }
+    }
+
+    /// Whether a cut is allowed at `now`.
+    pub(crate) fn is_left(&self, now: Instant) -> bool {
+        self.used.saturating_sub(self.earned(now)) < SAVED
+    }
+
+    /// A cut is made at `now`.
+    pub(crate) fn take(&mut self, now: Instant) {
+        let earned = self.earned(now);
+        self.used = self.used.saturating_sub(earned);
+        let since = self.since.filter(|_| self.used > 0);
+        self.since = Some(since.map_or(now, |since| since + earned * TIME_PER_CUT));
+        self.used += 1;
+    }
+
+    fn earned(&self, now: Instant) -> u32 {
+        let passed =
+            self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        u32::try_from(passed.as_millis() / TIME_PER_CUT.as_millis()).unwrap_or(u32::MAX).min(SAVED)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn allowance_is_spent_and_earned() {
+        let start = Instant::now();
+        let mut allowance = Allowance::default();
+        let spend = |allowance: &mut Allowance, now| {
+            let mut cuts = 0;
+            while allowance.is_left(now) {
+                allowance.take(now);
+                cuts += 1;
+            }
+            cuts
+        };
+        assert_eq!(spend(&mut allowance, start), SAVED);
+        (0..2 * UNITS_PER_CUT).for_each(|_| allowance.unit());
+        assert_eq!(spend(&mut allowance, start), 2);
+        let later = start + 3 * TIME_PER_CUT + Duration::from_secs(5);
+        assert_eq!(spend(&mut allowance, later), 3);
+        assert_eq!(spend(&mut allowance, later + Duration::from_secs(5)), 1);
+        // However long nothing came.
+        assert_eq!(spend(&mut allowance, later + 10_000 * TIME_PER_CUT), SAVED);
+        assert_eq!(spend(&mut allowance, later + 10_000 * TIME_PER_CUT), 0);
+    }
 
     #[test]
     fn a_pause_counts_for_little() {

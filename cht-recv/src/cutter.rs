@@ -1,15 +1,19 @@
 //! Where a connection's bytes are cut into segments. Pure: bytes and arrival times in, offsets out.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cht_core::{
     event::{Anchor, EndReason},
     time::ticks,
-    timeline::{Step, Timeline},
+    timeline::{Placed, Stamp, Step, Timeline},
     ts::{Damage, Found, Media, Pes, Program, Scanner},
 };
 
-use crate::bounds::{Arrival, Bounds};
+use crate::bounds::{Allowance, Arrival, Bounds};
+
+/// Longest time and most bytes that a picture in doubt is held back for the next one to decide it.
+const DOUBT_TIME: Duration = Duration::from_secs(3);
+const DOUBT_BYTES: u64 = 4 << 20;
 
 /// A place where one segment ends and the next begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,10 @@ pub(crate) struct Place {
     pub length: i64,
 }
 
+/// A segment of fewer pictures that arrived in less time ends only by allowance.
+const FEW_UNITS: i64 = 16;
+const SHORT: Duration = Duration::from_secs(1);
+
 /// What was seen since it was asked for the last time.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
@@ -41,6 +49,8 @@ pub(crate) struct Seen {
     pub listed: Vec<u16>,
     /// The PID of each gap in a continuity counter.
     pub gaps: Vec<u16>,
+    /// Pictures whose time stamps fit neither those before nor those after.
+    pub strays: u64,
 }
 
 /// Follows one connection.
@@ -71,6 +81,10 @@ struct State<'a> {
     within: Option<Anchor>,
     /// Its pictures on the timeline.
     extent: Extent,
+    /// A picture that left the line, and its arrival: nothing from it on is written before the next one decides.
+    doubt: Option<(Pes, Instant)>,
+    /// Cuts that come sooner than any stream needs them.
+    allowance: Allowance,
     cuts: Vec<Cut>,
     /// The tables were seen, or have changed.
     tables: bool,
@@ -94,6 +108,8 @@ impl<'a> Cutter<'a> {
             anchor: None,
             within: None,
             extent: Extent::default(),
+            doubt: None,
+            allowance: Allowance::default(),
             cuts: Vec::new(),
             tables: false,
             seen: Seen::default(),
@@ -105,6 +121,11 @@ impl<'a> Cutter<'a> {
     pub(crate) fn push(&mut self, mut bytes: &[u8], now: Instant) -> Vec<Cut> {
         let state = &mut self.state;
         state.overdue |= state.arrival.observe(now) >= state.bounds.time;
+        let is_late =
+            |(_, since): &(_, Instant)| now.saturating_duration_since(*since) >= DOUBT_TIME;
+        if state.doubt.as_ref().is_some_and(is_late) {
+            state.settle();
+        }
         if state.overdue && state.arrival.is_silent(now) {
             self.cut_here(EndReason::MaxTime);
         }
@@ -115,6 +136,10 @@ impl<'a> Cutter<'a> {
             let state = &mut self.state;
             self.scanner.push(now_due, &mut |found| state.observe(&found, now));
             bytes = later;
+            let position = self.scanner.position();
+            if self.state.doubt.is_some_and(|(pes, _)| position - pes.cut >= DOUBT_BYTES) {
+                self.state.settle();
+            }
             if self.scanner.position() >= self.state.begin + self.state.bounds.bytes {
                 self.cut_here(EndReason::MaxBytes);
             }
@@ -122,9 +147,16 @@ impl<'a> Cutter<'a> {
         std::mem::take(&mut self.state.cuts)
     }
 
+    /// No more bytes come. Returns the last cuts.
+    pub(crate) fn finish(&mut self) -> Vec<Cut> {
+        self.state.settle();
+        std::mem::take(&mut self.state.cuts)
+    }
+
     /// Ends the segment where no picture lets it end: before the one that is not decided yet, or else at a
     /// packet, or else anywhere.
     fn cut_here(&mut self, reason: EndReason) {
+        self.state.settle();
         let begin = self.state.begin;
         let places = [self.scanner.holdback(), self.scanner.boundary(), self.scanner.position()];
         if let Some(offset) = places.into_iter().find(|offset| *offset > begin) {
@@ -133,9 +165,11 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// Bytes before this offset can be written: no later cut lies before it. Little more than 1 MiB stays behind.
+    /// Bytes before this offset can be written: no later cut lies before it. Little more than 1 MiB stays
+    /// behind, or 4 MiB where the stream's clock has just jumped.
     pub(crate) fn settled(&self) -> u64 {
-        self.scanner.holdback()
+        let doubt = self.state.doubt.map_or(u64::MAX, |(pes, _)| pes.cut);
+        self.scanner.holdback().min(doubt)
     }
 
     /// The growing segment's place on the timeline, once a PTS was seen.
@@ -182,6 +216,7 @@ impl State<'_> {
             && !streams().any(|stream| stream.codec.media() == Media::Video);
         if self.clock.is_some_and(|pid| streams().all(|stream| stream.pid != pid)) {
             // The video goes on under another PID, perhaps on another clock.
+            self.settle();
             self.clock = None;
             self.timeline.connect();
         }
@@ -193,29 +228,73 @@ impl State<'_> {
         if *self.clock.get_or_insert(pes.pid) != pes.pid {
             return;
         }
-        let step = self.timeline.observe(pts, pes.dts, now);
         self.arrival.stamped(now);
-        let Some(anchor) = self.timeline.anchor() else { return };
-        let (reason, before) = match (step, self.anchor) {
-            (_, None) => {
-                self.anchor = Some(anchor);
-                self.extent.observe(anchor.offset);
-                return;
+        self.allowance.unit();
+        let may_cut = self.may_cut(now);
+        let observed = self.timeline.observe(Stamp { pts, dts: pes.dts, at: now }, may_cut);
+        if let Some((doubt, since)) = self.doubt.take()
+            && let Some(placed) = observed.before
+        {
+            self.placed(&doubt, placed, since);
+        }
+        match observed.this {
+            Some(placed) => self.placed(pes, placed, now),
+            None => self.doubt = Some((*pes, now)),
+        }
+    }
+
+    /// Decides the picture in doubt without a next one.
+    fn settle(&mut self) {
+        if let Some((doubt, since)) = self.doubt.take()
+            && let Some(placed) = self.timeline.settle(self.may_cut(since))
+        {
+            self.placed(&doubt, placed, since);
+        }
+    }
+
+    /// Whether the growing segment may end at a picture: it has lasted, or ends sooner than any need not often.
+    fn may_cut(&self, now: Instant) -> bool {
+        self.extent.units >= FEW_UNITS
+            || self.arrival.lasted() >= SHORT
+            || self.allowance.is_left(now)
+    }
+
+    /// A picture that arrived at `now` was placed.
+    fn placed(&mut self, pes: &Pes, placed: Placed, now: Instant) {
+        let Placed::At(step, anchor) = placed else {
+            self.seen.strays += 1;
+            return;
+        };
+        let Some(begin) = self.anchor else {
+            self.anchor = Some(anchor);
+            self.extent.observe(anchor.offset);
+            return;
+        };
+        let (reason, length) = match step {
+            Step::Start | Step::Jump => {
+                (Some(EndReason::Jump), self.extent.length_from(begin.offset))
             }
-            (Step::Start | Step::Jump, Some(begin)) => {
-                let length = self.extent.length_from(begin.offset);
-                (EndReason::Jump, Place { anchor: begin, length })
-            }
-            (Step::Continues, Some(begin)) => {
+            Step::Continues => {
                 let length = anchor.offset - begin.offset;
-                let Some(reason) = self.reason_to_cut(pes, length) else {
-                    self.extent.observe(anchor.offset);
-                    return;
-                };
-                (reason, Place { anchor: begin, length })
+                (self.reason_to_cut(pes, length), length)
             }
         };
-        self.cut(Cut { offset: pes.cut, reason, before: Some(before), anchor: Some(anchor) });
+        let may_cut = reason == Some(EndReason::MaxBytes) || self.may_cut(now);
+        match reason.filter(|_| may_cut) {
+            Some(reason) => {
+                if self.extent.units < FEW_UNITS && self.arrival.lasted() < SHORT {
+                    self.allowance.take(now);
+                }
+                let before = Some(Place { anchor: begin, length });
+                self.cut(Cut { offset: pes.cut, reason, before, anchor: Some(anchor) });
+            }
+            None if step == Step::Start => {
+                // On a clock of its own: where it is, the growing segment cannot say.
+                (self.clock, self.seen.strays) = (None, self.seen.strays + 1);
+                return self.timeline.connect();
+            }
+            None => {}
+        }
         self.extent.observe(anchor.offset);
     }
 
@@ -270,3 +349,6 @@ impl Extent {
         (last + frame - begin).max(0)
     }
 }
+
+#[cfg(test)]
+mod tests;

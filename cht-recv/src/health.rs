@@ -165,7 +165,8 @@ mod tests {
         let start = cht_core::clock::monotonic();
         let health = Health::new(".".into(), start);
         assert_eq!(health.snapshot(start).idle, None);
-        let seen = Seen { packets: 7, listed: vec![256, 257], gaps: vec![256, 300, 256] };
+        let seen =
+            Seen { packets: 7, listed: vec![256, 257], gaps: vec![256, 300, 256], strays: 0 };
         health.received(1316, &seen, start + Duration::from_secs(1));
         let snapshot = health.snapshot(start + Duration::from_secs(3));
         assert_eq!(snapshot.gaps.by_pid, BTreeMap::from([(256, 2), (257, 0), (300, 1)]));

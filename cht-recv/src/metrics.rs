@@ -72,7 +72,7 @@ mod tests {
         let start = clock::monotonic();
         let health = Health::new(".".into(), start);
         health.connected();
-        let seen = Seen { packets: 7, listed: vec![257], gaps: vec![256] };
+        let seen = Seen { packets: 7, listed: vec![257], gaps: vec![256], strays: 0 };
         health.received(1316, &seen, start);
         let text = exposition(&health.snapshot(start)).unwrap();
         for line in [

@@ -10,7 +10,7 @@ use std::{
 use cht_core::{
     clock,
     event::{Event, PidStats, RecvStats, Stats},
-    report,
+    report::{self, Limited},
 };
 
 use crate::{announce::Announcer, cutter::Seen, health::Health, service::Service};
@@ -27,7 +27,11 @@ pub(crate) struct Pulse {
     last: Cell<(Instant, u64)>,
     session: RefCell<String>,
     peer: RefCell<Option<String>>,
+    strays: RefCell<Limited>,
 }
+
+/// Time between two messages about wrong time stamps.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 impl Pulse {
     /// Of a recorder that starts `now`.
@@ -45,6 +49,7 @@ impl Pulse {
             last: Cell::new((now, 0)),
             session: RefCell::default(),
             peer: RefCell::default(),
+            strays: RefCell::new(Limited::new(SAY_AGAIN)),
         }
     }
 
@@ -64,6 +69,11 @@ impl Pulse {
     /// Bytes arrived at `now`, with `seen` in them.
     pub(crate) fn received(&self, bytes: usize, seen: &Seen, now: Instant) {
         self.health.received(bytes, seen, now);
+        if seen.strays > 0 {
+            let message = "a picture's time stamp fits neither those before nor those after; \
+                           it is recorded, but has no place on the timeline";
+            self.strays.borrow_mut().note(now, message);
+        }
     }
 
     /// The sender has gone, and all its bytes are counted.

@@ -183,18 +183,24 @@ impl Connection<'_> {
             self.out.closer.tables(self.number, tables);
         }
         let mut rest = bytes;
-        for Cut { offset, reason, before, anchor } in cuts {
-            // A cut that lay before what is written already would tear nothing but the rule.
-            self.write_up_to(offset, &mut rest)?;
-            self.out.close(reason, before)?;
-            self.out.begin(anchor);
-        }
+        self.cut(cuts, &mut rest)?;
         self.write_up_to(self.cutter.settled(), &mut rest)?;
         self.held.extend_from_slice(rest);
         if let Some(segment) = &mut self.out.segment {
             segment.timeline = segment.timeline.or(self.cutter.anchor());
         }
         self.out.announce_if_placed();
+        Ok(())
+    }
+
+    /// Makes cuts in what is held, and then in `rest`.
+    fn cut(&mut self, cuts: Vec<Cut>, rest: &mut &[u8]) -> Result<()> {
+        for Cut { offset, reason, before, anchor } in cuts {
+            // A cut that lay before what is written already would tear nothing but the rule.
+            self.write_up_to(offset, rest)?;
+            self.out.close(reason, before)?;
+            self.out.begin(anchor);
+        }
         Ok(())
     }
 
@@ -214,6 +220,8 @@ impl Connection<'_> {
 
     /// The connection has ended: writes what was held back and closes the segment. Returns the bytes received.
     pub(crate) fn finish(mut self, reason: EndReason) -> Result<u64> {
+        let cuts = self.cutter.finish();
+        self.cut(cuts, &mut [].as_slice())?;
         let held = std::mem::take(&mut self.held);
         self.out.write(&held)?;
         self.out.close(reason, self.cutter.place())?;

@@ -6,7 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cht_tests::{Pipeline, Stage, b3sum, b3sum_of_jpeg, ffmpeg, footage, generate, tool, words};
+use cht_tests::{
+    Pipeline, Stage, b3sum, b3sum_of_jpeg, ffmpeg, footage, generate,
+    stamps::{restamp, units},
+    tool, words,
+};
 use serde_json::Value;
 
 /// What makes a frame: its place and its picture, not the segment that it came from.
@@ -99,6 +103,31 @@ fn a_cut_within_a_group_of_pictures_costs_no_picture() {
         let later = scenes(&cut.examined(), &folder.path().join(reason));
         assert_eq!(essence(&later), essence(&whole.index), "{options}");
     }
+}
+
+#[test]
+fn picture_that_rests_for_minutes_gives_the_frames_of_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    let shots = ["testsrc2", "smptebars", "mandelbrot"].map(|it| format!("{it}=s=320x240:r=25"));
+    let shots = [0, 1, 2].map(|n| (shots[n].as_str(), 3.0));
+    generate(&path, &shots, "-c:v libx264 -preset ultrafast -g 100000 -sc_threshold 0 -bf 0");
+    let mut bytes = fs::read(&path).unwrap();
+    // Each shot rests for a minute and a half before the next one, and all of it arrives at once.
+    let first = units(&bytes)[0].pts.unwrap();
+    restamp(&mut bytes, |_, ticks| ticks + (ticks - first) / (3 * 90_000) * 90 * 90_000);
+    fs::write(&path, &bytes).unwrap();
+    let examined = tool("cht-segwatch").arg(&path).output().unwrap().stdout;
+    let lines: Vec<_> = String::from_utf8(examined).unwrap().lines().map(str::to_owned).collect();
+    let batch = scenes(&lines, &folder.path().join("batch"));
+    assert_eq!(batch.len(), 3);
+    let live = through(&bytes, "--segment-time 1000");
+    assert_eq!((live.closed.len(), live.decoded), (1, 225));
+    assert_eq!(essence(&live.index), essence(&batch));
+    // Longer than a segment may be: cut, and decoded all the same.
+    let cut = through(&bytes, "--segment-max-time 60");
+    assert!(cut.ended("max_time") > 1, "{:?}", cut.closed);
+    assert_eq!(essence(&cut.index), essence(&batch));
 }
 
 #[test]

@@ -1,0 +1,150 @@
+use super::*;
+
+const WRAP: u64 = 1 << 33;
+const SECOND: u64 = 90_000;
+
+fn after(start: Instant, seconds: u64) -> Instant {
+    start + Duration::from_secs(seconds)
+}
+
+fn stamp(pts: u64, at: Instant) -> Stamp {
+    Stamp { pts, dts: None, at }
+}
+
+/// Feeds pictures of (PTS in seconds, arrival in seconds); their places in seconds, in order.
+fn places(pictures: &[(u64, u64)]) -> Vec<Option<(Step, i64)>> {
+    let (mut timeline, start) = (Timeline::default(), crate::clock::monotonic());
+    let mut placed = Vec::new();
+    for &(pts, at) in pictures {
+        let observed = timeline.observe(stamp(pts * SECOND, after(start, at)), true);
+        placed.extend(observed.before.into_iter().chain(observed.this));
+    }
+    placed.extend(timeline.settle(true));
+    let seconds = |placed| match placed {
+        Placed::At(step, anchor) => Some((step, anchor.offset / TICKS_PER_SECOND)),
+        Placed::Stray => None,
+    };
+    placed.into_iter().map(seconds).collect()
+}
+
+fn continues(offsets: &[i64]) -> Vec<Option<(Step, i64)>> {
+    let step = |n| if n == 0 { Step::Start } else { Step::Continues };
+    offsets.iter().enumerate().map(|(n, &offset)| Some((step(n), offset))).collect()
+}
+
+#[test]
+fn arrival_time_is_ignored_while_the_stream_clock_runs() {
+    assert_eq!(places(&[(1, 0), (2, 7), (3, 7)]), continues(&[0, 1, 2]));
+}
+
+#[test]
+fn dts_may_wrap_after_pts_and_frames_may_step_back() {
+    let (mut timeline, at) = (Timeline::default(), crate::clock::monotonic());
+    timeline.observe(Stamp { pts: WRAP - 3000, dts: Some(WRAP - 6000), at }, true);
+    for (pts, dts, offset) in [(3000, WRAP - 3000, 6000), (0, 0, 3000), (9000, 3000, 12_000)] {
+        let observed = timeline.observe(Stamp { pts, dts: Some(dts), at }, true);
+        assert!(matches!(observed.this, Some(Placed::At(Step::Continues, _))));
+        assert_eq!(timeline.anchor().unwrap().offset, offset);
+    }
+}
+
+#[test]
+fn confirmed_jump_continues_by_the_arrival_clock() {
+    let expected =
+        [(Step::Start, 0), (Step::Jump, 1), (Step::Continues, 2), (Step::Continues, 3)].map(Some);
+    assert_eq!(places(&[(100, 0), (90, 1), (91, 1), (92, 2)]), expected);
+}
+
+#[test]
+fn connection_continues_by_the_arrival_clock() {
+    let (mut timeline, start) = (Timeline::default(), crate::clock::monotonic());
+    timeline.observe(stamp(100 * SECOND, start), true);
+    timeline.connect();
+    assert_eq!(timeline.anchor(), None);
+    let observed = timeline.observe(stamp(5, after(start, 11)), true);
+    let anchor = Anchor { pts: 5, offset: 11 * 90_000 };
+    assert_eq!(observed.this, Some(Placed::At(Step::Start, anchor)));
+}
+
+#[test]
+fn rest_that_passed_on_the_monotonic_clock_continues() {
+    // An hour, a night, and a relay that delivers some seconds late or early.
+    for (rest, passed) in [(88, 88), (3600, 3600), (30_000, 30_000), (300, 270), (300, 330)] {
+        let pictures = [(1, 0), (2, 1), (3, 2), (4, 3), (12, 11), (12 + rest, 11 + passed)];
+        let last = continues(&[0, 1, 2, 3, 11, 11 + rest as i64]);
+        assert_eq!(places(&pictures), last, "{rest} s in {passed} s");
+    }
+}
+
+#[test]
+fn rest_in_a_file_continues() {
+    // Everything arrives at once, as from a file: the second picture after the rest goes on.
+    assert_eq!(places(&[(1, 0), (2, 0), (90, 0), (91, 0)]), continues(&[0, 1, 89, 90]));
+    // A picture every five minutes.
+    let slides = [(1, 0), (301, 0), (601, 0), (901, 0)];
+    assert_eq!(places(&slides), continues(&[0, 300, 600, 900]));
+}
+
+#[test]
+fn step_ahead_in_real_time_is_a_jump() {
+    let mut pictures: Vec<_> = (0..10).map(|n| (n, n)).collect();
+    pictures.extend([(3600, 10), (3601, 11)]);
+    let placed = places(&pictures);
+    assert_eq!(placed[10..], [Some((Step::Jump, 10)), Some((Step::Continues, 11))]);
+}
+
+#[test]
+fn single_outlier_costs_nothing_else() {
+    for wild in [0, 95, 3600, 90_000] {
+        let placed = places(&[(100, 0), (101, 1), (wild, 2), (103, 3), (104, 4)]);
+        let on_line: Vec<_> = continues(&[0, 1, 3, 4]).into_iter().flatten().collect();
+        assert_eq!(placed[2], None, "{wild}");
+        let others: Vec<_> = placed.into_iter().flatten().collect();
+        assert_eq!(others, on_line, "{wild}");
+    }
+}
+
+#[test]
+fn wild_dts_alone_is_ignored() {
+    let (mut timeline, at) = (Timeline::default(), crate::clock::monotonic());
+    for (pts, dts) in [(0, None), (3600, Some(900_000_000)), (7200, None)] {
+        let observed = timeline.observe(Stamp { pts, dts, at }, true);
+        assert!(
+            matches!(observed.this, Some(Placed::At(_, anchor)) if anchor.offset == pts as i64)
+        );
+    }
+}
+
+#[test]
+fn clock_that_never_repeats_is_taken_after_some_strays() {
+    // A slide show that began again: every picture is far from the one before.
+    let mut pictures = vec![(40_000, 0), (40_001, 0)];
+    pictures.extend((0..20).map(|n| (n * 100, 0)));
+    let placed = places(&pictures);
+    let jump = placed.iter().position(|it| matches!(it, Some((Step::Jump, _)))).unwrap();
+    assert!(jump <= 2 + MAX_STRAYS as usize + 1, "{placed:?}");
+    assert!(placed[jump..].iter().all(Option::is_some));
+}
+
+#[test]
+fn picture_that_may_not_jump_is_a_stray() {
+    let (mut timeline, at) = (Timeline::default(), crate::clock::monotonic());
+    for pts in [100, 101, 50] {
+        timeline.observe(stamp(pts * SECOND, at), false);
+    }
+    let observed = timeline.observe(stamp(51 * SECOND, at), false);
+    assert_eq!(observed, Observed { before: Some(Placed::Stray), this: None });
+    let observed = timeline.observe(stamp(102 * SECOND, at), false);
+    assert_eq!(timeline.anchor().unwrap().offset, 2 * TICKS_PER_SECOND);
+    assert_eq!(observed.before, Some(Placed::Stray));
+}
+
+#[test]
+fn two_wraps_in_one_session() {
+    let (mut timeline, now) = (Timeline::default(), crate::clock::monotonic());
+    let step = 50 * SECOND;
+    for n in 0..=2 * WRAP / step + 10 {
+        timeline.observe(stamp(n * step % WRAP, now), true);
+        assert_eq!(timeline.anchor().unwrap().offset, (n * step) as i64);
+    }
+}

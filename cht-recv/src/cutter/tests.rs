@@ -1,0 +1,114 @@
+use super::*;
+use cht_core::{clock, time::TICKS_PER_SECOND};
+
+#[path = "../../../cht-core/src/ts/build.rs"]
+mod build;
+
+const PID: u16 = 0x101;
+const SECOND: u64 = 90_000;
+
+/// Tables, then a packet for each picture of (PTS, is a keyframe).
+fn stream(pictures: impl IntoIterator<Item = (u64, bool)>) -> Vec<u8> {
+    let mut out = Vec::new();
+    let pat = build::pat(0, 0, 0, &[(1, 0x100)]);
+    let pmt = build::pmt(1, 0, PID, &[(0x1B, PID, &[])]);
+    out.extend(build::section_packets(0, &[&pat], 0).concat());
+    out.extend(build::section_packets(0x100, &[&pmt], 0).concat());
+    let mut counter = 0;
+    for (pts, is_keyframe) in pictures {
+        let slice = [0, 0, 1, if is_keyframe { 0x65 } else { 0x41 }, 0x88, 0x80];
+        let pes = build::pes(0xE0, Some(pts % (1 << 33)), None, &slice);
+        out.extend(build::packets(PID, &mut counter, None, &pes).concat());
+    }
+    out
+}
+
+/// The cuts of a stream that arrives at once, in pieces, and the pictures that are not placed.
+fn cuts(bytes: &[u8]) -> (Vec<Cut>, u64) {
+    let bounds = Bounds { bytes: 1 << 30, time: Duration::from_secs(100) };
+    let (mut timeline, now) = (Timeline::default(), clock::monotonic());
+    let mut cutter = Cutter::new(&mut timeline, 10 * TICKS_PER_SECOND, bounds);
+    let (mut all, mut strays) = (Vec::new(), 0);
+    for piece in bytes.chunks(1000) {
+        let cuts = cutter.push(piece, now);
+        // Nothing that a later cut may lie before was written.
+        let settled = cutter.settled();
+        assert!(cuts.iter().all(|cut| cut.offset <= settled));
+        all.extend(cuts);
+        strays += cutter.take_seen().strays;
+    }
+    all.extend(cutter.finish());
+    strays += cutter.take_seen().strays;
+    (all, strays)
+}
+
+fn reasons(cuts: &[Cut]) -> Vec<EndReason> {
+    cuts.iter().map(|cut| cut.reason).collect()
+}
+
+#[test]
+fn rests_without_keyframes_end_no_segment() {
+    let slide = |n: u64| (0..4).map(move |m| n * 90 * SECOND + m * 45_000);
+    let pictures = (0..2).flat_map(slide).map(|pts| (126_000 + pts, pts == 0));
+    assert_eq!(cuts(&stream(pictures)), (Vec::new(), 0));
+}
+
+#[test]
+fn outlier_ends_no_segment() {
+    for wild in [0, 3600 * SECOND, 7 << 30] {
+        let pictures = (0..100).map(|n| (if n == 50 { wild } else { (100 + n) * 3600 }, n == 0));
+        let (cuts, strays) = cuts(&stream(pictures));
+        assert_eq!((reasons(&cuts), strays), (vec![], 1), "{wild}");
+    }
+}
+
+#[test]
+fn jump_ends_the_segment_at_its_first_packet() {
+    let line = |begin: u64| (0..50).map(move |n| (begin + n * 3600, n == 0));
+    let first = stream(line(50 * SECOND));
+    let both = stream(line(50 * SECOND).chain(line(SECOND)));
+    let (cuts, strays) = cuts(&both);
+    let found: Vec<_> = cuts.iter().map(|cut| (cut.offset, cut.reason)).collect();
+    assert_eq!((found, strays), (vec![(first.len() as u64, EndReason::Jump)], 0));
+    assert_eq!(cuts[0].anchor.unwrap().pts, SECOND as i64);
+    assert_eq!(cuts[0].before.unwrap().length, 50 * 3600);
+}
+
+#[test]
+fn clocks_that_jump_at_every_picture_make_a_bounded_number_of_segments() {
+    const PICTURES: u64 = 8000;
+    type Clock = Box<dyn FnMut(u64) -> u64>;
+    // Each some allowance, and a sixteenth of the pictures.
+    let bound = 64 + PICTURES as usize / 16 + PICTURES as usize / 128;
+    let mut state = 1_u64;
+    let mut random = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state >> 31
+    };
+    let kinds: [(&str, Clock); 4] = [
+        ("random", Box::new(move |_| random())),
+        ("ahead", Box::new(|n| n * 100 * SECOND)),
+        ("two clocks", Box::new(|n| n % 2 * 3600 * SECOND + n * 3600)),
+        ("two clocks in pairs", Box::new(|n| (n / 2) % 2 * 3600 * SECOND + n * 3600)),
+    ];
+    for (kind, mut pts) in kinds {
+        let (cuts, _) = cuts(&stream((0..PICTURES).map(|n| (pts(n), true))));
+        assert!(cuts.len() < bound, "{kind}: {} cuts", cuts.len());
+    }
+}
+
+#[test]
+fn video_that_changes_its_pid_at_every_picture_makes_a_bounded_number_of_segments() {
+    let mut bytes = stream([]);
+    for n in 0..2000_u16 {
+        let pid = 0x200 + n % 4000;
+        let pmt = build::pmt(1, (n & 31) as u8, pid, &[(0x1B, pid, &[])]);
+        bytes.extend(
+            build::section_packets(0x100, &[&pmt], (n as u8).wrapping_add(1) & 15).concat(),
+        );
+        let pes = build::pes(0xE0, Some(u64::from(n) * 3600), None, &[0, 0, 1, 0x65, 0x88]);
+        bytes.extend(build::packets(pid, &mut 0, None, &pes).concat());
+    }
+    let (cuts, _) = cuts(&bytes);
+    assert!(cuts.len() < 96, "{} cuts", cuts.len());
+}
