@@ -95,7 +95,8 @@ impl Limited {
         }
     }
 
-    fn line(&mut self, now: Instant, message: impl Display) -> Option<String> {
+    /// The message to be said, or `None` and a count if one was said shortly before `now`.
+    pub fn line(&mut self, now: Instant, message: impl Display) -> Option<String> {
         if self.said_at.is_some_and(|said| now.saturating_duration_since(said) < self.every) {
             self.counted += 1;
             return None;

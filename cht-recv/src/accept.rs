@@ -1,7 +1,9 @@
 //! The door: who is let in. Nothing here blocks, so that nobody at the door disturbs who is inside.
 
 use std::{
+    io,
     net::{SocketAddr, TcpListener, TcpStream},
+    os::fd::OwnedFd,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,13 +15,18 @@ use rustls::ServerConfig;
 
 use crate::{
     allow::{self, Cidr},
+    candidates::{Candidates, FOREIGN},
     sender::{self, Sender},
     source::Source,
-    tls::{Handshake, Tls},
+    tls::Tls,
 };
 
-/// Handshakes at a time. One more ends the oldest: who means it is done within a few round trips.
-const HANDSHAKES: usize = 32;
+/// Connections that are accepted in one go, while the system holds them for us.
+const ACCEPTS: usize = 32;
+
+/// Connections that the system holds until they are accepted: a flood must not fill the queue, for the system lets a
+/// sender that finds it full wait for a second. `net.core.somaxconn` bounds it.
+const BACKLOG: i32 = 4096;
 
 /// At most one message of a kind in this time.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -32,7 +39,9 @@ const REST: Duration = Duration::from_secs(1);
 pub(crate) struct Door {
     listener: TcpListener,
     networks: Vec<Cidr>,
-    tls: Option<Handshaking>,
+    /// What TLS needs, and how long a handshake may take.
+    tls: Option<(Arc<ServerConfig>, Duration)>,
+    candidates: Candidates,
     keepalive: Duration,
     /// When a listener that failed is tried again.
     resting: Option<Instant>,
@@ -41,73 +50,61 @@ pub(crate) struct Door {
     failures: Limited,
 }
 
-#[derive(Debug)]
-struct Handshaking {
-    config: Arc<ServerConfig>,
-    limit: Duration,
-    /// Oldest first: address, deadline.
-    going: Vec<(Box<Tls>, SocketAddr, Instant)>,
-    buffer: Vec<u8>,
-}
-
 impl Source for Door {
     fn descriptors<'a>(&'a self, descriptors: &mut Vec<PollFd<'a>>) {
         if self.resting.is_none() {
             descriptors.push(PollFd::new(&self.listener, PollFlags::IN));
         }
-        if let Some(tls) = &self.tls {
-            descriptors.extend(tls.going.iter().map(|(tls, ..)| tls.descriptor()));
-        }
+        self.candidates.descriptors(descriptors);
     }
 
-    /// When somebody has to go, or the listener is tried again.
+    /// When somebody has to go or can be let in, or the listener is tried again.
     fn deadline(&self) -> Option<Instant> {
-        let oldest = self.tls.as_ref().and_then(|tls| tls.going.first());
-        oldest.map(|(.., deadline)| *deadline).into_iter().chain(self.resting).min()
+        self.candidates.deadline().into_iter().chain(self.resting).min()
+    }
+
+    fn prepare(&mut self, now: Instant, taken: bool) -> bool {
+        if taken {
+            return true;
+        }
+        self.look(now, taken);
+        self.candidates.has_ready()
     }
 
     fn admit(&mut self, now: Instant, taken: bool) -> Result<Option<Sender>> {
-        if self.resting.is_some_and(|until| until <= now) {
-            self.resting = None;
+        self.look(now, taken);
+        if !taken {
+            return Ok(self.candidates.take());
         }
-        if let Some((socket, peer)) = self.accept(now, taken) {
-            match &mut self.tls {
-                None => return Ok(Some(Sender::plain(peer.to_string(), socket.into()))),
-                Some(tls) => match Tls::new(socket, &tls.config) {
-                    Ok(begun) => tls.going.push((Box::new(begun), peer, now + tls.limit)),
-                    Err(error) => self.failures.note(now, format_args!("{peer}: {error}")),
-                },
-            }
+        while let Some(sender) = self.candidates.take() {
+            self.send_away(now, &sender.peer);
         }
-        let Some((tls, peer)) = self.shake(now) else { return Ok(None) };
-        if taken {
-            self.send_away(now, peer);
-            return Ok(None);
-        }
-        Ok(Some(Sender::tls(peer.to_string(), tls)))
+        Ok(None)
+    }
+
+    fn complaint(&mut self) -> Option<(&'static str, String)> {
+        self.candidates.complaint().map(|message| (FOREIGN, message))
     }
 }
 
 impl Door {
     /// Lets in from `networks`; with `tls`, only after a handshake that takes no longer than its limit. `keepalive` is
-    /// for [`sender::prepare`].
+    /// for [`sender::prepare`], `patience` for [`Candidates::new`].
     pub(crate) fn new(
         listener: TcpListener,
         networks: Vec<Cidr>,
         keepalive: Duration,
+        patience: Option<Duration>,
         tls: Option<(ServerConfig, Duration)>,
     ) -> Self {
         let limited = || Limited::new(SAY_EVERY);
-        let tls = tls.map(|(config, limit)| Handshaking {
-            config: Arc::new(config),
-            limit,
-            going: Vec::new(),
-            buffer: vec![0; 1 << 14],
-        });
+        // Only a longer queue is asked for.
+        let _ = rustix::net::listen(&listener, BACKLOG);
         Self {
             listener,
             networks,
-            tls,
+            tls: tls.map(|(config, limit)| (Arc::new(config), limit)),
+            candidates: Candidates::new(patience),
             keepalive,
             resting: None,
             strangers: limited(),
@@ -116,71 +113,55 @@ impl Door {
         }
     }
 
-    /// The next one who may send.
-    fn accept(&mut self, now: Instant, taken: bool) -> Option<(TcpStream, SocketAddr)> {
-        if self.resting.is_some() {
-            return None;
+    /// Takes in those who have come, and looks who of them can be let in.
+    fn look(&mut self, now: Instant, taken: bool) {
+        if self.resting.is_some_and(|until| until <= now) {
+            self.resting = None;
         }
-        let (socket, peer) = match self.listener.accept() {
-            Ok(accepted) => accepted,
-            // The peer has gone again before it was served.
-            Err(error) if sender::is_passing(&error) => return None,
-            Err(error) => {
-                self.failures.note(now, format_args!("nobody can be let in for now: {error}"));
-                self.resting = Some(now + REST);
-                return None;
+        for _ in 0..ACCEPTS {
+            if self.resting.is_some() {
+                break;
             }
-        };
+            match self.listener.accept() {
+                Ok((socket, peer)) => self.receive(socket, peer, now, taken),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // The peer has gone again before it was served.
+                Err(error) if sender::is_passing(&error) => {}
+                Err(error) => {
+                    self.failures.note(now, format_args!("nobody can be let in for now: {error}"));
+                    self.resting = Some(now + REST);
+                }
+            }
+        }
+        self.candidates.look(now);
+    }
+
+    /// Takes in who has come, if it may send.
+    fn receive(&mut self, socket: TcpStream, peer: SocketAddr, now: Instant, taken: bool) {
         if !allow::allows(&self.networks, peer.ip()) {
             let message = format_args!("{peer} was sent away: --allow does not name its address");
-            self.strangers.note(now, message);
-            return None;
+            return self.strangers.note(now, message);
         }
         if taken {
-            self.send_away(now, peer);
-            return None;
+            return self.send_away(now, &peer.to_string());
         }
-        match sender::prepare(&socket, self.keepalive) {
-            Ok(()) => Some((socket, peer)),
-            Err(error) => {
-                self.failures.note(now, format_args!("{peer} has gone again: {error}"));
-                None
-            }
+        if let Err(error) = sender::prepare(&socket, self.keepalive) {
+            return self.failures.note(now, format_args!("{peer} has gone again: {error}"));
+        }
+        let (name, origin) = (peer.to_string(), peer.ip());
+        match &self.tls {
+            None => self.candidates.plain(name, Some(origin), OwnedFd::from(socket).into(), now),
+            Some((config, limit)) => match Tls::new(socket, config) {
+                Ok(tls) => self.candidates.tls(name, origin, tls, now, now + *limit),
+                Err(error) => self.failures.note(now, format_args!("{peer}: {error}")),
+            },
         }
     }
 
-    fn send_away(&mut self, now: Instant, peer: SocketAddr) {
+    fn send_away(&mut self, now: Instant, peer: &str) {
         let message = format_args!(
             "{peer} was sent away: another sender is connected (--second-sender replace would change over)"
         );
         self.seconds.note(now, message);
-    }
-
-    /// Goes on with the handshakes; the first one that is done.
-    fn shake(&mut self, now: Instant) -> Option<(Box<Tls>, SocketAddr)> {
-        let Handshaking { going, buffer, .. } = self.tls.as_mut()?;
-        let mut n = 0;
-        while let Some((tls, peer, deadline)) = going.get_mut(n) {
-            let failure = match tls.shake(buffer) {
-                Handshake::Done => {
-                    let (tls, peer, _) = going.remove(n);
-                    return Some((tls, peer));
-                }
-                Handshake::Failed(reason) => reason,
-                Handshake::Going if *deadline <= now => "it took too long".to_owned(),
-                Handshake::Going => {
-                    n += 1;
-                    continue;
-                }
-            };
-            self.failures.note(now, format_args!("TLS handshake with {peer} failed: {failure}"));
-            going.remove(n);
-        }
-        if going.len() > HANDSHAKES {
-            let (_, peer, _) = going.remove(0);
-            let failure = "too many others came after it";
-            self.failures.note(now, format_args!("TLS handshake with {peer} failed: {failure}"));
-        }
-        None
     }
 }

@@ -132,7 +132,8 @@ impl Recording {
         let pulse = Rc::clone(pulse);
         let recorder = Recorder::new(session, announcer, stop, &args.plan()?, pulse)?;
         let (name, address) = (recorder.session().name(), &listening.address);
-        report::note(format_args!("recording into {name}, listening on {address}"));
+        let way = source::way(args);
+        report::note(format_args!("recording into {name}, {way} {address}"));
         recorder.listening(listening.clone());
         Ok(Self { recorder, _lock: lock })
     }
@@ -213,9 +214,18 @@ fn wait_for_sender(
         if ready.stop {
             return Ok(None);
         }
-        if let Some(sender) = door.admit(clock::monotonic(), false)? {
+        let admitted = door.admit(clock::monotonic(), false)?;
+        complain(door, pulse);
+        if let Some(sender) = admitted {
             return Ok(Some(sender));
         }
+    }
+}
+
+/// Says what the door has to complain about.
+fn complain(door: &mut dyn Source, pulse: &Pulse) {
+    if let Some((code, message)) = door.complaint() {
+        pulse.complain(code, &message);
     }
 }
 
@@ -307,15 +317,18 @@ fn receive(
             && (ready.door || is_over(at_door.deadline()))
         {
             let now = clock::monotonic();
-            leaving = sender.has_hung_up();
-            // Whoever comes just after others had to wait shares their fate.
-            if hold.is_none_or(|until| until + HOLD < now) {
-                hold = Some(now + HOLD);
-            } else if !leaving && let Some(next) = door.admit(now, !rules.replace)? {
-                drain(connection, sender, &mut buffer)?;
-                return Ok((After::Replaced(next), "replaced".to_owned()));
+            if door.prepare(now, !rules.replace) {
+                leaving = sender.has_hung_up();
+                // Whoever comes just after others had to wait shares their fate.
+                if hold.is_none_or(|until| until + HOLD < now) {
+                    hold = Some(now + HOLD);
+                } else if !leaving && let Some(next) = door.admit(now, !rules.replace)? {
+                    drain(connection, sender, &mut buffer)?;
+                    return Ok((After::Replaced(next), "replaced".to_owned()));
+                }
             }
         }
+        complain(door, pulse);
         readable = ready.sender;
         if paused.is_some() {
             // While we did not listen, it could not be heard.

@@ -1,6 +1,11 @@
 //! What ffmpeg receives or fetches: its options for each protocol, and what of a URL may be seen. Pure.
 
-use crate::veil::Veil;
+use std::net::IpAddr;
+
+use crate::{
+    address::{is_every_interface, numeric},
+    veil::Veil,
+};
 
 /// Something that ffmpeg opens.
 #[derive(Debug)]
@@ -25,6 +30,17 @@ enum Kind {
     Rtsp,
     Http,
     File,
+}
+
+/// Which side begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// A sender connects to us.
+    Listens,
+    /// We connect to a server or a sender.
+    Calls,
+    /// We read what lies there.
+    Reads,
 }
 
 impl Place {
@@ -89,6 +105,24 @@ impl Place {
     /// It lies somewhere, and may come faster than real time. When ffmpeg has read all of it, that was all.
     pub(crate) fn is_stored(&self) -> bool {
         matches!(self.kind, Kind::File | Kind::Http)
+    }
+
+    /// Which side begins.
+    pub(crate) fn way(&self) -> Way {
+        let listens = |parts: Parts<'_>| parts.query_has("mode=listener");
+        match self.kind {
+            Kind::RtmpListen => Way::Listens,
+            Kind::Srt if Parts::of(&self.url).is_some_and(listens) => Way::Listens,
+            Kind::Srt | Kind::Rtmps | Kind::Rtsp => Way::Calls,
+            Kind::Http | Kind::File => Way::Reads,
+        }
+    }
+
+    /// The address at which anybody who reaches this machine may send, if that is so.
+    pub(crate) fn open_to_all(&self) -> Option<IpAddr> {
+        let parts = Parts::of(&self.url).filter(|_| self.way() == Way::Listens)?;
+        let is_secret = parts.query.unwrap_or("").split('&').any(|p| p.starts_with("passphrase="));
+        numeric(parts.host()).filter(|address| !is_secret && is_every_interface(*address))
     }
 
     /// What of ffmpeg's protocols it takes.
@@ -160,7 +194,8 @@ fn whole(kind: Kind, parts: &Parts<'_>) -> String {
     }
     url.push_str(authority);
     url.push_str(path);
-    let nobody = authority.starts_with(':') || authority.starts_with("0.0.0.0:");
+    let nobody =
+        authority.starts_with(':') || numeric(parts.host()).is_some_and(is_every_interface);
     let mode = "mode=listener";
     match query {
         Some(query) => {
@@ -211,6 +246,14 @@ impl<'a> Parts<'a> {
         Some(Self { scheme, userinfo, authority, path, query })
     }
 
+    fn host(&self) -> &'a str {
+        self.authority.rsplit_once(':').map_or(self.authority, |(host, _)| host)
+    }
+
+    fn query_has(&self, setting: &str) -> bool {
+        self.query.is_some_and(|query| query.split('&').any(|p| p == setting))
+    }
+
     fn shown(&self) -> String {
         format!("{}://{}{}", self.scheme, self.authority, self.path)
     }
@@ -242,9 +285,29 @@ mod tests {
         let url = |text| place(text).url;
         assert_eq!(url("srt://:9000"), "srt://127.0.0.1:9000?mode=listener");
         assert_eq!(url("srt://0.0.0.0:9?latency=1"), "srt://0.0.0.0:9?latency=1&mode=listener");
+        assert_eq!(url("srt://0:9"), "srt://0:9?mode=listener");
+        assert_eq!(url("srt://[::]:9"), "srt://[::]:9?mode=listener");
         assert_eq!(url("srt://host:9000?latency=1"), "srt://host:9000?latency=1");
         assert_eq!(url("srt://:9?mode=caller"), "srt://127.0.0.1:9?mode=caller");
         assert_eq!(url("rtmp://:1935/live/key"), "rtmp://127.0.0.1:1935/live/key");
+    }
+
+    #[test]
+    fn way_and_openness_follow_host_and_mode() {
+        for (url, way, open) in [
+            ("srt://:9000", Way::Listens, false),
+            ("srt://0:9000", Way::Listens, true),
+            ("srt://0:9000?passphrase=abcdefghij", Way::Listens, false),
+            ("srt://0:9000?mode=caller", Way::Calls, false),
+            ("srt://host:9000", Way::Calls, false),
+            ("srt://host:9000?mode=listener", Way::Listens, false),
+            ("rtmp://0.0.0.0:1935/live/key", Way::Listens, true),
+            ("rtsp://0.0.0.0/cam", Way::Calls, false),
+            ("http://host/a.ts", Way::Reads, false),
+        ] {
+            let place = place(url);
+            assert_eq!((place.way(), place.open_to_all().is_some()), (way, open), "{url}");
+        }
     }
 
     #[test]

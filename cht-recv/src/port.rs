@@ -27,11 +27,14 @@ use rustix::{
 
 use crate::{
     allow::{self, Cidr},
+    candidates::{FOREIGN, refusal},
+    foreign,
     group::{Group, Interface},
     losses::Losses,
     rtp::{self, Reorder},
     sender::{Received, Sender, is_passing},
     source::Source,
+    takeover::Takeovers,
 };
 
 /// What the system is asked to hold for us, in bytes: a second of 64 Mbit/s.
@@ -73,12 +76,15 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     networks: Vec<Cidr>,
-    /// Who comes takes the place of who is there.
-    replace: bool,
+    /// Present if a sender that begins takes the place of the one that is served.
+    takeovers: Option<Takeovers>,
     /// Who has begun, but is not served yet.
     newcomer: Option<Newcomer>,
     strangers: Limited,
     seconds: Limited,
+    foreign: Limited,
+    /// What has to be said of a foreign protocol.
+    complaint: Option<String>,
     dropped: Dropped,
     /// One that `recv` fills.
     buffer: Box<[u8]>,
@@ -104,10 +110,12 @@ impl Port {
         let limited = || Limited::new(SAY_EVERY);
         let state = State {
             networks,
-            replace,
+            takeovers: replace.then(Takeovers::default),
             newcomer: None,
             strangers: limited(),
             seconds: limited(),
+            foreign: limited(),
+            complaint: None,
             dropped,
             buffer: vec![0; DATAGRAM].into(),
         };
@@ -194,12 +202,14 @@ impl Source for Port {
         }
         let first = match state.newcomer.take() {
             Some(newcomer) => newcomer,
-            None => match state.receive(&self.shared.socket, now).context(self.url.clone())? {
-                Some((from, datagram)) => {
-                    Newcomer { from, bytes: datagram.len(), datagrams: [datagram].into() }
+            None => {
+                match state.receive(&self.shared.socket, now, None).context(self.url.clone())? {
+                    Some((from, datagram)) => {
+                        Newcomer { from, bytes: datagram.len(), datagrams: [datagram].into() }
+                    }
+                    None => return Ok(None),
                 }
-                None => return Ok(None),
-            },
+            }
         };
         let from = first.from;
         let datagrams = Datagrams {
@@ -212,14 +222,20 @@ impl Source for Port {
         };
         Ok(Some(Sender::datagrams(from.to_string(), Box::new(datagrams))))
     }
+
+    fn complaint(&mut self) -> Option<(&'static str, String)> {
+        self.shared.state.borrow_mut().complaint.take().map(|message| (FOREIGN, message))
+    }
 }
 
 impl State {
-    /// The next datagram of somebody who may send, if there is one.
+    /// The next datagram of a sender that may send, if there is one. A sender other than the one that is `served` must
+    /// not begin with a foreign protocol.
     fn receive(
         &mut self,
         socket: &UdpSocket,
         now: Instant,
+        served: Option<SocketAddr>,
     ) -> io::Result<Option<(SocketAddr, Vec<u8>)>> {
         loop {
             match socket.recv_from(&mut self.buffer) {
@@ -227,7 +243,19 @@ impl State {
                     now,
                     format_args!("{from} was not heard: --allow does not name its address"),
                 ),
-                Ok((length, from)) => return Ok(Some((from, self.buffer[..length].to_vec()))),
+                Ok((length, from)) => {
+                    let datagram = &self.buffer[..length];
+                    let begins = served != Some(from)
+                        && self.newcomer.as_ref().is_none_or(|newcomer| newcomer.from != from);
+                    match foreign::of_datagram(datagram).filter(|_| begins) {
+                        None => return Ok(Some((from, datagram.to_vec()))),
+                        Some(protocol) => {
+                            let message = refusal(&from.to_string(), protocol);
+                            let line = self.foreign.line(now, message);
+                            self.complaint = line.or(self.complaint.take());
+                        }
+                    }
+                }
                 Err(error) if is_passing(&error) => return Ok(None),
                 Err(error) => return Err(error),
             }
@@ -250,10 +278,20 @@ impl State {
     }
 
     fn send_away(&mut self, from: SocketAddr, now: Instant) {
-        let message = format_args!(
-            "{from} was not heard: another sender sends (--second-sender replace would change over)"
-        );
-        self.seconds.note(now, message);
+        let why = match self.takeovers {
+            None => "another sender sends (--second-sender replace would change over)",
+            Some(_) => "another sender has taken over, and goes on",
+        };
+        self.seconds.note(now, format_args!("{from} was not heard: {why}"));
+    }
+
+    /// Whether `from` takes the place of a sender that goes on.
+    fn takes_over(&mut self, from: SocketAddr, now: Instant) -> bool {
+        let may = self.takeovers.as_mut().is_some_and(|takeovers| takeovers.allows(from, now));
+        if may && let Some(other) = self.newcomer.take_if(|newcomer| newcomer.from != from) {
+            self.send_away(other.from, now);
+        }
+        may
     }
 }
 
@@ -337,7 +375,7 @@ impl Datagrams {
             self.wrapping.open(&datagram, self.from, now, &mut self.out);
         }
         while raw < TAKE && end.is_none() {
-            match state.receive(&self.shared.socket, now) {
+            match state.receive(&self.shared.socket, now, Some(self.from)) {
                 Ok(Some((from, datagram))) if from == self.from => {
                     raw += datagram.len();
                     self.heard = now;
@@ -348,9 +386,13 @@ impl Datagrams {
                     self.wrapping.open(&datagram, from, now, &mut self.out);
                 }
                 Ok(Some((from, datagram))) => {
+                    let takes_over = state.takes_over(from, now);
                     state.keep(from, datagram, now);
-                    if state.replace || self.heard + GIVE_WAY <= now {
+                    if takes_over || self.heard + GIVE_WAY <= now {
                         end = Some("replaced".to_owned());
+                        if let Some(takeovers) = &mut state.takeovers {
+                            takeovers.note(self.from, from, now);
+                        }
                     }
                 }
                 Ok(None) => break,

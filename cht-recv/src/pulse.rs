@@ -9,7 +9,7 @@ use std::{
 
 use cht_core::{
     clock,
-    event::{Event, PidStats, RecvStats, Stats},
+    event::{Event, Failure, PidStats, RecvStats, Stats},
     report::{self, Limited},
 };
 
@@ -74,6 +74,18 @@ impl Pulse {
                            it is recorded, but has no place on the timeline";
             self.strays.borrow_mut().note(now, message);
         }
+    }
+
+    /// Says on stderr and in an `error` event what is wrong.
+    pub(crate) fn complain(&self, code: &str, message: &str) {
+        report::warn(message);
+        let failure = Failure {
+            stage: report::stage().to_owned(),
+            code: code.to_owned(),
+            message: message.to_owned(),
+            path: None,
+        };
+        self.announcer.emit(Event::new(Some(self.session.borrow().clone()), failure));
     }
 
     /// The sender has gone, and all its bytes are counted.

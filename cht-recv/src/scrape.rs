@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 use cht_core::clock;
 
-use crate::{health::Health, metrics};
+use crate::{address, health::Health, metrics};
 
 /// How long one scraper may take.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -28,11 +28,14 @@ const REST: Duration = Duration::from_secs(1);
 /// Listens at `HOST:PORT`; without a host, at the loopback address.
 pub(crate) fn bind(place: &str) -> Result<TcpListener> {
     let address = resolve(place)?;
-    TcpListener::bind(address).with_context(|| {
+    let listener = TcpListener::bind(address).with_context(|| {
         format!(
             "--metrics {place}: cannot listen on {address}; is another program listening there?"
         )
-    })
+    })?;
+    let url = format!("http://{address}/metrics");
+    address::tell_if_open(&url, address.ip(), "whoever reaches it can read the numbers");
+    Ok(listener)
 }
 
 fn resolve(place: &str) -> Result<SocketAddr> {

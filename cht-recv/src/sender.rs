@@ -37,11 +37,30 @@ pub(crate) struct Sender {
 
 #[derive(Debug)]
 enum Socket {
-    /// A connected socket, or a pipe.
-    Plain(File),
+    Plain(Plain),
     Tls(Box<Tls>),
     Datagrams(Box<Datagrams>),
     Fetched(Box<Run>),
+}
+
+/// A connected socket, or a pipe.
+#[derive(Debug)]
+struct Plain {
+    file: File,
+    /// Bytes that were received before it was let in.
+    first: Vec<u8>,
+    /// Whether `first` was handed out.
+    taken: bool,
+}
+
+impl Plain {
+    fn receive<'a>(&'a mut self, buffer: &'a mut [u8]) -> Received<'a> {
+        if !std::mem::replace(&mut self.taken, true) && !self.first.is_empty() {
+            return Received { bytes: &self.first, raw: self.first.len(), end: None };
+        }
+        self.first = Vec::new();
+        Received::of(read(&mut self.file, buffer), buffer)
+    }
 }
 
 /// What a sender had to give.
@@ -55,10 +74,21 @@ pub(crate) struct Received<'a> {
     pub end: Option<String>,
 }
 
+impl<'a> Received<'a> {
+    /// The result of a read into `buffer`.
+    fn of(read: Result<usize, String>, buffer: &'a [u8]) -> Self {
+        match read {
+            Ok(raw) => Self { bytes: &buffer[..raw], raw, end: None },
+            Err(end) => Self { end: Some(end), ..Self::default() },
+        }
+    }
+}
+
 impl Sender {
-    /// A sender whose bytes come as they are.
-    pub(crate) fn plain(peer: String, socket: OwnedFd) -> Self {
-        Self { peer, socket: Socket::Plain(socket.into()) }
+    /// A sender whose bytes come as they are, after those that were received already.
+    pub(crate) fn plain(peer: String, socket: OwnedFd, first: Vec<u8>) -> Self {
+        let plain = Plain { file: socket.into(), first, taken: false };
+        Self { peer, socket: Socket::Plain(plain) }
     }
 
     /// A sender whose handshake is done.
@@ -79,7 +109,7 @@ impl Sender {
     /// Takes what is there, with one read of at most `buffer`.
     pub(crate) fn receive<'a>(&'a mut self, buffer: &'a mut [u8]) -> Received<'a> {
         let read = match &mut self.socket {
-            Socket::Plain(socket) => read(socket, buffer),
+            Socket::Plain(plain) => return plain.receive(buffer),
             Socket::Tls(tls) => return tls.receive(buffer),
             Socket::Datagrams(datagrams) => return datagrams.receive(),
             Socket::Fetched(run) => match read(&mut run.output(), buffer) {
@@ -87,10 +117,7 @@ impl Sender {
                 read => read,
             },
         };
-        match read {
-            Ok(raw) => Received { bytes: &buffer[..raw], raw, end: None },
-            Err(end) => Received { end: Some(end), ..Received::default() },
-        }
+        Received::of(read, buffer)
     }
 
     /// Gives it up: `record` gets what it held back, and what an ffmpeg that is asked to end still writes.
@@ -122,7 +149,11 @@ impl Sender {
 
     /// Bytes that have arrived on the socket and were not taken.
     pub(crate) fn arrived(&self) -> u64 {
-        rustix::io::ioctl_fionread(self.socket()).unwrap_or(0)
+        let held = match &self.socket {
+            Socket::Plain(plain) if !plain.taken => plain.first.len() as u64,
+            _ => 0,
+        };
+        held + rustix::io::ioctl_fionread(self.socket()).unwrap_or(0)
     }
 
     /// Whether the sender will send no more, even if not all that it sent has been taken.
@@ -136,7 +167,7 @@ impl Sender {
     /// What to wait for.
     pub(crate) fn descriptor(&self) -> PollFd<'_> {
         match &self.socket {
-            Socket::Plain(socket) => PollFd::new(socket, PollFlags::IN),
+            Socket::Plain(plain) => PollFd::new(&plain.file, PollFlags::IN),
             Socket::Tls(tls) => tls.descriptor(),
             Socket::Datagrams(datagrams) => PollFd::new(datagrams.socket(), PollFlags::IN),
             Socket::Fetched(run) => PollFd::new(run.output(), PollFlags::IN),
@@ -145,7 +176,7 @@ impl Sender {
 
     fn socket(&self) -> BorrowedFd<'_> {
         match &self.socket {
-            Socket::Plain(socket) => socket.as_fd(),
+            Socket::Plain(plain) => plain.file.as_fd(),
             Socket::Tls(tls) => tls.socket().as_fd(),
             Socket::Datagrams(datagrams) => datagrams.socket().as_fd(),
             Socket::Fetched(run) => run.output().as_fd(),

@@ -1,6 +1,9 @@
 //! Where senders come from: one at a time, whatever the way.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, bail, ensure};
 use rustix::event::PollFd;
@@ -11,12 +14,16 @@ use crate::{
     args::{Args, SecondSender},
     fetch::Fetch,
     input::Input,
+    place::Way,
     port::Port,
     sender::Sender,
     stdin::Stdin,
     tls,
     unix::UnixDoor,
 };
+
+/// The end of the message about an address that is open to all networks.
+const OPEN: &str = "whoever reaches it may send (--allow CIDR names who may)";
 
 /// A place that senders come from. Nothing here blocks.
 pub(crate) trait Source {
@@ -34,9 +41,32 @@ pub(crate) trait Source {
     /// Looks who is there, and lets one in. While the place is `taken`, everybody is sent away.
     fn admit(&mut self, now: Instant, taken: bool) -> Result<Option<Sender>>;
 
+    /// Goes on with those who have come, while another sender is served. Whether [`Self::admit`] has something to do then.
+    fn prepare(&mut self, _now: Instant, _taken: bool) -> bool {
+        true
+    }
+
+    /// What has to be said as an `error` event: a code and a message.
+    fn complaint(&mut self) -> Option<(&'static str, String)> {
+        None
+    }
+
     /// Whether nobody will come after the one that was let in last.
     fn is_done(&self) -> bool {
         false
+    }
+}
+
+/// What is done at an address, in words.
+pub(crate) fn way(args: &Args) -> &'static str {
+    match Input::parse(&args.listen) {
+        Ok(Input::Stdin) => "reading",
+        Ok(Input::Fetched(place)) => match place.way() {
+            Way::Listens => "listening on",
+            Way::Calls => "calling",
+            Way::Reads => "reading",
+        },
+        _ => "listening on",
     }
 }
 
@@ -47,25 +77,48 @@ pub(crate) fn open(args: &Args) -> Result<(Box<dyn Source>, String)> {
     Ok(match input {
         Input::Streams => {
             let (scheme, listener) = address::bind(&args.listen)?;
-            let address = scheme.url(listener.local_addr()?);
+            let local = listener.local_addr()?;
+            let address = scheme.url(local);
+            if args.client_ca.is_none() {
+                tell_if_open(args, &address, local.ip());
+            }
             let keepalive = Duration::from_secs(args.keepalive);
             let tls = handshake(args, scheme)?;
-            let door = Door::new(listener, args.allow.clone(), keepalive, tls);
+            let patience = idle_timeout(args);
+            let door = Door::new(listener, args.allow.clone(), keepalive, patience, tls);
             (Box::new(door), address)
         }
-        Input::Unix(path) => (Box::new(UnixDoor::bind(&path)?), format!("unix:{}", path.display())),
+        Input::Unix(path) => {
+            let door = UnixDoor::bind(&path, idle_timeout(args))?;
+            (Box::new(door), format!("unix:{}", path.display()))
+        }
         Input::Stdin => (Box::new(Stdin::open()?), "stdin".to_owned()),
         Input::Datagrams(group) => {
             let replace = args.second_sender == SecondSender::Replace && !args.once;
             let port = Port::open(&group, args.allow.clone(), replace)?;
             let address = port.url();
+            tell_if_open(args, &address, group.address.ip());
             (Box::new(port), address)
         }
         Input::Fetched(place) => {
             let address = place.shown().to_owned();
+            if let Some(open) = place.open_to_all() {
+                address::tell_if_open(
+                    &address,
+                    open,
+                    "whoever reaches it may send (a firewall, or SRT's passphrase, bounds that)",
+                );
+            }
             (Box::new(Fetch::prepare(place, &args.ffmpeg, args.realtime)?), address)
         }
     })
+}
+
+/// Says that everybody may send, if nothing on the command line bounds it.
+fn tell_if_open(args: &Args, url: &str, address: IpAddr) {
+    if args.allow.is_empty() {
+        address::tell_if_open(url, address, OPEN);
+    }
 }
 
 /// Refuses options that could not be kept.

@@ -36,7 +36,7 @@ impl Source for Stdin {
         if descriptors[0].revents().is_empty() {
             return Ok(None);
         }
-        Ok(self.0.take().map(|input| Sender::plain("stdin".to_owned(), input.into())))
+        Ok(self.0.take().map(|input| Sender::plain("stdin".to_owned(), input.into(), Vec::new())))
     }
 
     fn is_done(&self) -> bool {

@@ -100,6 +100,21 @@ impl Tls {
         }
     }
 
+    /// Whether the handshake goes on.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.connection.is_handshaking()
+    }
+
+    /// The first decrypted bytes, which [`Self::receive`] will hand out.
+    pub(crate) fn shown(&self) -> &[u8] {
+        &self.plain
+    }
+
+    /// Whether nothing more will come.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
     /// Takes what is there, with one read of at most `buffer`.
     pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> Received<'_> {
         if std::mem::replace(&mut self.taken, true) {

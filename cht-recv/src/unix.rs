@@ -24,6 +24,7 @@ use rustix::{
 };
 
 use crate::{
+    candidates::{Candidates, FOREIGN},
     sender::{self, Sender},
     source::Source,
 };
@@ -43,13 +44,15 @@ pub(crate) struct UnixDoor {
     file: (u64, u64),
     /// When a listener that failed is tried again.
     resting: Option<Instant>,
+    candidates: Candidates,
     refused: Limited,
     failures: Limited,
 }
 
 impl UnixDoor {
     /// Listens at `path`, which only its owner may use. A socket that nobody listens at any more is replaced.
-    pub(crate) fn bind(path: &Path) -> Result<Self> {
+    /// `patience` is for [`Candidates::new`].
+    pub(crate) fn bind(path: &Path, patience: Option<Duration>) -> Result<Self> {
         let at = || format!("unix:{}", path.display());
         remove_stale(path).with_context(at)?;
         // With its permissions from the start: a chmod would come too late for somebody who is quick.
@@ -61,7 +64,8 @@ impl UnixDoor {
         let file = identity(path).with_context(at)?;
         let limited = || Limited::new(SAY_EVERY);
         let (refused, failures) = (limited(), limited());
-        Ok(Self { listener, path: path.to_owned(), file, resting: None, refused, failures })
+        let (path, candidates) = (path.to_owned(), Candidates::new(patience));
+        Ok(Self { listener, path, file, resting: None, candidates, refused, failures })
     }
 }
 
@@ -96,38 +100,70 @@ impl Source for UnixDoor {
         if self.resting.is_none() {
             descriptors.push(PollFd::new(&self.listener, PollFlags::IN));
         }
+        self.candidates.descriptors(descriptors);
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.resting
+        self.candidates.deadline().into_iter().chain(self.resting).min()
+    }
+
+    fn prepare(&mut self, now: Instant, taken: bool) -> bool {
+        if taken {
+            return true;
+        }
+        self.look(now, taken);
+        self.candidates.has_ready()
     }
 
     fn admit(&mut self, now: Instant, taken: bool) -> Result<Option<Sender>> {
-        if self.resting.is_some_and(|until| until > now) {
-            return Ok(None);
+        self.look(now, taken);
+        if !taken {
+            return Ok(self.candidates.take());
         }
-        self.resting = None;
+        while let Some(sender) = self.candidates.take() {
+            self.send_away(now, &sender.peer);
+        }
+        Ok(None)
+    }
+
+    fn complaint(&mut self) -> Option<(&'static str, String)> {
+        self.candidates.complaint().map(|message| (FOREIGN, message))
+    }
+}
+
+impl UnixDoor {
+    /// Takes in one who has come, and looks who of them can be let in.
+    fn look(&mut self, now: Instant, taken: bool) {
+        if self.resting.is_none_or(|until| until <= now) {
+            self.resting = None;
+            match self.accept() {
+                Ok(Some((peer, _))) if taken => self.send_away(now, &peer),
+                Ok(Some((peer, socket))) => self.candidates.plain(peer, None, socket.into(), now),
+                Ok(None) => {}
+                Err(error) => {
+                    self.failures.note(now, format_args!("nobody can be let in for now: {error}"));
+                    self.resting = Some(now + REST);
+                }
+            }
+        }
+        self.candidates.look(now);
+    }
+
+    fn accept(&self) -> io::Result<Option<(String, OwnedFd)>> {
         let socket = match self.listener.accept() {
             Ok((socket, _)) => socket,
             Err(error) if sender::is_passing(&error) => return Ok(None),
-            Err(error) => {
-                self.failures.note(now, format_args!("nobody can be let in for now: {error}"));
-                self.resting = Some(now + REST);
-                return Ok(None);
-            }
+            Err(error) => return Err(error),
         };
-        let peer = peer(&socket);
-        if taken {
-            self.refused.note(
-                now,
-                format_args!(
-                    "{peer} was sent away: another sender is connected (--second-sender replace would change over)"
-                ),
-            );
-            return Ok(None);
-        }
         socket.set_nonblocking(true)?;
-        Ok(Some(Sender::plain(peer, OwnedFd::from(socket))))
+        Ok(Some((peer(&socket), socket.into())))
+    }
+
+    fn send_away(&mut self, now: Instant, peer: &str) {
+        let message = format_args!(
+            "{peer} was sent away: another sender is connected (--second-sender replace would change over)"
+        );
+        self.refused.note(now, message);
     }
 }
 

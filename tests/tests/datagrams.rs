@@ -187,6 +187,45 @@ fn a_sender_of_datagrams_replaces_another_if_asked_to() {
 }
 
 #[test]
+fn two_senders_with_replace_change_over_once() {
+    let mut recv =
+        Recorder::start("udp://127.0.0.1:0", "--second-sender replace --idle-timeout 0.5");
+    let (first, second) = (connect(recv.port()), connect(recv.port()));
+    first.send(&[1; 188]).unwrap();
+    recv.stage.wait_for("connected");
+    for _ in 0..500 {
+        first.send(&[1; 188]).unwrap();
+        second.send(&[2; 188]).unwrap();
+    }
+    assert_eq!(
+        (recv.reason(), recv.reason()),
+        ("replaced".to_owned(), "idle for 0.5 s".to_owned())
+    );
+    recv.stop();
+    assert_eq!(recv.stage.of_type("segment_closed").len(), 2);
+    assert_eq!(recv.recording(), [[1; 188].repeat(2), [2; 188].repeat(500)].concat());
+    assert!(recv.said().contains("another sender has taken over, and goes on"), "{}", recv.said());
+}
+
+#[test]
+fn browser_datagram_is_refused() {
+    let mut recv = Recorder::start("udp://127.0.0.1:0", "--once --idle-timeout 0.5");
+    let (browser, sender) = (connect(recv.port()), connect(recv.port()));
+    // STUN, which WebRTC begins with, and QUIC, as of HTTP/3.
+    let foreign =
+        [b"\0\x01\0\0\x21\x12\xA4\x42abcdefghijkl".to_vec(), b"\xC0\0\0\0\x01\x08abc".to_vec()];
+    send_all(&browser, &foreign);
+    assert_eq!(recv.stage.wait_for("error")["code"], "foreign_protocol");
+    send_all(&sender, &datagrams(1)[..20]);
+    recv.stage.wait_for("connected");
+    send_all(&browser, &foreign);
+    send_all(&sender, &datagrams(1)[20..]);
+    assert_eq!(recv.stage.finish().code(), Some(1));
+    assert_eq!(b3sum(&recv.recording()), b3sum(&datagrams(1).concat()));
+    assert_eq!(recv.stage.of_type("connected").len(), 1);
+}
+
+#[test]
 fn strangers_are_not_heard() {
     let mut recv = Recorder::start("udp://127.0.0.1:0", "--allow 192.168.7.0/24");
     send_all(&connect(recv.port()), &datagrams(1));

@@ -57,12 +57,24 @@ fn a_second_sender_at_a_socket_file() {
     first.write_all(&[1; 1880]).unwrap();
     recv.stage.wait_for("connected");
     let mut second = UnixStream::connect(folder.path().join("s")).unwrap();
-    assert_eq!(recv.reason(), "replaced");
     second.write_all(&[2; 1880]).unwrap();
+    assert_eq!(recv.reason(), "replaced");
     drop(second);
     assert_eq!(recv.reason(), "end of stream");
     recv.stop();
     assert_eq!(recv.recording(), [[1; 1880], [2; 1880]].concat());
+}
+
+#[test]
+fn request_at_socket_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    let mut recv = Recorder::start(&format!("unix:{}", path.display()), "--once");
+    UnixStream::connect(&path).unwrap().write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert_eq!(recv.stage.wait_for("error")["code"], "foreign_protocol");
+    UnixStream::connect(&path).unwrap().write_all(b"GETTING THERE").unwrap();
+    assert_eq!(recv.stage.finish().code(), Some(1));
+    assert_eq!(recv.recording(), b"GETTING THERE");
 }
 
 #[test]

@@ -130,9 +130,9 @@ fn a_second_sender_takes_the_place_of_the_first_if_asked_to() {
     first.write_all(&one).unwrap();
     recv.stage.wait_for("connected");
     let mut second = recv.connect();
+    second.write_all(&two).unwrap();
     wait_for_close(&first);
     assert_eq!(recv.reason(), "replaced");
-    second.write_all(&two).unwrap();
     drop(second);
     assert_eq!(recv.reason(), "end of stream");
     recv.stop();
@@ -140,6 +140,80 @@ fn a_second_sender_takes_the_place_of_the_first_if_asked_to() {
     assert_eq!(b3sum(&recv.recording()), b3sum(&[one, two].concat()));
     let closed = recv.stage.of_type("segment_closed");
     assert_eq!((&closed[0]["connection"], &closed[1]["connection"]), (&1.into(), &2.into()));
+}
+
+/// A web page's request to the recorder's address, in clear or in TLS, with a stream in its body.
+fn request(recv: &Recorder, head: &[u8], stream: &[u8]) {
+    let mut browser = recv.connect();
+    // It may be closed before all is sent.
+    let _ = browser.write_all(&[head, stream].concat());
+    wait_for_close(&browser);
+}
+
+#[test]
+fn browser_request_is_refused_and_disturbs_no_sender() {
+    for options in ["--session-gap 0.000001", "--second-sender replace"] {
+        let mut recv = Recorder::start(options);
+        let bytes = stream(recv.folder.path(), 1);
+        let heads: [&[u8]; 3] = [
+            b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xFC\x03\x03",
+        ];
+        for head in heads {
+            request(&recv, head, &bytes);
+        }
+        let error = recv.stage.wait_for("error");
+        assert_eq!(error["code"], "foreign_protocol");
+        assert!(error["message"].as_str().unwrap().contains("was refused: it speaks HTTP"));
+        let mut sender = recv.connect();
+        sender.write_all(&bytes[..5000]).unwrap();
+        assert_eq!(recv.stage.wait_for("connected")["connection"], 1);
+        // One that the browser opened in advance, and its requests.
+        let silent = recv.connect();
+        for head in heads {
+            request(&recv, head, &bytes);
+        }
+        sender.write_all(&bytes[5000..]).unwrap();
+        drop(sender);
+        assert_eq!(recv.reason(), "end of stream");
+        drop(silent);
+        recv.stage.signal("TERM");
+        assert_eq!(recv.stage.finish().code(), Some(1));
+        assert_eq!(b3sum(&recv.recording()), b3sum(&bytes));
+        assert_eq!(recv.stage.of_type("connected").len(), 1, "{options}");
+        assert_eq!(recv.stage.of_type("listening").len(), 1, "{options}");
+        // However many there are, it is said once in a while.
+        assert_eq!(recv.said().matches("was refused: it speaks").count(), 1, "{}", recv.said());
+    }
+}
+
+#[test]
+fn silent_connection_takes_no_place_and_no_number() {
+    let mut recv = Recorder::start("--once --second-sender replace");
+    let silent: Vec<TcpStream> = (0..300).map(|_| recv.connect()).collect();
+    // Some leave without a word, as a check of the port does.
+    drop(silent.into_iter().step_by(2).collect::<Vec<_>>());
+    recv.connect().write_all(&[1, 2, 3]).unwrap();
+    assert_eq!(recv.stage.wait_for("connected")["connection"], 1);
+    assert!(recv.stage.finish().success());
+    assert_eq!(recv.recording(), [1, 2, 3]);
+}
+
+#[test]
+fn every_interface_is_said_unless_senders_are_named() {
+    for address in ["tcp://0:0", "tcp://0.0.0.0:0", "tcp://[::]:0", "udp://0:0", "rtp://[::]:0"] {
+        for (allow, says) in [("", true), ("--allow 127.0.0.1", false)] {
+            let mut recv = cht_tests::Recorder::start(address, allow);
+            recv.stop();
+            let said = recv.said();
+            assert_eq!(
+                said.contains("is every interface of this machine"),
+                says,
+                "{address}: {said}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -157,7 +231,8 @@ fn a_silent_sender_is_disconnected() {
 #[test]
 fn the_system_asks_whether_a_sender_is_still_alive() {
     let mut recv = Recorder::start("");
-    let sender = recv.connect();
+    let mut sender = recv.connect();
+    sender.write_all(&[0x47]).unwrap();
     recv.stage.wait_for("connected");
     let port = |address: std::net::SocketAddr| format!(":{:04X}", address.port());
     let (ours, theirs) = (port(sender.peer_addr().unwrap()), port(sender.local_addr().unwrap()));
@@ -382,7 +457,7 @@ fn a_handshake_that_stalls_blocks_nobody_and_ends() {
 fn one_handshake_too_many_ends_the_oldest() {
     let mut recv = tls_recorder("--handshake-timeout 3600");
     // As many as may go on at a time.
-    let silent: Vec<TcpStream> = (0..32).map(|_| recv.connect()).collect();
+    let silent: Vec<TcpStream> = (0..256).map(|_| recv.connect()).collect();
     send_by_s_client(&recv, "", b"served all the same");
     recv.stage.wait_for("disconnected");
     wait_for_close(&silent[0]);
