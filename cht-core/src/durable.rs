@@ -150,6 +150,20 @@ pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
+/// Gives what has the name `path` another one, which it returns: `path` with `suffix` after it, and a number if that is taken.
+/// Nothing is renamed over anything, and the name `path` is free afterwards.
+pub fn set_aside(path: &Path, suffix: &str) -> io::Result<PathBuf> {
+    for n in 1_u32.. {
+        let number = if n == 1 { String::new() } else { n.to_string() };
+        let aside = with_suffix(path, &format!("{suffix}{number}"));
+        match rename_new(path, &aside) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            result => return result.map(|()| aside),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
 /// Makes names in the folder that holds `path` durable.
 pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = match path.parent() {
@@ -186,6 +200,17 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         publish_new(&file, &part, &path).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    }
+
+    #[test]
+    fn thing_set_aside_keeps_its_content_and_frees_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        for suffix in [".old", ".old2"] {
+            std::fs::create_dir(&path).unwrap();
+            assert_eq!(set_aside(&path, ".old").unwrap(), with_suffix(&path, suffix));
+        }
+        assert_eq!(set_aside(&path, ".old").unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

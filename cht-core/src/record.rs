@@ -1,27 +1,32 @@
 //! cht-recv's record of a session: which segments it closed, and which it has removed since.
 //!
 //! One line a closed segment (`segment_closed`) and one a removed segment (`deleted`), only ever appended. A removal is
-//! written down before the file goes, so that a file whose removal is written down counts as gone.
+//! written down before the file goes, so that a file whose removal is written down counts as gone. A segment that was only
+//! found missing comes back with another `segment_closed`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::OpenOptions,
-    io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _},
+    io::{self, BufReader, Seek as _, SeekFrom},
     path::Path,
 };
 
 use crate::{
-    durable,
-    event::{Body, Event, SegmentClosed},
-    report,
-    session::Session,
+    event::{Anchor, Body, DeleteReason, Event, SegmentClosed},
+    journal::{Journal, Lines},
+    regular, report,
+    session::{MAX_SEQUENCE, Session},
 };
+
+/// Largest size or offset in bytes, and time in ticks, that a line is believed: sums of them cannot overflow.
+const MAX_NUMBER: u64 = 1 << 53;
 
 /// What the record of a session says.
 #[derive(Debug, Default)]
 pub struct Record {
     kept: BTreeMap<u64, SegmentClosed>,
     deleted: BTreeSet<u64>,
+    /// Those of the deleted that nobody removed here: they were not found.
+    missing: BTreeMap<u64, SegmentClosed>,
     last: Option<SegmentClosed>,
     connections: u32,
     /// Bytes read, to the end of a whole line.
@@ -39,54 +44,78 @@ impl Record {
         record
     }
 
+    /// Reads the record of `session`, or says why it cannot be read. One that is not there says nothing.
+    pub fn read(session: &Session) -> io::Result<Self> {
+        let mut record = Self::default();
+        record.read_on(session)?;
+        Ok(record)
+    }
+
     /// Reads what was appended since. Returns whether there was anything.
     pub fn update(&mut self, session: &Session) -> bool {
-        let path = session.record();
-        let mut file = match durable::open_to_read(&path) {
-            Ok(file) => file,
-            Err(error) => {
-                if error.kind() != io::ErrorKind::NotFound && !self.unreadable {
-                    report::warn(format_args!(
-                        "{}: {error}; nothing is known of the segments in it",
-                        path.display()
-                    ));
-                    self.unreadable = true;
-                }
-                return false;
-            }
-        };
-        if file.metadata().is_ok_and(|metadata| metadata.len() < self.read) {
-            // Another file of this name.
-            *self = Self::default();
-        }
         let before = self.read;
-        if file.seek(SeekFrom::Start(before)).is_err() {
-            return false;
-        }
-        let mut lines = BufReader::new(file);
-        let mut line = Vec::new();
-        while lines.read_until(b'\n', &mut line).is_ok_and(|_| line.ends_with(b"\n")) {
-            self.read += line.len() as u64;
-            match Event::parse(&line) {
-                Ok(Some(Event { body: Body::SegmentClosed(closed), .. })) => self.close(closed),
-                Ok(Some(Event { body: Body::Deleted(deleted), .. })) => {
-                    self.kept.remove(&deleted.seq);
-                    self.deleted.insert(deleted.seq);
-                }
-                _ => {}
-            }
-            line.clear();
+        // What could be read counts.
+        if let Err(error) = self.read_on(session)
+            && !std::mem::replace(&mut self.unreadable, true)
+        {
+            report::warn(format_args!(
+                "{}: {error}; nothing is known of the segments in it",
+                session.record().display()
+            ));
         }
         self.read > before
     }
 
+    fn read_on(&mut self, session: &Session) -> io::Result<()> {
+        let mut file = match regular::open(&session.record()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            result => result?,
+        };
+        if file.metadata()?.len() < self.read {
+            // Another file of this name.
+            *self = Self::default();
+        }
+        file.seek(SeekFrom::Start(self.read))?;
+        let mut lines = Lines::new(BufReader::new(file), self.read);
+        while let Some(line) = lines.next()? {
+            self.read = line.end;
+            match Event::parse(line.bytes) {
+                Ok(Some(Event { body: Body::SegmentClosed(closed), .. })) => self.close(closed),
+                Ok(Some(Event { body: Body::Deleted(deleted), .. })) => {
+                    self.delete(deleted.seq, deleted.reason);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn close(&mut self, closed: SegmentClosed) {
+        if !is_plausible(&closed) {
+            return;
+        }
         self.connections = self.connections.max(closed.connection);
         if self.last.as_ref().is_none_or(|last| last.seq < closed.seq) {
             self.last = Some(closed.clone());
         }
+        if self.missing.remove(&closed.seq).is_some() {
+            self.deleted.remove(&closed.seq);
+        }
         if !self.deleted.contains(&closed.seq) {
             self.kept.insert(closed.seq, closed);
+        }
+    }
+
+    fn delete(&mut self, seq: u64, reason: DeleteReason) {
+        self.deleted.insert(seq);
+        match self.kept.remove(&seq) {
+            Some(closed) if reason == DeleteReason::Missing => {
+                self.missing.insert(seq, closed);
+            }
+            _ if reason == DeleteReason::Missing => {}
+            _ => {
+                self.missing.remove(&seq);
+            }
         }
     }
 
@@ -105,6 +134,12 @@ impl Record {
     /// The numbers of the segments that were removed, in order.
     pub fn deleted(&self) -> impl Iterator<Item = u64> {
         self.deleted.iter().copied()
+    }
+
+    /// The last line about the segment `seq`, if that was found missing and nobody removed it.
+    #[must_use]
+    pub fn missing(&self, seq: u64) -> Option<&SegmentClosed> {
+        self.missing.get(&seq)
     }
 
     /// Whether the segment `seq` was removed.
@@ -128,20 +163,40 @@ impl Record {
 
 /// Appends whole lines to the record at `path`, durably. After an error it is as it was before.
 pub fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
-    let mut file = durable::open(path, OpenOptions::new().create(true).append(true))?;
-    let length = file.metadata()?.len();
-    let written = file.write_all(lines).and_then(|()| file.sync_data());
-    if written.is_err() {
-        // A part of a line would swallow the next one.
-        file.set_len(length)?;
+    Journal::open(path)?.append_durably(lines)
+}
+
+/// Takes a line that was cut off by a kill off the end of the record at `path`, if there is one.
+pub fn mend(path: &Path) -> io::Result<()> {
+    if matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound) {
+        return Ok(());
     }
-    written
+    let mut journal = Journal::open(path)?;
+    let end = journal.end();
+    if journal.file().metadata()?.len() > end {
+        journal.cut(end)?;
+        journal.file().sync_all()?;
+    }
+    Ok(())
+}
+
+/// Whether a line can be one of ours: what others have put there must not lead anybody to reckon with it.
+fn is_plausible(closed: &SegmentClosed) -> bool {
+    let is_time = |ticks: i64| ticks.unsigned_abs() <= MAX_NUMBER;
+    (1..=MAX_SEQUENCE).contains(&closed.seq)
+        && closed.connection < u32::MAX
+        && closed.offset.max(closed.bytes) <= MAX_NUMBER
+        && closed.timeline.is_none_or(|Anchor { pts, offset }| is_time(pts) && is_time(offset))
+        && closed.duration.is_none_or(|seconds| (0.0..=1e9).contains(&seconds))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{DeleteReason, Deleted, EndReason};
+    use crate::{
+        event::{Deleted, EndReason},
+        ndjson::MAX_LINE,
+    };
 
     fn closed(session: &Session, seq: u64) -> Vec<u8> {
         let at = crate::clock::wall();
@@ -162,8 +217,12 @@ mod tests {
     }
 
     fn deleted(session: &Session, seq: u64) -> Vec<u8> {
+        deleted_for(session, seq, DeleteReason::MinFree)
+    }
+
+    fn deleted_for(session: &Session, seq: u64, reason: DeleteReason) -> Vec<u8> {
         let path = session.segment(seq).to_string_lossy().into_owned();
-        let (reason, at) = (DeleteReason::MinFree, crate::clock::wall());
+        let at = crate::clock::wall();
         Event::new(None, Deleted { seq, path, bytes: 1, reason, at }).to_line()
     }
 
@@ -194,8 +253,67 @@ mod tests {
         std::fs::write(session.record(), begin).unwrap();
         let mut record = Record::of(&session);
         assert!(record.last().is_none());
-        append(&session.record(), end).unwrap();
+        let mut file = std::fs::OpenOptions::new().append(true).open(session.record()).unwrap();
+        std::io::Write::write_all(&mut file, end).unwrap();
         assert!(record.update(&session) && record.get(1).is_some());
         assert!(!record.update(&session));
+    }
+
+    #[test]
+    fn missing_segment_comes_back_with_another_line_and_a_removed_one_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = Session::create(folder.path(), None, &crate::clock::local()).unwrap();
+        for seq in 1..=3 {
+            append(&session.record(), &closed(&session, seq)).unwrap();
+        }
+        for (seq, reason) in [(1, DeleteReason::MinFree), (2, DeleteReason::Missing)] {
+            append(&session.record(), &deleted_for(&session, seq, reason)).unwrap();
+        }
+        let mut record = Record::read(&session).unwrap();
+        assert!(record.missing(1).is_none() && record.missing(2).is_some());
+        assert!(record.is_deleted(1) && record.is_deleted(2));
+        let lines = [closed(&session, 1), closed(&session, 2)].concat();
+        append(&session.record(), &lines).unwrap();
+        assert!(record.update(&session));
+        assert_eq!(record.kept().map(|closed| closed.seq).collect::<Vec<_>>(), [2, 3]);
+        assert!(record.is_deleted(1) && !record.is_deleted(2) && record.missing(2).is_none());
+        // Missing again, and then removed by retention: that one is final.
+        for reason in [DeleteReason::Missing, DeleteReason::RetainAge] {
+            append(&session.record(), &deleted_for(&session, 2, reason)).unwrap();
+        }
+        assert!(record.update(&session) && record.missing(2).is_none() && record.is_deleted(2));
+    }
+
+    #[test]
+    fn garbage_lines_are_skipped_and_none_is_held_in_memory_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = Session::create(folder.path(), None, &crate::clock::local()).unwrap();
+        let path = session.record();
+        let good = closed(&session, 7);
+        let text = String::from_utf8(good.clone()).unwrap();
+        let huge = format!("{{{}\n", "x".repeat(3 * MAX_LINE));
+        let lines = [
+            text.replace("\"seq\":7", "\"seq\":18446744073709551615"),
+            text.replace("\"seq\":7", "\"seq\":0"),
+            text.replace("\"bytes\":1", "\"bytes\":18446744073709551615"),
+            text.replace("\"connection\":7", "\"connection\":4294967295"),
+            text.replace("\"offset\":0", "\"offset\":18446744073709551615"),
+            "\0\u{fffd}{}\n".to_owned(),
+            huge,
+        ];
+        std::fs::write(&path, lines.concat()).unwrap();
+        append(&path, &good).unwrap();
+        let record = Record::read(&session).unwrap();
+        assert_eq!(record.kept().map(|closed| closed.seq).collect::<Vec<_>>(), [7]);
+        assert_eq!((record.last().unwrap().seq, record.connections()), (7, 7));
+    }
+
+    #[test]
+    fn record_that_is_no_file_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = Session::create(folder.path(), None, &crate::clock::local()).unwrap();
+        assert!(Record::read(&session).unwrap().last().is_none());
+        std::fs::create_dir(session.record()).unwrap();
+        assert!(Record::read(&session).is_err() && append(&session.record(), b"{}\n").is_err());
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use jiff::Zoned;
-use rustix::fs::FlockOperation;
+use rustix::{fs::FlockOperation, io::Errno};
 
 use crate::{clock, durable, event, natural, record::Record};
 
@@ -24,6 +24,9 @@ const LOOKERS_MOMENT: Duration = Duration::from_millis(5);
 /// How often a lock that somebody else holds is tried: a recorder locks other sessions for a moment, to remove
 /// segments or to adopt what was left there.
 const TRIES: u32 = 60;
+
+/// Largest number that a segment can have: names with a larger one are somebody else's.
+pub const MAX_SEQUENCE: u64 = 1 << 53;
 
 /// What a segment that still grows has behind its final name.
 pub const PART: &str = ".part";
@@ -100,7 +103,10 @@ impl Session {
         let io = |path: &Path, error| SessionError::Io { path: path.to_owned(), error };
         for folder in FOLDERS {
             let path = root.join(folder);
-            fs::create_dir_all(&path).map_err(|error| io(&path, error))?;
+            let made = fs::create_dir_all(&path);
+            // Something else of that name is in the way of another stage, and not of the recorder.
+            let in_the_way = folder != FOLDERS[0] && path.symlink_metadata().is_ok();
+            made.or_else(|error| if in_the_way { Ok(()) } else { Err(io(&path, error)) })?;
         }
         for path in [&root.join("stream"), root] {
             durable::sync_folder_of(path).map_err(|error| io(path, error))?;
@@ -189,7 +195,12 @@ impl Session {
     /// The number that the next segment gets: one above every segment there, finished or not, and above those that
     /// were removed.
     pub fn next_sequence(&self) -> io::Result<u64> {
-        let mut last = Record::of(self).last().map_or(0, |last| last.seq);
+        self.next_sequence_after(&Record::of(self))
+    }
+
+    /// As [`Self::next_sequence`], for whoever has read the record.
+    pub fn next_sequence_after(&self, record: &Record) -> io::Result<u64> {
+        let mut last = record.last().map_or(0, |last| last.seq);
         for entry in fs::read_dir(self.stream())? {
             last = last.max(sequence(Path::new(&entry?.file_name())).unwrap_or(0));
         }
@@ -209,18 +220,28 @@ impl Session {
         Ok(segments)
     }
 
-    /// Takes the recorder's lock: held as long as the returned file is, and by no process that is dead.
+    /// Takes the recorder's lock: held as long as the returned file is, and by no process that is dead. Waits for another
+    /// recorder that has it for a moment only.
     pub fn lock(&self) -> Result<File, SessionError> {
+        self.lock_within(TRIES)
+    }
+
+    /// Takes the recorder's lock unless a recorder has it.
+    pub fn try_lock(&self) -> Result<File, SessionError> {
+        self.lock_within(1)
+    }
+
+    fn lock_within(&self, tries: u32) -> Result<File, SessionError> {
         let stream = self.stream();
-        let folder =
-            File::open(&stream).map_err(|error| SessionError::Io { path: stream, error })?;
-        let mut tries = 0;
-        while rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let io = |error| SessionError::Io { path: stream.clone(), error };
+        let folder = File::open(&stream).map_err(io)?;
+        let mut refused = 0;
+        while !granted(&folder, FlockOperation::NonBlockingLockExclusive).map_err(io)? {
             // A looker holds a shared lock for a moment (`is_recording`); a recorder grants none.
-            if rustix::fs::flock(&folder, FlockOperation::NonBlockingLockShared).is_err() {
-                tries += 1;
+            if !granted(&folder, FlockOperation::NonBlockingLockShared).map_err(io)? {
+                refused += 1;
             }
-            if tries == TRIES {
+            if refused == tries {
                 return Err(SessionError::Busy(self.root.clone()));
             }
             clock::rest(LOOKERS_MOMENT);
@@ -238,13 +259,23 @@ impl Session {
     }
 }
 
+/// Whether a lock is granted; an error is one of the file system.
+fn granted(folder: &File, lock: FlockOperation) -> io::Result<bool> {
+    match rustix::fs::flock(folder, lock) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The number in `segment_000012.ts`, also of one that grows.
 #[must_use]
 pub fn sequence(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
     let name = name.strip_suffix(PART).unwrap_or(name);
     let digits = name.strip_prefix("segment_")?.strip_suffix(".ts")?;
-    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+    let number = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?;
+    number.filter(|seq| *seq <= MAX_SEQUENCE)
 }
 
 fn is_plain_name(id: &str) -> bool {
@@ -283,6 +314,27 @@ mod tests {
     }
 
     #[test]
+    fn names_with_numbers_beyond_ours_do_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = Session::create(folder.path(), Some("call"), &now()).unwrap();
+        for number in ["18446744073709551615", "18446744073709551614", "99999999999999999"] {
+            fs::write(session.stream().join(format!("segment_{number}.ts")), b"").unwrap();
+        }
+        assert_eq!(session.next_sequence().unwrap(), 1);
+    }
+
+    #[test]
+    fn file_in_place_of_another_stages_folder_keeps_no_session_from_being_made() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("call")).unwrap();
+        fs::write(folder.path().join("call/audio"), b"").unwrap();
+        assert!(Session::create(folder.path(), Some("call"), &now()).is_ok());
+        fs::create_dir(folder.path().join("other")).unwrap();
+        fs::write(folder.path().join("other/stream"), b"").unwrap();
+        assert!(Session::create(folder.path(), Some("other"), &now()).is_err());
+    }
+
+    #[test]
     fn one_recorder_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let session = Session::create(folder.path(), Some("call"), &now()).unwrap();
@@ -290,7 +342,9 @@ mod tests {
         let lock = session.lock().unwrap();
         assert!(session.is_recording() && session.is_recording());
         assert!(matches!(session.lock(), Err(SessionError::Busy(_))));
+        assert!(matches!(session.try_lock(), Err(SessionError::Busy(_))));
         drop(lock);
+        drop(session.try_lock().unwrap());
         assert!(!session.is_recording());
     }
 

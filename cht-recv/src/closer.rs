@@ -1,9 +1,10 @@
 //! Finishing segments, on a thread of its own: a slow fsync must not keep the socket waiting.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io,
     os::unix::net::UnixStream,
+    path::{Path, PathBuf},
     rc::Rc,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     thread::JoinHandle,
@@ -14,12 +15,18 @@ use anyhow::{Context as _, Result};
 use cht_core::{
     clock, durable,
     event::{Event, SegmentClosed, SegmentOpen},
-    record,
+    journal::Journal,
+    record, report,
     session::Session,
 };
 
 use crate::{
-    announce::Announcer, disk, playlist_file::PlaylistFile, pulse::Pulse, retention::Retention,
+    announce::Announcer,
+    disk::{self, Refusal},
+    playlist_file::PlaylistFile,
+    pulse::Pulse,
+    recover::{is_not_found, missing, named},
+    retention::Retention,
 };
 
 /// Segments that may wait for their fsync; a disk that is slower than that makes the sender wait.
@@ -54,6 +61,8 @@ pub(crate) struct Closer {
     /// Old segments are removed.
     retains: bool,
     pulse: Rc<Pulse>,
+    /// Shared with the thread.
+    pub refusal: Refusal,
 }
 
 impl Closer {
@@ -68,12 +77,22 @@ impl Closer {
     ) -> Result<Self> {
         let path = session.record();
         // Here, so that a folder that cannot be written to is found at the start.
-        let record = durable::open(&path, OpenOptions::new().create(true).append(true));
-        record.with_context(|| path.display().to_string())?;
+        Journal::open(&path).with_context(named(&path))?;
         let (tasks, queue) = sync_channel(QUEUE);
         let retains = retention.is_some();
-        let worker = Worker { session, announcer, stop, playlist, retention };
-        Ok(Self { tasks, thread: std::thread::spawn(move || worker.run(&queue)), retains, pulse })
+        let refusal = Refusal::default();
+        let worker = Worker {
+            session,
+            announcer,
+            stop,
+            playlist,
+            retention,
+            refusal: refusal.clone(),
+            tables: None,
+            unhelpful: false,
+        };
+        let thread = std::thread::Builder::new().spawn(move || worker.run(&queue))?;
+        Ok(Self { tasks, thread, retains, pulse, refusal })
     }
 
     /// Notes which segment grows, for stages that start later.
@@ -139,6 +158,11 @@ struct Worker {
     stop: UnixStream,
     playlist: PlaylistFile,
     retention: Option<Retention>,
+    refusal: Refusal,
+    /// Tables that are still to be written, and their connection.
+    tables: Option<(u32, Vec<u8>)>,
+    /// That a file for late readers cannot be written was said.
+    unhelpful: bool,
 }
 
 impl Worker {
@@ -148,14 +172,16 @@ impl Worker {
             match task {
                 Task::Opened(open) => {
                     let event = Event::new(Some(self.session.name().to_owned()), open);
-                    self.help(durable::replace(&self.session.open_record(), &event.to_line()))?;
+                    let path = self.session.open_record();
+                    self.help(&path, &event.to_line());
                 }
                 Task::Close(file, closed) => {
                     self.close(&file, &closed)?;
                     self.look();
                 }
                 Task::Tables(connection, packets) => {
-                    self.help(durable::replace(&self.session.tables(connection), &packets))?;
+                    self.tables = Some((connection, packets));
+                    self.write_tables();
                 }
                 Task::Look => self.look(),
                 Task::MakeRoom(answer) => {
@@ -196,44 +222,129 @@ impl Worker {
         retention.is_some_and(|retention| retention.make_room(Some(&mut self.playlist)))
     }
 
-    /// A file that helps late readers, and that a full disk may refuse.
-    fn help(&self, written: io::Result<()>) -> Result<()> {
-        match written {
-            Err(error) if disk::refuses(&error) => Ok(()),
-            result => result.with_context(|| self.session.stream().display().to_string()),
+    /// Writes the tables that are still to be written.
+    fn write_tables(&mut self) {
+        let Some((connection, packets)) = self.tables.take() else { return };
+        if !self.help(&self.session.tables(connection), &packets) {
+            self.tables = Some((connection, packets));
         }
+    }
+
+    /// Writes a file that helps late readers, and that a disk may refuse. Returns whether it did not.
+    fn help(&mut self, path: &Path, bytes: &[u8]) -> bool {
+        let written = durable::replace(path, bytes);
+        if let Err(error) = &written
+            && !disk::is_full(error)
+            && !std::mem::replace(&mut self.unhelpful, true)
+        {
+            report::warn(format_args!(
+                "{}: {error}; recording goes on, and stages that start later do without it",
+                path.display()
+            ));
+        }
+        written.is_ok()
     }
 
     fn close(&mut self, file: &File, closed: &SegmentClosed) -> Result<()> {
         let (part, path) = (self.session.part(closed.seq), self.session.segment(closed.seq));
-        let named = || part.display().to_string();
         // It gets its name though it is not durable: what the disk holds of it stays.
         let synced = file.sync_all();
-        self.insist(|| durable::rename_new(&part, &path)).with_context(named)?;
+        let name = self.insist(&part, || name(&part, &path)).with_context(named(&part))?;
+        if let Name::Lost = name {
+            return self.lost(closed);
+        }
+        if let Name::InPlaceOf(aside) = name {
+            let message = format!(
+                "{}: something else had this name; set aside as {}",
+                closed.path,
+                aside.display()
+            );
+            self.announcer.fail(self.session.name(), "recovery", &message, &closed.path);
+        }
         match synced.and_then(|()| durable::sync_folder_of(&path)) {
             Err(error) if disk::refuses(&error) => {
                 let message = format!("{}: {error}; its end may be missing on disk", closed.path);
                 self.announcer.fail(self.session.name(), "disk", &message, &closed.path);
             }
-            result => result.with_context(named)?,
+            result => result.with_context(named(&part))?,
         }
+        self.write_tables();
         let event = Event::new(Some(self.session.name().to_owned()), closed.clone());
-        let (record, line) = (self.session.record(), event.to_line());
-        self.insist(|| record::append(&record, &line))
-            .with_context(|| record.display().to_string())?;
+        self.record(&event.to_line())?;
         self.playlist.add(closed);
         self.announcer.emit(event);
         Ok(())
     }
 
-    /// Does what the disk may refuse, until it does not, or we are asked to stop.
-    fn insist(&mut self, action: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    /// Another program has removed the segment while it grew: that is written down, and the recording goes on.
+    fn lost(&mut self, closed: &SegmentClosed) -> Result<()> {
+        let message = format!(
+            "{}: removed by another program while it grew; {} bytes are lost",
+            closed.path, closed.bytes
+        );
+        self.announcer.fail(self.session.name(), "recovery", &message, &closed.path);
+        let deleted = missing(&self.session, closed);
+        let closed = Event::new(Some(self.session.name().to_owned()), closed.clone());
+        self.record(&[closed.to_line(), deleted.to_line()].concat())?;
+        self.announcer.emit(closed);
+        self.announcer.emit(deleted);
+        Ok(())
+    }
+
+    /// Appends lines to the record.
+    fn record(&mut self, lines: &[u8]) -> Result<()> {
+        let record = self.session.record();
+        self.insist(&record, || record::append(&record, lines)).with_context(named(&record))
+    }
+
+    /// Does what the disk may refuse for `path`, until it does not, or we are asked to stop.
+    fn insist<T>(&mut self, path: &Path, action: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        let mut said = false;
         loop {
             match action() {
                 Err(error) if disk::is_full(&error) && self.make_room() => {}
-                Err(error) if disk::refuses(&error) && disk::wait(&self.stop) => {}
-                result => return result,
+                Err(error) if disk::refuses(&error) => {
+                    if self.refusal.begin() {
+                        said = true;
+                        let path = path.to_string_lossy().into_owned();
+                        let message = format!("{path}: {error}{}", disk::remedy(&error));
+                        self.announcer.fail(self.session.name(), "disk", &message, &path);
+                    }
+                    if !disk::wait(&self.stop) {
+                        return Err(error);
+                    }
+                }
+                result => {
+                    if said {
+                        self.refusal.end();
+                    }
+                    return result;
+                }
             }
         }
+    }
+}
+
+/// What came of giving a segment its final name.
+enum Name {
+    Given,
+    /// Something else had it, which has this name now.
+    InPlaceOf(PathBuf),
+    /// The segment has gone.
+    Lost,
+}
+
+fn name(part: &Path, path: &Path) -> io::Result<Name> {
+    match durable::rename_new(part, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let aside = durable::set_aside(path, ".foreign")?;
+            durable::rename_new(part, path).map(|()| Name::InPlaceOf(aside))
+        }
+        // A folder that has gone may come back.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder_is_there = part.parent().is_some_and(Path::is_dir);
+            if folder_is_there && is_not_found(part) { Ok(Name::Lost) } else { Err(error) }
+        }
+        result => result.map(|()| Name::Given),
     }
 }

@@ -1,8 +1,17 @@
 //! A disk that refuses: which errors pass by when somebody makes room, and waiting for that.
 
-use std::{io, os::unix::net::UnixStream, path::Path, time::Duration};
+use std::{
+    io,
+    os::unix::net::UnixStream,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use cht_core::session::SessionError;
+use cht_core::{regular, report, session::SessionError};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -11,28 +20,100 @@ use rustix::{
 /// How long until the disk is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
-/// Whether an error is one of the disk's: full, over quota, read-only or broken. None of them is the stream's
-/// fault, and each may pass.
+/// Less room than this is none, in bytes.
+const NO_ROOM: u64 = 64 << 10;
+
+/// Errors that say that we asked for something that makes no sense: no disk mends them.
+const OUR_MISTAKES: [Errno; 5] =
+    [Errno::BADF, Errno::FAULT, Errno::INVAL, Errno::NOTTY, Errno::SPIPE];
+
+/// Errors that say that a path leads nowhere: at a start, a folder that was misspelled or may not be written to.
+const WRONG_PLACE: [Errno; 10] = [
+    Errno::ACCESS,
+    Errno::EXIST,
+    Errno::ISDIR,
+    Errno::LOOP,
+    Errno::NAMETOOLONG,
+    Errno::NODEV,
+    Errno::NOENT,
+    Errno::NOTDIR,
+    Errno::PERM,
+    Errno::ROFS,
+];
+
+/// Whether an error is one of the disk, or of a system that is short of something: anything but a mistake of ours. None
+/// of them is the stream's fault, and each may pass.
 pub(crate) fn refuses(error: &io::Error) -> bool {
-    let refusals = [Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::IO];
-    refusals.iter().any(|refusal| error.raw_os_error() == Some(refusal.raw_os_error()))
+    match error.raw_os_error() {
+        Some(_) => !is_among(error, &OUR_MISTAKES),
+        // A path with a NUL, or the like; that something else than a file has the name may pass.
+        None => error.kind() != io::ErrorKind::InvalidInput || regular::is_refusal(error),
+    }
 }
 
 /// Whether an error says that there is no room.
 pub(crate) fn is_full(error: &io::Error) -> bool {
-    let full = [Errno::NOSPC, Errno::DQUOT];
-    full.iter().any(|full| error.raw_os_error() == Some(full.raw_os_error()))
+    is_among(error, &[Errno::NOSPC, Errno::DQUOT])
 }
 
-/// Whether a disk without room is what an error comes from.
+/// Whether an error says that there is no room, and there is none on the disk of `path`.
+pub(crate) fn has_no_room(error: &io::Error, path: &Path) -> bool {
+    let folder = path.parent().unwrap_or(path);
+    is_full(error) && free(folder).is_ok_and(|free| free < NO_ROOM)
+}
+
+/// Whether an error that ended the beginning of a session comes from a disk without room.
 pub(crate) fn was_full(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
+    of_the_disk(error).is_some_and(is_full)
+}
+
+/// Whether an error that ended the beginning of a session comes from a disk that may take it later. At the start of the
+/// program, a wrong folder is none of those.
+pub(crate) fn may_pass(error: &anyhow::Error, at_start: bool) -> bool {
+    let wrong = |error| is_among(error, &WRONG_PLACE) || regular::is_refusal(error);
+    of_the_disk(error).is_some_and(|error| refuses(error) && !(at_start && wrong(error)))
+}
+
+/// The error of the system that is among the causes.
+fn of_the_disk(error: &anyhow::Error) -> Option<&io::Error> {
+    error.chain().find_map(|cause| {
         let of_session = match cause.downcast_ref() {
             Some(SessionError::Io { error, .. }) => Some(error),
             _ => None,
         };
-        cause.downcast_ref::<io::Error>().or(of_session).is_some_and(is_full)
+        cause.downcast_ref::<io::Error>().or(of_session)
     })
+}
+
+/// Whether the disk refuses at present: the threads that write share it, and one of them says so.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Refusal(Arc<AtomicBool>);
+
+impl Refusal {
+    /// The disk refuses. Returns whether nobody has said so yet.
+    pub(crate) fn begin(&self) -> bool {
+        !self.0.swap(true, Ordering::Relaxed)
+    }
+
+    /// The disk takes again what it had refused.
+    pub(crate) fn end(&self) {
+        if self.0.swap(false, Ordering::Relaxed) {
+            report::note("the disk takes bytes again; recording goes on");
+        }
+    }
+}
+
+/// What people are told to do about a refusal.
+pub(crate) fn remedy(error: &io::Error) -> &'static str {
+    if is_full(error) {
+        "; the sender waits until there is room (remove something, or stop cht-recv)"
+    } else {
+        "; the sender waits until the disk takes bytes again (mend it, or stop cht-recv)"
+    }
+}
+
+fn is_among(error: &io::Error, errors: &[Errno]) -> bool {
+    errors.iter().any(|among| error.raw_os_error() == Some(among.raw_os_error()))
 }
 
 /// Bytes that this process may still write to the disk of `path`.
@@ -46,4 +127,48 @@ pub(crate) fn wait(stop: &UnixStream) -> bool {
     let limit = Timespec { tv_sec: 0, tv_nsec: i64::from(TRY_AGAIN.subsec_nanos()) };
     let mut descriptors = [PollFd::new(stop, PollFlags::IN)];
     !matches!(poll(&mut descriptors, Some(&limit)), Ok(ready) if ready > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    fn error(errno: Errno) -> io::Error {
+        io::Error::from_raw_os_error(errno.raw_os_error())
+    }
+
+    #[test]
+    fn any_error_but_our_own_mistakes_is_a_refusal() {
+        // Every error that Linux has.
+        for raw in 1..=133 {
+            let error = io::Error::from_raw_os_error(raw);
+            let ours = OUR_MISTAKES.iter().any(|errno| errno.raw_os_error() == raw);
+            assert_eq!(refuses(&error), !ours, "{error}");
+            assert!(!is_full(&error) || refuses(&error), "{error}");
+        }
+        assert!(refuses(&io::ErrorKind::WriteZero.into()));
+        assert!(refuses(&regular::open(Path::new("/dev")).unwrap_err()));
+        assert!(!refuses(&std::fs::write("a\0b", b"").unwrap_err()));
+    }
+
+    #[test]
+    fn wrong_folder_ends_a_start_and_a_sick_disk_does_not() {
+        let begun = |errno| Err::<(), _>(error(errno)).context("the session").unwrap_err();
+        for (errno, at_start) in [
+            (Errno::NOSPC, true),
+            (Errno::IO, true),
+            (Errno::STALE, true),
+            (Errno::MFILE, true),
+            (Errno::ACCESS, false),
+            (Errno::ROFS, false),
+            (Errno::NOENT, false),
+        ] {
+            assert_eq!(may_pass(&begun(errno), true), at_start, "{errno}");
+            assert!(may_pass(&begun(errno), false), "{errno}");
+        }
+        assert!(!may_pass(&begun(Errno::BADF), false));
+        assert!(!may_pass(&anyhow::anyhow!("no disk"), false));
+    }
 }

@@ -56,8 +56,11 @@ pub(crate) fn record(args: &Args) -> Result<()> {
     let (announcer, announced) = announce::start(Arc::clone(&health))?;
     let interval = unless_0(args.stats_interval);
     let pulse = Rc::new(Pulse::new(health, announcer.clone(), interval, now));
-    let begin = || Recording::begin_with_room(args, &announcer, &listening, &stop, &pulse);
-    let mut recording = Some(begin()?);
+    let begin = |at_start| {
+        Recording::begin_with_room(args, &announcer, &listening, &stop, &pulse, at_start)
+    };
+    let mut recording = Some(begin(true)?);
+    let begin = || begin(false);
     let recorded = listen(&mut *door, &mut recording, begin, &stop, &Rules::of(args), &pulse);
     pulse.stopping();
     // Whatever happened: what was received is finished and announced first.
@@ -79,13 +82,14 @@ struct Recording {
 }
 
 impl Recording {
-    /// Begins a session. A disk that is full is waited for; with retention it makes room for itself.
+    /// Begins a session. A disk that refuses is waited for; with retention a full one makes room for itself.
     fn begin_with_room(
         args: &Args,
         announcer: &Announcer,
         listening: &Listening,
         stop: &UnixStream,
         pulse: &Rc<Pulse>,
+        at_start: bool,
     ) -> Result<Self> {
         let limits = args.plan()?.limits;
         let mut retention = limits
@@ -95,16 +99,21 @@ impl Recording {
         loop {
             let begun = Self::begin(args, &mut session, announcer.clone(), listening, stop, pulse);
             let error = match begun {
-                Err(error) if disk::was_full(&error) => error,
+                Err(error) if disk::may_pass(&error, at_start) => error,
                 result => return result,
             };
-            if retention.as_mut().is_some_and(|retention| retention.make_room(None)) {
+            if disk::was_full(&error)
+                && retention.as_mut().is_some_and(|retention| retention.make_room(None))
+            {
                 continue;
             }
             if !std::mem::replace(&mut said, true) {
-                report::warn(format_args!(
-                    "{error:#}; nobody is listened to until there is room (remove something, or stop cht-recv)"
-                ));
+                let remedy = if disk::was_full(&error) {
+                    "; nobody is listened to until there is room (remove something, or stop cht-recv)"
+                } else {
+                    "; nobody is listened to until the disk takes it (mend it, or stop cht-recv)"
+                };
+                report::warn(format_args!("{error:#}{remedy}"));
             }
             if !disk::wait(stop) {
                 return Err(error);

@@ -5,6 +5,7 @@
 
 mod accept;
 mod address;
+mod adopt;
 mod allow;
 mod announce;
 mod args;

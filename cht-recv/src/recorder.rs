@@ -14,7 +14,6 @@ use cht_core::{
     clock,
     event::{Anchor, Body, EndReason, Event, Listening, SegmentClosed, SegmentOpen},
     record::Record,
-    report,
     session::Session,
     time::{seconds, ticks},
     timeline::Timeline,
@@ -22,6 +21,7 @@ use cht_core::{
 use jiff::Timestamp;
 
 use crate::{
+    adopt::end_of,
     announce::Announcer,
     bounds::Bounds,
     closer::Closer,
@@ -29,7 +29,7 @@ use crate::{
     disk,
     playlist_file::PlaylistFile,
     pulse::Pulse,
-    recover::{end_of, recover},
+    recover::recover,
     retention::{Limits, Retention},
 };
 
@@ -77,13 +77,14 @@ impl Recorder {
         recover(&session, &announcer)?;
         let record = Record::of(&session);
         let timeline = match record.last() {
-            Some(last) => Timeline::continuing(end_of(last), clock::monotonic()),
+            Some(last) => Timeline::continuing(end_of(&session, last), clock::monotonic()),
             None => Timeline::default(),
         };
         let playlist =
             PlaylistFile::continuing(&session, &record, plan.segment_time, plan.limits.any());
-        let next_seq =
-            session.next_sequence().with_context(|| session.stream().display().to_string())?;
+        // A folder that cannot be listed was said; a number that is taken will be passed over.
+        let after_the_last = record.last().map_or(1, |last| last.seq + 1);
+        let next_seq = session.next_sequence_after(&record).unwrap_or(after_the_last);
         let retention = plan.limits.any().then(|| {
             let sessions = session.root().parent().map(PathBuf::from).unwrap_or_default();
             Retention::new(plan.limits, sessions, Some(session.clone()), announcer.clone())
@@ -198,7 +199,7 @@ impl Connection<'_> {
         for Cut { offset, reason, before, anchor } in cuts {
             // A cut that lay before what is written already would tear nothing but the rule.
             self.write_up_to(offset, rest)?;
-            self.out.close(reason, before)?;
+            self.out.close(reason, before);
             self.out.begin(anchor);
         }
         Ok(())
@@ -224,7 +225,7 @@ impl Connection<'_> {
         self.cut(cuts, &mut [].as_slice())?;
         let held = std::mem::take(&mut self.held);
         self.out.write(&held)?;
-        self.out.close(reason, self.cutter.place())?;
+        self.out.close(reason, self.cutter.place());
         Ok(self.out.written)
     }
 }
@@ -270,8 +271,14 @@ impl Output<'_> {
     }
 
     fn open(&mut self, timeline: Option<Anchor>) -> io::Result<()> {
-        let seq = *self.next_seq;
-        let file = File::create_new(self.session.part(seq))?;
+        let (seq, file) = loop {
+            let seq = *self.next_seq;
+            match File::create_new(self.session.part(seq)) {
+                // Somebody else has put something there.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => *self.next_seq += 1,
+                result => break (seq, result?),
+            }
+        };
         *self.next_seq += 1;
         self.segment = Some(Growing {
             file,
@@ -296,14 +303,14 @@ impl Output<'_> {
                 Ok(count) => {
                     bytes = &bytes[count..];
                     if std::mem::take(&mut refused) {
-                        report::note("the disk takes bytes again; recording goes on");
+                        self.closer.refusal.end();
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if disk::is_full(&error) && self.closer.make_room() => {}
                 Err(error) if disk::refuses(&error) => {
                     if !std::mem::replace(&mut refused, true) {
-                        self.refused(&error)?;
+                        self.refused(&error);
                     }
                     if !disk::wait(self.stop) {
                         let stream = self.session.stream();
@@ -343,15 +350,14 @@ impl Output<'_> {
     }
 
     /// The disk refuses: what it took is closed as it is, and people are told once.
-    fn refused(&mut self, error: &io::Error) -> Result<()> {
-        self.close(EndReason::Disk, None)?;
+    fn refused(&mut self, error: &io::Error) {
+        self.close(EndReason::Disk, None);
         self.torn = true;
-        let path = self.session.stream().to_string_lossy().into_owned();
-        let message = format!(
-            "{path}: {error}; the sender waits until there is room (remove something, or stop cht-recv)"
-        );
-        self.announcer.fail(self.session.name(), "disk", &message, &path);
-        Ok(())
+        if self.closer.refusal.begin() {
+            let path = self.session.stream().to_string_lossy().into_owned();
+            let message = format!("{path}: {error}{}", disk::remedy(error));
+            self.announcer.fail(self.session.name(), "disk", &message, &path);
+        }
     }
 
     /// Says that a segment grows, once its place is known (or will not be soon).
@@ -381,19 +387,21 @@ impl Output<'_> {
     }
 
     /// Hands the segment, which lies at `place`, to be finished.
-    fn close(&mut self, end_reason: EndReason, place: Option<Place>) -> Result<()> {
+    fn close(&mut self, end_reason: EndReason, place: Option<Place>) {
         if let Some(segment) = &mut self.segment {
             if segment.offset == self.written {
                 // It holds nothing, and nobody is to hear of it.
                 let part = self.session.part(segment.seq);
                 self.segment = None;
-                return std::fs::remove_file(&part).with_context(|| part.display().to_string());
+                // Where the disk refuses that, too, the next start removes it.
+                let _ = std::fs::remove_file(&part);
+                return;
             }
             // It may have begun and ended within one read.
             segment.timeline = segment.timeline.or(place.map(|place| place.anchor));
         }
         self.announce();
-        let Some(segment) = self.segment.take() else { return Ok(()) };
+        let Some(segment) = self.segment.take() else { return };
         let torn = std::mem::take(&mut self.torn);
         let length = place.filter(|_| !torn).map(|place| place.length);
         let closed = SegmentClosed {
@@ -410,6 +418,5 @@ impl Output<'_> {
             end_reason,
         };
         self.closer.close(segment.file, closed);
-        Ok(())
     }
 }

@@ -2,9 +2,14 @@
 //!
 //! A kill can fall between any two steps of a segment's life (`docs/recording.md`), so there may be a torn last line in
 //! the record, a `.part`, or a segment that has its final name and no line in the record.
+//!
+//! Nothing that lies in a session keeps the recorder from recording: what cannot be read, adopted or removed is said and left
+//! as it is. Only a disk without any room is an error, because nothing could be recorded on it either.
 
 use std::{
-    fs::{self, OpenOptions},
+    collections::BTreeSet,
+    fmt::Display,
+    fs,
     io::{self, Read as _},
     path::Path,
 };
@@ -12,216 +17,288 @@ use std::{
 use anyhow::{Context as _, Result};
 use cht_core::{
     clock, durable,
-    event::{
-        Anchor, Body, DeleteReason, Deleted, EndReason, Event, Segment, SegmentClosed, SegmentOpen,
-    },
+    event::{Body, DeleteReason, Deleted, Event, SegmentClosed, SegmentOpen},
+    ndjson::MAX_LINE,
     record::{self, Record},
     regular, report,
-    segment::Examiner,
-    session::{Session, sequence},
-    time::{TICKS_PER_SECOND, ticks},
+    session::{Session, SessionError, sequence},
 };
 
-use crate::announce::Announcer;
+use crate::{adopt, announce::Announcer, disk};
 
 /// Adopts what was left in the other sessions below `sessions`, where no recorder is alive.
 pub(crate) fn recover_others(sessions: &Path, ours: &Session, announcer: &Announcer) -> Result<()> {
-    let entries = fs::read_dir(sessions).with_context(|| sessions.display().to_string())?;
+    let mut trouble = Trouble::default();
+    let entries = match fs::read_dir(sessions) {
+        Ok(entries) => entries,
+        Err(error) => {
+            trouble.add(sessions, &error);
+            trouble.say(ours.name(), announcer);
+            return Ok(());
+        }
+    };
     for entry in entries {
-        let Ok(session) = Session::open(&entry?.path()) else { continue };
+        let entry = match entry {
+            Ok(entry) => entry.path(),
+            Err(error) => {
+                trouble.add(sessions, &error);
+                continue;
+            }
+        };
+        let Ok(session) = Session::open(&entry) else { continue };
         if session == *ours {
             continue;
         }
-        // One that is locked has a recorder to care for it.
-        if let Ok(_lock) = session.lock() {
-            recover(&session, announcer)?;
-        }
-    }
-    Ok(())
-}
-
-/// Adopts what was left in `session`, whose lock must be held.
-pub(crate) fn recover(session: &Session, announcer: &Announcer) -> Result<()> {
-    let path = session.record();
-    mend(&path).with_context(|| path.display().to_string())?;
-    let open = open_segment(session);
-    let known = Record::of(session);
-    finish_removals(session, &known, announcer)?;
-    let mut last = known.last().cloned();
-    for seq in unrecorded(session, &known)? {
-        let open = open.as_ref().filter(|open| open.seq == seq);
-        if let Some(closed) = adopt(session, seq, open, last.as_ref())? {
-            let event = Event::new(Some(session.name().to_owned()), closed.clone());
-            record::append(&path, &event.to_line())?;
-            report::note(format_args!("{}: recovered, {} bytes", closed.path, closed.bytes));
-            announcer.emit(event);
-            last = Some(closed);
-        }
-    }
-    match fs::remove_file(session.open_record()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| session.open_record().display().to_string())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Removes the files whose removal is written down, and writes down those that are gone and should not be.
-fn finish_removals(session: &Session, known: &Record, announcer: &Announcer) -> Result<()> {
-    for seq in known.deleted() {
-        let path = session.segment(seq);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            result => {
-                result.with_context(|| path.display().to_string())?;
-                report::note(format_args!("{}: its removal was finished", path.display()));
+        match session.try_lock() {
+            Ok(_lock) => recover_other(&session, announcer)?,
+            // It has a recorder to care for it.
+            Err(SessionError::Busy(_)) => {}
+            Err(error) => {
+                let mut trouble = Trouble::default();
+                trouble.add(&session.stream(), &error);
+                trouble.say(session.name(), announcer);
             }
         }
     }
-    let gone = known.kept().filter(|closed| !session.segment(closed.seq).exists());
-    let gone: Vec<_> = gone
-        .map(|closed| {
-            let path = session.segment(closed.seq).to_string_lossy().into_owned();
-            let (reason, at) = (DeleteReason::Missing, clock::wall());
-            let deleted = Deleted { seq: closed.seq, path, bytes: closed.bytes, reason, at };
-            Event::new(Some(session.name().to_owned()), deleted)
-        })
-        .collect();
-    if !gone.is_empty() {
-        let path = session.record();
-        let lines: Vec<u8> = gone.iter().flat_map(Event::to_line).collect();
-        record::append(&path, &lines).with_context(|| path.display().to_string())?;
-        report::note(format_args!("{}: {} segments are missing", path.display(), gone.len()));
-        for event in gone {
-            announcer.emit(event);
-        }
-    }
+    trouble.say(ours.name(), announcer);
     Ok(())
 }
 
-/// Takes a line that was cut off by the kill off the end of the record.
-fn mend(record: &Path) -> io::Result<()> {
-    let text = match regular::read(record) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        result => result?,
+fn recover_other(session: &Session, announcer: &Announcer) -> Result<()> {
+    let mut recovery = Recovery::new(session, announcer);
+    let path = session.record();
+    let known = record::mend(&path).and_then(|()| Record::read(session));
+    // Without its record nobody can tell what is missing in a session.
+    let recovered = match recovery.unless_full(known.with_context(named(&path))) {
+        Ok(Some(known)) => recovery.run(&known),
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
     };
-    let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-    if whole < text.len() {
-        let file = durable::open(record, OpenOptions::new().write(true))?;
-        file.set_len(whole as u64)?;
-        file.sync_all()?;
-    }
-    Ok(())
+    recovery.trouble.say(session.name(), announcer);
+    recovered
 }
 
-/// The numbers of the segments on disk that the record does not know, in order.
-fn unrecorded(session: &Session, known: &Record) -> Result<Vec<u64>> {
-    let stream = session.stream();
-    let mut seqs = Vec::new();
-    for entry in fs::read_dir(&stream).with_context(|| stream.display().to_string())? {
-        seqs.extend(sequence(Path::new(&entry?.file_name())));
+/// Adopts what was left in `session`, whose lock must be held and which is to be continued. A record that cannot be read is
+/// set aside, and a new one is begun.
+pub(crate) fn recover(session: &Session, announcer: &Announcer) -> Result<()> {
+    let path = session.record();
+    if let Err(error) = record::mend(&path).and_then(|()| Record::read(session).map(drop)) {
+        if disk::has_no_room(&error, &path) {
+            return Err(error).with_context(named(&path));
+        }
+        let aside = durable::set_aside(&path, ".unreadable").with_context(named(&path))?;
+        let message = format!(
+            "{}: {error}; set aside as {}, and a new record is begun",
+            path.display(),
+            aside.display()
+        );
+        announcer.fail(session.name(), "recovery", &message, &path.to_string_lossy());
     }
-    seqs.retain(|seq| known.get(*seq).is_none() && !known.is_deleted(*seq));
-    seqs.sort_unstable();
-    seqs.dedup();
-    Ok(seqs)
+    let mut recovery = Recovery::new(session, announcer);
+    let recovered = recovery.run(&Record::of(session));
+    recovery.trouble.say(session.name(), announcer);
+    recovered
+}
+
+/// What was wrong with a session: said once.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// The path and the message.
+    first: Option<(String, String)>,
+    more: u64,
+}
+
+impl Trouble {
+    fn add(&mut self, path: &Path, error: &dyn Display) {
+        let path = path.to_string_lossy().into_owned();
+        let message = format!("{path}: {error}");
+        self.add_message(path, message);
+    }
+
+    fn add_message(&mut self, path: String, message: String) {
+        self.more += u64::from(self.first.is_some());
+        self.first.get_or_insert((path, message));
+    }
+
+    fn say(&self, session: &str, announcer: &Announcer) {
+        let Some((path, message)) = &self.first else { return };
+        let more = match self.more {
+            0 => String::new(),
+            more => format!(" ({more} more like it in this session)"),
+        };
+        let message = format!("{message}; left as it is, and recording goes on{more}");
+        announcer.fail(session, "recovery", &message, path);
+    }
+}
+
+/// The recovery of one session, whose lock is held and whose record is whole.
+struct Recovery<'a> {
+    session: &'a Session,
+    announcer: &'a Announcer,
+    trouble: Trouble,
+}
+
+impl<'a> Recovery<'a> {
+    fn new(session: &'a Session, announcer: &'a Announcer) -> Self {
+        Self { session, announcer, trouble: Trouble::default() }
+    }
+
+    /// Returns what succeeded. What failed is counted as trouble, unless the disk has no room: that is an error.
+    fn unless_full<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
+        let error = match result {
+            Ok(value) => return Ok(Some(value)),
+            Err(error) => error,
+        };
+        let full = error
+            .downcast_ref()
+            .is_some_and(|cause: &io::Error| disk::has_no_room(cause, &self.session.stream()));
+        if full {
+            return Err(error);
+        }
+        let path = self.session.stream().to_string_lossy().into_owned();
+        self.trouble.add_message(path, format!("{error:#}"));
+        Ok(None)
+    }
+
+    fn run(&mut self, known: &Record) -> Result<()> {
+        if let Some(listed) = self.listed()? {
+            self.finish_removals(known, &listed)?;
+            self.record_missing(known, &listed)?;
+            self.record_again(known, &listed)?;
+            self.adopt(known, &listed)?;
+        }
+        let path = self.session.open_record();
+        let removed = match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result.with_context(named(&path)),
+        };
+        self.unless_full(removed).map(drop)
+    }
+
+    /// The numbers of the segments that have a name in the folder, whatever is there. `None` if it cannot be listed.
+    fn listed(&mut self) -> Result<Option<BTreeSet<u64>>> {
+        let stream = self.session.stream();
+        let listed = fs::read_dir(&stream).and_then(|entries| {
+            let mut listed = BTreeSet::new();
+            for entry in entries {
+                listed.extend(sequence(Path::new(&entry?.file_name())));
+            }
+            Ok(listed)
+        });
+        self.unless_full(listed.with_context(named(&stream)))
+    }
+
+    /// Removes the files whose removal by retention is written down.
+    fn finish_removals(&mut self, known: &Record, listed: &BTreeSet<u64>) -> Result<()> {
+        for seq in listed {
+            if !known.is_deleted(*seq) || known.missing(*seq).is_some() {
+                continue;
+            }
+            let path = self.session.segment(*seq);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                result => {
+                    if self.unless_full(result.with_context(named(&path)))?.is_some() {
+                        report::note(format_args!("{}: its removal was finished", path.display()));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down the segments that are not there and should be. One that merely cannot be seen is none of them.
+    fn record_missing(&mut self, known: &Record, listed: &BTreeSet<u64>) -> Result<()> {
+        let kept = known.kept().filter(|closed| !listed.contains(&closed.seq));
+        let gone = kept.filter(|closed| is_not_found(&self.session.segment(closed.seq)));
+        let gone: Vec<_> = gone.map(|closed| missing(self.session, closed)).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let path = self.session.record();
+        let lines: Vec<u8> = gone.iter().flat_map(Event::to_line).collect();
+        let written = record::append(&path, &lines).with_context(named(&path));
+        if self.unless_full(written)?.is_some() {
+            report::note(format_args!("{}: {} segments are missing", path.display(), gone.len()));
+            for event in gone {
+                self.announcer.emit(event);
+            }
+        }
+        Ok(())
+    }
+
+    /// Records anew the segments that were missing at an earlier start and are there again.
+    fn record_again(&mut self, known: &Record, listed: &BTreeSet<u64>) -> Result<()> {
+        for seq in listed {
+            let Some(closed) = known.missing(*seq) else { continue };
+            let again = adopt::again(self.session, closed);
+            if let Some(closed) = self.unless_full(again)?
+                && self.record(&closed)?
+            {
+                report::note(format_args!("{}: is there again", closed.path));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adopts the segments that the record does not know, in order.
+    fn adopt(&mut self, known: &Record, listed: &BTreeSet<u64>) -> Result<()> {
+        let mut open = None;
+        let mut last = known.last().cloned();
+        for seq in listed {
+            if known.get(*seq).is_some() || known.is_deleted(*seq) {
+                continue;
+            }
+            let open = open.get_or_insert_with(|| open_segment(self.session)).as_ref();
+            let open = open.filter(|open| open.seq == *seq);
+            let adopted = adopt::adopt(self.session, *seq, open, last.as_ref());
+            let Some(Some(closed)) = self.unless_full(adopted)? else { continue };
+            if self.record(&closed)? {
+                report::note(format_args!("{}: recovered, {} bytes", closed.path, closed.bytes));
+                last = Some(closed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a line about a segment into the record, and announces it. Returns whether that succeeded.
+    fn record(&mut self, closed: &SegmentClosed) -> Result<bool> {
+        let path = self.session.record();
+        let event = Event::new(Some(self.session.name().to_owned()), closed.clone());
+        let written = record::append(&path, &event.to_line()).with_context(named(&path));
+        let written = self.unless_full(written)?.is_some();
+        if written {
+            self.announcer.emit(event);
+        }
+        Ok(written)
+    }
+}
+
+/// The `deleted` event of a segment that nobody removed here.
+pub(crate) fn missing(session: &Session, closed: &SegmentClosed) -> Event {
+    let path = session.segment(closed.seq).to_string_lossy().into_owned();
+    let (reason, at) = (DeleteReason::Missing, clock::wall());
+    let deleted = Deleted { seq: closed.seq, path, bytes: closed.bytes, reason, at };
+    Event::new(Some(session.name().to_owned()), deleted)
+}
+
+/// Whether there is nothing of that name, for certain: an error of the disk is no absence.
+pub(crate) fn is_not_found(path: &Path) -> bool {
+    matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
 /// What the killed recorder said about the segment that it was writing.
 fn open_segment(session: &Session) -> Option<SegmentOpen> {
-    let line = regular::read(&session.open_record()).ok()?;
+    let mut line = Vec::new();
+    let file = regular::open(&session.open_record()).ok()?;
+    file.take(MAX_LINE as u64).read_to_end(&mut line).ok()?;
     match Event::parse(&line).ok()??.body {
-        Body::SegmentOpen(open) => Some(open),
+        Body::SegmentOpen(open) if open.connection < u32::MAX => Some(open),
         _ => None,
     }
 }
 
-/// Gives a segment its final name; its line for the record. `None` if it holds nothing.
-fn adopt(
-    session: &Session,
-    seq: u64,
-    open: Option<&SegmentOpen>,
-    last: Option<&SegmentClosed>,
-) -> Result<Option<SegmentClosed>> {
-    let (part, path) = (session.part(seq), session.segment(seq));
-    let file = if path.exists() { &path } else { &part };
-    let named = || file.display().to_string();
-    let (bytes, blake3) = hash(file).with_context(named)?;
-    let closed_at = clock::modified(file).with_context(named)?;
-    if bytes == 0 {
-        fs::remove_file(file).with_context(named)?;
-        return Ok(None);
-    }
-    if file == &part {
-        let opened = regular::open(&part).with_context(named)?;
-        durable::publish_new(&opened, &part, &path).with_context(named)?;
-    } else {
-        // The kill may have come between the rename and the fsync of the folder.
-        durable::sync_folder_of(&path).with_context(named)?;
-    }
-    let (connection, timeline) = match open {
-        Some(open) => (open.connection, open.timeline),
-        None => place(&path, last),
-    };
-    let offset = match last {
-        Some(last) if last.connection == connection => last.offset + last.bytes,
-        _ => 0,
-    };
-    Ok(Some(SegmentClosed {
-        seq,
-        path: path.to_string_lossy().into_owned(),
-        connection,
-        offset,
-        bytes,
-        blake3,
-        timeline,
-        duration: None,
-        opened_at: open.map_or(closed_at, |open| open.at),
-        closed_at,
-        end_reason: EndReason::Recovered,
-    }))
-}
-
-/// Connection and place of a segment about which nothing was written down: the kill came between its first byte
-/// and the writing of `open.json`. If its clock goes on where the one before ends, it belongs to it.
-fn place(path: &Path, last: Option<&SegmentClosed>) -> (u32, Option<Anchor>) {
-    let pts = examine(path).and_then(|segment| segment.first_pts);
-    let Some(last) = last else {
-        return (1, pts.map(|pts| Anchor { pts, offset: 0 }));
-    };
-    let end = end_of(last);
-    let line = pts.zip(last.timeline).map(|(pts, anchor)| anchor.moved_to(pts));
-    match line.filter(|anchor| (anchor.offset - end).abs() < TICKS_PER_SECOND) {
-        Some(anchor) => (last.connection, Some(anchor)),
-        None => (last.connection + 1, pts.map(|pts| Anchor { pts, offset: end })),
-    }
-}
-
-/// Where on the session's timeline a recorded segment ends, in ticks.
-pub(crate) fn end_of(closed: &SegmentClosed) -> i64 {
-    let begin = closed.timeline.map_or(0, |anchor| anchor.offset);
-    // What the record does not tell is in the segment; one that has gone counts by its beginning.
-    let examined = || examine(closed.path.as_ref()).and_then(|segment| segment.duration);
-    let length = closed.duration.or_else(examined);
-    begin + length.map_or(0, ticks)
-}
-
-fn examine(path: &Path) -> Option<Segment> {
-    match Examiner::default().examine(path).ok()?.body {
-        Body::Segment(segment) => Some(segment),
-        _ => None,
-    }
-}
-
-/// Size and BLAKE3 of a file.
-fn hash(path: &Path) -> io::Result<(u64, String)> {
-    let mut file = regular::open(path)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok((hasher.count(), hasher.finalize().to_hex().to_string())),
-            count => hasher.update(&buffer[..count]),
-        };
-    }
+/// The context of an error about a path.
+pub(crate) fn named(path: &Path) -> impl Fn() -> String {
+    move || path.display().to_string()
 }

@@ -52,6 +52,11 @@ impl Shim {
         std::fs::write(&self.faulty, "").unwrap();
     }
 
+    /// From now on it does harm, of the kind that the file says.
+    pub fn break_with(&self, kind: &str) {
+        std::fs::write(&self.faulty, kind).unwrap();
+    }
+
     /// From now on it does none.
     pub fn mend_it(&self) {
         std::fs::remove_file(&self.faulty).unwrap();

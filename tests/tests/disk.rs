@@ -249,6 +249,72 @@ fn an_fsync_that_fails_is_said_and_nothing_is_lost() {
     assert_eq!(count_frames(&session), 100);
 }
 
+/// Whatever is done to a segment or the record fails with the error that the file says.
+const REFUSAL: &str = "
+#include <stdarg.h>
+#include <fcntl.h>
+static int fault(void) {
+    FILE *file = fopen(getenv(\"FAULTY\"), \"r\");
+    int error = 0;
+    if (file) { if (fscanf(file, \"%d\", &error) != 1) error = 0; fclose(file); }
+    return error;
+}
+static int is_ours(int fd) {
+    char link[64], path[4096];
+    snprintf(link, sizeof link, \"/proc/self/fd/%d\", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 0) return 0;
+    path[length] = 0;
+    return strstr(path, \"/stream/seg\") != 0;
+}
+#define FAIL(when, result) do { int error = (when) ? fault() : 0; if (error) { errno = error; return result; } } while (0)
+ssize_t write(int fd, const void *bytes, size_t count) {
+    FAIL(is_ours(fd), -1);
+    return ((ssize_t (*)(int, const void *, size_t))dlsym(RTLD_NEXT, \"write\"))(fd, bytes, count);
+}
+int fdatasync(int fd) {
+    FAIL(is_ours(fd), -1);
+    return ((int (*)(int))dlsym(RTLD_NEXT, \"fdatasync\"))(fd);
+}
+int fsync(int fd) {
+    FAIL(is_ours(fd), -1);
+    return ((int (*)(int))dlsym(RTLD_NEXT, \"fsync\"))(fd);
+}
+int open64(const char *path, int flags, ...) {
+    va_list list; va_start(list, flags); int mode = va_arg(list, int); va_end(list);
+    FAIL(strstr(path, \"/stream/seg\") && (flags & O_CREAT), -1);
+    return ((int (*)(const char *, int, int))dlsym(RTLD_NEXT, \"open64\"))(path, flags, mode);
+}
+";
+
+#[test]
+fn any_refusal_is_waited_for_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(shim) = Shim::build(folder.path(), REFUSAL) else { return };
+    let sessions = folder.path().join("sessions");
+    let mut command = tool("cht-recv");
+    shim.load(&mut command);
+    command.arg("--sessions").arg(sessions).args(words("--segment-time 1"));
+    let (mut recv, address) = on_a_free_port(&mut command);
+    let bytes = source(3.0);
+    let mut sender = TcpStream::connect(&address).unwrap();
+    // ESTALE, ETIMEDOUT, EUCLEAN, ENOTCONN, ENOMEM, EMFILE, ENFILE, ENOENT, EACCES, EFBIG.
+    let faults = [116, 110, 117, 107, 12, 24, 23, 2, 13, 27];
+    for (fault, part) in faults.iter().zip(bytes.chunks(bytes.len().div_ceil(faults.len()))) {
+        shim.break_with(&fault.to_string());
+        sender.write_all(part).unwrap();
+        let error = recv.wait_for("error");
+        assert_eq!(error["code"], "disk", "{fault}: {error}");
+        shim.mend_it();
+        recv.wait_for("segment_open");
+    }
+    drop(sender);
+    recv.wait_for("disconnected");
+    recv.signal("TERM");
+    assert_eq!(recv.finish().code(), Some(1));
+    assert_eq!(b3sum(&check(&session_of(&recv))), b3sum(&bytes));
+}
+
 /// Where Debian and Fedora have it.
 const FAKETIME: [&str; 3] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",

@@ -443,3 +443,149 @@ fn a_full_disk_makes_the_sender_wait_and_loses_nothing() {
         recv.of_type("segment_closed").iter().map(|closed| closed["end_reason"].clone()).collect();
     assert!(reasons.contains(&"disk".into()), "{reasons:?}");
 }
+
+/// Puts something that is no segment into a session's `stream/`.
+type Oddity = fn(&Path);
+
+/// What a session on disk may hold that nobody expects; each is named like something of ours.
+const ODDITIES: [(&str, Oddity); 9] = [
+    ("a folder", |stream| fs::create_dir(stream.join("segment_000099.ts")).unwrap()),
+    ("a folder that grows", |stream| {
+        fs::create_dir(stream.join("segment_000099.ts.part")).unwrap();
+    }),
+    ("a dangling link", |stream| {
+        std::os::unix::fs::symlink("/nonexistent", stream.join("segment_000099.ts")).unwrap();
+    }),
+    ("a FIFO", |stream| fifo(&stream.join("segment_000099.ts.part"))),
+    ("a socket", |stream| {
+        std::os::unix::net::UnixListener::bind(stream.join("segment_000099.ts")).unwrap();
+    }),
+    ("a folder for a record", |stream| {
+        let _ = fs::remove_file(stream.join("segments.ndjson"));
+        fs::create_dir(stream.join("segments.ndjson")).unwrap();
+    }),
+    ("a FIFO for a record", |stream| {
+        let _ = fs::remove_file(stream.join("segments.ndjson"));
+        fifo(&stream.join("segments.ndjson"));
+    }),
+    ("a folder for what grows", |stream| fs::create_dir(stream.join("open.json")).unwrap()),
+    ("a folder for the playlist", |stream| {
+        let _ = fs::remove_file(stream.join("session.m3u8"));
+        fs::create_dir_all(stream.join("session.m3u8/x")).unwrap();
+        fs::write(stream.join("segments.ndjson"), "\0\0{\"v\":1}\n\u{fffd}\n{").unwrap();
+    }),
+];
+
+fn fifo(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn odd_entries_in_old_sessions_keep_nothing_from_being_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let sessions = folder.path().join("sessions");
+    for (n, (_, put)) in ODDITIES.iter().enumerate() {
+        let stream = sessions.join(format!("old{n}/stream"));
+        fs::create_dir_all(&stream).unwrap();
+        put(&stream);
+    }
+    let bytes = b"what comes now ".repeat(1000);
+    // At the start, and in the middle of the service.
+    let (mut recv, address) = recorder(&sessions, "--session-gap 0.001");
+    for _ in 0..2 {
+        TcpStream::connect(&address).unwrap().write_all(&bytes).unwrap();
+        recv.wait_for("disconnected");
+    }
+    recv.signal("TERM");
+    assert_eq!(recv.finish().code(), Some(1), "something was wrong");
+    let listening = recv.of_type("listening");
+    assert_eq!(listening.len(), 2);
+    for event in listening {
+        let session = Path::new(event["session"].as_str().unwrap());
+        assert_eq!(b3sum(&recording(session)), b3sum(&bytes));
+    }
+    let errors = recv.of_type("error");
+    for (n, (what, _)) in ODDITIES.iter().enumerate() {
+        let old = sessions.join(format!("old{n}"));
+        let about = errors.iter().filter(|error| error["session"] == old.to_str().unwrap());
+        // The playlist of a session is made anew, and is no part of the recording.
+        let expected = if *what == "a folder for the playlist" { 0 } else { 2 };
+        assert_eq!(about.count(), expected, "{what}: {errors:#?}");
+    }
+    assert!(errors.iter().all(|error| error["code"] == "recovery"), "{errors:#?}");
+}
+
+#[test]
+fn odd_entries_in_its_own_session_are_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=160x120:r=25", 1.0)], QUICK);
+    let bytes = fs::read(&path).unwrap();
+    for (n, (what, put)) in ODDITIES.iter().enumerate() {
+        let id = format!("call{n}");
+        let options = format!("--once --session-id {id}");
+        let session = folder.path().join(&id);
+        for round in 0..2 {
+            let (mut recv, address) = recorder(folder.path(), &options);
+            TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+            let status = recv.finish();
+            assert!(matches!(status.code(), Some(0 | 1)), "{what}, {round}: {status}");
+            let closed = recv.of_type("segment_closed");
+            let last = closed.last().unwrap_or_else(|| panic!("{what}, {round}"));
+            assert_eq!(last["blake3"], b3sum(&bytes), "{what}, {round}");
+            if round == 0 {
+                put(&session.join("stream"));
+            } else {
+                assert!(last["seq"].as_u64().unwrap() > 1, "{what}: {last}");
+                assert_eq!(
+                    b3sum(&fs::read(last["path"].as_str().unwrap()).unwrap()),
+                    b3sum(&bytes)
+                );
+                let record = fs::read_to_string(session.join("stream/segments.ndjson")).unwrap();
+                assert!(record.contains(last["path"].as_str().unwrap()), "{what}: {record}");
+            }
+        }
+    }
+}
+
+#[test]
+fn names_that_others_take_while_it_records_are_passed_over_or_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=160x120:r=25", 4.0)], QUICK);
+    let bytes = fs::read(&path).unwrap();
+    let (mut recv, address) = recorder(folder.path(), "--session-id call --segment-time 1");
+    let stream = folder.path().join("call/stream");
+    let mut sender = TcpStream::connect(&address).unwrap();
+    sender.write_all(&bytes[..bytes.len() * 3 / 8]).unwrap();
+    while recv.of_type("segment_closed").is_empty() || recv.of_type("segment_open").len() < 2 {
+        recv.next_event().unwrap();
+    }
+    // The growing one's final name, the next one's name, and the growing one after that.
+    fs::write(stream.join("segment_000002.ts"), "precious").unwrap();
+    fs::write(stream.join("segment_000003.ts.part"), "precious").unwrap();
+    sender.write_all(&bytes[bytes.len() * 3 / 8..bytes.len() * 7 / 8]).unwrap();
+    while recv.wait_for("segment_open")["seq"] != 5 {}
+    fs::remove_file(stream.join("segment_000005.ts.part")).unwrap();
+    sender.write_all(&bytes[bytes.len() * 7 / 8..]).unwrap();
+    drop(sender);
+    recv.wait_for("disconnected");
+    recv.signal("TERM");
+    assert_eq!(recv.finish().code(), Some(1));
+    assert_eq!(fs::read(stream.join("segment_000002.ts.foreign")).unwrap(), b"precious");
+    assert_eq!(fs::read(stream.join("segment_000003.ts.part")).unwrap(), b"precious");
+    let closed = recv.of_type("segment_closed");
+    let sequence: Vec<_> = closed.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+    assert_eq!(sequence, [1, 2, 4, 5]);
+    let deleted = recv.of_type("deleted");
+    assert_eq!((deleted.len(), &deleted[0]["seq"]), (1, &5.into()));
+    let kept: Vec<u8> = closed[..3]
+        .iter()
+        .flat_map(|event| fs::read(event["path"].as_str().unwrap()).unwrap())
+        .collect();
+    assert_eq!(b3sum(&kept), b3sum(&bytes[..kept.len()]));
+    let messages: Vec<_> =
+        recv.of_type("error").iter().map(|error| error["message"].to_string()).collect();
+    assert!(messages.iter().any(|message| message.contains("set aside as")), "{messages:?}");
+    assert!(messages.iter().any(|message| message.contains("by another program")), "{messages:?}");
+}

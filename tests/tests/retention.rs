@@ -13,7 +13,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use cht_tests::{QUICK, Stage, Tmpfs, b3sum, generate, recorder, recording, tool, words};
+use cht_tests::{QUICK, Shim, Stage, Tmpfs, b3sum, generate, recorder, recording, tool, words};
 use serde_json::{Value, json};
 
 /// So many seconds at 25 frames a second, with a keyframe each second.
@@ -256,6 +256,93 @@ fn a_removal_that_a_crash_cut_short_is_finished() {
     assert_eq!(deleted.len(), 1);
     assert_eq!((&deleted[0]["seq"], &deleted[0]["reason"]), (&2.into(), &"missing".into()));
     assert_eq!(check(&session), [3]);
+}
+
+/// A start of a recorder in another session, which looks after this one; what it says.
+fn start_and_stop(sessions: &Path) -> Stage {
+    let (mut recv, _) = recorder(sessions, "--session-id other");
+    recv.signal("TERM");
+    recv.finish();
+    recv
+}
+
+#[test]
+fn segment_that_was_missing_for_a_moment_is_kept_and_recorded_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), &source(3.0), "--session-id call");
+    let session = folder.path().join("call");
+    let away = folder.path().join("away.ts");
+    let before = fs::read(segment(&session, 2)).unwrap();
+    for round in 0..2 {
+        fs::rename(segment(&session, 2), &away).unwrap();
+        let recv = start_and_stop(folder.path());
+        assert_eq!(numbers(&recv, "deleted"), [2], "round {round}");
+        assert_eq!(recv.of_type("deleted")[0]["reason"], "missing");
+        if round == 0 {
+            // On its way back: a part of it, which must not be taken for it, nor be removed.
+            fs::write(segment(&session, 2), &before[..before.len() / 2]).unwrap();
+            let recv = start_and_stop(folder.path());
+            assert!(recv.of_type("segment_closed").is_empty());
+            assert_eq!(recv.of_type("error")[0]["code"], "recovery");
+        }
+        fs::rename(&away, segment(&session, 2)).unwrap();
+        let recv = start_and_stop(folder.path());
+        assert_eq!(numbers(&recv, "segment_closed"), [2], "round {round}");
+        assert_eq!(fs::read(segment(&session, 2)).unwrap(), before);
+        let recv = start_and_stop(folder.path());
+        assert!(recv.of_type("segment_closed").is_empty() && recv.of_type("error").is_empty());
+    }
+    let closed: Vec<_> =
+        lines(&session).into_iter().filter(|line| line["type"] == "segment_closed").collect();
+    assert_eq!(closed.len(), 5);
+    assert_eq!(closed[3], closed[1], "the line that it had");
+    // Retention removes it for good.
+    record(folder.path(), b"", "--session-id other --retain-age 0s");
+    assert!(!segment(&session, 2).exists());
+    fs::write(segment(&session, 2), before).unwrap();
+    start_and_stop(folder.path());
+    assert!(!segment(&session, 2).exists(), "a removal that is written down is finished");
+}
+
+const BROKEN_STAT: &str = "
+#include <sys/stat.h>
+static int is_hit(const char *path) { return path && is_faulty() && strstr(path, \"/stream/segment_\"); }
+int statx(int dir, const char *path, int flags, unsigned mask, struct statx *buffer) {
+    if (is_hit(path)) { errno = atoi(getenv(\"FAULT\")); return -1; }
+    int (*real)(int, const char *, int, unsigned, struct statx *) =
+        (int (*)(int, const char *, int, unsigned, struct statx *))dlsym(RTLD_NEXT, \"statx\");
+    return real(dir, path, flags, mask, buffer);
+}
+static int open_or_fail(const char *name, const char *path, int flags, int mode) {
+    if (is_hit(path)) { errno = atoi(getenv(\"FAULT\")); return -1; }
+    int (*real)(const char *, int, int) = (int (*)(const char *, int, int))dlsym(RTLD_NEXT, name);
+    return real(path, flags, mode);
+}
+int open(const char *path, int flags, int mode) { return open_or_fail(\"open\", path, flags, mode); }
+int open64(const char *path, int flags, int mode) { return open_or_fail(\"open64\", path, flags, mode); }
+";
+
+#[test]
+fn segment_that_cannot_be_looked_at_is_not_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(shim) = Shim::build(folder.path(), BROKEN_STAT) else { return };
+    let sessions = folder.path().join("sessions");
+    record(&sessions, &source(2.0), "--session-id call");
+    let session = sessions.join("call");
+    shim.break_it();
+    // EIO, EACCES, ESTALE, ENOTCONN.
+    for fault in ["5", "13", "116", "107"] {
+        let mut command = tool("cht-recv");
+        shim.load(&mut command);
+        command.env("FAULT", fault).args(words("--session-id other --listen tcp://127.0.0.1:0"));
+        let mut recv = Stage::start(command.arg("--sessions").arg(&sessions));
+        recv.wait_for("listening");
+        recv.signal("TERM");
+        recv.finish();
+        assert!(recv.of_type("deleted").is_empty(), "{fault}: {:?}", recv.events);
+    }
+    shim.mend_it();
+    assert_eq!(check(&session), [1, 2]);
 }
 
 #[test]
