@@ -217,7 +217,7 @@ impl Feeder {
     fn codec_of(&self, named: Option<Codec>, pid: u16) -> Option<Codec> {
         let of_run = || self.run.as_ref().filter(|run| run.pid == pid)?.codec;
         let of_last = || {
-            let last = self.folder.as_ref()?.picker.as_ref()?.store.last.as_ref()?;
+            let last = self.folder.as_ref()?.picker.as_ref()?.store.last()?;
             Codec::named(last.codec.as_deref().filter(|_| last.pid == Some(pid))?)
         };
         named.or_else(of_run).or_else(of_last)
@@ -226,7 +226,8 @@ impl Feeder {
     /// Everything was announced: finishes what is under way.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.end_run()?;
-        if let Some(Folder { picker: Some(picker), .. }) = &self.folder {
+        if let Some(Folder { picker: Some(picker), .. }) = &mut self.folder {
+            picker.release()?;
             picker.store.remove_unfinished();
         }
         Ok(())
@@ -260,10 +261,12 @@ impl Feeder {
             return Ok(());
         }
         self.end_run()?;
+        if let Some(Folder { picker: Some(picker), .. }) = &mut self.folder {
+            picker.release()?;
+        }
         let options = Options::of(&self.args);
-        let mut store = Store::open(&path, &options, self.args.overwrite)?;
-        self.ahead = store.last.as_ref().map_or(0, |last| last.ahead);
-        let measured = self.measures().then(|| self.measured(&mut store)).transpose()?;
+        let store = Store::open(&path, &options, self.args.overwrite)?;
+        self.ahead = store.last().map_or(0, |last| last.ahead);
         let done_before = store.done_before();
         let scores = self.args.scores.as_ref().map(|path| Scores::open(path, &done_before));
         let mut picker = Picker::new(
@@ -273,7 +276,7 @@ impl Feeder {
             self.ffmpeg.clone(),
             Arc::clone(&self.tally),
         );
-        (picker.measured, picker.scores) = (measured, scores.transpose()?);
+        picker.scores = scores.transpose()?;
         picker.session = session.map(str::to_owned);
         self.folder = Some(Folder {
             path,

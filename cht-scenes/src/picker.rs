@@ -1,5 +1,6 @@
 //! What comes out of the decoder: frames are placed on the timeline, decided on, written and announced.
 
+mod again;
 mod keep;
 mod parts;
 
@@ -70,6 +71,12 @@ pub(crate) struct Picker {
     pub any: bool,
     /// Some segment of the run had frames to be decoded.
     pub expected: bool,
+    /// What an earlier run emitted for its last segment and may take back ([`again`]).
+    held: Vec<Event>,
+    /// The last segments of an earlier run, where frames of them were taken back.
+    again: Vec<SegmentDone>,
+    /// The number of the first frame that was chosen because nothing followed.
+    provisional_from: Option<u64>,
     /// Segments that gave no frame at all, to be spoken of when the decoder has said its last words.
     pub undecoded: Vec<String>,
 }
@@ -85,7 +92,7 @@ impl Picker {
     ) -> Self {
         let timeout = Duration::from_secs_f64(args.decoder_timeout);
         Self {
-            state: store.last.as_ref().map(|last| last.state).unwrap_or_default(),
+            state: store.last().map(|last| last.state).unwrap_or_default(),
             measured: None,
             scores: None,
             store,
@@ -100,18 +107,11 @@ impl Picker {
             decode: args.decode,
             any: false,
             expected: false,
+            held: Vec::new(),
+            again: Vec::new(),
+            provisional_from: None,
             undecoded: Vec::new(),
         }
-    }
-
-    /// Emits again what an earlier run of the program made of a segment; `false` if it has made nothing.
-    pub(crate) fn replay(&self, path: &str, bytes: u64) -> Result<bool> {
-        let Some(done) = self.store.done(path, bytes) else { return Ok(false) };
-        for frame in &done.frames {
-            self.emit(frame)?;
-        }
-        self.emit(&Event::new(self.session.clone(), done.checkpoint.done.clone()))?;
-        Ok(true)
     }
 
     /// Follows a decoder to its end. Segments that were fed to their end are then done.
@@ -174,9 +174,14 @@ impl Picker {
     fn begin(&mut self, segments: &mut VecDeque<Segment>, part: Part) {
         let carried = self.carried.take();
         let carried = carried.filter(|(path, ..)| *path == part.path && !part.warm_up);
-        let (_, frames, decoded) = carried.unwrap_or_default();
+        let (_, mut frames, decoded) = carried.unwrap_or_default();
         let (bytes, has_frames, end) = (None, true, None);
-        segments.push_back(Segment { part, bytes, has_frames, frames, decoded, end });
+        let again = self.again.iter().position(|again| part.warm_up && again.path == part.path);
+        let again = again.map(|again| self.again.remove(again));
+        if let Some(again) = &again {
+            frames = again.events;
+        }
+        segments.push_back(Segment { part, bytes, has_frames, frames, decoded, end, again });
     }
 
     /// The last segment was fed to its end.
@@ -240,14 +245,14 @@ impl Picker {
     /// What is known now.
     fn snapshot(&self) -> Snapshot {
         let saved = self.measured.as_ref().map(Measured::save);
-        Snapshot { saved, next_id: self.store.next_id, followed: 0 }
+        Snapshot { saved, next_id: self.store.next_id(), followed: 0 }
     }
 
     /// Whether nothing more will be chosen in a segment that the one from `next` on follows.
     fn is_settled(&self, segment: &Segment, next: i64) -> bool {
         let Some(end) = &segment.end else { return false };
-        let measured = self.measured.as_ref().filter(|_| !segment.part.warm_up);
-        measured
+        self.measured
+            .as_ref()
             .is_none_or(|measured| end.followed > LOOKAHEAD && measured.decider.waits_from(next))
     }
 
@@ -297,6 +302,7 @@ impl Picker {
             segment.end = Some(self.snapshot());
         }
         if let Some(measured) = &mut self.measured {
+            self.provisional_from = Some(self.store.next_id());
             measured.decider.finish();
         }
         while let Some((choice, shown)) =
@@ -304,6 +310,7 @@ impl Picker {
         {
             self.keep_choice(&mut segments, &choice, shown)?;
         }
+        self.provisional_from = self.provisional_from.filter(|&from| from < self.store.next_id());
         if let Some(measured) = &mut self.measured {
             self.tally.ended(&mut measured.decider);
         }
@@ -314,9 +321,7 @@ impl Picker {
             } else if segment.part.warm_up {
                 // The next decoder goes without a run-up.
                 blamed = Some(segment.part);
-                if let Some(last) = &mut self.store.last {
-                    last.anchor = None;
-                }
+                self.store.forbid_run_up();
             } else if blamed.is_none() {
                 blamed = Some(segment.part.clone());
                 // It is done as well as can be. Nobody should decode it as a run-up.
@@ -327,7 +332,7 @@ impl Picker {
                 behind.push(segment.part);
             }
         }
-        self.any = false;
+        (self.any, self.provisional_from) = (false, None);
         Ok((blamed, behind))
     }
 
@@ -373,14 +378,15 @@ impl Picker {
         let scores = event::Scores { scene: score, ..event::Scores::default() };
         let detector = (reason == Reason::Scene).then_some(Detector::Scene);
         let found = Found { reason, detector, scores, change: None, returned: None };
-        self.keep(&part, at, &found, &picture)
+        self.keep(&part, at, &found, &picture)?;
+        Ok(())
     }
 
     /// Announces that a segment is done, if it was fed to its end.
     fn finish(&mut self, segment: Segment) -> Result<()> {
-        let Segment { part, bytes, has_frames, frames, decoded, end } = segment;
+        let Segment { part, bytes, has_frames, frames, decoded, end, again } = segment;
         if part.warm_up {
-            return Ok(());
+            return again.map_or(Ok(()), |again| self.done_again(again, frames));
         }
         let Some(bytes) = bytes else {
             self.carried = Some((part.path, frames, decoded));
@@ -406,11 +412,13 @@ impl Picker {
             codec: part.source.codec,
             ahead: part.source.ahead,
             next_id: Some(end.next_id),
+            provisional_from: self.provisional_from.filter(|_| part.runs_up),
         })
     }
 
     /// Writes down and announces that a segment is done.
     pub(crate) fn done(&mut self, done: Done) -> Result<()> {
+        self.release()?;
         if let Some(scores) = &mut self.scores {
             scores.flush()?;
         }
@@ -430,8 +438,9 @@ impl Picker {
             codec: done.codec.map(|codec| codec.as_str().to_owned()),
             ahead: done.ahead,
             state: self.state,
-            next_id: done.next_id.unwrap_or(self.store.next_id),
+            next_id: done.next_id.unwrap_or(self.store.next_id()),
             saved: None,
+            provisional_from: done.provisional_from,
         })?;
         self.emit(&Event::new(self.session.clone(), event))
     }

@@ -5,9 +5,10 @@
 //! the segments before it from here, and decodes the next one again: same ids, same pictures. [`known`] reads it.
 
 mod known;
+mod unsure;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     fs::{self, File},
     path::{Path, PathBuf},
 };
@@ -22,7 +23,8 @@ use cht_core::{
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use self::known::{Known, Late};
+use self::known::Known;
+pub(crate) use self::unsure::number;
 use crate::{detector::State, measured::Saved, options::Options, picture::Format};
 
 /// Size of the largest state that is read, in bytes; they have about one million.
@@ -54,6 +56,9 @@ pub(crate) struct Checkpoint {
     /// BLAKE3 of the file that holds what the detectors that measure know; absent where they know nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saved: Option<String>,
+    /// The number of the first frame before this line that was chosen because nothing followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisional_from: Option<u64>,
 }
 
 /// One line of the journal.
@@ -63,6 +68,10 @@ enum Entry {
     Options(Options),
     Frame(Option<String>, Frame),
     Checkpoint(Box<Checkpoint>),
+    /// Frames from this number on count no more: they were chosen because nothing followed, and something did.
+    TakenBack(u64),
+    /// A segment that frames were taken back of is done once more; frames from this number on may again be taken back.
+    Again(SegmentDone, Option<u64>),
 }
 
 /// What the journal knows about a finished segment.
@@ -80,20 +89,12 @@ pub(crate) struct Store {
     /// A picture that is there already is not to be written again.
     pub dedupe: bool,
     journal: Journal,
-    done: HashMap<String, Done>,
-    /// The last checkpoint.
-    pub last: Option<Checkpoint>,
-    /// The number of the segment of the checkpoint before that.
-    before: Option<u64>,
+    /// What the journal says.
+    known: Known,
     /// What the detectors knew at the last checkpoint.
     saved: Option<Vec<u8>>,
     /// The hash of what was saved for the next checkpoint.
     hash: Option<String>,
-    pub next_id: u64,
-    /// The last frames that were kept, the newest last.
-    recent: VecDeque<Frame>,
-    /// Frames of the journal that will be chosen again.
-    late: Vec<Late>,
 }
 
 impl Store {
@@ -109,14 +110,9 @@ impl Store {
             format: options.look.format,
             dedupe: options.dedupe,
             journal,
-            done: HashMap::new(),
-            last: None,
-            before: None,
+            known: Known { next_id: 1, ..Known::default() },
             saved: None,
             hash: None,
-            next_id: 1,
-            late: Vec::new(),
-            recent: VecDeque::new(),
         };
         let known = store.read(&path).with_context(|| path.display().to_string())?;
         match &known.options {
@@ -176,8 +172,7 @@ impl Store {
     /// Goes on after what is known. What the journal says after that is made again.
     fn take(&mut self, known: Known) -> Result<()> {
         self.journal.cut(known.end).with_context(|| self.folder.display().to_string())?;
-        (self.done, self.last, self.next_id) = (known.done, known.last, known.next_id);
-        (self.before, self.late, self.recent) = (known.before, known.late, known.recent);
+        self.known = known;
         Ok(())
     }
 
@@ -202,23 +197,47 @@ impl Store {
 
     /// What is known about a segment that was done before.
     pub(crate) fn done(&self, path: &str, bytes: u64) -> Option<&Done> {
-        self.done.get(path).filter(|done| done.checkpoint.bytes == bytes)
+        self.known.done.get(path).filter(|done| done.checkpoint.bytes == bytes)
     }
 
     /// The segments that were done before, with their sizes.
     pub(crate) fn done_before(&self) -> HashMap<String, u64> {
-        self.done.iter().map(|(path, done)| (path.clone(), done.checkpoint.bytes)).collect()
+        self.known.done.iter().map(|(path, done)| (path.clone(), done.checkpoint.bytes)).collect()
     }
 
     /// Whether the frame with this PTS was kept before, behind the end of a segment whose state we have gone on from.
     pub(crate) fn was_kept(&mut self, segment: &str, pts: i64) -> bool {
-        let found = self.late.iter().position(|late| late.is(segment, pts));
-        found.map(|late| self.late.remove(late)).is_some()
+        let late = &mut self.known.late;
+        let found = late.iter().position(|late| late.is(segment, pts));
+        found.map(|found| late.remove(found)).is_some()
     }
 
-    /// What the detectors knew at the last checkpoint; taken once.
+    /// What the detectors knew at the last checkpoint.
     pub(crate) fn saved(&mut self) -> Option<Vec<u8>> {
-        self.saved.take()
+        // Read at the start, to see whether it is whole; later checkpoints are our own.
+        self.saved.take().or_else(|| self.state_of(self.last()?).ok()?)
+    }
+
+    /// The last checkpoint.
+    pub(crate) fn last(&self) -> Option<&Checkpoint> {
+        self.known.last.as_ref()
+    }
+
+    /// The checkpoint before the last one.
+    pub(crate) fn before_last(&self) -> Option<&Checkpoint> {
+        self.known.before.as_ref()
+    }
+
+    /// The segment that was done last is not to be decoded as a run-up.
+    pub(crate) fn forbid_run_up(&mut self) {
+        if let Some(last) = &mut self.known.last {
+            last.anchor = None;
+        }
+    }
+
+    /// The number of the next frame.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.known.next_id
     }
 
     /// Saves what the detectors know, before the checkpoint of segment `seq` is written.
@@ -235,7 +254,7 @@ impl Store {
 
     /// The path that the next picture will have, and its id.
     pub(crate) fn next_picture(&self) -> Result<(String, PathBuf)> {
-        let id = format!("F{:06}", self.next_id);
+        let id = format!("F{:06}", self.known.next_id);
         let path = event::absolute(&self.folder.join(format!("{id}{}", self.format.suffix())))?;
         Ok((id, path.into()))
     }
@@ -262,15 +281,15 @@ impl Store {
 
     /// Writes the event of the next frame in the journal, whose picture is there.
     pub(crate) fn keep_again(&mut self, session: Option<&str>, frame: Frame) -> Result<Event> {
-        self.next_id += 1;
+        self.known.next_id += 1;
         self.append(&Entry::Frame(session.map(str::to_owned), frame.clone()))?;
-        known::remember(&mut self.recent, frame.clone());
+        known::remember(&mut self.known.recent, frame.clone());
         Ok(Event::new(session.map(str::to_owned), frame))
     }
 
     /// The frame that was kept so many ago; 1 is the last one.
     pub(crate) fn kept(&self, back: usize) -> Option<&Frame> {
-        self.recent.get(self.recent.len().checked_sub(back)?)
+        self.known.recent.get(self.known.recent.len().checked_sub(back)?)
     }
 
     /// Writes down that a segment is done, durably.
@@ -279,8 +298,9 @@ impl Store {
         let line = line_of(&Entry::Checkpoint(Box::new(checkpoint.clone())))?;
         self.journal.append_durably(&line).with_context(|| self.folder.display().to_string())?;
         let now = checkpoint.done.seq;
-        let last = self.last.replace(checkpoint).map(|last| last.done.seq);
-        let oldest = std::mem::replace(&mut self.before, last);
+        let oldest = self.known.before.as_ref().map(|before| before.done.seq);
+        self.known.set_last(&checkpoint);
+        let last = self.known.before.as_ref().map(|before| before.done.seq);
         // That of the checkpoint before stays: the last one may be damaged.
         if let Some(oldest) = oldest.filter(|&oldest| oldest != now && Some(oldest) != last) {
             // Without detectors that measure there is none.
@@ -305,7 +325,7 @@ impl Store {
 
     /// What a run leaves that is killed between a checkpoint and the removal of the state before it.
     fn remove_old_states(&self) -> std::io::Result<()> {
-        let kept = self.last.iter().map(|last| last.done.seq).chain(self.before);
+        let kept = self.known.last.iter().chain(&self.known.before).map(|last| last.done.seq);
         let kept: Vec<PathBuf> = kept.map(|seq| self.state(seq)).collect();
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();

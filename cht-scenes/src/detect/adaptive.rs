@@ -70,6 +70,11 @@ impl Adaptive {
         cut.or(gradual)
     }
 
+    /// Returns the end of the earliest gradual change that is not reported yet.
+    pub(super) fn undecided_from(&self) -> Option<i64> {
+        self.gradual.undecided_from()
+    }
+
     /// What is left to be said about the last frames, when there will be no more.
     pub fn finish(&mut self) -> Vec<Finding> {
         let mut found = self.gradual.finish();

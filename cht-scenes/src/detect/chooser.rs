@@ -134,6 +134,15 @@ impl Chooser {
         choices
     }
 
+    /// Returns the first frame that detectors may still report, when frames up to `now` have come;
+    /// of the last `LOOKAHEAD` frames any may be reported besides.
+    pub(super) fn undecided_from(&self, now: i64) -> Option<i64> {
+        let may_ask = |detector| self.rules.auto || self.rules.detectors.contains(&detector);
+        let gradual = self.adaptive.undecided_from().filter(|_| may_ask(Detector::Adaptive));
+        let screen = self.screen.undecided_from(now).filter(|_| may_ask(Detector::Screen));
+        gradual.into_iter().chain(screen).min()
+    }
+
     /// What was found and is not kept, since the last call.
     pub fn take_suppressed(&mut self) -> Suppressed {
         std::mem::take(&mut self.pacing.suppressed)

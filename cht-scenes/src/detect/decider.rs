@@ -24,8 +24,6 @@ pub struct Decider<P> {
     matcher: Matcher<P>,
     /// The last frames and their scores.
     recent: VecDeque<(i64, f64)>,
-    /// Pictures that waited when the state was saved, and are decoded again.
-    wanted: Vec<i64>,
 }
 
 /// What is to be known to go on.
@@ -42,12 +40,7 @@ impl<P> Decider<P> {
     /// By these rules.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        Self {
-            chooser: Chooser::new(rules),
-            matcher: Matcher::default(),
-            recent: VecDeque::new(),
-            wanted: Vec::new(),
-        }
+        Self { chooser: Chooser::new(rules), matcher: Matcher::default(), recent: VecDeque::new() }
     }
 
     /// What is known now.
@@ -62,14 +55,21 @@ impl<P> Decider<P> {
         }
     }
 
-    /// Goes on from what was saved. The pictures that waited come with the run-up.
+    /// Restores the saved state. Each picture that waited waits again, at first as `P::default()`:
+    /// the run-up hands over what it can ([`Self::run_up`]), and the rest is fetched when it is chosen.
     #[must_use]
-    pub fn restore(decided: Decided) -> Self {
+    pub fn restore(decided: Decided) -> Self
+    where
+        P: Default,
+    {
         let mut matcher = Matcher::default();
         decided.choices.into_iter().for_each(|choice| matcher.choose(choice));
         let Decided { chooser, waiting, recent, .. } = decided;
+        for at in waiting {
+            matcher.picture(at, P::default());
+        }
         matcher.shown = decided.shown;
-        Self { chooser, matcher, recent, wanted: waiting }
+        Self { chooser, matcher, recent }
     }
 
     /// For each block whether [`super::Returned`] leaves it out, because it never rests at present. Nothing is left out of film, none of
@@ -96,18 +96,20 @@ impl<P> Decider<P> {
         (self.matcher.choices().count(), self.matcher.waiting().count())
     }
 
-    /// Whether all that waits is of `at` or later.
+    /// Whether all that waits, and all that detectors may still find, is of `at` or later.
     #[must_use]
     pub fn waits_from(&self, at: i64) -> bool {
         let picture = self.matcher.waiting().next();
         let choice = self.matcher.choices().map(|choice| choice.at).min();
-        picture.into_iter().chain(choice).all(|oldest| oldest >= at)
+        let now = self.recent.back().map_or(i64::MIN, |frame| frame.0);
+        let found = self.chooser.undecided_from(now);
+        picture.into_iter().chain(choice).chain(found).all(|oldest| oldest >= at)
     }
 
-    /// A picture of the run-up.
+    /// Hands over the picture of a frame of the run-up, which is kept if it waits.
     pub fn run_up(&mut self, at: i64, picture: Option<P>) {
-        if let Some(picture) = picture.filter(|_| self.wanted.contains(&at)) {
-            self.matcher.picture(at, picture);
+        if let Some(picture) = picture {
+            self.matcher.hand_over(at, picture);
         }
     }
 

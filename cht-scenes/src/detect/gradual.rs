@@ -100,9 +100,18 @@ impl Gradual {
         self.certain.pop_front()
     }
 
-    /// What is left to be said, when there will be no more frames.
+    /// Returns the end of the earliest change that is not reported yet.
+    pub(super) fn undecided_from(&self) -> Option<i64> {
+        let best = self.best.map(|(ramp, ..)| ramp.to);
+        let found = self.black.iter().chain(&self.certain).map(|finding| finding.at);
+        best.into_iter().chain(found).min()
+    }
+
+    /// What is left to be said, when there will be no more frames. A decoder that goes on with the
+    /// same video does not report it a second time.
     pub fn finish(&mut self) -> Vec<Finding> {
         if let Some((ramp, odds, _)) = self.best.take() {
+            self.over = Some(ramp.to);
             self.conclude(&ramp, odds);
         }
         self.certain.extend(self.black.take());

@@ -72,6 +72,13 @@ impl<P> Matcher<P> {
         self.pictures.push_back((at, picture));
     }
 
+    /// Replaces the picture of the frame at `at` where one waits.
+    pub fn hand_over(&mut self, at: i64, picture: P) {
+        if let Some(waiting) = self.pictures.iter_mut().find(|(waiting, _)| *waiting == at) {
+            waiting.1 = picture;
+        }
+    }
+
     /// The times of the pictures that wait.
     pub fn waiting(&self) -> impl Iterator<Item = i64> + '_ {
         self.pictures.iter().map(|(at, _)| *at)

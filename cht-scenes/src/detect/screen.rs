@@ -170,6 +170,13 @@ impl Screen {
         (self.differs_since, self.new_page, self.parts) = (None, None, None);
     }
 
+    /// Returns the first frame that may still be reported when frames up to `now` have come; `None`
+    /// while nothing differs from the last kept frame.
+    pub(super) fn undecided_from(&self, now: i64) -> Option<i64> {
+        let page = self.new_page.map(|since| since + 1);
+        page.or(self.differs_since.map(|_| now - PATIENCE))
+    }
+
     /// For each block whether it belongs to a region that never rests, and is left out.
     #[must_use]
     pub fn hidden(&self) -> Vec<bool> {

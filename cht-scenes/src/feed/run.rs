@@ -19,7 +19,7 @@ use cht_core::{
 use super::{
     Feeder,
     engine::Engine,
-    run_up::{Before, run_up},
+    run_up::{Before, run_up, two_frames, unsure},
 };
 use crate::{
     decoder::Decoder,
@@ -80,13 +80,26 @@ impl Feeder {
             .as_mut()
             .and_then(|folder| folder.picker.take())
             .context("the picker is at work")?;
+        let decode = self.decode_of(&source);
         // The run-up: the first score needs the frames before it.
-        let before = picker.store.last.clone().filter(|last| {
+        let before = picker.store.last().cloned().filter(|last| {
             !goes_on
                 && last.pid == Some(source.pid)
                 && last.codec.as_deref().and_then(Codec::named) == source.codec
         });
-        let before = before.map_or_else(Vec::new, |last| run_up(&last, source.anchor));
+        let mut before = before.map_or_else(Vec::new, |last| run_up(&last, source.anchor));
+        if before.is_empty() {
+            picker.release()?;
+        } else {
+            // The same as after a restart, also within one run of the program.
+            picker.go_on()?;
+            if decode == Decode::Keyframes {
+                before = two_frames(picker.store.before_last(), before);
+            }
+            before = unsure(picker.store.unsure(), before);
+            picker.measured =
+                self.measures().then(|| self.measured(&mut picker.store)).transpose()?;
+        }
         if before.is_empty() {
             // Nothing to compare the first frame with: it is kept.
             picker.state = crate::detector::State::default();
@@ -95,13 +108,15 @@ impl Feeder {
                 picker.measured = self.measures().then(|| Measured::new(rules));
             }
         }
-        let decode = self.decode_of(&source);
         let decoding = Decoding { decode, ..self.decoding };
         picker.decode = decode;
         let keyframes_only = decode == Decode::Keyframes;
         self.tally.lag.decodes(keyframes_only.then(|| decoding::holds(source.codec)));
         self.tally.lag.follow(source.pid, source.ahead);
-        let anchor = before.first().map_or(source.anchor, |first| first.anchor);
+        let anchor = before
+            .iter()
+            .find(|before| before.windows.is_some())
+            .map_or(source.anchor, |first| first.anchor);
         let wanted = match &picker.measured {
             Some(measured) => Wanted::Candidates(measured.candidates, prefilter::every(decode)),
             None => Wanted::Scene(self.rules, picker.state),
@@ -137,9 +152,12 @@ impl Feeder {
         for Before { seq, anchor, path, windows } in before {
             let source = Source { seq, anchor, bytes: None, ..source };
             if let Some(run) = &mut self.run {
-                run.engine.enter(Path::new(&path), 0);
+                if windows.is_some() {
+                    run.engine.enter(Path::new(&path), 0);
+                }
                 run.tell(source.part(&path, true));
             }
+            let Some(windows) = windows else { continue };
             self.plan(&path, &source)?;
             self.feed_all(windows)?;
             if let Some(run) = &mut self.run {

@@ -19,17 +19,14 @@ pub(super) struct Before {
     pub seq: u64,
     pub anchor: Anchor,
     pub path: String,
-    pub windows: Windows,
+    /// Its bytes; none where it is not decoded.
+    pub windows: Option<Windows>,
 }
 
 /// The segments to decode before one at `next`, the `last` of which was done: one, or as many as it takes to begin
 /// with a keyframe where cht-recv had to cut within a group of pictures. None if they do not lead there.
 pub(super) fn run_up(last: &Checkpoint, next: Anchor) -> Vec<Before> {
-    let before = |seq, anchor: Option<Anchor>, path: &str| {
-        let anchor = anchor.filter(|anchor| anchor.continues(&next))?;
-        let windows = Windows::open(Path::new(path)).ok()?;
-        Some(Before { seq, anchor, path: path.to_owned(), windows })
-    };
+    let before = |seq, anchor, path: &str| before(seq, anchor, path, next);
     let Some(nearest) = before(last.done.seq, last.anchor, &last.path) else { return Vec::new() };
     let record = Session::of_segment(Path::new(&last.path)).map(|session| Record::of(&session));
     let mut segments = vec![nearest];
@@ -50,6 +47,37 @@ pub(super) fn run_up(last: &Checkpoint, next: Anchor) -> Vec<Before> {
     }
     segments.reverse();
     segments
+}
+
+/// Puts one more segment before a run-up of one: of each only a keyframe may be decoded, and a score needs two frames
+/// before it.
+pub(super) fn two_frames(earlier: Option<&Checkpoint>, mut run_up: Vec<Before>) -> Vec<Before> {
+    if let ([first], Some(earlier)) = (&run_up[..], earlier)
+        && earlier.done.seq + 1 == first.seq
+        && let Some(earlier) = before(earlier.done.seq, earlier.anchor, &earlier.path, first.anchor)
+    {
+        run_up.insert(0, earlier);
+    }
+    run_up
+}
+
+/// A segment of a run-up to what lies at `next`, if it leads there and can be read.
+fn before(seq: u64, anchor: Option<Anchor>, path: &str, next: Anchor) -> Option<Before> {
+    let anchor = anchor.filter(|anchor| anchor.continues(&next))?;
+    let windows = Windows::open(Path::new(path)).ok()?;
+    Some(Before { seq, anchor, path: path.to_owned(), windows: Some(windows) })
+}
+
+/// Puts the segments that are done once more before a run-up: frames are chosen in them, and none is decoded.
+pub(super) fn unsure(unsure: &[Checkpoint], run_up: Vec<Before>) -> Vec<Before> {
+    let Some(first) = run_up.first().map(|first| (first.seq, first.anchor)) else { return run_up };
+    let earlier = unsure.iter().filter_map(|unsure| {
+        let anchor = unsure
+            .anchor
+            .filter(|anchor| anchor.continues(&first.1) && unsure.done.seq < first.0)?;
+        Some(Before { seq: unsure.done.seq, anchor, path: unsure.path.clone(), windows: None })
+    });
+    earlier.chain(run_up).collect()
 }
 
 /// Whether the segment before this one was ended for its size.

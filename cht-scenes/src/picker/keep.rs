@@ -9,11 +9,10 @@ use cht_scenes::detect::{Choice, Shown};
 use super::{Found, Part, Picker, Segment};
 use crate::{frame::Picture, measured::Candidate, picture::Origin};
 
-/// The segment that the frame at `at` belongs to by its time.
+/// Returns the segment that the frame at `at` belongs to by its time, a run-up included.
 fn holding(segments: &VecDeque<Segment>, at: i64) -> usize {
-    let holds =
-        |segment: &Segment| segment.part.source.anchor.offset <= at && !segment.part.warm_up;
-    segments.iter().rposition(holds).unwrap_or(segments.len() - 1)
+    let holds = |segment: &Segment| segment.part.source.anchor.offset <= at;
+    segments.iter().rposition(holds).unwrap_or(0)
 }
 
 impl Picker {
@@ -37,12 +36,14 @@ impl Picker {
             }
         };
         let segment = holding(segments, at);
-        segments[segment].frames += 1;
         let part = segments[segment].part.clone();
         let score = self.measured.as_ref().map_or(0.0, |measured| measured.decider.score(at));
         let returned = self.measured.as_mut().and_then(|measured| measured.remember(&picture));
         let found = Found::of(choice, at, score, returned);
-        self.keep(&part, at, &found, &picture)
+        let is_new = self.keep(&part, at, &found, &picture)?;
+        // A run-up that is done again has counted what it kept before.
+        segments[segment].frames += u64::from(is_new || !part.warm_up);
+        Ok(())
     }
 
     /// The candidate that is nearest to `at`, which cannot be fetched.
@@ -76,18 +77,18 @@ impl Picker {
         })
     }
 
-    /// Writes a picture and announces it, unless that was done before.
+    /// Writes a picture and announces it, unless that was done before; `false` if it was.
     pub(crate) fn keep(
         &mut self,
         part: &Part,
         at: i64,
         found: &Found,
         picture: &Picture,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let (timestamp, pts) =
             (seconds(at), part.source.anchor.pts + (at - part.source.anchor.offset));
         if self.store.was_kept(&part.path, pts) {
-            return Ok(());
+            return Ok(false);
         }
         let (id, path) = self.store.next_picture()?;
         let before = found.returned.and_then(|back| self.store.kept(back).cloned());
@@ -109,7 +110,8 @@ impl Picker {
                 },
             )?;
             self.tally.kept();
-            return self.emit(&event);
+            self.emit(&event)?;
+            return Ok(true);
         }
         let origin = Origin {
             id: &id,
@@ -140,6 +142,7 @@ impl Picker {
         };
         let event = self.store.keep(&picture.bytes, thumbnail, self.session.as_deref(), frame)?;
         self.tally.kept();
-        self.emit(&event)
+        self.emit(&event)?;
+        Ok(true)
     }
 }

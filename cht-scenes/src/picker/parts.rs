@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    event::{self, Anchor, Reason},
+    event::{self, Anchor, Reason, SegmentDone},
     time::seconds,
     ts::Codec,
 };
@@ -66,6 +66,8 @@ pub(crate) struct Segment {
     pub decoded: u64,
     /// What was known behind its last frame; frames that follow may still bring choices in it.
     pub end: Option<Snapshot>,
+    /// Its event, where frames of it were taken back and it is done once more.
+    pub again: Option<SegmentDone>,
 }
 
 /// What a checkpoint says about the future.
@@ -93,6 +95,8 @@ pub(crate) struct Done {
     pub ahead: i64,
     /// The number of the next frame behind its end; that of the next frame of all if absent.
     pub next_id: Option<u64>,
+    /// The number of the first frame that was chosen because nothing followed.
+    pub provisional_from: Option<u64>,
 }
 
 /// What is said about a frame that is kept.

@@ -31,8 +31,10 @@ pub(super) struct Known {
     pub done: HashMap<String, Done>,
     /// The last checkpoint.
     pub last: Option<Checkpoint>,
-    /// Number of the segment of the checkpoint before that.
-    pub before: Option<u64>,
+    /// The checkpoint before that.
+    pub before: Option<Checkpoint>,
+    /// The last segments, where frames that were chosen because nothing followed may be taken back, or were.
+    pub unsure: Vec<Checkpoint>,
     /// Where the last checkpoint ends in the journal, and where the one before does.
     pub end: u64,
     pub end_before: u64,
@@ -48,9 +50,9 @@ pub(super) struct Known {
 /// its segment was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Late {
-    pts: i64,
+    pub(super) pts: i64,
     /// Set where the frame is meant in this segment alone.
-    segment: Option<String>,
+    pub(super) segment: Option<String>,
 }
 
 impl Late {
@@ -116,23 +118,44 @@ impl Reader {
                 }
                 self.checkpoint(*checkpoint, end);
             }
+            Entry::TakenBack(from) => {
+                if !(1..MOST).contains(&from) {
+                    return Err("frames without a number are taken back");
+                }
+                self.known.end = end;
+                self.known.forget_from(from);
+                self.places.retain(|(id, ..)| *id < from);
+                self.last_id = from - 1;
+            }
+            Entry::Again(done, provisional_from) => {
+                self.known.end = end;
+                let frames = self.frames();
+                self.known.finish_again(&done, provisional_from, frames);
+            }
         }
         Ok(())
     }
 
     fn checkpoint(&mut self, checkpoint: Checkpoint, end: u64) {
+        let frames = self.frames();
         let known = &mut self.known;
         (known.end_before, known.end) = (known.end, end);
-        known.next_id = known.next_id.max(self.last_id + 1).max(checkpoint.next_id);
-        let frames: Vec<Event> = std::mem::take(&mut self.frames)
+        known.next_id = known.next_id.max(checkpoint.next_id);
+        known.set_last(&checkpoint);
+        known.done.insert(checkpoint.path.clone(), Done { checkpoint, frames });
+    }
+
+    /// The frames since the last checkpoint, which are then known.
+    fn frames(&mut self) -> Vec<Event> {
+        let known = &mut self.known;
+        known.next_id = known.next_id.max(self.last_id + 1);
+        std::mem::take(&mut self.frames)
             .into_iter()
             .map(|(session, frame)| {
                 remember(&mut known.recent, frame.clone());
                 Event::new(session, frame)
             })
-            .collect();
-        known.before = known.last.replace(checkpoint.clone()).map(|last| last.done.seq);
-        known.done.insert(checkpoint.path.clone(), Done { checkpoint, frames });
+            .collect()
     }
 
     fn finish(mut self) -> Known {
@@ -161,7 +184,7 @@ pub(super) fn remember(recent: &mut VecDeque<Frame>, frame: Frame) {
 }
 
 /// Returns the number in an id such as `F000012`.
-fn number_of(id: &str) -> Option<u64> {
+pub(super) fn number_of(id: &str) -> Option<u64> {
     let number = id.strip_prefix('F')?.parse().ok()?;
     (1..MOST).contains(&number).then_some(number)
 }
@@ -213,7 +236,7 @@ mod tests {
         assert!(known.options.is_some());
         assert_eq!((known.next_id, known.done.len(), skipped), (4, 2, 0));
         assert_eq!(known.late, [Late { pts: 180, segment: None }]);
-        assert_eq!(known.before, Some(1));
+        assert_eq!(known.before.map(|before| before.done.seq), Some(1));
         let text = journal().join("\n");
         assert_eq!(&text[known.end as usize..], frame(4, 270, "/3.ts"));
         assert!(text[..known.end_before as usize].ends_with(&format!("{}\n", checkpoint(1, 2))));

@@ -1,0 +1,108 @@
+//! Frames that were chosen because nothing followed: taken back when something follows, and chosen anew under the
+//! same numbers.
+//!
+//! They lie before the checkpoints of the last segments, whose `provisional_from` is the number of the first of them.
+
+use anyhow::Result;
+use cht_core::event::{Body, Event, Frame, SegmentDone};
+
+use super::{
+    Checkpoint, Entry, Store,
+    known::{Known, Late, number_of},
+};
+
+impl Known {
+    /// Sets the last checkpoint.
+    pub(super) fn set_last(&mut self, checkpoint: &Checkpoint) {
+        let from = checkpoint.provisional_from;
+        self.before = self.last.replace(checkpoint.clone());
+        self.unsure.retain(|unsure| from.is_some() && unsure.provisional_from == from);
+        if from.is_some() {
+            self.unsure.push(checkpoint.clone());
+        }
+    }
+
+    /// Takes in that a segment is done once more, and the frames that were chosen since.
+    pub(super) fn finish_again(
+        &mut self,
+        event: &SegmentDone,
+        from: Option<u64>,
+        frames: Vec<Event>,
+    ) {
+        for unsure in self.unsure.iter_mut().filter(|unsure| unsure.path == event.path) {
+            (unsure.done, unsure.provisional_from) = (event.clone(), from);
+        }
+        self.unsure.retain(|unsure| unsure.path != event.path || from.is_some());
+        if let Some(last) = &mut self.last {
+            last.provisional_from = from;
+        }
+        if let Some(done) = self.done.get_mut(&event.path) {
+            done.checkpoint.done = event.clone();
+            done.frames.extend(frames);
+        }
+    }
+
+    /// Forgets the frames from number `from` on.
+    pub(super) fn forget_from(&mut self, from: u64) {
+        for unsure in &mut self.unsure {
+            let of_it =
+                |frame: &&Frame| number_of(&frame.id) >= Some(from) && frame.segment == unsure.path;
+            let gone = self.recent.iter().filter(of_it).count() as u64;
+            unsure.done.events = unsure.done.events.saturating_sub(gone);
+            unsure.provisional_from = None;
+            if let Some(done) = self.done.get_mut(&unsure.path) {
+                done.frames.retain(|event| number(event) < Some(from));
+                done.checkpoint.done = unsure.done.clone();
+            }
+        }
+        if let Some(last) = &mut self.last {
+            last.provisional_from = None;
+        }
+        self.recent.retain(|frame| number_of(&frame.id) < Some(from));
+        self.next_id = from;
+    }
+}
+
+impl Store {
+    /// The number of the first frame that may be taken back.
+    pub(crate) fn provisional(&self) -> Option<u64> {
+        self.last()?.provisional_from
+    }
+
+    /// The last segments, where frames may be taken back, or were.
+    pub(crate) fn unsure(&self) -> &[Checkpoint] {
+        &self.known.unsure
+    }
+
+    /// Goes on from the last checkpoint: frames that were chosen because nothing followed it are taken back, and those
+    /// that its state does not know of will be chosen again.
+    pub(crate) fn go_on(&mut self) -> Result<()> {
+        if let Some(from) = self.provisional() {
+            self.append(&Entry::TakenBack(from))?;
+            self.known.forget_from(from);
+        }
+        let known = &mut self.known;
+        let next = known.last.as_ref().map(|last| last.next_id);
+        let later = known.recent.iter().filter(|frame| number_of(&frame.id) >= next);
+        known.late.retain(|late| late.segment.is_some());
+        known.late.extend(later.map(|frame| Late { pts: frame.pts, segment: None }));
+        Ok(())
+    }
+
+    /// Writes down that a segment is done once more, now that what follows is known.
+    pub(crate) fn done_again(
+        &mut self,
+        done: &SegmentDone,
+        provisional_from: Option<u64>,
+    ) -> Result<()> {
+        self.append(&Entry::Again(done.clone(), provisional_from))?;
+        self.known.finish_again(done, provisional_from, Vec::new());
+        Ok(())
+    }
+}
+
+/// The number in the id of a frame.
+pub(crate) fn number(event: &Event) -> Option<u64> {
+    let Body::Frame(frame) = &event.body else { return None };
+    number_of(&frame.id)
+}
