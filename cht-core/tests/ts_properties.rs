@@ -2,7 +2,7 @@
 #[path = "../src/ts/build.rs"]
 mod build;
 
-use cht_core::ts::{Found, Pes, Program, Scanner};
+use cht_core::ts::{Codec, Found, Pes, Program, Scanner, SingleStream, Thin};
 use proptest::prelude::*;
 
 /// A finding that outlives the call.
@@ -265,5 +265,98 @@ fn other_packet_lengths() {
         assert_eq!(scanner.packet_size(), Some(188 + lead + trail));
         assert_eq!(pes_of(&found).len(), 18);
         assert_eq!(scanner.counters().truncated_bytes + scanner.counters().lost_bytes, 0);
+    }
+}
+
+/// The NAL units of an access unit of H.264 or HEVC.
+fn access_unit(hevc: bool, keyframe: bool) -> Vec<Vec<u8>> {
+    let h264: &[&[u8]] = if keyframe {
+        &[
+            b"\x09\x10",
+            b"\x67\x64\0\x28\xAC\x2B",
+            b"\x68\xEB\xE3\xCB",
+            b"\x06\x05\x02\x31\x32\x80",
+            b"\x65\x88\x84\x21\x55\x66\x77\x88",
+            b"\x65\x08\x84\x21\x55\x66\x77\x88",
+        ]
+    } else {
+        &[b"\x09\x30", b"\x41\x9A\x24\x6C\x41\x66\x77\x88", b"\x41\x1A\x24\x6C\x41\x66\x77\x88"]
+    };
+    let h265: &[&[u8]] = if keyframe {
+        &[
+            b"\x46\x01\x10",
+            b"\x40\x01\x0C\x01\xFF",
+            b"\x42\x01\x01\x01\x60",
+            b"\x44\x01\xC1\x72",
+            b"\x4E\x01\x05\x01\x31\x80",
+            b"\x26\x01\xAF\x09\x55",
+            b"\x26\x01\x2F\x09\x55",
+        ]
+    } else {
+        &[b"\x46\x01\x50", b"\x02\x01\xD0\x09\x55", b"\x02\x01\x50\x09\x55"]
+    };
+    let units = if hevc { h265 } else { h264 };
+    units.iter().map(|unit| [&[0, 0, 0, 1], *unit].concat()).collect()
+}
+
+proptest! {
+    /// However the NAL units of the same access units are packed, the same keyframes are found, each at the first PES
+    /// packet of its access unit.
+    #[test]
+    fn packing_of_nal_units_changes_no_keyframe(
+        hevc in any::<bool>(),
+        keyframes in prop::collection::vec(any::<bool>(), 1..20),
+        splits in prop::collection::vec(any::<bool>(), 140),
+        stamped in 0..3,
+        flags in any::<bool>(),
+    ) {
+        let stream_type = if hevc { 0x24 } else { 0x1B };
+        let mut bytes = build::section_packets(0, &[&build::pat(0, 0, 0, &[(1, 0x100)])], 0).concat();
+        let pmt = build::pmt(1, 0, 0x51, &[(stream_type, 0x51, &[])]);
+        bytes.extend(build::section_packets(0x100, &[&pmt], 0).concat());
+        let (mut counter, mut split) = (0, splits.iter());
+        let mut expected = Vec::new();
+        for (n, &keyframe) in keyframes.iter().enumerate() {
+            let mut parts: Vec<Vec<u8>> = Vec::new();
+            for unit in access_unit(hevc, keyframe) {
+                match parts.last_mut() {
+                    Some(part) if !*split.next().unwrap() => part.extend(unit),
+                    _ => parts.push(unit),
+                }
+            }
+            if keyframe {
+                expected.push((bytes.len() as u64, Some(n as u64 * 3600)));
+            }
+            // All PES packets have the PTS, or the first alone, or the first and those with slices of another picture.
+            let last = parts.len() - 1;
+            for (m, part) in parts.iter().enumerate() {
+                let has_pts = m == 0 || stamped == 0 || (stamped == 1 && m == last);
+                let pes = build::pes(0xE0, has_pts.then_some(n as u64 * 3600), None, part);
+                let indicator = (flags && keyframe && m == 0).then_some(0x40);
+                bytes.extend(build::packets(0x51, &mut counter, indicator, &pes).concat());
+            }
+        }
+        let (found, scanner) = scan(&bytes, &[]);
+        let found: Vec<_> = pes_of(&found)
+            .iter()
+            .filter(|pes| pes.random_access)
+            .map(|pes| (pes.offset, pes.pts))
+            .collect();
+        prop_assert_eq!(&found, &expected);
+        let (_, counters) = scanner.pids().find(|(pid, _)| *pid == 0x51).unwrap();
+        prop_assert_eq!(counters.keyframes, expected.len() as u64);
+        // What is thinned out to keyframes holds all of them.
+        let codec = if hevc { Codec::Hevc } else { Codec::H264 };
+        let (mut packets, mut thinned) = (Vec::new(), Vec::new());
+        let mut single = SingleStream::begin(0x51, codec, &mut packets).unwrap();
+        packets.clear();
+        single.push(&bytes, &mut packets);
+        single.finish(&mut packets);
+        let mut thin = Thin::new(0x51, codec);
+        thin.push(&packets, &mut thinned);
+        thin.finish(&mut thinned);
+        let (found, _) = scan(&thinned, &[]);
+        let kept: Vec<_> = pes_of(&found).iter().filter(|pes| pes.random_access).map(|pes| pes.pts).collect();
+        prop_assert_eq!(kept, expected.iter().map(|(_, pts)| *pts).collect::<Vec<_>>());
     }
 }

@@ -1,9 +1,10 @@
 //! Whether decoding can begin at a PES packet: a walk over the start codes of its video.
 //!
 //! The walk sees the stream in pieces as packets carry it, and keeps only the last two zeros, the first
-//! bytes of the unit it is in, and a parameter set while the picture size is unknown. It ends at
-//! the first slice or picture header, so that of most PES packets it reads one or two packets.
+//! bytes of the unit it is in, and parameter sets. It ends at the first slice or picture header, so that of
+//! most PES packets it reads one or two packets. An access unit may have begun in PES packets before.
 use super::codec::Codec;
+use super::parameters::{ParameterSets, Set};
 use super::program::VideoFormat;
 use super::sps;
 
@@ -15,7 +16,7 @@ const MAX_SPS: usize = 1024;
 const MAX_HEAD: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Coding {
+pub(super) enum Coding {
     H264,
     Hevc,
     /// MPEG-1 and MPEG-2, whose headers are alike.
@@ -44,14 +45,21 @@ enum Sei {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that was seen or not")]
 pub(super) struct Walk {
     coding: Option<Coding>,
     unit: Unit,
     zeros: u8,
     left: usize,
+    /// What the access unit holds so far.
+    unit_seen: bool,
     sps_seen: bool,
+    recovery_seen: bool,
+    /// The first slice is not the first of its picture.
+    within_picture: bool,
     head: Vec<u8>,
     format: Option<VideoFormat>,
+    sets: ParameterSets,
 }
 
 impl Walk {
@@ -61,15 +69,26 @@ impl Walk {
             unit: Unit::Skip,
             zeros: 0,
             left: 0,
+            unit_seen: false,
             sps_seen: false,
+            recovery_seen: false,
+            within_picture: false,
             head: Vec::new(),
             format: None,
+            sets: ParameterSets::new(),
         }
     }
 
-    /// Begins at the payload of a PES packet. Without a `codec` the first start code tells; what it told
-    /// is kept. Returns whether there is anything to be learnt from a walk.
+    /// Begins at the payload of a PES packet that begins an access unit. Without a `codec` the first start code
+    /// tells; what it told is kept. Returns whether there is anything to be learnt from a walk.
     pub(super) fn start(&mut self, codec: Option<Codec>) -> bool {
+        (self.unit_seen, self.sps_seen, self.recovery_seen) = (false, false, false);
+        self.within_picture = false;
+        self.resume(codec)
+    }
+
+    /// The same, where the access unit has begun in a PES packet before.
+    pub(super) fn resume(&mut self, codec: Option<Codec>) -> bool {
         match codec {
             None => {}
             Some(Codec::H264) => self.coding = Some(Coding::H264),
@@ -78,11 +97,18 @@ impl Walk {
             Some(Codec::Mpeg4) => self.coding = Some(Coding::Mpeg4),
             Some(_) => return false,
         }
-        (self.unit, self.zeros, self.left, self.sps_seen) = (Unit::Skip, 0, MAX_WALK, false);
+        (self.unit, self.zeros, self.left) = (Unit::Skip, 0, MAX_WALK);
         true
     }
 
-    /// Bytes are missing here: the current unit is not interpreted.
+    /// The PES packet ends without a picture. Returns whether it holds the beginning of an access unit, whose
+    /// picture the next one brings.
+    pub(super) fn end(&mut self) -> bool {
+        let _ = self.end_unit();
+        self.sets.end();
+        self.unit_seen && self.left > 0
+    }
+
     /// The codec that the start codes are read as.
     pub(super) fn codec(&self) -> Option<Codec> {
         Some(match self.coding? {
@@ -93,8 +119,25 @@ impl Walk {
         })
     }
 
+    /// Bytes are missing here: the current unit is not interpreted.
     pub(super) fn interrupt(&mut self) {
         (self.unit, self.zeros) = (Unit::Skip, 0);
+        self.sets.abandon();
+    }
+
+    /// Whether the access unit holds what its picture needs: a parameter set or sequence header.
+    pub(super) const fn has_parameters(&self) -> bool {
+        self.sps_seen
+    }
+
+    /// Whether the picture that was found goes on from a PES packet before.
+    pub(super) const fn is_within_picture(&self) -> bool {
+        self.within_picture
+    }
+
+    /// The parameter sets seen so far.
+    pub(super) const fn sets(&self) -> &ParameterSets {
+        &self.sets
     }
 
     /// The picture size, once it was seen.
@@ -119,10 +162,12 @@ impl Walk {
         self.zeros = if byte == 0 { (zeros + 1).min(2) } else { 0 };
         if zeros == 2 && byte == 1 {
             let keyframe = self.end_unit();
+            self.sets.end();
             self.head.clear();
             self.unit = Unit::Head;
             return keyframe;
         }
+        self.sets.push(byte);
         // emulation_prevention_three_byte (ISO/IEC 14496-10 §7.3.1, ISO/IEC 23008-2 §7.3.1.1).
         let escaped = matches!(self.coding, Some(Coding::H264 | Coding::Hevc));
         if zeros == 2 && byte == 3 && escaped {
@@ -142,7 +187,10 @@ impl Walk {
                 self.head.push(byte);
                 if self.head.len() == MAX_SPS { self.end_unit() } else { None }
             }
-            Unit::Sei(sei) => self.sei(sei, byte),
+            Unit::Sei(sei) => {
+                self.sei(sei, byte);
+                None
+            }
         }
     }
 
@@ -170,6 +218,11 @@ impl Walk {
             None => None,
             Some(coding) => {
                 self.coding = Some(coding);
+                if self.head.len() == 1
+                    && let Some(set) = Set::of(coding, first)
+                {
+                    self.sets.begin(set, first);
+                }
                 match coding {
                     Coding::H264 => self.h264(first, all),
                     Coding::Hevc => self.hevc(first),
@@ -183,13 +236,23 @@ impl Walk {
     /// ISO/IEC 14496-10 table 7-1.
     fn h264(&mut self, first: u8, all: bool) -> Option<bool> {
         match first & 0x1F {
-            5 => return Some(true),
-            1 | 2 if !self.sps_seen => return Some(false),
-            1 | 2 if all || self.head.len() == MAX_HEAD => {
-                let slice = sps::h264_slice_type(&self.head[1..]);
-                return Some(matches!(slice, Some(2 | 4 | 7 | 9)));
+            1 | 2 | 5 if self.head.len() < 2 && !all => return None,
+            nal_type @ (1 | 2 | 5) => {
+                // first_mb_in_slice is 0 where the next bit is set.
+                let is_first = self.head.get(1).is_none_or(|byte| byte >> 7 == 1);
+                self.within_picture = !is_first && !self.unit_seen;
+                if nal_type == 5 || self.recovery_seen {
+                    return Some(true);
+                }
+                if !self.sps_seen {
+                    return Some(false);
+                }
+                if all || self.head.len() == MAX_HEAD {
+                    let slice = sps::h264_slice_type(&self.head[1..]);
+                    return Some(matches!(slice, Some(2 | 4 | 7 | 9)));
+                }
+                return None;
             }
-            1 | 2 => {}
             6 => self.unit = Unit::Sei(Sei::Type(0)),
             7 => {
                 self.sps_seen = true;
@@ -197,6 +260,7 @@ impl Walk {
             }
             _ => self.unit = Unit::Skip,
         }
+        self.unit_seen = true;
         None
     }
 
@@ -205,17 +269,27 @@ impl Walk {
         let &second = self.head.get(1)?;
         let base_layer = first & 1 == 0 && second & 0xF8 == 0;
         match first >> 1 & 0x3F {
-            0..=9 if base_layer => return Some(false),
-            16..=21 if base_layer => return Some(true),
-            33 if base_layer && self.format.is_none() => self.unit = Unit::Sps,
+            nal_type @ (0..=9 | 16..=21) if base_layer => {
+                // first_slice_segment_in_pic_flag
+                let is_first = self.head.get(2)? >> 7 == 1;
+                self.within_picture = !is_first && !self.unit_seen;
+                return Some(nal_type >= 16);
+            }
+            33 if base_layer => {
+                self.sps_seen = true;
+                self.unit = if self.format.is_none() { Unit::Sps } else { Unit::Skip };
+            }
             _ => self.unit = Unit::Skip,
         }
+        self.unit_seen = true;
         None
     }
 
     /// ISO/IEC 13818-2 §6.2.2 and §6.2.3.
     fn mpeg2(&mut self, first: u8) -> Option<bool> {
         let rest = &self.head[1..];
+        self.unit_seen |= matches!(first, 0xB2 | 0xB3 | 0xB5 | 0xB8);
+        self.sps_seen |= first == 0xB3;
         match first {
             0x00 => return rest.get(1).map(|byte| byte >> 3 & 7 == 1),
             0xB3 => {
@@ -249,12 +323,14 @@ impl Walk {
     }
 
     /// A recovery point (payload type 6) makes the picture an access point (ISO/IEC 14496-10 §D.2.8).
-    fn sei(&mut self, sei: Sei, byte: u8) -> Option<bool> {
+    fn sei(&mut self, sei: Sei, byte: u8) {
         let value = u32::from(byte);
         let next = match sei {
             Sei::Type(sum) if byte == 0xFF => Sei::Type(sum.saturating_add(255)),
-            Sei::Type(sum) if sum + value == 6 => return Some(true),
-            Sei::Type(_) => Sei::Size(0),
+            Sei::Type(sum) => {
+                self.recovery_seen |= sum + value == 6;
+                Sei::Size(0)
+            }
             Sei::Size(sum) if byte == 0xFF => Sei::Size(sum.saturating_add(255)),
             Sei::Size(sum) if sum + value == 0 => Sei::Type(0),
             Sei::Size(sum) => Sei::Payload(sum + value),
@@ -262,7 +338,6 @@ impl Walk {
             Sei::Payload(left) => Sei::Payload(left - 1),
         };
         self.unit = Unit::Sei(next);
-        None
     }
 }
 
@@ -313,7 +388,7 @@ mod tests {
         assert_eq!(walk(&[AUD, sps, b"\0\0\x01\x41\x9A\0\0\x01"]), Some(false));
         // Recovery point behind another message whose payload holds an escaped start code.
         let sei = b"\0\0\x01\x06\x05\x04\0\0\x03\x01\x06\x06\x01\xC4\x80";
-        assert_eq!(walk(&[AUD, sei]), Some(true));
+        assert_eq!(walk(&[AUD, sei, b"\0\0\x01\x41\x9A"]), Some(true));
         let sei = b"\0\0\x01\x06\x05\x03\x06\x06\x06\x80";
         assert_eq!(walk(&[AUD, sei, b"\0\0\x01\x41\x9A"]), Some(false));
     }
@@ -322,7 +397,7 @@ mod tests {
     fn hevc() {
         let aud = b"\0\0\0\x01\x46\x01\x50".as_slice();
         for nal_type in 0..32_u8 {
-            let bytes = [aud, &[0, 0, 1, nal_type << 1, 1]].concat();
+            let bytes = [aud, &[0, 0, 1, nal_type << 1, 1, 0x80]].concat();
             let expected = match nal_type {
                 0..=9 => Some(false),
                 16..=21 => Some(true),

@@ -3,6 +3,7 @@ use super::access::Walk;
 use super::audio;
 use super::codec::Codec;
 use super::found::{Media, Pes, PidCounters};
+use super::parameters::ParameterSets;
 use super::pes::{self, HEADER_MAX};
 use super::program::{AudioFormat, VideoFormat};
 
@@ -35,6 +36,12 @@ pub(super) struct Es {
     have: usize,
     /// The PES packet that has begun and is not decided.
     pending: Option<Pes>,
+    /// The first of the PES packets before it that hold the beginning of its access unit.
+    lead: Option<Pes>,
+    /// The PTS of the last picture.
+    last_pts: Option<u64>,
+    /// A keyframe came without the parameter sets that it needs.
+    lacks_parameters: bool,
     media: Media,
     walk: Walk,
     wants_format: bool,
@@ -50,6 +57,9 @@ impl Es {
             header: [0; HEADER_MAX],
             have: 0,
             pending: None,
+            lead: None,
+            last_pts: None,
+            lacks_parameters: false,
             media: Media::Other,
             walk: Walk::new(),
             wants_format: true,
@@ -82,22 +92,51 @@ impl Es {
         self.stage == Stage::Idle
     }
 
-    /// The PES packet that has begun and is not decided.
+    /// The first PES packet of the access unit that has begun and is not decided.
     pub(super) fn pending(&self) -> Option<&Pes> {
-        self.pending.as_ref()
+        self.lead.as_ref().or(self.pending.as_ref())
     }
 
-    /// No more of the current PES packet comes: it is decided with what is known. One whose header is not
-    /// complete never was one.
+    /// No more of the current PES packet comes. If it holds the beginning of an access unit, the next one
+    /// decides; else it is decided with what is known. One whose header is not complete never was one.
     pub(super) fn close(&mut self) -> Option<Pes> {
+        let is_stream = self.stage == Stage::Stream;
+        let pes = self.take_known()?;
+        if is_stream && self.media == Media::Video && self.walk.end() {
+            match &mut self.lead {
+                Some(lead) => lead.random_access |= pes.random_access,
+                lead => *lead = Some(pes),
+            }
+            return None;
+        }
+        Some(self.decide(pes, false))
+    }
+
+    /// Nothing more is waited for: what has begun is decided with what is known.
+    pub(super) fn flush(&mut self) -> Option<Pes> {
+        let pes = self.take_known().or_else(|| self.lead.take())?;
+        Some(self.decide(pes, false))
+    }
+
+    fn take_known(&mut self) -> Option<Pes> {
         let known = matches!(self.stage, Stage::Skip(_) | Stage::Stream);
         self.stage = Stage::Idle;
-        self.pending.take().filter(|_| known).map(|pes| self.decide(pes, false))
+        self.pending.take().filter(|_| known)
     }
 
     /// The PID carries no PES packets any more.
     pub(super) fn abandon(&mut self) {
-        (self.stage, self.pending) = (Stage::Idle, None);
+        (self.stage, self.pending, self.lead) = (Stage::Idle, None, None);
+    }
+
+    /// Whether a keyframe came without the parameter sets that it needs.
+    pub(super) fn lacks_parameters(&self) -> bool {
+        self.lacks_parameters
+    }
+
+    /// The parameter sets seen so far.
+    pub(super) fn sets(&self) -> &ParameterSets {
+        self.walk.sets()
     }
 
     /// Bytes are missing before the next payload.
@@ -167,11 +206,14 @@ impl Es {
         let mut pes = self.pending.take()?;
         (pes.media, pes.pts, pes.dts) = (self.media, pts, dts);
         let walk = self.media == Media::Video
-            && (self.wants_format || !pes.random_access)
-            && self.walk.start(self.codec);
+            && if self.lead.is_some() {
+                self.walk.resume(self.codec)
+            } else {
+                self.walk.start(self.codec)
+            };
         let look = walk || self.media == Media::Audio && self.wants_format && self.codec.is_some();
         self.stage = if look { Stage::Stream } else { Stage::Idle };
-        if walk && !pes.random_access {
+        if walk {
             self.pending = Some(pes);
             return None;
         }
@@ -194,11 +236,28 @@ impl Es {
             self.format = self.walk.format().map(Format::Video);
             self.wants_format = self.format.is_none();
         }
-        self.pending.take().map(|pes| self.decide(pes, keyframe))
+        let mut pes = self.pending.take()?;
+        let repeats = pes.pts.is_none() || pes.pts == self.last_pts;
+        if self.walk.is_within_picture() && repeats {
+            // One more slice of a picture, in a PES packet of its own.
+            (pes.random_access, pes.pts, pes.dts) = (false, None, None);
+            return Some(pes);
+        }
+        let pes = self.decide(pes, keyframe);
+        self.lacks_parameters |= pes.random_access && !self.walk.has_parameters();
+        Some(pes)
     }
 
     fn decide(&mut self, mut pes: Pes, keyframe: bool) -> Pes {
         pes.random_access |= keyframe;
+        if let Some(lead) = self.lead.take() {
+            (pes.offset, pes.cut) = (lead.offset, lead.cut);
+            pes.random_access |= lead.random_access;
+            if pes.pts.is_none() {
+                (pes.pts, pes.dts) = (lead.pts, lead.dts);
+            }
+        }
+        self.last_pts = pes.pts.or(self.last_pts);
         self.counters.keyframes += u64::from(pes.media == Media::Video && pes.random_access);
         pes
     }

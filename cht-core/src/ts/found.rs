@@ -27,7 +27,9 @@ pub enum Found<'a> {
     Damage(Damage),
 }
 
-/// The start of a PES packet (ISO/IEC 13818-1 §2.4.3.6).
+/// The start of a PES packet (ISO/IEC 13818-1 §2.4.3.6). Of H.264, HEVC, MPEG-1 and MPEG-2: the start of an access
+/// unit. PES packets without a picture, as those of parameter sets, belong to the one that follows, and one more slice of
+/// a picture, in a PES packet of its own, has no time stamps and is no keyframe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pes {
     /// Offset in bytes of the transport packet in which it starts.

@@ -3,8 +3,8 @@
 //! One [`Scanner`] serves the recorder, which pushes whatever the socket gave, and the examiner of
 //! segments, which pushes a whole mapped file at once. It says what a segmenter has to know: which
 //! programs there are, where each PES packet starts, with which time stamps, which of them can be
-//! decoded from, and what is damaged. It copies nothing but section bytes, PES headers and the
-//! parameter set it is about to read, and it does no I/O.
+//! decoded from, and what is damaged. It copies nothing but section bytes, PES headers and
+//! parameter sets, and it does no I/O.
 //!
 //! What is found depends on the bytes alone, never on how they were divided between pushes.
 //!
@@ -17,6 +17,9 @@
 //! - **PIDs** (`pid`): continuity is checked, payload is looked at only where something is expected
 //!   in it. All other packets cost a load of four bytes and a comparison.
 //! - **PSI** (`section`, `psi`): PAT and PMT with their CRC; other tables are left alone.
+//! - **Access units** (`access`, `parameters`): the parameter sets of each video are kept, the last one of each id,
+//!   for decoders that begin in the middle (`complete`). Where in its PES packets an access unit lies makes no
+//!   difference.
 //! - **PES** (`es`, `pes`, `access`): headers of every PID that carries them, listed in a PMT or not: a
 //!   segment cut between two PMTs, and a broadcast whose PMT lies, can still be read.
 //!
@@ -27,12 +30,14 @@
 mod access;
 mod audio;
 mod codec;
+mod complete;
 mod descriptor;
 mod es;
 mod found;
 mod idr;
 mod nal;
 mod packet;
+mod parameters;
 mod pes;
 mod pid;
 mod program;
@@ -51,8 +56,10 @@ mod unit;
 mod build;
 
 pub use codec::Codec;
+pub use complete::Completion;
 pub use found::{Counters, Damage, Found, Media, Pes, PidCounters};
 pub use packet::{NULL_PID, PACKET_LEN};
+pub use parameters::ParameterSets;
 pub use program::{AudioFormat, Program, Stream, VideoFormat};
 pub use scanner::Scanner;
 pub use single::SingleStream;

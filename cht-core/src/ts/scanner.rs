@@ -2,8 +2,10 @@
 mod dispatch;
 
 use super::codec::Codec;
+use super::es::Es;
 use super::found::{Counters, Found, Media, PidCounters};
 use super::packet::{Header, NULL_PID, PACKET_LEN};
+use super::parameters::ParameterSets;
 use super::pid::{PIDS, Pid, Role, State, TABLES};
 use super::program::Program;
 use super::psi::Psi;
@@ -118,7 +120,7 @@ impl Scanner {
         for index in std::mem::take(&mut self.undecided) {
             let state = &mut self.states[usize::from(index.get())];
             self.pids[usize::from(state.pid)].watch(false);
-            if let Some(pes) = state.es.close() {
+            if let Some(pes) = state.es.flush() {
                 found(Found::Pes(pes));
             }
         }
@@ -187,8 +189,25 @@ impl Scanner {
     /// What a PID carries, by the PMT; for video that no PMT lists, by its start codes.
     #[must_use]
     pub fn codec_of(&self, pid: u16) -> Option<Codec> {
+        self.es_of(pid)?.codec()
+    }
+
+    /// Whether a keyframe of a PID came without the parameter sets that decoding needs: its encoder sends them
+    /// once, before.
+    #[must_use]
+    pub fn lacks_parameters(&self, pid: u16) -> bool {
+        self.es_of(pid).is_some_and(Es::lacks_parameters)
+    }
+
+    /// The parameter sets of a PID that were seen so far, those of HEVC, H.264, MPEG-1 and MPEG-2.
+    #[must_use]
+    pub fn parameter_sets(&self, pid: u16) -> Option<&ParameterSets> {
+        self.es_of(pid).map(Es::sets).filter(|sets| !sets.is_empty())
+    }
+
+    fn es_of(&self, pid: u16) -> Option<&Es> {
         let index = self.pids.get(usize::from(pid))?.state?;
-        self.states[usize::from(index.get())].es.codec()
+        Some(&self.states[usize::from(index.get())].es)
     }
 
     /// The PID to decode pictures from: of the video streams in the PMTs the one with the most PES packets

@@ -1,7 +1,8 @@
 //! PES packets of one stream, whole: taken apart, looked at, and put into packets again.
 //!
 //! A PES packet need not begin with an access unit (ISO/IEC 13818-1 §2.4.3.7, `data_alignment_indicator`): what it holds before its
-//! first start code is the end of the unit before, and goes there.
+//! first start code is the end of the unit before, and goes there. Nor need it hold a picture: parameter sets and delimiters in
+//! PES packets of their own go to the picture that follows.
 use super::access::Walk;
 use super::codec::Codec;
 use super::packet::{self, Header, PACKET_LEN, SYNC_BYTE};
@@ -30,13 +31,18 @@ pub(super) struct Units {
     /// One whose end may lie in the next.
     closed: Option<Unit>,
     open: Option<Unit>,
+    /// The beginning of an access unit whose picture has not come.
+    lead: Option<Unit>,
+    /// The PTS of the last picture.
+    last_pts: Option<u64>,
     /// The last packet, which may come a second time (ISO/IEC 13818-1 §2.4.3.3).
     last: [u8; PACKET_LEN],
 }
 
 impl Units {
     pub(super) fn new(codec: Codec) -> Self {
-        Self { codec, walk: Walk::new(), closed: None, open: None, last: [0; PACKET_LEN] }
+        let (closed, open, lead, last_pts) = (None, None, None, None);
+        Self { codec, walk: Walk::new(), closed, open, lead, last_pts, last: [0; PACKET_LEN] }
     }
 
     /// Takes whole packets, and hands over each unit when the next one has begun.
@@ -65,6 +71,9 @@ impl Units {
         self.hand_over(found);
         self.closed = self.open.take();
         self.hand_over(found);
+        if let Some(lead) = self.lead.take() {
+            found(lead);
+        }
     }
 
     /// Gives the closed unit what it lacks, once that has come.
@@ -78,31 +87,79 @@ impl Units {
     }
 
     fn hand_over(&mut self, found: &mut dyn FnMut(Unit)) {
-        if let Some(mut unit) = self.closed.take()
-            && unit.look(self.codec, &mut self.walk)
-        {
+        let Some(mut unit) = self.closed.take() else { return };
+        let Some(content) = unit.look(self.codec, &mut self.walk, self.lead.is_some()) else {
+            return;
+        };
+        if content == Content::Slice && (unit.pts.is_none() || unit.pts == self.last_pts) {
+            (unit.pts, unit.random_access) = (None, false);
+        }
+        self.last_pts = unit.pts.or(self.last_pts);
+        if let Some(lead) = self.lead.take() {
+            unit = lead.followed_by(&unit);
+        }
+        if content == Content::Lead {
+            self.lead = Some(unit);
+        } else {
             found(unit);
         }
     }
 
     /// At how many units that were not handed over yet decoding can begin.
     pub(super) fn access_points(&mut self) -> u64 {
-        let Self { codec, walk, closed, open, .. } = self;
-        let units = closed.iter_mut().chain(open);
-        units.map(|unit| u64::from(unit.look(*codec, walk) && unit.random_access)).sum()
+        let Self { codec, walk, closed, open, lead, .. } = self;
+        let (mut within, mut flagged) =
+            (lead.is_some(), lead.as_ref().is_some_and(|lead| lead.random_access));
+        let mut points = 0;
+        for unit in closed.iter_mut().chain(open) {
+            let Some(content) = unit.look(*codec, walk, within) else { continue };
+            flagged |= unit.random_access && content != Content::Slice;
+            within = content == Content::Lead;
+            if !within {
+                points += u64::from(std::mem::take(&mut flagged));
+            }
+        }
+        points
     }
 }
 
+/// What a PES packet holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// The beginning of an access unit without its picture.
+    Lead,
+    Picture,
+    /// One more slice of a picture.
+    Slice,
+}
+
 impl Unit {
-    /// Reads the header and looks for an access point; `false` if this is no PES packet.
-    fn look(&mut self, codec: Codec, walk: &mut Walk) -> bool {
-        let pes::Header::Pes { pts, len, .. } = pes::read(&self.bytes) else { return false };
-        let Some(payload) = self.bytes.get(len..) else { return false };
+    /// Reads the header and looks for an access point, `within` an access unit that has begun before; `None` if this is
+    /// no PES packet.
+    fn look(&mut self, codec: Codec, walk: &mut Walk, within: bool) -> Option<Content> {
+        let pes::Header::Pes { pts, len, .. } = pes::read(&self.bytes) else { return None };
+        let payload = self.bytes.get(len..)?;
         (self.header, self.pts) = (len, pts);
-        if !self.random_access && walk.start(Some(codec)) {
-            self.random_access = walk.push(payload).unwrap_or(false);
+        let walks = if within { walk.resume(Some(codec)) } else { walk.start(Some(codec)) };
+        if !walks {
+            return Some(Content::Picture);
         }
-        true
+        let verdict = walk.push(payload);
+        self.random_access |= verdict == Some(true);
+        Some(match verdict {
+            None if walk.end() => Content::Lead,
+            Some(_) if walk.is_within_picture() => Content::Slice,
+            _ => Content::Picture,
+        })
+    }
+
+    /// Both as one, with the time stamps of that which has them.
+    fn followed_by(&self, next: &Self) -> Self {
+        let random_access = self.random_access | next.random_access;
+        let stamped = if next.pts.is_some() || self.pts.is_none() { next } else { self };
+        let (header, pts) = (stamped.header, stamped.pts);
+        let bytes = [&stamped.bytes[..header], self.payload(), next.payload()].concat();
+        Self { bytes, header, pts, random_access }
     }
 
     /// What it holds before its first start code; `None` if that has not come.
@@ -122,24 +179,34 @@ impl Unit {
 
     /// Appends it to `out` in packets of `pid`, with this payload.
     pub(super) fn write(&self, pid: u16, counter: &mut u8, payload: &[u8], out: &mut Vec<u8>) {
-        let mut bytes = [&self.bytes[..self.header], payload].concat();
-        // PES_packet_length: 0 stands for "to the next one", which video may.
-        bytes[4..6].fill(0);
-        let mut is_start = true;
-        for part in bytes.chunks(PAYLOAD) {
-            let [high, low] = (pid | if is_start { 0x4000 } else { 0 }).to_be_bytes();
-            let stuffing = PAYLOAD - part.len();
-            let control = if stuffing > 0 { 0x30 } else { 0x10 };
-            out.extend([SYNC_BYTE, high, low, control | *counter]);
-            if stuffing > 0 {
-                out.push(stuffing as u8 - 1);
-                out.extend(std::iter::repeat_n(0, usize::from(stuffing > 1)));
-                out.extend(std::iter::repeat_n(0xFF, stuffing.saturating_sub(2)));
-            }
-            out.extend_from_slice(part);
-            *counter = (*counter + 1) & 15;
-            is_start = false;
+        let bytes = [&self.bytes[..self.header], payload].concat();
+        write(pid, counter, bytes, out);
+    }
+}
+
+/// Packets that `write` makes of a PES packet of so many bytes.
+pub(super) fn packets_of(length: usize) -> usize {
+    length.div_ceil(PAYLOAD)
+}
+
+/// Appends a PES packet to `out` in packets of `pid`.
+pub(super) fn write(pid: u16, counter: &mut u8, mut bytes: Vec<u8>, out: &mut Vec<u8>) {
+    // PES_packet_length: 0 stands for "to the next one", which video may.
+    bytes[4..6].fill(0);
+    let mut is_start = true;
+    for part in bytes.chunks(PAYLOAD) {
+        let [high, low] = (pid | if is_start { 0x4000 } else { 0 }).to_be_bytes();
+        let stuffing = PAYLOAD - part.len();
+        let control = if stuffing > 0 { 0x30 } else { 0x10 };
+        out.extend([SYNC_BYTE, high, low, control | *counter]);
+        if stuffing > 0 {
+            out.push(stuffing as u8 - 1);
+            out.extend(std::iter::repeat_n(0, usize::from(stuffing > 1)));
+            out.extend(std::iter::repeat_n(0xFF, stuffing.saturating_sub(2)));
         }
+        out.extend_from_slice(part);
+        *counter = (*counter + 1) & 15;
+        is_start = false;
     }
 }
 

@@ -81,7 +81,7 @@ impl Scanner {
                 }
             }
             Role::Stream => {
-                let was_pending = state.es.pending().is_some();
+                let was_pending = state.es.pending().map(|pes| pes.offset);
                 let closed = if unit_start { state.es.close() } else { None };
                 if broken || header.scrambled() {
                     state.es.interrupt();
@@ -94,18 +94,18 @@ impl Scanner {
                     decided = state.es.push(body.payload);
                 }
                 pid.watch(!state.es.is_idle());
-                let is_pending = state.es.pending().is_some();
+                let pending_at = state.es.pending().map(|pes| pes.offset);
                 let format = state.es.take_format();
                 if let Some(format) = format {
                     self.set_format(number, format);
                 }
-                if was_pending && (unit_start || !is_pending) {
-                    self.undecided.retain(|other| *other != index);
-                }
-                if is_pending && (unit_start || !was_pending) {
-                    self.undecided.push(index);
-                }
-                if was_pending || is_pending {
+                if was_pending != pending_at {
+                    if was_pending.is_some() {
+                        self.undecided.retain(|other| *other != index);
+                    }
+                    if pending_at.is_some() {
+                        self.undecided.push(index);
+                    }
                     self.set_deadline();
                 }
                 for pes in closed.into_iter().chain(decided) {
@@ -214,7 +214,7 @@ impl Scanner {
             let index = self.undecided.remove(0);
             let state = &mut self.states[usize::from(index.get())];
             self.pids[usize::from(state.pid)].watch(false);
-            let pes = state.es.close();
+            let pes = state.es.flush();
             self.set_deadline();
             if let Some(pes) = pes {
                 found(Found::Pes(pes));

@@ -1,0 +1,124 @@
+//! Parameter sets: which a stream has sent, so that a decoder that begins in the middle can be given them.
+//!
+//! Some encoders send them once, at the beginning of a connection.
+use super::access::Coding;
+use super::nal::unescape;
+use super::sps::Bits;
+
+/// Longest parameter set that is kept, in bytes.
+const MAX_SET: usize = 4096;
+/// Most parameter sets that are kept: of H.264 there may be 32 SPS and 256 PPS, and nobody sends these.
+const MAX_SETS: usize = 64;
+
+/// What a unit is, by its place among the sets of its coding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Set {
+    H264(u8),
+    Hevc(u8),
+    /// Sequence headers of MPEG-1 and MPEG-2, and their extensions.
+    Mpeg2(u8),
+}
+
+impl Set {
+    /// What the unit with this first byte is; `None` if it is no parameter set.
+    pub(super) fn of(coding: Coding, first: u8) -> Option<Self> {
+        match (coding, first) {
+            (Coding::H264, _) if matches!(first & 0x1F, 7 | 8 | 13) => {
+                Some(Self::H264(first & 0x1F))
+            }
+            (Coding::Hevc, _) if matches!(first >> 1 & 0x3F, 32..=34) => {
+                Some(Self::Hevc(first >> 1 & 0x3F))
+            }
+            (Coding::Mpeg2, 0xB3 | 0xB5) => Some(Self::Mpeg2(first)),
+            _ => None,
+        }
+    }
+
+    /// Its id, where sets of its kind replace only those with the same one.
+    fn id(self, unit: &[u8]) -> u32 {
+        let ue = |from: usize| {
+            let rbsp = unescape(unit.get(from..unit.len().min(from + 16)).unwrap_or_default());
+            Bits { bytes: &rbsp, at: 0 }.ue().unwrap_or(0)
+        };
+        match self {
+            Self::H264(7) => ue(4),
+            Self::H264(8 | 13) => ue(1),
+            Self::Hevc(34) => ue(2),
+            Self::Mpeg2(0xB5) => unit.get(1).map_or(0, |byte| u32::from(byte >> 4)),
+            _ => 0,
+        }
+    }
+}
+
+/// The parameter sets of one stream, the last one of each id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ParameterSets {
+    sets: Vec<((Set, u32), Vec<u8>)>,
+    coming: Option<(Set, Vec<u8>)>,
+}
+
+impl ParameterSets {
+    pub(super) const fn new() -> Self {
+        Self { sets: Vec::new(), coming: None }
+    }
+
+    /// A set begins with its first byte.
+    pub(super) fn begin(&mut self, set: Set, first: u8) {
+        self.coming = Some((set, vec![first]));
+    }
+
+    /// The next byte of the unit.
+    #[inline]
+    pub(super) fn push(&mut self, byte: u8) {
+        if let Some((_, unit)) = &mut self.coming {
+            unit.push(byte);
+            if unit.len() > MAX_SET {
+                self.coming = None;
+            }
+        }
+    }
+
+    /// The unit has ended.
+    pub(super) fn end(&mut self) {
+        let Some((set, mut unit)) = self.coming.take() else { return };
+        // The zeros belong to the next start code.
+        unit.truncate(unit.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1));
+        let key = (set, set.id(&unit));
+        match self.sets.binary_search_by_key(&key, |(key, _)| *key) {
+            Ok(at) if self.sets[at].1 == unit => {}
+            Ok(at) => self.sets[at].1 = unit,
+            Err(at) if self.sets.len() < MAX_SETS => self.sets.insert(at, (key, unit)),
+            Err(_) => {}
+        }
+    }
+
+    /// The unit is not whole.
+    pub(super) fn abandon(&mut self) {
+        self.coming = None;
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sets.is_empty()
+    }
+
+    /// The sets as an elementary stream, in the order in which a decoder needs them. The last unit is
+    /// one that decoders skip: what follows, if it begins with no start code, belongs to it.
+    #[must_use]
+    pub fn elementary(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (_, unit) in &self.sets {
+            out.extend([0, 0, 0, 1]);
+            out.extend(unit);
+        }
+        let filler: &[u8] = match self.sets.last() {
+            Some(((Set::H264(_), _), _)) => b"\0\0\x01\x0C\xFF\x80",
+            Some(((Set::Hevc(_), _), _)) => b"\0\0\x01\x4C\x01\xFF\x80",
+            Some(((Set::Mpeg2(_), _), _)) => b"\0\0\x01\xB2\x20",
+            None => b"",
+        };
+        out.extend(filler);
+        out
+    }
+}
