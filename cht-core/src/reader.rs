@@ -38,7 +38,7 @@ impl SessionReader {
     /// Reads from the beginning of segment `seq`, which may not be there yet.
     pub fn new(session: Session, seq: u64) -> io::Result<Self> {
         let watch = Watch::new()?;
-        watch.add(&session.stream())?;
+        watch.add_names(&session.stream())?;
         Ok(Self { session, seq, current: None, watch })
     }
 

@@ -47,15 +47,27 @@ impl Record {
     /// Reads the record of `session`, or says why it cannot be read. One that is not there says nothing.
     pub fn read(session: &Session) -> io::Result<Self> {
         let mut record = Self::default();
-        record.read_on(session)?;
+        record.read_on(session, |_| ())?;
         Ok(record)
     }
 
     /// Reads what was appended since. Returns whether there was anything.
     pub fn update(&mut self, session: &Session) -> bool {
+        self.read_what_can_be(session, |_| ())
+    }
+
+    /// Reads what was appended since, and returns the numbers of the segments that were closed, as they stand there. One of
+    /// them may have been removed since.
+    pub fn closed_since(&mut self, session: &Session) -> Vec<u64> {
+        let mut closed = Vec::new();
+        self.read_what_can_be(session, |seq| closed.push(seq));
+        closed
+    }
+
+    fn read_what_can_be(&mut self, session: &Session, each: impl FnMut(u64)) -> bool {
         let before = self.read;
         // What could be read counts.
-        if let Err(error) = self.read_on(session)
+        if let Err(error) = self.read_on(session, each)
             && !std::mem::replace(&mut self.unreadable, true)
         {
             report::warn(format_args!(
@@ -66,7 +78,8 @@ impl Record {
         self.read > before
     }
 
-    fn read_on(&mut self, session: &Session) -> io::Result<()> {
+    /// Reads on, and gives `each` the number of each segment that was closed.
+    fn read_on(&mut self, session: &Session, mut each: impl FnMut(u64)) -> io::Result<()> {
         let mut file = match regular::open(&session.record()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             result => result?,
@@ -80,7 +93,12 @@ impl Record {
         while let Some(line) = lines.next()? {
             self.read = line.end;
             match Event::parse(line.bytes) {
-                Ok(Some(Event { body: Body::SegmentClosed(closed), .. })) => self.close(closed),
+                Ok(Some(Event { body: Body::SegmentClosed(closed), .. }))
+                    if is_plausible(&closed) =>
+                {
+                    each(closed.seq);
+                    self.close(closed);
+                }
                 Ok(Some(Event { body: Body::Deleted(deleted), .. })) => {
                     self.delete(deleted.seq, deleted.reason);
                 }
@@ -91,9 +109,6 @@ impl Record {
     }
 
     fn close(&mut self, closed: SegmentClosed) {
-        if !is_plausible(&closed) {
-            return;
-        }
         self.connections = self.connections.max(closed.connection);
         if self.last.as_ref().is_none_or(|last| last.seq < closed.seq) {
             self.last = Some(closed.clone());
@@ -315,5 +330,18 @@ mod tests {
         assert!(Record::read(&session).unwrap().last().is_none());
         std::fs::create_dir(session.record()).unwrap();
         assert!(Record::read(&session).is_err() && append(&session.record(), b"{}\n").is_err());
+    }
+
+    #[test]
+    fn closed_segments_are_returned_once_in_the_order_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = Session::create(folder.path(), None, &crate::clock::local()).unwrap();
+        let mut record = Record::default();
+        assert!(record.closed_since(&session).is_empty());
+        append(&session.record(), &[closed(&session, 2), closed(&session, 1)].concat()).unwrap();
+        assert_eq!(record.closed_since(&session), [2, 1]);
+        append(&session.record(), &[closed(&session, 3), deleted(&session, 3)].concat()).unwrap();
+        assert_eq!(record.closed_since(&session), [3]);
+        assert!(record.get(3).is_none() && record.closed_since(&session).is_empty());
     }
 }

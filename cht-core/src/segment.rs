@@ -40,6 +40,9 @@ pub enum SegmentError {
     /// Retention was faster than its reader.
     #[error("{}: removed by cht-recv before it was read; left out (keep more: --retain-bytes, --retain-age, --min-free)", .0.display())]
     Deleted(PathBuf),
+    /// Its recorder has not written it down: it is closed at this moment, or is none of cht-recv's.
+    #[error("{}: its cht-recv has not closed it; left out (run it again later, or --follow its session)", .0.display())]
+    Unrecorded(PathBuf),
     /// Events could not name it.
     #[error(transparent)]
     Path(#[from] event::NotUtf8),
@@ -54,6 +57,7 @@ impl SegmentError {
             Self::Empty(_) => "empty",
             Self::NotTransportStream(_) => "not_ts",
             Self::Deleted(_) => "deleted",
+            Self::Unrecorded(_) => "growing",
             Self::Path(_) => "not_utf8",
         }
     }
@@ -242,33 +246,48 @@ struct Loose {
 }
 
 impl Examiner {
-    /// Examines the segment at `path` and gives its `segment` event.
+    /// Examines the segment at `path` and returns its `segment` event. While the recorder of its session lives, one that is not in
+    /// the record has no place, and is an error.
     pub fn examine(&mut self, path: &Path) -> Result<Event, SegmentError> {
-        let name = event::absolute(path)?;
         let session = Session::of_segment(path);
-        let record = session.as_ref().and_then(|session| self.record(session, path));
-        let windows = Windows::open(path)?;
-        let length = windows.length();
-        let contents =
-            scan(windows)?.ok_or_else(|| SegmentError::NotTransportStream(path.to_owned()))?;
-        let (seq, timeline) = match (&record, session::sequence(path)) {
-            (Some(record), _) => (record.seq, record.timeline),
-            (None, recorded) => {
-                let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-                let loose = self.loose.entry(folder).or_default();
-                loose.count += 1;
-                let seq = recorded.filter(|_| session.is_some()).unwrap_or(loose.count);
-                (seq, contents.span.map(|span| loose.succession.place(span)))
+        let Some(session) = session else { return self.examine_loose(path, None) };
+        let mut record = self.record(&session, path);
+        if record.is_none() && session.is_recording() {
+            // It may have been closed in between, or have gone: reading it says so.
+            record = self.record(&session, path);
+            if record.is_none() && path.exists() {
+                return Err(SegmentError::Unrecorded(path.to_owned()));
             }
-        };
-        let connection = record.map(|record| record.connection);
-        let segment = contents.into_segment(seq, name, length, connection, timeline);
+        }
+        match record {
+            Some(closed) => examine_recorded(&session, &closed),
+            None => self.examine_loose(path, Some(&session)),
+        }
+    }
+
+    /// Examines a segment that no record places: by what came before it in its folder.
+    fn examine_loose(
+        &mut self,
+        path: &Path,
+        session: Option<&Session>,
+    ) -> Result<Event, SegmentError> {
+        let name = event::absolute(path)?;
+        let (contents, length) = read(path)?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let loose = self.loose.entry(folder).or_default();
+        loose.count += 1;
+        let seq = session.and_then(|_| session::sequence(path)).unwrap_or(loose.count);
+        let timeline = contents.span.map(|span| loose.succession.place(span));
+        let segment = contents.into_segment(seq, name, length, None, timeline);
         Ok(Event::new(session.map(|session| session.name().to_owned()), segment))
     }
 
     /// What cht-recv wrote down about the segment at `path`.
     fn record(&mut self, session: &Session, path: &Path) -> Option<SegmentClosed> {
         let seq = session::sequence(path)?;
+        if path.file_name() != session.segment(seq).file_name() {
+            return None;
+        }
         let record = self.records.entry(session.root().to_owned()).or_default();
         if record.get(seq).is_none() {
             // The record grows while the session does.
@@ -276,6 +295,31 @@ impl Examiner {
         }
         record.get(seq).cloned()
     }
+}
+
+/// Examines a segment that stands in the record of `session` and returns its `segment` event.
+pub fn examine_recorded(session: &Session, closed: &SegmentClosed) -> Result<Event, SegmentError> {
+    let path = session.segment(closed.seq);
+    let name = event::absolute(&path)?;
+    let (contents, length) = read(&path)?;
+    let (seq, connection) = (closed.seq, Some(closed.connection));
+    let segment = contents.into_segment(seq, name, length, connection, closed.timeline);
+    Ok(Event::new(Some(session.name().to_owned()), segment))
+}
+
+/// Examines a segment by itself, without a place among others.
+pub fn examine_alone(path: &Path) -> Result<Segment, SegmentError> {
+    let name = event::absolute(path)?;
+    let (contents, length) = read(path)?;
+    Ok(contents.into_segment(session::sequence(path).unwrap_or(1), name, length, None, None))
+}
+
+/// Scans the segment at `path`; with its size in bytes.
+fn read(path: &Path) -> Result<(Contents, u64), SegmentError> {
+    let windows = Windows::open(path)?;
+    let length = windows.length();
+    let contents = scan(windows)?;
+    Ok((contents.ok_or_else(|| SegmentError::NotTransportStream(path.to_owned()))?, length))
 }
 
 impl Contents {

@@ -9,9 +9,9 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     clock, durable,
-    event::{Anchor, Body, EndReason, Segment, SegmentClosed, SegmentOpen},
+    event::{Anchor, EndReason, Segment, SegmentClosed, SegmentOpen},
     regular,
-    segment::Examiner,
+    segment::examine_alone,
     session::Session,
     time::{TICKS_PER_SECOND, ticks},
 };
@@ -122,10 +122,7 @@ pub(crate) fn end_of(session: &Session, closed: &SegmentClosed) -> i64 {
 }
 
 fn examine(path: &Path) -> Option<Segment> {
-    match Examiner::default().examine(path).ok()?.body {
-        Body::Segment(segment) => Some(segment),
-        _ => None,
-    }
+    examine_alone(path).ok()
 }
 
 /// Size and BLAKE3 of a regular file.

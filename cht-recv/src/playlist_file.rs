@@ -4,11 +4,7 @@
 //! stops no recording.
 
 use cht_core::{
-    durable,
-    event::{Body, SegmentClosed},
-    record::Record,
-    regular, report,
-    segment::Examiner,
+    durable, event::SegmentClosed, record::Record, regular, report, segment::examine_alone,
     session::Session,
 };
 
@@ -113,8 +109,5 @@ impl PlaylistFile {
 /// older cht-recv.
 fn examined_duration(record: &SegmentClosed) -> Option<f64> {
     record.timeline?;
-    match Examiner::default().examine(record.path.as_ref()).ok()?.body {
-        Body::Segment(segment) => segment.duration,
-        _ => None,
-    }
+    examine_alone(record.path.as_ref()).ok()?.duration
 }

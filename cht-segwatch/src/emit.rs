@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    event::{self, Event},
+    event::{self, Event, SegmentClosed},
     ndjson::{self, Writer},
-    segment::{Examiner, damage},
+    segment::{Examiner, SegmentError, damage, examine_recorded},
     session::Session,
 };
 
@@ -37,7 +37,24 @@ impl Emitter {
         if !self.emitted.insert(path.to_owned()) {
             return Ok(());
         }
-        match self.examiner.examine(path) {
+        let examined = self.examiner.examine(path);
+        self.examined(path, examined)
+    }
+
+    /// Says that a segment of `session` was closed, and examines it, unless that was done before.
+    pub(crate) fn recorded(&mut self, session: &Session, closed: &SegmentClosed) -> Result<()> {
+        let path = session.segment(closed.seq);
+        if !self.emitted.insert(path.clone()) {
+            return Ok(());
+        }
+        // The session may have been moved since.
+        let closed = SegmentClosed { path: event::absolute(&path)?, ..closed.clone() };
+        self.event(&Event::new(Some(session.name().to_owned()), closed.clone()))?;
+        self.examined(&path, examine_recorded(session, &closed))
+    }
+
+    fn examined(&mut self, path: &Path, examined: Result<Event, SegmentError>) -> Result<()> {
+        match examined {
             Ok(event) => {
                 self.event(&event)?;
                 match damage(&event) {

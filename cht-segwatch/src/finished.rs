@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     clock, natural,
+    record::Record,
     session::{Session, sequence},
 };
 
@@ -19,18 +20,30 @@ const EXTENSIONS: [&str; 4] = ["ts", "m2ts", "mts", "mpegts"];
 pub(crate) fn segments_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let named = || folder.display().to_string();
     if let Ok(session) = Session::open(folder) {
-        return session.segments().with_context(named);
+        let alive = session.is_recording();
+        let mut segments = session.segments().with_context(named)?;
+        if alive {
+            // A segment is finished when it is in the record, a moment after it has got its name.
+            let record = Record::of(&session);
+            segments.retain(|path| sequence(path).is_some_and(|seq| record.get(seq).is_some()));
+        }
+        return Ok(segments);
     }
     let mut segments = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(named)? {
         let path = entry.with_context(named)?.path();
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        if extension.is_some_and(|e| EXTENSIONS.contains(&e.to_ascii_lowercase().as_str())) {
+        if is_segment(&path) {
             segments.push(path);
         }
     }
     segments.sort_by(|a, b| natural::compare(a, b));
     Ok(segments)
+}
+
+/// Whether a file of another program is a segment by its name.
+pub(crate) fn is_segment(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|e| EXTENSIONS.contains(&e.to_ascii_lowercase().as_str()))
 }
 
 /// Whether cht-recv gave this segment its final name.

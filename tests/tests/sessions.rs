@@ -3,7 +3,13 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use cht_tests::{Pipeline, QUICK, b3sum, generate, read_json, recording};
+use cht_core::{
+    clock, durable,
+    event::{Anchor, EndReason, Event, SegmentClosed, SegmentOpen},
+    record,
+    session::Session,
+};
+use cht_tests::{Pipeline, QUICK, Stage, b3sum, generate, read_json, recording, tool};
 
 #[test]
 fn each_session_of_a_pipe_has_its_own_recording_frames_and_index() {
@@ -42,4 +48,158 @@ fn each_session_of_a_pipe_has_its_own_recording_frames_and_index() {
     let known: BTreeSet<_> =
         pipeline.index.events.iter().map(|event| event["session"].as_str().unwrap()).collect();
     assert_eq!(known, sessions.into_iter().collect());
+}
+
+/// What a recorder does, step by step.
+struct Steps {
+    folder: tempfile::TempDir,
+    session: Session,
+    bytes: Vec<u8>,
+}
+
+impl Steps {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clip = folder.path().join("clip.ts");
+        generate(&clip, &[("testsrc2=s=160x120:r=25", 1.0)], QUICK);
+        let session = Session::create(folder.path(), Some("call"), &clock::local()).unwrap();
+        Self { session, bytes: fs::read(clip).unwrap(), folder }
+    }
+
+    /// The place of a segment: nothing that its bytes could tell.
+    fn anchor(seq: u64) -> Anchor {
+        Anchor { pts: 126_000, offset: 900_000 * seq as i64 }
+    }
+
+    fn open(&self, seq: u64) {
+        fs::write(self.session.part(seq), &self.bytes).unwrap();
+        let open = SegmentOpen {
+            seq,
+            path: self.session.part(seq).to_str().unwrap().to_owned(),
+            connection: 7,
+            timeline: Some(Self::anchor(seq)),
+            at: clock::wall(),
+        };
+        let event = Event::new(Some(self.session.name().to_owned()), open);
+        durable::replace(&self.session.open_record(), &event.to_line()).unwrap();
+    }
+
+    fn rename(&self, seq: u64) {
+        fs::rename(self.session.part(seq), self.session.segment(seq)).unwrap();
+    }
+
+    fn write_down(&self, seq: u64) {
+        let at = clock::wall();
+        let closed = SegmentClosed {
+            seq,
+            path: self.session.segment(seq).to_str().unwrap().to_owned(),
+            connection: 7,
+            offset: 0,
+            bytes: self.bytes.len() as u64,
+            blake3: b3sum(&self.bytes),
+            timeline: Some(Self::anchor(seq)),
+            duration: None,
+            opened_at: at,
+            closed_at: at,
+            end_reason: EndReason::Keyframe,
+        };
+        let line = Event::new(Some(self.session.name().to_owned()), closed).to_line();
+        record::append(&self.session.record(), &line).unwrap();
+    }
+
+    fn follow(&self) -> Stage {
+        Stage::start(tool("cht-segwatch").arg("--follow").arg(self.session.root()))
+    }
+
+    /// The next events are those of a segment, as it was written down.
+    fn expect_closed(&self, stage: &mut Stage, seq: u64) {
+        let [closed, segment] = [(); 2].map(|()| stage.next_event().unwrap());
+        assert_eq!((&closed["type"], &closed["seq"]), (&"segment_closed".into(), &seq.into()));
+        assert_eq!((&segment["type"], &segment["seq"]), (&"segment".into(), &seq.into()));
+        assert_eq!(segment["connection"], 7, "{segment}");
+        assert_eq!(segment["timeline"]["offset"], Self::anchor(seq).offset, "{segment}");
+        let path = self.session.segment(seq);
+        for event in [closed, segment] {
+            assert_eq!(event["path"], path.to_str().unwrap());
+        }
+    }
+
+    fn end(&self) {
+        fs::remove_file(self.session.open_record()).unwrap();
+    }
+}
+
+#[test]
+fn followed_segment_is_placed_by_the_record_and_not_before() {
+    let steps = Steps::new();
+    let lock = steps.session.lock().unwrap();
+    steps.open(1);
+    let mut stage = steps.follow();
+    assert_eq!(stage.wait_for("segment_open")["seq"], 1);
+    // It has its name, and its line is on the way.
+    steps.rename(1);
+    steps.open(2);
+    assert_eq!(stage.next_event().unwrap()["type"], "segment_open");
+    steps.write_down(1);
+    steps.expect_closed(&mut stage, 1);
+    // Adopted late: by the record's order, not by names.
+    steps.rename(2);
+    fs::copy(steps.session.segment(2), steps.session.segment(3)).unwrap();
+    steps.write_down(3);
+    steps.expect_closed(&mut stage, 3);
+    steps.write_down(2);
+    steps.expect_closed(&mut stage, 2);
+    steps.end();
+    drop(lock);
+    assert!(stage.finish().success());
+    assert_eq!(stage.of_type("segment").len(), 3);
+}
+
+#[test]
+fn followed_session_of_a_killed_recorder_waits_for_the_next_one() {
+    let steps = Steps::new();
+    // Killed a moment ago, in the middle of the second segment.
+    steps.open(1);
+    steps.rename(1);
+    steps.write_down(1);
+    steps.open(2);
+    let mut stage = steps.follow();
+    steps.expect_closed(&mut stage, 1);
+    // It has seen by now that no recorder lives.
+    let lock = steps.session.lock().unwrap();
+    steps.rename(2);
+    steps.write_down(2);
+    steps.open(3);
+    steps.expect_closed(&mut stage, 2);
+    assert_eq!(stage.wait_for("segment_open")["seq"], 3);
+    steps.rename(3);
+    steps.write_down(3);
+    steps.end();
+    drop(lock);
+    steps.expect_closed(&mut stage, 3);
+    assert!(stage.finish().success(), "nothing is left over");
+}
+
+#[test]
+fn unrecorded_segment_of_a_living_recorder_is_left_out_of_a_list() {
+    let steps = Steps::new();
+    let lock = steps.session.lock().unwrap();
+    for seq in [1, 2] {
+        steps.open(seq);
+        steps.rename(seq);
+    }
+    steps.write_down(1);
+    let mut list = Stage::start(tool("cht-segwatch").arg(steps.session.root()));
+    assert!(list.finish().success());
+    assert_eq!(list.of_type("segment").len(), 1);
+    let path = steps.session.segment(2);
+    let mut list = Stage::start(tool("cht-segwatch").arg(&path));
+    assert_eq!(list.finish().code(), Some(1));
+    assert_eq!(list.of_type("error")[0]["code"], "growing", "{:?}", list.events);
+    // Nobody will write it down any more.
+    drop(lock);
+    let mut list = Stage::start(tool("cht-segwatch").arg(&path));
+    assert!(list.finish().success());
+    assert!(list.of_type("segment")[0].get("connection").is_none());
+    drop(steps.folder);
 }

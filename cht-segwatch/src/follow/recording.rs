@@ -1,0 +1,128 @@
+//! A session that grows, by what cht-recv writes down: its record is read on, and its folder is not listed.
+//!
+//! A segment gets its final name before its line in the record, which says where it lies. So a name alone means nothing while a
+//! recorder lives. What the record does not name when none lives any more is taken for the file of another program.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use cht_core::{
+    clock,
+    event::{Body, Event, SegmentOpen},
+    record::Record,
+    regular,
+    session::Session,
+    watch::Watch,
+};
+
+use crate::emit::Emitter;
+
+/// How long the successor of a recorder that was killed is waited for: a service manager starts one within seconds.
+const SUCCESSOR: Duration = Duration::from_secs(10);
+
+/// A session that is followed.
+pub(super) struct Recording {
+    session: Session,
+    record: Record,
+    /// The record is watched.
+    watched: bool,
+    /// What was there at the beginning has been looked at.
+    begun: bool,
+    /// When a recorder was alive, as seen last.
+    alive_at: Option<Instant>,
+    /// The growing segment that was announced last.
+    announced: u64,
+    /// That `open.json` is no file was said.
+    refused: bool,
+}
+
+impl Recording {
+    pub(super) fn open(session: Session, watch: &Watch) -> Result<Self> {
+        let stream = session.stream();
+        watch.add_names(&stream).with_context(|| stream.display().to_string())?;
+        Ok(Self {
+            session,
+            record: Record::default(),
+            watched: false,
+            begun: false,
+            alive_at: None,
+            announced: 0,
+            refused: false,
+        })
+    }
+
+    /// Emits what is new; `false` if nothing more will come.
+    pub(super) fn look(&mut self, emitter: &mut Emitter, watch: &Watch) -> Result<bool> {
+        // It is made by the first recorder. A file system that sends nothing is looked at again anyway.
+        self.watched = self.watched || watch.add(&self.session.record()).is_ok();
+        // The order matters. What a recorder did before its end is seen by what follows; and a segment is closed
+        // before the next one is announced.
+        let alive = self.session.is_recording();
+        let open = self.growing(emitter)?;
+        self.emit_recorded(emitter)?;
+        if alive {
+            self.alive_at = Some(clock::monotonic());
+            if let Some((event, seq)) = open.filter(|&(_, seq)| self.is_news(seq)) {
+                self.announced = seq;
+                emitter.event(&event)?;
+            }
+            return Ok(true);
+        }
+        if self.awaits_successor(open.map(|(_, seq)| seq)) {
+            return Ok(true);
+        }
+        for path in self.session.segments()? {
+            emitter.segment(&path)?;
+        }
+        emitter.remains(&self.session)?;
+        Ok(false)
+    }
+
+    /// Emits the segments that were written down since the last look, in that order.
+    fn emit_recorded(&mut self, emitter: &mut Emitter) -> Result<()> {
+        for seq in self.record.closed_since(&self.session) {
+            match self.record.get(seq) {
+                Some(closed) => emitter.recorded(&self.session, closed)?,
+                // Removed before we looked: reading it says so.
+                None if self.begun => emitter.segment(&self.session.segment(seq))?,
+                None => {}
+            }
+        }
+        self.begun = true;
+        Ok(())
+    }
+
+    /// Whether a segment that grows is to be announced.
+    fn is_news(&self, seq: u64) -> bool {
+        seq > self.announced && self.record.get(seq).is_none() && !self.record.is_deleted(seq)
+    }
+
+    /// The `segment_open` event of the segment that grows now, and its number.
+    fn growing(&mut self, emitter: &mut Emitter) -> Result<Option<(Event, u64)>> {
+        let path = self.session.open_record();
+        let line = match regular::read(&path) {
+            Ok(line) => line,
+            Err(error) => {
+                if regular::is_refusal(&error) && !std::mem::replace(&mut self.refused, true) {
+                    let message = format!("{}: {error}", path.display());
+                    emitter.fail(&path, "unreadable", &message)?;
+                }
+                return Ok(None);
+            }
+        };
+        let Ok(Some(event)) = Event::parse(&line) else { return Ok(None) };
+        let Body::SegmentOpen(SegmentOpen { seq, .. }) = event.body else { return Ok(None) };
+        Ok(Some((event, seq)))
+    }
+
+    /// Whether the recorder was killed a moment ago: one that ends in order removes `open.json`. The next one adopts what was left
+    /// and may go on in this session.
+    fn awaits_successor(&self, growing: Option<u64>) -> bool {
+        let (open, part) = (self.session.open_record(), growing.map(|seq| self.session.part(seq)));
+        let seen = self.alive_at.map(|at| clock::monotonic().saturating_duration_since(at));
+        // Dead since before we came: it wrote until its end.
+        let wrote = || part.and_then(|part| clock::age_of(&part).ok());
+        let since = seen.or_else(wrote).or_else(|| clock::age_of(&open).ok());
+        open.exists() && since.is_some_and(|since| since < SUCCESSOR)
+    }
+}
