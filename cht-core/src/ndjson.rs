@@ -52,15 +52,15 @@ pub enum BadLine {
     },
 }
 
-/// An input that can tell whether it holds something.
+/// An input that can tell whether it holds a line.
 pub trait Buffered {
-    /// Whether bytes are here that were not taken yet.
-    fn has_buffered(&self) -> bool;
+    /// Whether a whole line is here that was not taken yet.
+    fn has_line(&self) -> bool;
 }
 
 impl<R> Buffered for io::BufReader<R> {
-    fn has_buffered(&self) -> bool {
-        !self.buffer().is_empty()
+    fn has_line(&self) -> bool {
+        self.buffer().contains(&b'\n')
     }
 }
 
@@ -77,12 +77,12 @@ impl<R: BufRead> Lines<R> {
         Self { input, number: 0 }
     }
 
-    /// Whether more input is already here, so that the next line may come without waiting.
-    pub fn has_buffered(&self) -> bool
+    /// Whether another line is already here, so that it comes without waiting.
+    pub fn has_line(&self) -> bool
     where
         R: Buffered,
     {
-        self.input.has_buffered()
+        self.input.has_line()
     }
 
     /// Reads up to the next newline or the end. `None` at the end; `Err(())` inside for a long line.

@@ -51,6 +51,16 @@ pub enum SessionError {
     /// The folder is there and holds no session.
     #[error("{0}: not a session (it has no stream/ folder)")]
     NotASession(PathBuf),
+    /// An event names a place that is no session, and events name no other place to write to.
+    #[error(
+        "{0}: not a session (it has no stream/ and no frames/ folder); nothing is written there"
+    )]
+    Foreign(PathBuf),
+    /// The folder for frames leads elsewhere.
+    #[error(
+        "{0}: a symbolic link; nothing is written through it, name the folder that it leads to with --out"
+    )]
+    Linked(PathBuf),
     /// Events could not name it.
     #[error(transparent)]
     Path(#[from] event::NotUtf8),
@@ -121,6 +131,18 @@ impl Session {
         }
         let name = event::absolute(root)?;
         Ok(Self { root: PathBuf::from(&name), name })
+    }
+
+    /// Returns where the frames of the session go that an event names: into a folder that is a session already, so that
+    /// an event makes no files elsewhere. The session's folder itself may be a link.
+    pub fn frames_of(name: &str) -> Result<PathBuf, SessionError> {
+        let root = Path::new(name);
+        let frames = root.join("frames");
+        if frames.is_symlink() {
+            return Err(SessionError::Linked(frames));
+        }
+        let is_session = root.is_absolute() && (root.join("stream").is_dir() || frames.is_dir());
+        if is_session { Ok(frames) } else { Err(SessionError::Foreign(root.to_owned())) }
     }
 
     /// The session that recorded `segment`, if cht-recv did: `SESSION/stream/segment_000001.ts`.
@@ -346,6 +368,25 @@ mod tests {
         drop(lock);
         drop(session.try_lock().unwrap());
         assert!(!session.is_recording());
+    }
+
+    #[test]
+    fn event_names_sessions_and_no_other_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let session = Session::create(folder.path(), Some("call"), &now()).unwrap();
+        assert_eq!(Session::frames_of(session.name()).unwrap(), session.frames());
+        std::os::unix::fs::symlink(session.root(), name("link")).unwrap();
+        assert!(Session::frames_of(&name("link")).is_ok());
+        fs::create_dir(name("project")).unwrap();
+        fs::write(name("file"), "").unwrap();
+        for foreign in ["project", "file", "nowhere", &"x".repeat(300)] {
+            assert!(matches!(Session::frames_of(&name(foreign)), Err(SessionError::Foreign(_))));
+        }
+        assert!(matches!(Session::frames_of("call"), Err(SessionError::Foreign(_))), "relative");
+        fs::remove_dir(session.frames()).unwrap();
+        std::os::unix::fs::symlink(name("project"), session.frames()).unwrap();
+        assert!(matches!(Session::frames_of(session.name()), Err(SessionError::Linked(_))));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::Result;
-use cht_core::event::{Event, Sent};
 
 use crate::index::Index;
 
@@ -14,7 +13,7 @@ use crate::index::Index;
 /// If the index is refused, or the disk refuses.
 pub fn index(path: &Path) -> Result<()> {
     let mut index = Index::open(path, false)?;
-    index.add(&Event::new(None, Sent { id: "F000001".to_owned(), path: None }));
+    index.mark("F000001");
     index.commit()?;
     index.finish()
 }

@@ -5,130 +5,87 @@
 //! `cht-index` processes (the stage, a `--sent` beside it) agree. `index.json` is replaced by a rename: a
 //! reader sees the old one or the new one.
 //!
-//! A program that sets `sent_to_agent` in `index.json` itself is heard as well. What it wrote is read before the
-//! file is replaced, and once more when it was, as the file that was swapped out: what it wrote in between is in
-//! there. Whether a file is our own is told by its bytes; inode, size and time may all be the same.
+//! A program that edits `index.json` is heard as well: marks (`sent_to_agent`), and fields of its own. Its text is read
+//! before the file is replaced, and once more from the file that was swapped out: an edit made in between is in there. A
+//! file that a killed writer had swapped out is heard by the next one, before it is overwritten. Whether a file is our own
+//! is told by its bytes; inode, size and time may all be the same.
 
 use std::{
-    collections::{HashMap, HashSet},
-    fs::{self, File, OpenOptions},
-    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    fs, io,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use cht_core::{
     durable,
-    event::{Body, Event, Frame, Sent},
+    event::{Body, Event},
+    journal::{Journal, Skipped},
     report,
 };
 use rustix::fs::FlockOperation;
-use serde::{Deserialize, Serialize};
+use serde_json::Map;
 
-/// Size of the largest `index.json` that is read, in bytes.
-const LARGEST: u64 = 1 << 30;
+use crate::{
+    array::Elements,
+    entry,
+    frames::{self, Frames},
+    ours::{self, LARGEST},
+};
 
-/// One element of `index.json`: the original's four fields, then the event's.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-struct Entry<'a> {
-    id: &'a str,
-    timestamp: f64,
-    path: &'a str,
-    sent_to_agent: bool,
-    #[serde(flatten)]
-    rest: Rest<'a>,
-}
-
-/// The fields of a `frame` event that the first four do not hold.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-struct Rest<'a> {
-    session: Option<&'a str>,
-    pts: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thumbnail: Option<&'a str>,
-    segment: &'a str,
-    reason: cht_core::event::Reason,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detector: Option<cht_core::event::Detector>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    change: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    returned_to: Option<&'a str>,
-    scores: cht_core::event::Scores,
-    width: u32,
-    height: u32,
-    bytes: u64,
-    hash: &'a str,
-}
-
-/// What is read back of an element that another program may have changed.
-#[derive(Debug, Deserialize)]
-struct Flag {
-    id: String,
-    #[serde(default)]
-    sent_to_agent: bool,
-}
-
-/// A frame in the index.
-#[derive(Debug)]
-struct Item {
-    session: Option<String>,
-    frame: Frame,
-}
+/// Files with an edit that is no JSON that are kept next to an index.
+const KEPT: u32 = 9;
 
 /// An index on disk.
 #[derive(Debug)]
 pub(crate) struct Index {
     path: PathBuf,
-    journal: File,
+    journal: Journal,
     /// How far the journal was read, in bytes.
     position: u64,
-    items: Vec<Item>,
-    /// Where each id is in `items`.
-    places: HashMap<String, usize>,
-    sent: HashSet<String>,
+    frames: Frames,
     /// Lines to be appended.
     pending: Vec<u8>,
+    /// `index.json` was not written since something changed: the disk refused.
+    behind: bool,
     /// `index.json` as it was written or heard last.
     known: Vec<u8>,
+}
+
+/// How the text of an edit differs from what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// Every element was read.
+    Whole,
+    /// It is no JSON array, or ends within one.
+    Broken,
 }
 
 impl Index {
     /// Opens the index at `path`, making its folder, and brings `index.json` up to date.
     pub(crate) fn open(path: &Path, overwrite: bool) -> Result<Self> {
         let named = || path.display().to_string();
-        if path.extension().is_some_and(|extension| extension == "ndjson") {
-            bail!("--out {}: the journal has this name; call the index .json", path.display());
-        }
+        let journal = ours::journal_of(path)?;
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         }
-        let journal = path.with_extension("ndjson");
-        let mut options = OpenOptions::new();
-        options.create(true).read(true).append(true);
-        let journal =
-            durable::open(&journal, &mut options).with_context(|| journal.display().to_string())?;
-        if overwrite {
-            rustix::fs::flock(&journal, FlockOperation::LockExclusive).with_context(named)?;
-            journal.set_len(0).with_context(named)?;
-            if path.exists() {
-                durable::replace(path, b"[]\n").with_context(named)?;
-            }
-            remove(&durable::swapped_out(path)).with_context(named)?;
-            rustix::fs::flock(&journal, FlockOperation::Unlock).with_context(named)?;
-        }
+        let journal = Journal::open(&journal).with_context(|| journal.display().to_string())?;
         let mut index = Self {
             path: path.to_owned(),
             journal,
             position: 0,
-            items: Vec::new(),
-            places: HashMap::new(),
-            sent: HashSet::new(),
+            frames: Frames::default(),
             pending: Vec::new(),
+            behind: false,
             known: Vec::new(),
         };
         index.locked(|index| {
-            index.hear_leftover();
+            if overwrite {
+                index.journal.cut(0)?;
+                if path.exists() {
+                    durable::replace(path, b"[]\n").with_context(named)?;
+                }
+                remove(&durable::swapped_out(path)).with_context(named)?;
+            }
             index.write()
         })?;
         Ok(index)
@@ -136,60 +93,59 @@ impl Index {
 
     /// Whether a frame of this id is there.
     pub(crate) fn contains(&self, id: &str) -> bool {
-        self.places.contains_key(id)
+        self.frames.contains(id)
     }
 
-    /// Takes an event in; [`Index::commit`] makes it durable.
-    pub(crate) fn add(&mut self, event: &Event) {
-        if self.apply(event) {
-            self.pending.extend(event.to_line());
+    /// Takes an event in, of which `line` is the text; [`Index::commit`] makes it durable.
+    pub(crate) fn add(&mut self, event: &Event, line: &[u8]) {
+        match &event.body {
+            Body::Frame(frame) => {
+                let extra = entry::extra(line).unwrap_or_else(|error| {
+                    let path = self.path.display();
+                    report::warn(format_args!(
+                        "{path}: {}: fields that others added are not kept: {error}",
+                        frame.id
+                    ));
+                    Map::new()
+                });
+                if self.frames.take(event.session.clone(), frame.clone(), extra) {
+                    self.frames.write_line(&frame.id, &mut self.pending);
+                }
+            }
+            Body::Sent(sent) => self.mark(&sent.id),
+            _ => {}
+        }
+    }
+
+    /// Marks a frame as sent.
+    pub(crate) fn mark(&mut self, id: &str) {
+        if self.frames.mark(id) {
+            self.pending.extend(frames::line_of_mark(id));
         }
     }
 
     /// Makes what was added durable, in the journal and in `index.json`.
     pub(crate) fn commit(&mut self) -> Result<()> {
-        if self.pending.is_empty() { Ok(()) } else { self.locked(Self::write) }
+        if self.pending.is_empty() && !self.behind { Ok(()) } else { self.locked(Self::write) }
     }
 
     /// The last commit: what another program has set since the one before is heard, too.
     pub(crate) fn finish(&mut self) -> Result<()> {
         self.locked(|index| {
             let is_ours = durable::read(&index.path, LARGEST).is_ok_and(|text| text == index.known);
-            if is_ours && index.pending.is_empty() { Ok(()) } else { index.write() }
-        })
-    }
-
-    /// What an event changes; `false` if nothing: it was known before.
-    fn apply(&mut self, event: &Event) -> bool {
-        match &event.body {
-            Body::Frame(frame) => {
-                let item = Item { session: event.session.clone(), frame: frame.clone() };
-                match self.places.get(&frame.id) {
-                    Some(&place) if self.items[place].frame == *frame => false,
-                    // Another frame of the same name: made anew, so nobody has sent it.
-                    Some(&place) => {
-                        self.items[place] = item;
-                        self.sent.remove(&frame.id);
-                        true
-                    }
-                    None => {
-                        self.places.insert(frame.id.clone(), self.items.len());
-                        self.items.push(item);
-                        true
-                    }
-                }
+            if is_ours && index.pending.is_empty() && !index.behind {
+                Ok(())
+            } else {
+                index.write()
             }
-            // An id may be marked before its frame is known here.
-            Body::Sent(sent) => self.sent.insert(sent.id.clone()),
-            _ => false,
-        }
+        })
     }
 
     /// Does something while no other `cht-index` writes here.
     fn locked(&mut self, action: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let path = self.path.clone();
         let named = || path.display().to_string();
-        let lock = self.journal.try_clone().with_context(named)?;
+        let lock = self.journal.file().try_clone().with_context(named)?;
         rustix::fs::flock(&lock, FlockOperation::LockExclusive).with_context(named)?;
         let done = action(self).with_context(named);
         rustix::fs::flock(&lock, FlockOperation::Unlock).with_context(named)?;
@@ -197,21 +153,40 @@ impl Index {
     }
 
     fn write(&mut self) -> Result<()> {
+        self.behind = true;
         self.read_journal()?;
-        if let Ok(text) = durable::read(&self.path, LARGEST) {
-            self.hear(&text);
-            self.known = text;
+        self.hear_leftover();
+        let on_disk = durable::read(&self.path, LARGEST).ok();
+        if self.frames.is_empty() && self.position == 0 {
+            self.adopt(on_disk.as_deref().unwrap_or_default());
+        }
+        let mut heard = Heard::Whole;
+        if let Some(text) = &on_disk {
+            heard = self.hear(text);
+            self.known.clone_from(text);
         }
         loop {
             if !self.pending.is_empty() {
-                self.journal.write_all(&self.pending)?;
-                self.journal.sync_data()?;
-                self.position += self.pending.len() as u64;
+                self.journal.append_durably(&self.pending)?;
+                self.position = self.journal.end();
                 self.pending.clear();
             }
-            let json = self.to_json()?;
-            if let Some(swapped_out) = durable::swap(&self.path, &json, LARGEST)? {
-                self.hear(&swapped_out?);
+            let json = self.frames.json()?;
+            if self.known == json && on_disk.as_ref() == Some(&json) {
+                break;
+            }
+            match durable::swap(&self.path, &json, LARGEST)? {
+                None => heard = Heard::Whole,
+                Some(Ok(text)) if text == self.known => {}
+                Some(Ok(text)) => heard = self.hear(&text),
+                Some(Err(error)) => {
+                    report::warn(format_args!("{}: {error}", self.path.display()));
+                    heard = Heard::Broken;
+                }
+            }
+            if heard == Heard::Broken {
+                self.keep_aside()?;
+                heard = Heard::Whole;
             }
             self.known = json;
             if self.pending.is_empty() {
@@ -219,90 +194,95 @@ impl Index {
             }
         }
         remove(&durable::swapped_out(&self.path))?;
+        self.behind = false;
         Ok(())
     }
 
-    /// Reads what is new in the journal; a line that a killed writer cut off is taken away.
+    /// Reads what is new in the journal.
     fn read_journal(&mut self) -> Result<()> {
-        let mut text = Vec::new();
-        self.journal.seek(SeekFrom::Start(self.position))?;
-        self.journal.read_to_end(&mut text)?;
-        let whole = text.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
-        for line in text[..whole].split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
-            match Event::parse(line) {
-                Ok(Some(event)) => {
-                    self.apply(&event);
+        let mut skipped = Skipped::default();
+        let mut lines = self.journal.lines(self.position)?;
+        while let Some(line) = lines.next()? {
+            match Event::parse(line.bytes) {
+                Ok(Some(Event { session, body: Body::Frame(frame) })) => {
+                    let extra = entry::extra(line.bytes).unwrap_or_default();
+                    self.frames.take(session, frame, extra);
                 }
-                Ok(None) => {}
-                Err(error) => report::warn(format_args!("{}: {error}", self.path.display())),
+                Ok(Some(Event { body: Body::Sent(sent), .. })) => {
+                    self.frames.mark(&sent.id);
+                }
+                Ok(_) => {}
+                Err(error) => skipped.add(line.number, error),
             }
         }
-        self.position += whole as u64;
-        if whole < text.len() {
-            self.journal.set_len(self.position)?;
-        }
+        self.position = lines.end();
+        skipped.warn(&self.path.with_extension("ndjson"));
         Ok(())
     }
 
-    /// What a killed writer had swapped out and may not have taken in. It may also have been killed in the middle
-    /// of it.
+    /// Hears the file that a killed writer had swapped out, and that it may not have taken in. It may also be a new one
+    /// that was not finished, or an old one: so it changes no field that is there.
     fn hear_leftover(&mut self) {
-        let leftover =
-            durable::read(&durable::swapped_out(&self.path), LARGEST).unwrap_or_default();
-        if let Ok(flags) = serde_json::from_slice(&leftover) {
-            self.take_over(flags);
+        let leftover = durable::read(&durable::swapped_out(&self.path), LARGEST);
+        for element in Elements::new(&leftover.unwrap_or_default()) {
+            let _ = self.frames.hear(element, false, &mut self.pending);
+        }
+    }
+
+    /// Takes the frames of an index whose journal was lost into a new one.
+    fn adopt(&mut self, text: &[u8]) {
+        for (session, frame) in Elements::new(text).filter_map(ours::frame) {
+            let id = frame.id.clone();
+            if self.frames.take(session, frame, Map::new()) {
+                self.frames.write_line(&id, &mut self.pending);
+            }
         }
     }
 
     /// Takes over what another program has set in `index.json`, of which this is the text.
-    fn hear(&mut self, text: &[u8]) {
+    fn hear(&mut self, text: &[u8]) -> Heard {
         if text == self.known {
-            return;
+            return Heard::Whole;
         }
-        match serde_json::from_slice(text) {
-            Ok(flags) => self.take_over(flags),
-            Err(error) => {
-                report::warn(format_args!("{}: {error}; replaced", self.path.display()));
+        let (mut unheard, mut first) = (0_u64, None);
+        let mut elements = Elements::new(text);
+        for (number, element) in (1..).zip(elements.by_ref()) {
+            if let Err(error) = self.frames.hear(element, true, &mut self.pending) {
+                unheard += 1;
+                first.get_or_insert_with(|| format!("element {number}: {error}"));
             }
         }
+        let path = self.path.display();
+        if let Some(first) = first {
+            report::warn(format_args!("{path}: {unheard} edits are not taken over; {first}"));
+        }
+        if elements.is_whole() { Heard::Whole } else { Heard::Broken }
     }
 
-    fn take_over(&mut self, flags: Vec<Flag>) {
-        for flag in flags.into_iter().filter(|flag| flag.sent_to_agent) {
-            self.add(&Event::new(None, Sent { id: flag.id, path: None }));
+    /// Gives a swapped-out file that could not be read to its end a name of its own: an edit is not thrown away.
+    fn keep_aside(&self) -> Result<()> {
+        let swapped_out = durable::swapped_out(&self.path);
+        for n in 1..=KEPT {
+            let kept = durable::with_suffix(&self.path, &format!(".broken{n}"));
+            match durable::rename_new(&swapped_out, &kept) {
+                Ok(()) => {
+                    report::warn(format_args!(
+                        "{}: no JSON array; its whole elements were taken over, and it is kept as {}",
+                        self.path.display(),
+                        kept.display()
+                    ));
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
         }
-    }
-
-    /// The whole index, one element a line.
-    fn to_json(&self) -> Result<Vec<u8>> {
-        let mut json = b"[".to_vec();
-        for (n, Item { session, frame }) in self.items.iter().enumerate() {
-            json.extend(if n == 0 { "\n" } else { ",\n" }.as_bytes());
-            let entry = Entry {
-                id: &frame.id,
-                timestamp: frame.timestamp,
-                path: &frame.path,
-                sent_to_agent: self.sent.contains(&frame.id),
-                rest: Rest {
-                    session: session.as_deref(),
-                    pts: frame.pts,
-                    thumbnail: frame.thumbnail.as_deref(),
-                    segment: &frame.segment,
-                    reason: frame.reason,
-                    detector: frame.detector,
-                    change: frame.change,
-                    returned_to: frame.returned_to.as_deref(),
-                    scores: frame.scores,
-                    width: frame.width,
-                    height: frame.height,
-                    bytes: frame.bytes,
-                    hash: &frame.hash,
-                },
-            };
-            serde_json::to_writer(&mut json, &entry)?;
-        }
-        json.extend(b"\n]\n");
-        Ok(json)
+        report::warn(format_args!(
+            "{}: no JSON array; its whole elements were taken over, and it is not kept: there are {KEPT} already",
+            self.path.display()
+        ));
+        Ok(())
     }
 }
 

@@ -3,9 +3,14 @@
 //! A library, so that fuzz targets reach what reads files of others.
 
 mod args;
+mod array;
+mod entry;
+mod frames;
 #[doc(hidden)]
 pub mod fuzzing;
 mod index;
+mod indexes;
+mod ours;
 mod stage;
 
 use std::process::ExitCode;

@@ -1,20 +1,34 @@
-//! The stage: every line is passed on, frames go into the index that they belong to.
+//! The stage: frames go into the index that they belong to, and every line is passed on.
+//!
+//! A `frame` or `sent` event is passed on when it is in the index: the next stage may rely on that. The lines that come
+//! after it wait with it, so that their order stays. Lines that are here already are taken in together, with one commit.
 
 use std::{
-    collections::HashMap,
-    io::{BufReader, stdin},
-    path::{Path, PathBuf},
+    collections::VecDeque,
+    io::{BufReader, Write, stdin},
+    path::PathBuf,
 };
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     cli,
-    event::{Body, Event, Sent},
-    ndjson::{self, Line, Lines},
+    event::{Body, Event},
+    ndjson::{self, Line, Lines, Writer},
+    session::{Session, SessionError},
     signals,
 };
 
-use crate::{args::Args, index::Index};
+use crate::{
+    args::Args,
+    index::Index,
+    indexes::{Failed, Indexes},
+};
+
+/// Bytes of stdin that are read at a time: what a pipe holds.
+const READ: usize = 64 << 10;
+
+/// Sessions with an error that was said, and is not said again.
+const REMEMBERED: usize = 256;
 
 /// Runs to the end of stdin, or does what `--sent` asks.
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -23,70 +37,162 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     cli::refuse_terminal("pipe the events of cht-scenes into it")?;
     signals::drain_on_interrupt()?;
-    let mut output = ndjson::stdout()?;
-    let mut indexes: HashMap<PathBuf, Index> = HashMap::new();
-    if let Some(path) = path_of(args, None) {
-        let index = Index::open(&path, args.overwrite)?;
-        indexes.insert(path, index);
+    let mut stage = Stage {
+        args,
+        given: given(args),
+        output: ndjson::stdout()?,
+        indexes: Indexes::new(args.overwrite),
+        held: Vec::new(),
+        failed: VecDeque::new(),
+    };
+    if let Some(path) = stage.given.clone() {
+        stage.indexes.get(&path, &mut stage.output).map_err(|failed| failed.error)?;
     }
-    let mut lines = Lines::new(BufReader::new(stdin().lock()));
+    let mut lines = Lines::new(BufReader::with_capacity(READ, stdin().lock()));
     while let Some(line) = lines.next() {
-        match line.context("stdin")? {
+        stage.take(line.context("stdin")?)?;
+        if !lines.has_line() {
+            stage.settle()?;
+        }
+    }
+    stage.settle()?;
+    let failed = stage.indexes.finish(&mut stage.output);
+    failed.into_iter().try_for_each(|failed| stage.fail(failed))
+}
+
+struct Stage<'a, W: Write> {
+    args: &'a Args,
+    /// The index that the command line names.
+    given: Option<PathBuf>,
+    output: Writer<W>,
+    indexes: Indexes,
+    /// Lines that wait until the index has the frames before them.
+    held: Vec<Vec<u8>>,
+    /// Sessions whose error was said.
+    failed: VecDeque<String>,
+}
+
+impl<W: Write> Stage<'_, W> {
+    fn take(&mut self, line: Line) -> Result<()> {
+        match line {
             Line::Event { raw, event } => {
-                output.pass(&raw).context("stdout")?;
-                // Retention may reach into any session, and takes no frame away.
-                let is_removal = |event: &Event| matches!(event.body, Body::Deleted(_));
-                let Some(event) = event.filter(|event| !is_removal(event)) else { continue };
-                if let Some(path) = path_of(args, event.session.as_deref()) {
-                    // Any event of a session makes its index: that it is empty is worth reading, too.
-                    if !indexes.contains_key(&path) {
-                        let index = Index::open(&path, args.overwrite)?;
-                        indexes.insert(path.clone(), index);
+                let is_indexed =
+                    |event: &Event| matches!(event.body, Body::Frame(_) | Body::Sent(_));
+                if event.as_deref().is_some_and(is_indexed) || !self.held.is_empty() {
+                    self.held.push(raw);
+                    let at = self.held.len() - 1;
+                    if let Some(event) = event {
+                        let raw = std::mem::take(&mut self.held[at]);
+                        let indexed = self.index(&event, &raw);
+                        self.held[at] = raw;
+                        indexed?;
                     }
-                    if let Some(index) = indexes.get_mut(&path) {
-                        index.add(&event);
-                    }
-                } else if matches!(event.body, Body::Frame(_)) {
-                    bail!(
-                        "the frames belong to no session; say where the index goes with --out FILE"
-                    );
+                    return Ok(());
                 }
+                self.output.pass(&raw).context("stdout")?;
+                event.map_or(Ok(()), |event| self.index(&event, &raw))
             }
             Line::Path(path) => {
                 let message = format!(
                     "{}: a path on stdin; the index is made of events (pipe paths into cht-scenes)",
                     path.display()
                 );
-                output.fail(None, "bad_line", &message, path.to_str()).context("stdout")?;
+                self.output.fail(None, "bad_line", &message, path.to_str()).context("stdout")
             }
             Line::Bad(bad) => {
                 let message = format!("stdin, {bad}");
-                output.fail(None, "bad_line", &message, None).context("stdout")?;
+                self.output.fail(None, "bad_line", &message, None).context("stdout")
             }
         }
-        // While more lines wait, one writing serves them all.
-        if !lines.has_buffered() {
-            commit(&mut indexes)?;
+    }
+
+    /// Adds an event to its index; `raw` is its line.
+    fn index(&mut self, event: &Event, raw: &[u8]) -> Result<()> {
+        // Retention may reach into any session, and takes no frame away.
+        if matches!(event.body, Body::Deleted(_)) {
+            return Ok(());
+        }
+        let path = match self.path_of(event.session.as_deref()) {
+            Ok(Some(path)) => path,
+            Ok(None) if matches!(event.body, Body::Frame(_)) => {
+                bail!("the frames belong to no session; say where the index goes with --out FILE")
+            }
+            Ok(None) => return Ok(()),
+            Err(error) => return self.refuse(event, &error.to_string()),
+        };
+        // Any event of a session makes its index: that it is empty is worth reading, too.
+        loop {
+            match self.indexes.get(&path, &mut self.output) {
+                Ok(index) => {
+                    index.add(event, raw);
+                    return Ok(());
+                }
+                // Another one, that had to be closed before.
+                Err(failed) if failed.path != path => self.fail(failed)?,
+                Err(failed) if self.given.as_ref() == Some(&path) => return Err(failed.error),
+                Err(failed) => return self.refuse(event, &format!("{:#}", failed.error)),
+            }
         }
     }
-    indexes.values_mut().try_for_each(Index::finish)
+
+    /// Returns the index that an event of `session` belongs in.
+    fn path_of(&self, session: Option<&str>) -> Result<Option<PathBuf>, SessionError> {
+        match session {
+            Some(name) if self.args.out.is_none() => {
+                Ok(Some(Session::frames_of(name)?.join("index.json")))
+            }
+            _ => Ok(self.given.clone()),
+        }
+    }
+
+    /// Says once that a session cannot have an index; all else goes on.
+    fn refuse(&mut self, event: &Event, message: &str) -> Result<()> {
+        let Some(session) = &event.session else { bail!("{message}") };
+        // The stage that emits an error about it has said it.
+        if self.failed.contains(session) || matches!(event.body, Body::Failure(_)) {
+            return Ok(());
+        }
+        if self.failed.len() == REMEMBERED {
+            self.failed.pop_front();
+        }
+        self.failed.push_back(session.clone());
+        // An event of ours holds absolute paths.
+        let absolute = Some(session.as_str()).filter(|session| session.starts_with('/'));
+        self.output.fail(absolute, "session", message, Some(session)).context("stdout")
+    }
+
+    /// Says that an index cannot be written. The one of the command line ends the run.
+    fn fail(&mut self, failed: Failed) -> Result<()> {
+        if self.given.as_ref() == Some(&failed.path) {
+            return Err(failed.error);
+        }
+        let message = format!("{:#}", failed.error);
+        self.output.fail(None, "session", &message, failed.path.to_str()).context("stdout")
+    }
+
+    /// Makes durable what was added, and passes on the lines that waited for it.
+    fn settle(&mut self) -> Result<()> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        for failed in self.indexes.commit(&mut self.output) {
+            self.fail(failed)?;
+        }
+        for line in self.held.drain(..) {
+            self.output.pass(&line).context("stdout")?;
+        }
+        Ok(())
+    }
 }
 
-fn commit(indexes: &mut HashMap<PathBuf, Index>) -> Result<()> {
-    indexes.values_mut().try_for_each(Index::commit)
-}
-
-/// The index that an event of `session` belongs in.
-fn path_of(args: &Args, session: Option<&str>) -> Option<PathBuf> {
-    let of_session = || {
-        let session = session.map(Path::new).or(args.session.as_deref())?;
-        Some(session.join("frames").join("index.json"))
-    };
+/// Returns the index that the command line names.
+fn given(args: &Args) -> Option<PathBuf> {
+    let of_session = || Some(args.session.as_ref()?.join("frames").join("index.json"));
     args.out.clone().or_else(of_session)
 }
 
 fn mark_sent(args: &Args) -> Result<()> {
-    let Some(path) = path_of(args, None) else {
+    let Some(path) = given(args) else {
         bail!("--sent: say which index with --session DIR or --out FILE");
     };
     if !path.exists() {
@@ -97,7 +203,7 @@ fn mark_sent(args: &Args) -> Result<()> {
         if !index.contains(id) {
             bail!("--sent {id}: no such frame in {}", path.display());
         }
-        index.add(&Event::new(None, Sent { id: id.clone(), path: None }));
+        index.mark(id);
     }
     index.commit()
 }

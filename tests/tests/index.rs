@@ -252,3 +252,293 @@ fn an_unknown_frame_cannot_be_marked() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("F000009: no such frame"));
 }
+
+#[test]
+fn mark_swapped_out_by_a_killed_sent_is_heard_by_the_running_stage() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    let (mut stage, mut stdin) = start(&index);
+    let mut send = |n| {
+        writeln!(stdin, "{}", line(&frame(n))).unwrap();
+        stage.next_event().unwrap();
+    };
+    send(1);
+    send(2);
+    // As a `--sent` leaves it that is killed between the exchange and the journal.
+    let ours = fs::read(&index).unwrap();
+    edit(&index, "F000002");
+    fs::rename(&index, folder.path().join(".index.json.cht-tmp")).unwrap();
+    fs::write(&index, ours).unwrap();
+    send(3);
+    assert_eq!(sent(&index), ["F000002"]);
+    drop(stdin);
+    assert!(stage.finish().success());
+}
+
+/// Runs cht-index on nothing; what it says, and its exit status.
+fn said(index: &Path, options: &[&str]) -> (String, Option<i32>) {
+    let mut command = tool("cht-index");
+    command.arg("--out").arg(index).args(options).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    (String::from_utf8_lossy(&output.stderr).into_owned(), output.status.code())
+}
+
+#[test]
+fn bad_element_of_an_edit_loses_no_mark_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    run(&index, &(1..=6).map(frame).collect::<Vec<_>>());
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    let text = format!(
+        r#"[{{"id":"F000001","sent_to_agent":true}},{{"note":"mine"}},null,7,"F000005",
+        {{"id":"F000002","sent_to_agent":null}},{{"id":"F000003","sent_to_agent":"true"}},
+        {{"id":"F000004","sent_to_agent":true,"n":1e999}},{{"id":"F000009","sent_to_agent":true}},
+        {{"id":["F000002"],"sent_to_agent":true}},{deep},
+        {{"id":"F000006","sent_to_agent":true}}]"#
+    );
+    fs::write(&index, text).unwrap();
+    let (message, status) = said(&index, &[]);
+    assert_eq!(sent(&index), ["F000001", "F000006"]);
+    assert_eq!(status, Some(1));
+    assert!(message.contains("9 edits are not taken over; element 2: no frame"), "{message}");
+    assert_eq!(read_json(&index).len(), 6);
+}
+
+#[test]
+fn edit_that_is_no_json_is_kept_and_its_whole_elements_are_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    run(&index, &[frame(1), frame(2)]);
+    let text = r#"[{"id":"F000001","sent_to_agent":true},{"id":"F000002","sent_to"#;
+    fs::write(&index, text).unwrap();
+    let (message, status) = said(&index, &[]);
+    assert_eq!((sent(&index), status), (vec!["F000001".to_owned()], Some(1)), "{message}");
+    let kept = folder.path().join("index.json.broken1");
+    assert_eq!(fs::read_to_string(&kept).unwrap(), text);
+    assert!(message.contains(kept.to_str().unwrap()), "{message}");
+}
+
+#[test]
+fn fields_of_others_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    let mut event = frame(1);
+    event["words"] = json!(["a", {"b": null, "n": 0.1}]);
+    let raw = line(&event);
+    let feed = |lines: &str| {
+        let mut command = tool("cht-index");
+        command.arg("--out").arg(&index).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), lines, "passed on unchanged");
+    };
+    feed(&format!("{raw}\n{}\n", line(&frame(2))));
+    assert_eq!(read_json(&index)[0]["words"], event["words"]);
+    // In the file: a field of another program, and another value for that of the event.
+    let mut entries = read_json(&index);
+    entries[1]["note"] = "mine".into();
+    entries[0]["words"] = "edited".into();
+    fs::write(&index, serde_json::to_vec(&entries).unwrap()).unwrap();
+    // Rewritten, and once more from the journal alone.
+    feed(&format!("{}\n", line(&frame(3))));
+    fs::remove_file(&index).unwrap();
+    feed(&format!("{}\n", line(&frame(1))));
+    let entries = read_json(&index);
+    assert_eq!((&entries[0]["words"], &entries[1]["note"]), (&"edited".into(), &"mine".into()));
+    assert_eq!(entries.len(), 3);
+    // Another picture of this id is another frame.
+    let mut other = frame(2);
+    other["hash"] = "1".repeat(64).into();
+    feed(&format!("{}\n", line(&other)));
+    assert_eq!(read_json(&index)[1]["note"], Value::Null);
+}
+
+#[test]
+fn frame_is_in_the_index_when_it_is_passed_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    let (mut stage, mut stdin) = start(&index);
+    for n in 1..=100 {
+        writeln!(stdin, "{}", line(&frame(n))).unwrap();
+        stage.next_event().unwrap();
+        assert_eq!(read_json(&index).len(), n as usize);
+    }
+    let mark = tool("cht-index").args(["--sent", "F000100", "--out"]).arg(&index).status();
+    assert!(mark.unwrap().success());
+    drop(stdin);
+    assert!(stage.finish().success());
+}
+
+#[test]
+fn frames_out_of_order_are_indexed_by_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    run(&index, &[5, 2, 9, 1].map(frame));
+    let times = || -> Vec<f64> {
+        read_json(&index).iter().map(|entry| entry["timestamp"].as_f64().unwrap()).collect()
+    };
+    assert_eq!(times(), [1.0, 2.0, 5.0, 9.0]);
+    run(&index, &[frame(9), frame(3)]);
+    assert_eq!(times(), [1.0, 2.0, 3.0, 5.0, 9.0]);
+}
+
+#[test]
+fn file_that_is_no_index_is_refused_and_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("package.json");
+    let texts = [
+        r#"{"name":"my project"}"#,
+        r#"[{"id":"x","sent_to_agent":true}]"#,
+        "[1]",
+        "no json",
+        "[",
+        "null",
+    ];
+    for text in texts {
+        for options in [&[][..], &["--overwrite"]] {
+            fs::write(&path, text).unwrap();
+            let (message, status) = said(&path, options);
+            assert_eq!(status, Some(2), "{text}: {message}");
+            assert!(message.contains("package.json: no index of frames"), "{message}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "{text}");
+        }
+    }
+    // What is no journal of an index stays as well, with the file that it belongs to.
+    fs::write(folder.path().join("package.ndjson"), "{\"mine\":1}\n").unwrap();
+    fs::write(&path, "[]").unwrap();
+    assert_eq!(said(&path, &["--overwrite"]).1, Some(2));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "[]");
+    assert_eq!(said(folder.path(), &[]).1, Some(2), "a folder");
+}
+
+#[test]
+fn index_without_its_journal_is_taken_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    for nothing in ["", "[]", " [\n]\n"] {
+        fs::write(&index, nothing).unwrap();
+        assert_eq!(said(&index, &[]).1, Some(0));
+        assert_eq!(read_json(&index), Vec::<Value>::new());
+        fs::remove_file(index.with_extension("ndjson")).unwrap();
+    }
+    run(&index, &[frame(1), frame(2)]);
+    edit(&index, "F000002");
+    fs::remove_file(index.with_extension("ndjson")).unwrap();
+    run(&index, &[frame(2), frame(3)]);
+    assert_eq!(read_json(&index).len(), 3);
+    assert_eq!(sent(&index), ["F000002"]);
+}
+
+/// A frame of a session.
+fn frame_of(session: &Path, n: u32) -> Value {
+    let mut frame = frame(n);
+    frame["session"] = session.to_str().unwrap().into();
+    frame
+}
+
+#[test]
+fn session_that_cannot_have_an_index_is_an_error_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    fs::create_dir_all(place("good/stream")).unwrap();
+    fs::create_dir(place("project")).unwrap();
+    fs::write(place("file"), "").unwrap();
+    fs::create_dir_all(place("taken/stream")).unwrap();
+    fs::write(place("taken/frames"), "").unwrap();
+    fs::create_dir_all(place("other/frames")).unwrap();
+    fs::write(place("other/frames/index.json"), "{}").unwrap();
+    fs::create_dir_all(place("linked/stream")).unwrap();
+    std::os::unix::fs::symlink(place("project"), place("linked/frames")).unwrap();
+    let long = "x".repeat(300);
+    let bad = ["project", "file", "taken", "other", "linked", "nowhere", &long];
+    let mut stage = Stage::start(tool("cht-index").stdin(Stdio::piped()));
+    let mut stdin = stage.child.stdin.take().unwrap();
+    for session in bad.map(place).iter().chain([&place("good")]) {
+        for n in 1..=2 {
+            writeln!(stdin, "{}", line(&frame_of(session, n))).unwrap();
+        }
+    }
+    drop(stdin);
+    assert_eq!(stage.finish().code(), Some(1));
+    assert_eq!(read_json(&place("good/frames/index.json")).len(), 2);
+    assert_eq!(stage.of_type("frame").len(), 16, "all are passed on");
+    let errors = stage.of_type("error");
+    assert!(errors.iter().all(|error| error["code"] == "session"), "{errors:?}");
+    assert_eq!(errors.len(), 7, "each said once: {errors:?}");
+    let made = |name: &str| fs::read_dir(place(name)).unwrap().count();
+    assert_eq!((made("project"), made("other/frames"), made("taken")), (0, 1, 2));
+    assert!(!place("nowhere").exists());
+}
+
+#[test]
+fn more_sessions_than_descriptors_are_indexed() {
+    const SESSIONS: u32 = 60;
+    let folder = tempfile::tempdir().unwrap();
+    let session = |n: u32| folder.path().join(format!("s{n}"));
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", "ulimit -n 40; exec \"$0\" --overwrite"]).arg(cht_tests::bin("cht-index"));
+    let mut stage = Stage::start(command.stdin(Stdio::piped()));
+    let mut stdin = stage.child.stdin.take().unwrap();
+    for round in 1..=2 {
+        for n in 0..SESSIONS {
+            fs::create_dir_all(session(n).join("stream")).unwrap();
+            writeln!(stdin, "{}", line(&frame_of(&session(n), round))).unwrap();
+            stage.next_event().unwrap();
+        }
+    }
+    drop(stdin);
+    assert!(stage.finish().success());
+    for n in 0..SESSIONS {
+        assert_eq!(read_json(&session(n).join("frames/index.json")).len(), 2, "session {n}");
+    }
+}
+
+#[test]
+fn full_disk_is_waited_for_and_nothing_is_lost() {
+    let Some(disk) = cht_tests::Tmpfs::mount(1) else { return };
+    let index = disk.path().join("index.json");
+    let (mut stage, mut stdin) = start(&index);
+    while !index.exists() {}
+    let filler = disk.path().join("filler");
+    let mut file = fs::File::create(&filler).unwrap();
+    while file.write_all(&[7; 4096]).is_ok() {}
+    writeln!(stdin, "{}", line(&frame(1))).unwrap();
+    let error = stage.next_event().unwrap();
+    assert_eq!((&error["type"], &error["code"]), (&"error".into(), &"disk".into()), "{error}");
+    drop(file);
+    fs::remove_file(filler).unwrap();
+    assert_eq!(stage.next_event().unwrap()["id"], "F000001");
+    writeln!(stdin, "{}", line(&frame(2))).unwrap();
+    drop(stdin);
+    assert_eq!(stage.finish().code(), Some(1));
+    assert_eq!(stage.of_type("error").len(), 1, "said once");
+    assert_eq!(read_json(&index).len(), 2);
+}
+
+#[test]
+fn hostile_index_or_journal_is_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    let deep = "[".repeat(200_000);
+    let twice = r#"[{"id":"F000001","sent_to_agent":true,"id":"F000002"}]"#;
+    let texts = [&deep, twice, "\0\0\0\0", "[}", r#"[{"id":"F000001","x":1e999}]"#, "[,,,]"];
+    for text in texts.map(str::as_bytes).into_iter().chain([&b"[{\"id\":\"\xFF\"}]"[..]]) {
+        let _ = fs::remove_file(index.with_extension("ndjson"));
+        let _ = fs::remove_file(&index);
+        run(&index, &[frame(1), frame(2)]);
+        fs::write(&index, text).unwrap();
+        let (message, status) = said(&index, &[]);
+        assert!(matches!(status, Some(0 | 1)), "{message}");
+        assert_eq!(read_json(&index).len(), 2, "{message}");
+        let mut journal = fs::OpenOptions::new().append(true).open(index.with_extension("ndjson"));
+        let journal = journal.as_mut().unwrap();
+        journal.write_all(text).unwrap();
+        journal.write_all(b"\n").unwrap();
+        let (message, status) = said(&index, &[]);
+        assert!(matches!(status, Some(0 | 1)), "{message}");
+        assert_eq!(read_json(&index).len(), 2, "{message}");
+    }
+}

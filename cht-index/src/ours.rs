@@ -1,0 +1,93 @@
+//! Whether the files at the place of an index are one of ours: no other file is ever replaced or appended to.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Result, bail};
+use cht_core::{
+    durable,
+    event::{Body, Event, Frame},
+    journal::Lines,
+};
+
+use crate::array::Elements;
+
+/// Size of the largest `index.json` that is read, in bytes.
+pub(crate) const LARGEST: u64 = 1 << 30;
+
+/// Lines of a journal that are looked at: damage at its beginning does not make it another's.
+const LOOKED_AT: u64 = 1000;
+
+/// Returns the path of the journal of the index at `path`; an error if it is not the name of an index, or if something
+/// else lies there than an index and its journal.
+pub(crate) fn journal_of(path: &Path) -> Result<PathBuf> {
+    if path.extension().is_some_and(|extension| extension == "ndjson") {
+        bail!("--out {}: the journal has this name; call the index .json", path.display());
+    }
+    let journal = path.with_extension("ndjson");
+    let (has_journal, has_index) = (length(&journal)?.is_some(), length(path)?.is_some());
+    if has_journal && !is_journal(&journal)? {
+        bail!("{}: no journal of an index; name another file", journal.display());
+    }
+    let is_known = has_journal && length(&journal)? != Some(0);
+    if has_index && !is_known && !is_index(path) {
+        bail!("{}: no index of frames; name another file", path.display());
+    }
+    Ok(journal)
+}
+
+/// Returns the size of the file at `path`; `None` if there is none, an error if it is no file.
+fn length(path: &Path) -> Result<Option<u64>> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(Some(metadata.len())),
+        Ok(_) => bail!("{}: not a regular file; name another file", path.display()),
+        // Also a link that leads nowhere.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => bail!("{}: {error}", path.display()),
+    }
+}
+
+/// Whether a journal holds a line of cht-index, or nothing whole yet.
+fn is_journal(path: &Path) -> io::Result<bool> {
+    let mut lines = Lines::open(path, 0)?;
+    let mut any = false;
+    while let Some(line) = lines.next()? {
+        any = true;
+        let event = Event::parse(line.bytes);
+        if matches!(event, Ok(Some(Event { body: Body::Frame(_) | Body::Sent(_), .. }))) {
+            return Ok(true);
+        }
+        if line.number == LOOKED_AT {
+            return Ok(false);
+        }
+    }
+    if any {
+        return Ok(false);
+    }
+    let torn = durable::read(path, LARGEST)?;
+    let text = torn.trim_ascii_start();
+    let begin: &[u8] = br#"{"v":"#;
+    Ok(text.starts_with(b"\0") || begin.starts_with(&text[..text.len().min(begin.len())]))
+}
+
+/// Whether a file without a journal is an index: nothing yet, no frames yet, or an element that is a frame.
+fn is_index(path: &Path) -> bool {
+    let Ok(text) = durable::read(path, LARGEST) else { return false };
+    let mut elements = Elements::new(&text);
+    let mut none = true;
+    let found = elements.by_ref().inspect(|_| none = false).any(|text| frame(text).is_some());
+    found || text.is_empty() || (none && elements.is_whole())
+}
+
+/// Reads an element as a frame, with its session.
+pub(crate) fn frame(element: &[u8]) -> Option<(Option<String>, Frame)> {
+    #[derive(serde::Deserialize)]
+    struct Of {
+        #[serde(default)]
+        session: Option<String>,
+    }
+    let frame = serde_json::from_slice(element).ok()?;
+    Some((serde_json::from_slice::<Of>(element).ok()?.session, frame))
+}
