@@ -60,13 +60,13 @@ pub(crate) struct Args {
     /// A segment ends after so long, keyframe or not [default: ten times --segment-time, at least 60]
     #[arg(long, value_name = "SECONDS", value_parser = cht_core::cli::seconds)]
     pub segment_max_time: Option<f64>,
-    /// Remove the oldest segments of all sessions, as far as it takes to leave so much of the disk free
+    /// Remove the oldest segments of all sessions, as far as it takes to leave this much of the disk free, as 20GiB
     #[arg(long, value_name = "SIZE")]
     pub min_free: Option<Size>,
-    /// Remove the oldest segments when those of all sessions are more than this together
+    /// Remove the oldest segments when those of all sessions are more than this together, as 500GiB
     #[arg(long, value_name = "SIZE")]
     pub retain_bytes: Option<Size>,
-    /// Remove segments that were closed so long ago: seconds, or as 12h or 7d
+    /// Remove segments that were closed longer ago than this, as 12h or 7d
     #[arg(long, value_name = "TIME", value_parser = size::age)]
     pub retain_age: Option<Duration>,
     /// End after the first connection

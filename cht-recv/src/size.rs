@@ -1,8 +1,10 @@
 //! Sizes and ages on the command line. Pure.
+//!
+//! Both need a unit: `--retain-age 7`, meant as days and read as seconds, would remove all that was recorded.
 
 use std::{str::FromStr, time::Duration};
 
-/// Bytes, as `1G`.
+/// Bytes, as `10GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size(pub u64);
 
@@ -15,16 +17,19 @@ const BINARY: [(&str, f64); 4] =
     [("Ki", 1024.0), ("Mi", 1_048_576.0), ("Gi", 1_073_741_824.0), ("Ti", 1_099_511_627_776.0)];
 
 /// Seconds.
-const TIME: [(&str, f64); 5] = [("", 1.0), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0)];
+const TIME: [(&str, f64); 4] = [("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0)];
 
 impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let bytes = scaled(text, &[&DECIMAL[..], &BINARY].concat());
-        match bytes.filter(|bytes| (1.0..=1e18).contains(bytes)) {
+        // `10G`, `10GB` and `10000000000B` say the same; a bare number says nothing.
+        let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
+        let number = text.strip_suffix('B').unwrap_or(text);
+        let bytes = scaled(number, &[&DECIMAL[..], &BINARY].concat());
+        match bytes.filter(|bytes| has_unit && (1.0..=1e18).contains(bytes)) {
             Some(bytes) => Ok(Self(bytes as u64)),
-            None => Err("must be a size in bytes, as 500M, 1.5G or 64Ki".to_owned()),
+            None => Err("must be a size with its unit, as 10GiB, 500M or 64Ki".to_owned()),
         }
     }
 }
@@ -36,11 +41,11 @@ pub(crate) fn segment_size(text: &str) -> Result<Size, String> {
     if size.0 < LEAST { Err("must be 64k or more".to_owned()) } else { Ok(size) }
 }
 
-/// A number of seconds, or with a unit, as `90m`, `12h` or `7d`.
+/// A time with its unit, as `90m`, `12h` or `7d`.
 pub(crate) fn age(text: &str) -> Result<Duration, String> {
     match scaled(text, &TIME).filter(|seconds| (0.0..=1e10).contains(seconds)) {
         Some(seconds) => Ok(Duration::from_secs_f64(seconds)),
-        None => Err("must be a time, as 600 (seconds), 90m, 12h or 7d".to_owned()),
+        None => Err("must be a time with its unit, as 7d, 12h, 90m or 600s".to_owned()),
     }
 }
 
@@ -57,22 +62,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_ages() {
+    fn size_and_age_need_unit() {
         let size = |text: &str| text.parse::<Size>().map(|size| size.0).ok();
         assert_eq!(
-            (size("1.5G"), size("64Ki"), size("7")),
+            (size("1.5G"), size("64Ki"), size("7B")),
             (Some(1_500_000_000), Some(65_536), Some(7))
         );
-        for wrong in ["", "0", "G", "1g", "-1", "1e9", "1KB", "NaN", "99999999T"] {
+        assert_eq!((size("10GB"), size("10GiB")), (Some(10_000_000_000), Some(10_737_418_240)));
+        for wrong in ["", "0B", "7", "G", "B", "1g", "-1", "1e9", "1KB", "NaN", "99999999T"] {
             assert_eq!(size(wrong), None, "{wrong}");
         }
         assert_eq!(segment_size("1k").unwrap_err(), "must be 64k or more");
         assert_eq!(age("7d"), Ok(Duration::from_secs(604_800)));
         assert_eq!(
-            (age("1.5h"), age("90")),
+            (age("1.5h"), age("90s")),
             (Ok(Duration::from_secs(5400)), Ok(Duration::from_secs(90)))
         );
-        for wrong in ["", "h", "1w", "-1", "inf"] {
+        for wrong in ["", "0", "7", "h", "1w", "-1", "inf"] {
             assert!(age(wrong).is_err(), "{wrong}");
         }
     }

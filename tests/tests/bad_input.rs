@@ -207,6 +207,30 @@ fn wrong_addresses_and_numbers() {
 }
 
 #[test]
+fn age_or_size_without_unit_is_refused_and_removes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("old/stream/segment_000001.ts");
+    fs::create_dir_all(kept.parent().unwrap()).unwrap();
+    fs::write(&kept, b"recorded").unwrap();
+    for (option, example) in [
+        ("--retain-age", "as 7d, 12h"),
+        ("--retain-bytes", "as 10GiB"),
+        ("--min-free", "as 10GiB"),
+        ("--segment-max-bytes", "as 10GiB"),
+    ] {
+        let output = tool("cht-recv")
+            .args([option, "100000", "--listen", "tcp://127.0.0.1:0", "--sessions"])
+            .arg(folder.path())
+            .output()
+            .unwrap();
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(option) && said.contains(example), "{said}");
+    }
+    assert_eq!(fs::read(kept).unwrap(), b"recorded");
+}
+
+#[test]
 fn a_folder_that_is_not_writable() {
     let folder = tempfile::tempdir().unwrap();
     // A file in place of the folder refuses root as well.

@@ -89,7 +89,7 @@ fn the_oldest_go_and_the_rest_plays() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = source(8.0);
     let limit = bytes.len() / 2;
-    let options = format!("--session-id call --retain-bytes {limit}");
+    let options = format!("--session-id call --retain-bytes {limit}B");
     let recv = record(folder.path(), &bytes, &options);
     let session = folder.path().join("call");
     let kept = check(&session);
@@ -115,7 +115,7 @@ fn the_oldest_go_and_the_rest_plays() {
     assert_eq!(count_frames(&session), kept.len() * 25);
 
     // Even when nothing is left of what was.
-    record(folder.path(), b"", "--session-id call --retain-age 0");
+    record(folder.path(), b"", "--session-id call --retain-age 0s");
     assert!(check(&session).is_empty());
     let recv = record(folder.path(), &bytes, "--session-id call");
     assert_eq!(numbers(&recv, "segment_closed"), (17..=24).collect::<Vec<_>>());
@@ -135,7 +135,7 @@ fn the_oldest_of_all_sessions_that_nobody_else_records() {
     other.wait_for("disconnected");
     record(folder.path(), &bytes, "--session-id newer");
     let limit = bytes.len() * 5 / 2;
-    let options = format!("--session-id ours --retain-bytes {limit}");
+    let options = format!("--session-id ours --retain-bytes {limit}B");
     let recv = record(folder.path(), &bytes, &options);
     let session = |id: &str| folder.path().join(id);
     assert_eq!(check(&session("other")), [1, 2, 3]);
@@ -350,7 +350,7 @@ fn killed_at_random_moments_nothing_comes_back_and_nothing_else_goes() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = source(8.0);
     let session = folder.path().join("call");
-    let options = format!("--session-id call --segment-time 0 --retain-bytes {}", bytes.len() / 2);
+    let options = format!("--session-id call --segment-time 0 --retain-bytes {}B", bytes.len() / 2);
     let mut last = 0;
     for round in 0..6 {
         let (mut recv, address) = recorder(folder.path(), &options);
@@ -377,7 +377,7 @@ fn killed_at_random_moments_nothing_comes_back_and_nothing_else_goes() {
 fn a_stage_that_starts_later_passes_over_and_one_that_lags_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = source(6.0);
-    let options = format!("--session-id call --retain-bytes {}", bytes.len() / 2);
+    let options = format!("--session-id call --retain-bytes {}B", bytes.len() / 2);
     let recv = record(folder.path(), &bytes, &options);
     let session = folder.path().join("call");
     let kept = check(&session);
@@ -442,7 +442,7 @@ fn frames_stay_and_a_lagging_decoder_goes_on() {
     assert!(frames > 0);
     // Now three of them go.
     let limit = segment(&session, 4).metadata().unwrap().len();
-    let recv = record(folder.path(), b"", &format!("--session-id call --retain-bytes {limit}"));
+    let recv = record(folder.path(), b"", &format!("--session-id call --retain-bytes {limit}B"));
     assert_eq!(numbers(&recv, "deleted"), [1, 2, 3]);
     let pictures = || {
         let names = fs::read_dir(session.join("frames")).unwrap();
