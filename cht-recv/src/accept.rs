@@ -118,7 +118,10 @@ impl Door {
         if self.resting.is_some_and(|until| until <= now) {
             self.resting = None;
         }
-        for _ in 0..ACCEPTS {
+        self.candidates.look(now);
+        // Those who have come first are let in first; the system holds the others.
+        let accepts = if !taken && self.candidates.has_ready() { 0 } else { ACCEPTS };
+        for _ in 0..accepts {
             if self.resting.is_some() {
                 break;
             }

@@ -134,7 +134,10 @@ impl Source for UnixDoor {
 impl UnixDoor {
     /// Takes in one who has come, and looks who of them can be let in.
     fn look(&mut self, now: Instant, taken: bool) {
-        if self.resting.is_none_or(|until| until <= now) {
+        self.candidates.look(now);
+        // Those who have come first are let in first; the system holds the others.
+        let waits = !taken && self.candidates.has_ready();
+        if !waits && self.resting.is_none_or(|until| until <= now) {
             self.resting = None;
             match self.accept() {
                 Ok(Some((peer, _))) if taken => self.send_away(now, &peer),
