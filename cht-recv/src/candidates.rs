@@ -29,6 +29,9 @@ const WAITING: usize = 256;
 /// in between.
 const STEPS: usize = 16;
 
+/// Most bytes that are received of a connection before it is let in: as many as of a sender at a time.
+const FIRST: usize = 256 * 1024;
+
 /// How long first bytes that may still become a foreign protocol are waited on. They are recorded then.
 const DOUBT: Duration = Duration::from_secs(2);
 
@@ -93,7 +96,7 @@ impl Candidates {
         Self {
             waiting: Vec::new(),
             patience,
-            buffer: vec![0; 1 << 14],
+            buffer: vec![0; FIRST],
             foreign: Limited::new(SAY_EVERY),
             failures: Limited::new(SAY_EVERY),
             complaint: None,
