@@ -1,7 +1,8 @@
 //! Whether the files at the place of an index are one of ours: no other file is ever replaced or appended to.
 
 use std::{
-    fs, io,
+    fs::{File, OpenOptions},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -27,22 +28,22 @@ pub(crate) fn journal_of(path: &Path) -> Result<PathBuf> {
         bail!("--out {}: the journal has this name; call the index .json", path.display());
     }
     let journal = path.with_extension("ndjson");
-    let (has_journal, has_index) = (length(&journal)?.is_some(), length(path)?.is_some());
-    if has_journal && !is_journal(&journal)? {
+    let written = length(&journal, durable::open(&journal, OpenOptions::new().read(true)))?;
+    if written.is_some() && !is_journal(&journal)? {
         bail!("{}: no journal of an index; name another file", journal.display());
     }
-    let is_known = has_journal && length(&journal)? != Some(0);
+    let has_index = length(path, durable::open_to_read(path))?.is_some();
+    let is_known = written.is_some_and(|bytes| bytes > 0);
     if has_index && !is_known && !is_index(path) {
         bail!("{}: no index of frames; name another file", path.display());
     }
     Ok(journal)
 }
 
-/// Returns the size of the file at `path`; `None` if there is none, an error if it is no file.
-fn length(path: &Path) -> Result<Option<u64>> {
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => Ok(Some(metadata.len())),
-        Ok(_) => bail!("{}: not a regular file; name another file", path.display()),
+/// Returns the size of a file that was opened; `None` if there is none, an error if it is no file.
+fn length(path: &Path, opened: io::Result<File>) -> Result<Option<u64>> {
+    match opened.and_then(|file| file.metadata()) {
+        Ok(metadata) => Ok(Some(metadata.len())),
         // Also a link that leads nowhere.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => bail!("{}: {error}", path.display()),

@@ -5,6 +5,7 @@
 
 mod engine;
 mod live;
+mod refused;
 mod run;
 mod run_up;
 
@@ -23,10 +24,15 @@ use cht_core::{
     event::{Decoded, Segment},
     ffmpeg::Program,
     segment::Windows,
+    session::Session,
     ts::Codec,
 };
 
-use self::{run::Running, run_up::began_within_a_picture};
+use self::{
+    refused::{NoFolder, Refused},
+    run::Running,
+    run_up::began_within_a_picture,
+};
 use crate::{
     args::{Args, Detect},
     catch_up::{CatchUp, OnLag},
@@ -81,6 +87,7 @@ pub(crate) struct Feeder {
     ahead: i64,
     /// What a decoder that failed did not come to.
     left: VecDeque<Part>,
+    refused: Refused,
 }
 
 /// The folder that frames go to at present.
@@ -132,12 +139,15 @@ impl Feeder {
             catch_up,
             ahead,
             left,
+            refused: Refused::new(),
         })
     }
 
     /// Decodes a finished segment.
     pub(crate) fn segment(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
-        self.enter(session)?;
+        if !self.enter(session)? {
+            return Ok(());
+        }
         let Some(folder) = &mut self.folder else { return Ok(()) };
         if !folder.handled.insert(segment.path.clone()) {
             return Ok(());
@@ -244,13 +254,14 @@ impl Feeder {
         self.upstream.ended.load(Ordering::SeqCst) && !finished.contains(path)
     }
 
-    /// Goes to the folder that the frames of `session` belong in.
-    fn enter(&mut self, session: Option<&str>) -> Result<()> {
-        let of_session = || {
-            let session = session.map(PathBuf::from).or_else(|| self.args.session.clone())?;
-            Some(session.join("frames"))
+    /// Does that, or tells why it cannot.
+    fn go_to(&mut self, session: Option<&str>) -> Result<()> {
+        let path = match (&self.args.out, session, &self.args.session) {
+            (Some(out), ..) => Some(out.clone()),
+            (None, Some(name), _) => Some(Session::frames_of(name).map_err(NoFolder::foreign)?),
+            (None, None, session) => session.as_ref().map(|session| session.join("frames")),
         };
-        let Some(path) = self.args.out.clone().or_else(of_session) else {
+        let Some(path) = path else {
             bail!("the segments belong to no session; say where the frames go with --out DIR");
         };
         self.tally.enter(session);
@@ -264,8 +275,9 @@ impl Feeder {
         if let Some(Folder { picker: Some(picker), .. }) = &mut self.folder {
             picker.release()?;
         }
+        self.folder = None;
         let options = Options::of(&self.args);
-        let store = Store::open(&path, &options, self.args.overwrite)?;
+        let store = Store::open(&path, &options, self.args.overwrite).map_err(NoFolder::or)?;
         self.ahead = store.last().map_or(0, |last| last.ahead);
         let done_before = store.done_before();
         let scores = self.args.scores.as_ref().map(|path| Scores::open(path, &done_before));

@@ -371,3 +371,42 @@ fn journals_planted_as_links_are_not_followed() {
     recv.args(["--input", "-", "--session-id", "call", "--sessions"]).arg(folder.path());
     refused(&mut recv, &fs::read(&clip).unwrap());
 }
+
+#[test]
+fn session_that_cannot_have_frames_is_an_error_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    for good in ["good", "more"] {
+        fs::create_dir_all(place(good).join("stream")).unwrap();
+        let segment = place(good).join("stream/segment_000001.ts");
+        generate(&segment, &[("testsrc2=s=160x120:r=25", 0.2)], QUICK);
+    }
+    fs::create_dir(place("project")).unwrap();
+    fs::write(place("file"), "").unwrap();
+    fs::create_dir_all(place("taken/stream")).unwrap();
+    fs::write(place("taken/frames"), "").unwrap();
+    fs::create_dir_all(place("linked/stream")).unwrap();
+    symlink(place("project"), place("linked/frames")).unwrap();
+    let events = |name: &str| {
+        let mut watch = tool("cht-segwatch");
+        watch.args(["--settle", "0"]).arg(place(name));
+        String::from_utf8(watch.output().unwrap().stdout).unwrap()
+    };
+    let good = events("good");
+    let mut lines = good.clone();
+    for bad in ["project", "file", "taken", "linked", "nowhere", &"x".repeat(300)] {
+        let session = |name: &str| format!("\"session\":\"{}\"", place(name).display());
+        let line = good.replace(&session("good"), &session(bad));
+        assert_ne!(line, good);
+        lines += &line.repeat(2);
+    }
+    let output = pipe(&mut tool("cht-scenes"), (lines + &events("more")).as_bytes());
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert_eq!(count(&output, "error"), 6, "each said once: {}", said(&output));
+    assert_eq!(count(&output, "segment_done"), 2, "{}", said(&output));
+    for good in ["good", "more"] {
+        assert!(place(good).join("frames/F000001.jpg").exists(), "{good}");
+    }
+    assert_eq!(fs::read_dir(place("project")).unwrap().count(), 0);
+    assert!(!place("nowhere").exists());
+}

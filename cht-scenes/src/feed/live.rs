@@ -38,7 +38,9 @@ impl Feeder {
 
     /// Decodes a segment while it grows.
     pub(crate) fn grow(&mut self, session: Option<&str>, open: &SegmentOpen) -> Result<()> {
-        self.enter(session)?;
+        if !self.enter(session)? {
+            return Ok(());
+        }
         let part = Path::new(&open.path);
         let path = finished_path(part).to_string_lossy().into_owned();
         let Some(folder) = &self.folder else { return Ok(()) };
