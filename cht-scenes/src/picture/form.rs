@@ -13,6 +13,9 @@ const FORMATS: [&str; 9] = [
     "yuv444p12le",
 ];
 
+/// Largest width and height of a picture, in samples: no decoder of ffmpeg gives a larger one.
+const MAX_SIDE: u32 = 1 << 16;
+
 /// The names of full range that ffmpeg is about to give up.
 const FULL_RANGE: [&str; 3] = ["yuvj420p", "yuvj422p", "yuvj444p"];
 
@@ -82,7 +85,8 @@ pub(crate) enum Transfer {
 impl Form {
     /// Reads the two lines about a picture: its own, and the one about its colours, which comes later.
     pub(crate) fn read(frame: &str, colours: &str) -> Option<Self> {
-        let (width, height) = pair(field(frame, " s:")?, 'x')?;
+        let (width, height) = pair(field(frame, " s:")?, 'x')
+            .filter(|(width, height)| (1..=MAX_SIDE).contains(width.max(height)))?;
         let format = field(frame, " fmt:")?;
         let matrix = match field(colours, "color_space:") {
             Some("bt709") => Matrix::Bt709,
@@ -151,7 +155,12 @@ impl Samples {
             _ => return None,
         };
         let depth = &rest[4..];
-        let depth = if depth.is_empty() { 8 } else { depth.strip_suffix("le")?.parse().ok()? };
+        let depth = match depth {
+            "" => 8,
+            "10le" => 10,
+            "12le" => 12,
+            _ => return None,
+        };
         Some(Self { chroma, depth })
     }
 }
@@ -176,7 +185,17 @@ mod tests {
         for format in formats(true).split('|') {
             assert!(Samples::read(format).is_some(), "{format}");
         }
-        assert!(Samples::read("nv12").is_none());
+        for other in ["nv12", "yuv420p9le", "yuv420p1le", "yuv420p4294967295le", "yuv420p10be"] {
+            assert!(Samples::read(other).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn size_that_no_picture_has_is_refused() {
+        for size in ["4294967295x4294967295", "65537x2", "0x0"] {
+            let line = format!("n:   0 pts: 0 fmt:yuv420p sar:1/1 s:{size} i:P iskey:1 type:I");
+            assert_eq!(Form::read(&line, "color_range:tv color_space:bt709"), None, "{size}");
+        }
     }
 
     #[test]
