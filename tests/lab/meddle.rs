@@ -156,14 +156,15 @@ pub(crate) fn tear(place: &Place, written: Written) {
     fs::File::options().append(true).open(&path).unwrap().write_all(&torn).unwrap();
 }
 
+/// Cuts the newest state in half: the one before it is there.
 fn damage_states(frames: &Path) {
-    for entry in fs::read_dir(frames).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.extension().is_some_and(|extension| extension == "state") {
-            let mut bytes = fs::read(&path).unwrap();
-            bytes.truncate(bytes.len() / 2);
-            fs::write(&path, bytes).unwrap();
-        }
+    let entries = fs::read_dir(frames).into_iter().flatten().flatten();
+    let states = entries.map(|entry| entry.path());
+    let newest =
+        states.filter(|path| path.extension().is_some_and(|extension| extension == "state")).max();
+    if let Some(path) = newest {
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     }
 }
 

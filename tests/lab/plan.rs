@@ -102,11 +102,7 @@ impl Fault {
     fn loses_frames(self) -> bool {
         matches!(
             self,
-            Self::Vanish(_)
-                | Self::Truncate
-                | Self::KillDecoder
-                | Self::Unreadable { .. }
-                | Self::KillAll(Some(Written::State))
+            Self::Vanish(_) | Self::Truncate | Self::KillDecoder | Self::Unreadable { .. }
         )
     }
 
