@@ -1,5 +1,10 @@
 //! What must hold of a playlist that continues the text of another one, whoever wrote that.
-#[allow(dead_code, unreachable_pub, reason = "a module of cht-recv, not all of which is used here")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::module_inception,
+    reason = "a module of cht-recv, not all of which is used here"
+)]
 #[path = "../../cht-recv/src/playlist.rs"]
 mod playlist;
 
