@@ -13,8 +13,8 @@ const FORMATS: [&str; 9] = [
     "yuv444p12le",
 ];
 
-/// Largest width and height of a picture, in samples: no decoder of ffmpeg gives a larger one.
-const MAX_SIDE: u32 = 1 << 16;
+/// Widths and heights of pictures, in samples: no decoder of ffmpeg gives a larger one.
+const SIDES: std::ops::RangeInclusive<u32> = 1..=1 << 16;
 
 /// The names of full range that ffmpeg is about to give up.
 const FULL_RANGE: [&str; 3] = ["yuvj420p", "yuvj422p", "yuvj444p"];
@@ -86,7 +86,7 @@ impl Form {
     /// Reads the two lines about a picture: its own, and the one about its colours, which comes later.
     pub(crate) fn read(frame: &str, colours: &str) -> Option<Self> {
         let (width, height) = pair(field(frame, " s:")?, 'x')
-            .filter(|(width, height)| (1..=MAX_SIDE).contains(width.max(height)))?;
+            .filter(|(width, height)| [width, height].iter().all(|side| SIDES.contains(side)))?;
         let format = field(frame, " fmt:")?;
         let matrix = match field(colours, "color_space:") {
             Some("bt709") => Matrix::Bt709,
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn size_that_no_picture_has_is_refused() {
-        for size in ["4294967295x4294967295", "65537x2", "0x0"] {
+        for size in ["4294967295x4294967295", "65537x2", "0x2"] {
             let line = format!("n:   0 pts: 0 fmt:yuv420p sar:1/1 s:{size} i:P iskey:1 type:I");
             assert_eq!(Form::read(&line, "color_range:tv color_space:bt709"), None, "{size}");
         }
