@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod disk;
 pub mod durable;
 pub mod event;
 pub mod exit;

@@ -23,7 +23,8 @@ use anyhow::{Context as _, Result, bail};
 use cht_core::{
     event::{Decoded, Segment},
     ffmpeg::Program,
-    segment::Windows,
+    report,
+    segment::{SegmentError, Windows},
     session::Session,
     ts::Codec,
 };
@@ -39,6 +40,7 @@ use crate::{
     course::Passed,
     decoding::{Decode, Decoding},
     detector::Rules,
+    disk::Disk,
     measured::{Measured, Saved},
     options::Options,
     picker::{Done, End, Message, Output, Part, Picker},
@@ -77,6 +79,7 @@ pub(crate) struct Feeder {
     rules: Rules,
     ffmpeg: Program,
     output: Output,
+    disk: Disk,
     tally: Arc<Tally>,
     upstream: Arc<Upstream>,
     folder: Option<Folder>,
@@ -126,11 +129,13 @@ impl Feeder {
             tally.decoding(Decoded::Keyframes);
         }
         let (folder, run, ahead, left) = (None, None, 0, VecDeque::new());
+        let disk = Disk::new(&output);
         Ok(Self {
             args,
             rules,
             ffmpeg,
             output,
+            disk,
             tally,
             upstream,
             folder,
@@ -143,8 +148,21 @@ impl Feeder {
         })
     }
 
-    /// Decodes a finished segment.
+    /// Decodes a finished segment. One that cannot be read is an `error` event.
     pub(crate) fn segment(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
+        let decoded = self.decode(session, segment);
+        self.report_lost(decoded, &segment.path)
+    }
+
+    /// Reports an error of the segment at `path` alone, after what its decoder has given; others are returned.
+    fn report_lost(&mut self, result: Result<()>, path: &str) -> Result<()> {
+        let Err(error) = result else { return Ok(()) };
+        let Some(lost) = error.downcast_ref::<SegmentError>() else { return Err(error) };
+        self.end_run()?;
+        self.picker()?.fail(lost.code(), &lost.to_string(), Some(path))
+    }
+
+    fn decode(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
         if !self.enter(session)? {
             return Ok(());
         }
@@ -185,13 +203,7 @@ impl Feeder {
                 ..Done::default()
             });
         };
-        let windows = match Windows::open(Path::new(&segment.path)) {
-            Ok(windows) => windows,
-            Err(error) => {
-                self.end_run()?;
-                return self.picker()?.fail(error.code(), &error.to_string(), Some(&segment.path));
-            }
-        };
+        let windows = Windows::open(Path::new(&segment.path))?;
         let length = windows.length();
         let first = if asked.is_any() {
             stretch::first_pts(Windows::open(Path::new(&segment.path))?, pid)?
@@ -265,6 +277,7 @@ impl Feeder {
             bail!("the segments belong to no session; say where the frames go with --out DIR");
         };
         self.tally.enter(session);
+        self.disk.enter(session);
         if self.folder.as_ref().is_some_and(|folder| folder.path == path) {
             if let Some(Folder { picker: Some(picker), .. }) = &mut self.folder {
                 picker.session = session.map(str::to_owned);
@@ -277,10 +290,12 @@ impl Feeder {
         }
         self.folder = None;
         let options = Options::of(&self.args);
-        let store = Store::open(&path, &options, self.args.overwrite).map_err(NoFolder::or)?;
+        let store = Store::open(&path, &options, self.args.overwrite, self.disk.clone())
+            .map_err(NoFolder::or)?;
         self.ahead = store.last().map_or(0, |last| last.ahead);
         let done_before = store.done_before();
-        let scores = self.args.scores.as_ref().map(|path| Scores::open(path, &done_before));
+        let scores = self.args.scores.as_ref();
+        let scores = scores.map(|path| Scores::open(path, &done_before, self.disk.clone()));
         let mut picker = Picker::new(
             store,
             Arc::clone(&self.output),
@@ -335,7 +350,8 @@ impl Feeder {
             path.clone_into(&mut run.path);
             run.tell(source.part(path, false));
         }
-        self.plan(path, &source)
+        self.plan(path, &source);
+        Ok(())
     }
 
     /// Whether the decoder at work can go on with a segment.
@@ -355,15 +371,17 @@ impl Feeder {
     }
 
     /// Looks through a segment for what is to be decoded of it, where that is asked for.
-    fn plan(&mut self, path: &str, source: &Source) -> Result<()> {
+    fn plan(&mut self, path: &str, source: &Source) {
         let Some(run) = self.run.as_mut().filter(|run| run.decode == Decode::Fast) else {
-            return Ok(());
+            return;
         };
         let timeout = self.decoding.timeout;
-        if let Some(plan) = scout::plan(&self.ffmpeg, timeout, source, Path::new(path))? {
-            run.engine.follow(plan);
+        match scout::plan(&self.ffmpeg, timeout, source, Path::new(path)) {
+            Ok(Some(plan)) => run.engine.follow(plan),
+            Ok(None) => {}
+            // What cannot be read is said when it is decoded.
+            Err(error) => report::note(format_args!("{path}: {error:#}; all of it is decoded")),
         }
-        Ok(())
     }
 
     /// Feeds a finished segment, to another decoder where its video changes.
@@ -439,7 +457,8 @@ impl Feeder {
         while let Some(part) = self.left.pop_front() {
             // What is left while this one is fed comes before the rest.
             let rest = std::mem::take(&mut self.left);
-            self.feed_again(&part)?;
+            let fed = self.feed_again(&part);
+            self.report_lost(fed, &part.path)?;
             self.left.extend(rest);
             if self.left.is_empty() {
                 self.stop_run()?;

@@ -1,11 +1,17 @@
 //! Entry points of the fuzz targets: what a hostile file, or an ffmpeg that a hostile stream talks through, may give.
 
-use std::{io::Write as _, path::Path, time::Duration};
+use std::{
+    io::Write as _,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use clap::Parser as _;
 
 use crate::{
     args::Args,
+    disk::Disk,
     frame::{Pool, Reader},
     lines::{Decoded, LineParser},
     measure::Plane,
@@ -79,7 +85,9 @@ pub fn state(bytes: &[u8]) {
 /// The journal that a folder holds, and going on with it. Files that were there must be named by nothing in it.
 pub fn journal(folder: &Path) {
     let args = Args::parse_from(["cht-scenes"]);
-    let Ok(mut store) = Store::open(folder, &Options::of(&args), false) else { return };
+    let Ok(output) = cht_core::ndjson::stdout() else { return };
+    let disk = Disk::new(&Arc::new(Mutex::new(output)));
+    let Ok(mut store) = Store::open(folder, &Options::of(&args), false, disk) else { return };
     let _ = (store.done_before(), store.saved(), store.next_picture(), store.was_kept("", 0));
     let _ = (store.kept(1), store.kept(64), store.thumbnail("F000001"));
     store.remove_unfinished();

@@ -21,6 +21,7 @@ mod course;
 mod decoder;
 mod decoding;
 mod detector;
+mod disk;
 mod feed;
 mod fetch;
 mod frame;

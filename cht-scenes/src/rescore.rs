@@ -13,6 +13,7 @@ use cht_scenes::detect::{Choice, Decider, Returned, Shown};
 
 use crate::{
     args::Args,
+    disk::Disk,
     feed::Source,
     options::Options,
     picker::{Done, Found, Output, Picker},
@@ -46,6 +47,7 @@ pub(crate) fn run(args: &Args, scores: &Path, output: &Output, tally: &Arc<Tally
     let segments = decide(scores, &options)?;
     let ffmpeg = Program::find(&args.ffmpeg)?;
     let mut folders: HashMap<PathBuf, Picker> = HashMap::new();
+    let disk = Disk::new(output);
     // What was kept since the last break.
     let (mut returned, mut last) = (Returned::default(), None::<Origin>);
     for segment in segments {
@@ -55,7 +57,8 @@ pub(crate) fn run(args: &Args, scores: &Path, output: &Output, tally: &Arc<Tally
             bail!("the segments belong to no session; say where the frames go with --out DIR");
         };
         if !folders.contains_key(&folder) {
-            let store = Store::open(&folder, &options, args.overwrite)?;
+            disk.enter(origin.session.as_deref());
+            let store = Store::open(&folder, &options, args.overwrite, disk.clone())?;
             let picker =
                 Picker::new(store, Arc::clone(output), args, ffmpeg.clone(), Arc::clone(tally));
             folders.insert(folder.clone(), picker);

@@ -19,7 +19,7 @@ use cht_core::{
 use cht_scenes::measure::Measures;
 use serde::{Deserialize, Serialize};
 
-use crate::picker::Part;
+use crate::{disk::Disk, picker::Part};
 
 /// A segment whose frames follow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +59,7 @@ const WRITTEN: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Scores {
     path: PathBuf,
+    disk: Disk,
     file: Journal,
     /// Whole lines that are still to be written.
     lines: Vec<u8>,
@@ -68,9 +69,9 @@ pub(crate) struct Scores {
 
 impl Scores {
     /// Opens it; what is in it about segments that are not `done` (by their path) is written again.
-    pub(crate) fn open(path: &Path, done: &HashMap<String, u64>) -> Result<Self> {
+    pub(crate) fn open(path: &Path, done: &HashMap<String, u64>, disk: Disk) -> Result<Self> {
         let named = || path.display().to_string();
-        let mut file = Journal::open(path).with_context(named)?;
+        let mut file = disk.insist(path, || Journal::open(path))?;
         let mut begin = Vec::new();
         file.file().take(BEGIN.len() as u64).read_to_end(&mut begin).with_context(named)?;
         // Another file is not ours to cut.
@@ -94,8 +95,8 @@ impl Scores {
             end = line.end;
         }
         skipped.warn(path);
-        file.cut(end).with_context(named)?;
-        Ok(Self { path: path.to_owned(), file, lines: Vec::new(), segment: None })
+        disk.insist(path, || file.cut(end))?;
+        Ok(Self { path: path.to_owned(), disk, file, lines: Vec::new(), segment: None })
     }
 
     /// Adds a frame of a part of a segment.
@@ -131,9 +132,10 @@ impl Scores {
 
     /// Hands over to the system what was added.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        if !self.lines.is_empty() {
-            self.file.append(&self.lines).with_context(|| self.path.display().to_string())?;
-            self.lines.clear();
+        let Self { path, disk, file, lines, .. } = self;
+        if !lines.is_empty() {
+            disk.insist(path, || file.append(lines))?;
+            lines.clear();
         }
         Ok(())
     }

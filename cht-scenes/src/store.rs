@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use cht_core::{
     durable,
     event::{self, Anchor, Event, Frame, SegmentDone},
-    journal::Journal,
+    journal::{Journal, Skipped},
     report,
 };
 use rustix::fs::FlockOperation;
@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use self::known::Known;
 pub(crate) use self::unsure::number;
-use crate::{detector::State, measured::Saved, options::Options, picture::Format};
+use crate::{detector::State, disk::Disk, measured::Saved, options::Options, picture::Format};
 
 /// Size of the largest state that is read, in bytes; they have about one million.
 const LARGEST_STATE: u64 = 256 << 20;
@@ -85,6 +85,9 @@ pub(crate) struct Done {
 #[derive(Debug)]
 pub(crate) struct Store {
     folder: PathBuf,
+    /// The journal's path.
+    path: PathBuf,
+    disk: Disk,
     format: Format,
     /// A picture that is there already is not to be written again.
     pub dedupe: bool,
@@ -99,14 +102,21 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens `folder`, making it if it is not there.
-    pub(crate) fn open(folder: &Path, options: &Options, overwrite: bool) -> Result<Self> {
+    pub(crate) fn open(
+        folder: &Path,
+        options: &Options,
+        overwrite: bool,
+        disk: Disk,
+    ) -> Result<Self> {
         let named = || folder.display().to_string();
-        fs::create_dir_all(folder).with_context(named)?;
+        disk.insist(folder, || fs::create_dir_all(folder))?;
         let path = folder.join("scenes.ndjson");
-        let journal = Journal::open(&path).with_context(|| path.display().to_string())?;
+        let journal = disk.insist(&path, || Journal::open(&path))?;
         lock(journal.file(), folder)?;
         let mut store = Self {
             folder: folder.to_owned(),
+            path,
+            disk,
             format: options.look.format,
             dedupe: options.dedupe,
             journal,
@@ -114,7 +124,7 @@ impl Store {
             saved: None,
             hash: None,
         };
-        let known = store.read(&path).with_context(|| path.display().to_string())?;
+        let known = store.read()?;
         match &known.options {
             Some(found) if found == options => store.take(known)?,
             Some(found) if !overwrite => bail!(
@@ -124,7 +134,7 @@ impl Store {
             None if known.last.is_some() && !overwrite => {
                 report::warn(format_args!(
                     "{}: the options of the frames in it cannot be read; it goes on with those given now",
-                    path.display()
+                    store.path.display()
                 ));
                 store.take(known)?;
                 store.append(&Entry::Options(options.clone()))?;
@@ -133,7 +143,7 @@ impl Store {
                 if found.is_some() || known.last.is_some() {
                     remove_pictures(folder).with_context(named)?;
                 }
-                store.journal.cut(0).with_context(named)?;
+                store.cut(0)?;
                 store.append(&Entry::Options(options.clone()))?;
             }
         }
@@ -141,9 +151,9 @@ impl Store {
     }
 
     /// Reads the journal up to its last checkpoint whose state is there.
-    fn read(&mut self, path: &Path) -> Result<Known> {
-        let (known, skipped) = Known::read(self.journal.lines(0)?, u64::MAX)?;
-        skipped.warn(path);
+    fn read(&mut self) -> Result<Known> {
+        let (known, skipped) = self.read_until(u64::MAX)?;
+        skipped.warn(&self.path);
         let Some(last) = &known.last else { return Ok(known) };
         let error = match self.state_of(last) {
             Ok(saved) => {
@@ -153,7 +163,7 @@ impl Store {
             Err(error) => error,
         };
         let damaged = self.state(last.done.seq).display().to_string();
-        let (before, _) = Known::read(self.journal.lines(0)?, known.end_before)?;
+        let (before, _) = self.read_until(known.end_before)?;
         if let Some(saved) = before.last.as_ref().and_then(|last| self.state_of(last).ok()) {
             report::warn(format_args!(
                 "{damaged}: {error}; segment {} is decoded again",
@@ -169,9 +179,18 @@ impl Store {
         Ok(known)
     }
 
+    fn read_until(&self, end: u64) -> Result<(Known, Skipped)> {
+        self.disk.insist(&self.path, || Known::read(self.journal.lines(0)?, end))
+    }
+
+    fn cut(&mut self, end: u64) -> Result<()> {
+        let Self { journal, disk, path, .. } = self;
+        disk.insist(path, || journal.cut(end))
+    }
+
     /// Goes on after what is known. What the journal says after that is made again.
     fn take(&mut self, known: Known) -> Result<()> {
-        self.journal.cut(known.end).with_context(|| self.folder.display().to_string())?;
+        self.cut(known.end)?;
         self.known = known;
         Ok(())
     }
@@ -243,7 +262,7 @@ impl Store {
     /// Saves what the detectors know, before the checkpoint of segment `seq` is written.
     pub(crate) fn save(&mut self, seq: u64, state: &[u8]) -> Result<()> {
         let path = self.state(seq);
-        durable::replace(&path, state).with_context(|| path.display().to_string())?;
+        self.disk.insist(&path, || durable::replace(&path, state))?;
         self.hash = Some(hash_of(state));
         Ok(())
     }
@@ -273,10 +292,14 @@ impl Store {
         frame: Frame,
     ) -> Result<Event> {
         if let (Some(path), Some(thumbnail)) = (&frame.thumbnail, thumbnail) {
-            durable::replace(Path::new(path), thumbnail).with_context(|| path.clone())?;
+            self.replace(path, thumbnail)?;
         }
-        durable::replace(Path::new(&frame.path), picture).with_context(|| frame.path.clone())?;
+        self.replace(&frame.path, picture)?;
         self.keep_again(session, frame)
+    }
+
+    fn replace(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        self.disk.insist(path.as_ref(), || durable::replace(path.as_ref(), bytes))
     }
 
     /// Writes the event of the next frame in the journal, whose picture is there.
@@ -296,7 +319,8 @@ impl Store {
     pub(crate) fn checkpoint(&mut self, mut checkpoint: Checkpoint) -> Result<()> {
         checkpoint.saved = self.hash.take();
         let line = line_of(&Entry::Checkpoint(Box::new(checkpoint.clone())))?;
-        self.journal.append_durably(&line).with_context(|| self.folder.display().to_string())?;
+        let Self { journal, disk, path, .. } = self;
+        disk.insist(path, || journal.append_durably(&line))?;
         let now = checkpoint.done.seq;
         let oldest = self.known.before.as_ref().map(|before| before.done.seq);
         self.known.set_last(&checkpoint);
@@ -311,7 +335,8 @@ impl Store {
 
     fn append(&mut self, entry: &Entry) -> Result<()> {
         let line = line_of(entry)?;
-        self.journal.append(&line).with_context(|| self.folder.display().to_string())
+        let Self { journal, disk, path, .. } = self;
+        disk.insist(path, || journal.append(&line))
     }
 
     /// Removes what a killed run did not finish. Finished pictures stay, even those of a segment that

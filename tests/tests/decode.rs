@@ -251,6 +251,22 @@ fn a_decoder_that_hangs_is_stopped_and_costs_one_segment() {
     check_second_failed(&events, &paths, "decoder_hung");
 }
 
+#[test]
+fn segment_removed_before_it_is_decoded_again_is_an_error_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let third = folder.path().join("3.ts");
+    // It has taken all segments when it dies, and the third is gone.
+    let what = format!("cat >/dev/null\nrm {}\nkill -9 $$", third.display());
+    let (events, paths) = with_a_decoder_that(folder.path(), &what);
+    let errors: Vec<_> =
+        of_type(&events, "error").iter().map(|error| (&error["code"], &error["path"])).collect();
+    let expected = [("decoder_failed", &paths[1]), ("unreadable", &paths[2])];
+    let expected = expected.map(|(code, path)| (code.into(), path.to_str().unwrap().into()));
+    assert_eq!(errors, expected.each_ref().map(|(code, path): &(Value, Value)| (code, path)));
+    let done: Vec<_> = of_type(&events, "segment_done").iter().map(|done| &done["path"]).collect();
+    assert_eq!(done, [0, 1, 3].map(|n| paths[n].to_str().unwrap()));
+}
+
 /// Five seconds each, one after the other on one clock, as files of their own and as one.
 fn in_turn(folder: &Path, coders: &[(&str, &str)]) -> (Vec<PathBuf>, PathBuf, usize) {
     let sources = ["testsrc2", "smptebars", "mandelbrot"];

@@ -1,4 +1,4 @@
-//! cht-recv: a disk that is full, read-only or broken, and a clock that is set.
+//! A disk that is full, read-only or broken, under cht-recv and cht-scenes; and a clock that is set.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -313,6 +313,69 @@ fn any_refusal_is_waited_for_and_nothing_is_lost() {
     recv.signal("TERM");
     assert_eq!(recv.finish().code(), Some(1));
     assert_eq!(b3sum(&check(&session_of(&recv))), b3sum(&bytes));
+}
+
+/// Starts cht-scenes, and does `then` after it was given the first segment.
+fn scenes(paths: &[PathBuf], out: &Path, options: &str, then: impl FnOnce(&mut Stage)) -> Stage {
+    let mut command = tool("cht-scenes");
+    command.arg("--out").arg(out).args(words(options)).stdin(Stdio::piped());
+    let mut stage = Stage::start(&mut command);
+    let mut stdin = stage.child.stdin.take().unwrap();
+    writeln!(stdin, "{}", paths[0].display()).unwrap();
+    then(&mut stage);
+    for path in &paths[1..] {
+        writeln!(stdin, "{}", path.display()).unwrap();
+    }
+    drop(stdin);
+    stage
+}
+
+/// What does not depend on the folder of a frame.
+fn frames(stage: &Stage) -> Vec<[Value; 4]> {
+    let fields = ["id", "timestamp", "hash", "reason"];
+    stage.of_type("frame").iter().map(|frame| fields.map(|field| frame[field].clone())).collect()
+}
+
+#[test]
+fn full_disk_makes_cht_scenes_wait_and_costs_no_frame() {
+    let Some(disk) = Tmpfs::mount(4) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let shots = ["testsrc2", "smptebars", "mandelbrot", "rgbtestsrc"];
+    let paths = [1, 2, 3].map(|n| folder.path().join(format!("{n}.ts")));
+    for (n, path) in paths.iter().enumerate() {
+        let shots: Vec<_> =
+            shots.iter().map(|name| (format!("{name}=s=320x240:r=25"), 1.0)).collect();
+        let shots: Vec<_> = shots.iter().map(|(shot, time)| (shot.as_str(), *time)).collect();
+        generate(path, &shots, &format!("{QUICK} -output_ts_offset {}", n * 4));
+    }
+    for (n, (options, is_full_at_once)) in
+        [("--detect scene", true), ("--detect adaptive", false), ("--detect scene --jobs 2", true)]
+            .into_iter()
+            .enumerate()
+    {
+        let options = format!("{options} --stats-interval 0 --min-gap 0");
+        let mut expected = scenes(&paths, &folder.path().join(n.to_string()), &options, |_| {});
+        assert!(expected.finish().success());
+        let (out, filler) = (disk.path().join(n.to_string()), disk.path().join("filler"));
+        if is_full_at_once {
+            fill(&filler);
+        }
+        let mut stage = scenes(&paths, &out, &options, |stage| {
+            if !is_full_at_once {
+                stage.wait_for("frame");
+                fill(&filler);
+            }
+        });
+        let error = stage.wait_for("error");
+        assert_eq!(error["code"], "disk");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("No space left on device"), "{message}");
+        fs::remove_file(filler).unwrap();
+        assert_eq!(stage.finish().code(), Some(1), "{options}");
+        assert_eq!(stage.of_type("error").len(), 1, "{:?}", stage.of_type("error"));
+        assert_eq!(frames(&stage), frames(&expected), "{options}");
+        assert_eq!(stage.of_type("segment_done").len(), paths.len());
+    }
 }
 
 /// Where Debian and Fedora have it.

@@ -8,6 +8,7 @@ use cht_core::{
     event::{Anchor, Decoded, SegmentOpen},
     growing::{Growing, Growth, finished_path},
     regular,
+    segment::SegmentError,
     time::{TICKS_PER_SECOND, unwrap33},
 };
 
@@ -66,12 +67,16 @@ impl Feeder {
         let (mut source, mut total) = (None, 0);
         let mut buffer = vec![0; WRITE];
         loop {
-            let bytes = match growing.read(&mut buffer)? {
-                Growth::Bytes(count) => &buffer[..count],
-                Growth::Finished => break,
-                Growth::Nothing if !self.is_orphaned(&path) => continue,
+            let bytes = match growing.read(&mut buffer) {
+                Err(error) => {
+                    let error = SegmentError::Io { path: path.clone().into(), error };
+                    return self.report_lost(Err(error.into()), &path);
+                }
+                Ok(Growth::Bytes(count)) => &buffer[..count],
+                Ok(Growth::Finished) => break,
+                Ok(Growth::Nothing) if !self.is_orphaned(&path) => continue,
                 // It may be finished and announced to a later run of this program.
-                Growth::Nothing | Growth::Abandoned => return Ok(()),
+                Ok(Growth::Nothing | Growth::Abandoned) => return Ok(()),
             };
             total += bytes.len() as u64;
             course.push(bytes);

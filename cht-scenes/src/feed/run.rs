@@ -10,9 +10,11 @@ use std::{
     thread::JoinHandle,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use cht_core::{
     event::Anchor,
+    report,
+    segment::SegmentError,
     ts::{Codec, SingleStream},
 };
 
@@ -158,8 +160,11 @@ impl Feeder {
                 run.tell(source.part(&path, true));
             }
             let Some(windows) = windows else { continue };
-            self.plan(&path, &source)?;
-            self.feed_all(windows)?;
+            self.plan(&path, &source);
+            if let Err(error) = self.feed_all(windows) {
+                ensure!(error.is::<SegmentError>(), error);
+                report::warn(format_args!("{error}; the first scores after it may be off"));
+            }
             if let Some(run) = &mut self.run {
                 run.engine.end_segment();
             }

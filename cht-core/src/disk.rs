@@ -1,0 +1,138 @@
+//! A disk that refuses: which errors may pass by themselves or when somebody makes room, and waiting for that.
+//!
+//! No stage ends because of such an error. It says so once, tries again until the disk serves, and says that as well.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use rustix::io::Errno;
+
+use crate::clock;
+
+/// Time until a disk that refused is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+
+/// A disk that refuses again within this time is not spoken of again.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// Errors of the disk, of the way to it, and of a machine that is short of memory or descriptors: none of them is the
+/// fault of the stream or of a path, and each may pass.
+const REFUSALS: [Errno; 25] = [
+    Errno::NOSPC,
+    Errno::DQUOT,
+    Errno::ROFS,
+    Errno::IO,
+    Errno::STALE,
+    Errno::TIMEDOUT,
+    Errno::UCLEAN,
+    Errno::BADMSG,
+    Errno::NODEV,
+    Errno::NXIO,
+    Errno::REMOTEIO,
+    Errno::NOTCONN,
+    Errno::CONNRESET,
+    Errno::CONNABORTED,
+    Errno::SHUTDOWN,
+    Errno::HOSTDOWN,
+    Errno::HOSTUNREACH,
+    Errno::NETDOWN,
+    Errno::NETUNREACH,
+    Errno::NOLCK,
+    Errno::BUSY,
+    Errno::NOMEM,
+    Errno::NOBUFS,
+    Errno::MFILE,
+    Errno::NFILE,
+];
+
+/// Whether an error is a refusal of the disk.
+#[must_use]
+pub fn refuses(error: &io::Error) -> bool {
+    REFUSALS.iter().any(|refusal| error.raw_os_error() == Some(refusal.raw_os_error()))
+}
+
+/// A turn in what a disk does, to be told to people.
+#[derive(Debug)]
+pub enum Turn<'a> {
+    /// It refuses from now on.
+    Refuses(&'a io::Error),
+    /// It serves again.
+    Serves,
+}
+
+/// Tries again what a disk refuses. For stages that any signal may end meanwhile.
+#[derive(Debug, Default)]
+pub struct Patience {
+    /// When it last served again.
+    served: Option<Instant>,
+}
+
+impl Patience {
+    /// Does `attempt` until the disk does not refuse it, and returns what it gives then. `tell` is called at the first
+    /// refusal and after the last, unless there was another shortly before.
+    pub fn insist<T>(
+        &mut self,
+        mut attempt: impl FnMut() -> io::Result<T>,
+        mut tell: impl FnMut(Turn<'_>),
+    ) -> io::Result<T> {
+        let first = match attempt() {
+            Err(error) if refuses(&error) => error,
+            result => return result,
+        };
+        let now = clock::monotonic();
+        let is_news = self.served.is_none_or(|served| now.duration_since(served) >= QUIET);
+        if is_news {
+            tell(Turn::Refuses(&first));
+        }
+        loop {
+            clock::rest(TRY_AGAIN);
+            match attempt() {
+                Err(error) if refuses(&error) => {}
+                result => {
+                    self.served = Some(clock::monotonic());
+                    if is_news {
+                        tell(Turn::Serves);
+                    }
+                    return result;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(errno: Errno) -> io::Error {
+        io::Error::from_raw_os_error(errno.raw_os_error())
+    }
+
+    #[test]
+    fn refusal_is_told_once_and_tried_until_it_is_over() {
+        let (mut patience, mut tries, mut told) = (Patience::default(), 0, Vec::new());
+        for _ in 0..2 {
+            let mut left = 2;
+            let done = patience.insist(
+                || {
+                    tries += 1;
+                    left -= 1;
+                    if left < 0 { Ok(tries) } else { Err(error(Errno::NOSPC)) }
+                },
+                |turn| told.push(matches!(turn, Turn::Refuses(_))),
+            );
+            assert!(done.is_ok());
+        }
+        assert_eq!((tries, told), (6, vec![true, false]), "the second time is the same trouble");
+    }
+
+    #[test]
+    fn mistake_is_returned_at_once() {
+        for mistake in [Errno::NOENT, Errno::ACCESS, Errno::BADF, Errno::INVAL, Errno::ISDIR] {
+            let result = Patience::default().insist(|| Err::<(), _>(error(mistake)), |_| {});
+            assert!(result.is_err(), "{mistake}");
+        }
+    }
+}
