@@ -26,7 +26,7 @@ pub enum Growth {
     Abandoned,
 }
 
-/// A segment that grows. Never mapped: the memory map of a file that shrinks kills its reader.
+/// A segment that grows.
 #[derive(Debug)]
 pub struct Growing {
     file: File,

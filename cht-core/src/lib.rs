@@ -26,3 +26,4 @@ pub mod time;
 pub mod timeline;
 pub mod ts;
 pub mod watch;
+pub mod windows;

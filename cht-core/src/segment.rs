@@ -2,21 +2,18 @@
 
 use std::{
     collections::HashMap,
-    fs::File,
     io,
     path::{Path, PathBuf},
 };
 
-use memmap2::{Advice, Mmap, MmapOptions};
-
 use crate::{
     event::{self, Anchor, Body, Damage, Event, Segment, SegmentClosed, StreamInfo},
     record::Record,
-    regular,
     session::{self, Session},
     time::{seconds, unwrap33},
     timeline::{Span, Succession},
     ts::{Found, Media, PACKET_LEN, Scanner},
+    windows::Windows,
 };
 
 /// Why a file cannot be used as a segment.
@@ -60,72 +57,6 @@ impl SegmentError {
             Self::Unrecorded(_) => "growing",
             Self::Path(_) => "not_utf8",
         }
-    }
-}
-
-/// How much of a segment is mapped at a time, in bytes: resident memory does not grow with segments.
-const WINDOW: u64 = 32 << 20;
-
-/// A finished segment, mapped window by window from its beginning to its end.
-#[derive(Debug)]
-pub struct Windows {
-    path: PathBuf,
-    file: File,
-    length: u64,
-    at: u64,
-}
-
-impl Windows {
-    /// Opens a segment.
-    pub fn open(path: &Path) -> Result<Self, SegmentError> {
-        let io = |error| SegmentError::Io { path: path.to_owned(), error };
-        let file = match regular::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && was_deleted(path) => {
-                return Err(SegmentError::Deleted(path.to_owned()));
-            }
-            result => result.map_err(io)?,
-        };
-        match file.metadata().map_err(io)?.len() {
-            0 => Err(SegmentError::Empty(path.to_owned())),
-            length => Ok(Self { path: path.to_owned(), file, length, at: 0 }),
-        }
-    }
-
-    /// The segment's size in bytes.
-    #[must_use]
-    pub fn length(&self) -> u64 {
-        self.length
-    }
-}
-
-/// Whether cht-recv has removed the segment at `path`.
-fn was_deleted(path: &Path) -> bool {
-    let session = Session::of_segment(path);
-    let seq = session::sequence(path);
-    session.zip(seq).is_some_and(|(session, seq)| Record::of(&session).is_deleted(seq))
-}
-
-impl Iterator for Windows {
-    type Item = Result<Mmap, SegmentError>;
-
-    #[allow(unsafe_code)]
-    fn next(&mut self) -> Option<Self::Item> {
-        let length = WINDOW.min(self.length - self.at);
-        if length == 0 {
-            return None;
-        }
-        let mut options = MmapOptions::new();
-        options.offset(self.at).len(length as usize);
-        self.at += length;
-        // SAFETY: the bytes of a mapping must not change while it is borrowed. A finished segment is never written
-        // or truncated by cht, and unlinking does not touch a mapping. Another program that truncates
-        // one would end this process by SIGBUS, as it would any reader of a mapping.
-        let window = unsafe { options.map(&self.file) };
-        if let Ok(window) = &window {
-            // Front to back, once: the kernel may read ahead and forget behind.
-            let _ = window.advise(Advice::Sequential);
-        }
-        Some(window.map_err(|error| SegmentError::Io { path: self.path.clone(), error }))
     }
 }
 

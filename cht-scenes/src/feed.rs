@@ -1,4 +1,4 @@
-//! What goes into the decoder: segments in order, mapped when they are finished, followed while they grow.
+//! What goes into the decoder: segments in order, whole when they are finished, followed while they grow.
 //!
 //! A **run** is one decoder over consecutive segments. It ends where the stream's clock, its video PID or
 //! the folder of the frames changes, and where the decoder fails.
@@ -24,9 +24,10 @@ use cht_core::{
     event::{Decoded, Segment},
     ffmpeg::Program,
     report,
-    segment::{SegmentError, Windows},
+    segment::SegmentError,
     session::Session,
     ts::Codec,
+    windows::Windows,
 };
 
 use self::{
@@ -205,11 +206,8 @@ impl Feeder {
         };
         let windows = Windows::open(Path::new(&segment.path))?;
         let length = windows.length();
-        let first = if asked.is_any() {
-            stretch::first_pts(Windows::open(Path::new(&segment.path))?, pid)?
-        } else {
-            None
-        };
+        let again = asked.is_any().then(|| Windows::open(Path::new(&segment.path)).ok()).flatten();
+        let first = again.and_then(|windows| stretch::first_pts(windows, pid));
         let source = Source {
             seq: segment.seq,
             anchor: self.by_its_clock(anchor, first),
@@ -384,7 +382,7 @@ impl Feeder {
         }
     }
 
-    /// Feeds a finished segment, to another decoder where its video changes.
+    /// Feeds a finished segment as far as it can be read, to another decoder where its video changes.
     fn feed_segment(
         &mut self,
         path: &str,
@@ -394,12 +392,20 @@ impl Feeder {
     ) -> Result<()> {
         let length = windows.length();
         let again = Windows::open(Path::new(path))?;
-        let mut stretches = stretch::divide(again, source.pid, source.codec, self.args.video())?
+        let mut stretches = stretch::divide(again, source.pid, source.codec, self.args.video())
             .into_iter()
             .peekable();
         let mut at = 0;
         for window in windows {
-            let window = window?;
+            let window = match window {
+                Ok(window) => window,
+                // Of nothing, nothing is done.
+                Err(error) if at == 0 => return Err(error.into()),
+                Err(error) => {
+                    self.torn(path, &error)?;
+                    break;
+                }
+            };
             let mut rest = &window[..];
             while !rest.is_empty() {
                 if let Some(Stretch { pid, codec, .. }) = stretches.next_if(|next| next.from <= at)
@@ -419,7 +425,15 @@ impl Feeder {
         Ok(())
     }
 
-    /// Feeds a run-up; `false` if the decoder has ended before.
+    /// Emits that a segment cannot be read to its end. What came before is decoded, and the segment is done with it.
+    fn torn(&self, path: &str, error: &SegmentError) -> Result<()> {
+        let session = Session::of_segment(Path::new(path));
+        let session = session.as_ref().map(Session::name);
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        output.fail(session, error.code(), &error.to_string(), Some(path)).context("stdout")
+    }
+
+    /// Feeds a whole segment; `false` if the decoder has ended before.
     fn feed_all(&mut self, windows: Windows) -> Result<bool> {
         for window in windows {
             for chunk in window?.chunks(WRITE) {
@@ -478,7 +492,15 @@ impl Feeder {
         let windows = Windows::open(Path::new(&part.path))?;
         let length = windows.length();
         self.begin(&part.path, 0, part.source)?;
-        if self.feed_all(windows)? {
+        let fed = match self.feed_all(windows) {
+            Err(error) => {
+                let error = error.downcast::<SegmentError>()?;
+                self.torn(&part.path, &error)?;
+                true
+            }
+            Ok(fed) => fed,
+        };
+        if fed {
             self.fed(length, false);
         }
         Ok(())

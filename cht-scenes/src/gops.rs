@@ -39,10 +39,12 @@ impl Gops {
         let (mut scanner, mut buffer) = (Scanner::new(), vec![0; READ]);
         let mut gops = Self::default();
         loop {
-            let count = file.read(&mut buffer)?;
-            if count == 0 {
-                break;
-            }
+            let count = match file.read(&mut buffer) {
+                // A part that cannot be read takes nothing from the pictures before it.
+                Err(error) if scanner.position() == 0 => return Err(error),
+                Ok(0) | Err(_) => break,
+                Ok(count) => count,
+            };
             scanner.push(&buffer[..count], &mut |found| gops.take(&found, pid, anchor));
         }
         scanner.finish(&mut |found| gops.take(&found, pid, anchor));

@@ -9,9 +9,9 @@ use std::{collections::HashMap, path::Path, time::Duration};
 use anyhow::Result;
 use cht_core::{
     ffmpeg::Program,
-    segment::Windows,
     time::{TICKS_PER_SECOND, difference33},
     ts::{Group, Plan, survey},
+    windows::Windows,
 };
 use cht_scenes::measure::Blocks;
 
@@ -47,7 +47,9 @@ pub(crate) fn plan(
     path: &Path,
 ) -> Result<Option<Plan>> {
     let Some(codec) = source.codec else { return Ok(None) };
-    let Some(groups) = survey(Windows::open(path)?, source.pid, codec)? else { return Ok(None) };
+    // What cannot be read is said by whoever feeds it.
+    let surveyed = Windows::open(path).and_then(|windows| survey(windows, source.pid, codec));
+    let Ok(Some(groups)) = surveyed else { return Ok(None) };
     // A single group is all there is to look at.
     let changed =
         if groups.len() > 1 { changed(ffmpeg, timeout, source, path)? } else { HashMap::new() };
@@ -116,8 +118,8 @@ fn changed(
     let mut changed = HashMap::new();
     pass.run(
         |decoder| {
-            for window in windows {
-                for chunk in window?.chunks(WRITE) {
+            for window in windows.map_while(Result::ok) {
+                for chunk in window.chunks(WRITE) {
                     // One that has ended takes nothing; what it gave is what there is.
                     if decoder.feed(chunk).is_err() {
                         return Ok(());

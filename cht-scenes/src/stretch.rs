@@ -1,8 +1,8 @@
 //! Where a segment's video changes its PID or its codec: there begins another decoder.
 
 use cht_core::{
-    segment::{SegmentError, Windows},
     ts::{Codec, Found, Program, Scanner},
+    windows::Windows,
 };
 
 use crate::video::Asked;
@@ -16,40 +16,38 @@ pub(crate) struct Stretch {
     pub codec: Option<Codec>,
 }
 
-/// Divides a segment whose video is said to be `pid`, coded as `codec`.
+/// Divides a segment whose video is said to be `pid`, coded as `codec`, as far as it can be read.
 pub(crate) fn divide(
     windows: Windows,
     pid: u16,
     codec: Option<Codec>,
     asked: Asked,
-) -> Result<Vec<Stretch>, SegmentError> {
+) -> Vec<Stretch> {
     let mut divider = Divider { pid, asked, listed: false, next: None, stretches: Vec::new() };
     let mut scanner = Scanner::new();
-    for window in windows {
-        scanner.push(&window?, &mut |found| divider.take(&found));
+    for window in windows.map_while(Result::ok) {
+        scanner.push(&window, &mut |found| divider.take(&found));
     }
     scanner.finish(&mut |found| divider.take(&found));
-    Ok(divider.finish(codec))
+    divider.finish(codec)
 }
 
 /// The first PTS of `pid` in a segment.
-pub(crate) fn first_pts(windows: Windows, pid: u16) -> Result<Option<u64>, SegmentError> {
+pub(crate) fn first_pts(windows: Windows, pid: u16) -> Option<u64> {
     let (mut scanner, mut first) = (Scanner::new(), None);
-    for window in windows {
-        for piece in window?.chunks(1 << 20) {
-            scanner.push(piece, &mut |found| {
-                if let Found::Pes(pes) = found
-                    && pes.pid == pid
-                {
-                    first = first.or(pes.pts);
-                }
-            });
-            if first.is_some() {
-                return Ok(first);
+    for window in windows.map_while(Result::ok) {
+        scanner.push(&window, &mut |found| {
+            if let Found::Pes(pes) = found
+                && pes.pid == pid
+            {
+                first = first.or(pes.pts);
             }
+        });
+        if first.is_some() {
+            break;
         }
     }
-    Ok(first)
+    first
 }
 
 /// Follows what the PMT lists.

@@ -36,15 +36,13 @@ fn one_module_opens_files() {
 }
 
 #[test]
-fn one_place_is_unsafe() {
-    lines(&mut |path, line| {
-        let is_unsafe = line.contains("unsafe {") || line.contains("allow(unsafe_code)");
-        assert!(
-            !is_unsafe || path.ends_with("cht-core/src/segment.rs"),
-            "{}: {line}",
-            path.display()
-        );
-    });
+fn nothing_is_unsafe() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    assert!(manifest.contains("unsafe_code = \"forbid\""));
+    for member in TOOLS.into_iter().chain(["cht-core", "tests"]) {
+        let manifest = fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
+        assert!(manifest.contains("[lints]\nworkspace = true"), "{member}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use cht_tests::{QUICK, Stage, bin, generate, tool};
+use cht_tests::{QUICK, Shim, Stage, bin, generate, tool};
 
 /// Runs a stage on lines; its output.
 fn pipe(command: &mut Command, input: &[u8]) -> Output {
@@ -136,6 +136,75 @@ fn fifo_for_a_file_of_ours_is_refused() {
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         let refused = format!("{name}: not a regular file (a FIFO)");
         assert!(said(&output).contains(&refused), "{}", said(&output));
+    }
+}
+
+/// Bytes of a file named `rotten.ts` cannot be read from the one on that the file of the shim names.
+const BAD_SECTOR: &str = r#"
+ssize_t read(int file, void *bytes, size_t count) {
+    static ssize_t (*real)(int, void *, size_t);
+    if (!real) real = dlsym(RTLD_NEXT, "read");
+    char name[64], path[4096] = "";
+    sprintf(name, "/proc/self/fd/%d", file);
+    if (readlink(name, path, sizeof path - 1) > 0 && strstr(path, "rotten.ts") && is_faulty()) {
+        FILE *from = fopen(getenv("FAULTY"), "r");
+        long bad = 0, at = lseek(file, 0, SEEK_CUR);
+        fscanf(from, "%ld", &bad);
+        fclose(from);
+        if (at >= bad) { errno = EIO; return -1; }
+        if (at + (long)count > bad) count = bad - at;
+    }
+    return real(file, bytes, count);
+}
+"#;
+
+#[test]
+fn segment_that_cannot_be_read_to_its_end_is_an_error_and_the_rest_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(shim) = Shim::build(folder.path(), BAD_SECTOR) else { return };
+    let paths = ["a.ts", "rotten.ts", "z.ts"].map(|name| folder.path().join(name));
+    generate(&paths[0], &[("testsrc2=s=160x120:r=25", 1.0)], QUICK);
+    let shots = [("smptebars=s=160x120:r=25", 1.0), ("testsrc2=s=160x120:r=25", 3.0)];
+    generate(&paths[1], &shots, QUICK);
+    fs::copy(&paths[0], &paths[2]).unwrap();
+    let length = fs::metadata(&paths[1]).unwrap().len();
+    let bad = length * 3 / 4;
+    let message = format!("rotten.ts: Input/output error (os error 5), at byte {bad} of it");
+
+    let segments = tool("cht-segwatch").args(["--settle", "0"]).args(&paths).output().unwrap();
+    assert_eq!(count(&segments, "segment"), 3);
+    shim.break_with(&bad.to_string());
+    let mut command = bounded("cht-segwatch");
+    shim.load(command.args(["--settle", "0"]).args(&paths));
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!((count(&output, "segment"), count(&output, "error")), (2, 1), "{output:?}");
+    assert!(said(&output).contains(&message), "{}", said(&output));
+
+    // It fails in the middle of a stage that was told of it as whole.
+    for (n, options) in [
+        &["--detect", "scene"][..],
+        &["--detect", "auto"],
+        &["--detect", "auto", "--jobs", "2"],
+        &["--decode", "fast"],
+        &["--decode", "keyframes"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let mut command = bounded("cht-scenes");
+        shim.load(command.arg("--out").arg(folder.path().join(n.to_string())).args(*options));
+        let output = pipe(&mut command, &segments.stdout);
+        assert_eq!(output.status.code(), Some(1), "{options:?}: {output:?}");
+        let counts = ["error", "segment_done"].map(|kind| count(&output, kind));
+        assert_eq!(counts, [1, 3], "{options:?}: {output:?}");
+        assert!(said(&output).contains(&message), "{options:?}: {}", said(&output));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let frames: Vec<_> =
+            text.lines().filter(|line| line.contains("\"type\":\"frame\"")).collect();
+        let of = |name: &str| frames.iter().filter(|frame| frame.contains(name)).count();
+        // The cut lies before the bad sector, and what comes after the segment is another change.
+        assert!(of("rotten.ts") > 1 && of("z.ts\"") > 0, "{options:?}: {frames:#?}");
     }
 }
 

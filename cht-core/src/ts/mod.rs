@@ -1,7 +1,7 @@
 //! MPEG-TS, read as it arrives and never changed.
 //!
 //! One [`Scanner`] serves the recorder, which pushes whatever the socket gave, and the examiner of
-//! segments, which pushes a whole mapped file at once. It says what a segmenter has to know: which
+//! segments, which pushes windows of half a megabyte. It says what a segmenter has to know: which
 //! programs there are, where each PES packet starts, with which time stamps, which of them can be
 //! decoded from, and what is damaged. It copies nothing but section bytes, PES headers and
 //! parameter sets, and it does no I/O.

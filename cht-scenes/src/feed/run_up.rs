@@ -5,8 +5,8 @@ use std::path::Path;
 use cht_core::{
     event::{Anchor, EndReason, Segment},
     record::Record,
-    segment::Windows,
     session::Session,
+    windows::Windows,
 };
 
 use crate::store::Checkpoint;
