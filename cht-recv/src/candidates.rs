@@ -44,6 +44,8 @@ pub(crate) struct Candidates {
     waiting: Vec<Candidate>,
     /// How long one may be silent; `None`: as long as there is room.
     patience: Option<Duration>,
+    /// Whether a sender is served, so that nobody is waited for.
+    served: bool,
     buffer: Vec<u8>,
     foreign: Limited,
     failures: Limited,
@@ -76,7 +78,7 @@ enum Progress {
     Silent,
     /// Something was.
     Begun,
-    /// Its first bytes are those of a stream.
+    /// Its first bytes are those of a stream, or it ended without any.
     Ready,
 }
 
@@ -96,6 +98,7 @@ impl Candidates {
         Self {
             waiting: Vec::new(),
             patience,
+            served: false,
             buffer: vec![0; FIRST],
             foreign: Limited::new(SAY_EVERY),
             failures: Limited::new(SAY_EVERY),
@@ -154,6 +157,15 @@ impl Candidates {
         self.waiting.iter().filter_map(|candidate| candidate.deadline).min()
     }
 
+    /// A sender is served from now on, or none is. A connection that ended without a byte counts only where one is
+    /// waited for: it takes nobody's place.
+    pub(crate) fn serve(&mut self, served: bool) {
+        self.served = served;
+        if served {
+            self.waiting.retain(|candidate| !candidate.is_empty());
+        }
+    }
+
     /// Whether somebody can be let in.
     pub(crate) fn has_ready(&self) -> bool {
         self.waiting.iter().any(|candidate| candidate.progress == Progress::Ready)
@@ -180,8 +192,8 @@ impl Candidates {
             let candidate = &mut self.waiting[at];
             match candidate.step(&mut self.buffer, now, self.patience) {
                 Step::Waits => {}
-                Step::Ready => candidate.progress = Progress::Ready,
-                Step::Gone => drop(self.waiting.remove(at)),
+                Step::Gone if self.served => drop(self.waiting.remove(at)),
+                Step::Ready | Step::Gone => candidate.progress = Progress::Ready,
                 Step::Failed(reason) => {
                     let candidate = self.waiting.remove(at);
                     self.fail(now, &candidate, &reason);
@@ -250,6 +262,15 @@ impl Candidate {
             Line::Plain(socket, _) => PollFd::new(socket, PollFlags::IN),
             Line::Tls(tls) => tls.descriptor(),
         }
+    }
+
+    /// Whether it ended without a byte.
+    fn is_empty(&self) -> bool {
+        let first = match &self.line {
+            Line::Plain(_, first) => first,
+            Line::Tls(tls) => tls.shown(),
+        };
+        self.progress == Progress::Ready && first.is_empty()
     }
 
     fn is_late(&self, now: Instant) -> bool {

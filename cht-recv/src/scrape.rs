@@ -1,7 +1,7 @@
 //! The few words of HTTP that a scraper speaks: `GET /metrics`, one answer, and the connection is closed.
 //!
-//! One scraper is served at a time, and not for long. So those that hang, however many, take one thread and one
-//! descriptor, and the recorder never waits for them.
+//! One thread serves all scrapers, a bounded number of them, and none for long. So those that hang, however many, keep
+//! nobody out, and the recorder never waits for them.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -13,11 +13,15 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 use cht_core::clock;
+use rustix::event::{PollFd, PollFlags};
 
-use crate::{address, health::Health, metrics};
+use crate::{address, health::Health, metrics, sender::is_passing};
 
 /// How long one scraper may take.
 const LIMIT: Duration = Duration::from_secs(2);
+
+/// Scrapers at a time. One more ends another.
+const SCRAPERS: usize = 32;
 
 /// The longest request that is read.
 const HEAD: usize = 8 << 10;
@@ -48,43 +52,134 @@ fn resolve(place: &str) -> Result<SocketAddr> {
 /// Serves scrapers on a thread of its own, as long as the process lives. Returns where.
 pub(crate) fn serve(listener: TcpListener, health: Arc<Health>) -> io::Result<String> {
     let url = format!("http://{}/metrics", listener.local_addr()?);
-    thread::Builder::new().name("metrics".to_owned()).spawn(move || {
-        loop {
-            match listener.accept() {
-                // A scraper that has gone or is too slow is its own affair.
-                Ok((socket, _)) => drop(answer(socket, &health)),
-                Err(_) => clock::rest(REST),
-            }
-        }
-    })?;
+    listener.set_nonblocking(true)?;
+    let server = Server { listener, resting: None, scrapers: Vec::new(), health };
+    thread::Builder::new().name("metrics".to_owned()).spawn(move || server.run())?;
     Ok(url)
 }
 
-/// Reads one request and answers it.
-fn answer(mut socket: TcpStream, health: &Health) -> io::Result<()> {
-    let deadline = clock::monotonic() + LIMIT;
-    let mut head = vec![0; HEAD];
-    let mut length = 0;
-    let (status, kind, body) = loop {
-        socket.set_read_timeout(Some(left(deadline)?))?;
-        match socket.read(&mut head[length..])? {
-            0 => return Ok(()),
-            count => length += count,
+/// A listener and its scrapers, oldest first.
+#[derive(Debug)]
+struct Server {
+    listener: TcpListener,
+    /// When a listener that failed is tried again.
+    resting: Option<Instant>,
+    scrapers: Vec<Scraper>,
+    health: Arc<Health>,
+}
+
+/// A scraper that is connected.
+#[derive(Debug)]
+struct Scraper {
+    socket: TcpStream,
+    /// What was received of its request.
+    head: Vec<u8>,
+    /// The answer, and how much of it was sent. Empty until the request is complete.
+    answer: Vec<u8>,
+    sent: usize,
+    deadline: Instant,
+}
+
+impl Server {
+    fn run(mut self) {
+        loop {
+            let ready = self.wait();
+            let now = clock::monotonic();
+            for at in ready.into_iter().rev() {
+                // A scraper that has gone is its own affair, and so is one that was answered.
+                if !matches!(self.scrapers[at].step(&self.health), Ok(false)) {
+                    self.scrapers.remove(at);
+                }
+            }
+            self.scrapers.retain(|scraper| now < scraper.deadline);
+            self.accept(now);
         }
-        if let Some(response) = respond(&head[..length], health) {
-            break response;
+    }
+
+    /// Waits until something can be done; the places of those that can go on.
+    fn wait(&self) -> Vec<usize> {
+        let limit = self.scrapers.iter().map(|scraper| scraper.deadline).chain(self.resting).min();
+        let listener = PollFd::new(&self.listener, PollFlags::IN);
+        let mut descriptors: Vec<_> = self.scrapers.iter().map(Scraper::descriptor).collect();
+        descriptors.extend(self.resting.is_none().then_some(listener));
+        if clock::wait_ready(&mut descriptors, limit).is_err() {
+            clock::rest(REST);
         }
-        if length == HEAD {
-            break ("431 Request Header Fields Too Large", "text/plain", String::new());
+        let is_ready = |at: &usize| !descriptors[*at].revents().is_empty();
+        (0..self.scrapers.len()).filter(is_ready).collect()
+    }
+
+    /// Takes in those who have come. One too many ends the oldest of those that have asked for nothing, or the oldest.
+    fn accept(&mut self, now: Instant) {
+        if self.resting.is_some_and(|until| until > now) {
+            return;
         }
-    };
-    socket.set_write_timeout(Some(left(deadline)?))?;
-    let length = body.len();
-    let response = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    );
-    socket.write_all(response.as_bytes())?;
-    socket.shutdown(Shutdown::Write)
+        self.resting = None;
+        for _ in 0..SCRAPERS {
+            let socket = match self.listener.accept() {
+                Ok((socket, _)) => socket,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if is_passing(&error) => continue,
+                Err(_) => {
+                    self.resting = Some(now + REST);
+                    return;
+                }
+            };
+            if socket.set_nonblocking(true).is_ok() {
+                self.scrapers.push(Scraper {
+                    socket,
+                    head: Vec::new(),
+                    answer: Vec::new(),
+                    sent: 0,
+                    deadline: now + LIMIT,
+                });
+            }
+            if self.scrapers.len() > SCRAPERS {
+                let silent = self.scrapers.iter().position(|scraper| scraper.head.is_empty());
+                // The newest is among the silent ones, and stays.
+                self.scrapers.remove(silent.filter(|at| *at < SCRAPERS).unwrap_or(0));
+            }
+        }
+    }
+}
+
+impl Scraper {
+    fn descriptor(&self) -> PollFd<'_> {
+        let flags = if self.answer.is_empty() { PollFlags::IN } else { PollFlags::OUT };
+        PollFd::new(&self.socket, flags)
+    }
+
+    /// Reads on, or writes on. Whether all is done.
+    fn step(&mut self, health: &Health) -> io::Result<bool> {
+        if self.answer.is_empty() {
+            let mut buffer = [0; 1024];
+            match self.socket.read(&mut buffer) {
+                Ok(0) => return Ok(true),
+                Ok(count) => self.head.extend_from_slice(&buffer[..count]),
+                Err(error) if is_passing(&error) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+            let too_long = || ("431 Request Header Fields Too Large", "text/plain", String::new());
+            let response =
+                respond(&self.head, health).or_else(|| (self.head.len() >= HEAD).then(too_long));
+            let Some((status, kind, body)) = response else { return Ok(false) };
+            let length = body.len();
+            self.answer = format!(
+                "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            )
+            .into_bytes();
+        }
+        match self.socket.write(&self.answer[self.sent..]) {
+            Ok(count) => self.sent += count,
+            Err(error) if is_passing(&error) => {}
+            Err(error) => return Err(error),
+        }
+        if self.sent < self.answer.len() {
+            return Ok(false);
+        }
+        self.socket.shutdown(Shutdown::Write)?;
+        Ok(true)
+    }
 }
 
 /// Status, content type and body for a request; `None` while it is not complete.
@@ -108,12 +203,6 @@ fn respond(head: &[u8], health: &Health) -> Option<(&'static str, &'static str, 
         (Some("GET"), _) => plain("404 Not Found"),
         _ => plain("405 Method Not Allowed"),
     }
-}
-
-/// The time until `deadline`, which must not be zero for a socket.
-fn left(deadline: Instant) -> io::Result<Duration> {
-    let left = deadline.saturating_duration_since(clock::monotonic());
-    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 
 #[cfg(test)]

@@ -107,7 +107,12 @@ impl Source for UnixDoor {
         self.candidates.deadline().into_iter().chain(self.resting).min()
     }
 
+    fn vacant(&mut self, _now: Instant) {
+        self.candidates.serve(false);
+    }
+
     fn prepare(&mut self, now: Instant, taken: bool) -> bool {
+        self.candidates.serve(true);
         if taken {
             return true;
         }
