@@ -7,6 +7,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
+    event::{Body, Event},
+    record::Record,
     regular, report,
     session::{Session, sequence},
     ts::{Found, Scanner},
@@ -20,6 +22,8 @@ pub(crate) struct Place {
     pub skip: u64,
     /// PAT and PMT to send before, if the stream has none at that place.
     pub tables: Vec<u8>,
+    /// The keyframe lacks parameter sets, which are among `tables`.
+    pub completes: bool,
     /// ffmpeg's name of the video codec.
     pub codec: Option<String>,
 }
@@ -57,7 +61,7 @@ pub(crate) fn now(session: &Session) -> Result<Place> {
         let path = if path.exists() { path } else { session.segment(seq) };
         if let Some(bytes) = read(&path)? {
             place.seq = seq;
-            place.look(&bytes);
+            place.look(&bytes, session);
             break;
         }
     }
@@ -70,7 +74,7 @@ pub(crate) fn start(session: &Session) -> Result<Place> {
     for first in session.segments()? {
         if let Some(bytes) = read(&first)? {
             place.seq = sequence(&first).unwrap_or(1);
-            place.look(&bytes);
+            place.look(&bytes, session);
             place.skip = 0;
             break;
         }
@@ -90,7 +94,7 @@ fn read(segment: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 impl Place {
-    fn look(&mut self, bytes: &[u8]) {
+    fn look(&mut self, bytes: &[u8], session: &Session) {
         let mut scanner = Scanner::new();
         let mut keyframe = None;
         scanner.push(bytes, &mut |found| match found {
@@ -103,8 +107,29 @@ impl Place {
         self.tables = scanner.psi().unwrap_or_default();
         let streams = scanner.programs().iter().flat_map(|program| &program.streams);
         let pid = scanner.video_pid();
+        self.completes = pid.is_some_and(|pid| scanner.lacks_parameters(pid));
+        if self.completes
+            && let Some(tables) = self.tables_of_connection(session)
+        {
+            self.tables = tables;
+        }
         let video = streams.into_iter().find(|stream| Some(stream.pid) == pid);
         self.codec = video.map(|stream| stream.codec.as_str().to_owned());
+    }
+}
+
+impl Place {
+    /// What cht-recv keeps for those who begin in the middle of the connection.
+    fn tables_of_connection(&self, session: &Session) -> Option<Vec<u8>> {
+        let open = || {
+            let line = regular::read(&session.open_record()).ok()?;
+            match Event::parse(line.trim_ascii()).ok()??.body {
+                Body::SegmentOpen(open) if open.seq == self.seq => Some(open.connection),
+                _ => None,
+            }
+        };
+        let closed = || Some(Record::of(session).get(self.seq)?.connection);
+        regular::read(&session.tables(open().or_else(closed)?)).ok()
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn show(args: &Args) -> Result<()> {
 
 /// Copies the session into the player until one of them ends.
 fn pump(session: Session, place: Place, mut player: impl Write) -> Result<()> {
-    let Place { seq, mut skip, tables, .. } = place;
+    let Place { seq, mut skip, tables, completes, .. } = place;
     let mut reader = SessionReader::new(session, seq)?;
     let mut buffer = vec![0; READ];
     let mut write = |bytes: &[u8]| match player.write_all(bytes).and_then(|()| player.flush()) {
@@ -65,7 +65,7 @@ fn pump(session: Session, place: Place, mut player: impl Write) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         result => result.map(|()| true).context("the player"),
     };
-    if skip > 0 && !write(&tables)? {
+    if (skip > 0 || completes) && !write(&tables)? {
         return Ok(());
     }
     loop {

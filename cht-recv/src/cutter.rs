@@ -6,7 +6,7 @@ use cht_core::{
     event::{Anchor, EndReason},
     time::ticks,
     timeline::{Placed, Stamp, Step, Timeline},
-    ts::{Damage, Found, Media, Pes, Program, Scanner},
+    ts::{Damage, Found, Media, ParameterSets, Pes, Program, Scanner},
 };
 
 use crate::bounds::{Allowance, Arrival, Bounds};
@@ -88,6 +88,8 @@ struct State<'a> {
     cuts: Vec<Cut>,
     /// The tables were seen, or have changed.
     tables: bool,
+    /// Parameter sets that went with the tables.
+    sets: Option<ParameterSets>,
     /// Its `packets` are those that were told already.
     seen: Seen,
 }
@@ -112,6 +114,7 @@ impl<'a> Cutter<'a> {
             allowance: Allowance::default(),
             cuts: Vec::new(),
             tables: false,
+            sets: None,
             seen: Seen::default(),
         };
         Self { scanner: Scanner::new(), state }
@@ -192,9 +195,23 @@ impl<'a> Cutter<'a> {
         Seen { packets: packets - seen.packets, ..seen }
     }
 
-    /// PAT and PMT as packets, if they were seen or have changed since the last call.
+    /// PAT and PMT as packets, if they were seen or have changed since the last call; behind them the parameter sets of
+    /// the video, if keyframes come without.
     pub(crate) fn new_tables(&mut self) -> Option<Vec<u8>> {
-        std::mem::take(&mut self.state.tables).then(|| self.scanner.psi())?
+        let state = &mut self.state;
+        let lacking = state.clock.filter(|pid| self.scanner.lacks_parameters(*pid));
+        let sets = lacking.and_then(|pid| Some((pid, self.scanner.parameter_sets(pid)?)));
+        if let Some((_, sets)) = sets
+            && state.sets.as_ref() != Some(sets)
+        {
+            state.sets = Some(sets.clone());
+            state.tables = true;
+        }
+        let mut tables = std::mem::take(&mut state.tables).then(|| self.scanner.psi())??;
+        if let Some((pid, sets)) = sets {
+            tables.extend(sets.packets(pid));
+        }
+        Some(tables)
     }
 }
 

@@ -31,6 +31,16 @@ use crate::{
 /// and not put in a certain place, spares a copy of our page tables for each start.
 static STARTING: Mutex<()> = Mutex::new(());
 
+/// The video that a decoder is given.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Input<'a> {
+    pub pid: u16,
+    /// Where that is known.
+    pub codec: Option<Codec>,
+    /// Parameter sets, for a first keyframe that comes without any.
+    pub sets: Option<&'a [u8]>,
+}
+
 /// A running decoder.
 #[derive(Debug)]
 pub(crate) struct Decoder {
@@ -43,7 +53,7 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    /// Starts decoding the video of `pid`, coded as `codec` (where that is known). Frames go to `messages`.
+    /// Starts decoding the video of `input`. Frames go to `messages`.
     ///
     /// The probe is as small as can be, so that the first frame comes at once, live as from a file: one way of
     /// decoding gives one result. If `live`, threads work on slices, not on frames: a frame thread holds back a frame. Else
@@ -51,13 +61,13 @@ impl Decoder {
     /// processor has decoded is not in this one's cache when it is measured.
     pub(crate) fn start(
         ffmpeg: &Program,
-        pid: u16,
-        codec: Option<Codec>,
+        input: &Input<'_>,
         decoding: Decoding,
         live: bool,
         start: &Start,
         messages: SyncSender<Message>,
     ) -> Result<(Self, Outputs)> {
+        let &Input { pid, codec, sets } = input;
         let mut command = ffmpeg.command();
         command.args(["-loglevel", "repeat+info"]);
         let jobs = decoding.jobs.to_string();
@@ -94,17 +104,17 @@ impl Decoder {
         // They end when ffmpeg closes them.
         drop(outputs);
         drop(starting);
-        let input = process.stdin().context("ffmpeg has no stdin")?;
+        let stdin = process.stdin().context("ffmpeg has no stdin")?;
         // Fewer, larger writes; a system that grants less is only a little slower. Of a live stream a megabyte is seconds, which
         // would have to be decoded before another way of decoding shows.
         if !live {
-            let _ = rustix::pipe::fcntl_setpipe_size(&input, 1 << 20);
+            let _ = rustix::pipe::fcntl_setpipe_size(&stdin, 1 << 20);
         }
         let mut buffer = Vec::new();
         let extract =
-            codec.and_then(|codec| Extract::begin(pid, codec, decoding.decode, &mut buffer));
+            codec.and_then(|codec| Extract::begin(pid, codec, decoding.decode, sets, &mut buffer));
         Ok((
-            Self { process, input: Some(input), extract, buffer },
+            Self { process, input: Some(stdin), extract, buffer },
             Outputs { pictures, small, limit: decoding.timeout },
         ))
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cht_core::ts::{Codec, Plan, SingleStream, Thin};
+use cht_core::ts::{Codec, Completion, Plan, SingleStream, Thin};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -65,22 +65,33 @@ pub(crate) struct Decoding {
 #[derive(Debug)]
 pub(crate) struct Extract {
     single: SingleStream,
+    completion: Option<Box<Completion>>,
     thin: Option<Thin>,
-    /// Packets of the video, where they are thinned out.
+    /// Packets of the video, where more is done with them.
     packets: Vec<u8>,
+    complete: Vec<u8>,
     /// Access points before this segment.
     before: u64,
 }
 
 impl Extract {
-    /// Begins with tables, written to `out`. `None` where the stream has to be fed as it is.
-    pub(crate) fn begin(pid: u16, codec: Codec, decode: Decode, out: &mut Vec<u8>) -> Option<Self> {
+    /// Begins with tables, written to `out`. The first keyframe gets the parameter `sets`, if it comes without any.
+    /// `None` where the stream has to be fed as it is.
+    pub(crate) fn begin(
+        pid: u16,
+        codec: Codec,
+        decode: Decode,
+        sets: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> Option<Self> {
         let single = SingleStream::begin(pid, codec, out)?;
         let thin = match decode {
             Decode::Full => None,
             Decode::Keyframes | Decode::Fast => Some(Thin::new(pid, codec)),
         };
-        Some(Self { single, thin, packets: Vec::new(), before: 0 })
+        let completion = sets.map(|sets| Box::new(Completion::new(pid, codec, sets.to_vec())));
+        let (packets, complete) = (Vec::new(), Vec::new());
+        Some(Self { single, completion, thin, packets, complete, before: 0 })
     }
 
     /// From the next access point on, decodes more of some groups than that.
@@ -92,27 +103,46 @@ impl Extract {
 
     /// Appends what is to be decoded of the next bytes to `out`.
     pub(crate) fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        let Some(thin) = &mut self.thin else { return self.single.push(bytes, out) };
+        if self.thin.is_none() && self.completion.is_none() {
+            return self.single.push(bytes, out);
+        }
         self.single.push(bytes, &mut self.packets);
-        thin.push(&self.packets, out);
+        self.hand_on(out);
+    }
+
+    /// Completes and thins out the packets that have come.
+    fn hand_on(&mut self, out: &mut Vec<u8>) {
+        let packets = match &mut self.completion {
+            Some(completion) => {
+                completion.push(&self.packets, &mut self.complete);
+                &mut self.complete
+            }
+            None => &mut self.packets,
+        };
+        match &mut self.thin {
+            Some(thin) => thin.push(packets, out),
+            None => out.extend_from_slice(packets),
+        }
         self.packets.clear();
+        self.complete.clear();
     }
 
     /// The next bytes are those of another file. Returns whether this one has frames to be decoded.
     pub(crate) fn end_segment(&mut self, out: &mut Vec<u8>) -> bool {
-        let Some(thin) = &mut self.thin else {
-            self.single.finish(out);
-            return true;
-        };
         self.single.finish(&mut self.packets);
-        thin.push(&self.packets, out);
-        self.packets.clear();
+        self.hand_on(out);
+        let Some(thin) = &mut self.thin else { return true };
         let points = thin.access_points();
         std::mem::replace(&mut self.before, points) < points
     }
 
     /// No more bytes come.
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+        if let Some(completion) = &mut self.completion {
+            completion.finish(&mut self.packets);
+        }
+        self.completion = None;
+        self.hand_on(out);
         if let Some(thin) = &mut self.thin {
             thin.finish(out);
         }

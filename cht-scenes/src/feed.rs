@@ -340,7 +340,7 @@ impl Feeder {
             let goes_on =
                 self.run.as_ref().is_some_and(|run| run.is_of(&source) && run.takes(&source));
             self.end_run()?;
-            self.start_run(source, goes_on)?;
+            self.start_run(source, Path::new(path), goes_on)?;
         }
         if let Some(run) = &mut self.run {
             run.engine.enter(Path::new(path), from);

@@ -115,7 +115,8 @@ impl Fetcher {
         ticks: &[i64],
     ) -> Result<Vec<(i64, Picture)>> {
         let wanted = Wanted::Exact(ticks);
-        let pass = Pass::of(&self.ffmpeg, self.timeout, source, Decode::Full, wanted);
+        let first = bytes.first().map_or(Path::new(""), |(path, _)| path);
+        let pass = Pass::of(&self.ffmpeg, self.timeout, source, first, Decode::Full, wanted);
         let mut found = Vec::new();
         pass.run(
             |decoder| bytes.iter().try_for_each(|(path, bytes)| feed(decoder, path, bytes)),

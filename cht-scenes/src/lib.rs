@@ -33,6 +33,7 @@ mod lines;
 mod measured;
 mod options;
 mod outputs;
+mod parameters;
 mod pass;
 mod picker;
 mod picture;

@@ -1,7 +1,11 @@
 //! A decoder for a part of the stream, by itself: fed and followed to its end.
 
 use std::{
-    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    path::Path,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    },
     time::Duration,
 };
 
@@ -13,12 +17,13 @@ use cht_core::{
 };
 
 use crate::{
-    decoder::Decoder,
+    decoder::{Decoder, Input},
     decoding::{Decode, Decoding},
     feed::Source,
     frame::{Frame, Reader},
     hwaccel::Hwaccel,
     outputs::Outputs,
+    parameters,
     picker::{End, Message},
     prefilter::{Start, Wanted},
 };
@@ -31,6 +36,8 @@ pub(crate) struct Pass<'a> {
     pub codec: Option<Codec>,
     pub decoding: Decoding,
     pub start: Start<'a>,
+    /// Parameter sets, for a first keyframe that comes without any.
+    pub sets: Option<Arc<[u8]>>,
 }
 
 /// How it ended.
@@ -51,18 +58,21 @@ impl Ended {
 }
 
 impl<'a> Pass<'a> {
-    /// Of a segment, by the processor. A decoder that does nothing for `timeout` is stopped.
+    /// Of the segment at `path`, by the processor. A decoder that does nothing for `timeout` is stopped.
     pub(crate) fn of(
         ffmpeg: &Program,
         timeout: Duration,
         source: &Source,
+        path: &Path,
         decode: Decode,
         wanted: Wanted<'a>,
     ) -> Self {
         let decoding = Decoding { decode, hwaccel: Hwaccel::None, jobs: 1, timeout };
         let (anchor, from) = (source.anchor, source.anchor.offset);
         let start = Start { wanted, anchor, from };
-        Self { ffmpeg: ffmpeg.clone(), pid: source.pid, codec: source.codec, decoding, start }
+        let (pid, codec) = (source.pid, source.codec);
+        let sets = parameters::before(path, source.connection, pid);
+        Self { ffmpeg: ffmpeg.clone(), pid, codec, decoding, start, sets }
     }
 
     /// The same that begins later.
@@ -98,8 +108,7 @@ impl<'a> Pass<'a> {
         let (messages, received) = sync_channel(4096);
         let (mut decoder, outputs) = Decoder::start(
             &self.ffmpeg,
-            self.pid,
-            self.codec,
+            &Input { pid: self.pid, codec: self.codec, sets: self.sets.as_deref() },
             self.decoding,
             false,
             &self.start,

@@ -112,7 +112,7 @@ fn changed(
     source: &Source,
     path: &Path,
 ) -> Result<HashMap<u64, bool>> {
-    let pass = Pass::of(ffmpeg, timeout, source, Decode::Keyframes, Wanted::Small);
+    let pass = Pass::of(ffmpeg, timeout, source, path, Decode::Keyframes, Wanted::Small);
     let windows = Windows::open(path)?;
     let mut blocks = Blocks::default();
     let mut changed = HashMap::new();

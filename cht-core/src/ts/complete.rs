@@ -109,13 +109,14 @@ impl Completion {
         } else {
             self.header.clone()
         };
+        bytes[4..6].fill(0);
         bytes.extend_from_slice(sets);
         let first = self.held.first_chunk::<PACKET_LEN>();
         let next = first.map_or(0, |packet| Header::of(packet).continuity());
         let count = unit::packets_of(bytes.len());
         // So that the packets that follow continue it.
         let mut counter = (16 + next - (count % 16) as u8) % 16;
-        unit::write(self.pid, &mut counter, bytes, out);
+        unit::write(self.pid, &mut counter, &bytes, out);
     }
 }
 

@@ -4,6 +4,7 @@
 use super::access::Coding;
 use super::nal::unescape;
 use super::sps::Bits;
+use super::unit;
 
 /// Longest parameter set that is kept, in bytes.
 const MAX_SET: usize = 4096;
@@ -51,10 +52,17 @@ impl Set {
 }
 
 /// The parameter sets of one stream, the last one of each id.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct ParameterSets {
     sets: Vec<((Set, u32), Vec<u8>)>,
     coming: Option<(Set, Vec<u8>)>,
+}
+
+impl PartialEq for ParameterSets {
+    /// Whether they are the same sets, whatever is coming.
+    fn eq(&self, other: &Self) -> bool {
+        self.sets == other.sets
+    }
 }
 
 impl ParameterSets {
@@ -101,6 +109,22 @@ impl ParameterSets {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sets.is_empty()
+    }
+
+    /// The sets in packets of `pid`, as a PES packet without time stamps whose length is known, so that no reader waits for
+    /// more of it. For players that begin in the middle.
+    #[must_use]
+    pub fn packets(&self, pid: u16) -> Vec<u8> {
+        let sets = self.elementary();
+        // Flags, and no further header. A length that does not fit stands for "to the next one".
+        let length = u16::try_from(sets.len() + 3).unwrap_or(0);
+        let mut pes = vec![0, 0, 1, 0xE0];
+        pes.extend(length.to_be_bytes());
+        pes.extend([0x80, 0, 0]);
+        pes.extend(sets);
+        let mut out = Vec::new();
+        unit::write(pid, &mut 0, &pes, &mut out);
+        out
     }
 
     /// The sets as an elementary stream, in the order in which a decoder needs them. The last unit is

@@ -179,8 +179,10 @@ impl Unit {
 
     /// Appends it to `out` in packets of `pid`, with this payload.
     pub(super) fn write(&self, pid: u16, counter: &mut u8, payload: &[u8], out: &mut Vec<u8>) {
-        let bytes = [&self.bytes[..self.header], payload].concat();
-        write(pid, counter, bytes, out);
+        let mut bytes = [&self.bytes[..self.header], payload].concat();
+        // PES_packet_length: 0 stands for "to the next one", which video may.
+        bytes[4..6].fill(0);
+        write(pid, counter, &bytes, out);
     }
 }
 
@@ -190,9 +192,7 @@ pub(super) fn packets_of(length: usize) -> usize {
 }
 
 /// Appends a PES packet to `out` in packets of `pid`.
-pub(super) fn write(pid: u16, counter: &mut u8, mut bytes: Vec<u8>, out: &mut Vec<u8>) {
-    // PES_packet_length: 0 stands for "to the next one", which video may.
-    bytes[4..6].fill(0);
+pub(super) fn write(pid: u16, counter: &mut u8, bytes: &[u8], out: &mut Vec<u8>) {
     let mut is_start = true;
     for part in bytes.chunks(PAYLOAD) {
         let [high, low] = (pid | if is_start { 0x4000 } else { 0 }).to_be_bytes();

@@ -24,12 +24,13 @@ use super::{
     run_up::{Before, run_up, two_frames, unsure},
 };
 use crate::{
-    decoder::Decoder,
+    decoder::{Decoder, Input},
     decoding::{self, Decode, Decoding},
     jobs::Jobs,
     measured::Measured,
     options::Options,
     outputs::Outputs,
+    parameters,
     pass::Pass,
     picker::{End, Message, Part, Picker, Run},
     prefilter::{self, Start, Wanted},
@@ -49,7 +50,7 @@ pub(crate) struct Source {
     pub codec: Option<Codec>,
     /// By how much its clock is ahead of the recorder's anchors, in ticks.
     pub ahead: i64,
-    pub(super) connection: Option<u32>,
+    pub(crate) connection: Option<u32>,
     pub(super) live: bool,
     /// Its size, if it is finished.
     pub(super) bytes: Option<u64>,
@@ -75,8 +76,8 @@ pub(super) struct Running {
 type Started = (Engine, Option<Outputs>, SyncSender<Message>, Receiver<Message>);
 
 impl Feeder {
-    /// Starts a decoder for a segment, and decodes what leads up to it.
-    pub(super) fn start_run(&mut self, source: Source, goes_on: bool) -> Result<()> {
+    /// Starts a decoder for the segment at `path`, and decodes what leads up to it.
+    pub(super) fn start_run(&mut self, source: Source, path: &Path, goes_on: bool) -> Result<()> {
         let mut picker = self
             .folder
             .as_mut()
@@ -124,7 +125,9 @@ impl Feeder {
             None => Wanted::Scene(self.rules, picker.state),
         };
         let start = Start { wanted, anchor, from: source.anchor.offset };
-        let (engine, outputs, messages, received) = self.engine(&source, decoding, start)?;
+        let first = before.first().map_or(path, |first| Path::new(&first.path));
+        let sets = parameters::before(first, source.connection, source.pid);
+        let (engine, outputs, messages, received) = self.engine(&source, decoding, start, sets)?;
         let fed = Arc::new(AtomicU64::new(0));
         let (pid, brake, seen) = (source.pid, engine.brake(), Arc::clone(&fed));
         let timeout = self.decoding.timeout;
@@ -178,6 +181,7 @@ impl Feeder {
         source: &Source,
         decoding: Decoding,
         start: Start<'static>,
+        sets: Option<Arc<[u8]>>,
     ) -> Result<Started> {
         let (pid, ffmpeg) = (source.pid, self.ffmpeg.clone());
         let is_divided = decoding.jobs > 1 && decoding.decode == Decode::Full && !source.live;
@@ -185,15 +189,14 @@ impl Feeder {
         {
             let (messages, received) = sync_channel(WHOLE_FRAMES);
             let (jobs, decoding) = (decoding.jobs, Decoding { jobs: 1, ..decoding });
-            let stream = Pass { ffmpeg, pid, codec: Some(codec), decoding, start };
+            let stream = Pass { ffmpeg, pid, codec: Some(codec), decoding, start, sets };
             let jobs = Jobs::start(jobs, stream, messages.clone());
             return Ok((Engine::Many(jobs), None, messages, received));
         }
         let (messages, received) = sync_channel(FRAMES);
         let (decoder, outputs) = Decoder::start(
             &ffmpeg,
-            pid,
-            source.codec,
+            &Input { pid, codec: source.codec, sets: sets.as_deref() },
             decoding,
             source.live,
             &start,

@@ -1,0 +1,53 @@
+//! Parameter sets for decoders that begin in the middle of a stream whose encoder sends them once.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use cht_core::{
+    record::Record,
+    regular,
+    session::{self, Session},
+    ts::{Found, ParameterSets, Scanner},
+};
+
+/// Bytes of a file that are searched for its first keyframe.
+const SEARCH: u64 = 4 << 20;
+/// Bytes per read.
+const READ: usize = 64 << 10;
+
+/// The parameter sets that stand before the first picture of the segment at `path`, of its video `pid`, as an elementary
+/// stream: its own, or those that its connection began with. `None` where nobody knows any.
+pub(crate) fn before(path: &Path, connection: Option<u32>, pid: u16) -> Option<Arc<[u8]>> {
+    let of = |file: io::Result<File>| of_file(file.ok()?, pid);
+    let of_connection = || of(regular::open(&tables(path, connection)?));
+    of(regular::open(path)).or_else(of_connection).map(Arc::from)
+}
+
+/// The file with the tables of a segment's connection.
+fn tables(path: &Path, connection: Option<u32>) -> Option<PathBuf> {
+    let session = Session::of_segment(path)?;
+    let connection = connection.or_else(|| {
+        let seq = session::sequence(path)?;
+        Some(Record::of(&session).get(seq)?.connection)
+    })?;
+    Some(session.tables(connection))
+}
+
+/// The sets in a file, up to its first keyframe.
+fn of_file(mut file: File, pid: u16) -> Option<Vec<u8>> {
+    let (mut scanner, mut buffer) = (Scanner::new(), vec![0; READ]);
+    let mut is_there = false;
+    while !is_there && scanner.position() < SEARCH {
+        let count = file.read(&mut buffer).ok().filter(|count| *count > 0);
+        let Some(count) = count else { break };
+        scanner.push(&buffer[..count], &mut |found| {
+            is_there |= matches!(found, Found::Pes(pes) if pes.pid == pid && pes.random_access);
+        });
+    }
+    scanner.finish(&mut |_| {});
+    scanner.parameter_sets(pid).map(ParameterSets::elementary)
+}
