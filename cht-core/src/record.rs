@@ -20,6 +20,9 @@ use crate::{
 /// Largest size or offset in bytes, and time in ticks, that a line is believed: sums of them cannot overflow.
 const MAX_NUMBER: u64 = 1 << 53;
 
+/// How much of the end of a record is read at first, in bytes: about a hundred segments.
+const TAIL: u64 = 64 << 10;
+
 /// What the record of a session says.
 #[derive(Debug, Default)]
 pub struct Record {
@@ -29,6 +32,8 @@ pub struct Record {
     missing: BTreeMap<u64, SegmentClosed>,
     last: Option<SegmentClosed>,
     connections: u32,
+    /// The number of the first segment that was read.
+    first: Option<u64>,
     /// Bytes read, to the end of a whole line.
     read: u64,
     /// That it cannot be read was said.
@@ -49,6 +54,23 @@ impl Record {
         let mut record = Self::default();
         record.read_on(session, |_| ())?;
         Ok(record)
+    }
+
+    /// Reads the end of the record of `session`: all that was closed after the segment `seq`, and perhaps some before
+    /// it. What is read grows with what was closed since.
+    #[must_use]
+    pub fn after(session: &Session, seq: u64) -> Self {
+        let length = std::fs::metadata(session.record()).map_or(0, |metadata| metadata.len());
+        let mut tail = TAIL;
+        loop {
+            let mut record = Self { read: length.saturating_sub(tail), ..Self::default() };
+            let is_whole = record.read == 0;
+            record.update(session);
+            if is_whole || record.first.is_some_and(|first| first <= seq) {
+                return record;
+            }
+            tail = tail.saturating_mul(4);
+        }
     }
 
     /// Reads what was appended since. Returns whether there was anything.
@@ -110,6 +132,7 @@ impl Record {
 
     fn close(&mut self, closed: SegmentClosed) {
         self.connections = self.connections.max(closed.connection);
+        self.first.get_or_insert(closed.seq);
         if self.last.as_ref().is_none_or(|last| last.seq < closed.seq) {
             self.last = Some(closed.clone());
         }
@@ -257,6 +280,25 @@ mod tests {
         assert_eq!(record.deleted().collect::<Vec<_>>(), [1, 3]);
         assert_eq!((record.last().unwrap().seq, record.connections()), (3, 3));
         assert_eq!(session.next_sequence().unwrap(), 4);
+    }
+
+    #[test]
+    fn record_read_from_its_end_has_all_later_segments() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = Session::create(folder.path(), None, &crate::clock::local()).unwrap();
+        let lines: Vec<u8> = (1..=2000).flat_map(|seq| closed(&session, seq)).collect();
+        append(&session.record(), &lines).unwrap();
+        append(&session.record(), &deleted(&session, 3)).unwrap();
+        for seq in [0, 1, 1500, 1999, 2000] {
+            let record = Record::after(&session, seq);
+            assert_eq!(record.kept().filter(|closed| closed.seq > seq).count() as u64, {
+                2000 - seq - u64::from(seq < 3)
+            });
+        }
+        let mut record = Record::after(&session, 2000);
+        assert!(record.kept().count() < 400, "{}", record.kept().count());
+        append(&session.record(), &closed(&session, 2001)).unwrap();
+        assert!(record.update(&session) && record.get(2001).is_some());
     }
 
     #[test]

@@ -8,9 +8,11 @@ mod live;
 mod refused;
 mod run;
 mod run_up;
+mod undone;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -23,8 +25,9 @@ use anyhow::{Context as _, Result, bail};
 use cht_core::{
     event::{Decoded, Segment},
     ffmpeg::Program,
+    record::Record,
     report,
-    segment::SegmentError,
+    segment::{Examiner, SegmentError},
     session::Session,
     ts::Codec,
     windows::Windows,
@@ -48,7 +51,7 @@ use crate::{
     scores::Scores,
     scout,
     stats::Tally,
-    store::Store,
+    store::{Store, key},
     stretch::{self, Stretch},
 };
 
@@ -92,6 +95,8 @@ pub(crate) struct Feeder {
     /// What a decoder that failed did not come to.
     left: VecDeque<Part>,
     refused: Refused,
+    /// Examines segments that nobody announced.
+    examiner: Examiner,
 }
 
 /// The folder that frames go to at present.
@@ -100,12 +105,31 @@ struct Folder {
     path: PathBuf,
     /// Here between runs, in the run's thread during one.
     picker: Option<Picker>,
-    /// Segments done by an earlier run of the program, with their sizes.
+    /// Its device and inode: a folder may have several names.
+    place: Option<(u64, u64)>,
+    /// Whether segments are known by their names.
+    by_name: bool,
+    /// Segments done by an earlier run of the program by their keys, with their sizes.
     done_before: HashMap<String, u64>,
-    /// Segments that were dealt with by this one.
+    /// Segments that were dealt with by this one, by their keys.
     handled: HashSet<String>,
-    /// The number of the last of them.
+    /// The number of the last of them; in the folder of a session also of an earlier run.
     last_seq: Option<u64>,
+    /// The end of the session's record, from where an earlier run has come to.
+    record: Option<Record>,
+}
+
+impl Folder {
+    /// What a segment is known by.
+    fn key<'a>(&self, path: &'a str) -> &'a str {
+        key(path, self.by_name)
+    }
+
+    /// Whether an earlier run or this one has dealt with a segment.
+    fn knows(&self, path: &str) -> bool {
+        let key = self.key(path);
+        self.handled.contains(key) || self.done_before.contains_key(key)
+    }
 }
 
 impl Feeder {
@@ -146,11 +170,12 @@ impl Feeder {
             ahead,
             left,
             refused: Refused::new(),
+            examiner: Examiner::default(),
         })
     }
 
-    /// Decodes a finished segment. One that cannot be read is an `error` event.
-    pub(crate) fn segment(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
+    /// Decodes a finished segment of the session that was entered. One that cannot be read is an `error` event.
+    fn take_segment(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
         let decoded = self.decode(session, segment);
         self.report_lost(decoded, &segment.path)
     }
@@ -164,16 +189,20 @@ impl Feeder {
     }
 
     fn decode(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
-        if !self.enter(session)? {
+        let Some(folder) = &mut self.folder else { return Ok(()) };
+        let key = key(&segment.path, folder.by_name);
+        if !folder.handled.insert(key.to_owned()) {
             return Ok(());
         }
-        let Some(folder) = &mut self.folder else { return Ok(()) };
-        if !folder.handled.insert(segment.path.clone()) {
-            return Ok(());
+        let was_done = folder.done_before.get(key) == Some(&segment.bytes);
+        let is_recorded = folder.by_name && key != segment.path;
+        if is_recorded && !was_done && folder.last_seq.is_some_and(|last| segment.seq <= last) {
+            return self.refuse_late(session, segment);
         }
         let follows = folder.last_seq.is_some_and(|last| last + 1 == segment.seq);
-        folder.last_seq = Some(segment.seq);
-        if folder.done_before.get(&segment.path) == Some(&segment.bytes) {
+        let before = folder.last_seq.filter(|_| is_recorded);
+        folder.last_seq = before.max(Some(segment.seq));
+        if was_done {
             self.end_run()?;
             self.picker()?.replay(&segment.path, segment.bytes)?;
             return Ok(());
@@ -253,11 +282,6 @@ impl Feeder {
         Ok(())
     }
 
-    /// Emits an error about a path that is no segment.
-    pub(crate) fn output(&self) -> &Output {
-        &self.output
-    }
-
     /// Whether nobody will ever say that the segment at `path` is finished.
     fn is_orphaned(&self, path: &str) -> bool {
         let finished = self.upstream.finished.lock().unwrap_or_else(PoisonError::into_inner);
@@ -276,7 +300,7 @@ impl Feeder {
         };
         self.tally.enter(session);
         self.disk.enter(session);
-        if self.folder.as_ref().is_some_and(|folder| folder.path == path) {
+        if self.folder.as_ref().is_some_and(|folder| folder.path == path || is_at(folder, &path)) {
             if let Some(Folder { picker: Some(picker), .. }) = &mut self.folder {
                 picker.session = session.map(str::to_owned);
             }
@@ -291,9 +315,10 @@ impl Feeder {
         let store = Store::open(&path, &options, self.args.overwrite, self.disk.clone())
             .map_err(NoFolder::or)?;
         self.ahead = store.last().map_or(0, |last| last.ahead);
-        let done_before = store.done_before();
+        let (done_before, by_name) = (store.done_before(), store.by_name());
+        let last_seq = store.last().map(|last| last.done.seq).filter(|_| by_name);
         let scores = self.args.scores.as_ref();
-        let scores = scores.map(|path| Scores::open(path, &done_before, self.disk.clone()));
+        let scores = scores.map(|path| Scores::open(path, &store.done_paths(), self.disk.clone()));
         let mut picker = Picker::new(
             store,
             Arc::clone(&self.output),
@@ -304,12 +329,22 @@ impl Feeder {
         picker.scores = scores.transpose()?;
         picker.session = session.map(str::to_owned);
         self.folder = Some(Folder {
+            place: place_of(&path),
             path,
+            by_name,
             done_before,
             picker: Some(picker),
             handled: HashSet::new(),
-            last_seq: None,
+            last_seq,
+            record: None,
         });
+        Ok(())
+    }
+
+    /// Begins anew where the last checkpoint is, as a restart does: what was decoded since is decoded again when it comes.
+    fn give_back(&mut self) -> Result<()> {
+        self.end_run()?;
+        self.folder = None;
         Ok(())
     }
 
@@ -482,16 +517,20 @@ impl Feeder {
     }
 
     fn feed_again(&mut self, part: &Part) -> Result<()> {
-        if part.source.live {
+        if part.source.live && !Path::new(&part.path).exists() {
             // It is decoded when it is finished.
             if let Some(folder) = &mut self.folder {
-                folder.handled.remove(&part.path);
+                let key = key(&part.path, folder.by_name);
+                folder.handled.remove(key);
+                let before = part.source.seq.checked_sub(1);
+                folder.last_seq = folder.last_seq.min(before);
             }
             return Ok(());
         }
         let windows = Windows::open(Path::new(&part.path))?;
         let length = windows.length();
-        self.begin(&part.path, 0, part.source)?;
+        let source = Source { live: false, bytes: Some(length), ..part.source };
+        self.begin(&part.path, 0, source)?;
         let fed = match self.feed_all(windows) {
             Err(error) => {
                 let error = error.downcast::<SegmentError>()?;
@@ -538,4 +577,15 @@ impl Feeder {
         }
         Ok(())
     }
+}
+
+/// The device and the inode of the folder at `path`.
+fn place_of(path: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// Whether `path` is another name of a folder.
+fn is_at(folder: &Folder, path: &Path) -> bool {
+    folder.place.is_some() && folder.place == place_of(path)
 }

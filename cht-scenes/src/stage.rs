@@ -13,9 +13,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use cht_core::{
     cli, clock,
-    event::{Body, Event, Segment, SegmentOpen, absolute},
+    event::{Body, Event, Segment, SegmentOpen},
     ndjson::{self, Line, Lines},
-    segment::{Examiner, damage},
     signals,
 };
 
@@ -30,6 +29,8 @@ use crate::{
 
 /// What is to be decoded, in order.
 enum Work {
+    /// A recorder has come to a session.
+    Join(String),
     Open(Option<String>, SegmentOpen),
     Segment(Option<String>, Segment),
     Path(PathBuf),
@@ -87,6 +88,10 @@ fn read(output: &Output, tally: &Tally, upstream: &Upstream, work: &Sender<Work>
                         upstream.finish(segment.path.clone());
                         Work::Segment(session, segment)
                     }
+                    Body::Listening(_) | Body::Connected(_) => match session {
+                        Some(session) => Work::Join(session),
+                        None => continue,
+                    },
                     Body::Disconnected(_) => Work::Disconnected(tally.lag.opened()),
                     _ => continue,
                 }
@@ -107,34 +112,13 @@ fn read(output: &Output, tally: &Tally, upstream: &Upstream, work: &Sender<Work>
 }
 
 fn feed(mut feeder: Feeder, queue: &Receiver<Work>) -> Result<()> {
-    let mut examiner = Examiner::default();
     for work in queue {
         match work {
+            Work::Join(session) => feeder.join(&session)?,
             Work::Open(session, open) => feeder.grow(session.as_deref(), &open)?,
             Work::Segment(session, segment) => feeder.segment(session.as_deref(), &segment)?,
             Work::Disconnected(opened) => feeder.drain(opened)?,
-            Work::Path(path) => match examiner.examine(&path) {
-                Ok(event) => {
-                    let damage = damage(&event);
-                    let Event { session, body: Body::Segment(segment) } = event else { continue };
-                    if let Some(message) = damage {
-                        let mut output =
-                            feeder.output().lock().unwrap_or_else(PoisonError::into_inner);
-                        output.fail(
-                            session.as_deref(),
-                            "damaged",
-                            &message,
-                            Some(&segment.path),
-                        )?;
-                    }
-                    feeder.segment(session.as_deref(), &segment)?;
-                }
-                Err(error) => {
-                    let mut output = feeder.output().lock().unwrap_or_else(PoisonError::into_inner);
-                    let path = absolute(&path).ok();
-                    output.fail(None, error.code(), &error.to_string(), path.as_deref())?;
-                }
-            },
+            Work::Path(path) => feeder.path(&path)?,
         }
     }
     feeder.finish()

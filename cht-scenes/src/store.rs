@@ -24,7 +24,7 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use self::known::Known;
-pub(crate) use self::unsure::number;
+pub(crate) use self::{known::key, unsure::number};
 use crate::{detector::State, disk::Disk, measured::Saved, options::Options, picture::Format};
 
 /// Size of the largest state that is read, in bytes; they have about one million.
@@ -92,6 +92,8 @@ pub(crate) struct Store {
     /// A picture that is there already is not to be written again.
     pub dedupe: bool,
     journal: Journal,
+    /// The session's segments, where this is its folder of frames.
+    stream: Option<PathBuf>,
     /// What the journal says.
     known: Known,
     /// What the detectors knew at the last checkpoint.
@@ -113,6 +115,9 @@ impl Store {
         let path = folder.join("scenes.ndjson");
         let journal = disk.insist(&path, || Journal::open(&path))?;
         lock(journal.file(), folder)?;
+        let stream =
+            folder.parent().filter(|_| folder.file_name().is_some_and(|name| name == "frames"));
+        let stream = stream.map(|session| session.join("stream")).filter(|stream| stream.is_dir());
         let mut store = Self {
             folder: folder.to_owned(),
             path,
@@ -120,7 +125,8 @@ impl Store {
             format: options.look.format,
             dedupe: options.dedupe,
             journal,
-            known: Known { next_id: 1, ..Known::default() },
+            known: Known { next_id: 1, by_name: stream.is_some(), ..Known::default() },
+            stream,
             saved: None,
             hash: None,
         };
@@ -180,7 +186,8 @@ impl Store {
     }
 
     fn read_until(&self, end: u64) -> Result<(Known, Skipped)> {
-        self.disk.insist(&self.path, || Known::read(self.journal.lines(0)?, end))
+        self.disk
+            .insist(&self.path, || Known::read(self.journal.lines(0)?, end, self.known.by_name))
     }
 
     fn cut(&mut self, end: u64) -> Result<()> {
@@ -192,6 +199,9 @@ impl Store {
     fn take(&mut self, known: Known) -> Result<()> {
         self.cut(known.end)?;
         self.known = known;
+        if let Some(stream) = &self.stream {
+            self.known.move_to(stream)?;
+        }
         Ok(())
     }
 
@@ -216,16 +226,32 @@ impl Store {
 
     /// What is known about a segment that was done before.
     pub(crate) fn done(&self, path: &str, bytes: u64) -> Option<&Done> {
-        self.known.done.get(path).filter(|done| done.checkpoint.bytes == bytes)
+        self.known.done.get(self.key(path)).filter(|done| done.checkpoint.bytes == bytes)
     }
 
-    /// The segments that were done before, with their sizes.
+    /// The segments that were done before by their paths, with their sizes.
+    pub(crate) fn done_paths(&self) -> HashMap<String, u64> {
+        let done = self.known.done.values().map(|done| &done.checkpoint);
+        done.map(|checkpoint| (checkpoint.path.clone(), checkpoint.bytes)).collect()
+    }
+
+    /// The segments that were done before by their keys, with their sizes.
     pub(crate) fn done_before(&self) -> HashMap<String, u64> {
-        self.known.done.iter().map(|(path, done)| (path.clone(), done.checkpoint.bytes)).collect()
+        self.known.done.iter().map(|(key, done)| (key.clone(), done.checkpoint.bytes)).collect()
+    }
+
+    /// Whether segments are known by their names: see [`key`].
+    pub(crate) fn by_name(&self) -> bool {
+        self.known.by_name
+    }
+
+    fn key<'a>(&self, path: &'a str) -> &'a str {
+        key(path, self.known.by_name)
     }
 
     /// Whether the frame with this PTS was kept before, behind the end of a segment whose state we have gone on from.
     pub(crate) fn was_kept(&mut self, segment: &str, pts: i64) -> bool {
+        let segment = self.key(segment);
         let late = &mut self.known.late;
         let found = late.iter().position(|late| late.is(segment, pts));
         found.map(|found| late.remove(found)).is_some()

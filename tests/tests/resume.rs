@@ -5,11 +5,12 @@ use std::{
     fmt::Write as _,
     fs,
     io::Write as _,
+    net::TcpStream,
     path::{Path, PathBuf},
     process::Stdio,
 };
 
-use cht_tests::{Stage, ffmpeg, tool, words};
+use cht_tests::{Pipeline, QUICK, Stage, ffmpeg, generate, recorder, tool, words};
 use serde_json::Value;
 
 /// Ten shots in segments of two seconds; dissolves and fades to black lie across and next to the boundaries.
@@ -134,4 +135,257 @@ fn screen_and_scene_stopped_within_each_dissolve_give_the_frames_of_one_run() {
 #[test]
 fn keyframes_stopped_at_each_boundary_give_each_interval_once() {
     check_stops("--detect auto --decode keyframes --max-interval 1.5");
+}
+
+const SHOTS: [(&str, f64); 5] = [
+    ("testsrc2=s=320x240:r=25", 2.0),
+    ("smptebars=s=320x240:r=25", 2.0),
+    ("mandelbrot=s=320x240:r=25", 2.0),
+    ("color=navy:s=320x240:r=25", 2.0),
+    ("rgbtestsrc=s=320x240:r=25", 2.0),
+];
+
+/// Five shots of two seconds as one stream.
+fn stream(folder: &Path) -> Vec<u8> {
+    let path = folder.join("source.ts");
+    generate(&path, &SHOTS, QUICK);
+    fs::read(path).unwrap()
+}
+
+/// Records a stream in segments of two seconds; the session's folder.
+fn record(sessions: &Path, bytes: &[u8]) -> PathBuf {
+    let (mut recv, address) = recorder(sessions, "--once --session-id live --segment-time 2");
+    TcpStream::connect(address).unwrap().write_all(bytes).unwrap();
+    assert!(recv.finish().success());
+    sessions.join("live")
+}
+
+/// An event as a line, which begins with `v` and `type`.
+fn line(event: &Value) -> String {
+    let mut rest = event.as_object().unwrap().clone();
+    let (v, kind) = (rest.remove("v").unwrap(), rest.remove("type").unwrap());
+    format!(r#"{{"v":{v},"type":{kind},{}"#, &Value::Object(rest).to_string()[1..])
+}
+
+/// The lines of `cht-segwatch SESSION`.
+fn examined(session: &Path) -> Vec<String> {
+    let mut watch = Stage::start(tool("cht-segwatch").arg(session));
+    assert!(watch.finish().success());
+    watch.events.iter().map(line).collect()
+}
+
+/// cht-scenes over these events, in the folders of their sessions.
+fn decode(lines: &[String]) -> Stage {
+    let mut stage = Stage::start(
+        tool("cht-scenes")
+            .args(["--detect", "auto", "--stats-interval", "0"])
+            .stdin(Stdio::piped()),
+    );
+    let mut stdin = stage.child.stdin.take().unwrap();
+    for line in lines {
+        writeln!(stdin, "{line}").unwrap();
+    }
+    stage
+}
+
+fn listening(session: &Path) -> String {
+    let session = session.to_str().unwrap();
+    format!(r#"{{"v":1,"type":"listening","session":"{session}","address":"tcp://127.0.0.1:1"}}"#)
+}
+
+/// All that a journal knows: the events of a run over all segments, which decodes nothing any more.
+fn whole(session: &Path) -> (Vec<String>, Vec<(String, Vec<u8>)>) {
+    let journal = || fs::read(session.join("frames/scenes.ndjson")).unwrap();
+    let before = journal();
+    let mut stage = decode(&examined(session));
+    assert!(stage.finish().success());
+    in_order(&stage);
+    assert!(journal() == before, "something was decoded again");
+    (said(&stage, session), pictures(&session.join("frames")))
+}
+
+fn forget(session: &Path) {
+    fs::remove_dir_all(session.join("frames")).unwrap();
+    fs::create_dir(session.join("frames")).unwrap();
+}
+
+#[test]
+fn segments_that_nobody_announces_are_decoded_first_and_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = record(folder.path(), &stream(folder.path()));
+    let lines = examined(&session);
+    assert!(lines.len() >= 4, "{lines:?}");
+    assert!(decode(&lines).finish().success());
+    let expected = whole(&session);
+    let last = lines.last().unwrap().clone();
+    // Stopped after so many segments; then a recorder comes and says nothing, or only the last one is announced.
+    for (count, later) in [(0, listening(&session)), (2, listening(&session)), (1, last)] {
+        forget(&session);
+        assert!(decode(&lines[..count]).finish().success());
+        assert!(decode(&[later]).finish().success());
+        assert!(whole(&session) == expected, "stopped after {count}");
+    }
+    // Killed after so many lines.
+    for count in [1, 4, 6, 8] {
+        forget(&session);
+        let mut stage = decode(&lines);
+        for _ in 0..count + lines.len() {
+            stage.next_event().unwrap();
+        }
+        stage.signal("KILL");
+        stage.child.wait().unwrap();
+        assert!(decode(&[listening(&session)]).finish().success());
+        assert!(whole(&session) == expected, "killed after {count} lines");
+    }
+}
+
+#[test]
+fn segment_that_comes_after_a_later_one_is_refused_and_removed_ones_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = record(folder.path(), &stream(folder.path()));
+    let lines = examined(&session);
+    assert!(decode(&lines).finish().success());
+    // As a run left it that knew nothing of the record.
+    let journal = session.join("frames/scenes.ndjson");
+    let text = fs::read_to_string(&journal).unwrap();
+    let without = text.lines().filter(|line| {
+        !line.starts_with("{\"checkpoint\"") || !line.contains("segment_000002.ts\",\"bytes")
+    });
+    let without = without.fold(String::new(), |text, line| text + line + "\n");
+    assert_ne!(without, text);
+    fs::write(&journal, &without).unwrap();
+    let mut stage = decode(&lines);
+    assert_eq!(stage.finish().code(), Some(1));
+    let errors = stage.of_type("error");
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(errors[0]["code"], "out_of_order");
+    assert_eq!(fs::read_to_string(&journal).unwrap(), without);
+    // Retention has removed what was not done.
+    forget(&session);
+    let record = session.join("stream/segments.ndjson");
+    let mut text = fs::read_to_string(&record).unwrap();
+    let removed = session.join("stream/segment_000001.ts");
+    let (name, path) = (session.to_str().unwrap(), removed.to_str().unwrap());
+    writeln!(
+        text,
+        r#"{{"v":1,"type":"deleted","session":"{name}","seq":1,"path":"{path}","bytes":1,"reason":"retain_bytes","at":"2026-11-23T06:24:31Z"}}"#
+    )
+    .unwrap();
+    fs::write(&record, text).unwrap();
+    fs::remove_file(&removed).unwrap();
+    let mut stage = decode(&[listening(&session)]);
+    assert_eq!(stage.finish().code(), Some(1));
+    assert_eq!(stage.of_type("error")[0]["code"], "deleted");
+    assert_eq!(stage.of_type("segment_done").len(), lines.len() - 1);
+    assert_eq!(stage.of_type("segment_done")[0]["seq"], 2);
+}
+
+#[test]
+fn pipeline_that_was_killed_before_it_had_decoded_gives_the_frames_of_one_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = stream(folder.path());
+    // The stages after the recorder lag so much that they have done nothing.
+    let options = "--session-id live --segment-time 2";
+    let (mut recv, address) = recorder(folder.path(), options);
+    let mut sender = TcpStream::connect(address).unwrap();
+    sender.write_all(&bytes).unwrap();
+    for _ in 0..3 {
+        recv.wait_for("segment_closed");
+    }
+    recv.signal("KILL");
+    recv.child.wait().unwrap();
+    let scenes = "--detect auto --stats-interval 0";
+    let mut pipeline = Pipeline::start(folder.path(), &format!("{options} --once"), scenes);
+    pipeline.send(&bytes);
+    assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+    let index = pipeline.read_index();
+    let live = whole(&pipeline.session);
+    forget(&pipeline.session);
+    assert!(decode(&examined(&pipeline.session)).finish().success());
+    assert!(whole(&pipeline.session) == live);
+    let frames = live.0.iter().filter(|line| line.contains("\"type\":\"frame\"")).count();
+    assert_eq!(index.len(), frames);
+    assert!(frames > 6, "{index:?}");
+    let order: Vec<_> = index.iter().map(|item| item["timestamp"].as_f64().unwrap()).collect();
+    assert!(order.is_sorted(), "{order:?}");
+}
+
+#[test]
+fn segment_whose_recorder_was_killed_while_it_was_followed_is_done_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = stream(folder.path());
+    let options = "--session-id live --segment-time 30";
+    let (mut recv, address) = recorder(folder.path(), options);
+    let mut sender = TcpStream::connect(address).unwrap();
+    sender.write_all(&bytes[..bytes.len() * 3 / 4]).unwrap();
+    let open = recv.wait_for("segment_open");
+    let mut scenes = Stage::start(
+        tool("cht-scenes")
+            .args(["--detect", "scene", "--stats-interval", "0"])
+            .stdin(Stdio::piped()),
+    );
+    let mut stdin = scenes.child.stdin.take().unwrap();
+    writeln!(stdin, "{}", line(&open)).unwrap();
+    scenes.wait_for("frame");
+    recv.signal("KILL");
+    recv.child.wait().unwrap();
+    // What comes next in the queue is looked at when the segment is given up.
+    writeln!(stdin, "{}/nowhere.ts", folder.path().display()).unwrap();
+    scenes.wait_for("error");
+    let (mut recv, _) = recorder(folder.path(), options);
+    recv.signal("TERM");
+    recv.finish();
+    let session = folder.path().join("live");
+    for line in examined(&session) {
+        writeln!(stdin, "{line}").unwrap();
+    }
+    drop(stdin);
+    scenes.finish();
+    assert_eq!(scenes.of_type("segment_done").len(), 1, "{:#?}", scenes.events);
+    let ids = |events: &[&Value]| -> Vec<(String, i64)> {
+        let frame = |e: &&Value| (e["id"].as_str().unwrap().into(), e["pts"].as_i64().unwrap());
+        let mut ids: Vec<_> = events.iter().map(frame).collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    };
+    let found = ids(&scenes.of_type("frame"));
+    forget(&session);
+    let mut once = Stage::start(
+        tool("cht-scenes")
+            .args(["--detect", "scene", "--stats-interval", "0"])
+            .stdin(Stdio::piped()),
+    );
+    let mut stdin = once.child.stdin.take().unwrap();
+    writeln!(stdin, "{}", examined(&session).join("\n")).unwrap();
+    drop(stdin);
+    assert!(once.finish().success());
+    assert_eq!(found, ids(&once.of_type("frame")));
+}
+
+#[test]
+fn session_by_another_name_is_not_decoded_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = stream(folder.path());
+    let session = record(&folder.path().join("real"), &bytes[..bytes.len() / 2]);
+    let first = examined(&session);
+    assert!(decode(&first).finish().success());
+    let journal = |session: &Path| fs::read(session.join("frames/scenes.ndjson")).unwrap();
+    let before = journal(&session);
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink("real", &link).unwrap();
+    let second = examined(&link.join("live"));
+    assert!(decode(&second).finish().success());
+    assert!(journal(&session) == before, "decoded again by the link");
+    // Both names in one pipe, and nothing done before.
+    forget(&session);
+    let mut stage = decode(&[first, second].concat());
+    assert!(stage.finish().success());
+    let done = stage.of_type("segment_done").len();
+    assert_eq!(done, examined(&session).len());
+    let before = journal(&session);
+    let moved = folder.path().join("moved");
+    fs::rename(folder.path().join("real"), &moved).unwrap();
+    assert!(decode(&examined(&moved.join("live"))).finish().success());
+    assert!(journal(&moved.join("live")) == before, "decoded again where it was moved to");
 }

@@ -15,6 +15,7 @@ use cht_core::{
 use super::{Feeder, Source, WRITE};
 use crate::{
     course::{Course, Passed, Piece},
+    store::key,
     stretch::Stretch,
     video::Video,
 };
@@ -42,11 +43,12 @@ impl Feeder {
         if !self.enter(session)? {
             return Ok(());
         }
+        self.catch_up(session, open.seq)?;
         let part = Path::new(&open.path);
         let path = finished_path(part).to_string_lossy().into_owned();
         let Some(folder) = &self.folder else { return Ok(()) };
         let Some(anchor) = open.timeline else { return Ok(()) };
-        if folder.handled.contains(&path) || folder.done_before.contains_key(&path) {
+        if folder.knows(&path) {
             return Ok(());
         }
         // After a gap in the events, the segments come finished and in order; this one among them.
@@ -75,6 +77,8 @@ impl Feeder {
                 Ok(Growth::Bytes(count)) => &buffer[..count],
                 Ok(Growth::Finished) => break,
                 Ok(Growth::Nothing) if !self.is_orphaned(&path) => continue,
+                // The next recorder will announce what was written as finished.
+                Ok(Growth::Abandoned) if source.is_some() => return self.give_back(),
                 // It may be finished and announced to a later run of this program.
                 Ok(Growth::Nothing | Growth::Abandoned) => return Ok(()),
             };
@@ -88,7 +92,8 @@ impl Feeder {
                     continue;
                 };
                 if let Some(folder) = &mut self.folder {
-                    folder.handled.insert(path.clone());
+                    let key = key(&path, folder.by_name).to_owned();
+                    folder.handled.insert(key);
                     folder.last_seq = Some(open.seq);
                 }
                 let Video { pid, codec, .. } = video;
@@ -104,13 +109,13 @@ impl Feeder {
             if let Some(source) = &mut source
                 && !self.follow(&mut course, &path, source)?
             {
-                return self.end_run();
+                return self.give_back();
             }
         }
         if let Some(source) = &mut source {
             course.finish();
             if !self.follow(&mut course, &path, source)? {
-                return self.end_run();
+                return self.give_back();
             }
             self.fed(total, course.within);
         }

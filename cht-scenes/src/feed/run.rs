@@ -87,6 +87,7 @@ impl Feeder {
         // The run-up: the first score needs the frames before it.
         let before = picker.store.last().cloned().filter(|last| {
             !goes_on
+                && last.done.seq < source.seq
                 && last.pid == Some(source.pid)
                 && last.codec.as_deref().and_then(Codec::named) == source.codec
         });

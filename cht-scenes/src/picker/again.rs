@@ -14,7 +14,7 @@ use crate::store::number;
 impl Picker {
     /// Emits again what an earlier run of the program made of a segment; `false` if it has made nothing.
     pub(crate) fn replay(&mut self, path: &str, bytes: u64) -> Result<bool> {
-        let is_unsure = self.store.unsure().iter().any(|unsure| unsure.path == path);
+        let is_unsure = self.store.is_unsure(path);
         if !is_unsure {
             self.release()?;
         }

@@ -7,11 +7,13 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     io::{self, BufRead},
+    path::Path,
 };
 
 use cht_core::{
     event::{Event, Frame},
     journal::{Lines, Skipped},
+    session::sequence,
     time::is_time,
 };
 
@@ -28,6 +30,9 @@ const MOST: u64 = 1 << 56;
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub options: Option<Options>,
+    /// Whether segments are known by their names.
+    pub by_name: bool,
+    /// By [`key`].
     pub done: HashMap<String, Done>,
     /// The last checkpoint.
     pub last: Option<Checkpoint>,
@@ -63,8 +68,13 @@ impl Late {
 
 impl Known {
     /// Reads the lines that end at byte `until` or before, up to the last checkpoint among them.
-    pub(super) fn read(mut lines: Lines<impl BufRead>, until: u64) -> io::Result<(Self, Skipped)> {
-        let known = Self { next_id: 1, ..Self::default() };
+    /// See [`key`] for `by_name`.
+    pub(super) fn read(
+        mut lines: Lines<impl BufRead>,
+        until: u64,
+        by_name: bool,
+    ) -> io::Result<(Self, Skipped)> {
+        let known = Self { next_id: 1, by_name, ..Self::default() };
         let mut reader = Reader { known, ..Reader::default() };
         let mut skipped = Skipped::default();
         while let Some(line) = lines.next()?.filter(|line| line.end <= until) {
@@ -142,7 +152,8 @@ impl Reader {
         (known.end_before, known.end) = (known.end, end);
         known.next_id = known.next_id.max(checkpoint.next_id);
         known.set_last(&checkpoint);
-        known.done.insert(checkpoint.path.clone(), Done { checkpoint, frames });
+        let key = key(&checkpoint.path, known.by_name).to_owned();
+        known.done.insert(key, Done { checkpoint, frames });
     }
 
     /// The frames since the last checkpoint, which are then known.
@@ -168,11 +179,22 @@ impl Reader {
             if id >= last.next_id {
                 return Some(Late { pts, segment: None });
             }
-            (!done.contains(segment.as_str())).then_some(Late { pts, segment: Some(segment) })
+            let segment = key(&segment, self.known.by_name);
+            (!done.contains(segment)).then(|| Late { pts, segment: Some(segment.to_owned()) })
         });
         self.known.late = late.collect();
         self.known
     }
+}
+
+/// Returns the key of the segment at `path`: in the folder of a session the name of the file, so that the session may
+/// be moved and have several names; else its path.
+pub(crate) fn key(path: &str, by_name: bool) -> &str {
+    let path_of = Path::new(path);
+    let is_of_session = || path_of.parent()?.file_name().filter(|name| *name == "stream");
+    let name = path_of.file_name().and_then(|name| name.to_str());
+    let name = name.filter(|_| by_name && sequence(path_of).is_some() && is_of_session().is_some());
+    name.unwrap_or(path)
 }
 
 /// Adds a frame to the last ones.
@@ -219,7 +241,8 @@ mod tests {
 
     fn read(lines: &[String]) -> (Known, u64) {
         let text = lines.join("\n") + "\n";
-        let (known, skipped) = Known::read(Lines::new(text.as_bytes(), 0), u64::MAX).unwrap();
+        let (known, skipped) =
+            Known::read(Lines::new(text.as_bytes(), 0), u64::MAX, false).unwrap();
         (known, skipped.count())
     }
 
@@ -240,6 +263,14 @@ mod tests {
         let text = journal().join("\n");
         assert_eq!(&text[known.end as usize..], frame(4, 270, "/3.ts"));
         assert!(text[..known.end_before as usize].ends_with(&format!("{}\n", checkpoint(1, 2))));
+    }
+
+    #[test]
+    fn segment_of_a_session_is_known_by_its_name() {
+        let (here, there) = ("/a/s/stream/segment_000001.ts", "/b/stream/segment_000001.ts");
+        assert_eq!(key(here, true), key(there, true));
+        assert_ne!(key(here, false), key(there, false));
+        assert_ne!(key("/a/stream/1.ts", true), key("/b/stream/1.ts", true));
     }
 
     #[test]
@@ -308,7 +339,7 @@ mod tests {
                     *damaged = byte;
                 }
             }
-            let (known, _) = Known::read(Lines::new(&text[..], 0), u64::MAX).unwrap();
+            let (known, _) = Known::read(Lines::new(&text[..], 0), u64::MAX, false).unwrap();
             prop_assert!(known.end <= text.len() as u64 && known.end_before <= known.end);
             for frame in &known.recent {
                 prop_assert!(number_of(&frame.id).is_some_and(|id| id < known.next_id));

@@ -3,12 +3,14 @@
 //!
 //! They lie before the checkpoints of the last segments, whose `provisional_from` is the number of the first of them.
 
+use std::path::Path;
+
 use anyhow::Result;
-use cht_core::event::{Body, Event, Frame, SegmentDone};
+use cht_core::event::{self, Body, Event, Frame, SegmentDone};
 
 use super::{
     Checkpoint, Entry, Store,
-    known::{Known, Late, number_of},
+    known::{Known, Late, key, number_of},
 };
 
 impl Known {
@@ -29,28 +31,45 @@ impl Known {
         from: Option<u64>,
         frames: Vec<Event>,
     ) {
-        for unsure in self.unsure.iter_mut().filter(|unsure| unsure.path == event.path) {
+        let by_name = self.by_name;
+        let key_of_event = key(&event.path, by_name);
+        let is_it = |unsure: &Checkpoint| key(&unsure.path, by_name) == key_of_event;
+        for unsure in self.unsure.iter_mut().filter(|unsure| is_it(unsure)) {
             (unsure.done, unsure.provisional_from) = (event.clone(), from);
         }
-        self.unsure.retain(|unsure| unsure.path != event.path || from.is_some());
+        self.unsure.retain(|unsure| !is_it(unsure) || from.is_some());
         if let Some(last) = &mut self.last {
             last.provisional_from = from;
         }
-        if let Some(done) = self.done.get_mut(&event.path) {
+        if let Some(done) = self.done.get_mut(key_of_event) {
             done.checkpoint.done = event.clone();
             done.frames.extend(frames);
         }
     }
 
+    /// Finds the segments that a run goes on from in `stream`, where the session lies now.
+    pub(super) fn move_to(&mut self, stream: &Path) -> Result<()> {
+        for checkpoint in self.last.iter_mut().chain(&mut self.before).chain(&mut self.unsure) {
+            let key = key(&checkpoint.path, self.by_name);
+            if key != checkpoint.path {
+                checkpoint.path = event::absolute(&stream.join(key))?;
+                checkpoint.done.path.clone_from(&checkpoint.path);
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets the frames from number `from` on.
     pub(super) fn forget_from(&mut self, from: u64) {
         for unsure in &mut self.unsure {
-            let of_it =
-                |frame: &&Frame| number_of(&frame.id) >= Some(from) && frame.segment == unsure.path;
+            let of_it = |frame: &&Frame| {
+                number_of(&frame.id) >= Some(from)
+                    && key(&frame.segment, self.by_name) == key(&unsure.path, self.by_name)
+            };
             let gone = self.recent.iter().filter(of_it).count() as u64;
             unsure.done.events = unsure.done.events.saturating_sub(gone);
             unsure.provisional_from = None;
-            if let Some(done) = self.done.get_mut(&unsure.path) {
+            if let Some(done) = self.done.get_mut(key(&unsure.path, self.by_name)) {
                 done.frames.retain(|event| number(event) < Some(from));
                 done.checkpoint.done = unsure.done.clone();
             }
@@ -72,6 +91,12 @@ impl Store {
     /// The last segments, where frames may be taken back, or were.
     pub(crate) fn unsure(&self) -> &[Checkpoint] {
         &self.known.unsure
+    }
+
+    /// Whether frames of the segment at `path` may be taken back, or were.
+    pub(crate) fn is_unsure(&self, path: &str) -> bool {
+        let by_name = self.by_name();
+        self.unsure().iter().any(|unsure| key(&unsure.path, by_name) == key(path, by_name))
     }
 
     /// Goes on from the last checkpoint: frames that were chosen because nothing followed it are taken back, and those

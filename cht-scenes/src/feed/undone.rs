@@ -1,0 +1,140 @@
+//! Segments that the record of a session names and that are not done: they come first, in order.
+//!
+//! A recorder that is started again announces what it adopts, and nothing that was closed before. What cht-scenes
+//! had not come to when all stages were killed is in the record alone.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use cht_core::{
+    event::{Body, Event, Segment, absolute},
+    record::Record,
+    segment::{SegmentError, damage},
+    session::Session,
+};
+
+use super::{Feeder, is_at};
+
+impl Feeder {
+    /// Decodes a finished segment, and before it what the record names before it and is not done.
+    pub(crate) fn segment(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
+        if !self.enter(session)? {
+            return Ok(());
+        }
+        if segment.connection.is_some() {
+            self.catch_up(session, segment.seq)?;
+        }
+        self.take_segment(session, segment)
+    }
+
+    /// Decodes the finished segment at a path.
+    pub(crate) fn path(&mut self, path: &Path) -> Result<()> {
+        match self.examine(path)? {
+            Some((session, segment)) => self.segment(session.as_deref(), &segment),
+            None => Ok(()),
+        }
+    }
+
+    /// A recorder has come to a session: decodes what it had closed before and nobody announces.
+    pub(crate) fn join(&mut self, session: &str) -> Result<()> {
+        let is_empty = || Some(std::fs::metadata(Path::new(session).join(RECORD)).ok()?.len() == 0);
+        if self.args.out.is_some() || is_empty() != Some(false) {
+            return Ok(());
+        }
+        if !self.enter(Some(session))? {
+            return Ok(());
+        }
+        self.catch_up(Some(session), u64::MAX)
+    }
+
+    /// Decodes the segments that the record of `session` names before number `before` and that are not done. Where the
+    /// last one was just before it, there is none.
+    pub(super) fn catch_up(&mut self, session: Option<&str>, before: u64) -> Result<()> {
+        let Some(folder) = self.folder.as_mut().filter(|folder| folder.by_name) else {
+            return Ok(());
+        };
+        let last = folder.last_seq.unwrap_or(0);
+        if last.checked_add(1).is_none_or(|next| next >= before) {
+            return Ok(());
+        }
+        let Some(session) = session.and_then(|path| Session::open(Path::new(path)).ok()) else {
+            return Ok(());
+        };
+        if folder.path != session.frames() && !is_at(folder, &session.frames()) {
+            return Ok(());
+        }
+        let record = folder.record.get_or_insert_with(|| Record::after(&session, last));
+        record.update(&session);
+        let kept = record.kept().map(|closed| closed.seq);
+        let mut undone: Vec<u64> = kept.chain(record.deleted()).collect();
+        undone.retain(|seq| (last + 1..before).contains(seq));
+        undone.sort_unstable();
+        for seq in undone {
+            self.undone(&session, seq)?;
+        }
+        Ok(())
+    }
+
+    /// Decodes a segment that was closed and not announced.
+    fn undone(&mut self, session: &Session, seq: u64) -> Result<()> {
+        let path = session.segment(seq);
+        let Some(folder) = &mut self.folder else { return Ok(()) };
+        if folder.knows(&path.to_string_lossy()) {
+            return Ok(());
+        }
+        if folder.record.as_ref().is_some_and(|record| record.is_deleted(seq)) {
+            folder.last_seq = folder.last_seq.max(Some(seq));
+            return self.say(Some(session.name()), &path, &SegmentError::Deleted(path.clone()));
+        }
+        if let Some((name, segment)) = self.examine(&path)? {
+            return self.take_segment(name.as_deref(), &segment);
+        }
+        if let Some(folder) = &mut self.folder {
+            folder.last_seq = folder.last_seq.max(Some(seq));
+        }
+        Ok(())
+    }
+
+    /// Looks at what is in a finished segment; `None` if it is none, which is then said.
+    fn examine(&mut self, path: &Path) -> Result<Option<(Option<String>, Segment)>> {
+        let event = match self.examiner.examine(path) {
+            Ok(event) => event,
+            Err(error) => return self.say(None, path, &error).map(|()| None),
+        };
+        let damage = damage(&event);
+        let Event { session, body: Body::Segment(segment) } = event else { return Ok(None) };
+        if let Some(message) = damage {
+            self.fail(session.as_deref(), "damaged", &message, Some(&segment.path))?;
+        }
+        Ok(Some((session, segment)))
+    }
+
+    /// Refuses a segment that comes when a later one is done: its frames would get later numbers.
+    pub(super) fn refuse_late(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
+        let message = format!(
+            "{}: comes after a later segment was done; left out, because its frames would get later numbers \
+             (to decode all of the session anew: other options with --overwrite, or --out DIR)",
+            segment.path
+        );
+        self.fail(session, "out_of_order", &message, Some(&segment.path))
+    }
+
+    fn say(&self, session: Option<&str>, path: &Path, error: &SegmentError) -> Result<()> {
+        let name = absolute(path).ok();
+        self.fail(session, error.code(), &error.to_string(), name.as_deref())
+    }
+
+    fn fail(
+        &self,
+        session: Option<&str>,
+        code: &str,
+        message: &str,
+        path: Option<&str>,
+    ) -> Result<()> {
+        let mut output = self.output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        output.fail(session, code, message, path).context("stdout")
+    }
+}
+
+/// Where the record lies in a session.
+const RECORD: &str = "stream/segments.ndjson";
