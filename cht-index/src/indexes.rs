@@ -4,38 +4,20 @@ use std::{
     collections::HashSet,
     io::{self, Write},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use anyhow::Result;
-use cht_core::{clock, ndjson::Writer, report};
+use cht_core::{
+    disk::{self, Patience, Turn},
+    ndjson::Writer,
+    report,
+};
 use rustix::io::Errno;
 
 use crate::index::Index;
 
 /// Indexes that are open at the same time. Each holds its frames in memory, and one descriptor.
 const OPEN: usize = 16;
-
-/// How long until a disk that refuses is tried again.
-const TRY_AGAIN: Duration = Duration::from_millis(500);
-
-/// Errors of a disk that has no room.
-const FULL: [Errno; 2] = [Errno::NOSPC, Errno::DQUOT];
-
-/// Errors of a disk, or of the system, that may pass.
-const PASSING: [Errno; 11] = [
-    Errno::NOSPC,
-    Errno::DQUOT,
-    Errno::ROFS,
-    Errno::IO,
-    Errno::STALE,
-    Errno::TIMEDOUT,
-    Errno::UCLEAN,
-    Errno::NOTCONN,
-    Errno::NOMEM,
-    Errno::MFILE,
-    Errno::NFILE,
-];
 
 /// Indexes by their path, the one that was used last at the end.
 #[derive(Debug)]
@@ -44,6 +26,7 @@ pub(crate) struct Indexes {
     open: Vec<(PathBuf, Index)>,
     /// Those that `--overwrite` has begun anew: not again when they are opened the next time.
     begun: HashSet<PathBuf>,
+    patience: Patience,
 }
 
 /// An index that could not be written.
@@ -55,7 +38,8 @@ pub(crate) struct Failed {
 
 impl Indexes {
     pub(crate) fn new(overwrite: bool) -> Self {
-        Self { overwrite, open: Vec::new(), begun: HashSet::new() }
+        let patience = Patience::default();
+        Self { overwrite, open: Vec::new(), begun: HashSet::new(), patience }
     }
 
     /// Returns the index at `path`, opened if it is not. For that, the one that was used longest ago may be closed.
@@ -69,10 +53,12 @@ impl Indexes {
         } else {
             if self.open.len() == OPEN {
                 let (path, mut oldest) = self.open.remove(0);
-                insist(&path, &PASSING, output, || oldest.finish())?;
+                insist(&mut self.patience, &path, disk::refuses, output, || oldest.finish())?;
             }
             let overwrite = self.overwrite && !self.begun.contains(path);
-            let index = insist(path, &FULL, output, || Index::open(path, overwrite))?;
+            let open = || Index::open(path, overwrite);
+            // A disk that cannot be written at all is no place for an index.
+            let index = insist(&mut self.patience, path, is_full, output, open)?;
             if self.overwrite {
                 self.begun.insert(path.to_owned());
             }
@@ -101,50 +87,56 @@ impl Indexes {
     ) -> Vec<Failed> {
         let mut failed = Vec::new();
         self.open.retain_mut(|(path, index)| {
-            let written = insist(path, &PASSING, output, || action(index));
+            let patience = &mut self.patience;
+            let written = insist(patience, path, disk::refuses, output, || action(index));
             written.map_err(|error| failed.push(error)).is_ok()
         });
         failed
     }
 }
 
-/// Does what a disk may refuse until it does not; the refusal is said once.
+/// Does what a disk may refuse until it does not; `passes` tells which of its refusals are waited for.
 fn insist<T>(
+    patience: &mut Patience,
     path: &Path,
-    passing: &[Errno],
+    passes: impl Fn(&io::Error) -> bool,
     output: &mut Writer<impl Write>,
     mut action: impl FnMut() -> Result<T>,
 ) -> Result<T, Failed> {
-    let mut refused = false;
-    loop {
-        match action() {
-            Err(error) if is_one_of(&error, passing) => {
-                if !refused {
-                    let message = format!("{error:#}; waiting until the disk takes it");
-                    // A stdout that fails is noticed with the next event.
-                    let _ = output.fail(None, "disk", &message, path.to_str());
-                }
-                refused = true;
-                clock::rest(TRY_AGAIN);
-            }
-            result => {
-                if refused && result.is_ok() {
-                    report::note(format_args!("{}: the disk takes it again", path.display()));
-                }
-                return result.map_err(|error| Failed { path: path.to_owned(), error });
-            }
+    let attempt = || match action() {
+        Err(error) => refusal(&error).filter(&passes).map_or(Ok(Err(error)), Err),
+        done => Ok(done),
+    };
+    let tell = |turn: Turn<'_>| match turn {
+        Turn::Refuses(error) => {
+            let message = format!(
+                "{}: {error}; it waits until the disk serves again (remove something, or stop it)",
+                path.display()
+            );
+            // A stdout that fails is noticed with the next event.
+            let _ = output.fail(None, "disk", &message, path.to_str());
         }
-    }
+        Turn::Serves => {
+            report::note(format_args!("{}: the disk serves again; it goes on", path.display()));
+        }
+    };
+    let done = patience.insist(attempt, tell).unwrap_or_else(|error| Err(error.into()));
+    done.map_err(|error| Failed { path: path.to_owned(), error })
 }
 
-/// Whether an error comes from one of these errors of the system.
-fn is_one_of(error: &anyhow::Error, errnos: &[Errno]) -> bool {
+/// Returns the system's error that an error comes from.
+fn refusal(error: &anyhow::Error) -> Option<io::Error> {
     let code = |cause: &(dyn std::error::Error + 'static)| {
         let of_io = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
         of_io.or_else(|| cause.downcast_ref::<Errno>().map(|errno| errno.raw_os_error()))
     };
-    let codes: Vec<i32> = error.chain().filter_map(code).collect();
-    errnos.iter().any(|errno| codes.contains(&errno.raw_os_error()))
+    error.chain().find_map(code).map(io::Error::from_raw_os_error)
+}
+
+/// Whether there is no room.
+fn is_full(error: &io::Error) -> bool {
+    let full = [Errno::NOSPC, Errno::DQUOT];
+    full.iter().any(|full| error.raw_os_error() == Some(full.raw_os_error()))
 }
 
 #[cfg(test)]
@@ -155,9 +147,9 @@ mod tests {
 
     #[test]
     fn refusal_is_tried_again_and_said_once() {
-        let mut output = Writer::new(Vec::new());
-        let mut tries = 0;
-        let done = insist(Path::new("/s/index.json"), &PASSING, &mut output, || {
+        let (mut output, mut patience) = (Writer::new(Vec::new()), Patience::default());
+        let (path, mut tries) = (Path::new("/s/index.json"), 0);
+        let done = insist(&mut patience, path, disk::refuses, &mut output, || {
             tries += 1;
             if tries == 3 {
                 return Ok(tries);
@@ -166,8 +158,11 @@ mod tests {
             Err(error).context("/s/index.json")
         });
         assert_eq!(done.unwrap(), 3);
-        let refused = || Err::<(), _>(io::Error::from_raw_os_error(Errno::ACCESS.raw_os_error()));
-        let done = insist(Path::new("/s"), &PASSING, &mut output, || Ok(refused()?));
-        assert!(done.is_err());
+        for (errno, passes) in
+            [(Errno::ACCESS, disk::refuses as fn(&_) -> _), (Errno::ROFS, is_full)]
+        {
+            let refused = || Err::<(), _>(io::Error::from(errno).into());
+            assert!(insist(&mut patience, path, passes, &mut output, refused).is_err());
+        }
     }
 }
