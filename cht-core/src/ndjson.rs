@@ -169,9 +169,17 @@ impl<W: Write> Writer<W> {
         Self { output, closed: false }
     }
 
-    /// Writes an event.
+    /// Writes an event. Of one whose line is longer than the next stage reads, an `error` event stands in its place.
     pub fn emit(&mut self, event: &Event) -> io::Result<()> {
-        self.pass(&event.to_line())
+        let line = event.to_line();
+        if line.len() <= MAX_LINE {
+            return self.pass(&line);
+        }
+        let message = format!(
+            "an event of {} bytes is longer than the next stage reads ({MAX_LINE}); left out",
+            line.len()
+        );
+        self.fail(event.session.as_deref(), "too_long", &message, None)
     }
 
     /// Writes a line that came from elsewhere, unchanged.
@@ -246,6 +254,29 @@ mod tests {
         assert!(matches!(lines[0], Line::Bad(BadLine::Parse { number: 1, .. })));
         assert!(matches!(lines[1], Line::Bad(BadLine::TooLong { number: 2 })));
         assert!(matches!(lines[2], Line::Path(_)));
+    }
+
+    #[test]
+    fn event_longer_than_a_line_may_be_becomes_an_error() {
+        let failure = |message| Failure {
+            stage: "test".to_owned(),
+            code: "test".to_owned(),
+            message,
+            path: None,
+        };
+        let mut out = Vec::new();
+        let mut writer = Writer::new(&mut out);
+        writer.emit(&Event::new(None, failure("x".repeat(MAX_LINE)))).unwrap();
+        writer.emit(&Event::new(None, failure("short".to_owned()))).unwrap();
+        let lines = read(&out);
+        let code = |line: &Line| match line {
+            Line::Event { event: Some(event), .. } => match &event.body {
+                crate::event::Body::Failure(failure) => failure.code.clone(),
+                _ => String::new(),
+            },
+            _ => String::new(),
+        };
+        assert_eq!(lines.iter().map(code).collect::<Vec<_>>(), ["too_long", "test"]);
     }
 
     #[test]

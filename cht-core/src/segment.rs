@@ -60,6 +60,9 @@ impl SegmentError {
     }
 }
 
+/// Most streams that an event lists, so that its line stays far below what a stage reads.
+const MAX_STREAMS: usize = 1024;
+
 /// What a segment says about itself, without its place among others.
 #[derive(Debug)]
 pub struct Contents {
@@ -301,11 +304,20 @@ impl Contents {
         }
     }
 
+    /// What the tables list. Where that is more than any multiplex carries: what came, up to a bound.
     fn streams(&self) -> Vec<StreamInfo> {
         let counters: HashMap<u16, _> = self.scanner.pids().collect();
         let programs = self.scanner.programs().iter();
-        let streams = programs.flat_map(|p| p.streams.iter().map(|stream| (p.number, stream)));
-        streams
+        let listed = programs.flat_map(|p| p.streams.iter().map(|stream| (p.number, stream)));
+        let too_many = listed.clone().count() > MAX_STREAMS;
+        let is_wanted = |pid: u16| {
+            !too_many
+                || Some(pid) == self.clock_pid
+                || counters.get(&pid).is_some_and(|counted| counted.pes_starts > 0)
+        };
+        listed
+            .filter(|(_, stream)| is_wanted(stream.pid))
+            .take(MAX_STREAMS)
             .map(|(program, stream)| {
                 let counted = counters.get(&stream.pid);
                 StreamInfo {

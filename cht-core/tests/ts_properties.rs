@@ -2,6 +2,9 @@
 #[path = "../src/ts/build.rs"]
 mod build;
 
+use cht_core::event::Body;
+use cht_core::ndjson::MAX_LINE;
+use cht_core::segment::Examiner;
 use cht_core::ts::{Codec, Found, Pes, Program, Scanner, SingleStream, Thin};
 use proptest::prelude::*;
 
@@ -266,6 +269,31 @@ fn other_packet_lengths() {
         assert_eq!(pes_of(&found).len(), 18);
         assert_eq!(scanner.counters().truncated_bytes + scanner.counters().lost_bytes, 0);
     }
+}
+
+/// 100 programs of 180 streams each: far more than 1 MiB of JSON.
+#[test]
+fn event_of_a_segment_with_very_many_streams_stays_below_a_line() {
+    let pid = |program: u16, n: u16| 0x400 + (program * 7 + n) % 0x1800;
+    let programs: Vec<_> = (0..100).map(|n| (n + 1, 0x20 + n)).collect();
+    let mut bytes = build::section_packets(0, &[&build::pat(0, 0, 0, &programs)], 0).concat();
+    for (number, pmt_pid) in programs {
+        let streams: Vec<(u8, u16, &[u8])> =
+            (0..180).map(|n| (0x1B, pid(number, n), &[][..])).collect();
+        let pmt = build::pmt(number, 0, 0x1FFF, &streams);
+        bytes.extend(build::section_packets(pmt_pid, &[&pmt], 0).concat());
+    }
+    let video = pid(90, 3);
+    let pes = build::pes(0xE0, Some(0), None, &[0, 0, 1, 0x65, 0x88]);
+    bytes.extend(build::packets(video, &mut 0, None, &pes).concat());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    std::fs::write(&path, bytes).unwrap();
+    let event = Examiner::default().examine(&path).unwrap();
+    assert!(event.to_line().len() < MAX_LINE / 2);
+    let Body::Segment(segment) = event.body else { panic!("not a segment") };
+    assert_eq!(segment.video_pid, Some(video));
+    assert!(segment.streams.iter().any(|stream| stream.pid == video && stream.keyframes == 1));
 }
 
 /// The NAL units of an access unit of H.264 or HEVC.
