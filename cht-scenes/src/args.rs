@@ -74,6 +74,9 @@ pub(crate) struct Args {
     /// Stop a decoder that does nothing for so many seconds, and go on with the next segment
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = cht_core::cli::seconds)]
     pub decoder_timeout: f64,
+    /// Leave out segments whose pictures have more pixels than that (the default is the largest of H.264 and HEVC at level 6.2)
+    #[arg(long, value_name = "NUMBER", default_value_t = 35_651_584, value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_pixels: u64,
     /// What is done when a live stream comes faster than it can be decoded
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = OnLag::Keep)]
     pub on_lag: OnLag,

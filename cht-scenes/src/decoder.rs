@@ -73,6 +73,7 @@ impl Decoder {
         let jobs = decoding.jobs.to_string();
         command.args(if live { ["-thread_type", "slice"] } else { ["-threads", &jobs] });
         command.args(["-filter_complex_threads", "1"]);
+        command.args(["-max_pixels", &decoding.limits.pixels.to_string()]);
         command.args(decoding.hwaccel.options()).args(decoding.decode.options(codec));
         command.args(["-probesize", "32", "-analyzeduration", "0", "-copyts"]);
         command.format("mpegts").input("pipe:0");
@@ -115,7 +116,7 @@ impl Decoder {
             codec.and_then(|codec| Extract::begin(pid, codec, decoding.decode, sets, &mut buffer));
         Ok((
             Self { process, input: Some(stdin), extract, buffer },
-            Outputs { pictures, small, limit: decoding.timeout },
+            Outputs { pictures, small, limit: decoding.limits.timeout },
         ))
     }
 

@@ -1,12 +1,12 @@
 //! What of the stream is decoded, and by whom: `--decode`.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use cht_core::ts::{Codec, Completion, Plan, SingleStream, Thin};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::hwaccel::Hwaccel;
+use crate::{args::Args, hwaccel::Hwaccel};
 
 /// What is decoded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -57,8 +57,44 @@ pub(crate) struct Decoding {
     pub hwaccel: Hwaccel,
     /// Threads for finished segments.
     pub jobs: u8,
-    /// A decoder that does nothing for so long hangs.
+    pub limits: Limits,
+}
+
+/// What a decoder may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Time after which a decoder that does nothing is taken to hang.
     pub timeout: Duration,
+    /// Pixels in the largest picture that is decoded.
+    pub pixels: u64,
+}
+
+impl Limits {
+    pub(crate) fn of(args: &Args) -> Self {
+        let timeout = Duration::from_secs_f64(args.decoder_timeout);
+        Self { timeout, pixels: args.max_pixels }
+    }
+
+    /// Returns what is said about the segment at `path` if its pictures are larger, as ffmpeg found when it said `words`.
+    pub(crate) fn exceeded(&self, path: &str, words: &str) -> Option<String> {
+        let (before, _) = words.split_once(" exceeds specified max pixel count")?;
+        let (_, size) = before.rsplit_once("Picture size ")?;
+        let (width, height) = size.split_once('x')?;
+        Some(self.too_large(path, &width, &height))
+    }
+
+    /// Returns the same where the size is known before anything is decoded.
+    pub(crate) fn exceeded_by(&self, path: &str, (width, height): (u32, u32)) -> Option<String> {
+        let is_too_large = u64::from(width) * u64::from(height) > self.pixels;
+        is_too_large.then(|| self.too_large(path, &width, &height))
+    }
+
+    fn too_large(&self, path: &str, width: &dyn Display, height: &dyn Display) -> String {
+        format!(
+            "{path}: pictures of {width}x{height} are larger than --max-pixels {} allows; left out",
+            self.pixels
+        )
+    }
 }
 
 /// Takes from the segments what is fed to the decoder.
@@ -146,5 +182,24 @@ impl Extract {
         if let Some(thin) = &mut self.thin {
             thin.finish(out);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_is_limited_by_the_tables_and_by_what_ffmpeg_says() {
+        let limits = Limits { timeout: Duration::ZERO, pixels: 35_651_584 };
+        assert_eq!(limits.exceeded_by("a", (7680, 4320)), None);
+        assert_eq!(limits.exceeded_by("a", (8192, 4352)), None);
+        let said =
+            "a: pictures of 16000x16000 are larger than --max-pixels 35651584 allows; left out";
+        assert_eq!(limits.exceeded_by("a", (16000, 16000)).as_deref(), Some(said));
+        let words = "no frame! | [IMGUTILS @ 0x7f] Picture size 16000x16000 exceeds specified max pixel count \
+                     35651584, see the documentation if you wish to increase it | more";
+        assert_eq!(limits.exceeded("a", words).as_deref(), Some(said));
+        assert_eq!(limits.exceeded("a", "it said nothing"), None);
     }
 }

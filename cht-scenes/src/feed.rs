@@ -18,7 +18,6 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -42,7 +41,7 @@ use crate::{
     args::{Args, Detect},
     catch_up::{CatchUp, OnLag},
     course::Passed,
-    decoding::{Decode, Decoding},
+    decoding::{Decode, Decoding, Limits},
     detector::Rules,
     disk::Disk,
     measured::{Measured, Saved},
@@ -145,7 +144,7 @@ impl Feeder {
             decode: args.decode,
             hwaccel: args.hwaccel.choose(&ffmpeg),
             jobs: args.jobs,
-            timeout: Duration::from_secs_f64(args.decoder_timeout),
+            limits: Limits::of(&args),
         };
         // Keyframes are all there is already.
         let on_lag = if args.decode == Decode::Keyframes { OnLag::Keep } else { args.on_lag };
@@ -226,13 +225,17 @@ impl Feeder {
                 let message = format!("{path}: no video in it; nothing to look at");
                 picker.fail("no_video", &message, Some(path))?;
             }
-            return picker.done(Done {
-                seq: segment.seq,
-                path: segment.path.clone(),
-                bytes: segment.bytes,
-                ..Done::default()
-            });
+            return self.leave_out(segment);
         };
+        let listed = segment.streams.iter().find(|stream| stream.pid == pid);
+        let size = listed.and_then(|video| video.width.zip(video.height));
+        if let Some(message) =
+            size.and_then(|size| self.decoding.limits.exceeded_by(&segment.path, size))
+        {
+            self.end_run()?;
+            self.picker()?.fail("too_large", &message, Some(&segment.path))?;
+            return self.leave_out(segment);
+        }
         let windows = Windows::open(Path::new(&segment.path))?;
         let length = windows.length();
         let again = asked.is_any().then(|| Windows::open(Path::new(&segment.path)).ok()).flatten();
@@ -247,7 +250,6 @@ impl Feeder {
             live: false,
             bytes: Some(length),
         };
-        let listed = segment.streams.iter().find(|stream| stream.pid == pid);
         let within = segment.video_pid.is_none() || listed.is_some_and(|video| video.units == 0);
         // All frames again only where a picture needs none before it.
         if self.wants_change()
@@ -260,6 +262,12 @@ impl Feeder {
         let newest = segment.last_pts.map(|pts| anchor.place(pts));
         self.passed(&Passed { keyframes: vec![anchor.offset], others, newest });
         Ok(())
+    }
+
+    /// A segment is done without frames.
+    fn leave_out(&mut self, segment: &Segment) -> Result<()> {
+        let (path, bytes) = (segment.path.clone(), segment.bytes);
+        self.picker()?.done(Done { seq: segment.seq, path, bytes, ..Done::default() })
     }
 
     /// What the video of a segment is coded as. Where its tables do not say, as what came before.
@@ -408,8 +416,8 @@ impl Feeder {
         let Some(run) = self.run.as_mut().filter(|run| run.decode == Decode::Fast) else {
             return;
         };
-        let timeout = self.decoding.timeout;
-        match scout::plan(&self.ffmpeg, timeout, source, Path::new(path)) {
+        let limits = self.decoding.limits;
+        match scout::plan(&self.ffmpeg, limits, source, Path::new(path)) {
             Ok(Some(plan)) => run.engine.follow(plan),
             Ok(None) => {}
             // What cannot be read is said when it is decoded.
@@ -566,7 +574,17 @@ impl Feeder {
         } else if let (Err(error), true, true) = (finished, failed, undecoded.is_empty()) {
             picker.fail("decoder_failed", &format!("{path}: {error:#}"), Some(&path))?;
         }
+        // Of a segment that has other pictures as well, or that still grows.
+        if let Some(message) = self.decoding.limits.exceeded(&path, &last_words)
+            && undecoded.is_empty()
+        {
+            picker.fail("too_large", &message, Some(&path))?;
+        }
         for path in undecoded {
+            if let Some(message) = self.decoding.limits.exceeded(&path, &last_words) {
+                picker.fail("too_large", &message, Some(&path))?;
+                continue;
+            }
             let message = format!("{path}: no frame could be decoded; ffmpeg said: {last_words}");
             picker.fail("undecodable", &message, Some(&path))?;
         }

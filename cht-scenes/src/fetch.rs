@@ -5,7 +5,6 @@ use std::{
     io::{self, Read as _, Seek as _, SeekFrom},
     ops::Range,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -19,7 +18,7 @@ use cht_core::{
 
 use crate::{
     decoder::Decoder,
-    decoding::Decode,
+    decoding::{Decode, Limits},
     feed::{Source, WRITE},
     frame::Picture,
     gops::Gops,
@@ -37,15 +36,15 @@ pub(crate) type Bytes = (PathBuf, Range<u64>);
 #[derive(Debug)]
 pub(crate) struct Fetcher {
     ffmpeg: Program,
-    timeout: Duration,
+    limits: Limits,
     /// Of the segment that was looked into last.
     known: Option<(PathBuf, Gops)>,
 }
 
 impl Fetcher {
-    /// Decodes with `ffmpeg`, which is stopped when it does nothing for `timeout`.
-    pub(crate) fn new(ffmpeg: Program, timeout: Duration) -> Self {
-        Self { ffmpeg, timeout, known: None }
+    /// Decodes with `ffmpeg`, within `limits`.
+    pub(crate) fn new(ffmpeg: Program, limits: Limits) -> Self {
+        Self { ffmpeg, limits, known: None }
     }
 
     /// The pictures of the frames at `ticks` (of the session, rising) in the segment whose final path is `path`. Those that its
@@ -116,7 +115,7 @@ impl Fetcher {
     ) -> Result<Vec<(i64, Picture)>> {
         let wanted = Wanted::Exact(ticks);
         let first = bytes.first().map_or(Path::new(""), |(path, _)| path);
-        let pass = Pass::of(&self.ffmpeg, self.timeout, source, first, Decode::Full, wanted);
+        let pass = Pass::of(&self.ffmpeg, self.limits, source, first, Decode::Full, wanted);
         let mut found = Vec::new();
         pass.run(
             |decoder| bytes.iter().try_for_each(|(path, bytes)| feed(decoder, path, bytes)),

@@ -18,7 +18,7 @@ use cht_core::{
 
 use crate::{
     decoder::{Decoder, Input},
-    decoding::{Decode, Decoding},
+    decoding::{Decode, Decoding, Limits},
     feed::Source,
     frame::{Frame, Reader},
     hwaccel::Hwaccel,
@@ -58,16 +58,16 @@ impl Ended {
 }
 
 impl<'a> Pass<'a> {
-    /// Of the segment at `path`, by the processor. A decoder that does nothing for `timeout` is stopped.
+    /// Of the segment at `path`, by the processor. A decoder that exceeds `limits` is stopped.
     pub(crate) fn of(
         ffmpeg: &Program,
-        timeout: Duration,
+        limits: Limits,
         source: &Source,
         path: &Path,
         decode: Decode,
         wanted: Wanted<'a>,
     ) -> Self {
-        let decoding = Decoding { decode, hwaccel: Hwaccel::None, jobs: 1, timeout };
+        let decoding = Decoding { decode, hwaccel: Hwaccel::None, jobs: 1, limits };
         let (anchor, from) = (source.anchor, source.anchor.offset);
         let start = Start { wanted, anchor, from };
         let (pid, codec) = (source.pid, source.codec);
@@ -122,7 +122,7 @@ impl<'a> Pass<'a> {
                 decoder.end_input();
                 fed
             });
-            let timeout = self.decoding.timeout;
+            let timeout = self.decoding.limits.timeout;
             let end = frames(&received, &outputs, timeout, &mut reader, |frame| {
                 let Some(frame) = frame else {
                     (complains, has_just) = (true, true);

@@ -11,7 +11,6 @@ use std::{
         atomic::Ordering,
         mpsc::{Receiver, RecvTimeoutError},
     },
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -30,7 +29,7 @@ use cht_scenes::{
 pub(crate) use self::parts::{Done, End, Found, Message, Part, Run, Segment, Snapshot};
 use crate::{
     args::Args,
-    decoding::Decode,
+    decoding::{Decode, Limits},
     detector::{Kept, Rules, State},
     fetch::Fetcher,
     frame::{Frame, Picture, Reader},
@@ -90,7 +89,6 @@ impl Picker {
         ffmpeg: Program,
         tally: Arc<Tally>,
     ) -> Self {
-        let timeout = Duration::from_secs_f64(args.decoder_timeout);
         Self {
             state: store.last().map(|last| last.state).unwrap_or_default(),
             measured: None,
@@ -100,7 +98,7 @@ impl Picker {
             session: None,
             rules: Rules::of(args),
             painter: Painter::new(args.look, args.quality),
-            fetcher: Fetcher::new(ffmpeg, timeout),
+            fetcher: Fetcher::new(ffmpeg, Limits::of(args)),
             tally,
             left: VecDeque::new(),
             carried: None,

@@ -4,7 +4,7 @@
 //! many bytes as a picture that is new. Where they differ, the group is decoded up to a second behind the last picture that takes
 //! more bytes than the others: from there on nothing moves until the next keyframe, which is decoded anyway.
 
-use std::{collections::HashMap, path::Path, time::Duration};
+use std::{collections::HashMap, path::Path};
 
 use anyhow::Result;
 use cht_core::{
@@ -16,7 +16,7 @@ use cht_core::{
 use cht_scenes::measure::Blocks;
 
 use crate::{
-    decoding::Decode,
+    decoding::{Decode, Limits},
     feed::{Source, WRITE},
     pass::Pass,
     prefilter::Wanted,
@@ -42,7 +42,7 @@ const SPECKS: usize = 12;
 /// cannot be thinned out.
 pub(crate) fn plan(
     ffmpeg: &Program,
-    timeout: Duration,
+    limits: Limits,
     source: &Source,
     path: &Path,
 ) -> Result<Option<Plan>> {
@@ -52,7 +52,7 @@ pub(crate) fn plan(
     let Ok(Some(groups)) = surveyed else { return Ok(None) };
     // A single group is all there is to look at.
     let changed =
-        if groups.len() > 1 { changed(ffmpeg, timeout, source, path)? } else { HashMap::new() };
+        if groups.len() > 1 { changed(ffmpeg, limits, source, path)? } else { HashMap::new() };
     Ok(Some(choose(&groups, &changed)))
 }
 
@@ -108,11 +108,11 @@ fn up_to(group: &Group, pts: u64) -> usize {
 /// Of each keyframe, by its PTS (33 bits), whether it shows something else than the one before.
 fn changed(
     ffmpeg: &Program,
-    timeout: Duration,
+    limits: Limits,
     source: &Source,
     path: &Path,
 ) -> Result<HashMap<u64, bool>> {
-    let pass = Pass::of(ffmpeg, timeout, source, path, Decode::Keyframes, Wanted::Small);
+    let pass = Pass::of(ffmpeg, limits, source, path, Decode::Keyframes, Wanted::Small);
     let windows = Windows::open(path)?;
     let mut blocks = Blocks::default();
     let mut changed = HashMap::new();

@@ -479,3 +479,38 @@ fn session_that_cannot_have_frames_is_an_error_and_the_rest_goes_on() {
     assert_eq!(fs::read_dir(place("project")).unwrap().count(), 0);
     assert!(!place("nowhere").exists());
 }
+
+#[test]
+fn too_large_picture_costs_its_segment_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = [1, 2, 3].map(|n| folder.path().join(format!("{n}.ts")));
+    let shots = ["testsrc2=s=160x120:r=25", "testsrc2=s=640x480:r=25", "mandelbrot=s=160x120:r=25"];
+    for (path, (shot, begin)) in paths.iter().zip(shots.iter().zip(["0", "1.1", "2.2"])) {
+        generate(path, &[(shot, 1.0)], &format!("{QUICK} -output_ts_offset {begin}"));
+    }
+    let examined = tool("cht-segwatch").args(["--settle", "0"]).args(&paths).output().unwrap();
+    let events = String::from_utf8(examined.stdout).unwrap();
+    // Where the tables do not say the size, the decoder finds it out.
+    let unsaid = events.replace(",\"width\":640,\"height\":480", "");
+    assert_ne!(events, unsaid);
+    for (n, events) in [events, unsaid].iter().enumerate() {
+        let mut command = tool("cht-scenes");
+        command.args(["--max-pixels", "100000", "--out"]).arg(folder.path().join(n.to_string()));
+        let output = pipe(&mut command, events.as_bytes());
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!((count(&output, "error"), count(&output, "segment_done")), (1, 3));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains("\"code\":\"too_large\""), "{text}");
+        let message =
+            "2.ts: pictures of 640x480 are larger than --max-pixels 100000 allows; left out";
+        assert!(said(&output).contains(message), "{}", said(&output));
+        let frames = |path: &Path| {
+            text.lines()
+                .filter(|line| line.contains("\"type\":\"frame\""))
+                .filter(|line| line.contains(&format!("\"segment\":\"{}\"", path.display())))
+                .count()
+        };
+        let kept = paths.each_ref().map(|path| frames(path));
+        assert!(kept[0] >= 1 && kept[1] == 0 && kept[2] >= 1, "{kept:?}: {text}");
+    }
+}

@@ -131,7 +131,7 @@ impl Feeder {
         let (engine, outputs, messages, received) = self.engine(&source, decoding, start, sets)?;
         let fed = Arc::new(AtomicU64::new(0));
         let (pid, brake, seen) = (source.pid, engine.brake(), Arc::clone(&fed));
-        let timeout = self.decoding.timeout;
+        let timeout = self.decoding.limits.timeout;
         let follower = std::thread::spawn(move || {
             let outputs = outputs.as_ref();
             let mut run = Run { messages: &received, outputs, pid, timeout, fed: &seen };
