@@ -176,12 +176,19 @@ impl<'a> Recovery<'a> {
     }
 
     /// The numbers of the segments that have a name in the folder, whatever is there. `None` if it cannot be listed.
+    ///
+    /// Removes the temporary files that a kill has left: tables have no later writer that would.
     fn listed(&mut self) -> Result<Option<BTreeSet<u64>>> {
         let stream = self.session.stream();
         let listed = fs::read_dir(&stream).and_then(|entries| {
             let mut listed = BTreeSet::new();
             for entry in entries {
-                listed.extend(sequence(Path::new(&entry?.file_name())));
+                let name = entry?.file_name();
+                listed.extend(sequence(Path::new(&name)));
+                if durable::unfinished(&name).is_some() {
+                    // If it cannot be removed, it harms nobody.
+                    let _ = fs::remove_file(stream.join(&name));
+                }
             }
             Ok(listed)
         });

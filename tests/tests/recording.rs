@@ -399,9 +399,13 @@ fn what_was_left_in_another_session_is_adopted_too() {
     killed.wait_for("segment_open");
     killed.signal("KILL");
     killed.child.wait().unwrap();
-    let (mut recv, _) = recorder(folder.path(), "--session-id second");
     let session = folder.path().join("first");
+    // As a kill leaves it that comes while tables are written.
+    let unfinished = session.join("stream/.psi_000001.ts.cht-tmp");
+    fs::write(&unfinished, "half").unwrap();
+    let (mut recv, _) = recorder(folder.path(), "--session-id second");
     let known = check_session(&session);
+    assert!(!unfinished.exists());
     assert!(!known.is_empty() && bytes.starts_with(&known));
     recv.signal("TERM");
     assert!(recv.finish().success());
