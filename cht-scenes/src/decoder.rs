@@ -72,6 +72,11 @@ impl Decoder {
         command.args(["-loglevel", "repeat+info"]);
         let jobs = decoding.jobs.to_string();
         command.args(if live { ["-thread_type", "slice"] } else { ["-threads", &jobs] });
+        if live && codec == Some(Codec::H264) {
+            // Slice threads turn concealment of losses off (libavcodec/h264_slice.c): without it, a damaged picture
+            // would differ from that of the finished segment, which frame threads decode.
+            command.args(["-enable_er", "1"]);
+        }
         command.args(["-filter_complex_threads", "1"]);
         command.args(["-max_pixels", &decoding.limits.pixels.to_string()]);
         command.args(decoding.hwaccel.options()).args(decoding.decode.options(codec));
