@@ -1,6 +1,6 @@
 //! The frames of an index and their marks, in memory. No file is touched here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cht_core::{
     event::{Event, Frame, Sent},
@@ -19,6 +19,15 @@ pub(crate) struct Frames {
     /// Where each id is in `items`.
     places: HashMap<String, usize>,
     sent: HashSet<String>,
+}
+
+/// What an edit changes: one line a frame, however often the edit names it.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// Lines of the journal.
+    marks: Vec<u8>,
+    /// Ids of the frames with fields of others that are new.
+    frames: BTreeSet<String>,
 }
 
 /// Why an element of an edit is not taken over.
@@ -89,27 +98,35 @@ impl Frames {
         }
     }
 
-    /// Takes over an element as another program has left it, and appends to `lines` what the journal has to know of it.
+    /// Takes over an element as another program has left it, and notes in `changes` what the journal has to know of it.
     /// `replace` also changes fields of others that the frame has already.
     pub(crate) fn hear(
         &mut self,
         element: &[u8],
         replace: bool,
-        lines: &mut Vec<u8>,
+        changes: &mut Changes,
     ) -> Result<(), Unheard> {
         let Element { id, sent_to_agent, extra } = serde_json::from_slice(element)?;
         let Some(Value::String(id)) = id else { return Err(Unheard::NoId) };
         let Some(&place) = self.places.get(&id) else { return Err(Unheard::NoFrame(id)) };
         if sent_to_agent == Some(Value::Bool(true)) && self.mark(&id) {
-            lines.extend(line_of_mark(&id));
+            changes.marks.extend(line_of_mark(&id));
         }
         if self.items[place].merge(extra, replace)? {
-            self.write_line(&id, lines);
+            changes.frames.insert(id.clone());
         }
         match sent_to_agent {
             None | Some(Value::Bool(_) | Value::Null) => Ok(()),
             Some(value) => Err(Unheard::NoMark(id, value)),
         }
+    }
+
+    /// Appends the journal's lines of an edit.
+    pub(crate) fn write_changes(&self, changes: &Changes, lines: &mut Vec<u8>) {
+        for id in &changes.frames {
+            self.write_line(id, lines);
+        }
+        lines.extend_from_slice(&changes.marks);
     }
 
     /// Returns the whole index, one element a line, in order.
@@ -144,4 +161,30 @@ fn merge(item: &mut Item, extra: Map<String, Value>) -> bool {
         report::warn(error);
         false
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use cht_core::event::Body;
+
+    use super::*;
+
+    #[test]
+    fn edit_that_names_a_frame_often_is_one_line() {
+        let line = br#"{"v":1,"type":"frame","session":null,"id":"F000001","timestamp":1,"pts":1,"path":"/f","segment":"/s","reason":"scene","scores":{"scene":0.5},"width":1,"height":1,"bytes":1,"hash":"0"}"#;
+        let Ok(Some(Event { body: Body::Frame(frame), .. })) = Event::parse(line) else {
+            panic!("no frame")
+        };
+        let (mut frames, mut changes, mut lines) =
+            (Frames::default(), Changes::default(), Vec::new());
+        assert!(frames.take(None, frame, Map::new()));
+        for n in 0..1000 {
+            let element = format!(r#"{{"id":"F000001","sent_to_agent":true,"n":{n}}}"#);
+            frames.hear(element.as_bytes(), true, &mut changes).unwrap();
+        }
+        frames.write_changes(&changes, &mut lines);
+        let lines = String::from_utf8(lines).unwrap();
+        assert_eq!(lines.lines().count(), 2, "{lines}");
+        assert!(lines.contains(r#""n":999}"#), "{lines}");
+    }
 }

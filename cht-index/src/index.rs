@@ -28,7 +28,7 @@ use serde_json::Map;
 use crate::{
     array::Elements,
     entry,
-    frames::{self, Frames},
+    frames::{self, Changes, Frames},
     ours::{self, LARGEST},
 };
 
@@ -224,9 +224,11 @@ impl Index {
     /// that was not finished, or an old one: so it changes no field that is there.
     fn hear_leftover(&mut self) {
         let leftover = durable::read(&durable::swapped_out(&self.path), LARGEST);
+        let mut changes = Changes::default();
         for element in Elements::new(&leftover.unwrap_or_default()) {
-            let _ = self.frames.hear(element, false, &mut self.pending);
+            let _ = self.frames.hear(element, false, &mut changes);
         }
+        self.frames.write_changes(&changes, &mut self.pending);
     }
 
     /// Takes the frames of an index whose journal was lost into a new one.
@@ -245,13 +247,14 @@ impl Index {
             return Heard::Whole;
         }
         let (mut unheard, mut first) = (0_u64, None);
-        let mut elements = Elements::new(text);
+        let (mut elements, mut changes) = (Elements::new(text), Changes::default());
         for (number, element) in (1..).zip(elements.by_ref()) {
-            if let Err(error) = self.frames.hear(element, true, &mut self.pending) {
+            if let Err(error) = self.frames.hear(element, true, &mut changes) {
                 unheard += 1;
                 first.get_or_insert_with(|| format!("element {number}: {error}"));
             }
         }
+        self.frames.write_changes(&changes, &mut self.pending);
         let path = self.path.display();
         if let Some(first) = first {
             report::warn(format_args!("{path}: {unheard} edits are not taken over; {first}"));
