@@ -1,6 +1,6 @@
 //! The bytes of a session in order, from any of its segments to its end, while it still grows.
 
-use std::io;
+use std::{io, time::SystemTime};
 
 use crate::{
     growing::{Growing, Growth},
@@ -32,6 +32,8 @@ pub struct SessionReader {
     seq: u64,
     current: Option<Growing>,
     watch: Watch,
+    /// When the folder had changed last, as it was listed in vain.
+    listed: Option<SystemTime>,
 }
 
 impl SessionReader {
@@ -39,54 +41,101 @@ impl SessionReader {
     pub fn new(session: Session, seq: u64) -> io::Result<Self> {
         let watch = Watch::new()?;
         watch.add_names(&session.stream())?;
-        Ok(Self { session, seq, current: None, watch })
+        Ok(Self { session, seq, current: None, watch, listed: None })
     }
 
     /// Reads what is there, or waits a moment for more.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Progress> {
         // Whatever a recorder did before its end is seen by what follows.
         let alive = self.session.is_recording();
-        let Some(current) = self.current_segment()? else {
+        let Some(current) = self.current_segment(alive)? else {
             if !alive {
                 return Ok(Progress::Ended);
             }
             self.watch.wait(None, LOOK_AGAIN)?;
             return Ok(Progress::Nothing);
         };
-        match current.read(buffer)? {
-            Growth::Bytes(count) => Ok(Progress::Bytes { seq: self.seq, count }),
-            Growth::Nothing => Ok(Progress::Nothing),
-            Growth::Finished | Growth::Abandoned => {
-                self.current = None;
-                self.seq += 1;
+        match current.read(buffer) {
+            Ok(Growth::Bytes(count)) => Ok(Progress::Bytes { seq: self.seq, count }),
+            Ok(Growth::Nothing) => Ok(Progress::Nothing),
+            Ok(Growth::Finished | Growth::Abandoned) => {
+                self.leave();
+                Ok(Progress::Nothing)
+            }
+            Err(error) => {
+                self.leave_out(&error);
                 Ok(Progress::Nothing)
             }
         }
     }
 
-    fn current_segment(&mut self) -> io::Result<Option<&mut Growing>> {
+    fn leave(&mut self) {
+        self.current = None;
+        self.seq += 1;
+    }
+
+    /// Goes on behind a segment that cannot be read, or not to its end.
+    fn leave_out(&mut self, error: &io::Error) {
+        let path = self.session.segment(self.seq);
+        report::warn(format_args!("{}: {error}; left out", path.display()));
+        self.leave();
+    }
+
+    fn current_segment(&mut self, alive: bool) -> io::Result<Option<&mut Growing>> {
         while self.current.is_none() {
             match Growing::open(&self.session.part(self.seq)) {
                 Ok(growing) => self.current = Some(growing),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     // Not there yet, or retention removed it before it was read.
-                    let Some(next) = self.next_existing()? else { break };
+                    let Some(next) = self.next_existing(alive)? else { break };
                     self.seq = next;
                 }
-                Err(error) if regular::is_refusal(&error) => {
-                    let path = self.session.segment(self.seq);
-                    report::warn(format_args!("{}: {error}; left out", path.display()));
-                    self.seq += 1;
-                }
+                Err(error) if regular::is_refusal(&error) => self.leave_out(&error),
                 Err(error) => return Err(error),
             }
         }
         Ok(self.current.as_mut())
     }
 
-    fn next_existing(&self) -> io::Result<Option<u64>> {
+    /// The number of the next segment that is there. The folder is listed when it has changed, and at the end of the
+    /// recorder in any case: two changes may have the same time stamp.
+    fn next_existing(&mut self, alive: bool) -> io::Result<Option<u64>> {
+        let changed = self.session.stream().metadata()?.modified().ok();
+        if alive && self.listed.is_some() && self.listed == changed {
+            return Ok(None);
+        }
         let segments = self.session.segments()?;
         let mut later = segments.iter().filter_map(|path| crate::session::sequence(path));
-        Ok(later.find(|seq| *seq > self.seq))
+        let next = later.find(|seq| *seq > self.seq);
+        self.listed = if next.is_none() { changed } else { None };
+        Ok(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn removed_segments_are_passed_over_and_the_end_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = Session::create(folder.path(), None, &crate::clock::local()).unwrap();
+        let lock = session.lock().unwrap();
+        let mut reader = SessionReader::new(session.clone(), 1).unwrap();
+        let mut buffer = [0; 16];
+        assert_eq!(reader.read(&mut buffer).unwrap(), Progress::Nothing);
+        std::fs::write(session.segment(3), b"three").unwrap();
+        let mut next = || loop {
+            match reader.read(&mut buffer).unwrap() {
+                Progress::Nothing => {}
+                progress => break progress,
+            }
+        };
+        assert_eq!(next(), Progress::Bytes { seq: 3, count: 5 });
+        // No change of the folder since: its last segment is still found.
+        std::fs::write(session.segment(5), b"five").unwrap();
+        drop(lock);
+        assert_eq!(next(), Progress::Bytes { seq: 5, count: 4 });
+        assert_eq!(next(), Progress::Ended);
     }
 }
