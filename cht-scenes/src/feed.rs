@@ -4,6 +4,7 @@
 //! the folder of the frames changes, and where the decoder fails.
 
 mod engine;
+mod indexed;
 mod live;
 mod refused;
 mod run;
@@ -116,6 +117,8 @@ struct Folder {
     last_seq: Option<u64>,
     /// The end of the session's record, from where an earlier run has come to.
     record: Option<Record>,
+    /// What an index next to the frames may lack was emitted again.
+    joined: bool,
 }
 
 impl Folder {
@@ -345,6 +348,7 @@ impl Feeder {
             handled: HashSet::new(),
             last_seq,
             record: None,
+            joined: false,
         });
         Ok(())
     }

@@ -240,6 +240,16 @@ impl Store {
         self.known.done.iter().map(|(key, done)| (key.clone(), done.checkpoint.bytes)).collect()
     }
 
+    /// The segments that were done before and hold a frame with a number above `known`, in order, with their sizes.
+    pub(crate) fn done_after(&self, known: u64) -> Vec<(String, u64)> {
+        let first = |done: &Done| done.frames.iter().filter_map(number).find(|&id| id > known);
+        let done = self.known.done.values();
+        let mut found: Vec<_> = done.filter_map(|done| Some((first(done)?, done))).collect();
+        found.sort_by_key(|(id, _)| *id);
+        let place = |done: &Done| (done.checkpoint.path.clone(), done.checkpoint.bytes);
+        found.into_iter().map(|(_, done)| place(done)).collect()
+    }
+
     /// Whether segments are known by their names: see [`key`].
     pub(crate) fn by_name(&self) -> bool {
         self.known.by_name

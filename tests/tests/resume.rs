@@ -389,3 +389,23 @@ fn session_by_another_name_is_not_decoded_again() {
     assert!(decode(&examined(&moved.join("live"))).finish().success());
     assert!(journal(&moved.join("live")) == before, "decoded again where it was moved to");
 }
+
+#[test]
+fn frames_that_did_not_reach_the_index_are_emitted_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = record(folder.path(), &stream(folder.path()));
+    assert!(decode(&examined(&session)).finish().success());
+    let frames = |stage: &Stage| -> Vec<String> {
+        stage.of_type("frame").iter().map(|frame| line(frame)).collect()
+    };
+    // The index has none of them, or the first.
+    let mut again = decode(&[listening(&session)]);
+    assert!(again.finish().success());
+    in_order(&again);
+    let all = frames(&again);
+    assert!(all.len() >= 4, "{all:?}");
+    fs::write(session.join("frames/index.ndjson"), all[0].clone() + "\n").unwrap();
+    let mut rest = decode(&[listening(&session)]);
+    assert!(rest.finish().success());
+    assert_eq!(frames(&rest), all);
+}

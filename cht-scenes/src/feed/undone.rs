@@ -13,7 +13,12 @@ use cht_core::{
     session::Session,
 };
 
-use super::{Feeder, is_at};
+use super::{
+    Feeder,
+    indexed::{INDEX, last_indexed},
+    is_at,
+};
+use crate::store::key;
 
 impl Feeder {
     /// Decodes a finished segment, and before it what the record names before it and is not done.
@@ -35,7 +40,8 @@ impl Feeder {
         }
     }
 
-    /// A recorder has come to a session: decodes what it had closed before and nobody announces.
+    /// A recorder has come to a session: emits again what its index lacks, and decodes what was closed before and nobody
+    /// announces.
     pub(crate) fn join(&mut self, session: &str) -> Result<()> {
         let is_empty = || Some(std::fs::metadata(Path::new(session).join(RECORD)).ok()?.len() == 0);
         if self.args.out.is_some() || is_empty() != Some(false) {
@@ -44,7 +50,23 @@ impl Feeder {
         if !self.enter(Some(session))? {
             return Ok(());
         }
+        self.emit_again()?;
         self.catch_up(Some(session), u64::MAX)
+    }
+
+    /// Emits again the frames that were kept and did not reach the index before all stages were killed.
+    fn emit_again(&mut self) -> Result<()> {
+        let Some(folder) = self.folder.as_mut().filter(|folder| !folder.joined) else {
+            return Ok(());
+        };
+        folder.joined = true;
+        let Some(picker) = &mut folder.picker else { return Ok(()) };
+        let known = last_indexed(&folder.path.join(INDEX)).saturating_sub(CHOSEN_ANEW);
+        for (path, bytes) in picker.store.done_after(known) {
+            folder.handled.insert(key(&path, folder.by_name).to_owned());
+            picker.replay(&path, bytes)?;
+        }
+        Ok(())
     }
 
     /// Decodes the segments that the record of `session` names before number `before` and that are not done. Where the
@@ -135,6 +157,9 @@ impl Feeder {
         output.fail(session, code, message, path).context("stdout")
     }
 }
+
+/// So many of the last frames in an index may have been chosen anew since, under the same numbers.
+const CHOSEN_ANEW: u64 = 16;
 
 /// Where the record lies in a session.
 const RECORD: &str = "stream/segments.ndjson";
