@@ -84,6 +84,9 @@ pub(crate) struct Args {
     /// Read a file, or http://, no faster than it plays
     #[arg(long)]
     pub realtime: bool,
+    /// Encode what MPEG-TS cannot hold (VP9, MJPEG, PCM; turned video) as H.264 and AAC; inputs by ffmpeg only
+    #[arg(long)]
+    pub transcode: bool,
     /// The ffmpeg for inputs that need one
     #[arg(long, value_name = "PATH", default_value = "ffmpeg")]
     pub ffmpeg: PathBuf,

@@ -10,14 +10,19 @@ use std::{
 };
 
 use anyhow::{Result, anyhow, bail};
-use cht_core::{clock, ffmpeg::Program, report::Limited};
+use cht_core::{
+    clock,
+    ffmpeg::Program,
+    report::{self, Limited},
+};
 use rustix::event::{PollFd, PollFlags};
 
 use crate::{
-    place::Place,
+    place::{Place, Way},
     run::{Ended, Run},
     sender::Sender,
     source::Source,
+    survey::{self, Unfit, Why},
 };
 
 /// The least time between two starts: of an ffmpeg that delivered, and at most, of one that never does.
@@ -27,12 +32,25 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(30);
 /// At most one message of a kind in this time.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
+/// How long the description of a file is waited for, before there is a session.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// How long the description of an output is waited for that delivers already.
+const DESCRIBE: Duration = Duration::from_millis(500);
+
 /// A place that ffmpeg opens, again and again.
 #[derive(Debug)]
 pub(crate) struct Fetch {
     program: Program,
     place: Place,
     realtime: bool,
+    /// Whether what a transport stream cannot hold is encoded.
+    transcode: bool,
+    /// Streams that are encoded.
+    encoded: Vec<Unfit>,
+    /// Whether something was delivered that can be recorded.
+    has_served: bool,
+    complaint: Option<String>,
     state: State,
     /// How the last run ended that was served.
     ended: Rc<Cell<Ended>>,
@@ -52,7 +70,13 @@ enum State {
 
 impl Fetch {
     /// Looks for an ffmpeg that can do it. It is started when there is a session to record into.
-    pub(crate) fn prepare(place: Place, ffmpeg: &Path, realtime: bool) -> Result<Self> {
+    /// What a file holds is looked at before that.
+    pub(crate) fn prepare(
+        place: Place,
+        ffmpeg: &Path,
+        realtime: bool,
+        transcode: bool,
+    ) -> Result<Self> {
         let shown = place.shown();
         if place.is_finite() && !Path::new(shown).exists() {
             bail!(
@@ -69,20 +93,86 @@ impl Fetch {
                 ffmpeg.display()
             );
         }
-        Ok(Self {
+        let mut fetch = Self {
             program,
             place,
             realtime,
+            transcode,
+            encoded: Vec::new(),
+            has_served: false,
+            complaint: None,
             state: State::Resting(clock::monotonic()),
             ended: Rc::default(),
             interval: LEAST_INTERVAL,
             failures: Limited::new(SAY_EVERY),
-        })
+        };
+        if fetch.place.is_finite() {
+            let now = clock::monotonic();
+            let run = Box::new(fetch.start(now)?);
+            if let Some(run) = fetch.judge(run, LOOK, now)? {
+                fetch.state = State::Starting(run);
+            }
+        }
+        Ok(fetch)
+    }
+
+    /// A run whose output can be recorded. What a transport stream cannot hold ends the run: it is encoded by the next
+    /// one, or it is an error. `limit` is for ffmpeg's description of its output.
+    fn judge(
+        &mut self,
+        mut run: Box<Run>,
+        limit: Duration,
+        now: Instant,
+    ) -> Result<Option<Box<Run>>> {
+        if std::mem::replace(&mut run.judged, true) {
+            return Ok(Some(run));
+        }
+        let mut unfit = run.unfit(limit);
+        let is_new = |unfit: &Unfit| !self.encoded.iter().any(|known| known.is_same_stream(unfit));
+        if self.transcode {
+            unfit.retain(is_new);
+            if unfit.is_empty() {
+                return Ok(Some(run));
+            }
+            for stream in &unfit {
+                self.say(stream, "it is encoded anew");
+            }
+            self.encoded.extend(unfit);
+            run.discard();
+            self.state = State::Resting(now);
+            return Ok(None);
+        }
+        let Some(stream) = unfit.iter().find(|stream| matches!(stream.why, Why::Codec(_))) else {
+            for stream in &unfit {
+                self.say(stream, "pictures lie on their side (--transcode turns them)");
+            }
+            return Ok(Some(run));
+        };
+        let message = format!(
+            "{}: {stream}, which MPEG-TS cannot hold; nothing could decode the recording (--transcode encodes it anew)",
+            self.place.shown()
+        );
+        if self.has_served || self.place.way() == Way::Listens {
+            // Whoever sends this must not end the recorder.
+            self.complaint = Some(message);
+            run.discard();
+            self.state = State::Resting(now + self.interval);
+            self.interval = (self.interval * 2).min(LONGEST_INTERVAL);
+            return Ok(None);
+        }
+        run.discard();
+        Err(anyhow!(message))
+    }
+
+    fn say(&self, stream: &Unfit, then: &str) {
+        let shown = self.place.shown();
+        report::note(format_args!("{shown}: {stream}, which MPEG-TS cannot hold; {then}"));
     }
 
     fn start(&self, now: Instant) -> Result<Run> {
         let mut command = self.program.command();
-        command.args(self.place.arguments(self.realtime));
+        let encoding = survey::encoding(&self.encoded);
+        command.args(self.place.arguments(self.realtime, &encoding));
         let veil = self.place.veil().clone();
         self.ended.set(Ended::Not);
         Run::start(command.as_inner(), veil, self.place.shown(), Rc::clone(&self.ended), now)
@@ -138,8 +228,11 @@ impl Source for Fetch {
         let State::Starting(run) = &self.state else { return Ok(None) };
         if run.has_delivered() {
             let served = State::Served(run.started);
-            if let State::Starting(run) = std::mem::replace(&mut self.state, served) {
+            if let State::Starting(run) = std::mem::replace(&mut self.state, served)
+                && let Some(run) = self.judge(run, DESCRIBE, now)?
+            {
                 self.interval = LEAST_INTERVAL;
+                self.has_served = true;
                 return Ok(Some(Sender::fetched(self.place.shown().to_owned(), run)));
             }
         } else if run.has_ended()
@@ -148,6 +241,10 @@ impl Source for Fetch {
             self.failed(*run, now)?;
         }
         Ok(None)
+    }
+
+    fn complaint(&mut self) -> Option<(&'static str, String)> {
+        self.complaint.take().map(|message| ("codec", message))
     }
 
     fn is_done(&self) -> bool {

@@ -40,10 +40,12 @@ mod service;
 mod size;
 mod source;
 mod stdin;
+mod survey;
 mod takeover;
 mod tls;
 mod unix;
 mod veil;
+mod words;
 
 use std::process::ExitCode;
 

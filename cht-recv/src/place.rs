@@ -135,9 +135,9 @@ impl Place {
         }
     }
 
-    /// ffmpeg's arguments, from the input's to the output's.
-    pub(crate) fn arguments(&self, realtime: bool) -> Vec<&str> {
-        let mut arguments = vec!["-loglevel", "error"];
+    /// ffmpeg's arguments, from the input's to the output's; `encoding` is for streams that are not copied.
+    pub(crate) fn arguments<'a>(&'a self, realtime: bool, encoding: &'a [String]) -> Vec<&'a str> {
+        let mut arguments = vec!["-loglevel", "level+info"];
         // Microseconds.
         arguments.extend_from_slice(match self.kind {
             Kind::Srt | Kind::File | Kind::Rtmps => &[],
@@ -165,6 +165,8 @@ impl Place {
             arguments.push("-re");
         }
         arguments.extend(["-i", &self.url]);
+        arguments.extend_from_slice(STREAMS);
+        arguments.extend(encoding.iter().map(String::as_str));
         arguments.extend_from_slice(OUTPUT);
         arguments
     }
@@ -172,8 +174,11 @@ impl Place {
 
 /// Every stream but attachments (fonts, which a TS cannot hold), as it is, at once.
 #[rustfmt::skip]
+const STREAMS: &[&str] = &["-map", "0", "-map", "-0:t", "-copy_unknown", "-c", "copy"];
+
+/// The transport stream.
+#[rustfmt::skip]
 const OUTPUT: &[&str] = &[
-    "-map", "0", "-map", "-0:t", "-copy_unknown", "-c", "copy",
     // Without these the first PTS is 1.4 s late against its own PCR, for the sake of tape and satellite.
     "-muxdelay", "0", "-muxpreload", "0",
     // A subtitle that is silent must not hold up the video for ten seconds.
@@ -334,7 +339,7 @@ mod tests {
     #[test]
     fn a_file_is_no_option_and_no_protocol() {
         let file = Place::file("-x:y.ts");
-        assert!(file.arguments(true).windows(3).any(|w| w == ["-re", "-i", "file:-x:y.ts"]));
+        assert!(file.arguments(true, &[]).windows(3).any(|w| w == ["-re", "-i", "file:-x:y.ts"]));
         assert_eq!(Place::file("file:/a").url, "file:/a");
     }
 }

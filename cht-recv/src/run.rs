@@ -13,20 +13,22 @@ use anyhow::{Result, anyhow};
 use cht_core::{
     clock,
     ffmpeg::{FfmpegError, Process},
-    report::Limited,
 };
 use rustix::event::{PollFd, PollFlags};
 
-use crate::{guard, sender::END_OF_STREAM, veil::Veil};
+use crate::{
+    guard,
+    sender::END_OF_STREAM,
+    survey::Unfit,
+    veil::Veil,
+    words::{Surveyed, Words},
+};
 
 /// What the pipe from ffmpeg holds: the largest that anybody may ask for.
 const PIPE: usize = 1 << 20;
 
 /// How long an ffmpeg that was asked to end may take for its farewells.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
-
-/// At most one message of a kind in this time.
-const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// How a run has ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,12 +48,15 @@ pub(crate) struct Run {
     process: Option<Process>,
     output: File,
     veil: Veil,
+    surveyed: Surveyed,
     ended: Rc<Cell<Ended>>,
     pub started: Instant,
+    /// Whether its output was found fit to be recorded.
+    pub judged: bool,
 }
 
 impl Run {
-    /// Starts ffmpeg, and says meanwhile whom it sends away from `shown`.
+    /// Starts ffmpeg on `shown`.
     pub(crate) fn start(
         command: &Command,
         veil: Veil,
@@ -59,27 +64,33 @@ impl Run {
         ended: Rc<Cell<Ended>>,
         now: Instant,
     ) -> Result<Self> {
-        let shown = shown.to_owned();
-        let mut refused = Limited::new(SAY_EVERY);
-        let mut process = Process::spawn(&mut guard::guarded(command), move |line| {
-            let reason = rejection(line);
-            if let Some(reason) = reason {
-                let now = clock::monotonic();
-                refused.note(now, format_args!("{shown}: a sender was sent away: {reason}"));
-            }
-            reason.is_some()
-        })?;
+        let (mut words, surveyed) = Words::of(shown, veil.clone());
+        let mut process =
+            Process::spawn(&mut guard::guarded(command), move |line| words.hear(line))?;
         drop(process.stdin());
         let output = process.stdout().ok_or_else(|| anyhow!("ffmpeg has no stdout"))?;
         let output = File::from(OwnedFd::from(output));
         // A smaller one does as well.
         let _ = rustix::pipe::fcntl_setpipe_size(&output, PIPE);
-        Ok(Self { process: Some(process), output, veil, ended, started: now })
+        Ok(Self {
+            process: Some(process),
+            output,
+            veil,
+            surveyed,
+            ended,
+            started: now,
+            judged: false,
+        })
     }
 
     /// What it writes.
     pub(crate) fn output(&self) -> &File {
         &self.output
+    }
+
+    /// The streams of its output that a transport stream cannot hold, as far as it has described them within `limit`.
+    pub(crate) fn unfit(&self, limit: Duration) -> Vec<Unfit> {
+        self.surveyed.unfit(limit)
     }
 
     /// Whether there is something to read.
@@ -120,6 +131,13 @@ impl Run {
         }
     }
 
+    /// Ends it at once: nothing of its output is wanted.
+    pub(crate) fn discard(mut self) {
+        if let Some(process) = &mut self.process {
+            process.kill();
+        }
+    }
+
     /// Asks it to end; what it still has to say can be read until it closes its output.
     pub(crate) fn ask_to_end(&self) {
         if let Some(process) = &self.process {
@@ -134,24 +152,5 @@ impl Drop for Run {
             process.ask_to_end();
             process.end_within(FAREWELL);
         }
-    }
-}
-
-/// Why a listening ffmpeg sent somebody away, if that is what a line of libsrt says. It listens on, so that
-/// nobody would hear of it otherwise.
-fn rejection(line: &str) -> Option<&str> {
-    let (_, reason) = line.split_once("processConnectRequest: rsp(REJECT): ")?;
-    Some(reason.split_once(" - ").map_or(reason, |(_, words)| words))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn libsrt_says_why() {
-        let line = "08:23:44.689839/SRT:RcvQ:w1!W:SRT.cn: processConnectRequest: rsp(REJECT): 1010 - Incorrect passphrase";
-        assert_eq!(rejection(line), Some("Incorrect passphrase"));
-        assert_eq!(rejection("srt://h:1: Input/output error"), None);
     }
 }

@@ -109,7 +109,8 @@ pub(crate) fn open(args: &Args) -> Result<(Box<dyn Source>, String)> {
                     "whoever reaches it may send (a firewall, or SRT's passphrase, bounds that)",
                 );
             }
-            (Box::new(Fetch::prepare(place, &args.ffmpeg, args.realtime)?), address)
+            let fetch = Fetch::prepare(place, &args.ffmpeg, args.realtime, args.transcode)?;
+            (Box::new(fetch), address)
         }
     })
 }
@@ -134,6 +135,10 @@ fn check(args: &Args, input: &Input) -> Result<()> {
     ensure!(
         !datagrams || args.max_bitrate.is_none(),
         "{url}: --max-bitrate makes a sender wait, and one of datagrams cannot"
+    );
+    ensure!(
+        !args.transcode || matches!(input, Input::Fetched(_)),
+        "{url}: --transcode is for inputs that ffmpeg reads; this one is recorded bit for bit"
     );
     ensure!(
         !args.realtime || matches!(input, Input::Fetched(place) if place.is_stored()),

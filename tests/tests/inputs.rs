@@ -13,7 +13,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use cht_tests::{Recorder, b3sum, clip, ffmpeg, free_port, refused, send, sender, wait_for_end};
+use cht_tests::{
+    Recorder, b3sum, clip, ffmpeg, free_port, refused, send, sender, wait_for_end, words,
+};
 
 #[test]
 fn a_socket_file_takes_streams_bit_for_bit() {
@@ -234,6 +236,99 @@ fn a_file_is_recorded_once_and_a_bad_one_is_named() {
         said.contains("noise: ffmpeg ended with exit status: 1: ") && said.contains("Invalid data"),
         "{said}"
     );
+}
+
+/// What ffprobe says of each stream of a recording, one a line, as `codec,width,height`.
+fn streams(recv: &Recorder) -> Vec<String> {
+    let path = recv.folder.path().join("probed.ts");
+    fs::write(&path, recv.recording()).unwrap();
+    let mut probe = Command::new("ffprobe");
+    probe.args(["-v", "error", "-of", "csv=p=0", "-show_entries"]);
+    let output = probe.arg("stream=codec_name,width,height").arg(path).output().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    // Those of the program come once more.
+    lines.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn file_that_ts_cannot_hold_is_refused_or_transcoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let video = "-f lavfi -i testsrc2=s=161x121:r=10:d=5";
+    let sound = "-f lavfi -i sine=d=5:r=48000";
+    fs::write(at("a.srt"), "1\n00:00:00,500 --> 00:00:01,000\nhello\n").unwrap();
+    let h264 = "-vf crop=160:120 -pix_fmt yuv420p -c:v libx264 -preset ultrafast";
+    for (name, options, refusal, kept) in [
+        ("camera.mkv", "-c:v mjpeg -pix_fmt yuvj420p -c:a pcm_s16le", "the video is mjpeg", ""),
+        ("old.avi", "-c:v msmpeg4 -c:a mp2", "the video is msmpeg4v3", "mp2"),
+        ("sound.mkv", &format!("{h264} -c:a flac"), "the sound is flac", "h264"),
+    ] {
+        ffmpeg(words(&format!("{video} {sound} {options} {}", at(name))));
+        let (input, sessions) = (at(name), at("refused"));
+        let said = refused(&format!("--input {input} --sessions {sessions}"));
+        assert!(said.contains(refusal) && said.contains("--transcode encodes it"), "{said}");
+        assert!(!Path::new(&sessions).exists(), "a session was made");
+
+        let mut recv = Recorder::start(&input, "--transcode");
+        assert!(recv.stage.finish().success(), "{}", recv.said());
+        let streams = streams(&recv).concat();
+        assert!(streams.contains("h264") && streams.contains(kept), "{streams}");
+        assert!(streams.contains("aac") || kept == "mp2", "{streams}");
+        assert_eq!(recv.frames(), 50, "{}", recv.said());
+        // What can be kept is kept.
+        assert_eq!(
+            recv.said().matches("it is encoded anew").count(),
+            2 - usize::from(!kept.is_empty())
+        );
+    }
+    // Text is no picture and no sound: ffmpeg's warning is passed on.
+    let input = at("text.mkv");
+    ffmpeg(words(&format!("{video} -i {} {h264} -c:s subrip {input}", at("a.srt"))));
+    let mut recv = Recorder::start(&input, "");
+    assert!(recv.stage.finish().success(), "{}", recv.said());
+    assert!(recv.said().contains("text.mkv: ffmpeg: Stream 1, codec subrip"), "{}", recv.said());
+    assert!(
+        refused("--transcode --input tcp://:0")
+            .contains("--transcode is for inputs that ffmpeg reads")
+    );
+}
+
+#[test]
+fn turned_video_is_said_or_turned() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let video = "-f lavfi -i testsrc2=s=160x90:r=25:d=1 -c:v libx264 -pix_fmt yuv420p";
+    ffmpeg(words(&format!("{video} {}", at("up.mp4"))));
+    let turn = "-c copy -metadata:s:v:0 rotate=90";
+    ffmpeg(words(&format!("-i {} {turn} {}", at("up.mp4"), at("phone.mp4"))));
+    for (options, stream, says) in [
+        ("", "h264,160,90", "(--transcode turns them)"),
+        ("--transcode", "h264,90,160", "it is encoded anew"),
+    ] {
+        let mut recv = Recorder::start(&at("phone.mp4"), options);
+        assert!(recv.stage.finish().success(), "{}", recv.said());
+        assert!(streams(&recv).contains(&stream.to_owned()), "{:?}", streams(&recv));
+        assert_eq!(recv.said().matches(says).count(), 1, "{}", recv.said());
+        assert_eq!(recv.frames(), 25);
+    }
+}
+
+#[test]
+fn http_server_of_what_ts_cannot_hold_ends_with_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("camera.mkv").display().to_string();
+    ffmpeg(words(&format!(
+        "-f lavfi -i testsrc2=s=160x120:r=10:d=2 -c:v mjpeg -pix_fmt yuvj420p {path}"
+    )));
+    let (mut server, url) = http_server(folder.path());
+    let mut recv = Recorder::start(&format!("{url}/camera.mkv"), "");
+    assert_eq!(recv.stage.finish().code(), Some(2));
+    assert!(recv.said().contains("the video is mjpeg") && recv.recording().is_empty());
+    let mut recv = Recorder::start(&format!("{url}/camera.mkv"), "--transcode");
+    assert!(recv.stage.finish().success(), "{}", recv.said());
+    assert_eq!((recv.frames(), recv.stage.of_type("connected").len()), (20, 1));
+    server.kill().unwrap();
+    server.wait().unwrap();
 }
 
 #[test]
