@@ -4,6 +4,7 @@
 //! port scanners, browsers and idle connections disturb no recording, however many they are. Nothing here blocks.
 
 use std::{
+    cmp::Reverse,
     collections::BTreeMap,
     fs::File,
     net::IpAddr,
@@ -207,7 +208,7 @@ impl Candidates {
         }
     }
 
-    /// The first of those that can be read, or whose time is over.
+    /// Places of those that can be read, or whose time is over: a bounded number, in order.
     fn stirring(&self, now: Instant) -> Vec<usize> {
         let mut descriptors: Vec<_> = self.undecided().map(Candidate::descriptor).collect();
         if descriptors.is_empty() || clock::wait_ready(&mut descriptors, Some(now)).is_err() {
@@ -218,7 +219,13 @@ impl Candidates {
         let stirs = places.zip(&descriptors).filter(|((_, candidate), descriptor)| {
             !descriptor.revents().is_empty() || candidate.is_late(now)
         });
-        stirs.map(|((at, _), _)| at).take(STEPS).collect()
+        let mut stirring: Vec<_> =
+            stirs.map(|((at, candidate), _)| (candidate.progress, at)).collect();
+        // Those that answer come first: a flood asks for handshakes, and does not go on with them.
+        stirring.sort_by_key(|(progress, at)| (Reverse(*progress), *at));
+        let mut first: Vec<_> = stirring.into_iter().map(|(_, at)| at).take(STEPS).collect();
+        first.sort_unstable();
+        first
     }
 
     fn fail(&mut self, now: Instant, candidate: &Candidate, reason: &str) {

@@ -8,7 +8,7 @@
 use std::{
     fs,
     io::{self, Read as _, Write as _},
-    net::{Shutdown, TcpStream},
+    net::{Shutdown, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -480,6 +480,56 @@ fn one_handshake_too_many_ends_the_oldest() {
     recv.stop();
     assert_eq!(recv.recording(), b"served all the same");
     assert!(recv.said().contains("too many others came after it"), "{}", recv.said());
+}
+
+/// Passes bytes on, in one direction, until they end.
+fn pass_on(mut from: TcpStream, mut to: TcpStream) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut from, &mut to);
+        let _ = to.shutdown(Shutdown::Write);
+    })
+}
+
+#[test]
+fn sender_in_handshake_survives_flood_of_connections() {
+    let mut recv = tls_recorder("--once --handshake-timeout 3600");
+    let bytes = vec![7; 1 << 20];
+    // Between the sender and the recorder, so that the flood comes in the middle of the handshake.
+    let between = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = between.local_addr().unwrap().to_string();
+    let mut client = Command::new("openssl")
+        .args(words("s_client -quiet -no_ign_eof -verify_return_error -CAfile ca.pem -connect"))
+        .arg(address)
+        .current_dir(recv.folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = client.stdin.take().unwrap();
+    let sent = bytes.clone();
+    let sending = std::thread::spawn(move || stdin.write_all(&sent));
+    let (mut sender, mut recorder) = (between.accept().unwrap().0, recv.connect());
+    let mut buffer = vec![0; 1 << 16];
+    let count = sender.read(&mut buffer).unwrap();
+    recorder.write_all(&buffer[..count]).unwrap();
+    let count = recorder.read(&mut buffer).unwrap();
+    assert!(count > 0, "the recorder does not answer");
+    let flood: Vec<TcpStream> = (0..300).map(|_| recv.connect()).collect();
+    while !recv.said().contains("too many others came after it") {
+        wait_for_close(&flood[0]);
+    }
+    sender.write_all(&buffer[..count]).unwrap();
+    let clone = |socket: &TcpStream| socket.try_clone().unwrap();
+    let passing = [pass_on(clone(&sender), clone(&recorder)), pass_on(recorder, sender)];
+    assert!(recv.stage.finish().success());
+    sending.join().unwrap().unwrap();
+    drop(flood);
+    for thread in passing {
+        thread.join().unwrap();
+    }
+    client.wait().unwrap();
+    assert_eq!(b3sum(&recv.recording()), b3sum(&bytes));
 }
 
 #[test]
