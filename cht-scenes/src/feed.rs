@@ -16,7 +16,7 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -25,6 +25,7 @@ use anyhow::{Context as _, Result, bail};
 use cht_core::{
     event::{Decoded, Segment},
     ffmpeg::Program,
+    growing::finished_path,
     record::Record,
     report,
     segment::{Examiner, SegmentError},
@@ -65,14 +66,27 @@ pub(crate) const WRITE: usize = 256 * 1024;
 pub(crate) struct Upstream {
     /// Stdin has ended: what is not finished by now will not be announced any more.
     pub ended: AtomicBool,
-    /// Segments that were announced as finished, by their final path.
-    pub finished: Mutex<HashSet<String>>,
+    /// Segments that began to grow, by their final path, and whether they were announced as finished. One that is dealt with is
+    /// forgotten.
+    begun: Mutex<HashMap<String, bool>>,
 }
 
 impl Upstream {
+    /// Notes that a segment grows at `part`.
+    pub(crate) fn begin(&self, part: &str) {
+        let path = finished_path(Path::new(part)).to_string_lossy().into_owned();
+        self.begun().insert(path, false);
+    }
+
     /// Notes that a segment was announced as finished.
-    pub(crate) fn finish(&self, path: String) {
-        self.finished.lock().unwrap_or_else(PoisonError::into_inner).insert(path);
+    pub(crate) fn finish(&self, path: &str) {
+        if let Some(is_finished) = self.begun().get_mut(path) {
+            *is_finished = true;
+        }
+    }
+
+    fn begun(&self) -> MutexGuard<'_, HashMap<String, bool>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -178,6 +192,7 @@ impl Feeder {
 
     /// Decodes a finished segment of the session that was entered. One that cannot be read is an `error` event.
     fn take_segment(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
+        self.upstream.begun().remove(&segment.path);
         let decoded = self.decode(session, segment);
         self.report_lost(decoded, &segment.path)
     }
@@ -295,8 +310,7 @@ impl Feeder {
 
     /// Whether nobody will ever say that the segment at `path` is finished.
     fn is_orphaned(&self, path: &str) -> bool {
-        let finished = self.upstream.finished.lock().unwrap_or_else(PoisonError::into_inner);
-        self.upstream.ended.load(Ordering::SeqCst) && !finished.contains(path)
+        self.upstream.ended.load(Ordering::SeqCst) && self.upstream.begun().get(path) != Some(&true)
     }
 
     /// Does that, or tells why it cannot.

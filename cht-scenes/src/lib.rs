@@ -16,6 +16,7 @@ pub mod fuzzing;
 pub mod measure;
 
 mod args;
+mod backlog;
 mod catch_up;
 mod course;
 mod decoder;

@@ -2,12 +2,9 @@
 
 use std::{
     io::{BufReader, stdin},
+    panic::AssertUnwindSafe,
     path::PathBuf,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::Ordering,
-        mpsc::{Receiver, Sender, channel},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
 };
 
 use anyhow::{Context as _, Result};
@@ -17,9 +14,11 @@ use cht_core::{
     ndjson::{self, Line, Lines},
     signals,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::{
     args::Args,
+    backlog::Backlog,
     detector::Rules,
     feed::{Feeder, Upstream},
     picker::Output,
@@ -28,6 +27,7 @@ use crate::{
 };
 
 /// What is to be decoded, in order.
+#[derive(Debug, Serialize, Deserialize)]
 enum Work {
     /// A recorder has come to a session.
     Join(String),
@@ -54,11 +54,17 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let feeder =
         Feeder::new(args, rules, Arc::clone(&output), Arc::clone(&tally), Arc::clone(&upstream))?;
     let pulse = Pulse::start(&tally);
-    let (work, queue) = channel();
-    let worker = std::thread::spawn(move || feed(feeder, &queue));
-    let read = read(&output, &tally, &upstream, &work);
+    let backlog = Arc::new(Backlog::new());
+    let queue = Arc::clone(&backlog);
+    let worker = std::thread::spawn(move || {
+        let fed = std::panic::catch_unwind(AssertUnwindSafe(|| feed(feeder, &queue)));
+        // Whoever writes paths may wait for it.
+        queue.abandon();
+        fed.unwrap_or_else(|_| anyhow::bail!("the feeding thread panicked"))
+    });
+    let read = read(&output, &tally, &upstream, &backlog);
     upstream.ended.store(true, Ordering::SeqCst);
-    drop(work);
+    backlog.close();
     let worked = worker.join().unwrap_or_else(|_| anyhow::bail!("the feeding thread panicked"));
     if let Some(pulse) = pulse {
         tally.lag.drained(tally.lag.opened());
@@ -69,7 +75,12 @@ pub(crate) fn run(args: Args) -> Result<()> {
 }
 
 /// Passes every event on, then hands the work to the feeder.
-fn read(output: &Output, tally: &Tally, upstream: &Upstream, work: &Sender<Work>) -> Result<()> {
+fn read(
+    output: &Output,
+    tally: &Tally,
+    upstream: &Upstream,
+    backlog: &Backlog<Work>,
+) -> Result<()> {
     for line in Lines::new(BufReader::new(stdin().lock())) {
         let task = match line.context("stdin")? {
             Line::Event { raw, event } => {
@@ -77,15 +88,16 @@ fn read(output: &Output, tally: &Tally, upstream: &Upstream, work: &Sender<Work>
                 let Some(Event { session, body }) = event.map(|event| *event) else { continue };
                 match body {
                     Body::SegmentOpen(open) => {
+                        upstream.begin(&open.path);
                         tally.lag.open(session.as_deref(), &open);
                         Work::Open(session, open)
                     }
                     Body::SegmentClosed(closed) => {
-                        upstream.finish(closed.path);
+                        upstream.finish(&closed.path);
                         continue;
                     }
                     Body::Segment(segment) => {
-                        upstream.finish(segment.path.clone());
+                        upstream.finish(&segment.path);
                         Work::Segment(session, segment)
                     }
                     Body::Listening(_) | Body::Connected(_) => match session {
@@ -96,14 +108,19 @@ fn read(output: &Output, tally: &Tally, upstream: &Upstream, work: &Sender<Work>
                     _ => continue,
                 }
             }
-            Line::Path(path) => Work::Path(path),
+            Line::Path(path) => {
+                if backlog.push_slowly(Work::Path(path)) {
+                    continue;
+                }
+                break;
+            }
             Line::Bad(bad) => {
                 let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
                 output.fail(None, "bad_line", &format!("stdin, {bad}"), None)?;
                 continue;
             }
         };
-        if work.send(task).is_err() {
+        if !backlog.push(task) {
             // The feeder has ended with an error; there is nobody to work for.
             break;
         }
@@ -111,8 +128,8 @@ fn read(output: &Output, tally: &Tally, upstream: &Upstream, work: &Sender<Work>
     Ok(())
 }
 
-fn feed(mut feeder: Feeder, queue: &Receiver<Work>) -> Result<()> {
-    for work in queue {
+fn feed(mut feeder: Feeder, backlog: &Backlog<Work>) -> Result<()> {
+    while let Some(work) = backlog.pop().context("segments that wait")? {
         match work {
             Work::Join(session) => feeder.join(&session)?,
             Work::Open(session, open) => feeder.grow(session.as_deref(), &open)?,

@@ -6,6 +6,7 @@ use std::{
     fs,
     io::Write as _,
     net::TcpStream,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -355,4 +356,50 @@ fn the_rest_of_a_pipeline_is_picked_up_while_the_recorder_goes_on() {
     let found: Vec<f64> = entries.iter().map(|e| e["timestamp"].as_f64().unwrap()).collect();
     assert_eq!(found, [0.0, 2.0, 4.0, 6.0, 8.0]);
     assert_eq!(pictures(&pipeline.session.join("frames")).len(), 6, "five pictures and index.json");
+}
+
+#[test]
+fn segments_that_wait_are_passed_on_at_once_and_dealt_with_in_order() {
+    const MANY: u64 = 5000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("1.ts");
+    generate(&path, &SHOTS[..1], QUICK);
+    // Its decoder begins when all events have come through.
+    let (stub, gate) = (folder.path().join("ffmpeg"), folder.path().join("gate"));
+    let fifo = Command::new("mkfifo").arg(&gate).status().unwrap();
+    assert!(fifo.success());
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' pipe:0 '*) read gate <{} ;; esac\nexec ffmpeg \"$@\"\n",
+        gate.display()
+    );
+    fs::write(&stub, script).unwrap();
+    fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
+    let examined = tool("cht-segwatch").args(["--settle", "0"]).arg(&path).output().unwrap().stdout;
+    let first = String::from_utf8(examined).unwrap();
+    let mut command = tool("cht-scenes");
+    command.args(["--detect", "scene", "--out"]).arg(folder.path().join("out"));
+    command.arg("--ffmpeg").arg(&stub).args(["--stats-interval", "0"]);
+    let mut stage = Stage::start(command.stdin(Stdio::piped()).stderr(Stdio::null()));
+    let mut stdin = stage.child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || {
+        stdin.write_all(first.as_bytes()).unwrap();
+        for n in 2..=MANY {
+            let line = first.replace("/1.ts", &format!("/{n}.ts"));
+            stdin
+                .write_all(line.replace("\"seq\":1,", &format!("\"seq\":{n},")).as_bytes())
+                .unwrap();
+        }
+    });
+    for _ in 1..=MANY {
+        stage.wait_for("segment");
+    }
+    writer.join().unwrap();
+    fs::write(&gate, "go\n").unwrap();
+    assert_eq!(stage.finish().code(), Some(1));
+    assert_eq!(stage.of_type("segment_done").len(), 1);
+    let lost: Vec<_> = stage.of_type("error").iter().map(|error| error["path"].clone()).collect();
+    let expected: Vec<Value> = (2..=MANY)
+        .map(|n| folder.path().join(format!("{n}.ts")).to_str().unwrap().into())
+        .collect();
+    assert_eq!(lost, expected);
 }
