@@ -69,7 +69,9 @@ impl Gops {
         // A picture that is shown before its access point needs the one before.
         let begins = |unit: &Unit| unit.random_access && unit.pts <= at;
         let from = self.units[..=own].iter().rposition(begins);
-        let end = self.units.get(own + 2).map_or(self.length, |next| next.offset);
+        // More slices of the picture, in PES packets of their own, have its time.
+        let mut behind = self.units[own..].iter().filter(|unit| unit.pts != at);
+        let end = behind.nth(1).map_or(self.length, |next| next.offset);
         Some(from.map_or(0, |from| self.units[from].offset)..end)
     }
 
@@ -116,6 +118,12 @@ mod tests {
         assert_eq!(gops.bytes_for(6), Some(40..60));
         assert_eq!(gops.bytes_for(7), Some(40..1000));
         assert_eq!(gops.bytes_for(9), None);
+    }
+
+    #[test]
+    fn all_slices_of_a_picture_are_taken() {
+        let gops = gops(&[(0, true), (0, false), (0, false), (0, false), (1, false), (2, false)]);
+        assert_eq!(gops.bytes_for(0), Some(0..50));
     }
 
     #[test]
