@@ -1,6 +1,8 @@
 //! What holds of the scanner for every input.
 #[path = "../src/ts/build.rs"]
 mod build;
+#[path = "../../fuzz/fuzz_targets/check.rs"]
+mod check;
 
 use cht_core::event::Body;
 use cht_core::ndjson::MAX_LINE;
@@ -143,6 +145,11 @@ proptest! {
         cuts in prop::collection::vec(any::<usize>(), 0..9),
     ) {
         scan(&bytes, &cuts);
+    }
+
+    #[test]
+    fn what_fuzzing_checks_holds_of_damaged_streams(bytes in damaged()) {
+        check::check(&bytes);
     }
 
     #[test]

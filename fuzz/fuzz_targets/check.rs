@@ -1,7 +1,7 @@
 //! What must hold of the scanner for any input. Also for the ordinary test that replays the corpus.
 //!
 //! The first byte gives the sizes of the pushes; what is found must be what one push finds.
-use cht_core::ts::{Found, Scanner};
+use cht_core::ts::{Codec, Completion, Found, ParameterSets, Scanner, SingleStream, Thin};
 
 fn scan<'a>(parts: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Scanner) {
     let mut scanner = Scanner::new();
@@ -40,4 +40,39 @@ pub(crate) fn check(input: &[u8]) {
     assert_eq!((a.counters(), a.programs(), a.psi()), (b.counters(), b.programs(), b.psi()));
     assert!(a.pids().eq(b.pids()));
     assert_eq!(a.video_pid(), b.video_pid());
+    let Some(pid) = a.video_pid() else { return };
+    assert_eq!(a.parameter_sets(pid), b.parameter_sets(pid));
+    assert_eq!(a.lacks_parameters(pid), b.lacks_parameters(pid));
+    let sets = a.parameter_sets(pid).map(ParameterSets::elementary).unwrap_or_default();
+    for codec in [Codec::H264, Codec::Hevc, Codec::Mpeg2Video] {
+        let whole = taken_apart(std::iter::once(bytes), pid, codec, &sets);
+        assert_eq!(whole, taken_apart(bytes.chunks(usize::from(step) + 1), pid, codec, &sets));
+    }
+}
+
+/// The stream of `pid` completed, and its keyframes alone.
+fn taken_apart<'a>(
+    parts: impl Iterator<Item = &'a [u8]>,
+    pid: u16,
+    codec: Codec,
+    sets: &[u8],
+) -> (Vec<u8>, Vec<u8>) {
+    let (mut packets, mut complete, mut thinned) = (Vec::new(), Vec::new(), Vec::new());
+    let Some(mut single) = SingleStream::begin(pid, codec, &mut packets) else {
+        return (complete, thinned);
+    };
+    packets.clear();
+    let mut completion = Completion::new(pid, codec, sets.to_vec());
+    for part in parts {
+        single.push(part, &mut packets);
+        completion.push(&packets, &mut complete);
+        packets.clear();
+    }
+    single.finish(&mut packets);
+    completion.push(&packets, &mut complete);
+    completion.finish(&mut complete);
+    let mut thin = Thin::new(pid, codec);
+    thin.push(&complete, &mut thinned);
+    thin.finish(&mut thinned);
+    (complete, thinned)
 }

@@ -8,6 +8,8 @@ use super::codec::Codec;
 use super::packet::{self, Header, PACKET_LEN, SYNC_BYTE};
 use super::pes;
 
+/// Most bytes of an access unit before its picture.
+const MAX_LEAD: usize = 1 << 20;
 /// Bytes of payload in a packet without adaptation field.
 const PAYLOAD: usize = PACKET_LEN - 4;
 
@@ -96,9 +98,9 @@ impl Units {
         }
         self.last_pts = unit.pts.or(self.last_pts);
         if let Some(lead) = self.lead.take() {
-            unit = lead.followed_by(&unit);
+            unit = lead.followed_by(&unit, content);
         }
-        if content == Content::Lead {
+        if content == Content::Lead && unit.bytes.len() < MAX_LEAD {
             self.lead = Some(unit);
         } else {
             found(unit);
@@ -153,13 +155,16 @@ impl Unit {
         })
     }
 
-    /// Both as one, with the time stamps of that which has them.
-    fn followed_by(&self, next: &Self) -> Self {
-        let random_access = self.random_access | next.random_access;
-        let stamped = if next.pts.is_some() || self.pts.is_none() { next } else { self };
-        let (header, pts) = (stamped.header, stamped.pts);
-        let bytes = [&stamped.bytes[..header], self.payload(), next.payload()].concat();
-        Self { bytes, header, pts, random_access }
+    /// Both as one, with the time stamps of the one that has them; of the picture, if both have.
+    fn followed_by(mut self, next: &Self, content: Content) -> Self {
+        self.random_access |= next.random_access;
+        let keeps_header = content == Content::Lead && self.pts.is_some();
+        if keeps_header || next.pts.is_none() {
+            self.bytes.extend_from_slice(next.payload());
+            return self;
+        }
+        let bytes = [&next.bytes[..next.header], self.payload(), next.payload()].concat();
+        Self { bytes, header: next.header, pts: next.pts, ..self }
     }
 
     /// What it holds before its first start code; `None` if that has not come.
