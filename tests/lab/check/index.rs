@@ -90,17 +90,23 @@ fn journal(path: &Path) -> Result<BTreeMap<String, Frame>, String> {
 /// The journal of cht-scenes names the frames of the index.
 fn scenes_journal(path: &Path, in_index: &BTreeSet<String>) -> Vec<String> {
     let text = fs::read(path).unwrap_or_default();
-    let mut ids = BTreeSet::new();
+    let mut numbers = Vec::new();
     for line in text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
         let Ok(entry) = serde_json::from_slice::<Value>(line) else {
             return vec![format!("scenes.ndjson: {:?}", String::from_utf8_lossy(line))];
         };
-        if let Some(id) = entry["frame"][1]["id"].as_str()
-            && !ids.insert(id.to_owned())
-        {
-            return vec![format!("scenes.ndjson: {id} stands there twice")];
+        // Frames from this number on were chosen for want of more, and are made again.
+        if let Some(from) = entry["taken_back"].as_u64() {
+            numbers.retain(|number| *number < from);
+        }
+        if let Some(id) = entry["frame"][1]["id"].as_str() {
+            numbers.push(id.trim_start_matches('F').parse().unwrap_or(0));
         }
     }
+    if numbers.windows(2).any(|pair| pair[0] >= pair[1]) {
+        return vec![format!("scenes.ndjson: numbers do not rise: {numbers:?}")];
+    }
+    let ids: BTreeSet<_> = numbers.iter().map(|number| format!("F{number:06}")).collect();
     if ids == *in_index {
         return Vec::new();
     }
