@@ -14,11 +14,13 @@ pub(crate) struct Arrivals {
     /// A frame came before it was in the index, and that was said.
     is_early: bool,
     pub count: usize,
+    /// Recorders that said that they listen.
+    pub listening: usize,
 }
 
 impl Arrivals {
     pub(crate) fn new(session: PathBuf) -> Self {
-        Self { session, is_early: false, count: 0 }
+        Self { session, is_early: false, count: 0, listening: 0 }
     }
 
     /// Takes a line of the last stage; what is wrong with it. With `is_there`, files are not meddled with.
@@ -41,6 +43,10 @@ impl Arrivals {
             Body::SegmentClosed(closed) => Some(&closed.path),
             Body::Segment(segment) => Some(&segment.path),
             Body::Frame(frame) => Some(&frame.path),
+            Body::Listening(_) => {
+                self.listening += 1;
+                None
+            }
             _ => None,
         };
         if let Some(path) = named

@@ -108,6 +108,8 @@ struct Round<'a> {
     later: Vec<(Instant, Later)>,
     marking: Vec<(Child, String, Option<Instant>)>,
     is_slow: bool,
+    /// Recorders that had said that they listen when the pipeline was started.
+    listening: usize,
     /// A stage was killed since the last start.
     is_torn: bool,
     looked_at: Instant,
@@ -144,6 +146,7 @@ pub(crate) fn run(plan: &Plan, place: &Place, stream: &Arc<Vec<u8>>) -> Outcome 
         later: Vec::new(),
         marking: Vec::new(),
         is_slow: false,
+        listening: 0,
         is_torn: false,
         looked_at: clock::monotonic(),
         done: Done::default(),

@@ -56,9 +56,15 @@ impl Round<'_> {
 
     /// A recorder that is told to stop while its disk refuses loses what it holds, and may.
     fn may_stop(&mut self) -> bool {
-        // Before it has a handler, the signal would end it at once.
-        let is_ready =
-            self.pipeline.get(Stage::Recv).is_none_or(|recv| recv.has_ended() || recv.heeds_term());
+        // Before it has a handler, the signal would end it at once; before it has said that it listens, nobody after it
+        // would know of the session.
+        let is_whole = self.pipeline.processes.iter_mut().all(|process| !process.has_ended());
+        let is_known = self.arrivals.listening > self.listening;
+        let is_ready = (is_known || !is_whole)
+            && self
+                .pipeline
+                .get(Stage::Recv)
+                .is_none_or(|recv| recv.has_ended() || recv.heeds_term());
         let refuses =
             self.orders.iter().any(|order| order.stage == Stage::Recv && order.kills.is_none());
         let stands = self.later.iter().any(|(_, later)| matches!(later, Later::Continue(_)));
@@ -132,6 +138,7 @@ impl Round<'_> {
         self.later.retain(|(_, later)| !matches!(later, Later::Continue(_)));
         self.pipeline = Pipeline::start(self.place, self.plan, &self.address, &self.lines.0);
         self.outcome.starts += 1;
+        self.listening = self.arrivals.listening;
         self.is_torn = false;
         self.state = State::Running;
     }
