@@ -4,16 +4,15 @@ use std::path::PathBuf;
 
 use crate::plan::Fault;
 
-/// Rounds that `cargo test` runs, by seed and number.
-const USUAL: [(u64, u64); 0] = [];
+/// Seed and count of the rounds that `cargo test` runs: less than two minutes.
+const USUAL: (u64, u64) = (7, 20);
 
 /// What is asked for.
 #[derive(Debug)]
 pub(crate) struct Options {
     seed: u64,
     first: u64,
-    /// Rounds of the seed; the usual ones of several seeds without.
-    count: Option<u64>,
+    count: u64,
     repeat: u64,
     pub jobs: usize,
     pub keep: bool,
@@ -26,9 +25,9 @@ impl Options {
     /// Reads a command line; `None` where another test is meant.
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
         let mut options = Self {
-            seed: 1,
+            seed: USUAL.0,
             first: 0,
-            count: None,
+            count: USUAL.1,
             repeat: 1,
             jobs: 1,
             keep: false,
@@ -44,9 +43,9 @@ impl Options {
             let list = |text: String| text.split(',').map(str::to_owned).collect();
             match argument.as_str() {
                 "--seed" => options.seed = number(value()),
-                "--rounds" => options.count = Some(number(value())),
+                "--rounds" => options.count = number(value()),
                 "--first" => options.first = number(value()),
-                "--round" => (options.first, options.count) = (number(value()), Some(1)),
+                "--round" => (options.first, options.count) = (number(value()), 1),
                 "--repeat" => options.repeat = number(value()),
                 "--jobs" => options.jobs = number(value()) as usize,
                 "--keep" => options.keep = true,
@@ -64,11 +63,9 @@ impl Options {
 
     /// Seeds and numbers of the rounds to run.
     pub(crate) fn rounds(&self) -> Vec<(u64, u64)> {
-        let rounds = match self.count {
-            Some(count) => (self.first..self.first + count).map(|n| (self.seed, n)).collect(),
-            None => USUAL.to_vec(),
-        };
-        rounds.into_iter().flat_map(|round| (0..self.repeat).map(move |_| round)).collect()
+        let numbers = self.first..self.first + self.count;
+        let rounds = numbers.flat_map(|n| (0..self.repeat).map(move |_| n));
+        rounds.map(|round| (self.seed, round)).collect()
     }
 
     /// Whether a fault is let into the plans.
