@@ -278,11 +278,13 @@ impl State {
     }
 
     fn send_away(&mut self, from: SocketAddr, now: Instant) {
-        let why = match self.takeovers {
-            None => "another sender sends (--second-sender replace would change over)",
-            Some(_) => "another sender has taken over, and goes on",
+        let message = match self.takeovers {
+            None => format!(
+                "{from} was not heard: another sender sends (--second-sender replace would change over)"
+            ),
+            Some(_) => format!("{from} was not heard: another sender has taken over, and goes on"),
         };
-        self.seconds.note(now, format_args!("{from} was not heard: {why}"));
+        self.seconds.note(now, message);
     }
 
     /// Whether `from` takes the place of a sender that goes on.
