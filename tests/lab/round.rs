@@ -108,7 +108,7 @@ struct Round<'a> {
     later: Vec<(Instant, Later)>,
     marking: Vec<(Child, String, Option<Instant>)>,
     is_slow: bool,
-    /// Recorders that had said that they listen when the pipeline was started.
+    /// Recorders that have said that they listen when the one that runs has; 0 if nobody waits for that.
     listening: usize,
     /// A stage was killed since the last start.
     is_torn: bool,
@@ -146,7 +146,7 @@ pub(crate) fn run(plan: &Plan, place: &Place, stream: &Arc<Vec<u8>>) -> Outcome 
         later: Vec::new(),
         marking: Vec::new(),
         is_slow: false,
-        listening: 0,
+        listening: 1,
         is_torn: false,
         looked_at: clock::monotonic(),
         done: Done::default(),
@@ -284,7 +284,8 @@ impl Round<'_> {
                 let _ = child.kill();
             }
             match child.try_wait().unwrap() {
-                Some(status) if status.success() => {
+                // An edit that could not be taken over is said, and is status 1.
+                Some(status) if matches!(status.code(), Some(0 | 1)) => {
                     self.done.marked.insert(id);
                 }
                 Some(status) if status.code().is_some() => {

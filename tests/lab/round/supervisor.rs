@@ -59,7 +59,7 @@ impl Round<'_> {
         // Before it has a handler, the signal would end it at once; before it has said that it listens, nobody after it
         // would know of the session.
         let is_whole = self.pipeline.processes.iter_mut().all(|process| !process.has_ended());
-        let is_known = self.arrivals.listening > self.listening;
+        let is_known = self.arrivals.listening >= self.listening;
         let is_ready = (is_known || !is_whole)
             && self
                 .pipeline
@@ -115,6 +115,7 @@ impl Round<'_> {
             let lines = self.lines.0.clone();
             self.pipeline.start_rest(place, plan, Stdio::null(), Some(&session), &lines);
             self.outcome.starts += 1;
+            self.listening = 0;
             self.state = State::Running;
         } else {
             self.pipeline.processes.append(&mut rest);
@@ -138,7 +139,7 @@ impl Round<'_> {
         self.later.retain(|(_, later)| !matches!(later, Later::Continue(_)));
         self.pipeline = Pipeline::start(self.place, self.plan, &self.address, &self.lines.0);
         self.outcome.starts += 1;
-        self.listening = self.arrivals.listening;
+        self.listening = self.arrivals.listening + 1;
         self.is_torn = false;
         self.state = State::Running;
     }
