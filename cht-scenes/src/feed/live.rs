@@ -78,7 +78,9 @@ impl Feeder {
                 Ok(Growth::Finished) => break,
                 Ok(Growth::Nothing) if !self.is_orphaned(&path) => continue,
                 // The next recorder will announce what was written as finished.
-                Ok(Growth::Abandoned) if source.is_some() => return self.give_back(),
+                Ok(Growth::Abandoned) if source.is_some() => {
+                    return self.abandon(session, open.seq);
+                }
                 // It may be finished and announced to a later run of this program.
                 Ok(Growth::Nothing | Growth::Abandoned) => return Ok(()),
             };

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use cht_core::{
     event::{Body, Event, Segment, absolute},
     record::Record,
@@ -95,6 +95,22 @@ impl Feeder {
             self.undone(&session, seq)?;
         }
         Ok(())
+    }
+
+    /// The recorder of the segment `seq` was killed while that was followed. Goes back to the last checkpoint, as a restart
+    /// does: what the decoder made of half a picture at the end may have changed pictures before it.
+    pub(super) fn abandon(&mut self, session: Option<&str>, seq: u64) -> Result<()> {
+        if let Some(run) = self.run.take() {
+            run.engine.brake().stop();
+            drop(run.messages);
+            // Its picker has the folder's lock.
+            let (picker, _) = run.follower.join().map_err(|_| anyhow!("the picker panicked"))?;
+            drop(picker);
+            let _ = run.engine.finish();
+        }
+        self.left.clear();
+        self.folder = None;
+        if self.enter(session)? { self.catch_up(session, seq) } else { Ok(()) }
     }
 
     /// Decodes a segment that was closed and not announced.
