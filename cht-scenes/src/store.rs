@@ -354,6 +354,8 @@ impl Store {
     /// Writes down that a segment is done, durably.
     pub(crate) fn checkpoint(&mut self, mut checkpoint: Checkpoint) -> Result<()> {
         checkpoint.saved = self.hash.take();
+        // What was read at the start is of an earlier one.
+        self.saved = None;
         let line = line_of(&Entry::Checkpoint(Box::new(checkpoint.clone())))?;
         let Self { journal, disk, path, .. } = self;
         disk.insist(path, || journal.append_durably(&line))?;

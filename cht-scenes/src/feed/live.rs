@@ -77,8 +77,8 @@ impl Feeder {
                 Ok(Growth::Bytes(count)) => &buffer[..count],
                 Ok(Growth::Finished) => break,
                 Ok(Growth::Nothing) if !self.is_orphaned(&path) => continue,
-                // The next recorder will announce what was written as finished.
-                Ok(Growth::Abandoned) if source.is_some() => {
+                // The next recorder will finish what was written, and announce it to this run or a later one.
+                Ok(Growth::Nothing | Growth::Abandoned) if source.is_some() => {
                     return self.abandon(session, open.seq);
                 }
                 // It may be finished and announced to a later run of this program.
