@@ -17,8 +17,8 @@ use rustix::{
     io::Errno,
 };
 
-/// How long until the disk is tried again.
-const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// Time until the disk is tried again.
+pub(crate) const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 /// Less room than this is none, in bytes.
 const NO_ROOM: u64 = 64 << 10;

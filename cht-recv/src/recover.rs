@@ -26,6 +26,9 @@ use cht_core::{
 
 use crate::{adopt, announce::Announcer, disk};
 
+/// Further tries to read the record of the session that is continued: 5 s.
+const RECORD_TRIES: u32 = 10;
+
 /// Adopts what was left in the other sessions below `sessions`, where no recorder is alive.
 pub(crate) fn recover_others(sessions: &Path, ours: &Session, announcer: &Announcer) -> Result<()> {
     let mut trouble = Trouble::default();
@@ -82,7 +85,7 @@ fn recover_other(session: &Session, announcer: &Announcer) -> Result<()> {
 /// set aside, and a new one is begun.
 pub(crate) fn recover(session: &Session, announcer: &Announcer) -> Result<()> {
     let path = session.record();
-    if let Err(error) = record::mend(&path).and_then(|()| Record::read(session).map(drop)) {
+    if let Err(error) = read_patiently(session) {
         if disk::has_no_room(&error, &path) {
             return Err(error).with_context(named(&path));
         }
@@ -98,6 +101,26 @@ pub(crate) fn recover(session: &Session, announcer: &Announcer) -> Result<()> {
     let recovered = recovery.run(&Record::of(session));
     recovery.trouble.say(session.name(), announcer);
     recovered
+}
+
+/// Reads the record and takes its torn end off. A disk that refuses gets some tries: a record that is set aside for a passing
+/// error costs every segment its place.
+fn read_patiently(session: &Session) -> io::Result<()> {
+    let path = session.record();
+    let read = || record::mend(&path).and_then(|()| Record::read(session).map(drop));
+    let may_pass = |error: &io::Error| disk::refuses(error) && !regular::is_refusal(error);
+    for tries in 0..RECORD_TRIES {
+        match read() {
+            Err(error) if may_pass(&error) => {
+                if tries == 0 {
+                    report::note(format_args!("{}: {error}; trying again", path.display()));
+                }
+                clock::rest(disk::TRY_AGAIN);
+            }
+            result => return result,
+        }
+    }
+    read()
 }
 
 /// What was wrong with a session: said once.

@@ -7,13 +7,15 @@
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{Shutdown, TcpStream},
     path::Path,
     process::{Command, Stdio},
 };
 
-use cht_tests::{QUICK, Stage, Tmpfs, b3sum, ffmpeg, generate, recorder, recording, tool, words};
+use cht_tests::{
+    QUICK, Shim, Stage, Tmpfs, b3sum, ffmpeg, generate, recorder, recording, tool, words,
+};
 use serde_json::Value;
 
 fn session_of(recv: &Stage) -> &Path {
@@ -593,4 +595,45 @@ fn names_that_others_take_while_it_records_are_passed_over_or_set_aside() {
         recv.of_type("error").iter().map(|error| error["message"].to_string()).collect();
     assert!(messages.iter().any(|message| message.contains("set aside as")), "{messages:?}");
     assert!(messages.iter().any(|message| message.contains("by another program")), "{messages:?}");
+}
+
+/// The record cannot be opened.
+const RECORD_WITHOUT_DISK: &str = "
+#include <stdarg.h>
+#include <fcntl.h>
+int open64(const char *path, int flags, ...) {
+    va_list list; va_start(list, flags); int mode = va_arg(list, int); va_end(list);
+    if (strstr(path, \"segments.ndjson\") && is_faulty()) { errno = EIO; return -1; }
+    return ((int (*)(const char *, int, int))dlsym(RTLD_NEXT, \"open64\"))(path, flags, mode);
+}
+";
+
+#[test]
+fn record_that_cannot_be_read_for_a_moment_is_not_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(shim) = Shim::build(folder.path(), RECORD_WITHOUT_DISK) else { return };
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=320x240:r=25", 1.0)], QUICK);
+    let bytes = fs::read(&path).unwrap();
+    let (mut recv, address) = recorder(folder.path(), "--session-id call --once");
+    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+    assert!(recv.finish().success());
+    let stream = session_of(&recv).join("stream");
+    let record = fs::read(stream.join("segments.ndjson")).unwrap();
+    let mut command = tool("cht-recv");
+    shim.load(&mut command);
+    shim.break_it();
+    command.args(["--listen", "tcp://127.0.0.1:0", "--session-id", "call", "--sessions"]);
+    command.arg(folder.path()).stderr(Stdio::piped());
+    let mut recv = Stage::start(&mut command);
+    let said = BufReader::new(recv.child.stderr.take().unwrap());
+    let mut said = said.lines().map(Result::unwrap);
+    assert!(said.any(|line| line.contains("trying again")));
+    shim.mend_it();
+    recv.wait_for("listening");
+    recv.signal("TERM");
+    said.for_each(drop);
+    assert!(recv.finish().success());
+    assert!(!stream.join("segments.ndjson.unreadable").exists());
+    assert_eq!(fs::read(stream.join("segments.ndjson")).unwrap(), record);
 }
