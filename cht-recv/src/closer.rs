@@ -310,7 +310,7 @@ impl Worker {
                         let message = format!("{path}: {error}{}", disk::remedy(&error));
                         self.announcer.fail(self.session.name(), "disk", &message, &path);
                     }
-                    if !disk::wait(&self.stop) {
+                    if !self.refusal.wait(&self.stop) {
                         return Err(error);
                     }
                 }

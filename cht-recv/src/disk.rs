@@ -5,13 +5,13 @@ use std::{
     os::unix::net::UnixStream,
     path::Path,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use cht_core::{regular, report, session::SessionError};
+use cht_core::{clock, regular, report, session::SessionError};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -19,6 +19,9 @@ use rustix::{
 
 /// Time until the disk is tried again.
 pub(crate) const TRY_AGAIN: Duration = Duration::from_millis(500);
+
+/// Time that a disk which refuses has left when the recorder is asked to stop: what is not written by then is lost.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
 /// Less room than this is none, in bytes.
 const NO_ROOM: u64 = 64 << 10;
@@ -87,19 +90,41 @@ fn of_the_disk(error: &anyhow::Error) -> Option<&io::Error> {
 
 /// Whether the disk refuses at present: the threads that write share it, and one of them says so.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Refusal(Arc<AtomicBool>);
+pub(crate) struct Refusal(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    refuses: AtomicBool,
+    /// When the recorder was found to be asked to stop while the disk refused.
+    asked_to_stop: OnceLock<Instant>,
+}
 
 impl Refusal {
     /// The disk refuses. Returns whether nobody has said so yet.
     pub(crate) fn begin(&self) -> bool {
-        !self.0.swap(true, Ordering::Relaxed)
+        !self.0.refuses.swap(true, Ordering::Relaxed)
     }
 
     /// The disk takes again what it had refused.
     pub(crate) fn end(&self) {
-        if self.0.swap(false, Ordering::Relaxed) {
+        if self.0.refuses.swap(false, Ordering::Relaxed) {
             report::note("the disk takes bytes again; recording goes on");
         }
+    }
+
+    /// Lets a moment pass before the disk is tried again; `false` if the recorder was asked to stop more than
+    /// [`SHUTDOWN_GRACE`] ago.
+    pub(crate) fn wait(&self, stop: &UnixStream) -> bool {
+        if wait(stop) {
+            return true;
+        }
+        let now = clock::monotonic();
+        let asked = *self.0.asked_to_stop.get_or_init(|| now);
+        if now.saturating_duration_since(asked) >= SHUTDOWN_GRACE {
+            return false;
+        }
+        clock::rest(TRY_AGAIN);
+        true
     }
 }
 

@@ -312,7 +312,7 @@ impl Output<'_> {
                     if !std::mem::replace(&mut refused, true) {
                         self.refused(&error);
                     }
-                    if !disk::wait(self.stop) {
+                    if !self.closer.refusal.wait(self.stop) {
                         let stream = self.session.stream();
                         bail!(
                             "{}: {error}; {} received bytes are lost",

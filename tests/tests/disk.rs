@@ -315,6 +315,33 @@ fn any_refusal_is_waited_for_and_nothing_is_lost() {
     assert_eq!(b3sum(&check(&session_of(&recv))), b3sum(&bytes));
 }
 
+#[test]
+fn stop_during_a_refusal_that_passes_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(shim) = Shim::build(folder.path(), REFUSAL) else { return };
+    let sessions = folder.path().join("sessions");
+    let mut command = tool("cht-recv");
+    shim.load(&mut command);
+    command.arg("--sessions").arg(sessions).args(words("--segment-time 1"));
+    let (mut recv, address) = on_a_free_port(&mut command);
+    let bytes = source(3.0);
+    let (before, after) = bytes.split_at(bytes.len() / 2);
+    let mut sender = TcpStream::connect(&address).unwrap();
+    sender.write_all(before).unwrap();
+    recv.wait_for("segment_closed");
+    // EIO.
+    shim.break_with("5");
+    sender.write_all(after).unwrap();
+    drop(sender);
+    while !recv.wait_for("error")["message"].as_str().unwrap().contains("the sender waits") {}
+    recv.signal("TERM");
+    shim.mend_it();
+    assert_eq!(recv.finish().code(), Some(1));
+    // Whatever had been received by then is recorded, and no part is left to be adopted.
+    let recorded = check(&session_of(&recv));
+    assert!(recorded.len() >= before.len() && bytes.starts_with(&recorded));
+}
+
 /// Starts cht-scenes, and does `then` after it was given the first segment.
 fn scenes(paths: &[PathBuf], out: &Path, options: &str, then: impl FnOnce(&mut Stage)) -> Stage {
     let mut command = tool("cht-scenes");
