@@ -172,9 +172,13 @@ fn damage_states(frames: &Path) {
 pub(crate) fn kill_decoder(id: u32) -> bool {
     for task in fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten() {
         let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        if let Some(child) = children.split_whitespace().next().and_then(|id| id.parse().ok())
-            && let Some(child) = rustix::process::Pid::from_raw(child)
-        {
+        // It also asks ffmpeg for its version.
+        let decodes = |id: &&str| {
+            let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains("-filter_complex")
+        };
+        let child = children.split_whitespace().find(decodes).and_then(|id| id.parse().ok());
+        if let Some(child) = child.and_then(rustix::process::Pid::from_raw) {
             return rustix::process::kill_process(child, rustix::process::Signal::KILL).is_ok();
         }
     }

@@ -98,11 +98,16 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// Whether frames may be missing after it: what was recorded could not be read when it was needed.
+    /// Whether frames may be others after it: files could not be read when they were needed.
     fn loses_frames(self) -> bool {
         matches!(
             self,
-            Self::Vanish(_) | Self::Truncate | Self::KillDecoder | Self::Unreadable { .. }
+            Self::Vanish(_)
+                | Self::Truncate
+                | Self::KillDecoder
+                | Self::Unreadable { .. }
+                // Where it is the first one, the detectors begin anew, and say so.
+                | Self::KillAll(Some(Written::State))
         )
     }
 

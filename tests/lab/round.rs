@@ -60,8 +60,8 @@ pub(crate) struct Done {
     /// Frames that are marked for certain, and those that may be.
     pub marked: BTreeSet<String>,
     pub perhaps_marked: BTreeSet<String>,
-    /// A recorder ended before all was sent: what was on its way to it is lost.
-    pub recorder_ended: bool,
+    /// The recorder was stopped and started again: what was on its way to it is lost.
+    pub is_restarted: bool,
     /// Links that were planted, and whether any was.
     pub planted: BTreeSet<std::path::PathBuf>,
 }

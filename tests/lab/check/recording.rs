@@ -125,7 +125,8 @@ fn bytes_sent(
     contents: &BTreeMap<u64, Vec<u8>>,
 ) -> Vec<String> {
     let sent: Vec<&[u8]> = done.sent.iter().map(|sent| &stream[sent.begin..sent.end]).collect();
-    let may_lose = plan.kills_recorder() || done.recorder_ended;
+    let may_lose =
+        plan.kills_recorder() || done.is_restarted && done.sent.iter().any(|sent| !sent.is_clean);
     let (mut at, mut position) = (0, 0);
     let mut numbers: Option<(usize, u32)> = None;
     for segment in closed {

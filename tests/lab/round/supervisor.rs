@@ -135,7 +135,7 @@ impl Round<'_> {
     /// The same command line again.
     fn start_again(&mut self) {
         self.complain();
-        self.done.recorder_ended |= !self.sender.is_done();
+        self.done.is_restarted = true;
         self.later.retain(|(_, later)| !matches!(later, Later::Continue(_)));
         self.pipeline = Pipeline::start(self.place, self.plan, &self.address, &self.lines.0);
         self.outcome.starts += 1;
