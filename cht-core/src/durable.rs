@@ -27,7 +27,7 @@ const TEMPORARY: &str = ".cht-tmp";
 /// name needs no random part, and the next writer of `path` removes a temporary file left by a kill.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (file, temporary) = write_temporary(path, bytes)?;
-    publish(&file, &temporary, path)
+    unless_refused(&temporary, publish(&file, &temporary, path))
 }
 
 /// As [`replace`], and returns the text of the file at `path` until then, if any: the system
@@ -44,7 +44,7 @@ pub fn swap(path: &Path, bytes: &[u8], limit: u64) -> io::Result<Option<io::Resu
         io::Errno,
     };
     let (file, temporary) = write_temporary(path, bytes)?;
-    file.sync_all()?;
+    unless_refused(&temporary, file.sync_all())?;
     let before = match renameat_with(CWD, &temporary, CWD, path, RenameFlags::EXCHANGE) {
         Ok(()) => Some(read(&temporary, limit)),
         Err(Errno::NOENT | Errno::INVAL | Errno::NOSYS) => {
@@ -52,10 +52,10 @@ pub fn swap(path: &Path, bytes: &[u8], limit: u64) -> io::Result<Option<io::Resu
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 before => Some(before),
             };
-            fs::rename(&temporary, path)?;
+            unless_refused(&temporary, fs::rename(&temporary, path))?;
             before
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return unless_refused(&temporary, Err(error.into())),
     };
     sync_folder_of(path)?;
     Ok(before)
@@ -93,12 +93,17 @@ fn write_temporary(path: &Path, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
         }
         result => result?,
     };
-    if let Err(error) = file.write_all(bytes) {
-        // On a full disk each byte counts.
-        let _ = fs::remove_file(&temporary);
-        return Err(error);
-    }
+    unless_refused(&temporary, file.write_all(bytes))?;
     Ok((file, temporary))
+}
+
+/// Removes the temporary file of a step that the disk refused: on a full disk each byte counts, and some files have no
+/// later writer that would remove it.
+fn unless_refused<T>(temporary: &Path, step: io::Result<T>) -> io::Result<T> {
+    if step.is_err() {
+        let _ = fs::remove_file(temporary);
+    }
+    step
 }
 
 /// Opens a file to write to, journals above all: `ELOOP` for a symbolic link, an error for a FIFO, a
@@ -234,6 +239,16 @@ mod tests {
         replace(&path, b"two").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn refused_rename_leaves_no_temporary_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        // A folder that is not empty has the name.
+        std::fs::create_dir_all(path.join("b")).unwrap();
+        assert!(replace(&path, b"one").is_err());
+        assert!(!temporary(&path).exists());
     }
 
     /// Plants a link at `path` that leads to another file; returns that file.

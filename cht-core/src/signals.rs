@@ -5,32 +5,54 @@
 //! end by the end of their input. A second one ends any stage at once.
 
 use std::{
-    io,
+    io::{self, Read as _},
     os::unix::net::UnixStream,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
 };
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::clock;
+
+/// Time after a signal in which another one is the same: `timeout` of coreutils sends its signal to the program and, at
+/// once, to the program's group.
+const ECHO: Duration = Duration::from_millis(300);
+
 /// For a stage that reads events: the first SIGINT is left to the source, the second one ends it.
 pub fn drain_on_interrupt() -> io::Result<()> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    // The order matters: the default action is taken only if an earlier signal set the flag.
-    signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&interrupted))?;
-    signal_hook::flag::register(SIGINT, interrupted)?;
-    Ok(())
+    end_at_second(&[SIGINT])
 }
 
 /// For a source: a descriptor that becomes readable at the first SIGINT or SIGTERM; a second one ends it at once.
 pub fn stop_on_signal() -> io::Result<UnixStream> {
     let (readable, writable) = UnixStream::pair()?;
+    end_at_second(&[SIGINT, SIGTERM])?;
     for signal in [SIGINT, SIGTERM] {
-        let stopping = Arc::new(AtomicBool::new(false));
-        signal_hook::flag::register_conditional_default(signal, Arc::clone(&stopping))?;
-        signal_hook::flag::register(signal, stopping)?;
         signal_hook::low_level::pipe::register(signal, writable.try_clone()?)?;
     }
     Ok(readable)
+}
+
+/// Takes the default action of `signals` at the second one only; an echo of the first is not the second.
+fn end_at_second(signals: &[i32]) -> io::Result<()> {
+    let armed = Arc::new(AtomicBool::new(false));
+    let (mut first, writable) = UnixStream::pair()?;
+    for signal in signals {
+        signal_hook::flag::register_conditional_default(*signal, Arc::clone(&armed))?;
+        signal_hook::low_level::pipe::register(*signal, writable.try_clone()?)?;
+    }
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        if first.read_exact(&mut [0]).is_ok() {
+            clock::rest(ECHO);
+            armed.store(true, Ordering::SeqCst);
+        }
+    })?;
+    Ok(())
 }
 
 /// Whether a descriptor from [`stop_on_signal`] has been signalled.

@@ -25,7 +25,8 @@ pub(crate) struct Pulse {
     interval: Option<Duration>,
     /// When the last `stats` was made, and the bytes received by then.
     last: Cell<(Instant, u64)>,
-    session: RefCell<String>,
+    /// Absent until there is one.
+    session: RefCell<Option<String>>,
     peer: RefCell<Option<String>>,
     strays: RefCell<Limited>,
 }
@@ -55,7 +56,7 @@ impl Pulse {
 
     /// Senders can connect, and are recorded into `session`.
     pub(crate) fn listening(&self, session: &str, address: &str) {
-        self.session.replace(session.to_owned());
+        self.session.replace(Some(session.to_owned()));
         self.service.tell(&format!("READY=1\nSTATUS=listening on {address}"));
     }
 
@@ -85,7 +86,7 @@ impl Pulse {
             message: message.to_owned(),
             path: None,
         };
-        self.announcer.emit(Event::new(Some(self.session.borrow().clone()), failure));
+        self.announcer.emit(Event::new(self.session.borrow().clone(), failure));
     }
 
     /// The sender has gone, and all its bytes are counted.
@@ -150,7 +151,7 @@ impl Pulse {
             recv: Some(recv),
             scenes: None,
         };
-        self.announcer.emit_passing(Event::new(Some(self.session.borrow().clone()), stats));
+        self.announcer.emit_passing(Event::new(self.session.borrow().clone(), stats));
     }
 }
 

@@ -173,6 +173,8 @@ fn a_signal_closes_and_announces_the_last_segment() {
         let mut sender = TcpStream::connect(&address).unwrap();
         sender.write_all(&bytes).unwrap();
         recv.wait_for("segment_open");
+        // As coreutils' `timeout` does: to the program, and at once to its group.
+        recv.signal(name);
         recv.signal(name);
         assert!(recv.finish().success(), "{name}");
         let closed = recv.of_type("segment_closed")[0];
