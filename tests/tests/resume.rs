@@ -408,4 +408,10 @@ fn frames_that_did_not_reach_the_index_are_emitted_again() {
     let mut rest = decode(&[listening(&session)]);
     assert!(rest.finish().success());
     assert_eq!(frames(&rest), all);
+    // A session that is followed begins with a segment, here with the last one.
+    fs::remove_file(session.join("frames/index.ndjson")).unwrap();
+    let segments = examined(&session);
+    let mut followed = decode(&segments[segments.len() - 1..]);
+    assert!(followed.finish().success());
+    assert_eq!(frames(&followed), all);
 }

@@ -50,11 +50,11 @@ impl Feeder {
         if !self.enter(Some(session))? {
             return Ok(());
         }
-        self.emit_again()?;
         self.catch_up(Some(session), u64::MAX)
     }
 
-    /// Emits again the frames that were kept and did not reach the index before all stages were killed.
+    /// Emits again the frames that were kept and did not reach the index before all stages were killed. Whatever begins a
+    /// session does so first: `listening` of its recorder, or, of one that is followed, its first segment.
     fn emit_again(&mut self) -> Result<()> {
         let Some(folder) = self.folder.as_mut().filter(|folder| !folder.joined) else {
             return Ok(());
@@ -69,9 +69,12 @@ impl Feeder {
         Ok(())
     }
 
-    /// Decodes the segments that the record of `session` names before number `before` and that are not done. Where the
-    /// last one was just before it, there is none.
+    /// Emits again what the index of `session` lacks, and decodes the segments that its record names before number `before`
+    /// and that are not done. Where the last one was just before it, there is none.
     pub(super) fn catch_up(&mut self, session: Option<&str>, before: u64) -> Result<()> {
+        if self.folder.as_ref().is_some_and(|folder| folder.by_name) {
+            self.emit_again()?;
+        }
         let Some(folder) = self.folder.as_mut().filter(|folder| folder.by_name) else {
             return Ok(());
         };
