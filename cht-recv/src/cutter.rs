@@ -92,6 +92,8 @@ struct State<'a> {
     sets: Option<ParameterSets>,
     /// Its `packets` are those that were told already.
     seen: Seen,
+    /// Where pictures begin, and their places, since they were asked for.
+    begins: Vec<(u64, Anchor)>,
 }
 
 impl<'a> Cutter<'a> {
@@ -116,6 +118,7 @@ impl<'a> Cutter<'a> {
             tables: false,
             sets: None,
             seen: Seen::default(),
+            begins: Vec::new(),
         };
         Self { scanner: Scanner::new(), state }
     }
@@ -193,6 +196,11 @@ impl<'a> Cutter<'a> {
         let told = Seen { packets, ..Seen::default() };
         let seen = std::mem::replace(&mut self.state.seen, told);
         Seen { packets: packets - seen.packets, ..seen }
+    }
+
+    /// Where pictures were found to begin since the last call: the offset, and the place.
+    pub(crate) fn take_begins(&mut self) -> Vec<(u64, Anchor)> {
+        std::mem::take(&mut self.state.begins)
     }
 
     /// PAT and PMT as packets, if they were seen or have changed since the last call; behind them the parameter sets of
@@ -282,6 +290,7 @@ impl State<'_> {
             self.seen.strays += 1;
             return;
         };
+        self.begins.push((pes.offset, anchor));
         let Some(begin) = self.anchor else {
             self.anchor = Some(anchor);
             self.extent.observe(anchor.offset);

@@ -9,6 +9,7 @@ mod adopt;
 mod allow;
 mod announce;
 mod args;
+mod begins;
 mod bounds;
 mod candidates;
 mod closer;

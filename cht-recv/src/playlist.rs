@@ -8,7 +8,7 @@
 
 use std::{collections::VecDeque, fmt::Write as _, path::Path};
 
-use cht_core::event::SegmentClosed;
+use cht_core::{event::SegmentClosed, session::sequence};
 
 /// Lowest version with EXT-X-MAP for whole segments (§7).
 const VERSION: u32 = 6;
@@ -17,10 +17,15 @@ const VERSION: u32 = 6;
 /// that are left to themselves set one every 250 frames, which is 10 s at 25 frames a second.
 const KEYFRAME_SLACK: u64 = 10;
 
-const END: &str = "#EXT-X-ENDLIST\n";
+/// The end mark.
+pub(crate) const END: &str = "#EXT-X-ENDLIST\n";
 const BREAK: &str = "#EXT-X-DISCONTINUITY";
 const NUMBER: &str = "#EXT-X-MEDIA-SEQUENCE:";
 const BREAKS: &str = "#EXT-X-DISCONTINUITY-SEQUENCE:";
+
+/// With each segment that has to leave a playlist, one of so many of those that stay leaves as well: the file is
+/// written anew that much more seldom, and a player loses a thirtieth of the oldest.
+const AHEAD: usize = 32;
 
 /// The playlist of a session, as it grows.
 #[derive(Debug)]
@@ -72,7 +77,7 @@ impl Playlist {
             last: None,
             begun: false,
             map: None,
-            window: retained,
+            window: retained || before.is_some_and(|text| number_in(text, NUMBER).is_some()),
             gone: Gone::default(),
             before: before.map(str::to_owned),
         }
@@ -89,7 +94,7 @@ impl Playlist {
         let name = Path::new(&segment.path).file_name().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
         if let Some(before) = self.before.take() {
-            self.gone = gone_before(&before, &name);
+            self.gone = gone_before(&before, Some(&name));
         }
         let continues = last.as_ref().is_some_and(|(last, listed)| {
             let line = last.timeline.zip(segment.timeline);
@@ -118,23 +123,45 @@ impl Playlist {
         })
     }
 
-    /// Takes out the segments up to the number `seq`.
-    pub(crate) fn remove_up_to(&mut self, seq: u64) {
+    /// Takes out the segments up to the number `seq`, and some more if there are many. Returns whether there were any.
+    pub(crate) fn remove_up_to(&mut self, seq: u64) -> bool {
         let count = self.entries.iter().take_while(|entry| entry.seq <= seq).count();
-        for entry in self.entries.drain(..count) {
+        if count == 0 {
+            return false;
+        }
+        let ahead = (self.entries.len() - count) / AHEAD;
+        for entry in self.entries.drain(..count + ahead) {
             self.gone.segments += 1;
             self.gone.breaks += u64::from(entry.is_break);
         }
+        true
+    }
+
+    /// The number of segments that are listed.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     /// Whether nothing is or was ever listed.
     pub(crate) fn nothing_listed(&self) -> bool {
-        self.entries.is_empty() && self.gone == Gone::default()
+        self.entries.is_empty() && self.gone() == Gone::default()
+    }
+
+    /// Whether tables of this file name apply to a segment that is listed, or to one that comes next.
+    pub(crate) fn refers_to(&self, tables: &str) -> bool {
+        // Each names its own, or those of the one before.
+        let first = self.entries.front().and_then(|entry| entry.map.as_deref());
+        [first, self.map.as_deref()].contains(&Some(tables))
+    }
+
+    /// What was taken out, ever: all of the playlist that this one continues, as long as nothing is listed.
+    fn gone(&self) -> Gone {
+        self.before.as_deref().map_or(self.gone, |before| gone_before(before, None))
     }
 
     /// The text of the file; with `ended`, nothing will be appended any more (§4.3.3.4).
     pub(crate) fn render(&self, ended: bool) -> String {
-        let Gone { segments, breaks } = self.gone;
+        let Gone { segments, breaks } = self.gone();
         let mut text =
             format!("#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{}\n", self.target);
         if self.window || segments > 0 {
@@ -144,8 +171,17 @@ impl Playlist {
             // §4.3.5.2: a player that comes late begins with the beginning, not near the end.
             text.push_str("#EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-START:TIME-OFFSET=0\n");
         }
-        let mut map = None;
-        for (n, entry) in self.entries.iter().enumerate() {
+        text.push_str(&self.render_from(0));
+        text.push_str(if ended { END } else { "" });
+        text
+    }
+
+    /// The lines of the segments from the `first` listed one on, counted from 0: those before it are not changed by them.
+    pub(crate) fn render_from(&self, first: usize) -> String {
+        let mut text = String::new();
+        let before = first.checked_sub(1).and_then(|n| self.entries.get(n));
+        let mut map = before.and_then(|entry| entry.map.as_ref());
+        for (n, entry) in self.entries.iter().enumerate().skip(first) {
             if entry.is_break {
                 // §4.3.2.3: the timestamps start anew.
                 let _ = writeln!(text, "{BREAK}");
@@ -161,13 +197,23 @@ impl Playlist {
             }
             let _ = writeln!(text, "#EXTINF:{:.6},\n{}", entry.seconds, entry.name);
         }
-        text.push_str(if ended { END } else { "" });
         text
     }
 
-    /// Whether the text of a playlist says that nothing will follow.
-    pub(crate) fn has_ended(text: &str) -> bool {
-        text.ends_with(END)
+    /// The number of the first segment that may be listed after `before`, from which segments have left: those
+    /// before it have left as well, though their files may be there.
+    pub(crate) fn first_after(before: &str) -> u64 {
+        if number_in(before, NUMBER).is_none_or(|gone| gone == 0) {
+            return 0;
+        }
+        let mut names = before.lines().filter(|line| !line.starts_with('#'));
+        names.find_map(|name| sequence(Path::new(name))).unwrap_or(0)
+    }
+
+    /// Whether `text` is, but for blank lines, the text of this playlist without its end.
+    pub(crate) fn is(&self, text: &str) -> bool {
+        let lines = text.lines().filter(|line| !line.is_empty());
+        text.ends_with('\n') && lines.eq(self.render(false).lines())
     }
 }
 
@@ -180,8 +226,8 @@ fn number_in(playlist: &str, tag: &str) -> Option<u64> {
     playlist.lines().find_map(|line| line.strip_prefix(tag)?.parse().ok())
 }
 
-/// What has left `playlist` when it begins with `name`, which may not have been in it.
-fn gone_before(playlist: &str, name: &str) -> Gone {
+/// What has left `playlist` when it begins with `name`, which may not have been in it; all of it without a name.
+fn gone_before(playlist: &str, name: Option<&str>) -> Gone {
     let mut gone = Gone {
         segments: number_in(playlist, NUMBER).unwrap_or(0),
         breaks: number_in(playlist, BREAKS).unwrap_or(0),
@@ -189,7 +235,7 @@ fn gone_before(playlist: &str, name: &str) -> Gone {
     for line in playlist.lines() {
         // The first of a playlist that is made anew has no break before it.
         gone.breaks += u64::from(line == BREAK);
-        if line == name {
+        if Some(line) == name {
             break;
         }
         gone.segments += u64::from(!line.is_empty() && !line.starts_with('#'));
@@ -266,6 +312,53 @@ mod tests {
             assert!(now.starts_with(&before) && now.len() > before.len(), "{n}: {now}");
             before = now;
         }
+    }
+
+    #[test]
+    fn lines_of_new_segments_are_what_a_whole_rendering_appends() {
+        let mut playlist = Playlist::new(2.0, false, None);
+        let mut text = playlist.render(false);
+        for n in 1..20 {
+            let tables = format!("psi_{}.ts", n / 4);
+            let listed = playlist.len();
+            playlist.push(&segment(n, n as u32 / 3, n as i64 * 2, 0), Some(&tables));
+            text += &playlist.render_from(listed);
+            assert_eq!(text, playlist.render(false));
+            assert!(playlist.is(&text.replace("#EXTINF", "\n\n#EXTINF")));
+            assert!(!playlist.is(&text[..text.len() - 1]), "a torn line");
+        }
+    }
+
+    #[test]
+    fn playlist_of_many_is_seldom_written_anew_when_they_leave() {
+        let mut playlist = Playlist::new(2.0, true, None);
+        let mut written = 0;
+        for n in 1..=20_000 {
+            playlist.push(&segment(n, 1, n as i64 * 2, 0), None);
+            if n > 1000 {
+                written += usize::from(playlist.remove_up_to(n - 1000));
+            }
+            assert!(n < 1000 || (960..=1000).contains(&playlist.len()), "{}", playlist.len());
+        }
+        assert!(written < 19_000 / 28, "{written}");
+        // Continued: what has left does not come back, though its file is there.
+        let text = playlist.render(true);
+        let first = Playlist::first_after(&text);
+        assert!((19_001..=19_033).contains(&first), "{first}");
+        let mut continued = Playlist::new(2.0, true, Some(&text));
+        continued.push(&segment(first, 1, first as i64 * 2, 0), None);
+        assert!(continued.render(false).contains(&format!("MEDIA-SEQUENCE:{}\n", first - 1)));
+    }
+
+    #[test]
+    fn playlist_that_is_continued_with_nothing_left_lists_nothing_and_is_open() {
+        let mut playlist = Playlist::new(2.0, false, None);
+        playlist.push(&segment(1, 1, 0, 0), None);
+        playlist.push(&segment(2, 2, 2, 0), None);
+        let continued = Playlist::new(2.0, false, Some(&playlist.render(true)));
+        assert!(!continued.nothing_listed());
+        let text = continued.render(false);
+        assert!(text.ends_with("MEDIA-SEQUENCE:2\n#EXT-X-DISCONTINUITY-SEQUENCE:1\n"), "{text}");
     }
 
     #[test]

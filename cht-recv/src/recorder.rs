@@ -23,6 +23,7 @@ use jiff::Timestamp;
 use crate::{
     adopt::end_of,
     announce::Announcer,
+    begins::Begins,
     bounds::Bounds,
     closer::Closer,
     cutter::{Cut, Cutter, Place},
@@ -137,6 +138,7 @@ impl Recorder {
                 pulse: &self.pulse,
                 segment: None,
                 next_anchor: None,
+                begins: Begins::default(),
                 torn: false,
                 written: 0,
                 looked_at: 0,
@@ -183,13 +185,12 @@ impl Connection<'_> {
         if let Some(tables) = self.cutter.new_tables() {
             self.out.closer.tables(self.number, tables);
         }
+        self.out.begins.extend(self.cutter.take_begins());
         let mut rest = bytes;
         self.cut(cuts, &mut rest)?;
         self.write_up_to(self.cutter.settled(), &mut rest)?;
         self.held.extend_from_slice(rest);
-        if let Some(segment) = &mut self.out.segment {
-            segment.timeline = segment.timeline.or(self.cutter.anchor());
-        }
+        self.out.place(self.cutter.anchor());
         self.out.announce_if_placed();
         Ok(())
     }
@@ -222,6 +223,7 @@ impl Connection<'_> {
     /// The connection has ended: writes what was held back and closes the segment. Returns the bytes received.
     pub(crate) fn finish(mut self, reason: EndReason) -> Result<u64> {
         let cuts = self.cutter.finish();
+        self.out.begins.extend(self.cutter.take_begins());
         self.cut(cuts, &mut [].as_slice())?;
         let held = std::mem::take(&mut self.held);
         self.out.write(&held)?;
@@ -243,6 +245,7 @@ struct Output<'a> {
     segment: Option<Growing>,
     /// The place of a segment that begins with the next bytes.
     next_anchor: Option<Anchor>,
+    begins: Begins,
     /// The disk ended the segment before, at no cut: how long its parts are is not known.
     torn: bool,
     /// Bytes of the connection written so far.
@@ -360,6 +363,15 @@ impl Output<'_> {
         }
     }
 
+    /// The growing segment lies at `anchor`, if its place was not known; one that the disk began, at its first picture.
+    fn place(&mut self, anchor: Option<Anchor>) {
+        let Some(segment) = &mut self.segment else { return };
+        let anchor =
+            if self.torn { self.begins.first_in(segment.offset, u64::MAX) } else { anchor };
+        segment.timeline = segment.timeline.or(anchor);
+        self.begins.forget_before(segment.offset);
+    }
+
     /// Says that a segment grows, once its place is known (or will not be soon).
     fn announce_if_placed(&mut self) {
         let Some(segment) = &self.segment else { return };
@@ -398,6 +410,12 @@ impl Output<'_> {
                 return;
             }
             // It may have begun and ended within one read.
+            if self.torn || place.is_none() {
+                let begin = segment.offset;
+                let begins = &self.begins;
+                let first = || begins.first_in(begin, self.written);
+                segment.timeline = segment.timeline.or_else(first).or_else(|| begins.within(begin));
+            }
             segment.timeline = segment.timeline.or(place.map(|place| place.anchor));
         }
         self.announce();

@@ -24,7 +24,7 @@ use cht_core::{
     session::{Session, SessionError, sequence},
 };
 
-use crate::{adopt, announce::Announcer, disk};
+use crate::{adopt, announce::Announcer, disk, playlist_file::PlaylistFile};
 
 /// Further tries to read the record of the session that is continued: 5 s.
 const RECORD_TRIES: u32 = 10;
@@ -73,7 +73,12 @@ fn recover_other(session: &Session, announcer: &Announcer) -> Result<()> {
     let known = record::mend(&path).and_then(|()| Record::read(session));
     // Without its record nobody can tell what is missing in a session.
     let recovered = match recovery.unless_full(known.with_context(named(&path))) {
-        Ok(Some(known)) => recovery.run(&known),
+        Ok(Some(known)) => recovery.run(&known).map(|()| {
+            // A recorder that was killed has left it open, or torn.
+            if recovery.changed || PlaylistFile::has_end(session) == Some(false) {
+                PlaylistFile::renew(session);
+            }
+        }),
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
@@ -159,11 +164,13 @@ struct Recovery<'a> {
     session: &'a Session,
     announcer: &'a Announcer,
     trouble: Trouble,
+    /// Something was written into the record.
+    changed: bool,
 }
 
 impl<'a> Recovery<'a> {
     fn new(session: &'a Session, announcer: &'a Announcer) -> Self {
-        Self { session, announcer, trouble: Trouble::default() }
+        Self { session, announcer, trouble: Trouble::default(), changed: false }
     }
 
     /// Returns what succeeded. What failed is counted as trouble, unless the disk has no room: that is an error.
@@ -249,6 +256,7 @@ impl<'a> Recovery<'a> {
         let lines: Vec<u8> = gone.iter().flat_map(Event::to_line).collect();
         let written = record::append(&path, &lines).with_context(named(&path));
         if self.unless_full(written)?.is_some() {
+            self.changed = true;
             report::note(format_args!("{}: {} segments are missing", path.display(), gone.len()));
             for event in gone {
                 self.announcer.emit(event);
@@ -298,6 +306,7 @@ impl<'a> Recovery<'a> {
         let written = record::append(&path, &event.to_line()).with_context(named(&path));
         let written = self.unless_full(written)?.is_some();
         if written {
+            self.changed = true;
             self.announcer.emit(event);
         }
         Ok(written)

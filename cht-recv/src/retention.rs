@@ -4,7 +4,7 @@
 //! said. So a crash leaves at worst a file that recovery removes. Frames and index stay.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     io::ErrorKind,
     path::PathBuf,
@@ -27,6 +27,9 @@ const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 /// How long until the free space is looked at again: others write to the disk as well.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// At a full disk, one of so many segments goes at once: each time costs a look at all of them.
+const AT_ONCE: usize = 128;
 
 /// At the least so much time is between two looks for the sake of age.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
@@ -148,7 +151,7 @@ impl Retention {
         self.said_empty &= lacking;
     }
 
-    /// The disk is full: removes the oldest segment, whatever the limits say. Returns whether there is more room now.
+    /// The disk is full: removes the oldest segment, or several of many, whatever the limits say. Returns whether there is more room now.
     /// `playlist` is ours, if there is one.
     pub(crate) fn make_room(&mut self, playlist: Option<&mut PlaylistFile>) -> bool {
         let now = clock::monotonic();
@@ -156,9 +159,12 @@ impl Retention {
             return false;
         }
         let (candidates, _) = self.candidates();
-        let Some(oldest) = candidates.first() else { return false };
+        if candidates.is_empty() {
+            return false;
+        }
+        let oldest = &candidates[..candidates.len().div_ceil(AT_ONCE)];
         let before = disk::free(&self.sessions).ok();
-        self.remove(&[*oldest], &[DeleteReason::Disk], playlist);
+        self.remove(oldest, &vec![DeleteReason::Disk; oldest.len()], playlist);
         // A quota, a snapshot, or a reader may keep the room: then the next one would go for nothing.
         let after = disk::free(&self.sessions).ok();
         let more = before.zip(after).is_some_and(|(before, after)| before < after);
@@ -264,10 +270,14 @@ impl Retention {
             result => result?,
         }
         let last = deleted.iter().map(|one| one.seq).max().unwrap_or(0);
-        match ours {
-            Some(playlist) => playlist.remove_up_to(last),
-            None => PlaylistFile::without_removed(session),
-        }
+        let renewed;
+        let playlist = if let Some(playlist) = ours {
+            playlist.remove_up_to(last);
+            Some(&*playlist)
+        } else {
+            renewed = PlaylistFile::renew(session);
+            renewed.as_ref()
+        };
         for one in deleted {
             unlink(one)?;
             let Deleted { path, reason, .. } = one;
@@ -275,7 +285,25 @@ impl Retention {
             self.removed.note(clock::monotonic(), format_args!("{path}: removed, {why}"));
             self.announcer.emit(event(one));
         }
+        let tables = self.tables_without_segments(session, deleted);
+        for path in tables.iter().filter(|path| !playlist.is_some_and(|it| it.refers_to(path))) {
+            // One that stays is a few hundred bytes that nobody reads.
+            let _ = fs::remove_file(path);
+        }
         Ok(())
+    }
+
+    /// The tables of the connections of which the segments in `deleted`, the first of `session`, were the last.
+    fn tables_without_segments(&self, session: &Session, deleted: &[Deleted]) -> Vec<PathBuf> {
+        let Some(place) = self.places.get(session.root()) else { return Vec::new() };
+        let record = &self.shelves[*place].record;
+        let last = deleted.iter().map(|one| one.seq).max().unwrap_or(0);
+        // The last connection may still be sending.
+        let left = record.kept().find(|closed| closed.seq > last);
+        let left = left.map_or(record.connections(), |closed| closed.connection);
+        let connections: BTreeSet<u32> =
+            deleted.iter().filter_map(|one| Some(record.get(one.seq)?.connection)).collect();
+        connections.range(..left).map(|connection| session.tables(*connection)).collect()
     }
 }
 

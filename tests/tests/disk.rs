@@ -287,6 +287,26 @@ int open64(const char *path, int flags, ...) {
 }
 ";
 
+/// Waits until the disk refuses; that an fsync fails is said as well.
+fn wait_for_refusal(recv: &mut Stage) -> Value {
+    loop {
+        let error = recv.wait_for("error");
+        if error["message"].as_str().unwrap().contains("the sender waits") {
+            return error;
+        }
+    }
+}
+
+/// What a recorder tells people, line by line.
+fn told(recv: &mut Stage) -> impl Iterator<Item = String> + use<> {
+    BufReader::new(recv.child.stderr.take().unwrap()).lines().map(Result::unwrap)
+}
+
+/// Waits until the recorder says that the disk takes bytes again. (An event of a segment comes before its first byte.)
+fn wait_for_recovery(told: &mut impl Iterator<Item = String>) {
+    assert!(told.any(|line| line.contains("takes bytes again; recording goes on")));
+}
+
 #[test]
 fn any_refusal_is_waited_for_and_nothing_is_lost() {
     let folder = tempfile::tempdir().unwrap();
@@ -295,24 +315,73 @@ fn any_refusal_is_waited_for_and_nothing_is_lost() {
     let mut command = tool("cht-recv");
     shim.load(&mut command);
     command.arg("--sessions").arg(sessions).args(words("--segment-time 1"));
+    command.stderr(Stdio::piped());
     let (mut recv, address) = on_a_free_port(&mut command);
-    let bytes = source(3.0);
+    let mut told = told(&mut recv);
+    // Pictures begin in each part.
+    let bytes = source(15.0);
     let mut sender = TcpStream::connect(&address).unwrap();
     // ESTALE, ETIMEDOUT, EUCLEAN, ENOTCONN, ENOMEM, EMFILE, ENFILE, ENOENT, EACCES, EFBIG.
     let faults = [116, 110, 117, 107, 12, 24, 23, 2, 13, 27];
     for (fault, part) in faults.iter().zip(bytes.chunks(bytes.len().div_ceil(faults.len()))) {
         shim.break_with(&fault.to_string());
         sender.write_all(part).unwrap();
-        let error = recv.wait_for("error");
+        let error = wait_for_refusal(&mut recv);
         assert_eq!(error["code"], "disk", "{fault}: {error}");
         shim.mend_it();
-        recv.wait_for("segment_open");
+        wait_for_recovery(&mut told);
     }
     drop(sender);
     recv.wait_for("disconnected");
     recv.signal("TERM");
+    told.for_each(drop);
     assert_eq!(recv.finish().code(), Some(1));
     assert_eq!(b3sum(&check(&session_of(&recv))), b3sum(&bytes));
+}
+
+#[test]
+fn segments_around_a_full_disk_lie_at_their_own_first_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(shim) = Shim::build(folder.path(), REFUSAL) else { return };
+    let sessions = folder.path().join("sessions");
+    let mut command = tool("cht-recv");
+    shim.load(&mut command);
+    command.arg("--sessions").arg(sessions).args(words("--segment-time 2"));
+    command.stderr(Stdio::piped());
+    let (mut recv, address) = on_a_free_port(&mut command);
+    let mut told = told(&mut recv);
+    let bytes = source(9.0);
+    let mut sender = TcpStream::connect(&address).unwrap();
+    for part in bytes.chunks(bytes.len().div_ceil(6)) {
+        // ENOSPC.
+        shim.break_with("28");
+        sender.write_all(part).unwrap();
+        wait_for_refusal(&mut recv);
+        shim.mend_it();
+        wait_for_recovery(&mut told);
+    }
+    drop(sender);
+    recv.wait_for("disconnected");
+    recv.signal("TERM");
+    told.for_each(drop);
+    recv.finish();
+    let session = session_of(&recv);
+    assert_eq!(b3sum(&check(&session)), b3sum(&bytes));
+    let mut watch = Stage::start(tool("cht-segwatch").arg(&session));
+    watch.finish();
+    let segments = watch.of_type("segment");
+    let ended_by_disk =
+        recv.of_type("segment_closed").iter().filter(|event| event["end_reason"] == "disk").count();
+    assert!(ended_by_disk >= 2 && segments.len() > 4, "{ended_by_disk}, {}", segments.len());
+    let mut starts = Vec::new();
+    for segment in segments {
+        // One in which no picture begins lies within the last one.
+        if segment.get("first_pts").is_some() {
+            assert_eq!(segment["first_pts"], segment["timeline"]["pts"], "{segment}");
+        }
+        starts.push(segment["timeline"]["offset"].as_i64().unwrap());
+    }
+    assert!(starts.is_sorted_by(|a, b| a < b), "{starts:?}");
 }
 
 #[test]
@@ -333,7 +402,7 @@ fn stop_during_a_refusal_that_passes_loses_nothing() {
     shim.break_with("5");
     sender.write_all(after).unwrap();
     drop(sender);
-    while !recv.wait_for("error")["message"].as_str().unwrap().contains("the sender waits") {}
+    wait_for_refusal(&mut recv);
     recv.signal("TERM");
     shim.mend_it();
     assert_eq!(recv.finish().code(), Some(1));

@@ -260,7 +260,12 @@ fn a_removal_that_a_crash_cut_short_is_finished() {
 
 /// A start of a recorder in another session, which looks after this one; what it says.
 fn start_and_stop(sessions: &Path) -> Stage {
-    let (mut recv, _) = recorder(sessions, "--session-id other");
+    clean(sessions, "--session-id other")
+}
+
+/// The same with options of retention.
+fn clean(sessions: &Path, options: &str) -> Stage {
+    let (mut recv, _) = recorder(sessions, options);
     recv.signal("TERM");
     recv.finish();
     recv
@@ -278,6 +283,7 @@ fn segment_that_was_missing_for_a_moment_is_kept_and_recorded_anew() {
         let recv = start_and_stop(folder.path());
         assert_eq!(numbers(&recv, "deleted"), [2], "round {round}");
         assert_eq!(recv.of_type("deleted")[0]["reason"], "missing");
+        assert!(!playlist(&session).contains("segment_000002.ts"), "{}", playlist(&session));
         if round == 0 {
             // On its way back: a part of it, which must not be taken for it, nor be removed.
             fs::write(segment(&session, 2), &before[..before.len() / 2]).unwrap();
@@ -296,12 +302,81 @@ fn segment_that_was_missing_for_a_moment_is_kept_and_recorded_anew() {
         lines(&session).into_iter().filter(|line| line["type"] == "segment_closed").collect();
     assert_eq!(closed.len(), 5);
     assert_eq!(closed[3], closed[1], "the line that it had");
+    assert!(playlist(&session).contains("segment_000002.ts"), "{}", playlist(&session));
+    assert_eq!(count_frames(&session), 75);
     // Retention removes it for good.
-    record(folder.path(), b"", "--session-id other --retain-age 0s");
+    clean(folder.path(), "--session-id other --retain-age 0s");
     assert!(!segment(&session, 2).exists());
     fs::write(segment(&session, 2), before).unwrap();
     start_and_stop(folder.path());
     assert!(!segment(&session, 2).exists(), "a removal that is written down is finished");
+}
+
+#[test]
+fn playlists_name_no_segment_that_was_removed_and_a_continued_one_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = source(3.0);
+    let old = folder.path().join("old");
+    record(folder.path(), &bytes, "--session-id old");
+    assert!(playlist(&old).ends_with("#EXT-X-ENDLIST\n"));
+    // All of another session goes.
+    clean(folder.path(), "--session-id new --retain-age 0s");
+    assert!(check(&old).is_empty());
+    let text = playlist(&old);
+    assert!(!text.contains("segment_"), "{text}");
+    assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:3\n") && text.ends_with("ENDLIST\n"), "{text}");
+    // The session goes on, with nothing left of it.
+    let (mut recv, address) = recorder(folder.path(), "--session-id old --segment-time 1");
+    let text = playlist(&old);
+    assert!(!text.contains("segment_") && !text.contains("ENDLIST"), "{text}");
+    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+    recv.wait_for("disconnected");
+    let text = playlist(&old);
+    assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:3\n") && !text.contains("ENDLIST"), "{text}");
+    // Killed, and never continued: the next recorder of another session ends its playlist, whatever its end was.
+    recv.signal("KILL");
+    recv.child.wait().unwrap();
+    let path = old.join("stream/session.m3u8");
+    for torn in ["", "#EXTINF:1.0", "#EXTINF:1.000000,\nsegment_0000"] {
+        fs::write(&path, format!("{text}{torn}")).unwrap();
+        clean(folder.path(), "--session-id new");
+        assert_eq!(playlist(&old), format!("{text}#EXT-X-ENDLIST\n"), "{torn}");
+        assert_eq!(count_frames(&old), 75);
+    }
+}
+
+#[test]
+fn tables_go_with_the_last_segment_of_their_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = source(2.0);
+    let options = format!("--session-id call --segment-time 1 --retain-bytes {}B", bytes.len() * 3);
+    let (mut recv, address) = recorder(folder.path(), &options);
+    for _ in 0..6 {
+        TcpStream::connect(&address).unwrap().write_all(&bytes).unwrap();
+        recv.wait_for("disconnected");
+    }
+    recv.signal("TERM");
+    assert!(recv.finish().success());
+    let session = folder.path().join("call");
+    let tables = || {
+        let mut names: Vec<_> = fs::read_dir(session.join("stream"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with("psi_"))
+            .collect();
+        names.sort();
+        names
+    };
+    let names = tables();
+    assert!(
+        (3..=4).contains(&names.len()) && names.ends_with(&["psi_000006.ts".into()]),
+        "{names:?}"
+    );
+    assert_eq!(count_frames(&session), check(&session).len() * 25);
+    // Of another session likewise.
+    clean(folder.path(), &format!("--session-id new --retain-bytes {}B", bytes.len()));
+    assert_eq!(tables(), ["psi_000006.ts"]);
+    assert_eq!(count_frames(&session), check(&session).len() * 25);
 }
 
 const BROKEN_STAT: &str = "
