@@ -300,12 +300,13 @@ impl Output<'_> {
 
     /// Writes bytes, however long the disk refuses them: the sender waits meanwhile, and nothing is lost.
     fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
-        let mut refused = false;
+        let (mut refused, mut said) = (false, false);
         while !bytes.is_empty() {
             match self.write_some(bytes) {
                 Ok(count) => {
                     bytes = &bytes[count..];
-                    if std::mem::take(&mut refused) {
+                    refused = false;
+                    if std::mem::take(&mut said) {
                         self.closer.refusal.end();
                     }
                 }
@@ -313,8 +314,11 @@ impl Output<'_> {
                 Err(error) if disk::is_full(&error) && self.closer.make_room() => {}
                 Err(error) if disk::refuses(&error) => {
                     if !std::mem::replace(&mut refused, true) {
-                        self.refused(&error);
+                        // What it took is closed as it is.
+                        self.close(EndReason::Disk, None);
+                        self.torn = true;
                     }
+                    said |= self.say_refused(&error);
                     if !self.closer.refusal.wait(self.stop) {
                         let stream = self.session.stream();
                         bail!(
@@ -352,15 +356,15 @@ impl Output<'_> {
         Ok(count)
     }
 
-    /// The disk refuses: what it took is closed as it is, and people are told once.
-    fn refused(&mut self, error: &io::Error) {
-        self.close(EndReason::Disk, None);
-        self.torn = true;
-        if self.closer.refusal.begin() {
+    /// Says that the disk refuses, unless somebody has. Returns whether it did.
+    fn say_refused(&self, error: &io::Error) -> bool {
+        let begins = self.closer.refusal.begin();
+        if begins {
             let path = self.session.stream().to_string_lossy().into_owned();
             let message = format!("{path}: {error}{}", disk::remedy(error));
             self.announcer.fail(self.session.name(), "disk", &message, &path);
         }
+        begins
     }
 
     /// The growing segment lies at `anchor`, if its place was not known; one that the disk began, at its first picture.
