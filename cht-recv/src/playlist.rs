@@ -8,7 +8,10 @@
 
 use std::{collections::VecDeque, fmt::Write as _, path::Path};
 
-use cht_core::{event::SegmentClosed, session::sequence};
+use cht_core::{
+    event::SegmentClosed,
+    session::{MAX_SEQUENCE, sequence},
+};
 
 /// Lowest version with EXT-X-MAP for whole segments (§7).
 const VERSION: u32 = 6;
@@ -222,8 +225,11 @@ fn target_in(playlist: &str) -> Option<u64> {
     number_in(playlist, "#EXT-X-TARGETDURATION:")
 }
 
+/// The number after `tag`, unless no playlist of ours could have it.
 fn number_in(playlist: &str, tag: &str) -> Option<u64> {
-    playlist.lines().find_map(|line| line.strip_prefix(tag)?.parse().ok())
+    let number: Option<u64> =
+        playlist.lines().find_map(|line| line.strip_prefix(tag)?.parse().ok());
+    number.filter(|number| *number <= MAX_SEQUENCE)
 }
 
 /// What has left `playlist` when it begins with `name`, which may not have been in it; all of it without a name.
@@ -269,6 +275,12 @@ mod tests {
 
     const HEAD: &str = "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:12\n\
                         #EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-START:TIME-OFFSET=0\n";
+
+    #[test]
+    fn number_that_no_playlist_of_ours_has_is_passed_over() {
+        let text = "#EXT-X-MEDIA-SEQUENCE:18446744073709551615\n#EXTINF:1,\nsegment_000001.ts\n";
+        assert_eq!(gone_before(text, None).segments, 1);
+    }
 
     #[test]
     fn connections_jumps_and_the_end() {
