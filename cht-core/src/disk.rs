@@ -14,6 +14,9 @@ use crate::clock;
 /// Time until a disk that refused is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
+/// Tries at a read-only disk where something is opened: 10 s.
+const READ_ONLY_TRIES: u32 = 20;
+
 /// A disk that refuses again within this time is not spoken of again.
 const QUIET: Duration = Duration::from_secs(60);
 
@@ -53,6 +56,15 @@ pub fn refuses(error: &io::Error) -> bool {
     REFUSALS.iter().any(|refusal| error.raw_os_error() == Some(refusal.raw_os_error()))
 }
 
+/// Whether an error is a refusal that is waited for where something is opened; `read_only` tries are left to a read-only disk.
+fn passes_at_start(error: &io::Error, read_only: &mut u32) -> bool {
+    if error.raw_os_error() == Some(Errno::ROFS.raw_os_error()) {
+        *read_only = read_only.saturating_sub(1);
+        return *read_only > 0;
+    }
+    refuses(error)
+}
+
 /// A turn in what a disk does, to be told to people.
 #[derive(Debug)]
 pub enum Turn<'a> {
@@ -74,11 +86,32 @@ impl Patience {
     /// refusal and after the last, unless there was another shortly before.
     pub fn insist<T>(
         &mut self,
+        attempt: impl FnMut() -> io::Result<T>,
+        tell: impl FnMut(Turn<'_>),
+    ) -> io::Result<T> {
+        self.insist_while(refuses, attempt, tell)
+    }
+
+    /// Does the same where a folder or a journal is opened. A read-only disk is waited for some seconds only: one that stays
+    /// so is the wrong place, and a job that nobody watches must not wait for ever.
+    pub fn insist_at_start<T>(
+        &mut self,
+        attempt: impl FnMut() -> io::Result<T>,
+        tell: impl FnMut(Turn<'_>),
+    ) -> io::Result<T> {
+        let mut read_only = READ_ONLY_TRIES;
+        let passes = |error: &io::Error| passes_at_start(error, &mut read_only);
+        self.insist_while(passes, attempt, tell)
+    }
+
+    fn insist_while<T>(
+        &mut self,
+        mut passes: impl FnMut(&io::Error) -> bool,
         mut attempt: impl FnMut() -> io::Result<T>,
         mut tell: impl FnMut(Turn<'_>),
     ) -> io::Result<T> {
         let first = match attempt() {
-            Err(error) if refuses(&error) => error,
+            Err(error) if passes(&error) => error,
             result => return result,
         };
         let now = clock::monotonic();
@@ -89,7 +122,7 @@ impl Patience {
         loop {
             clock::rest(TRY_AGAIN);
             match attempt() {
-                Err(error) if refuses(&error) => {}
+                Err(error) if passes(&error) => {}
                 result => {
                     self.served = Some(clock::monotonic());
                     if is_news {
@@ -126,6 +159,15 @@ mod tests {
             assert!(done.is_ok());
         }
         assert_eq!((tries, told), (6, vec![true, false]), "the second time is the same trouble");
+    }
+
+    #[test]
+    fn read_only_disk_is_the_wrong_place_after_some_seconds() {
+        let mut left = READ_ONLY_TRIES;
+        let tries = (0..99).take_while(|_| passes_at_start(&error(Errno::ROFS), &mut left)).count();
+        assert_eq!(tries as u32, READ_ONLY_TRIES - 1);
+        assert!(passes_at_start(&error(Errno::IO), &mut left));
+        assert!(!passes_at_start(&error(Errno::ACCESS), &mut left));
     }
 
     #[test]

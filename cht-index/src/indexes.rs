@@ -53,12 +53,11 @@ impl Indexes {
         } else {
             if self.open.len() == OPEN {
                 let (path, mut oldest) = self.open.remove(0);
-                insist(&mut self.patience, &path, disk::refuses, output, || oldest.finish())?;
+                insist(&mut self.patience, &path, At::Work, output, || oldest.finish())?;
             }
             let overwrite = self.overwrite && !self.begun.contains(path);
             let open = || Index::open(path, overwrite);
-            // A disk that cannot be written at all is no place for an index.
-            let index = insist(&mut self.patience, path, is_full, output, open)?;
+            let index = insist(&mut self.patience, path, At::Start, output, open)?;
             if self.overwrite {
                 self.begun.insert(path.to_owned());
             }
@@ -88,23 +87,30 @@ impl Indexes {
         let mut failed = Vec::new();
         self.open.retain_mut(|(path, index)| {
             let patience = &mut self.patience;
-            let written = insist(patience, path, disk::refuses, output, || action(index));
+            let written = insist(patience, path, At::Work, output, || action(index));
             written.map_err(|error| failed.push(error)).is_ok()
         });
         failed
     }
 }
 
-/// Does what a disk may refuse until it does not; `passes` tells which of its refusals are waited for.
+/// When a disk refuses: at the start of an index, one that stays read-only is an error.
+#[derive(Debug, Clone, Copy)]
+enum At {
+    Start,
+    Work,
+}
+
+/// Does what a disk may refuse until it does not.
 fn insist<T>(
     patience: &mut Patience,
     path: &Path,
-    passes: impl Fn(&io::Error) -> bool,
+    at: At,
     output: &mut Writer<impl Write>,
     mut action: impl FnMut() -> Result<T>,
 ) -> Result<T, Failed> {
     let attempt = || match action() {
-        Err(error) => refusal(&error).filter(&passes).map_or(Ok(Err(error)), Err),
+        Err(error) => refusal(&error).filter(disk::refuses).map_or(Ok(Err(error)), Err),
         done => Ok(done),
     };
     let tell = |turn: Turn<'_>| match turn {
@@ -120,7 +126,11 @@ fn insist<T>(
             report::note(format_args!("{}: the disk serves again; it goes on", path.display()));
         }
     };
-    let done = patience.insist(attempt, tell).unwrap_or_else(|error| Err(error.into()));
+    let done = match at {
+        At::Start => patience.insist_at_start(attempt, tell),
+        At::Work => patience.insist(attempt, tell),
+    };
+    let done = done.unwrap_or_else(|error| Err(error.into()));
     done.map_err(|error| Failed { path: path.to_owned(), error })
 }
 
@@ -133,12 +143,6 @@ fn refusal(error: &anyhow::Error) -> Option<io::Error> {
     error.chain().find_map(code).map(io::Error::from_raw_os_error)
 }
 
-/// Whether there is no room.
-fn is_full(error: &io::Error) -> bool {
-    let full = [Errno::NOSPC, Errno::DQUOT];
-    full.iter().any(|full| error.raw_os_error() == Some(full.raw_os_error()))
-}
-
 #[cfg(test)]
 mod tests {
     use anyhow::Context as _;
@@ -149,7 +153,7 @@ mod tests {
     fn refusal_is_tried_again_and_said_once() {
         let (mut output, mut patience) = (Writer::new(Vec::new()), Patience::default());
         let (path, mut tries) = (Path::new("/s/index.json"), 0);
-        let done = insist(&mut patience, path, disk::refuses, &mut output, || {
+        let done = insist(&mut patience, path, At::Work, &mut output, || {
             tries += 1;
             if tries == 3 {
                 return Ok(tries);
@@ -158,11 +162,7 @@ mod tests {
             Err(error).context("/s/index.json")
         });
         assert_eq!(done.unwrap(), 3);
-        for (errno, passes) in
-            [(Errno::ACCESS, disk::refuses as fn(&_) -> _), (Errno::ROFS, is_full)]
-        {
-            let refused = || Err::<(), _>(io::Error::from(errno).into());
-            assert!(insist(&mut patience, path, passes, &mut output, refused).is_err());
-        }
+        let mistake = || Err::<(), _>(io::Error::from(Errno::ACCESS).into());
+        assert!(insist(&mut patience, path, At::Work, &mut output, mistake).is_err());
     }
 }

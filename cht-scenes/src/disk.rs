@@ -47,6 +47,17 @@ impl Disk {
         done.with_context(|| path.display().to_string())
     }
 
+    /// Does the same for what the stage begins with: a disk that stays read-only is an error.
+    pub(crate) fn insist_at_start<T>(
+        &self,
+        path: &Path,
+        attempt: impl FnMut() -> io::Result<T>,
+    ) -> Result<T> {
+        let mut patience = self.patience.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = patience.insist_at_start(attempt, |turn| self.tell(path, &turn));
+        done.with_context(|| path.display().to_string())
+    }
+
     fn tell(&self, path: &Path, turn: &Turn<'_>) {
         let Turn::Refuses(error) = turn else {
             report::note(format_args!("{}: the disk serves again; it goes on", path.display()));

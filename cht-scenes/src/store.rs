@@ -111,9 +111,9 @@ impl Store {
         disk: Disk,
     ) -> Result<Self> {
         let named = || folder.display().to_string();
-        disk.insist(folder, || fs::create_dir_all(folder))?;
+        disk.insist_at_start(folder, || fs::create_dir_all(folder))?;
         let path = folder.join("scenes.ndjson");
-        let journal = disk.insist(&path, || Journal::open(&path))?;
+        let journal = disk.insist_at_start(&path, || Journal::open(&path))?;
         lock(journal.file(), folder)?;
         let stream =
             folder.parent().filter(|_| folder.file_name().is_some_and(|name| name == "frames"));
