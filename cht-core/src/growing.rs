@@ -5,12 +5,13 @@ use std::{
     io::{self, Read as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use crate::{
     regular,
     session::{PART, Session},
-    watch::{LOOK_AGAIN, Watch},
+    watch::{Id, LOOK_AGAIN, Watch},
 };
 
 /// What a read of a growing segment gave.
@@ -34,6 +35,8 @@ pub struct Growing {
     inode: u64,
     session: Option<Session>,
     watch: Watch,
+    /// How long a wait lasts at most.
+    look_again: Duration,
 }
 
 impl Growing {
@@ -46,10 +49,17 @@ impl Growing {
             result => result?,
         };
         let inode = file.metadata()?.ino();
-        let watch = Watch::new()?;
+        let watch = Watch::new();
         // The file's own descriptor survives the rename; its name may be gone by now.
-        let _ = watch.add(part);
-        Ok(Self { file, part: part.to_owned(), inode, session: Session::of_segment(part), watch })
+        let look_again = watch.add(part).map_or(LOOK_AGAIN, Id::look_again);
+        Ok(Self {
+            file,
+            part: part.to_owned(),
+            inode,
+            session: Session::of_segment(part),
+            watch,
+            look_again,
+        })
     }
 
     /// Reads what is there, or waits a moment for more.
@@ -62,7 +72,7 @@ impl Growing {
                 0 => {}
                 count => return Ok(Growth::Bytes(count)),
             }
-            self.watch.wait(None, LOOK_AGAIN)?;
+            self.watch.wait(None, self.look_again)?;
         }
         Ok(Growth::Nothing)
     }

@@ -1,12 +1,15 @@
 //! The bytes of a session in order, from any of its segments to its end, while it still grows.
 
-use std::{io, time::SystemTime};
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
 
 use crate::{
     growing::{Growing, Growth},
     regular, report,
     session::Session,
-    watch::{LOOK_AGAIN, Watch},
+    watch::Watch,
 };
 
 /// What a read of a session gave.
@@ -32,6 +35,8 @@ pub struct SessionReader {
     seq: u64,
     current: Option<Growing>,
     watch: Watch,
+    /// How long a wait for the next segment lasts at most.
+    look_again: Duration,
     /// When the folder had changed last, as it was listed in vain.
     listed: Option<SystemTime>,
 }
@@ -39,9 +44,9 @@ pub struct SessionReader {
 impl SessionReader {
     /// Reads from the beginning of segment `seq`, which may not be there yet.
     pub fn new(session: Session, seq: u64) -> io::Result<Self> {
-        let watch = Watch::new()?;
-        watch.add_names(&session.stream())?;
-        Ok(Self { session, seq, current: None, watch, listed: None })
+        let watch = Watch::new();
+        let look_again = watch.add_names(&session.stream())?.look_again();
+        Ok(Self { session, seq, current: None, watch, look_again, listed: None })
     }
 
     /// Reads what is there, or waits a moment for more.
@@ -52,7 +57,7 @@ impl SessionReader {
             if !alive {
                 return Ok(Progress::Ended);
             }
-            self.watch.wait(None, LOOK_AGAIN)?;
+            self.watch.wait(None, self.look_again)?;
             return Ok(Progress::Nothing);
         };
         match current.read(buffer) {

@@ -1,34 +1,53 @@
 //! Waiting for files to change.
 //!
 //! inotify makes it fast; a slow periodic look by the caller makes it right, for file systems that send nothing
-//! (NFS) and for queues that overflow. So every wait has a limit, and a caller looks again after each,
-//! whatever woke it.
+//! (NFS), for queues that overflow, and for a system that grants no more of inotify. So every wait has a limit,
+//! and a caller looks again after each, whatever woke it.
 
 use std::{
     io,
     mem::MaybeUninit,
     os::fd::{AsFd, OwnedFd},
     path::Path,
+    sync::Once,
     time::Duration,
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::inotify,
+    io::Errno,
 };
+
+use crate::report;
 
 /// How long a wait lasts at most before the caller looks again.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// Time between two looks at a growing file whose changes the system does not send: how late its reader is.
+const LOOK_OFTEN: Duration = Duration::from_millis(40);
+
 /// Watches files and folders.
 #[derive(Debug)]
 pub struct Watch {
-    inotify: OwnedFd,
+    /// `None` where the system grants no instance: every wait lasts its whole limit.
+    inotify: Option<OwnedFd>,
 }
 
-/// What is watched: a file or a folder.
+/// A file or a folder that is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Id(i32);
+
+impl Id {
+    /// A path that the system sends nothing of. The kernel counts from 1.
+    const SILENT: Self = Self(0);
+
+    /// Returns how long a reader of a live stream waits at most before it looks at this path again.
+    #[must_use]
+    pub fn look_again(self) -> Duration {
+        if self == Self::SILENT { LOOK_OFTEN } else { LOOK_AGAIN }
+    }
+}
 
 /// What happened in a watched folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +65,12 @@ pub struct Change {
 }
 
 impl Watch {
-    /// Watches nothing yet.
-    pub fn new() -> io::Result<Self> {
+    /// Watches nothing yet. Where the system grants no inotify, that is said once, and nothing wakes a wait.
+    #[must_use]
+    pub fn new() -> Self {
         let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
-        Ok(Self { inotify: inotify::init(flags)? })
+        let inotify = inotify::init(flags).map_err(|errno| say_silent(errno, "instances"));
+        Self { inotify: inotify.ok() }
     }
 
     /// Watches a file or a folder: what is written, closed, moved or made there.
@@ -68,25 +89,38 @@ impl Watch {
             | inotify::WatchFlags::MOVED_TO
             | inotify::WatchFlags::MOVE_SELF
             | inotify::WatchFlags::CREATE;
-        Ok(Id(inotify::add_watch(&self.inotify, path, flags | names)?))
+        let Some(inotify) = &self.inotify else {
+            return path.metadata().map(|_| Id::SILENT);
+        };
+        match inotify::add_watch(inotify, path, flags | names) {
+            Ok(id) => Ok(Id(id)),
+            // All watches of this user are in use, or there is no memory for one.
+            Err(errno @ (Errno::NOSPC | Errno::NOMEM)) => {
+                say_silent(errno, "watches");
+                Ok(Id::SILENT)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Waits until something changes, `stop` becomes readable, or `limit` is over; returns the changes.
     pub fn wait(&self, stop: Option<&dyn AsFd>, limit: Duration) -> io::Result<Vec<Change>> {
         let limit =
             Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: limit.subsec_nanos().into() };
-        let mut descriptors = vec![PollFd::new(&self.inotify, PollFlags::IN)];
-        descriptors.extend(stop.map(|stop| PollFd::from_borrowed_fd(stop.as_fd(), PollFlags::IN)));
+        let fds = self.inotify.iter().map(OwnedFd::as_fd).chain(stop.map(AsFd::as_fd));
+        let mut descriptors: Vec<_> =
+            fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         match poll(&mut descriptors, Some(&limit)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => self.changes(),
+            Ok(_) | Err(Errno::INTR) => self.changes(),
             Err(error) => Err(error.into()),
         }
     }
 
     fn changes(&self) -> io::Result<Vec<Change>> {
-        let mut buffer = [MaybeUninit::uninit(); 4096];
-        let mut reader = inotify::Reader::new(&self.inotify, &mut buffer);
         let mut changes = Vec::new();
+        let Some(inotify) = &self.inotify else { return Ok(changes) };
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut reader = inotify::Reader::new(inotify, &mut buffer);
         loop {
             match reader.next() {
                 Ok(event) => {
@@ -105,12 +139,29 @@ impl Watch {
                         lost: is(inotify::ReadFlags::QUEUE_OVERFLOW),
                     });
                 }
-                Err(rustix::io::Errno::AGAIN) => return Ok(changes),
-                Err(rustix::io::Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(changes),
+                Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
     }
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Says, once, that changes are found by looking, and which limit to raise.
+fn say_silent(errno: Errno, limit: &str) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        report::note(format_args!(
+            "no inotify ({errno}); files are looked at again and again instead (to raise the limit: \
+             sysctl fs.inotify.max_user_{limit})"
+        ));
+    });
 }
 
 #[cfg(test)]
@@ -120,7 +171,7 @@ mod tests {
     #[test]
     fn a_file_that_is_closed_is_finished() {
         let folder = tempfile::tempdir().unwrap();
-        let watch = Watch::new().unwrap();
+        let watch = Watch::new();
         watch.add(folder.path()).unwrap();
         std::fs::write(folder.path().join("a.ts"), b"x").unwrap();
         let changes = watch.wait(None, Duration::from_secs(5)).unwrap();
@@ -128,10 +179,23 @@ mod tests {
     }
 
     #[test]
+    fn watch_without_inotify_waits_its_limit_and_still_names_absent_paths() {
+        let folder = tempfile::tempdir().unwrap();
+        let watch = Watch { inotify: None };
+        assert_eq!(watch.add(folder.path()).unwrap().look_again(), LOOK_OFTEN);
+        assert!(watch.add_names(&folder.path().join("absent")).is_err());
+        std::fs::write(folder.path().join("a.ts"), b"x").unwrap();
+        assert_eq!(watch.wait(None, Duration::from_millis(1)).unwrap(), []);
+        let (stopped, stop) = rustix::pipe::pipe().unwrap();
+        drop(stop);
+        assert_eq!(watch.wait(Some(&stopped), Duration::from_secs(600)).unwrap(), []);
+    }
+
+    #[test]
     fn write_within_a_file_is_no_change_of_names() {
         let [one, two] = [(), ()].map(|()| tempfile::tempdir().unwrap());
         let mut file = std::fs::File::create(one.path().join("a.ts")).unwrap();
-        let watch = Watch::new().unwrap();
+        let watch = Watch::new();
         let ids = [&one, &two].map(|folder| watch.add_names(folder.path()).unwrap());
         std::io::Write::write_all(&mut file, b"x").unwrap();
         assert_eq!(watch.wait(None, Duration::ZERO).unwrap(), []);

@@ -28,7 +28,7 @@ pub(crate) fn follow(args: &Args) -> Result<()> {
         bail!("--follow: name a session or a folder, or set CHT_SESSION");
     }
     let stop = signals::stop_on_signal()?;
-    let watch = Watch::new()?;
+    let watch = Watch::new();
     let mut followed = Vec::new();
     for path in &paths {
         followed.push(Followed::open(path, args, &watch)?);

@@ -17,6 +17,25 @@ const HEAD: &str = "
 static int is_faulty(void) { return access(getenv(\"FAULTY\"), F_OK) == 0; }
 ";
 
+/// Refuses a system call to the process and its children, by a filter in the kernel: `rustix` calls it without libc.
+const REFUSED_CALL: &str = "
+#include <stddef.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+__attribute__((constructor)) static void refuse(void) {
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CALL, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ERROR),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { sizeof code / sizeof *code, code };
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) abort();
+}
+";
+
 /// A library in C, and the file that turns its faults on.
 pub struct Shim {
     library: PathBuf,
@@ -40,6 +59,13 @@ impl Shim {
             }
         }
         Some(Self { library, faulty: folder.join("faulty") })
+    }
+
+    /// Builds one that refuses a system call (`SYS_inotify_init1`) with an error (`EMFILE`) for good.
+    #[must_use]
+    pub fn refuse(folder: &Path, call: &str, error: &str) -> Option<Self> {
+        let defined = format!("#define CALL {call}\n#define ERROR {error}\n");
+        Self::build(folder, &(defined + REFUSED_CALL))
     }
 
     /// Puts it before all libraries of a command.

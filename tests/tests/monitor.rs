@@ -8,7 +8,7 @@ use std::{
     process::Stdio,
 };
 
-use cht_tests::{Pipeline, QUICK, b3sum, generate, recording, tool};
+use cht_tests::{Pipeline, QUICK, Shim, b3sum, generate, recording, tool};
 
 #[test]
 fn a_session_is_followed_to_its_end_bit_for_bit() {
@@ -113,4 +113,43 @@ fn the_command_can_be_printed() {
     assert!(software.starts_with("ffplay ") && software.contains("-i pipe:0"), "{software}");
     assert!(!software.contains("cuvid") && !software.contains("hwaccel"));
     assert_eq!(print(&["--player", "mpv -"]), "sh -c 'mpv -'\n");
+}
+
+#[test]
+fn tools_without_inotify_go_on_by_looking() {
+    let refusals = [
+        ("SYS_inotify_init1", "EMFILE", "max_user_instances"),
+        ("SYS_inotify_add_watch", "ENOSPC", "max_user_watches"),
+    ];
+    for (call, error, limit) in refusals {
+        let folder = tempfile::tempdir().unwrap();
+        let Some(shim) = Shim::refuse(folder.path(), call, error) else { return };
+        let path = folder.path().join("a.ts");
+        generate(&path, &[("testsrc2=s=320x240:r=25", 3.0)], QUICK);
+        let bytes = fs::read(&path).unwrap();
+        let mut pipeline = Pipeline::start(folder.path(), "--once --segment-time 1", "");
+        let mut sender = TcpStream::connect(&pipeline.address).unwrap();
+        sender.write_all(&bytes[..100_000]).unwrap();
+        let run = |name: &str, options: &[&str]| {
+            let mut command = tool(name);
+            shim.load(command.args(options).arg(&pipeline.session));
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let mut shown = vec![0; 50_000];
+        let mut monitor = run("cht-monitor", &["--stdout", "--from-start"]);
+        monitor.stdout.as_mut().unwrap().read_exact(&mut shown).unwrap();
+        let follower = run("cht-segwatch", &["--follow"]);
+        sender.write_all(&bytes[100_000..]).unwrap();
+        drop(sender);
+        let [monitor, follower] = [monitor, follower].map(|it| it.wait_with_output().unwrap());
+        for output in [&monitor, &follower] {
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && said.matches(limit).count() == 1, "{said}");
+        }
+        shown.extend(monitor.stdout);
+        assert_eq!(b3sum(&shown), b3sum(&bytes));
+        let events = String::from_utf8_lossy(&follower.stdout);
+        assert!(events.matches("\"type\":\"segment\"").count() >= 3, "{events}");
+        assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+    }
 }
