@@ -1,10 +1,6 @@
 //! One segment that a killed recorder left, or that has come back: its final name, and its line for the record.
 
-use std::{
-    fs,
-    io::{self, Read as _},
-    path::Path,
-};
+use std::{fs, io::Read as _, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
@@ -23,11 +19,12 @@ use crate::recover::{is_not_found, named};
 pub(crate) fn adopt(
     session: &Session,
     seq: u64,
+    largest: u64,
     open: Option<&SegmentOpen>,
     last: Option<&SegmentClosed>,
 ) -> Result<Option<SegmentClosed>> {
     let path = session.segment(seq);
-    let Some(Finished { bytes, blake3, closed_at }) = finish(session, seq)? else {
+    let Some(Finished { bytes, blake3, closed_at }) = finish(session, seq, largest)? else {
         return Ok(None);
     };
     let (connection, timeline) = match open {
@@ -55,10 +52,14 @@ pub(crate) fn adopt(
 
 /// The line of a segment that was missing and is there again. An error if it is not what it was: it may still be on its
 /// way back.
-pub(crate) fn again(session: &Session, before: &SegmentClosed) -> Result<SegmentClosed> {
+pub(crate) fn again(
+    session: &Session,
+    before: &SegmentClosed,
+    largest: u64,
+) -> Result<SegmentClosed> {
     let (part, path) = (session.part(before.seq), session.segment(before.seq));
     let file = if is_not_found(&path) { &part } else { &path };
-    let (bytes, blake3) = hash(file).with_context(named(file))?;
+    let (bytes, blake3) = hash(file, largest)?;
     if (bytes, &blake3) != (before.bytes, &before.blake3) {
         bail!("{}: there again, and not what was recorded", file.display());
     }
@@ -78,10 +79,10 @@ struct Finished {
 }
 
 /// Gives a segment its final name, if it has none. `None` if it holds nothing; then it is gone.
-fn finish(session: &Session, seq: u64) -> Result<Option<Finished>> {
+fn finish(session: &Session, seq: u64, largest: u64) -> Result<Option<Finished>> {
     let (part, path) = (session.part(seq), session.segment(seq));
     let file = if is_not_found(&path) { &part } else { &path };
-    let (bytes, blake3) = hash(file).with_context(named(file))?;
+    let (bytes, blake3) = hash(file, largest)?;
     let closed_at = clock::modified(file).with_context(named(file))?;
     if bytes == 0 {
         fs::remove_file(file).with_context(named(file))?;
@@ -125,13 +126,21 @@ fn examine(path: &Path) -> Option<Segment> {
     examine_alone(path).ok()
 }
 
-/// Size and BLAKE3 of a regular file.
-fn hash(path: &Path) -> io::Result<(u64, String)> {
-    let mut file = regular::open(path)?;
+/// Size and BLAKE3 of a regular file of `largest` bytes at most: others may have put anything there, and the recorder waits
+/// for it.
+fn hash(path: &Path, largest: u64) -> Result<(u64, String)> {
+    let mut file = regular::open(path).with_context(named(path))?;
+    let bytes = file.metadata().with_context(named(path))?.len();
+    if bytes > largest {
+        bail!(
+            "{}: {bytes} bytes are more than a segment has (to adopt it, start with --segment-max-bytes {bytes}B)",
+            path.display()
+        );
+    }
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 256 * 1024];
     loop {
-        match file.read(&mut buffer)? {
+        match file.read(&mut buffer).with_context(named(path))? {
             0 => return Ok((hasher.count(), hasher.finalize().to_hex().to_string())),
             count => hasher.update(&buffer[..count]),
         };

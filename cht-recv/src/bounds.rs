@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 /// So much before the bound in bytes, at most, a picture is looked for at which to end.
 const MOST_RESERVE: u64 = 8 << 20;
 
+/// A segment that was left is adopted up to this size, in bytes, however small the bound is now.
+const LEAST_ADOPTED: u64 = 2 << 30;
+
 /// Of a pause only so much counts: a source that waits is no endless segment.
 const MOST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -23,6 +26,11 @@ impl Bounds {
     /// From so many bytes on a segment ends at the next picture, so that it need not end within one.
     pub(crate) fn soft_bytes(&self) -> u64 {
         self.bytes - (self.bytes / 8).min(MOST_RESERVE)
+    }
+
+    /// A file of more bytes is no segment that a recorder has left, also if its bound was somewhat larger.
+    pub(crate) fn adopted_bytes(&self) -> u64 {
+        self.bytes.saturating_mul(2).max(LEAST_ADOPTED)
     }
 }
 

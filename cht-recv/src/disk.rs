@@ -73,8 +73,16 @@ pub(crate) fn was_full(error: &anyhow::Error) -> bool {
 /// Whether an error that ended the beginning of a session comes from a disk that may take it later. At the start of the
 /// program, a wrong folder is none of those.
 pub(crate) fn may_pass(error: &anyhow::Error, at_start: bool) -> bool {
-    let wrong = |error| is_among(error, &WRONG_PLACE) || regular::is_refusal(error);
-    of_the_disk(error).is_some_and(|error| refuses(error) && !(at_start && wrong(error)))
+    of_the_disk(error).is_some_and(|error| refuses(error) && !(at_start && is_wrong(error)))
+}
+
+/// Whether trying again can help where the place itself is as it was found: at a start.
+pub(crate) fn is_passing(error: &io::Error) -> bool {
+    refuses(error) && !is_wrong(error)
+}
+
+fn is_wrong(error: &io::Error) -> bool {
+    is_among(error, &WRONG_PLACE) || regular::is_refusal(error)
 }
 
 /// The error of the system that is among the causes.

@@ -137,9 +137,11 @@ impl Recording {
             None => session.insert(Session::create(&args.sessions, id, &clock::local())?).clone(),
         };
         let lock = session.lock()?;
-        recover_others(&args.sessions, &session, &announcer)?;
+        let plan = args.plan()?;
+        let largest = plan.bounds.adopted_bytes();
+        recover_others(&args.sessions, &session, largest, &announcer)?;
         let pulse = Rc::clone(pulse);
-        let recorder = Recorder::new(session, announcer, stop, &args.plan()?, pulse)?;
+        let recorder = Recorder::new(session, announcer, stop, &plan, pulse)?;
         let (name, address) = (recorder.session().name(), &listening.address);
         let way = source::way(args);
         report::note(format_args!("recording into {name}, {way} {address}"));

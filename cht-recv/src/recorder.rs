@@ -75,7 +75,7 @@ impl Recorder {
         plan: &Plan,
         pulse: Rc<Pulse>,
     ) -> Result<Self> {
-        recover(&session, &announcer)?;
+        recover(&session, plan.bounds.adopted_bytes(), &announcer)?;
         let record = Record::of(&session);
         let timeline = match record.last() {
             Some(last) => Timeline::continuing(end_of(&session, last), clock::monotonic()),

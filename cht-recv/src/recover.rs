@@ -26,11 +26,16 @@ use cht_core::{
 
 use crate::{adopt, announce::Announcer, disk, playlist_file::PlaylistFile};
 
-/// Further tries to read the record of the session that is continued: 5 s.
-const RECORD_TRIES: u32 = 10;
+/// Further tries that a refusing disk gets at the start of the session that is continued: 5 s.
+const TRIES: u32 = 10;
 
-/// Adopts what was left in the other sessions below `sessions`, where no recorder is alive.
-pub(crate) fn recover_others(sessions: &Path, ours: &Session, announcer: &Announcer) -> Result<()> {
+/// Adopts what was left in the other sessions below `sessions`, where no recorder is alive: segments of `largest` bytes at most.
+pub(crate) fn recover_others(
+    sessions: &Path,
+    ours: &Session,
+    largest: u64,
+    announcer: &Announcer,
+) -> Result<()> {
     let mut trouble = Trouble::default();
     let entries = match fs::read_dir(sessions) {
         Ok(entries) => entries,
@@ -53,7 +58,7 @@ pub(crate) fn recover_others(sessions: &Path, ours: &Session, announcer: &Announ
             continue;
         }
         match session.try_lock() {
-            Ok(_lock) => recover_other(&session, announcer)?,
+            Ok(_lock) => recover_other(&session, largest, announcer)?,
             // It has a recorder to care for it.
             Err(SessionError::Busy(_)) => {}
             Err(error) => {
@@ -67,12 +72,13 @@ pub(crate) fn recover_others(sessions: &Path, ours: &Session, announcer: &Announ
     Ok(())
 }
 
-fn recover_other(session: &Session, announcer: &Announcer) -> Result<()> {
-    let mut recovery = Recovery::new(session, announcer);
+fn recover_other(session: &Session, largest: u64, announcer: &Announcer) -> Result<()> {
+    // Its next own start, or the next of any recorder, tries again.
+    let mut recovery = Recovery::new(session, largest, 0, announcer);
     let path = session.record();
-    let known = record::mend(&path).and_then(|()| Record::read(session));
+    let known = || record::mend(&path).and_then(|()| Record::read(session));
     // Without its record nobody can tell what is missing in a session.
-    let recovered = match recovery.unless_full(known.with_context(named(&path))) {
+    let recovered = match recovery.attempt(|| known().with_context(named(&path))) {
         Ok(Some(known)) => recovery.run(&known).map(|()| {
             // A recorder that was killed has left it open, or torn.
             if recovery.changed || PlaylistFile::has_end(session) == Some(false) {
@@ -86,9 +92,9 @@ fn recover_other(session: &Session, announcer: &Announcer) -> Result<()> {
     recovered
 }
 
-/// Adopts what was left in `session`, whose lock must be held and which is to be continued. A record that cannot be read is
-/// set aside, and a new one is begun.
-pub(crate) fn recover(session: &Session, announcer: &Announcer) -> Result<()> {
+/// Adopts what was left in `session`, whose lock must be held and which is to be continued: segments of `largest` bytes at
+/// most. A record that cannot be read is set aside, and a new one is begun.
+pub(crate) fn recover(session: &Session, largest: u64, announcer: &Announcer) -> Result<()> {
     let path = session.record();
     if let Err(error) = read_patiently(session) {
         if disk::has_no_room(&error, &path) {
@@ -102,7 +108,7 @@ pub(crate) fn recover(session: &Session, announcer: &Announcer) -> Result<()> {
         );
         announcer.fail(session.name(), "recovery", &message, &path.to_string_lossy());
     }
-    let mut recovery = Recovery::new(session, announcer);
+    let mut recovery = Recovery::new(session, largest, TRIES, announcer);
     let recovered = recovery.run(&Record::of(session));
     recovery.trouble.say(session.name(), announcer);
     recovered
@@ -113,10 +119,9 @@ pub(crate) fn recover(session: &Session, announcer: &Announcer) -> Result<()> {
 fn read_patiently(session: &Session) -> io::Result<()> {
     let path = session.record();
     let read = || record::mend(&path).and_then(|()| Record::read(session).map(drop));
-    let may_pass = |error: &io::Error| disk::refuses(error) && !regular::is_refusal(error);
-    for tries in 0..RECORD_TRIES {
+    for tries in 0..TRIES {
         match read() {
-            Err(error) if may_pass(&error) => {
+            Err(error) if disk::is_passing(&error) => {
                 if tries == 0 {
                     report::note(format_args!("{}: {error}; trying again", path.display()));
                 }
@@ -163,28 +168,41 @@ impl Trouble {
 struct Recovery<'a> {
     session: &'a Session,
     announcer: &'a Announcer,
+    /// No segment has more bytes: what is larger is not read.
+    largest: u64,
+    /// Further tries that a refusing disk gets.
+    tries: u32,
     trouble: Trouble,
     /// Something was written into the record.
     changed: bool,
 }
 
 impl<'a> Recovery<'a> {
-    fn new(session: &'a Session, announcer: &'a Announcer) -> Self {
-        Self { session, announcer, trouble: Trouble::default(), changed: false }
+    fn new(session: &'a Session, largest: u64, tries: u32, announcer: &'a Announcer) -> Self {
+        Self { session, announcer, largest, tries, trouble: Trouble::default(), changed: false }
     }
 
-    /// Returns what succeeded. What failed is counted as trouble, unless the disk has no room: that is an error.
-    fn unless_full<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
-        let error = match result {
-            Ok(value) => return Ok(Some(value)),
-            Err(error) => error,
+    /// Takes a step, again while the disk refuses it and tries are left. Returns what succeeded. What failed is counted as
+    /// trouble, unless the disk has no room: that is an error.
+    fn attempt<T>(&mut self, step: impl Fn() -> Result<T>) -> Result<Option<T>> {
+        let error = loop {
+            let error = match step() {
+                Ok(value) => return Ok(Some(value)),
+                Err(error) => error,
+            };
+            let of_disk = error.downcast_ref::<io::Error>();
+            if of_disk.is_some_and(|cause| disk::has_no_room(cause, &self.session.stream())) {
+                return Err(error);
+            }
+            if self.tries == 0 || !of_disk.is_some_and(disk::is_passing) {
+                break error;
+            }
+            if self.tries == TRIES {
+                report::note(format_args!("{error:#}; trying again"));
+            }
+            self.tries -= 1;
+            clock::rest(disk::TRY_AGAIN);
         };
-        let full = error
-            .downcast_ref()
-            .is_some_and(|cause: &io::Error| disk::has_no_room(cause, &self.session.stream()));
-        if full {
-            return Err(error);
-        }
         let path = self.session.stream().to_string_lossy().into_owned();
         self.trouble.add_message(path, format!("{error:#}"));
         Ok(None)
@@ -198,11 +216,7 @@ impl<'a> Recovery<'a> {
             self.adopt(known, &listed)?;
         }
         let path = self.session.open_record();
-        let removed = match fs::remove_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            result => result.with_context(named(&path)),
-        };
-        self.unless_full(removed).map(drop)
+        self.attempt(|| remove(&path).with_context(named(&path))).map(drop)
     }
 
     /// The numbers of the segments that have a name in the folder, whatever is there. `None` if it cannot be listed.
@@ -210,9 +224,9 @@ impl<'a> Recovery<'a> {
     /// Removes the temporary files that a kill has left: tables have no later writer that would.
     fn listed(&mut self) -> Result<Option<BTreeSet<u64>>> {
         let stream = self.session.stream();
-        let listed = fs::read_dir(&stream).and_then(|entries| {
+        let list = || {
             let mut listed = BTreeSet::new();
-            for entry in entries {
+            for entry in fs::read_dir(&stream)? {
                 let name = entry?.file_name();
                 listed.extend(sequence(Path::new(&name)));
                 if durable::unfinished(&name).is_some() {
@@ -220,9 +234,9 @@ impl<'a> Recovery<'a> {
                     let _ = fs::remove_file(stream.join(&name));
                 }
             }
-            Ok(listed)
-        });
-        self.unless_full(listed.with_context(named(&stream)))
+            Ok::<_, io::Error>(listed)
+        };
+        self.attempt(|| list().with_context(named(&stream)))
     }
 
     /// Removes the files whose removal by retention is written down.
@@ -232,13 +246,8 @@ impl<'a> Recovery<'a> {
                 continue;
             }
             let path = self.session.segment(*seq);
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                result => {
-                    if self.unless_full(result.with_context(named(&path)))?.is_some() {
-                        report::note(format_args!("{}: its removal was finished", path.display()));
-                    }
-                }
+            if self.attempt(|| remove(&path).with_context(named(&path)))? == Some(true) {
+                report::note(format_args!("{}: its removal was finished", path.display()));
             }
         }
         Ok(())
@@ -254,8 +263,8 @@ impl<'a> Recovery<'a> {
         }
         let path = self.session.record();
         let lines: Vec<u8> = gone.iter().flat_map(Event::to_line).collect();
-        let written = record::append(&path, &lines).with_context(named(&path));
-        if self.unless_full(written)?.is_some() {
+        let append = || record::append(&path, &lines).with_context(named(&path));
+        if self.attempt(append)?.is_some() {
             self.changed = true;
             report::note(format_args!("{}: {} segments are missing", path.display(), gone.len()));
             for event in gone {
@@ -269,8 +278,8 @@ impl<'a> Recovery<'a> {
     fn record_again(&mut self, known: &Record, listed: &BTreeSet<u64>) -> Result<()> {
         for seq in listed {
             let Some(closed) = known.missing(*seq) else { continue };
-            let again = adopt::again(self.session, closed);
-            if let Some(closed) = self.unless_full(again)?
+            let (session, largest) = (self.session, self.largest);
+            if let Some(closed) = self.attempt(|| adopt::again(session, closed, largest))?
                 && self.record(&closed)?
             {
                 report::note(format_args!("{}: is there again", closed.path));
@@ -289,8 +298,9 @@ impl<'a> Recovery<'a> {
             }
             let open = open.get_or_insert_with(|| open_segment(self.session)).as_ref();
             let open = open.filter(|open| open.seq == *seq);
-            let adopted = adopt::adopt(self.session, *seq, open, last.as_ref());
-            let Some(Some(closed)) = self.unless_full(adopted)? else { continue };
+            let (session, largest) = (self.session, self.largest);
+            let adopt = || adopt::adopt(session, *seq, largest, open, last.as_ref());
+            let Some(Some(closed)) = self.attempt(adopt)? else { continue };
             if self.record(&closed)? {
                 report::note(format_args!("{}: recovered, {} bytes", closed.path, closed.bytes));
                 last = Some(closed);
@@ -303,13 +313,21 @@ impl<'a> Recovery<'a> {
     fn record(&mut self, closed: &SegmentClosed) -> Result<bool> {
         let path = self.session.record();
         let event = Event::new(Some(self.session.name().to_owned()), closed.clone());
-        let written = record::append(&path, &event.to_line()).with_context(named(&path));
-        let written = self.unless_full(written)?.is_some();
+        let append = || record::append(&path, &event.to_line()).with_context(named(&path));
+        let written = self.attempt(append)?.is_some();
         if written {
             self.changed = true;
             self.announcer.emit(event);
         }
         Ok(written)
+    }
+}
+
+/// Removes a file; whether there was one.
+fn remove(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        result => result.map(|()| true),
     }
 }
 

@@ -339,6 +339,48 @@ fn any_refusal_is_waited_for_and_nothing_is_lost() {
     assert_eq!(b3sum(&check(&session_of(&recv))), b3sum(&bytes));
 }
 
+/// The contents of a segment cannot be brought to the disk.
+const SEGMENT_FSYNC: &str = "
+int fsync(int fd) {
+    char link[64], path[4096];
+    snprintf(link, sizeof link, \"/proc/self/fd/%d\", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    path[length < 0 ? 0 : length] = 0;
+    if (is_faulty() && strstr(path, \"/stream/segment_\")) { errno = EIO; return -1; }
+    return ((int (*)(int))dlsym(RTLD_NEXT, \"fsync\"))(fd);
+}
+";
+
+#[test]
+fn adoption_that_the_disk_refuses_for_a_moment_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(shim) = Shim::build(folder.path(), SEGMENT_FSYNC) else { return };
+    let mut command = tool("cht-recv");
+    shim.load(&mut command);
+    command.arg("--sessions").arg(folder.path()).args(words("--session-id call --segment-time 1"));
+    command.stderr(Stdio::piped());
+    let (mut killed, address) = on_a_free_port(&mut command);
+    let bytes = source(3.0);
+    let mut sender = TcpStream::connect(&address).unwrap();
+    sender.write_all(&bytes).unwrap();
+    killed.wait_for("segment_closed");
+    killed.signal("KILL");
+    killed.finish();
+
+    shim.break_it();
+    let mut recv = Stage::start(&mut command);
+    assert!(told(&mut recv).any(|line| line.contains("; trying again")));
+    shim.mend_it();
+    recv.wait_for("listening");
+    recv.signal("TERM");
+    assert_eq!(recv.finish().code(), Some(0));
+    let recorded = check(&session_of(&recv));
+    assert!(!recorded.is_empty() && bytes.starts_with(&recorded));
+    let left = fs::read_dir(folder.path().join("call/stream")).unwrap();
+    let names: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert!(names.iter().all(|name| !name.to_string_lossy().ends_with(".part")), "{names:?}");
+}
+
 #[test]
 fn segments_around_a_full_disk_lie_at_their_own_first_pictures() {
     let folder = tempfile::tempdir().unwrap();

@@ -457,7 +457,7 @@ fn a_full_disk_makes_the_sender_wait_and_loses_nothing() {
 type Oddity = fn(&Path);
 
 /// What a session on disk may hold that nobody expects; each is named like something of ours.
-const ODDITIES: [(&str, Oddity); 9] = [
+const ODDITIES: [(&str, Oddity); 10] = [
     ("a folder", |stream| fs::create_dir(stream.join("segment_000099.ts")).unwrap()),
     ("a folder that grows", |stream| {
         fs::create_dir(stream.join("segment_000099.ts.part")).unwrap();
@@ -476,6 +476,10 @@ const ODDITIES: [(&str, Oddity); 9] = [
     ("a FIFO for a record", |stream| {
         let _ = fs::remove_file(stream.join("segments.ndjson"));
         fifo(&stream.join("segments.ndjson"));
+    }),
+    ("a file that no segment is as large as", |stream| {
+        let part = fs::File::create(stream.join("segment_000099.ts.part")).unwrap();
+        part.set_len(100 << 30).unwrap();
     }),
     ("a folder for what grows", |stream| fs::create_dir(stream.join("open.json")).unwrap()),
     ("a folder for the playlist", |stream| {
