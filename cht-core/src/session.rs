@@ -301,7 +301,7 @@ pub fn sequence(path: &Path) -> Option<u64> {
 }
 
 fn is_plain_name(id: &str) -> bool {
-    !matches!(id, "" | "." | "..") && !id.contains(['/', '\0'])
+    !matches!(id, "" | "." | "..") && !id.contains(|c: char| c == '/' || c.is_control())
 }
 
 #[cfg(test)]
@@ -391,7 +391,7 @@ mod tests {
 
     #[test]
     fn an_id_is_a_name_and_no_path() {
-        for id in ["", "..", "a/b"] {
+        for id in ["", "..", "a/b", "a\nb", "a\0b"] {
             let made = Session::create(Path::new("/nonexistent"), Some(id), &now());
             assert!(made.is_err(), "{id:?}");
         }

@@ -80,9 +80,12 @@ impl Fetch {
         let shown = place.shown();
         if place.is_finite() && !Path::new(shown).exists() {
             bail!(
-                "--listen {shown}: no such file, and no URL that is received \
+                "{shown}: no such file, and no URL that is received \
                  (tcp, tls, unix, udp, rtp, srt, rtmp, rtmps, rtsp, http, https, or - for stdin)"
             );
+        }
+        if place.is_finite() && Path::new(shown).is_dir() {
+            bail!("{shown}: is a folder; name a file, once for each");
         }
         let program = Program::find(ffmpeg)?;
         let protocol = place.protocol();

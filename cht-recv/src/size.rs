@@ -43,8 +43,10 @@ pub(crate) fn segment_size(text: &str) -> Result<Size, String> {
 
 /// A time with its unit, as `90m`, `12h` or `7d`.
 pub(crate) fn age(text: &str) -> Result<Duration, String> {
-    match scaled(text, &TIME).filter(|seconds| (0.0..=1e10).contains(seconds)) {
-        Some(seconds) => Ok(Duration::from_secs_f64(seconds)),
+    const MOST: f64 = 100_000.0 * 86_400.0;
+    match scaled(text, &TIME).filter(|seconds| seconds.is_finite()) {
+        Some(seconds) if seconds <= MOST => Ok(Duration::from_secs_f64(seconds)),
+        Some(_) => Err("must be 100000d or less".to_owned()),
         None => Err("must be a time with its unit, as 7d, 12h, 90m or 600s".to_owned()),
     }
 }
@@ -79,7 +81,8 @@ mod tests {
             (Ok(Duration::from_secs(5400)), Ok(Duration::from_secs(90)))
         );
         for wrong in ["", "0", "7", "h", "1w", "-1", "inf"] {
-            assert!(age(wrong).is_err(), "{wrong}");
+            assert!(age(wrong).unwrap_err().contains("with its unit"), "{wrong}");
         }
+        assert_eq!(age("100001d").unwrap_err(), "must be 100000d or less");
     }
 }

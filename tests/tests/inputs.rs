@@ -228,7 +228,12 @@ fn a_file_is_recorded_once_and_a_bad_one_is_named() {
         assert_eq!((recv.frames(), recv.stage.of_type("connected").len()), (25, 1));
     }
     let said = refused("--input nothing.mp4");
-    assert!(said.contains("nothing.mp4: no such file"), "{said}");
+    assert!(said.contains("error: nothing.mp4: no such file"), "{said}");
+    let sessions = folder.path().join("s");
+    let said =
+        refused(&format!("--input {} --sessions {}", folder.path().display(), sessions.display()));
+    assert!(said.contains(": is a folder; name a file"), "{said}");
+    assert!(!sessions.exists(), "nothing is made for what cannot be read");
     let noise = folder.path().join("noise");
     fs::write(&noise, vec![7; 100_000]).unwrap();
     let said = refused(&format!("--input {} --sessions {0}.d", noise.display()));
