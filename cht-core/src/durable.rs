@@ -67,6 +67,17 @@ pub fn swapped_out(path: &Path) -> PathBuf {
     temporary(path)
 }
 
+/// Tells whether [`replace`] failed at `path` because of what has that name, or the name of its temporary file: a folder,
+/// a mount point, a file that may not be removed. Trying again does not help.
+#[must_use]
+pub fn is_obstructed(path: &Path, error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    const OBSTRUCTIONS: [Errno; 5] =
+        [Errno::ISDIR, Errno::NOTEMPTY, Errno::EXIST, Errno::PERM, Errno::BUSY];
+    OBSTRUCTIONS.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+        && [path, &temporary(path)].iter().any(|path| path.symlink_metadata().is_ok())
+}
+
 /// Returns the temporary name of `path`: `.NAME.cht-tmp` in the same folder.
 fn temporary(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
@@ -249,6 +260,22 @@ mod tests {
         std::fs::create_dir_all(path.join("b")).unwrap();
         assert!(replace(&path, b"one").is_err());
         assert!(!temporary(&path).exists());
+    }
+
+    #[test]
+    fn obstruction_is_told_from_refusal() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        let error = |errno: rustix::io::Errno| io::Error::from(errno);
+        assert!(!is_obstructed(&path, &error(rustix::io::Errno::PERM)), "nothing is there");
+        for obstruction in [&path, &temporary(&path)] {
+            std::fs::create_dir(obstruction).unwrap();
+            let failed = replace(&path, b"one").unwrap_err();
+            assert!(is_obstructed(&path, &failed), "{}: {failed}", obstruction.display());
+            assert!(!is_obstructed(&path, &error(rustix::io::Errno::NOSPC)));
+            std::fs::remove_dir(obstruction).unwrap();
+        }
+        replace(&path, b"one").unwrap();
     }
 
     /// Plants a link at `path` that leads to another file; returns that file.

@@ -39,7 +39,7 @@ use crate::{
     prefilter::{self, tick_of},
     scores::Scores,
     stats::{Held, Tally},
-    store::{Checkpoint, Store},
+    store::{Checkpoint, Obstruction, Store},
 };
 
 /// Standard output, shared by the thread that passes events on and the one that emits.
@@ -396,8 +396,15 @@ impl Picker {
         }
         // Behind a decoder that failed nothing follows, and what is known now is what is to be known.
         let end = end.unwrap_or_else(|| self.snapshot());
-        if let Some(saved) = &end.saved {
-            self.store.save(part.source.seq, &saved.to_bytes()?)?;
+        if let Some(saved) = &end.saved
+            && let Err(Obstruction { path, error }) =
+                self.store.save(part.source.seq, &saved.to_bytes()?)?
+        {
+            let path = path.to_string_lossy();
+            let message = format!(
+                "{path}: {error}; a run that goes on from this segment does without the state (remove what has this name)"
+            );
+            self.fail("obstructed", &message, Some(&path))?;
         }
         self.done(Done {
             seq: part.source.seq,

@@ -81,6 +81,13 @@ pub(crate) struct Done {
     pub frames: Vec<Event>,
 }
 
+/// What has the name of a file of ours, and cannot be replaced: a folder, for one.
+#[derive(Debug)]
+pub(crate) struct Obstruction {
+    pub path: PathBuf,
+    pub error: std::io::Error,
+}
+
 /// The folder, opened by the one stage that writes to it.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -295,12 +302,12 @@ impl Store {
         self.known.next_id
     }
 
-    /// Saves what the detectors know, before the checkpoint of segment `seq` is written.
-    pub(crate) fn save(&mut self, seq: u64, state: &[u8]) -> Result<()> {
-        let path = self.state(seq);
-        self.disk.insist(&path, || durable::replace(&path, state))?;
-        self.hash = Some(hash_of(state));
-        Ok(())
+    /// Saves what the detectors know, before the checkpoint of segment `seq` is written. The inner value is what has
+    /// the name of the file and cannot be replaced: a restart then does without this state.
+    pub(crate) fn save(&mut self, seq: u64, state: &[u8]) -> Result<Result<(), Obstruction>> {
+        let replaced = self.replace(self.state(seq), state)?;
+        self.hash = replaced.is_ok().then(|| hash_of(state));
+        Ok(replaced)
     }
 
     fn state(&self, seq: u64) -> PathBuf {
@@ -319,23 +326,34 @@ impl Store {
         Ok(event::absolute(&self.folder.join(format!("{id}{THUMBNAIL}")))?)
     }
 
-    /// Writes the next picture durably, with the small one beside it, and the event in the journal.
+    /// Writes the next picture durably, with the small one next to it, and the event in the journal. The inner value is
+    /// what has one of their names and cannot be replaced: then nothing is kept, and the next picture has the next number.
     pub(crate) fn keep(
         &mut self,
         picture: &[u8],
         thumbnail: Option<&[u8]>,
         session: Option<&str>,
         frame: Frame,
-    ) -> Result<Event> {
-        if let (Some(path), Some(thumbnail)) = (&frame.thumbnail, thumbnail) {
-            self.replace(path, thumbnail)?;
+    ) -> Result<Result<Event, Obstruction>> {
+        let thumbnail = frame.thumbnail.as_deref().zip(thumbnail);
+        for (path, bytes) in [(&*frame.path, picture)].into_iter().chain(thumbnail) {
+            let Err(obstruction) = self.replace(path.into(), bytes)? else { continue };
+            if obstruction.path != Path::new(&frame.path) {
+                // The picture was there first, and belongs to no frame now.
+                let _ = fs::remove_file(&frame.path);
+            }
+            self.known.next_id += 1;
+            return Ok(Err(obstruction));
         }
-        self.replace(&frame.path, picture)?;
-        self.keep_again(session, frame)
+        self.keep_again(session, frame).map(Ok)
     }
 
-    fn replace(&self, path: &str, bytes: &[u8]) -> Result<()> {
-        self.disk.insist(path.as_ref(), || durable::replace(path.as_ref(), bytes))
+    fn replace(&self, path: PathBuf, bytes: &[u8]) -> Result<Result<(), Obstruction>> {
+        let replaced = self.disk.insist(&path, || match durable::replace(&path, bytes) {
+            Err(error) if durable::is_obstructed(&path, &error) => Ok(Err(error)),
+            replaced => replaced.map(Ok),
+        })?;
+        Ok(replaced.map_err(|error| Obstruction { path, error }))
     }
 
     /// Writes the event of the next frame in the journal, whose picture is there.
@@ -393,7 +411,7 @@ impl Store {
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if is_state(name) && !kept.contains(&path) {
+            if is_state(name) && !kept.contains(&path) && !path.is_dir() {
                 fs::remove_file(&path)?;
             }
         }
@@ -431,7 +449,9 @@ fn remove_unfinished(folder: &Path) -> std::io::Result<()> {
 fn remove(folder: &Path, is_meant: impl Fn(&str) -> bool) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_name().to_str().is_some_and(&is_meant) {
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        // A folder of that name is none of ours.
+        if !is_folder && entry.file_name().to_str().is_some_and(&is_meant) {
             fs::remove_file(entry.path())?;
         }
     }

@@ -454,3 +454,62 @@ fn another_look_needs_another_folder_or_a_new_beginning() {
     scenes(&path, &out, "--format png --overwrite");
     assert_eq!(names(&out), ["F000001.png", "scenes.ndjson"].map(str::to_owned).into());
 }
+
+/// Runs cht-scenes with cht-index after it; the ids in the index, and what cht-scenes said.
+fn indexed(path: &Path, out: &Path, index: &Path, options: &str) -> (Vec<String>, String) {
+    let said = out.with_extension("stderr");
+    let mut scenes = tool("cht-scenes")
+        .args(["--out", out.to_str().unwrap(), "--stats-interval", "0"])
+        .args(words(options))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(fs::File::create(&said).unwrap())
+        .spawn()
+        .unwrap();
+    writeln!(scenes.stdin.take().unwrap(), "{}", path.display()).unwrap();
+    let mut stage = tool("cht-index");
+    stage.arg("--out").arg(index).stdin(scenes.stdout.take().unwrap());
+    let mut stage = Stage::start(&mut stage);
+    assert!(stage.finish().success());
+    let said = fs::read_to_string(said).unwrap();
+    assert_eq!(scenes.wait().unwrap().code(), Some(1), "{said}");
+    let frames = cht_tests::read_json(index);
+    for frame in &frames {
+        let bytes = fs::read(out.join(format!("{}.jpg", frame["id"].as_str().unwrap()))).unwrap();
+        assert_eq!(frame["hash"], cht_tests::b3sum(&bytes));
+    }
+    (frames.iter().map(|frame| frame["id"].as_str().unwrap().to_owned()).collect(), said)
+}
+
+#[test]
+fn folder_named_as_picture_costs_its_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = "testsrc2=s=160x128:r=25:d=2,negate=enable='mod(floor(n/10),2)'";
+    let path = stream(folder.path(), source, FINE);
+    let out = folder.path().join("out");
+    let planted =
+        ["F000002.jpg/inside", ".F000003.jpg.cht-tmp", "F000005.thumb.jpg", "scenes_000001.state"];
+    for name in planted {
+        fs::create_dir_all(out.join(name)).unwrap();
+    }
+    std::os::unix::fs::symlink("elsewhere", out.join("F000004.jpg")).unwrap();
+    let index = |name: &str| folder.path().join(name);
+    let (ids, said) =
+        indexed(&path, &out, &index("1.json"), "--detect adaptive --min-gap 0 --thumbnails 40");
+    assert_eq!(ids, ["F000001", "F000004", "F000006", "F000007", "F000008"], "{said}");
+    for name in planted {
+        assert!(out.join(name).is_dir(), "{name}");
+    }
+    assert!(!out.join("F000005.jpg").exists(), "a picture of no frame");
+    for place in ["F000002.jpg", "F000003.jpg", "F000005.thumb.jpg", "scenes_000001.state"] {
+        assert!(said.contains(&format!("{place}: ")), "{place}: {said}");
+    }
+    // With other options all is made anew, and the folders stay.
+    let (ids, _) = indexed(
+        &path,
+        &out,
+        &index("2.json"),
+        "--detect adaptive --min-gap 0 --quality 50 --overwrite",
+    );
+    assert_eq!(ids, ["F000001", "F000004", "F000005", "F000006", "F000007"]);
+}

@@ -3,11 +3,15 @@
 use std::collections::VecDeque;
 
 use anyhow::Result;
-use cht_core::{event::Frame, report, time::seconds};
+use cht_core::{
+    event::{Event, Frame},
+    report,
+    time::seconds,
+};
 use cht_scenes::detect::{Choice, Shown};
 
 use super::{Found, Part, Picker, Segment};
-use crate::{frame::Picture, measured::Candidate, picture::Origin};
+use crate::{frame::Picture, measured::Candidate, picture::Origin, store::Obstruction};
 
 /// Returns the segment that the frame at `at` belongs to by its time, a run-up included.
 fn holding(segments: &VecDeque<Segment>, at: i64) -> usize {
@@ -90,10 +94,10 @@ impl Picker {
         if self.store.was_kept(&part.path, pts) {
             return Ok(false);
         }
-        let (id, path) = self.store.next_picture()?;
         let before = found.returned.and_then(|back| self.store.kept(back).cloned());
         if let Some(before) = before.as_ref().filter(|_| self.store.dedupe) {
             // What is shown is there already; all else is said of the new one.
+            let (id, _) = self.store.next_picture()?;
             let event = self.store.keep_again(
                 self.session.as_deref(),
                 Frame {
@@ -113,6 +117,34 @@ impl Picker {
             self.emit(&event)?;
             return Ok(true);
         }
+        let before = before.map(|before| before.id);
+        let event = loop {
+            match self.keep_new(part, (timestamp, pts), found, picture, before.clone())? {
+                Ok(event) => break event,
+                Err(Obstruction { path, error }) => {
+                    let path = path.to_string_lossy();
+                    let message = format!(
+                        "{path}: {error}; the picture is kept under the next number (remove what has this name)"
+                    );
+                    self.fail("obstructed", &message, Some(&path))?;
+                }
+            }
+        };
+        self.tally.kept();
+        self.emit(&event)?;
+        Ok(true)
+    }
+
+    /// Writes a picture under the next number, unless something else has its name.
+    fn keep_new(
+        &mut self,
+        part: &Part,
+        (timestamp, pts): (f64, i64),
+        found: &Found,
+        picture: &Picture,
+        returned_to: Option<String>,
+    ) -> Result<Result<Event, Obstruction>> {
+        let (id, path) = self.store.next_picture()?;
         let origin = Origin {
             id: &id,
             timestamp,
@@ -133,16 +165,13 @@ impl Picker {
             reason: found.reason,
             detector: found.detector,
             change: found.change,
-            returned_to: before.map(|before| before.id),
+            returned_to,
             scores: found.scores,
             width: picture.width,
             height: picture.height,
             bytes: picture.bytes.len() as u64,
             hash: blake3::hash(&picture.bytes).to_hex().to_string(),
         };
-        let event = self.store.keep(&picture.bytes, thumbnail, self.session.as_deref(), frame)?;
-        self.tally.kept();
-        self.emit(&event)?;
-        Ok(true)
+        self.store.keep(&picture.bytes, thumbnail, self.session.as_deref(), frame)
     }
 }
