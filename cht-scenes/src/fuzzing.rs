@@ -73,7 +73,7 @@ pub fn state(bytes: &[u8]) {
         let level = |at: usize| if n % 7 == 0 { at as u8 } else { (n * 5) as u8 };
         let small = Plane { width, height, samples: (0..width * height).map(level).collect() };
         let frame = Decoded { pts: Some(n), score: 0.5, picture: None, restarted: false };
-        measured.frame(n * 3600, &frame, small, None, 1);
+        measured.frame(n * 3600, &frame, small, None, 1, false);
         while measured.decider.next_choice().is_some() {}
         let _ = (measured.decider.hidden(), measured.decider.content(), measured.decider.waiting());
     }
@@ -101,7 +101,7 @@ pub fn sample_state() -> Vec<u8> {
     for n in 0..FRAMES {
         let small = Plane { width: 16, height: 9, samples: vec![(n / 9 * 50) as u8; 16 * 9] };
         let frame = Decoded { pts: Some(n), score: 0.01, picture: None, restarted: n == 0 };
-        measured.frame(n * 3600, &frame, small, None, 1);
+        measured.frame(n * 3600, &frame, small, None, 1, false);
         while measured.decider.next_choice().is_some() {}
     }
     measured.save().to_bytes().unwrap_or_default()

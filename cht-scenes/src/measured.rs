@@ -3,7 +3,7 @@
 //! Their word comes late: a cut is certain some frames later, a screen has to come to rest. So a segment is done when nothing more
 //! can be said about it.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use cht_scenes::{
     detect::{Decided, Decider, Returned, Rules},
     measure::{Measures, Meter, Plane},
@@ -11,6 +11,9 @@ use cht_scenes::{
 use serde::{Deserialize, Serialize};
 
 use crate::{frame::Picture, lines::Decoded, prefilter::Candidates};
+
+/// Version of the saved state; it changes with what the detectors know. Its first bytes are those of no earlier state.
+const VERSION: u32 = 0x6374_0002;
 
 /// A picture that may be wanted; none where it would have to be fetched.
 pub(crate) type Candidate = Option<Picture>;
@@ -69,6 +72,7 @@ impl Measured {
     }
 
     /// Takes a frame: what was measured in it, and whether its picture may come to be wanted. By default that is so each `every` ticks.
+    /// With `gap`, pictures before it were not decoded.
     pub(crate) fn frame(
         &mut self,
         at: i64,
@@ -76,9 +80,10 @@ impl Measured {
         small: Plane,
         picture: Option<Picture>,
         every: i64,
+        gap: bool,
     ) -> (Measures, bool) {
         let is_candidate = self.candidates.take(at, frame.score, frame.restarted, every);
-        let measures = self.meter.push(at, frame.score, small);
+        let measures = Measures { gap, ..self.meter.push(at, frame.score, small) };
         self.decider.push(&measures, is_candidate.then_some(picture));
         (measures, is_candidate)
     }
@@ -86,10 +91,13 @@ impl Measured {
 
 impl Saved {
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>> {
-        postcard::to_allocvec(self).context("the detectors' state")
+        postcard::to_allocvec(&(VERSION, self)).context("the detectors' state")
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        postcard::from_bytes(bytes).context("the detectors' state")
+        let state = "the detectors' state";
+        let (version, saved) = postcard::take_from_bytes::<u32>(bytes).context(state)?;
+        ensure!(version == VERSION, "the detectors' state is of another version of cht-scenes");
+        postcard::from_bytes(saved).context(state)
     }
 }

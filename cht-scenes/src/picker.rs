@@ -277,12 +277,39 @@ impl Picker {
             return Ok(());
         }
         segment.decoded += 1;
+        let gap = self.decode == Decode::Keyframes;
+        if !gap {
+            measured.decider.pass(at);
+            self.keep_choices(segments)?;
+        }
+        self.measure_next(segments, at, &frame, small, picture, gap)
+    }
+
+    /// Measures the frame that time has passed up to.
+    fn measure_next(
+        &mut self,
+        segments: &mut VecDeque<Segment>,
+        at: i64,
+        frame: &Decoded,
+        small: Plane,
+        picture: Option<Picture>,
+        gap: bool,
+    ) -> Result<()> {
+        let Some(measured) = &mut self.measured else { return Ok(()) };
+        let Some(segment) = segments.iter_mut().find(|segment| segment.end.is_none()) else {
+            return Ok(());
+        };
         let every = prefilter::every(self.decode);
-        let (measures, is_candidate) = measured.frame(at, &frame, small, picture, every);
+        let (measures, is_candidate) = measured.frame(at, frame, small, picture, every, gap);
         self.tally.measured(at, &mut measured.decider);
         if let Some(scores) = &mut self.scores {
             scores.add(&segment.part, self.session.as_deref(), &measures, is_candidate)?;
         }
+        self.keep_choices(segments)
+    }
+
+    /// Keeps what is chosen by now.
+    fn keep_choices(&mut self, segments: &mut VecDeque<Segment>) -> Result<()> {
         while let Some((choice, shown)) =
             self.measured.as_mut().and_then(|m| m.decider.next_choice())
         {

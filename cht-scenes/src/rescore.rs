@@ -97,15 +97,24 @@ fn decide(scores: &Path, options: &Options) -> Result<Vec<Segment>> {
                     bail!("{}: line 1: a frame of no segment", scores.display());
                 };
                 segment.decoded += 1;
-                decider.push(&frame.measures, frame.picture.then_some(()));
-                while let Some((choice, shown)) = decider.next_choice() {
-                    assign(&mut segments[run..], &decider, choice, &shown);
+                if !frame.measures.gap {
+                    decider.pass(frame.measures.at);
+                    assign_chosen(&mut segments[run..], &mut decider);
                 }
+                decider.push(&frame.measures, frame.picture.then_some(()));
+                assign_chosen(&mut segments[run..], &mut decider);
             }
         }
     }
     conclude(&mut segments[run..], decider);
     Ok(segments)
+}
+
+/// Gives what is chosen by now to the segments.
+fn assign_chosen(segments: &mut [Segment], decider: &mut Decider<()>) {
+    while let Some((choice, shown)) = decider.next_choice() {
+        assign(segments, decider, choice, &shown);
+    }
 }
 
 /// A run has ended: what is left is chosen.

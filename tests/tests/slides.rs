@@ -8,7 +8,7 @@ use std::{
     process::Stdio,
 };
 
-use cht_tests::{Stage, generate, tool, words};
+use cht_tests::{Stage, ffmpeg, generate, tool, words};
 use serde_json::{Value, json};
 
 const BARS: &str = "smptebars=s=640x360:r=25";
@@ -23,12 +23,37 @@ fn deck(folder: &Path) -> PathBuf {
     path
 }
 
+/// The same deck from a sender that sends this many pictures of each slide, and then none until the next one: also in two files,
+/// of which the second begins with the fourth slide.
+fn sparse(deck: &Path, pictures: u32) -> [PathBuf; 3] {
+    let name = |name: &str| deck.with_file_name(format!("{name}{pictures}.ts"));
+    let [whole, parts, first, second] = ["whole", "part%d_", "part0_", "part1_"].map(name);
+    let select = format!("select=lt(mod(n\\,200)\\,{pictures})");
+    let encoder =
+        words("-fps_mode vfr -c:v libx264 -preset ultrafast -bf 0 -force_key_frames 0,23.9");
+    let [input, output] = [deck, &whole].map(|path| path.to_str().unwrap());
+    ffmpeg([&["-i", input, "-vf", &select][..], &encoder, &["-f", "mpegts", output]].concat());
+    let parts = parts.to_str().unwrap();
+    let cut = words("-c copy -f segment -segment_times 23 -segment_format mpegts");
+    ffmpeg([&["-copyts", "-i", output][..], &cut, &[parts]].concat());
+    [whole, first, second]
+}
+
 /// The events of cht-scenes.
 fn scenes(path: &Path, out: &Path, options: &str) -> Vec<Value> {
+    scenes_of(&[path], out, options)
+}
+
+/// The same, of several segments.
+fn scenes_of(paths: &[&Path], out: &Path, options: &str) -> Vec<Value> {
     let mut command = tool("cht-scenes");
     command.args(["--detect", "screen", "--max-interval", "0", "--out"]).arg(out);
     let mut stage = Stage::start(command.args(words(options)).stdin(Stdio::piped()));
-    writeln!(stage.child.stdin.take().unwrap(), "{}", path.display()).unwrap();
+    let mut stdin = stage.child.stdin.take().unwrap();
+    for path in paths {
+        writeln!(stdin, "{}", path.display()).unwrap();
+    }
+    drop(stdin);
     assert!(stage.finish().success());
     std::mem::take(&mut stage.events)
 }
@@ -95,4 +120,33 @@ fn what_does_not_change_is_not_decoded_and_nothing_is_missed() {
     assert_eq!(changes(&fast), changes(&full));
     assert_eq!(decoded(&full), 5 * 200);
     assert!(decoded(&fast) < decoded(&full) / 2, "{} frames decoded", decoded(&fast));
+}
+
+#[test]
+fn slides_of_one_to_three_pictures_are_kept_once_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let deck = deck(folder.path());
+    for pictures in [1, 2, 3] {
+        let [whole, first, second] = sparse(&deck, pictures);
+        let out = |name: &str| folder.path().join(format!("{name}{pictures}"));
+        let scores = out("scores");
+        let options = format!("--scores {}", scores.display());
+        let kept = scenes(&whole, &out("all"), &options);
+        let slides: Vec<f64> = frames(&kept, &["timestamp"])
+            .iter()
+            .map(|frame| (frame[0].as_f64().unwrap() / 8.0).floor())
+            .collect();
+        assert_eq!(slides, [0.0, 1.0, 2.0, 3.0, 4.0], "{pictures} pictures a slide");
+
+        // Decided again on what was measured, and by two runs, the first of which ends within a slide.
+        let fields = ["id", "timestamp", "returned_to", "change", "hash"];
+        let again = format!("--from-scores {}", scores.display());
+        let again = scenes_of(&[], &out("again"), &again);
+        assert_eq!(frames(&again, &fields), frames(&kept, &fields));
+        scenes(&first, &out("parts"), "");
+        let parts = scenes_of(&[&first, &second], &out("parts"), "");
+        // Each picture names its segment.
+        let fields = &fields[..4];
+        assert_eq!(frames(&parts, fields), frames(&kept, fields));
+    }
 }

@@ -121,6 +121,17 @@ impl Chooser {
         choices
     }
 
+    /// Lets time pass to `until`, in which no frame comes; what is certain then.
+    pub fn pass(&mut self, until: i64) -> Vec<Choice> {
+        let mut choices = Vec::new();
+        while let Some(finding) = self.screen.pass(until) {
+            if self.asks(Detector::Screen) {
+                self.found(&mut choices, &finding, Detector::Screen);
+            }
+        }
+        choices
+    }
+
     /// There will be no more frames: what is left.
     pub fn finish(&mut self) -> Vec<Choice> {
         let mut choices = Vec::new();

@@ -24,6 +24,10 @@ pub struct Decider<P> {
     matcher: Matcher<P>,
     /// The last frames and their scores.
     recent: VecDeque<(i64, f64)>,
+    /// How far time has passed, also where no frame came.
+    passed: i64,
+    /// What lies between frames is not decoded: nothing is known of the time that passes.
+    has_gaps: bool,
 }
 
 /// What is to be known to go on.
@@ -33,6 +37,8 @@ pub struct Decided {
     choices: Vec<Choice>,
     waiting: Vec<i64>,
     recent: VecDeque<(i64, f64)>,
+    passed: i64,
+    has_gaps: bool,
     shown: Option<i64>,
 }
 
@@ -40,7 +46,13 @@ impl<P> Decider<P> {
     /// By these rules.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        Self { chooser: Chooser::new(rules), matcher: Matcher::default(), recent: VecDeque::new() }
+        Self {
+            chooser: Chooser::new(rules),
+            matcher: Matcher::default(),
+            recent: VecDeque::new(),
+            passed: i64::MIN,
+            has_gaps: false,
+        }
     }
 
     /// What is known now.
@@ -51,6 +63,8 @@ impl<P> Decider<P> {
             choices: self.matcher.choices().copied().collect(),
             waiting: self.matcher.waiting().collect(),
             recent: self.recent.clone(),
+            passed: self.passed,
+            has_gaps: self.has_gaps,
             shown: self.matcher.shown,
         }
     }
@@ -64,12 +78,12 @@ impl<P> Decider<P> {
     {
         let mut matcher = Matcher::default();
         decided.choices.into_iter().for_each(|choice| matcher.choose(choice));
-        let Decided { chooser, waiting, recent, .. } = decided;
+        let Decided { chooser, waiting, recent, passed, has_gaps, .. } = decided;
         for at in waiting {
             matcher.picture(at, P::default());
         }
         matcher.shown = decided.shown;
-        Self { chooser, matcher, recent }
+        Self { chooser, matcher, recent, passed, has_gaps }
     }
 
     /// For each block whether [`super::Returned`] leaves it out, because it never rests at present. Nothing is left out of film, none of
@@ -113,8 +127,21 @@ impl<P> Decider<P> {
         }
     }
 
+    /// Lets time pass up to the next frame at `until`, in which the last one is shown: what has come to rest is chosen. To be
+    /// called before [`Self::push`], with [`Self::next_choice`] in between.
+    pub fn pass(&mut self, until: i64) {
+        if self.has_gaps {
+            return;
+        }
+        for choice in self.chooser.pass(until) {
+            self.matcher.choose(choice);
+        }
+        self.passed = self.passed.max(until.saturating_sub(1));
+    }
+
     /// Takes the next frame, and its picture if that was handed over.
     pub fn push(&mut self, measures: &Measures, picture: Option<P>) {
+        (self.passed, self.has_gaps) = (measures.at, measures.gap);
         if let Some(picture) = picture {
             self.matcher.picture(measures.at, picture);
         }
@@ -143,7 +170,7 @@ impl<P> Decider<P> {
 
     /// The next choice and what shows it.
     pub fn next_choice(&mut self) -> Option<(Choice, Shown<P>)> {
-        let now = self.recent.back().map_or(i64::MIN, |frame| frame.0);
+        let now = self.recent.back().map_or(i64::MIN, |frame| frame.0.max(self.passed));
         // Of the frames from here on a cut may yet be found.
         let undecided = self.recent.len().saturating_sub(LOOKAHEAD);
         let certain = self.recent.get(undecided).map_or(now, |frame| frame.0);
@@ -160,8 +187,14 @@ impl<P> Decider<P> {
         next
     }
 
-    /// There will be no more frames: [`Self::last_choice`] gives what is left.
+    /// There will be no more frames: [`Self::last_choice`] gives what is left. The last frame is shown for as long as one of the
+    /// frames before it was.
     pub fn finish(&mut self) {
+        let mut frames = self.recent.iter().map(|frame| frame.0);
+        let longest = frames.clone().zip(frames.clone().skip(1)).map(|(a, b)| b - a).max();
+        if let (Some(last), Some(longest)) = (frames.next_back(), longest) {
+            self.pass(last.saturating_add(longest));
+        }
         for choice in self.chooser.finish() {
             self.matcher.choose(choice);
         }

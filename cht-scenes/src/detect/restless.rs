@@ -104,6 +104,11 @@ impl Restless {
         self.blocks[n].masked
     }
 
+    /// Whether any block is left out.
+    pub(super) fn masks_any(&self) -> bool {
+        self.blocks.iter().any(|block| block.masked)
+    }
+
     /// What block `n` looks like.
     pub(super) fn look(&self, n: usize) -> Look {
         self.blocks[n].look

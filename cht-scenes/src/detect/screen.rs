@@ -12,7 +12,7 @@ use super::{
     grid::{Grid, Rect},
     restless::Restless,
 };
-use crate::measure::{Look, Measures};
+use crate::measure::{Change, Look, Measures};
 
 /// Rules of [`Screen`], times in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -65,6 +65,14 @@ const FILMED_SETTLE: i64 = SECOND;
 /// What has rested for so long is not kept waiting by what moves elsewhere.
 const PATIENCE: i64 = SECOND * 9 / 10;
 
+/// Interval at which a screen without new pictures is looked at, and how long after the last picture, in ticks. By then what
+/// never rests would be known to rest.
+const STEP: i64 = SECOND / 10;
+const LONGEST_PASS: i64 = 12 * SECOND;
+
+/// Time after a picture in which all that moves is forgotten, where nothing waits to be decided.
+const CALM_PASS: i64 = 2 * SECOND;
+
 /// Lines of text that are no further apart, in rows and columns, belong together (in a picture of up to 68 rows).
 const ROWS_APART: usize = 5;
 const COLUMNS_APART: usize = 30;
@@ -96,6 +104,9 @@ pub struct Screen {
     new_page: Option<i64>,
     /// Blocks that move in the frame that was found last.
     moving: Vec<usize>,
+    /// Time of the last frame, and how far time has passed since.
+    frame: i64,
+    passed: i64,
     /// What differs from the last kept frame, as long as nothing changes.
     #[serde(skip)]
     parts: Option<Vec<Part>>,
@@ -133,8 +144,38 @@ impl Screen {
             self.restless = Restless::new(grid);
             self.parts = None;
         }
-        let few = measures.changes.len() <= BLINKING;
-        for change in &measures.changes {
+        (self.frame, self.passed) = (at, at);
+        self.look(at, &measures.changes)
+    }
+
+    /// Lets time pass to `until`, in which no picture comes: what is shown stays. Returns the first finding; the rest of the time
+    /// then has yet to pass.
+    ///
+    /// Time passes in steps from the last frame on, so it makes no difference how often this is called.
+    pub fn pass(&mut self, until: i64) -> Option<Finding> {
+        while self.passed.saturating_add(STEP) < until && self.may_find() {
+            self.passed += STEP;
+            let finding = self.look(self.passed, &[]);
+            if finding.is_some() {
+                return finding;
+            }
+        }
+        None
+    }
+
+    /// Whether more may be found while no picture comes.
+    fn may_find(&self) -> bool {
+        let since = self.passed - self.frame;
+        let is_undecided = self.differs_since.is_some() || self.new_page.is_some();
+        !self.blocks.is_empty()
+            && since < LONGEST_PASS
+            && (since < CALM_PASS || is_undecided || self.restless.masks_any())
+    }
+
+    /// Looks at the screen at `at`, after these changes.
+    fn look(&mut self, at: i64, changes: &[Change]) -> Option<Finding> {
+        let few = changes.len() <= BLINKING;
+        for change in changes {
             let Some(block) = self.blocks.get_mut(change.block as usize) else { continue };
             if !(few && block.previous == change.content) {
                 if at - block.changed > PAUSE {
@@ -145,10 +186,10 @@ impl Screen {
             block.previous = block.content;
             block.content = change.content;
         }
-        if self.restless.looks_at(at) || !measures.changes.is_empty() {
+        if self.restless.looks_at(at) || !changes.is_empty() {
             self.parts = None;
         }
-        if self.restless.push(at, &measures.changes) {
+        if self.restless.push(at, changes) {
             self.new_page = Some(at);
         }
         let parts = self.parts.take().unwrap_or_else(|| self.find_parts());
@@ -188,7 +229,8 @@ impl Screen {
         if parts.is_empty() {
             self.differs_since = None;
             let since = self.new_page.filter(|since| at - since >= self.rules.settle)?;
-            return Some(Finding { at: since + 1, since, kind: Kind::Rest, strength: 1.0 });
+            let shown = (since + 1).min(self.frame);
+            return Some(Finding { at: shown, since, kind: Kind::Rest, strength: 1.0 });
         }
         let since = *self.differs_since.get_or_insert(at);
         // What moves elsewhere is not waited for too long.
@@ -207,7 +249,7 @@ impl Screen {
         // What counts as kept from now on is what the picture has to show, also of what moves.
         let ended = |part: &Part| if rests(&part) { part.moved } else { part.last };
         let ended = parts.iter().map(ended).max().unwrap_or(at);
-        let shown = (ended + 1).clamp(at - PATIENCE, at);
+        let shown = (ended + 1).clamp(at - PATIENCE, at).min(self.frame);
         let moving = parts.iter().filter(|part| !part.is_filmed && !rests(part));
         self.moving = moving.flat_map(|part| part.blocks.iter().copied()).collect();
         let changed: usize = parts.iter().map(|part| part.blocks.len()).sum();

@@ -30,6 +30,9 @@ pub struct Measures {
     pub film: Film,
     /// How much the picture looks drawn rather than filmed, 0 to 1.
     pub drawn: f32,
+    /// Pictures between the one before and this one were not decoded.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub gap: bool,
     /// The picture has another size than the one before.
     pub resized: bool,
     /// Blocks in a row of blocks, and rows of them.
@@ -53,6 +56,11 @@ impl Measures {
             && ramp.is_none_or(|ramp| ramp.is_plausible())
             && blocks.is_some_and(|blocks| self.changes.iter().all(|change| change.block < blocks))
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Number of blocks in the largest picture.
@@ -82,6 +90,6 @@ impl Meter {
         let drawn = self.steps.drawn(&plane);
         let changes = self.blocks.push(at, plane);
         let grid = (self.blocks.columns as u32, self.blocks.rows as u32);
-        Measures { at, score, film, drawn, resized, grid, changes }
+        Measures { at, score, film, drawn, gap: false, resized, grid, changes }
     }
 }

@@ -237,3 +237,66 @@ fn it_goes_on_from_what_was_saved() {
         }
     }
 }
+
+/// Slides of 20 s, each of which comes as pictures that are a tenth of a second apart; the pictures that are taken. Time passes in
+/// steps of `tick` at most.
+fn taken_of_slides(pictures: i64, tick: i64) -> Vec<i64> {
+    let mut screen = Screen::new(ScreenRules::default());
+    let (mut taken, mut now) = (vec![0], 0);
+    for slide in 0..6_i64 {
+        for n in 0..pictures {
+            let at = slide * 20 * SECOND + n * STEP;
+            while now < at {
+                now = at.min(now + tick);
+                while let Some(finding) = screen.pass(now) {
+                    screen.keep();
+                    taken.push(finding.at);
+                }
+            }
+            let changes = if n == 0 { area(2..30, 2..18, slide as u32) } else { Vec::new() };
+            let grid = (COLUMNS, ROWS);
+            let found = screen.push(&Measures { at, grid, changes, ..Measures::default() });
+            if slide + n == 0 || found.is_some() {
+                screen.keep();
+            }
+            taken.extend(found.map(|finding| finding.at));
+        }
+    }
+    taken
+}
+
+#[test]
+fn slide_of_few_pictures_rests_while_time_passes() {
+    for pictures in 1..=3 {
+        let taken = taken_of_slides(pictures, 20 * SECOND);
+        let slides: Vec<i64> = taken.iter().map(|at| at / (20 * SECOND)).collect();
+        assert_eq!(slides, [0, 1, 2, 3, 4], "{pictures} pictures a slide");
+        // How often it is asked for makes no difference.
+        assert_eq!(taken_of_slides(pictures, 7 * STEP / 4), taken);
+    }
+}
+
+#[test]
+fn time_that_passes_is_that_of_a_picture_that_stays() {
+    let area = |n: i64| match n {
+        20 => area(5..25, 3..5, 9),
+        40 => area(5..25, 9..12, 9),
+        _ => Vec::new(),
+    };
+    let mut screen = Screen::new(ScreenRules::default());
+    let mut found = Vec::new();
+    for n in (0..80).filter(|n| n % 20 == 0) {
+        while let Some(finding) = screen.pass(n * STEP) {
+            screen.keep();
+            found.push(finding.at / STEP);
+        }
+        let grid = (COLUMNS, ROWS);
+        let measures = Measures { at: n * STEP, grid, changes: area(n), ..Measures::default() };
+        screen.push(&measures);
+        if n == 0 {
+            screen.keep();
+        }
+    }
+    assert_eq!(taken(80, area).len(), 1 + found.len());
+    assert_eq!(found, [20, 40]);
+}
