@@ -1,7 +1,7 @@
 //! What goes into the decoder: segments in order, whole when they are finished, followed while they grow.
 //!
-//! A **run** is one decoder over consecutive segments. It ends where the stream's clock, its video PID or
-//! the folder of the frames changes, and where the decoder fails.
+//! A **run** is one decoder over consecutive segments. It ends where the stream's clock, its video PID, the folder of the
+//! segments or that of the frames changes, and where the decoder fails.
 
 mod engine;
 mod indexed;
@@ -396,12 +396,12 @@ impl Feeder {
 
     /// Makes sure that a decoder is there for a segment, and tells the picker that its bytes follow, from byte `from` on.
     fn begin(&mut self, path: &str, from: u64, source: Source) -> Result<()> {
-        if !self.continues(&source) {
+        if !self.continues(&source, path) {
             // Of the same video another part is decoded: what is known of it stays.
             let goes_on =
-                self.run.as_ref().is_some_and(|run| run.is_of(&source) && run.takes(&source));
+                self.run.as_ref().is_some_and(|run| run.is_of(&source, path) && run.takes(&source));
             self.end_run()?;
-            self.start_run(source, Path::new(path), goes_on)?;
+            self.start_run(source, path, goes_on)?;
         }
         if let Some(run) = &mut self.run {
             run.engine.enter(Path::new(path), from);
@@ -413,10 +413,10 @@ impl Feeder {
         Ok(())
     }
 
-    /// Whether the decoder at work can go on with a segment.
-    fn continues(&self, source: &Source) -> bool {
+    /// Whether the decoder at work can go on with the segment at `path`.
+    fn continues(&self, source: &Source, path: &str) -> bool {
         let decode = self.decode_of(source);
-        let is_right = |run: &Running| run.is_of(source) && run.takes(source);
+        let is_right = |run: &Running| run.is_of(source, path) && run.takes(source);
         self.run.as_ref().is_some_and(|run| is_right(run) && run.decode == decode)
     }
 

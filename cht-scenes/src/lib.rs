@@ -25,6 +25,7 @@ mod detector;
 mod disk;
 mod feed;
 mod fetch;
+mod follows;
 mod frame;
 mod gops;
 mod hwaccel;

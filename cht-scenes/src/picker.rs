@@ -424,8 +424,7 @@ impl Picker {
         // Behind a decoder that failed nothing follows, and what is known now is what is to be known.
         let end = end.unwrap_or_else(|| self.snapshot());
         if let Some(saved) = &end.saved
-            && let Err(Obstruction { path, error }) =
-                self.store.save(part.source.seq, &saved.to_bytes()?)?
+            && let Err(Obstruction { path, error }) = self.store.save(&saved.to_bytes()?)?
         {
             let path = path.to_string_lossy();
             let message = format!(
@@ -471,6 +470,7 @@ impl Picker {
             ahead: done.ahead,
             state: self.state,
             next_id: done.next_id.unwrap_or(self.store.next_id()),
+            slot: None,
             saved: None,
             provisional_from: done.provisional_from,
         })?;

@@ -15,6 +15,7 @@ use crate::{
     args::Args,
     disk::Disk,
     feed::Source,
+    follows::Place,
     options::Options,
     picker::{Done, Found, Output, Picker},
     scores::{Line, Origin, Reader},
@@ -188,7 +189,11 @@ fn keep(picker: &mut Picker, segment: Segment, returned: &mut Returned) -> Resul
 impl Origin {
     /// Whether the detectors went on from this segment to `next` without a break.
     fn leads_to(&self, next: &Self) -> bool {
-        self.anchor.continues(&next.anchor) && (self.pid, &self.codec) == (next.pid, &next.codec)
+        self.place().leads_to(&next.place()) && (self.pid, &self.codec) == (next.pid, &next.codec)
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { path: &self.path, anchor: self.anchor }
     }
 
     fn source(&self) -> Source {

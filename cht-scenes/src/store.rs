@@ -53,12 +53,22 @@ pub(crate) struct Checkpoint {
     pub state: State,
     /// The number of the next frame.
     pub next_id: u64,
+    /// The number of the file that holds what the detectors that measure know; that of the segment if absent. Segments of
+    /// several recordings may have the same number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u64>,
     /// BLAKE3 of the file that holds what the detectors that measure know; absent where they know nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saved: Option<String>,
     /// The number of the first frame before this line that was chosen because nothing followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provisional_from: Option<u64>,
+}
+
+impl Checkpoint {
+    fn slot(&self) -> u64 {
+        self.slot.unwrap_or(self.done.seq)
+    }
 }
 
 /// One line of the journal.
@@ -175,7 +185,7 @@ impl Store {
             }
             Err(error) => error,
         };
-        let damaged = self.state(last.done.seq).display().to_string();
+        let damaged = self.state(last.slot()).display().to_string();
         let (before, _) = self.read_until(known.end_before)?;
         if let Some(saved) = before.last.as_ref().and_then(|last| self.state_of(last).ok()) {
             report::warn(format_args!(
@@ -214,7 +224,7 @@ impl Store {
 
     /// What the detectors knew at a checkpoint; an error where that is lost.
     fn state_of(&self, checkpoint: &Checkpoint) -> Result<Option<Vec<u8>>> {
-        let bytes = match durable::read(&self.state(checkpoint.done.seq), LARGEST_STATE) {
+        let bytes = match durable::read(&self.state(checkpoint.slot()), LARGEST_STATE) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 ensure!(checkpoint.saved.is_none(), "not there any more");
@@ -302,16 +312,21 @@ impl Store {
         self.known.next_id
     }
 
-    /// Saves what the detectors know, before the checkpoint of segment `seq` is written. The inner value is what has
+    /// Saves what the detectors know, before the next checkpoint is written. The inner value is what has
     /// the name of the file and cannot be replaced: a restart then does without this state.
-    pub(crate) fn save(&mut self, seq: u64, state: &[u8]) -> Result<Result<(), Obstruction>> {
-        let replaced = self.replace(self.state(seq), state)?;
+    pub(crate) fn save(&mut self, state: &[u8]) -> Result<Result<(), Obstruction>> {
+        let replaced = self.replace(self.state(self.next_slot()), state)?;
         self.hash = replaced.is_ok().then(|| hash_of(state));
         Ok(replaced)
     }
 
-    fn state(&self, seq: u64) -> PathBuf {
-        self.folder.join(format!("scenes_{seq:06}.state"))
+    fn state(&self, slot: u64) -> PathBuf {
+        self.folder.join(format!("scenes_{slot:06}.state"))
+    }
+
+    /// The number of the next checkpoint's state.
+    fn next_slot(&self) -> u64 {
+        self.known.last.as_ref().map_or(1, |last| last.slot().saturating_add(1))
     }
 
     /// The path that the next picture will have, and its id.
@@ -372,17 +387,16 @@ impl Store {
     /// Writes down that a segment is done, durably.
     pub(crate) fn checkpoint(&mut self, mut checkpoint: Checkpoint) -> Result<()> {
         checkpoint.saved = self.hash.take();
+        checkpoint.slot = Some(self.next_slot());
         // What was read at the start is of an earlier one.
         self.saved = None;
         let line = line_of(&Entry::Checkpoint(Box::new(checkpoint.clone())))?;
         let Self { journal, disk, path, .. } = self;
         disk.insist(path, || journal.append_durably(&line))?;
-        let now = checkpoint.done.seq;
-        let oldest = self.known.before.as_ref().map(|before| before.done.seq);
+        let oldest = self.known.before.as_ref().map(Checkpoint::slot);
         self.known.set_last(&checkpoint);
-        let last = self.known.before.as_ref().map(|before| before.done.seq);
         // That of the checkpoint before stays: the last one may be damaged.
-        if let Some(oldest) = oldest.filter(|&oldest| oldest != now && Some(oldest) != last) {
+        if let Some(oldest) = oldest {
             // Without detectors that measure there is none.
             let _ = fs::remove_file(self.state(oldest));
         }
@@ -406,8 +420,8 @@ impl Store {
 
     /// What a run leaves that is killed between a checkpoint and the removal of the state before it.
     fn remove_old_states(&self) -> std::io::Result<()> {
-        let kept = self.known.last.iter().chain(&self.known.before).map(|last| last.done.seq);
-        let kept: Vec<PathBuf> = kept.map(|seq| self.state(seq)).collect();
+        let kept = self.known.last.iter().chain(&self.known.before).map(Checkpoint::slot);
+        let kept: Vec<PathBuf> = kept.map(|slot| self.state(slot)).collect();
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

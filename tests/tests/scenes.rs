@@ -403,3 +403,50 @@ fn segments_that_wait_are_passed_on_at_once_and_dealt_with_in_order() {
         .collect();
     assert_eq!(lost, expected);
 }
+
+/// Number of frames and their times, by the folder of their segment.
+fn by_folder(events: &[Value]) -> BTreeMap<String, Vec<f64>> {
+    let mut found = BTreeMap::<_, Vec<f64>>::new();
+    for frame in events.iter().filter(|event| event["type"] == "frame") {
+        let folder = Path::new(frame["segment"].as_str().unwrap()).parent().unwrap();
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        found.entry(name).or_default().push(frame["timestamp"].as_f64().unwrap());
+    }
+    found
+}
+
+#[test]
+fn recordings_of_several_folders_give_what_each_gives_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorded = segments(folder.path(), "");
+    // The second one is shorter; both begin at the same PTS.
+    let paths = [("a", 4), ("b", 2)].map(|(name, count)| {
+        fs::create_dir(folder.path().join(name)).unwrap();
+        let copy = |path: &PathBuf| {
+            let copy = folder.path().join(name).join(path.file_name().unwrap());
+            fs::copy(path, &copy).unwrap();
+            copy
+        };
+        recorded[..count].iter().map(copy).collect::<Vec<_>>()
+    });
+    for detect in ["--detect scene", "--detect screen"] {
+        let mut expected = BTreeMap::new();
+        for (n, alone) in paths.iter().enumerate() {
+            let out = folder.path().join(format!("alone{n}"));
+            expected.extend(by_folder(&scenes(alone, &out, &format!("{detect} --overwrite"))));
+        }
+        let out = folder.path().join("together");
+        let events = scenes(&paths.concat(), &out, &format!("{detect} --overwrite"));
+        assert_eq!(by_folder(&events), expected, "{detect}");
+        // A later run goes on after part of them, and gives the same.
+        let out = folder.path().join("later");
+        scenes(&paths.concat()[..5], &out, &format!("{detect} --overwrite"));
+        let events = scenes(&paths.concat(), &out, detect);
+        assert_eq!(by_folder(&events), expected, "{detect}, by two runs");
+    }
+    // Given in the wrong order, a recording loses frames no more.
+    let backward: Vec<PathBuf> = paths[0].iter().rev().cloned().collect();
+    let events = scenes(&backward, &folder.path().join("backward"), "");
+    let shown = |event: &&Value| event["type"] == "segment_done";
+    assert!(events.iter().filter(shown).all(|done| done["events"].as_u64() >= Some(1)));
+}

@@ -26,6 +26,7 @@ use super::{
 use crate::{
     decoder::{Decoder, Input},
     decoding::{self, Decode, Decoding},
+    follows::Place,
     jobs::Jobs,
     measured::Measured,
     options::Options,
@@ -77,7 +78,7 @@ type Started = (Engine, Option<Outputs>, SyncSender<Message>, Receiver<Message>)
 
 impl Feeder {
     /// Starts a decoder for the segment at `path`, and decodes what leads up to it.
-    pub(super) fn start_run(&mut self, source: Source, path: &Path, goes_on: bool) -> Result<()> {
+    pub(super) fn start_run(&mut self, source: Source, path: &str, goes_on: bool) -> Result<()> {
         let mut picker = self
             .folder
             .as_mut()
@@ -91,7 +92,8 @@ impl Feeder {
                 && last.pid == Some(source.pid)
                 && last.codec.as_deref().and_then(Codec::named) == source.codec
         });
-        let mut before = before.map_or_else(Vec::new, |last| run_up(&last, source.anchor));
+        let mut before = before
+            .map_or_else(Vec::new, |last| run_up(&last, Place { path, anchor: source.anchor }));
         if before.is_empty() {
             picker.release()?;
         } else {
@@ -126,7 +128,7 @@ impl Feeder {
             None => Wanted::Scene(self.rules, picker.state),
         };
         let start = Start { wanted, anchor, from: source.anchor.offset };
-        let first = before.first().map_or(path, |first| Path::new(&first.path));
+        let first = Path::new(before.first().map_or(path, |first| &first.path));
         let sets = parameters::before(first, source.connection, source.pid);
         let (engine, outputs, messages, received) = self.engine(&source, decoding, start, sets)?;
         let fed = Arc::new(AtomicU64::new(0));
@@ -208,9 +210,10 @@ impl Feeder {
 }
 
 impl Running {
-    /// Whether it decodes the video that a segment goes on with.
-    pub(super) fn is_of(&self, source: &Source) -> bool {
-        self.anchor.continues(&source.anchor)
+    /// Whether it decodes the video that the segment at `path` goes on with.
+    pub(super) fn is_of(&self, source: &Source, path: &str) -> bool {
+        let fed = Place { path: &self.path, anchor: self.anchor };
+        fed.leads_to(&Place { path, anchor: source.anchor })
             && (self.pid, self.codec) == (source.pid, source.codec)
             && self.connection == source.connection
     }

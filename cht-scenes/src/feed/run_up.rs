@@ -9,7 +9,7 @@ use cht_core::{
     windows::Windows,
 };
 
-use crate::store::Checkpoint;
+use crate::{follows::Place, store::Checkpoint};
 
 /// How many segments a run-up has at most: a stream without keyframes would have all of them.
 const MOST_RUN_UP: usize = 32;
@@ -23,9 +23,9 @@ pub(super) struct Before {
     pub windows: Option<Windows>,
 }
 
-/// The segments to decode before one at `next`, the `last` of which was done: one, or as many as it takes to begin
+/// The segments to decode before the one at `next`, the `last` of which was done: one, or as many as it takes to begin
 /// with a keyframe where cht-recv had to cut within a group of pictures. None if they do not lead there.
-pub(super) fn run_up(last: &Checkpoint, next: Anchor) -> Vec<Before> {
+pub(super) fn run_up(last: &Checkpoint, next: Place<'_>) -> Vec<Before> {
     let before = |seq, anchor, path: &str| before(seq, anchor, path, next);
     let Some(nearest) = before(last.done.seq, last.anchor, &last.path) else { return Vec::new() };
     let record = Session::of_segment(Path::new(&last.path)).map(|session| Record::of(&session));
@@ -54,30 +54,38 @@ pub(super) fn run_up(last: &Checkpoint, next: Anchor) -> Vec<Before> {
 pub(super) fn two_frames(earlier: Option<&Checkpoint>, mut run_up: Vec<Before>) -> Vec<Before> {
     if let ([first], Some(earlier)) = (&run_up[..], earlier)
         && earlier.done.seq + 1 == first.seq
-        && let Some(earlier) = before(earlier.done.seq, earlier.anchor, &earlier.path, first.anchor)
+        && let Some(earlier) =
+            before(earlier.done.seq, earlier.anchor, &earlier.path, first.place())
     {
         run_up.insert(0, earlier);
     }
     run_up
 }
 
+impl Before {
+    fn place(&self) -> Place<'_> {
+        Place { path: &self.path, anchor: self.anchor }
+    }
+}
+
 /// A segment of a run-up to what lies at `next`, if it leads there and can be read.
-fn before(seq: u64, anchor: Option<Anchor>, path: &str, next: Anchor) -> Option<Before> {
-    let anchor = anchor.filter(|anchor| anchor.continues(&next))?;
+fn before(seq: u64, anchor: Option<Anchor>, path: &str, next: Place<'_>) -> Option<Before> {
+    let anchor = anchor.filter(|&anchor| Place { path, anchor }.leads_to(&next))?;
     let windows = Windows::open(Path::new(path)).ok()?;
     Some(Before { seq, anchor, path: path.to_owned(), windows: Some(windows) })
 }
 
 /// Puts the segments that are done once more before a run-up: frames are chosen in them, and none is decoded.
 pub(super) fn unsure(unsure: &[Checkpoint], run_up: Vec<Before>) -> Vec<Before> {
-    let Some(first) = run_up.first().map(|first| (first.seq, first.anchor)) else { return run_up };
-    let earlier = unsure.iter().filter_map(|unsure| {
-        let anchor = unsure
-            .anchor
-            .filter(|anchor| anchor.continues(&first.1) && unsure.done.seq < first.0)?;
-        Some(Before { seq: unsure.done.seq, anchor, path: unsure.path.clone(), windows: None })
+    let Some(first) = run_up.first() else { return run_up };
+    let earlier = unsure.iter().filter(|unsure| unsure.done.seq < first.seq).filter_map(|unsure| {
+        let (seq, path) = (unsure.done.seq, &unsure.path);
+        let anchor = unsure.anchor?;
+        let leads = Place { path, anchor }.leads_to(&first.place());
+        leads.then(|| Before { seq, anchor, path: path.clone(), windows: None })
     });
-    earlier.chain(run_up).collect()
+    let earlier: Vec<_> = earlier.collect();
+    earlier.into_iter().chain(run_up).collect()
 }
 
 /// Whether the segment before this one was ended for its size.

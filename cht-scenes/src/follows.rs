@@ -1,0 +1,67 @@
+//! Whether one segment goes on where another one ends. That both lie on one line of time does not say it: all recordings by
+//! the same muxer begin at the same PTS.
+
+use std::{os::unix::fs::MetadataExt as _, path::Path};
+
+use cht_core::event::Anchor;
+
+/// A segment, and its place on the timeline of its recording.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub path: &'a str,
+    pub anchor: Anchor,
+}
+
+impl Place<'_> {
+    /// Whether `next` goes on from this segment, or is a later part of it: in the same folder, on the same line of time,
+    /// and not before it.
+    pub(crate) fn leads_to(&self, next: &Place<'_>) -> bool {
+        let ahead = next.anchor.offset - self.anchor.offset;
+        let is_forward = ahead > 0 || (ahead == 0 && self.path == next.path);
+        is_forward && self.anchor.continues(&next.anchor) && is_beside(self.path, next.path)
+    }
+}
+
+/// Whether two files lie in the same folder, which may have several names.
+fn is_beside(one: &str, other: &str) -> bool {
+    let [one, other] = [one, other].map(|path| Path::new(path).parent().unwrap_or(Path::new("/")));
+    let place =
+        |folder: &Path| folder.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
+    one == other || (place(one).is_some() && place(one) == place(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leads(before: (&str, i64), next: (&str, i64)) -> bool {
+        let place = |(path, offset): (&'static str, i64)| Place {
+            path,
+            anchor: Anchor { pts: 126_000 + offset, offset },
+        };
+        let leak = |path: &str| &*path.to_owned().leak();
+        place((leak(before.0), before.1)).leads_to(&place((leak(next.0), next.1)))
+    }
+
+    #[test]
+    fn segment_leads_forward_in_its_folder() {
+        assert!(leads(("/a/1.ts", 0), ("/a/2.ts", 900)));
+        assert!(!leads(("/a/2.ts", 900), ("/a/1.ts", 0)), "backward");
+        assert!(!leads(("/a/1.ts", 0), ("/a/copy.ts", 0)), "at the same time");
+        assert!(!leads(("/a/1.ts", 0), ("/b/2.ts", 900)), "another recording");
+        assert!(leads(("/a/1.ts", 0), ("/a/1.ts", 0)), "another part of it");
+    }
+
+    #[test]
+    fn folder_with_several_names_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().join("real");
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, folder.path().join("link")).unwrap();
+        let named = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        for other in ["link/2.ts", "real/../real/2.ts"] {
+            assert!(leads((&named("real/1.ts"), 0), (&named(other), 900)), "{other}");
+        }
+        assert!(!leads((&named("real/1.ts"), 0), (&named("2.ts"), 900)));
+    }
+}
