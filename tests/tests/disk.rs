@@ -222,14 +222,20 @@ int fsync(int fd) { return sync_or_fail(\"fsync\", fd); }
 int fdatasync(int fd) { return sync_or_fail(\"fdatasync\", fd); }
 ";
 
+/// A library of faults, and a recorder below it that records into `sessions` of `folder`. `None` without a compiler.
+fn with_faults(folder: &Path, faults: &str, options: &str) -> Option<(Shim, Command)> {
+    let shim = Shim::build(folder, faults)?;
+    let mut command = tool("cht-recv");
+    shim.load(&mut command);
+    command.arg("--sessions").arg(folder.join("sessions")).args(words(options));
+    Some((shim, command))
+}
+
 #[test]
 fn an_fsync_that_fails_is_said_and_nothing_is_lost() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(shim) = Shim::build(folder.path(), BROKEN_FSYNC) else { return };
-    let sessions = folder.path().join("sessions");
-    let mut command = tool("cht-recv");
-    shim.load(&mut command);
-    command.arg("--sessions").arg(sessions).args(words("--once --segment-time 1"));
+    let faulty = with_faults(folder.path(), BROKEN_FSYNC, "--once --segment-time 1");
+    let Some((shim, mut command)) = faulty else { return };
     let (mut recv, address) = on_a_free_port(&mut command);
     shim.break_it();
     let bytes = source(4.0);
@@ -310,11 +316,8 @@ fn wait_for_recovery(told: &mut impl Iterator<Item = String>) {
 #[test]
 fn any_refusal_is_waited_for_and_nothing_is_lost() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(shim) = Shim::build(folder.path(), REFUSAL) else { return };
-    let sessions = folder.path().join("sessions");
-    let mut command = tool("cht-recv");
-    shim.load(&mut command);
-    command.arg("--sessions").arg(sessions).args(words("--segment-time 1"));
+    let faulty = with_faults(folder.path(), REFUSAL, "--segment-time 1");
+    let Some((shim, mut command)) = faulty else { return };
     command.stderr(Stdio::piped());
     let (mut recv, address) = on_a_free_port(&mut command);
     let mut told = told(&mut recv);
@@ -354,10 +357,8 @@ int fsync(int fd) {
 #[test]
 fn adoption_that_the_disk_refuses_for_a_moment_is_tried_again() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(shim) = Shim::build(folder.path(), SEGMENT_FSYNC) else { return };
-    let mut command = tool("cht-recv");
-    shim.load(&mut command);
-    command.arg("--sessions").arg(folder.path()).args(words("--session-id call --segment-time 1"));
+    let faulty = with_faults(folder.path(), SEGMENT_FSYNC, "--session-id call --segment-time 1");
+    let Some((shim, mut command)) = faulty else { return };
     command.stderr(Stdio::piped());
     let (mut killed, address) = on_a_free_port(&mut command);
     let bytes = source(3.0);
@@ -376,7 +377,7 @@ fn adoption_that_the_disk_refuses_for_a_moment_is_tried_again() {
     assert_eq!(recv.finish().code(), Some(0));
     let recorded = check(&session_of(&recv));
     assert!(!recorded.is_empty() && bytes.starts_with(&recorded));
-    let left = fs::read_dir(folder.path().join("call/stream")).unwrap();
+    let left = fs::read_dir(folder.path().join("sessions/call/stream")).unwrap();
     let names: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
     assert!(names.iter().all(|name| !name.to_string_lossy().ends_with(".part")), "{names:?}");
 }
@@ -384,11 +385,8 @@ fn adoption_that_the_disk_refuses_for_a_moment_is_tried_again() {
 #[test]
 fn segments_around_a_full_disk_lie_at_their_own_first_pictures() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(shim) = Shim::build(folder.path(), REFUSAL) else { return };
-    let sessions = folder.path().join("sessions");
-    let mut command = tool("cht-recv");
-    shim.load(&mut command);
-    command.arg("--sessions").arg(sessions).args(words("--segment-time 2"));
+    let faulty = with_faults(folder.path(), REFUSAL, "--segment-time 2");
+    let Some((shim, mut command)) = faulty else { return };
     command.stderr(Stdio::piped());
     let (mut recv, address) = on_a_free_port(&mut command);
     let mut told = told(&mut recv);
@@ -429,11 +427,8 @@ fn segments_around_a_full_disk_lie_at_their_own_first_pictures() {
 #[test]
 fn stop_during_a_refusal_that_passes_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(shim) = Shim::build(folder.path(), REFUSAL) else { return };
-    let sessions = folder.path().join("sessions");
-    let mut command = tool("cht-recv");
-    shim.load(&mut command);
-    command.arg("--sessions").arg(sessions).args(words("--segment-time 1"));
+    let faulty = with_faults(folder.path(), REFUSAL, "--segment-time 1");
+    let Some((shim, mut command)) = faulty else { return };
     let (mut recv, address) = on_a_free_port(&mut command);
     let bytes = source(3.0);
     let (before, after) = bytes.split_at(bytes.len() / 2);
