@@ -57,6 +57,14 @@ struct Gone {
     breaks: u64,
 }
 
+impl Gone {
+    /// What had left a playlist when it was written.
+    fn in_head(playlist: &str) -> Self {
+        let number = |tag| number_in(playlist, tag).unwrap_or(0);
+        Self { segments: number(NUMBER), breaks: number(BREAKS) }
+    }
+}
+
 /// A segment that is listed.
 #[derive(Debug)]
 struct Entry {
@@ -96,9 +104,6 @@ impl Playlist {
         let seconds = segment.duration?;
         let name = Path::new(&segment.path).file_name().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
-        if let Some(before) = self.before.take() {
-            self.gone = gone_before(&before, Some(&name));
-        }
         let continues = last.as_ref().is_some_and(|(last, listed)| {
             let line = last.timeline.zip(segment.timeline);
             *listed
@@ -110,7 +115,7 @@ impl Playlist {
         }
         self.entries.push_back(Entry {
             seq: segment.seq,
-            name,
+            name: name.clone(),
             seconds,
             // Before the first there is nothing to break with.
             is_break: !continues && self.begun,
@@ -118,12 +123,30 @@ impl Playlist {
             map: self.map.clone(),
         });
         self.begun = true;
+        if let Some(before) = self.before.take() {
+            self.go_on_from(before, segment.seq, &name);
+        }
         // §4.3.3.1: no duration, rounded to the nearest second, exceeds the target.
         let rounded = seconds.round() as u64;
         (rounded > self.target).then(|| {
             self.target = rounded;
             rounded
         })
+    }
+
+    /// Gives the segments the numbers that they have in the playlist `before`, when the segment `seq` of the file `name` was
+    /// listed. One that comes before all of those in it was missing for a while, and is there again.
+    fn go_on_from(&mut self, before: String, seq: u64, name: &str) {
+        let is_back = first_in(&before).is_some_and(|first| seq < first);
+        let old = if is_back { Gone::in_head(&before) } else { gone_before(&before, Some(name)) };
+        // As many of those that had left are listed before the first that had not, or will be.
+        let back = self.entries.len() - usize::from(!is_back);
+        let breaks = self.entries.iter().filter(|entry| entry.is_break).count();
+        self.gone = Gone {
+            segments: old.segments.saturating_sub(back as u64),
+            breaks: old.breaks.saturating_sub(breaks as u64),
+        };
+        self.before = is_back.then_some(before);
     }
 
     /// Takes out the segments up to the number `seq`, and some more if there are many. Returns whether there were any.
@@ -159,7 +182,8 @@ impl Playlist {
 
     /// What was taken out, ever: all of the playlist that this one continues, as long as nothing is listed.
     fn gone(&self) -> Gone {
-        self.before.as_deref().map_or(self.gone, |before| gone_before(before, None))
+        let before = self.before.as_deref().filter(|_| self.entries.is_empty());
+        before.map_or(self.gone, |before| gone_before(before, None))
     }
 
     /// The text of the file; with `ended`, nothing will be appended any more (§4.3.3.4).
@@ -209,8 +233,7 @@ impl Playlist {
         if number_in(before, NUMBER).is_none_or(|gone| gone == 0) {
             return 0;
         }
-        let mut names = before.lines().filter(|line| !line.starts_with('#'));
-        names.find_map(|name| sequence(Path::new(name))).unwrap_or(0)
+        first_in(before).unwrap_or(0)
     }
 
     /// Whether `text` is, but for blank lines, the text of this playlist without its end.
@@ -232,12 +255,15 @@ fn number_in(playlist: &str, tag: &str) -> Option<u64> {
     number.filter(|number| *number <= MAX_SEQUENCE)
 }
 
+/// The number in the name of the first segment that `playlist` lists.
+fn first_in(playlist: &str) -> Option<u64> {
+    let mut names = playlist.lines().filter(|line| !line.starts_with('#'));
+    names.find_map(|name| sequence(Path::new(name)))
+}
+
 /// What has left `playlist` when it begins with `name`, which may not have been in it; all of it without a name.
 fn gone_before(playlist: &str, name: Option<&str>) -> Gone {
-    let mut gone = Gone {
-        segments: number_in(playlist, NUMBER).unwrap_or(0),
-        breaks: number_in(playlist, BREAKS).unwrap_or(0),
-    };
+    let mut gone = Gone::in_head(playlist);
     for line in playlist.lines() {
         // The first of a playlist that is made anew has no break before it.
         gone.breaks += u64::from(line == BREAK);
@@ -360,6 +386,30 @@ mod tests {
         let mut continued = Playlist::new(2.0, true, Some(&text));
         continued.push(&segment(first, 1, first as i64 * 2, 0), None);
         assert!(continued.render(false).contains(&format!("MEDIA-SEQUENCE:{}\n", first - 1)));
+    }
+
+    #[test]
+    fn segments_that_are_there_again_are_listed_and_no_other_gets_a_new_number() {
+        // Connections of two segments each: a break before every odd one but the first.
+        let listed = |seqs: &[u64], before: Option<&str>| {
+            let mut playlist = Playlist::new(2.0, false, before);
+            for &seq in seqs {
+                playlist.push(&segment(seq, seq.div_ceil(2) as u32, seq as i64 * 2, 0), None);
+            }
+            playlist.render(false)
+        };
+        let numbers = |text: &str| Gone::in_head(text);
+        let whole = listed(&[1, 2, 3, 4, 5, 6], None);
+        let rest = listed(&[4, 5, 6], Some(&whole));
+        assert_eq!(numbers(&rest), Gone { segments: 3, breaks: 1 });
+        let some_back = listed(&[2, 3, 4, 5, 6], Some(&rest));
+        assert_eq!(numbers(&some_back), Gone { segments: 1, breaks: 0 });
+        let all_back = listed(&[1, 2, 3, 4, 5, 6], Some(&some_back));
+        assert_eq!(numbers(&all_back), Gone::default());
+        assert!(whole.ends_with(all_back.split_once("SEQUENCE:0\n#EXT-X-PROGRAM").unwrap().1));
+        // Only what was not in it.
+        let before_all = listed(&[1, 2], Some(&rest));
+        assert_eq!(numbers(&before_all), Gone { segments: 1, breaks: 1 });
     }
 
     #[test]

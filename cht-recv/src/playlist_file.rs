@@ -79,7 +79,8 @@ impl PlaylistFile {
         let session = session.clone();
         let mut this =
             Self { session, playlist, appendable: None, has_tables: None, failing: false };
-        let first = before.map_or(0, Playlist::first_after);
+        // Without retention nothing leaves it for good: what was missing and is there again is listed again.
+        let first = before.filter(|_| retained).map_or(0, Playlist::first_after);
         for segment in record.kept().skip_while(|segment| segment.seq < first) {
             this.push(segment);
         }
