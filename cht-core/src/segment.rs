@@ -1,13 +1,17 @@
 //! Examining a finished segment: what is in it, and where it lies on the timeline.
 
+mod clock;
+
 use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
 };
 
+use self::clock::{Clock, Told};
 use crate::{
-    event::{self, Anchor, Body, Damage, Event, Segment, SegmentClosed, StreamInfo},
+    clock::monotonic,
+    event::{self, Anchor, Body, Damage, Event, Jump, Segment, SegmentClosed, StreamInfo},
     record::Record,
     session::{self, Session},
     time::{seconds, unwrap33},
@@ -72,46 +76,12 @@ pub struct Contents {
     pub has_video: bool,
     /// The clock of that PID.
     pub span: Option<Span>,
+    /// Where that clock jumps, with offsets from the first picture.
+    jumps: Vec<Jump>,
+    /// Pictures whose time stamps are outliers.
+    strays: u64,
     /// The stage that scanned it, with its tables and counters.
     scanner: Scanner,
-}
-
-/// The clock of one PID, as seen so far.
-#[derive(Debug, Clone, Copy)]
-struct Clock {
-    media: Media,
-    span: Span,
-    /// Decoding time of the last unit, unwrapped near the first PTS.
-    last_dts: i64,
-    smallest: i64,
-    largest: i64,
-    units: u64,
-}
-
-impl Clock {
-    fn new(media: Media, pts: u64, dts: u64) -> Self {
-        let span = Span { first_pts: pts, first_dts: dts, last_dts: dts, length: 0, frame: 0 };
-        let pts = pts as i64;
-        let last_dts = unwrap33(pts, dts);
-        Self { media, span, last_dts, smallest: pts, largest: pts, units: 1 }
-    }
-
-    fn observe(&mut self, pts: u64, dts: u64) {
-        self.last_dts = unwrap33(self.last_dts, dts);
-        self.span.last_dts = dts;
-        let pts = unwrap33(self.last_dts, pts);
-        self.smallest = self.smallest.min(pts);
-        self.largest = self.largest.max(pts);
-        self.units += 1;
-    }
-
-    fn span(&self) -> Span {
-        let frame = match self.units {
-            0 | 1 => 0,
-            units => (self.largest - self.smallest) / (units as i64 - 1),
-        };
-        Span { length: self.largest - self.span.first_pts as i64, frame, ..self.span }
-    }
 }
 
 /// Scans a whole segment, given in pieces. `None` if it is no transport stream.
@@ -121,14 +91,18 @@ pub fn scan<P: AsRef<[u8]>, E>(
     let mut scanner = Scanner::new();
     // A handful of PIDs at most: a list is faster than a map.
     let mut clocks: Vec<(u16, Clock)> = Vec::new();
+    let at = monotonic();
     let mut found = |found: Found<'_>| {
         let Found::Pes(pes) = found else { return };
-        let Some(pts) = pes.pts else { return };
-        let dts = pes.dts.unwrap_or(pts);
-        match clocks.iter_mut().find(|(pid, _)| *pid == pes.pid) {
-            Some((_, clock)) => clock.observe(pts, dts),
-            None => clocks.push((pes.pid, Clock::new(pes.media, pts, dts))),
+        let known = clocks.iter().position(|(pid, _)| *pid == pes.pid);
+        if known.is_none() && pes.pts.is_none() && !pes.random_access {
+            return;
         }
+        let known = known.unwrap_or_else(|| {
+            clocks.push((pes.pid, Clock::new(pes.media, at)));
+            clocks.len() - 1
+        });
+        clocks[known].1.observe(&pes);
     };
     for piece in pieces {
         scanner.push(piece?.as_ref(), &mut found);
@@ -138,16 +112,19 @@ pub fn scan<P: AsRef<[u8]>, E>(
         return Ok(None);
     }
     let video = scanner.video_pid();
-    let clock = match video {
-        Some(video) => clocks.iter().find(|(pid, _)| *pid == video),
-        None => clocks.iter().find(|(_, clock)| clock.media == Media::Audio).or(clocks.first()),
+    let clock = if let Some(video) = video {
+        clocks.iter().position(|(pid, _)| *pid == video)
+    } else {
+        let audio = clocks.iter().position(|(_, clock)| clock.media == Media::Audio);
+        audio.or((!clocks.is_empty()).then_some(0))
     };
-    Ok(Some(Contents {
-        clock_pid: clock.map(|(pid, _)| *pid),
-        has_video: video.is_some(),
-        span: clock.map(|(_, clock)| clock.span()),
-        scanner,
-    }))
+    let clock =
+        clock.map(|clock| clocks.swap_remove(clock)).map(|(pid, clock)| (pid, clock.finish()));
+    let clock = clock.filter(|(_, told)| told.span.is_some());
+    let clock_pid = clock.as_ref().map(|(pid, _)| *pid);
+    let told = clock.map_or(Told { span: None, jumps: Vec::new(), strays: 0 }, |(_, told)| told);
+    let Told { span, jumps, strays } = told;
+    Ok(Some(Contents { clock_pid, has_video: video.is_some(), span, jumps, strays, scanner }))
 }
 
 /// What is wrong with a segment, if that is so much that somebody should look: more than a hundredth of its bytes are
@@ -162,6 +139,29 @@ pub fn damage(event: &Event) -> Option<String> {
             segment.path, segment.bytes
         )
     })
+}
+
+/// Says what is odd about the clock of a segment, and survived.
+#[must_use]
+pub fn oddities(event: &Event) -> Vec<String> {
+    let Body::Segment(segment) = &event.body else { return Vec::new() };
+    let mut odd = Vec::new();
+    if segment.damage.strays > 0 {
+        odd.push(format!(
+            "{}: pictures whose time stamps fit neither those before nor those after: {}; they are taken for outliers, \
+             and get the times between",
+            segment.path, segment.damage.strays
+        ));
+    }
+    if let Some(first) = segment.jumps.first() {
+        odd.push(format!(
+            "{}: the stream's clock jumps in it ({} times, first at byte {}); times go on where they were",
+            segment.path,
+            segment.jumps.len(),
+            first.byte
+        ));
+    }
+    odd
 }
 
 /// Examines segments one after another and places them on their timelines.
@@ -211,7 +211,8 @@ impl Examiner {
         let loose = self.loose.entry(folder).or_default();
         loose.count += 1;
         let seq = session.and_then(|_| session::sequence(path)).unwrap_or(loose.count);
-        let timeline = contents.span.map(|span| loose.succession.place(span));
+        let last_line = contents.jumps.last().map(|jump| jump.timeline);
+        let timeline = contents.span.map(|span| loose.succession.place(span, last_line));
         let segment = contents.into_segment(seq, name, length, None, timeline);
         Ok(Event::new(session.map(|session| session.name().to_owned()), segment))
     }
@@ -281,7 +282,11 @@ impl Contents {
             connection,
             timeline: anchor,
             first_pts: first,
-            last_pts: first.zip(self.span).map(|(first, span)| first + span.length),
+            last_pts: first.zip(self.span).map(|(first, span)| {
+                // On the line of the anchor: where the clock jumps, another one begins.
+                let jump = self.jumps.first().map(|jump| jump.timeline.offset - span.frame);
+                first + jump.unwrap_or(span.length)
+            }),
             start: first.zip(anchor).map(|(first, anchor)| seconds(anchor.place(first))),
             duration: self.span.map(|span| seconds(span.length + span.frame)),
             keyframes,
@@ -294,14 +299,27 @@ impl Contents {
             packet_size: self.scanner.packet_size().unwrap_or(PACKET_LEN) as u16,
             packets: counters.packets,
             streams,
+            jumps: self.placed_jumps(anchor),
             damage: Damage {
                 continuity_errors: counters.continuity_errors,
                 sync_losses: counters.sync_losses,
                 skipped_bytes: counters.lost_bytes,
                 transport_errors: counters.transport_errors,
                 table_errors: counters.psi_crc_errors,
+                strays: self.strays,
             },
         }
+    }
+
+    /// Where the clock jumps, with offsets on the timeline that the segment has its place on.
+    fn placed_jumps(&self, anchor: Option<Anchor>) -> Vec<Jump> {
+        let Some((anchor, span)) = anchor.zip(self.span) else { return Vec::new() };
+        let begin = anchor.place(span.first_pts as i64);
+        let placed = |jump: &Jump| {
+            let Anchor { pts, offset } = jump.timeline;
+            Jump { byte: jump.byte, timeline: Anchor { pts, offset: begin + offset } }
+        };
+        self.jumps.iter().map(placed).collect()
     }
 
     /// What the tables list. Where that is more than any multiplex carries: what came, up to a bound.

@@ -1,8 +1,14 @@
 //! The session's timeline: which tick of the session a PTS is. The rules are in `docs/time.md`.
 
+mod extent;
 mod live;
+mod mend;
 
-pub use self::live::{Observed, Placed, Stamp, Step, Timeline};
+pub use self::{
+    extent::Extent,
+    live::{Observed, Placed, Stamp, Step, Timeline},
+    mend::Mender,
+};
 use crate::{
     event::Anchor,
     time::{TICKS_PER_SECOND, difference33, unwrap33},
@@ -14,7 +20,7 @@ const MAX_BACK: i64 = 2 * TICKS_PER_SECOND;
 const MAX_OVERLAP: i64 = TICKS_PER_SECOND / 10;
 /// Longest step ahead that needs no explanation, in ticks.
 const MAX_AHEAD: i64 = 60 * TICKS_PER_SECOND;
-/// Longest rest of a picture between two consecutive files, in ticks.
+/// Longest rest of a picture that nothing but its time stamps tells of, in ticks.
 const MAX_REST: i64 = 3600 * TICKS_PER_SECOND;
 
 impl Anchor {
@@ -60,29 +66,44 @@ pub struct Span {
 /// The timeline of loose segments that follow one another in a folder.
 #[derive(Debug, Default)]
 pub struct Succession {
-    /// The anchor and the span of the last one.
-    last: Option<(Anchor, Span)>,
+    last: Option<Last>,
+}
+
+/// The segment that was placed last.
+#[derive(Debug)]
+struct Last {
+    /// The line of its last picture, and that one's decoding time.
+    anchor: Anchor,
+    dts: u64,
+    /// Where it ends, in ticks.
+    end: i64,
 }
 
 impl Succession {
-    /// The anchor of the next segment.
-    pub fn place(&mut self, span: Span) -> Anchor {
-        let anchor = match self.last {
+    /// Returns the anchor of the next segment. Where its clock jumps, `last_line` is the anchor after the last jump, with
+    /// its offset from the first PTS.
+    pub fn place(&mut self, span: Span, last_line: Option<Anchor>) -> Anchor {
+        let anchor = match &self.last {
             None => Anchor { pts: span.first_pts as i64, offset: 0 },
-            Some((anchor, previous)) => {
-                let last_dts = unwrap33(anchor.pts, previous.last_dts);
+            Some(Last { anchor, dts, end }) => {
+                let last_dts = unwrap33(anchor.pts, *dts);
                 // Consecutive files do not overlap, however short they are. What arrival says of a
                 // step ahead nobody knows any more: a rest, unless it is longer than most.
                 let step = difference33(last_dts, span.first_dts);
                 if (-MAX_OVERLAP..=MAX_REST).contains(&step) {
                     anchor.moved_to(unwrap33(last_dts, span.first_pts))
                 } else {
-                    let offset = anchor.offset + previous.length + previous.frame;
-                    Anchor { pts: span.first_pts as i64, offset }
+                    Anchor { pts: span.first_pts as i64, offset: *end }
                 }
             }
         };
-        self.last = Some((anchor, span));
+        let begin = anchor.place(span.first_pts as i64);
+        let line = |line: Anchor| Anchor { offset: begin + line.offset, ..line };
+        self.last = Some(Last {
+            anchor: last_line.map_or(anchor, line),
+            dts: span.last_dts,
+            end: begin + span.length + span.frame,
+        });
         anchor
     }
 }
@@ -103,13 +124,13 @@ mod tests {
             frame: 90_000,
         };
         let mut succession = Succession::default();
-        assert_eq!(succession.place(span(SECOND)).offset, 0);
-        assert_eq!(succession.place(span(11 * SECOND)).offset, 10 * 90_000);
+        assert_eq!(succession.place(span(SECOND), None).offset, 0);
+        assert_eq!(succession.place(span(11 * SECOND), None).offset, 10 * 90_000);
         // Starts again at zero: ffmpeg -reset_timestamps 1.
-        assert_eq!(succession.place(span(0)), Anchor { pts: 0, offset: 20 * 90_000 });
-        assert_eq!(succession.place(span(10 * SECOND)).offset, 30 * 90_000);
+        assert_eq!(succession.place(span(0), None), Anchor { pts: 0, offset: 20 * 90_000 });
+        assert_eq!(succession.place(span(10 * SECOND), None).offset, 30 * 90_000);
         // A picture that rested for two minutes, and another recording of two hours later.
-        assert_eq!(succession.place(span(130 * SECOND)).offset, 150 * 90_000);
-        assert_eq!(succession.place(span(7330 * SECOND)).offset, 160 * 90_000);
+        assert_eq!(succession.place(span(130 * SECOND), None).offset, 150 * 90_000);
+        assert_eq!(succession.place(span(7330 * SECOND), None).offset, 160 * 90_000);
     }
 }

@@ -6,8 +6,8 @@
 
 use std::{
     fs::File,
-    io::{self, Read as _},
-    ops::Deref,
+    io::{self, Read as _, Seek as _, SeekFrom},
+    ops::{Deref, Range},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -67,7 +67,17 @@ impl Windows {
         Ok(Self { path: path.to_owned(), file, length, at: 0, failed: None, spare: Arc::default() })
     }
 
-    /// Returns the segment's size in bytes.
+    /// Opens a part of a segment, which may reach beyond its end.
+    pub fn open_part(path: &Path, part: &Range<u64>) -> Result<Self, SegmentError> {
+        let mut windows = Self::open(path)?;
+        windows.length = windows.length.min(part.end);
+        windows.at = part.start.min(windows.length);
+        let sought = windows.file.seek(SeekFrom::Start(windows.at));
+        sought.map_err(|error| SegmentError::Io { path: path.to_owned(), error })?;
+        Ok(windows)
+    }
+
+    /// Returns the segment's size in bytes, or the end of its part.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.length

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use cht_core::{
     event::{Anchor, EndReason},
     time::ticks,
-    timeline::{Placed, Stamp, Step, Timeline},
+    timeline::{Extent, Placed, Stamp, Step, Timeline},
     ts::{Damage, Found, Media, ParameterSets, Pes, Program, Scanner},
 };
 
@@ -155,7 +155,8 @@ impl<'a> Cutter<'a> {
 
     /// No more bytes come. Returns the last cuts.
     pub(crate) fn finish(&mut self) -> Vec<Cut> {
-        self.state.settle();
+        // A last picture that goes on from none before it makes no segment.
+        self.state.settle_as(false);
         std::mem::take(&mut self.state.cuts)
     }
 
@@ -174,7 +175,9 @@ impl<'a> Cutter<'a> {
     /// Bytes before this offset can be written: no later cut lies before it. Little more than 1 MiB stays
     /// behind, or 4 MiB where the stream's clock has just jumped.
     pub(crate) fn settled(&self) -> u64 {
-        let doubt = self.state.doubt.map_or(u64::MAX, |(pes, _)| pes.cut);
+        // Before its first picture is placed, the growing segment is not cut at one.
+        let doubt = self.state.doubt.filter(|_| self.state.anchor.is_some());
+        let doubt = doubt.map_or(u64::MAX, |(pes, _)| pes.cut);
         self.scanner.holdback().min(doubt)
     }
 
@@ -249,7 +252,12 @@ impl State<'_> {
 
     fn observe_unit(&mut self, pes: &Pes, now: Instant) {
         let counts = pes.media == Media::Video || (self.audio_only && pes.media == Media::Audio);
-        let Some(pts) = pes.pts.filter(|_| counts) else { return };
+        let Some(pts) = pes.pts.filter(|_| counts) else {
+            if counts && pes.random_access {
+                self.timeline.observe_unstamped();
+            }
+            return;
+        };
         if *self.clock.get_or_insert(pes.pid) != pes.pid {
             return;
         }
@@ -270,8 +278,13 @@ impl State<'_> {
 
     /// Decides the picture in doubt without a next one.
     fn settle(&mut self) {
+        self.settle_as(true);
+    }
+
+    /// Does that; one after a jump is placed only if it `may_jump`.
+    fn settle_as(&mut self, may_jump: bool) {
         if let Some((doubt, since)) = self.doubt.take()
-            && let Some(placed) = self.timeline.settle(self.may_cut(since))
+            && let Some(placed) = self.timeline.settle(may_jump && self.may_cut(since))
         {
             self.placed(&doubt, placed, since);
         }
@@ -279,7 +292,7 @@ impl State<'_> {
 
     /// Whether the growing segment may end at a picture: it has lasted, or ends sooner than any need not often.
     fn may_cut(&self, now: Instant) -> bool {
-        self.extent.units >= FEW_UNITS
+        self.extent.units() >= FEW_UNITS
             || self.arrival.lasted() >= SHORT
             || self.allowance.is_left(now)
     }
@@ -288,12 +301,13 @@ impl State<'_> {
     fn placed(&mut self, pes: &Pes, placed: Placed, now: Instant) {
         let Placed::At(step, anchor) = placed else {
             self.seen.strays += 1;
+            self.extent.observe_stray();
             return;
         };
         self.begins.push((pes.offset, anchor));
         let Some(begin) = self.anchor else {
             self.anchor = Some(anchor);
-            self.extent.observe(anchor.offset);
+            self.extend(anchor);
             return;
         };
         let (reason, length) = match step {
@@ -308,7 +322,7 @@ impl State<'_> {
         let may_cut = reason == Some(EndReason::MaxBytes) || self.may_cut(now);
         match reason.filter(|_| may_cut) {
             Some(reason) => {
-                if self.extent.units < FEW_UNITS && self.arrival.lasted() < SHORT {
+                if self.extent.units() < FEW_UNITS && self.arrival.lasted() < SHORT {
                     self.allowance.take(now);
                 }
                 let before = Some(Place { anchor: begin, length });
@@ -321,7 +335,13 @@ impl State<'_> {
             }
             None => {}
         }
-        self.extent.observe(anchor.offset);
+        self.extend(anchor);
+    }
+
+    /// The picture that was placed last is one of the growing segment.
+    fn extend(&mut self, anchor: Anchor) {
+        let decoded = self.timeline.decoded().unwrap_or(anchor.offset);
+        self.extent.observe(anchor.offset, decoded);
     }
 
     /// Why the growing segment ends before a picture that comes `length` ticks after its first, if it does.
@@ -349,30 +369,6 @@ impl State<'_> {
         self.arrival.restart();
         self.overdue = false;
         self.cuts.push(cut);
-    }
-}
-
-/// How far the pictures of a segment reach on the session's timeline, in ticks.
-#[derive(Debug, Clone, Copy, Default)]
-struct Extent {
-    /// The first and the last in the order of their display, which need not be that of their arrival.
-    ends: Option<(i64, i64)>,
-    units: i64,
-}
-
-impl Extent {
-    fn observe(&mut self, offset: i64) {
-        let (first, last) = self.ends.unwrap_or((offset, offset));
-        self.ends = Some((first.min(offset), last.max(offset)));
-        self.units += 1;
-    }
-
-    /// From `begin` to the end of the last picture, which lasts as long as they do on average; a single one counts
-    /// for nothing.
-    fn length_from(&self, begin: i64) -> i64 {
-        let Some((first, last)) = self.ends else { return 0 };
-        let frame = if self.units > 1 { (last - first) / (self.units - 1) } else { 0 };
-        (last + frame - begin).max(0)
     }
 }
 

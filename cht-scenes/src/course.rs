@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use cht_core::{
     event::Anchor,
-    time::unwrap33,
+    time::{TICKS_PER_SECOND, unwrap33},
     ts::{Found, Media, Pes, Scanner},
 };
 
@@ -46,7 +46,13 @@ pub(crate) struct Course {
     pub within: bool,
     /// The first PTS of each video.
     first_pts: Vec<(u16, u64)>,
+    /// The tick of the last picture that was handed out, outliers left aside, and of the last one.
+    on_line: i64,
+    last: i64,
 }
+
+/// A picture that is further from the one before is an outlier, unless the next one is near it, in ticks.
+const FAR: i64 = 3600 * TICKS_PER_SECOND;
 
 /// A picture in the stream.
 #[derive(Debug, Clone, Copy)]
@@ -97,6 +103,8 @@ impl Course {
             ended: false,
             within: true,
             first_pts: Vec::new(),
+            on_line: anchor.offset,
+            last: anchor.offset,
         }
     }
 
@@ -170,6 +178,7 @@ impl Course {
     /// The place of the video on the timeline, by its own clock.
     pub(crate) fn place(&mut self, anchor: Anchor) {
         self.anchor = anchor;
+        (self.on_line, self.last) = (anchor.offset, anchor.offset);
     }
 
     /// What comes next; with `seek`, where decoding can begin is told.
@@ -209,6 +218,16 @@ impl Course {
         self.ended = true;
     }
 
+    /// Whether a picture lies near the one before, or near the last one that is no outlier.
+    fn is_on_line(&mut self, tick: i64) -> bool {
+        let before = std::mem::replace(&mut self.last, tick);
+        let is_near = [self.on_line, before].iter().any(|near| (tick - near).abs() <= FAR);
+        if is_near {
+            self.on_line = tick;
+        }
+        is_near
+    }
+
     /// The pictures that begin before `self.at`.
     fn pass(&mut self) -> Passed {
         let mut passed = Passed::default();
@@ -221,7 +240,8 @@ impl Course {
             }
             let tick = picture
                 .pts
-                .map(|pts| self.anchor.offset + unwrap33(self.anchor.pts, pts) - self.anchor.pts);
+                .map(|pts| self.anchor.offset + unwrap33(self.anchor.pts, pts) - self.anchor.pts)
+                .filter(|&tick| self.is_on_line(tick));
             // It is whole when the next picture begins.
             passed.keyframes.extend(self.keyframe.take());
             if picture.random_access {

@@ -8,10 +8,12 @@ use std::{
     },
     process::ChildStdin,
     sync::{Mutex, PoisonError, mpsc::SyncSender},
+    time::Instant,
 };
 
 use anyhow::{Context as _, Result};
 use cht_core::{
+    clock,
     ffmpeg::{FfmpegError, Process, Program},
     ts::{Codec, Plan},
 };
@@ -47,7 +49,9 @@ pub(crate) struct Decoder {
     process: Process,
     input: Option<ChildStdin>,
     /// Takes what is to be decoded out of what is fed; without it, ffmpeg does.
-    extract: Option<Extract>,
+    extract: Option<Box<Extract>>,
+    /// When bytes that do not come as they arrive are taken to arrive; none for a live stream.
+    arrival: Option<Instant>,
     /// What goes to ffmpeg next.
     buffer: Vec<u8>,
 }
@@ -116,20 +120,22 @@ impl Decoder {
         if !live {
             let _ = rustix::pipe::fcntl_setpipe_size(&stdin, 1 << 20);
         }
-        let mut buffer = Vec::new();
+        let (arrival, mut buffer) = ((!live).then(clock::monotonic), Vec::new());
         let extract =
             codec.and_then(|codec| Extract::begin(pid, codec, decoding.decode, sets, &mut buffer));
+        let extract = extract.map(Box::new);
         Ok((
-            Self { process, input: Some(stdin), extract, buffer },
+            Self { process, input: Some(stdin), extract, arrival, buffer },
             Outputs { pictures, small, limit: decoding.limits.timeout },
         ))
     }
 
     /// Feeds it; an error means that it has ended.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let now = self.now();
         let Some(input) = &mut self.input else { return Ok(()) };
         let Some(extract) = &mut self.extract else { return input.write_all(bytes) };
-        extract.push(bytes, &mut self.buffer);
+        extract.push(bytes, now, &mut self.buffer);
         let written = input.write_all(&self.buffer);
         self.buffer.clear();
         written
@@ -144,14 +150,21 @@ impl Decoder {
 
     /// The next bytes are those of another file. Returns whether this one has frames to be decoded.
     pub(crate) fn end_segment(&mut self) -> bool {
-        self.extract.as_mut().is_none_or(|extract| extract.end_segment(&mut self.buffer))
+        let now = self.now();
+        self.extract.as_mut().is_none_or(|extract| extract.end_segment(now, &mut self.buffer))
+    }
+
+    /// When the next bytes arrive.
+    fn now(&self) -> Instant {
+        self.arrival.unwrap_or_else(clock::monotonic)
     }
 
     /// No more bytes: it decodes what it holds, and ends.
     pub(crate) fn end_input(&mut self) {
         self.end_segment();
+        let now = self.now();
         if let Some(extract) = &mut self.extract {
-            extract.finish(&mut self.buffer);
+            extract.finish(now, &mut self.buffer);
         }
         // What was held back may be refused by a decoder that has ended; its end is looked at next.
         let _ = self.feed(&[]);

@@ -1,8 +1,14 @@
 //! What of the stream is decoded, and by whom: `--decode`.
 
-use std::{fmt::Display, time::Duration};
+use std::{
+    fmt::Display,
+    time::{Duration, Instant},
+};
 
-use cht_core::ts::{Codec, Completion, Plan, SingleStream, Thin};
+use cht_core::{
+    timeline::Mender,
+    ts::{Codec, Completion, Plan, SingleStream, Thin},
+};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -103,9 +109,11 @@ pub(crate) struct Extract {
     single: SingleStream,
     completion: Option<Box<Completion>>,
     thin: Option<Thin>,
-    /// Packets of the video, where more is done with them.
+    mender: Mender,
+    /// Packets of the video: as they come, completed, and thinned out.
     packets: Vec<u8>,
     complete: Vec<u8>,
+    thinned: Vec<u8>,
     /// Access points before this segment.
     before: u64,
 }
@@ -126,8 +134,9 @@ impl Extract {
             Decode::Keyframes | Decode::Fast => Some(Thin::new(pid, codec)),
         };
         let completion = sets.map(|sets| Box::new(Completion::new(pid, codec, sets.to_vec())));
-        let (packets, complete) = (Vec::new(), Vec::new());
-        Some(Self { single, completion, thin, packets, complete, before: 0 })
+        let [packets, complete, thinned] = [const { Vec::new() }; 3];
+        let mender = Mender::default();
+        Some(Self { single, completion, thin, mender, packets, complete, thinned, before: 0 })
     }
 
     /// From the next access point on, decodes more of some groups than that.
@@ -137,17 +146,14 @@ impl Extract {
         }
     }
 
-    /// Appends what is to be decoded of the next bytes to `out`.
-    pub(crate) fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        if self.thin.is_none() && self.completion.is_none() {
-            return self.single.push(bytes, out);
-        }
+    /// Appends what is to be decoded of the next bytes, which arrived at `now`, to `out`.
+    pub(crate) fn push(&mut self, bytes: &[u8], now: Instant, out: &mut Vec<u8>) {
         self.single.push(bytes, &mut self.packets);
-        self.hand_on(out);
+        self.hand_on(now, out);
     }
 
-    /// Completes and thins out the packets that have come.
-    fn hand_on(&mut self, out: &mut Vec<u8>) {
+    /// Completes, thins out and mends the packets that have come.
+    fn hand_on(&mut self, now: Instant, out: &mut Vec<u8>) {
         let packets = match &mut self.completion {
             Some(completion) => {
                 completion.push(&self.packets, &mut self.complete);
@@ -155,33 +161,41 @@ impl Extract {
             }
             None => &mut self.packets,
         };
-        match &mut self.thin {
-            Some(thin) => thin.push(packets, out),
-            None => out.extend_from_slice(packets),
-        }
+        let packets = match &mut self.thin {
+            Some(thin) => {
+                thin.push(packets, &mut self.thinned);
+                &mut self.thinned
+            }
+            None => packets,
+        };
+        self.mender.push(packets, now, out);
+        self.thinned.clear();
         self.packets.clear();
         self.complete.clear();
     }
 
     /// The next bytes are those of another file. Returns whether this one has frames to be decoded.
-    pub(crate) fn end_segment(&mut self, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn end_segment(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         self.single.finish(&mut self.packets);
-        self.hand_on(out);
+        self.hand_on(now, out);
         let Some(thin) = &mut self.thin else { return true };
         let points = thin.access_points();
         std::mem::replace(&mut self.before, points) < points
     }
 
     /// No more bytes come.
-    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+    pub(crate) fn finish(&mut self, now: Instant, out: &mut Vec<u8>) {
         if let Some(completion) = &mut self.completion {
             completion.finish(&mut self.packets);
         }
         self.completion = None;
-        self.hand_on(out);
+        self.hand_on(now, out);
         if let Some(thin) = &mut self.thin {
-            thin.finish(out);
+            thin.finish(&mut self.thinned);
         }
+        self.mender.push(&self.thinned, now, out);
+        self.thinned.clear();
+        self.mender.finish(out);
     }
 }
 

@@ -13,6 +13,7 @@ mod undone;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    ops::Range,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
@@ -23,7 +24,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    event::{Decoded, Segment},
+    event::{Anchor, Decoded, Jump, Segment},
     ffmpeg::Program,
     growing::finished_path,
     record::Record,
@@ -254,19 +255,16 @@ impl Feeder {
             self.picker()?.fail("too_large", &message, Some(&segment.path))?;
             return self.leave_out(segment);
         }
-        let windows = Windows::open(Path::new(&segment.path))?;
-        let length = windows.length();
+        let length = Windows::open(Path::new(&segment.path))?.length();
         let again = asked.is_any().then(|| Windows::open(Path::new(&segment.path)).ok()).flatten();
         let first = again.and_then(|windows| stretch::first_pts(windows, pid));
+        let by_its_clock = self.by_its_clock(anchor, first);
+        let codec = self.codec_of(named.and_then(|video| video.codec), pid);
         let source = Source {
-            seq: segment.seq,
-            anchor: self.by_its_clock(anchor, first),
-            pid,
-            codec: self.codec_of(named.and_then(|video| video.codec), pid),
             ahead: self.ahead,
             connection: segment.connection,
-            live: false,
             bytes: Some(length),
+            ..Source::alone(segment.seq, by_its_clock, pid, codec)
         };
         let within = segment.video_pid.is_none() || listed.is_some_and(|video| video.units == 0);
         // All frames again only where a picture needs none before it.
@@ -275,7 +273,16 @@ impl Feeder {
         {
             self.change_decoding();
         }
-        self.feed_segment(&segment.path, source, windows, within)?;
+        // Where another clock jumps is not known.
+        let jumps = if self.ahead == 0 { &segment.jumps[..] } else { &[] };
+        let mut is_fed = true;
+        for (bytes, anchor) in parts(jumps, by_its_clock) {
+            is_fed = is_fed
+                && self.feed_part(&segment.path, Source { anchor, ..source }.part_of(bytes))?;
+        }
+        if is_fed {
+            self.fed(length, within);
+        }
         let others = listed.map_or(0, |video| video.units.saturating_sub(video.keyframes));
         let newest = segment.last_pts.map(|pts| anchor.place(pts));
         self.passed(&Passed { keyframes: vec![anchor.offset], others, newest });
@@ -443,20 +450,17 @@ impl Feeder {
         }
     }
 
-    /// Feeds a finished segment as far as it can be read, to another decoder where its video changes.
-    fn feed_segment(
-        &mut self,
-        path: &str,
-        source: Source,
-        windows: Windows,
-        within: bool,
-    ) -> Result<()> {
-        let length = windows.length();
-        let again = Windows::open(Path::new(path))?;
+    /// Feeds a part of a finished segment as far as it can be read, to another decoder where its video changes; `false` if
+    /// one has ended before.
+    fn feed_part(&mut self, path: &str, source: Source) -> Result<bool> {
+        let [windows, again] =
+            [(); 2].map(|()| Windows::open_part(Path::new(path), &source.range()));
+        let (windows, again) = (windows?, again?);
+        let mut at = source.bytes_from;
         let mut stretches = stretch::divide(again, source.pid, source.codec, self.args.video())
             .into_iter()
+            .map(|stretch| Stretch { from: stretch.from + source.bytes_from, ..stretch })
             .peekable();
-        let mut at = 0;
         for window in windows {
             let window = match window {
                 Ok(window) => window,
@@ -476,14 +480,13 @@ impl Feeder {
                 let up_to = stretches.peek().map_or(u64::MAX, |next| next.from - at);
                 let (chunk, behind) = rest.split_at(rest.len().min(WRITE).min(up_to as usize));
                 if !self.feed(chunk)? {
-                    return self.end_run();
+                    return self.end_run().map(|()| false);
                 }
                 at += chunk.len() as u64;
                 rest = behind;
             }
         }
-        self.fed(length, within);
-        Ok(())
+        Ok(true)
     }
 
     /// Emits that a segment cannot be read to its end. What came before is decoded, and the segment is done with it.
@@ -553,10 +556,10 @@ impl Feeder {
             }
             return Ok(());
         }
-        let windows = Windows::open(Path::new(&part.path))?;
-        let length = windows.length();
+        let length = Windows::open(Path::new(&part.path))?.length();
+        let windows = Windows::open_part(Path::new(&part.path), &part.source.range())?;
         let source = Source { live: false, bytes: Some(length), ..part.source };
-        self.begin(&part.path, 0, source)?;
+        self.begin(&part.path, source.bytes_from, source)?;
         let fed = match self.feed_all(windows) {
             Err(error) => {
                 let error = error.downcast::<SegmentError>()?;
@@ -565,7 +568,8 @@ impl Feeder {
             }
             Ok(fed) => fed,
         };
-        if fed {
+        // Another part follows where the clock jumps.
+        if fed && source.bytes_until >= length {
             self.fed(length, false);
         }
         Ok(())
@@ -613,6 +617,15 @@ impl Feeder {
         }
         Ok(())
     }
+}
+
+/// Divides a segment at `anchor` where its clock jumps: the bytes of each part, and its anchor.
+fn parts(jumps: &[Jump], anchor: Anchor) -> Vec<(Range<u64>, Anchor)> {
+    let begins = std::iter::once((0, anchor));
+    let begins: Vec<_> =
+        begins.chain(jumps.iter().map(|jump| (jump.byte, jump.timeline))).collect();
+    let end = |n: usize| begins.get(n + 1).map_or(u64::MAX, |(next, _)| *next);
+    begins.iter().enumerate().map(|(n, &(from, anchor))| (from..end(n), anchor)).collect()
 }
 
 /// The device and the inode of the folder at `path`.

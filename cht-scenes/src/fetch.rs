@@ -83,7 +83,7 @@ impl Fetcher {
         let parts = together(gops, ticks).into_iter();
         let parts: Vec<_> = parts
             .map(|(bytes, ticks)| {
-                let is_whole = gops.has_access_at(bytes.start);
+                let is_whole = gops.has_access_at(bytes.start) || gops.begin > 0;
                 let lead = if is_whole { Vec::new() } else { lead(source, path) };
                 ([lead, vec![(path.to_owned(), bytes)]].concat(), ticks)
             })
@@ -97,11 +97,13 @@ impl Fetcher {
 
     fn gops(&mut self, path: &Path, source: &Source) -> io::Result<&Gops> {
         let file = open(path)?;
-        let length = file.metadata()?.len();
-        let is_known = |(known, gops): &(PathBuf, Gops)| known == path && gops.length == length;
+        let length = file.metadata()?.len().min(source.bytes_until);
+        let is_known = |(known, gops): &(PathBuf, Gops)| {
+            known == path && (gops.begin, gops.length) == (source.bytes_from, length)
+        };
         let gops = match self.known.take().filter(is_known) {
             Some((_, gops)) => gops,
-            None => Gops::of(file, source.pid, source.anchor)?,
+            None => Gops::of(file, source)?,
         };
         Ok(&self.known.insert((path.to_owned(), gops)).1)
     }
@@ -169,7 +171,7 @@ fn lead(source: &Source, path: &Path) -> Vec<Bytes> {
         && let Some((earlier, earlier_path)) = before(&source, &path)
     {
         (source, path) = (earlier, earlier_path.into());
-        let gops = open(&path).and_then(|file| Gops::of(file, source.pid, source.anchor));
+        let gops = open(&path).and_then(|file| Gops::of(file, &source));
         let Ok(gops) = gops else { break };
         let from = gops.last_access();
         lead.push((path.clone(), from.unwrap_or(0)..gops.length));
@@ -222,7 +224,7 @@ mod tests {
     fn pictures_of_one_group_are_decoded_together() {
         let units =
             (0..8).map(|n| Unit { offset: n * 10, pts: n as i64, random_access: n % 4 == 0 });
-        let gops = Gops { units: units.collect(), length: 80 };
+        let gops = Gops { units: units.collect(), begin: 0, length: 80 };
         let expected = [(0..40, vec![1, 2]), (40..70, vec![5])];
         assert_eq!(together(&gops, &[1, 2, 5, 9]), expected);
     }

@@ -11,6 +11,8 @@ use cht_core::{
     ts::{Found, Scanner},
 };
 
+use crate::feed::Source;
+
 /// Bytes per read.
 const READ: usize = 256 * 1024;
 
@@ -29,13 +31,16 @@ pub(crate) struct Unit {
 #[derive(Debug, Default)]
 pub(crate) struct Gops {
     pub units: Vec<Unit>,
-    /// The segment's size, as far as it was read.
+    /// Where the part begins that the pictures are of.
+    pub begin: u64,
+    /// Where it ends: the segment's size, as far as it was read.
     pub length: u64,
 }
 
 impl Gops {
     /// Looks through a segment, which may still grow.
-    pub(crate) fn of(mut file: File, pid: u16, anchor: Anchor) -> io::Result<Self> {
+    pub(crate) fn of(mut file: File, source: &Source) -> io::Result<Self> {
+        let Source { pid, anchor, .. } = *source;
         let (mut scanner, mut buffer) = (Scanner::new(), vec![0; READ]);
         let mut gops = Self::default();
         loop {
@@ -48,7 +53,10 @@ impl Gops {
             scanner.push(&buffer[..count], &mut |found| gops.take(&found, pid, anchor));
         }
         scanner.finish(&mut |found| gops.take(&found, pid, anchor));
-        gops.length = scanner.position();
+        gops.begin = source.bytes_from;
+        gops.length = scanner.position().min(source.bytes_until);
+        let range = source.range();
+        gops.units.retain(|unit| range.contains(&unit.offset));
         Ok(gops)
     }
 
@@ -72,7 +80,8 @@ impl Gops {
         // More slices of the picture, in PES packets of their own, have its time.
         let mut behind = self.units[own..].iter().filter(|unit| unit.pts != at);
         let end = behind.nth(1).map_or(self.length, |next| next.offset);
-        Some(from.map_or(0, |from| self.units[from].offset)..end)
+        let begin = self.begin;
+        Some(from.map_or(begin, |from| self.units[from].offset)..end)
     }
 
     /// Whether decoding can begin at a byte.
@@ -96,7 +105,7 @@ mod tests {
             pts,
             random_access,
         });
-        Gops { units: units.collect(), length: 1000 }
+        Gops { units: units.collect(), begin: 0, length: 1000 }
     }
 
     #[test]

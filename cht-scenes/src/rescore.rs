@@ -198,7 +198,8 @@ impl Origin {
 
     fn source(&self) -> Source {
         let codec = self.codec.as_deref().and_then(Codec::named);
-        Source::alone(self.seq, self.anchor, self.pid, codec)
+        let range = self.from..self.until.unwrap_or(u64::MAX);
+        Source::alone(self.seq, self.anchor, self.pid, codec).part_of(range)
     }
 }
 
@@ -218,8 +219,16 @@ mod tests {
             let offset = segment * 36_000;
             let anchor = Anchor { pts: offset, offset };
             let (path, codec) = (format!("/{segment}.ts"), Some("h264".to_owned()));
-            let origin =
-                Origin { session: None, path, seq: segment as u64, anchor, pid: 256, codec };
+            let origin = Origin {
+                session: None,
+                path,
+                seq: segment as u64,
+                anchor,
+                pid: 256,
+                codec,
+                from: 0,
+                until: None,
+            };
             text += &serde_json::to_string(&Line::Segment(origin)).unwrap();
             text.push('\n');
             for n in 0..10 {

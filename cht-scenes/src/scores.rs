@@ -31,6 +31,12 @@ pub(crate) struct Origin {
     pub anchor: Anchor,
     pub pid: u16,
     pub codec: Option<String>,
+    /// The byte from where on the part of the segment lies there.
+    #[serde(default)]
+    pub from: u64,
+    /// The byte where it ends, unless it is the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
 }
 
 /// What was measured in a frame.
@@ -63,8 +69,8 @@ pub(crate) struct Scores {
     file: Journal,
     /// Whole lines that are still to be written.
     lines: Vec<u8>,
-    /// Path and PID of what was added last.
-    segment: Option<(String, u16)>,
+    /// Path, PID and first byte of what was added last.
+    segment: Option<(String, u16, u64)>,
 }
 
 impl Scores {
@@ -108,9 +114,11 @@ impl Scores {
         picture: bool,
     ) -> Result<()> {
         let Part { source, path, .. } = part;
-        let is_known = |(known, pid): &(String, u16)| known == path && *pid == source.pid;
+        let is_known = |(known, pid, from): &(String, u16, u64)| {
+            known == path && (*pid, *from) == (source.pid, source.bytes_from)
+        };
         if !self.segment.as_ref().is_some_and(is_known) {
-            self.segment = Some((path.clone(), source.pid));
+            self.segment = Some((path.clone(), source.pid, source.bytes_from));
             self.write(&Line::Segment(Origin {
                 session: session.map(str::to_owned),
                 path: path.clone(),
@@ -118,6 +126,8 @@ impl Scores {
                 anchor: source.anchor,
                 pid: source.pid,
                 codec: source.codec.map(|codec| codec.as_str().to_owned()),
+                from: source.bytes_from,
+                until: Some(source.bytes_until).filter(|&until| until < u64::MAX),
             }))?;
         }
         let (timestamp, measures) = (seconds(measures.at), measures.clone());

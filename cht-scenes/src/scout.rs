@@ -48,7 +48,8 @@ pub(crate) fn plan(
 ) -> Result<Option<Plan>> {
     let Some(codec) = source.codec else { return Ok(None) };
     // What cannot be read is said by whoever feeds it.
-    let surveyed = Windows::open(path).and_then(|windows| survey(windows, source.pid, codec));
+    let surveyed = Windows::open_part(path, &source.range())
+        .and_then(|windows| survey(windows, source.pid, codec));
     let Ok(Some(groups)) = surveyed else { return Ok(None) };
     // A single group is all there is to look at.
     let changed =
@@ -113,7 +114,7 @@ fn changed(
     path: &Path,
 ) -> Result<HashMap<u64, bool>> {
     let pass = Pass::of(ffmpeg, limits, source, path, Decode::Keyframes, Wanted::Small);
-    let windows = Windows::open(path)?;
+    let windows = Windows::open_part(path, &source.range())?;
     let mut blocks = Blocks::default();
     let mut changed = HashMap::new();
     pass.run(

@@ -41,6 +41,9 @@ pub(crate) struct Checkpoint {
     pub done: SegmentDone,
     /// Its place on the timeline.
     pub anchor: Option<Anchor>,
+    /// Where the part of it lies that the anchor is of, in bytes: from where its clock has jumped for the last time.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub from: u64,
     /// The PID that was decoded.
     pub pid: Option<u16>,
     /// How it was coded.
@@ -431,6 +434,11 @@ impl Store {
         }
         Ok(())
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn line_of(entry: &Entry) -> Result<Vec<u8>> {

@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result};
 use cht_core::{
     event::{self, Event, SegmentClosed},
     ndjson::{self, Writer},
-    segment::{Examiner, SegmentError, damage, examine_recorded},
+    report,
+    segment::{Examiner, SegmentError, damage, examine_recorded, oddities},
     session::Session,
 };
 
@@ -57,6 +58,7 @@ impl Emitter {
         match examined {
             Ok(event) => {
                 self.event(&event)?;
+                oddities(&event).into_iter().for_each(report::note);
                 match damage(&event) {
                     Some(message) => self.fail(path, "damaged", &message),
                     None => Ok(()),

@@ -73,7 +73,7 @@ wire! {
         first_pts: Option<i64>, last_pts: Option<i64>, start: Option<f64>, duration: Option<f64>,
         keyframes: u64, video_pid: Option<u16>, video_codec: Option<String>,
         packet_size: u16, packets: u64,
-        streams: Vec<StreamInfo>, damage: Damage,
+        streams: Vec<StreamInfo>, jumps: Option<Vec<Jump>>, damage: Damage,
     }
     "frame" Frame {
         id: Id, timestamp: f64, pts: i64, path: Absolute, thumbnail: Option<Absolute>,
@@ -94,8 +94,9 @@ wire!(@struct Anchor { pts: i64, offset: i64, });
 wire!(@struct Scores { scene: f64, adaptive: Option<f64>, screen: Option<f64>, });
 wire!(@struct Damage {
     continuity_errors: u64, sync_losses: u64, skipped_bytes: u64, transport_errors: u64,
-    table_errors: u64,
+    table_errors: u64, strays: Option<u64>,
 });
+wire!(@struct Jump { byte: u64, timeline: Anchor, });
 wire!(@struct StreamInfo {
     pid: u16, program: u16, codec: String, units: u64, keyframes: u64, continuity_errors: u64,
     width: Option<u32>, height: Option<u32>, sample_rate: Option<u32>, channels: Option<u8>,

@@ -2,10 +2,10 @@
 //! they belong.
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
-use std::{fs, io::Write as _, net::TcpStream};
+use std::{fs, io::Write as _, net::TcpStream, process::Stdio};
 
 use cht_tests::{
-    QUICK, Stage, b3sum, ffmpeg, generate, recorder, recording,
+    Pipeline, QUICK, Stage, b3sum, ffmpeg, generate, recorder, recording,
     stamps::{WRAP, restamp, units, unstamp},
     tool, words,
 };
@@ -323,4 +323,118 @@ fn garbage_before_the_first_packet_and_within() {
     recorded.durations_add_up();
     let start: Vec<_> = recorded.examined().iter().map(|s| s["start"].as_f64().unwrap()).collect();
     assert_eq!(start, [0.0, 1.0, 2.0, 3.0]);
+}
+
+/// The frames that are kept of a stream: times and time stamps, from its file and live.
+fn kept(bytes: &[u8]) -> [Vec<(f64, i64)>; 2] {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    fs::write(&path, bytes).unwrap();
+    let frames = |events: Vec<Value>| {
+        let frames = events.into_iter().filter(|event| event.get("pts").is_some());
+        let place = |frame: Value| (frame["timestamp"].as_f64(), frame["pts"].as_i64());
+        frames.map(place).map(|(time, pts)| (time.unwrap(), pts.unwrap())).collect::<Vec<_>>()
+    };
+    let mut scenes = Stage::start(
+        tool("cht-scenes").arg("--out").arg(folder.path().join("out")).stdin(Stdio::piped()),
+    );
+    writeln!(scenes.child.stdin.take().unwrap(), "{}", path.display()).unwrap();
+    assert!(scenes.finish().success());
+    let from_file = frames(std::mem::take(&mut scenes.events));
+    let mut pipeline = Pipeline::start(folder.path(), "--once --session-id call", "");
+    pipeline.send(bytes);
+    assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+    [from_file, frames(pipeline.read_index())]
+}
+
+#[test]
+fn wrong_time_stamp_costs_no_frame_and_moves_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    let shots = [("testsrc2=s=320x240:r=25", 2.0), ("smptebars=s=320x240:r=25", 2.0)];
+    generate(&path, &shots, QUICK);
+    let clean = fs::read(&path).unwrap();
+    let expected = kept(&clean);
+    assert_eq!(expected[0], expected[1]);
+    assert_eq!(expected[0].len(), 2);
+    let pictures: Vec<usize> = units(&clean).iter().map(|unit| unit.offset).collect();
+    // Zero, days away, and a moment that a rest would explain.
+    let wild: [fn(i64) -> i64; 3] =
+        [|_| 0, |ticks| ticks + 90_000 * 40_000, |ticks| ticks + 90_000 * 30];
+    for (n, wild) in wild.into_iter().enumerate() {
+        for picture in [0, 20] {
+            // In the middle of the clock, so that zero is far.
+            let mut bytes = clean.clone();
+            restamp(&mut bytes, |_, ticks| ticks + 90_000 * 7200);
+            let moved = kept_later(&expected, 90_000 * 7200);
+            restamp(
+                &mut bytes,
+                |offset, ticks| {
+                    if offset == pictures[picture] { wild(ticks) } else { ticks }
+                },
+            );
+            if n == 2 && picture == 0 {
+                continue;
+            }
+            assert_eq!(kept(&bytes), moved, "{n}, picture {picture}");
+        }
+    }
+}
+
+/// The same frames of a clock that is ahead.
+fn kept_later(frames: &[Vec<(f64, i64)>; 2], ticks: i64) -> [Vec<(f64, i64)>; 2] {
+    frames.clone().map(|frames| frames.into_iter().map(|(at, pts)| (at, pts + ticks)).collect())
+}
+
+#[test]
+fn first_picture_without_time_stamp_is_at_the_beginning() {
+    let clean = video(2.0, QUICK);
+    let picture = units(&clean)[1].offset;
+    let mut bytes = clean.clone();
+    restamp(&mut bytes, |_, ticks| ticks + 90_000 * 7200);
+    unstamp(&mut bytes[..picture]);
+    let first = units(&clean)[0].dts.unwrap() + 90_000 * 7200;
+    for frames in kept(&bytes) {
+        // One picture before the next one, in the order of the stream.
+        assert!((frames[0].1 - first).abs() <= 4 * 3600, "{frames:?}");
+        assert!(frames[0].0.abs() <= 0.2, "{frames:?}");
+        assert_eq!(frames.len(), 1, "{frames:?}");
+    }
+}
+
+#[test]
+fn recordings_in_one_file_give_what_they_give_one_after_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    let shots = [("testsrc2=s=320x240:r=25", 2.0), ("smptebars=s=320x240:r=25", 2.0)];
+    generate(&path, &shots, QUICK);
+    let one = fs::read(&path).unwrap();
+    let [from_file, live] = kept(&one.repeat(3));
+    let times: Vec<f64> = from_file.iter().map(|(time, _)| *time).collect();
+    assert_eq!(times, [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
+    assert_eq!(from_file, live);
+    fs::write(&path, one.repeat(3)).unwrap();
+    let mut watch = Stage::start(tool("cht-segwatch").args(["--settle", "0"]).arg(&path));
+    assert!(watch.finish().success());
+    let segment = watch.of_type("segment")[0];
+    assert_eq!((&segment["start"], &segment["duration"]), (&0.0.into(), &12.0.into()));
+    let byte = |n: usize| segment["jumps"][n]["byte"].as_u64().unwrap() as usize;
+    assert_eq!([byte(0), byte(1)].map(|byte| byte / one.len()), [1, 2]);
+}
+
+#[test]
+fn slides_of_minutes_last_as_long_as_they_are_shown() {
+    // A slide rests for 200, 150 and 240 s, and the last picture is there twice.
+    let slides = made(&format!(
+        "-f lavfi -i testsrc2=s=160x120:r=1:d=4 -vf setpts=N*N*N*5+N*(N-1)*(N-2)*0+N*195/TB \
+         -fps_mode vfr -enc_time_base 1:90000 {} -bf 2",
+        "-c:v libx264"
+    ));
+    let stamps: Vec<i64> = units(&slides).iter().map(|unit| unit.pts.unwrap()).collect();
+    let shown = (stamps.iter().max().unwrap() - stamps.iter().min().unwrap()) as f64 / 90_000.0;
+    assert!(shown > 500.0, "{stamps:?}");
+    let recorded = record(&slides, "--segment-time 3600");
+    let lasts = recorded.closed[0]["duration"].as_f64().unwrap();
+    assert!(lasts >= shown && lasts <= shown + 1.0, "{lasts} s of {shown} s");
+    assert_eq!(recorded.examined()[0]["duration"], lasts);
 }

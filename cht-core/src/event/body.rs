@@ -265,6 +265,23 @@ pub struct Damage {
     pub transport_errors: u64,
     /// Tables with a wrong checksum.
     pub table_errors: u64,
+    /// Pictures whose time stamps are outliers; absent if there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub strays: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// A place in a segment where the stream's clock jumps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Jump {
+    /// The byte from where on another anchor holds.
+    pub byte: u64,
+    /// That anchor.
+    pub timeline: Anchor,
 }
 
 /// A finished segment, examined.
@@ -285,7 +302,7 @@ pub struct Segment {
     /// The first PTS of its video (of anything, if it has none), in ticks, unwrapped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_pts: Option<i64>,
-    /// The largest PTS of the same stream.
+    /// The largest PTS of the same stream, before its clock jumps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_pts: Option<i64>,
     /// Seconds on the session's timeline.
@@ -308,6 +325,9 @@ pub struct Segment {
     pub packets: u64,
     /// What the program tables list.
     pub streams: Vec<StreamInfo>,
+    /// Where the stream's clock jumps within it, in order; absent if it does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jumps: Vec<Jump>,
     /// What was wrong.
     pub damage: Damage,
 }

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 pub use body::{
     Anchor, Body, Connected, Damage, DeleteReason, Deleted, Detector, Disconnected, EndReason,
-    Failure, Frame, Listening, Reason, Scores, Segment, SegmentClosed, SegmentDone, SegmentOpen,
-    Sent, StreamInfo, schemas,
+    Failure, Frame, Jump, Listening, Reason, Scores, Segment, SegmentClosed, SegmentDone,
+    SegmentOpen, Sent, StreamInfo, schemas,
 };
 pub use path::{NotUtf8, absolute};
 pub use stats::{Content, Decoded, PidStats, RecvStats, ScenesStats, Stats};

@@ -3,12 +3,19 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Anchor, MAX_AHEAD, is_back};
+use super::{Anchor, MAX_AHEAD, MAX_BACK, MAX_REST, is_back};
 use crate::time::{TICKS_PER_SECOND, difference33, unwrap33};
 
-/// Longest distance between the decoding and the presentation of a picture, in ticks (stills: 60 s,
-/// ISO/IEC 13818-1 §2.7.5). A DTS that is further away is ignored.
-const MAX_DELAY: i64 = 60 * TICKS_PER_SECOND;
+/// Longest time that a picture may be displayed before it is decoded, in ticks: nobody's clock is that wrong. How long
+/// after that it is displayed has a bound too: a slide show with B-frames delays each picture by as long as slides rest.
+const MAX_EARLY: i64 = 60 * TICKS_PER_SECOND;
+const MAX_LATE: i64 = MAX_REST;
+/// Longest step ahead that a picture may make by its own word alone, in ticks.
+const MAX_STEP: i64 = MAX_BACK;
+/// Longest step that may be the distance of two pictures of video that moves, in ticks.
+const MAX_FRAME: i64 = TICKS_PER_SECOND;
+/// By how many steps the display of a picture may be delayed that is decoded in another order.
+const REORDERED: i64 = 4;
 /// Arrival time after which the pace of a line is known.
 const PACE_KNOWN_AFTER: Duration = Duration::from_secs(5);
 /// How far a stream that is sent in real time may be ahead of its arrival, in ticks: a sender's buffer.
@@ -31,8 +38,18 @@ impl Stamp {
     /// The decoding time; the PTS where the stream says none that can be true.
     fn decoding(&self) -> u64 {
         let is_true =
-            |dts: &u64| (-MAX_DELAY..=MAX_DELAY).contains(&difference33(*dts as i64, self.pts));
+            |dts: &u64| (-MAX_EARLY..=MAX_LATE).contains(&difference33(*dts as i64, self.pts));
         self.dts.filter(is_true).unwrap_or(self.pts)
+    }
+
+    /// How long after its decoding it is displayed, in ticks.
+    fn delay(&self) -> i64 {
+        difference33(self.decoding() as i64, self.pts)
+    }
+
+    /// The distance to the decoding of `next`, in ticks.
+    fn step_to(&self, next: &Self) -> i64 {
+        difference33(self.decoding() as i64, next.decoding())
     }
 }
 
@@ -74,6 +91,10 @@ pub struct Timeline {
     doubt: Option<Doubt>,
     /// Pictures off the line since the last one on it.
     strays: u32,
+    /// The first picture of a connection, until the next one agrees with it.
+    first: Option<Stamp>,
+    /// Pictures before `first` that the next one did not agree with, or without time stamps.
+    lost: u32,
 }
 
 #[derive(Debug)]
@@ -85,6 +106,13 @@ struct Line {
     at: Instant,
     /// Arrival and session tick of its first picture.
     begun: (Instant, i64),
+    /// The last distance of two pictures of moving video, in ticks.
+    frame: i64,
+    /// The longest distance of two pictures in decoding order, in ticks.
+    stride: i64,
+    /// How long after their decoding pictures are displayed: the last one, and the latest, in ticks.
+    delay: i64,
+    longest_delay: i64,
 }
 
 /// A picture off the line that the next one has to confirm.
@@ -94,14 +122,22 @@ struct Doubt {
     /// What it is if it is confirmed.
     step: Step,
     is_ahead: bool,
+    /// It is decoded on the line, and displayed where nothing before was.
+    is_misplaced: bool,
 }
 
 impl Line {
     /// How far a picture that arrives at `at` may be ahead of the last one, in ticks. What has passed
     /// on the monotonic clock may have passed for the sender, whose clock need not run alike.
     fn reach(&self, at: Instant) -> i64 {
-        let rested = ticks_of(at.saturating_duration_since(self.at));
-        MAX_AHEAD + rested + rested / 16
+        rested(self.at, at)
+    }
+
+    /// Whether a picture is decoded where it should be and displayed at a time that cannot be, where pictures are a `stride`
+    /// apart at most.
+    fn is_misplaced(&self, stamp: &Stamp, stride: i64) -> bool {
+        let latest = self.longest_delay.max(0) + REORDERED * stride + MAX_STEP;
+        !(-MAX_STEP..=latest).contains(&stamp.delay())
     }
 
     /// Whether the sender is known to send in real time, so that a rest would show in its arrival.
@@ -115,13 +151,22 @@ impl Line {
     fn doubt(&self, stamp: Stamp) -> Option<Doubt> {
         let decoding = stamp.decoding();
         if is_back(self.dts, decoding) {
-            return Some(Doubt { stamp, step: Step::Jump, is_ahead: false });
+            let step = Step::Jump;
+            return Some(Doubt { stamp, step, is_ahead: false, is_misplaced: false });
         }
         let ahead = difference33(self.dts, decoding);
-        (ahead > self.reach(stamp.at)).then(|| {
-            let step = if self.is_paced(stamp.at) { Step::Jump } else { Step::Continues };
-            Doubt { stamp, step, is_ahead: true }
-        })
+        let beyond = ahead - self.reach(stamp.at);
+        (beyond > MAX_STEP)
+            .then(|| {
+                let is_jump = beyond > MAX_REST || (beyond > MAX_AHEAD && self.is_paced(stamp.at));
+                let step = if is_jump { Step::Jump } else { Step::Continues };
+                Doubt { stamp, step, is_ahead: true, is_misplaced: false }
+            })
+            .or_else(|| {
+                let step = Step::Continues;
+                let is_misplaced = self.is_misplaced(&stamp, self.stride);
+                is_misplaced.then_some(Doubt { stamp, step, is_ahead: false, is_misplaced })
+            })
     }
 }
 
@@ -134,8 +179,8 @@ impl Doubt {
             return false;
         }
         // Of a slow slide show each picture may be far ahead of the one before.
-        let rested = ticks_of(next.at.saturating_duration_since(self.stamp.at));
-        self.is_ahead || difference33(this, next_decoding) <= MAX_AHEAD + rested + rested / 16
+        let reach = MAX_AHEAD + rested(self.stamp.at, next.at);
+        self.is_ahead || difference33(this, next_decoding) <= reach
     }
 }
 
@@ -149,28 +194,78 @@ impl Timeline {
     /// A new connection: its clock has nothing to do with the one before.
     pub fn connect(&mut self) {
         (self.line, self.doubt, self.strays) = (None, None, 0);
+        (self.first, self.lost) = (None, 0);
     }
 
-    /// A picture has arrived. It is in doubt if it is not on the line: the next one decides. Unless it
+    /// A keyframe without time stamps has arrived. Before all others of a connection it takes a picture's time.
+    pub fn observe_unstamped(&mut self) {
+        if self.line.is_none() && self.first.is_none() {
+            self.lost += 1;
+        }
+    }
+
+    /// A picture has arrived. It is in doubt if it is not on the line, or the first one: the next one decides. Unless it
     /// `may_jump`, a picture in doubt cannot begin a new line.
     pub fn observe(&mut self, stamp: Stamp, may_jump: bool) -> Observed {
+        if self.line.is_none() {
+            return self.observe_first(stamp, may_jump);
+        }
         let before = self.doubt.take().map(|doubt| {
-            let previous = self.line.as_ref().map_or(0, |line| line.dts);
-            let confirmed = doubt.is_confirmed_by(&stamp, previous) || self.strays >= MAX_STRAYS;
+            let is_confirmed = self.line.as_ref().is_none_or(|line| {
+                if doubt.is_misplaced {
+                    // Of a slide show with B-frames each picture may be displayed long after its decoding.
+                    let stride = line.stride.max(difference33(line.dts, stamp.decoding()));
+                    return line.is_misplaced(&stamp, line.stride)
+                        || !line.is_misplaced(&doubt.stamp, stride);
+                }
+                doubt.is_confirmed_by(&stamp, line.dts)
+            });
+            let confirmed = is_confirmed || self.strays >= MAX_STRAYS;
             self.decide(doubt, confirmed, may_jump)
         });
-        let this = match &self.line {
-            None => Some(self.place(stamp, Step::Start)),
-            Some(line) => {
-                self.doubt = line.doubt(stamp);
-                self.doubt.is_none().then(|| self.place(stamp, Step::Continues))
-            }
+        let Some(line) = &self.line else { return Observed { before, this: None } };
+        self.doubt = line.doubt(stamp);
+        if self.doubt.is_some() {
+            return Observed { before, this: None };
+        }
+        Observed { before, this: Some(self.place(stamp, Step::Continues)) }
+    }
+
+    /// Takes a picture before there is a line: two that agree begin one.
+    fn observe_first(&mut self, stamp: Stamp, may_jump: bool) -> Observed {
+        let Some(first) = self.first.replace(stamp) else {
+            return Observed { before: None, this: None };
         };
-        Observed { before, this }
+        let step = first.step_to(&stamp);
+        let agree = (-MAX_BACK..=MAX_REST + rested(first.at, stamp.at)).contains(&step);
+        if !agree && self.lost < MAX_STRAYS {
+            self.lost += 1;
+            return Observed { before: Some(Placed::Stray), this: None };
+        }
+        self.first = None;
+        let frame = if (1..=MAX_FRAME).contains(&step) { step } else { 0 };
+        // What is shown first need not come first.
+        let reordered = difference33(stamp.pts as i64, first.pts).clamp(0, MAX_STEP);
+        let start = self.start(first, frame, reordered);
+        Observed { before: Some(start), this: self.observe(stamp, may_jump).this }
+    }
+
+    /// Places the first picture of a line, where pictures are a `frame` apart, and one before it is shown so much earlier.
+    fn start(&mut self, first: Stamp, frame: i64, reordered: i64) -> Placed {
+        // What came before it and has no time of its own is a picture each, shown before all others.
+        let lost = i64::from(self.lost) * frame + if self.lost > 0 { reordered } else { 0 };
+        let placed = self.place_at(first, Step::Start, if self.last.is_none() { lost } else { 0 });
+        if let Some(line) = &mut self.line {
+            line.frame = frame;
+        }
+        placed
     }
 
     /// Decides the picture in doubt without a next one: that takes too long, or there is none.
     pub fn settle(&mut self, may_jump: bool) -> Option<Placed> {
+        if let Some(first) = self.first.take() {
+            return Some(self.start(first, 0, 0));
+        }
         let doubt = self.doubt.take()?;
         Some(self.decide(doubt, true, may_jump))
     }
@@ -179,6 +274,31 @@ impl Timeline {
     #[must_use]
     pub fn anchor(&self) -> Option<Anchor> {
         self.line.as_ref().map(|line| line.anchor)
+    }
+
+    /// The session's tick at which the last picture that was placed is decoded.
+    #[must_use]
+    pub fn decoded(&self) -> Option<i64> {
+        self.line.as_ref().map(|line| line.anchor.offset - line.delay)
+    }
+
+    /// The last distance of two pictures of moving video, in ticks; 0 if none is known.
+    #[must_use]
+    pub fn frame(&self) -> i64 {
+        self.line.as_ref().map_or(0, |line| line.frame)
+    }
+
+    /// The PTS and DTS (33 bits) that the last stray would have on the line; before `next` was observed, what the picture
+    /// in doubt would have as a stray.
+    #[must_use]
+    pub fn expected(&self, next: Option<&Stamp>) -> Option<(u64, u64)> {
+        let line = self.line.as_ref()?;
+        let half = next.map(|next| difference33(line.dts, next.decoding()) / 2);
+        let half = half.filter(|half| line.frame == 0 && (1..=MAX_FRAME).contains(half));
+        let frames = i64::from(self.strays) + i64::from(self.doubt.is_some());
+        let dts = line.dts + half.unwrap_or(line.frame) * frames;
+        let mask = |ticks: i64| ticks as u64 & ((1 << 33) - 1);
+        Some((mask(dts + line.delay.max(0)), mask(dts)))
     }
 
     fn decide(&mut self, doubt: Doubt, confirmed: bool, may_jump: bool) -> Placed {
@@ -190,19 +310,31 @@ impl Timeline {
     }
 
     fn place(&mut self, stamp: Stamp, step: Step) -> Placed {
+        self.place_at(stamp, step, 0)
+    }
+
+    /// Places a picture; the first one of all at `first`.
+    fn place_at(&mut self, stamp: Stamp, step: Step, first: i64) -> Placed {
         let Stamp { pts, at, .. } = stamp;
+        let frame = self.line.as_ref().map_or(0, |line| line.frame);
         let continued = self.line.take().filter(|_| step == Step::Continues);
+        let delay = stamp.delay();
         let line = if let Some(line) = continued {
             let dts = unwrap33(line.dts, stamp.decoding());
+            let stride = dts - line.dts;
+            let frame = if (1..=MAX_FRAME).contains(&stride) { stride } else { line.frame };
             // The anchor follows, so that it is never half a wrap behind.
-            Line { anchor: line.anchor.moved_to(unwrap33(dts, pts)), dts, at, ..line }
+            let anchor = line.anchor.moved_to(unwrap33(dts, pts));
+            let (stride, longest_delay) = (line.stride.max(stride), line.longest_delay.max(delay));
+            Line { anchor, dts, at, frame, stride, delay, longest_delay, ..line }
         } else {
-            let offset = self
-                .last
-                .map_or(0, |(then, offset)| offset + ticks_of(at.saturating_duration_since(then)));
+            // The last picture lasts at least as long as those before it.
+            let lasted = |then| ticks_of(at.saturating_duration_since(then)).max(frame);
+            let offset = self.last.map_or(first, |(then, offset)| offset + lasted(then));
             // `dts` may lie before zero when PTS has just wrapped and DTS has not.
             let dts = unwrap33(pts as i64, stamp.decoding());
-            Line { anchor: Anchor { pts: pts as i64, offset }, dts, at, begun: (at, offset) }
+            let (anchor, begun) = (Anchor { pts: pts as i64, offset }, (at, offset));
+            Line { anchor, dts, at, begun, frame, stride: 0, delay, longest_delay: delay }
         };
         let anchor = line.anchor;
         let furthest = self.last.map_or(anchor.offset, |(_, before)| before.max(anchor.offset));
@@ -211,6 +343,12 @@ impl Timeline {
         self.strays = 0;
         Placed::At(step, anchor)
     }
+}
+
+/// What may have passed for a sender between two arrivals, whose clock need not run alike, in ticks.
+fn rested(then: Instant, at: Instant) -> i64 {
+    let rested = ticks_of(at.saturating_duration_since(then));
+    rested + rested / 16
 }
 
 fn ticks_of(duration: Duration) -> i64 {

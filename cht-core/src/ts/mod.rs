@@ -47,13 +47,14 @@ mod section;
 mod separate;
 mod single;
 mod sps;
+mod stamps;
 mod survey;
 mod sync;
 mod thin;
 mod unit;
 
 #[cfg(test)]
-mod build;
+pub(crate) mod build;
 
 pub use codec::Codec;
 pub use complete::Completion;
@@ -63,5 +64,6 @@ pub use parameters::ParameterSets;
 pub use program::{AudioFormat, Program, Stream, VideoFormat};
 pub use scanner::Scanner;
 pub use single::SingleStream;
+pub use stamps::{Begins, begins, restamp, with_stamp};
 pub use survey::{Group, survey};
 pub use thin::{Plan, Thin};

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum Engine {
     One(Decoder),
-    Many(Jobs),
+    Many(Box<Jobs>),
 }
 
 /// Stops an engine.

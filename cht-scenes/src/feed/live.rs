@@ -102,8 +102,13 @@ impl Feeder {
                 let first = Some(first).filter(|_| self.args.video().is_any());
                 let anchor = self.by_its_clock(anchor, first);
                 let (ahead, connection) = (self.ahead, Some(open.connection));
-                let (seq, live, bytes) = (open.seq, true, None);
-                let begun = Source { seq, anchor, pid, codec, ahead, connection, live, bytes };
+                let seq = open.seq;
+                let begun = Source {
+                    ahead,
+                    connection,
+                    live: true,
+                    ..Source::alone(seq, anchor, pid, codec)
+                };
                 self.begin(&path, 0, begun)?;
                 course.place(anchor);
                 source = Some(begun);

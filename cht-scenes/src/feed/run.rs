@@ -1,6 +1,7 @@
 //! A run: one decoder over consecutive segments, and the thread that follows it.
 
 use std::{
+    ops::Range,
     path::Path,
     sync::{
         Arc,
@@ -53,6 +54,9 @@ pub(crate) struct Source {
     pub ahead: i64,
     pub(crate) connection: Option<u32>,
     pub(super) live: bool,
+    /// The part of it that lies there: up to where its clock jumps, and from there on.
+    pub bytes_from: u64,
+    pub bytes_until: u64,
     /// Its size, if it is finished.
     pub(super) bytes: Option<u64>,
 }
@@ -157,11 +161,11 @@ impl Feeder {
             decode,
             path: String::new(),
         });
-        for Before { seq, anchor, path, windows } in before {
-            let source = Source { seq, anchor, bytes: None, ..source };
+        for Before { seq, anchor, path, from, windows } in before {
+            let source = Source { seq, anchor, bytes: None, ..source }.part_of(from..u64::MAX);
             if let Some(run) = &mut self.run {
                 if windows.is_some() {
-                    run.engine.enter(Path::new(&path), 0);
+                    run.engine.enter(Path::new(&path), from);
                 }
                 run.tell(source.part(&path, true));
             }
@@ -193,7 +197,7 @@ impl Feeder {
             let (messages, received) = sync_channel(WHOLE_FRAMES);
             let (jobs, decoding) = (decoding.jobs, Decoding { jobs: 1, ..decoding });
             let stream = Pass { ffmpeg, pid, codec: Some(codec), decoding, start, sets };
-            let jobs = Jobs::start(jobs, stream, messages.clone());
+            let jobs = Box::new(Jobs::start(jobs, stream, messages.clone()));
             return Ok((Engine::Many(jobs), None, messages, received));
         }
         let (messages, received) = sync_channel(FRAMES);
@@ -231,7 +235,28 @@ impl Running {
 impl Source {
     /// A segment by itself, whole.
     pub(crate) fn alone(seq: u64, anchor: Anchor, pid: u16, codec: Option<Codec>) -> Self {
-        Self { seq, anchor, pid, codec, ahead: 0, connection: None, live: false, bytes: None }
+        Self {
+            seq,
+            anchor,
+            pid,
+            codec,
+            ahead: 0,
+            connection: None,
+            live: false,
+            bytes_from: 0,
+            bytes_until: u64::MAX,
+            bytes: None,
+        }
+    }
+
+    /// Returns where the part lies, in bytes.
+    pub(crate) fn range(&self) -> Range<u64> {
+        self.bytes_from..self.bytes_until
+    }
+
+    /// The same of another part.
+    pub(crate) fn part_of(self, range: Range<u64>) -> Self {
+        Self { bytes_from: range.start, bytes_until: range.end, ..self }
     }
 
     pub(crate) fn part(self, path: &str, warm_up: bool) -> Part {

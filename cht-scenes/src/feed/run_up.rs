@@ -19,6 +19,8 @@ pub(super) struct Before {
     pub seq: u64,
     pub anchor: Anchor,
     pub path: String,
+    /// Where its last part begins, in bytes: there its clock jumped for the last time.
+    pub from: u64,
     /// Its bytes; none where it is not decoded.
     pub windows: Option<Windows>,
 }
@@ -26,8 +28,10 @@ pub(super) struct Before {
 /// The segments to decode before the one at `next`, the `last` of which was done: one, or as many as it takes to begin
 /// with a keyframe where cht-recv had to cut within a group of pictures. None if they do not lead there.
 pub(super) fn run_up(last: &Checkpoint, next: Place<'_>) -> Vec<Before> {
-    let before = |seq, anchor, path: &str| before(seq, anchor, path, next);
-    let Some(nearest) = before(last.done.seq, last.anchor, &last.path) else { return Vec::new() };
+    let before = |seq, anchor, path: &str, from| before(seq, anchor, path, from, next);
+    let Some(nearest) = before(last.done.seq, last.anchor, &last.path, last.from) else {
+        return Vec::new();
+    };
     let record = Session::of_segment(Path::new(&last.path)).map(|session| Record::of(&session));
     let mut segments = vec![nearest];
     let connection = record.as_ref().and_then(|record| Some(record.get(last.done.seq)?.connection));
@@ -42,7 +46,7 @@ pub(super) fn run_up(last: &Checkpoint, next: Place<'_>) -> Vec<Before> {
         {
             break;
         }
-        let Some(segment) = before(earlier.seq, earlier.timeline, &earlier.path) else { break };
+        let Some(segment) = before(earlier.seq, earlier.timeline, &earlier.path, 0) else { break };
         segments.push(segment);
     }
     segments.reverse();
@@ -55,7 +59,7 @@ pub(super) fn two_frames(earlier: Option<&Checkpoint>, mut run_up: Vec<Before>) 
     if let ([first], Some(earlier)) = (&run_up[..], earlier)
         && earlier.done.seq + 1 == first.seq
         && let Some(earlier) =
-            before(earlier.done.seq, earlier.anchor, &earlier.path, first.place())
+            before(earlier.done.seq, earlier.anchor, &earlier.path, earlier.from, first.place())
     {
         run_up.insert(0, earlier);
     }
@@ -69,20 +73,26 @@ impl Before {
 }
 
 /// A segment of a run-up to what lies at `next`, if it leads there and can be read.
-fn before(seq: u64, anchor: Option<Anchor>, path: &str, next: Place<'_>) -> Option<Before> {
+fn before(
+    seq: u64,
+    anchor: Option<Anchor>,
+    path: &str,
+    from: u64,
+    next: Place<'_>,
+) -> Option<Before> {
     let anchor = anchor.filter(|&anchor| Place { path, anchor }.leads_to(&next))?;
-    let windows = Windows::open(Path::new(path)).ok()?;
-    Some(Before { seq, anchor, path: path.to_owned(), windows: Some(windows) })
+    let windows = Windows::open_part(Path::new(path), &(from..u64::MAX)).ok()?;
+    Some(Before { seq, anchor, path: path.to_owned(), from, windows: Some(windows) })
 }
 
 /// Puts the segments that are done once more before a run-up: frames are chosen in them, and none is decoded.
 pub(super) fn unsure(unsure: &[Checkpoint], run_up: Vec<Before>) -> Vec<Before> {
     let Some(first) = run_up.first() else { return run_up };
     let earlier = unsure.iter().filter(|unsure| unsure.done.seq < first.seq).filter_map(|unsure| {
-        let (seq, path) = (unsure.done.seq, &unsure.path);
+        let (seq, path, from) = (unsure.done.seq, &unsure.path, unsure.from);
         let anchor = unsure.anchor?;
         let leads = Place { path, anchor }.leads_to(&first.place());
-        leads.then(|| Before { seq, anchor, path: path.clone(), windows: None })
+        leads.then(|| Before { seq, anchor, path: path.clone(), from, windows: None })
     });
     let earlier: Vec<_> = earlier.collect();
     earlier.into_iter().chain(run_up).collect()

@@ -9,7 +9,8 @@ use anyhow::{Context as _, Result, anyhow};
 use cht_core::{
     event::{Body, Event, Segment, absolute},
     record::Record,
-    segment::{SegmentError, damage},
+    report,
+    segment::{SegmentError, damage, oddities},
     session::Session,
 };
 
@@ -143,6 +144,10 @@ impl Feeder {
             Err(error) => return self.say(None, path, &error).map(|()| None),
         };
         let damage = damage(&event);
+        if matches!(&event.body, Body::Segment(segment) if segment.connection.is_none()) {
+            // Of what cht-recv has recorded, it has said so.
+            oddities(&event).into_iter().for_each(report::note);
+        }
         let Event { session, body: Body::Segment(segment) } = event else { return Ok(None) };
         if let Some(message) = damage {
             self.fail(session.as_deref(), "damaged", &message, Some(&segment.path))?;

@@ -90,6 +90,8 @@ pub(crate) struct Done {
     pub frames: u64,
     pub decoded: u64,
     pub anchor: Option<Anchor>,
+    /// Where the part begins that the anchor is of, in bytes.
+    pub from: u64,
     pub pid: Option<u16>,
     pub codec: Option<Codec>,
     pub ahead: i64,

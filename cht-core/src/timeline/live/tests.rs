@@ -50,20 +50,24 @@ fn dts_may_wrap_after_pts_and_frames_may_step_back() {
 
 #[test]
 fn confirmed_jump_continues_by_the_arrival_clock() {
-    let expected =
-        [(Step::Start, 0), (Step::Jump, 1), (Step::Continues, 2), (Step::Continues, 3)].map(Some);
-    assert_eq!(places(&[(100, 0), (90, 1), (91, 1), (92, 2)]), expected);
+    let expected = [(Step::Start, 0), (Step::Continues, 1), (Step::Jump, 3), (Step::Continues, 4)];
+    assert_eq!(places(&[(99, 0), (100, 0), (90, 2), (91, 3)]), expected.map(Some));
+    // From a pipe all arrives at once: the picture before the jump lasts as long as the one before it.
+    let expected = [(Step::Start, 0), (Step::Continues, 1), (Step::Jump, 2), (Step::Continues, 3)];
+    assert_eq!(places(&[(99, 0), (100, 0), (90, 0), (91, 0)]), expected.map(Some));
 }
 
 #[test]
 fn connection_continues_by_the_arrival_clock() {
     let (mut timeline, start) = (Timeline::default(), crate::clock::monotonic());
     timeline.observe(stamp(100 * SECOND, start), true);
+    timeline.settle(true);
     timeline.connect();
     assert_eq!(timeline.anchor(), None);
-    let observed = timeline.observe(stamp(5, after(start, 11)), true);
+    assert_eq!(timeline.observe(stamp(5, after(start, 11)), true).this, None);
+    let observed = timeline.observe(stamp(9, after(start, 12)), true);
     let anchor = Anchor { pts: 5, offset: 11 * 90_000 };
-    assert_eq!(observed.this, Some(Placed::At(Step::Start, anchor)));
+    assert_eq!(observed.before, Some(Placed::At(Step::Start, anchor)));
 }
 
 #[test]
@@ -109,9 +113,83 @@ fn wild_dts_alone_is_ignored() {
     let (mut timeline, at) = (Timeline::default(), crate::clock::monotonic());
     for (pts, dts) in [(0, None), (3600, Some(900_000_000)), (7200, None)] {
         let observed = timeline.observe(Stamp { pts, dts, at }, true);
-        assert!(
-            matches!(observed.this, Some(Placed::At(_, anchor)) if anchor.offset == pts as i64)
-        );
+        let placed = observed.this.or_else(|| timeline.settle(true));
+        assert!(matches!(placed, Some(Placed::At(_, anchor)) if anchor.offset == pts as i64));
+    }
+}
+
+#[test]
+fn first_picture_that_the_next_ones_do_not_follow_is_a_stray() {
+    for wild in [0, 5000, 95_000] {
+        let placed = places(&[(wild, 0), (10_000, 0), (10_001, 0), (10_002, 0)]);
+        // It takes the time of a picture.
+        let expected = [None, Some((Step::Start, 1)), Some((Step::Continues, 2))];
+        assert_eq!(placed[..3], expected, "{wild}");
+    }
+    // A title that rests before the picture moves.
+    assert_eq!(places(&[(0, 0), (600, 0), (601, 0)]), continues(&[0, 600, 601]));
+}
+
+#[test]
+fn keyframe_without_time_stamps_takes_the_time_of_a_picture() {
+    let (mut timeline, at) = (Timeline::default(), crate::clock::monotonic());
+    timeline.observe_unstamped();
+    timeline.observe(stamp(100 * SECOND, at), true);
+    let observed = timeline.observe(stamp(101 * SECOND, at), true);
+    let anchor = Anchor { pts: 100 * 90_000, offset: 90_000 };
+    assert_eq!(observed.before, Some(Placed::At(Step::Start, anchor)));
+}
+
+#[test]
+fn step_of_some_seconds_that_the_next_picture_takes_back_is_a_stray() {
+    for wild in [104, 130, 159] {
+        let placed = places(&[(100, 0), (101, 0), (wild, 0), (102, 0), (103, 0)]);
+        assert_eq!(placed[2], None, "{wild}");
+        let others: Vec<_> = placed.into_iter().flatten().map(|(_, offset)| offset).collect();
+        assert_eq!(others, [0, 1, 2, 3], "{wild}");
+    }
+    assert_eq!(places(&[(100, 0), (101, 0), (130, 0), (131, 0)]), continues(&[0, 1, 30, 31]));
+}
+
+#[test]
+fn pts_far_from_its_dts_is_a_stray() {
+    let (mut timeline, at) = (Timeline::default(), crate::clock::monotonic());
+    let mut strays = 0;
+    for n in 0..20 {
+        let dts = 500 * SECOND + n * 3600;
+        let pts = if n == 10 { dts + 30 * SECOND } else { dts + 7200 };
+        let stamp = Stamp { pts, dts: Some(dts), at };
+        if n == 11 {
+            let expected = timeline.expected(Some(&stamp));
+            assert_eq!(expected, Some((dts + 7200 - 3600, dts - 3600)));
+        }
+        let observed = timeline.observe(stamp, true);
+        strays += usize::from(observed.before == Some(Placed::Stray));
+    }
+    assert_eq!((strays, timeline.anchor().unwrap().offset), (1, 19 * 3600));
+}
+
+#[test]
+fn slide_show_with_reordered_pictures_has_no_strays() {
+    // As x264 makes it of slides that rest for 200, 150 and 240 s: PTS and DTS in seconds.
+    for pictures in [
+        [(351.0, 1.0), (551.0, 201.0), (941.0, 351.0), (701.0, 551.0)],
+        // The same out of Matroska, which has no DTS: ffmpeg invents some.
+        [(0.08, 0.0), (200.08, 0.04), (590.08, 0.08), (350.08, 200.08)],
+    ] {
+        let (mut timeline, at) = (Timeline::default(), crate::clock::monotonic());
+        let mut offsets = Vec::new();
+        for (pts, dts) in pictures {
+            let [pts, dts] = [pts, dts].map(|time: f64| crate::time::ticks(time) as u64);
+            let observed = timeline.observe(Stamp { pts, dts: Some(dts), at }, true);
+            offsets.extend(observed.before.into_iter().chain(observed.this));
+        }
+        offsets.extend(timeline.settle(true));
+        let seconds = |placed| match placed {
+            Placed::At(_, anchor) => anchor.offset / TICKS_PER_SECOND,
+            Placed::Stray => -1,
+        };
+        assert_eq!(offsets.into_iter().map(seconds).collect::<Vec<_>>(), [0, 200, 590, 350]);
     }
 }
 
@@ -143,8 +221,13 @@ fn picture_that_may_not_jump_is_a_stray() {
 fn two_wraps_in_one_session() {
     let (mut timeline, now) = (Timeline::default(), crate::clock::monotonic());
     let step = 50 * SECOND;
+    let mut placed = 0;
     for n in 0..=2 * WRAP / step + 10 {
-        timeline.observe(stamp(n * step % WRAP, now), true);
-        assert_eq!(timeline.anchor().unwrap().offset, (n * step) as i64);
+        let observed = timeline.observe(stamp(n * step % WRAP, now), true);
+        // In doubt until the next one: a step of some seconds.
+        let Some(Placed::At(_, anchor)) = observed.before else { continue };
+        assert_eq!(anchor.offset, ((n - 1) * step) as i64);
+        placed += 1;
     }
+    assert_eq!(placed, 2 * WRAP / step + 10);
 }

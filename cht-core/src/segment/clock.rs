@@ -1,0 +1,129 @@
+//! The clock of one PID of a finished segment: where its pictures lie, where it jumps, which time stamps are outliers.
+//!
+//! The rules are those of a stream that is being recorded, for one that arrives all at once: a step ahead is a rest,
+//! unless it is longer than any; a step back, or a longer one, that the next picture confirms is a jump.
+
+use std::time::Instant;
+
+use crate::{
+    event::{Anchor, Jump},
+    time::difference33,
+    timeline::{Extent, Placed, Span, Stamp, Step, Timeline},
+    ts::{Media, Pes},
+};
+
+/// Jumps of a segment after fewer pictures than `FEW`, and in all. Each one begins another decoder.
+const MAX_EARLY_JUMPS: usize = 64;
+const MAX_JUMPS: usize = 1024;
+const FEW: u64 = 16;
+
+/// The clock of one PID, as seen so far.
+#[derive(Debug)]
+pub(super) struct Clock {
+    pub media: Media,
+    timeline: Timeline,
+    /// All pictures arrive at once.
+    at: Instant,
+    /// Where the first picture lies; ticks count from its place, or from that of an outlier before it.
+    first: Option<Anchor>,
+    /// By how much its decoding comes before it, in ticks.
+    first_delay: i64,
+    extent: Extent,
+    jumps: Vec<Jump>,
+    /// Pictures since the last jump.
+    units: u64,
+    doubt: Option<Pes>,
+    strays: u64,
+}
+
+/// What a clock tells.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub span: Option<Span>,
+    /// Where it jumps; offsets count from the first picture.
+    pub jumps: Vec<Jump>,
+    /// Pictures whose time stamps are outliers.
+    pub strays: u64,
+}
+
+impl Clock {
+    pub(super) fn new(media: Media, at: Instant) -> Self {
+        Self {
+            media,
+            timeline: Timeline::default(),
+            at,
+            first: None,
+            first_delay: 0,
+            extent: Extent::default(),
+            jumps: Vec::new(),
+            units: 0,
+            doubt: None,
+            strays: 0,
+        }
+    }
+
+    /// Takes the next PES packet.
+    pub(super) fn observe(&mut self, pes: &Pes) {
+        let Some(pts) = pes.pts else {
+            if pes.random_access {
+                self.timeline.observe_unstamped();
+            }
+            return;
+        };
+        let stamp = Stamp { pts, dts: pes.dts, at: self.at };
+        let observed = self.timeline.observe(stamp, self.may_jump());
+        if let (Some(doubt), Some(placed)) = (self.doubt.take(), observed.before) {
+            self.placed(&doubt, placed);
+        }
+        match observed.this {
+            Some(placed) => self.placed(pes, placed),
+            None => self.doubt = Some(*pes),
+        }
+    }
+
+    fn may_jump(&self) -> bool {
+        let most = if self.units < FEW { MAX_EARLY_JUMPS } else { MAX_JUMPS };
+        self.jumps.len() < most
+    }
+
+    fn placed(&mut self, pes: &Pes, placed: Placed) {
+        let Placed::At(step, anchor) = placed else {
+            self.strays += 1;
+            self.extent.observe_stray();
+            return;
+        };
+        if step == Step::Jump {
+            self.jumps.push(Jump { byte: pes.cut, timeline: anchor });
+            self.units = 0;
+        }
+        self.units += 1;
+        let decoded = self.timeline.decoded().unwrap_or(anchor.offset);
+        if self.first.is_none() {
+            self.first = Some(anchor);
+            self.first_delay =
+                pes.dts.map_or(0, |dts| difference33(dts as i64, pes.pts.unwrap_or(dts)));
+        }
+        self.extent.observe(anchor.offset, decoded);
+    }
+
+    /// No more comes.
+    pub(super) fn finish(mut self) -> Told {
+        // A last picture that goes on from none before it is an outlier.
+        if let (Some(doubt), Some(placed)) = (self.doubt.take(), self.timeline.settle(false)) {
+            self.placed(&doubt, placed);
+        }
+        let span = self.first.zip(self.timeline.decoded()).map(|(first, decoded)| {
+            let on_wire = |ticks: i64| ticks as u64 & ((1 << 33) - 1);
+            let first_pts = first.pts - first.offset;
+            let last = self.jumps.last().map_or(first, |jump| jump.timeline);
+            Span {
+                first_pts: on_wire(first_pts),
+                first_dts: on_wire(first_pts - self.first_delay),
+                last_dts: on_wire(last.pts + (decoded - last.offset)),
+                length: self.extent.last_from(0),
+                frame: self.extent.frame(),
+            }
+        });
+        Told { span, jumps: self.jumps, strays: self.strays }
+    }
+}

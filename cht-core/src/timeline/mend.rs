@@ -1,0 +1,184 @@
+//! Pictures whose time stamps are outliers, for a decoder: they get the times that they should have.
+//!
+//! A decoder that is given a wild time stamp hands it on, and some go by decoding times ever after. So what is fed is
+//! mended, by the same rule as a recording is placed by: the packets of a picture that the next one has to confirm wait
+//! for that one, all others go through at once.
+
+use std::time::Instant;
+
+use super::{Anchor, Placed, Stamp, Timeline};
+use crate::ts::{Begins, PACKET_LEN, begins, restamp, with_stamp};
+
+/// Most bytes that wait.
+const MAX_HELD: usize = 4 << 20;
+
+/// Mends the packets of one PID, of 188 bytes each, on one line of time.
+#[derive(Debug, Default)]
+pub struct Mender {
+    timeline: Timeline,
+    /// Packets from the first picture on that is not decided.
+    held: Vec<u8>,
+    /// Where pictures begin in `held` that have no place: those before the first one, oldest first.
+    lost: Vec<usize>,
+    /// Where the picture begins that waits for the next one.
+    doubt: Option<usize>,
+}
+
+impl Mender {
+    /// Appends what can go on to `out`: the packets, which arrived at `now`, and those that waited for them.
+    pub fn push(&mut self, packets: &[u8], now: Instant, out: &mut Vec<u8>) {
+        for packet in packets.as_chunks::<PACKET_LEN>().0 {
+            let begins = begins(packet);
+            match begins {
+                Begins::Stamped { pts, dts } => {
+                    let stamp = Stamp { pts, dts, at: now };
+                    let expected = self.timeline.expected(Some(&stamp));
+                    let observed = self.timeline.observe(stamp, true);
+                    if let Some(placed) = observed.before {
+                        self.decide(placed, expected);
+                    }
+                    if observed.this.is_none() {
+                        self.doubt = Some(self.held.len());
+                    }
+                }
+                // What has no PTS is a picture's, unless none had one before: ffmpeg would invent one.
+                Begins::Unstamped if self.timeline.anchor().is_none() && self.doubt.is_none() => {
+                    self.timeline.observe_unstamped();
+                    self.lost.push(self.held.len());
+                }
+                Begins::Unstamped | Begins::Nothing => {}
+            }
+            if self.waits() {
+                self.held.extend_from_slice(packet);
+            } else {
+                self.release(out);
+                out.extend_from_slice(packet);
+            }
+        }
+        if self.held.len() > MAX_HELD {
+            self.finish(out);
+        }
+    }
+
+    /// No more comes: what waits goes on.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        let expected = self.timeline.expected(None);
+        if let Some(placed) = self.timeline.settle(false) {
+            self.decide(placed, expected);
+        }
+        self.release(out);
+    }
+
+    fn waits(&self) -> bool {
+        self.doubt.is_some() || !self.lost.is_empty()
+    }
+
+    /// The picture in doubt was placed, or should have had the times that were `expected`.
+    fn decide(&mut self, placed: Placed, expected: Option<(u64, u64)>) {
+        let Some(at) = self.doubt.take() else { return };
+        if self.timeline.anchor().is_none() {
+            self.lost.push(at);
+        } else if let Placed::At(_, anchor) = placed {
+            self.mend_lost(anchor);
+        } else if let Some(mut packet) =
+            self.held.get(at..).and_then(|held| held.first_chunk().copied())
+        {
+            mend(&mut packet, expected);
+            self.held[at..at + PACKET_LEN].copy_from_slice(&packet);
+        }
+    }
+
+    /// The line begins at `first`: what came before gets times from the beginning on.
+    fn mend_lost(&mut self, first: Anchor) {
+        let lost = std::mem::take(&mut self.lost);
+        let frame = self.timeline.frame();
+        // From the last one on, because packets may be added.
+        for (n, at) in (0..).zip(lost).collect::<Vec<_>>().into_iter().rev() {
+            let pts = (first.pts - first.offset + frame * n) as u64 & ((1 << 33) - 1);
+            let Some(packet) = self.held.get(at..).and_then(|held| held.first_chunk()) else {
+                continue;
+            };
+            let mut packet = *packet;
+            if begins(&packet) == Begins::Unstamped {
+                let mut with = Vec::new();
+                with_stamp(&packet, pts, &mut with);
+                self.held.splice(at..at + PACKET_LEN, with);
+            } else {
+                restamp(&mut packet, pts, pts);
+                self.held[at..at + PACKET_LEN].copy_from_slice(&packet);
+            }
+        }
+    }
+
+    fn release(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.held);
+        self.lost.clear();
+        self.doubt = None;
+    }
+}
+
+/// Gives a stray the times that it should have.
+fn mend(packet: &mut [u8; PACKET_LEN], expected: Option<(u64, u64)>) {
+    if let Some((pts, dts)) = expected {
+        restamp(packet, pts, dts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ts::build::{packets, pes};
+
+    /// The time stamps of a stream of 25 pictures a second after mending, of which some are wild or absent.
+    fn mended(wild: impl Fn(u64) -> Option<u64>) -> Vec<u64> {
+        let (mut mender, mut out, mut counter) = (Mender::default(), Vec::new(), 0);
+        let now = crate::clock::monotonic();
+        for n in 0..20 {
+            let picture = pes(0xE0, wild(n), None, &[0x55; 500]);
+            let packets = packets(0x51, &mut counter, None, &picture).concat();
+            mender.push(&packets, now, &mut out);
+        }
+        mender.finish(&mut out);
+        let packets = out.as_chunks::<PACKET_LEN>().0.iter();
+        packets
+            .filter_map(|packet| match begins(packet) {
+                Begins::Stamped { pts, .. } => Some(pts),
+                Begins::Unstamped => Some(u64::MAX),
+                Begins::Nothing => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn outliers_get_the_times_between() {
+        let right = |n| 324_000_000 + n * 3600;
+        let all: Vec<u64> = (0..20).map(right).collect();
+        assert_eq!(mended(|n| Some(right(n))), all);
+        for wild in [0, 324_000_000 + 30 * 90_000, 1 << 32] {
+            for at in [0, 1, 7, 19] {
+                let given = mended(|n| Some(if n == at { wild } else { right(n) }));
+                // Of the last one the next would have to say that it has not rested.
+                let rests = at == 19 && wild == 324_000_000 + 30 * 90_000;
+                assert_eq!(given[..19], all[..19], "{wild} at {at}");
+                assert!(rests || given == all, "{wild} at {at}: {given:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn first_picture_without_time_stamps_gets_one() {
+        let right = |n| 324_000_000 + n * 3600;
+        let all: Vec<u64> = (0..20).map(right).collect();
+        assert_eq!(mended(|n| (n > 0).then(|| right(n))), all);
+        let later = mended(|n| (n != 5).then(|| right(n)));
+        assert_eq!((later[5], later[6]), (u64::MAX, right(6)), "a later one is the decoder's");
+    }
+
+    #[test]
+    fn jump_and_rest_stay_what_they_are() {
+        let stamps = |n: u64| if n < 10 { n * 3600 } else { 90_000 * 600 + n * 3600 };
+        assert_eq!(mended(|n| Some(stamps(n))), (0..20).map(stamps).collect::<Vec<_>>());
+        let jumps = |n: u64| if n < 10 { 90_000 * 600 + n * 3600 } else { n * 3600 };
+        assert_eq!(mended(|n| Some(jumps(n))), (0..20).map(jumps).collect::<Vec<_>>());
+    }
+}
