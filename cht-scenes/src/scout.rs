@@ -60,8 +60,9 @@ pub(crate) fn plan(
 /// Chooses what to decode, given of each keyframe (by its PTS) whether it shows something else than the one before.
 fn choose(groups: &[Group], changed: &HashMap<u64, bool>) -> Plan {
     let mut plan = Plan::new();
-    // A change that no picture before a keyframe accounts for comes with the keyframe.
-    let mut comes = false;
+    // Something has changed up to the keyframe of a group, or with it. So it may be with the first one: what was before
+    // the segment is not known.
+    let mut has_changed = true;
     for (n, group) in groups.iter().enumerate() {
         // What follows the last one is not known.
         let next = groups.get(n + 1).and_then(|next| changed.get(&next.pts)).copied();
@@ -81,12 +82,11 @@ fn choose(groups: &[Group], changed: &HashMap<u64, bool>) -> Plan {
                 .any(|(_, bytes)| bytes * LOUD > group.bytes)
                 .then_some(group.others.len()),
         };
-        let rests = comes.then(|| up_to(group, group.pts));
+        let rests = has_changed.then(|| up_to(group, group.pts));
         if let Some(others) = own.max(rests).filter(|&others| others > 0) {
             plan.insert(group.pts, 1 + others);
         }
-        let is_large = |&(_, bytes): &(u64, usize)| bytes * LARGE > group.bytes;
-        comes = differs && !group.others.iter().any(is_large);
+        has_changed = differs && !rests_within(group);
     }
     plan
 }
@@ -98,6 +98,14 @@ fn last_loud(group: &Group) -> Option<u64> {
     let usual = bytes.get(bytes.len() / 2).copied().unwrap_or(0);
     let is_loud = |bytes: usize| bytes > usual * STANDS_OUT && bytes * LOUD > group.bytes;
     group.others.iter().rev().find(|(_, bytes)| is_loud(*bytes)).map(|(pts, _)| *pts)
+}
+
+/// Tells whether the last picture of a group that may have changed something comes a good while before its end. Where no
+/// picture does, the change comes with the next keyframe; and next to one that comes late nothing tells them apart.
+fn rests_within(group: &Group) -> bool {
+    let is_large = |bytes: usize| bytes * LARGE > group.bytes;
+    let last = group.others.iter().rev().find(|(_, bytes)| is_large(*bytes));
+    last.is_some_and(|&(pts, _)| up_to(group, pts) < group.others.len())
 }
 
 /// How many units behind the access point lead to where a change at `pts` rests.
@@ -163,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_group_that_ends_as_it_began_is_left_out() {
-        assert_eq!(kept(&[200; 50], false), [None, None]);
+        assert_eq!(kept(&[200; 50], false), [Some(26), None], "but for the beginning");
         let mut others = [200; 50];
         others[10] = 30_000;
         assert_eq!(kept(&others, false), [Some(51), None], "something came and went");
@@ -175,6 +183,15 @@ mod tests {
         others[10] = 9_000;
         assert_eq!(kept(&others, true), [Some(1 + 11 + 25), None]);
         assert_eq!(kept(&[200; 50], true), [Some(51), Some(26)], "it came bit by bit");
-        assert_eq!(kept(&[50; 50], true), [None, Some(26)], "it came with the keyframe");
+        assert_eq!(kept(&[50; 50], true), [Some(26), Some(26)], "it came with the keyframe");
+    }
+
+    /// Detectors decide some frames later, and so late there would be none.
+    #[test]
+    fn change_at_end_of_group_is_decoded_until_it_rests_in_the_next() {
+        assert_eq!(kept(&[20_000; 50], true), [Some(51), Some(26)], "film, and a cut");
+        let mut others = [50; 50];
+        others[48] = 9_000;
+        assert_eq!(kept(&others, true), [Some(51), Some(26)]);
     }
 }

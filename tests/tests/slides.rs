@@ -150,3 +150,34 @@ fn slides_of_one_to_three_pictures_are_kept_once_each() {
         assert_eq!(frames(&parts, fields), frames(&kept, fields));
     }
 }
+
+/// Film, and a cut to what rests at a keyframe, also at the first one of a segment: the detectors, which decide some
+/// frames later, find those frames.
+#[test]
+fn fast_decoding_keeps_no_second_picture_of_one_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole.ts");
+    let shots = [("testsrc2=s=640x360:r=25", 5.0), (BARS, 5.0)];
+    generate(&whole, &shots, "-c:v libx264 -preset ultrafast -bf 0 -g 25 -sc_threshold 0");
+    let part = |n: &str| folder.path().join(format!("part{n}.ts"));
+    let cut = "-c copy -f segment -segment_time 5 -segment_format mpegts";
+    let input = ["-i", whole.to_str().unwrap()].into_iter().chain(words(cut));
+    cht_tests::ffmpeg(input.chain([part("%d").to_str().unwrap()]));
+    for (name, paths) in [("one", vec![whole]), ("two", vec![part("0"), part("1")])] {
+        let found = ["full", "fast"].map(|decode| {
+            let mut command = tool("cht-scenes");
+            command.args(["--stats-interval", "0", "--decode", decode, "--out"]);
+            command.arg(folder.path().join(format!("{name}_{decode}"))).stdin(Stdio::piped());
+            let mut stage = Stage::start(&mut command);
+            let mut stdin = stage.child.stdin.take().unwrap();
+            for path in &paths {
+                writeln!(stdin, "{}", path.display()).unwrap();
+            }
+            drop(stdin);
+            assert!(stage.finish().success());
+            frames(&stage.events, &["timestamp", "reason"])
+        });
+        assert_eq!(found[1], found[0], "{name}");
+        assert_eq!(found[1], [json!([0.0, "first"]), json!([5.0, "scene"])], "{name}");
+    }
+}
