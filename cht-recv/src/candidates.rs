@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags};
 
 use crate::{
     foreign::{self, Verdict},
-    sender::{Sender, read},
+    sender::{Plain, Sender, Stream as _, read},
     tls::{Handshake, Tls},
 };
 
@@ -54,8 +54,9 @@ pub(crate) struct Candidates {
     complaint: Option<String>,
 }
 
+/// A connection that is no sender yet.
 #[derive(Debug)]
-struct Candidate {
+pub(crate) struct Candidate {
     peer: String,
     /// The machine that it comes from; `None`: this one.
     origin: Option<IpAddr>,
@@ -107,32 +108,9 @@ impl Candidates {
         }
     }
 
-    /// Takes in a connection that brings bytes as they are.
-    pub(crate) fn plain(
-        &mut self,
-        peer: String,
-        origin: Option<IpAddr>,
-        socket: File,
-        now: Instant,
-    ) {
-        let deadline = self.patience.map(|patience| now + patience);
-        self.push(Candidate::new(peer, origin, Line::Plain(socket, Vec::new()), deadline), now);
-    }
-
-    /// Takes in a connection whose handshake has to be done before `deadline`.
-    pub(crate) fn tls(
-        &mut self,
-        peer: String,
-        origin: IpAddr,
-        tls: Tls,
-        now: Instant,
-        deadline: Instant,
-    ) {
-        let line = Line::Tls(Box::new(tls));
-        self.push(Candidate::new(peer, Some(origin), line, Some(deadline)), now);
-    }
-
-    fn push(&mut self, candidate: Candidate, now: Instant) {
+    /// Takes in a connection.
+    pub(crate) fn push(&mut self, mut candidate: Candidate, now: Instant) {
+        candidate.deadline = candidate.deadline.or(self.patience.map(|patience| now + patience));
         self.waiting.push(candidate);
         if self.waiting.len() > WAITING {
             let standing: Vec<_> = self.waiting.iter().map(|c| (c.origin, c.progress)).collect();
@@ -177,8 +155,8 @@ impl Candidates {
         let at = self.waiting.iter().position(|candidate| candidate.progress == Progress::Ready)?;
         let Candidate { peer, line, .. } = self.waiting.remove(at);
         Some(match line {
-            Line::Plain(socket, first) => Sender::plain(peer, socket.into(), first),
-            Line::Tls(tls) => Sender::tls(peer, tls),
+            Line::Plain(socket, first) => Sender::new(peer, Plain::new(socket, first)),
+            Line::Tls(tls) => Sender { peer, stream: tls },
         })
     }
 
@@ -260,6 +238,21 @@ fn victim(waiting: &[(Option<IpAddr>, Progress)]) -> usize {
 }
 
 impl Candidate {
+    /// A connection that brings bytes as they are.
+    pub(crate) fn plain(peer: String, origin: Option<IpAddr>, socket: File) -> Self {
+        Self::new(peer, origin, Line::Plain(socket, Vec::new()), None)
+    }
+
+    /// A connection whose handshake has to be done before `deadline`.
+    pub(crate) fn tls(peer: String, origin: Option<IpAddr>, tls: Tls, deadline: Instant) -> Self {
+        Self::new(peer, origin, Line::Tls(Box::new(tls)), Some(deadline))
+    }
+
+    /// Returns the address of the other end, or what else tells who it is.
+    pub(crate) fn peer(&self) -> &str {
+        &self.peer
+    }
+
     fn new(peer: String, origin: Option<IpAddr>, line: Line, deadline: Option<Instant>) -> Self {
         Self { peer, origin, line, progress: Progress::Silent, deadline, in_doubt: false }
     }
@@ -267,7 +260,7 @@ impl Candidate {
     fn descriptor(&self) -> PollFd<'_> {
         match &self.line {
             Line::Plain(socket, _) => PollFd::new(socket, PollFlags::IN),
-            Line::Tls(tls) => tls.descriptor(),
+            Line::Tls(tls) => tls.interest(),
         }
     }
 

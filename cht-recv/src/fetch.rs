@@ -236,7 +236,7 @@ impl Source for Fetch {
             {
                 self.interval = LEAST_INTERVAL;
                 self.has_served = true;
-                return Ok(Some(Sender::fetched(self.place.shown().to_owned(), run)));
+                return Ok(Some(Sender { peer: self.place.shown().to_owned(), stream: run }));
             }
         } else if run.has_ended()
             && let State::Starting(run) = std::mem::replace(&mut self.state, State::Resting(now))

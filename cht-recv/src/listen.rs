@@ -29,7 +29,7 @@ use crate::{
     recover::recover_others,
     retention::Retention,
     scrape,
-    sender::Sender,
+    sender::{Sender, Stream},
     source::{self, Source},
 };
 
@@ -296,7 +296,7 @@ fn receive(
             allowance = pace.allowance(clock::monotonic()).min(READ);
         }
         if readable && allowance > 0 {
-            let received = sender.receive(&mut buffer[..allowance]);
+            let received = sender.stream.receive(&mut buffer[..allowance]);
             if !received.bytes.is_empty() {
                 connection.push(received.bytes, clock::monotonic())?;
                 // After the push: a disk that was slow is no fault of the sender.
@@ -321,7 +321,7 @@ fn receive(
         let ready = wait(stop, at_door, polled, limits.into_iter().flatten().min(), pulse)?;
 
         if ready.stop {
-            sender.give_up(&mut buffer, |bytes| connection.push(bytes, clock::monotonic()))?;
+            finish(connection, &mut sender.stream, &mut buffer)?;
             return Ok((After::Stop, "stopped".to_owned()));
         }
         if let Some(at_door) = at_door
@@ -348,10 +348,19 @@ fn receive(
             && !readable
             && is_over(idle)
         {
-            sender.give_up(&mut buffer, |bytes| connection.push(bytes, clock::monotonic()))?;
+            finish(connection, &mut sender.stream, &mut buffer)?;
             return Ok((After::Gone, format!("idle for {} s", timeout.as_secs_f64())));
         }
     }
+}
+
+/// Records what a sender that is given up holds back.
+fn finish(
+    connection: &mut Connection<'_>,
+    stream: &mut Box<dyn Stream>,
+    buffer: &mut [u8],
+) -> Result<()> {
+    stream.finish(buffer, &mut |bytes| connection.push(bytes, clock::monotonic()))
 }
 
 /// Records what has arrived of a sender that is to go.
@@ -359,7 +368,7 @@ fn drain(connection: &mut Connection<'_>, sender: &mut Sender, buffer: &mut [u8]
     let mut left = sender.arrived() as usize;
     while left > 0 {
         let length = left.min(buffer.len());
-        let received = sender.receive(&mut buffer[..length]);
+        let received = sender.stream.receive(&mut buffer[..length]);
         connection.push(received.bytes, clock::monotonic())?;
         if received.raw == 0 {
             break;
@@ -390,7 +399,7 @@ fn wait(
 ) -> Result<Ready> {
     let mut descriptors = Vec::with_capacity(4);
     descriptors.push(PollFd::new(stop, PollFlags::IN));
-    descriptors.extend(sender.map(Sender::descriptor));
+    descriptors.extend(sender.map(|sender| sender.stream.interest()));
     let at_door = descriptors.len();
     if let Some(door) = door {
         door.descriptors(&mut descriptors);

@@ -15,6 +15,7 @@ mod candidates;
 mod closer;
 mod cutter;
 mod disk;
+mod door;
 mod fetch;
 mod foreign;
 mod group;

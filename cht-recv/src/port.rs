@@ -32,7 +32,7 @@ use crate::{
     group::{Group, Interface},
     losses::Losses,
     rtp::{self, Reorder},
-    sender::{Received, Sender, is_passing},
+    sender::{Received, Sender, Stream, Write, is_passing},
     source::Source,
     takeover::Takeovers,
 };
@@ -220,7 +220,7 @@ impl Source for Port {
             out: Vec::new(),
             wrapping: if self.rtp { Wrapping::rtp(from) } else { Wrapping::None { hinted: false } },
         };
-        Ok(Some(Sender::datagrams(from.to_string(), Box::new(datagrams))))
+        Ok(Some(Sender::new(from.to_string(), datagrams)))
     }
 
     fn complaint(&mut self) -> Option<(&'static str, String)> {
@@ -364,9 +364,9 @@ impl Wrapping {
     }
 }
 
-impl Datagrams {
-    /// Takes what has arrived, in the order of its arrival.
-    pub(crate) fn receive(&mut self) -> Received<'_> {
+impl Stream for Datagrams {
+    /// Takes what has arrived, in the order of its arrival: as many datagrams as come to [`TAKE`].
+    fn receive<'a>(&'a mut self, _buffer: &'a mut [u8]) -> Received<'a> {
         let now = clock::monotonic();
         let mut state = self.shared.state.borrow_mut();
         self.out.clear();
@@ -410,17 +410,16 @@ impl Datagrams {
         Received { bytes: &self.out, raw, end }
     }
 
-    /// What is held back; the sender is given up.
-    pub(crate) fn last(&mut self) -> &[u8] {
+    fn finish(&mut self, _buffer: &mut [u8], record: &mut Write<'_>) -> Result<()> {
         self.out.clear();
         if let Wrapping::Rtp { reorder, .. } = &mut self.wrapping {
             reorder.flush(&mut self.out);
         }
-        &self.out
+        record(&self.out)
     }
 
-    pub(crate) fn socket(&self) -> &UdpSocket {
-        &self.shared.socket
+    fn interest(&self) -> PollFd<'_> {
+        PollFd::new(&self.shared.socket, PollFlags::IN)
     }
 }
 

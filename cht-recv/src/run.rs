@@ -18,7 +18,7 @@ use rustix::event::{PollFd, PollFlags};
 
 use crate::{
     guard,
-    sender::END_OF_STREAM,
+    sender::{END_OF_STREAM, Received, Stream, Write, read},
     survey::Unfit,
     veil::Veil,
     words::{Surveyed, Words},
@@ -137,12 +137,39 @@ impl Run {
             process.kill();
         }
     }
+}
 
-    /// Asks it to end; what it still has to say can be read until it closes its output.
-    pub(crate) fn ask_to_end(&self) {
+impl Stream for Run {
+    fn receive<'a>(&'a mut self, buffer: &'a mut [u8]) -> Received<'a> {
+        let read = match read(&mut &self.output, buffer) {
+            Err(end) if end == END_OF_STREAM => Err(self.reason()),
+            read => read,
+        };
+        Received::of(read, buffer)
+    }
+
+    /// Asks ffmpeg to end, and takes what it still writes.
+    fn finish(&mut self, buffer: &mut [u8], record: &mut Write<'_>) -> Result<()> {
         if let Some(process) = &self.process {
             process.ask_to_end();
         }
+        let limit = clock::monotonic() + FAREWELL;
+        while clock::monotonic() < limit {
+            let mut descriptors = [self.interest()];
+            clock::wait_ready(&mut descriptors, Some(limit))?;
+            if descriptors[0].revents().is_empty() {
+                continue;
+            }
+            match read(&mut &self.output, buffer) {
+                Ok(count) => record(&buffer[..count])?,
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn interest(&self) -> PollFd<'_> {
+        PollFd::new(&self.output, PollFlags::IN)
     }
 }
 

@@ -1,10 +1,10 @@
 //! A connected sender: its bytes, whatever they come wrapped in. Nothing here blocks.
 
 use std::{
+    fmt::Debug,
     fs::File,
     io::{self, Read},
     net::TcpStream,
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     time::Duration,
 };
 
@@ -13,12 +13,6 @@ use cht_core::clock;
 use rustix::{
     event::{PollFd, PollFlags},
     net::sockopt,
-};
-
-use crate::{
-    port::Datagrams,
-    run::{FAREWELL, Run},
-    tls::Tls,
 };
 
 /// How often the system asks a silent sender's machine whether it is still there.
@@ -32,20 +26,34 @@ pub(crate) const END_OF_STREAM: &str = "end of stream";
 pub(crate) struct Sender {
     /// Its address, or what else tells who it is.
     pub peer: String,
-    socket: Socket,
+    pub stream: Box<dyn Stream>,
 }
 
-#[derive(Debug)]
-enum Socket {
-    Plain(Plain),
-    Tls(Box<Tls>),
-    Datagrams(Box<Datagrams>),
-    Fetched(Box<Run>),
+/// The bytes of a sender, whatever they come wrapped in. Nothing here blocks.
+pub(crate) trait Stream: Debug {
+    /// Takes what has arrived, with one read of at most `buffer`.
+    fn receive<'a>(&'a mut self, buffer: &'a mut [u8]) -> Received<'a>;
+
+    /// Gives the bytes that are held back to `record`, before the sender is given up.
+    fn finish(&mut self, _buffer: &mut [u8], _record: &mut Write<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Returns the descriptor to poll, and the events to wait for.
+    fn interest(&self) -> PollFd<'_>;
+
+    /// Counts the bytes that were received before it became a sender, and are not taken yet.
+    fn held(&self) -> u64 {
+        0
+    }
 }
 
-/// A connected socket, or a pipe.
+/// Writes bytes into the recording.
+pub(crate) type Write<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
+
+/// A connected socket, or a pipe, whose bytes come as they are.
 #[derive(Debug)]
-struct Plain {
+pub(crate) struct Plain {
     file: File,
     /// Bytes that were received before it was let in.
     first: Vec<u8>,
@@ -54,12 +62,27 @@ struct Plain {
 }
 
 impl Plain {
+    /// A socket of which `first` was received already.
+    pub(crate) fn new(socket: impl Into<File>, first: Vec<u8>) -> Self {
+        Self { file: socket.into(), first, taken: false }
+    }
+}
+
+impl Stream for Plain {
     fn receive<'a>(&'a mut self, buffer: &'a mut [u8]) -> Received<'a> {
         if !std::mem::replace(&mut self.taken, true) && !self.first.is_empty() {
             return Received { bytes: &self.first, raw: self.first.len(), end: None };
         }
         self.first = Vec::new();
         Received::of(read(&mut self.file, buffer), buffer)
+    }
+
+    fn interest(&self) -> PollFd<'_> {
+        PollFd::new(&self.file, PollFlags::IN)
+    }
+
+    fn held(&self) -> u64 {
+        if self.taken { 0 } else { self.first.len() as u64 }
     }
 }
 
@@ -76,7 +99,7 @@ pub(crate) struct Received<'a> {
 
 impl<'a> Received<'a> {
     /// The result of a read into `buffer`.
-    fn of(read: Result<usize, String>, buffer: &'a [u8]) -> Self {
+    pub(crate) fn of(read: Result<usize, String>, buffer: &'a [u8]) -> Self {
         match read {
             Ok(raw) => Self { bytes: &buffer[..raw], raw, end: None },
             Err(end) => Self { end: Some(end), ..Self::default() },
@@ -85,102 +108,23 @@ impl<'a> Received<'a> {
 }
 
 impl Sender {
-    /// A sender whose bytes come as they are, after those that were received already.
-    pub(crate) fn plain(peer: String, socket: OwnedFd, first: Vec<u8>) -> Self {
-        let plain = Plain { file: socket.into(), first, taken: false };
-        Self { peer, socket: Socket::Plain(plain) }
+    /// A sender whose bytes come by `stream`.
+    pub(crate) fn new(peer: String, stream: impl Stream + 'static) -> Self {
+        Self { peer, stream: Box::new(stream) }
     }
 
-    /// A sender whose handshake is done.
-    pub(crate) fn tls(peer: String, tls: Box<Tls>) -> Self {
-        Self { peer, socket: Socket::Tls(tls) }
-    }
-
-    /// One whose datagrams come to a port.
-    pub(crate) fn datagrams(peer: String, datagrams: Box<Datagrams>) -> Self {
-        Self { peer, socket: Socket::Datagrams(datagrams) }
-    }
-
-    /// An ffmpeg that delivers.
-    pub(crate) fn fetched(peer: String, run: Box<Run>) -> Self {
-        Self { peer, socket: Socket::Fetched(run) }
-    }
-
-    /// Takes what is there, with one read of at most `buffer`.
-    pub(crate) fn receive<'a>(&'a mut self, buffer: &'a mut [u8]) -> Received<'a> {
-        let read = match &mut self.socket {
-            Socket::Plain(plain) => return plain.receive(buffer),
-            Socket::Tls(tls) => return tls.receive(buffer),
-            Socket::Datagrams(datagrams) => return datagrams.receive(),
-            Socket::Fetched(run) => match read(&mut run.output(), buffer) {
-                Err(end) if end == END_OF_STREAM => Err(run.reason()),
-                read => read,
-            },
-        };
-        Received::of(read, buffer)
-    }
-
-    /// Gives it up: `record` gets what it held back, and what an ffmpeg that is asked to end still writes.
-    pub(crate) fn give_up(
-        &mut self,
-        buffer: &mut [u8],
-        mut record: impl FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
-        let run = match &mut self.socket {
-            Socket::Plain(_) | Socket::Tls(_) => return Ok(()),
-            Socket::Datagrams(datagrams) => return record(datagrams.last()),
-            Socket::Fetched(run) => run,
-        };
-        run.ask_to_end();
-        let limit = clock::monotonic() + FAREWELL;
-        while clock::monotonic() < limit {
-            let mut descriptors = [PollFd::new(run.output(), PollFlags::IN)];
-            clock::wait_ready(&mut descriptors, Some(limit))?;
-            if descriptors[0].revents().is_empty() {
-                continue;
-            }
-            match read(&mut run.output(), buffer) {
-                Ok(count) => record(&buffer[..count])?,
-                Err(_) => break,
-            }
-        }
-        Ok(())
-    }
-
-    /// Bytes that have arrived on the socket and were not taken.
+    /// Counts the bytes that have arrived and were not taken.
     pub(crate) fn arrived(&self) -> u64 {
-        let held = match &self.socket {
-            Socket::Plain(plain) if !plain.taken => plain.first.len() as u64,
-            _ => 0,
-        };
-        held + rustix::io::ioctl_fionread(self.socket()).unwrap_or(0)
+        self.stream.held() + rustix::io::ioctl_fionread(self.stream.interest()).unwrap_or(0)
     }
 
     /// Whether the sender will send no more, even if not all that it sent has been taken.
     pub(crate) fn has_hung_up(&self) -> bool {
         let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
-        let mut descriptors = [PollFd::from_borrowed_fd(self.socket(), gone)];
+        let interest = self.stream.interest();
+        let mut descriptors = [PollFd::new(&interest, gone)];
         clock::wait_ready(&mut descriptors, Some(clock::monotonic())).is_ok()
             && descriptors[0].revents().intersects(gone)
-    }
-
-    /// What to wait for.
-    pub(crate) fn descriptor(&self) -> PollFd<'_> {
-        match &self.socket {
-            Socket::Plain(plain) => PollFd::new(&plain.file, PollFlags::IN),
-            Socket::Tls(tls) => tls.descriptor(),
-            Socket::Datagrams(datagrams) => PollFd::new(datagrams.socket(), PollFlags::IN),
-            Socket::Fetched(run) => PollFd::new(run.output(), PollFlags::IN),
-        }
-    }
-
-    fn socket(&self) -> BorrowedFd<'_> {
-        match &self.socket {
-            Socket::Plain(plain) => plain.file.as_fd(),
-            Socket::Tls(tls) => tls.socket().as_fd(),
-            Socket::Datagrams(datagrams) => datagrams.socket().as_fd(),
-            Socket::Fetched(run) => run.output().as_fd(),
-        }
     }
 }
 

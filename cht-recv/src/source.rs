@@ -9,9 +9,10 @@ use anyhow::{Result, bail, ensure};
 use rustix::event::PollFd;
 
 use crate::{
-    accept::Door,
+    accept::Tcp,
     address::{self, Scheme},
     args::{Args, SecondSender},
+    door::Door,
     fetch::Fetch,
     input::Input,
     place::Way,
@@ -19,7 +20,7 @@ use crate::{
     sender::Sender,
     stdin::Stdin,
     tls,
-    unix::UnixDoor,
+    unix::Unix,
 };
 
 /// The end of the message about an address that is open to all networks.
@@ -85,11 +86,11 @@ pub(crate) fn open(args: &Args) -> Result<(Box<dyn Source>, String)> {
             let keepalive = Duration::from_secs(args.keepalive);
             let tls = handshake(args, scheme)?;
             let patience = idle_timeout(args);
-            let door = Door::new(listener, args.allow.clone(), keepalive, patience, tls);
-            (Box::new(door), address)
+            let tcp = Tcp::new(listener, args.allow.clone(), keepalive, tls);
+            (Box::new(Door::new(tcp, patience)), address)
         }
         Input::Unix(path) => {
-            let door = UnixDoor::bind(&path, idle_timeout(args))?;
+            let door = Door::new(Unix::bind(&path)?, idle_timeout(args));
             (Box::new(door), format!("unix:{}", path.display()))
         }
         Input::Stdin => (Box::new(Stdin::open()?), "stdin".to_owned()),

@@ -6,7 +6,10 @@ use anyhow::{Result, bail};
 use cht_core::{cli, clock};
 use rustix::event::{PollFd, PollFlags};
 
-use crate::{sender::Sender, source::Source};
+use crate::{
+    sender::{Plain, Sender},
+    source::Source,
+};
 
 /// Our stdin, until somebody has taken it.
 #[derive(Debug)]
@@ -36,7 +39,10 @@ impl Source for Stdin {
         if descriptors[0].revents().is_empty() {
             return Ok(None);
         }
-        Ok(self.0.take().map(|input| Sender::plain("stdin".to_owned(), input.into(), Vec::new())))
+        Ok(self
+            .0
+            .take()
+            .map(|input| Sender::new("stdin".to_owned(), Plain::new(input, Vec::new()))))
     }
 
     fn is_done(&self) -> bool {

@@ -17,7 +17,7 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 
-use crate::sender::{END_OF_STREAM, Received, read};
+use crate::sender::{END_OF_STREAM, Received, Stream, read};
 
 /// What we show to senders, and what we want to see of them: files in PEM.
 ///
@@ -115,18 +115,6 @@ impl Tls {
         self.end.is_some()
     }
 
-    /// Takes what is there, with one read of at most `buffer`.
-    pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> Received<'_> {
-        if std::mem::replace(&mut self.taken, true) {
-            self.plain.clear();
-        }
-        let (raw, end) = match self.end.take() {
-            Some(end) => (0, Some(end)),
-            None => self.pump(buffer),
-        };
-        Received { bytes: &self.plain, raw, end }
-    }
-
     /// One read, decrypted behind `plain`: the bytes read, and why nothing more will come.
     fn pump(&mut self, buffer: &mut [u8]) -> (usize, Option<String>) {
         let raw = match read(&mut self.socket, buffer) {
@@ -164,16 +152,24 @@ impl Tls {
         }
         Ok(())
     }
+}
 
-    /// What to wait for.
-    pub(crate) fn descriptor(&self) -> PollFd<'_> {
+impl Stream for Tls {
+    fn receive<'a>(&'a mut self, buffer: &'a mut [u8]) -> Received<'a> {
+        if std::mem::replace(&mut self.taken, true) {
+            self.plain.clear();
+        }
+        let (raw, end) = match self.end.take() {
+            Some(end) => (0, Some(end)),
+            None => self.pump(buffer),
+        };
+        Received { bytes: &self.plain, raw, end }
+    }
+
+    fn interest(&self) -> PollFd<'_> {
         let answer =
             if self.connection.wants_write() { PollFlags::OUT } else { PollFlags::empty() };
         PollFd::new(&self.socket, PollFlags::IN | answer)
-    }
-
-    pub(crate) fn socket(&self) -> &TcpStream {
-        &self.socket
     }
 }
 
