@@ -35,12 +35,18 @@ pub struct Watch {
 }
 
 /// A file or a folder that is watched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Id(i32);
 
 impl Id {
     /// A path that the system sends nothing of. The kernel counts from 1.
     const SILENT: Self = Self(0);
+
+    /// Whether the system says what happens at this path.
+    #[must_use]
+    pub fn is_heard(self) -> bool {
+        self != Self::SILENT
+    }
 
     /// Returns how long a reader of a live stream waits at most before it looks at this path again.
     #[must_use]
@@ -60,8 +66,19 @@ pub struct Change {
     pub named: bool,
     /// A writer closed it, or it was moved in: nobody is writing it any more.
     pub finished: bool,
+    /// The name is no longer there, and how it went.
+    pub gone: Option<Gone>,
     /// Changes were lost here, of anything that is watched.
     pub lost: bool,
+}
+
+/// How a name left a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// The file was removed.
+    Removed,
+    /// The file was moved out, or has another name now.
+    MovedOut,
 }
 
 impl Watch {
@@ -87,8 +104,10 @@ impl Watch {
     fn watch(&self, path: &Path, flags: inotify::WatchFlags) -> io::Result<Id> {
         let names = inotify::WatchFlags::CLOSE_WRITE
             | inotify::WatchFlags::MOVED_TO
+            | inotify::WatchFlags::MOVED_FROM
             | inotify::WatchFlags::MOVE_SELF
-            | inotify::WatchFlags::CREATE;
+            | inotify::WatchFlags::CREATE
+            | inotify::WatchFlags::DELETE;
         let Some(inotify) = &self.inotify else {
             return path.metadata().map(|_| Id::SILENT);
         };
@@ -100,6 +119,13 @@ impl Watch {
                 Ok(Id::SILENT)
             }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Watches a file or a folder no longer; one that is gone is none already.
+    pub fn forget(&self, id: Id) {
+        if let Some(inotify) = self.inotify.as_ref().filter(|_| id.is_heard()) {
+            let _ = inotify::remove_watch(inotify, id.0);
         }
     }
 
@@ -136,6 +162,11 @@ impl Watch {
                         finished: is(
                             inotify::ReadFlags::CLOSE_WRITE | inotify::ReadFlags::MOVED_TO
                         ),
+                        gone: match () {
+                            () if is(inotify::ReadFlags::DELETE) => Some(Gone::Removed),
+                            () if is(inotify::ReadFlags::MOVED_FROM) => Some(Gone::MovedOut),
+                            () => None,
+                        },
                         lost: is(inotify::ReadFlags::QUEUE_OVERFLOW),
                     });
                 }

@@ -20,10 +20,10 @@ pub(crate) struct Args {
     /// Segments, patterns such as 'old/**/*.ts', sessions, or folders of segments
     #[arg(value_name = "PATH|GLOB|DIR")]
     pub paths: Vec<PathBuf>,
-    /// Go on looking for new segments: in a session until its recorder ends, in other folders until interrupted
+    /// Go on looking for new segments: in a session until its recorder ends, in other folders and those in them until interrupted
     #[arg(long)]
     pub follow: bool,
-    /// A segment of another program is finished when it has not grown for so many seconds
+    /// A segment of another program that nobody was seen to close is finished after resting this long
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub settle: Duration,
     /// The session that --follow means when no PATH is given

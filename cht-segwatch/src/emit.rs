@@ -38,6 +38,11 @@ impl Emitter {
         if !self.emitted.insert(path.to_owned()) {
             return Ok(());
         }
+        self.examine(path)
+    }
+
+    /// Examines the finished segment at `path`, also if that was done before.
+    pub(crate) fn examine(&mut self, path: &Path) -> Result<()> {
         let examined = self.examiner.examine(path);
         self.examined(path, examined)
     }
@@ -66,11 +71,6 @@ impl Emitter {
             }
             Err(error) => self.fail(path, error.code(), &error.to_string()),
         }
-    }
-
-    /// Whether the segment at `path` was dealt with.
-    pub(crate) fn knows(&self, path: &Path) -> bool {
-        self.emitted.contains(path)
     }
 
     /// Writes an event.

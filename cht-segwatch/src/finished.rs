@@ -1,49 +1,84 @@
-//! Is a segment finished? cht-recv says so by its name; of other programs' files it has to be found out.
+//! Whether a segment is finished. cht-recv says so by its name; of other programs' files it has to be found out.
+//!
+//! A file is finished when its writer has closed it, or when it has rested for `--settle` and nobody is seen to have it open.
+//! An empty file is not finished: writers make one before they have anything to write.
 
 use std::{
-    collections::HashMap,
+    fs::{self, Metadata},
+    hash::{DefaultHasher, Hasher as _},
+    io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant, SystemTime},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use cht_core::{
-    clock, natural,
+    natural,
     record::Record,
+    regular,
     session::{Session, sequence},
 };
 
-/// What is a segment by its name, in a folder of other programs.
-const EXTENSIONS: [&str; 4] = ["ts", "m2ts", "mts", "mpegts"];
+use crate::{
+    names::{Kind, LeftOut, is_hidden, kind_of},
+    writers,
+};
 
-/// The segments in a folder or a session, in natural order.
-pub(crate) fn segments_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let named = || folder.display().to_string();
-    if let Ok(session) = Session::open(folder) {
-        let alive = session.is_recording();
-        let mut segments = session.segments().with_context(named)?;
-        if alive {
-            // A segment is finished when it is in the record, a moment after it has got its name.
-            let record = Record::of(&session);
-            segments.retain(|path| sequence(path).is_some_and(|seq| record.get(seq).is_some()));
-        }
-        return Ok(segments);
-    }
-    let mut segments = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(named)? {
-        let path = entry.with_context(named)?.path();
-        if is_segment(&path) {
-            segments.push(path);
-        }
-    }
-    segments.sort_by(|a, b| natural::compare(a, b));
-    Ok(segments)
+/// How long a file rests at least that somebody was seen to write: one that pauses is not finished.
+const OPEN_REST: Duration = Duration::from_secs(60);
+
+/// A file that was not written for longer is no longer looked for among the open ones.
+pub(crate) const LONG_REST: Duration = Duration::from_secs(600);
+
+/// The beginning of a file that tells whether it was written anew or appended to, in bytes.
+const HEAD: u64 = 4096;
+
+/// What lies in a folder.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    /// Its segments, in natural order.
+    pub segments: Vec<PathBuf>,
+    /// Folders in it that are not hidden.
+    pub folders: Vec<PathBuf>,
+    pub left_out: LeftOut,
 }
 
-/// Whether a file of another program is a segment by its name.
-pub(crate) fn is_segment(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|e| EXTENSIONS.contains(&e.to_ascii_lowercase().as_str()))
+impl Contents {
+    /// Lists `folder`.
+    pub(crate) fn of(folder: &Path) -> Result<Self> {
+        let named = || folder.display().to_string();
+        let mut contents = Self::default();
+        for entry in fs::read_dir(folder).with_context(named)? {
+            let entry = entry.with_context(named)?;
+            let path = entry.path();
+            // A link to a folder may lead back.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if !is_hidden(&path) {
+                    contents.folders.push(path);
+                }
+                continue;
+            }
+            match kind_of(&path) {
+                Kind::Segment => contents.segments.push(path),
+                kind => contents.left_out.count(&path, kind),
+            }
+        }
+        contents.segments.sort_by(|a, b| natural::compare(a, b));
+        Ok(contents)
+    }
+}
+
+/// Returns the finished segments of a session, in order.
+pub(crate) fn segments_of(session: &Session) -> Result<Vec<PathBuf>> {
+    let alive = session.is_recording();
+    let mut segments = session.segments().with_context(|| session.name().to_owned())?;
+    if alive {
+        // A segment is finished when it is in the record, a moment after it has got its name.
+        let record = Record::of(session);
+        segments.retain(|path| sequence(path).is_some_and(|seq| record.get(seq).is_some()));
+    }
+    Ok(segments)
 }
 
 /// Whether cht-recv gave this segment its final name.
@@ -51,26 +86,168 @@ pub(crate) fn is_recorded(path: &Path) -> bool {
     sequence(path).is_some() && Session::of_segment(path).is_some()
 }
 
-/// Remembers sizes, to see whether files rest.
-#[derive(Debug, Default)]
-pub(crate) struct Settling {
-    sizes: HashMap<PathBuf, (u64, std::time::Instant)>,
+/// What tells a file from another one, and from itself at another time, without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub id: writers::Id,
+    pub bytes: u64,
+    pub modified: SystemTime,
+    is_file: bool,
 }
 
-impl Settling {
-    /// How long the segment at `path` still has to rest until it counts as finished; zero if it has.
-    pub(crate) fn remaining(&mut self, path: &Path, settle: Duration) -> Result<Duration> {
-        let Ok(metadata) = path.metadata() else {
-            bail!("{}: has gone; name segments that exist", path.display());
-        };
-        let now = clock::monotonic();
-        let (size, since) = self.sizes.entry(path.to_owned()).or_insert((metadata.len(), now));
-        if *size != metadata.len() {
-            (*size, *since) = (metadata.len(), now);
+impl Stamp {
+    /// Returns the stamp of the file at `path`; a link counts for what it leads to.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        Self::from(&path.metadata()?)
+    }
+
+    fn from(metadata: &Metadata) -> io::Result<Self> {
+        Ok(Self {
+            id: (metadata.dev(), metadata.ino()),
+            bytes: metadata.len(),
+            modified: metadata.modified()?,
+            is_file: metadata.is_file(),
+        })
+    }
+
+    /// Whether the same was written at the same time. Inodes are left out: some file systems give others after a while.
+    pub(crate) fn is_unchanged(&self, later: &Self) -> bool {
+        (self.bytes, self.modified) == (later.bytes, later.modified)
+    }
+}
+
+/// Returns what tells the beginning of a file from that of another one.
+pub(crate) fn head_of(path: &Path) -> Option<u64> {
+    let mut head = Vec::new();
+    regular::open(path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&head);
+    Some(hasher.finish())
+}
+
+/// What is known of the program that writes a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writer {
+    /// The file was there before, or the system does not say.
+    Unknown,
+    /// It made the file, or has it open, and was not seen to close it.
+    Open,
+    /// It closed the file, or the file was moved here.
+    Closed,
+}
+
+/// How a file was seen to grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Growth {
+    None,
+    Seen,
+    /// The file was examined before, and appended to since: its writer closes it more than once.
+    Appended,
+}
+
+/// A file that may not be finished.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub stamp: Stamp,
+    /// When it was last seen to change.
+    since: Instant,
+    pub writer: Writer,
+    pub growth: Growth,
+    /// It was looked for among the open files since it last changed.
+    pub asked: bool,
+}
+
+impl Candidate {
+    /// A file that is seen for the first time at `now`.
+    pub(crate) fn new(stamp: Stamp, now: Instant) -> Self {
+        let (writer, growth) = (Writer::Unknown, Growth::None);
+        Self { stamp, since: now, writer, growth, asked: false }
+    }
+
+    /// Takes in how the file is at `now`.
+    pub(crate) fn see(&mut self, stamp: Stamp, now: Instant) {
+        if !self.stamp.is_unchanged(&stamp) {
+            if self.growth == Growth::None && self.stamp.bytes > 0 {
+                self.growth = Growth::Seen;
+            }
+            (self.since, self.asked) = (now, false);
         }
-        // Either clock will do: we saw it rest, or it was last written long ago.
-        let watched = now.saturating_duration_since(*since);
-        let rested = watched.max(clock::age_of(path).unwrap_or_default());
-        Ok(settle.saturating_sub(rested))
+        self.stamp = stamp;
+    }
+
+    /// Returns how long it still has to rest until it counts as finished; `age` is the time since it was written, by the clock
+    /// of its file system.
+    pub(crate) fn remaining(&self, settle: Duration, now: Instant, age: Duration) -> Duration {
+        // Either clock will do: it was seen to rest, or was last written long ago.
+        let rested = now.saturating_duration_since(self.since).max(age);
+        self.needed(settle).saturating_sub(rested)
+    }
+
+    fn needed(&self, settle: Duration) -> Duration {
+        if !self.stamp.is_file
+            || (self.is_closed() && self.growth != Growth::Appended && self.stamp.bytes > 0)
+        {
+            // Examining says what is wrong with something that is no file.
+            return Duration::ZERO;
+        }
+        let is_fresh = self.stamp.bytes == 0 && !self.is_closed();
+        if self.writer == Writer::Open || is_fresh { settle.max(OPEN_REST) } else { settle }
+    }
+
+    /// Whether its writer was seen to close it.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.writer == Writer::Closed
+    }
+
+    /// Whether it is likely to be finished soon, so that later names wait for it.
+    pub(crate) fn is_about_to_finish(&self) -> bool {
+        self.writer != Writer::Open && self.growth == Growth::None && self.stamp.bytes > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTLE: Duration = Duration::from_secs(2);
+
+    fn candidate(bytes: u64) -> Candidate {
+        let stamp = Stamp { id: (1, 1), bytes, modified: SystemTime::UNIX_EPOCH, is_file: true };
+        Candidate::new(stamp, cht_core::clock::monotonic())
+    }
+
+    fn remaining(candidate: &Candidate, seconds: u64) -> u64 {
+        let now = candidate.since + Duration::from_secs(seconds);
+        candidate.remaining(SETTLE, now, Duration::ZERO).as_secs()
+    }
+
+    #[test]
+    fn closed_file_is_finished_at_once_and_resting_file_after_settle() {
+        let mut file = candidate(188);
+        assert_eq!((remaining(&file, 0), remaining(&file, 2)), (2, 0));
+        file.writer = Writer::Closed;
+        assert_eq!(remaining(&file, 0), 0);
+    }
+
+    #[test]
+    fn empty_file_is_not_finished_until_it_was_closed_or_long_at_rest() {
+        let mut file = candidate(0);
+        assert_eq!((remaining(&file, 5), remaining(&file, 60)), (55, 0));
+        file.writer = Writer::Closed;
+        assert_eq!((remaining(&file, 0), remaining(&file, 2)), (2, 0));
+    }
+
+    #[test]
+    fn open_file_may_pause() {
+        let mut file = candidate(188);
+        file.writer = Writer::Open;
+        assert_eq!((remaining(&file, 10), remaining(&file, 60)), (50, 0));
+    }
+
+    #[test]
+    fn file_that_was_appended_to_has_to_rest_although_it_was_closed() {
+        let mut file = candidate(188);
+        (file.growth, file.writer) = (Growth::Appended, Writer::Closed);
+        assert_eq!((remaining(&file, 0), remaining(&file, 2)), (2, 0));
     }
 }

@@ -1,22 +1,34 @@
 //! Folders that grow: what is there, then what comes.
 //!
 //! A session ends with its recorder, which holds a lock as long as it lives. Other folders have no end: they are
-//! followed until SIGINT or SIGTERM.
+//! followed, with the folders in them, until SIGINT or SIGTERM.
 
 mod folder;
 mod recording;
 
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Result, bail};
 use cht_core::{
+    report::Limited,
     session::Session,
     signals,
-    watch::{Change, LOOK_AGAIN, Watch},
+    watch::{Change, Id, LOOK_AGAIN, Watch},
 };
 
 use self::{folder::Folder, recording::Recording};
-use crate::{args::Args, emit::Emitter};
+use crate::{args::Args, emit::Emitter, finished::Stamp, writers};
+
+/// Folders at rest that are looked at in one round: years of folders cost no more than a day of them.
+const LOOKED_AT: usize = 64;
+
+/// Shortest time between two messages about files that were written again.
+const WRITTEN_AGAIN: Duration = Duration::from_secs(600);
 
 /// Follows what `args` names until it ends.
 pub(crate) fn follow(args: &Args) -> Result<()> {
@@ -27,58 +39,240 @@ pub(crate) fn follow(args: &Args) -> Result<()> {
     if paths.is_empty() {
         bail!("--follow: name a session or a folder, or set CHT_SESSION");
     }
-    let stop = signals::stop_on_signal()?;
-    let watch = Watch::new();
-    let mut followed = Vec::new();
+    let mut shared = Shared {
+        emitter: Emitter::new()?,
+        watch: Watch::new(),
+        stop: signals::stop_on_signal()?,
+        settle: args.settle,
+        known: HashMap::new(),
+        written_again: Limited::new(WRITTEN_AGAIN),
+    };
+    let mut places = Places::default();
     for path in &paths {
-        followed.push(Followed::open(path, args, &watch)?);
+        if !path.is_dir() {
+            bail!("{}: no such folder; --follow takes sessions and folders", path.display());
+        }
+        let place = match Session::open(path) {
+            Ok(session) => Place::Session(Box::new(Recording::open(session, &shared.watch)?)),
+            Err(_) => Place::Folder(Box::new(Folder::open(path, true, &shared)?)),
+        };
+        places.add(place);
     }
-    let mut emitter = Emitter::new()?;
-    loop {
-        let mut open = false;
-        for place in &mut followed {
-            open |= place.look(&mut emitter, &watch)?;
-        }
-        if !open || emitter.is_closed() || signals::is_signalled(&stop) {
-            return Ok(());
-        }
-        let changes = watch.wait(Some(&stop), LOOK_AGAIN)?;
-        for place in &mut followed {
-            place.notice(&changes);
-        }
+    while places.look(&mut shared)? && !shared.is_stopped() {
+        let changes = shared.watch.wait(Some(&shared.stop), LOOK_AGAIN)?;
+        places.notice(&changes);
+    }
+    places.say_rest();
+    Ok(())
+}
+
+/// What all places that are followed have in common.
+struct Shared {
+    emitter: Emitter,
+    watch: Watch,
+    stop: UnixStream,
+    settle: Duration,
+    /// Files that were examined, whatever their names are now.
+    known: HashMap<writers::Id, Stamp>,
+    written_again: Limited,
+}
+
+impl Shared {
+    /// Whether it was asked to end, or nobody reads what it says.
+    fn is_stopped(&self) -> bool {
+        self.emitter.is_closed() || signals::is_signalled(&self.stop)
     }
 }
 
 /// A folder that is followed.
-enum Followed {
+enum Place {
     Session(Box<Recording>),
     Folder(Box<Folder>),
 }
 
-impl Followed {
-    fn open(path: &Path, args: &Args, watch: &Watch) -> Result<Self> {
-        if !path.is_dir() {
-            bail!("{}: no such folder; --follow takes sessions and folders", path.display());
+/// All that is followed, by numbers in the order in which it was found.
+#[derive(Default)]
+struct Places {
+    all: BTreeMap<usize, Place>,
+    by_id: HashMap<Id, usize>,
+    /// Folders that were found in other ones, and are followed or were.
+    entered: HashSet<PathBuf>,
+    next: usize,
+    /// The folder at rest at which the next round begins.
+    turn: usize,
+}
+
+impl Places {
+    fn add(&mut self, place: Place) -> usize {
+        let number = self.next;
+        self.next += 1;
+        if let Place::Folder(folder) = &place {
+            self.by_id.insert(folder.id, number);
         }
-        Ok(match Session::open(path) {
-            Ok(session) => Self::Session(Box::new(Recording::open(session, watch)?)),
-            Err(_) => Self::Folder(Box::new(Folder::open(path, args.settle, watch)?)),
-        })
+        self.all.insert(number, place);
+        number
     }
 
-    /// Emits what is new; `false` if nothing more will come.
-    fn look(&mut self, emitter: &mut Emitter, watch: &Watch) -> Result<bool> {
-        match self {
-            Self::Session(recording) => recording.look(emitter, watch),
-            Self::Folder(folder) => folder.look(emitter).map(|()| true),
+    fn remove(&mut self, number: usize, watch: &Watch) {
+        let id = match self.all.remove(&number) {
+            Some(Place::Folder(folder)) => folder.id,
+            Some(Place::Session(recording)) => recording.id,
+            None => return,
+        };
+        if self.by_id.get(&id).is_none_or(|by_id| *by_id == number) {
+            self.by_id.remove(&id);
+            watch.forget(id);
         }
     }
 
     fn notice(&mut self, changes: &[Change]) {
-        if let Self::Folder(folder) = self {
-            for change in changes {
-                folder.notice(change);
+        for change in changes {
+            let of_one = self.by_id.get(&change.id).filter(|_| !change.lost);
+            for place in self.all.values_mut().filter(|_| change.lost) {
+                place.notice(change);
+            }
+            if let Some(place) = of_one.and_then(|number| self.all.get_mut(number)) {
+                place.notice(change);
             }
         }
     }
+
+    /// Emits what is new; `false` if nothing more will come.
+    fn look(&mut self, shared: &mut Shared) -> Result<bool> {
+        for number in self.due() {
+            let Some(place) = self.all.get_mut(&number) else { continue };
+            match place {
+                Place::Session(recording) => {
+                    if !recording.look(&mut shared.emitter, &shared.watch)? {
+                        self.remove(number, &shared.watch);
+                    }
+                }
+                Place::Folder(_) => self.look_into(number, shared)?,
+            }
+            if shared.is_stopped() {
+                break;
+            }
+        }
+        Ok(!self.all.is_empty())
+    }
+
+    /// Returns the places to be looked at in this round: those where something happens, and some of the others.
+    fn due(&mut self) -> Vec<usize> {
+        let is_busy = |place: &Place| match place {
+            Place::Session(_) => true,
+            Place::Folder(folder) => folder.is_busy(),
+        };
+        let mut due: Vec<_> =
+            self.all.iter().filter(|(_, place)| is_busy(place)).map(|(n, _)| *n).collect();
+        let numbers = self.all.range(self.turn..).chain(self.all.range(..self.turn));
+        let resting: Vec<_> = numbers
+            .filter(|(_, place)| !is_busy(place))
+            .map(|(number, _)| *number)
+            .take(LOOKED_AT)
+            .collect();
+        self.turn = resting.last().map_or(0, |last| last + 1);
+        due.extend(resting);
+        due.sort_unstable();
+        due
+    }
+
+    fn look_into(&mut self, number: usize, shared: &mut Shared) -> Result<()> {
+        let Some(Place::Folder(folder)) = self.all.get_mut(&number) else { return Ok(()) };
+        let path = folder.path.clone();
+        if folder.is_root {
+            let folders = folder.look(shared)?;
+            return self.enter_all(folders, shared);
+        }
+        if !path.is_dir() {
+            self.entered.remove(&path);
+            self.remove(number, &shared.watch);
+            return Ok(());
+        }
+        if let Some(session) = session_around(&path) {
+            self.remove(number, &shared.watch);
+            return self.enter_session(session, shared);
+        }
+        match folder.look(shared) {
+            Ok(folders) => self.enter_all(folders, shared),
+            Err(error) => {
+                self.remove(number, &shared.watch);
+                shared.emitter.fail(&path, "unreadable", &format!("{error:#}; left out"))
+            }
+        }
+    }
+
+    /// Follows folders that were found in a folder, and what is there already.
+    fn enter_all(&mut self, folders: Vec<PathBuf>, shared: &mut Shared) -> Result<()> {
+        for path in folders {
+            if !self.entered.insert(path.clone()) || shared.is_stopped() {
+                continue;
+            }
+            if let Some(session) = session_in(&path) {
+                self.enter_session(session, shared)?;
+                continue;
+            }
+            match Folder::open(&path, false, shared) {
+                Ok(folder) => {
+                    let number = self.add(Place::Folder(Box::new(folder)));
+                    // What was made in it before it was watched is found by listing it.
+                    self.look_into(number, shared)?;
+                }
+                Err(_) if !path.is_dir() => drop(self.entered.remove(&path)),
+                Err(error) => {
+                    shared.emitter.fail(&path, "unreadable", &format!("{error:#}; left out"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn enter_session(&mut self, session: Session, shared: &Shared) -> Result<()> {
+        let root = session.root().to_owned();
+        let is_it = |place: &Place| match place {
+            Place::Folder(folder) => !folder.is_root && is_same(&folder.path, &root),
+            Place::Session(_) => false,
+        };
+        let taken_for_folder = self.all.iter().find(|(_, place)| is_it(place));
+        if let Some(number) = taken_for_folder.map(|(number, _)| *number) {
+            self.remove(number, &shared.watch);
+        }
+        let recording = Recording::open(session, &shared.watch)?;
+        self.add(Place::Session(Box::new(recording)));
+        Ok(())
+    }
+
+    fn say_rest(&self) {
+        for place in self.all.values() {
+            if let Place::Folder(folder) = place {
+                folder.say_rest();
+            }
+        }
+    }
+}
+
+impl Place {
+    fn notice(&mut self, change: &Change) {
+        if let Self::Folder(folder) = self {
+            folder.notice(change);
+        }
+    }
+}
+
+/// The session in a folder that was not named as one: a folder `stream` alone may be another program's.
+fn session_in(path: &Path) -> Option<Session> {
+    let session = Session::open(path).ok()?;
+    let is_ours =
+        session.is_recording() || session.record().exists() || session.open_record().exists();
+    is_ours.then_some(session)
+}
+
+/// The session whose folder `stream` this is.
+fn session_around(path: &Path) -> Option<Session> {
+    path.parent()
+        .filter(|_| path.file_name().is_some_and(|name| name == "stream"))
+        .and_then(session_in)
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    std::path::absolute(one).is_ok_and(|one| one == other)
 }

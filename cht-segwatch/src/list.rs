@@ -1,23 +1,37 @@
 //! Named segments, patterns and folders: each finished segment in natural order, then the end.
+//!
+//! Run from cron, a file that is still written is the normal case: it is left for the next run. Only who names just this
+//! file is told.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{HashMap, HashSet},
+    io::{IsTerminal as _, stderr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use anyhow::Result;
-use cht_core::{clock, natural, session::Session};
+use anyhow::{Result, bail};
+use cht_core::{clock, natural, report, session::Session};
 
 use crate::{
     args::Args,
     emit::Emitter,
-    finished::{Settling, is_recorded, segments_in},
+    finished::{Candidate, Contents, LONG_REST, Stamp, Writer, is_recorded, segments_of},
+    names::{Kind, extensions, kind_of},
+    writers,
 };
 
 /// Lists what `args` names.
 pub(crate) fn list(args: &Args) -> Result<()> {
     let mut emitter = Emitter::new()?;
     let mut paths = Vec::new();
+    let mut named = HashSet::new();
     for argument in &args.paths {
         match expand(argument) {
             Ok(found) => {
+                if argument.is_file() {
+                    named.insert(argument.clone());
+                }
                 paths.extend(found);
                 let session = Session::open(argument).ok();
                 if let Some(session) = session.filter(|session| !session.is_recording()) {
@@ -29,28 +43,35 @@ pub(crate) fn list(args: &Args) -> Result<()> {
     }
     paths.sort_by(|a, b| natural::compare(a, b));
     paths.dedup();
-    for (n, path) in paths.iter().enumerate() {
-        let later = paths.get(n + 1).is_some_and(|next| next.parent() == path.parent());
-        let rests = if later || is_recorded(path) { Ok(true) } else { rests(path, args) };
-        let rests = match rests {
-            Ok(rests) => rests,
-            Err(error) => {
-                emitter.fail(path, "not_found", &format!("{error:#}"))?;
-                continue;
-            }
-        };
-        if !rests {
+    let growing = growing(&paths, &named, args.settle);
+    let mut left = Vec::new();
+    for path in &paths {
+        if !path.exists() && !is_recorded(path) {
+            let message = format!("{}: has gone; name segments that exist", path.display());
+            emitter.fail(path, "not_found", &message)?;
+        } else if growing.contains(path) && !named.contains(path) {
+            left.push(path);
+        } else if growing.contains(path) {
             let message = format!(
                 "{}: still grows; left out (run it again later, or --follow its folder)",
                 path.display()
             );
             emitter.fail(path, "growing", &message)?;
-            continue;
+        } else {
+            emitter.segment(path)?;
         }
-        emitter.segment(path)?;
         if emitter.is_closed() {
             break;
         }
+    }
+    // From cron, whatever is said is a mail.
+    if let Some(first) = left.first().filter(|_| stderr().is_terminal()) {
+        let more =
+            if left.len() > 1 { format!(" and {} more", left.len() - 1) } else { String::new() };
+        report::note(format_args!(
+            "{}{more}: still written; left for the next run",
+            first.display()
+        ));
     }
     Ok(())
 }
@@ -58,30 +79,78 @@ pub(crate) fn list(args: &Args) -> Result<()> {
 /// The segments that an argument means.
 fn expand(argument: &Path) -> Result<Vec<PathBuf>> {
     if argument.is_dir() {
-        return segments_in(argument);
+        return match Session::open(argument) {
+            Ok(session) => segments_of(&session),
+            Err(_) => in_folder(argument),
+        };
     }
     // A file's name may hold brackets: what exists is no pattern.
     if argument.exists() {
         return Ok(vec![argument.to_owned()]);
     }
     let pattern = argument.to_str().filter(|text| text.contains(['*', '?', '[']));
+    // As in a shell, a file is hidden from `*` by a dot.
+    let options = glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
     let found: Vec<_> = match pattern {
-        Some(pattern) => glob::glob(pattern)?.collect::<Result<_, _>>()?,
-        None => anyhow::bail!("{}: no such file or folder", argument.display()),
+        Some(pattern) => glob::glob_with(pattern, options)?.collect::<Result<_, _>>()?,
+        None => bail!("{}: no such file or folder", argument.display()),
     };
+    let is_one = |path: &PathBuf| kind_of(path) != Kind::Temporary && !path.is_dir();
+    let matched = !found.is_empty();
+    let found: Vec<_> = found.into_iter().filter(is_one).collect();
     if found.is_empty() {
-        anyhow::bail!("{}: the pattern matches nothing", argument.display());
+        let what = if matched { "only folders, or temporary names" } else { "nothing" };
+        bail!("{}: the pattern matches {what}", argument.display());
     }
-    Ok(found.into_iter().filter(|path| !path.is_dir()).collect())
+    Ok(found)
 }
 
-/// Whether the last segment of a folder rests; waits as long as --settle to see it.
-fn rests(path: &Path, args: &Args) -> Result<bool> {
-    let mut settling = Settling::default();
-    let remaining = settling.remaining(path, args.settle)?;
-    if remaining.is_zero() {
-        return Ok(true);
+/// The segments in a folder of another program.
+fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
+    let Contents { segments, folders, left_out } = Contents::of(folder)?;
+    if segments.is_empty() {
+        let below = match folders.len() {
+            0 => String::new(),
+            1 => format!("; 1 folder below it: name '{}/**/*.ts'", folder.display()),
+            n => format!("; {n} folders below it: name '{}/**/*.ts'", folder.display()),
+        };
+        let (folder, rest) = (folder.display(), left_out.summary());
+        bail!("{folder}: no segments in it ({}){below}{rest}", extensions());
     }
-    clock::rest(remaining);
-    Ok(settling.remaining(path, args.settle)?.is_zero())
+    Ok(segments)
+}
+
+/// Returns those of `paths` that are still written; waits as long as --settle, once, to see it.
+fn growing(paths: &[PathBuf], named: &HashSet<PathBuf>, settle: Duration) -> HashSet<PathBuf> {
+    let now = clock::monotonic();
+    let mut young: HashMap<&PathBuf, Candidate> = HashMap::new();
+    let mut longest = Duration::ZERO;
+    for path in paths {
+        let (Ok(stamp), Ok(age)) = (Stamp::of(path), clock::age_of(path)) else { continue };
+        if settle.is_zero() || age > LONG_REST || is_recorded(path) {
+            continue;
+        }
+        let mut candidate = Candidate::new(stamp, now);
+        // Who names just this file is told that it is empty.
+        if stamp.bytes == 0 && named.contains(path) {
+            candidate.writer = Writer::Closed;
+        }
+        longest = longest.max(candidate.remaining(settle, now, age).min(settle));
+        young.insert(path, candidate);
+    }
+    clock::rest(longest);
+    let ids = young.values().map(|candidate| candidate.stamp.id).collect();
+    let written = writers::written(&ids);
+    let now = clock::monotonic();
+    let mut growing = HashSet::new();
+    for (path, mut candidate) in young {
+        let Ok(stamp) = Stamp::of(path) else { continue };
+        candidate.see(stamp, now);
+        let age = clock::age_of(path).unwrap_or_default();
+        let rests = candidate.remaining(settle, now, age).is_zero();
+        if !rests || written.contains(&candidate.stamp.id) {
+            growing.insert(path.clone());
+        }
+    }
+    growing
 }

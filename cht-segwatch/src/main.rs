@@ -5,7 +5,9 @@ mod emit;
 mod finished;
 mod follow;
 mod list;
+mod names;
 mod pass;
+mod writers;
 
 use std::process::ExitCode;
 

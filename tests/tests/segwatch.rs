@@ -185,3 +185,226 @@ fn events_pass_unchanged_and_at_once() {
     drop(stdin);
     assert!(child.wait().unwrap().success());
 }
+
+/// A stage that follows `folder`.
+fn following(folder: &Path, settle: &str) -> Stage {
+    Stage::start(tool("cht-segwatch").args(["--follow", "--settle", settle]).arg(folder))
+}
+
+/// Ends a stage that follows.
+fn end(mut stage: Stage) -> Stage {
+    stage.signal("INT");
+    assert!(stage.finish().success());
+    stage
+}
+
+/// A small segment's bytes, and half of its packets.
+fn sample(folder: &Path) -> (Vec<u8>, usize) {
+    let path = folder.join("sample.bin");
+    small(&path);
+    let bytes = fs::read(&path).unwrap();
+    let half = bytes.len() / 376 * 188;
+    (bytes, half)
+}
+
+/// Waits until the stage watches `folder`: it has examined a file that was there before.
+fn watching(folder: &Path, bytes: &[u8], settle: &str) -> Stage {
+    fs::write(folder.join("0.ts"), bytes).unwrap();
+    let _ = Command::new("touch").args(["-d", "2020-01-01"]).arg(folder.join("0.ts")).status();
+    let mut stage = following(folder, settle);
+    stage.wait_for("segment");
+    stage
+}
+
+#[test]
+fn file_open_and_empty_or_at_rest_is_examined_when_it_is_closed() {
+    let (lab, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (bytes, half) = sample(lab.path());
+    let mut stage = watching(folder.path(), &bytes, "0.3");
+    let mut empty = fs::File::create(folder.path().join("a.ts")).unwrap();
+    let mut paused = fs::File::create(folder.path().join("b.ts")).unwrap();
+    paused.write_all(&bytes[..half]).unwrap();
+    // A file that was moved here and rests proves that the time of the others is over.
+    for n in 0..3 {
+        let other = lab.path().join("c");
+        fs::write(&other, &bytes).unwrap();
+        fs::rename(&other, folder.path().join(format!("c{n}.ts"))).unwrap();
+        stage.wait_for("segment");
+        fs::write(folder.path().join(format!("d{n}.ts")), []).unwrap();
+        assert_eq!(stage.wait_for("error")["code"], "empty", "it was closed, and rested");
+    }
+    empty.write_all(&bytes).unwrap();
+    paused.write_all(&bytes[half..]).unwrap();
+    drop((empty, paused));
+    for _ in 0..2 {
+        assert_eq!(stage.wait_for("segment")["bytes"], bytes.len());
+    }
+    stage.signal("INT");
+    assert_eq!(stage.finish().code(), Some(1), "for the empty ones");
+    assert_eq!(names(&stage), ["0.ts", "c0.ts", "c1.ts", "c2.ts", "a.ts", "b.ts"]);
+}
+
+#[test]
+fn two_cameras_in_one_folder_do_not_wait_for_each_other() {
+    let (lab, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (bytes, half) = sample(lab.path());
+    let mut stage = watching(folder.path(), &bytes, "0.3");
+    let mut back = fs::File::create(folder.path().join("back-1.ts")).unwrap();
+    back.write_all(&bytes[..half]).unwrap();
+    for n in 1..4 {
+        fs::write(folder.path().join(format!("front-{n}.ts")), &bytes).unwrap();
+        stage.wait_for("segment");
+    }
+    back.write_all(&bytes[half..]).unwrap();
+    drop(back);
+    stage.wait_for("segment");
+    let stage = end(stage);
+    assert_eq!(names(&stage), ["0.ts", "front-1.ts", "front-2.ts", "front-3.ts", "back-1.ts"]);
+    assert!(stage.of_type("segment").iter().all(|segment| segment["bytes"] == bytes.len()));
+}
+
+#[test]
+fn file_that_was_written_again_is_examined_again_and_one_that_was_renamed_is_not() {
+    let (lab, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (bytes, _) = sample(lab.path());
+    let mut stage = watching(folder.path(), &bytes, "0.3");
+    for _ in 0..2 {
+        for name in ["ring_0.ts", "ring_1.ts"] {
+            fs::write(folder.path().join(name), &bytes).unwrap();
+            stage.wait_for("segment");
+        }
+    }
+    fs::rename(folder.path().join("ring_0.ts"), folder.path().join("kept.ts")).unwrap();
+    fs::write(folder.path().join("last.ts"), &bytes).unwrap();
+    stage.wait_for("segment");
+    let expected = ["0.ts", "ring_0.ts", "ring_1.ts", "ring_0.ts", "ring_1.ts", "last.ts"];
+    assert_eq!(names(&end(stage)), expected);
+}
+
+#[test]
+fn file_that_grew_after_it_was_examined_is_examined_as_a_whole() {
+    let (lab, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (bytes, half) = sample(lab.path());
+    let mut stage = watching(folder.path(), &bytes, "0.3");
+    let path = folder.path().join("a.ts");
+    fs::write(&path, &bytes[..half]).unwrap();
+    assert_eq!(stage.wait_for("segment")["bytes"], half);
+    let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+    file.write_all(&bytes[half..]).unwrap();
+    drop(file);
+    assert_eq!(stage.wait_for("segment")["bytes"], bytes.len());
+    end(stage);
+}
+
+#[test]
+fn temporary_and_hidden_names_wait_for_their_final_one() {
+    let (lab, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (bytes, _) = sample(lab.path());
+    let mut stage = watching(folder.path(), &bytes, "0.3");
+    for (temporary, last) in [("a.tmp.ts", "a.ts"), (".b.ts.Xy", "b.ts"), (".c.ts", "c.ts")] {
+        fs::write(folder.path().join(temporary), &bytes).unwrap();
+        fs::rename(folder.path().join(temporary), folder.path().join(last)).unwrap();
+        stage.wait_for("segment");
+    }
+    fs::write(folder.path().join(".d.ts"), &bytes).unwrap();
+    fs::write(folder.path().join("e.ts"), &bytes).unwrap();
+    stage.wait_for("segment");
+    assert_eq!(names(&end(stage)), ["0.ts", "a.ts", "b.ts", "c.ts", "e.ts"]);
+}
+
+#[test]
+fn folders_that_come_later_are_followed() {
+    let (lab, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (bytes, _) = sample(lab.path());
+    fs::create_dir_all(folder.path().join("cam/2026-11-28")).unwrap();
+    let old = folder.path().join("cam/2026-11-28/23-59.ts");
+    fs::write(&old, &bytes).unwrap();
+    let mut stage = following(folder.path(), "0.3");
+    stage.wait_for("segment");
+    let day = folder.path().join("cam/2026-11-29/00");
+    fs::create_dir_all(&day).unwrap();
+    fs::write(day.join("00.ts"), &bytes).unwrap();
+    stage.wait_for("segment");
+    // The whole tree is one place: a file that is moved within it is the same.
+    fs::rename(&old, day.join("old.ts")).unwrap();
+    fs::write(day.join("01.ts"), &bytes).unwrap();
+    stage.wait_for("segment");
+    assert_eq!(names(&end(stage)), ["23-59.ts", "00.ts", "01.ts"]);
+}
+
+#[test]
+fn sessions_below_a_followed_folder_are_followed_by_their_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = sample(folder.path()).0;
+    let sessions = folder.path().join("sessions");
+    fs::create_dir(&sessions).unwrap();
+    fs::write(folder.path().join("sessions/0.ts"), &bytes).unwrap();
+    let mut stage = following(&sessions, "0.3");
+    stage.wait_for("segment");
+    let (mut recv, address) = recorder(&sessions, "--session-id call --once");
+    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+    recv.finish();
+    let closed = stage.wait_for("segment_closed");
+    let segment = stage.wait_for("segment");
+    assert_eq!((&segment["path"], &segment["connection"]), (&closed["path"], &1.into()));
+    end(stage);
+}
+
+/// What a list says: its events' types and names, stderr, and the exit status.
+fn listed(paths: &[&Path]) -> (Vec<String>, String, Option<i32>) {
+    let output = tool("cht-segwatch").args(["--settle", "0.3"]).args(paths).output().unwrap();
+    let events = String::from_utf8(output.stdout).unwrap();
+    let name = |line: &str| {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        let path = Path::new(event["path"].as_str().unwrap()).file_name().unwrap();
+        format!("{} {}", event["type"].as_str().unwrap(), path.to_str().unwrap())
+    };
+    let said = String::from_utf8(output.stderr).unwrap();
+    (events.lines().map(name).collect(), said, output.status.code())
+}
+
+#[test]
+fn segments_that_are_still_written_are_left_for_the_next_run_without_a_word() {
+    let (lab, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (bytes, half) = sample(lab.path());
+    // Both rest longer than --settle, as at a low bitrate; one of them is not the last name.
+    let writers: Vec<_> = ["back-1.ts", "front-2.ts"]
+        .map(|name| {
+            let mut file = fs::File::create(folder.path().join(name)).unwrap();
+            file.write_all(&bytes[..half]).unwrap();
+            file
+        })
+        .into();
+    fs::write(folder.path().join("front-1.ts"), &bytes).unwrap();
+    fs::write(folder.path().join("front-3.tmp.ts"), &bytes).unwrap();
+    let pattern = folder.path().join("*.ts");
+    for argument in [folder.path(), &pattern] {
+        let (events, said, status) = listed(&[argument]);
+        assert_eq!(events, ["segment front-1.ts"]);
+        assert_eq!((&*said, status), ("", Some(0)));
+    }
+    drop(writers);
+    assert_eq!(listed(&[folder.path()]).0.len(), 3);
+}
+
+#[test]
+fn folder_without_segments_says_what_was_looked_for_and_what_lies_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |name: &str, make: &dyn Fn(&Path)| {
+        let folder = folder.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        make(&folder);
+        let (events, said, status) = listed(&[&folder]);
+        assert_eq!((events.len(), status), (1, Some(1)), "{said}");
+        said
+    };
+    assert!(said("empty", &|_| {}).contains("empty: no segments in it (.ts, .m2ts"));
+    let nested = said("nested", &|folder| fs::create_dir(folder.join("2026-11-28")).unwrap());
+    assert!(nested.contains("1 folder below it: name '") && nested.contains("nested/**/*.ts'"));
+    let frigate = said("frigate", &|folder| fs::write(folder.join("00.mp4"), "x").unwrap());
+    assert!(frigate.contains("1 .mp4 file: convert with `ffmpeg -i FILE.mp4"), "{frigate}");
+    let tape = folder.path().join("hdv");
+    fs::create_dir(&tape).unwrap();
+    fs::write(tape.join("tape.m2t"), sample(folder.path()).0).unwrap();
+    assert_eq!(listed(&[&tape]).0, ["segment tape.m2t"]);
+}

@@ -1,94 +1,296 @@
-//! A folder of another program that grows. It is listed when something has got a name in it, not when something is written.
+//! A folder of another program that grows. It is listed at the beginning, and then when something changed in it that the system did
+//! not send; what comes is found by its name in the events.
+//!
+//! A file is examined when it is finished, whatever the others do: two cameras may write into one folder. A file that was
+//! written again since it was examined, as in a ring of names, is another file.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    clock,
-    watch::{Change, Id, Watch},
+    clock, natural, report,
+    watch::{Change, Gone, Id},
 };
 
+use super::Shared;
 use crate::{
-    emit::Emitter,
-    finished::{Settling, is_segment, segments_in},
+    finished::{Candidate, Contents, Growth, LONG_REST, Stamp, Writer, head_of},
+    names::{Kind, LeftOut, is_hidden, kind_of},
+    writers,
 };
 
 /// Two changes of a folder within this time may leave it the same time stamp.
 const SAME_STAMP: Duration = Duration::from_secs(1);
 
+/// Files that were examined although nobody was seen to close them, and are looked at again.
+const DOUBTED: usize = 16;
+
 /// A folder that is followed.
 pub(super) struct Folder {
-    path: PathBuf,
-    id: Id,
-    settle: Duration,
-    /// What is to be emitted, in natural order.
-    waiting: VecDeque<PathBuf>,
-    /// The last in natural order, emitted or not.
-    newest: Option<PathBuf>,
-    /// Segments that a writer closed or that were moved in.
-    closed: HashSet<PathBuf>,
-    settling: Settling,
-    /// When the folder had changed last, at the last listing; unknown where another change may have the same time stamp.
+    pub path: PathBuf,
+    pub id: Id,
+    /// Named on the command line.
+    pub is_root: bool,
+    /// What may be finished some time.
+    waiting: HashMap<OsString, Candidate>,
+    examined: HashMap<OsString, Examined>,
+    doubted: VecDeque<OsString>,
+    noticed: Vec<Change>,
+    left_out: LeftOut,
+    /// When the folder had changed last, at the last listing or event; unknown where another change may have the same time stamp.
     changed_at: Option<SystemTime>,
 }
 
+/// A file as it was when it was examined.
+#[derive(Debug)]
+struct Examined {
+    stamp: Stamp,
+    head: Option<u64>,
+}
+
 impl Folder {
-    pub(super) fn open(path: &Path, settle: Duration, watch: &Watch) -> Result<Self> {
-        let id = watch.add_names(path).with_context(|| path.display().to_string())?;
+    pub(super) fn open(path: &Path, is_root: bool, shared: &Shared) -> Result<Self> {
+        let id = shared.watch.add_names(path).with_context(|| path.display().to_string())?;
         Ok(Self {
             path: path.to_owned(),
             id,
-            settle,
-            waiting: VecDeque::new(),
-            newest: None,
-            closed: HashSet::new(),
-            settling: Settling::default(),
+            is_root,
+            waiting: HashMap::new(),
+            examined: HashMap::new(),
+            doubted: VecDeque::new(),
+            noticed: Vec::new(),
+            left_out: LeftOut::default(),
             changed_at: None,
         })
     }
 
     /// Takes in what the system says of the folder.
     pub(super) fn notice(&mut self, change: &Change) {
-        if change.lost || (change.id == self.id && change.named) {
-            self.changed_at = None;
-        }
-        let path = self.path.join(&change.name);
-        if change.id == self.id && change.finished && is_segment(&path) {
-            self.closed.insert(path);
-        }
+        self.noticed.push(change.clone());
     }
 
-    /// Emits the files that are finished, up to the first that is not.
-    pub(super) fn look(&mut self, emitter: &mut Emitter) -> Result<()> {
+    /// Whether something happened in it, or may have to be waited for.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.noticed.is_empty() || !self.waiting.is_empty()
+    }
+
+    /// Emits the files that are finished; returns folders in it that were not seen before.
+    pub(super) fn look(&mut self, shared: &mut Shared) -> Result<Vec<PathBuf>> {
+        let now = clock::monotonic();
+        let mut folders = Vec::new();
+        let noticed = std::mem::take(&mut self.noticed);
         let changed_at = self.path.metadata().and_then(|metadata| metadata.modified()).ok();
-        if self.changed_at.is_none() || self.changed_at != changed_at {
-            self.list(emitter, changed_at)?;
+        let is_lost = noticed.iter().any(|change| change.lost);
+        let is_heard = self.id.is_heard() && self.changed_at.is_some() && !noticed.is_empty();
+        for change in &noticed {
+            self.take_in(change, now, shared, &mut folders);
         }
-        while let Some(path) = self.waiting.front() {
-            let later = self.newest.as_ref().is_some_and(|newest| newest != path);
-            if !later && !self.closed.contains(path) {
-                let rests = self.settling.remaining(path, self.settle);
-                if !rests.is_ok_and(|remaining| remaining.is_zero()) {
-                    break;
-                }
-            }
-            emitter.segment(path)?;
-            self.closed.remove(path);
-            self.waiting.pop_front();
+        if is_heard && !is_lost {
+            self.changed_at = changed_at;
+        } else if is_lost || self.changed_at.is_none() || self.changed_at != changed_at {
+            folders.extend(self.list(changed_at, now, shared)?);
         }
-        Ok(())
+        self.doubt(now, shared);
+        for line in self.left_out.news() {
+            report::note(format_args!("{}: {line}", self.path.display()));
+        }
+        self.emit_finished(now, shared)?;
+        Ok(folders)
     }
 
-    fn list(&mut self, emitter: &Emitter, changed_at: Option<SystemTime>) -> Result<()> {
+    /// Says what was not finished.
+    pub(super) fn say_rest(&self) {
+        for name in sorted(&self.waiting) {
+            let path = self.path.join(name);
+            report::note(format_args!("{}: not finished; left out", path.display()));
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        change: &Change,
+        now: Instant,
+        shared: &mut Shared,
+        folders: &mut Vec<PathBuf>,
+    ) {
+        let name = &*change.name;
+        if name.is_empty() {
+            return;
+        }
+        if let Some(gone) = change.gone {
+            self.waiting.remove(name);
+            let examined = self.examined.remove(name);
+            if let Some(examined) = examined.filter(|_| gone == Gone::Removed) {
+                shared.known.remove(&examined.stamp.id);
+            }
+            return;
+        }
+        let path = self.path.join(name);
+        if path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+            if change.named && !is_hidden(&path) {
+                folders.push(path);
+            }
+            return;
+        }
+        self.see(name, now, shared);
+        if let Some(candidate) = self.waiting.get_mut(name) {
+            match (change.finished, change.named) {
+                (true, _) => candidate.writer = Writer::Closed,
+                (false, true) => candidate.writer = Writer::Open,
+                (false, false) => {}
+            }
+        }
+    }
+
+    fn list(
+        &mut self,
+        changed_at: Option<SystemTime>,
+        now: Instant,
+        shared: &mut Shared,
+    ) -> Result<Vec<PathBuf>> {
         let age = clock::age_of(&self.path).unwrap_or_default();
         self.changed_at = changed_at.filter(|_| age > SAME_STAMP);
-        let segments = segments_in(&self.path)?;
-        self.newest = segments.last().cloned();
-        self.waiting = segments.into_iter().filter(|path| !emitter.knows(path)).collect();
+        let Contents { segments, folders, left_out } = Contents::of(&self.path)?;
+        self.left_out.add(left_out);
+        let mut present = HashSet::new();
+        for path in &segments {
+            let name = path.file_name().unwrap_or_default();
+            self.see(name, now, shared);
+            present.insert(name.to_owned());
+        }
+        let gone: Vec<_> = self.examined.extract_if(|name, _| !present.contains(name)).collect();
+        let kept: HashSet<_> = self.examined.values().map(|examined| examined.stamp.id).collect();
+        for (_, examined) in gone {
+            if !kept.contains(&examined.stamp.id) {
+                shared.known.remove(&examined.stamp.id);
+            }
+        }
+        Ok(folders)
+    }
+
+    /// Looks at a name of the folder: is it a file that was not examined, as it is now?
+    fn see(&mut self, name: &OsStr, now: Instant, shared: &Shared) {
+        let path = self.path.join(name);
+        match kind_of(&path) {
+            Kind::Segment => {}
+            kind => return self.left_out.count(&path, kind),
+        }
+        let Ok(stamp) = Stamp::of(&path) else {
+            self.waiting.remove(name);
+            return;
+        };
+        if let Some(candidate) = self.waiting.get_mut(name) {
+            return candidate.see(stamp, now);
+        }
+        let before = self.examined.get(name);
+        if before.is_some_and(|before| before.stamp.is_unchanged(&stamp)) {
+            return;
+        }
+        let known = shared.known.get(&stamp.id);
+        if before.is_none() && known.is_some_and(|known| known.is_unchanged(&stamp)) {
+            // It was examined under another name.
+            self.examined.insert(name.to_owned(), Examined { stamp, head: None });
+            return;
+        }
+        let mut candidate = Candidate::new(stamp, now);
+        if before.is_some_and(|before| before.was_appended_to(&stamp, &path)) {
+            candidate.growth = Growth::Appended;
+        }
+        self.waiting.insert(name.to_owned(), candidate);
+    }
+
+    /// Looks again at files that were examined although nobody was seen to close them.
+    fn doubt(&mut self, now: Instant, shared: &Shared) {
+        for name in self.doubted.clone() {
+            self.see(&name, now, shared);
+        }
+    }
+
+    fn emit_finished(&mut self, now: Instant, shared: &mut Shared) -> Result<()> {
+        let names: Vec<_> = sorted(&self.waiting).cloned().collect();
+        for name in &names {
+            self.see(name, now, shared);
+        }
+        let finished = self.finished(now, shared.settle);
+        let mut is_held = false;
+        for name in names {
+            if finished.contains(&name) && !is_held {
+                self.emit(&name, now, shared)?;
+            } else if let Some(candidate) = self.waiting.get(&name) {
+                is_held |= candidate.is_about_to_finish();
+            }
+            if shared.is_stopped() {
+                break;
+            }
+        }
         Ok(())
     }
+
+    /// Returns the names of the files that are finished. Of each one that only rests it is asked, once, whether a program has
+    /// it open.
+    fn finished(&mut self, now: Instant, settle: Duration) -> HashSet<OsString> {
+        let (mut finished, mut doubtful) = (HashSet::new(), Vec::new());
+        for (name, candidate) in &mut self.waiting {
+            let age = clock::age_of(&self.path.join(name)).unwrap_or_default();
+            if !candidate.remaining(settle, now, age).is_zero() {
+                continue;
+            }
+            let is_sure = candidate.is_closed() || candidate.asked || age > LONG_REST;
+            if is_sure || settle.is_zero() {
+                finished.insert(name.clone());
+            } else {
+                candidate.asked = true;
+                doubtful.push((name, candidate));
+            }
+        }
+        let ids = doubtful.iter().map(|(_, candidate)| candidate.stamp.id).collect();
+        let written = writers::written(&ids);
+        for (name, candidate) in doubtful {
+            if written.contains(&candidate.stamp.id) {
+                candidate.writer = Writer::Open;
+            } else {
+                finished.insert(name.clone());
+            }
+        }
+        finished
+    }
+
+    fn emit(&mut self, name: &OsStr, now: Instant, shared: &mut Shared) -> Result<()> {
+        let path = &self.path.join(name);
+        let Some(candidate) = self.waiting.remove(name) else { return Ok(()) };
+        let stamp = candidate.stamp;
+        let examined = Examined { stamp, head: head_of(path) };
+        if self.examined.insert(name.to_owned(), examined).is_some() {
+            let message = "written again since it was examined; examined as another file";
+            shared.written_again.note(now, format_args!("{}: {message}", path.display()));
+        }
+        shared.known.insert(stamp.id, stamp);
+        if !candidate.is_closed() && !self.doubted.iter().any(|doubted| doubted == name) {
+            self.doubted.push_back(name.to_owned());
+            if self.doubted.len() > DOUBTED {
+                self.doubted.pop_front();
+            }
+        }
+        shared.emitter.examine(path)
+    }
+}
+
+impl Examined {
+    /// Whether the file goes on where this one ended.
+    fn was_appended_to(&self, stamp: &Stamp, path: &Path) -> bool {
+        let same = self.stamp.id == stamp.id && self.stamp.bytes < stamp.bytes;
+        same && self.stamp.bytes > 0 && self.head.is_some() && self.head == head_of(path)
+    }
+}
+
+/// The names in natural order.
+fn sorted(waiting: &HashMap<OsString, Candidate>) -> impl Iterator<Item = &OsString> {
+    let mut names: Vec<_> = waiting.keys().collect();
+    names.sort_by(|a, b| natural::compare(Path::new(a), Path::new(b)));
+    names.into_iter()
 }

@@ -12,7 +12,7 @@ use cht_core::{
     record::Record,
     regular,
     session::Session,
-    watch::Watch,
+    watch::{Id, Watch},
 };
 
 use crate::emit::Emitter;
@@ -23,6 +23,8 @@ const SUCCESSOR: Duration = Duration::from_secs(10);
 /// A session that is followed.
 pub(super) struct Recording {
     session: Session,
+    /// How its folder is watched.
+    pub(super) id: Id,
     record: Record,
     /// The record is watched.
     watched: bool,
@@ -39,9 +41,10 @@ pub(super) struct Recording {
 impl Recording {
     pub(super) fn open(session: Session, watch: &Watch) -> Result<Self> {
         let stream = session.stream();
-        watch.add_names(&stream).with_context(|| stream.display().to_string())?;
+        let id = watch.add_names(&stream).with_context(|| stream.display().to_string())?;
         Ok(Self {
             session,
+            id,
             record: Record::default(),
             watched: false,
             begun: false,

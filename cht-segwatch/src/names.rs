@@ -1,0 +1,163 @@
+//! Which files of a folder are segments, by their names. Other programs' folders hold more than segments: files that are
+//! hidden, files with a temporary name, videos in other containers.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    path::Path,
+};
+
+/// Names of MPEG-TS files end with one of these.
+const SEGMENTS: [&str; 7] = ["ts", "m2ts", "mts", "mpegts", "m2t", "tp", "trp"];
+/// Videos that are no transport streams, or may be none.
+const VIDEOS: [&str; 15] = [
+    "mp4", "mkv", "flv", "mov", "avi", "webm", "m4s", "m4v", "mpg", "mpeg", "vob", "wmv", "3gp",
+    "ogv", "mxf",
+];
+/// Last part of a stem that a writer takes away when the file is whole: `NAME.tmp.ts`.
+const TEMPORARY: [&str; 5] = ["tmp", "temp", "part", "partial", "incomplete"];
+
+/// What a name says of a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// A segment, or what claims to be one.
+    Segment,
+    /// A segment that its writer, or somebody, keeps from view.
+    Hidden,
+    /// A segment under a temporary name.
+    Temporary,
+    /// A video in another container, by its extension.
+    Video(String),
+    /// Something else.
+    Other,
+}
+
+/// Returns what a file is by its name.
+pub(crate) fn kind_of(path: &Path) -> Kind {
+    let part = |part: Option<&std::ffi::OsStr>| {
+        part.and_then(|part| part.to_str()).unwrap_or_default().to_ascii_lowercase()
+    };
+    let extension = part(path.extension());
+    if VIDEOS.contains(&&*extension) {
+        return Kind::Video(extension);
+    }
+    if !SEGMENTS.contains(&&*extension) {
+        return Kind::Other;
+    }
+    let stem = part(path.file_stem());
+    if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+        return Kind::Hidden;
+    }
+    match stem.rsplit_once('.') {
+        Some((_, last)) if TEMPORARY.contains(&last) => Kind::Temporary,
+        _ => Kind::Segment,
+    }
+}
+
+/// Whether a folder's name keeps it from view.
+pub(crate) fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+/// The extensions of segments, for messages.
+pub(crate) fn extensions() -> String {
+    SEGMENTS.map(|extension| format!(".{extension}")).join(", ")
+}
+
+/// What was left out of a folder, counted by kind, each with an example.
+#[derive(Debug, Default)]
+pub(crate) struct LeftOut {
+    counts: BTreeMap<Kind, (u64, String)>,
+    said: BTreeSet<Kind>,
+}
+
+impl LeftOut {
+    /// Counts a file that is left out because of its name.
+    pub(crate) fn count(&mut self, path: &Path, kind: Kind) {
+        if matches!(kind, Kind::Segment | Kind::Other) {
+            return;
+        }
+        let name = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        self.counts.entry(kind).or_insert_with(|| (0, name())).0 += 1;
+    }
+
+    /// Counts what another listing of the same folder left out.
+    pub(crate) fn add(&mut self, other: Self) {
+        for (kind, counted) in other.counts {
+            self.counts.entry(kind).or_insert(counted);
+        }
+    }
+
+    /// Returns, of each kind that was not asked for before, one sentence.
+    pub(crate) fn news(&mut self) -> Vec<String> {
+        let news = self.counts.iter().filter(|(kind, _)| !self.said.contains(kind));
+        let (kinds, lines): (Vec<_>, Vec<_>) =
+            news.map(|(kind, (_, name))| (kind.clone(), sentence(kind, name))).unzip();
+        self.said.extend(kinds);
+        lines
+    }
+
+    /// Describes all that was left out, as the end of a message.
+    pub(crate) fn summary(&self) -> String {
+        let mut text = String::new();
+        for (kind, (count, name)) in &self.counts {
+            let s = if *count == 1 { "" } else { "s" };
+            let _ = match kind {
+                Kind::Hidden => write!(text, "; {count} hidden file{s} ({name})"),
+                Kind::Temporary => write!(text, "; {count} file{s} with a temporary name ({name})"),
+                Kind::Video(extension) => write!(
+                    text,
+                    "; {count} .{extension} file{s}: convert with \
+                     `ffmpeg -i FILE.{extension} -c copy -f mpegts FILE.ts`"
+                ),
+                Kind::Segment | Kind::Other => Ok(()),
+            };
+        }
+        text
+    }
+}
+
+fn sentence(kind: &Kind, name: &str) -> String {
+    match kind {
+        Kind::Hidden => format!("hidden files are left out, as {name}"),
+        Kind::Temporary => {
+            format!("files with a temporary name are left out until they are renamed, as {name}")
+        }
+        Kind::Video(extension) => format!(
+            ".{extension} files are left out, as {name}; only MPEG-TS is read ({})",
+            extensions()
+        ),
+        Kind::Segment | Kind::Other => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_segments_from_what_lies_next_to_them() {
+        let of = |name: &str| kind_of(Path::new(name));
+        for name in ["a.ts", "a.M2T", "tape.tp", "2026-11-28_07.00.ts", "x.m2ts", "tmp.ts"] {
+            assert_eq!(of(name), Kind::Segment, "{name}");
+        }
+        assert_eq!(of(".a.ts"), Kind::Hidden);
+        assert_eq!(of("a.tmp.ts"), Kind::Temporary);
+        assert_eq!(of("00.10.mp4"), Kind::Video("mp4".into()));
+        for name in ["a.m3u8", "a.jpg", "ts", "a.ts.part"] {
+            assert_eq!(of(name), Kind::Other, "{name}");
+        }
+    }
+
+    #[test]
+    fn each_kind_is_news_once() {
+        let mut left_out = LeftOut::default();
+        for name in ["a.mp4", "b.mp4", ".c.ts"] {
+            left_out.count(Path::new(name), kind_of(Path::new(name)));
+        }
+        assert_eq!(left_out.news().len(), 2);
+        left_out.count(Path::new("d.mp4"), Kind::Video("mp4".into()));
+        assert!(left_out.news().is_empty());
+        assert!(left_out.summary().contains("; 3 .mp4 files: convert"), "{}", left_out.summary());
+    }
+}
