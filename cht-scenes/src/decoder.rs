@@ -84,6 +84,9 @@ impl Decoder {
         command.args(["-filter_complex_threads", "1"]);
         command.args(["-max_pixels", &decoding.limits.pixels.to_string()]);
         command.args(decoding.hwaccel.options()).args(decoding.decode.options(codec));
+        // ffmpeg turns only the pictures that carry a display orientation, which may be keyframes alone: lying and upright
+        // ones would take turns. As they are coded, all lie alike.
+        command.arg("-noautorotate");
         command.args(["-probesize", "32", "-analyzeduration", "0", "-copyts"]);
         command.format("mpegts").input("pipe:0");
         command.filter_complex(prefilter::graph(pid, start, &formats(ffmpeg.names_full_range())));

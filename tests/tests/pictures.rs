@@ -43,7 +43,10 @@ fn scenes(path: &Path, out: &Path, options: &str) -> (Vec<Value>, String) {
 fn try_scenes(path: &Path, out: &Path, options: &str) -> (Vec<Value>, String, Option<i32>) {
     let said = out.with_extension("stderr");
     let mut command = tool("cht-scenes");
-    command.args(["--detect", "scene", "--out"]).arg(out).args(words(options));
+    if !options.contains("--detect") {
+        command.args(["--detect", "scene"]);
+    }
+    command.arg("--out").arg(out).args(words(options));
     // Runs are compared, and `stats` are of a run.
     command.args(["--stats-interval", "0"]);
     command.stdin(Stdio::piped()).stderr(fs::File::create(&said).unwrap());
@@ -512,4 +515,39 @@ fn folder_named_as_picture_costs_its_number() {
         "--detect adaptive --min-gap 0 --quality 50 --overwrite",
     );
     assert_eq!(ids, ["F000001", "F000004", "F000005", "F000006", "F000007"]);
+}
+
+/// The orientation stands at keyframes alone, and ffmpeg by itself would turn these only.
+#[test]
+fn display_orientation_turns_no_single_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = stream(folder.path(), "testsrc2=s=320x240:r=25:d=3", "-c:v libx264 -g 25 -bf 2");
+    let turned = folder.path().join("turned.ts");
+    let filter = "h264_metadata=display_orientation=insert:rotate=90";
+    ffmpeg([
+        "-i",
+        plain.to_str().unwrap(),
+        "-c",
+        "copy",
+        "-bsf:v",
+        filter,
+        turned.to_str().unwrap(),
+    ]);
+    for options in ["--detect auto", "--detect auto --decode keyframes", "--detect auto --jobs 2"] {
+        let found = [&plain, &turned].map(|path| {
+            let name = format!("{}{options}", path.file_stem().unwrap().to_str().unwrap());
+            let out = folder.path().join(name.replace(' ', "_"));
+            let (events, said) = scenes(path, &out, options);
+            let is_said = said.contains("turned by 90°; they are kept as they are coded");
+            assert_eq!(is_said, path == &turned, "{options}: {said}");
+            let hash = |frame: &Value| {
+                cht_tests::b3sum_of_jpeg(Path::new(frame["path"].as_str().unwrap()))
+            };
+            frames(&events)
+                .into_iter()
+                .map(|frame| (frame["pts"].clone(), size(frame), hash(frame)))
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(found[0], found[1], "{options}");
+    }
 }
