@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    event::{Anchor, Body, DeleteReason, Event, SegmentClosed},
+    event::{self, Anchor, Body, DeleteReason, Event, SegmentClosed},
     journal::{Journal, Lines},
     regular, report,
     session::{MAX_SEQUENCE, Session},
@@ -115,10 +115,14 @@ impl Record {
         while let Some(line) = lines.next()? {
             self.read = line.end;
             match Event::parse(line.bytes) {
-                Ok(Some(Event { body: Body::SegmentClosed(closed), .. }))
+                Ok(Some(Event { body: Body::SegmentClosed(mut closed), .. }))
                     if is_plausible(&closed) =>
                 {
                     each(closed.seq);
+                    // The session may have been moved since, or be called by another name.
+                    if let Ok(path) = event::absolute(&session.segment(closed.seq)) {
+                        closed.path = path;
+                    }
                     self.close(closed);
                 }
                 Ok(Some(Event { body: Body::Deleted(deleted), .. })) => {

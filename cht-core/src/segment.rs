@@ -170,7 +170,14 @@ pub fn oddities(event: &Event) -> Vec<String> {
 #[derive(Debug, Default)]
 pub struct Examiner {
     records: HashMap<PathBuf, Record>,
-    loose: HashMap<PathBuf, Loose>,
+    loose: HashMap<Place, Loose>,
+}
+
+/// A folder: what it is, however it is called, or its name where it has gone.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Place {
+    Known((u64, u64)),
+    Named(PathBuf),
 }
 
 #[derive(Debug, Default)]
@@ -207,8 +214,9 @@ impl Examiner {
     ) -> Result<Event, SegmentError> {
         let name = event::absolute(path)?;
         let (contents, length) = read(path)?;
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        let loose = self.loose.entry(folder).or_default();
+        let folder = Path::new(&name).parent().unwrap_or(Path::new("/")).to_owned();
+        let place = session::identity(&folder).map_or(Place::Named(folder), Place::Known);
+        let loose = self.loose.entry(place).or_default();
         loose.count += 1;
         let seq = session.and_then(|_| session::sequence(path)).unwrap_or(loose.count);
         let last_line = contents.jumps.last().map(|jump| jump.timeline);

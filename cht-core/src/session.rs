@@ -3,6 +3,8 @@
 //! Each file has one writer (`ARCHITECTURE.md`): `stream/` belongs to cht-recv, `frames/` to
 //! cht-scenes, `frames/index.*` to cht-index.
 
+mod moved;
+
 use std::{
     fs::{self, File},
     io,
@@ -10,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+pub use self::moved::{Moved, identity, is_same_folder};
 use jiff::Zoned;
 use rustix::{fs::FlockOperation, io::Errno};
 

@@ -21,6 +21,7 @@ use cht_core::{
     event::{Body, Event},
     journal::{Journal, Skipped},
     report,
+    session::Moved,
 };
 use rustix::fs::FlockOperation;
 use serde_json::Map;
@@ -49,6 +50,8 @@ pub(crate) struct Index {
     behind: bool,
     /// `index.json` as it was written or heard last.
     known: Vec<u8>,
+    /// Where the session lies whose index it is: it may have been moved.
+    moved: Option<Moved>,
 }
 
 /// How the text of an edit differs from what is known.
@@ -77,6 +80,7 @@ impl Index {
             pending: Vec::new(),
             behind: false,
             known: Vec::new(),
+            moved: path.parent().and_then(Moved::of_frames),
         };
         index.locked(|index| {
             if overwrite {
@@ -204,8 +208,11 @@ impl Index {
         let mut lines = self.journal.lines(self.position)?;
         while let Some(line) = lines.next()? {
             match Event::parse(line.bytes) {
-                Ok(Some(Event { session, body: Body::Frame(frame) })) => {
+                Ok(Some(Event { mut session, body: Body::Frame(mut frame) })) => {
                     let extra = entry::extra(line.bytes).unwrap_or_default();
+                    if let Some(moved) = &mut self.moved {
+                        moved.mend(&mut session, &mut frame);
+                    }
                     self.frames.take(session, frame, extra);
                 }
                 Ok(Some(Event { body: Body::Sent(sent), .. })) => {

@@ -14,7 +14,6 @@ mod undone;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     ops::Range,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -30,7 +29,7 @@ use cht_core::{
     record::Record,
     report,
     segment::{Examiner, SegmentError},
-    session::Session,
+    session::{Session, identity},
     ts::Codec,
     windows::Windows,
 };
@@ -53,7 +52,7 @@ use crate::{
     scores::Scores,
     scout,
     stats::Tally,
-    store::{Store, key},
+    store::{FileId, Store, key},
     stretch::{self, Stretch},
 };
 
@@ -126,6 +125,8 @@ struct Folder {
     by_name: bool,
     /// Segments done by an earlier run of the program by their keys, with their sizes.
     done_before: HashMap<String, u64>,
+    /// The keys of segments by their files: one that has several names is known by the first.
+    files: HashMap<FileId, String>,
     /// Segments that were dealt with by this one, by their keys.
     handled: HashSet<String>,
     /// The number of the last of them; in the folder of a session also of an earlier run.
@@ -140,6 +141,14 @@ impl Folder {
     /// What a segment is known by.
     fn key<'a>(&self, path: &'a str) -> &'a str {
         key(path, self.by_name)
+    }
+
+    /// Returns the path that the file of a segment is known by; its own if it comes for the first time.
+    fn name_of(&mut self, path: &str) -> String {
+        let known = FileId::at(path).filter(|_| self.key(path) == path);
+        let known = known.map(|file| self.files.entry(file).or_insert_with(|| path.to_owned()));
+        // What has another key by now is the same file, and what has changed since is another one.
+        known.map_or_else(|| path.to_owned(), |known| known.clone())
     }
 
     /// Whether an earlier run or this one has dealt with a segment.
@@ -208,7 +217,8 @@ impl Feeder {
 
     fn decode(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
         let Some(folder) = &mut self.folder else { return Ok(()) };
-        let key = key(&segment.path, folder.by_name);
+        let name = folder.name_of(&segment.path);
+        let key = key(&name, folder.by_name);
         if !folder.handled.insert(key.to_owned()) {
             return Ok(());
         }
@@ -222,7 +232,9 @@ impl Feeder {
         folder.last_seq = before.max(Some(segment.seq));
         if was_done {
             self.end_run()?;
-            self.picker()?.replay(&segment.path, segment.bytes)?;
+            let picker = self.picker()?;
+            let key = picker.store.found_at(&name, &segment.path);
+            picker.replay(key, segment.bytes)?;
             return Ok(());
         }
         // Cut for its size within a picture, it need not say what it holds.
@@ -347,7 +359,7 @@ impl Feeder {
         let store = Store::open(&path, &options, self.args.overwrite, self.disk.clone())
             .map_err(NoFolder::or)?;
         self.ahead = store.last().map_or(0, |last| last.ahead);
-        let (done_before, by_name) = (store.done_before(), store.by_name());
+        let (done_before, files, by_name) = (store.done_before(), store.files(), store.by_name());
         let last_seq = store.last().map(|last| last.done.seq).filter(|_| by_name);
         let scores = self.args.scores.as_ref();
         let scores = scores.map(|path| Scores::open(path, &store.done_paths(), self.disk.clone()));
@@ -361,10 +373,11 @@ impl Feeder {
         picker.scores = scores.transpose()?;
         picker.session = session.map(str::to_owned);
         self.folder = Some(Folder {
-            place: place_of(&path),
+            place: identity(&path),
             path,
             by_name,
             done_before,
+            files,
             picker: Some(picker),
             handled: HashSet::new(),
             last_seq,
@@ -628,13 +641,7 @@ fn parts(jumps: &[Jump], anchor: Anchor) -> Vec<(Range<u64>, Anchor)> {
     begins.iter().enumerate().map(|(n, &(from, anchor))| (from..end(n), anchor)).collect()
 }
 
-/// The device and the inode of the folder at `path`.
-fn place_of(path: &Path) -> Option<(u64, u64)> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.dev(), metadata.ino()))
-}
-
 /// Whether `path` is another name of a folder.
 fn is_at(folder: &Folder, path: &Path) -> bool {
-    folder.place.is_some() && folder.place == place_of(path)
+    folder.place.is_some() && folder.place == identity(path)
 }

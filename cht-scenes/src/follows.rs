@@ -1,9 +1,9 @@
 //! Whether one segment goes on where another one ends. That both lie on one line of time does not say it: all recordings by
 //! the same muxer begin at the same PTS.
 
-use std::{os::unix::fs::MetadataExt as _, path::Path};
+use std::path::Path;
 
-use cht_core::event::Anchor;
+use cht_core::{event::Anchor, session::is_same_folder};
 
 /// A segment, and its place on the timeline of its recording.
 #[derive(Debug, Clone, Copy)]
@@ -22,12 +22,10 @@ impl Place<'_> {
     }
 }
 
-/// Whether two files lie in the same folder, which may have several names.
+/// Whether two files lie in the same folder.
 fn is_beside(one: &str, other: &str) -> bool {
     let [one, other] = [one, other].map(|path| Path::new(path).parent().unwrap_or(Path::new("/")));
-    let place =
-        |folder: &Path| folder.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
-    one == other || (place(one).is_some() && place(one) == place(other))
+    is_same_folder(one, other)
 }
 
 #[cfg(test)]

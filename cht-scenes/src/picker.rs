@@ -473,6 +473,7 @@ impl Picker {
             state: self.state,
             next_id: done.next_id.unwrap_or(self.store.next_id()),
             slot: None,
+            file: None,
             saved: None,
             provisional_from: done.provisional_from,
         })?;

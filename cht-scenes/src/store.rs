@@ -4,6 +4,7 @@
 //! segment a checkpoint with the state of the detector. A restart forgets what stands behind the last checkpoint, replays
 //! the segments before it from here, and decodes the next one again: same ids, same pictures. [`known`] reads it.
 
+mod file;
 mod known;
 mod unsure;
 
@@ -24,7 +25,7 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use self::known::Known;
-pub(crate) use self::{known::key, unsure::number};
+pub(crate) use self::{file::FileId, known::key, unsure::number};
 use crate::{detector::State, disk::Disk, measured::Saved, options::Options, picture::Format};
 
 /// Size of the largest state that is read, in bytes; they have about one million.
@@ -37,6 +38,9 @@ pub(crate) struct Checkpoint {
     pub path: String,
     /// Its size, to notice another file of the same name.
     pub bytes: u64,
+    /// Which file it is, to know it by another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileId>,
     /// Its event, to be emitted again.
     pub done: SegmentDone,
     /// Its place on the timeline.
@@ -222,6 +226,7 @@ impl Store {
         if let Some(stream) = &self.stream {
             self.known.move_to(stream)?;
         }
+        self.known.move_pictures(&self.folder);
         Ok(())
     }
 
@@ -253,6 +258,11 @@ impl Store {
     pub(crate) fn done_paths(&self) -> HashMap<String, u64> {
         let done = self.known.done.values().map(|done| &done.checkpoint);
         done.map(|checkpoint| (checkpoint.path.clone(), checkpoint.bytes)).collect()
+    }
+
+    /// The keys of the segments that were done before by their files.
+    pub(crate) fn files(&self) -> HashMap<FileId, String> {
+        self.known.files()
     }
 
     /// The segments that were done before by their keys, with their sizes.
@@ -391,6 +401,7 @@ impl Store {
     pub(crate) fn checkpoint(&mut self, mut checkpoint: Checkpoint) -> Result<()> {
         checkpoint.saved = self.hash.take();
         checkpoint.slot = Some(self.next_slot());
+        checkpoint.file = FileId::at(&checkpoint.path);
         // What was read at the start is of an earlier one.
         self.saved = None;
         let line = line_of(&Entry::Checkpoint(Box::new(checkpoint.clone())))?;

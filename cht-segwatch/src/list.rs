@@ -11,7 +11,10 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use cht_core::{clock, natural, report, session::Session};
+use cht_core::{
+    clock, natural, report,
+    session::{Session, identity},
+};
 
 use crate::{
     args::Args,
@@ -42,7 +45,7 @@ pub(crate) fn list(args: &Args) -> Result<()> {
         }
     }
     paths.sort_by(|a, b| natural::compare(a, b));
-    paths.dedup();
+    let paths = each_once(paths);
     let growing = growing(&paths, &named, args.settle);
     let mut left = Vec::new();
     for path in &paths {
@@ -74,6 +77,14 @@ pub(crate) fn list(args: &Args) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Leaves out what is there by another name: a file is what it is, not how it is called. The first name stays.
+fn each_once(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut known = HashSet::new();
+    paths.retain(|path| identity(path).is_none_or(|it| known.insert(it)));
+    paths.dedup();
+    paths
 }
 
 /// The segments that an argument means.

@@ -450,3 +450,41 @@ fn recordings_of_several_folders_give_what_each_gives_alone() {
     let shown = |event: &&Value| event["type"] == "segment_done";
     assert!(events.iter().filter(shown).all(|done| done["events"].as_u64() >= Some(1)));
 }
+
+#[test]
+fn segment_by_another_name_is_not_decoded_again() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("old")).unwrap();
+    let paths = segments(&folder.path().join("old"), "");
+    let name = |path: &PathBuf| path.file_name().unwrap().to_owned();
+    let first = &paths[..3];
+    let whole = scenes(&paths, &folder.path().join("whole"), "--detect screen");
+    let out = folder.path().join("out");
+    scenes(first, &out, "--detect screen");
+    let known = pictures(&out);
+    // By a link, by a path with dots, and both names at once.
+    std::os::unix::fs::symlink(folder.path().join("old"), folder.path().join("link")).unwrap();
+    let by = |before: &str| {
+        let path = |path| folder.path().join(before).join(name(path));
+        first.iter().map(path).collect::<Vec<_>>()
+    };
+    for names in [by("link"), [by("old/../old"), by("old")].concat()] {
+        let events = scenes(&names, &out, "--detect screen");
+        assert!(events.iter().all(|event| event["type"] != "error"), "{events:?}");
+        let done = events.iter().filter(|event| event["type"] == "segment_done").count();
+        assert_eq!((done, &pictures(&out)), (3, &known), "{names:?}");
+    }
+    // Moved: the pictures, and the segments, of which more come.
+    fs::rename(folder.path().join("old"), folder.path().join("moved")).unwrap();
+    fs::rename(&out, folder.path().join("later")).unwrap();
+    let moved: Vec<_> =
+        paths.iter().map(|path| folder.path().join("moved").join(name(path))).collect();
+    let out = folder.path().join("later");
+    let events = scenes(&moved, &out, "--detect screen");
+    assert_eq!(times(&events), times(&whole));
+    for frame in events.iter().filter(|event| event["type"] == "frame") {
+        for path in ["path", "segment"].map(|field| frame[field].as_str().unwrap()) {
+            assert!(Path::new(path).exists(), "{frame}");
+        }
+    }
+}

@@ -41,6 +41,27 @@ fn natural_order_each_once_from_patterns_and_folders() {
 }
 
 #[test]
+fn file_with_several_names_is_examined_once_and_continues_in_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let real = folder.path().join("real");
+    fs::create_dir(&real).unwrap();
+    small(&real.join("1.ts"));
+    fs::copy(real.join("1.ts"), real.join("2.ts")).unwrap();
+    std::os::unix::fs::symlink(&real, folder.path().join("link")).unwrap();
+    std::os::unix::fs::symlink("1.ts", real.join("3.ts")).unwrap();
+    fs::hard_link(real.join("2.ts"), real.join("4.ts")).unwrap();
+    let names_of_it = ["link/1.ts", "real/../real/1.ts", "real/2.ts", "real"];
+    let paths = names_of_it.map(|name| folder.path().join(name));
+    let mut stage = Stage::start(tool("cht-segwatch").args(["--settle", "0"]).args(paths));
+    assert!(stage.finish().success());
+    // Two files in one folder, whatever that is called: numbers and times go on.
+    let segments = stage.of_type("segment");
+    let places: Vec<_> =
+        segments.iter().map(|segment| (&segment["seq"], &segment["start"])).collect();
+    assert_eq!(places, [(&1.into(), &0.0.into()), (&2.into(), &1.0.into())]);
+}
+
+#[test]
 fn what_is_in_a_segment() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");

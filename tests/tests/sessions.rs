@@ -203,3 +203,64 @@ fn unrecorded_segment_of_a_living_recorder_is_left_out_of_a_list() {
     assert!(list.of_type("segment")[0].get("connection").is_none());
     drop(steps.folder);
 }
+
+/// The stages after the recorder over a session that was recorded; what they say.
+fn again(session: &Path) -> Vec<serde_json::Value> {
+    let mut watch =
+        tool("cht-segwatch").arg(session).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut scenes = tool("cht-scenes")
+        .stdin(watch.stdout.take().unwrap())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut index = Stage::start(tool("cht-index").stdin(scenes.stdout.take().unwrap()));
+    assert!(index.finish().success());
+    assert!(watch.wait().unwrap().success() && scenes.wait().unwrap().success());
+    std::mem::take(&mut index.events)
+}
+
+#[test]
+fn moved_session_has_the_same_frames_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("clip.ts");
+    let shots = [("testsrc2=s=320x240:r=25", 2.0), ("smptebars=s=320x240:r=25", 2.0)];
+    generate(&clip, &shots, QUICK);
+    let mut pipeline =
+        Pipeline::start(folder.path(), "--once --session-id call --segment-time 1", "");
+    pipeline.send(&fs::read(&clip).unwrap());
+    assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+    let before = pipeline.read_index();
+    assert!(before.len() > 1);
+    let moved = folder.path().join("moved");
+    fs::rename(&pipeline.session, &moved).unwrap();
+    let real = fs::canonicalize(&moved).unwrap();
+    // The index alone knows where it is.
+    let mut sent = tool("cht-index");
+    sent.args(["--sent", "F000001", "--session"]).arg(&moved);
+    assert!(sent.status().unwrap().success());
+    let names_what_is_there = |frame: &serde_json::Value| {
+        for field in ["path", "segment"] {
+            let path = fs::canonicalize(frame[field].as_str().unwrap()).unwrap();
+            assert!(path.starts_with(&real), "{frame}");
+        }
+        assert_eq!(fs::canonicalize(frame["session"].as_str().unwrap()).unwrap(), real);
+    };
+    read_json(&moved.join("frames/index.json")).iter().for_each(names_what_is_there);
+    // So do the stages, by a link to it, too.
+    std::os::unix::fs::symlink(&moved, folder.path().join("link")).unwrap();
+    for name in ["moved", "link"] {
+        let events = again(&folder.path().join(name));
+        let of = |kind: &str| {
+            events.iter().filter(|event| event["type"] == kind).cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(of("error"), Vec::<serde_json::Value>::new(), "{name}");
+        assert_eq!(of("frame").len(), before.len(), "{name}");
+        of("frame").iter().for_each(names_what_is_there);
+        let after = read_json(&moved.join("frames/index.json"));
+        let ids = |frames: &[serde_json::Value]| {
+            frames.iter().map(|frame| frame["id"].to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(&after), ids(&before), "{name}");
+        after.iter().for_each(names_what_is_there);
+    }
+}

@@ -3,10 +3,13 @@
 //!
 //! They lie before the checkpoints of the last segments, whose `provisional_from` is the number of the first of them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use cht_core::event::{self, Body, Event, Frame, SegmentDone};
+use cht_core::{
+    event::{self, Body, Event, Frame, SegmentDone},
+    session::{Moved, is_same_folder},
+};
 
 use super::{
     Checkpoint, Entry, Store,
@@ -47,9 +50,17 @@ impl Known {
         }
     }
 
-    /// Finds the segments that a run goes on from in `stream`, where the session lies now.
+    /// Finds the segments of a session, and what frames name, in `stream`, where the session lies now.
     pub(super) fn move_to(&mut self, stream: &Path) -> Result<()> {
-        for checkpoint in self.last.iter_mut().chain(&mut self.before).chain(&mut self.unsure) {
+        let mut moved = Moved::to(stream.parent().unwrap_or(stream))?;
+        for event in self.done.values_mut().flat_map(|done| &mut done.frames) {
+            if let Event { session, body: Body::Frame(frame) } = event {
+                moved.mend(session, frame);
+            }
+        }
+        let done = self.done.values_mut().map(|done| &mut done.checkpoint);
+        let last = self.last.iter_mut().chain(&mut self.before).chain(&mut self.unsure);
+        for checkpoint in last.chain(done) {
             let key = key(&checkpoint.path, self.by_name);
             if key != checkpoint.path {
                 checkpoint.path = event::absolute(&stream.join(key))?;
@@ -57,6 +68,33 @@ impl Known {
             }
         }
         Ok(())
+    }
+
+    /// Finds the pictures of earlier frames in `folder`, where their folder lies now.
+    pub(super) fn move_pictures(&mut self, folder: &Path) {
+        let frames = self.done.values_mut().flat_map(|done| &mut done.frames);
+        let frames = frames.filter_map(|event| match &mut event.body {
+            Body::Frame(frame) => Some(frame),
+            _ => None,
+        });
+        // Of a folder that was moved, all were; one that has several names keeps the one that it had.
+        let mut known: Option<(PathBuf, bool)> = None;
+        for frame in frames.chain(&mut self.recent) {
+            for path in [Some(&mut frame.path), frame.thumbnail.as_mut()].into_iter().flatten() {
+                let Some((old, name)) = Path::new(path).parent().zip(Path::new(path).file_name())
+                else {
+                    continue;
+                };
+                if known.as_ref().is_none_or(|(known, _)| known != old) {
+                    known = Some((old.to_owned(), !is_same_folder(old, folder)));
+                }
+                if known.as_ref().is_some_and(|(_, has_moved)| *has_moved)
+                    && let Ok(moved) = event::absolute(&folder.join(name))
+                {
+                    *path = moved;
+                }
+            }
+        }
     }
 
     /// Forgets the frames from number `from` on.
