@@ -117,7 +117,7 @@ impl<W: Write> Stage<'_, W> {
             Ok(None) if matches!(event.body, Body::Frame(_)) => {
                 bail!("the frames belong to no session; say where the index goes with --out FILE")
             }
-            Ok(None) => return Ok(()),
+            Ok(None) => return self.fail_mark(event),
             Err(error) => return self.refuse(event, &error.to_string()),
         };
         // Any event of a session makes its index: that it is empty is worth reading, too.
@@ -133,6 +133,16 @@ impl<W: Write> Stage<'_, W> {
                 Err(failed) => return self.refuse(event, &format!("{:#}", failed.error)),
             }
         }
+    }
+
+    /// Says that a mark without a session has no index; an event of another kind needs none.
+    fn fail_mark(&mut self, event: &Event) -> Result<()> {
+        let Body::Sent(sent) = &event.body else { return Ok(()) };
+        let message = format!(
+            "{}: the mark belongs to no session; give the event its `session`, or say where the index is with --out FILE",
+            sent.id
+        );
+        self.output.fail(None, "session", &message, None).context("stdout")
     }
 
     /// Returns the index that an event of `session` belongs in.

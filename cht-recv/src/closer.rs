@@ -176,7 +176,7 @@ impl Worker {
                     self.help(&path, &event.to_line());
                 }
                 Task::Close(file, closed) => {
-                    self.close(&file, &closed)?;
+                    self.close(&file, &closed).with_context(|| self.fate_of(&closed))?;
                     self.look();
                 }
                 Task::Tables(connection, packets) => {
@@ -274,6 +274,17 @@ impl Worker {
         self.playlist.add(closed);
         self.announcer.emit(event);
         Ok(())
+    }
+
+    /// Says of a segment that could not be closed where its bytes are.
+    fn fate_of(&self, closed: &SegmentClosed) -> String {
+        let (path, bytes) = (&closed.path, closed.bytes);
+        let names = [self.session.part(closed.seq), self.session.segment(closed.seq)];
+        if names.iter().all(|name| is_not_found(name)) {
+            format!("{path}: {bytes} received bytes are lost")
+        } else {
+            format!("{path}: {bytes} bytes are left for the next cht-recv to adopt")
+        }
     }
 
     /// Another program has removed the segment while it grew: that is written down, and the recording goes on.

@@ -67,8 +67,14 @@ pub(crate) fn record(args: &Args) -> Result<()> {
     let finished = recording.map_or(Ok(()), |recording| recording.recorder.finish());
     drop((announcer, pulse));
     announced.wait();
-    // The closing thread's error is the cause where both have one.
-    finished.and(recorded)
+    match (finished, recorded) {
+        // The closing thread's error is the cause; the other one says what else is lost.
+        (Err(cause), Err(consequence)) => {
+            report::warn(format_args!("{consequence:#}"));
+            Err(cause)
+        }
+        (finished, recorded) => finished.and(recorded),
+    }
 }
 
 fn unless_0(seconds: f64) -> Option<Duration> {

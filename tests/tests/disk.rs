@@ -569,3 +569,26 @@ fn a_clock_that_is_set_moves_nothing() {
         }
     }
 }
+
+#[test]
+fn stop_while_the_folder_is_gone_says_what_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = tool("cht-recv");
+    command.arg("--sessions").arg(folder.path()).args(words("--session-id call --segment-time 1"));
+    command.stderr(Stdio::piped());
+    let (mut recv, address) = on_a_free_port(&mut command);
+    let bytes = source(3.0);
+    let (before, after) = bytes.split_at(bytes.len() / 2);
+    let mut sender = TcpStream::connect(&address).unwrap();
+    sender.write_all(before).unwrap();
+    recv.wait_for("segment_closed");
+    fs::remove_dir_all(folder.path().join("call/stream")).unwrap();
+    sender.write_all(after).unwrap();
+    wait_for_refusal(&mut recv);
+    recv.signal("TERM");
+    let told: Vec<_> = told(&mut recv).collect();
+    assert_eq!(recv.finish().code(), Some(2));
+    // The segment that grew, and what could not be written any more.
+    let lost = told.iter().filter(|line| line.contains(" received bytes are lost"));
+    assert_eq!(lost.count(), 2, "{told:#?}");
+}

@@ -109,6 +109,19 @@ fn sent_is_set_in_three_ways_and_never_lost() {
     assert_eq!(sent(&index), expected);
 }
 
+#[test]
+fn mark_without_session_is_an_error() {
+    let mut stage = Stage::start(tool("cht-index").stdin(Stdio::piped()));
+    let mut stdin = stage.child.stdin.take().unwrap();
+    let mark = json!({"v": 1, "type": "sent", "session": null, "id": "F000002"});
+    writeln!(stdin, "{}", line(&mark)).unwrap();
+    drop(stdin);
+    assert_eq!(stage.finish().code(), Some(1));
+    let message = stage.of_type("error")[0]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("F000002: the mark belongs to no session"), "{message}");
+    assert_eq!(stage.of_type("sent").len(), 1, "it is passed on all the same");
+}
+
 /// Sets a mark in the file as another program does; what it wrote.
 fn edit(index: &Path, id: &str) -> Vec<u8> {
     let mut entries = read_json(index);
