@@ -5,8 +5,11 @@
 
 mod args;
 mod begin;
+mod catch_up;
 mod player;
+mod playout;
 mod show;
+mod stamps;
 
 use std::process::ExitCode;
 

@@ -30,8 +30,10 @@ pub(crate) fn command(args: &Args, codec: Option<&str>) -> Result<Vec<String>> {
     if let Some(decoder) = decoder {
         add(&decoder);
     }
-    // A small probe and no frames held back for threads: what is shown is what is now.
-    add("-flags low_delay -framedrop -probesize 500000 -analyzeduration 0");
+    // A small probe and no frames held back for threads: what is shown is what is now. An `-analyzeduration` of 0 would
+    // mean 5 s; half a second is for the first packet of sound, without which ffplay would leave it out. `nobuffer`
+    // would throw away the keyframe that was looked at.
+    add("-flags low_delay -framedrop -probesize 500000 -fpsprobesize 0 -analyzeduration 500000");
     add("-window_title cht -f mpegts -i pipe:0");
     Ok(command)
 }

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
+    clock,
     reader::{Progress, SessionReader},
     report,
     session::Session,
@@ -16,6 +17,7 @@ use cht_core::{
 use crate::{
     args::Args,
     begin::{self, Place},
+    catch_up::CatchUp,
     player,
 };
 
@@ -29,7 +31,7 @@ pub(crate) fn show(args: &Args) -> Result<()> {
     report::note(format_args!("showing {} from segment {}", session.name(), place.seq));
     if args.stdout {
         let stdout = rustix::io::dup(rustix::stdio::stdout())?;
-        return pump(session, place, File::from(stdout));
+        return pump(session, place, None, File::from(stdout));
     }
     let command = player::command(args, place.codec.as_deref())?;
     if args.print_command {
@@ -43,7 +45,9 @@ pub(crate) fn show(args: &Args) -> Result<()> {
         .spawn()
         .with_context(|| format!("{}: cannot be run", command[0]))?;
     let input = player.stdin.take().context("the player has no stdin")?;
-    let pumped = pump(session, place, input);
+    // From the beginning, everything is to be seen in its own time.
+    let catch_up = (!args.from_start).then(|| CatchUp::new(clock::monotonic()));
+    let pumped = pump(session, place, catch_up, input);
     let status = player.wait().context("the player")?;
     pumped?;
     if !status.success() {
@@ -55,8 +59,13 @@ pub(crate) fn show(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Copies the session into the player until one of them ends.
-fn pump(session: Session, place: Place, mut player: impl Write) -> Result<()> {
+/// Copies the session into the player until one of them ends, bit for bit unless it is to catch up.
+fn pump(
+    session: Session,
+    place: Place,
+    mut catch_up: Option<CatchUp>,
+    mut player: impl Write,
+) -> Result<()> {
     let Place { seq, mut skip, tables, completes, .. } = place;
     let mut reader = SessionReader::new(session, seq)?;
     let mut buffer = vec![0; READ];
@@ -68,14 +77,29 @@ fn pump(session: Session, place: Place, mut player: impl Write) -> Result<()> {
     if (skip > 0 || completes) && !write(&tables)? {
         return Ok(());
     }
+    let mut rewritten = Vec::new();
     loop {
         match reader.read(&mut buffer).context("the session")? {
-            Progress::Ended => return Ok(()),
+            Progress::Ended => {
+                if let Some(catch_up) = &mut catch_up {
+                    rewritten.clear();
+                    catch_up.finish(&mut rewritten);
+                    write(&rewritten)?;
+                }
+                return Ok(());
+            }
             Progress::Nothing => {}
             Progress::Bytes { count, .. } => {
                 let left_out = skip.min(count as u64);
                 skip -= left_out;
-                if !write(&buffer[left_out as usize..count])? {
+                let mut bytes = &buffer[left_out as usize..count];
+                if let Some(catch_up) = &mut catch_up {
+                    rewritten.clear();
+                    let at_end = count < buffer.len();
+                    catch_up.push(bytes, clock::monotonic(), at_end, &mut rewritten);
+                    bytes = &rewritten;
+                }
+                if !write(bytes)? {
                     return Ok(());
                 }
             }

@@ -5,10 +5,10 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::TcpStream,
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
-use cht_tests::{Pipeline, QUICK, Shim, b3sum, generate, recording, tool};
+use cht_tests::{Pipeline, QUICK, Recorder, Shim, b3sum, generate, recording, stamps, tool};
 
 #[test]
 fn a_session_is_followed_to_its_end_bit_for_bit() {
@@ -95,6 +95,37 @@ fn a_player_that_stalls_or_goes_is_no_matter_to_the_recorder() {
 }
 
 #[test]
+fn player_that_joins_gets_the_pictures_since_the_keyframe_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=160x120:r=25", 8.0)], "-c:v libx264 -g 250 -an");
+    let bytes = fs::read(&path).unwrap();
+    let input = "tcp://127.0.0.1:0";
+    let mut recorder = Recorder::start(input, "--once --stats-interval 0.1");
+    let mut sender = TcpStream::connect(recorder.port()).unwrap();
+    sender.write_all(&bytes).unwrap();
+    recorder.wait_for_bytes(bytes.len());
+    let fifo = folder.path().join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let player = format!("exec cat >'{}'", fifo.display());
+    let mut monitor = tool("cht-monitor");
+    monitor.args(["--player", &player, "--sessions"]).arg(recorder.folder.path().join("sessions"));
+    let mut monitor = monitor.spawn().unwrap();
+    let mut player = fs::File::open(&fifo).unwrap();
+    let mut shown = vec![0; bytes.len() / 188 * 188 - 188];
+    player.read_exact(&mut shown).unwrap();
+    drop(sender);
+    player.read_to_end(&mut shown).unwrap();
+    assert!(monitor.wait().unwrap().success() && recorder.stage.finish().success());
+    let pictures = |ts: &[u8]| stamps::units(ts).iter().map(|unit| unit.pts.unwrap()).collect();
+    let (sent, shown): (Vec<i64>, Vec<i64>) = (pictures(&bytes), pictures(&shown));
+    assert_eq!((sent.len(), shown.len()), (200, 200));
+    let length = |pts: &[i64]| pts.iter().max().unwrap() - pts.iter().min().unwrap();
+    assert_eq!(length(&sent), 199 * 3600);
+    assert!(length(&shown) < 90_000 / 2, "{}", length(&shown));
+}
+
+#[test]
 fn the_command_can_be_printed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
@@ -112,6 +143,8 @@ fn the_command_can_be_printed() {
     let software = print(&["--cuda", "off"]);
     assert!(software.starts_with("ffplay ") && software.contains("-i pipe:0"), "{software}");
     assert!(!software.contains("cuvid") && !software.contains("hwaccel"));
+    // To ffmpeg, none means the default of 5 s.
+    assert!(!software.contains("-analyzeduration 0"), "{software}");
     assert_eq!(print(&["--player", "mpv -"]), "sh -c 'mpv -'\n");
 }
 

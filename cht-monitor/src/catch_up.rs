@@ -1,0 +1,430 @@
+//! Keeps a player live: what it would still have to play before the picture of now is squeezed, and its sound left out.
+//!
+//! A player plays at the speed of the stream's clock. So it stays for ever as late as it was once: by the age of the
+//! keyframe that it began at, by the time that it took to open its window, by every pause of the network that was
+//! made up for afterwards. No option of ffplay or mpv mends that where there is sound. Here the clock of the stream is
+//! rewritten instead: pictures that come faster than they are played get times that lie close together, so that the
+//! player runs through them at once. Every picture reaches the player, which needs them to decode the next ones.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use cht_core::{
+    time::{TICKS_PER_SECOND, difference33, unwrap33},
+    ts::PACKET_LEN,
+};
+
+use crate::{
+    playout::Playout,
+    stamps::{self, Packet, PesStart},
+};
+
+/// Time from the start of a player to its first picture, at most: until then all is squeezed.
+const STARTUP: Duration = Duration::from_millis(1500);
+
+/// Longest backlog of a player that is left alone, in ticks: jitter of the network.
+const SLACK: i64 = TICKS_PER_SECOND / 2;
+
+/// Longest slack, in ticks, for a sender whose pictures come in lumps.
+const MAX_SLACK: i64 = 8 * TICKS_PER_SECOND;
+
+/// Backlog that counts as none, in ticks.
+const LIVE: i64 = TICKS_PER_SECOND / 20;
+
+/// Backlog, in ticks, that is squeezed when it was never shorter for `WINDOW`.
+const RESIDUE: i64 = TICKS_PER_SECOND / 8;
+
+/// Time in ticks over which the shortest backlog is taken.
+const WINDOW: i64 = 2 * TICKS_PER_SECOND;
+
+/// Catching up again within this time, in ticks, means that pictures come in lumps.
+const LUMPS: i64 = 10 * TICKS_PER_SECOND;
+
+/// Difference between the clock of the stream and ours from one picture to the next, in ticks, from which on it jumped.
+const JUMP: i64 = 5 * TICKS_PER_SECOND;
+
+/// Longest step back of a DTS, in ticks, that is no jump of the clock.
+const STEP_BACK: i64 = TICKS_PER_SECOND / 2;
+
+/// The player's time between the pictures before and after a jump, in ticks.
+const FRAME: i64 = TICKS_PER_SECOND / 25;
+
+/// Rewrites a stream for a player, packet by packet.
+#[derive(Debug)]
+pub(crate) struct CatchUp {
+    began: Instant,
+    /// The beginning of a packet that is not whole yet.
+    rest: Vec<u8>,
+    /// There was nothing more to be read last time.
+    was_at_end: bool,
+    /// `None` before the first picture: everything passes as it is.
+    clock: Option<Clock>,
+    /// The player's time before that is squeezed, in ticks since `began`.
+    ready: i64,
+    slack: i64,
+    /// When a squeezed stretch ended last, in ticks since `began`.
+    caught_up: Option<i64>,
+    tracks: HashMap<u16, Track>,
+}
+
+/// The video that tells the time.
+#[derive(Debug)]
+struct Clock {
+    pid: u16,
+    playout: Playout,
+    /// The last DTS, unwrapped, and the player's time of it.
+    dts: i64,
+    placed: i64,
+    /// When it was read, and when the player plays it, in ticks since `began`.
+    read: i64,
+    due: i64,
+    /// The shortest backlog since the time of `window`.
+    shortest: i64,
+    window: i64,
+}
+
+/// One PID of sound or subtitles.
+#[derive(Debug, Default)]
+struct Track {
+    /// Packets left out: the counters after them are lower by as many.
+    left_out: u8,
+    /// The PES packet that is passing is left out.
+    is_out: bool,
+    /// A PES packet has passed: players find out by the first one what the track is.
+    is_known: bool,
+    /// Its stamps have been near those of the video.
+    is_near: bool,
+}
+
+impl CatchUp {
+    /// Expects a player that is started now.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            began: now,
+            rest: Vec::new(),
+            was_at_end: false,
+            clock: None,
+            ready: ticks_of(STARTUP),
+            slack: SLACK,
+            caught_up: None,
+            tracks: HashMap::new(),
+        }
+    }
+
+    /// Appends to `out` what becomes of `bytes`, which were read at `now`. `at_end`: there was nothing more to be read.
+    pub(crate) fn push(&mut self, bytes: &[u8], now: Instant, at_end: bool, out: &mut Vec<u8>) {
+        let now = ticks_of(now.saturating_duration_since(self.began));
+        if self.was_at_end {
+            // What the player had has been played since.
+            self.resume(now);
+        }
+        self.was_at_end = at_end;
+        self.rest.extend_from_slice(bytes);
+        let rest = std::mem::take(&mut self.rest);
+        let mut bytes = rest.as_slice();
+        while !bytes.is_empty() {
+            if bytes[0] != 0x47 {
+                // No packets, or of another length: as it is, up to where one may begin.
+                let end = bytes.iter().position(|byte| *byte == 0x47).unwrap_or(bytes.len());
+                out.extend_from_slice(&bytes[..end]);
+                bytes = &bytes[end..];
+                continue;
+            }
+            let Some((packet, behind)) = bytes.split_first_chunk::<PACKET_LEN>() else { break };
+            let mut packet = *packet;
+            if self.packet(&mut packet, now) {
+                out.extend_from_slice(&packet);
+            }
+            bytes = behind;
+        }
+        self.rest = bytes.to_vec();
+        if at_end {
+            self.resume(now);
+        }
+    }
+
+    /// Appends to `out` what was no whole packet.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.rest);
+    }
+
+    /// Rewrites a packet; `false` if it is left out.
+    fn packet(&mut self, packet: &mut Packet, now: i64) -> bool {
+        let pid = stamps::pid(packet);
+        let start = PesStart::of(packet);
+        if let Some(start) = start.filter(|start| start.is_video) {
+            self.picture(pid, start, now);
+        }
+        let Some(clock) = &self.clock else { return true };
+        if let Some(start) = start {
+            if !start.is_video {
+                self.tracks.entry(pid).or_default().begin(clock, start);
+            }
+            let place = |stamp| clock.playout.place33(clock.dts, stamp);
+            start.write(packet, place(start.pts), place(start.dts));
+        }
+        stamps::place_pcr(packet, |pcr| clock.playout.place33(clock.dts, pcr));
+        let Some(track) = self.tracks.get_mut(&pid) else { return true };
+        track.pass(packet)
+    }
+
+    /// Ends the squeezed stretch where the player has come to what is live.
+    fn resume(&mut self, now: i64) {
+        let Some(clock) = &mut self.clock else { return };
+        let backlog = clock.due - now;
+        if clock.playout.is_squeezing() && backlog <= LIVE && now >= self.ready {
+            clock.playout.resume(clock.dts);
+            (clock.shortest, clock.window) = (i64::MAX, now);
+            self.caught_up = Some(now);
+        }
+    }
+
+    /// Takes in the time of a picture, and decides whether pictures are squeezed from it on.
+    fn picture(&mut self, pid: u16, start: PesStart, now: i64) {
+        let Some(clock) = &mut self.clock else {
+            self.clock = Some(Clock::new(pid, start.dts as i64, now));
+            return;
+        };
+        if !clock.advance(pid, start.dts, now) {
+            return;
+        }
+        let backlog = clock.due - now;
+        if clock.playout.is_squeezing() {
+            return;
+        }
+        let rests = clock.rests(backlog, now);
+        if backlog > self.slack {
+            if self.caught_up.is_some_and(|at| now - at < LUMPS) {
+                self.slack = (self.slack * 2).min(MAX_SLACK);
+            }
+            clock.playout.squeeze(clock.dts);
+        } else if rests {
+            clock.playout.squeeze(clock.dts);
+        }
+    }
+}
+
+impl Clock {
+    fn new(pid: u16, dts: i64, now: i64) -> Self {
+        Self {
+            pid,
+            playout: Playout::begin(dts),
+            dts,
+            placed: dts,
+            read: now,
+            due: now,
+            shortest: i64::MAX,
+            window: now,
+        }
+    }
+
+    /// Takes in the next picture; `false` if it is of another video.
+    fn advance(&mut self, pid: u16, dts: u64, now: i64) -> bool {
+        let waited = now - self.read;
+        if pid != self.pid {
+            if waited < JUMP {
+                return false;
+            }
+            self.pid = pid;
+        }
+        let step = difference33(self.dts, dts);
+        self.dts = unwrap33(self.dts, dts);
+        if step < -STEP_BACK || (step - waited).abs() > JUMP {
+            let gap = if self.playout.is_squeezing() { 1 } else { FRAME };
+            self.playout.jump(self.dts, self.placed + gap);
+        }
+        let placed = self.playout.place(self.dts);
+        self.due = now.max(self.due + (placed - self.placed));
+        (self.placed, self.read) = (placed, now);
+        true
+    }
+
+    /// Returns whether the backlog was never short over a whole window.
+    fn rests(&mut self, backlog: i64, now: i64) -> bool {
+        self.shortest = self.shortest.min(backlog);
+        if now - self.window < WINDOW {
+            return false;
+        }
+        let shortest = std::mem::replace(&mut self.shortest, i64::MAX);
+        self.window = now;
+        shortest > RESIDUE
+    }
+}
+
+impl Track {
+    /// Decides whether the PES packet that starts has time to be played.
+    fn begin(&mut self, clock: &Clock, start: PesStart) {
+        let is_near = difference33(clock.dts, start.pts).abs() <= JUMP;
+        let is_stray = self.is_near && !is_near;
+        self.is_near |= is_near;
+        let is_squeezed = is_near && clock.playout.is_squeezed(clock.dts, start.pts);
+        self.is_out = is_stray || (is_squeezed && self.is_known);
+        self.is_known = true;
+    }
+
+    /// Counts a packet on; `false` if it is left out.
+    fn pass(&mut self, packet: &mut Packet) -> bool {
+        if self.is_out {
+            self.left_out = self.left_out.wrapping_add(u8::from(stamps::has_payload(packet)));
+            return false;
+        }
+        let counter = stamps::continuity(packet).wrapping_sub(self.left_out);
+        stamps::set_continuity(packet, counter);
+        true
+    }
+}
+
+fn ticks_of(duration: Duration) -> i64 {
+    (duration.as_micros() as i64).saturating_mul(9) / 100
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stamps::tests::pes;
+
+    const VIDEO: u16 = 256;
+    const SOUND: u16 = 257;
+
+    struct Player {
+        catch_up: CatchUp,
+        began: Instant,
+    }
+
+    impl Player {
+        fn start() -> Self {
+            let began = cht_core::clock::monotonic();
+            Self { catch_up: CatchUp::new(began), began }
+        }
+
+        /// Gives the player pictures (and sound) of these seconds, all at once, at a second since its start; returns
+        /// PID, DTS in seconds and counter of what it gets.
+        fn get(&mut self, at: f64, seconds: &[f64]) -> Vec<(u16, f64, u8)> {
+            let mut bytes = Vec::new();
+            for second in seconds {
+                let ticks = cht_core::time::ticks(*second);
+                bytes.extend(pes(VIDEO, 0xE0, ticks + 100, ticks));
+                bytes.extend(pes(SOUND, 0xC0, ticks, ticks));
+            }
+            let mut out = Vec::new();
+            let now = self.began + Duration::from_secs_f64(at);
+            // In two pieces that are no packets.
+            let (begin, end) = bytes.split_at(bytes.len().min(100));
+            self.catch_up.push(begin, now, false, &mut out);
+            self.catch_up.push(end, now, true, &mut out);
+            let (packets, rest) = out.as_chunks::<PACKET_LEN>();
+            assert!(rest.is_empty());
+            let got = packets.iter().map(|packet| {
+                let start = PesStart::of(packet).unwrap();
+                assert!(start.pts >= start.dts);
+                (stamps::pid(packet), start.dts as f64 / 90_000.0, stamps::continuity(packet))
+            });
+            got.collect()
+        }
+
+        /// The times of its pictures.
+        fn pictures(&mut self, at: f64, seconds: &[f64]) -> Vec<f64> {
+            let got = self.get(at, seconds);
+            got.iter().filter(|(pid, ..)| *pid == VIDEO).map(|(_, dts, _)| *dts).collect()
+        }
+
+        /// Ten pictures a second in their own time, from `from` to `to` of the stream, shown at `at`.
+        fn live(&mut self, at: f64, from: f64, to: f64) -> Vec<f64> {
+            let count = ((to - from) * 10.0).round() as u32;
+            let steps = (0..count).map(|n| f64::from(n) / 10.0);
+            steps.flat_map(|step| self.pictures(at + step, &[from + step])).collect()
+        }
+    }
+
+    fn tenths(from: f64, count: u32) -> Vec<f64> {
+        (0..count).map(|n| from + f64::from(n) / 10.0).collect()
+    }
+
+    #[test]
+    fn keyframe_of_ten_seconds_ago_does_not_make_the_player_late() {
+        let mut player = Player::start();
+        let backlog = player.get(0.0, &tenths(5.0, 100));
+        // All pictures, in order, and the first sound alone.
+        let pictures: Vec<_> = backlog.iter().filter(|got| got.0 == VIDEO).collect();
+        assert_eq!((pictures.len(), backlog.len()), (100, 101));
+        assert!(pictures.is_sorted_by(|a, b| a.1 < b.1));
+        assert!(pictures[99].1 - pictures[0].1 < 0.1, "{pictures:?}");
+        // The player opens its window; then the stream goes on in its own time, sound and all.
+        let opening = player.live(0.1, 15.0, 16.6);
+        assert!(opening[15] - pictures[0].1 < 0.5, "{opening:?}");
+        assert_eq!(player.get(1.7, &[16.6]).len(), 2);
+        let live = player.live(1.8, 16.7, 26.7);
+        assert!((live[99] - live[0] - 9.9).abs() < 1e-3, "{live:?}");
+    }
+
+    #[test]
+    fn what_a_pause_of_the_network_held_back_is_squeezed_and_its_sound_left_out() {
+        let mut player = Player::start();
+        player.live(0.0, 0.0, 5.0);
+        let before = player.get(5.0, &[5.0]);
+        // Five seconds of nothing, and then all at once.
+        let burst = player.get(10.1, &tenths(5.1, 50));
+        let pictures: Vec<_> = burst.iter().filter(|got| got.0 == VIDEO).collect();
+        assert_eq!(pictures.len(), 50);
+        let length = pictures[49].1 - before[0].1;
+        assert!(length < 0.8, "{length}");
+        let sound = burst.len() - 50;
+        assert!((1..10).contains(&sound), "{sound}");
+        player.live(10.2, 10.1, 12.0);
+        let after = player.get(12.1, &[12.0]);
+        assert_eq!(after.len(), 2);
+        // The player sees no packet missing: the counter of its sound does not step.
+        let counter = |got: &[(u16, f64, u8)]| got.iter().rfind(|got| got.0 == SOUND).unwrap().2;
+        assert_eq!(counter(&burst).wrapping_sub(counter(&before)) & 15, 0);
+        assert_ne!(counter(&after), counter(&before));
+        let live = player.live(12.2, 12.1, 22.1);
+        assert!((live[99] - live[0] - 9.9).abs() < 1e-3, "{live:?}");
+    }
+
+    #[test]
+    fn residue_below_the_slack_is_squeezed_when_it_stays() {
+        let mut player = Player::start();
+        player.live(0.0, 0.0, 3.0);
+        // Pictures come 0.3 s earlier than they are played, and go on so.
+        let ahead = player.pictures(3.0, &tenths(3.0, 4))[3];
+        let live = player.live(3.1, 3.4, 9.4);
+        assert!((5.55..5.85).contains(&(live[59] - ahead)), "{}", live[59] - ahead);
+    }
+
+    #[test]
+    fn lumps_of_a_sender_are_played_in_their_own_time_after_a_while() {
+        let mut player = Player::start();
+        let mut lump = |n: i32| player.get(f64::from(n) * 2.0, &tenths(f64::from(n) * 2.0, 20));
+        for n in 0..5 {
+            lump(n);
+        }
+        let (one, next) = (lump(5), lump(6));
+        assert_eq!((one.len(), next.len()), (40, 40));
+        assert!((next[0].1 - one[0].1 - 2.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn restarted_sender_with_another_clock_is_played_on() {
+        let mut player = Player::start();
+        player.live(0.0, 1000.0, 1003.0);
+        let last = player.pictures(3.0, &[1003.0])[0];
+        let restarted = player.live(4.0, 1.4, 6.4);
+        assert!((restarted[0] - last - 0.04).abs() < 1e-3, "{last} {restarted:?}");
+        assert!((restarted[49] - restarted[0] - 4.9).abs() < 1e-3);
+        // A screen that sends a picture every ten seconds has no jump in it.
+        let rare = player.pictures(19.0, &[16.4])[0];
+        assert!((rare - restarted[49] - 10.1).abs() < 1e-3, "{rare}");
+    }
+
+    #[test]
+    fn bytes_that_are_no_packets_pass_as_they_are() {
+        let mut catch_up = CatchUp::new(cht_core::clock::monotonic());
+        let mut out = Vec::new();
+        let bytes = [vec![1; 500], vec![0x47; 100]].concat();
+        catch_up.push(&bytes, cht_core::clock::monotonic(), true, &mut out);
+        catch_up.finish(&mut out);
+        assert_eq!(out, bytes);
+    }
+}

@@ -1,0 +1,93 @@
+//! The player's time: the stream's time without the stretches that the player has to run through to be live. Pure.
+
+use cht_core::time::{difference33, unwrap33};
+
+/// How much faster than the stream a squeezed stretch goes by: ten seconds take a tenth of one, and two pictures of 120
+/// a second keep different times.
+const SQUEEZE: i64 = 100;
+
+/// Maps time stamps of the stream to those that the player gets. Continuous and rising, so that the order of pictures
+/// and of PTS and DTS stays; all in ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Playout {
+    /// Where the last squeezed stretch begins, in the stream's time, unwrapped.
+    from: i64,
+    /// Where it ends; `None` as long as it goes on.
+    to: Option<i64>,
+    /// The player's time at `from`.
+    at: i64,
+}
+
+impl Playout {
+    /// Begins with a squeezed stretch at `from`, which keeps its time.
+    pub(crate) fn begin(from: i64) -> Self {
+        Self { from, to: None, at: from }
+    }
+
+    pub(crate) fn is_squeezing(&self) -> bool {
+        self.to.is_none()
+    }
+
+    /// Returns the player's time for `ticks` of the stream, unwrapped.
+    pub(crate) fn place(&self, ticks: i64) -> i64 {
+        if ticks < self.from {
+            return self.at - (self.from - ticks);
+        }
+        let end = self.to.unwrap_or(ticks);
+        let inside = ticks.min(end) - self.from;
+        self.at + inside / SQUEEZE + (ticks - end).max(0)
+    }
+
+    /// The same for 33 bits of a stamp near `reference`.
+    pub(crate) fn place33(&self, reference: i64, stamp: u64) -> u64 {
+        self.place(unwrap33(reference, stamp)) as u64 & ((1 << 33) - 1)
+    }
+
+    /// Returns whether `stamp`, near `reference`, lies in the squeezed stretch: sound there has no time to be played.
+    pub(crate) fn is_squeezed(&self, reference: i64, stamp: u64) -> bool {
+        let ticks = reference + difference33(reference, stamp);
+        ticks >= self.from && self.to.is_none_or(|to| ticks < to)
+    }
+
+    /// Squeezes from `ticks` on.
+    pub(crate) fn squeeze(&mut self, ticks: i64) {
+        *self = Self { from: ticks, to: None, at: self.place(ticks) };
+    }
+
+    /// Ends the squeezed stretch at `ticks`.
+    pub(crate) fn resume(&mut self, ticks: i64) {
+        self.to = Some(ticks.max(self.from));
+    }
+
+    /// Goes on at `at` of the player's time with `ticks`, where the clock of the stream has jumped.
+    pub(crate) fn jump(&mut self, ticks: i64, at: i64) {
+        *self = Self { from: ticks, to: self.to.map(|_| ticks), at };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn squeezed_stretch_takes_a_hundredth_and_the_rest_keeps_its_pace() {
+        let mut playout = Playout::begin(1000);
+        assert_eq!([900, 1000, 11_000].map(|t| playout.place(t)), [900, 1000, 1100]);
+        playout.resume(11_000);
+        assert_eq!([11_000, 12_000].map(|t| playout.place(t)), [1100, 2100]);
+        assert!(playout.is_squeezed(5000, 10_999) && !playout.is_squeezed(5000, 11_000));
+        playout.squeeze(12_000);
+        assert_eq!([11_500, 12_000, 22_000].map(|t| playout.place(t)), [1600, 2100, 2200]);
+        playout.jump(500_000, 2300);
+        assert!(playout.is_squeezing());
+        assert_eq!([500_000, 510_000].map(|t| playout.place(t)), [2300, 2400]);
+        playout.resume(510_000);
+        playout.jump(7, 9000);
+        assert!(!playout.is_squeezing());
+        assert_eq!([7, 107].map(|t| playout.place(t)), [9000, 9100]);
+        // 33 bits over the wrap.
+        let (wrap, near) = (1_i64 << 33, Playout { from: 0, to: Some(0), at: -50 });
+        assert_eq!(near.place33(wrap - 10, 20), (1 << 33) - 30);
+        assert_eq!(near.place33(10, 20), (1 << 33) - 30);
+    }
+}

@@ -1,0 +1,157 @@
+//! Time stamps of transport packets, read and rewritten where they stand (ISO/IEC 13818-1 §2.4.3.5, §2.4.3.7). Pure.
+
+use cht_core::ts::PACKET_LEN;
+
+/// A transport packet of 188 bytes.
+pub(crate) type Packet = [u8; PACKET_LEN];
+
+/// The start of a PES packet with a PTS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PesStart {
+    pub is_video: bool,
+    /// 33 bits of 90 kHz ticks.
+    pub pts: u64,
+    /// The DTS, or the PTS where there is none.
+    pub dts: u64,
+    /// Offset of the PTS in the packet.
+    at: usize,
+    has_dts: bool,
+}
+
+pub(crate) fn pid(packet: &Packet) -> u16 {
+    u16::from_be_bytes([packet[1], packet[2]]) & 0x1FFF
+}
+
+pub(crate) fn has_payload(packet: &Packet) -> bool {
+    packet[3] & 0x10 != 0
+}
+
+/// Returns whether a PES packet or a section starts in this packet.
+pub(crate) fn starts_unit(packet: &Packet) -> bool {
+    packet[1] & 0x40 != 0
+}
+
+/// Returns the `continuity_counter`.
+pub(crate) fn continuity(packet: &Packet) -> u8 {
+    packet[3] & 0x0F
+}
+
+pub(crate) fn set_continuity(packet: &mut Packet, counter: u8) {
+    packet[3] = (packet[3] & 0xF0) | (counter & 0x0F);
+}
+
+impl PesStart {
+    /// Reads the header of the PES packet that starts in `packet`; `None` if none does, if it is scrambled or has no
+    /// PTS, or if its header goes on in the next packet.
+    pub(crate) fn of(packet: &Packet) -> Option<Self> {
+        let is_clear = packet[3] & 0xC0 == 0;
+        if !(starts_unit(packet) && has_payload(packet) && is_clear) {
+            return None;
+        }
+        let payload = if packet[3] & 0x20 == 0 { 4 } else { 5 + usize::from(packet[4]) };
+        let &[0, 0, 1, id, _, _, marks, flags, _] = packet.get(payload..)?.first_chunk()? else {
+            return None;
+        };
+        let count = match (marks & 0xC0, flags >> 6) {
+            (0x80, 2) => 1,
+            (0x80, 3) => 2,
+            _ => return None,
+        };
+        let at = payload + 9;
+        let stamps = packet.get(at..at + 5 * count)?;
+        let pts = read(stamps);
+        let dts = if count == 2 { read(&stamps[5..]) } else { pts };
+        Some(Self { is_video: id & 0xF0 == 0xE0, pts, dts, at, has_dts: count == 2 })
+    }
+
+    /// Writes other stamps in place of those that were read.
+    pub(crate) fn write(self, packet: &mut Packet, pts: u64, dts: u64) {
+        write(&mut packet[self.at..], pts);
+        if self.has_dts {
+            write(&mut packet[self.at + 5..], dts);
+        }
+    }
+}
+
+/// Gives the base of the PCR in `packet`, if there is one, the value that `place` makes of it.
+pub(crate) fn place_pcr(packet: &mut Packet, place: impl Fn(u64) -> u64) {
+    let has_pcr = packet[3] & 0x20 != 0 && packet[4] >= 7 && packet[5] & 0x10 != 0;
+    if !has_pcr {
+        return;
+    }
+    let upper = u32::from_be_bytes([packet[6], packet[7], packet[8], packet[9]]);
+    let base = place(u64::from(upper) << 1 | u64::from(packet[10] >> 7));
+    packet[6..10].copy_from_slice(&((base >> 1) as u32).to_be_bytes());
+    packet[10] = (packet[10] & 0x7F) | (base as u8 & 1) << 7;
+}
+
+/// 33 bits between three marker bits.
+fn read(stamp: &[u8]) -> u64 {
+    let [top, high, middle, low, last] = [0, 1, 2, 3, 4].map(|at| u64::from(stamp[at]));
+    (top >> 1 & 7) << 30 | high << 22 | (middle >> 1) << 15 | low << 7 | last >> 1
+}
+
+/// Writes 33 bits; the mark in the upper half of the first byte stays.
+fn write(stamp: &mut [u8], ticks: u64) {
+    stamp[0] = (stamp[0] & 0xF1) | ((ticks >> 30) as u8 & 7) << 1;
+    stamp[1] = (ticks >> 22) as u8;
+    stamp[2] = ((ticks >> 15) as u8) << 1 | 1;
+    stamp[3] = (ticks >> 7) as u8;
+    stamp[4] = (ticks as u8) << 1 | 1;
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A packet in which a PES packet starts, with a PCR equal to the DTS.
+    pub(crate) fn pes(pid: u16, id: u8, pts: i64, dts: i64) -> Packet {
+        let mut packet = [0xFF; PACKET_LEN];
+        packet[..4].copy_from_slice(&[0x47, 0x40 | (pid >> 8) as u8, pid as u8, 0x30]);
+        packet[4..12].copy_from_slice(&[7, 0x10, 0, 0, 0, 0, 0x7E, 0]);
+        packet[12..21].copy_from_slice(&[0, 0, 1, id, 0, 0, 0x80, 0xC0, 10]);
+        packet[21] = 0x31;
+        packet[26] = 0x11;
+        let start = PesStart { is_video: true, pts: 0, dts: 0, at: 21, has_dts: true };
+        start.write(&mut packet, pts as u64, dts as u64);
+        place_pcr(&mut packet, |_| dts as u64);
+        packet
+    }
+
+    pub(crate) fn pcr(packet: &mut Packet) -> u64 {
+        let base = std::cell::Cell::new(0);
+        place_pcr(packet, |pcr| {
+            base.set(pcr);
+            pcr
+        });
+        base.get()
+    }
+
+    #[test]
+    fn stamps_written_are_read_back_to_all_33_bits() {
+        for ticks in [0, 1, 0x1_5555_5555, 0x0_AAAA_AAAA, (1 << 33) - 1] {
+            let mut packet = pes(256, 0xE0, ticks, ticks ^ 1);
+            let start = PesStart::of(&packet).unwrap();
+            assert!(start.is_video && pid(&packet) == 256);
+            assert_eq!((start.pts as i64, start.dts as i64), (ticks, ticks ^ 1));
+            assert_eq!(pcr(&mut packet) as i64, ticks ^ 1);
+            // The extension, the reserved bits and the marks are as they were.
+            assert_eq!((packet[10] & 0x7F, packet[21] >> 4, packet[26] >> 4), (0x7E, 3, 1));
+        }
+    }
+
+    #[test]
+    fn packets_without_a_whole_pes_header_have_no_start() {
+        let whole = pes(256, 0xE0, 5, 5);
+        let changed = |at: usize, byte: u8| {
+            let mut packet = whole;
+            packet[at] = byte;
+            PesStart::of(&packet)
+        };
+        assert!(PesStart::of(&whole).is_some());
+        // No unit starts, scrambled, no payload, no start code, no PTS, and a header cut off.
+        for (at, byte) in [(1, 1), (3, 0xB0), (3, 0x20), (14, 2), (19, 0), (4, 170), (4, 255)] {
+            assert_eq!(changed(at, byte), None, "{at}");
+        }
+    }
+}
