@@ -7,7 +7,11 @@ use std::{
         unix::net::UnixStream,
     },
     process::ChildStdin,
-    sync::{Mutex, PoisonError, mpsc::SyncSender},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::SyncSender,
+    },
     time::Instant,
 };
 
@@ -15,7 +19,8 @@ use anyhow::{Context as _, Result};
 use cht_core::{
     clock,
     ffmpeg::{FfmpegError, Process, Program},
-    ts::{Codec, Plan},
+    report,
+    ts::{Codec, OrientationMask, Plan},
 };
 use ffmpeg_sidecar::command::FfmpegCommand;
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -32,6 +37,9 @@ use crate::{
 /// Held while the streams of one ffmpeg can be inherited: by another they would be held open. That they are inherited as they are,
 /// and not put in a certain place, spares a copy of our page tables for each start.
 static STARTING: Mutex<()> = Mutex::new(());
+
+/// It was said that pictures are not turned: once is enough, whatever the number of decoders.
+static TURN_IS_SAID: AtomicBool = AtomicBool::new(false);
 
 /// The video that a decoder is given.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +60,7 @@ pub(crate) struct Decoder {
     extract: Option<Box<Extract>>,
     /// When bytes that do not come as they arrive are taken to arrive; none for a live stream.
     arrival: Option<Instant>,
+    orientation: Option<OrientationMask>,
     /// What goes to ffmpeg next.
     buffer: Vec<u8>,
 }
@@ -85,7 +94,7 @@ impl Decoder {
         command.args(["-max_pixels", &decoding.limits.pixels.to_string()]);
         command.args(decoding.hwaccel.options()).args(decoding.decode.options(codec));
         // ffmpeg turns only the pictures that carry a display orientation, which may be keyframes alone: lying and upright
-        // ones would take turns. As they are coded, all lie alike.
+        // ones would take turns. As they are coded, all lie alike. H.264 and HEVC do not even get there ([`OrientationMask`]).
         command.arg("-noautorotate");
         command.args(["-probesize", "32", "-analyzeduration", "0", "-copyts"]);
         command.format("mpegts").input("pipe:0");
@@ -128,7 +137,14 @@ impl Decoder {
             codec.and_then(|codec| Extract::begin(pid, codec, decoding.decode, sets, &mut buffer));
         let extract = extract.map(Box::new);
         Ok((
-            Self { process, input: Some(stdin), extract, arrival, buffer },
+            Self {
+                process,
+                input: Some(stdin),
+                extract,
+                orientation: codec.and_then(OrientationMask::new),
+                arrival,
+                buffer,
+            },
             Outputs { pictures, small, limit: decoding.limits.timeout },
         ))
     }
@@ -139,6 +155,16 @@ impl Decoder {
         let Some(input) = &mut self.input else { return Ok(()) };
         let Some(extract) = &mut self.extract else { return input.write_all(bytes) };
         extract.push(bytes, now, &mut self.buffer);
+        if let Some(orientation) = &mut self.orientation {
+            orientation.hide(&mut self.buffer);
+            if let Some(turn) = orientation.take_turn()
+                && !TURN_IS_SAID.swap(true, Ordering::Relaxed)
+            {
+                report::note(format_args!(
+                    "the stream wants its pictures turned by {turn}°; they are kept as they are coded"
+                ));
+            }
+        }
         let written = input.write_all(&self.buffer);
         self.buffer.clear();
         written

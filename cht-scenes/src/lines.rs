@@ -3,7 +3,7 @@
 //! Each frame gives `frame:… pts:…` and `lavfi.scene_score=…`; a frame whose picture follows on stdout gives its
 //! size besides. The names after `@` are those of the graph in [`crate::prefilter`].
 
-use crate::picture::{Form, ORIENTATION, field};
+use crate::picture::{Form, field};
 
 /// One frame that the decoder has given.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,9 +49,6 @@ impl LineParser {
             // Side data has lines of its own, between that of the frame and that of its colours.
             if text.starts_with("n:") {
                 self.shown = Some(text.to_owned());
-            } else if let (Some(shown), true) = (&mut self.shown, text.contains(ORIENTATION)) {
-                shown.push(' ');
-                shown.push_str(text);
             }
             if !text.starts_with("color_range:") {
                 return (true, None);
@@ -100,7 +97,6 @@ mod tests {
 [metadata@taken @ 0x55edef3f6440] lavfi.scene_score=0.000000
 [showinfo@taken @ 0x55edef3f7a40] n:   0 pts: 133500 pts_time:1.48333 pos:      564 fmt:yuv420p sar:1/1 s:1280x720 i:P iskey:1 type:I
 [showinfo@taken @ 0x55edef3f7a40]   side data - User Data Unregistered:
-[showinfo@taken @ 0x55edef3f7a40]   side data - displaymatrix: rotation of -90.00 degrees
 [showinfo@taken @ 0x55edef3f7a40] color_range:unknown color_space:unknown color_primaries:unknown color_trc:unknown
 [h264 @ 0x55] error while decoding MB 2 0
 [metadata@passed @ 0x55edef3f5340] frame:0    pts:137250  pts_time:1.525
@@ -112,7 +108,7 @@ mod tests {
         assert_eq!(read.iter().filter(|(ours, _)| !ours).count(), 1);
         let frames: Vec<_> = read.into_iter().filter_map(|(_, frame)| frame).collect();
         let form = frames[0].picture.unwrap();
-        assert_eq!((form.width, form.height, form.turn), (1280, 720, -90));
+        assert_eq!((form.width, form.height), (1280, 720));
         let frame = |pts, score, picture, restarted| Decoded { pts, score, picture, restarted };
         assert_eq!(
             frames,

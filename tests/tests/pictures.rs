@@ -533,7 +533,7 @@ fn display_orientation_turns_no_single_picture() {
         filter,
         turned.to_str().unwrap(),
     ]);
-    for options in ["--detect auto", "--detect auto --decode keyframes", "--detect auto --jobs 2"] {
+    for options in ["--detect auto", "--detect scene", "--decode keyframes", "--jobs 2"] {
         let found = [&plain, &turned].map(|path| {
             let name = format!("{}{options}", path.file_stem().unwrap().to_str().unwrap());
             let out = folder.path().join(name.replace(' ', "_"));

@@ -19,9 +19,6 @@ const SIDES: std::ops::RangeInclusive<u32> = 1..=1 << 16;
 /// The names of full range that ffmpeg is about to give up.
 const FULL_RANGE: [&str; 3] = ["yuvj420p", "yuvj422p", "yuvj444p"];
 
-/// What stands before the degrees in the side data of a picture that is to be turned.
-pub(crate) const ORIENTATION: &str = "displaymatrix: rotation of ";
-
 /// The list for ffmpeg's `format` filter.
 pub(crate) fn formats(with_full_range: bool) -> String {
     let full = FULL_RANGE.iter().filter(|_| with_full_range);
@@ -38,8 +35,6 @@ pub(crate) struct Form {
     pub samples: Samples,
     /// The field that came first, if it is two.
     pub field: Option<Field>,
-    /// Degrees by which the stream wants the picture turned to the left; 0 also where it does not say.
-    pub turn: i32,
     pub colours: Colours,
 }
 
@@ -120,9 +115,6 @@ impl Form {
                 Some("B") => Some(Field::Bottom),
                 _ => None,
             },
-            turn: field(frame, ORIENTATION)
-                .and_then(|degrees| degrees.parse::<f32>().ok())
-                .map_or(0, |degrees| degrees.round() as i32),
             colours: Colours { full, matrix, transfer },
         })
     }

@@ -24,7 +24,7 @@ use place::Place;
 use source::Source;
 use ycc::Ycc;
 
-pub(crate) use form::{Form, ORIENTATION, field, formats};
+pub(crate) use form::{Form, field, formats};
 pub(crate) use look::{Format, Look};
 pub(crate) use xmp::Origin;
 
@@ -54,12 +54,11 @@ pub(crate) struct Painter {
     /// What was said about the stream.
     said_crop: bool,
     said_range: bool,
-    said_turn: bool,
 }
 
 impl Painter {
     pub(crate) fn new(look: Look, quality: u8) -> Self {
-        Self { look, quality, said_crop: false, said_range: false, said_turn: false }
+        Self { look, quality, said_crop: false, said_range: false }
     }
 
     /// Makes the files of one picture.
@@ -100,13 +99,6 @@ impl Painter {
             report::note(format_args!(
                 "--crop: lies outside of a picture of {}×{}, which is kept whole",
                 form.width, form.height
-            ));
-        }
-        if !self.said_turn && form.turn != 0 {
-            self.said_turn = true;
-            report::note(format_args!(
-                "the stream wants its pictures turned by {}°; they are kept as they are coded",
-                form.turn
             ));
         }
         if !self.said_range && form.colours.transfer != Transfer::Sdr {
@@ -169,7 +161,6 @@ mod tests {
                             aspect: (1, 1),
                             samples: Samples { chroma, depth },
                             field,
-                            turn: 0,
                             colours: Colours { full, matrix, transfer: Transfer::Sdr },
                         });
                     }

@@ -82,7 +82,6 @@ mod tests {
             aspect,
             samples: Samples { chroma: (1, 1), depth: 8 },
             field: None,
-            turn: 0,
             colours: Colours { full: false, matrix: Matrix::Bt601, transfer: Transfer::Sdr },
         }
     }

@@ -114,7 +114,6 @@ mod tests {
             aspect: (1, 1),
             samples: Samples { chroma: (0, 0), depth: 8 },
             field: Some(Field::Top),
-            turn: 0,
             colours: Colours { full: false, matrix: Matrix::Bt601, transfer: Transfer::Sdr },
         };
         let mut bytes = vec![50; form.bytes()];

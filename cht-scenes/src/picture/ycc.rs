@@ -137,7 +137,7 @@ mod tests {
 
     fn form(width: u32, colours: Colours) -> Form {
         let samples = Samples { chroma: (1, 1), depth: 8 };
-        Form { width, height: 4, aspect: (1, 1), samples, field: None, turn: 0, colours }
+        Form { width, height: 4, aspect: (1, 1), samples, field: None, colours }
     }
 
     /// JFIF 1.02, "Conversion to and from RGB".
