@@ -69,8 +69,8 @@ impl Decoder {
     /// Starts decoding the video of `input`. Frames go to `messages`.
     ///
     /// The probe is as small as can be, so that the first frame comes at once, live as from a file: one way of
-    /// decoding gives one result. If `live`, threads work on slices, not on frames: a frame thread holds back a frame. Else
-    /// there is one thread, unless more are asked for: threads on frames cost a tenth more in all, for a frame that another
+    /// decoding gives one result. If `live`, threads work on slices where these give the same pictures also of a damaged stream,
+    /// and never on frames: a frame thread holds back a frame. Else there is one thread, unless more are asked for: threads on frames cost a tenth more in all, for a frame that another
     /// processor has decoded is not in this one's cache when it is measured.
     pub(crate) fn start(
         ffmpeg: &Program,
@@ -84,12 +84,13 @@ impl Decoder {
         let mut command = ffmpeg.command();
         command.args(["-loglevel", "repeat+info"]);
         let jobs = decoding.jobs.to_string();
-        command.args(if live { ["-thread_type", "slice"] } else { ["-threads", &jobs] });
-        if live && codec == Some(Codec::H264) {
-            // Slice threads turn concealment of losses off (libavcodec/h264_slice.c): without it, a damaged picture
-            // would differ from that of the finished segment, which frame threads decode.
-            command.args(["-enable_er", "1"]);
-        }
+        command.args(match codec {
+            // Threads on slices conceal losses otherwise than one thread (H.264 with several slices), or go on elsewhere
+            // (HEVC with wavefronts): damaged pictures would differ from those of the finished segment.
+            Some(Codec::H264 | Codec::Hevc) if live => ["-threads", "1"],
+            _ if live => ["-thread_type", "slice"],
+            _ => ["-threads", &jobs],
+        });
         command.args(["-filter_complex_threads", "1"]);
         command.args(["-max_pixels", &decoding.limits.pixels.to_string()]);
         command.args(decoding.hwaccel.options()).args(decoding.decode.options(codec));

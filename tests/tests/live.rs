@@ -201,3 +201,52 @@ fn keyframes_only_until_it_has_caught_up_whatever_the_codec() {
         check_catches_up(coder, "--segment-time 1000 --stats-interval 0", "scene");
     }
 }
+
+/// What is the same of two runs over the same bytes: the time and the reason of each frame, and every byte of its picture.
+fn kept(events: &[Value]) -> Vec<(i64, String, String)> {
+    let frames = events.iter().filter(|event| event["type"] == "frame");
+    frames
+        .map(|frame| {
+            let path = Path::new(frame["path"].as_str().unwrap());
+            let reason = frame["reason"].as_str().unwrap().to_owned();
+            (frame["pts"].as_i64().unwrap(), reason, cht_tests::b3sum_of_jpeg(path))
+        })
+        .collect()
+}
+
+/// Drops three datagrams of seven packets each, one of them of the first keyframe, and ends within a packet.
+fn lossy(bytes: &[u8]) -> Vec<u8> {
+    let datagrams = bytes.chunks(7 * 188).collect::<Vec<_>>();
+    let lost = [3, datagrams.len() / 3, datagrams.len() / 2];
+    let rest = datagrams.into_iter().enumerate().filter(|(n, _)| !lost.contains(n));
+    let mut bytes: Vec<u8> = rest.flat_map(|(_, datagram)| datagram).copied().collect();
+    bytes.truncate(bytes.len() - 1000);
+    bytes
+}
+
+#[test]
+fn lost_packets_give_the_same_frames_live_and_in_batch() {
+    // Three shots in which something moves; a picture has two slices, so that half of one can be lost.
+    let source = "testsrc2=s=320x240:r=25:d=4,negate=enable='between(t,1.5,2.7)'";
+    for (name, coder) in [
+        ("h264", "-c:v libx264 -preset ultrafast -g 25 -bf 0 -slices 2 -b:v 2M"),
+        ("hevc", "-c:v libx265 -preset ultrafast -b:v 1M -x265-params log-level=none:keyint=25"),
+        ("mpeg2", "-c:v mpeg2video -g 25 -bf 2 -b:v 2M"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lossy.ts");
+        encode(&path, source, coder);
+        let bytes = lossy(&fs::read(&path).unwrap());
+        fs::write(&path, &bytes).unwrap();
+        let options = "--stats-interval 0 --detect adaptive,screen";
+        let mut pipeline =
+            Pipeline::start(&folder.path().join("s"), "--once --segment-time 2", options);
+        pipeline.send(&bytes);
+        pipeline.finish();
+        let live = kept(&pipeline.index.events);
+        let out = folder.path().join("out");
+        let batch = scenes(&path, &format!("{options} --out {}", out.display()));
+        assert_eq!(live, kept(&batch.events), "{name}");
+        assert!(live.len() > 1, "{name}: {live:?}");
+    }
+}
