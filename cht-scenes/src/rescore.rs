@@ -51,7 +51,8 @@ pub(crate) fn run(args: &Args, scores: &Path, output: &Output, tally: &Arc<Tally
     let disk = Disk::new(output);
     // What was kept since the last break.
     let (mut returned, mut last) = (Returned::default(), None::<Origin>);
-    for segment in segments {
+    let (mut segments, mut parts) = (segments.into_iter().peekable(), Parts::default());
+    while let Some(segment) = segments.next() {
         let origin = &segment.origin;
         let of_session = || Some(PathBuf::from(origin.session.as_ref()?).join("frames"));
         let Some(folder) = args.out.clone().or_else(of_session) else {
@@ -70,9 +71,23 @@ pub(crate) fn run(args: &Args, scores: &Path, output: &Output, tally: &Arc<Tally
         if !before.is_some_and(|before| before.leads_to(&segment.origin)) {
             returned = Returned::default();
         }
-        keep(picker, segment, &mut returned)?;
+        parts.is_last = segments.peek().is_none_or(|next| next.origin.path != origin.path);
+        keep(picker, segment, &mut returned, &mut parts)?;
+        if parts.is_last {
+            parts = Parts::default();
+        }
     }
     Ok(())
+}
+
+/// What is known of the earlier parts of a segment that several decoders have decoded.
+#[derive(Debug, Default)]
+struct Parts {
+    is_last: bool,
+    /// An earlier run has made all of it, and that was said.
+    is_replayed: bool,
+    frames: u64,
+    decoded: u64,
 }
 
 /// Reads the measures and runs the detectors over them.
@@ -138,7 +153,12 @@ fn assign(segments: &mut [Segment], decider: &Decider<()>, choice: Choice, shown
 }
 
 /// Writes what a segment gives, or says it again.
-fn keep(picker: &mut Picker, segment: Segment, returned: &mut Returned) -> Result<()> {
+fn keep(
+    picker: &mut Picker,
+    segment: Segment,
+    returned: &mut Returned,
+    parts: &mut Parts,
+) -> Result<()> {
     let Segment { origin, decoded, wanted } = segment;
     let length = std::fs::metadata(&origin.path).map(|metadata| metadata.len());
     let bytes = match length {
@@ -149,7 +169,8 @@ fn keep(picker: &mut Picker, segment: Segment, returned: &mut Returned) -> Resul
             return picker.fail("unreadable", &message, Some(&origin.path));
         }
     };
-    if picker.replay(&origin.path, bytes)? {
+    if parts.is_replayed || picker.replay(&origin.path, bytes)? {
+        parts.is_replayed = true;
         return Ok(());
     }
     let source = origin.source();
@@ -164,7 +185,6 @@ fn keep(picker: &mut Picker, segment: Segment, returned: &mut Returned) -> Resul
             HashMap::new()
         }
     };
-    let mut frames = 0;
     for Wanted { at, choice, score, hidden } in wanted {
         let Some(picture) = pictures.get(&at) else {
             let message = format!("{}: no picture at {} s", part.path, seconds(at));
@@ -174,14 +194,18 @@ fn keep(picker: &mut Picker, segment: Segment, returned: &mut Returned) -> Resul
         let back = returned.keep(&picture.small(), &hidden);
         let found = Found::of(&choice, at, score, back);
         picker.keep(&part, at, &found, picture)?;
-        frames += 1;
+        parts.frames += 1;
+    }
+    parts.decoded += decoded;
+    if !parts.is_last {
+        return Ok(());
     }
     picker.done(Done {
         seq: origin.seq,
         path: origin.path,
         bytes,
-        frames,
-        decoded,
+        frames: parts.frames,
+        decoded: parts.decoded,
         ..Done::default()
     })
 }

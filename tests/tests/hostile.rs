@@ -409,11 +409,27 @@ fn recordings_in_one_file_give_what_they_give_one_after_another() {
     let shots = [("testsrc2=s=320x240:r=25", 2.0), ("smptebars=s=320x240:r=25", 2.0)];
     generate(&path, &shots, QUICK);
     let one = fs::read(&path).unwrap();
+    let scores = folder.path().join("scores");
     let [from_file, live] = kept(&one.repeat(3));
     let times: Vec<f64> = from_file.iter().map(|(time, _)| *time).collect();
     assert_eq!(times, [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
     assert_eq!(from_file, live);
     fs::write(&path, one.repeat(3)).unwrap();
+    // Decided again on its scores, and once more on nothing new.
+    let mut measured = tool("cht-scenes");
+    measured.arg("--scores").arg(&scores).arg("--out").arg(folder.path().join("measured"));
+    let mut measured = Stage::start(measured.stdin(Stdio::piped()));
+    writeln!(measured.child.stdin.take().unwrap(), "{}", path.display()).unwrap();
+    assert!(measured.finish().success());
+    for _ in 0..2 {
+        let mut again = tool("cht-scenes");
+        again.arg("--from-scores").arg(&scores).arg("--out").arg(folder.path().join("again"));
+        let mut again = Stage::start(&mut again);
+        assert!(again.finish().success());
+        let frames = again.of_type("frame").into_iter();
+        let found: Vec<f64> = frames.map(|frame| frame["timestamp"].as_f64().unwrap()).collect();
+        assert_eq!((found, again.of_type("segment_done").len()), (times.clone(), 1));
+    }
     let mut watch = Stage::start(tool("cht-segwatch").args(["--settle", "0"]).arg(&path));
     assert!(watch.finish().success());
     let segment = watch.of_type("segment")[0];
