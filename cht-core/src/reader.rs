@@ -8,6 +8,7 @@ use std::{
 use crate::{
     growing::{Growing, Growth},
     regular, report,
+    segment::SegmentError,
     session::Session,
     watch::Watch,
 };
@@ -93,6 +94,7 @@ impl SessionReader {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     // Not there yet, or retention removed it before it was read.
                     let Some(next) = self.next_existing(alive)? else { break };
+                    self.say_removed(next);
                     self.seq = next;
                 }
                 Err(error) if regular::is_refusal(&error) => self.leave_out(&error),
@@ -100,6 +102,21 @@ impl SessionReader {
             }
         }
         Ok(self.current.as_mut())
+    }
+
+    /// Says that the segments before the number `next` have gone unread.
+    fn say_removed(&self, next: u64) {
+        let first = self.session.segment(self.seq);
+        match next - self.seq {
+            0 => {}
+            1 => report::warn(SegmentError::Deleted(first)),
+            count => report::warn(format_args!(
+                "{} and the {} after it: removed by cht-recv before they were read; left out (keep more: \
+                 --retain-bytes, --retain-age, --min-free)",
+                first.display(),
+                count - 1
+            )),
+        }
     }
 
     /// The number of the next segment that is there. The folder is listed when it has changed, and at the end of the
@@ -110,8 +127,12 @@ impl SessionReader {
             return Ok(None);
         }
         let segments = self.session.segments()?;
+        // Of the segment itself: it was made, and closed, since it was looked for.
+        let is_here =
+            self.session.segment(self.seq).symlink_metadata().is_ok_and(|it| it.is_file());
+        let first = if is_here { self.seq } else { self.seq + 1 };
         let mut later = segments.iter().filter_map(|path| crate::session::sequence(path));
-        let next = later.find(|seq| *seq > self.seq);
+        let next = later.find(|seq| *seq >= first);
         self.listed = if next.is_none() { changed } else { None };
         Ok(next)
     }

@@ -126,6 +126,28 @@ fn player_that_joins_gets_the_pictures_since_the_keyframe_at_once() {
 }
 
 #[test]
+fn segments_removed_before_they_were_read_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=160x120:r=25", 6.0)], QUICK);
+    let mut pipeline = Pipeline::start(folder.path(), "--once --segment-time 1", "");
+    pipeline.send(&fs::read(&path).unwrap());
+    pipeline.finish();
+    let removed = |names: &[u32], said: &str| {
+        let segment = |n: &u32| pipeline.session.join(format!("stream/segment_{n:06}.ts"));
+        names.iter().map(segment).for_each(|path| fs::remove_file(path).unwrap());
+        let mut monitor = tool("cht-monitor");
+        let output = monitor.args(["--stdout", "--from-start"]).arg(&pipeline.session).output();
+        let output = output.unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && stderr.matches(said).count() == 1, "{stderr}");
+        assert_eq!(b3sum(&output.stdout), b3sum(&recording(&pipeline.session)));
+    };
+    removed(&[2], "segment_000002.ts: removed by cht-recv before it was read");
+    removed(&[3, 4], "segment_000002.ts and the 2 after it: removed by cht-recv before they");
+}
+
+#[test]
 fn the_command_can_be_printed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");

@@ -538,3 +538,26 @@ fn frames_stay_and_a_lagging_decoder_goes_on() {
     assert_eq!(codes, ["deleted", "deleted", "deleted"]);
     assert_eq!(numbers(&late, "segment_done"), [4]);
 }
+
+#[test]
+fn removed_segment_that_is_also_announced_is_one_error() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), &source(4.0), "--session-id call");
+    let session = folder.path().join("call");
+    let mut watch = Stage::start(tool("cht-segwatch").arg(&session));
+    assert!(watch.finish().success());
+    let limit = segment(&session, 4).metadata().unwrap().len();
+    let recv = record(folder.path(), b"", &format!("--session-id call --retain-bytes {limit}B"));
+    assert_eq!(numbers(&recv, "deleted"), [1, 2, 3]);
+    // The recorder's start makes cht-scenes read the record; what was announced before comes after that.
+    let listening = recv.of_type("listening").into_iter();
+    let events = listening.chain(watch.of_type("segment")).map(|event| line_of(event) + "\n");
+    let path = folder.path().join("events");
+    fs::write(&path, events.collect::<String>()).unwrap();
+    let input = Stdio::from(fs::File::open(&path).unwrap());
+    let mut late = Stage::start(tool("cht-scenes").stdin(input));
+    assert_eq!(late.finish().code(), Some(1));
+    let codes: Vec<_> = late.of_type("error").iter().map(|e| e["code"].clone()).collect();
+    assert_eq!(codes, ["deleted", "deleted", "deleted"]);
+    assert_eq!(numbers(&late, "segment_done"), [4]);
+}

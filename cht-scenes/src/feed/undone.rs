@@ -126,6 +126,11 @@ impl Feeder {
         }
         if folder.record.as_ref().is_some_and(|record| record.is_deleted(seq)) {
             folder.last_seq = folder.last_seq.max(Some(seq));
+            if folder.record.as_ref().is_some_and(|record| record.missing(seq).is_none()) {
+                // It is announced as well where this stage lags, and never comes back.
+                let name = folder.key(&path.to_string_lossy()).to_owned();
+                folder.handled.insert(name);
+            }
             return self.say(Some(session.name()), &path, &SegmentError::Deleted(path.clone()));
         }
         if let Some((name, segment)) = self.examine(&path)? {
