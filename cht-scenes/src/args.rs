@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cht_scenes::detect::PerHour;
+use cht_scenes::detect::{Area, PerHour};
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,12 @@ pub(crate) struct Args {
     /// screen: a change that does not come to rest gives a frame after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = cht_core::cli::seconds)]
     pub max_wait: f64,
+    /// screen: leave out changes of less than this share of the picture (0 to 1); 0: digits that change in place count
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = unit)]
+    pub min_change: f64,
+    /// screen: leave out what changes in this part of the picture, in shares of its width and height; may be given again
+    #[arg(long, value_name = "X,Y,W,H")]
+    pub ignore: Vec<Area>,
     /// Look at a video of this program [default: at the video that has the most pictures]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub program: Option<u16>,

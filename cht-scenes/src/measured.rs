@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{frame::Picture, lines::Decoded, prefilter::Candidates};
 
 /// Version of the saved state; it changes with what the detectors know. Its first bytes are those of no earlier state.
-const VERSION: u32 = 0x6374_0002;
+const VERSION: u32 = 0x6374_0003;
 
 /// A picture that may be wanted; none where it would have to be fetched.
 pub(crate) type Candidate = Option<Picture>;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use cht_core::time::ticks;
-use cht_scenes::detect::{self, Detector, PerHour};
+use cht_scenes::detect::{self, Area, Detector, PerHour};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -20,6 +20,10 @@ pub(crate) struct Options {
     pub detect: Vec<Detect>,
     pub settle: f64,
     pub max_wait: f64,
+    #[serde(default)]
+    pub min_change: f64,
+    #[serde(default)]
+    pub ignore: Vec<Area>,
     pub threshold: f64,
     pub max_interval: f64,
     pub min_gap: f64,
@@ -44,6 +48,8 @@ impl Options {
             detect: args.detect.clone(),
             settle: args.settle,
             max_wait: args.max_wait,
+            min_change: args.min_change,
+            ignore: args.ignore.clone(),
             threshold: args.threshold,
             max_interval: args.max_interval,
             min_gap: args.min_gap,
@@ -72,6 +78,8 @@ impl Options {
             screen: detect::ScreenRules {
                 settle: ticks(self.settle),
                 max_wait: ticks(self.max_wait),
+                min_change: self.min_change,
+                ignore: self.ignore.clone(),
             },
             min_gap: ticks(self.min_gap),
             max_interval: ticks(self.max_interval),
@@ -94,6 +102,12 @@ impl fmt::Display for Options {
         )?;
         if let Some(most) = self.max_frames {
             write!(f, " --max-frames {most}")?;
+        }
+        if self.min_change > 0.0 {
+            write!(f, " --min-change {}", self.min_change)?;
+        }
+        for area in &self.ignore {
+            write!(f, " --ignore {area}")?;
         }
         if self.dedupe {
             write!(f, " --dedupe")?;

@@ -142,7 +142,7 @@ fn changed(
             let pts = frame.decoded.pts;
             let changes = blocks.push(pts.map_or(0, |pts| source.anchor.place(pts)), small);
             if let Some(pts) = pts {
-                changed.insert(pts as u64 & ((1 << 33) - 1), changes.len() > SPECKS);
+                changed.insert(pts as u64 & ((1 << 33) - 1), changes.0.len() > SPECKS);
             }
         },
     )?;

@@ -28,6 +28,8 @@ pub(crate) enum Held {
     MaxFrames,
     /// A newer frame had been kept when it was found.
     TooLate,
+    /// A change on a screen came to rest and is too small to count, as a cursor.
+    TooSmall,
     /// The stream ended before there was a picture for it.
     NoPicture,
     /// It has no PTS, so no place on the timeline.
@@ -41,6 +43,7 @@ impl Held {
             Self::MinGap => "min_gap",
             Self::MaxFrames => "max_frames",
             Self::TooLate => "too_late",
+            Self::TooSmall => "too_small",
             Self::NoPicture => "no_picture",
             Self::NoPts => "no_pts",
         }
@@ -113,6 +116,7 @@ impl Tally {
         self.suppress(Held::MaxFrames, suppressed.max_frames);
         self.suppress(Held::MinGap, suppressed.min_gap);
         self.suppress(Held::TooLate, suppressed.too_late);
+        self.suppress(Held::TooSmall, suppressed.too_small);
         let (choices, pictures) = decider.waiting();
         self.waiting(choices, pictures);
     }

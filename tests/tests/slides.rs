@@ -181,3 +181,77 @@ fn fast_decoding_keeps_no_second_picture_of_one_state() {
         assert_eq!(found[1], [json!([0.0, "first"]), json!([5.0, "scene"])], "{name}");
     }
 }
+
+/// The segments of the digits 0 to 9 as a display has them, the topmost first, clockwise, and the one in the middle last.
+const SEGMENTS: [&str; 10] =
+    ["012345", "12", "01346", "01236", "1256", "02356", "023456", "012", "0123456", "012356"];
+
+/// A board of 1280 × 720 that shows a number of digits of this height for 2 s each, one of which changes, next to a clock of seconds and
+/// a caret.
+fn board(path: &Path, height: usize, numbers: &[usize]) {
+    let (width, stroke) = (height / 2, height.div_ceil(10));
+    let digit = |x: usize, y: usize, digit: usize, when: &str| -> Vec<String> {
+        let half = height / 2;
+        let strokes = [
+            (x, y, width, stroke),
+            (x + width - stroke, y, stroke, half),
+            (x + width - stroke, y + half, stroke, half),
+            (x, y + height - stroke, width, stroke),
+            (x, y + half, stroke, half),
+            (x, y, stroke, half),
+            (x, y + half - stroke / 2, width, stroke),
+        ];
+        let drawn = SEGMENTS[digit].bytes().map(|segment| strokes[usize::from(segment - b'0')]);
+        drawn
+            .map(|(x, y, w, h)| format!("drawbox=x={x}:y={y}:w={w}:h={h}:c=black:t=fill{when}"))
+            .collect()
+    };
+    let next = width + width / 2;
+    let mut drawn =
+        vec!["drawbox=x=700:y=400:w=2:h=20:c=black:t=fill:enable='lt(mod(t,1.06),.53)'".into()];
+    for (n, &number) in numbers.iter().enumerate() {
+        let when = format!(":enable='gte(t,{0}-.01)*lt(t,{0}+1.99)'", 2 * n);
+        for (place, value) in [number / 100, number / 10 % 10, number % 10].into_iter().enumerate()
+        {
+            drawn.extend(digit(203 + place * next, 302, value, &when));
+        }
+    }
+    for second in 0..2 * numbers.len() {
+        let when = format!(":enable='gte(t,{second}-.01)*lt(t,{second}+.99)'");
+        drawn.extend(digit(1150, 680, second / 10, &when));
+        drawn.extend(digit(1150 + next, 680, second % 10, &when));
+    }
+    let seconds = 2 * numbers.len();
+    let source = format!("color=white:s=1280x720:r=10:d={seconds},{}", drawn.join(","));
+    let encoder = words("-c:v libx264 -preset ultrafast -tune zerolatency -g 40 -f mpegts");
+    let path = path.to_str().unwrap();
+    ffmpeg(
+        [&["-f", "lavfi", "-i", &source, "-pix_fmt", "yuv420p"][..], &encoder, &[path]].concat(),
+    );
+}
+
+#[test]
+fn each_number_that_changes_in_place_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    // An upright stroke changes each time: of a level one of two rows the small luma may see nothing.
+    let numbers = [123, 126, 196, 190, 890, 892, 832, 132];
+    for height in [20, 32] {
+        let path = folder.path().join(format!("{height}.ts"));
+        board(&path, height, &numbers);
+        let out = |name: &str| folder.path().join(format!("{name}{height}"));
+        let kept = scenes(&path, &out("kept"), "");
+        let times = frames(&kept, &["timestamp"]);
+        let states: Vec<f64> =
+            times.iter().map(|frame| (frame[0].as_f64().unwrap() / 2.0).floor()).collect();
+        let expected: Vec<f64> = (0..8).map(f64::from).collect();
+        assert_eq!(states, expected, "digits of {height} pixels: {times:?}");
+
+        let ignored = scenes(&path, &out("ignored"), "--ignore 0.1,0.4,0.2,0.1");
+        assert_eq!(frames(&ignored, &["id"]).len(), 1);
+        let large = scenes(&path, &out("large"), "--min-change 0.01");
+        assert_eq!(frames(&large, &["id"]).len(), 1);
+        let stats = large.iter().rfind(|event| event["type"] == "stats").unwrap();
+        let small = stats["scenes"]["suppressed"]["too_small"].as_u64();
+        assert!(small.is_some_and(|small| small >= 6), "{stats}");
+    }
+}

@@ -71,7 +71,7 @@ impl Chooser {
     #[must_use]
     pub fn new(rules: Rules) -> Self {
         Self {
-            screen: Screen::new(rules.screen),
+            screen: Screen::new(rules.screen.clone()),
             pacing: Pacing::new(&rules),
             rules,
             adaptive: Adaptive::default(),
@@ -156,7 +156,8 @@ impl Chooser {
 
     /// What was found and is not kept, since the last call.
     pub fn take_suppressed(&mut self) -> Suppressed {
-        std::mem::take(&mut self.pacing.suppressed)
+        let too_small = self.screen.take_too_small();
+        Suppressed { too_small, ..std::mem::take(&mut self.pacing.suppressed) }
     }
 
     /// Whether a detector may speak now.

@@ -26,6 +26,16 @@ impl Rect {
         self.width() * self.height()
     }
 
+    /// The rectangle with so many columns on either side, and rows above and below, as far as the grid has them.
+    pub(super) fn grown_by(self, columns: usize, rows: usize, grid: Grid) -> Self {
+        Self {
+            left: self.left.saturating_sub(columns),
+            top: self.top.saturating_sub(rows),
+            right: (self.right + columns).min(grid.columns - 1),
+            bottom: (self.bottom + rows).min(grid.rows - 1),
+        }
+    }
+
     pub(super) fn holds(&self, other: Self) -> bool {
         self.left <= other.left
             && self.top <= other.top

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 mod adaptive;
+mod area;
 mod budget;
 mod chooser;
 mod content;
@@ -19,6 +20,7 @@ pub use cht_core::event::Detector;
 
 pub use self::{
     adaptive::{Adaptive, LOOKAHEAD},
+    area::Area,
     budget::PerHour,
     chooser::{Choice, Chooser, Rules, Why},
     content::{Content, ContentTracker},

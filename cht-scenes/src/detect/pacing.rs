@@ -27,6 +27,8 @@ pub struct Suppressed {
     pub max_frames: u64,
     /// Found when a newer frame had been kept.
     pub too_late: u64,
+    /// Changes on a screen that came to rest and are too small to count.
+    pub too_small: u64,
 }
 
 /// Spaces frames.

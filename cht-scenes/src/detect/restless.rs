@@ -59,6 +59,8 @@ struct Block {
     ticks: f32,
     ticked: i64,
     masked: bool,
+    /// Left out for another reason than that it ticks.
+    moves: bool,
 }
 
 /// Learns which regions never rest.
@@ -88,6 +90,7 @@ impl Restless {
             ticks: 0.0,
             ticked: never,
             masked: false,
+            moves: false,
         };
         Self {
             grid,
@@ -102,6 +105,11 @@ impl Restless {
     /// Whether block `n` is left out.
     pub(super) fn is_masked(&self, n: usize) -> bool {
         self.blocks[n].masked
+    }
+
+    /// Whether block `n` belongs to what moves, and does not only tick.
+    pub(super) fn moves(&self, n: usize) -> bool {
+        self.blocks[n].moves
     }
 
     /// Whether any block is left out.
@@ -206,6 +214,9 @@ impl Restless {
                     masked[n] = true;
                 }
             }
+        }
+        for (block, &moves) in blocks.iter_mut().zip(&masked) {
+            block.moves = moves;
         }
         for n in 0..blocks.len() {
             if ticks(&blocks[n], at) >= TICKS {

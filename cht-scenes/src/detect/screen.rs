@@ -2,30 +2,38 @@
 //!
 //! Works on the contents of blocks alone ([`crate::measure::Blocks`]). What is on the screen is compared with the last *kept* frame, so
 //! that small changes add up. Regions that never rest (a webcam tile, a video in a page) are learned and left out; specks (a
-//! cursor, a caret, a clock) are too small to count.
+//! cursor, a caret, a clock) are too small to count, but for what changes in place and rests: a digit, a short word ([`detail`]).
+
+mod detail;
 
 use cht_core::time::TICKS_PER_SECOND as SECOND;
 use serde::{Deserialize, Serialize};
 
+use self::detail::{Details, Region};
 use super::{
     Finding, Kind,
+    area::Area,
     grid::{Grid, Rect},
     restless::Restless,
 };
-use crate::measure::{Change, Look, Measures};
+use crate::measure::{Change, Detail, Look, Measures};
 
 /// Rules of [`Screen`], times in ticks.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScreenRules {
     /// So long nothing that counts may have changed before the frame is kept.
     pub settle: i64,
     /// A change that does not come to rest gives a frame after so long.
     pub max_wait: i64,
+    /// Share of the picture below which a change does not count, whatever it is.
+    pub min_change: f64,
+    /// Areas whose changes do not count.
+    pub ignore: Vec<Area>,
 }
 
 impl Default for ScreenRules {
     fn default() -> Self {
-        Self { settle: SECOND * 3 / 10, max_wait: 5 * SECOND }
+        Self { settle: SECOND * 3 / 10, max_wait: 5 * SECOND, min_change: 0.0, ignore: Vec::new() }
     }
 }
 
@@ -98,12 +106,20 @@ pub struct Screen {
     grid: Grid,
     blocks: Vec<Block>,
     restless: Restless,
+    details: Details,
+    /// For each block whether it lies in an area that is ignored.
+    ignored: Vec<bool>,
+    /// Changes that rest and are too small to count, since the last call.
+    #[serde(skip)]
+    too_small: u64,
     /// When the screen began to differ from the last kept frame.
     differs_since: Option<i64>,
     /// When what the tiles show became another page, if no frame was kept since.
     new_page: Option<i64>,
     /// Blocks that move in the frame that was found last.
     moving: Vec<usize>,
+    /// The frame that was found last, before it is kept.
+    shown: Option<i64>,
     /// Time of the last frame, and how far time has passed since.
     frame: i64,
     passed: i64,
@@ -118,6 +134,7 @@ struct Part {
     blocks: Vec<usize>,
     rect: Rect,
     is_filmed: bool,
+    is_detail: bool,
     /// So long it has to rest.
     settle: i64,
     /// When it last changed by more than what is mended.
@@ -142,10 +159,14 @@ impl Screen {
             let changed = i64::MIN / 2;
             self.blocks = vec![Block { changed, ..Block::default() }; grid.count()];
             self.restless = Restless::new(grid);
+            self.details = Details::new(grid);
+            self.ignored = (0..grid.count())
+                .map(|n| self.rules.ignore.iter().any(|area| area.holds(grid, n)))
+                .collect();
             self.parts = None;
         }
         (self.frame, self.passed) = (at, at);
-        self.look(at, &measures.changes)
+        self.look(at, &measures.changes, &measures.details)
     }
 
     /// Lets time pass to `until`, in which no picture comes: what is shown stays. Returns the first finding; the rest of the time
@@ -155,7 +176,7 @@ impl Screen {
     pub fn pass(&mut self, until: i64) -> Option<Finding> {
         while self.passed.saturating_add(STEP) < until && self.may_find() {
             self.passed += STEP;
-            let finding = self.look(self.passed, &[]);
+            let finding = self.look(self.passed, &[], &[]);
             if finding.is_some() {
                 return finding;
             }
@@ -166,14 +187,17 @@ impl Screen {
     /// Whether more may be found while no picture comes.
     fn may_find(&self) -> bool {
         let since = self.passed - self.frame;
-        let is_undecided = self.differs_since.is_some() || self.new_page.is_some();
+        let is_undecided =
+            self.differs_since.is_some() || self.new_page.is_some() || self.details.any_differs();
         !self.blocks.is_empty()
             && since < LONGEST_PASS
             && (since < CALM_PASS || is_undecided || self.restless.masks_any())
     }
 
     /// Looks at the screen at `at`, after these changes.
-    fn look(&mut self, at: i64, changes: &[Change]) -> Option<Finding> {
+    fn look(&mut self, at: i64, changes: &[Change], details: &[Detail]) -> Option<Finding> {
+        let restless = &self.restless;
+        self.details.push(at, changes, details, |n| restless.look(n));
         let few = changes.len() <= BLINKING;
         for change in changes {
             let Some(block) = self.blocks.get_mut(change.block as usize) else { continue };
@@ -186,20 +210,32 @@ impl Screen {
             block.previous = block.content;
             block.content = change.content;
         }
-        if self.restless.looks_at(at) || !changes.is_empty() {
+        let looks = self.restless.looks_at(at);
+        if looks || !changes.is_empty() {
             self.parts = None;
         }
         if self.restless.push(at, changes) {
             self.new_page = Some(at);
         }
         let parts = self.parts.take().unwrap_or_else(|| self.find_parts());
+        let mut parts = parts;
+        if looks {
+            parts.retain(|part| !part.is_detail);
+            parts.extend(self.find_details(at));
+        }
         let finding = self.decide(at, &parts);
         self.parts = Some(parts);
         finding
     }
 
+    /// Number of changes that came to rest and were too small to count, since the last call.
+    pub fn take_too_small(&mut self) -> u64 {
+        std::mem::take(&mut self.too_small)
+    }
+
     /// The frame was kept (by whatever detector).
     pub fn keep(&mut self) {
+        self.details.keep(self.shown.take().unwrap_or(i64::MAX));
         for block in &mut self.blocks {
             (block.kept, block.open) = (block.content, false);
         }
@@ -215,17 +251,23 @@ impl Screen {
     /// while nothing differs from the last kept frame.
     pub(super) fn undecided_from(&self, now: i64) -> Option<i64> {
         let page = self.new_page.map(|since| since + 1);
-        page.or(self.differs_since.map(|_| now - PATIENCE))
+        let is_open = self.differs_since.is_some() || self.details.any_differs();
+        page.or(is_open.then(|| now - PATIENCE))
     }
 
     /// For each block whether it belongs to a region that never rests, and is left out.
     #[must_use]
     pub fn hidden(&self) -> Vec<bool> {
-        (0..self.blocks.len()).map(|n| self.restless.is_masked(n)).collect()
+        (0..self.blocks.len()).map(|n| self.is_left_out(n)).collect()
+    }
+
+    fn is_left_out(&self, n: usize) -> bool {
+        self.ignored[n] || self.restless.is_masked(n)
     }
 
     fn decide(&mut self, at: i64, parts: &[Part]) -> Option<Finding> {
         self.moving.clear();
+        self.shown = None;
         if parts.is_empty() {
             self.differs_since = None;
             let since = self.new_page.filter(|since| at - since >= self.rules.settle)?;
@@ -253,6 +295,7 @@ impl Screen {
         let moving = parts.iter().filter(|part| !part.is_filmed && !rests(part));
         self.moving = moving.flat_map(|part| part.blocks.iter().copied()).collect();
         let changed: usize = parts.iter().map(|part| part.blocks.len()).sum();
+        self.shown = Some(shown);
         let strength = changed as f64 / self.blocks.len() as f64;
         Some(Finding { at: shown, since: since.min(shown), kind: Kind::Rest, strength })
     }
@@ -260,15 +303,40 @@ impl Screen {
     /// What differs from the last kept frame and is no speck.
     fn find_parts(&self) -> Vec<Part> {
         let differs: Vec<bool> = (self.blocks.iter().enumerate())
-            .map(|(n, block)| block.content != block.kept && !self.restless.is_masked(n))
+            .map(|(n, block)| block.content != block.kept && !self.is_left_out(n))
             .collect();
         if !differs.contains(&true) {
             return Vec::new();
         }
         (self.grid.regions(&differs, 2).into_iter())
-            .filter(|blocks| !self.is_speck(blocks))
+            .filter(|blocks| !self.is_speck(blocks) && !self.is_too_small(blocks))
             .map(|blocks| self.part(blocks))
             .collect()
+    }
+
+    /// Details that differ from the last kept frame and have come to rest. Those that do not count are not looked at again.
+    fn find_details(&mut self, at: i64) -> Vec<Part> {
+        let left_out: Vec<bool> =
+            (0..self.blocks.len()).map(|n| self.ignored[n] || self.restless.moves(n)).collect();
+        let mut found = Vec::new();
+        for region in self.details.resting(at, &left_out, |n| self.restless.look(n)) {
+            if region.counts && !self.is_too_small(&region.blocks) {
+                let Region { blocks, changed, .. } = region;
+                let rect = self.grid.bounds(&blocks);
+                let settle = self.rules.settle;
+                let (moved, last) = (changed, changed);
+                let (is_filmed, is_detail) = (false, true);
+                found.push(Part { blocks, rect, is_filmed, is_detail, settle, moved, last });
+            } else {
+                self.details.dismiss(&region.blocks);
+                self.too_small += 1;
+            }
+        }
+        found
+    }
+
+    fn is_too_small(&self, blocks: &[usize]) -> bool {
+        (blocks.len() as f64) < self.rules.min_change * self.blocks.len() as f64
     }
 
     fn is_speck(&self, blocks: &[usize]) -> bool {
@@ -325,7 +393,8 @@ impl Screen {
         let took = if goes_on { LONGEST_SETTLE } else { moved - first };
         let settle = took.min(LONGEST_SETTLE).max(least);
         let last = changed[changed.len() - 1];
-        Part { blocks, rect, is_filmed: mostly_filmed, settle, moved, last }
+        let is_filmed = mostly_filmed;
+        Part { blocks, rect, is_filmed, is_detail: false, settle, moved, last }
     }
 }
 

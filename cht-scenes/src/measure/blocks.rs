@@ -32,6 +32,16 @@ const SAME: u32 = TOLERANCE * AREA as u32;
 /// after.
 const TOLERANCE_OF_CONTRAST: u32 = 8;
 
+/// Difference of one sample, in levels, above which a block shows another **detail** of the same content: a digit that changes. The
+/// coding of a sharp edge changes a sample by up to 33 at a poor bitrate, a digit of 20 pixels one by 46 at least.
+const DETAIL: u8 = 40;
+
+/// Contrast from which a block has ink.
+const INK: u8 = 60;
+
+/// Details that a block remembers of its present content: a caret goes to and fro between two.
+const DETAILS: usize = 3;
+
 /// Neighbours that differ by no more are level; by no more than the second, a slope; by more, an edge.
 const LEVEL: u8 = 1;
 const SLOPE: u8 = 24;
@@ -75,8 +85,9 @@ pub struct Blocks {
     pub rows: usize,
     known: Vec<Block>,
     next: u32,
-    /// Contents that are yet to be mended: since when, in which block, which.
+    /// Contents that are yet to be mended: since when, in which block, which; and details, also of contents that came back.
     fresh: VecDeque<(i64, u32, u32)>,
+    fresh_details: VecDeque<(i64, u32, u32)>,
     /// The samples of the frame before, to pass over what is the same.
     before: Plane,
 }
@@ -85,10 +96,24 @@ pub struct Blocks {
 struct Block {
     /// The present content first, then those before it.
     known: Vec<Content>,
+    /// Details of the present content, the one that is shown first.
+    details: Vec<Content>,
+}
+
+/// A block that shows another detail than in the frame before: by a change too small to be another content, or because the content
+/// is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detail {
+    /// Number of the block, row by row.
+    pub block: u32,
+    /// What it shows now.
+    pub detail: u32,
+    /// It had ink before and has ink now, as a digit that becomes another one.
+    pub inked: bool,
 }
 
 /// Samples that have a name.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Content {
     name: u32,
     samples: [u8; AREA],
@@ -103,15 +128,17 @@ impl Blocks {
         &self.before
     }
 
-    /// Takes the next frame; the blocks that changed. Every block changes where the size does.
-    pub fn push(&mut self, at: i64, plane: Plane) -> Vec<Change> {
+    /// Takes the next frame; the blocks that changed, and those that show another detail of the same content. Every block changes
+    /// where the size does.
+    pub fn push(&mut self, at: i64, plane: Plane) -> (Vec<Change>, Vec<Detail>) {
         let is_same_size = (plane.width, plane.height) == (self.before.width, self.before.height);
         if !is_same_size {
             (self.columns, self.rows) = (plane.width / SIDE, plane.height / SIDE);
             self.known = vec![Block::default(); self.columns * self.rows];
             self.fresh.clear();
+            self.fresh_details.clear();
         }
-        let mut changes = Vec::new();
+        let (mut changes, mut details) = (Vec::new(), Vec::new());
         for row in 0..self.rows {
             let before = is_same_size.then(|| strip(&self.before, row));
             let strip = strip(&plane, row);
@@ -129,33 +156,48 @@ impl Blocks {
                 let samples = cut_out(&plane, column, row);
                 let number = row * self.columns + column;
                 let newest = self.next;
-                let Some(content) = self.known[number].take(&samples, &mut self.next) else {
+                let block = &mut self.known[number];
+                let Some(content) = block.take(&samples, &mut self.next) else {
+                    if let Some((detail, inked)) = block.take_detail(&samples, &mut self.next) {
+                        self.fresh_details.push_back((at, number as u32, detail));
+                        details.push(Detail { block: number as u32, detail, inked });
+                    }
                     continue;
                 };
-                if content == newest {
-                    self.fresh.push_back((at, number as u32, content));
-                }
+                let fresh =
+                    if content == newest { &mut self.fresh } else { &mut self.fresh_details };
+                fresh.push_back((at, number as u32, content));
                 changes.push(Change { block: number as u32, content, look: look(&samples) });
             }
         }
         self.before = plane;
         self.mend(at);
-        changes
+        (changes, details)
     }
 
     /// Contents that have come to stay are compared with what they show by now.
     fn mend(&mut self, at: i64) {
-        while let Some(&(since, number, content)) = self.fresh.front() {
-            if at - since < MENDED {
-                break;
-            }
+        let Self { columns, known, before, .. } = self;
+        let shown = |number: usize| cut_out(before, number % *columns, number / *columns);
+        while let Some(&(since, number, content)) = self.fresh.front()
+            && at - since >= MENDED
+        {
             self.fresh.pop_front();
-            let number = number as usize;
-            if let Some(known) = self.known[number].known.first_mut()
-                && known.name == content
+            let Block { known, details } = &mut known[number as usize];
+            for mended in [known.first_mut(), details.first_mut()].into_iter().flatten() {
+                if mended.name == content {
+                    *mended = Content::new(content, shown(number as usize));
+                }
+            }
+        }
+        while let Some(&(since, number, detail)) = self.fresh_details.front()
+            && at - since >= MENDED
+        {
+            self.fresh_details.pop_front();
+            if let Some(mended) = known[number as usize].details.first_mut()
+                && mended.name == detail
             {
-                let samples = cut_out(&self.before, number % self.columns, number / self.columns);
-                *known = Content::new(content, samples);
+                *mended = Content::new(detail, shown(number as usize));
             }
         }
     }
@@ -179,7 +221,29 @@ impl Block {
                 *next = next.wrapping_add(1);
             }
         }
-        Some(self.known[0].name)
+        let shown = Content::new(self.known[0].name, *samples);
+        self.details.clear();
+        self.details.push(shown);
+        Some(shown.name)
+    }
+
+    /// Takes samples of the present content; the detail if they show another one now, and whether there was ink before and is now.
+    fn take_detail(&mut self, samples: &[u8; AREA], next: &mut u32) -> Option<(u32, bool)> {
+        let before = self.details.first()?;
+        if greatest_difference(&before.samples, samples) <= DETAIL {
+            return None;
+        }
+        let inked = before.contrast >= INK && contrast(samples) >= INK;
+        let is_shown = |known: &Content| greatest_difference(&known.samples, samples) <= DETAIL;
+        if let Some(older) = self.details.iter().position(is_shown) {
+            self.details[..=older].rotate_right(1);
+            self.details[0] = Content::new(self.details[0].name, *samples);
+        } else {
+            self.details.truncate(DETAILS - 1);
+            self.details.insert(0, Content::new(*next, *samples));
+            *next = next.wrapping_add(1);
+        }
+        Some((self.details[0].name, inked))
     }
 }
 
@@ -215,6 +279,12 @@ fn cut_out(plane: &Plane, column: usize, row: usize) -> [u8; AREA] {
 #[inline(never)]
 fn difference(a: &[u8], b: &[u8]) -> u32 {
     a.iter().zip(b).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum()
+}
+
+/// The greatest absolute difference.
+#[inline(never)]
+fn greatest_difference(a: &[u8], b: &[u8]) -> u8 {
+    a.iter().zip(b).fold(0, |most, (&a, &b)| most.max(a.abs_diff(b)))
 }
 
 /// From the least sample to the greatest.
@@ -256,47 +326,73 @@ mod tests {
         Plane { width: 8, height: 4, samples: vec![level; 32] }
     }
 
+    fn changes(blocks: &mut Blocks, at: i64, plane: Plane) -> Vec<Change> {
+        blocks.push(at, plane).0
+    }
+
+    #[test]
+    fn digit_that_changes_in_a_line_is_a_detail_and_noise_is_none() {
+        // A letter in each block, and a stroke that one digit has and the other has not.
+        let line = |stroke: bool, noise: u8| {
+            let level = |n: usize| match n % 4 {
+                1 if n == 17 && stroke => 90,
+                2 => 30 + noise,
+                _ => 230 - noise / 8,
+            };
+            Plane { width: 8, height: 4, samples: (0..32).map(level).collect() }
+        };
+        let mut blocks = Blocks::default();
+        let (first, _) = blocks.push(0, line(false, 0));
+        assert_eq!(blocks.push(MENDED / 2, line(false, 30)), (vec![], vec![]));
+        let (changes, details) = blocks.push(2 * MENDED, line(true, 0));
+        assert_eq!((changes.len(), details.len(), details[0].block), (0, 1, 0));
+        assert_eq!(blocks.push(2 * MENDED, line(true, 30)), (vec![], vec![]));
+        // What was shown before is known again.
+        let back = Detail { block: 0, detail: first[0].content, inked: true };
+        assert_eq!(blocks.push(4 * MENDED, line(false, 0)), (vec![], vec![back]));
+    }
+
     #[test]
     fn noise_is_no_change_and_does_not_add_up() {
         let mut blocks = Blocks::default();
-        assert_eq!(blocks.push(0, plane(100)).len(), 2);
+        assert_eq!(changes(&mut blocks, 0, plane(100)).len(), 2);
         for level in [103, 105, 98, 95, 104] {
-            assert_eq!(blocks.push(0, plane(level)), []);
+            assert_eq!(changes(&mut blocks, 0, plane(level)), []);
         }
         // Compared with what it was at first, not with the frame before.
-        assert_eq!(blocks.push(0, plane(108)).len(), 2);
+        assert_eq!(changes(&mut blocks, 0, plane(108)).len(), 2);
     }
 
     #[test]
     fn what_was_there_before_is_known_again() {
         let mut blocks = Blocks::default();
-        let first = blocks.push(0, plane(20));
-        let second = blocks.push(0, plane(200));
+        let first = changes(&mut blocks, 0, plane(20));
+        let second = changes(&mut blocks, 0, plane(200));
         assert_ne!(first, second);
-        assert_eq!(blocks.push(0, plane(20)), first);
-        assert_eq!(blocks.push(0, plane(200)), second);
+        assert_eq!(changes(&mut blocks, 0, plane(20)), first);
+        assert_eq!(changes(&mut blocks, 0, plane(200)), second);
     }
 
     #[test]
     fn another_size_changes_every_block() {
         let mut blocks = Blocks::default();
-        blocks.push(0, plane(20));
+        changes(&mut blocks, 0, plane(20));
         let wide = Plane { width: 16, height: 4, samples: vec![20; 64] };
-        assert_eq!(blocks.push(0, wide).len(), 4);
+        assert_eq!(changes(&mut blocks, 0, wide).len(), 4);
     }
 
     #[test]
     fn what_has_come_to_stay_is_compared_with_what_the_coding_made_of_it() {
         let mut blocks = Blocks::default();
-        blocks.push(0, plane(100));
-        assert_eq!(blocks.push(MENDED / 2, plane(105)), []);
+        changes(&mut blocks, 0, plane(100));
+        assert_eq!(changes(&mut blocks, MENDED / 2, plane(105)), []);
         // Too early for another content to stand on what is shown now.
-        assert_eq!(blocks.clone().push(MENDED / 2, plane(110)).len(), 2);
-        assert_eq!(blocks.push(MENDED, plane(105)), []);
-        assert_eq!(blocks.push(MENDED + 1, plane(110)), []);
+        assert_eq!(changes(&mut blocks.clone(), MENDED / 2, plane(110)).len(), 2);
+        assert_eq!(changes(&mut blocks, MENDED, plane(105)), []);
+        assert_eq!(changes(&mut blocks, MENDED + 1, plane(110)), []);
         // It is mended once: what goes on to change is another content in the end.
-        assert_eq!(blocks.push(3 * MENDED, plane(110)), []);
-        assert_eq!(blocks.push(3 * MENDED, plane(115)).len(), 2);
+        assert_eq!(changes(&mut blocks, 3 * MENDED, plane(110)), []);
+        assert_eq!(changes(&mut blocks, 3 * MENDED, plane(115)).len(), 2);
     }
 
     #[test]
@@ -306,10 +402,10 @@ mod tests {
             Plane { width: 8, height: 4, samples }
         };
         let mut blocks = Blocks::default();
-        blocks.push(0, text(200, 90));
-        assert_eq!(blocks.push(0, text(215, 70)), []);
-        assert_eq!(blocks.push(0, plane(200)).len(), 2);
-        assert_eq!(blocks.push(0, text(200, 170)).len(), 2);
+        changes(&mut blocks, 0, text(200, 90));
+        assert_eq!(changes(&mut blocks, 0, text(215, 70)), []);
+        assert_eq!(changes(&mut blocks, 0, plane(200)).len(), 2);
+        assert_eq!(changes(&mut blocks, 0, text(200, 170)).len(), 2);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use drawn::Steps;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    blocks::{Blocks, Change, Look},
+    blocks::{Blocks, Change, Detail, Look},
     continuity::{Searchable, coarse_factor, continuity, continuity_in_other_light},
     film::{BACK, Film, FilmMeter},
     plane::Plane,
@@ -40,6 +40,9 @@ pub struct Measures {
     /// Blocks whose content changed.
     #[serde(with = "runs")]
     pub changes: Vec<Change>,
+    /// Other blocks, in which a detail changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<Detail>,
 }
 
 impl Measures {
@@ -54,7 +57,10 @@ impl Measures {
         (0.0..=1.0).contains(&self.score)
             && shares.all(f32::is_finite)
             && ramp.is_none_or(|ramp| ramp.is_plausible())
-            && blocks.is_some_and(|blocks| self.changes.iter().all(|change| change.block < blocks))
+            && blocks.is_some_and(|blocks| {
+                self.changes.iter().all(|change| change.block < blocks)
+                    && self.details.iter().all(|detail| detail.block < blocks)
+            })
     }
 }
 
@@ -88,8 +94,8 @@ impl Meter {
         let film = self.film.push(at, &plane, before);
         self.steps.update(&plane, before);
         let drawn = self.steps.drawn(&plane);
-        let changes = self.blocks.push(at, plane);
+        let (changes, details) = self.blocks.push(at, plane);
         let grid = (self.blocks.columns as u32, self.blocks.rows as u32);
-        Measures { at, score, film, drawn, gap: false, resized, grid, changes }
+        Measures { at, score, film, drawn, gap: false, resized, grid, changes, details }
     }
 }

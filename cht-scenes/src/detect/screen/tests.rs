@@ -1,7 +1,7 @@
 //! Screens that change frame by frame, and when pictures of them are taken.
 
 use super::*;
-use crate::measure::{Change, Look};
+use crate::measure::{Change, Detail, Look};
 
 const COLUMNS: u32 = 40;
 const ROWS: u32 = 20;
@@ -299,4 +299,71 @@ fn time_that_passes_is_that_of_a_picture_that_stays() {
     }
     assert_eq!(taken(80, area).len(), 1 + found.len());
     assert_eq!(found, [20, 40]);
+}
+
+/// A number at block 405 that changes each 2 s, a clock at block 30 each second, and a caret at block 700 each half second, for 20 s;
+/// the frames at which pictures are taken, and how much was too small.
+fn taken_of_numbers(rules: ScreenRules) -> (Vec<i64>, u64) {
+    let mut screen = Screen::new(rules);
+    let (mut taken, mut too_small) = (Vec::new(), 0);
+    for n in 0..200_u32 {
+        let mut details = Vec::new();
+        let mut change = |each: u32, block: u32, detail: u32| {
+            if n % each == 0 {
+                details.push(Detail { block, detail, inked: true });
+            }
+        };
+        change(20, 405, 1000 + n);
+        change(10, 30, 1000 + n);
+        change(5, 700, 1000 + n / 5 % 2);
+        let (at, grid) = (i64::from(n) * STEP, (COLUMNS, ROWS));
+        let found = screen.push(&Measures { at, grid, details, ..Measures::default() });
+        if n == 0 || found.is_some() {
+            screen.keep();
+            taken.push(i64::from(n));
+        }
+        too_small += screen.take_too_small();
+    }
+    (taken, too_small)
+}
+
+#[test]
+fn number_that_changes_in_place_is_taken_and_a_clock_and_a_caret_are_not() {
+    let (taken, too_small) = taken_of_numbers(ScreenRules::default());
+    let states: Vec<i64> = taken.iter().map(|n| n / 20).collect();
+    assert_eq!((states, too_small), ((0..10).collect(), 0));
+}
+
+#[test]
+fn number_that_is_ignored_or_smaller_than_what_counts_is_not_taken() {
+    let (taken, too_small) =
+        taken_of_numbers(ScreenRules { min_change: 0.01, ..ScreenRules::default() });
+    assert_eq!((taken, too_small), (vec![0], 9));
+    // Block 405 is the sixth of row 10.
+    let ignore = vec!["0.1,0.5,0.1,0.1".parse().unwrap()];
+    let (taken, too_small) = taken_of_numbers(ScreenRules { ignore, ..ScreenRules::default() });
+    assert_eq!((taken, too_small), (vec![0], 0));
+}
+
+#[test]
+fn cursor_that_comes_to_rest_is_too_small() {
+    let mut screen = Screen::new(ScreenRules::default());
+    let (mut taken, mut too_small) = (0, 0);
+    for n in 0..60_u32 {
+        // Over a text from block 410 to 420.
+        let block = |n: u32| 410 + n.min(10);
+        let detail = |block, detail| Detail { block, detail, inked: true };
+        let details = match n {
+            1..=10 => vec![detail(block(n - 1), 0), detail(block(n), 7)],
+            _ => Vec::new(),
+        };
+        let (at, grid) = (i64::from(n) * STEP, (COLUMNS, ROWS));
+        let found = screen.push(&Measures { at, grid, details, ..Measures::default() });
+        if n == 0 || found.is_some() {
+            screen.keep();
+            taken += 1;
+        }
+        too_small += screen.take_too_small();
+    }
+    assert_eq!((taken, too_small), (1, 1));
 }
