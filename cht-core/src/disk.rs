@@ -56,9 +56,13 @@ pub fn refuses(error: &io::Error) -> bool {
     REFUSALS.iter().any(|refusal| error.raw_os_error() == Some(refusal.raw_os_error()))
 }
 
+fn is_read_only(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::ROFS.raw_os_error())
+}
+
 /// Whether an error is a refusal that is waited for where something is opened; `read_only` tries are left to a read-only disk.
 fn passes_at_start(error: &io::Error, read_only: &mut u32) -> bool {
-    if error.raw_os_error() == Some(Errno::ROFS.raw_os_error()) {
+    if is_read_only(error) {
         *read_only = read_only.saturating_sub(1);
         return *read_only > 0;
     }
@@ -79,6 +83,8 @@ pub enum Turn<'a> {
 pub struct Patience {
     /// When it last served again.
     served: Option<Instant>,
+    /// A read-only disk was waited for in vain, and nothing could be opened since.
+    in_vain: bool,
 }
 
 impl Patience {
@@ -93,15 +99,18 @@ impl Patience {
     }
 
     /// Does the same where a folder or a journal is opened. A read-only disk is waited for some seconds only: one that stays
-    /// so is the wrong place, and a job that nobody watches must not wait for ever.
+    /// so is the wrong place, and a job that nobody watches must not wait for ever. The next one is not waited for, until
+    /// something could be opened.
     pub fn insist_at_start<T>(
         &mut self,
         attempt: impl FnMut() -> io::Result<T>,
         tell: impl FnMut(Turn<'_>),
     ) -> io::Result<T> {
-        let mut read_only = READ_ONLY_TRIES;
+        let mut read_only = if self.in_vain { 1 } else { READ_ONLY_TRIES };
         let passes = |error: &io::Error| passes_at_start(error, &mut read_only);
-        self.insist_while(passes, attempt, tell)
+        let done = self.insist_while(passes, attempt, tell);
+        self.in_vain = done.as_ref().is_err_and(is_read_only);
+        done
     }
 
     fn insist_while<T>(
@@ -123,6 +132,8 @@ impl Patience {
             clock::rest(TRY_AGAIN);
             match attempt() {
                 Err(error) if passes(&error) => {}
+                // The error is the caller's to tell.
+                Err(error) if refuses(&error) => return Err(error),
                 result => {
                     self.served = Some(clock::monotonic());
                     if is_news {
@@ -168,6 +179,23 @@ mod tests {
         assert_eq!(tries as u32, READ_ONLY_TRIES - 1);
         assert!(passes_at_start(&error(Errno::IO), &mut left));
         assert!(!passes_at_start(&error(Errno::ACCESS), &mut left));
+    }
+
+    #[test]
+    fn disk_that_stays_read_only_is_waited_for_once_and_never_said_to_serve() {
+        let mut patience = Patience { in_vain: true, ..Patience::default() };
+        let mut told = 0;
+        let refused = patience.insist_at_start(|| Err::<(), _>(error(Errno::ROFS)), |_| told += 1);
+        assert!(refused.is_err() && told == 0 && patience.in_vain);
+        let mut left = 2;
+        let refused = patience.insist_while(
+            |_| std::mem::replace(&mut left, 0) > 0,
+            || Err::<(), _>(error(Errno::ROFS)),
+            |turn| assert!(matches!(turn, Turn::Refuses(_))),
+        );
+        assert!(refused.is_err());
+        patience.insist_at_start(|| Ok(()), |_| {}).unwrap();
+        assert!(!patience.in_vain);
     }
 
     #[test]

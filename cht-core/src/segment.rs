@@ -127,12 +127,19 @@ pub fn scan<P: AsRef<[u8]>, E>(
     Ok(Some(Contents { clock_pid, has_video: video.is_some(), span, jumps, strays, scanner }))
 }
 
-/// What is wrong with a segment, if that is so much that somebody should look: more than a hundredth of its bytes are
-/// in no packet.
+/// What is wrong with a segment, if that is so much that somebody should look: it was truncated, or more than a hundredth of
+/// its bytes are in no packet.
 #[must_use]
 pub fn damage(event: &Event) -> Option<String> {
     let Body::Segment(segment) = &event.body else { return None };
-    let skipped = segment.damage.skipped_bytes;
+    let Damage { skipped_bytes: skipped, missing_bytes: missing, .. } = segment.damage;
+    if missing > 0 {
+        return Some(format!(
+            "{}: damaged: {missing} of {} recorded bytes are not there any more; what is there is used",
+            segment.path,
+            segment.bytes + missing
+        ));
+    }
     (skipped > segment.bytes / 100).then(|| {
         format!(
             "{}: damaged: {skipped} of {} bytes are in no transport packet; what is whole is used",
@@ -246,7 +253,8 @@ pub fn examine_recorded(session: &Session, closed: &SegmentClosed) -> Result<Eve
     let name = event::absolute(&path)?;
     let (contents, length) = read(&path)?;
     let (seq, connection) = (closed.seq, Some(closed.connection));
-    let segment = contents.into_segment(seq, name, length, connection, closed.timeline);
+    let mut segment = contents.into_segment(seq, name, length, connection, closed.timeline);
+    segment.damage.missing_bytes = closed.bytes.saturating_sub(length);
     Ok(Event::new(Some(session.name().to_owned()), segment))
 }
 
@@ -315,6 +323,7 @@ impl Contents {
                 transport_errors: counters.transport_errors,
                 table_errors: counters.psi_crc_errors,
                 strays: self.strays,
+                missing_bytes: 0,
             },
         }
     }

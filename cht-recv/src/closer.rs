@@ -268,6 +268,14 @@ impl Worker {
             }
             result => result.with_context(named(&part))?,
         }
+        let length = file.metadata().map_or(closed.bytes, |metadata| metadata.len());
+        if length != closed.bytes {
+            let message = format!(
+                "{}: {} bytes were received, and {length} are there: another program has changed it while it grew",
+                closed.path, closed.bytes
+            );
+            self.announcer.fail(self.session.name(), "damaged", &message, &closed.path);
+        }
         self.write_tables();
         let event = Event::new(Some(self.session.name().to_owned()), closed.clone());
         self.record(&event.to_line())?;

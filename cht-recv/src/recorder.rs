@@ -276,7 +276,9 @@ impl Output<'_> {
     fn open(&mut self, timeline: Option<Anchor>) -> io::Result<()> {
         let (seq, file) = loop {
             let seq = *self.next_seq;
-            match File::create_new(self.session.part(seq)) {
+            // Appended to: a file that others truncate gets short, and no hole of zeros.
+            let mut options = File::options();
+            match options.append(true).create_new(true).open(self.session.part(seq)) {
                 // Somebody else has put something there.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => *self.next_seq += 1,
                 result => break (seq, result?),

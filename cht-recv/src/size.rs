@@ -9,8 +9,8 @@ use std::{str::FromStr, time::Duration};
 pub(crate) struct Size(pub u64);
 
 /// Powers of 1000.
-pub(crate) const DECIMAL: [(&str, f64); 5] =
-    [("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12)];
+pub(crate) const DECIMAL: [(&str, f64); 6] =
+    [("", 1.0), ("k", 1e3), ("K", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12)];
 
 /// Powers of 1024.
 const BINARY: [(&str, f64); 4] =
@@ -70,8 +70,9 @@ mod tests {
             (size("1.5G"), size("64Ki"), size("7B")),
             (Some(1_500_000_000), Some(65_536), Some(7))
         );
+        assert_eq!((size("500K"), size("500kB")), (Some(500_000), Some(500_000)));
         assert_eq!((size("10GB"), size("10GiB")), (Some(10_000_000_000), Some(10_737_418_240)));
-        for wrong in ["", "0B", "7", "G", "B", "1g", "-1", "1e9", "1KB", "NaN", "99999999T"] {
+        for wrong in ["", "0B", "7", "G", "B", "1g", "-1", "1e9", "NaN", "99999999T"] {
             assert_eq!(size(wrong), None, "{wrong}");
         }
         assert_eq!(segment_size("1k").unwrap_err(), "must be 64k or more");

@@ -32,7 +32,7 @@ enum Work {
     /// A recorder has come to a session.
     Join(String),
     Open(Option<String>, SegmentOpen),
-    Segment(Option<String>, Segment),
+    Segment(Option<String>, Box<Segment>),
     Path(PathBuf),
     /// The stream has ended: what the decoder still holds is due. So many segments had begun to grow.
     Disconnected(u64),
@@ -98,7 +98,7 @@ fn read(
                     }
                     Body::Segment(segment) => {
                         upstream.finish(&segment.path);
-                        Work::Segment(session, segment)
+                        Work::Segment(session, Box::new(segment))
                     }
                     Body::Listening(_) | Body::Connected(_) => match session {
                         Some(session) => Work::Join(session),

@@ -94,7 +94,7 @@ wire!(@struct Anchor { pts: i64, offset: i64, });
 wire!(@struct Scores { scene: f64, adaptive: Option<f64>, screen: Option<f64>, });
 wire!(@struct Damage {
     continuity_errors: u64, sync_losses: u64, skipped_bytes: u64, transport_errors: u64,
-    table_errors: u64, strays: Option<u64>,
+    table_errors: u64, strays: Option<u64>, missing_bytes: Option<u64>,
 });
 wire!(@struct Jump { byte: u64, timeline: Anchor, });
 wire!(@struct StreamInfo {

@@ -571,6 +571,39 @@ fn a_clock_that_is_set_moves_nothing() {
 }
 
 #[test]
+fn truncated_segment_is_said_while_it_grows_and_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = tool("cht-recv");
+    command.arg("--sessions").arg(folder.path()).args(words("--once --session-id call"));
+    let (mut recv, address) = on_a_free_port(&mut command);
+    let bytes = source(3.0);
+    let (before, after) = bytes.split_at(bytes.len() / 2);
+    let mut sender = TcpStream::connect(&address).unwrap();
+    sender.write_all(before).unwrap();
+    recv.wait_for("segment_open");
+    let stream = folder.path().join("call/stream");
+    let part = fs::File::options().write(true).open(stream.join("segment_000001.ts.part")).unwrap();
+    while part.metadata().unwrap().len() < 188 {}
+    part.set_len(100).unwrap();
+    sender.write_all(after).unwrap();
+    drop(sender);
+    assert_eq!(recv.finish().code(), Some(1));
+    let error = recv.of_type("error")[0];
+    assert_eq!(error["code"], "damaged");
+    assert!(error["message"].as_str().unwrap().contains("has changed it while it grew"), "{error}");
+
+    let output = tool("cht-segwatch").arg(folder.path().join("call")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("recorded bytes are not there any more"), "{said}");
+    let segment = said.lines().find(|line| line.contains(r#""type":"segment","#)).unwrap();
+    let segment: Value = serde_json::from_str(segment).unwrap();
+    let missing = segment["damage"]["missing_bytes"].as_u64().unwrap();
+    let length = fs::metadata(stream.join("segment_000001.ts")).unwrap().len();
+    assert_eq!(length + missing, bytes.len() as u64);
+}
+
+#[test]
 fn stop_while_the_folder_is_gone_says_what_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = tool("cht-recv");

@@ -268,6 +268,9 @@ pub struct Damage {
     /// Pictures whose time stamps are outliers; absent if there are none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub strays: u64,
+    /// Bytes that the record of the session has more than the file: it was truncated since. Absent if there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub missing_bytes: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
