@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 const LARGEST_EXTRA: usize = 64 << 10;
 
 /// Fields of a `frame` event and of an element of `index.json`. All others are somebody else's.
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 22] = [
     "v",
     "type",
     "session",
@@ -24,8 +24,11 @@ const KNOWN: [&str; 19] = [
     "timestamp",
     "pts",
     "path",
+    "relative_path",
     "thumbnail",
+    "relative_thumbnail",
     "segment",
+    "relative_segment",
     "reason",
     "detector",
     "change",
@@ -56,6 +59,8 @@ struct Entry<'a> {
     sent_to_agent: bool,
     session: Option<&'a str>,
     pts: i64,
+    #[serde(flatten)]
+    relative: Relative<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     thumbnail: Option<&'a str>,
     segment: &'a str,
@@ -75,6 +80,28 @@ struct Entry<'a> {
     extra: Option<&'a Map<String, Value>>,
 }
 
+/// Paths from the session's folder: they hold wherever that is moved, copied or served. Absent for loose segments.
+#[derive(Serialize)]
+struct Relative<'a> {
+    #[serde(rename = "relative_path", skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
+    #[serde(rename = "relative_thumbnail", skip_serializing_if = "Option::is_none")]
+    thumbnail: Option<&'a str>,
+    #[serde(rename = "relative_segment", skip_serializing_if = "Option::is_none")]
+    segment: Option<&'a str>,
+}
+
+impl<'a> Relative<'a> {
+    fn of(session: Option<&str>, frame: &'a Frame) -> Self {
+        let within = |path: &'a str| path.strip_prefix(session?)?.strip_prefix('/');
+        Self {
+            path: within(&frame.path),
+            thumbnail: frame.thumbnail.as_deref().and_then(within),
+            segment: within(&frame.segment),
+        }
+    }
+}
+
 impl Item {
     /// Appends its element to `json`.
     pub(crate) fn write(&self, sent_to_agent: bool, json: &mut Vec<u8>) -> serde_json::Result<()> {
@@ -86,6 +113,7 @@ impl Item {
             sent_to_agent,
             session: session.as_deref(),
             pts: frame.pts,
+            relative: Relative::of(session.as_deref(), frame),
             thumbnail: frame.thumbnail.as_deref(),
             segment: &frame.segment,
             reason: frame.reason,

@@ -234,6 +234,14 @@ fn moved_session_has_the_same_frames_where_it_is() {
     let moved = folder.path().join("moved");
     fs::rename(&pipeline.session, &moved).unwrap();
     let real = fs::canonicalize(&moved).unwrap();
+    // A reader finds what an index names before any tool has seen that it was moved.
+    for frame in read_json(&moved.join("frames/index.json")) {
+        for field in ["path", "segment"] {
+            let relative = frame[format!("relative_{field}")].as_str().unwrap();
+            let (now, then) = (moved.join(relative), frame[field].as_str().unwrap());
+            assert!(now.is_file() && then.ends_with(relative), "{frame}");
+        }
+    }
     // The index alone knows where it is.
     let mut sent = tool("cht-index");
     sent.args(["--sent", "F000001", "--session"]).arg(&moved);
