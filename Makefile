@@ -40,8 +40,6 @@ quality: build
 install: setup
 	for tool in $(TOOLS); do $(CARGO) install --locked --path $$tool || exit 1; done
 
-# Use from make: whatever session has no index yet gets one; an existing one is left alone.
-reprocess: $(addsuffix frames/index.json,$(wildcard $(SESSIONS)/*/))
-
-%/frames/index.json:
-	cht-segwatch $* | cht-scenes | cht-index
+# The index of every session, as far as it is not done: a part of one does not count for the whole.
+reprocess:
+	@scripts/reprocess --sessions "$(SESSIONS)" >/dev/null

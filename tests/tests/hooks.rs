@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use cht_tests::{QUICK, bin, generate, recorder, root, tool, words};
+use cht_tests::{QUICK, bin, bin_folder, generate, recorder, root, tool, words};
 
 fn is_installed(program: &str) -> bool {
     let mut shell = Command::new("sh");
@@ -96,4 +96,30 @@ fn systemd_takes_the_unit_and_cht_recv_its_options() {
     // What it says of units of the machine is not our affair.
     let ours: Vec<_> = said.lines().filter(|line| line.contains("cht-recv.service")).collect();
     assert!(verified.status.success() && ours.is_empty(), "{said}");
+}
+
+#[test]
+fn make_reprocess_completes_a_partial_index_without_path_and_with_spaces() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("my project");
+    let sessions = place.join("my sessions");
+    fs::create_dir_all(place.join("target")).unwrap();
+    std::os::unix::fs::symlink(bin_folder(), place.join("target/release")).unwrap();
+    std::os::unix::fs::symlink(root().join("Makefile"), place.join("Makefile")).unwrap();
+    fs::create_dir(place.join("scripts")).unwrap();
+    fs::copy(root().join("scripts/reprocess"), place.join("scripts/reprocess")).unwrap();
+    let clip = place.join("clip.ts");
+    generate(&clip, &[("testsrc2=s=160x120:r=25", 1.0)], QUICK);
+    let (mut recv, address) = recorder(&sessions, "--session-id call --once");
+    TcpStream::connect(&address).unwrap().write_all(&fs::read(clip).unwrap()).unwrap();
+    recv.finish();
+    // What a run that was killed leaves.
+    let index = sessions.join("call/frames/index.json");
+    fs::write(&index, "[]").unwrap();
+    let mut make = Command::new("make");
+    make.args(["reprocess", "SESSIONS=my sessions"]).current_dir(&place);
+    let output = make.env_remove("CHT_SESSION").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let index = fs::read_to_string(index).unwrap();
+    assert_eq!(index.matches("\"id\"").count(), 1, "{index}");
 }
