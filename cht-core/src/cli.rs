@@ -1,7 +1,10 @@
 //! The common part of the command lines: one `main`, one way to refuse a terminal.
 
+mod effect;
+
 use std::{error::Error, io::IsTerminal as _, process::ExitCode};
 
+pub use self::effect::{Effect, parse};
 use crate::{exit::Exit, report};
 
 /// Runs a tool: names it in messages, prints the error it ends with, and gives its exit status.

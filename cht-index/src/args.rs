@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cht_core::cli::Effect;
 use clap::Parser;
 
 const EXAMPLES: &str = "\
@@ -31,6 +32,12 @@ pub(crate) struct Args {
     pub overwrite: bool,
 }
 
+/// Options that do something only next to certain others.
+const EFFECTS: &[Effect<Args>] = &[
+    Effect { option: "session", is_there: |args| args.out.is_none(), place: "without --out" },
+    Effect { option: "overwrite", is_there: |args| args.sent.is_empty(), place: "without --sent" },
+];
+
 pub(crate) fn parse() -> Args {
-    Args::parse()
+    cht_core::cli::parse(EFFECTS)
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cht_core::cli::Effect;
 use clap::{Parser, ValueEnum};
 
 const EXAMPLES: &str = "\
@@ -54,6 +55,21 @@ pub(crate) enum Cuda {
     Off,
 }
 
+/// Options that do something only next to certain others.
+const EFFECTS: &[Effect<Args>] = &[
+    Effect {
+        option: "cuda",
+        is_there: |args| args.player.is_none() && !args.stdout,
+        place: "without --player and --stdout",
+    },
+    Effect {
+        option: "ffplay",
+        is_there: |args| args.player.is_none() && !args.stdout,
+        place: "without --player and --stdout",
+    },
+    Effect { option: "print_command", is_there: |args| !args.stdout, place: "without --stdout" },
+];
+
 pub(crate) fn parse() -> Args {
-    Args::parse()
+    cht_core::cli::parse(EFFECTS)
 }

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Result, ensure};
+use cht_core::cli::Effect;
 use clap::{Parser, ValueEnum};
 
 use crate::{
@@ -121,6 +122,11 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// Whether senders come by one of these protocols.
+    fn is_by(&self, protocols: &[&str]) -> bool {
+        self.listen.split_once("://").is_some_and(|(protocol, _)| protocols.contains(&protocol))
+    }
+
     /// How a session is recorded.
     pub(crate) fn plan(&self) -> Result<Plan> {
         let max_time = self.segment_max_time.unwrap_or((self.segment_time * 10.0).max(60.0));
@@ -150,6 +156,25 @@ pub(crate) enum SecondSender {
     Replace,
 }
 
+/// Options that do something only next to certain others.
+const EFFECTS: &[Effect<Args>] = &[
+    Effect {
+        option: "second_sender",
+        is_there: |args| args.second_sender == SecondSender::Reject || !args.once,
+        place: "without --once, which serves one sender",
+    },
+    Effect {
+        option: "keepalive",
+        is_there: |args| args.is_by(&["tcp", "tls"]),
+        place: "with tcp:// and tls://",
+    },
+    Effect {
+        option: "handshake_timeout",
+        is_there: |args| args.is_by(&["tls"]),
+        place: "with tls://",
+    },
+];
+
 pub(crate) fn parse() -> Args {
-    Args::parse()
+    cht_core::cli::parse(EFFECTS)
 }

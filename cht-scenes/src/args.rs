@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cht_core::cli::Effect;
 use cht_scenes::detect::{Area, PerHour};
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -106,7 +107,7 @@ pub(crate) struct Args {
     /// Decide again on what --scores has written, and decode only what is kept; nothing is read on stdin
     #[arg(long, value_name = "FILE", conflicts_with = "scores")]
     pub from_scores: Option<PathBuf>,
-    /// Begin anew where --out holds frames that were made with other options
+    /// Begin anew where --out holds frames already, whatever options they were made with
     #[arg(long)]
     pub overwrite: bool,
     /// The ffmpeg to run
@@ -147,8 +148,60 @@ impl Args {
     }
 }
 
+/// Options that do something only next to certain others.
+const EFFECTS: &[Effect<Args>] = &[
+    Effect {
+        option: "threshold",
+        is_there: |args| args.detect.contains(&Detect::Scene),
+        place: "with --detect scene",
+    },
+    Effect {
+        option: "settle",
+        is_there: |args| {
+            args.detect.iter().any(|name| matches!(name, Detect::Auto | Detect::Screen))
+        },
+        place: "with --detect auto or screen",
+    },
+    Effect {
+        option: "max_wait",
+        is_there: |args| {
+            args.detect.iter().any(|name| matches!(name, Detect::Auto | Detect::Screen))
+        },
+        place: "with --detect auto or screen",
+    },
+    Effect {
+        option: "dedupe",
+        is_there: |args| {
+            args.detect.iter().any(|name| matches!(name, Detect::Auto | Detect::Screen))
+        },
+        place: "with --detect auto or screen, which know screens that come back",
+    },
+    Effect {
+        option: "lag_limit",
+        is_there: |args| args.on_lag == OnLag::Keyframes,
+        place: "with --on-lag keyframes",
+    },
+    Effect {
+        option: "on_lag",
+        is_there: |args| args.on_lag == OnLag::Keep || args.decode != Decode::Keyframes,
+        place: "with --decode full or fast",
+    },
+    Effect {
+        option: "jobs",
+        is_there: |args| {
+            args.jobs == 1 || (args.decode == Decode::Full && args.from_scores.is_none())
+        },
+        place: "with --decode full, and without --from-scores",
+    },
+    Effect {
+        option: "quality",
+        is_there: |args| args.look.has_quality(),
+        place: "with --format jpeg or webp, or --thumbnails",
+    },
+];
+
 pub(crate) fn parse() -> Args {
-    Args::parse()
+    cht_core::cli::parse(EFFECTS)
 }
 
 fn unit(text: &str) -> Result<f64, String> {

@@ -101,6 +101,8 @@ pub(crate) struct Feeder {
     tally: Arc<Tally>,
     upstream: Arc<Upstream>,
     folder: Option<Folder>,
+    /// Folders that this run has opened, by device and inode.
+    opened: HashSet<(u64, u64)>,
     run: Option<Running>,
     decoding: Decoding,
     catch_up: CatchUp,
@@ -190,6 +192,7 @@ impl Feeder {
             tally,
             upstream,
             folder,
+            opened: HashSet::new(),
             run,
             decoding,
             catch_up,
@@ -356,8 +359,12 @@ impl Feeder {
         }
         self.folder = None;
         let options = Options::of(&self.args);
-        let store = Store::open(&path, &options, self.args.overwrite, self.disk.clone())
-            .map_err(NoFolder::or)?;
+        // What this run made there stays when it comes back to the folder.
+        let is_ours = identity(&path).is_some_and(|place| self.opened.contains(&place));
+        let overwrite = self.args.overwrite && !is_ours;
+        let store =
+            Store::open(&path, &options, overwrite, self.disk.clone()).map_err(NoFolder::or)?;
+        self.opened.extend(identity(&path));
         self.ahead = store.last().map_or(0, |last| last.ahead);
         let (done_before, files, by_name) = (store.done_before(), store.files(), store.by_name());
         let last_seq = store.last().map(|last| last.done.seq).filter(|_| by_name);

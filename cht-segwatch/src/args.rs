@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use cht_core::cli::Effect;
 use clap::Parser;
 
 const EXAMPLES: &str = "\
@@ -31,8 +32,22 @@ pub(crate) struct Args {
     pub session: Option<PathBuf>,
 }
 
+/// Options that do something only next to certain others.
+const EFFECTS: &[Effect<Args>] = &[
+    Effect {
+        option: "settle",
+        is_there: |args| args.follow || !args.paths.is_empty(),
+        place: "with PATH or --follow: events name what is finished",
+    },
+    Effect {
+        option: "session",
+        is_there: |args| args.follow && args.paths.is_empty(),
+        place: "with --follow and without PATH",
+    },
+];
+
 pub(crate) fn parse() -> Args {
-    Args::parse()
+    cht_core::cli::parse(EFFECTS)
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -292,7 +292,7 @@ fn check_changes(coders: &[(&str, &str)]) {
     let (parts, whole, frames) = in_turn(folder.path(), coders);
     for (n, paths) in [parts, vec![whole]].iter().enumerate() {
         for detector in ["scene", "auto"] {
-            let options = format!("--detect {detector} --threshold 0.1 --max-interval 0");
+            let options = format!("--detect {detector} --max-interval 0");
             let out = folder.path().join(format!("{detector}_{n}"));
             let (events, said) = scenes(paths, &out, &options);
             assert!(of_type(&events, "error").is_empty(), "{said}");

@@ -169,13 +169,16 @@ fn a_frame_is_in_the_index_while_its_segment_is_open() {
     assert_eq!(pipeline.read_index().len(), 2);
 }
 
+/// The options of a detector; the threshold has an effect on one of them.
+fn detecting(detect: &str) -> String {
+    let threshold = if detect == "scene" { " --threshold 0.02" } else { "" };
+    format!("--detect {detect}{threshold}")
+}
+
 /// Kills the stage when it has emitted so many frames, then runs it to its end.
 fn killed_after(frames: usize, paths: &[PathBuf], out: &Path, detect: &str) -> Vec<Value> {
     let mut command = tool("cht-scenes");
-    command
-        .args(["--detect", detect, "--threshold", "0.02", "--out"])
-        .arg(out)
-        .stdin(Stdio::piped());
+    command.args(words(&detecting(detect))).arg("--out").arg(out).stdin(Stdio::piped());
     let mut stage = Stage::start(&mut command);
     let mut stdin = stage.child.stdin.take().unwrap();
     for path in paths {
@@ -187,7 +190,7 @@ fn killed_after(frames: usize, paths: &[PathBuf], out: &Path, detect: &str) -> V
     stage.signal("KILL");
     stage.child.wait().unwrap();
     drop(stage);
-    scenes(paths, out, &format!("--threshold 0.02 --detect {detect}"))
+    scenes(paths, out, &detecting(detect))
 }
 
 #[test]
@@ -207,8 +210,7 @@ fn killed_anywhere(detect: &str) {
         let events = events.iter().filter(|event| event["type"] != "stats");
         events.map(|event| event.to_string().replace(&out, "OUT")).collect()
     };
-    let expected =
-        without(scenes(&paths, &whole, &format!("--threshold 0.02 --detect {detect}")), &whole);
+    let expected = without(scenes(&paths, &whole, &detecting(detect)), &whole);
     let frames = expected.iter().filter(|line| line.contains("\"frame\"")).count();
     assert!(frames >= 4, "{detect}: {frames}");
     for kill in 0..frames {
@@ -487,4 +489,51 @@ fn segment_by_another_name_is_not_decoded_again() {
             assert!(Path::new(path).exists(), "{frame}");
         }
     }
+}
+
+#[test]
+fn option_without_effect_is_wrong_usage_that_says_where_it_has_one() {
+    for (tool_name, options, place) in [
+        ("cht-scenes", "--threshold 0.3", "with --detect scene"),
+        ("cht-scenes", "--detect adaptive --settle 1", "with --detect auto or screen"),
+        ("cht-scenes", "--detect scene --max-wait 1", "with --detect auto or screen"),
+        ("cht-scenes", "--detect scene --dedupe", "with --detect auto or screen"),
+        ("cht-scenes", "--lag-limit 5", "with --on-lag keyframes"),
+        ("cht-scenes", "--decode keyframes --on-lag keyframes", "with --decode full or fast"),
+        ("cht-scenes", "--decode keyframes --jobs 2", "with --decode full"),
+        ("cht-scenes", "--format png --quality 50", "with --format jpeg or webp"),
+        ("cht-segwatch", "--settle 5", "with PATH or --follow"),
+        ("cht-segwatch", "--session x a.ts", "with --follow and without PATH"),
+        ("cht-index", "--session x --out y.json", "without --out"),
+        ("cht-index", "--sent F000001 --out y.json --overwrite", "without --sent"),
+        ("cht-monitor", "--player cat --cuda on", "without --player and --stdout"),
+        ("cht-monitor", "--stdout --ffplay x", "without --player and --stdout"),
+        ("cht-recv", "--once --second-sender replace", "without --once"),
+        ("cht-recv", "--input udp://127.0.0.1:0 --keepalive 9", "with tcp:// and tls://"),
+        ("cht-recv", "--handshake-timeout 5", "with tls://"),
+    ] {
+        let mut command = Command::new("timeout");
+        command.arg("20").arg(cht_tests::bin(tool_name)).args(words(options));
+        let output = command.env_remove("CHT_SESSION").stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{tool_name} {options}: {said}");
+        assert!(said.contains(&format!("has no effect here; it has one {place}")), "{said}");
+    }
+}
+
+#[test]
+fn overwrite_with_the_same_options_begins_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=160x120:r=25", 1.0)], QUICK);
+    let out = folder.path().join("out");
+    let paths = [path];
+    scenes(&paths, &out, "");
+    let picture = out.join("F000001.jpg");
+    let whole = std::fs::read(&picture).unwrap();
+    std::fs::write(&picture, "").unwrap();
+    scenes(&paths, &out, "");
+    assert!(std::fs::read(&picture).unwrap().is_empty(), "what is done is not done again");
+    scenes(&paths, &out, "--overwrite");
+    assert_eq!(std::fs::read(&picture).unwrap(), whole);
 }

@@ -164,7 +164,7 @@ impl Feeder {
     pub(super) fn refuse_late(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
         let message = format!(
             "{}: comes after a later segment was done; left out, because its frames would get later numbers \
-             (to decode all of the session anew: other options with --overwrite, or --out DIR)",
+             (to decode all of the session anew: --overwrite, or --out DIR)",
             segment.path
         );
         self.fail(session, "out_of_order", &message, Some(&segment.path))

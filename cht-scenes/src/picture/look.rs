@@ -54,6 +54,13 @@ pub(crate) struct Scale {
     pub height: Option<u32>,
 }
 
+impl Look {
+    /// Whether anything is written whose quality can be chosen.
+    pub(crate) fn has_quality(&self) -> bool {
+        matches!(self.format, Format::Jpeg | Format::Webp) || self.thumbnails.is_some()
+    }
+}
+
 impl Format {
     /// How names of its files end.
     pub(crate) fn suffix(self) -> &'static str {

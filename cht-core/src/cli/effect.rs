@@ -1,0 +1,67 @@
+//! Options that would be read and do nothing: an error that says where they do something.
+
+use clap::{ArgMatches, CommandFactory, FromArgMatches, error::ErrorKind, parser::ValueSource};
+
+/// An option, and when it does something.
+#[derive(Debug, Clone, Copy)]
+pub struct Effect<A> {
+    /// The field of the option.
+    pub option: &'static str,
+    /// Whether it does anything next to the other ones.
+    pub is_there: fn(&A) -> bool,
+    /// Where it does, as the end of a sentence: `with --detect scene`.
+    pub place: &'static str,
+}
+
+/// Parses the command line of this process. An option that was given there and has no effect ends it as wrong usage does; what
+/// the environment says may be meant for another tool.
+#[must_use]
+pub fn parse<A: CommandFactory + FromArgMatches>(effects: &[Effect<A>]) -> A {
+    let matches = A::command().get_matches();
+    let args = A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if let Some(message) = useless(effects, &args, &matches) {
+        A::command().error(ErrorKind::ArgumentConflict, message).exit();
+    }
+    args
+}
+
+/// What to say of the first option without effect.
+fn useless<A>(effects: &[Effect<A>], args: &A, matches: &ArgMatches) -> Option<String> {
+    let is_given =
+        |option| matches.value_source(option).is_some_and(|from| from == ValueSource::CommandLine);
+    let Effect { option, place, .. } =
+        effects.iter().find(|effect| is_given(effect.option) && !(effect.is_there)(args))?;
+    let option = option.replace('_', "-");
+    Some(format!("--{option} has no effect here; it has one {place}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Args {
+        #[arg(long)]
+        soup: bool,
+        #[arg(long, default_value_t = 1)]
+        soup_spoons: u8,
+    }
+
+    #[test]
+    fn option_without_effect_is_named_with_the_place_where_it_has_one() {
+        let effects: &[Effect<Args>] =
+            &[Effect { option: "soup_spoons", is_there: |args| args.soup, place: "with --soup" }];
+        let said = |line: &[&str]| {
+            let matches = Args::command().get_matches_from(line);
+            let args = Args::from_arg_matches(&matches).unwrap();
+            assert!(args.soup_spoons > 0);
+            useless(effects, &args, &matches)
+        };
+        assert_eq!(said(&["eat"]), None, "the default is not given");
+        assert_eq!(said(&["eat", "--soup", "--soup-spoons", "2"]), None);
+        let message = "--soup-spoons has no effect here; it has one with --soup";
+        assert_eq!(said(&["eat", "--soup-spoons", "2"]).as_deref(), Some(message));
+    }
+}
