@@ -170,6 +170,20 @@ const EFFECTS: &[Effect<Args>] = &[
         place: "with --detect auto or screen",
     },
     Effect {
+        option: "min_change",
+        is_there: |args| {
+            args.detect.iter().any(|name| matches!(name, Detect::Auto | Detect::Screen))
+        },
+        place: "with --detect auto or screen",
+    },
+    Effect {
+        option: "ignore",
+        is_there: |args| {
+            args.detect.iter().any(|name| matches!(name, Detect::Auto | Detect::Screen))
+        },
+        place: "with --detect auto or screen",
+    },
+    Effect {
         option: "dedupe",
         is_there: |args| {
             args.detect.iter().any(|name| matches!(name, Detect::Auto | Detect::Screen))
