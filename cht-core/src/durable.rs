@@ -154,6 +154,12 @@ pub fn publish_new(file: &File, temporary: &Path, path: &Path) -> io::Result<()>
     sync_folder_of(path)
 }
 
+/// Creates a file that is only ever appended to; an error (`EEXIST`) if something has that name. One that others truncate
+/// gets short, and no hole of zeros.
+pub fn create_to_append(path: &Path) -> io::Result<File> {
+    File::options().append(true).create_new(true).open(path)
+}
+
 /// Renames a file; an error (`EEXIST`) if something has that name already.
 pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};

@@ -44,6 +44,10 @@ const WRONG_PLACE: [Errno; 10] = [
     Errno::ROFS,
 ];
 
+/// Errors that say what has a name, or that nothing has it: that stays so.
+const STANDING: [Errno; 6] =
+    [Errno::EXIST, Errno::ISDIR, Errno::LOOP, Errno::NAMETOOLONG, Errno::NOENT, Errno::NOTDIR];
+
 /// Whether an error is one of the disk, or of a system that is short of something: anything but a mistake of ours. None
 /// of them is the stream's fault, and each may pass.
 pub(crate) fn refuses(error: &io::Error) -> bool {
@@ -76,9 +80,9 @@ pub(crate) fn may_pass(error: &anyhow::Error, at_start: bool) -> bool {
     of_the_disk(error).is_some_and(|error| refuses(error) && !(at_start && is_wrong(error)))
 }
 
-/// Whether trying again can help where the place itself is as it was found: at a start.
+/// Whether trying again for some seconds can help: not where something else has the name, or nothing.
 pub(crate) fn is_passing(error: &io::Error) -> bool {
-    refuses(error) && !is_wrong(error)
+    refuses(error) && !is_among(error, &STANDING) && !regular::is_refusal(error)
 }
 
 fn is_wrong(error: &io::Error) -> bool {

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    clock,
+    clock, durable,
     event::{Anchor, Body, EndReason, Event, Listening, SegmentClosed, SegmentOpen},
     record::Record,
     session::Session,
@@ -276,9 +276,7 @@ impl Output<'_> {
     fn open(&mut self, timeline: Option<Anchor>) -> io::Result<()> {
         let (seq, file) = loop {
             let seq = *self.next_seq;
-            // Appended to: a file that others truncate gets short, and no hole of zeros.
-            let mut options = File::options();
-            match options.append(true).create_new(true).open(self.session.part(seq)) {
+            match durable::create_to_append(&self.session.part(seq)) {
                 // Somebody else has put something there.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => *self.next_seq += 1,
                 result => break (seq, result?),

@@ -83,6 +83,9 @@ impl Decoder {
         let &Input { pid, codec, sets } = input;
         let mut command = ffmpeg.command();
         command.args(["-loglevel", "repeat+info"]);
+        // A stretch without keyframes is no failure of the decoder, however many of its pictures are errors
+        // (fftools/ffmpeg.c, exit status 69).
+        command.args(["-max_error_rate", "1"]);
         let jobs = decoding.jobs.to_string();
         command.args(match codec {
             // Threads on slices conceal losses otherwise than one thread (H.264 with several slices), or go on elsewhere

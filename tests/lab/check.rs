@@ -25,7 +25,7 @@ pub(crate) fn all(plan: &Plan, place: &Place, done: &Done, stream: &[u8]) -> (Ve
     let (complaints, _) = run_finished(place, &session, &options);
     findings.extend(complaints);
     let after = frames::of(&session);
-    findings.extend(index::check(&session, done));
+    findings.extend(index::check(&session, done, plan.loses_frames()));
     findings.extend(folder::check(place, done));
     if plan.loses_frames() {
         findings.extend(frames::in_order(&after));

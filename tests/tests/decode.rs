@@ -10,7 +10,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use cht_tests::{b3sum_of_jpeg, ffmpeg, probe_frames, tool, words};
+use cht_tests::{b3sum_of_jpeg, ffmpeg, generate, probe_frames, tool, words};
 use serde_json::Value;
 
 /// Five seconds in which every frame differs from the one before.
@@ -332,4 +332,20 @@ fn a_change_of_codec_loses_no_frame() {
 fn a_change_of_pid_loses_no_frame() {
     let other = format!("{H264} -streamid 0:600");
     check_changes(&[("320x240", H264), ("320x240", &other), ("320x240", H264)]);
+}
+
+#[test]
+fn stream_that_begins_long_before_a_keyframe_is_no_failure_of_the_decoder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    let encoder = "-c:v libx264 -preset ultrafast -g 75 -keyint_min 75 -sc_threshold 0 -bf 0";
+    generate(&path, &[("testsrc2=s=320x240:r=25", 8.0)], encoder);
+    // The tables, and from the first group of pictures on to the beginning of the second.
+    let bytes = fs::read(&path).unwrap();
+    let packets: Vec<_> = bytes.chunks_exact(188).collect();
+    let cut = [&packets[..3], &packets[packets.len() / 16..packets.len() * 3 / 8 + 20]].concat();
+    fs::write(&path, cut.concat()).unwrap();
+    let (events, _) = scenes(&[path], &folder.path().join("out"), "");
+    assert_eq!(of_type(&events, "error").len(), 0, "{events:?}");
+    assert_eq!(of_type(&events, "frame").len(), 1);
 }

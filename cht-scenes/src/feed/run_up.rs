@@ -98,13 +98,13 @@ pub(super) fn unsure(unsure: &[Checkpoint], run_up: Vec<Before>) -> Vec<Before> 
     earlier.into_iter().chain(run_up).collect()
 }
 
-/// Whether the segment before this one was ended for its size.
+/// Whether the segment before this one was ended for its size, or by the disk.
 pub(super) fn began_within_a_picture(segment: &Segment) -> bool {
     let session = Session::of_segment(Path::new(&segment.path));
     let record = session.map(|session| Record::of(&session));
     record.as_ref().and_then(|record| record.get(segment.seq.checked_sub(1)?)).is_some_and(
         |before| {
-            before.end_reason == EndReason::MaxBytes
+            matches!(before.end_reason, EndReason::MaxBytes | EndReason::Disk)
                 && Some(before.connection) == segment.connection
         },
     )
