@@ -2,7 +2,8 @@
 //!
 //! A terminal sends SIGINT to the whole pipeline. The first stage stops its source; the others must not die
 //! before they have worked off what is in the pipes, so for them the first SIGINT means nothing: they
-//! end by the end of their input. A second one ends any stage at once.
+//! end by the end of their input. A stage with a list of files to work off stops at the end of one
+//! ([`on_interrupt`]). A second SIGINT ends any stage at once.
 
 use std::{
     io::{self, Read as _},
@@ -26,6 +27,20 @@ const ECHO: Duration = Duration::from_millis(300);
 /// For a stage that reads events: the first SIGINT is left to the source, the second one ends it.
 pub fn drain_on_interrupt() -> io::Result<()> {
     end_at_second(&[SIGINT])
+}
+
+/// For a stage that stops by itself: calls `act` at the first SIGINT, on a thread of its own; the second one ends the stage.
+pub fn on_interrupt(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let (mut first, writable) = UnixStream::pair()?;
+    end_at_second(&[SIGINT])?;
+    signal_hook::low_level::pipe::register(SIGINT, writable)?;
+    // Not the thread that arms the second signal: `act` may wait for a reader of stderr.
+    thread::Builder::new().name("interrupt".to_owned()).spawn(move || {
+        if first.read_exact(&mut [0]).is_ok() {
+            act();
+        }
+    })?;
+    Ok(())
 }
 
 /// For a source: a descriptor that becomes readable at the first SIGINT or SIGTERM; a second one ends it at once.

@@ -105,6 +105,17 @@ impl<T: Serialize + DeserializeOwned> Backlog<T> {
         }
     }
 
+    /// Returns the number of items that wait.
+    pub(crate) fn waiting(&self) -> u64 {
+        let state = self.lock();
+        (state.first.len() + state.last.len()) as u64 + state.spilled.count
+    }
+
+    /// Whether no more items are taken.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.lock().is_abandoned
+    }
+
     /// No more items come.
     pub(crate) fn close(&self) {
         self.lock().is_closed = true;

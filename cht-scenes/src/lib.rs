@@ -29,6 +29,7 @@ mod follows;
 mod frame;
 mod gops;
 mod hwaccel;
+mod interrupt;
 mod jobs;
 mod lag;
 mod lines;

@@ -1,13 +1,14 @@
-//! The stage: stdin is read and passed on by one thread, so that nothing behind waits for decoding; the other feeds.
+//! The stage: one thread reads stdin and passes it on, so that no later stage waits for decoding; another one feeds.
 
 use std::{
+    borrow::Cow,
     io::{BufReader, stdin},
     panic::AssertUnwindSafe,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use cht_core::{
     cli, clock,
     event::{Body, Event, Segment, SegmentOpen},
@@ -21,6 +22,7 @@ use crate::{
     backlog::Backlog,
     detector::Rules,
     feed::{Feeder, Upstream},
+    interrupt::Interrupt,
     picker::Output,
     rescore,
     stats::{Pulse, Tally},
@@ -48,88 +50,134 @@ pub(crate) fn run(args: Args) -> Result<()> {
     cli::refuse_terminal(
         "pipe events or paths into it, as in `ls *.ts | cht-scenes --out frames`",
     )?;
-    signals::drain_on_interrupt()?;
+    let backlog = Arc::new(Backlog::new());
+    let interrupt = Arc::new(Interrupt::default());
+    let (interrupted, queue) = (Arc::clone(&interrupt), Arc::clone(&backlog));
+    signals::on_interrupt(move || interrupted.interrupt(queue.waiting()))?;
     let rules = Rules::of(&args);
     let upstream = Arc::new(Upstream::default());
     let feeder =
         Feeder::new(args, rules, Arc::clone(&output), Arc::clone(&tally), Arc::clone(&upstream))?;
     let pulse = Pulse::start(&tally);
-    let backlog = Arc::new(Backlog::new());
-    let queue = Arc::clone(&backlog);
-    let worker = std::thread::spawn(move || {
-        let fed = std::panic::catch_unwind(AssertUnwindSafe(|| feed(feeder, &queue)));
-        // Whoever writes paths may wait for it.
-        queue.abandon();
-        fed.unwrap_or_else(|_| anyhow::bail!("the feeding thread panicked"))
+    let reader = Reader {
+        output: Arc::clone(&output),
+        tally: Arc::clone(&tally),
+        upstream,
+        backlog: Arc::clone(&backlog),
+        interrupt: Arc::clone(&interrupt),
+    };
+    let reader = std::thread::spawn(move || {
+        let read = reader.read();
+        reader.upstream.ended.store(true, Ordering::SeqCst);
+        reader.backlog.close();
+        read
     });
-    let read = read(&output, &tally, &upstream, &backlog);
-    upstream.ended.store(true, Ordering::SeqCst);
-    backlog.close();
-    let worked = worker.join().unwrap_or_else(|_| anyhow::bail!("the feeding thread panicked"));
+    let worked = std::panic::catch_unwind(AssertUnwindSafe(|| feed(feeder, &backlog, &interrupt)))
+        .unwrap_or_else(|_| bail!("the feeding thread panicked"));
+    // Whoever writes paths may wait for it.
+    backlog.abandon();
+    let left = worked.as_ref().ok().copied().flatten();
+    // The feeder's error is the cause where both have one. After Ctrl-C, stdin need not end.
+    let worked = match left {
+        None => {
+            let read = reader.join().unwrap_or_else(|_| bail!("the reading thread panicked"));
+            worked.and(read)
+        }
+        // A line that is being passed on is passed on whole.
+        Some(_) => worked.map(|_| drop(output.lock().unwrap_or_else(PoisonError::into_inner))),
+    };
     if let Some(pulse) = pulse {
         tally.lag.drained(tally.lag.opened());
         pulse.finish();
     }
-    // The feeder's error is the cause where both have one.
-    worked.and(read)
-}
-
-/// Passes every event on, then hands the work to the feeder.
-fn read(
-    output: &Output,
-    tally: &Tally,
-    upstream: &Upstream,
-    backlog: &Backlog<Work>,
-) -> Result<()> {
-    for line in Lines::new(BufReader::new(stdin().lock())) {
-        let task = match line.context("stdin")? {
-            Line::Event { raw, event } => {
-                output.lock().unwrap_or_else(PoisonError::into_inner).pass(&raw)?;
-                let Some(Event { session, body }) = event.map(|event| *event) else { continue };
-                match body {
-                    Body::SegmentOpen(open) => {
-                        upstream.begin(&open.path);
-                        tally.lag.open(session.as_deref(), &open);
-                        Work::Open(session, open)
-                    }
-                    Body::SegmentClosed(closed) => {
-                        upstream.finish(&closed.path);
-                        continue;
-                    }
-                    Body::Segment(segment) => {
-                        upstream.finish(&segment.path);
-                        Work::Segment(session, Box::new(segment))
-                    }
-                    Body::Listening(_) | Body::Connected(_) => match session {
-                        Some(session) => Work::Join(session),
-                        None => continue,
-                    },
-                    Body::Disconnected(_) => Work::Disconnected(tally.lag.opened()),
-                    _ => continue,
-                }
-            }
-            Line::Path(path) => {
-                if backlog.push_slowly(Work::Path(path)) {
-                    continue;
-                }
-                break;
-            }
-            Line::Bad(bad) => {
-                let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
-                output.fail(None, "bad_line", &format!("stdin, {bad}"), None)?;
-                continue;
-            }
-        };
-        if !backlog.push(task) {
-            // The feeder has ended with an error; there is nobody to work for.
-            break;
-        }
+    worked?;
+    if let Some(left) = left {
+        bail!(
+            "stopped by Ctrl-C with {left} segments left; the same command goes on with them, without --overwrite"
+        );
     }
     Ok(())
 }
 
-fn feed(mut feeder: Feeder, backlog: &Backlog<Work>) -> Result<()> {
+/// The thread that reads stdin.
+struct Reader {
+    output: Output,
+    tally: Arc<Tally>,
+    upstream: Arc<Upstream>,
+    backlog: Arc<Backlog<Work>>,
+    interrupt: Arc<Interrupt>,
+}
+
+impl Reader {
+    /// Passes every event on, then hands the work to the feeder.
+    fn read(&self) -> Result<()> {
+        let Self { output, tally, upstream, backlog, interrupt } = self;
+        for line in Lines::new(BufReader::new(stdin().lock())) {
+            let task = match line.context("stdin")? {
+                Line::Event { raw, event } => {
+                    let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+                    if backlog.is_abandoned() {
+                        break;
+                    }
+                    output.pass(&raw)?;
+                    drop(output);
+                    let Some(Event { session, body }) = event.map(|event| *event) else { continue };
+                    if matches!(
+                        body,
+                        Body::Listening(_) | Body::Connected(_) | Body::SegmentOpen(_)
+                    ) {
+                        interrupt.set_live();
+                    }
+                    match body {
+                        Body::SegmentOpen(open) => {
+                            upstream.begin(&open.path);
+                            tally.lag.open(session.as_deref(), &open);
+                            Work::Open(session, open)
+                        }
+                        Body::SegmentClosed(closed) => {
+                            upstream.finish(&closed.path);
+                            continue;
+                        }
+                        Body::Segment(segment) => {
+                            upstream.finish(&segment.path);
+                            Work::Segment(session, Box::new(segment))
+                        }
+                        Body::Listening(_) | Body::Connected(_) => match session {
+                            Some(session) => Work::Join(session),
+                            None => continue,
+                        },
+                        Body::Disconnected(_) => Work::Disconnected(tally.lag.opened()),
+                        _ => continue,
+                    }
+                }
+                Line::Path(path) => {
+                    if backlog.push_slowly(Work::Path(path)) {
+                        continue;
+                    }
+                    break;
+                }
+                Line::Bad(bad) => {
+                    let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+                    output.fail(None, "bad_line", &format!("stdin, {bad}"), None)?;
+                    continue;
+                }
+            };
+            if !backlog.push(task) {
+                // The feeder has ended with an error; there is nobody to work for.
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Feeds the work. Returns the number of segments that Ctrl-C left to the next run, if it did.
+fn feed(mut feeder: Feeder, backlog: &Backlog<Work>, interrupt: &Interrupt) -> Result<Option<u64>> {
     while let Some(work) = backlog.pop().context("segments that wait")? {
+        if !interrupt.begin(work.path().as_deref()) {
+            feeder.finish()?;
+            return Ok(Some(backlog.waiting() + 1));
+        }
         match work {
             Work::Join(session) => feeder.join(&session)?,
             Work::Open(session, open) => feeder.grow(session.as_deref(), &open)?,
@@ -138,5 +186,17 @@ fn feed(mut feeder: Feeder, backlog: &Backlog<Work>) -> Result<()> {
             Work::Path(path) => feeder.path(&path)?,
         }
     }
-    feeder.finish()
+    feeder.finish()?;
+    Ok(None)
+}
+
+impl Work {
+    /// Returns the path of a whole segment.
+    fn path(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Segment(_, segment) => Some(Cow::Borrowed(&segment.path)),
+            Self::Path(path) => Some(path.to_string_lossy()),
+            _ => None,
+        }
+    }
 }

@@ -4,9 +4,13 @@ use std::{
     collections::HashMap,
     io::{BufReader, stdin},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use cht_core::{
     cli,
     event::{Body, Event},
@@ -21,7 +25,9 @@ use crate::emit::Emitter;
 /// Runs to the end of stdin.
 pub(crate) fn pass() -> Result<()> {
     cli::refuse_terminal("name segments or folders, or pipe the events of cht-recv into it")?;
-    signals::drain_on_interrupt()?;
+    let interrupted = Arc::<AtomicBool>::default();
+    let at_interrupt = Arc::clone(&interrupted);
+    signals::on_interrupt(move || at_interrupt.store(true, Ordering::SeqCst))?;
     let mut emitter = Emitter::new()?;
     // The last segment seen of each session: the recorder leaves events out when its reader stalls.
     let mut last = HashMap::new();
@@ -39,6 +45,11 @@ pub(crate) fn pass() -> Result<()> {
                     .unwrap_or(closed.seq.saturating_sub(1));
                 catch_up(&mut emitter, &session, before + 1..closed.seq)?;
                 emitter.segment(Path::new(&closed.path))?;
+            }
+            // Whatever lists paths ends at Ctrl-C; the pipe holds a thousand of them.
+            Line::Path(path) if interrupted.load(Ordering::SeqCst) => {
+                let path = path.display();
+                bail!("stopped by Ctrl-C before {path}; the same command begins anew");
             }
             Line::Path(path) => emitter.segment(&path)?,
             Line::Bad(bad) => emitter.bad_line(&format!("stdin, {bad}"))?,

@@ -4,10 +4,11 @@
 use std::{
     fmt::Write as _,
     fs,
-    io::Write as _,
+    io::{BufRead as _, BufReader, Write as _},
     net::TcpStream,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
 use cht_tests::{Pipeline, QUICK, Stage, ffmpeg, generate, recorder, tool, words};
@@ -135,6 +136,69 @@ fn screen_and_scene_stopped_within_each_dissolve_give_the_frames_of_one_run() {
 #[test]
 fn keyframes_stopped_at_each_boundary_give_each_interval_once() {
     check_stops("--detect auto --decode keyframes --max-interval 1.5");
+}
+
+/// An ffmpeg whose decoders wait for a line in the FIFO `hold` before they begin.
+fn held_decoder(folder: &Path) -> (PathBuf, PathBuf) {
+    let (stub, hold) = (folder.join("ffmpeg"), folder.join("hold"));
+    assert!(Command::new("mkfifo").arg(&hold).status().unwrap().success());
+    let held = format!(
+        "#!/bin/sh\ncase \" $* \" in *' pipe:0 '*) read go <{} ;; esac\nexec ffmpeg \"$@\"\n",
+        hold.display()
+    );
+    fs::write(&stub, held).unwrap();
+    fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
+    (stub, hold)
+}
+
+/// Runs a list of segments that is interrupted while the first ones are decoded, and runs it again.
+fn check_interrupt(options: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = dissolves(folder.path());
+    let (whole, stopped) = (folder.path().join("whole"), folder.path().join("stopped"));
+    let expected = run(&paths, &whole, options);
+    let mut watch = Stage::start(tool("cht-segwatch").args(&paths));
+    assert!(watch.finish().success());
+
+    let (stub, hold) = held_decoder(folder.path());
+    let mut command = tool("cht-scenes");
+    command.args(["--stats-interval", "0", "--ffmpeg"]).arg(stub).arg("--out").arg(&stopped);
+    command.args(words(options)).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut stage = Stage::start(&mut command);
+    let mut messages = BufReader::new(stage.child.stderr.take().unwrap()).lines();
+    // It stays open: the stage has to end all the same.
+    let mut stdin = stage.child.stdin.take().unwrap();
+    for event in &watch.events {
+        writeln!(stdin, "{}", line(event)).unwrap();
+    }
+    while stage.of_type("segment").len() < paths.len() {
+        stage.wait_for("segment");
+    }
+    // A FIFO opens for writing when a decoder has opened it.
+    let mut hold = fs::File::options().write(true).open(hold).unwrap();
+    stage.signal("INT");
+    let mut message = || messages.next().unwrap().unwrap();
+    let finishing = message();
+    hold.write_all(&b"go\n".repeat(100)).unwrap();
+    assert_eq!(stage.finish().code(), Some(2), "{options}");
+    let name = finishing.strip_prefix("cht-scenes: finishing up to ").unwrap();
+    let name = name.strip_suffix("; again to stop at once").unwrap();
+    let number = paths.iter().position(|path| path.ends_with(name)).unwrap();
+    let (done, left) = (number + 1, paths.len() - number - 1);
+    assert!(left > 0, "{finishing}");
+    let said_left = format!(
+        "cht-scenes: error: stopped by Ctrl-C with {left} segments left; \
+         the same command goes on with them, without --overwrite"
+    );
+    assert_eq!(message(), said_left, "{options}");
+    assert_eq!(stage.of_type("segment_done").len(), done, "{options}");
+    assert_eq!(run(&paths, &stopped, options), expected, "{options}");
+    assert!(pictures(&stopped) == pictures(&whole), "{options}");
+}
+
+#[test]
+fn interrupted_list_ends_with_the_segment_at_work_and_goes_on_when_run_again() {
+    check_interrupt("--detect auto");
 }
 
 const SHOTS: [(&str, f64); 5] = [
