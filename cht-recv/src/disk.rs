@@ -85,6 +85,12 @@ pub(crate) fn is_passing(error: &io::Error) -> bool {
     refuses(error) && !is_among(error, &STANDING) && !regular::is_refusal(error)
 }
 
+/// Whether an error that ended the beginning of a session says that the disk is read-only: some file systems turn so for a
+/// moment.
+pub(crate) fn was_read_only(error: &anyhow::Error) -> bool {
+    of_the_disk(error).is_some_and(|error| is_among(error, &[Errno::ROFS]))
+}
+
 fn is_wrong(error: &io::Error) -> bool {
     is_among(error, &WRONG_PLACE) || regular::is_refusal(error)
 }

@@ -40,6 +40,9 @@ const READ: usize = 256 * 1024;
 /// while the last bytes of the one before are still on their way, and it should not be sent away for that.
 const HOLD: Duration = Duration::from_secs(1);
 
+/// Further tries that a read-only disk gets at the start: 5 s.
+const READ_ONLY_TRIES: u32 = 10;
+
 /// Runs the recorder until it is stopped, or with `--once` until the first connection has ended.
 pub(crate) fn record(args: &Args) -> Result<()> {
     report::never_wait().context("a thread for messages")?;
@@ -101,13 +104,15 @@ impl Recording {
         let mut retention = limits
             .any()
             .then(|| Retention::new(limits, args.sessions.clone(), None, announcer.clone()));
-        let (mut session, mut said) = (None, false);
+        let (mut session, mut said, mut tries) = (None, false, 0);
         loop {
             let begun = Self::begin(args, &mut session, announcer.clone(), listening, stop, pulse);
             let error = match begun {
                 Err(error) if disk::may_pass(&error, at_start) => error,
+                Err(error) if disk::was_read_only(&error) && tries < READ_ONLY_TRIES => error,
                 result => return result,
             };
+            tries += 1;
             if disk::was_full(&error)
                 && retention.as_mut().is_some_and(|retention| retention.make_room(None))
             {
