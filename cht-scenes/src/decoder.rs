@@ -20,7 +20,7 @@ use cht_core::{
     clock,
     ffmpeg::{FfmpegError, Process, Program},
     report,
-    ts::{Codec, OrientationMask, Plan, sample_format},
+    ts::{Codec, OrientationMask, Plan},
 };
 use ffmpeg_sidecar::command::FfmpegCommand;
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -102,13 +102,7 @@ impl Decoder {
         command.arg("-noautorotate");
         command.args(["-probesize", "32", "-analyzeduration", "0", "-copyts"]);
         command.format("mpegts").input("pipe:0");
-        let samples = codec.zip(sets).and_then(|(codec, sets)| sample_format(codec, sets));
-        let graph = if samples.is_some_and(prefilter::is_coarsened) {
-            prefilter::graph_as_coded
-        } else {
-            prefilter::graph
-        };
-        command.filter_complex(graph(pid, start, &formats(ffmpeg.names_full_range())));
+        command.filter_complex(prefilter::graph(pid, start, &formats(ffmpeg.names_full_range())));
         // The small luma first: a picture that nobody takes yet must not hold it back.
         let mut outputs: Vec<OwnedFd> = Vec::new();
         let small = match start.wanted {

@@ -2,9 +2,8 @@
 //!
 //! Some encoders send them once, at the beginning of a connection.
 use super::access::Coding;
-use super::codec::Codec;
 use super::nal::unescape;
-use super::sps::{self, Bits, SampleFormat};
+use super::sps::Bits;
 use super::unit;
 
 /// Longest parameter set that is kept, in bytes.
@@ -49,24 +48,6 @@ impl Set {
             Self::Mpeg2(0xB5) => unit.get(1).map_or(0, |byte| u32::from(byte >> 4)),
             _ => 0,
         }
-    }
-}
-
-/// The sample format that the first sequence parameter set of an elementary stream gives. `None` where there is none, or where
-/// `codec` is neither H.264 nor HEVC.
-#[must_use]
-pub fn sample_format(codec: Codec, elementary: &[u8]) -> Option<SampleFormat> {
-    let starts = elementary.windows(3).enumerate().filter(|(_, window)| *window == [0, 0, 1]);
-    let mut units = starts.filter_map(|(at, _)| elementary.get(at + 3..));
-    let rbsp = |unit: &[u8]| unescape(&unit[..unit.len().min(MAX_SET)]);
-    match codec {
-        Codec::H264 => units
-            .find(|unit| unit.first().is_some_and(|first| first & 0x1F == 7))
-            .and_then(|unit| sps::h264_samples(&rbsp(unit.get(1..)?))),
-        Codec::Hevc => units
-            .find(|unit| unit.first().is_some_and(|first| first >> 1 & 0x3F == 33))
-            .and_then(|unit| sps::hevc_samples(&rbsp(unit.get(2..)?))),
-        _ => None,
     }
 }
 
@@ -163,62 +144,5 @@ impl ParameterSets {
         };
         out.extend(filler);
         out
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::sps::Chroma;
-    use super::*;
-
-    /// Bytes in hexadecimal, as x264 and x265 sent them.
-    fn bytes(text: &str) -> Vec<u8> {
-        let digit = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
-        (0..text.len()).step_by(2).map(digit).collect()
-    }
-
-    #[test]
-    fn sample_format_is_what_the_sequence_parameter_set_says() {
-        let cases = [
-            (
-                Codec::H264,
-                "0000000167 f4000a9196847b01100000030010 0000030320f1226a",
-                Chroma::Yuv444,
-                8,
-            ),
-            (
-                Codec::H264,
-                "00000001677a000ab6cb423d80880000030008 00000301907891350000000168ce",
-                Chroma::Yuv422,
-                10,
-            ),
-            (Codec::H264, "000000016742c00ada11ec0440000003004000000c83c489a8", Chroma::Yuv420, 8),
-            (
-                Codec::Hevc,
-                "0000000140010c01ffff0408000003009e0800000300001e9594090000000142010104080000\
-                 03009e0800000300001e90041062cb2b2a5261780b4040000003004000000642",
-                Chroma::Yuv444,
-                8,
-            ),
-            (
-                Codec::Hevc,
-                "00000001420101040800000300980800000300001e90041062294b2b2a5261780b4040000003004000000642",
-                Chroma::Yuv444,
-                12,
-            ),
-            (
-                Codec::Hevc,
-                "0000000142010104080000\
-                 03009d0800000300001eb02083136595952930bc05a020000003002000000303210000000144",
-                Chroma::Yuv422,
-                10,
-            ),
-        ];
-        for (codec, text, chroma, depth) in cases {
-            let sets = bytes(&text.replace(' ', ""));
-            assert_eq!(sample_format(codec, &sets), Some(SampleFormat { chroma, depth }), "{text}");
-            assert_eq!(sample_format(codec, &sets[..8]), None);
-            assert_eq!(sample_format(Codec::Mpeg2Video, &sets), None);
-        }
     }
 }
