@@ -196,8 +196,7 @@ impl Screen {
 
     /// Looks at the screen at `at`, after these changes.
     fn look(&mut self, at: i64, changes: &[Change], details: &[Detail]) -> Option<Finding> {
-        let restless = &self.restless;
-        self.details.push(at, changes, details, |n| restless.look(n));
+        self.details.push(at, details);
         let few = changes.len() <= BLINKING;
         for change in changes {
             let Some(block) = self.blocks.get_mut(change.block as usize) else { continue };

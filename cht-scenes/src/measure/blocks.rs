@@ -39,6 +39,9 @@ const DETAIL: u8 = 40;
 /// Contrast from which a block has ink.
 const INK: u8 = 60;
 
+/// Difference of one sample from the same ink, paler or darker, above which it is other ink.
+const REDRAWN: f32 = 40.0;
+
 /// Details that a block remembers of its present content: a caret goes to and fro between two.
 const DETAILS: usize = 3;
 
@@ -157,6 +160,7 @@ impl Blocks {
                 let number = row * self.columns + column;
                 let newest = self.next;
                 let block = &mut self.known[number];
+                let shown = block.details.first().copied();
                 let Some(content) = block.take(&samples, &mut self.next) else {
                     if let Some((detail, inked)) = block.take_detail(&samples, &mut self.next) {
                         self.fresh_details.push_back((at, number as u32, detail));
@@ -167,6 +171,8 @@ impl Blocks {
                 let fresh =
                     if content == newest { &mut self.fresh } else { &mut self.fresh_details };
                 fresh.push_back((at, number as u32, content));
+                let inked = shown.is_some_and(|shown| shown.is_redrawn(&samples));
+                details.push(Detail { block: number as u32, detail: content, inked });
                 changes.push(Change { block: number as u32, content, look: look(&samples) });
             }
         }
@@ -233,7 +239,7 @@ impl Block {
         if greatest_difference(&before.samples, samples) <= DETAIL {
             return None;
         }
-        let inked = before.contrast >= INK && contrast(samples) >= INK;
+        let inked = before.is_redrawn(samples);
         let is_shown = |known: &Content| greatest_difference(&known.samples, samples) <= DETAIL;
         if let Some(older) = self.details.iter().position(is_shown) {
             self.details[..=older].rotate_right(1);
@@ -250,6 +256,13 @@ impl Block {
 impl Content {
     fn new(name: u32, samples: [u8; AREA]) -> Self {
         Self { name, samples, contrast: contrast(&samples) }
+    }
+
+    /// Whether it has ink, and samples have ink elsewhere: not the same strokes, paler or darker, as the coding makes them.
+    fn is_redrawn(&self, samples: &[u8; AREA]) -> bool {
+        self.contrast >= INK
+            && contrast(samples) >= INK
+            && greatest_residual(&self.samples, samples) > REDRAWN
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -285,6 +298,17 @@ fn difference(a: &[u8], b: &[u8]) -> u32 {
 #[inline(never)]
 fn greatest_difference(a: &[u8], b: &[u8]) -> u8 {
     a.iter().zip(b).fold(0, |most, (&a, &b)| most.max(a.abs_diff(b)))
+}
+
+/// The greatest absolute difference from the straight line that fits best: `b` as `a`, paler or darker.
+#[inline(never)]
+fn greatest_residual(a: &[u8], b: &[u8]) -> f32 {
+    let mean = |s: &[u8]| s.iter().map(|&s| f32::from(s)).sum::<f32>() / s.len() as f32;
+    let (mean_a, mean_b) = (mean(a), mean(b));
+    let off = || a.iter().zip(b).map(|(&a, &b)| (f32::from(a) - mean_a, f32::from(b) - mean_b));
+    let (product, square) = off().fold((0.0, 0.0), |(p, s), (a, b)| (p + a * b, s + a * a));
+    let slope = if square > 0.0 { (product / square).max(0.0) } else { 0.0 };
+    off().fold(0.0, |most, (a, b)| (b - slope * a).abs().max(most))
 }
 
 /// From the least sample to the greatest.
@@ -350,6 +374,17 @@ mod tests {
         // What was shown before is known again.
         let back = Detail { block: 0, detail: first[0].content, inked: true };
         assert_eq!(blocks.push(4 * MENDED, line(false, 0)), (vec![], vec![back]));
+    }
+
+    #[test]
+    fn stroke_that_becomes_paler_is_the_same_ink_and_one_elsewhere_is_other_ink() {
+        let stroke = |row: usize, level: u8| -> [u8; AREA] {
+            std::array::from_fn(|n| if n / SIDE == row { level } else { 230 })
+        };
+        let shown = Content::new(0, stroke(3, 30));
+        assert!(!shown.is_redrawn(&stroke(3, 120)), "paler");
+        assert!(!shown.is_redrawn(&stroke(0, 230)), "gone");
+        assert!(shown.is_redrawn(&stroke(0, 30)), "elsewhere");
     }
 
     #[test]

@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     detect::grid::Grid,
-    measure::{Change, Detail, Look},
+    measure::{Detail, Look},
 };
 
 /// Time for which a detail rests until it counts: longer than a clock's second, in ticks.
 const SETTLE: i64 = SECOND * 11 / 10;
+
+/// Time for which it had rested before it became another one: longer than what is typed or mended by the coding of a new page.
+const RESTED: i64 = SECOND;
 
 /// Columns and rows of blocks around a detail in which nothing changes either.
 const BESIDE: usize = 4;
@@ -46,7 +49,7 @@ struct Block {
     changed: i64,
     /// How often it changed again as soon as a clock or a caret does, half forgotten in [`FORGET`].
     ticks: f32,
-    /// There was ink before the change that it differs by, and there is ink now.
+    /// There was ink that had rested before the change that it differs by, and there is other ink now.
     inked: bool,
 }
 
@@ -80,26 +83,16 @@ impl Details {
         Self { grid, blocks: vec![block; grid.count()] }
     }
 
-    /// Takes the changes of the next frame, given how each block looked before.
-    pub(super) fn push(
-        &mut self,
-        at: i64,
-        changes: &[Change],
-        details: &[Detail],
-        look: impl Fn(usize) -> Look,
-    ) {
-        let changed = changes.iter().map(|change| {
-            let had_ink = || look(change.block as usize) == Look::Drawn;
-            (change.block, change.content, change.look == Look::Drawn && had_ink())
-        });
-        let details = details.iter().map(|detail| (detail.block, detail.detail, detail.inked));
-        for (block, detail, inked) in changed.chain(details) {
+    /// Takes what the blocks show in the next frame, of those that show something else.
+    pub(super) fn push(&mut self, at: i64, details: &[Detail]) {
+        for &Detail { block, detail, inked } in details {
             let Some(block) = self.blocks.get_mut(block as usize) else { continue };
             let since = at - block.changed;
             if since > 0 {
                 block.ticks = block.ticks_after(since) + f32::from(u8::from(TICK.contains(&since)));
             }
-            (block.detail, block.changed, block.inked) = (detail, at, inked);
+            (block.detail, block.changed) = (detail, at);
+            block.inked = inked && since >= RESTED;
         }
     }
 
