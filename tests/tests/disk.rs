@@ -615,7 +615,7 @@ fn stop_while_the_folder_is_gone_says_what_is_lost() {
     let mut sender = TcpStream::connect(&address).unwrap();
     sender.write_all(before).unwrap();
     recv.wait_for("segment_closed");
-    fs::remove_dir_all(folder.path().join("call/stream")).unwrap();
+    fs::rename(folder.path().join("call/stream"), folder.path().join("aside")).unwrap();
     sender.write_all(after).unwrap();
     wait_for_refusal(&mut recv);
     recv.signal("TERM");
