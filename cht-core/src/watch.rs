@@ -51,7 +51,7 @@ impl Id {
     /// Returns how long a reader of a live stream waits at most before it looks at this path again.
     #[must_use]
     pub fn look_again(self) -> Duration {
-        if self == Self::SILENT { LOOK_OFTEN } else { LOOK_AGAIN }
+        if self.is_heard() { LOOK_AGAIN } else { LOOK_OFTEN }
     }
 }
 

@@ -96,16 +96,17 @@ fn recover_other(session: &Session, largest: u64, announcer: &Announcer) -> Resu
 /// most. A record that cannot be read is set aside, and a new one is begun.
 pub(crate) fn recover(session: &Session, largest: u64, announcer: &Announcer) -> Result<()> {
     let path = session.record();
-    if let Err(error) = read_patiently(session) {
-        if disk::has_no_room(&error, &path) {
-            return Err(error).with_context(named(&path));
+    // A record that is set aside for a passing error costs every segment its place.
+    let read = || record::mend(&path).and_then(|()| Record::read(session).map(drop));
+    let read = || read().with_context(named(&path));
+    let mut tries = TRIES;
+    if let Err(error) = patiently(&mut tries, disk::is_passing, read) {
+        if error.downcast_ref().is_some_and(|cause| disk::has_no_room(cause, &path)) {
+            return Err(error);
         }
         let aside = durable::set_aside(&path, ".unreadable").with_context(named(&path))?;
-        let message = format!(
-            "{}: {error}; set aside as {}, and a new record is begun",
-            path.display(),
-            aside.display()
-        );
+        let message =
+            format!("{error:#}; set aside as {}, and a new record is begun", aside.display());
         announcer.fail(session.name(), "recovery", &message, &path.to_string_lossy());
     }
     let mut recovery = Recovery::new(session, largest, TRIES, announcer);
@@ -114,23 +115,23 @@ pub(crate) fn recover(session: &Session, largest: u64, announcer: &Announcer) ->
     recovered
 }
 
-/// Reads the record and takes its torn end off. A disk that refuses gets some tries: a record that is set aside for a passing
-/// error costs every segment its place.
-fn read_patiently(session: &Session) -> io::Result<()> {
-    let path = session.record();
-    let read = || record::mend(&path).and_then(|()| Record::read(session).map(drop));
-    for tries in 0..TRIES {
-        match read() {
-            Err(error) if disk::is_passing(&error) => {
-                if tries == 0 {
-                    report::note(format_args!("{}: {error}; trying again", path.display()));
-                }
-                clock::rest(disk::TRY_AGAIN);
-            }
+/// Takes a step, again as long as its error `passes` and `tries` are left. Says so before the first of [`TRIES`].
+fn patiently<T>(
+    tries: &mut u32,
+    passes: impl Fn(&io::Error) -> bool,
+    step: impl Fn() -> Result<T>,
+) -> Result<T> {
+    loop {
+        let error = match step() {
+            Err(error) if *tries > 0 && error.downcast_ref().is_some_and(&passes) => error,
             result => return result,
+        };
+        if *tries == TRIES {
+            report::note(format_args!("{error:#}; trying again"));
         }
+        *tries -= 1;
+        clock::rest(disk::TRY_AGAIN);
     }
-    read()
 }
 
 /// What was wrong with a session: said once.
@@ -185,26 +186,17 @@ impl<'a> Recovery<'a> {
     /// Takes a step, again while the disk refuses it and tries are left. Returns what succeeded. What failed is counted as
     /// trouble, unless the disk has no room: that is an error.
     fn attempt<T>(&mut self, step: impl Fn() -> Result<T>) -> Result<Option<T>> {
-        let error = loop {
-            let error = match step() {
-                Ok(value) => return Ok(Some(value)),
-                Err(error) => error,
-            };
-            let of_disk = error.downcast_ref::<io::Error>();
-            if of_disk.is_some_and(|cause| disk::has_no_room(cause, &self.session.stream())) {
-                return Err(error);
-            }
-            if self.tries == 0 || !of_disk.is_some_and(disk::is_passing) {
-                break error;
-            }
-            if self.tries == TRIES {
-                report::note(format_args!("{error:#}; trying again"));
-            }
-            self.tries -= 1;
-            clock::rest(disk::TRY_AGAIN);
+        let stream = self.session.stream();
+        let has_no_room = |cause: &io::Error| disk::has_no_room(cause, &stream);
+        let passes = |cause: &io::Error| disk::is_passing(cause) && !has_no_room(cause);
+        let error = match patiently(&mut self.tries, passes, step) {
+            Ok(value) => return Ok(Some(value)),
+            Err(error) => error,
         };
-        let path = self.session.stream().to_string_lossy().into_owned();
-        self.trouble.add_message(path, format!("{error:#}"));
+        if error.downcast_ref().is_some_and(has_no_room) {
+            return Err(error);
+        }
+        self.trouble.add_message(stream.to_string_lossy().into_owned(), format!("{error:#}"));
         Ok(None)
     }
 
