@@ -15,13 +15,21 @@ use jiff::Timestamp;
 
 use crate::recover::{is_not_found, named};
 
+/// The segment before the one that is adopted.
+#[derive(Debug, Clone)]
+pub(crate) struct Before {
+    pub closed: SegmentClosed,
+    /// Its connection may go on in the next segment.
+    pub may_go_on: bool,
+}
+
 /// Gives a segment its final name; its line for the record. `None` if it holds nothing.
 pub(crate) fn adopt(
     session: &Session,
     seq: u64,
     largest: u64,
     open: Option<&SegmentOpen>,
-    last: Option<&SegmentClosed>,
+    before: Option<&Before>,
 ) -> Result<Option<SegmentClosed>> {
     let path = session.segment(seq);
     let Some(Finished { bytes, blake3, closed_at }) = finish(session, seq, largest)? else {
@@ -29,10 +37,12 @@ pub(crate) fn adopt(
     };
     let (connection, timeline) = match open {
         Some(open) => (open.connection, open.timeline),
-        None => place(session, &path, last),
+        None => place(session, &path, before),
     };
-    let offset = match last {
-        Some(last) if last.connection == connection => last.offset + last.bytes,
+    let offset = match before {
+        Some(Before { closed, .. }) if closed.connection == connection => {
+            closed.offset + closed.bytes
+        }
         _ => 0,
     };
     Ok(Some(SegmentClosed {
@@ -99,17 +109,19 @@ fn finish(session: &Session, seq: u64, largest: u64) -> Result<Option<Finished>>
 }
 
 /// Connection and place of a segment about which nothing was written down: the kill came between its first byte
-/// and the writing of `open.json`. If its clock goes on where the one before ends, it belongs to it.
-fn place(session: &Session, path: &Path, last: Option<&SegmentClosed>) -> (u32, Option<Anchor>) {
+/// and the writing of `open.json`. If its clock goes on where the one before ends, it belongs to the same connection, unless
+/// that had ended.
+fn place(session: &Session, path: &Path, before: Option<&Before>) -> (u32, Option<Anchor>) {
     let pts = examine(path).and_then(|segment| segment.first_pts);
-    let Some(last) = last else {
+    let Some(Before { closed, may_go_on }) = before else {
         return (1, pts.map(|pts| Anchor { pts, offset: 0 }));
     };
-    let end = end_of(session, last);
-    let line = pts.zip(last.timeline).map(|(pts, anchor)| anchor.moved_to(pts));
-    match line.filter(|anchor| (anchor.offset - end).abs() < TICKS_PER_SECOND) {
-        Some(anchor) => (last.connection, Some(anchor)),
-        None => (last.connection + 1, pts.map(|pts| Anchor { pts, offset: end })),
+    let end = end_of(session, closed);
+    let line = pts.zip(closed.timeline).map(|(pts, anchor)| anchor.moved_to(pts));
+    let goes_on = |anchor: &Anchor| *may_go_on && (anchor.offset - end).abs() < TICKS_PER_SECOND;
+    match line.filter(goes_on) {
+        Some(anchor) => (closed.connection, Some(anchor)),
+        None => (closed.connection + 1, pts.map(|pts| Anchor { pts, offset: end })),
     }
 }
 

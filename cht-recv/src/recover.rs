@@ -24,7 +24,12 @@ use cht_core::{
     session::{Session, SessionError, sequence},
 };
 
-use crate::{adopt, announce::Announcer, disk, playlist_file::PlaylistFile};
+use crate::{
+    adopt::{self, Before},
+    announce::Announcer,
+    disk,
+    playlist_file::PlaylistFile,
+};
 
 /// Further tries that a refusing disk gets at the start of the session that is continued: 5 s.
 const TRIES: u32 = 10;
@@ -283,7 +288,10 @@ impl<'a> Recovery<'a> {
     /// Adopts the segments that the record does not know, in order.
     fn adopt(&mut self, known: &Record, listed: &BTreeSet<u64>) -> Result<()> {
         let mut open = None;
-        let mut last = known.last().cloned();
+        let mut before = known
+            .last()
+            .cloned()
+            .map(|closed| Before { may_go_on: !closed.end_reason.ends_connection(), closed });
         for seq in listed {
             if known.get(*seq).is_some() || known.is_deleted(*seq) {
                 continue;
@@ -291,11 +299,12 @@ impl<'a> Recovery<'a> {
             let open = open.get_or_insert_with(|| open_segment(self.session)).as_ref();
             let open = open.filter(|open| open.seq == *seq);
             let (session, largest) = (self.session, self.largest);
-            let adopt = || adopt::adopt(session, *seq, largest, open, last.as_ref());
+            let adopt = || adopt::adopt(session, *seq, largest, open, before.as_ref());
             let Some(Some(closed)) = self.attempt(adopt)? else { continue };
             if self.record(&closed)? {
                 report::note(format_args!("{}: recovered, {} bytes", closed.path, closed.bytes));
-                last = Some(closed);
+                // Both were left by one recorder.
+                before = Some(Before { closed, may_go_on: true });
             }
         }
         Ok(())

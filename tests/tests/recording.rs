@@ -421,6 +421,29 @@ fn what_was_left_in_another_session_is_adopted_too() {
 }
 
 #[test]
+fn segment_left_without_a_note_is_of_a_new_connection_if_the_last_one_had_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &[("testsrc2=s=320x240:r=25", 1.0)], QUICK);
+    let bytes = fs::read(&path).unwrap();
+    // Within a picture, as a sender is cut off; its clock goes on in what it sends next.
+    let (first, next) = bytes.split_at(bytes.len() / 2 / 188 * 188);
+    let (mut recv, address) = recorder(folder.path(), "--session-id call");
+    TcpStream::connect(address).unwrap().write_all(first).unwrap();
+    recv.wait_for("disconnected");
+    recv.signal("TERM");
+    assert!(recv.finish().success());
+    // Killed before it could note whose the segment is.
+    fs::write(folder.path().join("call/stream/segment_000002.ts.part"), next).unwrap();
+    let (mut recv, _) = recorder(folder.path(), "--session-id call");
+    recv.signal("TERM");
+    assert!(recv.finish().success());
+    let [closed] = &recv.of_type("segment_closed")[..] else { panic!("{:?}", recv.events) };
+    assert_eq!((&closed["connection"], &closed["offset"]), (&2.into(), &0.into()), "{closed}");
+    assert_eq!(check_session(&folder.path().join("call")), bytes);
+}
+
+#[test]
 fn a_full_disk_makes_the_sender_wait_and_loses_nothing() {
     let Some(disk) = Tmpfs::mount(8) else { return };
     let folder = tempfile::tempdir().unwrap();

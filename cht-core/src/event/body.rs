@@ -154,6 +154,12 @@ impl EndReason {
     pub fn is_within_pictures(self) -> bool {
         matches!(self, Self::MaxBytes | Self::MaxTime | Self::Disk)
     }
+
+    /// Whether the connection ended with the segment, so that what a later recorder finds belongs to another one.
+    #[must_use]
+    pub fn ends_connection(self) -> bool {
+        matches!(self, Self::Disconnected | Self::Stopped | Self::Recovered)
+    }
 }
 
 /// A segment has its final name.

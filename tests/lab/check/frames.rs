@@ -1,6 +1,6 @@
 //! The frames that an index names, and whether two indexes hold the same.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use cht_tests::b3sum_of_jpeg;
 use serde_json::Value;
@@ -10,16 +10,41 @@ pub(super) fn of(session: &Path) -> Vec<String> {
     let text = std::fs::read(session.join("frames/index.json")).unwrap_or_default();
     let frames: Vec<Value> = serde_json::from_slice(&text).unwrap_or_default();
     // An element that an editor has added is no frame.
-    frames.iter().filter(|frame| frame["id"].is_string()).map(describe).collect()
+    let frames = frames.iter().filter(|frame| frame["id"].is_string());
+    let torn = torn_ends(session);
+    let last: BTreeMap<_, _> =
+        frames.clone().map(|frame| (name_in(frame, "segment"), &frame["id"])).collect();
+    let may_be_torn = |frame: &Value| {
+        let segment = name_in(frame, "segment");
+        torn.contains(&segment) && last[&segment] == &frame["id"]
+    };
+    frames.map(|frame| describe(frame, may_be_torn(frame))).collect()
 }
 
-fn describe(frame: &Value) -> String {
-    let name = |field: &str| {
-        let path = frame[field].as_str().unwrap_or_default();
-        Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned()
+/// Names of the segments that may end within a picture. What ffmpeg makes of half a picture depends on the memory after it:
+/// the arithmetic decoder of H.264 reads further than the zeros with which a packet is padded.
+fn torn_ends(session: &Path) -> Vec<String> {
+    let record = std::fs::read_to_string(session.join("stream/segments.ndjson"));
+    let lines = record.unwrap_or_default();
+    let lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let is_torn = |line: &Value| {
+        let reason = line["end_reason"].as_str().unwrap_or_default();
+        ["disconnected", "stopped", "recovered", "disk"].contains(&reason)
     };
+    lines.filter(is_torn).map(|line| name_in(&line, "path")).collect()
+}
+
+/// The file name of a path in a field.
+fn name_in(value: &Value, field: &str) -> String {
+    let path = value[field].as_str().unwrap_or_default();
+    Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The picture's content is left out if it `may_be_torn`.
+fn describe(frame: &Value, may_be_torn: bool) -> String {
     let path = Path::new(frame["path"].as_str().unwrap_or_default());
     let hash = match std::fs::read(path) {
+        Ok(bytes) if may_be_torn && bytes.starts_with(&[0xff, 0xd8]) => "perhaps torn".to_owned(),
         Ok(bytes) if bytes.starts_with(&[0xff, 0xd8]) => b3sum_of_jpeg(path)[..12].to_owned(),
         Ok(_) => "no JPEG".to_owned(),
         Err(error) => error.to_string(),
@@ -29,7 +54,7 @@ fn describe(frame: &Value) -> String {
         frame["id"].as_str().unwrap_or_default(),
         frame["timestamp"],
         frame["pts"],
-        name("segment"),
+        name_in(frame, "segment"),
         frame["reason"],
         frame["detector"],
         frame["scores"],
