@@ -3,7 +3,9 @@
 //! Everything else takes an instant or a duration as an argument, which is what makes it testable.
 
 use std::{
+    fs::Metadata,
     io,
+    os::unix::fs::MetadataExt as _,
     path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError},
     time::{Duration, Instant, SystemTime},
@@ -37,6 +39,15 @@ pub fn monotonic() -> Instant {
 pub fn age_of(path: &Path) -> std::io::Result<Duration> {
     let modified = path.metadata()?.modified()?;
     Ok(SystemTime::now().duration_since(modified).unwrap_or_default())
+}
+
+/// How long ago a file was last written, renamed or otherwise changed, by its own clock; zero for a change "in the future".
+#[must_use]
+pub fn age_of_change(file: &Metadata) -> Duration {
+    let seconds = u64::try_from(file.ctime()).unwrap_or_default();
+    let nanoseconds = u32::try_from(file.ctime_nsec()).unwrap_or_default();
+    let changed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds.min(999_999_999));
+    SystemTime::now().duration_since(changed).unwrap_or_default()
 }
 
 /// When a file was last written, by the file system's clock.

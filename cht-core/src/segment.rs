@@ -1,6 +1,8 @@
 //! Examining a finished segment: what is in it, and where it lies on the timeline.
 
+mod cache;
 mod clock;
+mod scanned;
 
 use std::{
     collections::HashMap,
@@ -8,13 +10,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use self::clock::{Clock, Told};
+pub use self::cache::Cache;
+use self::{
+    cache::{Known, has_rested},
+    clock::{Clock, Told},
+    scanned::Scanned,
+};
 use crate::{
     clock::monotonic,
-    event::{self, Anchor, Body, Damage, Event, Jump, Segment, SegmentClosed, StreamInfo},
+    event::{self, Body, Damage, Event, Jump, Segment, SegmentClosed, StreamInfo},
     record::Record,
     session::{self, Session},
-    time::{seconds, unwrap33},
+    time::seconds,
     timeline::{Span, Succession},
     ts::{Found, Media, PACKET_LEN, Scanner},
     windows::Windows,
@@ -176,6 +183,7 @@ pub fn oddities(event: &Event) -> Vec<String> {
 /// A segment of cht-recv is placed by its record; a loose one by what came before it in its folder.
 #[derive(Debug, Default)]
 pub struct Examiner {
+    cache: Cache,
     records: HashMap<PathBuf, Record>,
     loose: HashMap<Place, Loose>,
 }
@@ -194,6 +202,12 @@ struct Loose {
 }
 
 impl Examiner {
+    /// Returns an examiner that takes from `cache` what is there, and adds what it scans.
+    #[must_use]
+    pub fn with_cache(cache: Cache) -> Self {
+        Self { cache, ..Self::default() }
+    }
+
     /// Examines the segment at `path` and returns its `segment` event. While the recorder of its session lives, one that is not in
     /// the record has no place, and is an error.
     pub fn examine(&mut self, path: &Path) -> Result<Event, SegmentError> {
@@ -208,7 +222,7 @@ impl Examiner {
             }
         }
         match record {
-            Some(closed) => examine_recorded(&session, &closed),
+            Some(closed) => self.examine_recorded(&session, &closed),
             None => self.examine_loose(path, Some(&session)),
         }
     }
@@ -220,16 +234,47 @@ impl Examiner {
         session: Option<&Session>,
     ) -> Result<Event, SegmentError> {
         let name = event::absolute(path)?;
-        let (contents, length) = read(path)?;
+        let scanned = self.read(path, false)?;
         let folder = Path::new(&name).parent().unwrap_or(Path::new("/")).to_owned();
         let place = session::identity(&folder).map_or(Place::Named(folder), Place::Known);
         let loose = self.loose.entry(place).or_default();
         loose.count += 1;
         let seq = session.and_then(|_| session::sequence(path)).unwrap_or(loose.count);
-        let last_line = contents.jumps.last().map(|jump| jump.timeline);
-        let timeline = contents.span.map(|span| loose.succession.place(span, last_line));
-        let segment = contents.into_segment(seq, name, length, None, timeline);
+        let last_line = scanned.jumps.last().map(|jump| jump.timeline);
+        let timeline = scanned.span.map(|span| loose.succession.place(span, last_line));
+        let segment = scanned.placed(seq, name, None, timeline);
         Ok(Event::new(session.map(|session| session.name().to_owned()), segment))
+    }
+
+    /// Examines a segment that stands in the record of `session` and returns its `segment` event.
+    pub fn examine_recorded(
+        &self,
+        session: &Session,
+        closed: &SegmentClosed,
+    ) -> Result<Event, SegmentError> {
+        let path = session.segment(closed.seq);
+        let name = event::absolute(&path)?;
+        let scanned = self.read(&path, true)?;
+        let missing = closed.bytes.saturating_sub(scanned.bytes());
+        let mut segment =
+            scanned.placed(closed.seq, name, Some(closed.connection), closed.timeline);
+        segment.damage.missing_bytes = missing;
+        Ok(Event::new(Some(session.name().to_owned()), segment))
+    }
+
+    /// Scans the segment at `path`, unless the cache knows what is in it. `is_recorded`: nobody writes to it any more.
+    fn read(&self, path: &Path, is_recorded: bool) -> Result<Scanned, SegmentError> {
+        let mut windows = Windows::open(path)?;
+        let key = self.cache.key_of(windows.file());
+        let known = key.as_ref().and_then(|key| self.cache.get(key, windows.length()));
+        if let Some(known) = known {
+            return known.of(path);
+        }
+        let known = scan_all(&mut windows)?;
+        if let Some(key) = key.filter(|_| is_recorded || has_rested(windows.file())) {
+            self.cache.put(&key, windows.file(), &known);
+        }
+        known.of(path)
     }
 
     /// What cht-recv wrote down about the segment at `path`.
@@ -247,75 +292,58 @@ impl Examiner {
     }
 }
 
-/// Examines a segment that stands in the record of `session` and returns its `segment` event.
-pub fn examine_recorded(session: &Session, closed: &SegmentClosed) -> Result<Event, SegmentError> {
-    let path = session.segment(closed.seq);
-    let name = event::absolute(&path)?;
-    let (contents, length) = read(&path)?;
-    let (seq, connection) = (closed.seq, Some(closed.connection));
-    let mut segment = contents.into_segment(seq, name, length, connection, closed.timeline);
-    segment.damage.missing_bytes = closed.bytes.saturating_sub(length);
-    Ok(Event::new(Some(session.name().to_owned()), segment))
-}
-
 /// Examines a segment by itself, without a place among others.
 pub fn examine_alone(path: &Path) -> Result<Segment, SegmentError> {
     let name = event::absolute(path)?;
-    let (contents, length) = read(path)?;
-    Ok(contents.into_segment(session::sequence(path).unwrap_or(1), name, length, None, None))
+    let scanned = scan_all(&mut Windows::open(path)?)?.of(path)?;
+    Ok(scanned.placed(session::sequence(path).unwrap_or(1), name, None, None))
 }
 
-/// Scans the segment at `path`; with its size in bytes.
-fn read(path: &Path) -> Result<(Contents, u64), SegmentError> {
-    let windows = Windows::open(path)?;
+/// Scans a whole segment.
+fn scan_all(windows: &mut Windows) -> Result<Known, SegmentError> {
     let length = windows.length();
     let contents = scan(windows)?;
-    Ok((contents.ok_or_else(|| SegmentError::NotTransportStream(path.to_owned()))?, length))
+    Ok(contents
+        .map_or(Known::NotTransportStream, |it| Known::Segment(Box::new(it.scanned(length)))))
+}
+
+impl Known {
+    /// Returns the results of scanning the segment at `path`.
+    fn of(self, path: &Path) -> Result<Scanned, SegmentError> {
+        match self {
+            Self::Segment(scanned) => Ok(*scanned),
+            Self::NotTransportStream => Err(SegmentError::NotTransportStream(path.to_owned())),
+        }
+    }
 }
 
 impl Contents {
-    fn into_segment(
-        self,
-        seq: u64,
-        path: String,
-        bytes: u64,
-        connection: Option<u32>,
-        timeline: Option<Anchor>,
-    ) -> Segment {
+    /// Returns what was found in a segment of `bytes` bytes.
+    fn scanned(self, bytes: u64) -> Scanned {
         let streams = self.streams();
         let keyframes = self.scanner.pids().filter(|(pid, _)| Some(*pid) == self.clock_pid);
         let keyframes = keyframes.map(|(_, counters)| counters.keyframes).sum();
         let counters = self.scanner.counters();
-        // Without a place the segment's own first PTS is the best there is.
-        let anchor = timeline
-            .or_else(|| self.span.map(|span| Anchor { pts: span.first_pts as i64, offset: 0 }));
-        let first =
-            self.span.zip(anchor).map(|(span, anchor)| unwrap33(anchor.pts, span.first_pts));
-        Segment {
-            seq,
-            path,
+        let video_pid = self.clock_pid.filter(|_| self.has_video);
+        let segment = Segment {
+            seq: 0,
+            path: String::new(),
             bytes,
-            connection,
-            timeline: anchor,
-            first_pts: first,
-            last_pts: first.zip(self.span).map(|(first, span)| {
-                // On the line of the anchor: where the clock jumps, another one begins.
-                let jump = self.jumps.first().map(|jump| jump.timeline.offset - span.frame);
-                first + jump.unwrap_or(span.length)
-            }),
-            start: first.zip(anchor).map(|(first, anchor)| seconds(anchor.place(first))),
+            connection: None,
+            timeline: None,
+            first_pts: None,
+            last_pts: None,
+            start: None,
             duration: self.span.map(|span| seconds(span.length + span.frame)),
             keyframes,
-            video_pid: self.clock_pid.filter(|_| self.has_video),
-            video_codec: self
-                .clock_pid
-                .filter(|_| self.has_video)
+            video_pid,
+            video_codec: video_pid
                 .and_then(|pid| self.scanner.codec_of(pid))
                 .map(|codec| codec.as_str().to_owned()),
             packet_size: self.scanner.packet_size().unwrap_or(PACKET_LEN) as u16,
             packets: counters.packets,
             streams,
-            jumps: self.placed_jumps(anchor),
+            jumps: Vec::new(),
             damage: Damage {
                 continuity_errors: counters.continuity_errors,
                 sync_losses: counters.sync_losses,
@@ -325,18 +353,8 @@ impl Contents {
                 strays: self.strays,
                 missing_bytes: 0,
             },
-        }
-    }
-
-    /// Where the clock jumps, with offsets on the timeline that the segment has its place on.
-    fn placed_jumps(&self, anchor: Option<Anchor>) -> Vec<Jump> {
-        let Some((anchor, span)) = anchor.zip(self.span) else { return Vec::new() };
-        let begin = anchor.place(span.first_pts as i64);
-        let placed = |jump: &Jump| {
-            let Anchor { pts, offset } = jump.timeline;
-            Jump { byte: jump.byte, timeline: Anchor { pts, offset: begin + offset } }
         };
-        self.jumps.iter().map(placed).collect()
+        Scanned { segment, span: self.span, jumps: self.jumps }
     }
 
     /// What the tables list. Where that is more than any multiplex carries: what came, up to a bound.

@@ -9,6 +9,8 @@ pub use self::{
     live::{Observed, Placed, Stamp, Step, Timeline},
     mend::Mender,
 };
+use serde::{Deserialize, Serialize};
+
 use crate::{
     event::Anchor,
     time::{TICKS_PER_SECOND, difference33, unwrap33},
@@ -49,7 +51,7 @@ fn is_back(previous: i64, dts: u64) -> bool {
 }
 
 /// What a finished segment tells about its own clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// The first PTS, 33 bits.
     pub first_pts: u64,

@@ -77,6 +77,12 @@ impl Windows {
         Ok(windows)
     }
 
+    /// Returns the open file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Returns the segment's size in bytes, or the end of its part.
     #[must_use]
     pub fn length(&self) -> u64 {

@@ -28,7 +28,7 @@ use cht_core::{
     growing::finished_path,
     record::Record,
     report,
-    segment::{Examiner, SegmentError},
+    segment::{Cache, Examiner, SegmentError},
     session::{Session, identity},
     ts::Codec,
     windows::Windows,
@@ -183,6 +183,7 @@ impl Feeder {
         }
         let (folder, run, ahead, left) = (None, None, 0, VecDeque::new());
         let disk = Disk::new(&output);
+        let cache = Cache::of_environment().scanning_again(args.overwrite);
         Ok(Self {
             args,
             rules,
@@ -199,7 +200,7 @@ impl Feeder {
             ahead,
             left,
             refused: Refused::new(),
-            examiner: Examiner::default(),
+            examiner: Examiner::with_cache(cache),
         })
     }
 

@@ -1,8 +1,8 @@
 //! The command line.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use cht_core::cli::Effect;
+use cht_core::{cli::Effect, report, segment::Cache};
 use clap::Parser;
 
 const EXAMPLES: &str = "\
@@ -30,6 +30,27 @@ pub(crate) struct Args {
     /// The session that --follow means when no PATH is given
     #[arg(long, value_name = "DIR", env = "CHT_SESSION")]
     pub session: Option<PathBuf>,
+    /// Keep what was found in segments here, so that one that has not changed is not read again; `none`: nowhere [default: ~/.cache/cht]
+    #[arg(long, value_name = "DIR", env = "CHT_CACHE")]
+    pub cache: Option<OsString>,
+    /// Read every segment, also one that an earlier run has read and that looks unchanged
+    #[arg(long)]
+    pub reread: bool,
+}
+
+impl Args {
+    /// Returns the cache that is asked for; one that was named and cannot be made is said.
+    pub(crate) fn cache(&self) -> Cache {
+        let cache = Cache::new(self.cache.as_deref()).scanning_again(self.reread);
+        let named = self.cache.as_ref().filter(|named| !named.is_empty());
+        if let Some((folder, error)) = named.and_then(|named| Some((named, cache.make().err()?))) {
+            report::warn(format_args!(
+                "--cache {}: {error}; every segment is read",
+                folder.display()
+            ));
+        }
+        cache
+    }
 }
 
 /// Options that do something only next to certain others.

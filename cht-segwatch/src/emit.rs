@@ -11,7 +11,7 @@ use cht_core::{
     event::{self, Event, SegmentClosed},
     ndjson::{self, Writer},
     report,
-    segment::{Examiner, SegmentError, damage, examine_recorded, oddities},
+    segment::{Cache, Examiner, SegmentError, damage, oddities},
     session::Session,
 };
 
@@ -24,11 +24,11 @@ pub(crate) struct Emitter {
 }
 
 impl Emitter {
-    /// Nothing said yet.
-    pub(crate) fn new() -> Result<Self> {
+    /// Nothing said yet; what earlier runs found is in `cache`.
+    pub(crate) fn new(cache: Cache) -> Result<Self> {
         Ok(Self {
             output: ndjson::stdout()?,
-            examiner: Examiner::default(),
+            examiner: Examiner::with_cache(cache),
             emitted: HashSet::new(),
         })
     }
@@ -56,7 +56,8 @@ impl Emitter {
         // The session may have been moved since.
         let closed = SegmentClosed { path: event::absolute(&path)?, ..closed.clone() };
         self.event(&Event::new(Some(session.name().to_owned()), closed.clone()))?;
-        self.examined(&path, examine_recorded(session, &closed))
+        let examined = self.examiner.examine_recorded(session, &closed);
+        self.examined(&path, examined)
     }
 
     fn examined(&mut self, path: &Path, examined: Result<Event, SegmentError>) -> Result<()> {

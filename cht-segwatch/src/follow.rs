@@ -40,7 +40,7 @@ pub(crate) fn follow(args: &Args) -> Result<()> {
         bail!("--follow: name a session or a folder, or set CHT_SESSION");
     }
     let mut shared = Shared {
-        emitter: Emitter::new()?,
+        emitter: Emitter::new(args.cache())?,
         watch: Watch::new(),
         stop: signals::stop_on_signal()?,
         settle: args.settle,

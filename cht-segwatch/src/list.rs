@@ -26,7 +26,7 @@ use crate::{
 
 /// Lists what `args` names.
 pub(crate) fn list(args: &Args) -> Result<()> {
-    let mut emitter = Emitter::new()?;
+    let mut emitter = Emitter::new(args.cache())?;
     let mut paths = Vec::new();
     let mut named = HashSet::new();
     for argument in &args.paths {

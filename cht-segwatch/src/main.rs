@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         if args.follow {
             follow::follow(&args)
         } else if args.paths.is_empty() {
-            pass::pass()
+            pass::pass(&args)
         } else {
             list::list(&args)
         }

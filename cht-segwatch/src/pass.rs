@@ -20,15 +20,15 @@ use cht_core::{
     signals,
 };
 
-use crate::emit::Emitter;
+use crate::{args::Args, emit::Emitter};
 
 /// Runs to the end of stdin.
-pub(crate) fn pass() -> Result<()> {
+pub(crate) fn pass(args: &Args) -> Result<()> {
     cli::refuse_terminal("name segments or folders, or pipe the events of cht-recv into it")?;
     let interrupted = Arc::<AtomicBool>::default();
     let at_interrupt = Arc::clone(&interrupted);
     signals::on_interrupt(move || at_interrupt.store(true, Ordering::SeqCst))?;
-    let mut emitter = Emitter::new()?;
+    let mut emitter = Emitter::new(args.cache())?;
     // The last segment seen of each session: the recorder leaves events out when its reader stalls.
     let mut last = HashMap::new();
     for line in Lines::new(BufReader::new(stdin().lock())) {

@@ -59,7 +59,11 @@ impl Place {
 
     pub(crate) fn command(&self, stage: Stage) -> Command {
         let mut command = Command::new(self.binaries.join(stage.name()));
-        command.env_remove("CHT_SESSION").env("LAB_ROUND", &self.root).current_dir(&self.root);
+        command
+            .env_remove("CHT_SESSION")
+            .env("CHT_CACHE", "none")
+            .env("LAB_ROUND", &self.root)
+            .current_dir(&self.root);
         command
     }
 }

@@ -14,11 +14,11 @@ use serde_json::Value;
 
 use crate::{bin, wire};
 
-/// A command of a tool, without a session from the environment.
+/// A command of a tool, without a session from the environment, and without what earlier runs found in segments.
 #[must_use]
 pub fn tool(name: &str) -> Command {
     let mut command = Command::new(bin(name));
-    command.env_remove("CHT_SESSION");
+    command.env_remove("CHT_SESSION").env("CHT_CACHE", "none");
     command
 }
 

@@ -72,7 +72,11 @@ fn bad_segments_are_named_and_the_good_one_is_examined() {
 /// A command that is killed if it hangs.
 fn bounded(name: &str) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["-k", "1", "30"]).arg(bin(name)).env_remove("CHT_SESSION");
+    command
+        .args(["-k", "1", "30"])
+        .arg(bin(name))
+        .env_remove("CHT_SESSION")
+        .env("CHT_CACHE", "none");
     command
 }
 

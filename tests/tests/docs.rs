@@ -46,7 +46,11 @@ fn blocks(page: &str) -> Vec<(String, String)> {
 
 fn bash() -> Command {
     let mut command = Command::new("bash");
-    command.env("PATH", path_with_binaries()).env_remove("CHT_SESSION").stdin(Stdio::null());
+    command
+        .env("PATH", path_with_binaries())
+        .env_remove("CHT_SESSION")
+        .env("CHT_CACHE", "none")
+        .stdin(Stdio::null());
     command
 }
 
@@ -115,6 +119,7 @@ fn examples_of_the_pages_run() {
             .env("PATH", path_with_binaries())
             .env("CHT", root())
             .env_remove("CHT_SESSION")
+            .env("CHT_CACHE", "none")
             .stdin(Stdio::null())
             .current_dir(folder.path())
             .output()

@@ -514,7 +514,12 @@ fn option_without_effect_is_wrong_usage_that_says_where_it_has_one() {
     ] {
         let mut command = Command::new("timeout");
         command.arg("20").arg(cht_tests::bin(tool_name)).args(words(options));
-        let output = command.env_remove("CHT_SESSION").stdin(Stdio::null()).output().unwrap();
+        let output = command
+            .env_remove("CHT_SESSION")
+            .env("CHT_CACHE", "none")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{tool_name} {options}: {said}");
         assert!(said.contains(&format!("has no effect here; it has one {place}")), "{said}");

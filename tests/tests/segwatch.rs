@@ -5,11 +5,13 @@ use std::{
     fs,
     io::Write as _,
     net::TcpStream,
+    os::unix::fs::FileExt as _,
     path::Path,
     process::{Command, Stdio},
 };
 
 use cht_tests::{QUICK, Stage, generate, recorder, tool, words};
+use serde_json::Value;
 
 fn names(stage: &Stage) -> Vec<String> {
     let paths = stage.of_type("segment").into_iter().map(|event| event["path"].as_str().unwrap());
@@ -428,4 +430,81 @@ fn folder_without_segments_says_what_was_looked_for_and_what_lies_there() {
     fs::create_dir(&tape).unwrap();
     fs::write(tape.join("tape.m2t"), sample(folder.path()).0).unwrap();
     assert_eq!(listed(&[&tape]).0, ["segment tape.m2t"]);
+}
+
+/// Runs a stage to its end; its events, and the bytes that it read.
+fn read_by(command: &mut Command) -> (Vec<Value>, u64) {
+    let mut stage = Stage::start(command);
+    while stage.next_event().is_some() {}
+    // It has ended, or is about to, and is not waited for yet.
+    let io = fs::read_to_string(format!("/proc/{}/io", stage.child.id())).unwrap();
+    let read = io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap();
+    assert!(stage.finish().success());
+    (std::mem::take(&mut stage.events), read.parse().unwrap())
+}
+
+#[test]
+fn segment_that_an_earlier_run_has_read_is_not_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("1.ts");
+    small(&path);
+    let mut packet = [0xff; 188];
+    packet[..4].copy_from_slice(&[0x47, 0x1f, 0xff, 0x10]);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.extend(packet.repeat(20_000));
+    fs::write(&path, &bytes).unwrap();
+    let (size, cache) = (bytes.len() as u64, folder.path().join("cache"));
+    let watch = |options: &str| {
+        let mut command = tool("cht-segwatch");
+        // Once it has rested: another write in the same instant would have the same time.
+        command.args(["--settle", "0.3"]).args(words(options)).arg(&path);
+        read_by(command.env("CHT_CACHE", &cache))
+    };
+    let (first, read) = watch("");
+    assert!(read >= size, "{read}");
+    let (again, read) = watch("");
+    assert!(read < size / 20, "{read} of {size}");
+    assert_eq!(again, first);
+    assert!(watch("--cache none").1 >= size);
+    let (again, read) = watch("--reread");
+    assert!(read >= size && again == first, "{read}");
+    // Paths given to cht-scenes are examined there.
+    let scenes = || {
+        let list = folder.path().join("list");
+        fs::write(&list, path.to_str().unwrap()).unwrap();
+        let mut command = tool("cht-scenes");
+        command.arg("--out").arg(folder.path().join("frames")).stdin(fs::File::open(list).unwrap());
+        read_by(command.env("CHT_CACHE", &cache))
+    };
+    let (first, _) = scenes();
+    let (again, read) = scenes();
+    let done = |events: &[Value]| {
+        let done = events.iter().filter(|event| event["type"] == "segment_done");
+        done.cloned().collect::<Vec<_>>()
+    };
+    assert!(read < size / 2, "{read} of {size}");
+    assert_eq!((done(&first).len(), done(&first)), (1, done(&again)));
+}
+
+#[test]
+fn segment_that_was_edited_and_has_its_old_time_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("1.ts");
+    small(&path);
+    let watch = || {
+        let mut command = tool("cht-segwatch");
+        command.args(["--settle", "0.3"]).arg(&path).env("CHT_CACHE", folder.path().join("cache"));
+        read_by(&mut command).0.remove(0)
+    };
+    assert_eq!(watch()["damage"]["transport_errors"], 0);
+    let written = fs::metadata(&path).unwrap().modified().unwrap();
+    let file = fs::File::options().read(true).write(true).open(&path).unwrap();
+    // The transport_error_indicator of a packet in the middle.
+    let at = file.metadata().unwrap().len() / 188 / 2 * 188 + 1;
+    let mut flags = [0];
+    file.read_exact_at(&mut flags, at).unwrap();
+    file.write_all_at(&[flags[0] | 0x80], at).unwrap();
+    file.set_modified(written).unwrap();
+    drop(file);
+    assert_eq!(watch()["damage"]["transport_errors"], 1);
 }
