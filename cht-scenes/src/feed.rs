@@ -245,9 +245,11 @@ impl Feeder {
         let asked = self.args.video();
         let video = asked.of_segment(segment);
         let named = video.as_ref().ok().copied().flatten();
+        let began_within =
+            || began_within_a_picture(&segment.path, segment.seq, segment.connection);
         let pid = named.map(|video| video.pid).or_else(|| {
             let run = self.run.as_ref().filter(|run| run.connection == segment.connection)?;
-            (follows && began_within_a_picture(segment)).then_some(run.pid)
+            (follows && began_within()).then_some(run.pid)
         });
         let (Some(anchor), Some(pid)) = (segment.timeline, pid) else {
             self.end_run()?;
@@ -284,9 +286,7 @@ impl Feeder {
         };
         let within = segment.video_pid.is_none() || listed.is_some_and(|video| video.units == 0);
         // All frames again only where a picture needs none before it.
-        if self.wants_change()
-            && (self.catch_up.decoding() == Decoded::Full || !began_within_a_picture(segment))
-        {
+        if self.wants_change() && (self.catch_up.decoding() == Decoded::Full || !began_within()) {
             self.change_decoding();
         }
         // Where another clock jumps is not known.

@@ -36,8 +36,8 @@ enum Work {
     Open(Option<String>, SegmentOpen),
     Segment(Option<String>, Box<Segment>),
     Path(PathBuf),
-    /// The stream has ended: what the decoder still holds is due. So many segments had begun to grow.
-    Disconnected(u64),
+    /// The connection of this number has ended: what the decoder still holds of it is due. So many segments had begun to grow.
+    Disconnected(u32, u64),
 }
 
 /// Runs the stage to the end of its input.
@@ -146,7 +146,9 @@ impl Reader {
                             Some(session) => Work::Join(session),
                             None => continue,
                         },
-                        Body::Disconnected(_) => Work::Disconnected(tally.lag.opened()),
+                        Body::Disconnected(ended) => {
+                            Work::Disconnected(ended.connection, tally.lag.opened())
+                        }
                         _ => continue,
                     }
                 }
@@ -182,7 +184,7 @@ fn feed(mut feeder: Feeder, backlog: &Backlog<Work>, interrupt: &Interrupt) -> R
             Work::Join(session) => feeder.join(&session)?,
             Work::Open(session, open) => feeder.grow(session.as_deref(), &open)?,
             Work::Segment(session, segment) => feeder.segment(session.as_deref(), &segment)?,
-            Work::Disconnected(opened) => feeder.drain(opened)?,
+            Work::Disconnected(connection, opened) => feeder.drain(connection, opened)?,
             Work::Path(path) => feeder.path(&path)?,
         }
     }

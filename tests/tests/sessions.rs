@@ -1,12 +1,13 @@
 //! Several sessions through one pipe.
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use cht_core::{
     clock, durable,
-    event::{Anchor, EndReason, Event, SegmentClosed, SegmentOpen},
+    event::{Anchor, Disconnected, EndReason, Event, SegmentClosed, SegmentOpen},
     record,
+    segment::examine_alone,
     session::Session,
 };
 use cht_tests::{Pipeline, QUICK, Stage, b3sum, generate, read_json, recording, tool};
@@ -271,4 +272,54 @@ fn moved_session_has_the_same_frames_where_it_is() {
         assert_eq!(ids(&after), ids(&before), "{name}");
         after.iter().for_each(names_what_is_there);
     }
+}
+
+#[test]
+fn end_of_the_connection_before_ends_no_picture_of_this_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("clip.ts");
+    let shots = [("testsrc2=s=320x240:r=25", 1.0), ("mandelbrot=s=320x240:r=25", 1.0)];
+    generate(&clip, &shots, QUICK);
+    let bytes = fs::read(&clip).unwrap();
+    // Within the first picture of the second shot, which is large.
+    let probed = Command::new("ffprobe")
+        .args(["-v", "error", "-show_entries", "packet=pos,flags", "-of", "csv=p=0"])
+        .arg(&clip)
+        .output()
+        .unwrap();
+    let packets = String::from_utf8(probed.stdout).unwrap();
+    let shot = packets.lines().filter(|packet| packet.contains('K')).nth(1).unwrap();
+    let shot: usize = shot.split(',').next().unwrap().parse().unwrap();
+    let (first, next) = bytes.split_at(shot + 20 * 188);
+    let begin = examine_alone(&clip).unwrap().first_pts.unwrap();
+    let events = [first, next].into_iter().zip(1..).map(|(bytes, seq)| {
+        let path = folder.path().join(format!("segment_00000{seq}.ts"));
+        fs::write(&path, bytes).unwrap();
+        let mut segment = examine_alone(&path).unwrap();
+        let pts = segment.first_pts.unwrap();
+        segment.timeline = Some(Anchor { pts, offset: pts - begin });
+        (segment.seq, segment.connection) = (seq, Some(2));
+        Event::new(None, segment).to_line()
+    });
+    let events: Vec<_> = events.collect();
+    let ended = Disconnected {
+        connection: 1,
+        peer: String::new(),
+        reason: "end of stream".to_owned(),
+        bytes: 0,
+        at: clock::wall(),
+    };
+    let ended = Event::new(None, ended).to_line();
+    let frames = |lines: &[&[u8]], out: &str| {
+        let list = folder.path().join("events");
+        fs::write(&list, lines.concat()).unwrap();
+        let mut scenes = tool("cht-scenes");
+        scenes.args(["--detect", "scene", "--out"]).arg(folder.path().join(out));
+        let mut stage = Stage::start(scenes.stdin(fs::File::open(list).unwrap()));
+        assert!(stage.finish().success());
+        stage.of_type("frame").iter().map(|f| (f["pts"].clone(), f["scores"].clone())).collect()
+    };
+    let together: Vec<_> = frames(&[&events[0], &events[1]], "together");
+    assert_eq!(together.len(), 2);
+    assert_eq!(together, frames(&[&events[0], &ended, &events[1]], "between"));
 }

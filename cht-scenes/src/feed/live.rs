@@ -12,7 +12,7 @@ use cht_core::{
     time::{TICKS_PER_SECOND, unwrap33},
 };
 
-use super::{Feeder, Source, WRITE};
+use super::{Feeder, Source, WRITE, engine::Engine, run_up::began_within_a_picture};
 use crate::{
     course::{Course, Passed, Piece},
     store::key,
@@ -53,6 +53,9 @@ impl Feeder {
         }
         // After a gap in the events, the segments come finished and in order; this one among them.
         if folder.last_seq.is_some_and(|last| last + 1 != open.seq) {
+            return Ok(());
+        }
+        if self.is_divided_within_a_picture(&path, open) {
             return Ok(());
         }
         let mut growing = match Growing::open(part) {
@@ -129,6 +132,15 @@ impl Feeder {
         Ok(())
     }
 
+    /// Whether several decoders have come to the middle of a picture, where another one could not go on: the segment is for
+    /// them, when it is finished.
+    fn is_divided_within_a_picture(&self, path: &str, open: &SegmentOpen) -> bool {
+        let connection = Some(open.connection);
+        let run = self.run.as_ref().filter(|run| run.connection == connection);
+        run.is_some_and(|run| matches!(run.engine, Engine::Many(_)))
+            && began_within_a_picture(path, open.seq, connection)
+    }
+
     /// Feeds what has come of a segment that grows, to another decoder where its video changes, or where decoding lags or has
     /// caught up; `false` as [`Self::feed`].
     fn follow(&mut self, course: &mut Course, path: &str, source: &mut Source) -> Result<bool> {
@@ -174,9 +186,12 @@ impl Feeder {
         }
     }
 
-    /// The connection has ended, when `opened` segments had begun to grow: what the decoder holds is due.
-    pub(crate) fn drain(&mut self, opened: u64) -> Result<()> {
-        self.end_run()?;
+    /// A connection has ended, when `opened` segments had begun to grow: what the decoder holds of it is due. The first segment of
+    /// the next connection may have been announced before.
+    pub(crate) fn drain(&mut self, connection: u32, opened: u64) -> Result<()> {
+        if self.run.as_ref().is_some_and(|run| run.connection == Some(connection)) {
+            self.end_run()?;
+        }
         self.tally.lag.drained(opened);
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cht_core::{
-    event::{Anchor, EndReason, Segment},
+    event::{Anchor, EndReason},
     record::Record,
     session::Session,
     windows::Windows,
@@ -98,14 +98,12 @@ pub(super) fn unsure(unsure: &[Checkpoint], run_up: Vec<Before>) -> Vec<Before> 
     earlier.into_iter().chain(run_up).collect()
 }
 
-/// Whether the segment before this one was ended for its size, or by the disk.
-pub(super) fn began_within_a_picture(segment: &Segment) -> bool {
-    let session = Session::of_segment(Path::new(&segment.path));
+/// Whether the segment before the one at `path` was ended for its size, or by the disk.
+pub(super) fn began_within_a_picture(path: &str, seq: u64, connection: Option<u32>) -> bool {
+    let session = Session::of_segment(Path::new(path));
     let record = session.map(|session| Record::of(&session));
-    record.as_ref().and_then(|record| record.get(segment.seq.checked_sub(1)?)).is_some_and(
-        |before| {
-            matches!(before.end_reason, EndReason::MaxBytes | EndReason::Disk)
-                && Some(before.connection) == segment.connection
-        },
-    )
+    record.as_ref().and_then(|record| record.get(seq.checked_sub(1)?)).is_some_and(|before| {
+        matches!(before.end_reason, EndReason::MaxBytes | EndReason::Disk)
+            && Some(before.connection) == connection
+    })
 }
