@@ -23,6 +23,11 @@ impl Round<'_> {
                     .filter_map(|process| process.has_ended().then_some(process.stage))
                     .collect();
                 if !ended.is_empty() {
+                    // One may have died by an order since these were looked at.
+                    self.look_at_orders();
+                    if self.state != State::Running {
+                        return false;
+                    }
                     let names: Vec<_> = ended.iter().map(|stage| stage.name()).collect();
                     self.find(format!("ended by themselves: {names:?}"));
                     self.break_with(After::Drain);
