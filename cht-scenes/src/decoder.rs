@@ -229,7 +229,7 @@ fn output(
 ) -> Result<UnixStream> {
     let (reader, writer) = stream().context("a pair of sockets")?;
     // A picture whose size changes keeps its new size.
-    command.map(label).args(["-autoscale", "0"]);
+    command.map(label).arg("-noautoscale");
     // A picture is written at once.
     command.args(ffmpeg.passthrough()).args(["-flush_packets", "1"]);
     // The encoder of raw video, too, would hold back a frame for each thread.
