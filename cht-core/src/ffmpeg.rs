@@ -109,6 +109,12 @@ impl Program {
         self.version < (9, 0)
     }
 
+    /// The option that reads a filter graph from a file or a pipe.
+    #[must_use]
+    pub fn filter_graph_from(&self) -> &'static str {
+        if self.version < (7, 0) { "-filter_complex_script" } else { "-/filter_complex" }
+    }
+
     /// The arguments that keep each output frame's own PTS: none doubled, none dropped.
     #[must_use]
     pub fn passthrough(&self) -> [&'static str; 2] {

@@ -27,6 +27,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::{
     decoding::{Decoding, Extract},
+    graph::{self, GraphChoice, Graphs},
     lines::LineParser,
     outputs::{Outputs, stream},
     picker::Message,
@@ -56,6 +57,8 @@ pub(crate) struct Input<'a> {
 pub(crate) struct Decoder {
     process: Process,
     input: Option<ChildStdin>,
+    /// The filter graph, until the stream decides it. Nothing is fed before.
+    graph: Option<Box<GraphChoice>>,
     /// Takes what is to be decoded out of what is fed; without it, ffmpeg does.
     extract: Option<Box<Extract>>,
     /// When bytes that do not come as they arrive are taken to arrive; none for a live stream.
@@ -102,19 +105,31 @@ impl Decoder {
         command.arg("-noautorotate");
         command.args(["-probesize", "32", "-analyzeduration", "0", "-copyts"]);
         command.format("mpegts").input("pipe:0");
-        command.filter_complex(prefilter::graph(pid, start, &formats(ffmpeg.names_full_range())));
+        let formats = formats(ffmpeg.names_full_range());
+        let usual = prefilter::graph(pid, start, &formats);
+        let mut inherited: Vec<OwnedFd> = Vec::new();
+        let graph = if graph::is_open(codec, start.wanted) {
+            let as_coded = prefilter::graph_as_coded(pid, start, &formats);
+            let (choice, reader) =
+                GraphChoice::new(pid, Graphs { usual, as_coded }).context("a pipe")?;
+            command.args([ffmpeg.filter_graph_from(), &format!("pipe:{}", reader.as_raw_fd())]);
+            inherited.push(reader);
+            Some(Box::new(choice))
+        } else {
+            command.filter_complex(usual);
+            None
+        };
         // The small luma first: a picture that nobody takes yet must not hold it back.
-        let mut outputs: Vec<OwnedFd> = Vec::new();
         let small = match start.wanted {
             Wanted::Candidates(..) | Wanted::Small => {
-                Some(output(ffmpeg, &mut command, "[small]", &mut outputs)?)
+                Some(output(ffmpeg, &mut command, "[small]", &mut inherited)?)
             }
             Wanted::Scene(..) | Wanted::Exact(_) => None,
         };
-        let pictures = output(ffmpeg, &mut command, "[out]", &mut outputs)?;
+        let pictures = output(ffmpeg, &mut command, "[out]", &mut inherited)?;
         let mut parser = LineParser::default();
         let starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-        outputs.iter().try_for_each(|output| fcntl_setfd(output, FdFlags::empty()))?;
+        inherited.iter().try_for_each(|end| fcntl_setfd(end, FdFlags::empty()))?;
         let mut process = Process::spawn(command.as_inner_mut(), move |line| {
             let (ours, frame) = parser.read(line);
             if let Some(frame) = frame {
@@ -128,7 +143,7 @@ impl Decoder {
             is_usual
         })?;
         // They end when ffmpeg closes them.
-        drop(outputs);
+        drop(inherited);
         drop(starting);
         let stdin = process.stdin().context("ffmpeg has no stdin")?;
         // Fewer, larger writes; a system that grants less is only a little slower. Of a live stream a megabyte is seconds, which
@@ -144,6 +159,7 @@ impl Decoder {
             Self {
                 process,
                 input: Some(stdin),
+                graph,
                 extract,
                 orientation: codec.and_then(OrientationMask::new),
                 arrival,
@@ -168,6 +184,13 @@ impl Decoder {
                     "the stream wants its pictures turned by {turn}°; they are kept as they are coded"
                 ));
             }
+        }
+        if let Some(mut graph) = self.graph.take() {
+            if !graph.is_decided_by(&self.buffer) {
+                self.graph = Some(graph);
+                return Ok(());
+            }
+            graph.choose()?;
         }
         let written = input.write_all(&self.buffer);
         self.buffer.clear();
@@ -200,6 +223,7 @@ impl Decoder {
             extract.finish(now, &mut self.buffer);
         }
         // What was held back may be refused by a decoder that has ended; its end is looked at next.
+        let _ = self.graph.take().map(|graph| graph.choose());
         let _ = self.feed(&[]);
         self.input = None;
     }

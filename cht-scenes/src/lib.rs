@@ -28,6 +28,7 @@ mod fetch;
 mod follows;
 mod frame;
 mod gops;
+mod graph;
 mod hwaccel;
 mod interrupt;
 mod jobs;

@@ -25,10 +25,21 @@ pub(crate) struct LineParser {
     pending: Option<i64>,
     /// A frame of the other branch whose picture is described next.
     taken: Option<Decoded>,
+    /// Where pictures take a branch next to that of the score, one may be described first.
+    ahead: Ahead,
     /// The first line about it.
     shown: Option<String>,
     /// Frames of both branches are counted from 0 by each `metadata` filter.
     frames: u64,
+}
+
+/// What was said about a picture before its score.
+#[derive(Debug, Default)]
+enum Ahead {
+    #[default]
+    Nothing,
+    /// Its form, if that could be read.
+    Picture(Option<Form>),
 }
 
 impl LineParser {
@@ -38,13 +49,17 @@ impl LineParser {
             return (true, self.metadata(text));
         }
         if let Some(text) = message(line, "metadata@taken") {
-            self.taken = self.metadata(text).or(self.taken);
-            return (true, None);
+            let Some(frame) = self.metadata(text) else { return (true, None) };
+            let Ahead::Picture(picture) = std::mem::take(&mut self.ahead) else {
+                self.taken = Some(frame);
+                return (true, None);
+            };
+            return (true, Some(Decoded { picture, ..frame }));
         }
         if let Some(text) = message(line, "showinfo@taken") {
             if text.starts_with("config in") {
                 // Each new graph configures its filters before its first frame.
-                self.frames = 0;
+                (self.frames, self.ahead) = (0, Ahead::Nothing);
             }
             // Side data has lines of its own, between that of the frame and that of its colours.
             if text.starts_with("n:") {
@@ -54,7 +69,11 @@ impl LineParser {
                 return (true, None);
             }
             let form = self.shown.take().and_then(|shown| Form::read(&shown, text));
-            return (true, self.taken.take().map(|frame| Decoded { picture: form, ..frame }));
+            let Some(frame) = self.taken.take() else {
+                self.ahead = Ahead::Picture(form);
+                return (true, None);
+            };
+            return (true, Some(Decoded { picture: form, ..frame }));
         }
         (false, None)
     }
@@ -88,6 +107,27 @@ fn message<'a>(line: &'a str, name: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Where pictures take a branch of their own, nothing says which of the two ffmpeg speaks of first.
+    #[test]
+    fn picture_described_before_its_score_belongs_to_it() {
+        let score = [
+            "[metadata@taken @ 0x1] frame:0    pts:3600  pts_time:0.04",
+            "[metadata@taken @ 0x1] lavfi.scene_score=0.250000",
+        ];
+        let picture = [
+            "[showinfo@taken @ 0x2] n:   0 pts: 3600 fmt:yuv444p sar:1/1 s:64x48 i:P iskey:1 type:I",
+            "[showinfo@taken @ 0x2] color_range:tv color_space:unknown color_trc:unknown",
+        ];
+        for order in [[score, picture], [picture, score]] {
+            let mut parser = LineParser::default();
+            let lines = order.as_flattened().iter().chain(&score);
+            let frames: Vec<_> = lines.filter_map(|line| parser.read(line).1).collect();
+            assert_eq!(frames.len(), 1, "{frames:?}");
+            assert_eq!((frames[0].pts, frames[0].score), (Some(3600), 0.25));
+            assert_eq!(frames[0].picture.map(|form| form.bytes()), Some(3 * 64 * 48));
+        }
+    }
 
     #[test]
     fn both_branches() {

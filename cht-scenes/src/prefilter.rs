@@ -11,6 +11,7 @@
 use cht_core::{
     event::Anchor,
     time::{TICKS_PER_SECOND, unwrap33},
+    ts::{Chroma, SampleFormat},
 };
 use serde::{Deserialize, Serialize};
 
@@ -42,12 +43,44 @@ pub(crate) enum Wanted<'a> {
     Small,
 }
 
+/// Whether the filter of the score takes pictures of such samples only after ffmpeg has made coarser ones of them. ffmpeg 5.1
+/// takes 4:2:0 of 8 and 10 bits and 4:2:2 of 8 bits.
+pub(crate) fn is_coarsened(samples: SampleFormat) -> bool {
+    match samples.chroma {
+        Chroma::Grey => false,
+        Chroma::Yuv420 => samples.depth > 10,
+        Chroma::Yuv422 => samples.depth > 8,
+        Chroma::Yuv444 => true,
+    }
+}
+
+/// The same filter graph where the score would make the pictures coarser: the score is measured in a branch of its own, and pictures
+/// leave the decoder as they are coded. That branch cannot tell the other what the score is, so every picture is handed over that
+/// the score might ask for.
+pub(crate) fn graph_as_coded(pid: u16, start: &Start, formats: &str) -> String {
+    let since_start = since(&start.pts(Some(start.from)).to_string());
+    let (before, handed) = match start.wanted {
+        Wanted::Scene(..) => ("", format!("gte({since_start},0)")),
+        Wanted::Candidates(..) => (SMALL, format!("gt(eq(n,0)+gte({since_start},-{WAITING}),0)")),
+        Wanted::Exact(ticks) => ("", exact(ticks, start)),
+        // Nothing but the size of a picture is looked at.
+        Wanted::Small => return graph(pid, start, formats),
+    };
+    // The formats stand in the branch of the score as well, so that ffmpeg converts for it as in the other graph.
+    format!(
+        "[0:i:{pid:#x}]{before}split[scored][coded];[scored]select=n=2:e='1+{handed}+0*scene'[passed][taken];\
+         [passed]metadata@passed=print:key=lavfi.scene_score,nullsink;\
+         [taken]metadata@taken=print:key=lavfi.scene_score,format={formats},nullsink;\
+         [coded]select=e='{handed}',format={formats},showinfo@taken=checksum=0[out]"
+    )
+}
+
 /// The filter graph from input stream `pid` to the output `[out]`, of pictures in one of `formats`, and `[small]` where luma is measured.
 pub(crate) fn graph(pid: u16, start: &Start, formats: &str) -> String {
     let (before, expression) = match start.wanted {
         Wanted::Scene(rules, state) => ("", expression(&rules, &state, start)),
         Wanted::Candidates(candidates, every) => (SMALL, candidates.expression(start, every)),
-        Wanted::Exact(ticks) => ("", exact(ticks, start)),
+        Wanted::Exact(ticks) => ("", format!("1+{}+0*scene", exact(ticks, start))),
         Wanted::Small => (SMALL, "1+eq(n,0)+0*scene".to_owned()),
     };
     // In a graph description , ; [ ] end the filter; inside quotes they do not.
@@ -230,10 +263,10 @@ fn expression(rules: &Rules, state: &State, start: &Start) -> String {
     )
 }
 
-/// `select` measures the score only where the expression has its name.
+/// Whether a frame is one of those at `ticks`. (`select` measures the score only where an expression has its name.)
 fn exact(ticks: &[i64], start: &Start) -> String {
     let is_at = |&tick: &i64| format!("+not({})", since(&start.pts(Some(tick)).to_string()));
-    format!("1+gt(0*scene{},0)", ticks.iter().map(is_at).collect::<String>())
+    format!("gt(0{},0)", ticks.iter().map(is_at).collect::<String>())
 }
 
 /// The signed distance on the 33-bit circle from the PTS `from` to the frame's, in ffmpeg's language.

@@ -66,6 +66,7 @@ pub use parameters::ParameterSets;
 pub use program::{AudioFormat, Program, Stream, VideoFormat};
 pub use scanner::Scanner;
 pub use single::SingleStream;
+pub use sps::{Chroma, SampleFormat};
 pub use stamps::{Begins, begins, restamp, with_stamp};
 pub use survey::{Group, survey};
 pub use thin::{Plan, Thin};

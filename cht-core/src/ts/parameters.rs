@@ -3,7 +3,7 @@
 //! Some encoders send them once, at the beginning of a connection.
 use super::access::Coding;
 use super::nal::unescape;
-use super::sps::Bits;
+use super::sps::{self, Bits, SampleFormat};
 use super::unit;
 
 /// Longest parameter set that is kept, in bytes.
@@ -105,6 +105,15 @@ impl ParameterSets {
         self.coming = None;
     }
 
+    /// Returns the sample format of each sequence parameter set of H.264 and HEVC.
+    pub fn sample_formats(&self) -> impl Iterator<Item = SampleFormat> + '_ {
+        self.sets.iter().filter_map(|((set, _), unit)| match set {
+            Set::H264(7) => sps::h264_samples(&unescape(unit.get(1..)?)),
+            Set::Hevc(33) => sps::hevc_samples(&unescape(unit.get(2..)?)),
+            _ => None,
+        })
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -144,5 +153,71 @@ impl ParameterSets {
         };
         out.extend(filler);
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sps::Chroma;
+    use super::*;
+
+    /// Bytes in hexadecimal.
+    fn bytes(text: &str) -> Vec<u8> {
+        let digit = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+        (0..text.len()).step_by(2).map(digit).collect()
+    }
+
+    #[test]
+    fn sample_formats_are_those_of_the_sequence_parameter_sets() {
+        // As x264 and x265 sent them.
+        let cases = [
+            (
+                Coding::H264,
+                "67f4000a9196847b011000000300100000030320f1226a",
+                SampleFormat { chroma: Chroma::Yuv444, depth: 8 },
+            ),
+            (
+                Coding::H264,
+                "677a000ab6cb423d8088000003000800000301907891350000000168ce",
+                SampleFormat { chroma: Chroma::Yuv422, depth: 10 },
+            ),
+            (
+                Coding::H264,
+                "6742c00ada11ec0440000003004000000c83c489a8",
+                SampleFormat { chroma: Chroma::Yuv420, depth: 8 },
+            ),
+            (
+                Coding::Hevc,
+                "4201010408000003009e0800000300001e90041062cb2b2a5261780b4040000003004000000642",
+                SampleFormat { chroma: Chroma::Yuv444, depth: 8 },
+            ),
+            (
+                Coding::Hevc,
+                "420101040800000300980800000300001e90041062294b2b2a5261780b4040000003004000000642",
+                SampleFormat { chroma: Chroma::Yuv444, depth: 12 },
+            ),
+            (
+                Coding::Hevc,
+                "42010104080000\
+                 03009d0800000300001eb02083136595952930bc05a02000000300200000030321",
+                SampleFormat { chroma: Chroma::Yuv422, depth: 10 },
+            ),
+        ];
+        let formats = |coding, units: &[&[u8]]| {
+            let mut sets = ParameterSets::new();
+            for unit in units {
+                sets.begin(Set::of(coding, unit[0]).unwrap(), unit[0]);
+                unit[1..].iter().for_each(|&byte| sets.push(byte));
+                sets.end();
+            }
+            sets.sample_formats().collect::<Vec<_>>()
+        };
+        for (coding, text, format) in cases {
+            let unit = bytes(text);
+            assert_eq!(formats(coding, &[&unit]), [format], "{text}");
+            assert_eq!(formats(coding, &[&unit[..4]]), [], "{text}");
+        }
+        assert_eq!(formats(Coding::H264, &[b"\x68\xce\x3c\x80"]), []);
+        assert_eq!(formats(Coding::Mpeg2, &[b"\xb3\x10\x20\x30"]), []);
     }
 }

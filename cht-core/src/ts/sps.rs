@@ -1,5 +1,41 @@
-//! Picture size out of the sequence parameter sets of H.264 and HEVC.
+//! Picture size and sample format out of the sequence parameter sets of H.264 and HEVC.
 use super::program::VideoFormat;
+
+/// How samples are coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SampleFormat {
+    /// How many samples of chroma there are.
+    pub chroma: Chroma,
+    /// Bits of a sample of luma.
+    pub depth: u32,
+}
+
+/// `chroma_format_idc`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chroma {
+    /// Luma alone.
+    Grey,
+    /// Half as many in a row, and half as many rows.
+    Yuv420,
+    /// Half as many in a row.
+    Yuv422,
+    /// As many as of luma.
+    Yuv444,
+}
+
+impl SampleFormat {
+    fn new(chroma_format_idc: u32, depth_minus8: u32) -> Option<Self> {
+        let chroma = match chroma_format_idc {
+            0 => Chroma::Grey,
+            1 => Chroma::Yuv420,
+            2 => Chroma::Yuv422,
+            3 => Chroma::Yuv444,
+            _ => return None,
+        };
+        // Both standards end at 16 bits.
+        (depth_minus8 <= 8).then_some(Self { chroma, depth: 8 + depth_minus8 })
+    }
+}
 
 /// Reads bits of an RBSP, emulation prevention already removed.
 pub(super) struct Bits<'a> {
@@ -64,6 +100,7 @@ pub(super) fn h264(rbsp: &[u8]) -> Option<VideoFormat> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct H264 {
     pub(super) format: VideoFormat,
+    pub(super) samples: SampleFormat,
     pub(super) separate_planes: bool,
     /// Bits of `frame_num`.
     pub(super) frame_num: u32,
@@ -80,10 +117,11 @@ pub(super) fn h264_up_to_vui(bits: &mut Bits<'_>) -> Option<H264> {
     bits.skip(16);
     bits.ue()?;
     let (mut chroma, mut separate_planes) = (1, false);
+    let mut samples = SampleFormat { chroma: Chroma::Yuv420, depth: 8 };
     if matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135) {
         chroma = bits.ue()?;
         separate_planes = chroma == 3 && bits.flag()?;
-        bits.ue()?;
+        samples = SampleFormat::new(chroma, bits.ue()?)?;
         bits.ue()?;
         bits.skip(1);
         if bits.flag()? {
@@ -124,7 +162,7 @@ pub(super) fn h264_up_to_vui(bits: &mut Bits<'_>) -> Option<H264> {
         _ => (1, fields),
     };
     let format = crop(bits, width, map_height.checked_mul(fields)?, unit)?;
-    Some(H264 { format, separate_planes, frame_num, order_lsb, order_deltas, frame_only })
+    Some(H264 { format, samples, separate_planes, frame_num, order_lsb, order_deltas, frame_only })
 }
 
 fn scaling_list(bits: &mut Bits<'_>, size: u32) -> Option<()> {
@@ -138,9 +176,25 @@ fn scaling_list(bits: &mut Bits<'_>, size: u32) -> Option<()> {
     Some(())
 }
 
+/// Sample format given by an H.264 SPS, from the bytes after the NAL header.
+pub(super) fn h264_samples(rbsp: &[u8]) -> Option<SampleFormat> {
+    h264_up_to_vui(&mut Bits { bytes: rbsp, at: 0 }).map(|sps| sps.samples)
+}
+
 /// Size given by an HEVC SPS (ISO/IEC 23008-2 §7.3.2.2.1), from the bytes behind the NAL header.
 pub(super) fn hevc(rbsp: &[u8]) -> Option<VideoFormat> {
+    hevc_up_to_depth(&mut Bits { bytes: rbsp, at: 4 }).map(|(format, _)| format)
+}
+
+/// Sample format given by an HEVC SPS, from the bytes after the NAL header.
+pub(super) fn hevc_samples(rbsp: &[u8]) -> Option<SampleFormat> {
     let mut bits = Bits { bytes: rbsp, at: 4 };
+    let (_, chroma_format_idc) = hevc_up_to_depth(&mut bits)?;
+    SampleFormat::new(chroma_format_idc, bits.ue()?)
+}
+
+/// Reads an HEVC SPS up to its size and `chroma_format_idc`, and leaves `bits` at `bit_depth_luma_minus8`.
+fn hevc_up_to_depth(bits: &mut Bits<'_>) -> Option<(VideoFormat, u32)> {
     let sub_layers = bits.bits(3)?;
     bits.skip(1 + 88 + 8);
     let mut skipped = 0;
@@ -153,17 +207,16 @@ pub(super) fn hevc(rbsp: &[u8]) -> Option<VideoFormat> {
     }
     bits.skip(skipped);
     bits.ue()?;
-    let mut chroma = bits.ue()?;
-    if chroma == 3 && bits.flag()? {
-        chroma = 0;
-    }
+    let chroma_format_idc = bits.ue()?;
+    let has_separate_planes = chroma_format_idc == 3 && bits.flag()?;
+    let chroma = if has_separate_planes { 0 } else { chroma_format_idc };
     let (width, height) = (bits.ue()?, bits.ue()?);
     let unit = match chroma {
         1 => (2, 2),
         2 => (2, 1),
         _ => (1, 1),
     };
-    crop(&mut bits, width, height, unit)
+    Some((crop(bits, width, height, unit)?, chroma_format_idc))
 }
 
 /// Takes off the cropping rectangle that follows; `None` if nothing would be left.

@@ -90,7 +90,7 @@ impl Form {
         let format = field(frame, " fmt:")?;
         let matrix = match field(colours, "color_space:") {
             Some("bt709") => Matrix::Bt709,
-            // RGB (`gbr`) cannot pass ffmpeg's scene score, which makes YUV of it so.
+            // ffmpeg makes YUV of RGB (`gbr`) so.
             Some("smpte170m" | "bt470bg" | "fcc" | "gbr") => Matrix::Bt601,
             Some("smpte240m") => Matrix::Smpte240,
             Some("bt2020nc" | "bt2020c") => Matrix::Bt2020,
