@@ -16,6 +16,9 @@ use std::{
 use cht_tests::{Stage, ffmpeg, footage, tool, words};
 use serde_json::Value;
 
+#[path = "pictures/kinds.rs"]
+mod kinds;
+
 /// Almost without loss, so that what differs was made by the rendering.
 const FINE: &str = "-c:v libx264 -preset ultrafast -qp 8";
 
@@ -89,7 +92,8 @@ fn psnr(one: &[u8], other: &[u8]) -> f64 {
 
 /// The picture that cht-scenes makes of the first frame.
 fn first(path: &Path, folder: &Path, options: &str) -> PathBuf {
-    let (events, _) = scenes(path, &folder.join("out"), &format!("--format png {options}"));
+    let format = if options.contains("--format") { "" } else { "--format png" };
+    let (events, _) = scenes(path, &folder.join("out"), &format!("{format} {options}"));
     frames(&events)[0]["path"].as_str().unwrap().into()
 }
 
