@@ -46,6 +46,7 @@ use crate::{
     decoding::{Decode, Decoding, Limits},
     detector::Rules,
     disk::Disk,
+    interrupt::{Cut, Interrupt},
     measured::{Measured, Saved},
     options::Options,
     picker::{Done, End, Message, Output, Part, Picker},
@@ -100,6 +101,7 @@ pub(crate) struct Feeder {
     disk: Disk,
     tally: Arc<Tally>,
     upstream: Arc<Upstream>,
+    interrupt: Arc<Interrupt>,
     folder: Option<Folder>,
     /// Folders that this run has opened, by device and inode.
     opened: HashSet<(u64, u64)>,
@@ -167,6 +169,7 @@ impl Feeder {
         output: Output,
         tally: Arc<Tally>,
         upstream: Arc<Upstream>,
+        interrupt: Arc<Interrupt>,
     ) -> Result<Self> {
         let ffmpeg = Program::find(&args.ffmpeg)?;
         let decoding = Decoding {
@@ -192,6 +195,7 @@ impl Feeder {
             disk,
             tally,
             upstream,
+            interrupt,
             folder,
             opened: HashSet::new(),
             run,
@@ -379,6 +383,7 @@ impl Feeder {
             Arc::clone(&self.tally),
         );
         picker.scores = scores.transpose()?;
+        picker.interrupt = Arc::clone(&self.interrupt);
         picker.session = session.map(str::to_owned);
         self.folder = Some(Folder {
             place: identity(&path),
@@ -596,7 +601,7 @@ impl Feeder {
         Ok(())
     }
 
-    /// Ends the decoder, takes the rest of its frames, and says what went wrong.
+    /// Ends the decoder, takes the rest of its frames, and says what went wrong. A [`Cut`] is an error.
     fn stop_run(&mut self) -> Result<()> {
         let Some(mut run) = self.run.take() else { return Ok(()) };
         let _ = run.messages.send(Message::Ended);
@@ -605,6 +610,10 @@ impl Feeder {
         let Ok((mut picker, end)) = run.follower.join() else { bail!("the picker panicked") };
         let (last_words, finished) = run.engine.finish();
         let end = end?;
+        if end == End::Cut {
+            let undone = picker.left.into_iter().filter(|segment| !segment.part.warm_up);
+            bail!(Cut(undone.map(|segment| segment.part.path).collect()));
+        }
         // Given nothing to decode, it complains.
         let expected = std::mem::take(&mut picker.expected) || end != End::Complete;
         let failed = end != End::Complete || (finished.is_err() && expected);

@@ -2,8 +2,15 @@
 //!
 //! Ctrl-C at a live pipeline is meant for its source. Few segments wait then, and the recorder finishes one more: those are
 //! decoded. A list of files may take hours: it stops, and the next run goes on with it.
+//!
+//! Several decoders (`--jobs`) have minutes of the list in work. They are stopped when the segment is done whose frames come
+//! next; what they have of later ones is decoded again by the next run.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use cht_core::report;
 
@@ -13,8 +20,22 @@ pub(crate) struct Interrupt {
     state: Mutex<State>,
 }
 
+/// Ctrl-C has stopped decoders before they were done with these segments.
+#[derive(Debug)]
+pub(crate) struct Cut(pub HashSet<String>);
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stopped by Ctrl-C with {} segments at work", self.0.len())
+    }
+}
+
+impl std::error::Error for Cut {}
+
 #[derive(Debug, Default)]
 struct State {
+    /// Decoders are segments ahead of the frames that come.
+    is_ahead: bool,
     /// A recorder sends the events.
     is_live: bool,
     /// No further segment is begun.
@@ -24,6 +45,11 @@ struct State {
 }
 
 impl Interrupt {
+    /// Returns one for this number of decoders.
+    pub(crate) fn of_jobs(jobs: u8) -> Self {
+        Self { state: Mutex::new(State { is_ahead: jobs > 1, ..State::default() }) }
+    }
+
     /// Notes that a recorder sends the events.
     pub(crate) fn set_live(&self) {
         self.state().is_live = true;
@@ -35,25 +61,41 @@ impl Interrupt {
         if state.stops {
             return false;
         }
-        if let Some(path) = path {
-            state.segment = Some(path.rsplit('/').next().unwrap_or(path).to_owned());
+        if let Some(path) = path.filter(|_| !state.is_ahead || state.segment.is_none()) {
+            state.segment = Some(name_of(path));
         }
         true
     }
 
-    /// Takes the first Ctrl-C, while `waiting` segments wait, and says what is finished.
-    pub(crate) fn interrupt(&self, waiting: u64) {
+    /// Notes that the frames that come are those of the segment at `path`.
+    pub(crate) fn decoding(&self, path: &str) {
         let mut state = self.state();
-        state.stops = !state.is_live && waiting > 0;
-        let segment = state.segment.clone().filter(|_| state.stops);
+        if state.is_ahead && !state.stops {
+            state.segment = Some(name_of(path));
+        }
+    }
+
+    /// Tells, at the end of a segment, whether decoders that are ahead of it stop there.
+    pub(crate) fn is_cut(&self) -> bool {
+        let state = self.state();
+        state.is_ahead && state.stops
+    }
+
+    /// Takes the first Ctrl-C, while `waiting` segments wait, and says what is finished. Returns whether a list stops.
+    pub(crate) fn interrupt(&self, waiting: u64) -> bool {
+        let mut state = self.state();
+        state.stops = !state.is_live && (waiting > 0 || state.is_ahead);
+        let stops = state.stops;
+        let segment = state.segment.clone().filter(|_| stops);
         drop(state);
         match segment {
-            // The decoders may be some segments before it.
+            // A decoder may be some segments before it.
             Some(name) => {
                 report::note(format_args!("finishing up to {name}; again to stop at once"));
             }
             None => report::note("finishing all that was announced; again to stop at once"),
         }
+        stops
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -61,15 +103,34 @@ impl Interrupt {
     }
 }
 
+/// Returns the name of the file at `path`.
+fn name_of(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or(path).to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn decoders_that_are_ahead_stop_after_the_segment_whose_frames_come() {
+        let interrupt = Interrupt::of_jobs(3);
+        for path in ["a/1.ts", "a/2.ts", "a/3.ts"] {
+            assert!(interrupt.begin(Some(path)));
+        }
+        interrupt.decoding("a/1.ts");
+        assert!(!interrupt.is_cut());
+        assert!(interrupt.interrupt(0));
+        interrupt.decoding("a/2.ts");
+        assert_eq!(interrupt.state().segment.as_deref(), Some("1.ts"));
+        assert!(interrupt.is_cut() && !interrupt.begin(Some("a/4.ts")));
+    }
+
+    #[test]
     fn list_stops_after_the_segment_at_work() {
         let interrupt = Interrupt::default();
         assert!(interrupt.begin(Some("a/1.ts")));
-        interrupt.interrupt(2);
+        assert!(interrupt.interrupt(2));
         assert!(!interrupt.begin(Some("a/2.ts")));
         assert_eq!(interrupt.state().segment.as_deref(), Some("1.ts"));
     }
@@ -78,10 +139,10 @@ mod tests {
     fn live_and_last_segments_are_decoded_after_an_interrupt() {
         let live = Interrupt::default();
         live.set_live();
-        live.interrupt(2);
+        assert!(!live.interrupt(2));
         assert!(live.begin(Some("a/1.ts")));
         let last = Interrupt::default();
-        last.interrupt(0);
+        assert!(!last.interrupt(0));
         assert!(last.begin(Some("a/1.ts")));
     }
 }

@@ -94,6 +94,7 @@ impl<'a> Pass<'a> {
             End::Complete => return Ok(()),
             End::Hung => "hung and was stopped",
             End::Died => "died",
+            End::Cut => "was stopped",
         };
         bail!("ffmpeg {what}; it said: {}", ended.last_words)
     }

@@ -33,6 +33,7 @@ use crate::{
     detector::{Kept, Rules, State},
     fetch::Fetcher,
     frame::{Frame, Picture, Reader},
+    interrupt::Interrupt,
     lines::Decoded,
     measured::Measured,
     picture::Painter,
@@ -60,6 +61,10 @@ pub(crate) struct Picker {
     /// Where measures are written, if they are asked for.
     pub scores: Option<Scores>,
     pub tally: Arc<Tally>,
+    /// Whether a run ends early.
+    pub interrupt: Arc<Interrupt>,
+    /// The run ends where a segment was done a moment ago.
+    pub is_cut: bool,
     /// What a run has left to be ended.
     pub left: VecDeque<Segment>,
     /// Path, kept and decoded frames of the segment whose first part another decoder has decoded.
@@ -100,6 +105,8 @@ impl Picker {
             painter: Painter::new(args.look, args.quality),
             fetcher: Fetcher::new(ffmpeg, Limits::of(args)),
             tally,
+            interrupt: Arc::default(),
+            is_cut: false,
             left: VecDeque::new(),
             carried: None,
             decode: args.decode,
@@ -119,6 +126,9 @@ impl Picker {
         let mut reader = Reader::default();
         let (mut ended, mut fed_before) = (false, 0);
         let end = loop {
+            if self.is_cut {
+                break End::Cut;
+            }
             let message = match clock::receive_within(run.messages, run.timeout) {
                 Ok(message) => message,
                 Err(RecvTimeoutError::Disconnected) => break End::Complete,
@@ -179,6 +189,9 @@ impl Picker {
         if let Some(again) = &again {
             frames = again.events;
         }
+        if segments.is_empty() {
+            self.interrupt.decoding(&part.path);
+        }
         segments.push_back(Segment { part, bytes, has_frames, frames, decoded, end, again });
     }
 
@@ -235,6 +248,8 @@ impl Picker {
         {
             if let Some(done) = segments.pop_front() {
                 self.finish(done)?;
+                self.is_cut = self.is_cut || self.interrupt.is_cut();
+                self.interrupt.decoding(&segments[0].part.path);
             }
         }
         Ok(Some(at))

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    collections::HashSet,
     io::{BufReader, stdin},
     panic::AssertUnwindSafe,
     path::PathBuf,
@@ -22,7 +23,7 @@ use crate::{
     backlog::Backlog,
     detector::Rules,
     feed::{Feeder, Upstream},
-    interrupt::Interrupt,
+    interrupt::{Cut, Interrupt},
     picker::Output,
     rescore,
     stats::{Pulse, Tally},
@@ -51,13 +52,24 @@ pub(crate) fn run(args: Args) -> Result<()> {
         "pipe events or paths into it, as in `ls *.ts | cht-scenes --out frames`",
     )?;
     let backlog = Arc::new(Backlog::new());
-    let interrupt = Arc::new(Interrupt::default());
+    let interrupt = Arc::new(Interrupt::of_jobs(args.jobs));
     let (interrupted, queue) = (Arc::clone(&interrupt), Arc::clone(&backlog));
-    signals::on_interrupt(move || interrupted.interrupt(queue.waiting()))?;
+    signals::on_interrupt(move || {
+        if interrupted.interrupt(queue.waiting()) {
+            // What decoders are ahead by is not waited for.
+            queue.close();
+        }
+    })?;
     let rules = Rules::of(&args);
     let upstream = Arc::new(Upstream::default());
-    let feeder =
-        Feeder::new(args, rules, Arc::clone(&output), Arc::clone(&tally), Arc::clone(&upstream))?;
+    let feeder = Feeder::new(
+        args,
+        rules,
+        Arc::clone(&output),
+        Arc::clone(&tally),
+        Arc::clone(&upstream),
+        Arc::clone(&interrupt),
+    )?;
     let pulse = Pulse::start(&tally);
     let reader = Reader {
         output: Arc::clone(&output),
@@ -176,20 +188,36 @@ impl Reader {
 /// Feeds the work. Returns the number of segments that Ctrl-C left to the next run, if it did.
 fn feed(mut feeder: Feeder, backlog: &Backlog<Work>, interrupt: &Interrupt) -> Result<Option<u64>> {
     while let Some(work) = backlog.pop().context("segments that wait")? {
-        if !interrupt.begin(work.path().as_deref()) {
-            feeder.finish()?;
-            return Ok(Some(backlog.waiting() + 1));
+        let path = work.path().map(Cow::into_owned);
+        if !interrupt.begin(path.as_deref()) {
+            let left = undone(feeder.finish(), path)?;
+            return Ok(Some(left + backlog.waiting()));
         }
-        match work {
-            Work::Join(session) => feeder.join(&session)?,
-            Work::Open(session, open) => feeder.grow(session.as_deref(), &open)?,
-            Work::Segment(session, segment) => feeder.segment(session.as_deref(), &segment)?,
-            Work::Disconnected(connection, opened) => feeder.drain(connection, opened)?,
-            Work::Path(path) => feeder.path(&path)?,
+        let worked = match work {
+            Work::Join(session) => feeder.join(&session),
+            Work::Open(session, open) => feeder.grow(session.as_deref(), &open),
+            Work::Segment(session, segment) => feeder.segment(session.as_deref(), &segment),
+            Work::Disconnected(connection, opened) => feeder.drain(connection, opened),
+            Work::Path(path) => feeder.path(&path),
+        };
+        if worked.is_err() {
+            let left = undone(worked, path)?;
+            return Ok(Some(left + backlog.waiting()));
         }
     }
-    feeder.finish()?;
-    Ok(None)
+    let left = undone(feeder.finish(), None)?;
+    Ok((left > 0).then_some(left))
+}
+
+/// Returns the number of segments that decoders have left when Ctrl-C stopped them, with the one at `path`. Other errors are
+/// returned.
+fn undone(worked: Result<()>, path: Option<String>) -> Result<u64> {
+    let mut undone = match worked {
+        Ok(()) => HashSet::new(),
+        Err(error) => error.downcast::<Cut>()?.0,
+    };
+    undone.extend(path);
+    Ok(undone.len() as u64)
 }
 
 impl Work {

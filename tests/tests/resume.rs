@@ -4,14 +4,16 @@
 use std::{
     fmt::Write as _,
     fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Lines, Write as _},
     net::TcpStream,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-use cht_tests::{Pipeline, QUICK, Stage, ffmpeg, generate, recorder, tool, words};
+use cht_tests::{
+    Pipeline, QUICK, Stage, ffmpeg, generate, path_with_binaries, recorder, tool, words,
+};
 use serde_json::Value;
 
 /// Ten shots in segments of two seconds; dissolves and fades to black lie across and next to the boundaries.
@@ -167,9 +169,13 @@ fn check_interrupt(options: &str) {
     let mut stage = Stage::start(&mut command);
     let mut messages = BufReader::new(stage.child.stderr.take().unwrap()).lines();
     // It stays open: the stage has to end all the same.
-    let mut stdin = stage.child.stdin.take().unwrap();
+    let mut stdin = stage.child.stdin.take();
     for event in &watch.events {
-        writeln!(stdin, "{}", line(event)).unwrap();
+        writeln!(stdin.as_mut().unwrap(), "{}", line(event)).unwrap();
+    }
+    if options.contains("--jobs") {
+        // They begin with all of so short a list.
+        stdin = None;
     }
     while stage.of_type("segment").len() < paths.len() {
         stage.wait_for("segment");
@@ -191,6 +197,7 @@ fn check_interrupt(options: &str) {
          the same command goes on with them, without --overwrite"
     );
     assert_eq!(message(), said_left, "{options}");
+    drop(stdin);
     assert_eq!(stage.of_type("segment_done").len(), done, "{options}");
     assert_eq!(run(&paths, &stopped, options), expected, "{options}");
     assert!(pictures(&stopped) == pictures(&whole), "{options}");
@@ -199,6 +206,84 @@ fn check_interrupt(options: &str) {
 #[test]
 fn interrupted_list_ends_with_the_segment_at_work_and_goes_on_when_run_again() {
     check_interrupt("--detect auto");
+}
+
+#[test]
+fn interrupted_list_with_several_decoders_ends_with_the_segment_whose_frames_come() {
+    check_interrupt("--detect auto --jobs 3");
+}
+
+#[test]
+fn list_ended_by_sigterm_goes_on_when_run_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = dissolves(folder.path());
+    let (whole, stopped) = (folder.path().join("whole"), folder.path().join("stopped"));
+    let expected = run(&paths, &whole, "");
+    let mut stage = start(&paths, &stopped, "");
+    stage.wait_for("segment_done");
+    stage.signal("TERM");
+    assert_eq!(stage.finish().signal(), Some(15));
+    assert_eq!(run(&paths, &stopped, ""), expected);
+    assert!(pictures(&stopped) == pictures(&whole));
+}
+
+/// Runs a command in a terminal; what comes out is read line by line, and keys are written.
+fn in_terminal(command: &str) -> (Child, ChildStdin, Lines<BufReader<ChildStdout>>) {
+    let mut script = Command::new("script");
+    script.args(["-qefc", command, "/dev/null"]).env_remove("CHT_SESSION");
+    script.env("PATH", path_with_binaries()).env("CHT_CACHE", "none");
+    let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (keys, lines) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    (child, keys, BufReader::new(lines).lines())
+}
+
+fn check_ctrl_c_in_a_terminal(options: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let sessions = folder.path().join("sessions");
+    let session = record(&sessions, &stream(folder.path()));
+    fs::rename(&session, sessions.join("a")).unwrap();
+    record(&sessions, &stream(folder.path()));
+    let (stub, hold) = held_decoder(folder.path());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/reprocess");
+    let reprocess = format!("'{}' --sessions '{}' --", script.display(), sessions.display());
+    let held = format!("{reprocess} {options} --ffmpeg '{}'", stub.display());
+    let (mut terminal, mut keys, mut lines) = in_terminal(&held);
+    let mut next = |wanted: &str| loop {
+        let line = lines.next().unwrap().unwrap();
+        if line.contains(wanted) {
+            return line;
+        }
+    };
+    for _ in SHOTS {
+        next(r#""type":"segment","#);
+    }
+    let mut hold = fs::File::options().write(true).open(hold).unwrap();
+    keys.write_all(b"\x03").unwrap();
+    let finishing = next("finishing up to segment_00000");
+    let (_, number) = finishing.split_once("segment_00000").unwrap();
+    let left = SHOTS.len() - number[..1].parse::<usize>().unwrap();
+    hold.write_all(&b"go\n".repeat(100)).unwrap();
+    next(&format!("stopped by Ctrl-C with {left} segments left"));
+    next("run it again, and it goes on");
+    assert_eq!(terminal.wait().unwrap().code(), Some(130));
+    assert!(!sessions.join("live/frames/scenes.ndjson").exists(), "no further session is begun");
+
+    let (mut terminal, _keys, lines) = in_terminal(&format!("{reprocess} {options}"));
+    assert!(lines.count() > 0 && terminal.wait().unwrap().success());
+    for name in ["a", "live"] {
+        let (session, whole) = (sessions.join(name), folder.path().join(name));
+        let mut paths: Vec<_> =
+            (1..=SHOTS.len()).map(|n| session.join(format!("stream/segment_{n:06}.ts"))).collect();
+        paths.retain(|path| path.exists());
+        run(&paths, &whole, options);
+        assert!(pictures(&session.join("frames")) == pictures(&whole), "{name} {options}");
+    }
+}
+
+#[test]
+fn ctrl_c_in_a_terminal_stops_reprocess_at_a_segment_and_it_goes_on_when_run_again() {
+    check_ctrl_c_in_a_terminal("--detect auto");
+    check_ctrl_c_in_a_terminal("--jobs 2");
 }
 
 const SHOTS: [(&str, f64); 5] = [

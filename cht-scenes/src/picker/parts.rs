@@ -133,6 +133,8 @@ pub(crate) enum End {
     Hung,
     /// It ended in the middle of a picture.
     Died,
+    /// Ctrl-C ended it where a segment was done.
+    Cut,
 }
 
 impl End {
