@@ -194,7 +194,9 @@ impl Store {
         };
         let damaged = self.state(last.slot()).display().to_string();
         let (before, _) = self.read_until(known.end_before)?;
-        if let Some(saved) = before.last.as_ref().and_then(|last| self.state_of(last).ok()) {
+        // Before the first checkpoint, the detectors know nothing.
+        let saved = before.last.as_ref().map_or(Some(None), |last| self.state_of(last).ok());
+        if let Some(saved) = saved {
             report::warn(format_args!(
                 "{damaged}: {error}; segment {} is decoded again",
                 last.done.seq

@@ -265,6 +265,11 @@ fn damaged_journal_gives_the_same_frames() {
         let (_, events) = run(&paths, &out);
         assert_eq!(events, expected, "{what}");
     }
+    // Before the first segment the detectors know nothing, which no file has to say.
+    let out = folder.path().join("first");
+    run(&paths[..1], &out);
+    fs::write(out.join("scenes_000001.state"), b"?").unwrap();
+    assert_eq!(run(&paths, &out), (Some(1), expected.clone()));
     // Without any state there is a frame more at most, and nothing ends.
     let out = folder.path().join("stateless");
     run(&paths[..3], &out);
