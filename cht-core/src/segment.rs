@@ -19,6 +19,7 @@ use self::{
 use crate::{
     clock::monotonic,
     event::{self, Body, Damage, Event, Jump, Segment, SegmentClosed, StreamInfo},
+    natural,
     record::Record,
     session::{self, Session},
     time::seconds,
@@ -180,7 +181,7 @@ pub fn oddities(event: &Event) -> Vec<String> {
 
 /// Examines segments one after another and places them on their timelines.
 ///
-/// A segment of cht-recv is placed by its record; a loose one by what came before it in its folder.
+/// A segment of cht-recv is placed by its record; a loose one by what came before it in its folder under a name of the same series.
 #[derive(Debug, Default)]
 pub struct Examiner {
     cache: Cache,
@@ -188,17 +189,19 @@ pub struct Examiner {
     loose: HashMap<Place, Loose>,
 }
 
+/// Loose segments of one folder.
+#[derive(Debug, Default)]
+struct Loose {
+    count: u64,
+    /// Timelines by the series of names.
+    successions: HashMap<Vec<u8>, Succession>,
+}
+
 /// A folder: what it is, however it is called, or its name where it has gone.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Place {
     Known((u64, u64)),
     Named(PathBuf),
-}
-
-#[derive(Debug, Default)]
-struct Loose {
-    count: u64,
-    succession: Succession,
 }
 
 impl Examiner {
@@ -227,7 +230,7 @@ impl Examiner {
         }
     }
 
-    /// Examines a segment that no record places: by what came before it in its folder.
+    /// Examines a segment that no record places: by what came before it in its folder and its series of names.
     fn examine_loose(
         &mut self,
         path: &Path,
@@ -241,7 +244,8 @@ impl Examiner {
         loose.count += 1;
         let seq = session.and_then(|_| session::sequence(path)).unwrap_or(loose.count);
         let last_line = scanned.jumps.last().map(|jump| jump.timeline);
-        let timeline = scanned.span.map(|span| loose.succession.place(span, last_line));
+        let succession = loose.successions.entry(natural::series(path)).or_default();
+        let timeline = scanned.span.map(|span| succession.place(span, last_line));
         let segment = scanned.placed(seq, name, None, timeline);
         Ok(Event::new(session.map(|session| session.name().to_owned()), segment))
     }

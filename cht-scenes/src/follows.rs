@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use cht_core::{event::Anchor, session::is_same_folder};
+use cht_core::{event::Anchor, natural::series, session::is_same_folder};
 
 /// A segment, and its place on the timeline of its recording.
 #[derive(Debug, Clone, Copy)]
@@ -13,8 +13,8 @@ pub(crate) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Whether `next` goes on from this segment, or is a later part of it: in the same folder, on the same line of time,
-    /// and not before it.
+    /// Whether `next` goes on from this segment, or is a later part of it: in the same folder and series of names, on the same
+    /// line of time, and not before it.
     pub(crate) fn leads_to(&self, next: &Place<'_>) -> bool {
         // A picture may be so large that several segments lie within it, at the same time.
         let is_forward = next.anchor.offset >= self.anchor.offset;
@@ -22,10 +22,12 @@ impl Place<'_> {
     }
 }
 
-/// Whether two files lie in the same folder.
+/// Whether two files lie in the same folder, under names of one series: two cameras may write into it.
 fn is_beside(one: &str, other: &str) -> bool {
-    let [one, other] = [one, other].map(|path| Path::new(path).parent().unwrap_or(Path::new("/")));
-    is_same_folder(one, other)
+    let paths = [one, other].map(Path::new);
+    let [folder, other] = paths.map(|path| path.parent().unwrap_or(Path::new("/")));
+    let [series, other_series] = paths.map(series);
+    series == other_series && is_same_folder(folder, other)
 }
 
 #[cfg(test)]
@@ -46,6 +48,7 @@ mod tests {
         assert!(leads(("/a/1.ts", 0), ("/a/2.ts", 900)));
         assert!(!leads(("/a/2.ts", 900), ("/a/1.ts", 0)), "backward");
         assert!(!leads(("/a/1.ts", 0), ("/b/2.ts", 900)), "another recording");
+        assert!(!leads(("/a/front-1.ts", 0), ("/a/back-2.ts", 900)), "another camera");
         assert!(leads(("/a/1.ts", 0), ("/a/2.ts", 0)), "both within one picture");
     }
 

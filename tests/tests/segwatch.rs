@@ -283,7 +283,12 @@ fn two_cameras_in_one_folder_do_not_wait_for_each_other() {
     stage.wait_for("segment");
     let stage = end(stage);
     assert_eq!(names(&stage), ["0.ts", "front-1.ts", "front-2.ts", "front-3.ts", "back-1.ts"]);
-    assert!(stage.of_type("segment").iter().all(|segment| segment["bytes"] == bytes.len()));
+    let segments = stage.of_type("segment");
+    assert!(segments.iter().all(|segment| segment["bytes"] == bytes.len()));
+    // Each camera has a timeline of its own.
+    let starts: Vec<_> = segments.iter().map(|it| it["start"].as_f64().unwrap()).collect();
+    let length = segments[0]["duration"].as_f64().unwrap();
+    assert_eq!(starts, [0.0, 0.0, length, 2.0 * length, 0.0]);
 }
 
 #[test]
