@@ -58,6 +58,11 @@ pub(crate) enum Cuda {
 /// Options that do something only next to certain others.
 const EFFECTS: &[Effect<Args>] = &[
     Effect {
+        option: "sessions",
+        is_there: |args| args.session.is_none(),
+        place: "without SESSION and CHT_SESSION",
+    },
+    Effect {
         option: "cuda",
         is_there: |args| args.player.is_none() && !args.stdout,
         place: "without --player and --stdout",

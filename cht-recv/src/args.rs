@@ -9,6 +9,7 @@ use clap::{Parser, ValueEnum};
 use crate::{
     allow::Cidr,
     bounds::Bounds,
+    input::Input,
     pace::Bitrate,
     recorder::Plan,
     retention::Limits,
@@ -122,6 +123,11 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// Where the stream comes from; none if the URL is wrong, which is said later.
+    fn input(&self) -> Option<Input> {
+        Input::parse(&self.listen).ok()
+    }
+
     /// Whether senders come by one of these protocols.
     fn is_by(&self, protocols: &[&str]) -> bool {
         self.listen.split_once("://").is_some_and(|(protocol, _)| protocols.contains(&protocol))
@@ -162,6 +168,24 @@ const EFFECTS: &[Effect<Args>] = &[
         option: "second_sender",
         is_there: |args| args.second_sender == SecondSender::Reject || !args.once,
         place: "without --once, which serves one sender",
+    },
+    Effect {
+        option: "second_sender",
+        is_there: |args| {
+            args.second_sender == SecondSender::Reject
+                || !matches!(args.input(), Some(Input::Stdin | Input::Fetched(_)))
+        },
+        place: "with tcp://, tls://, unix:, udp:// and rtp://",
+    },
+    Effect {
+        option: "session_gap",
+        is_there: |args| !args.once && !matches!(args.input(), Some(Input::Stdin)),
+        place: "without --once, and where a sender may come after another",
+    },
+    Effect {
+        option: "ffmpeg",
+        is_there: |args| args.input().is_none_or(|input| matches!(input, Input::Fetched(_))),
+        place: "with srt://, rtmp://, rtsp://, http://, https:// and files",
     },
     Effect {
         option: "keepalive",

@@ -201,11 +201,22 @@ const EFFECTS: &[Effect<Args>] = &[
         place: "with --decode full or fast",
     },
     Effect {
-        option: "jobs",
-        is_there: |args| {
-            args.jobs == 1 || (args.decode == Decode::Full && args.from_scores.is_none())
-        },
-        place: "with --decode full, and without --from-scores",
+        option: "min_gap",
+        is_there: |args| args.detect.iter().any(|name| *name != Detect::Screen),
+        place: "with --detect auto, adaptive or scene, which find cuts",
+    },
+    Effect { option: "session", is_there: |args| args.out.is_none(), place: "without --out" },
+    decoding_alone("session"),
+    decoding_alone("jobs"),
+    decoding_alone("hwaccel"),
+    decoding_alone("decode"),
+    decoding_alone("program"),
+    decoding_alone("stream"),
+    decoding_alone("on_lag"),
+    Effect {
+        option: "stats_interval",
+        is_there: |args| args.stats_interval == 0.0 || args.from_scores.is_none(),
+        place: "without --from-scores, which decodes no stream",
     },
     Effect {
         option: "quality",
@@ -213,6 +224,15 @@ const EFFECTS: &[Effect<Args>] = &[
         place: "with --format jpeg or webp, or --thumbnails",
     },
 ];
+
+/// An option about the stream and its decoding: scores were measured with what it said then.
+const fn decoding_alone(option: &'static str) -> Effect<Args> {
+    Effect {
+        option,
+        is_there: |args| args.from_scores.is_none(),
+        place: "without --from-scores, which decodes no stream",
+    }
+}
 
 pub(crate) fn parse() -> Args {
     cht_core::cli::parse(EFFECTS)

@@ -505,7 +505,16 @@ fn option_without_effect_is_wrong_usage_that_says_where_it_has_one() {
         ("cht-scenes", "--detect scene --dedupe", "with --detect auto or screen"),
         ("cht-scenes", "--lag-limit 5", "with --on-lag keyframes"),
         ("cht-scenes", "--decode keyframes --on-lag keyframes", "with --decode full or fast"),
-        ("cht-scenes", "--decode keyframes --jobs 2", "with --decode full"),
+        ("cht-scenes", "--detect screen --min-gap 1", "with --detect auto, adaptive or scene"),
+        ("cht-scenes", "--out x --session y", "without --out"),
+        ("cht-scenes", "--from-scores x --session y", "without --from-scores"),
+        ("cht-scenes", "--from-scores x --jobs 2", "without --from-scores"),
+        ("cht-scenes", "--from-scores x --hwaccel auto", "without --from-scores"),
+        ("cht-scenes", "--from-scores x --decode fast", "without --from-scores"),
+        ("cht-scenes", "--from-scores x --program 1", "without --from-scores"),
+        ("cht-scenes", "--from-scores x --stream 0", "without --from-scores"),
+        ("cht-scenes", "--from-scores x --on-lag keyframes", "without --from-scores"),
+        ("cht-scenes", "--from-scores x --stats-interval 1", "without --from-scores"),
         ("cht-scenes", "--format png --quality 50", "with --format jpeg or webp"),
         ("cht-segwatch", "--settle 5", "with PATH or --follow"),
         ("cht-segwatch", "--session x a.ts", "with --follow and without PATH"),
@@ -513,7 +522,13 @@ fn option_without_effect_is_wrong_usage_that_says_where_it_has_one() {
         ("cht-index", "--sent F000001 --out y.json --overwrite", "without --sent"),
         ("cht-monitor", "--player cat --cuda on", "without --player and --stdout"),
         ("cht-monitor", "--stdout --ffplay x", "without --player and --stdout"),
+        ("cht-monitor", "x --sessions y", "without SESSION"),
         ("cht-recv", "--once --second-sender replace", "without --once"),
+        ("cht-recv", "--input - --second-sender replace", "with tcp://"),
+        ("cht-recv", "--input srt://:9 --second-sender replace", "with tcp://"),
+        ("cht-recv", "--input - --session-gap 9", "without --once"),
+        ("cht-recv", "--once --session-gap 9", "without --once"),
+        ("cht-recv", "--ffmpeg x", "with srt://"),
         ("cht-recv", "--input udp://127.0.0.1:0 --keepalive 9", "with tcp:// and tls://"),
         ("cht-recv", "--handshake-timeout 5", "with tls://"),
     ] {
@@ -528,6 +543,56 @@ fn option_without_effect_is_wrong_usage_that_says_where_it_has_one() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{tool_name} {options}: {said}");
         assert!(said.contains(&format!("has no effect here; it has one {place}")), "{said}");
+    }
+}
+
+/// Options that do something wherever they are taken, or that are refused with a message of their own.
+const EFFECTIVE: &[(&str, &str)] = &[
+    (
+        "cht-recv",
+        "listen sessions session-id segment-time segment-max-bytes segment-max-time min-free \
+         retain-bytes retain-age once idle-timeout realtime transcode allow max-bitrate cert key \
+         client-ca stats-interval metrics",
+    ),
+    ("cht-segwatch", "follow cache reread"),
+    (
+        "cht-scenes",
+        "out detect max-interval max-frames decoder-timeout max-pixels format crop scale thumbnails \
+         scores from-scores overwrite ffmpeg",
+    ),
+    ("cht-index", "out sent"),
+    ("cht-monitor", "from-start player stdout"),
+];
+
+/// What has no effect next to something else is in the list above.
+const REFUSED: &[(&str, &str)] = &[
+    ("cht-recv", "second-sender keepalive ffmpeg session-gap handshake-timeout"),
+    ("cht-segwatch", "settle session"),
+    (
+        "cht-scenes",
+        "session threshold min-gap settle max-wait min-change ignore program stream decode jobs \
+         hwaccel on-lag lag-limit stats-interval quality dedupe",
+    ),
+    ("cht-index", "session overwrite"),
+    ("cht-monitor", "sessions cuda ffplay print-command"),
+];
+
+#[test]
+fn each_option_was_asked_where_it_has_no_effect() {
+    for ((tool_name, effective), (_, refused)) in EFFECTIVE.iter().zip(REFUSED) {
+        let output = tool(tool_name).arg("--help").output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        let lines = help.lines().skip_while(|line| *line != "Options:");
+        let options = lines.filter_map(|line| {
+            let (_, option) =
+                line.trim_start().split_at_checked(2).filter(|(dash, _)| *dash == "--")?;
+            option.split([' ', '.']).next()
+        });
+        let mut found: Vec<_> = options.collect();
+        let mut known: Vec<_> = [words(effective), words(refused)].concat();
+        found.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(found, known, "{tool_name}: put an option that is new into one of the lists");
     }
 }
 
