@@ -31,6 +31,7 @@ mod access;
 mod audio;
 mod codec;
 mod complete;
+mod delimiter;
 mod descriptor;
 mod es;
 mod found;
@@ -59,6 +60,7 @@ pub(crate) mod build;
 
 pub use codec::Codec;
 pub use complete::Completion;
+pub use delimiter::{Delimiter, StandIn};
 pub use found::{Counters, Damage, Found, Media, Pes, PidCounters};
 pub use orientation::OrientationMask;
 pub use packet::{NULL_PID, PACKET_LEN};

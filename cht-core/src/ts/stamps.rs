@@ -67,6 +67,14 @@ pub fn with_stamp(packet: &[u8; PACKET_LEN], pts: u64, out: &mut Vec<u8>) {
     unit::write(Header::of(packet).pid(), &mut counter, &header, out);
 }
 
+/// Returns a PES packet of video with a PTS, of known length.
+pub(super) fn pes(pts: u64, payload: &[u8]) -> Vec<u8> {
+    let length = (FIXED - 6 + STAMP + payload.len()) as u16;
+    let [high, low] = length.to_be_bytes();
+    let header = [0, 0, 1, 0xE0, high, low, 0x80, 0x80, STAMP as u8];
+    [&header, &stamp(2, pts)[..], payload].concat()
+}
+
 /// Where the payload of a packet begins that begins a PES packet.
 fn payload(packet: &Packet) -> Option<usize> {
     let header = Header::of(packet);

@@ -198,21 +198,30 @@ pub(super) fn packets_of(length: usize) -> usize {
 
 /// Appends a PES packet to `out` in packets of `pid`.
 pub(super) fn write(pid: u16, counter: &mut u8, bytes: &[u8], out: &mut Vec<u8>) {
-    let mut is_start = true;
-    for part in bytes.chunks(PAYLOAD) {
-        let [high, low] = (pid | if is_start { 0x4000 } else { 0 }).to_be_bytes();
-        let stuffing = PAYLOAD - part.len();
-        let control = if stuffing > 0 { 0x30 } else { 0x10 };
-        out.extend([SYNC_BYTE, high, low, control | *counter]);
-        if stuffing > 0 {
-            out.push(stuffing as u8 - 1);
-            out.extend(std::iter::repeat_n(0, usize::from(stuffing > 1)));
-            out.extend(std::iter::repeat_n(0xFF, stuffing.saturating_sub(2)));
-        }
-        out.extend_from_slice(part);
-        *counter = (*counter + 1) & 15;
-        is_start = false;
+    for (n, part) in bytes.chunks(PAYLOAD).enumerate() {
+        write_part(pid, n == 0, counter, part, out);
     }
+}
+
+/// Appends one packet with the next bytes of a PES packet, at most 184, to `out`.
+pub(super) fn write_part(
+    pid: u16,
+    is_start: bool,
+    counter: &mut u8,
+    part: &[u8],
+    out: &mut Vec<u8>,
+) {
+    let [high, low] = (pid | if is_start { 0x4000 } else { 0 }).to_be_bytes();
+    let stuffing = PAYLOAD - part.len();
+    let control = if stuffing > 0 { 0x30 } else { 0x10 };
+    out.extend([SYNC_BYTE, high, low, control | *counter]);
+    if stuffing > 0 {
+        out.push(stuffing as u8 - 1);
+        out.extend(std::iter::repeat_n(0, usize::from(stuffing > 1)));
+        out.extend(std::iter::repeat_n(0xFF, stuffing.saturating_sub(2)));
+    }
+    out.extend_from_slice(part);
+    *counter = (*counter + 1) & 15;
 }
 
 #[cfg(test)]
