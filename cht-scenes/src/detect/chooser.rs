@@ -113,7 +113,9 @@ impl Chooser {
         if let Some(finding) = adaptive.filter(|_| self.asks(Detector::Adaptive)) {
             self.found(&mut choices, &finding, Detector::Adaptive);
         }
-        if let Some(finding) = screen.filter(|_| self.asks(Detector::Screen)) {
+        // What was kept for another reason has been seen: what the screen found in the same frame is in it.
+        if let Some(finding) = screen.filter(|_| self.asks(Detector::Screen) && choices.is_empty())
+        {
             self.found(&mut choices, &finding, Detector::Screen);
         }
         let due = self.pacing.due(measures.score);

@@ -63,6 +63,11 @@ struct Block {
     moves: bool,
 }
 
+/// Size of the largest clock and its height, in blocks, in a picture of up to [`CLOCK_ROWS`] rows of them.
+const LARGEST_CLOCK: usize = 32;
+const CLOCK_HEIGHT: usize = 4;
+const CLOCK_ROWS: usize = 68;
+
 /// Learns which regions never rest.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Restless {
@@ -160,6 +165,7 @@ impl Restless {
 
     /// Counts changes and ticks.
     fn count(&mut self, at: i64) {
+        let clocks = self.moved_clocks(at);
         for n in 0..self.blocks.len() {
             let block = &self.blocks[n];
             if block.slots & 1 == 0 {
@@ -171,12 +177,38 @@ impl Restless {
             let beside = self.grid.near(n, 2).filter(|&n| self.blocks[n].slots & 1 != 0).count();
             let block = &mut self.blocks[n];
             (block.activity, block.counted) = (activity, at);
-            if beside > ALONE {
+            if let Some(&(_, ticks)) = clocks.iter().find(|(clock, _)| *clock == n) {
+                (block.ticks, block.ticked) = (ticks, at);
+            } else if beside > ALONE {
                 block.ticks = 0.0;
             } else if is_apart {
                 (block.ticks, block.ticked) = (ticks + 1.0, at);
             }
         }
+    }
+
+    /// Returns the blocks of clocks that ticked and changed as a whole, as one does whose text has become wider, each with the
+    /// ticks of its clock.
+    fn moved_clocks(&self, at: i64) -> Vec<(usize, f32)> {
+        let ticks: Vec<f32> = self.blocks.iter().map(|block| ticks(block, at)).collect();
+        let is_tick = |n: usize| self.blocks[n].slots & 1 != 0 && ticks[n] >= TICKS;
+        if !(0..self.blocks.len()).any(is_tick) {
+            return Vec::new();
+        }
+        let changed: Vec<bool> = self.blocks.iter().map(|block| block.slots & 1 != 0).collect();
+        let scale = |size: usize| size * self.grid.rows.max(CLOCK_ROWS) / CLOCK_ROWS;
+        let is_clock = |blocks: &Vec<usize>| {
+            (ALONE + 1..=scale(LARGEST_CLOCK)).contains(&blocks.len())
+                && self.grid.bounds(blocks).height() <= scale(CLOCK_HEIGHT)
+                && blocks.iter().any(|&n| is_tick(n))
+        };
+        let clocks = self.grid.regions(&changed, 2).into_iter().filter(is_clock);
+        clocks
+            .flat_map(|blocks| {
+                let most = blocks.iter().map(|&n| ticks[n]).fold(0.0, f32::max);
+                blocks.into_iter().map(move |n| (n, most))
+            })
+            .collect()
     }
 
     fn find_restless(&mut self, at: i64) {

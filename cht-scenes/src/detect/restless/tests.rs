@@ -185,3 +185,32 @@ fn several_tiles_that_change_at_once_are_another_page_and_one_is_not() {
     assert!(!restless.push(3 * SECOND + 1, &both(2001)), "they go on to move");
     assert!(!restless.push(4 * SECOND, &plays(2002)));
 }
+
+#[test]
+fn clock_that_moves_as_it_ticks_is_left_out_and_stays_so() {
+    let (digit, clock) = (
+        Rect { left: 70, top: 3, right: 71, bottom: 4 },
+        Rect { left: 62, top: 3, right: 71, bottom: 4 },
+    );
+    let ticks = |n: i64| {
+        let is_wider = n >= 100;
+        let rect = if is_wider { clock } else { digit };
+        if n % 10 == 0 { change(rect, 1000 + n as u32, Look::Drawn) } else { Vec::new() }
+    };
+    let mut restless = Restless::new(GRID);
+    show(&mut restless, (0, 10), ticks);
+    assert!(is_masked(&restless, digit) && !is_masked(&restless, clock));
+    show(&mut restless, (10, 12), ticks);
+    assert!(is_masked(&restless, clock));
+
+    // A page that comes with a tick is no clock.
+    let page = Rect { left: 20, top: 3, right: 71, bottom: 20 };
+    let mut restless = Restless::new(GRID);
+    show(&mut restless, (0, 10), ticks);
+    show(
+        &mut restless,
+        (10, 11),
+        |n| if n == 100 { change(page, 1, Look::Drawn) } else { Vec::new() },
+    );
+    assert!(!restless.is_masked(GRID.columns * 10 + 30) && !is_masked(&restless, digit));
+}
