@@ -8,7 +8,7 @@ use std::{
     },
     process::ChildStdin,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::SyncSender,
     },
@@ -20,16 +20,17 @@ use cht_core::{
     clock,
     ffmpeg::{FfmpegError, Process, Program},
     report,
-    ts::{Codec, OrientationMask, Plan},
+    ts::{Codec, Delimiter, OrientationMask, Plan, StandIn},
 };
 use ffmpeg_sidecar::command::FfmpegCommand;
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::{
-    decoding::{Decoding, Extract},
+    decoding::{Decode, Decoding, Extract},
     graph::{self, GraphChoice, Graphs},
-    lines::LineParser,
+    lines::{Decoded, LineParser},
     outputs::{Outputs, stream},
+    pause::{Arrivals, Pause},
     picker::Message,
     picture::formats,
     prefilter::{self, Start, Wanted},
@@ -52,6 +53,17 @@ pub(crate) struct Input<'a> {
     pub sets: Option<&'a [u8]>,
 }
 
+/// Pauses of a live stream.
+#[derive(Debug)]
+struct Pauses {
+    arrivals: Arrivals,
+    delimiter: Delimiter,
+    stand_ins: StandIns,
+}
+
+/// Time stamps that ffmpeg was given in the place of others, until it has given their pictures.
+type StandIns = Arc<Mutex<Vec<StandIn>>>;
+
 /// A running decoder.
 #[derive(Debug)]
 pub(crate) struct Decoder {
@@ -64,6 +76,8 @@ pub(crate) struct Decoder {
     /// When bytes that do not come as they arrive are taken to arrive; none for a live stream.
     arrival: Option<Instant>,
     orientation: Option<OrientationMask>,
+    /// Ends the last picture where a live stream pauses.
+    pauses: Option<Box<Pauses>>,
     /// What goes to ffmpeg next.
     buffer: Vec<u8>,
 }
@@ -127,14 +141,15 @@ impl Decoder {
             Wanted::Scene(..) | Wanted::Exact(_) => None,
         };
         let pictures = output(ffmpeg, &mut command, "[out]", &mut inherited)?;
-        let mut parser = LineParser::default();
+        let stand_ins = StandIns::default();
+        let (mut parser, given) = (LineParser::default(), Arc::clone(&stand_ins));
         let starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         inherited.iter().try_for_each(|end| fcntl_setfd(end, FdFlags::empty()))?;
         let mut process = Process::spawn(command.as_inner_mut(), move |line| {
             let (ours, frame) = parser.read(line);
             if let Some(frame) = frame {
                 // The picker has gone only if the stage ends.
-                let _ = messages.send(Message::Frame(frame));
+                let _ = messages.send(Message::Frame(as_in_the_stream(frame, &given)));
             }
             let is_usual = ours || is_chatter(line) || line.trim().is_empty();
             if !is_usual {
@@ -155,6 +170,10 @@ impl Decoder {
         let extract =
             codec.and_then(|codec| Extract::begin(pid, codec, decoding.decode, sets, &mut buffer));
         let extract = extract.map(Box::new);
+        let is_paced = live && extract.is_some() && decoding.decode == Decode::Full;
+        let delimiter = codec.filter(|_| is_paced).and_then(|codec| Delimiter::new(pid, codec));
+        let arrivals = Arrivals::default();
+        let pauses = delimiter.map(|delimiter| Box::new(Pauses { arrivals, delimiter, stand_ins }));
         Ok((
             Self {
                 process,
@@ -162,6 +181,7 @@ impl Decoder {
                 graph,
                 extract,
                 orientation: codec.and_then(OrientationMask::new),
+                pauses,
                 arrival,
                 buffer,
             },
@@ -192,9 +212,33 @@ impl Decoder {
             }
             graph.choose()?;
         }
+        if let Some(pauses) = self.pauses.as_mut().filter(|_| !self.buffer.is_empty()) {
+            pauses.arrive(&mut self.buffer, now);
+        }
         let written = input.write_all(&self.buffer);
         self.buffer.clear();
         written
+    }
+
+    /// Ends the last picture of a live stream that pauses, as far as that is possible without harm, and returns the pause.
+    /// An error means that it has ended.
+    pub(crate) fn pause(&mut self, now: Instant) -> std::io::Result<Option<Pause>> {
+        // What the end of a segment has left comes first.
+        if self.pauses.is_some() && !self.buffer.is_empty() {
+            self.feed(&[])?;
+        }
+        let (Some(pauses), Some(input)) = (&mut self.pauses, &mut self.input) else {
+            return Ok(None);
+        };
+        if self.graph.is_some()
+            || !pauses.arrivals.is_due(now)
+            || !pauses.delimiter.end_picture(&mut self.buffer)
+        {
+            return Ok(None);
+        }
+        let written = input.write_all(&self.buffer);
+        self.buffer.clear();
+        written.map(|()| pauses.arrivals.pause(now))
     }
 
     /// From the next access point on, decodes more of some groups than that.
@@ -242,6 +286,29 @@ impl Decoder {
     pub(crate) fn finish(self) -> Result<(), FfmpegError> {
         self.process.finish()
     }
+}
+
+impl Pauses {
+    /// Takes the next packets, which arrived at `now`.
+    fn arrive(&mut self, packets: &mut [u8], now: Instant) {
+        self.delimiter.pass(packets);
+        self.arrivals.arrive(self.delimiter.newest(), now);
+        let stand_in = self.delimiter.take_stamp();
+        self.stand_ins.lock().unwrap_or_else(PoisonError::into_inner).extend(stand_in);
+    }
+}
+
+/// A frame with its own time stamp.
+fn as_in_the_stream(frame: Decoded, given: &Mutex<Vec<StandIn>>) -> Decoded {
+    const CIRCLE: i64 = 1 << 33;
+    let Some(pts) = frame.pts else { return frame };
+    let mut given = given.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = given.iter().position(|stand_in| stand_in.given as i64 == pts.rem_euclid(CIRCLE));
+    let Some(found) = found else { return frame };
+    let stamp = given[found].stamp;
+    // Those before it were of pictures that could not be decoded.
+    given.drain(..=found);
+    Decoded { pts: stamp.map(|stamp| stamp as i64), ..frame }
 }
 
 /// Adds an output of raw video.

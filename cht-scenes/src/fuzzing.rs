@@ -88,7 +88,7 @@ pub fn journal(folder: &Path) {
     let Ok(output) = cht_core::ndjson::stdout() else { return };
     let disk = Disk::new(&Arc::new(Mutex::new(output)));
     let Ok(mut store) = Store::open(folder, &Options::of(&args), false, disk) else { return };
-    let _ = (store.done_before(), store.saved(), store.next_picture(), store.was_kept("", 0));
+    let _ = (store.done_before(), store.saved(), store.next_picture(0), store.was_kept("", 0));
     let _ = (store.kept(1), store.kept(64), store.thumbnail("F000001"));
     store.remove_unfinished();
 }

@@ -39,6 +39,7 @@ mod options;
 mod outputs;
 mod parameters;
 mod pass;
+mod pause;
 mod picker;
 mod picture;
 mod prefilter;

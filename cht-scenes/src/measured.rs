@@ -71,6 +71,11 @@ impl Measured {
         self.returned.keep(&picture.small(), &self.decider.hidden())
     }
 
+    /// What decides from here on by itself, and remembers.
+    pub(crate) fn ahead(&self) -> (Decider<Candidate>, Returned) {
+        (self.decider.ahead(), self.returned.clone())
+    }
+
     /// Takes a frame: what was measured in it, and whether its picture may come to be wanted. By default that is so each `every` ticks.
     /// With `gap`, pictures before it were not decoded.
     pub(crate) fn frame(

@@ -1,6 +1,7 @@
 //! What comes out of the decoder: frames are placed on the timeline, decided on, written and announced.
 
 mod again;
+mod ahead;
 mod keep;
 mod parts;
 
@@ -26,6 +27,7 @@ use cht_scenes::{
     measure::Plane,
 };
 
+use self::ahead::Ahead;
 pub(crate) use self::parts::{Done, End, Found, Message, Part, Run, Segment, Snapshot};
 use crate::{
     args::Args,
@@ -67,6 +69,8 @@ pub(crate) struct Picker {
     pub is_cut: bool,
     /// What a run has left to be ended.
     pub left: VecDeque<Segment>,
+    /// What is chosen ahead while a live stream pauses.
+    ahead: Ahead,
     /// Path, kept and decoded frames of the segment whose first part another decoder has decoded.
     pub carried: Option<(String, u64, u64)>,
     /// What is decoded.
@@ -108,6 +112,7 @@ impl Picker {
             interrupt: Arc::default(),
             is_cut: false,
             left: VecDeque::new(),
+            ahead: Ahead::default(),
             carried: None,
             decode: args.decode,
             any: false,
@@ -146,6 +151,7 @@ impl Picker {
                 Message::Segment(part) => self.begin(&mut segments, part),
                 Message::Fed { bytes, has_frames } => self.fed(&mut segments, bytes, has_frames),
                 Message::Ended => ended = true,
+                Message::Pause(pause) => self.look_ahead(&segments, reference, pause)?,
                 Message::Complaint => {}
                 Message::Over(end) => break end,
                 Message::Whole(frame) => {
@@ -297,6 +303,7 @@ impl Picker {
             measured.decider.pass(at);
             self.keep_choices(segments)?;
         }
+        self.ahead = Ahead::default();
         self.measure_next(segments, at, &frame, small, picture, gap)
     }
 
@@ -350,6 +357,7 @@ impl Picker {
         {
             self.keep_choice(&mut segments, &choice, shown)?;
         }
+        self.ahead = Ahead::default();
         self.provisional_from = self.provisional_from.filter(|&from| from < self.store.next_id());
         if let Some(measured) = &mut self.measured {
             self.tally.ended(&mut measured.decider);

@@ -7,6 +7,9 @@
 //! Times are compared on the 33-bit circle, so that it does not matter how ffmpeg represents a PTS after a wrap.
 //! Registers: 0 last kept, 1 last kept cut, 2 cuts waiting, 3 a cut is due, 4 the frame is handed over,
 //! 5 something was kept, 6 a cut was kept, 7 the frame is a cut.
+//!
+//! A picture that a live stream brings after a pause has the time of the one before it, and a tick ([`cht_core::ts::Delimiter`]): which
+//! time is its own was not known. It is handed over, and so are the pictures just after it (registers 8 and 9).
 
 use cht_core::{
     event::Anchor,
@@ -142,6 +145,9 @@ pub(crate) fn every(decode: Decode) -> i64 {
     if decode == Decode::Keyframes { SPARSE } else { STILL }
 }
 
+/// Time after a pause in which all pictures are handed over, in ticks: until what it ended with has come to rest.
+const AFTER_PAUSE: i64 = TICKS_PER_SECOND * 6 / 10;
+
 /// How long before its end a run-up hands over all pictures: one of them may have been waiting.
 const WAITING: i64 = 3 * TICKS_PER_SECOND;
 
@@ -197,6 +203,8 @@ impl Candidates {
         format!(
             "if(eq(n,0),st(0,{handed});st(1,{changed});st(2,{mean});st(3,{any}*lt({before},0));\
              st(6,{recent});st(7,{change}));\
+             if(ld(8),if(eq(ld(0),prev_pts),st(0,pts));if(eq(ld(7),prev_pts),st(7,pts));st(9,pts));\
+             st(8,eq(pts-prev_pts,1));\
              if(lt({before},0),1+gt(eq(n,0)+gte({before},-{WAITING}),0),\
              st(5,round(scene*1000000)/1000000);st(1,ld(1)+ld(5));\
              if(gt(not(ld(3))+gt(ld(5),max({CHANGES},max({CHANGES_OF_RECENT}*ld(6),{CHANGES_OF_MEAN}*ld(2)))),0),st(7,pts));\
@@ -206,7 +214,8 @@ impl Candidates {
              st(6,ld(6)*{FADES}+ld(5));\
              st(2,ld(2)+{FOLLOWS}*(min(ld(5),{ONE_CHANGE})-ld(2)));\
              if(ld(4),st(0,pts);st(1,ld(6));st(3,1));\
-             1+ld(4))",
+             1+gt(ld(4)+ld(8)+ld(9)*lt({since_pause},{AFTER_PAUSE}),0))",
+            since_pause = since("ld(9)"),
             handed = start.pts(self.handed),
             change = start.pts(self.change),
             changed = self.changed,
@@ -253,7 +262,7 @@ fn expression(rules: &Rules, state: &State, start: &Start) -> String {
          if(ld(3)*ld(5)*ld(7),st(1,pts);st(6,1));\
          if(ld(3)+not(ld(5)),st(2,0));\
          if(ld(4),st(0,pts);st(5,1));\
-         1+ld(4))",
+         1+gt(ld(4)+eq(pts-prev_pts,1),0))",
         kept = pts(state.last_kept),
         cut = pts(state.last_cut),
         waiting = u8::from(state.waiting.is_some()),

@@ -344,9 +344,9 @@ impl Store {
         self.known.last.as_ref().map_or(1, |last| last.slot().saturating_add(1))
     }
 
-    /// The path that the next picture will have, and its id.
-    pub(crate) fn next_picture(&self) -> Result<(String, PathBuf)> {
-        let id = format!("F{:06}", self.known.next_id);
+    /// The path that the next picture will have after so many others, and its id.
+    pub(crate) fn next_picture(&self, others: usize) -> Result<(String, PathBuf)> {
+        let id = format!("F{:06}", self.known.next_id + others as u64);
         let path = event::absolute(&self.folder.join(format!("{id}{}", self.format.suffix())))?;
         Ok((id, path.into()))
     }
@@ -376,6 +376,23 @@ impl Store {
             return Ok(Err(obstruction));
         }
         self.keep_again(session, frame).map(Ok)
+    }
+
+    /// Writes a picture durably, with the small one next to it, that may yet turn out to be none that is kept: the journal knows
+    /// nothing of it. `false` if something has one of their names that cannot be replaced.
+    pub(crate) fn announce(
+        &self,
+        frame: &Frame,
+        picture: &[u8],
+        thumbnail: Option<&[u8]>,
+    ) -> Result<bool> {
+        let thumbnail = frame.thumbnail.as_deref().zip(thumbnail);
+        for (path, bytes) in [(&*frame.path, picture)].into_iter().chain(thumbnail) {
+            if self.replace(path.into(), bytes)?.is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn replace(&self, path: PathBuf, bytes: &[u8]) -> Result<Result<(), Obstruction>> {

@@ -4,37 +4,49 @@
 use std::{
     fs,
     io::Write as _,
+    net::TcpStream,
     path::{Path, PathBuf},
     process::Stdio,
 };
 
-use cht_tests::{Stage, ffmpeg, generate, tool, words};
+use cht_tests::{Pipeline, Stage, ffmpeg, generate, stamps, tool, words};
 use serde_json::{Value, json};
 
 const BARS: &str = "smptebars=s=640x360:r=25";
 const COLOURS: &str = "rgbtestsrc=s=640x360:r=25";
 const OTHERS: &str = "pal75bars=s=640x360:r=25";
 
+/// Seconds for which a slide is shown.
+const SECONDS: f64 = 8.0;
+
 /// Slides of eight seconds, two of which come back.
 fn deck(folder: &Path) -> PathBuf {
+    deck_of(folder, SECONDS)
+}
+
+/// The same, shown for so long.
+fn deck_of(folder: &Path, seconds: f64) -> PathBuf {
     let path = folder.join("deck.ts");
-    let slides = [BARS, COLOURS, OTHERS, BARS, COLOURS].map(|slide| (slide, 8.0));
+    let slides = [BARS, COLOURS, OTHERS, BARS, COLOURS].map(|slide| (slide, seconds));
     generate(&path, &slides, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0");
     path
 }
 
 /// The same deck from a sender that sends this many pictures of each slide, and then none until the next one: also in two files,
 /// of which the second begins with the fourth slide.
-fn sparse(deck: &Path, pictures: u32) -> [PathBuf; 3] {
-    let name = |name: &str| deck.with_file_name(format!("{name}{pictures}.ts"));
-    let [whole, parts, first, second] = ["whole", "part%d_", "part0_", "part1_"].map(name);
-    let select = format!("select=lt(mod(n\\,200)\\,{pictures})");
+fn sparse(deck: &Path, seconds: f64, pictures: u32) -> [PathBuf; 3] {
+    let name = |name: &str| deck.with_file_name(format!("of{pictures}_{name}.ts"));
+    let [whole, parts, first, second] = ["whole", "part%d", "part0", "part1"].map(name);
+    let select = format!("select=lt(mod(n\\,{})\\,{pictures})", 25.0 * seconds);
+    let fourth = 3.0 * seconds - 0.1;
     let encoder =
-        words("-fps_mode vfr -c:v libx264 -preset ultrafast -bf 0 -force_key_frames 0,23.9");
+        format!("-fps_mode vfr -c:v libx264 -preset ultrafast -bf 0 -force_key_frames 0,{fourth}");
+    let encoder = words(&encoder);
     let [input, output] = [deck, &whole].map(|path| path.to_str().unwrap());
     ffmpeg([&["-i", input, "-vf", &select][..], &encoder, &["-f", "mpegts", output]].concat());
     let parts = parts.to_str().unwrap();
-    let cut = words("-c copy -f segment -segment_times 23 -segment_format mpegts");
+    let cut = format!("-c copy -f segment -segment_times {} -segment_format mpegts", fourth - 0.9);
+    let cut = words(&cut);
     ffmpeg([&["-copyts", "-i", output][..], &cut, &[parts]].concat());
     [whole, first, second]
 }
@@ -127,7 +139,7 @@ fn slides_of_one_to_three_pictures_are_kept_once_each() {
     let folder = tempfile::tempdir().unwrap();
     let deck = deck(folder.path());
     for pictures in [1, 2, 3] {
-        let [whole, first, second] = sparse(&deck, pictures);
+        let [whole, first, second] = sparse(&deck, SECONDS, pictures);
         let out = |name: &str| folder.path().join(format!("{name}{pictures}"));
         let scores = out("scores");
         let options = format!("--scores {}", scores.display());
@@ -148,6 +160,53 @@ fn slides_of_one_to_three_pictures_are_kept_once_each() {
         // Each picture names its segment.
         let fields = &fields[..4];
         assert_eq!(frames(&parts, fields), frames(&kept, fields));
+    }
+}
+
+/// The bytes of each slide of a stream with this many pictures of each.
+fn slides(stream: &[u8], pictures: usize) -> Vec<&[u8]> {
+    let begins = stamps::units(stream).into_iter().step_by(pictures).skip(1);
+    let mut ends: Vec<usize> = begins.map(|unit| unit.offset).collect();
+    ends.push(stream.len());
+    let begins = std::iter::once(0).chain(ends.clone());
+    begins.zip(&ends).map(|(from, &to)| &stream[from..to]).collect()
+}
+
+#[test]
+fn live_slide_that_rests_is_announced_while_nothing_more_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    // Pictures that come earlier than their times by more than that would have to be confirmed by others.
+    let deck = deck_of(folder.path(), 2.0);
+    for pictures in [1, 2] {
+        let stream = fs::read(&sparse(&deck, 2.0, pictures)[0]).unwrap();
+        let options = "--detect screen --max-interval 0 --stats-interval 0";
+        let sessions = folder.path().join(format!("sessions{pictures}"));
+        let mut pipeline = Pipeline::start(&sessions, "--once", options);
+        let mut sender = TcpStream::connect(&pipeline.address).unwrap();
+        // The second picture confirms the time of the first one.
+        let confirmed = if pictures == 1 { 2 } else { 1 };
+        for (n, slide) in (1..5).zip(slides(&stream, pictures as usize)) {
+            sender.write_all(slide).unwrap();
+            while n >= confirmed && pipeline.index.of_type("frame").len() < n {
+                pipeline.index.wait_for("frame");
+            }
+        }
+        assert!(pipeline.index.of_type("segment_closed").is_empty());
+        drop(sender);
+        assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+        assert!(pipeline.index.of_type("error").is_empty());
+
+        // What was chosen ahead of the next picture is what is chosen with all of them known.
+        let segment = pipeline.index.of_type("segment_closed")[0]["path"].clone();
+        let out = folder.path().join(format!("finished{pictures}"));
+        let finished = scenes(Path::new(segment.as_str().unwrap()), &out, "");
+        let fields = ["id", "timestamp", "reason", "change", "scores", "returned_to", "hash"];
+        assert_eq!(frames(&pipeline.index.events, &fields), frames(&finished, &fields));
+        assert_eq!(frames(&finished, &["id"]).len(), 4, "{pictures} pictures a slide");
+        let indexed = |field: &str| -> Vec<Value> {
+            pipeline.read_index().iter().map(|frame| frame[field].clone()).collect()
+        };
+        assert_eq!(json!(indexed("id")), json!(["F000001", "F000002", "F000003", "F000004"]));
     }
 }
 

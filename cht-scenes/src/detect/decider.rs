@@ -17,6 +17,9 @@ const REMEMBERED: i64 = 3 * TICKS_PER_SECOND;
 /// What has come to rest and waits for a picture has gone when more than this share of the blocks changes at once.
 const STIRS: f32 = 0.01;
 
+/// Least time for which the last frame of all is shown, in ticks: what changed last has come to rest by then.
+const LEAST_SHOWN: i64 = TICKS_PER_SECOND * 3 / 2;
+
 /// Chooses frames, and finds their pictures among those that were handed over.
 #[derive(Debug)]
 pub struct Decider<P> {
@@ -187,13 +190,48 @@ impl<P> Decider<P> {
         next
     }
 
-    /// There will be no more frames: [`Self::last_choice`] gives what is left. The last frame is shown for as long as one of the
-    /// frames before it was.
+    /// Returns the time up to which the last frame is shown if none follows: as long as one of the frames before it was, and
+    /// [`LEAST_SHOWN`] at least.
+    fn last_is_shown_until(&self) -> i64 {
+        let frames = self.recent.iter().map(|frame| frame.0);
+        let longest = frames.clone().zip(frames.skip(1)).map(|(a, b)| b - a).max();
+        let last = self.last().unwrap_or(i64::MIN);
+        last.saturating_add(longest.unwrap_or(0).max(LEAST_SHOWN))
+    }
+
+    /// Returns the last frame.
+    #[must_use]
+    pub fn last(&self) -> Option<i64> {
+        self.recent.back().map(|frame| frame.0)
+    }
+
+    /// Lets time pass up to `until`, in which nothing has come yet, but no further than it passes where nothing follows: so what is
+    /// chosen then is chosen in any case.
+    pub fn wait(&mut self, until: i64) {
+        self.pass(until.min(self.last_is_shown_until()));
+    }
+
+    /// Returns one that goes on from here by itself, without the pictures ([`Self::borrow`]).
+    #[must_use]
+    pub fn ahead(&self) -> Self
+    where
+        P: Default,
+    {
+        Self::restore(self.save())
+    }
+
+    /// Takes out the picture of the frame at `at` for a moment; [`Self::run_up`] puts it back.
+    pub fn borrow(&mut self, at: i64) -> Option<P>
+    where
+        P: Default,
+    {
+        self.matcher.borrow(at)
+    }
+
+    /// There will be no more frames: [`Self::last_choice`] gives what is left.
     pub fn finish(&mut self) {
-        let mut frames = self.recent.iter().map(|frame| frame.0);
-        let longest = frames.clone().zip(frames.clone().skip(1)).map(|(a, b)| b - a).max();
-        if let (Some(last), Some(longest)) = (frames.next_back(), longest) {
-            self.pass(last.saturating_add(longest));
+        if !self.recent.is_empty() {
+            self.pass(self.last_is_shown_until());
         }
         for choice in self.chooser.finish() {
             self.matcher.choose(choice);

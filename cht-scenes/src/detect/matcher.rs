@@ -79,6 +79,15 @@ impl<P> Matcher<P> {
         }
     }
 
+    /// Takes out the picture of the frame at `at`, which goes on waiting.
+    pub fn borrow(&mut self, at: i64) -> Option<P>
+    where
+        P: Default,
+    {
+        let waiting = self.pictures.iter_mut().find(|(waiting, _)| *waiting == at);
+        waiting.map(|(_, picture)| std::mem::take(picture))
+    }
+
     /// The times of the pictures that wait.
     pub fn waiting(&self) -> impl Iterator<Item = i64> + '_ {
         self.pictures.iter().map(|(at, _)| *at)

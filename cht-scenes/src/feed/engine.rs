@@ -1,6 +1,6 @@
 //! What a run is fed to: one decoder, or several at once.
 
-use std::{io, path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc, time::Instant};
 
 use anyhow::Result;
 use cht_core::ts::Plan;
@@ -8,6 +8,7 @@ use cht_core::ts::Plan;
 use crate::{
     decoder::Decoder,
     jobs::{Jobs, Stopped},
+    pause::Pause,
 };
 
 /// One decoder, or several that stand for one.
@@ -47,6 +48,14 @@ impl Engine {
         match self {
             Self::One(decoder) => decoder.feed(bytes),
             Self::Many(jobs) => jobs.feed(bytes),
+        }
+    }
+
+    /// See [`Decoder::pause`]; several decoders are fed no live stream.
+    pub(super) fn pause(&mut self, now: Instant) -> io::Result<Option<Pause>> {
+        match self {
+            Self::One(decoder) => decoder.pause(now),
+            Self::Many(_) => Ok(None),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Feeding a live stream: segments while they grow, and what is done when decoding is slower than they are.
 
-use std::path::Path;
+use std::{path::Path, sync::atomic::Ordering};
 
 use anyhow::Result;
 use cht_core::{
@@ -15,6 +15,7 @@ use cht_core::{
 use super::{Feeder, Source, WRITE, engine::Engine, run_up::began_within_a_picture};
 use crate::{
     course::{Course, Passed, Piece},
+    picker::Message,
     store::key,
     stretch::Stretch,
     video::Video,
@@ -72,6 +73,7 @@ impl Feeder {
         let (mut source, mut total) = (None, 0);
         let mut buffer = vec![0; WRITE];
         loop {
+            self.pause();
             let bytes = match growing.read(&mut buffer) {
                 Err(error) => {
                     let error = SegmentError::Io { path: path.clone().into(), error };
@@ -139,6 +141,18 @@ impl Feeder {
         let run = self.run.as_ref().filter(|run| run.connection == connection);
         run.is_some_and(|run| matches!(run.engine, Engine::Many(_)))
             && began_within_a_picture(path, open.seq, connection)
+    }
+
+    /// Tells the picker how long nothing new has come, if that is long enough to decide on it.
+    fn pause(&mut self) {
+        let Some(run) = &mut self.run else { return };
+        run.fed.fetch_add(1, Ordering::Relaxed);
+        // One that has ended is noticed when it is fed.
+        let pause = run.engine.pause(clock::monotonic()).ok().flatten();
+        run.fed.fetch_add(1, Ordering::Relaxed);
+        if let Some(pause) = pause {
+            let _ = run.messages.send(Message::Pause(pause));
+        }
     }
 
     /// Feeds what has come of a segment that grows, to another decoder where its video changes, or where decoding lags or has

@@ -3,18 +3,19 @@
 use std::collections::VecDeque;
 
 use anyhow::Result;
-use cht_core::{
-    event::{Event, Frame},
-    report,
-    time::seconds,
-};
+use cht_core::{event::Frame, report, time::seconds};
 use cht_scenes::detect::{Choice, Shown};
 
 use super::{Found, Part, Picker, Segment};
-use crate::{frame::Picture, measured::Candidate, picture::Origin, store::Obstruction};
+use crate::{
+    frame::Picture,
+    measured::Candidate,
+    picture::{Encoded, Origin},
+    store::Obstruction,
+};
 
 /// Returns the segment that the frame at `at` belongs to by its time, a run-up included.
-fn holding(segments: &VecDeque<Segment>, at: i64) -> usize {
+pub(super) fn holding(segments: &VecDeque<Segment>, at: i64) -> usize {
     let holds = |segment: &Segment| segment.part.source.anchor.offset <= at;
     segments.iter().rposition(holds).unwrap_or(0)
 }
@@ -94,33 +95,24 @@ impl Picker {
         if self.store.was_kept(&part.path, pts) {
             return Ok(false);
         }
-        let before = found.returned.and_then(|back| self.store.kept(back).cloned());
-        if let Some(before) = before.as_ref().filter(|_| self.store.dedupe) {
-            // What is shown is there already; all else is said of the new one.
-            let (id, _) = self.store.next_picture()?;
-            let event = self.store.keep_again(
-                self.session.as_deref(),
-                Frame {
-                    id,
-                    timestamp,
-                    pts,
-                    segment: part.path.clone(),
-                    reason: found.reason,
-                    detector: found.detector,
-                    change: found.change,
-                    returned_to: Some(before.id.clone()),
-                    scores: found.scores,
-                    ..before.clone()
-                },
-            )?;
-            self.tally.kept();
-            self.emit(&event)?;
-            return Ok(true);
-        }
-        let before = before.map(|before| before.id);
-        let event = loop {
-            match self.keep_new(part, (timestamp, pts), found, picture, before.clone())? {
-                Ok(event) => break event,
+        loop {
+            let (frame, file) = self.frame(part, (timestamp, pts), found, picture, &[])?;
+            let is_announced = self.ahead.confirm(&frame);
+            let session = self.session.as_deref();
+            let kept = match file.filter(|_| !is_announced) {
+                Some(file) => {
+                    self.store.keep(&file.bytes, file.thumbnail.as_deref(), session, frame)?
+                }
+                None => Ok(self.store.keep_again(session, frame)?),
+            };
+            match kept {
+                Ok(event) => {
+                    self.tally.kept();
+                    if !is_announced {
+                        self.emit(&event)?;
+                    }
+                    return Ok(true);
+                }
                 Err(Obstruction { path, error }) => {
                     let path = path.to_string_lossy();
                     let message = format!(
@@ -129,22 +121,40 @@ impl Picker {
                     self.fail("obstructed", &message, Some(&path))?;
                 }
             }
-        };
-        self.tally.kept();
-        self.emit(&event)?;
-        Ok(true)
+        }
     }
 
-    /// Writes a picture under the next number, unless something else has its name.
-    fn keep_new(
+    /// Describes a picture under the next number after `others`, with its file; without, where what it shows has one already and is
+    /// to have no second one.
+    pub(super) fn frame(
         &mut self,
         part: &Part,
         (timestamp, pts): (f64, i64),
         found: &Found,
         picture: &Picture,
-        returned_to: Option<String>,
-    ) -> Result<Result<Event, Obstruction>> {
-        let (id, path) = self.store.next_picture()?;
+        others: &[Frame],
+    ) -> Result<(Frame, Option<Encoded>)> {
+        let (id, path) = self.store.next_picture(others.len())?;
+        let before = found.returned.and_then(|back| match others.len().checked_sub(back) {
+            Some(other) => others.get(other),
+            None => self.store.kept(back - others.len()),
+        });
+        let returned_to = before.map(|before| before.id.clone());
+        if let Some(before) = before.filter(|_| self.store.dedupe) {
+            let frame = Frame {
+                id,
+                timestamp,
+                pts,
+                segment: part.path.clone(),
+                reason: found.reason,
+                detector: found.detector,
+                change: found.change,
+                returned_to,
+                scores: found.scores,
+                ..before.clone()
+            };
+            return Ok((frame, None));
+        }
         let origin = Origin {
             id: &id,
             timestamp,
@@ -153,8 +163,8 @@ impl Picker {
             session: self.session.as_deref(),
             segment: &part.path,
         };
-        let picture = self.painter.paint(&picture.samples, &picture.form, &origin)?;
-        let thumbnail = picture.thumbnail.as_deref();
+        let file = self.painter.paint(&picture.samples, &picture.form, &origin)?;
+        let thumbnail = file.thumbnail.as_deref();
         let frame = Frame {
             thumbnail: thumbnail.map(|_| self.store.thumbnail(&id)).transpose()?,
             id,
@@ -167,11 +177,11 @@ impl Picker {
             change: found.change,
             returned_to,
             scores: found.scores,
-            width: picture.width,
-            height: picture.height,
-            bytes: picture.bytes.len() as u64,
-            hash: blake3::hash(&picture.bytes).to_hex().to_string(),
+            width: file.width,
+            height: file.height,
+            bytes: file.bytes.len() as u64,
+            hash: blake3::hash(&file.bytes).to_hex().to_string(),
         };
-        self.store.keep(&picture.bytes, thumbnail, self.session.as_deref(), frame)
+        Ok((frame, Some(file)))
     }
 }

@@ -14,7 +14,9 @@ use cht_core::{
 };
 use cht_scenes::detect::{Choice, Detector, Kind, Why};
 
-use crate::{feed::Source, frame::Frame, lines::Decoded, measured::Saved, outputs::Outputs};
+use crate::{
+    feed::Source, frame::Frame, lines::Decoded, measured::Saved, outputs::Outputs, pause::Pause,
+};
 
 /// What the picker is told, in order.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub(crate) enum Message {
     Frame(Decoded),
     /// The same, with all that belongs to it.
     Whole(Box<Frame>),
+    /// The live stream pauses.
+    Pause(Pause),
     /// The decoder complains.
     Complaint,
     /// No more input for this decoder.
