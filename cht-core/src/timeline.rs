@@ -61,6 +61,8 @@ pub struct Span {
     pub last_dts: u64,
     /// From the first PTS to the largest, in ticks.
     pub length: i64,
+    /// From the first PTS to the largest before the clock jumps for the first time, in ticks.
+    pub until_jump: i64,
     /// How long one frame lasts, in ticks; 0 if there is only one.
     pub frame: i64,
 }
@@ -123,6 +125,7 @@ mod tests {
             first_dts: first,
             last_dts: first + 9 * SECOND,
             length: 9 * 90_000,
+            until_jump: 9 * 90_000,
             frame: 90_000,
         };
         let mut succession = Succession::default();

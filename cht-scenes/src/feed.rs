@@ -53,7 +53,7 @@ use crate::{
     scores::Scores,
     scout,
     stats::Tally,
-    store::{FileId, Store, key},
+    store::{Checkpoint, FileId, Store, key},
     stretch::{self, Stretch},
 };
 
@@ -127,12 +127,14 @@ struct Folder {
     place: Option<(u64, u64)>,
     /// Whether segments are known by their names.
     by_name: bool,
-    /// Segments done by an earlier run of the program by their keys, with their sizes.
-    done_before: HashMap<String, u64>,
+    /// Segments done by an earlier run of the program by their keys, with their sizes, and which files they were.
+    done_before: HashMap<String, (u64, Option<FileId>)>,
     /// The keys of segments by their files: one that has several names is known by the first.
     files: HashMap<FileId, String>,
-    /// Segments that were dealt with by this one, by their keys.
-    handled: HashSet<String>,
+    /// Segments that were dealt with by this one, by their keys, and which files they were, if that counts.
+    handled: HashMap<String, Option<FileId>>,
+    /// The segment dealt with last, if an earlier run had done it.
+    replayed: Option<Checkpoint>,
     /// The number of the last of them; in the folder of a session also of an earlier run.
     last_seq: Option<u64>,
     /// The end of the session's record, from where an earlier run has come to.
@@ -158,7 +160,7 @@ impl Folder {
     /// Whether an earlier run or this one has dealt with a segment.
     fn knows(&self, path: &str) -> bool {
         let key = self.key(path);
-        self.handled.contains(key) || self.done_before.contains_key(key)
+        self.handled.contains_key(key) || self.done_before.contains_key(key)
     }
 }
 
@@ -227,11 +229,20 @@ impl Feeder {
         let Some(folder) = &mut self.folder else { return Ok(()) };
         let name = folder.name_of(&segment.path);
         let key = key(&name, folder.by_name);
-        if !folder.handled.insert(key.to_owned()) {
+        let is_recorded = folder.by_name && key != segment.path;
+        // Of a segment that was recorded, the record says what it is; another one may have been written again.
+        let file = FileId::at(&segment.path).filter(|_| !is_recorded);
+        let is_same = |known: &Option<FileId>| {
+            known.zip(file).is_none_or(|(known, file)| known.is_written_as(&file))
+        };
+        if folder.handled.get(key).is_some_and(is_same) {
             return Ok(());
         }
-        let was_done = folder.done_before.get(key) == Some(&segment.bytes);
-        let is_recorded = folder.by_name && key != segment.path;
+        folder.handled.insert(key.to_owned(), file);
+        let was_done = folder
+            .done_before
+            .get(key)
+            .is_some_and(|(bytes, known)| *bytes == segment.bytes && is_same(known));
         if is_recorded && !was_done && folder.last_seq.is_some_and(|last| segment.seq <= last) {
             return self.refuse_late(session, segment);
         }
@@ -243,6 +254,14 @@ impl Feeder {
             let picker = self.picker()?;
             let key = picker.store.found_at(&name, &segment.path);
             picker.replay(key, segment.bytes)?;
+            let mut replayed =
+                picker.store.done(key, segment.bytes).map(|it| it.checkpoint.clone());
+            if let Some(replayed) = &mut replayed {
+                replayed.done.seq = segment.seq;
+            }
+            if let Some(folder) = &mut self.folder {
+                folder.replayed = replayed;
+            }
             return Ok(());
         }
         // Cut for its size within a picture, it need not say what it holds.
@@ -392,7 +411,8 @@ impl Feeder {
             done_before,
             files,
             picker: Some(picker),
-            handled: HashSet::new(),
+            handled: HashMap::new(),
+            replayed: None,
             last_seq,
             record: None,
             joined: false,

@@ -267,9 +267,10 @@ impl Store {
         self.known.files()
     }
 
-    /// The segments that were done before by their keys, with their sizes.
-    pub(crate) fn done_before(&self) -> HashMap<String, u64> {
-        self.known.done.iter().map(|(key, done)| (key.clone(), done.checkpoint.bytes)).collect()
+    /// The segments that were done before by their keys, with their sizes, and which files they were.
+    pub(crate) fn done_before(&self) -> HashMap<String, (u64, Option<FileId>)> {
+        let done = self.known.done.iter().map(|(key, done)| (key, &done.checkpoint));
+        done.map(|(key, it)| (key.clone(), (it.bytes, it.file))).collect()
     }
 
     /// The segments that were done before and hold a frame with a number above `known`, in order, with their sizes.

@@ -291,6 +291,71 @@ fn damaged_journal_gives_the_same_frames() {
     assert_eq!((status, events), (Some(0), others));
 }
 
+/// Segment and time of each frame.
+fn places(events: &[Value]) -> Vec<(String, f64)> {
+    let frames = events.iter().filter(|event| event["type"] == "frame");
+    let place = |frame: &Value| {
+        (frame["segment"].as_str()?.to_owned(), frame["timestamp"].as_f64()?).into()
+    };
+    frames.filter_map(place).collect()
+}
+
+#[test]
+fn frame_chosen_before_its_segment_moves_with_that_segment() {
+    let folder = tempfile::tempdir().unwrap();
+    let [here, there, out] = ["here", "there", "out"].map(|name| folder.path().join(name));
+    fs::create_dir(&here).unwrap();
+    let before = places(&scenes(&segments(&here, ""), &out, "--detect adaptive"));
+    assert!(before.len() > 3, "{before:?}");
+    fs::rename(&here, &there).unwrap();
+    let paths: Vec<_> = (0..5).map(|n| there.join(format!("part_{n}.ts"))).collect();
+    let after = places(&scenes(&paths, &out, "--detect adaptive"));
+    let [here, there] = [here, there].map(|path| path.to_str().unwrap().to_owned());
+    let moved = |(segment, time): (String, f64)| (segment.replace(&here, &there), time);
+    assert_eq!(after, before.into_iter().map(moved).collect::<Vec<_>>());
+}
+
+#[test]
+fn segment_after_one_that_was_done_is_compared_with_that_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole.ts");
+    generate(&whole, &[("testsrc2=s=320x240:r=25", 2.0), ("smptebars=s=320x240:r=25", 2.0)], QUICK);
+    let pattern = folder.path().join("part_%d.ts");
+    let options = words("-c copy -f segment -segment_time 1").into_iter();
+    let (whole, pattern) = (whole.to_str().unwrap(), pattern.to_str().unwrap());
+    ffmpeg(["-i", whole].into_iter().chain(options).chain([pattern]));
+    let paths: Vec<_> = (0..4).map(|n| folder.path().join(format!("part_{n}.ts"))).collect();
+    let out = folder.path().join("out");
+    scenes(&[paths[0].clone(), paths[2].clone()], &out, "");
+    // The second one turns up late, and the fourth is as the third.
+    let found = places(&scenes(&paths, &out, ""));
+    assert!(found.iter().all(|(segment, _)| !segment.ends_with("part_3.ts")), "{found:?}");
+}
+
+#[test]
+fn another_file_of_the_same_name_and_size_is_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let [path, other, out] = ["a.ts", "b.ts", "out"].map(|name| folder.path().join(name));
+    generate(&path, &SHOTS[..2], QUICK);
+    generate(&other, &SHOTS[1..2], QUICK);
+    let mut bytes = fs::read(&other).unwrap();
+    let size = fs::metadata(&path).unwrap().len() as usize;
+    assert!(bytes.len() < size && size.is_multiple_of(188));
+    while bytes.len() < size {
+        bytes.extend_from_slice(&[&[0x47, 0x1f, 0xff, 0x10][..], &[0xff; 184]].concat());
+    }
+    let count = |events: &[Value]| events.iter().filter(|event| event["type"] == "frame").count();
+    let before = scenes(&[path.clone()], &out, "");
+    assert_eq!(count(&before), 2);
+    assert_eq!(scenes(&[path.clone()], &out, ""), before, "nothing is decoded again");
+    fs::write(&path, bytes).unwrap();
+    let after = scenes(&[path.clone()], &out, "");
+    let frames: Vec<_> = after.iter().filter(|event| event["type"] == "frame").collect();
+    assert_eq!(frames.len(), 1, "{after:?}");
+    assert_eq!((&frames[0]["id"], &frames[0]["reason"]), (&"F000003".into(), &"first".into()));
+    assert_eq!(scenes(&[path], &out, ""), after);
+}
+
 fn cut_end(out: &Path, bytes: u64) {
     let file = fs::File::options().write(true).open(out.join("scenes.ndjson")).unwrap();
     file.set_len(file.metadata().unwrap().len() - bytes).unwrap();

@@ -317,6 +317,7 @@ mod tests {
             first_dts: 0,
             last_dts: 0,
             length: 0,
+            until_jump: 0,
             frame: 0,
         };
         for wrong in [span, crate::timeline::Span { first_pts: 0, length: i64::MAX, ..span }] {

@@ -30,6 +30,8 @@ pub(super) struct Clock {
     first_delay: i64,
     extent: Extent,
     jumps: Vec<Jump>,
+    /// The largest offset before the first of them.
+    until_jump: Option<i64>,
     /// Pictures since the last jump.
     units: u64,
     doubt: Option<Pes>,
@@ -56,6 +58,7 @@ impl Clock {
             first_delay: 0,
             extent: Extent::default(),
             jumps: Vec::new(),
+            until_jump: None,
             units: 0,
             doubt: None,
             strays: 0,
@@ -93,6 +96,7 @@ impl Clock {
             return;
         };
         if step == Step::Jump {
+            self.until_jump.get_or_insert(self.extent.last_from(0));
             self.jumps.push(Jump { byte: pes.cut, timeline: anchor });
             self.units = 0;
         }
@@ -121,6 +125,7 @@ impl Clock {
                 first_dts: on_wire(first_pts - self.first_delay),
                 last_dts: on_wire(last.pts + (decoded - last.offset)),
                 length: self.extent.last_from(0),
+                until_jump: self.until_jump.unwrap_or(self.extent.last_from(0)),
                 frame: self.extent.frame(),
             }
         });

@@ -32,6 +32,7 @@ impl Scanned {
         self.span.is_none_or(|span| {
             [span.first_pts, span.first_dts, span.last_dts].into_iter().all(is_pts)
                 && is_length(span.length)
+                && is_length(span.until_jump)
                 && is_length(span.frame)
         }) && self
             .jumps
@@ -58,11 +59,8 @@ impl Scanned {
             connection,
             timeline: anchor,
             first_pts: first,
-            last_pts: first.zip(span).map(|(first, span)| {
-                // On the line of the anchor: where the clock jumps, another one begins.
-                let jump = jumps.first().map(|jump| jump.timeline.offset - span.frame);
-                first + jump.unwrap_or(span.length)
-            }),
+            // On the line of the anchor: where the clock jumps, another one begins.
+            last_pts: first.zip(span).map(|(first, span)| first + span.until_jump),
             start: first.zip(anchor).map(|(first, anchor)| seconds(anchor.place(first))),
             jumps: placed_jumps(&jumps, anchor, span),
             ..segment

@@ -100,7 +100,7 @@ impl Feeder {
                 };
                 if let Some(folder) = &mut self.folder {
                     let key = key(&path, folder.by_name).to_owned();
-                    folder.handled.insert(key);
+                    folder.handled.insert(key, None);
                     folder.last_seq = Some(open.seq);
                 }
                 let Video { pid, codec, .. } = video;

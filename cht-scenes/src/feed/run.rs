@@ -22,7 +22,7 @@ use cht_core::{
 use super::{
     Feeder,
     engine::Engine,
-    run_up::{Before, run_up, two_frames, unsure},
+    run_up::{Before, nearest, run_up, two_frames, unsure},
 };
 use crate::{
     decoder::{Decoder, Input},
@@ -90,7 +90,10 @@ impl Feeder {
             .context("the picker is at work")?;
         let decode = self.decode_of(&source);
         // The run-up: the first score needs the frames before it.
-        let before = picker.store.last().cloned().filter(|last| {
+        let replayed = self.folder.as_mut().and_then(|folder| folder.replayed.take());
+        let last = picker.store.last().cloned();
+        let last = last.map(|last| nearest(last, replayed));
+        let before = last.filter(|last| {
             !goes_on
                 && last.done.seq < source.seq
                 && last.pid == Some(source.pid)

@@ -25,6 +25,22 @@ pub(super) struct Before {
     pub windows: Option<Windows>,
 }
 
+/// The segment that was dealt with last: an earlier run may have done one between the last one and the next.
+pub(super) fn nearest(last: Checkpoint, replayed: Option<Checkpoint>) -> Checkpoint {
+    let leads = |replayed: &Checkpoint| {
+        let (last_anchor, anchor) = last.anchor.zip(replayed.anchor)?;
+        let place = Place { path: &replayed.path, anchor };
+        Some(
+            last.path != replayed.path
+                && Place { path: &last.path, anchor: last_anchor }.leads_to(&place),
+        )
+    };
+    match replayed {
+        Some(replayed) if leads(&replayed) == Some(true) => replayed,
+        _ => last,
+    }
+}
+
 /// The segments to decode before the one at `next`, the `last` of which was done: one, or as many as it takes to begin
 /// with a keyframe where cht-recv had to cut within a group of pictures. None if they do not lead there.
 pub(super) fn run_up(last: &Checkpoint, next: Place<'_>) -> Vec<Before> {

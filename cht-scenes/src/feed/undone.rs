@@ -64,7 +64,7 @@ impl Feeder {
         let Some(picker) = &mut folder.picker else { return Ok(()) };
         let known = last_indexed(&folder.path.join(INDEX)).saturating_sub(CHOSEN_ANEW);
         for (path, bytes) in picker.store.done_after(known) {
-            folder.handled.insert(key(&path, folder.by_name).to_owned());
+            folder.handled.insert(key(&path, folder.by_name).to_owned(), None);
             picker.replay(&path, bytes)?;
         }
         Ok(())
@@ -129,7 +129,7 @@ impl Feeder {
             if folder.record.as_ref().is_some_and(|record| record.missing(seq).is_none()) {
                 // It is announced as well where this stage lags, and never comes back.
                 let name = folder.key(&path.to_string_lossy()).to_owned();
-                folder.handled.insert(name);
+                folder.handled.insert(name, None);
             }
             return self.say(Some(session.name()), &path, &SegmentError::Deleted(path.clone()));
         }

@@ -25,6 +25,11 @@ impl FileId {
         let written = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
         Some(Self { dev: metadata.dev(), ino: metadata.ino(), bytes: metadata.len(), written })
     }
+
+    /// Whether two files have the same size and were last written at the same time, as a file and its copy that keeps the times.
+    pub(crate) fn is_written_as(&self, other: &Self) -> bool {
+        (self.bytes, self.written) == (other.bytes, other.written)
+    }
 }
 
 impl Store {
@@ -37,7 +42,9 @@ impl Store {
         let Known { done, last, before, unsure, .. } = &mut self.known;
         if let Some(mut it) = done.remove(key) {
             for event in &mut it.frames {
-                if let Body::Frame(frame) = &mut event.body {
+                if let Body::Frame(frame) = &mut event.body
+                    && frame.segment == key
+                {
                     path.clone_into(&mut frame.segment);
                 }
             }
@@ -78,7 +85,18 @@ mod tests {
         assert_eq!(known, FileId::at(&named("link.ts")));
         assert_eq!(known, FileId::at(&named("d/../a.ts")));
         std::fs::copy(named("a.ts"), named("copy.ts")).unwrap();
-        assert_ne!(known, FileId::at(&named("copy.ts")));
+        let copy = FileId::at(&named("copy.ts"));
+        assert_ne!(known, copy);
+        let is_as = |other: Option<FileId>| known.unwrap().is_written_as(&other.unwrap());
+        assert!(!is_as(copy));
+        let time = std::fs::metadata(named("a.ts")).unwrap().modified().unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(named("copy.ts"))
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
+        assert!(is_as(FileId::at(&named("copy.ts"))));
         std::fs::rename(named("a.ts"), named("d/a.ts")).unwrap();
         assert_eq!(known, FileId::at(&named("d/a.ts")));
         assert_eq!(FileId::at(&named("a.ts")), None);
