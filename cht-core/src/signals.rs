@@ -32,8 +32,9 @@ pub fn drain_on_interrupt() -> io::Result<()> {
 /// For a stage that stops by itself: calls `act` at the first SIGINT, on a thread of its own; the second one ends the stage.
 pub fn on_interrupt(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let (mut first, writable) = UnixStream::pair()?;
-    end_at_second(&[SIGINT])?;
+    // First of all: a signal that comes between the two would mean nothing.
     signal_hook::low_level::pipe::register(SIGINT, writable)?;
+    end_at_second(&[SIGINT])?;
     // Not the thread that arms the second signal: `act` may wait for a reader of stderr.
     thread::Builder::new().name("interrupt".to_owned()).spawn(move || {
         if first.read_exact(&mut [0]).is_ok() {
@@ -46,10 +47,11 @@ pub fn on_interrupt(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
 /// For a source: a descriptor that becomes readable at the first SIGINT or SIGTERM; a second one ends it at once.
 pub fn stop_on_signal() -> io::Result<UnixStream> {
     let (readable, writable) = UnixStream::pair()?;
-    end_at_second(&[SIGINT, SIGTERM])?;
+    // First of all: a signal that comes between the two would mean nothing.
     for signal in [SIGINT, SIGTERM] {
         signal_hook::low_level::pipe::register(signal, writable.try_clone()?)?;
     }
+    end_at_second(&[SIGINT, SIGTERM])?;
     Ok(readable)
 }
 
