@@ -344,16 +344,17 @@ fn another_file_of_the_same_name_and_size_is_decoded() {
     while bytes.len() < size {
         bytes.extend_from_slice(&[&[0x47, 0x1f, 0xff, 0x10][..], &[0xff; 184]].concat());
     }
+    let paths = [path.clone()];
     let count = |events: &[Value]| events.iter().filter(|event| event["type"] == "frame").count();
-    let before = scenes(&[path.clone()], &out, "");
+    let before = scenes(&paths, &out, "");
     assert_eq!(count(&before), 2);
-    assert_eq!(scenes(&[path.clone()], &out, ""), before, "nothing is decoded again");
+    assert_eq!(scenes(&paths, &out, ""), before, "nothing is decoded again");
     fs::write(&path, bytes).unwrap();
-    let after = scenes(&[path.clone()], &out, "");
+    let after = scenes(&paths, &out, "");
     let frames: Vec<_> = after.iter().filter(|event| event["type"] == "frame").collect();
     assert_eq!(frames.len(), 1, "{after:?}");
     assert_eq!((&frames[0]["id"], &frames[0]["reason"]), (&"F000003".into(), &"first".into()));
-    assert_eq!(scenes(&[path], &out, ""), after);
+    assert_eq!(scenes(&paths, &out, ""), after);
 }
 
 fn cut_end(out: &Path, bytes: u64) {
