@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, fmt, path::Path};
 
 use cht_core::{
-    event::{Detector, Event, Frame, Reason, Scores},
+    event::{Detector, Event, Frame, Reason, Relative, Scores, append_fields},
     natural,
 };
 use serde::{
@@ -80,28 +80,6 @@ struct Entry<'a> {
     extra: Option<&'a Map<String, Value>>,
 }
 
-/// Paths from the session's folder: they hold wherever that is moved, copied or served. Absent for loose segments.
-#[derive(Serialize)]
-struct Relative<'a> {
-    #[serde(rename = "relative_path", skip_serializing_if = "Option::is_none")]
-    path: Option<&'a str>,
-    #[serde(rename = "relative_thumbnail", skip_serializing_if = "Option::is_none")]
-    thumbnail: Option<&'a str>,
-    #[serde(rename = "relative_segment", skip_serializing_if = "Option::is_none")]
-    segment: Option<&'a str>,
-}
-
-impl<'a> Relative<'a> {
-    fn of(session: Option<&str>, frame: &'a Frame) -> Self {
-        let within = |path: &'a str| path.strip_prefix(session?)?.strip_prefix('/');
-        Self {
-            path: within(&frame.path),
-            thumbnail: frame.thumbnail.as_deref().and_then(within),
-            segment: within(&frame.segment),
-        }
-    }
-}
-
 impl Item {
     /// Appends its element to `json`.
     pub(crate) fn write(&self, sent_to_agent: bool, json: &mut Vec<u8>) -> serde_json::Result<()> {
@@ -113,7 +91,7 @@ impl Item {
             sent_to_agent,
             session: session.as_deref(),
             pts: frame.pts,
-            relative: Relative::of(session.as_deref(), frame),
+            relative: Relative::of_frame(session.as_deref(), frame),
             thumbnail: frame.thumbnail.as_deref(),
             segment: &frame.segment,
             reason: frame.reason,
@@ -132,13 +110,10 @@ impl Item {
 
     /// Returns its line in the journal: the event, with the fields of others at its end.
     pub(crate) fn to_line(&self) -> Vec<u8> {
-        let mut line = Event::new(self.session.clone(), self.frame.clone()).to_line();
+        let mut line = Event::new(self.session.clone(), self.frame.clone()).to_session_line();
         let extra = self.extra.as_deref().filter(|extra| !extra.is_empty());
         if let Some(fields) = extra.and_then(|extra| serde_json::to_vec(extra).ok()) {
-            line.truncate(line.len() - b"}\n".len());
-            line.push(b',');
-            line.extend_from_slice(&fields[1..]);
-            line.push(b'\n');
+            append_fields(&mut line, &fields);
         }
         line
     }

@@ -173,7 +173,7 @@ impl Worker {
                 Task::Opened(open) => {
                     let event = Event::new(Some(self.session.name().to_owned()), open);
                     let path = self.session.open_record();
-                    self.help(&path, &event.to_line());
+                    self.help(&path, &event.to_session_line());
                 }
                 Task::Close(file, closed) => {
                     self.close(&file, &closed).with_context(|| self.fate_of(&closed))?;
@@ -278,7 +278,7 @@ impl Worker {
         }
         self.write_tables();
         let event = Event::new(Some(self.session.name().to_owned()), closed.clone());
-        self.record(&event.to_line())?;
+        self.record(&event.to_session_line())?;
         self.playlist.add(closed);
         self.announcer.emit(event);
         Ok(())
@@ -304,7 +304,7 @@ impl Worker {
         self.announcer.fail(self.session.name(), "recovery", &message, &closed.path);
         let deleted = missing(&self.session, closed);
         let closed = Event::new(Some(self.session.name().to_owned()), closed.clone());
-        self.record(&[closed.to_line(), deleted.to_line()].concat())?;
+        self.record(&[closed.to_session_line(), deleted.to_session_line()].concat())?;
         self.announcer.emit(closed);
         self.announcer.emit(deleted);
         Ok(())

@@ -259,7 +259,7 @@ impl<'a> Recovery<'a> {
             return Ok(());
         }
         let path = self.session.record();
-        let lines: Vec<u8> = gone.iter().flat_map(Event::to_line).collect();
+        let lines: Vec<u8> = gone.iter().flat_map(Event::to_session_line).collect();
         let append = || record::append(&path, &lines).with_context(named(&path));
         if self.attempt(append)?.is_some() {
             self.changed = true;
@@ -314,7 +314,7 @@ impl<'a> Recovery<'a> {
     fn record(&mut self, closed: &SegmentClosed) -> Result<bool> {
         let path = self.session.record();
         let event = Event::new(Some(self.session.name().to_owned()), closed.clone());
-        let append = || record::append(&path, &event.to_line()).with_context(named(&path));
+        let append = || record::append(&path, &event.to_session_line()).with_context(named(&path));
         let written = self.attempt(append)?.is_some();
         if written {
             self.changed = true;

@@ -257,7 +257,7 @@ impl Retention {
         let ours = playlist.filter(|_| self.ours.as_ref() == Some(session));
         let _lock = if ours.is_some() { None } else { Some(session.lock()?) };
         let event = |one: &Deleted| Event::new(Some(session.name().to_owned()), one.clone());
-        let lines: Vec<u8> = deleted.iter().flat_map(|one| event(one).to_line()).collect();
+        let lines: Vec<u8> = deleted.iter().flat_map(|one| event(one).to_session_line()).collect();
         match record::append(&session.record(), &lines) {
             // No room to write it down: the first one makes it. A crash just here leaves a segment missing, which
             // recovery writes down.

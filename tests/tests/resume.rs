@@ -539,6 +539,62 @@ fn session_by_another_name_is_not_decoded_again() {
     assert!(journal(&moved.join("live")) == before, "decoded again where it was moved to");
 }
 
+/// The paths in the lines of a file of a session, from the session's folder on.
+fn relative_paths(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap();
+    let value = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+    let fields = ["relative_path", "relative_segment"];
+    let paths = text.lines().map(value).flat_map(|it| fields.map(|field| it[field].clone()));
+    paths.filter_map(|path| Some(path.as_str()?.to_owned())).collect()
+}
+
+#[test]
+fn files_of_a_moved_session_are_named_from_its_folder_on_and_no_tool_doubles_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = stream(folder.path());
+    let record = |session: &str, bytes: &[u8]| {
+        let sessions = folder.path().join(session);
+        let (mut recv, address) = recorder(&sessions, "--once --session-id live --segment-time 2");
+        TcpStream::connect(address).unwrap().write_all(bytes).unwrap();
+        assert!(recv.finish().success());
+        sessions.join("live")
+    };
+    let index = |session: &Path| {
+        let mut scenes = decode(&examined(session));
+        assert!(scenes.finish().success());
+        let mut index =
+            tool("cht-index").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut stdin = index.stdin.take().unwrap();
+        for event in &scenes.events {
+            writeln!(stdin, "{}", line(event)).unwrap();
+        }
+        drop(stdin);
+        assert!(index.wait().unwrap().success());
+        cht_tests::read_json(&session.join("frames/index.json"))
+    };
+    let before = index(&record("here", &bytes));
+    fs::rename(folder.path().join("here"), folder.path().join("there")).unwrap();
+    let session = folder.path().join("there/live");
+    let check = |count: usize| {
+        for name in ["stream/segments.ndjson", "frames/index.ndjson"] {
+            let paths = relative_paths(&session.join(name));
+            assert!(paths.len() >= count, "{name}: {paths:?}");
+            assert!(paths.iter().all(|path| session.join(path).is_file()), "{name}: {paths:?}");
+        }
+    };
+    check(before.len());
+    let ids = |index: &[Value]| -> Vec<_> { index.iter().map(|it| it["id"].clone()).collect() };
+    assert_eq!(ids(&index(&session)), ids(&before));
+    let mut monitor = tool("cht-monitor");
+    let shown = monitor.args(["--stdout", "--from-start"]).arg(&session).output().unwrap();
+    assert!(shown.status.success() && shown.stdout.len() >= bytes.len());
+    // The recording goes on there.
+    let after = index(&record("there", &bytes));
+    assert_eq!(ids(&after)[..before.len()], ids(&before));
+    assert!(after.len() > before.len());
+    check(after.len());
+}
+
 #[test]
 fn frames_that_did_not_reach_the_index_are_emitted_again() {
     let folder = tempfile::tempdir().unwrap();

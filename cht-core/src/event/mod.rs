@@ -9,6 +9,7 @@
 
 mod body;
 mod path;
+mod relative;
 mod stats;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ pub use body::{
     SegmentOpen, Sent, StreamInfo, schemas,
 };
 pub use path::{NotUtf8, absolute};
+pub use relative::Relative;
 pub use stats::{Content, Decoded, PidStats, RecvStats, ScenesStats, Stats};
 
 /// The version of the contract. It changes only if a field must go or change its meaning.
@@ -104,6 +106,25 @@ impl Event {
         line.push(b'\n');
         line
     }
+
+    /// Returns the event as a line of a file in its session's folder: with the paths from there on at its end.
+    #[must_use]
+    pub fn to_session_line(&self) -> Vec<u8> {
+        let mut line = self.to_line();
+        let relative = Relative::of(self.session.as_deref(), &self.body);
+        append_fields(&mut line, &serde_json::to_vec(&relative).unwrap_or_default());
+        line
+    }
+}
+
+/// Appends the fields of a JSON object to the line of another one.
+pub fn append_fields(line: &mut Vec<u8>, object: &[u8]) {
+    if let Some(fields) = object.strip_prefix(b"{").filter(|fields| fields.len() > 1) {
+        line.truncate(line.len().saturating_sub(b"}\n".len()));
+        line.push(b',');
+        line.extend_from_slice(fields);
+        line.push(b'\n');
+    }
 }
 
 #[cfg(test)]
@@ -119,6 +140,22 @@ mod tests {
             "{\"v\":1,\"type\":\"sent\",\"session\":\"/s\",\"id\":\"F000001\"}\n"
         );
         assert_eq!(Event::parse(&line).unwrap(), Some(event));
+    }
+
+    #[test]
+    fn line_in_a_session_has_paths_that_hold_when_it_is_moved() {
+        let deleted = |path: &str| {
+            let (seq, bytes, reason, at) = (1, 9, DeleteReason::Missing, crate::clock::wall());
+            Event::new(Some("/s".into()), Deleted { seq, path: path.into(), bytes, reason, at })
+        };
+        let event = deleted("/s/stream/segment_000001.ts");
+        let line = event.to_session_line();
+        let value: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(value["relative_path"], "stream/segment_000001.ts");
+        assert_eq!(value["path"], "/s/stream/segment_000001.ts");
+        assert_eq!(Event::parse(&line).unwrap(), Some(event));
+        let elsewhere = deleted("/st/1.ts");
+        assert_eq!(elsewhere.to_session_line(), elsewhere.to_line());
     }
 
     #[test]

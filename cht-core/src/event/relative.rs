@@ -1,0 +1,47 @@
+//! Paths from the session's folder on: they hold wherever that is moved, copied or served. Pure.
+
+use serde::Serialize;
+
+use super::{Body, Frame};
+
+/// Paths of an event from its session's folder on. Absent for what lies elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Relative<'a> {
+    /// That of the segment, or of the picture.
+    #[serde(rename = "relative_path", skip_serializing_if = "Option::is_none")]
+    pub path: Option<&'a str>,
+    /// That of the small picture.
+    #[serde(rename = "relative_thumbnail", skip_serializing_if = "Option::is_none")]
+    pub thumbnail: Option<&'a str>,
+    /// That of the segment of a picture.
+    #[serde(rename = "relative_segment", skip_serializing_if = "Option::is_none")]
+    pub segment: Option<&'a str>,
+}
+
+impl<'a> Relative<'a> {
+    /// Returns those of a frame of `session`.
+    #[must_use]
+    pub fn of_frame(session: Option<&str>, frame: &'a Frame) -> Self {
+        Self {
+            path: within(session, &frame.path),
+            thumbnail: frame.thumbnail.as_deref().and_then(|path| within(session, path)),
+            segment: within(session, &frame.segment),
+        }
+    }
+
+    /// Returns those of an event of `session` that names a file of it.
+    pub(super) fn of(session: Option<&str>, body: &'a Body) -> Self {
+        let path = match body {
+            Body::Frame(frame) => return Self::of_frame(session, frame),
+            Body::SegmentOpen(open) => &open.path,
+            Body::SegmentClosed(closed) => &closed.path,
+            Body::Deleted(deleted) => &deleted.path,
+            _ => return Self { path: None, thumbnail: None, segment: None },
+        };
+        Self { path: within(session, path), thumbnail: None, segment: None }
+    }
+}
+
+fn within<'a>(session: Option<&str>, path: &'a str) -> Option<&'a str> {
+    path.strip_prefix(session?)?.strip_prefix('/')
+}
