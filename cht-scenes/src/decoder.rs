@@ -291,8 +291,9 @@ impl Decoder {
 impl Pauses {
     /// Takes the next packets, which arrived at `now`.
     fn arrive(&mut self, packets: &mut [u8], now: Instant) {
-        self.delimiter.pass(packets);
-        self.arrivals.arrive(self.delimiter.newest(), now);
+        if self.delimiter.pass(packets) {
+            self.arrivals.arrive(self.delimiter.newest(), now);
+        }
         let stand_in = self.delimiter.take_stamp();
         self.stand_ins.lock().unwrap_or_else(PoisonError::into_inner).extend(stand_in);
     }

@@ -73,16 +73,20 @@ impl Delimiter {
         })
     }
 
-    /// Takes the next packets, whole, of tables and of the one video, and mends their counters.
-    pub fn pass(&mut self, packets: &mut [u8]) {
+    /// Takes the next packets, whole, of tables and of the one video, and mends their counters. Returns whether anything of the
+    /// video is in them: a clock may go on alone.
+    pub fn pass(&mut self, packets: &mut [u8]) -> bool {
+        let mut has_video = false;
         for packet in packets.as_chunks_mut::<PACKET_LEN>().0 {
             let header = Header::of(packet);
             if header.pid() == self.pid {
                 self.counter = (header.continuity() + self.added) & 15;
                 packet[3] = packet[3] & 0xF0 | self.counter;
                 self.take(header, packet);
+                has_video |= header.has_payload();
             }
         }
+        has_video
     }
 
     /// Appends a delimiter to `out` if the last picture is whole and none came since; whether it is
@@ -297,8 +301,12 @@ mod tests {
         let (mut delimiter, mut out) = (delimiter(), Vec::new());
         delimiter.pass(&mut packets[..PACKET_LEN]);
         assert!(!delimiter.end_picture(&mut out));
-        delimiter.pass(&mut packets[PACKET_LEN..]);
+        assert!(delimiter.pass(&mut packets[PACKET_LEN..]));
         assert!(delimiter.end_picture(&mut out));
         assert_eq!(out.len(), 2 * PACKET_LEN);
+        // The clock of the stream goes on.
+        let mut clock = build::packet_with(PID, 1, false, Some(0x10), &[]);
+        assert!(!delimiter.pass(&mut clock) && delimiter.end_picture(&mut out));
+        assert_eq!((clock[3] & 15, out.len()), (3, 2 * PACKET_LEN));
     }
 }
