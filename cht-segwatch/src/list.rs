@@ -21,6 +21,7 @@ use crate::{
     emit::Emitter,
     finished::{Candidate, Contents, LONG_REST, Stamp, Writer, is_recorded, segments_of},
     names::{Kind, extensions, kind_of},
+    pattern::matching,
     writers,
 };
 
@@ -100,10 +101,8 @@ fn expand(argument: &Path) -> Result<Vec<PathBuf>> {
         return Ok(vec![argument.to_owned()]);
     }
     let pattern = argument.to_str().filter(|text| text.contains(['*', '?', '[']));
-    // As in a shell, a file is hidden from `*` by a dot.
-    let options = glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
     let found: Vec<_> = match pattern {
-        Some(pattern) => glob::glob_with(pattern, options)?.collect::<Result<_, _>>()?,
+        Some(pattern) => matching(pattern)?,
         None => bail!("{}: no such file or folder", argument.display()),
     };
     let is_one = |path: &PathBuf| kind_of(path) != Kind::Temporary && !path.is_dir();

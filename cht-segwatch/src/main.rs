@@ -7,6 +7,7 @@ mod follow;
 mod list;
 mod names;
 mod pass;
+mod pattern;
 mod writers;
 
 use std::process::ExitCode;
