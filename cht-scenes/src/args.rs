@@ -146,6 +146,12 @@ impl Args {
     pub(crate) fn video(&self) -> Asked {
         Asked { program: self.program, stream: self.stream }
     }
+
+    /// Returns the fields of the options that do nothing next to the other ones.
+    pub(crate) fn without_effect(&self) -> Vec<&'static str> {
+        let idle = EFFECTS.iter().filter(|effect| !(effect.is_there)(self));
+        idle.map(|effect| effect.option).collect()
+    }
 }
 
 /// Options that do something only next to certain others.

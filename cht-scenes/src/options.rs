@@ -4,6 +4,7 @@ use std::fmt;
 
 use cht_core::time::ticks;
 use cht_scenes::detect::{self, Area, Detector, PerHour};
+use clap::Parser as _;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -88,36 +89,54 @@ impl Options {
     }
 }
 
-impl fmt::Display for Options {
-    /// As on the command line.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Options {
+    /// Whether a run with `other` keeps the same frames: options without effect do not count.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self == other || self.to_string() == other.to_string()
+    }
+
+    /// Returns each option by the name of its field, and as on the command line.
+    fn listed(&self) -> Vec<(&'static str, String)> {
         let detect = self.detect.iter().map(|name| name.name()).collect::<Vec<_>>().join(",");
-        let Self { settle, max_wait, threshold, max_interval, min_gap, quality, .. } = self;
-        write!(
-            f,
-            "--detect {detect} --threshold {threshold} --max-interval {max_interval} --min-gap {min_gap} \
-             --settle {settle} --max-wait {max_wait} --quality {quality} --decode {} {}",
-            self.decode.name(),
-            self.look
-        )?;
+        let mut listed = vec![
+            ("detect", format!("--detect {detect}")),
+            ("threshold", format!("--threshold {}", self.threshold)),
+            ("max_interval", format!("--max-interval {}", self.max_interval)),
+            ("min_gap", format!("--min-gap {}", self.min_gap)),
+            ("settle", format!("--settle {}", self.settle)),
+            ("max_wait", format!("--max-wait {}", self.max_wait)),
+            ("quality", format!("--quality {}", self.quality)),
+            ("decode", format!("--decode {}", self.decode.name())),
+            ("format", self.look.to_string()),
+        ];
         if let Some(most) = self.max_frames {
-            write!(f, " --max-frames {most}")?;
+            listed.push(("max_frames", format!("--max-frames {most}")));
         }
         if self.min_change > 0.0 {
-            write!(f, " --min-change {}", self.min_change)?;
+            listed.push(("min_change", format!("--min-change {}", self.min_change)));
         }
-        for area in &self.ignore {
-            write!(f, " --ignore {area}")?;
-        }
+        listed.extend(self.ignore.iter().map(|area| ("ignore", format!("--ignore {area}"))));
         if self.dedupe {
-            write!(f, " --dedupe")?;
+            listed.push(("dedupe", "--dedupe".to_owned()));
         }
         if self.video.is_any() {
-            write!(f, " {}", self.video)?;
+            listed.push(("video", self.video.to_string()));
         }
         if self.on_lag != OnLag::Keep {
-            write!(f, " --on-lag {}", self.on_lag.name())?;
+            listed.push(("on_lag", format!("--on-lag {}", self.on_lag.name())));
         }
-        Ok(())
+        listed
+    }
+}
+
+impl fmt::Display for Options {
+    /// As on the command line, without the options that would be refused there for having no effect.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let listed = self.listed();
+        let words = listed.iter().flat_map(|(_, words)| words.split(' '));
+        let args = Args::try_parse_from(["cht-scenes"].into_iter().chain(words));
+        let idle = args.map(|args| args.without_effect()).unwrap_or_default();
+        let listed = listed.into_iter().filter(|(option, _)| !idle.contains(option));
+        f.write_str(&listed.map(|(_, words)| words).collect::<Vec<_>>().join(" "))
     }
 }

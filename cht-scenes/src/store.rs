@@ -156,7 +156,7 @@ impl Store {
         };
         let known = store.read()?;
         match &known.options {
-            Some(found) if found == options && !overwrite => store.take(known)?,
+            Some(found) if found.is_same(options) && !overwrite => store.take(known)?,
             Some(found) if !overwrite => bail!(
                 "{}: holds frames made with {found}; use these, another --out, or --overwrite",
                 named()

@@ -152,6 +152,54 @@ fn examples_of_the_pages_are_shell_and_their_flags_exist() {
     assert!(count > 20, "only {count} uses of the tools were found");
 }
 
+/// The options of each use of cht-scenes in a piece of shell, and of those that `scripts/reprocess`
+/// hands on to it.
+fn options_of_scenes(shell: &str) -> Vec<String> {
+    let ends = |c| matches!(c, '|' | ';' | '&' | '>' | '<' | ')' | '`');
+    let shell = shell.replace("\\\n", " ");
+    let lines = shell.lines().map(|line| line.split(" #").next().unwrap_or(line));
+    let options = |line: &str| {
+        let of_script = line.contains("scripts/reprocess ") && line.contains(" -- ");
+        let after = if of_script { " -- " } else { "cht-scenes " };
+        let used = line.split(after).skip(1).filter_map(|rest| rest.split(ends).next());
+        used.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let used = lines.flat_map(options);
+    // What a script or another run puts there is not known.
+    used.filter(|used| used.starts_with("--") && !used.contains(['$', '"', '[', '…'])).collect()
+}
+
+#[test]
+fn options_in_examples_of_scenes_are_accepted_together() {
+    let mut examples = Vec::new();
+    for path in pages() {
+        for (info, text) in blocks(&fs::read_to_string(&path).unwrap()) {
+            if info.split(' ').next() == Some("sh") {
+                examples.extend(options_of_scenes(&text));
+            }
+        }
+    }
+    let scripts = fs::read_dir(root().join("scripts")).unwrap().map(|entry| entry.unwrap().path());
+    for path in scripts.chain([root().join("Makefile")]) {
+        // Their usage stands in comments.
+        let text = fs::read_to_string(path).unwrap();
+        let usage = text.lines().map(|line| line.trim_start_matches("# ").to_owned() + "\n");
+        examples.extend(options_of_scenes(&usage.collect::<String>()));
+    }
+    examples.extend(options_of_scenes(help("cht-scenes")));
+    examples.sort();
+    examples.dedup();
+    assert!(examples.len() > 6, "only {examples:?} were found");
+    for example in examples.iter().filter(|example| !example.contains("--from-scores")) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = bash();
+        command.arg("-c").arg(format!("cht-scenes {example}")).current_dir(folder.path());
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "cht-scenes {example}: {said}");
+    }
+}
+
 #[test]
 fn links_of_the_pages_lead_somewhere() {
     for path in pages() {

@@ -391,6 +391,41 @@ fn a_second_run_with_other_options_is_refused_until_told_otherwise() {
 }
 
 #[test]
+fn options_of_a_folder_are_accepted_as_its_message_names_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    generate(&path, &SHOTS[..1], QUICK);
+    let run = |out: &Path, options: &str| {
+        let mut command = tool("cht-scenes");
+        command.arg("--out").arg(out).args(words(options)).stdin(Stdio::piped());
+        let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A stage that refuses its options closes its stdin.
+        let _ = writeln!(child.stdin.take().unwrap(), "{}", path.display());
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let all = [
+        "--detect auto",
+        "--detect adaptive",
+        "--detect screen --dedupe --min-change 0.01 --ignore 0.8,0.9,0.2,0.1",
+        "--detect scene --threshold 0.3",
+        "--detect scene,screen --settle 1 --format png",
+        "--decode keyframes --max-frames 60/h --scale 80",
+    ];
+    for (n, options) in all.into_iter().enumerate() {
+        let out = folder.path().join(n.to_string());
+        assert_eq!(run(&out, options).0, Some(0), "{options}");
+        let (status, said) = run(&out, &format!("{options} --max-interval 7"));
+        assert_eq!(status, Some(2), "{options}: {said}");
+        let named = said.split("made with ").nth(1).and_then(|rest| rest.split("; use").next());
+        let named = named.unwrap_or_else(|| panic!("{options}: {said}"));
+        let (status, said) = run(&out, named);
+        assert_eq!(status, Some(0), "{options}: {named}: {said}");
+    }
+}
+
+#[test]
 fn the_rest_of_a_pipeline_is_picked_up_while_the_recorder_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
