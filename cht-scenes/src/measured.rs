@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{frame::Picture, lines::Decoded, prefilter::Candidates};
 
 /// Version of the saved state; it changes with what the detectors know. Its first bytes are those of no earlier state.
-const VERSION: u32 = 0x6374_0003;
+const VERSION: u32 = 0x6374_0004;
 
 /// A picture that may be wanted; none where it would have to be fetched.
 pub(crate) type Candidate = Option<Picture>;
@@ -68,7 +68,8 @@ impl Measured {
 
     /// Remembers a picture that is kept; how many kept frames ago the same was shown.
     pub(crate) fn remember(&mut self, picture: &Picture) -> Option<usize> {
-        self.returned.keep(&picture.small(), &self.decider.hidden())
+        let changed = self.decider.take_small();
+        self.returned.keep(&picture.small(), &self.decider.hidden(), changed)
     }
 
     /// What decides from here on by itself, and remembers.

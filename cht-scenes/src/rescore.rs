@@ -32,6 +32,7 @@ struct Wanted {
     score: f64,
     /// Blocks that never rested then.
     hidden: Vec<bool>,
+    changed: Vec<usize>,
 }
 
 /// A segment, or the part of one that one decoder has decoded.
@@ -137,18 +138,19 @@ fn assign_chosen(segments: &mut [Segment], decider: &mut Decider<()>) {
 fn conclude(segments: &mut [Segment], mut decider: Decider<()>) {
     decider.finish();
     while let Some((choice, shown)) = decider.last_choice() {
-        assign(segments, &decider, choice, &shown);
+        assign(segments, &mut decider, choice, &shown);
     }
 }
 
 /// Gives a choice to the segment that it is in.
-fn assign(segments: &mut [Segment], decider: &Decider<()>, choice: Choice, shown: &Shown<()>) {
+fn assign(segments: &mut [Segment], decider: &mut Decider<()>, choice: Choice, shown: &Shown<()>) {
     let at = shown.at();
     let holds = |segment: &Segment| segment.origin.anchor.offset <= at;
     let segment = segments.iter().rposition(holds).unwrap_or(0);
     if let Some(segment) = segments.get_mut(segment) {
         let (score, hidden) = (decider.score(at), decider.hidden());
-        segment.wanted.push(Wanted { at, choice, score, hidden });
+        let changed = decider.take_small();
+        segment.wanted.push(Wanted { at, choice, score, hidden, changed });
     }
 }
 
@@ -185,13 +187,13 @@ fn keep(
             HashMap::new()
         }
     };
-    for Wanted { at, choice, score, hidden } in wanted {
+    for Wanted { at, choice, score, hidden, changed } in wanted {
         let Some(picture) = pictures.get(&at) else {
             let message = format!("{}: no picture at {} s", part.path, seconds(at));
             picker.fail("no_picture", &message, Some(&part.path))?;
             continue;
         };
-        let back = returned.keep(&picture.small(), &hidden);
+        let back = returned.keep(&picture.small(), &hidden, changed);
         let found = Found::of(&choice, at, score, back);
         picker.keep(&part, at, &found, picture)?;
         parts.frames += 1;

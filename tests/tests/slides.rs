@@ -246,8 +246,8 @@ const SEGMENTS: [&str; 10] =
     ["012345", "12", "01346", "01236", "1256", "02356", "023456", "012", "0123456", "012356"];
 
 /// A board of 1280 × 720 that shows a number of digits of this height for 2 s each, one of which changes, next to a clock of seconds and
-/// a caret.
-fn board(path: &Path, height: usize, numbers: &[usize]) {
+/// a caret; `finally` filters all of it.
+fn board(path: &Path, height: usize, numbers: &[usize], finally: &str) {
     let (width, stroke) = (height / 2, height.div_ceil(10));
     let digit = |x: usize, y: usize, digit: usize, when: &str| -> Vec<String> {
         let half = height / 2;
@@ -281,7 +281,7 @@ fn board(path: &Path, height: usize, numbers: &[usize]) {
         drawn.extend(digit(1150 + next, 680, second % 10, &when));
     }
     let seconds = 2 * numbers.len();
-    let source = format!("color=white:s=1280x720:r=10:d={seconds},{}", drawn.join(","));
+    let source = format!("color=white:s=1280x720:r=10:d={seconds},{}{finally}", drawn.join(","));
     let encoder = words("-c:v libx264 -preset ultrafast -tune zerolatency -g 40 -f mpegts");
     let path = path.to_str().unwrap();
     ffmpeg(
@@ -296,7 +296,7 @@ fn each_number_that_changes_in_place_is_kept() {
     let numbers = [123, 126, 196, 190, 890, 892, 832, 132];
     for height in [20, 32] {
         let path = folder.path().join(format!("{height}.ts"));
-        board(&path, height, &numbers);
+        board(&path, height, &numbers, "");
         let out = |name: &str| folder.path().join(format!("{name}{height}"));
         let kept = scenes(&path, &out("kept"), "");
         let times = frames(&kept, &["timestamp"]);
@@ -312,5 +312,28 @@ fn each_number_that_changes_in_place_is_kept() {
         let stats = large.iter().rfind(|event| event["type"] == "stats").unwrap();
         let small = stats["scenes"]["suppressed"]["too_small"].as_u64();
         assert!(small.is_some_and(|small| small >= 6), "{stats}");
+    }
+}
+
+#[test]
+fn number_that_changes_in_place_returns_to_the_frame_that_shows_it_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let numbers = [123, 126, 196, 126, 123, 190];
+    for (height, finally) in [(20, ""), (32, ",negate"), (60, "")] {
+        let path = folder.path().join(format!("{height}.ts"));
+        board(&path, height, &numbers, finally);
+        let out = folder.path().join(format!("out{height}"));
+        let events = scenes(&path, &out, "--dedupe");
+        let expected = [
+            json!(["F000001", null]),
+            json!(["F000002", null]),
+            json!(["F000003", null]),
+            json!(["F000004", "F000002"]),
+            json!(["F000005", "F000001"]),
+            json!(["F000006", null]),
+        ];
+        let found = frames(&events, &["id", "returned_to"]);
+        assert_eq!(found, expected, "digits of {height} pixels");
+        assert_eq!(pictures(&out), 4, "digits of {height} pixels");
     }
 }

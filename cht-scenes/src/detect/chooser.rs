@@ -90,6 +90,18 @@ impl Chooser {
         self.screen.hidden()
     }
 
+    /// Returns the blocks of the small changes for which frames of a screen were kept, since the
+    /// last call.
+    pub fn take_small(&mut self) -> Vec<usize> {
+        self.screen.take_small()
+    }
+
+    /// For each block whether [`super::Returned`] leaves it out.
+    #[must_use]
+    pub fn hidden_from_prints(&self) -> Vec<bool> {
+        self.screen.hidden_from_prints()
+    }
+
     /// Takes the next frame; what is certain now, in the order of the frames.
     pub fn push(&mut self, measures: &Measures) -> Vec<Choice> {
         self.content.push(measures);

@@ -93,7 +93,17 @@ impl<P> Decider<P> {
     /// which rests.
     #[must_use]
     pub fn hidden(&self) -> Vec<bool> {
-        if self.chooser.asks(Detector::Screen) { self.chooser.hidden() } else { Vec::new() }
+        if self.chooser.asks(Detector::Screen) {
+            self.chooser.hidden_from_prints()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Returns the blocks of the small changes for which frames were kept, since the last call:
+    /// [`super::Returned`] tells screens apart by them.
+    pub fn take_small(&mut self) -> Vec<usize> {
+        self.chooser.take_small()
     }
 
     /// What the stream shows, where that is asked for.

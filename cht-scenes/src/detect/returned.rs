@@ -2,6 +2,9 @@
 //!
 //! Of each kept frame a **print** remains: its small luma at half the width and height, in runs of one level, without the regions
 //! that never rest. Two prints are the same if nothing differs that is larger than a cursor, and most of the picture is in both.
+//!
+//! A digit is as small as a cursor. Where a small change gave one of the remembered frames, any
+//! difference tells two prints apart.
 
 use std::collections::VecDeque;
 
@@ -49,25 +52,49 @@ struct Print {
     /// The level of each cell.
     #[serde(with = "runs")]
     levels: Vec<u8>,
+    /// Blocks of the small changes for which this frame was kept, or an earlier one of this screen.
+    small: Vec<usize>,
 }
 
 impl Returned {
-    /// Remembers a kept frame, given its small luma and, for each block of 4 × 4 samples, whether it never rests ([`super::Decider::hidden`]).
+    /// Remembers a kept frame, given its small luma and, for each block of 4 × 4 samples, whether it never rests ([`super::Decider::hidden`]);
+    /// and the blocks of the small changes for which it was kept ([`super::Decider::take_small`]).
     ///
     /// How many kept frames ago the same was shown, if it was among the last 64: 1 is the frame before.
-    pub fn keep(&mut self, small: &Plane, hidden: &[bool]) -> Option<usize> {
-        let print = Print::new(small, hidden);
-        let found = self.prints.iter().rev().position(|other| print.is_same(other));
+    pub fn keep(&mut self, small: &Plane, hidden: &[bool], changed: Vec<usize>) -> Option<usize> {
+        let mut print = Print::new(small, hidden, changed);
+        let telling = self.telling(&print);
+        let found = self.prints.iter().rev().position(|other| print.is_same(other, &telling));
+        if let Some(found) = found {
+            // The screen keeps its places when the frames before have been forgotten.
+            let before = &self.prints[self.prints.len() - 1 - found];
+            print.small.extend(&before.small);
+            print.small.sort_unstable();
+            print.small.dedup();
+        }
         self.prints.push_back(print);
         if self.prints.len() > REMEMBERED {
             self.prints.pop_front();
         }
         found.map(|between| between + 1)
     }
+
+    /// Returns, for each cell of `print`, whether a small change there gave a remembered frame or
+    /// this one.
+    fn telling(&self, print: &Print) -> Vec<bool> {
+        let mut telling = vec![false; print.levels.len()];
+        let alike = self.prints.iter().filter(|other| other.grid == print.grid);
+        for &block in alike.chain([print]).flat_map(|print| &print.small) {
+            for cell in print.cells_of(block) {
+                telling[cell] = true;
+            }
+        }
+        telling
+    }
 }
 
 impl Print {
-    fn new(small: &Plane, hidden: &[bool]) -> Self {
+    fn new(small: &Plane, hidden: &[bool], changed: Vec<usize>) -> Self {
         let half = small.shrunk(CELL);
         let grid = Grid { columns: half.width, rows: half.height };
         let blocks = small.width / (CELL * CELLS_OF_BLOCK);
@@ -82,11 +109,24 @@ impl Print {
             }
             *level = run;
         }
-        Self { grid, levels }
+        Self { grid, levels, small: changed }
     }
 
-    /// Whether this one shows the same as another.
-    fn is_same(&self, other: &Self) -> bool {
+    /// Returns the cells of a block.
+    fn cells_of(&self, block: usize) -> impl Iterator<Item = usize> {
+        let columns = self.grid.columns;
+        let blocks = (columns / CELLS_OF_BLOCK).max(1);
+        // A damaged state may name a block that no picture has.
+        let row = (block / blocks).min(self.grid.rows);
+        let (left, top) = (block % blocks * CELLS_OF_BLOCK, row * CELLS_OF_BLOCK);
+        let lines = top..top + CELLS_OF_BLOCK;
+        let cells =
+            lines.flat_map(move |y| (left..left + CELLS_OF_BLOCK).map(move |x| y * columns + x));
+        cells.filter(|&cell| cell < self.levels.len())
+    }
+
+    /// Whether this one shows the same as another, which nothing in the `telling` cells denies.
+    fn is_same(&self, other: &Self, telling: &[bool]) -> bool {
         if self.grid != other.grid {
             return false;
         }
@@ -94,12 +134,16 @@ impl Print {
         let mut differing = vec![false; self.levels.len()];
         let mut compared = 0;
         let rows = self.levels.chunks_exact(columns).zip(other.levels.chunks_exact(columns));
-        for (differs, (row, other)) in differing.chunks_exact_mut(columns).zip(rows) {
+        let rows = rows.zip(telling.chunks_exact(columns));
+        for (differs, ((row, other), telling)) in differing.chunks_exact_mut(columns).zip(rows) {
             for (differs, (&a, &b)) in differs.iter_mut().zip(row.iter().zip(other)) {
                 *differs = a.abs_diff(b) > TOLERANCE && a != HIDDEN && b != HIDDEN;
             }
             let seen = row.iter().zip(other).filter(|&(&a, &b)| a != HIDDEN && b != HIDDEN);
             compared += seen.count();
+            if differs.iter().zip(telling).any(|(&differs, &tells)| differs && tells) {
+                return false;
+            }
             // Most pages are told apart by their first line.
             if differs.contains(&true)
                 && differs.split(|differs| !differs).any(|run| !self.fits(run.len(), 1, run.len()))
@@ -191,7 +235,7 @@ mod tests {
     }
 
     fn keep(returned: &mut Returned, plane: &Plane) -> Option<usize> {
-        returned.keep(plane, &[])
+        returned.keep(plane, &[], Vec::new())
     }
 
     #[test]
@@ -218,6 +262,51 @@ mod tests {
         assert_eq!(keep(&mut returned, &pointed), Some(2));
     }
 
+    /// Pages with a number in one place, each of which was kept for that, but the first one; with a
+    /// cursor at another place in all but that one.
+    fn numbered(returned: &mut Returned, number: usize, changed: bool) -> Option<usize> {
+        const BLOCK: usize = 10 * (WIDTH / 4) + 60;
+        let mut plane = page(1);
+        // Columns and rows that the digit lacks, of a stroke in 6 × 8 samples.
+        for y in 40..48 {
+            for x in (240..246).filter(|x| (x + y) % 3 != number % 3) {
+                plane.samples[y * WIDTH + x] = 20 + (number / 3) as u8 * 100;
+            }
+        }
+        for y in (150..155).filter(|_| changed) {
+            plane.samples[y * WIDTH + 20 + number * 10..][..4].fill(0);
+        }
+        let blocks = [BLOCK, BLOCK + 1, BLOCK + WIDTH / 4, BLOCK + WIDTH / 4 + 1];
+        returned.keep(&noisy(plane), &[], blocks.into_iter().filter(|_| changed).collect())
+    }
+
+    #[test]
+    fn number_that_changes_in_place_is_another_screen_until_it_comes_back() {
+        let mut returned = Returned::default();
+        assert_eq!(numbered(&mut returned, 0, false), None);
+        assert_eq!(numbered(&mut returned, 3, true), None);
+        assert_eq!(numbered(&mut returned, 6, true), None);
+        assert_eq!(numbered(&mut returned, 0, true), Some(3));
+        assert_eq!(numbered(&mut returned, 6, true), Some(2));
+        keep(&mut returned, &page(2));
+        assert_eq!(numbered(&mut returned, 3, false), Some(5), "also after another page");
+        assert_eq!(keep(&mut returned, &page(2)), Some(2));
+    }
+
+    #[test]
+    fn number_is_told_after_the_frame_of_its_change_was_forgotten() {
+        let mut returned = Returned::default();
+        numbered(&mut returned, 0, false);
+        numbered(&mut returned, 3, true);
+        for n in 0..REMEMBERED {
+            keep(&mut returned, &page(n % 2 + 2));
+            if n % 20 == 10 {
+                assert!(numbered(&mut returned, 3, false).is_some());
+            }
+        }
+        assert_eq!(numbered(&mut returned, 0, false), None);
+    }
+
     #[test]
     fn what_never_rests_is_left_out() {
         let filled = |level| {
@@ -232,10 +321,10 @@ mod tests {
             hidden[y * (WIDTH / 4) + 60..][..16].fill(true);
         }
         let mut returned = Returned::default();
-        returned.keep(&filled(0), &hidden);
-        assert_eq!(returned.keep(&filled(200), &hidden), Some(1));
-        assert_eq!(returned.keep(&filled(100), &[]), Some(1), "hidden there");
-        assert_eq!(returned.keep(&filled(0), &[]), Some(2), "and not in the last one");
+        returned.keep(&filled(0), &hidden, Vec::new());
+        assert_eq!(returned.keep(&filled(200), &hidden, Vec::new()), Some(1));
+        assert_eq!(returned.keep(&filled(100), &[], Vec::new()), Some(1), "hidden there");
+        assert_eq!(returned.keep(&filled(0), &[], Vec::new()), Some(2), "and not in the last one");
     }
 
     #[test]
@@ -245,16 +334,16 @@ mod tests {
             (0..blocks).map(|n| n < blocks * share / 100).collect::<Vec<_>>()
         };
         let mut returned = Returned::default();
-        returned.keep(&page(1), &hide(100));
-        assert_eq!(returned.keep(&page(2), &hide(100)), None);
-        assert_eq!(returned.keep(&page(1), &hide(70)), None);
-        assert_eq!(returned.keep(&page(1), &hide(30)), None);
-        assert_eq!(returned.keep(&page(1), &hide(30)), Some(1));
+        returned.keep(&page(1), &hide(100), Vec::new());
+        assert_eq!(returned.keep(&page(2), &hide(100), Vec::new()), None);
+        assert_eq!(returned.keep(&page(1), &hide(70), Vec::new()), None);
+        assert_eq!(returned.keep(&page(1), &hide(30), Vec::new()), None);
+        assert_eq!(returned.keep(&page(1), &hide(30), Vec::new()), Some(1));
     }
 
     #[test]
     fn a_print_is_written_and_read_again() {
-        let print = Print::new(&page(1), &[false, true, false]);
+        let print = Print::new(&page(1), &[false, true, false], vec![7]);
         let bytes = postcard::to_allocvec(&print).unwrap();
         assert!(bytes.len() < print.levels.len() / 2, "{}", bytes.len());
         assert_eq!(postcard::from_bytes::<Print>(&bytes).unwrap(), print);

@@ -73,6 +73,10 @@ const FILMED_SETTLE: i64 = SECOND;
 /// What has rested for so long is not kept waiting by what moves elsewhere.
 const PATIENCE: i64 = SECOND * 9 / 10;
 
+/// Largest share of the screen that a number, a word or a line takes. Parts of a digit may be as small
+/// as a cursor.
+const SMALL: f32 = 0.08;
+
 /// Interval at which a screen without new pictures is looked at, and how long after the last picture, in ticks. By then what
 /// never rests would be known to rest.
 const STEP: i64 = SECOND / 10;
@@ -120,6 +124,13 @@ pub struct Screen {
     moving: Vec<usize>,
     /// The frame that was found last, before it is kept.
     shown: Option<i64>,
+    /// Blocks of the small changes for which that frame was found.
+    small: Vec<usize>,
+    /// Blocks of the small changes for which frames were kept, since the last call of
+    /// [`Self::take_small`].
+    kept_small: Vec<usize>,
+    /// For each block whether a frame was kept for a small change there.
+    told: Vec<bool>,
     /// Time of the last frame, and how far time has passed since.
     frame: i64,
     passed: i64,
@@ -164,6 +175,9 @@ impl Screen {
                 .map(|n| self.rules.ignore.iter().any(|area| area.holds(grid, n)))
                 .collect();
             self.parts = None;
+            self.small.clear();
+            self.kept_small.clear();
+            self.told = vec![false; grid.count()];
         }
         (self.frame, self.passed) = (at, at);
         self.look(at, &measures.changes, &measures.details)
@@ -232,8 +246,19 @@ impl Screen {
         std::mem::take(&mut self.too_small)
     }
 
+    /// Returns the blocks of the small changes for which frames were kept, since the last call.
+    pub fn take_small(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.kept_small)
+    }
+
     /// The frame was kept (by whatever detector).
     pub fn keep(&mut self) {
+        for &n in &self.small {
+            if let Some(told) = self.told.get_mut(n) {
+                *told = true;
+            }
+        }
+        self.kept_small.append(&mut self.small);
         self.details.keep(self.shown.take().unwrap_or(i64::MAX));
         for block in &mut self.blocks {
             (block.kept, block.open) = (block.content, false);
@@ -260,12 +285,27 @@ impl Screen {
         (0..self.blocks.len()).map(|n| self.is_left_out(n)).collect()
     }
 
+    /// For each block whether [`super::Returned`] leaves it out. A number that changes again and again
+    /// ticks as a clock does, but frames were kept for it.
+    #[must_use]
+    pub fn hidden_from_prints(&self) -> Vec<bool> {
+        let is_hidden = |n| {
+            if self.told.get(n) == Some(&true) {
+                self.ignored[n] || self.restless.moves(n)
+            } else {
+                self.is_left_out(n)
+            }
+        };
+        (0..self.blocks.len()).map(is_hidden).collect()
+    }
+
     fn is_left_out(&self, n: usize) -> bool {
         self.ignored[n] || self.restless.is_masked(n)
     }
 
     fn decide(&mut self, at: i64, parts: &[Part]) -> Option<Finding> {
         self.moving.clear();
+        self.small.clear();
         self.shown = None;
         if parts.is_empty() {
             self.differs_since = None;
@@ -294,6 +334,9 @@ impl Screen {
         let moving = parts.iter().filter(|part| !part.is_filmed && !rests(part));
         self.moving = moving.flat_map(|part| part.blocks.iter().copied()).collect();
         let changed: usize = parts.iter().map(|part| part.blocks.len()).sum();
+        let is_small = changed as f32 <= SMALL * self.blocks.len() as f32;
+        let small = parts.iter().filter(|part| part.is_detail || is_small && !part.is_filmed);
+        self.small = small.flat_map(|part| part.blocks.iter().copied()).collect();
         self.shown = Some(shown);
         let strength = changed as f64 / self.blocks.len() as f64;
         Some(Finding { at: shown, since: since.min(shown), kind: Kind::Rest, strength })

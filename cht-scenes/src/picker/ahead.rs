@@ -98,7 +98,8 @@ impl Picker {
         let score = self.measured.as_ref().map_or(0.0, |measured| measured.decider.score(at));
         let returned = self.ahead.decides.as_mut().and_then(|decides| {
             let hidden = decides.0.hidden();
-            decides.1.keep(&picture.small(), &hidden)
+            let changed = decides.0.take_small();
+            decides.1.keep(&picture.small(), &hidden, changed)
         });
         let found = Found::of(choice, at, score, returned);
         let anchor = part.source.anchor;
