@@ -135,6 +135,20 @@ fn what_does_not_change_is_not_decoded_and_nothing_is_missed() {
 }
 
 #[test]
+fn change_that_comes_when_an_interval_is_due_is_kept_as_that_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let deck = deck(folder.path());
+    for (detect, reason) in [("screen", "screen"), ("adaptive", "scene")] {
+        // A picture for the interval is looked for in its last two seconds, and a slide is shown for eight.
+        let options = format!("--detect {detect} --max-interval 10");
+        let events = scenes(&deck, &folder.path().join(detect), &options);
+        let reasons: Vec<_> = frames(&events, &["reason"]);
+        let expected = ["first", reason, reason, reason, reason].map(|reason| json!([reason]));
+        assert_eq!(reasons, expected, "{detect}");
+    }
+}
+
+#[test]
 fn slides_of_one_to_three_pictures_are_kept_once_each() {
     let folder = tempfile::tempdir().unwrap();
     let deck = deck(folder.path());

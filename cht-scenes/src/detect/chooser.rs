@@ -130,7 +130,9 @@ impl Chooser {
         {
             self.found(&mut choices, &finding, Detector::Screen);
         }
-        let due = self.pacing.due(measures.score);
+        let changes =
+            self.asks(Detector::Screen) && self.screen.undecided_from(measures.at).is_some();
+        let due = self.pacing.due(measures.score, changes);
         self.kept(&mut choices, due);
         choices
     }
@@ -166,6 +168,11 @@ impl Chooser {
         let gradual = self.adaptive.undecided_from().filter(|_| may_ask(Detector::Adaptive));
         let screen = self.screen.undecided_from(now).filter(|_| may_ask(Detector::Screen));
         gradual.into_iter().chain(screen).min()
+    }
+
+    /// The interval that was kept last is shown by the frame at `at`.
+    pub(super) fn interval_shown(&mut self, at: i64) {
+        self.pacing.interval_shown(at);
     }
 
     /// What was found and is not kept, since the last call.

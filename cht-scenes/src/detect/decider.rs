@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use cht_core::time::TICKS_PER_SECOND;
 use serde::{Deserialize, Serialize};
 
-use super::{Choice, Chooser, Content, Detector, LOOKAHEAD, Matcher, Rules, Shown, Suppressed};
+use super::{
+    Choice, Chooser, Content, Detector, LOOKAHEAD, Matcher, Rules, Shown, Suppressed, Why,
+};
 use crate::measure::Measures;
 
 /// Detectors may choose a frame that is so old, or one of the last few.
@@ -187,7 +189,14 @@ impl<P> Decider<P> {
         // Of the frames from here on a cut may yet be found.
         let undecided = self.recent.len().saturating_sub(LOOKAHEAD);
         let certain = self.recent.get(undecided).map_or(now, |frame| frame.0);
-        let next = self.matcher.next(now, certain, false).map(|next| self.to_a_frame(next));
+        let slow = self.chooser.undecided_from(now).unwrap_or(certain);
+        let next = self.matcher.next(now, certain, slow, false);
+        let next = next.map(|next| self.to_a_frame(next));
+        if let Some((choice, shown)) = &next
+            && choice.why == Why::Interval
+        {
+            self.chooser.interval_shown(shown.at());
+        }
         if next.is_none() {
             // What the detectors do not go back to is only of use as the newest of all.
             let behind = self.recent.len().saturating_sub(LOOKAHEAD + 2);
@@ -250,7 +259,7 @@ impl<P> Decider<P> {
 
     /// The next of what is left.
     pub fn last_choice(&mut self) -> Option<(Choice, Shown<P>)> {
-        self.matcher.next(i64::MAX, i64::MAX, true).map(|next| self.to_a_frame(next))
+        self.matcher.next(i64::MAX, i64::MAX, i64::MAX, true).map(|next| self.to_a_frame(next))
     }
 
     /// What is fetched is a frame: the first one from the chosen time on, or of what rests the last one that will do.

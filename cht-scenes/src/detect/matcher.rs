@@ -49,8 +49,9 @@ impl<P> Default for Matcher<P> {
 }
 
 impl<P> Matcher<P> {
-    /// Adds a choice.
+    /// Adds a choice. An interval that waits for a picture is needless where something was found in time.
     pub fn choose(&mut self, choice: Choice) {
+        self.choices.retain(|other| other.why != Why::Interval || !choice.takes_place_of(other.by));
         self.choices.push_back(choice);
     }
 
@@ -98,13 +99,19 @@ impl<P> Matcher<P> {
         self.choices.iter()
     }
 
-    /// The next choice, and what shows it. Frames up to `now` have come, and those before `certain` have been decided on. At the
-    /// `end` nothing more comes.
+    /// The next choice, and what shows it. Frames up to `now` have come, and those before `certain` have been decided on; from
+    /// `undecided` on a slow change may yet be found. At the `end` nothing more comes.
     ///
     /// A cut is shown by its own frame. What rests is shown by the newest picture that will do, which is the sharpest; all else by
     /// the first one. Where that turns out to be the picture of a cut, the cut has it: the end of a dissolve is then shown by its
     /// own frame, and an interval not at all. No frame is shown twice.
-    pub fn next(&mut self, now: i64, certain: i64, end: bool) -> Option<(Choice, Shown<P>)> {
+    pub fn next(
+        &mut self,
+        now: i64,
+        certain: i64,
+        undecided: i64,
+        end: bool,
+    ) -> Option<(Choice, Shown<P>)> {
         loop {
             let choice = *self.choices.front()?;
             let from = self.pictures.partition_point(|(at, _)| *at < choice.at);
@@ -115,6 +122,8 @@ impl<P> Matcher<P> {
             let first = self.pictures.get(from).filter(|_| from < up_to).map(|(at, _)| *at);
             let is_own = choice.at == choice.by;
             let rests = choice.rests();
+            let waits = choice.why == Why::Interval && now < choice.by;
+            let certain = if waits { certain.min(undecided) } else { certain };
             if !is_own && !rests && first.is_some_and(|at| at >= certain) && !end {
                 // It may yet turn out to be that of a cut.
                 return None;
@@ -179,7 +188,7 @@ mod tests {
 
     /// What shows a choice when frames up to `now` have come.
     fn shown(matcher: &mut Matcher<()>, now: i64) -> Option<Shown<()>> {
-        matcher.next(now, now, false).map(|(_, shown)| shown)
+        matcher.next(now, now, now, false).map(|(_, shown)| shown)
     }
 
     #[test]
@@ -221,11 +230,11 @@ mod tests {
     #[test]
     fn a_dissolve_does_not_take_the_picture_of_a_cut() {
         let mut matcher = matcher(&[10], choice(5, 50, GRADUAL));
-        assert!(matcher.next(10, 10, false).is_none(), "whether 10 is a cut is not certain");
+        assert!(matcher.next(10, 10, 10, false).is_none(), "whether 10 is a cut is not certain");
         matcher.choose(choice(10, 10, CUT));
-        assert_eq!(matcher.next(14, 11, false).map(|(_, shown)| shown), Some(Shown::Fetch(5)));
+        assert_eq!(matcher.next(14, 11, 11, false).map(|(_, shown)| shown), Some(Shown::Fetch(5)));
         assert_eq!(
-            matcher.next(14, 11, false).map(|(_, shown)| shown),
+            matcher.next(14, 11, 11, false).map(|(_, shown)| shown),
             Some(Shown::Picture(10, ()))
         );
     }
@@ -233,11 +242,11 @@ mod tests {
     #[test]
     fn an_interval_gives_way_to_a_cut() {
         let mut matcher = matcher(&[30], choice(20, 50, Why::Interval));
-        assert!(matcher.next(32, 29, false).is_none());
+        assert!(matcher.next(32, 29, 29, false).is_none());
         matcher.choose(choice(30, 30, CUT));
-        let (choice, shown) = matcher.next(34, 31, false).unwrap();
+        let (choice, shown) = matcher.next(34, 31, 31, false).unwrap();
         assert_eq!((choice.why, shown), (CUT, Shown::Picture(30, ())));
-        assert!(matcher.next(60, 60, true).is_none());
+        assert!(matcher.next(60, 60, 60, true).is_none());
     }
 
     #[test]
@@ -251,7 +260,7 @@ mod tests {
     #[test]
     fn at_the_end_nothing_is_waited_for() {
         let mut matcher = matcher(&[10], choice(20, 50, REST));
-        assert_eq!(matcher.next(20, 20, true).map(|(_, shown)| shown), Some(Shown::Fetch(20)));
+        assert_eq!(matcher.next(20, 20, 20, true).map(|(_, shown)| shown), Some(Shown::Fetch(20)));
         assert_eq!(matcher.nearest(20), Some((10, ())));
     }
 }

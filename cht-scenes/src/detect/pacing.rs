@@ -38,6 +38,12 @@ pub(super) struct Pacing {
     max_interval: i64,
     budget: Option<Budget>,
     last_kept: Option<i64>,
+    /// What was kept last, if only for the interval and not yet shown: what is found takes its place.
+    #[serde(default)]
+    interval: Option<Interval>,
+    /// The picture that showed the last interval.
+    #[serde(default)]
+    shown: Option<i64>,
     last_cut: Option<i64>,
     /// A cut that waits for the end of the gap.
     waiting: Option<Choice>,
@@ -49,6 +55,15 @@ pub(super) struct Pacing {
     pub(super) suppressed: Suppressed,
 }
 
+/// A frame that was chosen only because of the time since the last one.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Interval {
+    /// The frame that was kept before it.
+    before: Option<i64>,
+    /// The last frame that may show it.
+    by: i64,
+}
+
 impl Pacing {
     pub(super) fn new(rules: &Rules) -> Self {
         Self {
@@ -56,6 +71,8 @@ impl Pacing {
             max_interval: rules.max_interval,
             budget: rules.max_frames.map(Budget::new),
             last_kept: None,
+            interval: None,
+            shown: None,
             last_cut: None,
             waiting: None,
             postponed: None,
@@ -127,8 +144,9 @@ impl Pacing {
         };
     }
 
-    /// What is due at the last frame: a cut whose gap is over, or an interval.
-    pub(super) fn due(&mut self, score: f64) -> Option<Choice> {
+    /// What is due at the last frame: a cut whose gap is over, or an interval. One waits while something `changes`, which may be
+    /// found soon, for half of the time in which its picture is looked for.
+    pub(super) fn due(&mut self, score: f64, changes: bool) -> Option<Choice> {
         let now = *self.recent.back()?;
         let gap_ends = self.last_cut.map_or(now, |last| last + self.min_gap);
         if now >= gap_ends
@@ -140,9 +158,10 @@ impl Pacing {
         let last = self.last_kept?;
         // A picture is looked for before the time is over, so that it is there in time.
         let before = MOST_BEFORE.min(self.max_interval / 4);
-        let is_due = self.max_interval > 0 && now - last >= self.max_interval - before;
+        let looked_for = if changes { before / 2 } else { before };
+        let is_due = self.max_interval > 0 && now - last >= self.max_interval - looked_for;
         if is_due && self.postponed.is_none() {
-            let (why, by) = (Why::Interval, now + before);
+            let (why, by) = (Why::Interval, now + looked_for);
             return self.keep(Choice {
                 at: now,
                 by,
@@ -162,25 +181,41 @@ impl Pacing {
         self.keep(waiting.moved_to(at))
     }
 
+    /// The interval that was kept last is shown by the frame at `at`.
+    pub(super) fn interval_shown(&mut self, at: i64) {
+        (self.interval, self.shown) = (None, Some(at));
+    }
+
     /// Keeps a frame, unless it was kept already, or there is no allowance for it.
     fn keep(&mut self, choice: Choice) -> Option<Choice> {
-        if self.last_kept.is_some_and(|last| last >= choice.at) {
+        let interval = self.interval.filter(|interval| choice.takes_place_of(interval.by));
+        let last = interval.map_or(self.last_kept, |interval| interval.before).max(self.shown);
+        if last.is_some_and(|last| last >= choice.at) {
             // Two detectors may have found the same, or one of them more than is worth telling.
-            let is_late = self.last_kept > Some(choice.at) && choice.why != Why::Found(Kind::Cut);
+            let is_cut = choice.why == Why::Found(Kind::Cut) && self.shown < Some(choice.at);
+            let is_late = last > Some(choice.at) && !is_cut;
             self.suppressed.too_late += u64::from(is_late);
             return None;
         }
-        if !self.is_allowed(self.recent.back().copied().unwrap_or(choice.at)) {
+        let now = self.recent.back().copied().unwrap_or(choice.at);
+        if interval.is_none() && !self.is_allowed(now) {
             self.suppressed.max_frames += 1;
             self.postponed = Some(choice);
             return None;
         }
-        self.last_kept = Some(choice.at);
+        let before = self.last_kept.replace(choice.at);
+        let is_interval = choice.why == Why::Interval;
+        self.interval = is_interval.then_some(Interval { before, by: choice.by });
         Some(choice)
     }
 }
 
 impl Choice {
+    /// Whether it makes an interval needless that a frame up to `by` may show.
+    pub(super) fn takes_place_of(&self, by: i64) -> bool {
+        matches!(self.why, Why::Found(_)) && self.at <= by
+    }
+
     /// Kept later than it was found.
     fn moved_to(self, at: i64) -> Self {
         Self { at, by: at + NEAR, ..self }
@@ -200,7 +235,7 @@ mod tests {
             for &(_, strength) in cuts.iter().filter(|cut| cut.0 == at) {
                 kept.extend(pacing.found(&Finding::cut(at, strength), Detector::Scene));
             }
-            kept.extend(pacing.due(0.0));
+            kept.extend(pacing.due(0.0, false));
         }
         kept.extend(pacing.finish());
         (kept.iter().map(|choice| (choice.at, choice.why)).collect(), pacing.suppressed)
@@ -228,6 +263,26 @@ mod tests {
         assert_eq!(suppressed, Suppressed { min_gap: 2, ..Suppressed::default() });
         let (found, _) = kept(&rules, 110, &[(100, 0.9), (105, 0.3)]);
         assert_eq!(found, [(0, Why::First), (100, CUT), (109, CUT)], "at the end nothing is lost");
+    }
+
+    #[test]
+    fn what_is_found_takes_the_place_of_an_interval_that_is_not_shown() {
+        let rules = Rules { max_interval: 40, ..Rules::default() };
+        let mut pacing = Pacing::new(&rules);
+        let frame = |pacing: &mut Pacing, at| pacing.frame(at, 0.0).or(pacing.due(0.0, false));
+        let kept: Vec<_> = (0..=33).filter_map(|at| frame(&mut pacing, at)).collect();
+        let last = kept.last().unwrap();
+        assert_eq!((last.at, last.by, last.why), (30, 40, Why::Interval));
+        // Found by frames that came later.
+        for at in [29, 30] {
+            let mut pacing = pacing.clone();
+            let found = pacing.found(&Finding::cut(at, 0.9), Detector::Adaptive);
+            assert_eq!(found.map(|choice| (choice.at, choice.why)), Some((at, CUT)));
+            assert_eq!(pacing.last_kept, Some(at));
+        }
+        pacing.interval_shown(32);
+        assert_eq!(pacing.found(&Finding::cut(30, 0.9), Detector::Adaptive), None);
+        assert_eq!(pacing.suppressed.too_late, 1, "it is counted");
     }
 
     #[test]
