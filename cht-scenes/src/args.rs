@@ -48,7 +48,7 @@ pub(crate) struct Args {
     /// A cut that follows another within so many seconds waits until they are over
     #[arg(long, value_name = "SECONDS", default_value_t = 0.1, value_parser = cht_core::cli::seconds)]
     pub min_gap: f64,
-    /// Keep no more than so many frames in an hour (60/h) or a minute (2/min), spread evenly
+    /// Keep no more than so many frames in any hour (60/h, or 2/min for 120), spread evenly
     #[arg(long, value_name = "N/h")]
     pub max_frames: Option<PerHour>,
     /// screen: keep the frame when nothing has changed for so many seconds

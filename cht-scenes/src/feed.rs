@@ -103,6 +103,8 @@ pub(crate) struct Feeder {
     upstream: Arc<Upstream>,
     interrupt: Arc<Interrupt>,
     folder: Option<Folder>,
+    /// Files that were given by their paths.
+    given: HashSet<FileId>,
     /// Folders that this run has opened, by device and inode.
     opened: HashSet<(u64, u64)>,
     run: Option<Running>,
@@ -199,6 +201,7 @@ impl Feeder {
             upstream,
             interrupt,
             folder,
+            given: HashSet::new(),
             opened: HashSet::new(),
             run,
             decoding,

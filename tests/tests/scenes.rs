@@ -355,6 +355,12 @@ fn another_file_of_the_same_name_and_size_is_decoded() {
     assert_eq!(frames.len(), 1, "{after:?}");
     assert_eq!((&frames[0]["id"], &frames[0]["reason"]), (&"F000003".into(), &"first".into()));
     assert_eq!(scenes(&paths, &out, ""), after);
+    // The same file twice takes no more time than once.
+    let [next, once, twice] = ["next.ts", "once", "twice"].map(|name| folder.path().join(name));
+    generate(&next, &SHOTS[2..3], QUICK);
+    let [first] = paths;
+    let twice = scenes(&[first.clone(), first.clone(), next.clone()], &twice, "");
+    assert_eq!(places(&twice), places(&scenes(&[first, next], &once, "")));
 }
 
 fn cut_end(out: &Path, bytes: u64) {

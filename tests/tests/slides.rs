@@ -58,8 +58,13 @@ fn scenes(path: &Path, out: &Path, options: &str) -> Vec<Value> {
 
 /// The same, of several segments.
 fn scenes_of(paths: &[&Path], out: &Path, options: &str) -> Vec<Value> {
+    scenes_by(paths, out, &format!("--detect screen --max-interval 0 {options}"))
+}
+
+/// The same, with these options alone.
+fn scenes_by(paths: &[&Path], out: &Path, options: &str) -> Vec<Value> {
     let mut command = tool("cht-scenes");
-    command.args(["--detect", "screen", "--max-interval", "0", "--out"]).arg(out);
+    command.arg("--out").arg(out);
     let mut stage = Stage::start(command.args(words(options)).stdin(Stdio::piped()));
     let mut stdin = stage.child.stdin.take().unwrap();
     for path in paths {
@@ -141,7 +146,7 @@ fn change_that_comes_when_an_interval_is_due_is_kept_as_that_change() {
     for (detect, reason) in [("screen", "screen"), ("adaptive", "scene")] {
         // A picture for the interval is looked for in its last two seconds, and a slide is shown for eight.
         let options = format!("--detect {detect} --max-interval 10");
-        let events = scenes(&deck, &folder.path().join(detect), &options);
+        let events = scenes_by(&[&deck], &folder.path().join(detect), &options);
         let reasons: Vec<_> = frames(&events, &["reason"]);
         let expected = ["first", reason, reason, reason, reason].map(|reason| json!([reason]));
         assert_eq!(reasons, expected, "{detect}");

@@ -19,7 +19,7 @@ use super::{
     indexed::{INDEX, last_indexed},
     is_at,
 };
-use crate::store::key;
+use crate::store::{FileId, key};
 
 impl Feeder {
     /// Decodes a finished segment, and before it what the record names before it and is not done.
@@ -35,6 +35,10 @@ impl Feeder {
 
     /// Decodes the finished segment at a path.
     pub(crate) fn path(&mut self, path: &Path) -> Result<()> {
+        // The same file once more has no other place on the timeline.
+        if FileId::at(&path.to_string_lossy()).is_some_and(|file| !self.given.insert(file)) {
+            return Ok(());
+        }
         match self.examine(path)? {
             Some((session, segment)) => self.segment(session.as_deref(), &segment),
             None => Ok(()),

@@ -42,10 +42,8 @@ impl Store {
         let Known { done, last, before, unsure, .. } = &mut self.known;
         if let Some(mut it) = done.remove(key) {
             for event in &mut it.frames {
-                if let Body::Frame(frame) = &mut event.body
-                    && frame.segment == key
-                {
-                    path.clone_into(&mut frame.segment);
+                if let Body::Frame(frame) = &mut event.body {
+                    frame.segment = moved(&frame.segment, key, path);
                 }
             }
             path.clone_into(&mut it.checkpoint.path);
@@ -59,6 +57,19 @@ impl Store {
         }
         path
     }
+}
+
+/// Returns where the segment of a frame is, when another one was found at `path` instead of `key`: some frames were chosen before
+/// their own segment was done, and it may have moved with the other one's folder.
+fn moved(segment: &str, key: &str, path: &str) -> String {
+    if segment == key {
+        return path.to_owned();
+    }
+    let [segment_at, key, path] = [segment, key, path].map(Path::new);
+    let is_next_to_it = segment_at.parent() == key.parent();
+    let there = path.parent().zip(segment_at.file_name()).map(|(folder, name)| folder.join(name));
+    let there = there.filter(|there| is_next_to_it && !segment_at.exists() && there.exists());
+    there.and_then(|there| there.to_str().map(str::to_owned)).unwrap_or(segment.to_owned())
 }
 
 impl Known {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use cht_core::{
-    event::{Body, Event, Frame},
+    event::{Event, Frame},
     journal::{Lines, Skipped},
     session::sequence,
     time::is_time,
@@ -67,27 +67,6 @@ impl Late {
 }
 
 impl Known {
-    /// Takes the frames of the segment with this key that were chosen before the segments before it were done.
-    fn take_chosen_before(&mut self, segment: &str) -> Vec<Event> {
-        let by_name = self.by_name;
-        let is_of_it = |event: &Event| match &event.body {
-            Body::Frame(frame) => key(&frame.segment, by_name) == segment,
-            _ => false,
-        };
-        let mut taken = Vec::new();
-        for earlier in self.before.iter().chain(&self.last) {
-            let earlier = key(&earlier.path, by_name);
-            let Some(done) = self.done.get_mut(earlier).filter(|_| earlier != segment) else {
-                continue;
-            };
-            let (of_it, others) = std::mem::take(&mut done.frames).into_iter().partition(is_of_it);
-            let of_it: Vec<Event> = of_it;
-            taken.extend(of_it);
-            done.frames = others;
-        }
-        taken
-    }
-
     /// Reads the lines that end at byte `until` or before, up to the last checkpoint among them.
     /// See [`key`] for `by_name`.
     pub(super) fn read(
@@ -170,13 +149,11 @@ impl Reader {
     fn checkpoint(&mut self, checkpoint: Checkpoint, end: u64) {
         let frames = self.frames();
         let known = &mut self.known;
-        let key = key(&checkpoint.path, known.by_name).to_owned();
-        let mut of_it = known.take_chosen_before(&key);
-        of_it.extend(frames);
         (known.end_before, known.end) = (known.end, end);
         known.next_id = known.next_id.max(checkpoint.next_id);
         known.set_last(&checkpoint);
-        known.done.insert(key, Done { checkpoint, frames: of_it });
+        let key = key(&checkpoint.path, known.by_name).to_owned();
+        known.done.insert(key, Done { checkpoint, frames });
     }
 
     /// The frames since the last checkpoint, which are then known.
