@@ -66,6 +66,11 @@ impl Measured {
         }
     }
 
+    /// Forgets the pictures that were kept: others were, since.
+    pub(crate) fn forget_kept(self) -> Self {
+        Self { returned: Returned::default(), ..self }
+    }
+
     /// Remembers a picture that is kept; how many kept frames ago the same was shown.
     pub(crate) fn remember(&mut self, picture: &Picture) -> Option<usize> {
         let changed = self.decider.take_small();

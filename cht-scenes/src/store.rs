@@ -6,6 +6,7 @@
 
 mod file;
 mod known;
+mod recordings;
 mod unsure;
 
 use std::{
@@ -427,12 +428,13 @@ impl Store {
         let line = line_of(&Entry::Checkpoint(Box::new(checkpoint.clone())))?;
         let Self { journal, disk, path, .. } = self;
         disk.insist(path, || journal.append_durably(&line))?;
-        let oldest = self.known.before.as_ref().map(Checkpoint::slot);
+        let held = self.known.slots();
         self.known.set_last(&checkpoint);
         // That of the checkpoint before stays: the last one may be damaged.
-        if let Some(oldest) = oldest {
+        let kept = self.known.slots();
+        for slot in held.iter().filter(|slot| !kept.contains(slot)) {
             // Without detectors that measure there is none.
-            let _ = fs::remove_file(self.state(oldest));
+            let _ = fs::remove_file(self.state(*slot));
         }
         Ok(())
     }
@@ -454,7 +456,7 @@ impl Store {
 
     /// What a run leaves that is killed between a checkpoint and the removal of the state before it.
     fn remove_old_states(&self) -> std::io::Result<()> {
-        let kept = self.known.last.iter().chain(&self.known.before).map(Checkpoint::slot);
+        let kept = self.known.slots().into_iter();
         let kept: Vec<PathBuf> = kept.map(|slot| self.state(slot)).collect();
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();

@@ -543,7 +543,7 @@ fn recordings_of_several_folders_give_what_each_gives_alone() {
         };
         recorded[..count].iter().map(copy).collect::<Vec<_>>()
     });
-    for detect in ["--detect scene", "--detect screen"] {
+    for detect in ["--detect scene", "--detect screen", "--detect adaptive"] {
         let mut expected = BTreeMap::new();
         for (n, alone) in paths.iter().enumerate() {
             let out = folder.path().join(format!("alone{n}"));
@@ -557,6 +557,22 @@ fn recordings_of_several_folders_give_what_each_gives_alone() {
         scenes(&paths.concat()[..5], &out, &format!("{detect} --overwrite"));
         let events = scenes(&paths.concat(), &out, detect);
         assert_eq!(by_folder(&events), expected, "{detect}, by two runs");
+        // Both grow from run to run.
+        let out = folder.path().join("grown");
+        let grown = |count| paths.iter().flat_map(move |of| of.iter().take(count).cloned());
+        scenes(&grown(1).collect::<Vec<_>>(), &out, &format!("{detect} --overwrite"));
+        scenes(&grown(2).collect::<Vec<_>>(), &out, detect);
+        let found = by_folder(&scenes(&paths.concat(), &out, detect));
+        if detect == "--detect screen" {
+            // What was kept at the end of a run because nothing followed stays.
+            let is_there = |folder: &String, time: &f64| found[folder].contains(time);
+            let mut times = expected
+                .iter()
+                .flat_map(|(folder, times)| times.iter().map(move |time| (folder, time)));
+            assert!(times.all(|(folder, time)| is_there(folder, time)), "{found:?}");
+        } else {
+            assert_eq!(found, expected, "{detect}, grown");
+        }
     }
     // Given in the wrong order, a recording loses frames no more.
     let backward: Vec<PathBuf> = paths[0].iter().rev().cloned().collect();

@@ -29,13 +29,14 @@ use crate::{
     decoding::{self, Decode, Decoding},
     follows::Place,
     jobs::Jobs,
-    measured::Measured,
+    measured::{Measured, Saved},
     options::Options,
     outputs::Outputs,
     parameters,
     pass::Pass,
     picker::{End, Message, Part, Picker, Run},
     prefilter::{self, Start, Wanted},
+    store::Checkpoint,
 };
 
 /// So many frames may wait for the picker, where what belongs to them waits elsewhere, and where it is with them.
@@ -93,16 +94,17 @@ impl Feeder {
         let replayed = self.folder.as_mut().and_then(|folder| folder.replayed.take());
         let last = picker.store.last().cloned();
         let last = last.map(|last| nearest(last, replayed));
-        let before = last.filter(|last| {
+        let place = Place { path, anchor: source.anchor };
+        let is_of_it = |last: &Checkpoint| {
             !goes_on
                 && last.done.seq < source.seq
                 && last.pid == Some(source.pid)
                 && last.codec.as_deref().and_then(Codec::named) == source.codec
-        });
-        let mut before = before
-            .map_or_else(Vec::new, |last| run_up(&last, Place { path, anchor: source.anchor }));
+        };
+        let mut before = last.filter(is_of_it).map_or_else(Vec::new, |last| run_up(&last, place));
         if before.is_empty() {
             picker.release()?;
+            before = self.run_up_of_another(&mut picker, place, is_of_it)?;
         } else {
             // The same as after a restart, also within one run of the program.
             picker.go_on()?;
@@ -183,6 +185,29 @@ impl Feeder {
             }
         }
         Ok(())
+    }
+
+    /// Lets the picker go on from the last segment of the recording that goes on at `place`, where another recording came after it.
+    /// Returns what leads up to it.
+    fn run_up_of_another(
+        &self,
+        picker: &mut Picker,
+        place: Place<'_>,
+        is_of_it: impl Fn(&Checkpoint) -> bool,
+    ) -> Result<Vec<Before>> {
+        let Some(other) = picker.store.recording(&place).cloned().filter(is_of_it) else {
+            return Ok(Vec::new());
+        };
+        picker.state = other.state;
+        if self.measures() {
+            let saved = picker.store.go_on_from(&other);
+            let saved = saved.map(|bytes| Saved::from_bytes(&bytes)).transpose()?;
+            picker.measured = Some(saved.map_or_else(
+                || Measured::new(Options::of(&self.args).rules()),
+                |saved| Measured::restore(saved).forget_kept(),
+            ));
+        }
+        Ok(run_up(&other, place))
     }
 
     /// Starts what decodes a run: several decoders where that is asked for and the stream can be divided, which one that grows cannot.

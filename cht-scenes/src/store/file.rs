@@ -39,7 +39,7 @@ impl Store {
         if key == path || Path::new(key).exists() {
             return key;
         }
-        let Known { done, last, before, unsure, .. } = &mut self.known;
+        let Known { done, last, before, unsure, others, .. } = &mut self.known;
         if let Some(mut it) = done.remove(key) {
             for event in &mut it.frames {
                 if let Body::Frame(frame) = &mut event.body {
@@ -50,7 +50,7 @@ impl Store {
             path.clone_into(&mut it.checkpoint.done.path);
             done.insert(path.to_owned(), it);
         }
-        let checkpoints = last.iter_mut().chain(before).chain(unsure);
+        let checkpoints = last.iter_mut().chain(before).chain(unsure).chain(others);
         for checkpoint in checkpoints.filter(|checkpoint| checkpoint.path == key) {
             path.clone_into(&mut checkpoint.path);
             path.clone_into(&mut checkpoint.done.path);

@@ -38,6 +38,8 @@ pub(super) struct Known {
     pub last: Option<Checkpoint>,
     /// The checkpoint before that.
     pub before: Option<Checkpoint>,
+    /// The last checkpoint of each other recording, the newest last.
+    pub others: Vec<Checkpoint>,
     /// The last segments, where frames that were chosen because nothing followed may be taken back, or were.
     pub unsure: Vec<Checkpoint>,
     /// Where the last checkpoint ends in the journal, and where the one before does.

@@ -20,6 +20,7 @@ impl Known {
     /// Sets the last checkpoint.
     pub(super) fn set_last(&mut self, checkpoint: &Checkpoint) {
         let from = checkpoint.provisional_from;
+        self.set_aside(checkpoint);
         self.before = self.last.replace(checkpoint.clone());
         self.unsure.retain(|unsure| from.is_some() && unsure.provisional_from == from);
         if from.is_some() {
@@ -60,6 +61,7 @@ impl Known {
         }
         let done = self.done.values_mut().map(|done| &mut done.checkpoint);
         let last = self.last.iter_mut().chain(&mut self.before).chain(&mut self.unsure);
+        let last = last.chain(&mut self.others);
         for checkpoint in last.chain(done) {
             let key = key(&checkpoint.path, self.by_name);
             if key != checkpoint.path {
