@@ -225,6 +225,20 @@ form!(Id, "F and at least six digits", |text| text
 ///
 /// If it is anything but an event of version 1 with exactly the fields that are known here.
 pub fn parse(line: &str) -> Result<Wire, String> {
+    parse_without(line, |_| false)
+}
+
+/// The same of a line in a file of a session, which names files from the session's folder on as well.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_stored(line: &str) -> Result<Wire, String> {
+    parse_without(line, |field| field.starts_with("relative_"))
+}
+
+/// Parses a line, leaving out some fields.
+fn parse_without(line: &str, is_left_out: fn(&str) -> bool) -> Result<Wire, String> {
     let line = line.strip_suffix('\n').unwrap_or(line);
     let named = |error: String| format!("{error} in: {line}");
     if !line.starts_with(r#"{"v":1,"type":""#) {
@@ -233,6 +247,7 @@ pub fn parse(line: &str) -> Result<Wire, String> {
     let mut fields: Map<String, Value> =
         serde_json::from_str(line).map_err(|error| named(error.to_string()))?;
     fields.remove("v");
+    fields.retain(|field, _| !is_left_out(field));
     let kind = match fields.remove("type") {
         Some(Value::String(kind)) => kind,
         other => return Err(named(format!("`type` is {other:?}"))),

@@ -345,7 +345,7 @@ fn stream_that_begins_long_before_a_keyframe_is_no_failure_of_the_decoder() {
     let packets: Vec<_> = bytes.chunks_exact(188).collect();
     let cut = [&packets[..3], &packets[packets.len() / 16..packets.len() * 3 / 8 + 20]].concat();
     fs::write(&path, cut.concat()).unwrap();
-    let (events, _) = scenes(&[path], &folder.path().join("out"), "");
+    let (events, _) = scenes(&[path], &folder.path().join("out"), "--detect scene");
     assert_eq!(of_type(&events, "error").len(), 0, "{events:?}");
     assert_eq!(of_type(&events, "frame").len(), 1);
 }

@@ -208,7 +208,8 @@ fn parameter_sets_sent_once_serve_those_who_begin_later() {
         assert_eq!((expected.len(), decoded), (3, 150));
         let (first, _) = scenes(&lines[..2], &out("again"), "");
         let (again, _) = scenes(&lines, &out("again"), "");
-        assert_eq!((first.len(), &again), (1, &expected));
+        // What was kept at the end because nothing followed is taken back.
+        assert_eq!((&first[..1], &again), (&expected[..1], &expected));
         for options in ["--jobs 2", "--decode keyframes", "--decode fast"] {
             let name = options[2..].replace(' ', "_");
             let (frames, decoded) = scenes(&lines, &out(&name), options);

@@ -75,7 +75,7 @@ fn journal(path: &Path) -> Result<BTreeMap<String, Frame>, String> {
     let text = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
     let mut frames = BTreeMap::new();
     for line in text.lines() {
-        match wire::parse(line).map_err(|error| format!("index.ndjson: {error}"))?.body {
+        match wire::parse_stored(line).map_err(|error| format!("index.ndjson: {error}"))?.body {
             Body::Frame(frame) => {
                 frames.insert(frame.id.to_string(), frame);
             }

@@ -9,7 +9,7 @@ pub(super) fn check(session: &Path) -> Vec<String> {
     let stream = session.join("stream");
     let record = fs::read_to_string(stream.join("segments.ndjson")).unwrap_or_default();
     let (mut kept, mut timed) = (BTreeSet::new(), BTreeSet::new());
-    for event in record.lines().filter_map(|line| wire::parse(line).ok()) {
+    for event in record.lines().filter_map(|line| wire::parse_stored(line).ok()) {
         match event.body {
             Body::SegmentClosed(closed) => {
                 kept.insert(closed.seq);

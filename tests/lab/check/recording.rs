@@ -26,7 +26,7 @@ pub(super) fn check(plan: &Plan, place: &Place, done: &Done, stream: &[u8]) -> V
     }
     let (mut closed, mut deleted) = (Vec::new(), BTreeSet::new());
     for line in text.lines() {
-        match wire::parse(line).map(|event| event.body) {
+        match wire::parse_stored(line).map(|event| event.body) {
             // One that had vanished and is there again is recorded again.
             Ok(Body::SegmentClosed(segment)) if deleted.remove(&segment.seq) => {}
             Ok(Body::SegmentClosed(segment)) => closed.push(segment),
