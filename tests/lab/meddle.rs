@@ -36,9 +36,14 @@ fn at_home(place: &Place, seq: u64) -> PathBuf {
     place.session().join("stream").join(format!("segment_{seq:06}.ts"))
 }
 
-/// Moves a finished segment away; its number.
+/// Moves a finished segment away; its number. One without a line in the record would be adopted by the next recorder that finds it,
+/// and none may come after it is back.
 pub(crate) fn vanish(place: &Place, done: &mut Done) -> Option<u64> {
     let (seq, path) = untouched(place, done)?;
+    let record = fs::read_to_string(place.session().join("stream/segments.ndjson")).ok()?;
+    if !record.contains(&format!("\"seq\":{seq},")) {
+        return None;
+    }
     done.meddled.insert(seq, fs::read(&path).ok()?);
     fs::rename(path, aside(place, seq)).ok()?;
     Some(seq)
