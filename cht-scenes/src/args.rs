@@ -161,40 +161,13 @@ const EFFECTS: &[Effect<Args>] = &[
         is_there: |args| args.detect.contains(&Detect::Scene),
         place: "with --detect scene",
     },
+    screens_alone("settle"),
+    screens_alone("max_wait"),
+    screens_alone("min_change"),
+    screens_alone("ignore"),
     Effect {
-        option: "settle",
-        is_there: |args| {
-            args.detect.iter().any(|name| matches!(name, Detect::Auto | Detect::Screen))
-        },
-        place: "with --detect auto or screen",
-    },
-    Effect {
-        option: "max_wait",
-        is_there: |args| {
-            args.detect.iter().any(|name| matches!(name, Detect::Auto | Detect::Screen))
-        },
-        place: "with --detect auto or screen",
-    },
-    Effect {
-        option: "min_change",
-        is_there: |args| {
-            args.detect.iter().any(|name| matches!(name, Detect::Auto | Detect::Screen))
-        },
-        place: "with --detect auto or screen",
-    },
-    Effect {
-        option: "ignore",
-        is_there: |args| {
-            args.detect.iter().any(|name| matches!(name, Detect::Auto | Detect::Screen))
-        },
-        place: "with --detect auto or screen",
-    },
-    Effect {
-        option: "dedupe",
-        is_there: |args| {
-            args.detect.iter().any(|name| matches!(name, Detect::Auto | Detect::Screen))
-        },
         place: "with --detect auto or screen, which know screens that come back",
+        ..screens_alone("dedupe")
     },
     Effect {
         option: "lag_limit",
@@ -230,6 +203,17 @@ const EFFECTS: &[Effect<Args>] = &[
         place: "with --format jpeg or webp, or --thumbnails",
     },
 ];
+
+/// An option about what changes on a screen.
+const fn screens_alone(option: &'static str) -> Effect<Args> {
+    Effect {
+        option,
+        is_there: |args| {
+            args.detect.iter().any(|name| matches!(name, Detect::Auto | Detect::Screen))
+        },
+        place: "with --detect auto or screen",
+    }
+}
 
 /// An option about the stream and its decoding: scores were measured with what it said then.
 const fn decoding_alone(option: &'static str) -> Effect<Args> {

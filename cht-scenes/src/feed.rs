@@ -151,9 +151,9 @@ impl Folder {
         key(path, self.by_name)
     }
 
-    /// Returns the path that the file of a segment is known by; its own if it comes for the first time.
-    fn name_of(&mut self, path: &str) -> String {
-        let known = FileId::at(path).filter(|_| self.key(path) == path);
+    /// Returns the path that a segment is known by, which is this `file`; its own if that comes for the first time.
+    fn name_of(&mut self, path: &str, file: Option<FileId>) -> String {
+        let known = file.filter(|_| self.key(path) == path);
         let known = known.map(|file| self.files.entry(file).or_insert_with(|| path.to_owned()));
         // What has another key by now is the same file, and what has changed since is another one.
         known.map_or_else(|| path.to_owned(), |known| known.clone())
@@ -230,11 +230,12 @@ impl Feeder {
 
     fn decode(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
         let Some(folder) = &mut self.folder else { return Ok(()) };
-        let name = folder.name_of(&segment.path);
+        let file = FileId::at(&segment.path);
+        let name = folder.name_of(&segment.path, file);
         let key = key(&name, folder.by_name);
         let is_recorded = folder.by_name && key != segment.path;
         // Of a segment that was recorded, the record says what it is; another one may have been written again.
-        let file = FileId::at(&segment.path).filter(|_| !is_recorded);
+        let file = file.filter(|_| !is_recorded);
         let is_same = |known: &Option<FileId>| {
             known.zip(file).is_none_or(|(known, file)| known.is_written_as(&file))
         };
@@ -437,9 +438,9 @@ impl Feeder {
             || self.args.scores.is_some()
     }
 
-    /// The detectors that measure, as they were behind the last segment that is done.
-    fn measured(&self, store: &mut Store) -> Result<Measured> {
-        let Some(bytes) = store.saved() else {
+    /// The detectors that measure, as they were when this was saved, or as they begin.
+    fn measured(&self, saved: Option<Vec<u8>>) -> Result<Measured> {
+        let Some(bytes) = saved else {
             return Ok(Measured::new(Options::of(&self.args).rules()));
         };
         Ok(Measured::restore(Saved::from_bytes(&bytes)?))

@@ -367,9 +367,7 @@ impl Store {
         session: Option<&str>,
         frame: Frame,
     ) -> Result<Result<Event, Obstruction>> {
-        let thumbnail = frame.thumbnail.as_deref().zip(thumbnail);
-        for (path, bytes) in [(&*frame.path, picture)].into_iter().chain(thumbnail) {
-            let Err(obstruction) = self.replace(path.into(), bytes)? else { continue };
+        if let Err(obstruction) = self.write(&frame, picture, thumbnail)? {
             if obstruction.path != Path::new(&frame.path) {
                 // The picture was there first, and belongs to no frame now.
                 let _ = fs::remove_file(&frame.path);
@@ -388,13 +386,23 @@ impl Store {
         picture: &[u8],
         thumbnail: Option<&[u8]>,
     ) -> Result<bool> {
+        Ok(self.write(frame, picture, thumbnail)?.is_ok())
+    }
+
+    /// Writes the picture of a frame durably, with the small one next to it. The inner value is what has one of their names.
+    fn write(
+        &self,
+        frame: &Frame,
+        picture: &[u8],
+        thumbnail: Option<&[u8]>,
+    ) -> Result<Result<(), Obstruction>> {
         let thumbnail = frame.thumbnail.as_deref().zip(thumbnail);
         for (path, bytes) in [(&*frame.path, picture)].into_iter().chain(thumbnail) {
-            if self.replace(path.into(), bytes)?.is_err() {
-                return Ok(false);
+            if let Err(obstruction) = self.replace(path.into(), bytes)? {
+                return Ok(Err(obstruction));
             }
         }
-        Ok(true)
+        Ok(Ok(()))
     }
 
     fn replace(&self, path: PathBuf, bytes: &[u8]) -> Result<Result<(), Obstruction>> {

@@ -29,8 +29,6 @@ use crate::{
     decoding::{self, Decode, Decoding},
     follows::Place,
     jobs::Jobs,
-    measured::{Measured, Saved},
-    options::Options,
     outputs::Outputs,
     parameters,
     pass::Pass,
@@ -113,14 +111,13 @@ impl Feeder {
             }
             before = unsure(picker.store.unsure(), before);
             picker.measured =
-                self.measures().then(|| self.measured(&mut picker.store)).transpose()?;
+                self.measures().then(|| self.measured(picker.store.saved())).transpose()?;
         }
         if before.is_empty() {
             // Nothing to compare the first frame with: it is kept.
             picker.state = crate::detector::State::default();
             if !goes_on {
-                let rules = Options::of(&self.args).rules();
-                picker.measured = self.measures().then(|| Measured::new(rules));
+                picker.measured = self.measures().then(|| self.measured(None)).transpose()?;
             }
         }
         let decoding = Decoding { decode, ..self.decoding };
@@ -201,11 +198,7 @@ impl Feeder {
         picker.state = other.state;
         if self.measures() {
             let saved = picker.store.go_on_from(&other);
-            let saved = saved.map(|bytes| Saved::from_bytes(&bytes)).transpose()?;
-            picker.measured = Some(saved.map_or_else(
-                || Measured::new(Options::of(&self.args).rules()),
-                |saved| Measured::restore(saved).forget_kept(),
-            ));
+            picker.measured = Some(self.measured(saved)?.forget_kept());
         }
         Ok(run_up(&other, place))
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cht_core::natural::series;
+use cht_core::{event::Frame, natural::series};
 
 use super::{
     Checkpoint, Store,
@@ -50,7 +50,7 @@ impl Store {
     pub(crate) fn go_on_from(&mut self, other: &Checkpoint) -> Option<Vec<u8>> {
         let by_name = self.by_name();
         let segment = key(&other.path, by_name);
-        let is_of_it = |frame: &&cht_core::event::Frame| {
+        let is_of_it = |frame: &&Frame| {
             key(&frame.segment, by_name) == segment
                 && number_of(&frame.id) >= Some(other.provisional_from.unwrap_or(other.next_id))
         };
