@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use cht_core::{
     event::Anchor,
     time::{TICKS_PER_SECOND, unwrap33},
-    ts::{Found, Media, Pes, Scanner},
+    ts::{Entry, Found, Media, Pes, Scanner},
 };
 
 use crate::{
@@ -60,7 +60,7 @@ struct Picture {
     pid: u16,
     offset: u64,
     pts: Option<u64>,
-    random_access: bool,
+    entry: Option<Entry>,
 }
 
 /// What comes next.
@@ -130,8 +130,8 @@ impl Course {
                 && pes.media == Media::Video
             {
                 *within = false;
-                let Pes { pid, offset, pts, random_access, .. } = pes;
-                ahead.push_back(Picture { pid, offset, pts, random_access });
+                let Pes { pid, offset, pts, entry, .. } = pes;
+                ahead.push_back(Picture { pid, offset, pts, entry });
                 if let Some(pts) = pts.filter(|_| first_pts.iter().all(|(known, _)| *known != pid))
                 {
                     first_pts.push((pid, pts));
@@ -187,7 +187,8 @@ impl Course {
         let pid = self.pid;
         let change = self.changes.front().map(|change| change.from);
         let is_access = |picture: &&Picture| {
-            seek && picture.pid == pid && picture.random_access && picture.offset >= self.at
+            let is_clean = picture.entry == Some(Entry::Clean);
+            seek && picture.pid == pid && is_clean && picture.offset >= self.at
         };
         let access = self.ahead.iter().find(is_access).map(|picture| picture.offset);
         if change.is_some_and(|from| from <= self.at) {
@@ -244,7 +245,8 @@ impl Course {
                 .filter(|&tick| self.is_on_line(tick));
             // It is whole when the next picture begins.
             passed.keyframes.extend(self.keyframe.take());
-            if picture.random_access {
+            // One of a gradual refresh is not decoded alone.
+            if picture.entry.is_some_and(|entry| entry != Entry::Gradual) {
                 self.keyframe = tick;
             } else {
                 passed.others += 1;

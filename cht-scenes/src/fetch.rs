@@ -29,6 +29,12 @@ use crate::{
 /// So many segments may lie between a picture and its access point.
 const MOST_BEFORE: usize = 32;
 
+/// How many of the access points before a picture are passed over, in one attempt after another.
+const SKIPPED: [usize; 3] = [0, 1, ALL];
+
+/// All of them: from the segment's beginning.
+const ALL: usize = usize::MAX;
+
 /// Bytes of a file.
 pub(crate) type Bytes = (PathBuf, Range<u64>);
 
@@ -70,7 +76,8 @@ impl Fetcher {
         Ok(pictures)
     }
 
-    /// The same of what lies in the segment itself.
+    /// Fetches those whose bytes lie in the segment itself. An access point that does not lead to a picture was none: what is
+    /// missing is decoded from the one before, and at last from the segment's beginning and what leads up to it.
     fn fetch_in(
         &mut self,
         source: &Source,
@@ -79,18 +86,22 @@ impl Fetcher {
     ) -> Result<Vec<(i64, Picture)>> {
         let path = Path::new(path);
         let named = || path.display().to_string();
-        let gops = self.gops(path, source).with_context(named)?;
-        let parts = together(gops, ticks).into_iter();
-        let parts: Vec<_> = parts
-            .map(|(bytes, ticks)| {
-                let is_whole = gops.has_access_at(bytes.start) || gops.begin > 0;
-                let lead = if is_whole { Vec::new() } else { lead(source, path) };
-                ([lead, vec![(path.to_owned(), bytes)]].concat(), ticks)
-            })
-            .collect();
-        let mut pictures = Vec::new();
-        for (bytes, ticks) in parts {
-            pictures.extend(self.decode(source, &bytes, &ticks).with_context(named)?);
+        let mut pictures: Vec<(i64, Picture)> = Vec::new();
+        let (mut missing, mut tried) = (ticks.to_vec(), Vec::new());
+        for skipped in SKIPPED {
+            let gops = self.gops(path, source).with_context(named)?;
+            let parts = parts(gops, &missing, skipped, source, path);
+            if parts == tried {
+                continue;
+            }
+            for (bytes, ticks) in &parts {
+                pictures.extend(self.decode(source, bytes, ticks).with_context(named)?);
+            }
+            tried = parts;
+            missing.retain(|tick| pictures.iter().all(|(found, _)| found != tick));
+            if missing.is_empty() {
+                break;
+            }
         }
         Ok(pictures)
     }
@@ -138,11 +149,13 @@ fn open(path: &Path) -> io::Result<File> {
     regular::open(path).or_else(|_| part()).or_else(|_| regular::open(path))
 }
 
-/// The segment before one that begins within a group of pictures, because cht-recv had to cut there.
+/// Returns the segment before one whose pictures need it: cht-recv had to cut within a group of pictures, or where only later
+/// pictures are exact.
 fn before(source: &Source, path: &Path) -> Option<(Source, String)> {
     let record = Record::of(&Session::of_segment(path)?);
     let before = record.get(source.seq.checked_sub(1)?)?;
-    let goes_on = before.end_reason.is_within_pictures()
+    let own = record.get(source.seq).map(|own| own.connection).or(source.connection);
+    let goes_on = own.is_none_or(|own| own == before.connection)
         && before.timeline.is_some_and(|anchor| anchor.continues(&source.anchor));
     goes_on.then(|| beside(source, before)).flatten()
 }
@@ -183,11 +196,27 @@ fn lead(source: &Source, path: &Path) -> Vec<Bytes> {
     Vec::new()
 }
 
-/// What is to be decoded, and which pictures it gives: ticks whose bytes overlap go together.
-fn together(gops: &Gops, ticks: &[i64]) -> Vec<(Range<u64>, Vec<i64>)> {
+/// Returns what is to be decoded, with what leads up to the segment where its beginning is needed, and which pictures it gives.
+fn parts(
+    gops: &Gops,
+    ticks: &[i64],
+    skipped: usize,
+    source: &Source,
+    path: &Path,
+) -> Vec<(Vec<Bytes>, Vec<i64>)> {
+    let with_lead = |(bytes, ticks): (Range<u64>, _)| {
+        let is_whole = gops.has_access_at(bytes.start) && skipped != ALL;
+        let lead = if is_whole || gops.begin > 0 { Vec::new() } else { lead(source, path) };
+        ([lead, vec![(path.to_owned(), bytes)]].concat(), ticks)
+    };
+    together(gops, ticks, skipped).into_iter().map(with_lead).collect()
+}
+
+/// Returns what is to be decoded, and which pictures it gives: ticks whose bytes overlap go together.
+fn together(gops: &Gops, ticks: &[i64], skipped: usize) -> Vec<(Range<u64>, Vec<i64>)> {
     let mut parts: Vec<(Range<u64>, Vec<i64>)> = Vec::new();
     for &tick in ticks {
-        let Some(bytes) = gops.bytes_for(tick) else { continue };
+        let Some(bytes) = gops.bytes_for(tick, skipped) else { continue };
         match parts.last_mut() {
             Some((last, ticks)) if bytes.start < last.end => {
                 last.end = last.end.max(bytes.end);
@@ -219,13 +248,17 @@ pub(crate) fn feed(decoder: &mut Decoder, path: &Path, bytes: &Range<u64>) -> Re
 mod tests {
     use super::*;
     use crate::gops::Unit;
+    use cht_core::ts::Entry;
 
     #[test]
     fn pictures_of_one_group_are_decoded_together() {
-        let units =
-            (0..8).map(|n| Unit { offset: n * 10, pts: n as i64, random_access: n % 4 == 0 });
+        let units = (0..8).map(|n| Unit {
+            offset: n * 10,
+            pts: n as i64,
+            entry: (n % 4 == 0).then_some(Entry::Clean),
+        });
         let gops = Gops { units: units.collect(), begin: 0, length: 80 };
         let expected = [(0..40, vec![1, 2]), (40..70, vec![5])];
-        assert_eq!(together(&gops, &[1, 2, 5, 9]), expected);
+        assert_eq!(together(&gops, &[1, 2, 5, 9], 0), expected);
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use cht_core::{
     event::Anchor,
-    ts::{Found, Scanner},
+    ts::{Entry, Found, Scanner},
 };
 
 use crate::feed::Source;
@@ -23,8 +23,8 @@ pub(crate) struct Unit {
     pub offset: u64,
     /// On the session's timeline, in ticks. Where the stream says nothing, as the unit before.
     pub pts: i64,
-    /// Decoding can begin here.
-    pub random_access: bool,
+    /// How decoding can begin here.
+    pub entry: Option<Entry>,
 }
 
 /// The pictures of a segment in the order of the stream.
@@ -66,33 +66,46 @@ impl Gops {
         {
             let before = self.units.last().map_or(anchor.offset, |unit| unit.pts);
             let pts = pes.pts.map_or(before, |pts| anchor.place(pts as i64));
-            self.units.push(Unit { offset: pes.offset, pts, random_access: pes.random_access });
+            self.units.push(Unit { offset: pes.offset, pts, entry: pes.entry });
         }
     }
 
-    /// What to decode for the picture at `at`, if it is in here: from an access point, or from the segment's beginning where that lies
-    /// before it, to the end of the unit behind its own, in which a picture may end.
-    pub(crate) fn bytes_for(&self, at: i64) -> Option<Range<u64>> {
+    /// Returns the bytes to decode for the picture at `at`, if it is in here: from an access point, of which the `skipped` nearest do
+    /// not count, or from the segment's beginning where that lies before it, to the end of the unit after its own, in which a picture
+    /// may end.
+    pub(crate) fn bytes_for(&self, at: i64, skipped: usize) -> Option<Range<u64>> {
         let own = self.units.iter().position(|unit| unit.pts == at)?;
         // A picture that is shown before its access point needs the one before.
-        let begins = |unit: &Unit| unit.random_access && unit.pts <= at;
-        let from = self.units[..=own].iter().rposition(begins);
+        let from = accesses(&self.units[..=own], at).nth(skipped);
         // More slices of the picture, in PES packets of their own, have its time.
         let mut behind = self.units[own..].iter().filter(|unit| unit.pts != at);
         let end = behind.nth(1).map_or(self.length, |next| next.offset);
-        let begin = self.begin;
-        Some(from.map_or(begin, |from| self.units[from].offset)..end)
+        Some(from.map_or(self.begin, |from| from.offset)..end)
     }
 
     /// Whether decoding can begin at a byte.
     pub(crate) fn has_access_at(&self, offset: u64) -> bool {
-        self.units.iter().any(|unit| unit.random_access && unit.offset == offset)
+        self.units.iter().any(|unit| unit.entry == Some(Entry::Clean) && unit.offset == offset)
     }
 
-    /// Where the last access point lies.
+    /// Returns the offset of the last access point for the pictures after this segment.
     pub(crate) fn last_access(&self) -> Option<u64> {
-        self.units.iter().rfind(|unit| unit.random_access).map(|unit| unit.offset)
+        accesses(&self.units, i64::MAX).next().map(|unit| unit.offset)
     }
+}
+
+/// Returns the units at which decoding can begin for the picture at `at`, the last one first.
+fn accesses(units: &[Unit], at: i64) -> impl Iterator<Item = &Unit> {
+    let mut refreshes = 0;
+    units.iter().rev().filter(move |unit| match unit.entry.filter(|_| unit.pts <= at) {
+        Some(Entry::Clean) => true,
+        // The picture is whole only where all of one refresh lies before it.
+        Some(Entry::Gradual) => {
+            refreshes += 1;
+            refreshes > 1
+        }
+        Some(Entry::Claimed) | None => false,
+    })
 }
 
 #[cfg(test)]
@@ -103,7 +116,7 @@ mod tests {
         let units = units.iter().zip(0..).map(|(&(pts, random_access), n)| Unit {
             offset: n * 10,
             pts,
-            random_access,
+            entry: random_access.then_some(Entry::Clean),
         });
         Gops { units: units.collect(), begin: 0, length: 1000 }
     }
@@ -121,25 +134,45 @@ mod tests {
             (5, false),
             (7, false),
         ]);
-        assert_eq!(gops.bytes_for(0), Some(0..20));
-        assert_eq!(gops.bytes_for(2), Some(0..50));
-        assert_eq!(gops.bytes_for(5), Some(0..1000), "it needs both groups");
-        assert_eq!(gops.bytes_for(6), Some(40..60));
-        assert_eq!(gops.bytes_for(7), Some(40..1000));
-        assert_eq!(gops.bytes_for(9), None);
+        assert_eq!(gops.bytes_for(0, 0), Some(0..20));
+        assert_eq!(gops.bytes_for(2, 0), Some(0..50));
+        assert_eq!(gops.bytes_for(5, 0), Some(0..1000), "it needs both groups");
+        assert_eq!(gops.bytes_for(6, 0), Some(40..60));
+        assert_eq!(gops.bytes_for(7, 0), Some(40..1000));
+        assert_eq!(gops.bytes_for(9, 0), None);
     }
 
     #[test]
     fn all_slices_of_a_picture_are_taken() {
         let gops = gops(&[(0, true), (0, false), (0, false), (0, false), (1, false), (2, false)]);
-        assert_eq!(gops.bytes_for(0), Some(0..50));
+        assert_eq!(gops.bytes_for(0, 0), Some(0..50));
     }
 
     #[test]
     fn without_an_access_point_it_begins_before_the_segment() {
         let gops = gops(&[(1, false), (0, false), (2, true)]);
-        assert_eq!(gops.bytes_for(0), Some(0..1000));
+        assert_eq!(gops.bytes_for(0, 0), Some(0..1000));
         assert!(!gops.has_access_at(0) && gops.has_access_at(20));
+        assert_eq!(gops.last_access(), Some(20));
+    }
+
+    #[test]
+    fn access_point_by_indicator_alone_is_passed_over() {
+        let mut gops = gops(&[(0, true), (1, false), (2, true), (3, false), (4, true), (5, false)]);
+        gops.units[4].entry = Some(Entry::Claimed);
+        assert_eq!(gops.bytes_for(5, 0), Some(20..1000));
+        assert_eq!(gops.bytes_for(5, 1), Some(0..1000));
+        assert!(!gops.has_access_at(40));
+    }
+
+    #[test]
+    fn picture_of_gradual_refresh_begins_one_whole_refresh_before() {
+        let mut gops = gops(&[(0, true), (1, false), (2, true), (3, false), (4, true), (5, false)]);
+        gops.units.iter_mut().filter(|unit| unit.entry.is_some()).for_each(|unit| {
+            unit.entry = Some(Entry::Gradual);
+        });
+        assert_eq!(gops.bytes_for(5, 0), Some(20..1000));
+        assert_eq!(gops.bytes_for(3, 0), Some(0..50));
         assert_eq!(gops.last_access(), Some(20));
     }
 }

@@ -83,7 +83,9 @@ fn choose(groups: &[Group], changed: &HashMap<u64, bool>) -> Plan {
                 .then_some(group.others.len()),
         };
         let rests = has_changed.then(|| up_to(group, group.pts));
-        if let Some(others) = own.max(rests).filter(|&others| others > 0) {
+        // A refresh comes bit by bit, whatever the pictures next to it show.
+        let refresh = group.is_refresh.then_some(group.others.len());
+        if let Some(others) = own.max(rests).max(refresh).filter(|&others| others > 0) {
             plan.insert(group.pts, 1 + others);
         }
         has_changed = differs && !rests_within(group);
@@ -156,7 +158,7 @@ mod tests {
     /// A group of pictures 25 a second, of these bytes.
     fn group(bytes: usize, others: &[usize]) -> Group {
         let others = others.iter().zip(1..).map(|(&bytes, n)| (n * 3600, bytes)).collect();
-        Group { pts: 0, bytes, others }
+        Group { pts: 0, bytes, others, is_refresh: false }
     }
 
     /// How much is decoded of the first and of the second of two groups, of which the second shows something else if it `differs`.
@@ -164,7 +166,7 @@ mod tests {
         let first = group(40_000, others);
         let end = (others.len() as u64 + 1) * 3600;
         let quiet = (1..=50).map(|n| (end + n * 3600, 50)).collect();
-        let second = Group { pts: end, bytes: 40_000, others: quiet };
+        let second = Group { pts: end, others: quiet, ..group(40_000, &[]) };
         let plan = choose(&[first, second], &HashMap::from([(end, differs)]));
         [0, end].map(|pts| plan.get(&pts).copied())
     }

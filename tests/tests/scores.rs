@@ -123,6 +123,44 @@ fn a_picture_that_was_not_handed_over_is_decoded_again() {
     assert_eq!(frames(&decided), frames(&decoded));
 }
 
+/// Sets `random_access_indicator` in every `nth` packet that begins a picture and has an adaptation field.
+fn claim_access(path: &Path, nth: usize) {
+    let mut stream = fs::read(path).unwrap();
+    let begins =
+        |packet: &&mut [u8]| packet[1] & 0x40 != 0 && packet[3] & 0x20 != 0 && packet[4] > 0;
+    let packets = stream.chunks_exact_mut(188).filter(|packet| packet[1] & 0x1F == 1);
+    packets.filter(begins).step_by(nth).for_each(|packet| packet[5] |= 0x40);
+    fs::write(path, stream).unwrap();
+}
+
+#[test]
+fn picture_after_a_false_access_point_is_the_one_that_was_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let refreshed = "-bf 0 -x264-params intra-refresh=1:keyint=25:bframes=0";
+    let claimed = "-g 400 -sc_threshold 0 -refs 3";
+    for (name, options, nth) in [("refreshed.ts", refreshed, 400), ("claimed.ts", claimed, 7)] {
+        let path = clip(folder.path(), name, options);
+        claim_access(&path, nth);
+        let scores = folder.path().join(format!("{name}.ndjson"));
+        let scores = scores.to_str().unwrap();
+        let options = ["--detect", "screen", "--max-interval", "2"];
+        let run = |out: &str, more: &[&str]| {
+            let paths = [path.clone()];
+            let out = folder.path().join(format!("{name}-{out}"));
+            let (status, events) = scenes(&paths, &out, &[&options[..], more].concat());
+            assert_eq!(status, Some(0), "{name} {more:?}");
+            frames(&events)
+        };
+        let decoded = run("decoded", &["--scores", scores]);
+        assert!(decoded.len() >= 4, "{name}: {decoded:?}");
+        assert_eq!(run("decided", &["--from-scores", scores]), decoded, "{name}");
+        // Of keyframes there is one.
+        let keyframes = run("keyframes", &["--decode", "keyframes"]);
+        assert_eq!(keyframes.len(), 1, "{name}: {keyframes:?}");
+        assert_eq!(keyframes[0][1], 0.0, "{name}");
+    }
+}
+
 #[test]
 fn scores_of_a_run_that_was_killed_are_those_of_one_that_was_not() {
     let folder = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@
 //! bytes of the unit it is in, and parameter sets. It ends at the first slice or picture header, so that of
 //! most PES packets it reads one or two packets. An access unit may have begun in PES packets before.
 use super::codec::Codec;
+use super::found::Entry;
 use super::parameters::{ParameterSets, Set};
 use super::program::VideoFormat;
 use super::sps;
@@ -40,8 +41,21 @@ enum Unit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sei {
     Type(u32),
-    Size(u32),
+    /// The type, and the size so far.
+    Size(u32, u32),
+    /// The bytes left of a recovery point, of which none was read.
+    Recovery(u32),
     Payload(u32),
+}
+
+/// The payload type of a recovery point.
+const RECOVERY_POINT: u32 = 6;
+
+impl Sei {
+    /// The rest of a payload of so many bytes, or what follows it.
+    const fn payload(left: u32) -> Self {
+        if left == 0 { Self::Type(0) } else { Self::Payload(left) }
+    }
 }
 
 #[derive(Debug)]
@@ -55,6 +69,10 @@ pub(super) struct Walk {
     unit_seen: bool,
     sps_seen: bool,
     recovery_seen: bool,
+    /// The recovery point seen lies some pictures later: until then they are not exact.
+    is_gradual: bool,
+    /// The first slice refers to no other picture.
+    is_intra: bool,
     /// The first slice is not the first of its picture.
     within_picture: bool,
     head: Vec<u8>,
@@ -72,6 +90,8 @@ impl Walk {
             unit_seen: false,
             sps_seen: false,
             recovery_seen: false,
+            is_gradual: false,
+            is_intra: false,
             within_picture: false,
             head: Vec::new(),
             format: None,
@@ -83,7 +103,7 @@ impl Walk {
     /// tells; what it told is kept. Returns whether there is anything to be learnt from a walk.
     pub(super) fn start(&mut self, codec: Option<Codec>) -> bool {
         (self.unit_seen, self.sps_seen, self.recovery_seen) = (false, false, false);
-        self.within_picture = false;
+        (self.within_picture, self.is_gradual, self.is_intra) = (false, false, false);
         self.resume(codec)
     }
 
@@ -133,6 +153,26 @@ impl Walk {
     /// Whether the picture that was found goes on from a PES packet before.
     pub(super) const fn is_within_picture(&self) -> bool {
         self.within_picture
+    }
+
+    /// Tells how decoding can begin at the picture that was found to be a `keyframe` or not, and is `flagged` by
+    /// `random_access_indicator` or not.
+    pub(super) const fn entry(&self, keyframe: bool, flagged: bool) -> Option<Entry> {
+        match (keyframe, flagged) {
+            (true, _) if self.is_gradual => Some(Entry::Gradual),
+            (true, _) => Some(Entry::Clean),
+            (false, true) => Some(Entry::Claimed),
+            (false, false) => None,
+        }
+    }
+
+    /// Tells whether the same picture shows what it should when it is decoded alone.
+    pub(super) const fn stands_alone(&self, keyframe: bool, flagged: bool) -> bool {
+        match self.entry(keyframe, flagged) {
+            Some(Entry::Clean) => true,
+            Some(Entry::Gradual | Entry::Claimed) => self.is_intra,
+            None => false,
+        }
     }
 
     /// The parameter sets seen so far.
@@ -241,15 +281,17 @@ impl Walk {
                 // first_mb_in_slice is 0 where the next bit is set.
                 let is_first = self.head.get(1).is_none_or(|byte| byte >> 7 == 1);
                 self.within_picture = !is_first && !self.unit_seen;
+                let slice = sps::h264_slice_type(&self.head[1..]);
+                self.is_intra = matches!(slice, Some(2 | 4 | 7 | 9));
                 if nal_type == 5 || self.recovery_seen {
+                    self.is_gradual &= nal_type != 5;
                     return Some(true);
                 }
                 if !self.sps_seen {
                     return Some(false);
                 }
                 if all || self.head.len() == MAX_HEAD {
-                    let slice = sps::h264_slice_type(&self.head[1..]);
-                    return Some(matches!(slice, Some(2 | 4 | 7 | 9)));
+                    return Some(self.is_intra);
                 }
                 return None;
             }
@@ -322,20 +364,25 @@ impl Walk {
         None
     }
 
-    /// A recovery point (payload type 6) makes the picture an access point (ISO/IEC 14496-10 §D.2.8).
+    /// A recovery point makes the picture an access point (ISO/IEC 14496-10 §D.2.8).
     fn sei(&mut self, sei: Sei, byte: u8) {
         let value = u32::from(byte);
         let next = match sei {
             Sei::Type(sum) if byte == 0xFF => Sei::Type(sum.saturating_add(255)),
             Sei::Type(sum) => {
-                self.recovery_seen |= sum + value == 6;
-                Sei::Size(0)
+                self.recovery_seen |= sum + value == RECOVERY_POINT;
+                Sei::Size(sum + value, 0)
             }
-            Sei::Size(sum) if byte == 0xFF => Sei::Size(sum.saturating_add(255)),
-            Sei::Size(sum) if sum + value == 0 => Sei::Type(0),
-            Sei::Size(sum) => Sei::Payload(sum + value),
-            Sei::Payload(1) => Sei::Type(0),
-            Sei::Payload(left) => Sei::Payload(left - 1),
+            Sei::Size(kind, sum) if byte == 0xFF => Sei::Size(kind, sum.saturating_add(255)),
+            Sei::Size(_, sum) if sum + value == 0 => Sei::Type(0),
+            Sei::Size(RECOVERY_POINT, sum) => Sei::Recovery(sum + value),
+            Sei::Size(_, sum) => Sei::Payload(sum + value),
+            Sei::Recovery(left) => {
+                // recovery_frame_cnt, ue(v), is 0 where the first bit is set.
+                self.is_gradual = byte >> 7 == 0;
+                Sei::payload(left - 1)
+            }
+            Sei::Payload(left) => Sei::payload(left - 1),
         };
         self.unit = Unit::Sei(next);
     }
@@ -391,6 +438,28 @@ mod tests {
         assert_eq!(walk(&[AUD, sei, b"\0\0\x01\x41\x9A"]), Some(true));
         let sei = b"\0\0\x01\x06\x05\x03\x06\x06\x06\x80";
         assert_eq!(walk(&[AUD, sei, b"\0\0\x01\x41\x9A"]), Some(false));
+    }
+
+    #[test]
+    fn indicator_alone_is_told_from_what_the_stream_shows() {
+        let sps = b"\0\0\x01\x67\x64\0\x28\xAC".as_slice();
+        let recovery = |count: u8| [b"\0\0\x01\x06\x06\x01".as_slice(), &[count, 0x80]].concat();
+        let (intra, inter) = (b"\0\0\x01\x41\x88\x81\x82", b"\0\0\x01\x41\x9A\x81\x82");
+        let entry = |units: &[&[u8]]| {
+            let mut walk = Walk::new();
+            walk.start(Some(Codec::H264));
+            let keyframe = walk.push(&[units.concat(), vec![0x85; MAX_HEAD]].concat());
+            let keyframe = keyframe == Some(true);
+            (walk.entry(keyframe, true), walk.stands_alone(keyframe, true))
+        };
+        assert_eq!(entry(&[AUD, b"\0\0\x01\x65\x88"]), (Some(Entry::Clean), true));
+        assert_eq!(entry(&[AUD, sps, intra]), (Some(Entry::Clean), true));
+        assert_eq!(entry(&[AUD, intra]), (Some(Entry::Claimed), true));
+        assert_eq!(entry(&[AUD, inter]), (Some(Entry::Claimed), false));
+        // recovery_frame_cnt 0, and 23.
+        assert_eq!(entry(&[AUD, &recovery(0xC4), inter]), (Some(Entry::Clean), true));
+        assert_eq!(entry(&[AUD, &recovery(0x0C), inter]), (Some(Entry::Gradual), false));
+        assert_eq!(entry(&[AUD, &recovery(0x0C), intra]), (Some(Entry::Gradual), true));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 use super::access::Walk;
 use super::audio;
 use super::codec::Codec;
-use super::found::{Media, Pes, PidCounters};
+use super::found::{Entry, Media, Pes, PidCounters};
 use super::parameters::ParameterSets;
 use super::pes::{self, HEADER_MAX};
 use super::program::{AudioFormat, VideoFormat};
@@ -43,6 +43,8 @@ pub(super) struct Es {
     /// A keyframe came without the parameter sets that it needs.
     lacks_parameters: bool,
     media: Media,
+    /// The current PES packet is looked into for a keyframe.
+    is_walked: bool,
     walk: Walk,
     wants_format: bool,
     format: Option<Format>,
@@ -61,6 +63,7 @@ impl Es {
             last_pts: None,
             lacks_parameters: false,
             media: Media::Other,
+            is_walked: false,
             walk: Walk::new(),
             wants_format: true,
             format: None,
@@ -154,7 +157,8 @@ impl Es {
     /// A PES packet starts with the next payload; the previous one must be closed.
     pub(super) fn start(&mut self, offset: u64, cut: u64, pid: u16, random_access: bool) {
         let media = Media::Other;
-        self.pending = Some(Pes { offset, cut, pid, media, pts: None, dts: None, random_access });
+        let (pts, dts, entry) = (None, None, None);
+        self.pending = Some(Pes { offset, cut, pid, media, pts, dts, random_access, entry });
         self.stage = Stage::Header;
         self.have = 0;
     }
@@ -213,6 +217,7 @@ impl Es {
             };
         let look = walk || self.media == Media::Audio && self.wants_format && self.codec.is_some();
         self.stage = if look { Stage::Stream } else { Stage::Idle };
+        self.is_walked = walk;
         if walk {
             self.pending = Some(pes);
             return None;
@@ -249,7 +254,6 @@ impl Es {
     }
 
     fn decide(&mut self, mut pes: Pes, keyframe: bool) -> Pes {
-        pes.random_access |= keyframe;
         if let Some(lead) = self.lead.take() {
             (pes.offset, pes.cut) = (lead.offset, lead.cut);
             pes.random_access |= lead.random_access;
@@ -257,6 +261,11 @@ impl Es {
                 (pes.pts, pes.dts) = (lead.pts, lead.dts);
             }
         }
+        pes.entry = match pes.random_access {
+            true if !self.is_walked => Some(Entry::Clean),
+            flagged => self.walk.entry(keyframe, flagged),
+        };
+        pes.random_access = pes.entry.is_some();
         self.last_pts = pes.pts.or(self.last_pts);
         self.counters.keyframes += u64::from(pes.media == Media::Video && pes.random_access);
         pes

@@ -50,6 +50,20 @@ pub struct Pes {
     /// an IDR picture, follows a recovery point SEI, is an I slice after an SPS (H.264), an IRAP
     /// picture (HEVC) or an I picture (MPEG-1, 2 and 4). For all else: the indicator alone.
     pub random_access: bool,
+    /// How it can; present where `random_access` is set.
+    pub entry: Option<Entry>,
+}
+
+/// How decoding can begin at a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Entry {
+    /// With this picture, as the stream itself shows. Of what is not looked into, as the indicator says.
+    Clean,
+    /// With this picture, but pictures are exact only from a later one on, as `recovery_frame_cnt` says (ISO/IEC 14496-10
+    /// §D.2.8): a stream that is refreshed bit by bit.
+    Gradual,
+    /// By the indicator alone: the picture does not look like one. Remuxers set it on pictures that refer to others.
+    Claimed,
 }
 
 /// What a PES packet carries.

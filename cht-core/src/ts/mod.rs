@@ -61,7 +61,7 @@ pub(crate) mod build;
 pub use codec::Codec;
 pub use complete::Completion;
 pub use delimiter::{Delimiter, StandIn};
-pub use found::{Counters, Damage, Found, Media, Pes, PidCounters};
+pub use found::{Counters, Damage, Entry, Found, Media, Pes, PidCounters};
 pub use orientation::OrientationMask;
 pub use packet::{NULL_PID, PACKET_LEN};
 pub use parameters::ParameterSets;

@@ -12,6 +12,8 @@ pub struct Group {
     pub bytes: usize,
     /// PTS and bytes of the units behind it.
     pub others: Vec<(u64, usize)>,
+    /// It begins with a gradual refresh: its first picture shows nothing by itself, and what follows needs what was before.
+    pub is_refresh: bool,
 }
 
 /// Surveys the video of `pid` in pieces of a stream that is whole. Units before the first access point, and access points without
@@ -43,8 +45,9 @@ pub fn survey<E>(
 fn add(groups: &mut Vec<Group>, unit: &Unit) {
     let bytes = unit.payload().len();
     match (unit.pts, groups.last_mut()) {
-        (Some(pts), _) if unit.random_access => {
-            groups.push(Group { pts, bytes, others: Vec::new() });
+        (Some(pts), _) if unit.random_access || unit.is_refresh => {
+            let is_refresh = unit.is_refresh;
+            groups.push(Group { pts, bytes, others: Vec::new(), is_refresh });
         }
         (Some(pts), Some(group)) => group.others.push((pts, bytes)),
         (None, Some(group)) => {
@@ -72,9 +75,10 @@ mod tests {
             stream.extend(build::packets(0x51, &mut counter, None, &pes).concat());
             stream.extend(build::packets(0x1FFF, &mut 0, None, &[0xFF; 500]).concat());
         }
+        let group = Group::default;
         let expected = [
-            Group { pts: 3600, bytes: 5004, others: vec![(7200, 44), (10800, 704)] },
-            Group { pts: 14400, bytes: 6004, others: vec![(18000, 34)] },
+            Group { pts: 3600, bytes: 5004, others: vec![(7200, 44), (10800, 704)], ..group() },
+            Group { pts: 14400, bytes: 6004, others: vec![(18000, 34)], ..group() },
         ];
         for size in [188, 1000, 1 << 20] {
             let pieces = stream.chunks(size).map(Ok::<_, ()>);

@@ -8,7 +8,8 @@ use crate::time::difference33;
 use std::collections::HashMap;
 
 /// How many access units to keep of the group that begins at the access point with this PTS (33 bits), in the order of the
-/// stream, the access point among them. Of a group that is not listed the access point is kept alone.
+/// stream, the access point among them. Of a group that is not listed the access point is kept alone; one that begins with a
+/// gradual refresh is then no group of its own.
 pub type Plan = HashMap<u64, usize>;
 
 /// Lets the access points of one stream through, and of some groups what follows them. The stream comes in packets of 188 bytes as
@@ -79,9 +80,12 @@ impl Thin {
 
 impl Output {
     fn unit(&mut self, unit: &Unit, out: &mut Vec<u8>) {
-        if unit.random_access {
+        let planned = unit.pts.filter(|_| unit.random_access || unit.is_refresh);
+        let planned = planned.and_then(|pts| self.plan.remove(&pts));
+        let is_access = unit.random_access || planned.is_some();
+        if is_access {
             self.access_points += 1;
-            let keep = unit.pts.and_then(|pts| self.plan.remove(&pts)).unwrap_or(1);
+            let keep = planned.unwrap_or(1);
             self.alone = keep == 1;
             self.not_before = unit.pts.filter(|_| !self.complete);
             (self.left, self.complete) = (keep, true);
@@ -90,7 +94,7 @@ impl Output {
             self.complete &= self.left > 0;
             let is_broken =
                 |first: u64| unit.pts.is_some_and(|pts| difference33(first as i64, pts) < 0);
-            if !unit.random_access && self.not_before.is_some_and(is_broken) {
+            if !is_access && self.not_before.is_some_and(is_broken) {
                 self.left = self.left.saturating_sub(1);
                 return;
             }
@@ -168,5 +172,22 @@ mod tests {
         ];
         assert_eq!(kept(&units, &[(60, 4)]), [10, 60, 70]);
         assert_eq!(kept(&units, &[(10, 2), (60, 4)]), [10, 40, 60, 50, 55, 70]);
+    }
+
+    #[test]
+    fn access_point_by_indicator_alone_is_a_picture_of_its_group() {
+        let (mut packets, mut counter) = (Vec::new(), 0);
+        for n in 0..4 {
+            let header = if n == 0 { 0x65 } else { 0x41 };
+            let pes = build::pes(0xE0, Some(n * 3600), None, &[0, 0, 1, header, 0x9A, 0x80]);
+            // An adaptation field whose one byte of flags is random_access_indicator.
+            let field = Some(0x40);
+            packets.extend(build::packets(PID, &mut counter, field, &pes).concat());
+        }
+        let mut thin = Thin::new(PID, Codec::H264);
+        let mut out = Vec::new();
+        thin.push(&packets, &mut out);
+        thin.finish(&mut out);
+        assert_eq!(thin.access_points(), 1);
     }
 }

@@ -5,6 +5,7 @@
 //! PES packets of their own go to the picture that follows.
 use super::access::Walk;
 use super::codec::Codec;
+use super::found::Entry;
 use super::packet::{self, Header, PACKET_LEN, SYNC_BYTE};
 use super::pes;
 
@@ -21,8 +22,12 @@ pub(super) struct Unit {
     /// Length of the header.
     header: usize,
     pub(super) pts: Option<u64>,
-    /// Decoding can begin here, as in [`super::Pes`].
+    /// `random_access_indicator` is set.
+    flagged: bool,
+    /// Decoding can begin here, and the picture shows what it should when it is decoded alone.
     pub(super) random_access: bool,
+    /// A gradual refresh begins here, with a picture that does not.
+    pub(super) is_refresh: bool,
 }
 
 /// Puts PES packets together from packets of 188 bytes, all of one PID.
@@ -59,7 +64,7 @@ impl Units {
             if header.unit_start() {
                 self.hand_over(found);
                 self.closed = self.open.take();
-                self.open = Some(Unit { random_access: body.random_access, ..Unit::default() });
+                self.open = Some(Unit { flagged: body.random_access, ..Unit::default() });
             }
             if let Some(unit) = &mut self.open {
                 unit.bytes.extend_from_slice(body.payload);
@@ -90,11 +95,10 @@ impl Units {
 
     fn hand_over(&mut self, found: &mut dyn FnMut(Unit)) {
         let Some(mut unit) = self.closed.take() else { return };
-        let Some(content) = unit.look(self.codec, &mut self.walk, self.lead.is_some()) else {
-            return;
-        };
+        let begun = self.lead.as_ref().map(|lead| lead.flagged);
+        let Some(content) = unit.look(self.codec, &mut self.walk, begun) else { return };
         if content == Content::Slice && (unit.pts.is_none() || unit.pts == self.last_pts) {
-            (unit.pts, unit.random_access) = (None, false);
+            (unit.pts, unit.random_access, unit.is_refresh) = (None, false, false);
         }
         self.last_pts = unit.pts.or(self.last_pts);
         if let Some(lead) = self.lead.take() {
@@ -110,16 +114,13 @@ impl Units {
     /// At how many units that were not handed over yet decoding can begin.
     pub(super) fn access_points(&mut self) -> u64 {
         let Self { codec, walk, closed, open, lead, .. } = self;
-        let (mut within, mut flagged) =
-            (lead.is_some(), lead.as_ref().is_some_and(|lead| lead.random_access));
+        let mut begun = lead.as_ref().map(|lead| lead.flagged);
         let mut points = 0;
         for unit in closed.iter_mut().chain(open) {
-            let Some(content) = unit.look(*codec, walk, within) else { continue };
-            flagged |= unit.random_access && content != Content::Slice;
-            within = content == Content::Lead;
-            if !within {
-                points += u64::from(std::mem::take(&mut flagged));
-            }
+            let Some(content) = unit.look(*codec, walk, begun) else { continue };
+            let leads = content == Content::Lead;
+            begun = leads.then(|| unit.flagged || begun == Some(true));
+            points += u64::from(unit.random_access && content == Content::Picture);
         }
         points
     }
@@ -136,20 +137,29 @@ enum Content {
 }
 
 impl Unit {
-    /// Reads the header and looks for an access point, `within` an access unit that has begun before; `None` if this is
-    /// no PES packet.
-    fn look(&mut self, codec: Codec, walk: &mut Walk, within: bool) -> Option<Content> {
+    /// Reads the header and looks for an access point, within an access unit that has `begun` before, flagged as one or not;
+    /// `None` if this is no PES packet.
+    fn look(&mut self, codec: Codec, walk: &mut Walk, begun: Option<bool>) -> Option<Content> {
         let pes::Header::Pes { pts, len, .. } = pes::read(&self.bytes) else { return None };
         let payload = self.bytes.get(len..)?;
         (self.header, self.pts) = (len, pts);
-        let walks = if within { walk.resume(Some(codec)) } else { walk.start(Some(codec)) };
+        let flagged = self.flagged || begun == Some(true);
+        let walks =
+            if begun.is_some() { walk.resume(Some(codec)) } else { walk.start(Some(codec)) };
         if !walks {
+            self.random_access = flagged;
             return Some(Content::Picture);
         }
         let verdict = walk.push(payload);
-        self.random_access |= verdict == Some(true);
+        let keyframe = verdict == Some(true);
+        self.random_access = walk.stands_alone(keyframe, flagged);
+        let is_gradual = walk.entry(keyframe, flagged) == Some(Entry::Gradual);
+        self.is_refresh = is_gradual && !self.random_access;
         Some(match verdict {
-            None if walk.end() => Content::Lead,
+            None if walk.end() => {
+                self.random_access = false;
+                Content::Lead
+            }
             Some(_) if walk.is_within_picture() => Content::Slice,
             _ => Content::Picture,
         })
@@ -157,7 +167,8 @@ impl Unit {
 
     /// Both as one, with the time stamps of the one that has them; of the picture, if both have.
     fn followed_by(mut self, next: &Self, content: Content) -> Self {
-        self.random_access |= next.random_access;
+        self.flagged |= next.flagged;
+        (self.random_access, self.is_refresh) = (next.random_access, next.is_refresh);
         let keeps_header = content == Content::Lead && self.pts.is_some();
         if keeps_header || next.pts.is_none() {
             self.bytes.extend_from_slice(next.payload());

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use cht_core::{
     time::difference33,
-    ts::{Found, Pes, Scanner, VideoFormat},
+    ts::{Entry, Found, Pes, Scanner, VideoFormat},
 };
 
 use crate::fetch::Bytes;
@@ -168,7 +168,7 @@ impl Plan {
             next.take(pes);
         }
         self.next.take_if(|next| self.units > next.before + LOOKED_AT);
-        if let (None, true, Some(pts)) = (&self.next, pes.random_access, pes.pts)
+        if let (None, Some(Entry::Clean), Some(pts)) = (&self.next, pes.entry, pes.pts)
             && self.units >= self.least
         {
             let (file, before) = (self.bytes.len().saturating_sub(1), self.units);
@@ -224,7 +224,8 @@ mod tests {
         for &(pts, dts, random_access) in units {
             let (offset, pts, dts) = (plan.position, Some(pts), Some(dts));
             let (pid, media) = (PID, Media::Video);
-            let pes = Pes { offset, cut: offset, pid, media, pts, dts, random_access };
+            let entry = random_access.then_some(Entry::Clean);
+            let pes = Pes { offset, cut: offset, pid, media, pts, dts, random_access, entry };
             plan.take(&Found::Pes(pes));
             plan.position += 10;
         }

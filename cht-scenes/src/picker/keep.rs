@@ -31,12 +31,14 @@ impl Picker {
         let (at, picture) = match shown {
             Shown::Picture(at, Some(picture)) => (at, picture),
             Shown::Picture(at, None) | Shown::Fetch(at) => {
-                let part = &segments[holding(segments, at)].part;
-                let found = self.fetch(segments, at);
-                let Some(found) = found.or_else(|| self.nearest(segments, at)) else {
-                    let message = format!("{}: no picture at {} s", part.path, seconds(at));
-                    return self.fail("no_picture", &message, Some(&part.path));
-                };
+                let path = &segments[holding(segments, at)].part.path;
+                let fetched = self.fetch(segments, at);
+                let is_missing = fetched.is_none();
+                let found = fetched.or_else(|| self.nearest(segments, at));
+                if is_missing {
+                    self.miss(path, at, found.as_ref().map(|(near, _)| *near))?;
+                }
+                let Some(found) = found else { return Ok(()) };
                 found
             }
         };
@@ -49,6 +51,16 @@ impl Picker {
         // A run-up that is done again has counted what it kept before.
         segments[segment].frames += u64::from(is_new || !part.warm_up);
         Ok(())
+    }
+
+    /// Says that the picture of the frame at `at` is missing, and which one is kept for it.
+    fn miss(&self, path: &str, at: i64, near: Option<i64>) -> Result<()> {
+        let at = seconds(at);
+        let message = match near.map(seconds) {
+            Some(near) => format!("{path}: no picture at {at} s; the one at {near} s is kept"),
+            None => format!("{path}: no picture at {at} s"),
+        };
+        self.fail("no_picture", &message, Some(path))
     }
 
     /// The candidate that is nearest to `at`, which cannot be fetched.
