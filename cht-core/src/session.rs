@@ -151,7 +151,7 @@ impl Session {
     /// The session that recorded `segment`, if cht-recv did: `SESSION/stream/segment_000001.ts`.
     #[must_use]
     pub fn of_segment(segment: &Path) -> Option<Self> {
-        let stream = std::path::absolute(segment).ok()?.parent()?.to_owned();
+        let stream = event::clean(segment).ok()?.parent()?.to_owned();
         let ours = stream.file_name()? == "stream" && sequence(segment).is_some();
         let session = Self::open(stream.parent()?).ok()?;
         ours.then_some(session)

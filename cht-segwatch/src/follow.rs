@@ -274,5 +274,5 @@ fn session_around(path: &Path) -> Option<Session> {
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
-    std::path::absolute(one).is_ok_and(|one| one == other)
+    cht_core::event::clean(one).is_ok_and(|one| one == other)
 }

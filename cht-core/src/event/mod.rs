@@ -19,7 +19,7 @@ pub use body::{
     Failure, Frame, Jump, Listening, Reason, Scores, Segment, SegmentClosed, SegmentDone,
     SegmentOpen, Sent, StreamInfo, schemas,
 };
-pub use path::{NotUtf8, absolute};
+pub use path::{NotUtf8, absolute, clean};
 pub use relative::Relative;
 pub use stats::{Content, Decoded, PidStats, RecvStats, ScenesStats, Stats};
 

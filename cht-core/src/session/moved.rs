@@ -36,7 +36,7 @@ impl Moved {
     /// Of the session whose folder of frames `frames` is; `None` if it is that of none.
     #[must_use]
     pub fn of_frames(frames: &Path) -> Option<Self> {
-        let frames = std::path::absolute(frames).ok()?;
+        let frames = event::clean(frames).ok()?;
         let root =
             frames.parent().filter(|_| frames.file_name().is_some_and(|it| it == "frames"))?;
         root.join("stream").is_dir().then(|| Self::to(root).ok()).flatten()
