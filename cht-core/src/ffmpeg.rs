@@ -8,13 +8,13 @@ use std::{
     io::{self, BufRead as _, BufReader},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
     time::Duration,
 };
 
-use ffmpeg_sidecar::{command::FfmpegCommand, version::ffmpeg_version_with_path};
+use ffmpeg_sidecar::command::FfmpegCommand;
 use rustix::{
     event::{PollFd, PollFlags},
     process::{PidfdFlags, pidfd_open},
@@ -79,7 +79,12 @@ impl Program {
         let missing = |error: &dyn std::fmt::Display| {
             FfmpegError::Missing(path.to_owned(), error.to_string())
         };
-        let text = ffmpeg_version_with_path(path).map_err(|error| missing(&error))?;
+        let asked = ask(path, &["-version"]).map_err(|error| missing(&error))?;
+        if !asked.status.success() {
+            return Err(missing(&format_args!("ffmpeg -version ended with {}", asked.status)));
+        }
+        let text = version_in(&String::from_utf8_lossy(&asked.stdout))
+            .ok_or_else(|| missing(&"ffmpeg -version names no version"))?;
         let version = parse_version(&text);
         if version < OLDEST {
             return Err(FfmpegError::TooOld { path: path.to_owned(), version: text });
@@ -89,7 +94,7 @@ impl Program {
 
     /// Whether it reads what a protocol (`srt`, `rtmp`) brings.
     pub fn reads(&self, protocol: &str) -> Result<bool, FfmpegError> {
-        let asked = Command::new(&self.path).args(["-hide_banner", "-protocols"]).output()?;
+        let asked = ask(&self.path, &["-hide_banner", "-protocols"])?;
         let text = String::from_utf8_lossy(&asked.stdout);
         let inputs = text.split("Output:").next().unwrap_or_default();
         Ok(inputs.lines().any(|line| line.trim() == protocol))
@@ -120,6 +125,18 @@ impl Program {
     pub fn passthrough(&self) -> [&'static str; 2] {
         if self.version < (5, 1) { ["-vsync", "passthrough"] } else { ["-fps_mode", "passthrough"] }
     }
+}
+
+/// Asks a program about itself, and waits for the answer. It gets a process group of its own, so that a Ctrl-C meant for the
+/// pipeline does not end it and make it look unusable.
+pub fn ask(program: &Path, arguments: &[&str]) -> io::Result<Output> {
+    Command::new(program).args(arguments).stdin(Stdio::null()).process_group(0).output()
+}
+
+/// Returns the version in the output of `ffmpeg -version`.
+fn version_in(text: &str) -> Option<String> {
+    let line = text.lines().find_map(|line| line.strip_prefix("ffmpeg version "))?;
+    line.split_whitespace().next().map(str::to_owned)
 }
 
 /// The numbers of `5.1.9-0+deb12u1`, `n7.1`, or `(u32::MAX, 0)` for `N-112233-gabcdef`.
@@ -280,6 +297,21 @@ mod tests {
         assert_eq!(parse_version("n7.1"), (7, 1));
         assert_eq!(parse_version("8"), (8, 0));
         assert!(parse_version("N-112233-gabcdef") > OLDEST);
+    }
+
+    #[test]
+    fn version_is_the_word_after_the_name() {
+        let text = "ffmpeg version n7.1 Copyright (c) the developers\nbuilt with gcc\n";
+        assert_eq!(version_in(text).as_deref(), Some("n7.1"));
+        assert_eq!(version_in("mpv 0.35\n"), None);
+    }
+
+    #[test]
+    fn program_that_is_asked_gets_no_interrupt_of_the_pipeline() {
+        // Its process group (proc(5), field 5) is its own number.
+        let script = "test \"$(cut -d' ' -f5 /proc/$$/stat)\" = $$ && echo apart";
+        let asked = ask(Path::new("sh"), &["-c", script]).unwrap();
+        assert_eq!(asked.stdout, b"apart\n");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The player's command line: which options this ffplay understands, and whether a GPU is there.
 
-use std::{path::Path, process::Command};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use cht_core::ffmpeg::parse_version;
+use cht_core::ffmpeg::{ask as ask_program, parse_version};
 
 use crate::args::{Args, Cuda};
 
@@ -82,7 +82,7 @@ fn cuvid_of(codec: Option<&str>) -> Option<String> {
 /// Asks ffplay itself.
 fn abilities(ffplay: &Path, cuvid: Option<&str>) -> Result<Abilities> {
     let ask = |option: &str| -> Result<String> {
-        let output = Command::new(ffplay).args(["-hide_banner", option]).output();
+        let output = ask_program(ffplay, &["-hide_banner", option]);
         let output = output.with_context(|| {
             format!(
                 "{}: cannot be run; install ffmpeg (scripts/setup does), name it with --ffplay, \

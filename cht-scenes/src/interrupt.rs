@@ -33,6 +33,7 @@ impl fmt::Display for Cut {
 impl std::error::Error for Cut {}
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that is so or not")]
 struct State {
     /// Decoders are segments ahead of the frames that come.
     is_ahead: bool,
@@ -40,6 +41,8 @@ struct State {
     is_live: bool,
     /// No further segment is begun.
     stops: bool,
+    /// Ctrl-C came before anything was read: whether a list stops is decided by what comes.
+    is_early: bool,
     /// Name of the segment at work.
     segment: Option<String>,
 }
@@ -58,6 +61,7 @@ impl Interrupt {
     /// Notes that the segment at `path` is begun, if it may be; `false`: it is left to the next run.
     pub(crate) fn begin(&self, path: Option<&str>) -> bool {
         let mut state = self.state();
+        state.stops |= state.is_early && !state.is_live && path.is_some();
         if state.stops {
             return false;
         }
@@ -84,11 +88,15 @@ impl Interrupt {
     /// Takes the first Ctrl-C, while `waiting` segments wait, and says what is finished. Returns whether a list stops.
     pub(crate) fn interrupt(&self, waiting: u64) -> bool {
         let mut state = self.state();
-        state.stops = !state.is_live && (waiting > 0 || state.is_ahead);
+        state.is_early = !state.is_live && waiting == 0 && state.segment.is_none();
+        state.stops = !state.is_live && !state.is_early && (waiting > 0 || state.is_ahead);
         let stops = state.stops;
-        let segment = state.segment.clone().filter(|_| stops);
+        let (segment, is_early) = (state.segment.clone().filter(|_| stops), state.is_early);
         drop(state);
         match segment {
+            None if is_early => {
+                report::note("stopping before the first segment of a list; again to stop at once");
+            }
             // A decoder may be some segments before it.
             Some(name) => {
                 report::note(format_args!("finishing up to {name}; again to stop at once"));
@@ -142,7 +150,21 @@ mod tests {
         assert!(!live.interrupt(2));
         assert!(live.begin(Some("a/1.ts")));
         let last = Interrupt::default();
-        assert!(!last.interrupt(0));
         assert!(last.begin(Some("a/1.ts")));
+        assert!(!last.interrupt(0));
+    }
+
+    #[test]
+    fn list_that_is_interrupted_before_it_was_read_is_not_begun() {
+        for jobs in [1, 3] {
+            let early = Interrupt::of_jobs(jobs);
+            assert!(!early.interrupt(0));
+            assert!(early.begin(None));
+            assert!(!early.begin(Some("a/1.ts")) && !early.begin(Some("a/2.ts")));
+            let live = Interrupt::of_jobs(jobs);
+            assert!(!live.interrupt(0));
+            live.set_live();
+            assert!(live.begin(Some("a/1.ts")));
+        }
     }
 }
