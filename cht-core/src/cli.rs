@@ -57,10 +57,34 @@ pub fn refuse_terminal(wants: &'static str) -> Result<(), Terminal> {
 /// The order of every `--help`: what it is, examples, usage, options, exit status.
 pub const HELP: &str = "{about}\n\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
 
+/// Reads the value of an option in seconds, from `least` to a day: nothing happens within less, or nothing else than what is limited.
+pub fn seconds_from(least: f64, text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (least..=DAY).contains(&seconds) => Ok(seconds),
+        _ => Err(format!("must be a number of seconds from {least} to {DAY}")),
+    }
+}
+
+/// Most seconds that an option takes.
+const DAY: f64 = 86_400.0;
+
 /// Reads the value of an option in seconds, 0 to a day.
 pub fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
-        _ => Err("must be a number of seconds from 0 to 86400".to_owned()),
+    seconds_from(0.0, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_a_number_within_limits() {
+        assert_eq!((seconds("0"), seconds("0.5"), seconds("86400")), (Ok(0.0), Ok(0.5), Ok(DAY)));
+        for wrong in ["", "-1", "-inf", "NaN", "inf", "1e300", "86400.1", "1s"] {
+            assert_eq!(seconds(wrong).unwrap_err(), "must be a number of seconds from 0 to 86400");
+        }
+        assert_eq!(seconds_from(0.1, "0.1"), Ok(0.1));
+        let wrong = seconds_from(0.1, "0").unwrap_err();
+        assert_eq!(wrong, "must be a number of seconds from 0.1 to 86400");
     }
 }

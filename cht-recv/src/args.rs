@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Result, ensure};
-use cht_core::cli::Effect;
+use cht_core::cli::{Effect, seconds_from};
 use clap::{Parser, ValueEnum};
 
 use crate::{
@@ -53,7 +53,7 @@ pub(crate) struct Args {
     /// Name of the session; one that exists is continued [default: the local time]
     #[arg(long, value_name = "ID")]
     pub session_id: Option<String>,
-    /// A segment ends before the first keyframe after so many seconds
+    /// A segment ends before the first keyframe after so many seconds; 0: before each
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = cht_core::cli::seconds)]
     pub segment_time: f64,
     /// A segment ends when it is so large, whatever comes; at a picture shortly before, if one begins there
@@ -68,7 +68,7 @@ pub(crate) struct Args {
     /// Remove the oldest segments when those of all sessions are more than this together, as 500GiB
     #[arg(long, value_name = "SIZE")]
     pub retain_bytes: Option<Size>,
-    /// Remove segments that were closed longer ago than this, as 12h or 7d
+    /// Remove segments that were closed longer ago than this, as 12h or 7d; 0s: all that are closed
     #[arg(long, value_name = "TIME", value_parser = size::age)]
     pub retain_age: Option<Duration>,
     /// End after the first connection
@@ -112,7 +112,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub client_ca: Option<PathBuf>,
     /// A TLS handshake may take so long
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::cli::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = |text: &str| seconds_from(0.1, text))]
     pub handshake_timeout: f64,
     /// Seconds between two `stats` events; 0: none
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::cli::seconds)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cht_core::cli::Effect;
+use cht_core::cli::{Effect, seconds_from};
 use cht_scenes::detect::{Area, PerHour};
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -55,7 +55,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 0.3, value_parser = cht_core::cli::seconds)]
     pub settle: f64,
     /// screen: a change that does not come to rest gives a frame after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = cht_core::cli::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = |text: &str| seconds_from(0.1, text))]
     pub max_wait: f64,
     /// screen: leave out changes of less than this share of the picture (0 to 1); 0: digits that change in place count
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = unit)]
@@ -79,7 +79,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", value_enum, default_value_t = Hwaccel::None)]
     pub hwaccel: Hwaccel,
     /// Stop a decoder that does nothing for so many seconds, and go on with the next segment
-    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = cht_core::cli::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = |text: &str| seconds_from(1.0, text))]
     pub decoder_timeout: f64,
     /// Leave out segments whose pictures have more pixels than that (the default is the largest of H.264 and HEVC at level 6.2)
     #[arg(long, value_name = "NUMBER", default_value_t = 35_651_584, value_parser = clap::value_parser!(u64).range(1..))]
@@ -88,7 +88,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = OnLag::Keep)]
     pub on_lag: OnLag,
     /// That is so when decoding is so many seconds of the stream behind; it has caught up at a quarter of it
-    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = cht_core::cli::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = |text: &str| seconds_from(0.1, text))]
     pub lag_limit: f64,
     /// Seconds between two `stats` events while there is something to do; 0: none
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::cli::seconds)]

@@ -13,7 +13,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use cht_tests::{QUICK, Shim, Stage, bin, generate, tool};
+use cht_tests::{QUICK, Shim, Stage, bin, generate, tool, words};
 
 /// Runs a stage on lines; its output.
 fn pipe(command: &mut Command, input: &[u8]) -> Output {
@@ -278,6 +278,28 @@ fn wrong_addresses_and_numbers() {
         // The value: `--listen` and `--input` are names of one option.
         let value = options.last().unwrap();
         assert!(said(&output).contains(value), "{options:?}: {}", said(&output));
+    }
+}
+
+#[test]
+fn value_out_of_range_is_refused_with_the_range() {
+    for (name, options) in [
+        ("cht-scenes", "--decoder-timeout 0"),
+        ("cht-scenes", "--max-wait 0"),
+        ("cht-scenes", "--on-lag keyframes --lag-limit 0"),
+        ("cht-scenes", "--settle -1"),
+        ("cht-scenes", "--min-gap inf"),
+        ("cht-scenes", "--stats-interval nan"),
+        ("cht-recv", "--listen tls://:1 --cert c --key k --handshake-timeout 0"),
+        ("cht-recv", "--segment-time 1e300"),
+        ("cht-recv", "--segment-time 0 --segment-max-time 0"),
+        ("cht-segwatch", "--follow --settle -0.5"),
+    ] {
+        let output = pipe(tool(name).args(words(options)), b"");
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{options}: {said}");
+        let option = options.rsplit("--").next().unwrap().split(' ').next().unwrap();
+        assert!(said.contains(option) && said.contains("must be"), "{options}: {said}");
     }
 }
 

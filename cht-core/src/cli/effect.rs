@@ -1,6 +1,8 @@
 //! Options that would be read and do nothing: an error that says where they do something.
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches, error::ErrorKind, parser::ValueSource};
+use clap::{
+    ArgMatches, Command, CommandFactory, FromArgMatches, error::ErrorKind, parser::ValueSource,
+};
 
 /// An option, and when it does something.
 #[derive(Debug, Clone, Copy)]
@@ -17,12 +19,20 @@ pub struct Effect<A> {
 /// the environment says may be meant for another tool.
 #[must_use]
 pub fn parse<A: CommandFactory + FromArgMatches>(effects: &[Effect<A>]) -> A {
-    let matches = A::command().get_matches();
+    let matches = command::<A>().get_matches();
     let args = A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if let Some(message) = useless(effects, &args, &matches) {
         A::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
     args
+}
+
+/// Returns the command line, in which a number below zero is a value that its option refuses, not an option of its own.
+fn command<A: CommandFactory>() -> Command {
+    A::command().mut_args(|arg| {
+        let takes_values = arg.get_action().takes_values() && !arg.is_positional();
+        if takes_values { arg.allow_negative_numbers(true) } else { arg }
+    })
 }
 
 /// What to say of the first option without effect.
@@ -59,6 +69,8 @@ mod tests {
             assert!(args.soup_spoons > 0);
             useless(effects, &args, &matches)
         };
+        let wrong = command::<Args>().try_get_matches_from(["eat", "--soup-spoons", "-1"]);
+        assert_eq!(wrong.unwrap_err().kind(), ErrorKind::ValueValidation);
         assert_eq!(said(&["eat"]), None, "the default is not given");
         assert_eq!(said(&["eat", "--soup", "--soup-spoons", "2"]), None);
         let message = "--soup-spoons has no effect here; it has one with --soup";
