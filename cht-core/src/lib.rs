@@ -22,8 +22,6 @@ pub mod report;
 pub mod segment;
 pub mod session;
 pub mod signals;
-pub mod time;
 pub mod timeline;
-pub mod ts;
 pub mod watch;
 pub mod windows;

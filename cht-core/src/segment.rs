@@ -22,11 +22,10 @@ use crate::{
     natural,
     record::Record,
     session::{self, Session},
-    time::seconds,
     timeline::{Span, Succession},
-    ts::{Found, Media, PACKET_LEN, Scanner},
     windows::Windows,
 };
+use cht_ts::{Found, Media, PACKET_LEN, Scanner, time::seconds};
 
 /// Why a file cannot be used as a segment.
 #[derive(Debug, thiserror::Error)]

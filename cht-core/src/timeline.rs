@@ -11,10 +11,8 @@ pub use self::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    event::Anchor,
-    time::{TICKS_PER_SECOND, difference33, unwrap33},
-};
+use crate::event::Anchor;
+use cht_ts::time::{TICKS_PER_SECOND, difference33, unwrap33};
 
 /// A step back in decoding order that B-frames and reordered arrival cannot explain.
 const MAX_BACK: i64 = 2 * TICKS_PER_SECOND;

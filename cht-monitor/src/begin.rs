@@ -11,8 +11,8 @@ use cht_core::{
     record::Record,
     regular, report,
     session::{Session, sequence},
-    ts::{Found, Scanner},
 };
+use cht_ts::{Found, Scanner};
 
 /// A place in a session.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl Place {
         let mut scanner = Scanner::new();
         let mut keyframe = None;
         scanner.push(bytes, &mut |found| match found {
-            Found::Pes(pes) if pes.random_access && pes.media == cht_core::ts::Media::Video => {
+            Found::Pes(pes) if pes.random_access && pes.media == cht_ts::Media::Video => {
                 keyframe = Some(pes.cut);
             }
             _ => {}

@@ -11,9 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cht_core::{
+use cht_ts::{
+    PACKET_LEN,
     time::{TICKS_PER_SECOND, difference33, unwrap33},
-    ts::PACKET_LEN,
 };
 
 use crate::{
@@ -304,7 +304,7 @@ mod tests {
         fn get(&mut self, at: f64, seconds: &[f64]) -> Vec<(u16, f64, u8)> {
             let mut bytes = Vec::new();
             for second in seconds {
-                let ticks = cht_core::time::ticks(*second);
+                let ticks = cht_ts::time::ticks(*second);
                 bytes.extend(pes(VIDEO, 0xE0, ticks + 100, ticks));
                 bytes.extend(pes(SOUND, 0xC0, ticks, ticks));
             }

@@ -1,6 +1,6 @@
 //! The player's time: the stream's time without the stretches that the player has to run through to be live. Pure.
 
-use cht_core::time::{difference33, unwrap33};
+use cht_ts::time::{difference33, unwrap33};
 
 /// How much faster than the stream a squeezed stretch goes by: ten seconds take a tenth of one, and two pictures of 120
 /// a second keep different times.

@@ -1,6 +1,6 @@
 //! Time stamps of transport packets, read and rewritten where they stand (ISO/IEC 13818-1 §2.4.3.5, §2.4.3.7). Pure.
 
-use cht_core::ts::PACKET_LEN;
+use cht_ts::PACKET_LEN;
 
 /// A transport packet of 188 bytes.
 pub(crate) type Packet = [u8; PACKET_LEN];

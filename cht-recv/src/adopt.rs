@@ -9,8 +9,8 @@ use cht_core::{
     regular,
     segment::examine_alone,
     session::Session,
-    time::{TICKS_PER_SECOND, ticks},
 };
+use cht_ts::time::{TICKS_PER_SECOND, ticks};
 use jiff::Timestamp;
 
 use crate::recover::{is_not_found, named};

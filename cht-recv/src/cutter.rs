@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use cht_core::{
     event::{Anchor, EndReason},
-    time::ticks,
     timeline::{Extent, Placed, Stamp, Step, Timeline},
-    ts::{Damage, Found, Media, ParameterSets, Pes, Program, Scanner},
 };
+use cht_ts::{Damage, Found, Media, ParameterSets, Pes, Program, Scanner, time::ticks};
 
 use crate::bounds::{Allowance, Arrival, Bounds};
 

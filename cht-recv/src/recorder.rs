@@ -15,9 +15,9 @@ use cht_core::{
     event::{Anchor, Body, EndReason, Event, Listening, SegmentClosed, SegmentOpen},
     record::Record,
     session::Session,
-    time::{seconds, ticks},
     timeline::Timeline,
 };
+use cht_ts::time::{seconds, ticks};
 use jiff::Timestamp;
 
 use crate::{

@@ -3,10 +3,10 @@
 
 use std::collections::VecDeque;
 
-use cht_core::{
-    event::Anchor,
+use cht_core::event::Anchor;
+use cht_ts::{
+    Entry, Found, Media, Pes, Scanner,
     time::{TICKS_PER_SECOND, unwrap33},
-    ts::{Entry, Found, Media, Pes, Scanner},
 };
 
 use crate::{

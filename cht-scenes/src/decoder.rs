@@ -20,8 +20,8 @@ use cht_core::{
     clock,
     ffmpeg::{FfmpegError, Process, Program},
     report,
-    ts::{Codec, Delimiter, OrientationMask, Plan, StandIn},
 };
+use cht_ts::{Codec, Delimiter, OrientationMask, Plan, StandIn};
 use ffmpeg_sidecar::command::FfmpegCommand;
 use rustix::io::{FdFlags, fcntl_setfd};
 

@@ -5,10 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cht_core::{
-    timeline::Mender,
-    ts::{Codec, Completion, Plan, SingleStream, Thin},
-};
+use cht_core::timeline::Mender;
+use cht_ts::{Codec, Completion, Plan, SingleStream, Thin};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 

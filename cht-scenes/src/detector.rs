@@ -8,7 +8,8 @@
 //!   cut hides a cut.
 //! - A frame that comes `max_interval` or more after the last kept one is kept.
 
-use cht_core::{event::Reason, time::ticks};
+use cht_core::event::Reason;
+use cht_ts::time::ticks;
 use serde::{Deserialize, Serialize};
 
 use crate::args::Args;

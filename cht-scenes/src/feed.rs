@@ -30,9 +30,9 @@ use cht_core::{
     report,
     segment::{Cache, Examiner, SegmentError},
     session::{Session, identity},
-    ts::Codec,
     windows::Windows,
 };
+use cht_ts::Codec;
 
 use self::{
     refused::{NoFolder, Refused},

@@ -248,7 +248,7 @@ pub(crate) fn feed(decoder: &mut Decoder, path: &Path, bytes: &Range<u64>) -> Re
 mod tests {
     use super::*;
     use crate::gops::Unit;
-    use cht_core::ts::Entry;
+    use cht_ts::Entry;
 
     #[test]
     fn pictures_of_one_group_are_decoded_together() {

@@ -6,10 +6,8 @@ use std::{
     ops::Range,
 };
 
-use cht_core::{
-    event::Anchor,
-    ts::{Entry, Found, Scanner},
-};
+use cht_core::event::Anchor;
+use cht_ts::{Entry, Found, Scanner};
 
 use crate::feed::Source;
 

@@ -6,7 +6,7 @@
 
 use std::{fs::File, io, io::Write as _, os::fd::OwnedFd};
 
-use cht_core::ts::{Codec, PACKET_LEN, ParameterSets, SampleFormat, Scanner};
+use cht_ts::{Codec, PACKET_LEN, ParameterSets, SampleFormat, Scanner};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::prefilter::{Wanted, is_coarsened};
@@ -83,7 +83,7 @@ impl GraphChoice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cht_core::ts::SingleStream;
+    use cht_ts::SingleStream;
     use std::io::Read as _;
 
     const PID: u16 = 0x100;

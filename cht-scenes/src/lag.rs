@@ -15,8 +15,10 @@ use cht_core::{
     event::{Anchor, SegmentOpen},
     growing::finished_path,
     regular,
+};
+use cht_ts::{
+    Found, Media, Scanner,
     time::{seconds, unwrap33},
-    ts::{Found, Media, Scanner},
 };
 
 /// How much of a segment is read at most to find its newest PTS, in bytes.

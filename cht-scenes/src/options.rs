@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use cht_core::time::ticks;
 use cht_scenes::detect::{self, Area, Detector, PerHour};
+use cht_ts::time::ticks;
 use clap::Parser as _;
 use serde::{Deserialize, Serialize};
 

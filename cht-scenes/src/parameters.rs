@@ -11,8 +11,8 @@ use cht_core::{
     record::Record,
     regular,
     session::{self, Session},
-    ts::{Found, ParameterSets, Scanner},
 };
+use cht_ts::{Found, ParameterSets, Scanner};
 
 /// Bytes of a file that are searched for its first keyframe.
 const SEARCH: u64 = 4 << 20;

@@ -13,8 +13,8 @@ use anyhow::{Result, bail};
 use cht_core::{
     clock,
     ffmpeg::{FfmpegError, Program},
-    ts::Codec,
 };
+use cht_ts::Codec;
 
 use crate::{
     decoder::{Decoder, Input},

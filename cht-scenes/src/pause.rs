@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use cht_core::time::{TICKS_PER_SECOND, unwrap33};
+use cht_ts::time::{TICKS_PER_SECOND, unwrap33};
 
 /// Time without anything new of the video after which its last picture is ended.
 const PAUSE: Duration = Duration::from_millis(300);

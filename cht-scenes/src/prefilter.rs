@@ -8,13 +8,13 @@
 //! Registers: 0 last kept, 1 last kept cut, 2 cuts waiting, 3 a cut is due, 4 the frame is handed over,
 //! 5 something was kept, 6 a cut was kept, 7 the frame is a cut.
 //!
-//! A picture that a live stream brings after a pause has the time of the one before it, and a tick ([`cht_core::ts::Delimiter`]): which
+//! A picture that a live stream brings after a pause has the time of the one before it, and a tick ([`cht_ts::Delimiter`]): which
 //! time is its own was not known. It is handed over, and so are the pictures just after it (registers 8 and 9).
 
-use cht_core::{
-    event::Anchor,
+use cht_core::event::Anchor;
+use cht_ts::{
+    Chroma, SampleFormat,
     time::{TICKS_PER_SECOND, unwrap33},
-    ts::{Chroma, SampleFormat},
 };
 use serde::{Deserialize, Serialize};
 

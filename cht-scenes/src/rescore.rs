@@ -8,8 +8,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use cht_core::{ffmpeg::Program, time::seconds, ts::Codec};
+use cht_core::ffmpeg::Program;
 use cht_scenes::detect::{Choice, Decider, Returned, Shown};
+use cht_ts::{Codec, time::seconds};
 
 use crate::{
     args::Args,
@@ -258,7 +259,7 @@ mod tests {
             text += &serde_json::to_string(&Line::Segment(origin)).unwrap();
             text.push('\n');
             for n in 0..10 {
-                let measures = cht_scenes::measure::Measures {
+                let measures = crate::measure::Measures {
                     at: offset + n * 3600,
                     score: 0.5,
                     grid: (8, 4),

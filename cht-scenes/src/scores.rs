@@ -14,9 +14,9 @@ use anyhow::{Context as _, Result, bail};
 use cht_core::{
     event::Anchor,
     journal::{Journal, Lines, Skipped},
-    time::{is_time, seconds},
 };
 use cht_scenes::measure::Measures;
+use cht_ts::time::{is_time, seconds};
 use serde::{Deserialize, Serialize};
 
 use crate::{disk::Disk, picker::Part};

@@ -7,13 +7,12 @@
 use std::{collections::HashMap, path::Path};
 
 use anyhow::Result;
-use cht_core::{
-    ffmpeg::Program,
-    time::{TICKS_PER_SECOND, difference33},
-    ts::{Group, Plan, survey},
-    windows::Windows,
-};
+use cht_core::{ffmpeg::Program, windows::Windows};
 use cht_scenes::measure::Blocks;
+use cht_ts::{
+    Group, Plan, survey,
+    time::{TICKS_PER_SECOND, difference33},
+};
 
 use crate::{
     decoding::{Decode, Limits},

@@ -13,9 +13,9 @@ use cht_core::{
     clock,
     event::{Content, Decoded, Event, ScenesStats, Stats},
     report,
-    time::seconds,
 };
 use cht_scenes::detect::{self, Decider};
+use cht_ts::time::seconds;
 
 use crate::{lag::Lag, picker::Output};
 

@@ -2,10 +2,8 @@
 
 use std::{fmt::Write as _, str::FromStr};
 
-use cht_core::{
-    event::Segment,
-    ts::{Codec, Media, Program, Scanner},
-};
+use cht_core::event::Segment;
+use cht_ts::{Codec, Media, Program, Scanner};
 use serde::{Deserialize, Serialize};
 
 /// What is asked for; nothing: the video that has the most pictures.

@@ -1,7 +1,7 @@
 //! What must hold of the scanner for any input. Also for the ordinary test that replays the corpus.
 //!
 //! The first byte gives the sizes of the pushes; what is found must be what one push finds.
-use cht_core::ts::{Codec, Completion, Found, ParameterSets, Scanner, SingleStream, Thin};
+use cht_ts::{Codec, Completion, Found, ParameterSets, Scanner, SingleStream, Thin};
 
 fn scan<'a>(parts: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Scanner) {
     let mut scanner = Scanner::new();

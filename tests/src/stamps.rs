@@ -1,6 +1,6 @@
 //! Time stamps of a transport stream, read and changed where they stand (ISO/IEC 13818-1 §2.4.3).
 //!
-//! Written apart from `cht_core::ts`, so that what a test expects does not come from what it tests. For whole
+//! Written apart from `cht_ts`, so that what a test expects does not come from what it tests. For whole
 //! packets of 188 bytes, as a muxer writes them.
 
 use std::ops::Range;

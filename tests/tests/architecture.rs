@@ -39,7 +39,7 @@ fn one_module_opens_files() {
 fn nothing_is_unsafe() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     assert!(manifest.contains("unsafe_code = \"forbid\""));
-    for member in TOOLS.into_iter().chain(["cht-core", "tests"]) {
+    for member in TOOLS.into_iter().chain(["cht-ts", "cht-core", "tests"]) {
         let manifest = fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
         assert!(manifest.contains("[lints]\nworkspace = true"), "{member}");
     }

@@ -1,6 +1,7 @@
 //! Streams whose NAL units come in PES packets as no muxer of ffmpeg packs them: found, cut and decoded all the same.
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
+use cht_ts::testutil;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -9,9 +10,6 @@ use std::{
 
 use cht_tests::{Stage, b3sum_of_jpeg, ffmpeg, recorder, tool, words};
 use serde_json::Value;
-
-#[path = "../../cht-core/src/ts/build.rs"]
-mod build;
 
 const PID: u16 = 0x101;
 
@@ -78,9 +76,10 @@ fn is_parameter_set(hevc: bool, unit: &[u8]) -> bool {
 /// Tables at the beginning alone, then the access units at 25 a second.
 fn packed(access_units: &[Vec<Vec<u8>>], hevc: bool, packing: Packing) -> Vec<u8> {
     let stream_type = if hevc { 0x24 } else { 0x1B };
-    let mut out = build::section_packets(0, &[&build::pat(0, 0, 0, &[(1, 0x100)])], 0).concat();
-    let pmt = build::pmt(1, 0, PID, &[(stream_type, PID, &[])]);
-    out.extend(build::section_packets(0x100, &[&pmt], 0).concat());
+    let mut out =
+        testutil::section_packets(0, &[&testutil::pat(0, 0, 0, &[(1, 0x100)])], 0).concat();
+    let pmt = testutil::pmt(1, 0, PID, &[(stream_type, PID, &[])]);
+    out.extend(testutil::section_packets(0x100, &[&pmt], 0).concat());
     let mut counter = 0;
     for (n, units) in access_units.iter().enumerate() {
         let pts = Some(90_000 + n as u64 * 3600);
@@ -93,8 +92,8 @@ fn packed(access_units: &[Vec<Vec<u8>>], hevc: bool, packing: Packing) -> Vec<u8
             }
         };
         for (pts, part) in parts {
-            let pes = build::pes(0xE0, pts, None, &part);
-            out.extend(build::packets(PID, &mut counter, None, &pes).concat());
+            let pes = testutil::pes(0xE0, pts, None, &part);
+            out.extend(testutil::packets(PID, &mut counter, None, &pes).concat());
         }
     }
     out

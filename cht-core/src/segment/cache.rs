@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn entry_with_times_of_no_stream_is_not_used() {
         let mut scanned = Scanned {
-            segment: crate::segment::examine_alone(&Place::new(&packets(50)).segment()).unwrap(),
+            segment: super::super::examine_alone(&Place::new(&packets(50)).segment()).unwrap(),
             span: None,
             jumps: Vec::new(),
         };

@@ -7,10 +7,9 @@ use std::time::Instant;
 
 use crate::{
     event::{Anchor, Jump},
-    time::difference33,
     timeline::{Extent, Placed, Span, Stamp, Step, Timeline},
-    ts::{Media, Pes},
 };
+use cht_ts::{Media, Pes, time::difference33};
 
 /// Jumps of a segment after fewer pictures than `FEW`, and in all. Each one begins another decoder.
 const MAX_EARLY_JUMPS: usize = 64;

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{Anchor, Jump, Segment},
-    time::{is_time, seconds, unwrap33},
     timeline::Span,
 };
+use cht_ts::time::{is_time, seconds, unwrap33};
 
 /// Results of scanning one segment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! How far the pictures of a segment reach on the timeline. One rule for whoever records a segment and whoever examines it.
 
-use crate::time::TICKS_PER_SECOND;
+use cht_ts::time::TICKS_PER_SECOND;
 
 /// Longest time that the last picture is taken to last where pictures do not come at a constant rate, in ticks.
 const MAX_LAST: i64 = TICKS_PER_SECOND;

@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use super::{Anchor, Placed, Stamp, Timeline};
-use crate::ts::{Begins, PACKET_LEN, begins, restamp, with_stamp};
+use cht_ts::{Begins, PACKET_LEN, begins, restamp, with_stamp};
 
 /// Most bytes that wait.
 const MAX_HELD: usize = 4 << 20;
@@ -127,7 +127,7 @@ fn mend(packet: &mut [u8; PACKET_LEN], expected: Option<(u64, u64)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ts::build::{packets, pes};
+    use cht_ts::testutil::{packets, pes};
 
     /// The time stamps of a stream of 25 pictures a second after mending, of which some are wild or absent.
     fn mended(wild: impl Fn(u64) -> Option<u64>) -> Vec<u64> {

@@ -1,8 +1,7 @@
 use super::*;
-use cht_core::{clock, time::TICKS_PER_SECOND};
-
-#[path = "../../../cht-core/src/ts/build.rs"]
-mod build;
+use cht_core::clock;
+use cht_ts::testutil;
+use cht_ts::time::TICKS_PER_SECOND;
 
 const PID: u16 = 0x101;
 const SECOND: u64 = 90_000;
@@ -10,15 +9,15 @@ const SECOND: u64 = 90_000;
 /// Tables, then a packet for each picture of (PTS, is a keyframe).
 fn stream(pictures: impl IntoIterator<Item = (u64, bool)>) -> Vec<u8> {
     let mut out = Vec::new();
-    let pat = build::pat(0, 0, 0, &[(1, 0x100)]);
-    let pmt = build::pmt(1, 0, PID, &[(0x1B, PID, &[])]);
-    out.extend(build::section_packets(0, &[&pat], 0).concat());
-    out.extend(build::section_packets(0x100, &[&pmt], 0).concat());
+    let pat = testutil::pat(0, 0, 0, &[(1, 0x100)]);
+    let pmt = testutil::pmt(1, 0, PID, &[(0x1B, PID, &[])]);
+    out.extend(testutil::section_packets(0, &[&pat], 0).concat());
+    out.extend(testutil::section_packets(0x100, &[&pmt], 0).concat());
     let mut counter = 0;
     for (pts, is_keyframe) in pictures {
         let slice = [0, 0, 1, if is_keyframe { 0x65 } else { 0x41 }, 0x88, 0x80];
-        let pes = build::pes(0xE0, Some(pts % (1 << 33)), None, &slice);
-        out.extend(build::packets(PID, &mut counter, None, &pes).concat());
+        let pes = testutil::pes(0xE0, Some(pts % (1 << 33)), None, &slice);
+        out.extend(testutil::packets(PID, &mut counter, None, &pes).concat());
     }
     out
 }
@@ -102,12 +101,12 @@ fn video_that_changes_its_pid_at_every_picture_makes_a_bounded_number_of_segment
     let mut bytes = stream([]);
     for n in 0..2000_u16 {
         let pid = 0x200 + n % 4000;
-        let pmt = build::pmt(1, (n & 31) as u8, pid, &[(0x1B, pid, &[])]);
+        let pmt = testutil::pmt(1, (n & 31) as u8, pid, &[(0x1B, pid, &[])]);
         bytes.extend(
-            build::section_packets(0x100, &[&pmt], (n as u8).wrapping_add(1) & 15).concat(),
+            testutil::section_packets(0x100, &[&pmt], (n as u8).wrapping_add(1) & 15).concat(),
         );
-        let pes = build::pes(0xE0, Some(u64::from(n) * 3600), None, &[0, 0, 1, 0x65, 0x88]);
-        bytes.extend(build::packets(pid, &mut 0, None, &pes).concat());
+        let pes = testutil::pes(0xE0, Some(u64::from(n) * 3600), None, &[0, 0, 1, 0x65, 0x88]);
+        bytes.extend(testutil::packets(pid, &mut 0, None, &pes).concat());
     }
     let (cuts, _) = cuts(&bytes);
     assert!(cuts.len() < 96, "{} cuts", cuts.len());

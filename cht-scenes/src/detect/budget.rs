@@ -5,7 +5,7 @@
 
 use std::{fmt, str::FromStr};
 
-use cht_core::time::TICKS_PER_SECOND;
+use cht_ts::time::TICKS_PER_SECOND;
 use serde::{Deserialize, Serialize};
 
 const HOUR: f64 = (3600 * TICKS_PER_SECOND) as f64;

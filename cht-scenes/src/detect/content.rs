@@ -3,7 +3,7 @@
 //! Two things tell a screen: its pictures look drawn, and most of the picture rests most of the time. A title card in a film is drawn
 //! and rests, but not for long; a call with cameras looks filmed, but moves in its tiles only.
 
-use cht_core::time::TICKS_PER_SECOND as SECOND;
+use cht_ts::time::TICKS_PER_SECOND as SECOND;
 use serde::{Deserialize, Serialize};
 
 use super::{Detector, LOOKAHEAD};

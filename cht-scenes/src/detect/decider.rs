@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use cht_core::time::TICKS_PER_SECOND;
+use cht_ts::time::TICKS_PER_SECOND;
 use serde::{Deserialize, Serialize};
 
 use super::{

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use cht_core::time::TICKS_PER_SECOND;
+use cht_ts::time::TICKS_PER_SECOND;
 use serde::{Deserialize, Serialize};
 
 use super::{Choice, Detector, Finding, Kind, LOOKAHEAD, Why, budget::Budget, chooser::Rules};
@@ -289,7 +289,7 @@ mod tests {
     fn what_has_no_allowance_is_shown_later_as_it_then_is() {
         // Two at once, then one in 30 s.
         let rules = Rules { max_frames: Some("120/h".parse().unwrap()), ..Rules::default() };
-        let second = cht_core::time::TICKS_PER_SECOND;
+        let second = cht_ts::time::TICKS_PER_SECOND;
         let mut pacing = Pacing::new(&rules);
         let mut kept = Vec::new();
         for n in 0..100 {

@@ -4,7 +4,7 @@
 //! plain or are title cards, until another layout takes its place. What is drawn has to change many times before it is left out, and
 //! counts again as soon as it rests.
 
-use cht_core::time::TICKS_PER_SECOND as SECOND;
+use cht_ts::time::TICKS_PER_SECOND as SECOND;
 use serde::{Deserialize, Serialize};
 
 use self::tiles::Tile;

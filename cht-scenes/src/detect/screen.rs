@@ -6,7 +6,7 @@
 
 mod detail;
 
-use cht_core::time::TICKS_PER_SECOND as SECOND;
+use cht_ts::time::TICKS_PER_SECOND as SECOND;
 use serde::{Deserialize, Serialize};
 
 use self::detail::{Details, Region};

@@ -3,7 +3,7 @@
 use std::{io, path::Path, sync::Arc, time::Instant};
 
 use anyhow::Result;
-use cht_core::ts::Plan;
+use cht_ts::Plan;
 
 use crate::{
     decoder::Decoder,

@@ -9,8 +9,8 @@ use cht_core::{
     growing::{Growing, Growth, finished_path},
     regular,
     segment::SegmentError,
-    time::{TICKS_PER_SECOND, unwrap33},
 };
+use cht_ts::time::{TICKS_PER_SECOND, unwrap33};
 
 use super::{Feeder, Source, WRITE, engine::Engine, run_up::began_within_a_picture};
 use crate::{

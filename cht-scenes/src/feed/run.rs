@@ -12,12 +12,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use cht_core::{
-    event::Anchor,
-    report,
-    segment::SegmentError,
-    ts::{Codec, SingleStream},
-};
+use cht_core::{event::Anchor, report, segment::SegmentError};
+use cht_ts::{Codec, SingleStream};
 
 use super::{
     Feeder,

@@ -6,10 +6,7 @@
 
 use std::path::Path;
 
-use cht_core::{
-    time::difference33,
-    ts::{Entry, Found, Pes, Scanner, VideoFormat},
-};
+use cht_ts::{Entry, Found, Pes, Scanner, VideoFormat, time::difference33};
 
 use crate::fetch::Bytes;
 
@@ -214,7 +211,7 @@ impl Keyframe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cht_core::ts::Media;
+    use cht_ts::Media;
     use std::{ops::Range, path::PathBuf};
 
     const PID: u16 = 0x100;

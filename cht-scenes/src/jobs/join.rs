@@ -10,7 +10,7 @@ use std::sync::{
 };
 
 use anyhow::{Result, bail};
-use cht_core::time::difference33;
+use cht_ts::time::difference33;
 
 use super::{
     Job, Stopped,

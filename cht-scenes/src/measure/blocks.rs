@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use cht_core::time::TICKS_PER_SECOND as SECOND;
+use cht_ts::time::TICKS_PER_SECOND as SECOND;
 use serde::{Deserialize, Serialize};
 
 use super::Plane;

@@ -15,7 +15,7 @@
 
 use std::collections::VecDeque;
 
-use cht_core::time::is_time;
+use cht_ts::time::is_time;
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 

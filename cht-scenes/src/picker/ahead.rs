@@ -8,11 +8,9 @@
 use std::collections::VecDeque;
 
 use anyhow::Result;
-use cht_core::{
-    event::{Event, Frame},
-    time::seconds,
-};
+use cht_core::event::{Event, Frame};
 use cht_scenes::detect::{Choice, Decider, Returned, Shown};
+use cht_ts::time::seconds;
 
 use super::{Found, Picker, Segment, keep::holding};
 use crate::{

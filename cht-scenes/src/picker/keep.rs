@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use anyhow::Result;
-use cht_core::{event::Frame, report, time::seconds};
+use cht_core::{event::Frame, report};
 use cht_scenes::detect::{Choice, Shown};
+use cht_ts::time::seconds;
 
 use super::{Found, Part, Picker, Segment};
 use crate::{

@@ -7,12 +7,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use cht_core::{
-    event::{self, Anchor, Reason, SegmentDone},
-    time::seconds,
-    ts::Codec,
-};
+use cht_core::event::{self, Anchor, Reason, SegmentDone};
 use cht_scenes::detect::{Choice, Detector, Kind, Why};
+use cht_ts::{Codec, time::seconds};
 
 use crate::{
     feed::Source, frame::Frame, lines::Decoded, measured::Saved, outputs::Outputs, pause::Pause,

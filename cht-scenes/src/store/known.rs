@@ -14,8 +14,8 @@ use cht_core::{
     event::{Event, Frame},
     journal::{Lines, Skipped},
     session::sequence,
-    time::is_time,
 };
+use cht_ts::time::is_time;
 
 use super::{Checkpoint, Done, Entry};
 use crate::options::Options;

@@ -180,7 +180,7 @@ fn slide_show_with_reordered_pictures_has_no_strays() {
         let (mut timeline, at) = (Timeline::default(), crate::clock::monotonic());
         let mut offsets = Vec::new();
         for (pts, dts) in pictures {
-            let [pts, dts] = [pts, dts].map(|time: f64| crate::time::ticks(time) as u64);
+            let [pts, dts] = [pts, dts].map(|time: f64| cht_ts::time::ticks(time) as u64);
             let observed = timeline.observe(Stamp { pts, dts: Some(dts), at }, true);
             offsets.extend(observed.before.into_iter().chain(observed.this));
         }

@@ -3,7 +3,7 @@
 //! They are found by what plays in them, or by what changes as a whole again and again; they grow to what moves with them; and they end
 //! when another layout takes their place.
 
-use cht_core::time::TICKS_PER_SECOND as SECOND;
+use cht_ts::time::TICKS_PER_SECOND as SECOND;
 use serde::{Deserialize, Serialize};
 
 use super::{Block, MOVING_SHARE, Restless, SLOT};

@@ -3,7 +3,7 @@
 //! A caret, the seconds of a clock and a spinner are as small, but never rest for long, and neither does what is next to them: the
 //! minutes change with the seconds. A cursor rests, but where it comes there was nothing before.
 
-use cht_core::time::TICKS_PER_SECOND as SECOND;
+use cht_ts::time::TICKS_PER_SECOND as SECOND;
 use serde::{Deserialize, Serialize};
 
 use crate::{

@@ -1,0 +1,174 @@
+//! One elementary stream taken out of a transport stream, as a transport stream of its own.
+//!
+//! A decoder that is given this needs no probing and cannot choose another stream: tables that
+//! say what is true come first, then the packets of the one PID, unchanged, 188 bytes each. Streams that
+//! the sender's own tables do not list, or list wrongly, can be decoded this way.
+use crate::codec::Codec;
+use crate::packet::{Header, PACKET_LEN};
+use crate::section::crc32;
+use crate::sync::{self, Framing};
+
+/// The PMT's PID in the output; one above if the stream itself is there.
+const PMT_PID: u16 = 0x1000;
+/// `program_number` in the output.
+const PROGRAM: u16 = 1;
+
+/// Takes one PID out of a stream that is pushed in pieces of any size.
+#[derive(Debug)]
+pub struct SingleStream {
+    pid: u16,
+    framing: Option<Framing>,
+    in_sync: bool,
+    carry: Vec<u8>,
+}
+
+impl SingleStream {
+    /// Whether a stream coded as `codec` can be described by its `stream_type` alone.
+    #[must_use]
+    pub fn takes(codec: Codec) -> bool {
+        codec.stream_type().is_some()
+    }
+
+    /// Begins with tables that list `pid` alone, written to `out`. `None` if `codec` has no `stream_type` of its
+    /// own (ISO/IEC 13818-1 table 2-34), so that its description would have to be copied from the sender's.
+    #[must_use]
+    pub fn begin(pid: u16, codec: Codec, out: &mut Vec<u8>) -> Option<Self> {
+        let stream_type = codec.stream_type()?;
+        let pmt = if pid == PMT_PID { PMT_PID + 1 } else { PMT_PID };
+        // §2.4.4.3: table_id 0, transport_stream_id 1, version 0, one program.
+        let [program, pmt_field, pid_field] =
+            [PROGRAM, 0xE000 | pmt, 0xE000 | pid].map(u16::to_be_bytes);
+        let pat = [&[0, 1, 0xC1, 0, 0], &program[..], &pmt_field[..]].concat();
+        // §2.4.4.8: table_id 2, PCR in the stream itself, no descriptors, one stream.
+        let body = [
+            &program[..],
+            &[0xC1, 0, 0],
+            &pid_field[..],
+            &[0xF0, 0, stream_type],
+            &pid_field[..],
+            &[0xF0, 0],
+        ]
+        .concat();
+        out.extend(table(0, 0, &pat));
+        out.extend(table(pmt, 2, &body));
+        Some(Self { pid, framing: None, in_sync: false, carry: Vec::new() })
+    }
+
+    /// Appends the packets of the PID in the next bytes to `out`.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        if self.carry.is_empty() {
+            let used = self.consume(bytes, false, out);
+            self.carry.extend_from_slice(&bytes[used..]);
+            return;
+        }
+        self.carry.extend_from_slice(bytes);
+        let carry = std::mem::take(&mut self.carry);
+        let used = self.consume(&carry, false, out);
+        self.carry.extend_from_slice(&carry[used..]);
+    }
+
+    /// The input ends here, perhaps within a packet; what is pushed next is another file.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        let carry = std::mem::take(&mut self.carry);
+        self.consume(&carry, true, out);
+    }
+
+    fn consume(&mut self, window: &[u8], end: bool, out: &mut Vec<u8>) -> usize {
+        let mut used = 0;
+        loop {
+            if !self.in_sync {
+                let (skipped, framing) = sync::search(&window[used..], self.framing, end);
+                used += skipped;
+                let Some(framing) = framing else { return used };
+                (self.framing, self.in_sync) = (Some(framing), true);
+            }
+            let Some(Framing { len, lead }) = self.framing else { return used };
+            let need = if end { lead + PACKET_LEN } else { len };
+            while window.len() - used >= need {
+                let rest = &window[used..];
+                let Some(packet) = rest.get(lead..).and_then(<[u8]>::first_chunk::<PACKET_LEN>)
+                else {
+                    return used;
+                };
+                let header = Header::of(packet);
+                if !header.in_sync() {
+                    self.in_sync = false;
+                    break;
+                }
+                if header.pid() == self.pid && !header.transport_error() {
+                    out.extend_from_slice(packet);
+                }
+                used += len.min(rest.len());
+            }
+            if self.in_sync {
+                return used;
+            }
+        }
+    }
+}
+
+/// One section in one packet (§2.4.4.1), from the byte behind `section_length` on, without CRC.
+fn table(pid: u16, table_id: u8, body: &[u8]) -> [u8; PACKET_LEN] {
+    let mut packet = [0xFF; PACKET_LEN];
+    let [high, low] = (0x4000 | pid).to_be_bytes();
+    // pointer_field 0; section_length counts the CRC.
+    packet[..8].copy_from_slice(&[0x47, high, low, 0x10, 0, table_id, 0xB0, body.len() as u8 + 4]);
+    packet[8..8 + body.len()].copy_from_slice(body);
+    let end = 8 + body.len();
+    let crc = crc32(&packet[5..end]);
+    packet[end..end + 4].copy_from_slice(&crc.to_be_bytes());
+    packet
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Codec, Found, Scanner};
+
+    fn packet(pid: u16, counter: u8) -> [u8; PACKET_LEN] {
+        let mut packet = [counter; PACKET_LEN];
+        let [high, low] = pid.to_be_bytes();
+        packet[..4].copy_from_slice(&[0x47, high, low, 0x10 | counter]);
+        packet
+    }
+
+    #[test]
+    fn the_tables_say_what_is_true() {
+        for pid in [0x3D, PMT_PID] {
+            let mut out = Vec::new();
+            SingleStream::begin(pid, Codec::Hevc, &mut out).unwrap();
+            let mut scanner = Scanner::new();
+            let mut programs = 0;
+            let mut found =
+                |found: Found<'_>| programs += u8::from(matches!(found, Found::Programs(_)));
+            scanner.push(&out, &mut found);
+            scanner.finish(&mut found);
+            assert!(programs > 0);
+            let stream = &scanner.programs()[0].streams[0];
+            assert_eq!((stream.pid, stream.codec), (pid, Codec::Hevc));
+            assert_eq!(scanner.counters().psi_crc_errors, 0);
+        }
+    }
+
+    #[test]
+    fn the_packets_of_one_pid_however_they_come() {
+        let mut wanted = Vec::new();
+        let mut stream = vec![0xAA; 100];
+        for counter in 0..12 {
+            stream.extend(packet(0x50, counter));
+            stream.extend(packet(0x51, counter));
+            wanted.extend(packet(0x51, counter));
+            if counter == 5 {
+                stream.extend([0xBB; 77]);
+            }
+        }
+        for size in [1, 100, 188, 1000, 100_000] {
+            let mut out = Vec::new();
+            let mut single = SingleStream::begin(0x51, Codec::H264, &mut out).unwrap();
+            out.clear();
+            stream.chunks(size).for_each(|chunk| single.push(chunk, &mut out));
+            single.finish(&mut out);
+            assert_eq!(out, wanted, "in pieces of {size}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The time stamps in the packet that begins a PES packet: read, replaced, or added.
+use super::unit;
+use crate::packet::{self, Header, PACKET_LEN, Packet};
+use crate::pes;
+
+/// Bytes of a PES header up to its optional fields, and of one time stamp.
+const FIXED: usize = 9;
+const STAMP: usize = 5;
+
+/// What begins in a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begins {
+    /// No PES packet, or one whose header cannot be read.
+    Nothing,
+    /// A PES packet without PTS.
+    Unstamped,
+    /// A PES packet with a PTS, and a DTS if it has one, of 33 bits.
+    Stamped {
+        /// Presentation time.
+        pts: u64,
+        /// Decoding time, if it is another.
+        dts: Option<u64>,
+    },
+}
+
+/// Returns what begins in a packet. A header that goes on in the next packet is not read.
+#[must_use]
+pub fn begins(packet: &[u8; PACKET_LEN]) -> Begins {
+    let Some(from) = payload(packet) else { return Begins::Nothing };
+    match pes::read(&packet[from..]) {
+        pes::Header::Pes { pts: Some(pts), dts, .. } => Begins::Stamped { pts, dts },
+        pes::Header::Pes { len, .. } if len >= FIXED && from + len <= PACKET_LEN => {
+            Begins::Unstamped
+        }
+        _ => Begins::Nothing,
+    }
+}
+
+/// Replaces the time stamps of the PES packet that begins in a packet; a DTS only where there is one.
+pub fn restamp(packet: &mut [u8; PACKET_LEN], pts: u64, dts: u64) {
+    let Begins::Stamped { dts: old, .. } = begins(packet) else { return };
+    let Some(from) = payload(packet) else { return };
+    let stamps = from + FIXED;
+    if old.is_some() {
+        packet[stamps..stamps + STAMP].copy_from_slice(&stamp(3, pts));
+        packet[stamps + STAMP..stamps + 2 * STAMP].copy_from_slice(&stamp(1, dts));
+    } else {
+        let mark = packet[stamps] >> 4;
+        packet[stamps..stamps + STAMP].copy_from_slice(&stamp(mark, pts));
+    }
+}
+
+/// Appends the packet to `out` with a PTS for the PES packet that begins in it and has none: as two packets where it
+/// does not fit into one, of which the last one has the packet's continuity counter.
+pub fn with_stamp(packet: &[u8; PACKET_LEN], pts: u64, out: &mut Vec<u8>) {
+    let from = payload(packet).filter(|_| begins(packet) == Begins::Unstamped);
+    let Some(from) = from else { return out.extend_from_slice(packet) };
+    let mut header = packet[from..from + FIXED].to_vec();
+    let fields = usize::from(header[8]);
+    // PES_packet_length: 0 stands for "to the next one", which video may.
+    header[4..6].fill(0);
+    (header[6], header[7], header[8]) = (0x80, 0x80, STAMP as u8);
+    header.extend(stamp(2, pts));
+    header.extend_from_slice(&packet[from + FIXED + fields..]);
+    let before = unit::packets_of(header.len()) as u8 - 1;
+    let mut counter = Header::of(packet).continuity().wrapping_sub(before) & 15;
+    unit::write(Header::of(packet).pid(), &mut counter, &header, out);
+}
+
+/// Returns a PES packet of video with a PTS, of known length.
+pub(crate) fn pes(pts: u64, payload: &[u8]) -> Vec<u8> {
+    let length = (FIXED - 6 + STAMP + payload.len()) as u16;
+    let [high, low] = length.to_be_bytes();
+    let header = [0, 0, 1, 0xE0, high, low, 0x80, 0x80, STAMP as u8];
+    [&header, &stamp(2, pts)[..], payload].concat()
+}
+
+/// Where the payload of a packet begins that begins a PES packet.
+fn payload(packet: &Packet) -> Option<usize> {
+    let header = Header::of(packet);
+    if !header.in_sync() || !header.unit_start() || header.scrambled() || !header.has_payload() {
+        return None;
+    }
+    let payload = packet::body(header, packet)?.payload;
+    (!payload.is_empty()).then_some(PACKET_LEN - payload.len())
+}
+
+/// 33 bits of 90 kHz ticks between three marker bits (§2.4.3.6).
+fn stamp(mark: u8, ticks: u64) -> [u8; STAMP] {
+    [
+        mark << 4 | ((ticks >> 29) as u8 & 0x0E) | 1,
+        (ticks >> 22) as u8,
+        ((ticks >> 14) as u8 & 0xFE) | 1,
+        (ticks >> 7) as u8,
+        ((ticks << 1) as u8 & 0xFE) | 1,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Found, Scanner, testutil};
+
+    const MAX: u64 = (1 << 33) - 1;
+
+    fn first(pts: Option<u64>, dts: Option<u64>, length: usize) -> Packet {
+        let pes = testutil::pes(0xE0, pts, dts, &vec![0x55; length]);
+        *testutil::packets(0x51, &mut 0, None, &pes)[0].first_chunk().unwrap()
+    }
+
+    #[test]
+    fn stamps_are_read_and_replaced() {
+        for dts in [None, Some(MAX - 5)] {
+            let mut packet = first(Some(MAX), dts, 1000);
+            assert_eq!(begins(&packet), Begins::Stamped { pts: MAX, dts });
+            restamp(&mut packet, 0x1_2345_6789, 0x0_FEDC_BA98);
+            let dts = dts.map(|_| 0x0_FEDC_BA98);
+            assert_eq!(begins(&packet), Begins::Stamped { pts: 0x1_2345_6789, dts });
+        }
+        assert_eq!(begins(&first(None, None, 1000)), Begins::Unstamped);
+        assert_eq!(begins(&[0x47; PACKET_LEN]), Begins::Nothing);
+    }
+
+    #[test]
+    fn stamp_is_added_and_the_payload_stays() {
+        for length in [1, 100, 165, 170, 175, 1000] {
+            let packet = first(None, None, length);
+            let mut out = Vec::new();
+            with_stamp(&packet, 90_000, &mut out);
+            let (mut scanner, mut found) = (Scanner::new(), None);
+            let mut take = |it: Found<'_>| {
+                if let Found::Pes(pes) = it {
+                    found = pes.pts;
+                }
+            };
+            // A scanner has to see a few packets.
+            let mut counter = Header::of(&packet).continuity() + 1;
+            for n in 0..4 {
+                let pes = testutil::pes(0xE0, Some(90_000 + n), None, &[0x55; 100]);
+                out.extend(testutil::packets(0x51, &mut counter, None, &pes).concat());
+            }
+            scanner.push(&out, &mut take);
+            assert_eq!(scanner.counters().continuity_errors, 0, "{length}");
+            let packets = out.as_chunks::<PACKET_LEN>().0;
+            assert_eq!(begins(&packets[0]), Begins::Stamped { pts: 90_000, dts: None });
+            let kept = packet.len() - payload(&packet).unwrap() - FIXED;
+            let body = |packet: &Packet| {
+                packet::body(Header::of(packet), packet).unwrap().payload.to_vec()
+            };
+            let given = body(&packets[0]).len() - FIXED - STAMP
+                + if begins(&packets[1]) == Begins::Nothing { body(&packets[1]).len() } else { 0 };
+            assert_eq!(given, kept, "{length}");
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! PES packets of one stream, whole: taken apart, looked at, and put into packets again.
+//!
+//! A PES packet need not begin with an access unit (ISO/IEC 13818-1 §2.4.3.7, `data_alignment_indicator`): what it holds before its
+//! first start code is the end of the unit before, and goes there. Nor need it hold a picture: parameter sets and delimiters in
+//! PES packets of their own go to the picture that follows.
+use crate::codec::Codec;
+use crate::packet::{self, Header, PACKET_LEN, SYNC_BYTE};
+use crate::pes;
+use crate::scan::found::Entry;
+use crate::video::access::Walk;
+
+/// Most bytes of an access unit before its picture.
+const MAX_LEAD: usize = 1 << 20;
+/// Bytes of payload in a packet without adaptation field.
+const PAYLOAD: usize = PACKET_LEN - 4;
+
+/// A PES packet: in video, nearly always one access unit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Unit {
+    /// Header and payload.
+    bytes: Vec<u8>,
+    /// Length of the header.
+    header: usize,
+    pub(crate) pts: Option<u64>,
+    /// `random_access_indicator` is set.
+    flagged: bool,
+    /// Decoding can begin here, and the picture shows what it should when it is decoded alone.
+    pub(crate) random_access: bool,
+    /// A gradual refresh begins here, with a picture that does not.
+    pub(crate) is_refresh: bool,
+}
+
+/// Puts PES packets together from packets of 188 bytes, all of one PID.
+#[derive(Debug)]
+pub(crate) struct Units {
+    codec: Codec,
+    walk: Walk,
+    /// One whose end may lie in the next.
+    closed: Option<Unit>,
+    open: Option<Unit>,
+    /// The beginning of an access unit whose picture has not come.
+    lead: Option<Unit>,
+    /// The PTS of the last picture.
+    last_pts: Option<u64>,
+    /// The last packet, which may come a second time (ISO/IEC 13818-1 §2.4.3.3).
+    last: [u8; PACKET_LEN],
+}
+
+impl Units {
+    pub(crate) fn new(codec: Codec) -> Self {
+        let (closed, open, lead, last_pts) = (None, None, None, None);
+        Self { codec, walk: Walk::new(), closed, open, lead, last_pts, last: [0; PACKET_LEN] }
+    }
+
+    /// Takes whole packets, and hands over each unit when the next one has begun.
+    pub(crate) fn push(&mut self, packets: &[u8], found: &mut dyn FnMut(Unit)) {
+        for packet in packets.as_chunks::<PACKET_LEN>().0 {
+            let header = Header::of(packet);
+            if header.scrambled() || !header.has_payload() || *packet == self.last {
+                continue;
+            }
+            self.last = *packet;
+            let Some(body) = packet::body(header, packet) else { continue };
+            if header.unit_start() {
+                self.hand_over(found);
+                self.closed = self.open.take();
+                self.open = Some(Unit { flagged: body.random_access, ..Unit::default() });
+            }
+            if let Some(unit) = &mut self.open {
+                unit.bytes.extend_from_slice(body.payload);
+            }
+            self.complete(found);
+        }
+    }
+
+    /// No more of the last unit comes.
+    pub(crate) fn finish(&mut self, found: &mut dyn FnMut(Unit)) {
+        self.hand_over(found);
+        self.closed = self.open.take();
+        self.hand_over(found);
+        if let Some(lead) = self.lead.take() {
+            found(lead);
+        }
+    }
+
+    /// Gives the closed unit what it lacks, once that has come.
+    fn complete(&mut self, found: &mut dyn FnMut(Unit)) {
+        if let (Some(closed), Some(open)) = (&mut self.closed, &mut self.open)
+            && let Some(end) = open.take_end_of_last()
+        {
+            closed.bytes.extend(end);
+            self.hand_over(found);
+        }
+    }
+
+    fn hand_over(&mut self, found: &mut dyn FnMut(Unit)) {
+        let Some(mut unit) = self.closed.take() else { return };
+        let begun = self.lead.as_ref().map(|lead| lead.flagged);
+        let Some(content) = unit.look(self.codec, &mut self.walk, begun) else { return };
+        if content == Content::Slice && (unit.pts.is_none() || unit.pts == self.last_pts) {
+            (unit.pts, unit.random_access, unit.is_refresh) = (None, false, false);
+        }
+        self.last_pts = unit.pts.or(self.last_pts);
+        if let Some(lead) = self.lead.take() {
+            unit = lead.followed_by(&unit, content);
+        }
+        if content == Content::Lead && unit.bytes.len() < MAX_LEAD {
+            self.lead = Some(unit);
+        } else {
+            found(unit);
+        }
+    }
+
+    /// At how many units that were not handed over yet decoding can begin.
+    pub(crate) fn access_points(&mut self) -> u64 {
+        let Self { codec, walk, closed, open, lead, .. } = self;
+        let mut begun = lead.as_ref().map(|lead| lead.flagged);
+        let mut points = 0;
+        for unit in closed.iter_mut().chain(open) {
+            let Some(content) = unit.look(*codec, walk, begun) else { continue };
+            let leads = content == Content::Lead;
+            begun = leads.then(|| unit.flagged || begun == Some(true));
+            points += u64::from(unit.random_access && content == Content::Picture);
+        }
+        points
+    }
+}
+
+/// What a PES packet holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// The beginning of an access unit without its picture.
+    Lead,
+    Picture,
+    /// One more slice of a picture.
+    Slice,
+}
+
+impl Unit {
+    /// Reads the header and looks for an access point, within an access unit that has `begun` before, flagged as one or not;
+    /// `None` if this is no PES packet.
+    fn look(&mut self, codec: Codec, walk: &mut Walk, begun: Option<bool>) -> Option<Content> {
+        let pes::Header::Pes { pts, len, .. } = pes::read(&self.bytes) else { return None };
+        let payload = self.bytes.get(len..)?;
+        (self.header, self.pts) = (len, pts);
+        let flagged = self.flagged || begun == Some(true);
+        let walks =
+            if begun.is_some() { walk.resume(Some(codec)) } else { walk.start(Some(codec)) };
+        if !walks {
+            self.random_access = flagged;
+            return Some(Content::Picture);
+        }
+        let verdict = walk.push(payload);
+        let keyframe = verdict == Some(true);
+        self.random_access = walk.stands_alone(keyframe, flagged);
+        let is_gradual = walk.entry(keyframe, flagged) == Some(Entry::Gradual);
+        self.is_refresh = is_gradual && !self.random_access;
+        Some(match verdict {
+            None if walk.end() => {
+                self.random_access = false;
+                Content::Lead
+            }
+            Some(_) if walk.is_within_picture() => Content::Slice,
+            _ => Content::Picture,
+        })
+    }
+
+    /// Both as one, with the time stamps of the one that has them; of the picture, if both have.
+    fn followed_by(mut self, next: &Self, content: Content) -> Self {
+        self.flagged |= next.flagged;
+        (self.random_access, self.is_refresh) = (next.random_access, next.is_refresh);
+        let keeps_header = content == Content::Lead && self.pts.is_some();
+        if keeps_header || next.pts.is_none() {
+            self.bytes.extend_from_slice(next.payload());
+            return self;
+        }
+        let bytes = [&next.bytes[..next.header], self.payload(), next.payload()].concat();
+        Self { bytes, header: next.header, pts: next.pts, ..self }
+    }
+
+    /// What it holds before its first start code; `None` if that has not come.
+    fn take_end_of_last(&mut self) -> Option<Vec<u8>> {
+        let pes::Header::Pes { len, .. } = pes::read(&self.bytes) else { return None };
+        let payload = self.bytes.get(len..)?;
+        let start = payload.windows(3).position(|window| window == [0, 0, 1])?;
+        // Zeros belong to the start code.
+        let end = payload[..start].iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        Some(self.bytes.drain(len..len + end).collect())
+    }
+
+    /// The elementary stream in it.
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.bytes[self.header..]
+    }
+
+    /// Appends it to `out` in packets of `pid`, with this payload.
+    pub(crate) fn write(&self, pid: u16, counter: &mut u8, payload: &[u8], out: &mut Vec<u8>) {
+        let mut bytes = [&self.bytes[..self.header], payload].concat();
+        // PES_packet_length: 0 stands for "to the next one", which video may.
+        bytes[4..6].fill(0);
+        write(pid, counter, &bytes, out);
+    }
+}
+
+/// Packets that `write` makes of a PES packet of so many bytes.
+pub(crate) fn packets_of(length: usize) -> usize {
+    length.div_ceil(PAYLOAD)
+}
+
+/// Appends a PES packet to `out` in packets of `pid`.
+pub(crate) fn write(pid: u16, counter: &mut u8, bytes: &[u8], out: &mut Vec<u8>) {
+    for (n, part) in bytes.chunks(PAYLOAD).enumerate() {
+        write_part(pid, n == 0, counter, part, out);
+    }
+}
+
+/// Appends one packet with the next bytes of a PES packet, at most 184, to `out`.
+pub(crate) fn write_part(
+    pid: u16,
+    is_start: bool,
+    counter: &mut u8,
+    part: &[u8],
+    out: &mut Vec<u8>,
+) {
+    let [high, low] = (pid | if is_start { 0x4000 } else { 0 }).to_be_bytes();
+    let stuffing = PAYLOAD - part.len();
+    let control = if stuffing > 0 { 0x30 } else { 0x10 };
+    out.extend([SYNC_BYTE, high, low, control | *counter]);
+    if stuffing > 0 {
+        out.push(stuffing as u8 - 1);
+        out.extend(std::iter::repeat_n(0, usize::from(stuffing > 1)));
+        out.extend(std::iter::repeat_n(0xFF, stuffing.saturating_sub(2)));
+    }
+    out.extend_from_slice(part);
+    *counter = (*counter + 1) & 15;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Found, Scanner, testutil};
+
+    const PID: u16 = 0x51;
+
+    fn collect(packets: &[u8]) -> Vec<Unit> {
+        let (mut units, mut all) = (Units::new(Codec::H264), Vec::new());
+        units.push(packets, &mut |unit| all.push(unit));
+        units.finish(&mut |unit| all.push(unit));
+        all
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let mut counter = 3;
+        for length in [1, 160, 163, 164, 165, 170, 171, 1000] {
+            let idr = [&b"\0\0\x01\x65"[..], &vec![0x88; length]].concat();
+            let pes = testutil::pes(0xE0, Some(9000), Some(6000), &idr);
+            let packets = testutil::packets(PID, &mut counter, None, &pes).concat();
+            let units = collect(&packets);
+            assert_eq!(units.len(), 1);
+            assert!(units[0].random_access && units[0].pts == Some(9000));
+            assert_eq!(units[0].payload(), idr);
+            let (mut out, mut counter) = (Vec::new(), 14);
+            units[0].write(PID, &mut counter, &idr, &mut out);
+            assert_eq!(collect(&out), units, "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn what_comes_before_the_first_start_code_is_of_the_unit_before() {
+        // The end of the first is longer than a packet.
+        let picture = [&b"\0\0\0\x01\x65"[..], &[0x88; 1000]].concat();
+        for cut in [5, 400, 1000, 1004] {
+            let second = [&picture[cut..], &b"\0\0\x01\x41\x9A"[..]].concat();
+            let mut counter = 0;
+            let packets = [(9000, &picture[..cut]), (12600, &second)].map(|(pts, payload)| {
+                let pes = testutil::pes(0xE0, Some(pts), None, payload);
+                testutil::packets(PID, &mut counter, None, &pes).concat()
+            });
+            let units = collect(&packets.concat());
+            let payloads: Vec<_> = units.iter().map(Unit::payload).collect();
+            assert_eq!(payloads, [&picture[..], b"\0\0\x01\x41\x9A"], "{cut}");
+            assert_eq!(units[1].pts, Some(12600));
+        }
+    }
+
+    #[test]
+    fn packets_that_come_twice_count_once() {
+        let mut counter = 0;
+        let pes = testutil::pes(0xE0, Some(9000), None, &[0xAA; 1000]);
+        let packets = testutil::packets(PID, &mut counter, None, &pes);
+        let twice: Vec<u8> =
+            packets.iter().flat_map(|packet| [*packet, *packet].concat()).collect();
+        assert_eq!(collect(&twice), collect(&packets.concat()));
+    }
+
+    #[test]
+    fn the_counters_of_what_is_written_go_on() {
+        let (mut out, mut counter) = (Vec::new(), 0);
+        let pes = testutil::pes(0xE0, Some(9000), None, &[0xAA; 5000]);
+        let unit = &collect(&testutil::packets(PID, &mut 0, None, &pes).concat())[0];
+        for _ in 0..5 {
+            unit.write(PID, &mut counter, unit.payload(), &mut out);
+        }
+        let mut scanner = Scanner::new();
+        let mut starts = 0;
+        let mut found = |found: Found<'_>| starts += u32::from(matches!(found, Found::Pes(_)));
+        scanner.push(&out, &mut found);
+        scanner.finish(&mut found);
+        assert_eq!((starts, scanner.counters().continuity_errors), (5, 0));
+    }
+}

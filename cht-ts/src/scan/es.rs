@@ -1,0 +1,273 @@
+//! The PES packets of one PID, from their first bytes to the decision whether one is a keyframe.
+use super::found::{Entry, Media, Pes, PidCounters};
+use crate::audio;
+use crate::codec::Codec;
+use crate::pes::{self, HEADER_MAX};
+use crate::program::{AudioFormat, VideoFormat};
+use crate::video::access::Walk;
+use crate::video::parameter_sets::ParameterSets;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing is expected before the next PES packet.
+    Idle,
+    /// The header is collected.
+    Header,
+    /// So many bytes of the header are still to come.
+    Skip(usize),
+    /// The elementary stream is looked at.
+    Stream,
+}
+
+/// A format that was seen in an elementary stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Video(VideoFormat),
+    Audio(Codec, AudioFormat),
+}
+
+#[derive(Debug)]
+pub(crate) struct Es {
+    /// By the PMT.
+    codec: Option<Codec>,
+    pub(crate) counters: PidCounters,
+    stage: Stage,
+    header: [u8; HEADER_MAX],
+    have: usize,
+    /// The PES packet that has begun and is not decided.
+    pending: Option<Pes>,
+    /// The first of the PES packets before it that hold the beginning of its access unit.
+    lead: Option<Pes>,
+    /// The PTS of the last picture.
+    last_pts: Option<u64>,
+    /// A keyframe came without the parameter sets that it needs.
+    lacks_parameters: bool,
+    media: Media,
+    /// The current PES packet is looked into for a keyframe.
+    is_walked: bool,
+    walk: Walk,
+    wants_format: bool,
+    format: Option<Format>,
+}
+
+impl Es {
+    pub(crate) fn new() -> Self {
+        Self {
+            codec: None,
+            counters: PidCounters::default(),
+            stage: Stage::Idle,
+            header: [0; HEADER_MAX],
+            have: 0,
+            pending: None,
+            lead: None,
+            last_pts: None,
+            lacks_parameters: false,
+            media: Media::Other,
+            is_walked: false,
+            walk: Walk::new(),
+            wants_format: true,
+            format: None,
+        }
+    }
+
+    /// What the PMT lists this PID as, and whether its format is still to be found.
+    pub(crate) fn list(&mut self, codec: Option<Codec>, wants_format: bool) {
+        if self.codec != codec {
+            self.walk = Walk::new();
+            self.interrupt();
+        }
+        self.codec = codec;
+        self.wants_format = wants_format;
+    }
+
+    /// By the PMT, or else by the look of the video.
+    pub(crate) fn codec(&self) -> Option<Codec> {
+        self.codec.or_else(|| self.walk.codec())
+    }
+
+    /// A format found since the last call.
+    pub(crate) fn take_format(&mut self) -> Option<Format> {
+        self.format.take()
+    }
+
+    /// Whether the payload of the next packet can be left alone if no PES packet starts in it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.stage == Stage::Idle
+    }
+
+    /// The first PES packet of the access unit that has begun and is not decided.
+    pub(crate) fn pending(&self) -> Option<&Pes> {
+        self.lead.as_ref().or(self.pending.as_ref())
+    }
+
+    /// No more of the current PES packet comes. If it holds the beginning of an access unit, the next one
+    /// decides; else it is decided with what is known. One whose header is not complete never was one.
+    pub(crate) fn close(&mut self) -> Option<Pes> {
+        let is_stream = self.stage == Stage::Stream;
+        let pes = self.take_known()?;
+        if is_stream && self.media == Media::Video && self.walk.end() {
+            match &mut self.lead {
+                Some(lead) => lead.random_access |= pes.random_access,
+                lead => *lead = Some(pes),
+            }
+            return None;
+        }
+        Some(self.decide(pes, false))
+    }
+
+    /// Nothing more is waited for: what has begun is decided with what is known.
+    pub(crate) fn flush(&mut self) -> Option<Pes> {
+        let pes = self.take_known().or_else(|| self.lead.take())?;
+        Some(self.decide(pes, false))
+    }
+
+    fn take_known(&mut self) -> Option<Pes> {
+        let known = matches!(self.stage, Stage::Skip(_) | Stage::Stream);
+        self.stage = Stage::Idle;
+        self.pending.take().filter(|_| known)
+    }
+
+    /// The PID carries no PES packets any more.
+    pub(crate) fn abandon(&mut self) {
+        (self.stage, self.pending, self.lead) = (Stage::Idle, None, None);
+    }
+
+    /// Whether a keyframe came without the parameter sets that it needs.
+    pub(crate) fn lacks_parameters(&self) -> bool {
+        self.lacks_parameters
+    }
+
+    /// The parameter sets seen so far.
+    pub(crate) fn sets(&self) -> &ParameterSets {
+        self.walk.sets()
+    }
+
+    /// Bytes are missing before the next payload.
+    pub(crate) fn interrupt(&mut self) {
+        match self.stage {
+            Stage::Idle => {}
+            Stage::Header => (self.stage, self.pending) = (Stage::Idle, None),
+            Stage::Skip(_) | Stage::Stream => {
+                self.stage = Stage::Stream;
+                self.walk.interrupt();
+            }
+        }
+    }
+
+    /// A PES packet starts with the next payload; the previous one must be closed.
+    pub(crate) fn start(&mut self, offset: u64, cut: u64, pid: u16, random_access: bool) {
+        let media = Media::Other;
+        let (pts, dts, entry) = (None, None, None);
+        self.pending = Some(Pes { offset, cut, pid, media, pts, dts, random_access, entry });
+        self.stage = Stage::Header;
+        self.have = 0;
+    }
+
+    /// The payload of the next packet; returns the PES packet that is decided by it.
+    pub(crate) fn push(&mut self, mut payload: &[u8]) -> Option<Pes> {
+        let mut decided = None;
+        if self.stage == Stage::Header {
+            let before = self.have;
+            let part = payload.len().min(HEADER_MAX - before);
+            self.header[before..before + part].copy_from_slice(&payload[..part]);
+            self.have += part;
+            match pes::read(&self.header[..self.have]) {
+                pes::Header::More => return None,
+                pes::Header::Foreign => (self.stage, self.pending) = (Stage::Idle, None),
+                pes::Header::Pes { stream_id, pts, dts, len } => {
+                    decided = self.header(stream_id, pts, dts);
+                    if self.stage == Stage::Stream {
+                        self.stage = Stage::Skip(len.saturating_sub(before));
+                    }
+                }
+            }
+        }
+        if let Stage::Skip(count) = self.stage {
+            let Some(rest) = payload.get(count..) else {
+                self.stage = Stage::Skip(count - payload.len());
+                return decided;
+            };
+            payload = rest;
+            self.stage = Stage::Stream;
+        }
+        if self.stage == Stage::Stream && !payload.is_empty() {
+            decided = decided.or(self.stream(payload));
+        }
+        decided
+    }
+
+    /// The header is complete. What needs no look at the stream is decided at once.
+    fn header(&mut self, stream_id: u8, pts: Option<u64>, dts: Option<u64>) -> Option<Pes> {
+        self.counters.pes_starts += 1;
+        self.counters.pes_with_pts += u64::from(pts.is_some());
+        self.counters.stream_id = stream_id;
+        let by_id = match stream_id {
+            0xE0..=0xEF => Media::Video,
+            0xC0..=0xDF => Media::Audio,
+            _ => Media::Other,
+        };
+        self.media = self.codec.map_or(by_id, Codec::media);
+        let mut pes = self.pending.take()?;
+        (pes.media, pes.pts, pes.dts) = (self.media, pts, dts);
+        let walk = self.media == Media::Video
+            && if self.lead.is_some() {
+                self.walk.resume(self.codec)
+            } else {
+                self.walk.start(self.codec)
+            };
+        let look = walk || self.media == Media::Audio && self.wants_format && self.codec.is_some();
+        self.stage = if look { Stage::Stream } else { Stage::Idle };
+        self.is_walked = walk;
+        if walk {
+            self.pending = Some(pes);
+            return None;
+        }
+        Some(self.decide(pes, false))
+    }
+
+    fn stream(&mut self, payload: &[u8]) -> Option<Pes> {
+        if self.media == Media::Audio {
+            self.stage = Stage::Idle;
+            if let Some((codec, format)) = self.codec.and_then(|codec| audio::find(codec, payload))
+            {
+                self.format = Some(Format::Audio(codec, format));
+                self.wants_format = false;
+            }
+            return None;
+        }
+        let keyframe = self.walk.push(payload)?;
+        self.stage = Stage::Idle;
+        if self.wants_format && self.codec.is_some() {
+            self.format = self.walk.format().map(Format::Video);
+            self.wants_format = self.format.is_none();
+        }
+        let mut pes = self.pending.take()?;
+        let repeats = pes.pts.is_none() || pes.pts == self.last_pts;
+        if self.walk.is_within_picture() && repeats {
+            // One more slice of a picture, in a PES packet of its own.
+            (pes.random_access, pes.pts, pes.dts) = (false, None, None);
+            return Some(pes);
+        }
+        let pes = self.decide(pes, keyframe);
+        self.lacks_parameters |= pes.random_access && !self.walk.has_parameters();
+        Some(pes)
+    }
+
+    fn decide(&mut self, mut pes: Pes, keyframe: bool) -> Pes {
+        if let Some(lead) = self.lead.take() {
+            (pes.offset, pes.cut) = (lead.offset, lead.cut);
+            pes.random_access |= lead.random_access;
+            if pes.pts.is_none() {
+                (pes.pts, pes.dts) = (lead.pts, lead.dts);
+            }
+        }
+        pes.entry = match pes.random_access {
+            true if !self.is_walked => Some(Entry::Clean),
+            flagged => self.walk.entry(keyframe, flagged),
+        };
+        pes.random_access = pes.entry.is_some();
+        self.last_pts = pes.pts.or(self.last_pts);
+        self.counters.keyframes += u64::from(pes.media == Media::Video && pes.random_access);
+        pes
+    }
+}
