@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::event::{Event, Failure, ParseError};
-use crate::report;
+use crate::process::report;
 
 /// The longest line that is read, in bytes: far above any event of ours.
 pub const MAX_LINE: usize = 1 << 20;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cht_core::cli::Effect;
+use cht_core::process::cli::Effect;
 use clap::Parser;
 
 const EXAMPLES: &str = "\
@@ -15,8 +15,8 @@ Examples:
 
 /// Keeps a JSON index of a session's frames; reads events on stdin
 #[derive(Debug, Parser)]
-#[command(version, before_help = EXAMPLES, after_help = cht_core::exit::TABLE,
-          help_template = cht_core::cli::HELP)]
+#[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
+          help_template = cht_core::process::cli::HELP)]
 pub(crate) struct Args {
     /// The index [default: SESSION/frames/index.json]
     #[arg(long, value_name = "FILE")]
@@ -39,5 +39,5 @@ const EFFECTS: &[Effect<Args>] = &[
 ];
 
 pub(crate) fn parse() -> Args {
-    cht_core::cli::parse(EFFECTS)
+    cht_core::process::cli::parse(EFFECTS)
 }

@@ -4,7 +4,7 @@ use std::{cmp::Ordering, fmt, path::Path};
 
 use cht_core::{
     event::{Detector, Event, Frame, Reason, Relative, Scores, append_fields},
-    natural,
+    session::natural_sort,
 };
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -156,13 +156,13 @@ pub(crate) struct TooLarge(pub String);
 /// Compares two frames by session (where they have none, by the folder of their segment), by time in it, and by id.
 pub(crate) fn order(a: &Item, b: &Item) -> Ordering {
     if a.session != b.session || a.session.is_none() {
-        let of_group = natural::compare(timeline(a), timeline(b));
+        let of_group = natural_sort::compare(timeline(a), timeline(b));
         if of_group != Ordering::Equal {
             return of_group;
         }
     }
     let by_time = a.frame.timestamp.total_cmp(&b.frame.timestamp);
-    by_time.then_with(|| natural::compare(a.frame.id.as_ref(), b.frame.id.as_ref()))
+    by_time.then_with(|| natural_sort::compare(a.frame.id.as_ref(), b.frame.id.as_ref()))
 }
 
 /// Returns the folder whose timeline a frame is on.

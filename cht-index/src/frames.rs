@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cht_core::{
     event::{Event, Frame, Sent},
-    report,
+    process::report,
 };
 use serde_json::{Map, Value};
 

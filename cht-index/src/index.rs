@@ -17,11 +17,13 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    durable,
     event::{Body, Event},
-    journal::{Journal, Skipped},
-    report,
+    process::report,
     session::Moved,
+    storage::{
+        durable,
+        journal::{Journal, Skipped},
+    },
 };
 use rustix::fs::FlockOperation;
 use serde_json::Map;

@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::Result;
 use cht_core::{
-    disk::{self, Patience, Turn},
     ndjson::Writer,
-    report,
+    process::report,
+    storage::patience::{self, Patience, Turn},
 };
 use rustix::io::Errno;
 
@@ -110,7 +110,7 @@ fn insist<T>(
     mut action: impl FnMut() -> Result<T>,
 ) -> Result<T, Failed> {
     let attempt = || match action() {
-        Err(error) => refusal(&error).filter(disk::refuses).map_or(Ok(Err(error)), Err),
+        Err(error) => refusal(&error).filter(patience::refuses).map_or(Ok(Err(error)), Err),
         done => Ok(done),
     };
     let tell = |turn: Turn<'_>| match turn {

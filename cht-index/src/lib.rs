@@ -19,5 +19,5 @@ use std::process::ExitCode;
 #[must_use]
 pub fn main() -> ExitCode {
     let args = args::parse();
-    cht_core::cli::run("cht-index", || stage::run(&args))
+    cht_core::process::cli::run("cht-index", || stage::run(&args))
 }

@@ -8,9 +8,8 @@ use std::{
 
 use anyhow::{Result, bail};
 use cht_core::{
-    durable,
     event::{Body, Event, Frame},
-    journal::Lines,
+    storage::{durable, journal::Lines},
 };
 
 use crate::array::Elements;

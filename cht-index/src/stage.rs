@@ -11,11 +11,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    cli,
     event::{Body, Event},
     ndjson::{self, Line, Lines, Writer},
+    process::{cli, signals},
     session::{Session, SessionError},
-    signals,
 };
 
 use crate::{

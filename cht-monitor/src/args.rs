@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cht_core::cli::Effect;
+use cht_core::process::cli::Effect;
 use clap::{Parser, ValueEnum};
 
 const EXAMPLES: &str = "\
@@ -15,8 +15,8 @@ Examples:
 
 /// Shows a session live in ffplay, with CUDA where it can
 #[derive(Debug, Parser)]
-#[command(version, before_help = EXAMPLES, after_help = cht_core::exit::TABLE,
-          help_template = cht_core::cli::HELP)]
+#[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
+          help_template = cht_core::process::cli::HELP)]
 pub(crate) struct Args {
     /// The session [default: the newest below --sessions]
     #[arg(value_name = "SESSION", env = "CHT_SESSION")]
@@ -76,5 +76,5 @@ const EFFECTS: &[Effect<Args>] = &[
 ];
 
 pub(crate) fn parse() -> Args {
-    cht_core::cli::parse(EFFECTS)
+    cht_core::process::cli::parse(EFFECTS)
 }

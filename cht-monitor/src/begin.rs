@@ -8,9 +8,9 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     event::{Body, Event},
-    record::Record,
-    regular, report,
-    session::{Session, sequence},
+    process::report,
+    session::{Session, segment_log::Record, sequence},
+    storage::regular,
 };
 use cht_ts::{Found, Scanner};
 

@@ -295,7 +295,7 @@ mod tests {
 
     impl Player {
         fn start() -> Self {
-            let began = cht_core::clock::monotonic();
+            let began = cht_core::process::clock::monotonic();
             Self { catch_up: CatchUp::new(began), began }
         }
 
@@ -420,10 +420,10 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_packets_pass_as_they_are() {
-        let mut catch_up = CatchUp::new(cht_core::clock::monotonic());
+        let mut catch_up = CatchUp::new(cht_core::process::clock::monotonic());
         let mut out = Vec::new();
         let bytes = [vec![1; 500], vec![0x47; 100]].concat();
-        catch_up.push(&bytes, cht_core::clock::monotonic(), true, &mut out);
+        catch_up.push(&bytes, cht_core::process::clock::monotonic(), true, &mut out);
         catch_up.finish(&mut out);
         assert_eq!(out, bytes);
     }

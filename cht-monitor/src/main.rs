@@ -15,5 +15,5 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = args::parse();
-    cht_core::cli::run("cht-monitor", || show::show(&args))
+    cht_core::process::cli::run("cht-monitor", || show::show(&args))
 }

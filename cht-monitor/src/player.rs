@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use cht_core::ffmpeg::{ask as ask_program, parse_version};
+use cht_core::process::ffmpeg::{ask as ask_program, parse_version};
 
 use crate::args::{Args, Cuda};
 
@@ -26,7 +26,7 @@ pub(crate) fn command(args: &Args, codec: Option<&str>) -> Result<Vec<String>> {
     let mut add = |text: &str| command.extend(text.split(' ').map(str::to_owned));
     add("-hide_banner -loglevel error -autoexit");
     let (decoder, said) = decoder(args, codec)?;
-    cht_core::report::note(said);
+    cht_core::process::report::note(said);
     if let Some(decoder) = decoder {
         add(&decoder);
     }

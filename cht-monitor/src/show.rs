@@ -8,10 +8,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    clock,
-    reader::{Progress, SessionReader},
-    report,
-    session::Session,
+    process::{clock, report},
+    session::{
+        Session,
+        reader::{Progress, SessionReader},
+    },
 };
 
 use crate::{

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cht_core::report::Limited;
+use cht_core::process::report::Limited;
 use rustls::ServerConfig;
 
 use crate::{

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs as _};
 
 use anyhow::{Context as _, Result, anyhow};
-use cht_core::report;
+use cht_core::process::report;
 
 /// What is spoken on the connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,11 +4,11 @@ use std::{fs, io::Read as _, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    clock, durable,
     event::{Anchor, EndReason, Segment, SegmentClosed, SegmentOpen},
-    regular,
+    process::clock,
     segment::examine_alone,
     session::Session,
+    storage::{durable, regular},
 };
 use cht_ts::time::{TICKS_PER_SECOND, ticks};
 use jiff::Timestamp;

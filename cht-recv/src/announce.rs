@@ -14,9 +14,9 @@ use std::{
 };
 
 use cht_core::{
-    clock,
     event::{Body, Event, Failure},
-    ndjson, report,
+    ndjson,
+    process::{clock, report},
 };
 
 use crate::health::Health;

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Result, ensure};
-use cht_core::cli::{Effect, seconds_from};
+use cht_core::process::cli::{Effect, seconds_from};
 use clap::{Parser, ValueEnum};
 
 use crate::{
@@ -33,8 +33,8 @@ Send to it:
 
 /// Records an MPEG-TS stream, bit for bit, into segments that begin with a keyframe
 #[derive(Debug, Parser)]
-#[command(version, before_help = EXAMPLES, after_help = cht_core::exit::TABLE,
-          help_template = cht_core::cli::HELP)]
+#[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
+          help_template = cht_core::process::cli::HELP)]
 pub(crate) struct Args {
     /// Where the stream comes from. Senders connect or send: tcp://HOST:PORT, tls://, unix:PATH, udp://, rtp://;
     /// without a host, the loopback address. Read: - (stdin). By ffmpeg, not bit for bit: srt://, rtmp://, rtsp://,
@@ -54,13 +54,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID")]
     pub session_id: Option<String>,
     /// A segment ends before the first keyframe after so many seconds; 0: before each
-    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = cht_core::cli::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = cht_core::process::cli::seconds)]
     pub segment_time: f64,
     /// A segment ends when it is so large, whatever comes; at a picture shortly before, if one begins there
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size::segment_size)]
     pub segment_max_bytes: Size,
     /// A segment ends after so long, keyframe or not [default: ten times --segment-time, at least 60]
-    #[arg(long, value_name = "SECONDS", value_parser = cht_core::cli::seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = cht_core::process::cli::seconds)]
     pub segment_max_time: Option<f64>,
     /// Remove the oldest segments of all sessions, as far as it takes to leave this much of the disk free, as 20GiB
     #[arg(long, value_name = "SIZE")]
@@ -78,7 +78,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = SecondSender::Reject)]
     pub second_sender: SecondSender,
     /// A sender that was silent for so long is disconnected; 0: never [default: 0; udp and rtp 5; by ffmpeg 30]
-    #[arg(long, value_name = "SECONDS", value_parser = cht_core::cli::seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = cht_core::process::cli::seconds)]
     pub idle_timeout: Option<f64>,
     /// A sender by TCP whose machine does not answer any more is disconnected after so many seconds of silence
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(6..=86_400))]
@@ -93,7 +93,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH", default_value = "ffmpeg")]
     pub ffmpeg: PathBuf,
     /// After so long without a sender the next one starts a new session; 0: never
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = cht_core::cli::seconds,
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = cht_core::process::cli::seconds,
           conflicts_with = "session_id")]
     pub session_gap: f64,
     /// Network or address that may send; repeatable [default: whoever reaches the address]
@@ -115,7 +115,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = |text: &str| seconds_from(0.1, text))]
     pub handshake_timeout: f64,
     /// Seconds between two `stats` events; 0: none
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::cli::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::process::cli::seconds)]
     pub stats_interval: f64,
     /// Where Prometheus may ask, at /metrics; without a host, the loopback address
     #[arg(long, value_name = "HOST:PORT")]
@@ -200,5 +200,5 @@ const EFFECTS: &[Effect<Args>] = &[
 ];
 
 pub(crate) fn parse() -> Args {
-    cht_core::cli::parse(EFFECTS)
+    cht_core::process::cli::parse(EFFECTS)
 }

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cht_core::{clock, report::Limited};
+use cht_core::process::{clock, report::Limited};
 use rustix::event::{PollFd, PollFlags};
 
 use crate::{

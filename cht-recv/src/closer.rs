@@ -13,11 +13,10 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    clock, durable,
     event::{Event, SegmentClosed, SegmentOpen},
-    journal::Journal,
-    record, report,
-    session::Session,
+    process::{clock, report},
+    session::{Session, segment_log},
+    storage::{durable, journal::Journal},
 };
 
 use crate::{
@@ -313,7 +312,7 @@ impl Worker {
     /// Appends lines to the record.
     fn record(&mut self, lines: &[u8]) -> Result<()> {
         let record = self.session.record();
-        self.insist(&record, || record::append(&record, lines)).with_context(named(&record))
+        self.insist(&record, || segment_log::append(&record, lines)).with_context(named(&record))
     }
 
     /// Does what the disk may refuse for `path`, until it does not, or we are asked to stop.

@@ -11,7 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cht_core::{clock, regular, report, session::SessionError};
+use cht_core::{
+    process::{clock, report},
+    session::SessionError,
+    storage::regular,
+};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Result;
-use cht_core::report::Limited;
+use cht_core::process::report::Limited;
 use rustix::event::{PollFd, PollFlags};
 
 use crate::{

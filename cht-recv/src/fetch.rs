@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Result, anyhow, bail};
-use cht_core::{
+use cht_core::process::{
     clock,
     ffmpeg::Program,
     report::{self, Limited},

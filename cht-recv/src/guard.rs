@@ -37,7 +37,7 @@ pub(crate) fn become_if_asked() -> Option<ExitCode> {
     }
     let parent = arguments.next()?.to_str()?.parse().ok()?;
     let program = arguments.next()?;
-    Some(cht_core::cli::run("cht-recv", || -> anyhow::Result<()> {
+    Some(cht_core::process::cli::run("cht-recv", || -> anyhow::Result<()> {
         Err(become_program(parent, &program, arguments))
     }))
 }

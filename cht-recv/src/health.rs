@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn gaps_are_counted_by_pid_and_bounded() {
-        let start = cht_core::clock::monotonic();
+        let start = cht_core::process::clock::monotonic();
         let health = Health::new(".".into(), start);
         assert_eq!(health.snapshot(start).idle, None);
         let seen =

@@ -10,11 +10,9 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    clock,
     event::{Connected, Disconnected, EndReason, Listening},
-    report,
+    process::{clock, report, signals},
     session::Session,
-    signals,
 };
 use rustix::event::{PollFd, PollFlags};
 

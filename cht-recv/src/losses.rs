@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cht_core::report;
+use cht_core::process::report;
 
 /// At most one message of a kind in this time.
 const SAY_EVERY: Duration = Duration::from_secs(10);

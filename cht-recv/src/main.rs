@@ -56,5 +56,5 @@ fn main() -> ExitCode {
         return exit;
     }
     let args = args::parse();
-    cht_core::cli::run("cht-recv", || listen::record(&args))
+    cht_core::process::cli::run("cht-recv", || listen::record(&args))
 }

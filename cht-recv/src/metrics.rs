@@ -1,6 +1,6 @@
 //! `--metrics`: the numbers of [`Health`](crate::health::Health) for Prometheus, in its text format.
 
-use cht_core::clock;
+use cht_core::process::clock;
 use prometheus::{
     Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry, Result, TextEncoder,
     core::Collector,

@@ -10,8 +10,11 @@
 use std::{fs::OpenOptions, io, os::unix::fs::FileExt as _, path::Path};
 
 use cht_core::{
-    durable, event::SegmentClosed, record::Record, regular, report, segment::examine_alone,
-    session::Session,
+    event::SegmentClosed,
+    process::report,
+    segment::examine_alone,
+    session::{Session, segment_log::Record},
+    storage::{durable, regular},
 };
 
 use crate::playlist::{END, Playlist};
@@ -222,8 +225,8 @@ fn examined_duration(session: &Session, record: &SegmentClosed) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use cht_core::{
-        clock,
         event::{Anchor, EndReason},
+        process::clock,
     };
 
     use super::*;

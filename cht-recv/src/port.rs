@@ -12,7 +12,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use cht_core::{clock, report, report::Limited};
+use cht_core::process::{
+    clock,
+    report::{self, Limited},
+};
 use rustix::{
     event::{PollFd, PollFlags},
     net::{

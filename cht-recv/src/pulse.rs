@@ -8,9 +8,11 @@ use std::{
 };
 
 use cht_core::{
-    clock,
     event::{Event, Failure, PidStats, RecvStats, Stats},
-    report::{self, Limited},
+    process::{
+        clock,
+        report::{self, Limited},
+    },
 };
 
 use crate::{announce::Announcer, cutter::Seen, health::Health, service::Service};

@@ -11,10 +11,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    clock, durable,
     event::{Anchor, Body, EndReason, Event, Listening, SegmentClosed, SegmentOpen},
-    record::Record,
-    session::Session,
+    process::clock,
+    session::{Session, segment_log::Record},
+    storage::durable,
     timeline::Timeline,
 };
 use cht_ts::time::{seconds, ticks};

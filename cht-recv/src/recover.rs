@@ -16,12 +16,15 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    clock, durable,
     event::{Body, DeleteReason, Deleted, Event, SegmentClosed, SegmentOpen},
     ndjson::MAX_LINE,
-    record::{self, Record},
-    regular, report,
-    session::{Session, SessionError, sequence},
+    process::{clock, report},
+    session::{
+        Session, SessionError,
+        segment_log::{self, Record},
+        sequence,
+    },
+    storage::{durable, regular},
 };
 
 use crate::{
@@ -81,7 +84,7 @@ fn recover_other(session: &Session, largest: u64, announcer: &Announcer) -> Resu
     // Its next own start, or the next of any recorder, tries again.
     let mut recovery = Recovery::new(session, largest, 0, announcer);
     let path = session.record();
-    let known = || record::mend(&path).and_then(|()| Record::read(session));
+    let known = || segment_log::mend(&path).and_then(|()| Record::read(session));
     // Without its record nobody can tell what is missing in a session.
     let recovered = match recovery.attempt(|| known().with_context(named(&path))) {
         Ok(Some(known)) => recovery.run(&known).map(|()| {
@@ -102,7 +105,7 @@ fn recover_other(session: &Session, largest: u64, announcer: &Announcer) -> Resu
 pub(crate) fn recover(session: &Session, largest: u64, announcer: &Announcer) -> Result<()> {
     let path = session.record();
     // A record that is set aside for a passing error costs every segment its place.
-    let read = || record::mend(&path).and_then(|()| Record::read(session).map(drop));
+    let read = || segment_log::mend(&path).and_then(|()| Record::read(session).map(drop));
     let read = || read().with_context(named(&path));
     let mut tries = TRIES;
     if let Err(error) = patiently(&mut tries, disk::is_passing, read) {
@@ -260,7 +263,7 @@ impl<'a> Recovery<'a> {
         }
         let path = self.session.record();
         let lines: Vec<u8> = gone.iter().flat_map(Event::to_session_line).collect();
-        let append = || record::append(&path, &lines).with_context(named(&path));
+        let append = || segment_log::append(&path, &lines).with_context(named(&path));
         if self.attempt(append)?.is_some() {
             self.changed = true;
             report::note(format_args!("{}: {} segments are missing", path.display(), gone.len()));
@@ -314,7 +317,8 @@ impl<'a> Recovery<'a> {
     fn record(&mut self, closed: &SegmentClosed) -> Result<bool> {
         let path = self.session.record();
         let event = Event::new(Some(self.session.name().to_owned()), closed.clone());
-        let append = || record::append(&path, &event.to_session_line()).with_context(named(&path));
+        let append =
+            || segment_log::append(&path, &event.to_session_line()).with_context(named(&path));
         let written = self.attempt(append)?.is_some();
         if written {
             self.changed = true;

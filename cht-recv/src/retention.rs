@@ -12,11 +12,12 @@ use std::{
 };
 
 use cht_core::{
-    clock,
     event::{DeleteReason, Deleted, Event},
-    record::{self, Record},
-    report::Limited,
-    session::Session,
+    process::{clock, report::Limited},
+    session::{
+        Session,
+        segment_log::{self, Record},
+    },
 };
 use jiff::Timestamp;
 
@@ -258,14 +259,14 @@ impl Retention {
         let _lock = if ours.is_some() { None } else { Some(session.lock()?) };
         let event = |one: &Deleted| Event::new(Some(session.name().to_owned()), one.clone());
         let lines: Vec<u8> = deleted.iter().flat_map(|one| event(one).to_session_line()).collect();
-        match record::append(&session.record(), &lines) {
+        match segment_log::append(&session.record(), &lines) {
             // No room to write it down: the first one makes it. A crash just here leaves a segment missing, which
             // recovery writes down.
             Err(error) if disk::is_full(&error) => {
                 if let Some(first) = deleted.first() {
                     unlink(first)?;
                 }
-                record::append(&session.record(), &lines)?;
+                segment_log::append(&session.record(), &lines)?;
             }
             result => result?,
         }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-use cht_core::{
+use cht_core::process::{
     clock,
     ffmpeg::{FfmpegError, Process},
 };

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
-use cht_core::clock;
+use cht_core::process::clock;
 use rustix::event::{PollFd, PollFlags};
 
 use crate::{address, health::Health, metrics, sender::is_passing};

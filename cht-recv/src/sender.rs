@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Result;
-use cht_core::clock;
+use cht_core::process::clock;
 use rustix::{
     event::{PollFd, PollFlags},
     net::sockopt,

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cht_core::report;
+use cht_core::process::report;
 
 /// What it tells us by.
 pub(crate) const VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];

@@ -3,7 +3,7 @@
 use std::{fs::File, io, os::fd::AsFd as _, time::Instant};
 
 use anyhow::{Result, bail};
-use cht_core::{cli, clock};
+use cht_core::process::{cli, clock};
 use rustix::event::{PollFd, PollFlags};
 
 use crate::{

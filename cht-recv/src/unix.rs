@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use cht_core::report;
+use cht_core::process::report;
 use rustix::{fs::Mode, io::Errno, net::sockopt, process::umask};
 
 use crate::{candidates::Candidate, door::Listener};

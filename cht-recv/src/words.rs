@@ -6,7 +6,7 @@ use std::sync::{
 };
 use std::time::Duration;
 
-use cht_core::{clock, report::Limited};
+use cht_core::process::{clock, report::Limited};
 
 use crate::{
     survey::{Survey, Unfit},

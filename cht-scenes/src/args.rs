@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cht_core::cli::{Effect, seconds_from};
+use cht_core::process::cli::{Effect, seconds_from};
 use cht_scenes::detect::{Area, PerHour};
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -27,8 +27,8 @@ Examples:
 
 /// Picks the frames where the picture changed; reads events or paths on stdin
 #[derive(Debug, Parser)]
-#[command(version, before_help = EXAMPLES, after_help = cht_core::exit::TABLE,
-          help_template = cht_core::cli::HELP)]
+#[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
+          help_template = cht_core::process::cli::HELP)]
 pub(crate) struct Args {
     /// Folder for the pictures [default: SESSION/frames]
     #[arg(long, value_name = "DIR")]
@@ -43,16 +43,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SCORE", default_value_t = 0.1, value_parser = unit)]
     pub threshold: f64,
     /// Keep a frame at least every so many seconds; 0: only for its score
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = cht_core::cli::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = cht_core::process::cli::seconds)]
     pub max_interval: f64,
     /// A cut that follows another within so many seconds waits until they are over
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.1, value_parser = cht_core::cli::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.1, value_parser = cht_core::process::cli::seconds)]
     pub min_gap: f64,
     /// Keep no more than so many frames in any hour (60/h, or 2/min for 120), spread evenly
     #[arg(long, value_name = "N/h")]
     pub max_frames: Option<PerHour>,
     /// screen: keep the frame when nothing has changed for so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.3, value_parser = cht_core::cli::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.3, value_parser = cht_core::process::cli::seconds)]
     pub settle: f64,
     /// screen: a change that does not come to rest gives a frame after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = |text: &str| seconds_from(0.1, text))]
@@ -91,7 +91,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = |text: &str| seconds_from(0.1, text))]
     pub lag_limit: f64,
     /// Seconds between two `stats` events while there is something to do; 0: none
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::cli::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::process::cli::seconds)]
     pub stats_interval: f64,
     #[command(flatten)]
     pub look: Look,
@@ -225,7 +225,7 @@ const fn decoding_alone(option: &'static str) -> Effect<Args> {
 }
 
 pub(crate) fn parse() -> Args {
-    cht_core::cli::parse(EFFECTS)
+    cht_core::process::cli::parse(EFFECTS)
 }
 
 fn unit(text: &str) -> Result<f64, String> {

@@ -13,7 +13,7 @@ use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-use cht_core::report;
+use cht_core::process::report;
 use rustix::fs::OFlags;
 use serde::{Serialize, de::DeserializeOwned};
 

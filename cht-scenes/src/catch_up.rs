@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cht_core::{event::Decoded, report};
+use cht_core::{event::Decoded, process::report};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -116,7 +116,7 @@ impl CatchUp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cht_core::clock;
+    use cht_core::process::clock;
 
     #[test]
     fn it_begins_above_the_limit_and_ends_well_below() {

@@ -16,7 +16,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use cht_core::{
+use cht_core::process::{
     clock,
     ffmpeg::{FfmpegError, Process, Program},
     report,

@@ -10,8 +10,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    disk::{Patience, Turn},
-    report,
+    process::report,
+    storage::patience::{Patience, Turn},
 };
 
 use crate::picker::Output;

@@ -24,13 +24,11 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     event::{Anchor, Decoded, Jump, Segment},
-    ffmpeg::Program,
-    growing::finished_path,
-    record::Record,
-    report,
+    process::{ffmpeg::Program, report},
     segment::{Cache, Examiner, SegmentError},
-    session::{Session, identity},
-    windows::Windows,
+    session::{
+        Session, identity, live_segment::finished_path, segment_log::Record, windows::Windows,
+    },
 };
 use cht_ts::Codec;
 

@@ -10,10 +10,9 @@ use std::{
 use anyhow::{Context as _, Result};
 use cht_core::{
     event::SegmentClosed,
-    ffmpeg::Program,
-    record::Record,
-    regular,
-    session::{PART, Session},
+    process::ffmpeg::Program,
+    session::{PART, Session, segment_log::Record},
+    storage::regular,
 };
 
 use crate::{

@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
-use cht_core::{event::Anchor, natural::series, session::is_same_folder};
+use cht_core::{
+    event::Anchor,
+    session::{is_same_folder, natural_sort::series},
+};
 
 /// A segment, and its place on the timeline of its recording.
 #[derive(Debug, Clone, Copy)]

@@ -5,7 +5,7 @@
 
 use std::{io::Write as _, time::Duration};
 
-use cht_core::{
+use cht_core::process::{
     ffmpeg::{Process, Program},
     report,
 };

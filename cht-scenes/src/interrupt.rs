@@ -12,7 +12,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use cht_core::report;
+use cht_core::process::report;
 
 /// Decides which segments are still decoded.
 #[derive(Debug, Default)]

@@ -13,8 +13,8 @@ use std::{
 
 use cht_core::{
     event::{Anchor, SegmentOpen},
-    growing::finished_path,
-    regular,
+    session::live_segment::finished_path,
+    storage::regular,
 };
 use cht_ts::{
     Found, Media, Scanner,

@@ -58,5 +58,5 @@ use std::process::ExitCode;
 #[must_use]
 pub fn main() -> ExitCode {
     let args = args::parse();
-    cht_core::cli::run("cht-scenes", || stage::run(args))
+    cht_core::process::cli::run("cht-scenes", || stage::run(args))
 }

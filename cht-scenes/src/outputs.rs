@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use cht_core::clock;
+use cht_core::process::clock;
 use rustix::{
     event::{PollFd, PollFlags},
     net::sockopt::set_socket_send_buffer_size,

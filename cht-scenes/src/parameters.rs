@@ -8,9 +8,8 @@ use std::{
 };
 
 use cht_core::{
-    record::Record,
-    regular,
-    session::{self, Session},
+    session::{self, Session, segment_log::Record},
+    storage::regular,
 };
 use cht_ts::{Found, ParameterSets, Scanner};
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use cht_core::{
+use cht_core::process::{
     clock,
     ffmpeg::{FfmpegError, Program},
 };
@@ -133,7 +133,7 @@ impl<'a> Pass<'a> {
             });
             if !matches!(end, Ok(End::Complete)) {
                 // It may be waiting for us, and its feeder for it.
-                cht_core::ffmpeg::kill(id);
+                cht_core::process::ffmpeg::kill(id);
             }
             let fed = feeding.join().unwrap_or_else(|_| bail!("the feeding thread panicked"));
             fed.and(end)

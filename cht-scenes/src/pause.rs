@@ -92,7 +92,7 @@ fn ticks(duration: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cht_core::clock;
+    use cht_core::process::clock;
 
     const SECOND: u64 = TICKS_PER_SECOND as u64;
 

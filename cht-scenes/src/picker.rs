@@ -16,11 +16,9 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    clock,
     event::{self, Event, Reason, SegmentDone},
-    ffmpeg::Program,
     ndjson::Writer,
-    report,
+    process::{clock, ffmpeg::Program, report},
 };
 use cht_scenes::{
     detect::{Detector, LOOKAHEAD},

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use cht_core::ffmpeg::Program;
+use cht_core::process::ffmpeg::Program;
 use cht_scenes::detect::{Choice, Decider, Returned, Shown};
 use cht_ts::{Codec, time::seconds};
 

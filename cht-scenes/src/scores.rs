@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     event::Anchor,
-    journal::{Journal, Lines, Skipped},
+    storage::journal::{Journal, Lines, Skipped},
 };
 use cht_scenes::measure::Measures;
 use cht_ts::time::{is_time, seconds};

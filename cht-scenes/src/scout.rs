@@ -7,7 +7,7 @@
 use std::{collections::HashMap, path::Path};
 
 use anyhow::Result;
-use cht_core::{ffmpeg::Program, windows::Windows};
+use cht_core::{process::ffmpeg::Program, session::windows::Windows};
 use cht_scenes::measure::Blocks;
 use cht_ts::{
     Group, Plan, survey,

@@ -11,10 +11,9 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    cli, clock,
     event::{Body, Event, Segment, SegmentOpen},
     ndjson::{self, Line, Lines},
-    signals,
+    process::{cli, clock, signals},
 };
 use serde::{Deserialize, Serialize};
 

@@ -10,9 +10,8 @@ use std::{
 };
 
 use cht_core::{
-    clock,
     event::{Content, Decoded, Event, ScenesStats, Stats},
-    report,
+    process::{clock, report},
 };
 use cht_scenes::detect::{self, Decider};
 use cht_ts::time::seconds;

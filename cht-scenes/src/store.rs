@@ -17,10 +17,12 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use cht_core::{
-    durable,
     event::{self, Anchor, Event, Frame, SegmentDone},
-    journal::{Journal, Skipped},
-    report,
+    process::report,
+    storage::{
+        durable,
+        journal::{Journal, Skipped},
+    },
 };
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};

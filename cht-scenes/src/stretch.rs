@@ -1,6 +1,6 @@
 //! Where a segment's video changes its PID or its codec: there begins another decoder.
 
-use cht_core::windows::Windows;
+use cht_core::session::windows::Windows;
 use cht_ts::{Codec, Found, Program, Scanner};
 
 use crate::video::Asked;

@@ -2,7 +2,10 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use cht_core::{cli::Effect, report, segment::Cache};
+use cht_core::{
+    process::{cli::Effect, report},
+    segment::Cache,
+};
 use clap::Parser;
 
 const EXAMPLES: &str = "\
@@ -15,8 +18,8 @@ Examples:
 
 /// Finds finished MPEG-TS segments and examines each once, in natural order; without PATH, reads events or paths on stdin
 #[derive(Debug, Parser)]
-#[command(version, before_help = EXAMPLES, after_help = cht_core::exit::TABLE,
-          help_template = cht_core::cli::HELP)]
+#[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
+          help_template = cht_core::process::cli::HELP)]
 pub(crate) struct Args {
     /// Segments, patterns such as 'old/**/*.ts', sessions, or folders of segments
     #[arg(value_name = "PATH|GLOB|DIR")]
@@ -68,9 +71,9 @@ const EFFECTS: &[Effect<Args>] = &[
 ];
 
 pub(crate) fn parse() -> Args {
-    cht_core::cli::parse(EFFECTS)
+    cht_core::process::cli::parse(EFFECTS)
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    cht_core::cli::seconds(text).map(Duration::from_secs_f64)
+    cht_core::process::cli::seconds(text).map(Duration::from_secs_f64)
 }

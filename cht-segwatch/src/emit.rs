@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use cht_core::{
     event::{self, Event, SegmentClosed},
     ndjson::{self, Writer},
-    report,
+    process::report,
     segment::{Cache, Examiner, SegmentError, damage, oddities},
     session::Session,
 };

@@ -14,10 +14,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    natural,
-    record::Record,
-    regular,
-    session::{Session, sequence},
+    session::{Session, natural_sort, segment_log::Record, sequence},
+    storage::regular,
 };
 
 use crate::{
@@ -64,7 +62,7 @@ impl Contents {
                 kind => contents.left_out.count(&path, kind),
             }
         }
-        contents.segments.sort_by(|a, b| natural::compare(a, b));
+        contents.segments.sort_by(|a, b| natural_sort::compare(a, b));
         Ok(contents)
     }
 }
@@ -213,7 +211,7 @@ mod tests {
 
     fn candidate(bytes: u64) -> Candidate {
         let stamp = Stamp { id: (1, 1), bytes, modified: SystemTime::UNIX_EPOCH, is_file: true };
-        Candidate::new(stamp, cht_core::clock::monotonic())
+        Candidate::new(stamp, cht_core::process::clock::monotonic())
     }
 
     fn remaining(candidate: &Candidate, seconds: u64) -> u64 {

@@ -15,10 +15,11 @@ use std::{
 
 use anyhow::{Result, bail};
 use cht_core::{
-    report::Limited,
-    session::Session,
-    signals,
-    watch::{Change, Id, LOOK_AGAIN, Watch},
+    process::{report::Limited, signals},
+    session::{
+        Session,
+        watch::{Change, Id, LOOK_AGAIN, Watch},
+    },
 };
 
 use self::{folder::Folder, recording::Recording};

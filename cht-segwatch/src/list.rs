@@ -12,8 +12,8 @@ use std::{
 
 use anyhow::{Result, bail};
 use cht_core::{
-    clock, natural, report,
-    session::{Session, identity},
+    process::{clock, report},
+    session::{Session, identity, natural_sort},
 };
 
 use crate::{
@@ -45,7 +45,7 @@ pub(crate) fn list(args: &Args) -> Result<()> {
             Err(error) => emitter.fail(argument, "not_found", &format!("{error:#}"))?,
         }
     }
-    paths.sort_by(|a, b| natural::compare(a, b));
+    paths.sort_by(|a, b| natural_sort::compare(a, b));
     let paths = each_once(paths);
     let growing = growing(&paths, &named, args.settle);
     let mut left = Vec::new();

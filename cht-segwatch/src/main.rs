@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = args::parse();
-    cht_core::cli::run("cht-segwatch", || {
+    cht_core::process::cli::run("cht-segwatch", || {
         if args.follow {
             follow::follow(&args)
         } else if args.paths.is_empty() {

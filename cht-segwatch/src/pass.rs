@@ -12,12 +12,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    cli,
     event::{Body, Event},
     ndjson::{Line, Lines},
-    record::Record,
-    session::Session,
-    signals,
+    process::{cli, signals},
+    session::{Session, segment_log::Record},
 };
 
 use crate::{args::Args, emit::Emitter};

@@ -1,4 +1,4 @@
-//! Ticks of the stream, and nothing else: no clock is read here (see [`cht_core::clock`]).
+//! Ticks of the stream, and nothing else: no clock is read here (see [`cht_core::process::clock`]).
 //!
 //! The rules, and why they are so, are in `docs/time.md`.
 

@@ -1,7 +1,7 @@
 //! What must hold of the reader and writer that all journals share.
 use std::{fs, io::BufReader, sync::LazyLock};
 
-use cht_core::journal::{Journal, Lines};
+use cht_core::storage::journal::{Journal, Lines};
 use tempfile::TempDir;
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));

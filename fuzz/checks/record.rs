@@ -1,7 +1,7 @@
 //! What must hold of the record of a session, whoever wrote it.
 use std::{fs, sync::LazyLock};
 
-use cht_core::{record::Record, session::Session};
+use cht_core::session::{Session, segment_log::Record};
 use tempfile::TempDir;
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {

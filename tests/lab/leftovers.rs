@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use cht_core::clock;
+use cht_core::process::clock;
 use rustix::process::Signal;
 
 /// Whether a line of stderr is that of a panic.

@@ -89,7 +89,7 @@ fn name_of(stream: Stream) -> &'static str {
 fn run(lab: &Lab) -> ExitCode {
     let rounds = lab.options.rounds();
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let started = cht_core::clock::monotonic();
+    let started = cht_core::process::clock::monotonic();
     std::thread::scope(|scope| {
         for _ in 0..lab.options.jobs {
             scope.spawn(|| {
@@ -116,7 +116,7 @@ fn play(lab: &Lab, seed: u64, round: u64) -> bool {
         binaries: lab.binaries.clone(),
         shim: lab.shim.clone(),
     };
-    let begun = cht_core::clock::monotonic();
+    let begun = cht_core::process::clock::monotonic();
     let stream = &lab.streams[name_of(plan.stream)];
     let outcome = catch_unwind(AssertUnwindSafe(|| round::run(&plan, &place, stream)));
     let outcome = outcome.unwrap_or_else(|_| Outcome {

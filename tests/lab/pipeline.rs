@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use cht_core::clock;
+use cht_core::process::clock;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cht_core::clock;
+use cht_core::process::clock;
 use rustix::process::Signal;
 
 use crate::{

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use cht_core::clock;
+use cht_core::process::clock;
 
 /// Seven transport packets.
 const STEP: usize = 7 * 188;

@@ -4,11 +4,11 @@
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use cht_core::{
-    clock, durable,
     event::{Anchor, Disconnected, EndReason, Event, SegmentClosed, SegmentOpen},
-    record,
+    process::clock,
     segment::examine_alone,
-    session::Session,
+    session::{Session, segment_log},
+    storage::durable,
 };
 use cht_tests::{Pipeline, QUICK, Stage, b3sum, generate, read_json, recording, tool};
 
@@ -105,7 +105,7 @@ impl Steps {
             end_reason: EndReason::Keyframe,
         };
         let line = Event::new(Some(self.session.name().to_owned()), closed).to_line();
-        record::append(&self.session.record(), &line).unwrap();
+        segment_log::append(&self.session.record(), &line).unwrap();
     }
 
     fn follow(&self) -> Stage {

@@ -145,7 +145,8 @@ mod tests {
     #[test]
     fn line_in_a_session_has_paths_that_hold_when_it_is_moved() {
         let deleted = |path: &str| {
-            let (seq, bytes, reason, at) = (1, 9, DeleteReason::Missing, crate::clock::wall());
+            let (seq, bytes, reason, at) =
+                (1, 9, DeleteReason::Missing, crate::process::clock::wall());
             Event::new(Some("/s".into()), Deleted { seq, path: path.into(), bytes, reason, at })
         };
         let event = deleted("/s/stream/segment_000001.ts");

@@ -20,7 +20,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::scanned::Scanned;
-use crate::{clock, durable};
+use crate::{process::clock, storage::durable};
 
 /// Bytes at each end of a segment that tell it from another one.
 const END: u64 = 2048;

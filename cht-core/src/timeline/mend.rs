@@ -132,7 +132,7 @@ mod tests {
     /// The time stamps of a stream of 25 pictures a second after mending, of which some are wild or absent.
     fn mended(wild: impl Fn(u64) -> Option<u64>) -> Vec<u64> {
         let (mut mender, mut out, mut counter) = (Mender::default(), Vec::new(), 0);
-        let now = crate::clock::monotonic();
+        let now = crate::process::clock::monotonic();
         for n in 0..20 {
             let picture = pes(0xE0, wild(n), None, &[0x55; 500]);
             let packets = packets(0x51, &mut counter, None, &picture).concat();

@@ -1,5 +1,5 @@
 use super::*;
-use cht_core::clock;
+use cht_core::process::clock;
 use cht_ts::testutil;
 use cht_ts::time::TICKS_PER_SECOND;
 

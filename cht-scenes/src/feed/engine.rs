@@ -29,7 +29,7 @@ impl Brake {
     /// Stops it at once, or as soon as each decoder has given a frame.
     pub(super) fn stop(&self) {
         match self {
-            Self::One(id) => cht_core::ffmpeg::kill(*id),
+            Self::One(id) => cht_core::process::ffmpeg::kill(*id),
             Self::Many(stopped) => stopped.all(),
         }
     }

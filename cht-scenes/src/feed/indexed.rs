@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use cht_core::{
     event::{Body, Event},
-    journal::Lines,
+    storage::journal::Lines,
 };
 
 use crate::store::number;

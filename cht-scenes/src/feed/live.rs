@@ -4,11 +4,11 @@ use std::{path::Path, sync::atomic::Ordering};
 
 use anyhow::Result;
 use cht_core::{
-    clock,
     event::{Anchor, Decoded, SegmentOpen},
-    growing::{Growing, Growth, finished_path},
-    regular,
+    process::clock,
     segment::SegmentError,
+    session::live_segment::{Growing, Growth, finished_path},
+    storage::regular,
 };
 use cht_ts::time::{TICKS_PER_SECOND, unwrap33};
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use cht_core::{event::Anchor, report, segment::SegmentError};
+use cht_core::{event::Anchor, process::report, segment::SegmentError};
 use cht_ts::{Codec, SingleStream};
 
 use super::{

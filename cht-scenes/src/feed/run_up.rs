@@ -4,9 +4,7 @@ use std::path::Path;
 
 use cht_core::{
     event::{Anchor, EndReason},
-    record::Record,
-    session::Session,
-    windows::Windows,
+    session::{Session, segment_log::Record, windows::Windows},
 };
 
 use crate::{follows::Place, store::Checkpoint};

@@ -8,10 +8,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result, anyhow};
 use cht_core::{
     event::{Body, Event, Segment, absolute},
-    record::Record,
-    report,
+    process::report,
     segment::{SegmentError, damage, oddities},
-    session::Session,
+    session::{Session, segment_log::Record},
 };
 
 use super::{

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use anyhow::Result;
-use cht_core::{event::Frame, report};
+use cht_core::{event::Frame, process::report};
 use cht_scenes::detect::{Choice, Shown};
 use cht_ts::time::seconds;
 

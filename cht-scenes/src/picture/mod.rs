@@ -16,7 +16,7 @@ mod xmp;
 mod ycc;
 
 use anyhow::Result;
-use cht_core::report;
+use cht_core::process::report;
 
 use colour::ToRgb;
 use form::Transfer;

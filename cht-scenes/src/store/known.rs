@@ -12,8 +12,8 @@ use std::{
 
 use cht_core::{
     event::{Event, Frame},
-    journal::{Lines, Skipped},
     session::sequence,
+    storage::journal::{Lines, Skipped},
 };
 use cht_ts::time::is_time;
 

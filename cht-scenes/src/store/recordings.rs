@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cht_core::{event::Frame, natural::series};
+use cht_core::{event::Frame, session::natural_sort::series};
 
 use super::{
     Checkpoint, Store,

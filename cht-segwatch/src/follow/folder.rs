@@ -13,8 +13,11 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    clock, natural, report,
-    watch::{Change, Gone, Id},
+    process::{clock, report},
+    session::{
+        natural_sort,
+        watch::{Change, Gone, Id},
+    },
 };
 
 use super::Shared;
@@ -291,6 +294,6 @@ impl Examined {
 /// The names in natural order.
 fn sorted(waiting: &HashMap<OsString, Candidate>) -> impl Iterator<Item = &OsString> {
     let mut names: Vec<_> = waiting.keys().collect();
-    names.sort_by(|a, b| natural::compare(Path::new(a), Path::new(b)));
+    names.sort_by(|a, b| natural_sort::compare(Path::new(a), Path::new(b)));
     names.into_iter()
 }

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    clock,
     event::{Body, Event, SegmentOpen},
-    record::Record,
-    regular,
-    session::Session,
-    watch::{Id, Watch},
+    process::clock,
+    session::{
+        Session,
+        segment_log::Record,
+        watch::{Id, Watch},
+    },
+    storage::regular,
 };
 
 use crate::emit::Emitter;

@@ -2,7 +2,7 @@
 
 use std::{fs, process::Stdio, time::Duration};
 
-use cht_core::{clock, session};
+use cht_core::{process::clock, session};
 use rustix::process::Signal;
 
 use super::{Later, Order, Round, State, UNUSED};

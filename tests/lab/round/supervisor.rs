@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use cht_core::clock;
+use cht_core::process::clock;
 use rustix::process::Signal;
 
 use super::{Later, Round, State};

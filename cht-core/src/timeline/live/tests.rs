@@ -13,7 +13,7 @@ fn stamp(pts: u64, at: Instant) -> Stamp {
 
 /// Feeds pictures of (PTS in seconds, arrival in seconds); their places in seconds, in order.
 fn places(pictures: &[(u64, u64)]) -> Vec<Option<(Step, i64)>> {
-    let (mut timeline, start) = (Timeline::default(), crate::clock::monotonic());
+    let (mut timeline, start) = (Timeline::default(), crate::process::clock::monotonic());
     let mut placed = Vec::new();
     for &(pts, at) in pictures {
         let observed = timeline.observe(stamp(pts * SECOND, after(start, at)), true);
@@ -39,7 +39,7 @@ fn arrival_time_is_ignored_while_the_stream_clock_runs() {
 
 #[test]
 fn dts_may_wrap_after_pts_and_frames_may_step_back() {
-    let (mut timeline, at) = (Timeline::default(), crate::clock::monotonic());
+    let (mut timeline, at) = (Timeline::default(), crate::process::clock::monotonic());
     timeline.observe(Stamp { pts: WRAP - 3000, dts: Some(WRAP - 6000), at }, true);
     for (pts, dts, offset) in [(3000, WRAP - 3000, 6000), (0, 0, 3000), (9000, 3000, 12_000)] {
         let observed = timeline.observe(Stamp { pts, dts: Some(dts), at }, true);
@@ -59,7 +59,7 @@ fn confirmed_jump_continues_by_the_arrival_clock() {
 
 #[test]
 fn connection_continues_by_the_arrival_clock() {
-    let (mut timeline, start) = (Timeline::default(), crate::clock::monotonic());
+    let (mut timeline, start) = (Timeline::default(), crate::process::clock::monotonic());
     timeline.observe(stamp(100 * SECOND, start), true);
     timeline.settle(true);
     timeline.connect();
@@ -110,7 +110,7 @@ fn single_outlier_costs_nothing_else() {
 
 #[test]
 fn wild_dts_alone_is_ignored() {
-    let (mut timeline, at) = (Timeline::default(), crate::clock::monotonic());
+    let (mut timeline, at) = (Timeline::default(), crate::process::clock::monotonic());
     for (pts, dts) in [(0, None), (3600, Some(900_000_000)), (7200, None)] {
         let observed = timeline.observe(Stamp { pts, dts, at }, true);
         let placed = observed.this.or_else(|| timeline.settle(true));
@@ -132,7 +132,7 @@ fn first_picture_that_the_next_ones_do_not_follow_is_a_stray() {
 
 #[test]
 fn keyframe_without_time_stamps_takes_the_time_of_a_picture() {
-    let (mut timeline, at) = (Timeline::default(), crate::clock::monotonic());
+    let (mut timeline, at) = (Timeline::default(), crate::process::clock::monotonic());
     timeline.observe_unstamped();
     timeline.observe(stamp(100 * SECOND, at), true);
     let observed = timeline.observe(stamp(101 * SECOND, at), true);
@@ -153,7 +153,7 @@ fn step_of_some_seconds_that_the_next_picture_takes_back_is_a_stray() {
 
 #[test]
 fn pts_far_from_its_dts_is_a_stray() {
-    let (mut timeline, at) = (Timeline::default(), crate::clock::monotonic());
+    let (mut timeline, at) = (Timeline::default(), crate::process::clock::monotonic());
     let mut strays = 0;
     for n in 0..20 {
         let dts = 500 * SECOND + n * 3600;
@@ -177,7 +177,7 @@ fn slide_show_with_reordered_pictures_has_no_strays() {
         // The same out of Matroska, which has no DTS: ffmpeg invents some.
         [(0.08, 0.0), (200.08, 0.04), (590.08, 0.08), (350.08, 200.08)],
     ] {
-        let (mut timeline, at) = (Timeline::default(), crate::clock::monotonic());
+        let (mut timeline, at) = (Timeline::default(), crate::process::clock::monotonic());
         let mut offsets = Vec::new();
         for (pts, dts) in pictures {
             let [pts, dts] = [pts, dts].map(|time: f64| cht_ts::time::ticks(time) as u64);
@@ -206,7 +206,7 @@ fn clock_that_never_repeats_is_taken_after_some_strays() {
 
 #[test]
 fn picture_that_may_not_jump_is_a_stray() {
-    let (mut timeline, at) = (Timeline::default(), crate::clock::monotonic());
+    let (mut timeline, at) = (Timeline::default(), crate::process::clock::monotonic());
     for pts in [100, 101, 50] {
         timeline.observe(stamp(pts * SECOND, at), false);
     }
@@ -219,7 +219,7 @@ fn picture_that_may_not_jump_is_a_stray() {
 
 #[test]
 fn two_wraps_in_one_session() {
-    let (mut timeline, now) = (Timeline::default(), crate::clock::monotonic());
+    let (mut timeline, now) = (Timeline::default(), crate::process::clock::monotonic());
     let step = 50 * SECOND;
     let mut placed = 0;
     for n in 0..=2 * WRAP / step + 10 {

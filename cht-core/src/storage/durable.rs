@@ -16,7 +16,7 @@ use std::{
 
 use rustix::fs::OFlags;
 
-use crate::regular;
+use super::regular;
 
 /// Suffix of temporary files. No editor and no other program uses it.
 const TEMPORARY: &str = ".cht-tmp";

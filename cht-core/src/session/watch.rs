@@ -19,7 +19,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::report;
+use crate::process::report;
 
 /// How long a wait lasts at most before the caller looks again.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(500);

@@ -18,7 +18,7 @@ use std::{
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::clock;
+use super::clock;
 
 /// Time after a signal in which another one is the same: `timeout` of coreutils sends its signal to the program and, at
 /// once, to the program's group.

@@ -1,29 +1,22 @@
 //! Examining a finished segment: what is in it, and where it lies on the timeline.
 
-mod cache;
-mod clock;
-mod scanned;
-
 use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
 };
 
-pub use self::cache::Cache;
-use self::{
+pub use super::cache::Cache;
+use super::{
     cache::{Known, has_rested},
     clock::{Clock, Told},
     scanned::Scanned,
 };
 use crate::{
-    clock::monotonic,
     event::{self, Body, Damage, Event, Jump, Segment, SegmentClosed, StreamInfo},
-    natural,
-    record::Record,
-    session::{self, Session},
+    process::clock::monotonic,
+    session::{self, Session, natural_sort, segment_log::Record, windows::Windows},
     timeline::{Span, Succession},
-    windows::Windows,
 };
 use cht_ts::{Found, Media, PACKET_LEN, Scanner, time::seconds};
 
@@ -243,7 +236,7 @@ impl Examiner {
         loose.count += 1;
         let seq = session.and_then(|_| session::sequence(path)).unwrap_or(loose.count);
         let last_line = scanned.jumps.last().map(|jump| jump.timeline);
-        let succession = loose.successions.entry(natural::series(path)).or_default();
+        let succession = loose.successions.entry(natural_sort::series(path)).or_default();
         let timeline = scanned.span.map(|span| succession.place(span, last_line));
         let segment = scanned.placed(seq, name, None, timeline);
         Ok(Event::new(session.map(|session| session.name().to_owned()), segment))

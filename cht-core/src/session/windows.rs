@@ -15,12 +15,8 @@ use std::{
 use memmap2::MmapMut;
 use rustix::fs::{Advice, fadvise};
 
-use crate::{
-    record::Record,
-    regular,
-    segment::SegmentError,
-    session::{self, Session},
-};
+use super::{Session, segment_log::Record};
+use crate::{segment::SegmentError, session, storage::regular};
 
 /// Bytes per read: resident memory does not grow with segments, and what was read is still in the processor's cache when it is
 /// looked at.

@@ -9,7 +9,7 @@
 //! ```
 //! # let folder = tempfile::tempdir()?; let path = folder.path().join("j.ndjson");
 //! # std::fs::write(&path, "{\"a\":1}\n{\"a\":")?;
-//! use cht_core::journal::{Lines, Skipped};
+//! use cht_core::storage::journal::{Lines, Skipped};
 //! let (mut lines, mut skipped) = (Lines::open(&path, 0)?, Skipped::default());
 //! while let Some(line) = lines.next()? {
 //!     match serde_json::from_slice::<serde_json::Value>(line.bytes) {
@@ -32,7 +32,8 @@ use std::{
     path::Path,
 };
 
-use crate::{durable, ndjson::MAX_LINE, report};
+use super::durable;
+use crate::{ndjson::MAX_LINE, process::report};
 
 /// Bytes read at a time while looking for the last newline.
 const STEP: u64 = 4096;

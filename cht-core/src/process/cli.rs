@@ -4,8 +4,8 @@ mod effect;
 
 use std::{error::Error, io::IsTerminal as _, process::ExitCode};
 
-pub use self::effect::{Effect, parse};
-use crate::{exit::Exit, report};
+pub use super::cli::effect::{Effect, parse};
+use super::{exit::Exit, report};
 
 /// Runs a tool: names it in messages, prints the error it ends with, and gives its exit status.
 ///

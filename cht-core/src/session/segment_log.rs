@@ -10,11 +10,14 @@ use std::{
     path::Path,
 };
 
+use super::{MAX_SEQUENCE, Session};
 use crate::{
     event::{self, Anchor, Body, DeleteReason, Event, SegmentClosed},
-    journal::{Journal, Lines},
-    regular, report,
-    session::{MAX_SEQUENCE, Session},
+    process::report,
+    storage::{
+        journal::{Journal, Lines},
+        regular,
+    },
 };
 
 /// Largest size or offset in bytes, and time in ticks, that a line is believed: sums of them cannot overflow.
@@ -241,7 +244,7 @@ mod tests {
     };
 
     fn closed(session: &Session, seq: u64) -> Vec<u8> {
-        let at = crate::clock::wall();
+        let at = crate::process::clock::wall();
         let closed = SegmentClosed {
             seq,
             path: session.segment(seq).to_string_lossy().into_owned(),
@@ -264,14 +267,15 @@ mod tests {
 
     fn deleted_for(session: &Session, seq: u64, reason: DeleteReason) -> Vec<u8> {
         let path = session.segment(seq).to_string_lossy().into_owned();
-        let at = crate::clock::wall();
+        let at = crate::process::clock::wall();
         Event::new(None, Deleted { seq, path, bytes: 1, reason, at }).to_line()
     }
 
     #[test]
     fn what_was_removed_is_gone_and_still_counts() {
         let folder = tempfile::tempdir().unwrap();
-        let session = Session::create(folder.path(), None, &crate::clock::local()).unwrap();
+        let session =
+            Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
         let mut record = Record::of(&session);
         assert!(record.last().is_none() && !record.update(&session));
         let path = session.record();
@@ -289,7 +293,8 @@ mod tests {
     #[test]
     fn record_read_from_its_end_has_all_later_segments() {
         let folder = tempfile::tempdir().unwrap();
-        let session = Session::create(folder.path(), None, &crate::clock::local()).unwrap();
+        let session =
+            Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
         let lines: Vec<u8> = (1..=2000).flat_map(|seq| closed(&session, seq)).collect();
         append(&session.record(), &lines).unwrap();
         append(&session.record(), &deleted(&session, 3)).unwrap();
@@ -308,7 +313,8 @@ mod tests {
     #[test]
     fn a_torn_line_is_read_when_it_is_whole() {
         let folder = tempfile::tempdir().unwrap();
-        let session = Session::create(folder.path(), None, &crate::clock::local()).unwrap();
+        let session =
+            Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
         let line = closed(&session, 1);
         let (begin, end) = line.split_at(20);
         std::fs::write(session.record(), begin).unwrap();
@@ -323,7 +329,8 @@ mod tests {
     #[test]
     fn missing_segment_comes_back_with_another_line_and_a_removed_one_does_not() {
         let folder = tempfile::tempdir().unwrap();
-        let session = Session::create(folder.path(), None, &crate::clock::local()).unwrap();
+        let session =
+            Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
         for seq in 1..=3 {
             append(&session.record(), &closed(&session, seq)).unwrap();
         }
@@ -348,7 +355,8 @@ mod tests {
     #[test]
     fn garbage_lines_are_skipped_and_none_is_held_in_memory_whole() {
         let folder = tempfile::tempdir().unwrap();
-        let session = Session::create(folder.path(), None, &crate::clock::local()).unwrap();
+        let session =
+            Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
         let path = session.record();
         let good = closed(&session, 7);
         let text = String::from_utf8(good.clone()).unwrap();
@@ -372,7 +380,8 @@ mod tests {
     #[test]
     fn record_that_is_no_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        let session = Session::create(folder.path(), None, &crate::clock::local()).unwrap();
+        let session =
+            Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
         assert!(Record::read(&session).unwrap().last().is_none());
         std::fs::create_dir(session.record()).unwrap();
         assert!(Record::read(&session).is_err() && append(&session.record(), b"{}\n").is_err());
@@ -381,7 +390,8 @@ mod tests {
     #[test]
     fn closed_segments_are_returned_once_in_the_order_of_the_file() {
         let folder = tempfile::tempdir().unwrap();
-        let session = Session::create(folder.path(), None, &crate::clock::local()).unwrap();
+        let session =
+            Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
         let mut record = Record::default();
         assert!(record.closed_since(&session).is_empty());
         append(&session.record(), &[closed(&session, 2), closed(&session, 1)].concat()).unwrap();

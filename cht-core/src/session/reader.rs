@@ -5,13 +5,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{
-    growing::{Growing, Growth},
-    regular, report,
-    segment::SegmentError,
-    session::Session,
+use super::{
+    Session,
+    live_segment::{Growing, Growth},
     watch::Watch,
 };
+use crate::{process::report, segment::SegmentError, storage::regular};
 
 /// What a read of a session gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +130,7 @@ impl SessionReader {
         let is_here =
             self.session.segment(self.seq).symlink_metadata().is_ok_and(|it| it.is_file());
         let first = if is_here { self.seq } else { self.seq + 1 };
-        let mut later = segments.iter().filter_map(|path| crate::session::sequence(path));
+        let mut later = segments.iter().filter_map(|path| super::sequence(path));
         let next = later.find(|seq| *seq >= first);
         self.listed = if next.is_none() { changed } else { None };
         Ok(next)
@@ -145,7 +144,8 @@ mod tests {
     #[test]
     fn removed_segments_are_passed_over_and_the_end_is_read() {
         let folder = tempfile::tempdir().unwrap();
-        let session = Session::create(folder.path(), None, &crate::clock::local()).unwrap();
+        let session =
+            Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
         let lock = session.lock().unwrap();
         let mut reader = SessionReader::new(session.clone(), 1).unwrap();
         let mut buffer = [0; 16];

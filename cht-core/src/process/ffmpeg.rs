@@ -20,7 +20,7 @@ use rustix::{
     process::{PidfdFlags, pidfd_open},
 };
 
-use crate::clock;
+use super::clock;
 
 /// The oldest version that the tools are tested with: `(major, minor)`.
 pub const OLDEST: (u32, u32) = (5, 0);

@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{clock, exit::Exit};
+use super::{clock, exit::Exit};
 
 /// Messages that may wait for a reader of stderr.
 const QUEUED: usize = 256;
@@ -37,7 +37,7 @@ struct Queue {
     written: Receiver<()>,
 }
 
-/// Names this program in its messages. Called once, by [`crate::cli::run`].
+/// Names this program in its messages. Called once, by [`super::cli::run`].
 pub(crate) fn set_stage(name: &'static str) {
     let _ = STAGE.set(name);
 }
@@ -124,7 +124,7 @@ pub fn outcome() -> Exit {
 }
 
 /// From now on nothing that is said waits for whoever reads stderr. What does not fit into the queue is left out, and
-/// counted in a message when there is room again. [`crate::cli::run`] waits for the last of
+/// counted in a message when there is room again. [`super::cli::run`] waits for the last of
 /// them.
 pub fn never_wait() -> io::Result<()> {
     let (lines, queue) = sync_channel::<String>(QUEUED);
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_counted() {
-        let start = crate::clock::monotonic();
+        let start = super::super::clock::monotonic();
         let mut limited = Limited::new(Duration::from_secs(10));
         let mut at = |seconds| limited.line(start + Duration::from_secs(seconds), "no");
         assert_eq!(at(0).unwrap(), "no");

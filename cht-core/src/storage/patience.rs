@@ -9,7 +9,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use crate::clock;
+use crate::process::clock;
 
 /// Time until a disk that refused is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);

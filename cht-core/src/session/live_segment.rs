@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    regular,
-    session::{PART, Session},
+use super::{
+    PART, Session,
     watch::{Id, LOOK_AGAIN, Watch},
 };
+use crate::storage::regular;
 
 /// What a read of a growing segment gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_dead_recorder_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
-        let now = crate::clock::local();
+        let now = crate::process::clock::local();
         let session = Session::create(folder.path(), None, &now).unwrap();
         let lock = session.lock().unwrap();
         std::fs::write(session.part(1), b"one").unwrap();

@@ -3,8 +3,6 @@
 //! Each file has one writer (`ARCHITECTURE.md`): `stream/` belongs to cht-recv, `frames/` to
 //! cht-scenes, `frames/index.*` to cht-index.
 
-mod moved;
-
 use std::{
     fs::{self, File},
     io,
@@ -12,11 +10,12 @@ use std::{
     time::Duration,
 };
 
-pub use self::moved::{Moved, identity, is_same_folder};
+pub use super::moved::{Moved, identity, is_same_folder};
 use jiff::Zoned;
 use rustix::{fs::FlockOperation, io::Errno};
 
-use crate::{clock, durable, event, natural, record::Record};
+use super::{natural_sort, segment_log::Record};
+use crate::{event, process::clock, storage::durable};
 
 /// The folders of a session; the last two are made empty and left to others.
 const FOLDERS: [&str; 5] = ["stream", "frames", "audio", "transcript", "agent"];
@@ -241,7 +240,7 @@ impl Session {
                 segments.push(path);
             }
         }
-        segments.sort_by(|a, b| natural::compare(a, b));
+        segments.sort_by(|a, b| natural_sort::compare(a, b));
         Ok(segments)
     }
 

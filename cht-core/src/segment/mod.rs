@@ -1,0 +1,9 @@
+//! Examines finished segments: their streams, times and damage, from the file or from a cache.
+
+mod cache;
+mod clock;
+mod examine;
+pub use self::examine::{
+    Cache, Contents, Examiner, SegmentError, damage, examine_alone, oddities, scan,
+};
+mod scanned;
