@@ -7,13 +7,10 @@ use cht_core::process::cli::{Effect, seconds_from};
 use clap::{Parser, ValueEnum};
 
 use crate::{
-    allow::Cidr,
-    bounds::Bounds,
-    input::Input,
-    pace::Bitrate,
-    recorder::Plan,
-    retention::Limits,
-    size::{self, Size},
+    input::{allow::Cidr, spec::Input},
+    rate_limit::Bitrate,
+    record::{limits::Bounds, recorder::Plan, retention::Limits},
+    units::{self, Size},
 };
 
 const EXAMPLES: &str = "\
@@ -57,7 +54,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = cht_core::process::cli::seconds)]
     pub segment_time: f64,
     /// A segment ends when it is so large, whatever comes; at a picture shortly before, if one begins there
-    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size::segment_size)]
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = units::segment_size)]
     pub segment_max_bytes: Size,
     /// A segment ends after so long, keyframe or not [default: ten times --segment-time, at least 60]
     #[arg(long, value_name = "SECONDS", value_parser = cht_core::process::cli::seconds)]
@@ -69,7 +66,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SIZE")]
     pub retain_bytes: Option<Size>,
     /// Remove segments that were closed longer ago than this, as 12h or 7d; 0s: all that are closed
-    #[arg(long, value_name = "TIME", value_parser = size::age)]
+    #[arg(long, value_name = "TIME", value_parser = units::age)]
     pub retain_age: Option<Duration>,
     /// End after the first connection
     #[arg(long)]

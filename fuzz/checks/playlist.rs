@@ -5,7 +5,7 @@
     clippy::module_inception,
     reason = "a module of cht-recv, not all of which is used here"
 )]
-#[path = "../../cht-recv/src/playlist.rs"]
+#[path = "../../cht-recv/src/record/playlist.rs"]
 mod playlist;
 
 use cht_core::event::{Anchor, EndReason, SegmentClosed};

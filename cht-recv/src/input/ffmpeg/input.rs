@@ -1,0 +1,343 @@
+//! What ffmpeg receives or fetches: its options for each protocol, and what of a URL may be seen. Pure.
+
+use std::net::IpAddr;
+
+use super::redact::Veil;
+use crate::input::address::{is_every_interface, numeric};
+
+/// Something that ffmpeg opens.
+#[derive(Debug)]
+pub(crate) struct Place {
+    kind: Kind,
+    /// As ffmpeg is given it.
+    url: String,
+    /// As everybody may see it.
+    shown: String,
+    /// What of it ffmpeg's messages must not tell.
+    veil: Veil,
+}
+
+/// What is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Srt,
+    /// A sender connects.
+    RtmpListen,
+    /// We connect: ffmpeg has no listener with TLS.
+    Rtmps,
+    Rtsp,
+    Http,
+    File,
+}
+
+/// Which side begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// A sender connects to us.
+    Listens,
+    /// We connect to a server or a sender.
+    Calls,
+    /// We read what lies there.
+    Reads,
+}
+
+impl Place {
+    /// A URL, if it is one for ffmpeg.
+    pub(crate) fn url(scheme: &str, url: &str) -> Option<Self> {
+        let kind = match scheme {
+            "srt" => Kind::Srt,
+            "rtmp" => Kind::RtmpListen,
+            "rtmps" => Kind::Rtmps,
+            "rtsp" | "rtsps" => Kind::Rtsp,
+            "http" | "https" => Kind::Http,
+            "file" => return Some(Self::file(url.strip_prefix("file://")?)),
+            _ => return None,
+        };
+        let listens = matches!(kind, Kind::Srt | Kind::RtmpListen);
+        let given = Parts::of(url)?;
+        if given.authority.is_empty() || (given.authority.starts_with(':') && !listens) {
+            return None;
+        }
+        let whole = whole(kind, &given);
+        let parts = Parts::of(&whole)?;
+        let shown = match kind {
+            // The last part of the path is the stream's key.
+            Kind::RtmpListen | Kind::Rtmps => {
+                let path = parts.path.rsplit_once('/').map_or("", |(app, _)| app);
+                format!("{scheme}://{}{path}", parts.authority)
+            }
+            _ => parts.shown(),
+        };
+        let mut secrets = parts.secrets();
+        if matches!(kind, Kind::RtmpListen | Kind::Rtmps) {
+            secrets.extend(parts.path.rsplit('/').next());
+        }
+        let veil = Veil::over(&[&whole, url], &shown, &secrets);
+        Some(Self { kind, shown, veil, url: whole })
+    }
+
+    /// A file, by `PATH` or `file:PATH`.
+    pub(crate) fn file(path: &str) -> Self {
+        let path = path.strip_prefix("file:").unwrap_or(path);
+        // With its protocol, no name is taken for an option or another protocol.
+        let url = format!("file:{path}");
+        let veil = Veil::over(&[&url], path, &[]);
+        Self { kind: Kind::File, url, shown: path.to_owned(), veil }
+    }
+
+    /// The address without passwords, queries and keys.
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// What ffmpeg's words must pass.
+    pub(crate) fn veil(&self) -> &Veil {
+        &self.veil
+    }
+
+    /// It ends for good: what failed in it would fail again.
+    pub(crate) fn is_finite(&self) -> bool {
+        self.kind == Kind::File
+    }
+
+    /// It lies somewhere, and may come faster than real time. When ffmpeg has read all of it, that was all.
+    pub(crate) fn is_stored(&self) -> bool {
+        matches!(self.kind, Kind::File | Kind::Http)
+    }
+
+    /// Which side begins.
+    pub(crate) fn way(&self) -> Way {
+        let listens = |parts: Parts<'_>| parts.query_has("mode=listener");
+        match self.kind {
+            Kind::RtmpListen => Way::Listens,
+            Kind::Srt if Parts::of(&self.url).is_some_and(listens) => Way::Listens,
+            Kind::Srt | Kind::Rtmps | Kind::Rtsp => Way::Calls,
+            Kind::Http | Kind::File => Way::Reads,
+        }
+    }
+
+    /// The address at which anybody who reaches this machine may send, if that is so.
+    pub(crate) fn open_to_all(&self) -> Option<IpAddr> {
+        let parts = Parts::of(&self.url).filter(|_| self.way() == Way::Listens)?;
+        let is_secret = parts.query.unwrap_or("").split('&').any(|p| p.starts_with("passphrase="));
+        numeric(parts.host()).filter(|address| !is_secret && is_every_interface(*address))
+    }
+
+    /// What of ffmpeg's protocols it takes.
+    pub(crate) fn protocol(&self) -> &str {
+        match self.kind {
+            // RTSP is a format to ffmpeg.
+            Kind::Rtsp if self.url.starts_with("rtsps") => "tls",
+            Kind::Rtsp => "tcp",
+            _ => self.url.split(':').next().unwrap_or_default(),
+        }
+    }
+
+    /// ffmpeg's arguments, from the input's to the output's; `encoding` is for streams that are not copied.
+    pub(crate) fn arguments<'a>(&'a self, realtime: bool, encoding: &'a [String]) -> Vec<&'a str> {
+        let mut arguments = vec!["-loglevel", "level+info"];
+        // Microseconds.
+        arguments.extend_from_slice(match self.kind {
+            Kind::Srt | Kind::File | Kind::Rtmps => &[],
+            Kind::RtmpListen => &["-listen", "1"],
+            // Over UDP a camera's pictures arrive in shreds; but some servers have nothing else.
+            Kind::Rtsp => &["-rtsp_flags", "prefer_tcp", "-timeout", "10000000"],
+            Kind::Http => &[
+                "-rw_timeout",
+                "20000000",
+                "-reconnect",
+                "1",
+                "-reconnect_streamed",
+                "1",
+                "-reconnect_on_network_error",
+                "1",
+                "-reconnect_delay_max",
+                "5",
+            ],
+        });
+        if !self.is_stored() {
+            // Nothing comes out before ffmpeg has looked at so much. Less, and it takes a codec for unknown.
+            arguments.extend(["-analyzeduration", "2000000"]);
+        }
+        if realtime {
+            arguments.push("-re");
+        }
+        arguments.extend(["-i", &self.url]);
+        arguments.extend_from_slice(STREAMS);
+        arguments.extend(encoding.iter().map(String::as_str));
+        arguments.extend_from_slice(OUTPUT);
+        arguments
+    }
+}
+
+/// Every stream but attachments (fonts, which a TS cannot hold), as it is, at once.
+#[rustfmt::skip]
+const STREAMS: &[&str] = &["-map", "0", "-map", "-0:t", "-copy_unknown", "-c", "copy"];
+
+/// The transport stream.
+#[rustfmt::skip]
+const OUTPUT: &[&str] = &[
+    // Without these the first PTS is 1.4 s late against its own PCR, for the sake of tape and satellite.
+    "-muxdelay", "0", "-muxpreload", "0",
+    // A subtitle that is silent must not hold up the video for ten seconds.
+    "-max_interleave_delta", "500000",
+    "-flush_packets", "1", "-f", "mpegts", "pipe:1",
+];
+
+/// A URL with a host: loopback where none is named, and who has no host to call is called.
+fn whole(kind: Kind, parts: &Parts<'_>) -> String {
+    let Parts { scheme, userinfo, authority, path, query } = parts;
+    let mut url = format!("{scheme}://");
+    if let Some(userinfo) = userinfo {
+        url.push_str(userinfo);
+        url.push('@');
+    }
+    if authority.starts_with(':') {
+        url.push_str("127.0.0.1");
+    }
+    url.push_str(authority);
+    url.push_str(path);
+    let nobody =
+        authority.starts_with(':') || numeric(parts.host()).is_some_and(is_every_interface);
+    let mode = "mode=listener";
+    match query {
+        Some(query) => {
+            url.push('?');
+            url.push_str(query);
+            if kind == Kind::Srt && nobody && !query.split('&').any(|p| p.starts_with("mode=")) {
+                url.push('&');
+                url.push_str(mode);
+            }
+        }
+        None if kind == Kind::Srt && nobody => {
+            url.push('?');
+            url.push_str(mode);
+        }
+        None => {}
+    }
+    url
+}
+
+/// A URL without passwords and query.
+pub(crate) fn shown(url: &str) -> String {
+    Parts::of(url).map_or_else(|| url.to_owned(), |parts| parts.shown())
+}
+
+/// The parts of a URL that has `://`.
+struct Parts<'a> {
+    scheme: &'a str,
+    userinfo: Option<&'a str>,
+    /// Host and port.
+    authority: &'a str,
+    /// With its `/`.
+    path: &'a str,
+    query: Option<&'a str>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(url: &'a str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let (rest, query) = match rest.split_once('?') {
+            Some((rest, query)) => (rest, Some(query)),
+            None => (rest, None),
+        };
+        let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (userinfo, authority) = match place.rsplit_once('@') {
+            Some((userinfo, authority)) => (Some(userinfo), authority),
+            None => (None, place),
+        };
+        Some(Self { scheme, userinfo, authority, path, query })
+    }
+
+    fn host(&self) -> &'a str {
+        self.authority.rsplit_once(':').map_or(self.authority, |(host, _)| host)
+    }
+
+    fn query_has(&self, setting: &str) -> bool {
+        self.query.is_some_and(|query| query.split('&').any(|p| p == setting))
+    }
+
+    fn shown(&self) -> String {
+        format!("{}://{}{}", self.scheme, self.authority, self.path)
+    }
+
+    /// What nobody may see: who it is, and what may be a password.
+    fn secrets(&self) -> Vec<&'a str> {
+        let mut secrets: Vec<_> = self.query.into_iter().chain(self.userinfo).collect();
+        secrets.extend(self.userinfo.and_then(|text| text.split_once(':')).map(|(_, word)| word));
+        let settings = ["mode", "latency", "transtype", "pkt_size", "pbkeylen", "timeout"];
+        for (name, value) in self.query.unwrap_or("").split('&').filter_map(|p| p.split_once('=')) {
+            if !settings.contains(&name) {
+                secrets.push(value);
+            }
+        }
+        secrets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(url: &str) -> Place {
+        Place::url(url.split_once("://").unwrap().0, url).unwrap()
+    }
+
+    #[test]
+    fn nobody_to_call_means_listening_on_loopback() {
+        let url = |text| place(text).url;
+        assert_eq!(url("srt://:9000"), "srt://127.0.0.1:9000?mode=listener");
+        assert_eq!(url("srt://0.0.0.0:9?latency=1"), "srt://0.0.0.0:9?latency=1&mode=listener");
+        assert_eq!(url("srt://0:9"), "srt://0:9?mode=listener");
+        assert_eq!(url("srt://[::]:9"), "srt://[::]:9?mode=listener");
+        assert_eq!(url("srt://host:9000?latency=1"), "srt://host:9000?latency=1");
+        assert_eq!(url("srt://:9?mode=caller"), "srt://127.0.0.1:9?mode=caller");
+        assert_eq!(url("rtmp://:1935/live/key"), "rtmp://127.0.0.1:1935/live/key");
+    }
+
+    #[test]
+    fn way_and_openness_follow_host_and_mode() {
+        for (url, way, open) in [
+            ("srt://:9000", Way::Listens, false),
+            ("srt://0:9000", Way::Listens, true),
+            ("srt://0:9000?passphrase=abcdefghij", Way::Listens, false),
+            ("srt://0:9000?mode=caller", Way::Calls, false),
+            ("srt://host:9000", Way::Calls, false),
+            ("srt://host:9000?mode=listener", Way::Listens, false),
+            ("rtmp://0.0.0.0:1935/live/key", Way::Listens, true),
+            ("rtsp://0.0.0.0/cam", Way::Calls, false),
+            ("http://host/a.ts", Way::Reads, false),
+        ] {
+            let place = place(url);
+            assert_eq!((place.way(), place.open_to_all().is_some()), (way, open), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_has_no_secrets() {
+        let shown = |text| place(text).shown;
+        assert_eq!(shown("srt://h:1?passphrase=abcdefghij"), "srt://h:1");
+        assert_eq!(shown("rtmp://h:1935/live/key"), "rtmp://h:1935/live");
+        assert_eq!(shown("rtsp://me:w@rd@h/cam?x=1"), "rtsp://h/cam");
+        assert_eq!(shown("https://h/a/b.m3u8?token=x"), "https://h/a/b.m3u8");
+    }
+
+    #[test]
+    fn words_of_ffmpeg_pass_the_veil() {
+        let hide = |url: &str, words: &str| place(url).veil.hide(words);
+        let srt = "srt://h:1?passphrase=abcdefghij&latency=20";
+        let said = format!("Connection to {srt} failed");
+        assert_eq!(hide(srt, &said), "Connection to srt://h:1 failed");
+        assert_eq!(hide(srt, "word abcdefghij!"), "word …!");
+        assert_eq!(hide("rtmp://h:1/live/streamkey", "expecting streamkey"), "expecting …");
+        let part = "Opening 'https://me:pw@h/1.ts?token=else' for reading";
+        assert_eq!(hide("https://h/a.m3u8", part), "Opening 'https://h/1.ts' for reading");
+    }
+
+    #[test]
+    fn a_file_is_no_option_and_no_protocol() {
+        let file = Place::file("-x:y.ts");
+        assert!(file.arguments(true, &[]).windows(3).any(|w| w == ["-re", "-i", "file:-x:y.ts"]));
+        assert_eq!(Place::file("file:/a").url, "file:/a");
+    }
+}

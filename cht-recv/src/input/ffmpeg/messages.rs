@@ -1,0 +1,165 @@
+//! What ffmpeg says while it runs: its warnings for people, its description of the output, and whom it sends away.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    mpsc::{Receiver, Sender, channel},
+};
+use std::time::Duration;
+
+use cht_core::process::{clock, report::Limited};
+
+use super::{
+    redact::Veil,
+    survey::{Survey, Unfit},
+};
+
+/// Least time between two messages of a kind.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// Kinds of warnings that are told apart; the others share one limit.
+const KINDS: usize = 16;
+
+/// Hears the lines of ffmpeg's stderr.
+#[derive(Debug)]
+pub(crate) struct Words {
+    shown: String,
+    veil: Veil,
+    refused: Limited,
+    /// Warnings by their text without numbers.
+    warnings: Vec<(String, Limited)>,
+    survey: Arc<Mutex<Survey>>,
+    /// Tells that the survey is complete, once.
+    surveyed: Option<Sender<()>>,
+}
+
+/// The other end of [`Words`]: what ffmpeg will write.
+#[derive(Debug)]
+pub(crate) struct Surveyed {
+    survey: Arc<Mutex<Survey>>,
+    complete: Receiver<()>,
+}
+
+impl Surveyed {
+    /// The streams that cannot be kept as they are, as far as ffmpeg has described its output within `limit`.
+    pub(crate) fn unfit(&self, limit: Duration) -> Vec<Unfit> {
+        // A newer ffmpeg may end its description with nothing, and one that has ended has said all.
+        let _ = clock::receive_within(&self.complete, limit);
+        locked(&self.survey).unfit().to_vec()
+    }
+}
+
+impl Words {
+    /// Of an ffmpeg that reads `shown`.
+    pub(crate) fn of(shown: &str, veil: Veil) -> (Self, Surveyed) {
+        let (surveyed, complete) = channel();
+        let survey = Arc::new(Mutex::new(Survey::default()));
+        let words = Self {
+            shown: shown.to_owned(),
+            veil,
+            refused: Limited::new(SAY_EVERY),
+            warnings: Vec::new(),
+            survey: Arc::clone(&survey),
+            surveyed: Some(surveyed),
+        };
+        (words, Surveyed { survey, complete })
+    }
+
+    /// Hears a line. Whether it was used; others may be ffmpeg's last words.
+    pub(crate) fn hear(&mut self, line: &str) -> bool {
+        if let Some(reason) = rejection(line) {
+            let message = format!("{}: a sender was sent away: {reason}", self.shown);
+            self.refused.note(clock::monotonic(), message);
+            return true;
+        }
+        match leveled(line) {
+            Some((Level::Info, text)) => {
+                if locked(&self.survey).read(text) {
+                    self.surveyed.take().map(|surveyed| surveyed.send(()));
+                }
+                true
+            }
+            Some((Level::Warning, text)) => {
+                self.warn(text);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn warn(&mut self, text: &str) {
+        let kind: String = text.chars().filter(|c| !c.is_ascii_hexdigit()).collect();
+        let known = self.warnings.iter().position(|(other, _)| *other == kind);
+        let at = known.unwrap_or_else(|| {
+            if self.warnings.len() < KINDS {
+                self.warnings.push((kind, Limited::new(SAY_EVERY)));
+            }
+            self.warnings.len() - 1
+        });
+        let message = format!("{}: ffmpeg: {}", self.shown, self.veil.hide(text));
+        self.warnings[at].1.note(clock::monotonic(), message);
+    }
+}
+
+fn locked(survey: &Mutex<Survey>) -> MutexGuard<'_, Survey> {
+    survey.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Level {
+    Info,
+    Warning,
+}
+
+/// The level of a line and what follows it: `[mpegts @ 0x55d8eb352b00] [warning] …`. `None` for lines that tell why ffmpeg
+/// ends, and those of its libraries.
+fn leveled(line: &str) -> Option<(Level, &str)> {
+    [("[info] ", Level::Info), ("[warning] ", Level::Warning)].into_iter().find_map(
+        |(mark, level)| {
+            let (context, text) = line.split_once(mark)?;
+            (context.is_empty() || context.starts_with('[')).then_some((level, text))
+        },
+    )
+}
+
+/// Why a listening ffmpeg sent somebody away, if that is what a line of libsrt says. It listens on, so that
+/// nobody would hear of it otherwise.
+fn rejection(line: &str) -> Option<&str> {
+    let (_, reason) = line.split_once("processConnectRequest: rsp(REJECT): ")?;
+    Some(reason.split_once(" - ").map_or(reason, |(_, words)| words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libsrt_says_why() {
+        let line = "08:23:44.689839/SRT:RcvQ:w1!W:SRT.cn: processConnectRequest: rsp(REJECT): 1010 - Incorrect passphrase";
+        assert_eq!(rejection(line), Some("Incorrect passphrase"));
+        assert_eq!(rejection("srt://h:1: Input/output error"), None);
+    }
+
+    #[test]
+    fn level_is_told_from_text() {
+        assert_eq!(leveled("[info]   Stream #0:0"), Some((Level::Info, "  Stream #0:0")));
+        let line = "[mpegts @ 0x55d8eb352b00] [warning] Stream 0, codec vp9";
+        assert_eq!(leveled(line), Some((Level::Warning, "Stream 0, codec vp9")));
+        for line in ["[error] a.webm: Invalid data", "said [info] x", "word"] {
+            assert_eq!(leveled(line), None);
+        }
+    }
+
+    #[test]
+    fn output_is_surveyed_before_its_end() {
+        let veil = Veil::over(&[], "a", &[]);
+        let (mut words, surveyed) = Words::of("a", veil);
+        for line in [
+            "[info] Output #0, mpegts, to 'pipe:1':",
+            "[info]   Stream #0:0: Video: vp9 (Profile 0), yuv420p",
+            "[info] Stream mapping:",
+        ] {
+            assert!(words.hear(line));
+        }
+        assert_eq!(surveyed.unfit(Duration::from_secs(60)).len(), 1);
+    }
+}

@@ -1,0 +1,131 @@
+//! A listening socket and those who are not let in yet: who becomes a sender. Nothing here blocks, so that nobody who waits
+//! disturbs the sender that is served.
+
+use std::{
+    fmt::Debug,
+    io,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use cht_core::process::report::Limited;
+use rustix::event::{PollFd, PollFlags};
+
+use super::{
+    candidates::{Candidate, Candidates, FOREIGN},
+    sender::{Sender, is_passing},
+    source::Source,
+};
+
+/// Connections that are accepted in one go, while the system holds the others.
+const ACCEPTS: usize = 32;
+
+/// Least time between two messages of a kind.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a listener that fails is left alone: mostly this process has too many files open.
+const REST: Duration = Duration::from_secs(1);
+
+/// A listening socket of one kind.
+pub(crate) trait Listener: AsFd + Debug {
+    /// Accepts a connection. `None`, and said, if it may not send; an error of kind `WouldBlock` if none waits.
+    fn accept(&mut self, now: Instant) -> io::Result<Option<Candidate>>;
+}
+
+/// A listener and the connections that wait.
+#[derive(Debug)]
+pub(crate) struct Door<L> {
+    listener: L,
+    candidates: Candidates,
+    /// When a listener that failed is tried again.
+    resting: Option<Instant>,
+    seconds: Limited,
+    failures: Limited,
+}
+
+impl<L: Listener> Door<L> {
+    /// Lets in who comes to `listener`. `patience` is for [`Candidates::new`].
+    pub(crate) fn new(listener: L, patience: Option<Duration>) -> Self {
+        let limited = || Limited::new(SAY_EVERY);
+        let candidates = Candidates::new(patience);
+        Self { listener, candidates, resting: None, seconds: limited(), failures: limited() }
+    }
+
+    /// Takes in those who have come, and looks who of them can be let in.
+    fn look(&mut self, now: Instant, taken: bool) {
+        if self.resting.is_some_and(|until| until <= now) {
+            self.resting = None;
+        }
+        self.candidates.look(now);
+        // Those who have come first are let in first; the system holds the others.
+        let accepts = if !taken && self.candidates.has_ready() { 0 } else { ACCEPTS };
+        for _ in 0..accepts {
+            if self.resting.is_some() {
+                break;
+            }
+            match self.listener.accept(now) {
+                Ok(Some(candidate)) if taken => self.send_away(now, candidate.peer()),
+                Ok(Some(candidate)) => self.candidates.push(candidate, now),
+                Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // The peer has gone again before it was served.
+                Err(error) if is_passing(&error) => {}
+                Err(error) => {
+                    self.failures.note(now, format_args!("nobody can be let in for now: {error}"));
+                    self.resting = Some(now + REST);
+                }
+            }
+        }
+        self.candidates.look(now);
+    }
+
+    fn send_away(&mut self, now: Instant, peer: &str) {
+        let message = format_args!(
+            "{peer} was sent away: another sender is connected (--second-sender replace would change over)"
+        );
+        self.seconds.note(now, message);
+    }
+}
+
+impl<L: Listener> Source for Door<L> {
+    fn descriptors<'a>(&'a self, descriptors: &mut Vec<PollFd<'a>>) {
+        if self.resting.is_none() {
+            descriptors.push(PollFd::new(&self.listener, PollFlags::IN));
+        }
+        self.candidates.descriptors(descriptors);
+    }
+
+    /// When somebody has to go or can be let in, or the listener is tried again.
+    fn deadline(&self) -> Option<Instant> {
+        self.candidates.deadline().into_iter().chain(self.resting).min()
+    }
+
+    fn vacant(&mut self, _now: Instant) {
+        self.candidates.serve(false);
+    }
+
+    fn prepare(&mut self, now: Instant, taken: bool) -> bool {
+        self.candidates.serve(true);
+        if taken {
+            return true;
+        }
+        self.look(now, taken);
+        self.candidates.has_ready()
+    }
+
+    fn admit(&mut self, now: Instant, taken: bool) -> Result<Option<Sender>> {
+        self.look(now, taken);
+        if !taken {
+            return Ok(self.candidates.take());
+        }
+        while let Some(sender) = self.candidates.take() {
+            self.send_away(now, &sender.peer);
+        }
+        Ok(None)
+    }
+
+    fn complaint(&mut self) -> Option<(&'static str, String)> {
+        self.candidates.complaint().map(|message| (FOREIGN, message))
+    }
+}

@@ -1,0 +1,107 @@
+//! `--input`: what a person names, and what it stands for. Pure.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, anyhow, bail, ensure};
+
+use super::{
+    ffmpeg::input::{self, Place},
+    udp_address::Group,
+};
+
+/// Silence that ends a connection of datagrams: nothing else does.
+const DATAGRAM_SILENCE: f64 = 5.0;
+
+/// Silence after which ffmpeg is started anew: some protocols never notice that the other side has gone.
+const FETCH_SILENCE: f64 = 30.0;
+
+/// Where a stream comes from.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// Senders connect by TCP, with TLS or without: see `address`.
+    Streams,
+    /// Senders connect to a socket in the file system.
+    Unix(PathBuf),
+    /// Another program's output.
+    Stdin,
+    /// UDP, with RTP or without.
+    Datagrams(Group),
+    /// ffmpeg receives or fetches it.
+    Fetched(Place),
+}
+
+impl Input {
+    /// Reads a URL, `-`, or a path.
+    pub(crate) fn parse(url: &str) -> Result<Self> {
+        if url == "-" {
+            return Ok(Self::Stdin);
+        }
+        if let Some(path) = url.strip_prefix("unix:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            ensure!(!path.is_empty(), "{url}: must be unix:PATH, as unix:/run/cht.sock");
+            return Ok(Self::Unix(path.into()));
+        }
+        Ok(match url.split_once("://") {
+            Some(("tcp" | "tls", _)) => Self::Streams,
+            Some(("udp", rest)) => Self::Datagrams(Group::parse(rest, false)?),
+            Some(("rtp", rest)) => Self::Datagrams(Group::parse(rest, true)?),
+            Some((scheme, _)) => Self::Fetched(Place::url(scheme, url).ok_or_else(|| {
+                anyhow!(
+                    "{}: {scheme}:// is not received; let another program do it, \
+                     and cht-recv --input - read its output",
+                    input::shown(url)
+                )
+            })?),
+            None if url.strip_prefix("file:").unwrap_or(url).is_empty() => {
+                bail!("--input: a path or a URL is missing")
+            }
+            // What looks like an address is no file's name.
+            None if url.bytes().all(|byte| byte.is_ascii_digit()) => Self::Streams,
+            None => Self::Fetched(Place::file(url)),
+        })
+    }
+
+    /// Seconds of silence that end a connection, unless somebody says otherwise; 0: any.
+    pub(crate) fn idle_timeout(&self) -> f64 {
+        match self {
+            Self::Datagrams(_) => DATAGRAM_SILENCE,
+            Self::Fetched(place) if !place.is_finite() => FETCH_SILENCE,
+            _ => 0.0,
+        }
+    }
+
+    /// The URL as it may be seen by everybody.
+    pub(crate) fn shown(&self, url: &str) -> String {
+        match self {
+            Self::Fetched(place) => place.shown().to_owned(),
+            _ => url.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_url_has_its_way() {
+        let parse = |url| Input::parse(url).unwrap();
+        assert!(matches!(parse("-"), Input::Stdin));
+        assert!(matches!(parse("tls://:1"), Input::Streams));
+        for url in ["unix:/a/b", "unix:///a/b"] {
+            assert!(matches!(parse(url), Input::Unix(path) if path.as_os_str() == "/a/b"));
+        }
+        assert!(matches!(parse("rtp://:1"), Input::Datagrams(_)));
+        assert!(matches!(parse("srt://:1"), Input::Fetched(place) if !place.is_finite()));
+        assert!(matches!(parse("a/b.mp4"), Input::Fetched(place) if place.is_finite()));
+        for wrong in ["unix:", "", "file:", "gopher://x:1", "udp://x", "srt://", "rtsp://u:p@"] {
+            assert!(Input::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_error_tells_no_secret() {
+        let error = Input::parse("ftp://me:secret@host/x?token=secret").unwrap_err().to_string();
+        assert!(error.starts_with("ftp://host/x: ") && !error.contains("secret"), "{error}");
+    }
+}

@@ -1,0 +1,94 @@
+//! TCP connections, with TLS or without: who may send by their address.
+
+use std::{
+    fs::File,
+    io,
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use cht_core::process::report::Limited;
+use rustls::ServerConfig;
+
+use super::{
+    allow::{self, Cidr},
+    candidates::Candidate,
+    listener::Listener,
+    sender,
+    tls::Tls,
+};
+
+/// Connections that the system holds until they are accepted: a flood must not fill the queue, for the system lets a
+/// sender that finds it full wait for a second. `net.core.somaxconn` bounds it.
+const BACKLOG: i32 = 4096;
+
+/// Least time between two messages of a kind.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// A listening TCP socket.
+#[derive(Debug)]
+pub(crate) struct Tcp {
+    listener: TcpListener,
+    networks: Vec<Cidr>,
+    /// What TLS needs, and how long a handshake may take.
+    tls: Option<(Arc<ServerConfig>, Duration)>,
+    keepalive: Duration,
+    strangers: Limited,
+    failures: Limited,
+}
+
+impl Tcp {
+    /// Accepts from `networks`; with `tls`, only after a handshake that takes no longer than its limit. `keepalive` is
+    /// for [`sender::prepare`].
+    pub(crate) fn new(
+        listener: TcpListener,
+        networks: Vec<Cidr>,
+        keepalive: Duration,
+        tls: Option<(ServerConfig, Duration)>,
+    ) -> Self {
+        // Only a longer queue is asked for.
+        let _ = rustix::net::listen(&listener, BACKLOG);
+        let tls = tls.map(|(config, limit)| (Arc::new(config), limit));
+        let limited = || Limited::new(SAY_EVERY);
+        Self { listener, networks, tls, keepalive, strangers: limited(), failures: limited() }
+    }
+
+    /// Sets up a connection of somebody who may send.
+    fn prepare(&self, socket: TcpStream, peer: SocketAddr, now: Instant) -> io::Result<Candidate> {
+        sender::prepare(&socket, self.keepalive)?;
+        let (name, origin) = (peer.to_string(), Some(peer.ip()));
+        Ok(match &self.tls {
+            None => Candidate::plain(name, origin, File::from(OwnedFd::from(socket))),
+            Some((config, limit)) => {
+                let tls = Tls::new(socket, config).map_err(io::Error::other)?;
+                Candidate::tls(name, origin, tls, now + *limit)
+            }
+        })
+    }
+}
+
+impl Listener for Tcp {
+    fn accept(&mut self, now: Instant) -> io::Result<Option<Candidate>> {
+        let (socket, peer) = self.listener.accept()?;
+        if !allow::allows(&self.networks, peer.ip()) {
+            let message = format_args!("{peer} was sent away: --allow does not name its address");
+            self.strangers.note(now, message);
+            return Ok(None);
+        }
+        match self.prepare(socket, peer, now) {
+            Ok(candidate) => Ok(Some(candidate)),
+            Err(error) => {
+                self.failures.note(now, format_args!("{peer} has gone again: {error}"));
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl AsFd for Tcp {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}

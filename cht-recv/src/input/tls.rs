@@ -1,0 +1,182 @@
+//! `tls://`: the server's side of TLS, fed by hand so that no sender can block the listener.
+
+use std::{
+    fmt::Display,
+    io::{self, Read as _},
+    net::TcpStream,
+    path::Path,
+    sync::Arc,
+};
+
+use anyhow::{Context as _, Result};
+use rustix::event::{PollFd, PollFlags};
+use rustls::{
+    RootCertStore, ServerConfig, ServerConnection,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::WebPkiClientVerifier,
+};
+
+use super::sender::{END_OF_STREAM, Received, Stream, read};
+
+/// What we show to senders, and what we want to see of them: files in PEM.
+///
+/// With `client_ca` only senders are let in that have a certificate which one of its authorities signed.
+pub(crate) fn config(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<ServerConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
+    let builder = match client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let at = || format!("--client-ca {}", path.display());
+            let mut roots = RootCertStore::empty();
+            for authority in certificates(path).with_context(at)? {
+                roots.add(authority).with_context(at)?;
+            }
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.with_context(at)?)
+        }
+    };
+    let chain = certificates(cert).with_context(|| format!("--cert {}", cert.display()))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(no_pem("private key"));
+    let private = private.with_context(|| format!("--key {}", key.display()))?;
+    let mut config = builder.with_single_cert(chain, private).with_context(|| {
+        format!("--cert {} --key {}: cannot be used together", cert.display(), key.display())
+    })?;
+    // A sender never reads. Tickets would lie unread in its socket when it closes, and make the close a
+    // reset, which throws away what we have not read yet.
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let found = CertificateDer::pem_file_iter(path).map_err(no_pem("certificate"))?;
+    let found = found.collect::<Result<Vec<_>, _>>().map_err(no_pem("certificate"))?;
+    anyhow::ensure!(!found.is_empty(), "no certificate in it; PEM is wanted");
+    Ok(found)
+}
+
+fn no_pem<E: Display>(what: &'static str) -> impl Fn(E) -> anyhow::Error {
+    move |error| anyhow::anyhow!("no {what} could be read from it; PEM is wanted ({error})")
+}
+
+/// A connection in TLS, during its handshake and after.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    socket: TcpStream,
+    connection: ServerConnection,
+    /// What was decrypted. What came right behind the handshake waits here.
+    plain: Vec<u8>,
+    /// Whether `plain` was handed out.
+    taken: bool,
+    /// Why nothing more will come, if that was found while shaking hands.
+    end: Option<String>,
+}
+
+/// How far a handshake is.
+#[derive(Debug)]
+pub(crate) enum Handshake {
+    Going,
+    Done,
+    Failed(String),
+}
+
+impl Tls {
+    /// Begins a handshake on a socket that does not block.
+    pub(crate) fn new(socket: TcpStream, config: &Arc<ServerConfig>) -> Result<Self> {
+        let connection = ServerConnection::new(Arc::clone(config))?;
+        Ok(Self { socket, connection, plain: Vec::new(), taken: false, end: None })
+    }
+
+    /// Goes on with the handshake, as far as what has arrived goes.
+    pub(crate) fn shake(&mut self, buffer: &mut [u8]) -> Handshake {
+        self.end = self.pump(buffer).1;
+        match &self.end {
+            _ if !self.connection.is_handshaking() => Handshake::Done,
+            Some(end) => Handshake::Failed(end.clone()),
+            None => Handshake::Going,
+        }
+    }
+
+    /// Whether the handshake goes on.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.connection.is_handshaking()
+    }
+
+    /// The first decrypted bytes, which [`Self::receive`] will hand out.
+    pub(crate) fn shown(&self) -> &[u8] {
+        &self.plain
+    }
+
+    /// Whether nothing more will come.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// One read, decrypted behind `plain`: the bytes read, and why nothing more will come.
+    fn pump(&mut self, buffer: &mut [u8]) -> (usize, Option<String>) {
+        let raw = match read(&mut self.socket, buffer) {
+            Ok(raw) => raw,
+            // A sender that was killed ends so as well; how it ended is for people to judge.
+            Err(end) if end == END_OF_STREAM => return (0, Some(format!("{end}, without TLS's"))),
+            Err(end) => return (0, Some(end)),
+        };
+        let mut rest = &buffer[..raw];
+        let mut end = None;
+        // rustls takes a record or so at a time.
+        while end.is_none() && !rest.is_empty() {
+            end = match self.connection.read_tls(&mut rest) {
+                Ok(0) => break,
+                Ok(_) => match self.connection.process_new_packets() {
+                    Ok(state) => state.peer_has_closed().then(|| END_OF_STREAM.to_owned()),
+                    Err(error) => Some(format!("TLS: {error}")),
+                },
+                Err(error) => Some(format!("TLS: {error}")),
+            };
+            // The error only says that there is no more for now.
+            let _ = self.connection.reader().read_to_end(&mut self.plain);
+        }
+        (raw, self.flush().err().map(|error| error.to_string()).filter(|_| end.is_none()).or(end))
+    }
+
+    /// Sends what TLS has to say, as far as the socket takes it.
+    fn flush(&mut self) -> io::Result<()> {
+        while self.connection.wants_write() {
+            match self.connection.write_tls(&mut self.socket) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Stream for Tls {
+    fn receive<'a>(&'a mut self, buffer: &'a mut [u8]) -> Received<'a> {
+        if std::mem::replace(&mut self.taken, true) {
+            self.plain.clear();
+        }
+        let (raw, end) = match self.end.take() {
+            Some(end) => (0, Some(end)),
+            None => self.pump(buffer),
+        };
+        Received { bytes: &self.plain, raw, end }
+    }
+
+    fn interest(&self) -> PollFd<'_> {
+        let answer =
+            if self.connection.wants_write() { PollFlags::OUT } else { PollFlags::empty() };
+        PollFd::new(&self.socket, PollFlags::IN | answer)
+    }
+}
+
+impl Drop for Tls {
+    fn drop(&mut self) {
+        self.connection.send_close_notify();
+        // Nobody may be there to hear it.
+        let _ = self.flush();
+    }
+}

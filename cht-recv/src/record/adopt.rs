@@ -1,0 +1,160 @@
+//! One segment that a killed recorder left, or that has come back: its final name, and its line for the record.
+
+use std::{fs, io::Read as _, path::Path};
+
+use anyhow::{Context as _, Result, bail};
+use cht_core::{
+    event::{Anchor, EndReason, Segment, SegmentClosed, SegmentOpen},
+    process::clock,
+    segment::examine_alone,
+    session::Session,
+    storage::{durable, regular},
+};
+use cht_ts::time::{TICKS_PER_SECOND, ticks};
+use jiff::Timestamp;
+
+use super::recover::{is_not_found, named};
+
+/// The segment before the one that is adopted.
+#[derive(Debug, Clone)]
+pub(crate) struct Before {
+    pub closed: SegmentClosed,
+    /// Its connection may go on in the next segment.
+    pub may_go_on: bool,
+}
+
+/// Gives a segment its final name; its line for the record. `None` if it holds nothing.
+pub(crate) fn adopt(
+    session: &Session,
+    seq: u64,
+    largest: u64,
+    open: Option<&SegmentOpen>,
+    before: Option<&Before>,
+) -> Result<Option<SegmentClosed>> {
+    let path = session.segment(seq);
+    let Some(Finished { bytes, blake3, closed_at }) = finish(session, seq, largest)? else {
+        return Ok(None);
+    };
+    let (connection, timeline) = match open {
+        Some(open) => (open.connection, open.timeline),
+        None => place(session, &path, before),
+    };
+    let offset = match before {
+        Some(Before { closed, .. }) if closed.connection == connection => {
+            closed.offset + closed.bytes
+        }
+        _ => 0,
+    };
+    Ok(Some(SegmentClosed {
+        seq,
+        path: path.to_string_lossy().into_owned(),
+        connection,
+        offset,
+        bytes,
+        blake3,
+        timeline,
+        duration: None,
+        opened_at: open.map_or(closed_at, |open| open.at),
+        closed_at,
+        end_reason: EndReason::Recovered,
+    }))
+}
+
+/// The line of a segment that was missing and is there again. An error if it is not what it was: it may still be on its
+/// way back.
+pub(crate) fn again(
+    session: &Session,
+    before: &SegmentClosed,
+    largest: u64,
+) -> Result<SegmentClosed> {
+    let (part, path) = (session.part(before.seq), session.segment(before.seq));
+    let file = if is_not_found(&path) { &part } else { &path };
+    let (bytes, blake3) = hash(file, largest)?;
+    if (bytes, &blake3) != (before.bytes, &before.blake3) {
+        bail!("{}: there again, and not what was recorded", file.display());
+    }
+    if file == &part {
+        let opened = regular::open(&part).with_context(named(file))?;
+        durable::publish_new(&opened, &part, &path).with_context(named(file))?;
+    }
+    Ok(SegmentClosed { path: path.to_string_lossy().into_owned(), ..before.clone() })
+}
+
+/// A segment that has its final name.
+struct Finished {
+    bytes: u64,
+    blake3: String,
+    /// When it was last written.
+    closed_at: Timestamp,
+}
+
+/// Gives a segment its final name, if it has none. `None` if it holds nothing; then it is gone.
+fn finish(session: &Session, seq: u64, largest: u64) -> Result<Option<Finished>> {
+    let (part, path) = (session.part(seq), session.segment(seq));
+    let file = if is_not_found(&path) { &part } else { &path };
+    let (bytes, blake3) = hash(file, largest)?;
+    let closed_at = clock::modified(file).with_context(named(file))?;
+    if bytes == 0 {
+        fs::remove_file(file).with_context(named(file))?;
+        return Ok(None);
+    }
+    if file == &part {
+        let opened = regular::open(&part).with_context(named(file))?;
+        durable::publish_new(&opened, &part, &path).with_context(named(file))?;
+    } else {
+        // The kill may have come between the rename and the fsync of the folder.
+        durable::sync_folder_of(&path).with_context(named(file))?;
+    }
+    Ok(Some(Finished { bytes, blake3, closed_at }))
+}
+
+/// Connection and place of a segment about which nothing was written down: the kill came between its first byte
+/// and the writing of `open.json`. If its clock goes on where the one before ends, it belongs to the same connection, unless
+/// that had ended.
+fn place(session: &Session, path: &Path, before: Option<&Before>) -> (u32, Option<Anchor>) {
+    let pts = examine(path).and_then(|segment| segment.first_pts);
+    let Some(Before { closed, may_go_on }) = before else {
+        return (1, pts.map(|pts| Anchor { pts, offset: 0 }));
+    };
+    let end = end_of(session, closed);
+    let line = pts.zip(closed.timeline).map(|(pts, anchor)| anchor.moved_to(pts));
+    let goes_on = |anchor: &Anchor| *may_go_on && (anchor.offset - end).abs() < TICKS_PER_SECOND;
+    match line.filter(goes_on) {
+        Some(anchor) => (closed.connection, Some(anchor)),
+        None => (closed.connection + 1, pts.map(|pts| Anchor { pts, offset: end })),
+    }
+}
+
+/// Where on the timeline of `session` a recorded segment ends, in ticks.
+pub(crate) fn end_of(session: &Session, closed: &SegmentClosed) -> i64 {
+    let begin = closed.timeline.map_or(0, |anchor| anchor.offset);
+    // What the record does not tell is in the segment; one that has gone counts by its beginning.
+    let examined = || examine(&session.segment(closed.seq)).and_then(|segment| segment.duration);
+    let length = closed.duration.or_else(examined);
+    begin + length.map_or(0, ticks)
+}
+
+fn examine(path: &Path) -> Option<Segment> {
+    examine_alone(path).ok()
+}
+
+/// Size and BLAKE3 of a regular file of `largest` bytes at most: others may have put anything there, and the recorder waits
+/// for it.
+fn hash(path: &Path, largest: u64) -> Result<(u64, String)> {
+    let mut file = regular::open(path).with_context(named(path))?;
+    let bytes = file.metadata().with_context(named(path))?.len();
+    if bytes > largest {
+        bail!(
+            "{}: {bytes} bytes are more than a segment has (to adopt it, start with --segment-max-bytes {bytes}B)",
+            path.display()
+        );
+    }
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer).with_context(named(path))? {
+            0 => return Ok((hasher.count(), hasher.finalize().to_hex().to_string())),
+            count => hasher.update(&buffer[..count]),
+        };
+    }
+}

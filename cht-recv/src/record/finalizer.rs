@@ -1,0 +1,369 @@
+//! Finishing segments, on a thread of its own: a slow fsync must not keep the socket waiting.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use cht_core::{
+    event::{Event, SegmentClosed, SegmentOpen},
+    process::{clock, report},
+    session::{Session, segment_log},
+    storage::{durable, journal::Journal},
+};
+
+use super::{
+    playlist_file::PlaylistFile,
+    recover::{is_not_found, missing, named},
+    retention::Retention,
+};
+use crate::{
+    disk::{self, Refusal},
+    report::{events::Announcer, heartbeat::Pulse},
+};
+
+/// Segments that may wait for their fsync; a disk that is slower than that makes the sender wait.
+const QUEUE: usize = 64;
+
+/// How often a queue that is full is tried.
+const MOMENT: Duration = Duration::from_millis(10);
+
+/// How long the recorder waits for room to be made, until it says that there is none.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// What the recorder asks for, in the order of the stream.
+#[derive(Debug)]
+enum Task {
+    Opened(SegmentOpen),
+    Close(File, SegmentClosed),
+    /// PAT and PMT of a connection.
+    Tables(u32, Vec<u8>),
+    /// Much was written: is there room for more?
+    Look,
+    /// The disk is full. The answer: whether there is more room now.
+    MakeRoom(SyncSender<bool>),
+    /// To be said when everything before is finished.
+    Say(Event),
+}
+
+/// The recorder's end of the queue.
+#[derive(Debug)]
+pub(crate) struct Closer {
+    tasks: SyncSender<Task>,
+    thread: JoinHandle<Result<()>>,
+    /// Old segments are removed.
+    retains: bool,
+    pulse: Rc<Pulse>,
+    /// Shared with the thread.
+    pub refusal: Refusal,
+}
+
+impl Closer {
+    /// Starts the thread.
+    pub(crate) fn start(
+        session: Session,
+        announcer: Announcer,
+        playlist: PlaylistFile,
+        retention: Option<Retention>,
+        stop: UnixStream,
+        pulse: Rc<Pulse>,
+    ) -> Result<Self> {
+        let path = session.record();
+        // Here, so that a folder that cannot be written to is found at the start.
+        Journal::open(&path).with_context(named(&path))?;
+        let (tasks, queue) = sync_channel(QUEUE);
+        let retains = retention.is_some();
+        let refusal = Refusal::default();
+        let worker = Worker {
+            session,
+            announcer,
+            stop,
+            playlist,
+            retention,
+            refusal: refusal.clone(),
+            tables: None,
+            unhelpful: false,
+        };
+        let thread = std::thread::Builder::new().spawn(move || worker.run(&queue))?;
+        Ok(Self { tasks, thread, retains, pulse, refusal })
+    }
+
+    /// Notes which segment grows, for stages that start later.
+    pub(crate) fn opened(&self, open: SegmentOpen) {
+        self.send(Task::Opened(open));
+    }
+
+    /// Finishes a segment: fsync, final name, fsync of the folder, record, playlist, event.
+    pub(crate) fn close(&self, file: File, closed: SegmentClosed) {
+        self.send(Task::Close(file, closed));
+    }
+
+    /// Writes the tables of a connection, for players that begin in the middle.
+    pub(crate) fn tables(&self, connection: u32, packets: Vec<u8>) {
+        self.send(Task::Tables(connection, packets));
+    }
+
+    /// Emits an event behind those of the segments that were closed before.
+    pub(crate) fn say(&self, event: Event) {
+        self.send(Task::Say(event));
+    }
+
+    /// Waits for a place in the queue, if it has none: the disk is too slow, but we are alive.
+    fn send(&self, mut task: Task) {
+        // Any other error means that the thread has ended with one, which `finish` returns.
+        while let Err(TrySendError::Full(back)) = self.tasks.try_send(task) {
+            task = back;
+            clock::rest(MOMENT);
+            self.pulse.beat(clock::monotonic());
+        }
+    }
+
+    /// Lets retention look whether there is room.
+    pub(crate) fn look(&self) {
+        // A queue that is full brings it to look soon enough.
+        let _ = self.tasks.try_send(Task::Look);
+    }
+
+    /// Lets retention, if there is any, remove something at once. Whether there is more room now.
+    pub(crate) fn make_room(&self) -> bool {
+        let (answer, answered) = sync_channel(1);
+        // A queue that is full has enough to do.
+        self.retains
+            && self.tasks.try_send(Task::MakeRoom(answer)).is_ok()
+            && clock::receive_within(&answered, ANSWER).unwrap_or(false)
+    }
+
+    /// Whether the thread has ended before its time: a disk that refuses.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits until everything is finished.
+    pub(crate) fn finish(self) -> Result<()> {
+        drop(self.tasks);
+        self.thread.join().unwrap_or_else(|_| anyhow::bail!("the closing thread panicked"))
+    }
+}
+
+struct Worker {
+    session: Session,
+    announcer: Announcer,
+    stop: UnixStream,
+    playlist: PlaylistFile,
+    retention: Option<Retention>,
+    refusal: Refusal,
+    /// Tables that are still to be written, and their connection.
+    tables: Option<(u32, Vec<u8>)>,
+    /// That a file for late readers cannot be written was said.
+    unhelpful: bool,
+}
+
+impl Worker {
+    fn run(mut self, queue: &Receiver<Task>) -> Result<()> {
+        self.look();
+        while let Some(task) = self.next(queue) {
+            match task {
+                Task::Opened(open) => {
+                    let event = Event::new(Some(self.session.name().to_owned()), open);
+                    let path = self.session.open_record();
+                    self.help(&path, &event.to_session_line());
+                }
+                Task::Close(file, closed) => {
+                    self.close(&file, &closed).with_context(|| self.fate_of(&closed))?;
+                    self.look();
+                }
+                Task::Tables(connection, packets) => {
+                    self.tables = Some((connection, packets));
+                    self.write_tables();
+                }
+                Task::Look => self.look(),
+                Task::MakeRoom(answer) => {
+                    // Whoever asked may have stopped waiting.
+                    let _ = answer.send(self.make_room());
+                }
+                Task::Say(event) => self.announcer.emit(event),
+            }
+        }
+        // Nothing grows any more.
+        self.playlist.end();
+        let _ = std::fs::remove_file(self.session.open_record());
+        Ok(())
+    }
+
+    /// The next task; `None` at the end.
+    fn next(&mut self, queue: &Receiver<Task>) -> Option<Task> {
+        loop {
+            let Some(limit) = self.retention.as_ref().and_then(Retention::next_look) else {
+                return queue.recv().ok();
+            };
+            match clock::receive_within(queue, limit) {
+                Ok(task) => return Some(task),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.look(),
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        if let Some(retention) = &mut self.retention {
+            retention.look(&mut self.playlist);
+        }
+    }
+
+    fn make_room(&mut self) -> bool {
+        let retention = self.retention.as_mut();
+        retention.is_some_and(|retention| retention.make_room(Some(&mut self.playlist)))
+    }
+
+    /// Writes the tables that are still to be written.
+    fn write_tables(&mut self) {
+        let Some((connection, packets)) = self.tables.take() else { return };
+        if !self.help(&self.session.tables(connection), &packets) {
+            self.tables = Some((connection, packets));
+        }
+    }
+
+    /// Writes a file that helps late readers, and that a disk may refuse. Returns whether it did not.
+    fn help(&mut self, path: &Path, bytes: &[u8]) -> bool {
+        let written = durable::replace(path, bytes);
+        if let Err(error) = &written
+            && !disk::is_full(error)
+            && !std::mem::replace(&mut self.unhelpful, true)
+        {
+            report::warn(format_args!(
+                "{}: {error}; recording goes on, and stages that start later do without it",
+                path.display()
+            ));
+        }
+        written.is_ok()
+    }
+
+    fn close(&mut self, file: &File, closed: &SegmentClosed) -> Result<()> {
+        let (part, path) = (self.session.part(closed.seq), self.session.segment(closed.seq));
+        // It gets its name though it is not durable: what the disk holds of it stays.
+        let synced = file.sync_all();
+        let name = self.insist(&part, || name(&part, &path)).with_context(named(&part))?;
+        if let Name::Lost = name {
+            return self.lost(closed);
+        }
+        if let Name::InPlaceOf(aside) = name {
+            let message = format!(
+                "{}: something else had this name; set aside as {}",
+                closed.path,
+                aside.display()
+            );
+            self.announcer.fail(self.session.name(), "recovery", &message, &closed.path);
+        }
+        match synced.and_then(|()| durable::sync_folder_of(&path)) {
+            Err(error) if disk::refuses(&error) => {
+                let message = format!("{}: {error}; its end may be missing on disk", closed.path);
+                self.announcer.fail(self.session.name(), "disk", &message, &closed.path);
+            }
+            result => result.with_context(named(&part))?,
+        }
+        let length = file.metadata().map_or(closed.bytes, |metadata| metadata.len());
+        if length != closed.bytes {
+            let message = format!(
+                "{}: {} bytes were received, and {length} are there: another program has changed it while it grew",
+                closed.path, closed.bytes
+            );
+            self.announcer.fail(self.session.name(), "damaged", &message, &closed.path);
+        }
+        self.write_tables();
+        let event = Event::new(Some(self.session.name().to_owned()), closed.clone());
+        self.record(&event.to_session_line())?;
+        self.playlist.add(closed);
+        self.announcer.emit(event);
+        Ok(())
+    }
+
+    /// Says of a segment that could not be closed where its bytes are.
+    fn fate_of(&self, closed: &SegmentClosed) -> String {
+        let (path, bytes) = (&closed.path, closed.bytes);
+        let names = [self.session.part(closed.seq), self.session.segment(closed.seq)];
+        if names.iter().all(|name| is_not_found(name)) {
+            format!("{path}: {bytes} received bytes are lost")
+        } else {
+            format!("{path}: {bytes} bytes are left for the next cht-recv to adopt")
+        }
+    }
+
+    /// Another program has removed the segment while it grew: that is written down, and the recording goes on.
+    fn lost(&mut self, closed: &SegmentClosed) -> Result<()> {
+        let message = format!(
+            "{}: removed by another program while it grew; {} bytes are lost",
+            closed.path, closed.bytes
+        );
+        self.announcer.fail(self.session.name(), "recovery", &message, &closed.path);
+        let deleted = missing(&self.session, closed);
+        let closed = Event::new(Some(self.session.name().to_owned()), closed.clone());
+        self.record(&[closed.to_session_line(), deleted.to_session_line()].concat())?;
+        self.announcer.emit(closed);
+        self.announcer.emit(deleted);
+        Ok(())
+    }
+
+    /// Appends lines to the record.
+    fn record(&mut self, lines: &[u8]) -> Result<()> {
+        let record = self.session.record();
+        self.insist(&record, || segment_log::append(&record, lines)).with_context(named(&record))
+    }
+
+    /// Does what the disk may refuse for `path`, until it does not, or we are asked to stop.
+    fn insist<T>(&mut self, path: &Path, action: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        let mut said = false;
+        loop {
+            match action() {
+                Err(error) if disk::is_full(&error) && self.make_room() => {}
+                Err(error) if disk::refuses(&error) => {
+                    if self.refusal.begin() {
+                        said = true;
+                        let path = path.to_string_lossy().into_owned();
+                        let message = format!("{path}: {error}{}", disk::remedy(&error));
+                        self.announcer.fail(self.session.name(), "disk", &message, &path);
+                    }
+                    if !self.refusal.wait(&self.stop) {
+                        return Err(error);
+                    }
+                }
+                result => {
+                    if said {
+                        self.refusal.end();
+                    }
+                    return result;
+                }
+            }
+        }
+    }
+}
+
+/// What came of giving a segment its final name.
+enum Name {
+    Given,
+    /// Something else had it, which has this name now.
+    InPlaceOf(PathBuf),
+    /// The segment has gone.
+    Lost,
+}
+
+fn name(part: &Path, path: &Path) -> io::Result<Name> {
+    match durable::rename_new(part, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let aside = durable::set_aside(path, ".foreign")?;
+            durable::rename_new(part, path).map(|()| Name::InPlaceOf(aside))
+        }
+        // A folder that has gone may come back.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder_is_there = part.parent().is_some_and(Path::is_dir);
+            if folder_is_there && is_not_found(part) { Ok(Name::Lost) } else { Err(error) }
+        }
+        result => result.map(|()| Name::Given),
+    }
+}

@@ -1,0 +1,445 @@
+//! One session: connections come one after another, and each becomes a run of segments.
+
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    os::unix::net::UnixStream,
+    path::PathBuf,
+    rc::Rc,
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, bail};
+use cht_core::{
+    event::{Anchor, Body, EndReason, Event, Listening, SegmentClosed, SegmentOpen},
+    process::clock,
+    session::{Session, segment_log::Record},
+    storage::durable,
+    timeline::Timeline,
+};
+use cht_ts::time::{seconds, ticks};
+use jiff::Timestamp;
+
+use super::{
+    adopt::end_of,
+    finalizer::Closer,
+    limits::Bounds,
+    picture_starts::Begins,
+    playlist_file::PlaylistFile,
+    recover::recover,
+    retention::{Limits, Retention},
+    segmenter::{Cut, Cutter, Place},
+};
+use crate::{
+    disk,
+    report::{events::Announcer, heartbeat::Pulse},
+};
+
+/// A segment without any PTS is announced after so many bytes all the same.
+const ANNOUNCE_WITHOUT_CLOCK: u64 = 1 << 20;
+
+/// After so many bytes the disk is looked at: a segment may grow for long.
+const LOOK_AFTER: u64 = 16 << 20;
+
+/// How a session is recorded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    /// Seconds.
+    pub segment_time: f64,
+    pub bounds: Bounds,
+    pub limits: Limits,
+}
+
+/// Records connections into one session.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    session: Session,
+    announcer: Announcer,
+    closer: Closer,
+    /// Readable when the recorder is asked to stop.
+    stop: UnixStream,
+    timeline: Timeline,
+    /// Ticks.
+    segment_time: i64,
+    bounds: Bounds,
+    next_seq: u64,
+    connections: u32,
+    pulse: Rc<Pulse>,
+}
+
+impl Recorder {
+    /// Continues `session` where its record ends.
+    pub(crate) fn new(
+        session: Session,
+        announcer: Announcer,
+        stop: &UnixStream,
+        plan: &Plan,
+        pulse: Rc<Pulse>,
+    ) -> Result<Self> {
+        recover(&session, plan.bounds.adopted_bytes(), &announcer)?;
+        let record = Record::of(&session);
+        let timeline = match record.last() {
+            Some(last) => Timeline::continuing(end_of(&session, last), clock::monotonic()),
+            None => Timeline::default(),
+        };
+        let playlist =
+            PlaylistFile::continuing(&session, &record, plan.segment_time, plan.limits.any());
+        // A folder that cannot be listed was said; a number that is taken will be passed over.
+        let after_the_last = record.last().map_or(1, |last| last.seq + 1);
+        let next_seq = session.next_sequence_after(&record).unwrap_or(after_the_last);
+        let retention = plan.limits.any().then(|| {
+            let sessions = session.root().parent().map(PathBuf::from).unwrap_or_default();
+            Retention::new(plan.limits, sessions, Some(session.clone()), announcer.clone())
+        });
+        Ok(Self {
+            closer: Closer::start(
+                session.clone(),
+                announcer.clone(),
+                playlist,
+                retention,
+                stop.try_clone()?,
+                Rc::clone(&pulse),
+            )?,
+            stop: stop.try_clone()?,
+            connections: record.connections(),
+            session,
+            announcer,
+            timeline,
+            segment_time: ticks(plan.segment_time),
+            bounds: plan.bounds,
+            next_seq,
+            pulse,
+        })
+    }
+
+    /// The session that is recorded.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Says that senders can connect.
+    pub(crate) fn listening(&self, listening: Listening) {
+        self.pulse.listening(self.session.name(), &listening.address);
+        self.announcer.emit(Event::new(Some(self.session.name().to_owned()), listening));
+    }
+
+    /// Begins a connection; bytes are pushed to what it returns.
+    pub(crate) fn connection(&mut self) -> Connection<'_> {
+        self.connections += 1;
+        Connection {
+            number: self.connections,
+            cutter: Cutter::new(&mut self.timeline, self.segment_time, self.bounds),
+            out: Output {
+                session: &self.session,
+                announcer: &self.announcer,
+                closer: &self.closer,
+                connection: self.connections,
+                next_seq: &mut self.next_seq,
+                stop: &self.stop,
+                pulse: &self.pulse,
+                segment: None,
+                next_anchor: None,
+                begins: Begins::default(),
+                torn: false,
+                written: 0,
+                looked_at: 0,
+            },
+            held: Vec::new(),
+        }
+    }
+
+    /// Emits an event behind those of the segments that were closed before.
+    pub(crate) fn emit_last(&self, body: impl Into<Body>) {
+        self.closer.say(Event::new(Some(self.session.name().to_owned()), body));
+    }
+
+    /// Finishes what is still being closed.
+    pub(crate) fn finish(self) -> Result<()> {
+        self.closer.finish()
+    }
+}
+
+/// A connection that is being recorded.
+#[derive(Debug)]
+pub(crate) struct Connection<'a> {
+    /// Its number in the session.
+    pub number: u32,
+    cutter: Cutter<'a>,
+    out: Output<'a>,
+    /// Received, and not yet written because a cut may still fall before it.
+    held: Vec<u8>,
+}
+
+impl Connection<'_> {
+    /// Emits an event about the session.
+    pub(crate) fn emit(&self, body: impl Into<Body>) {
+        self.out.announcer.emit(Event::new(Some(self.out.session.name().to_owned()), body));
+    }
+
+    /// Records the bytes that arrived at `now`.
+    pub(crate) fn push(&mut self, bytes: &[u8], now: Instant) -> Result<()> {
+        if self.out.closer.has_failed() {
+            bail!("{}: segments cannot be finished", self.out.session.stream().display());
+        }
+        let cuts = self.cutter.push(bytes, now);
+        self.out.pulse.received(bytes.len(), &self.cutter.take_seen(), now);
+        if let Some(tables) = self.cutter.new_tables() {
+            self.out.closer.tables(self.number, tables);
+        }
+        self.out.begins.extend(self.cutter.take_begins());
+        let mut rest = bytes;
+        self.cut(cuts, &mut rest)?;
+        self.write_up_to(self.cutter.settled(), &mut rest)?;
+        self.held.extend_from_slice(rest);
+        self.out.place(self.cutter.anchor());
+        self.out.announce_if_placed();
+        Ok(())
+    }
+
+    /// Makes cuts in what is held, and then in `rest`.
+    fn cut(&mut self, cuts: Vec<Cut>, rest: &mut &[u8]) -> Result<()> {
+        for Cut { offset, reason, before, anchor } in cuts {
+            // A cut that lay before what is written already would tear nothing but the rule.
+            self.write_up_to(offset, rest)?;
+            self.out.close(reason, before);
+            self.out.begin(anchor);
+        }
+        Ok(())
+    }
+
+    /// Writes held bytes, then bytes of `rest`, up to the offset `end` of the connection.
+    fn write_up_to(&mut self, end: u64, rest: &mut &[u8]) -> Result<()> {
+        let mut missing = end.saturating_sub(self.out.written) as usize;
+        if !self.held.is_empty() {
+            let count = missing.min(self.held.len());
+            self.out.write(&self.held[..count])?;
+            self.held.drain(..count);
+            missing -= count;
+        }
+        let (now, later) = rest.split_at(missing.min(rest.len()));
+        *rest = later;
+        self.out.write(now)
+    }
+
+    /// The connection has ended: writes what was held back and closes the segment. Returns the bytes received.
+    pub(crate) fn finish(mut self, reason: EndReason) -> Result<u64> {
+        let cuts = self.cutter.finish();
+        self.out.begins.extend(self.cutter.take_begins());
+        self.cut(cuts, &mut [].as_slice())?;
+        let held = std::mem::take(&mut self.held);
+        self.out.write(&held)?;
+        self.out.close(reason, self.cutter.place());
+        Ok(self.out.written)
+    }
+}
+
+/// Where a connection's bytes go.
+#[derive(Debug)]
+struct Output<'a> {
+    session: &'a Session,
+    announcer: &'a Announcer,
+    closer: &'a Closer,
+    connection: u32,
+    next_seq: &'a mut u64,
+    stop: &'a UnixStream,
+    pulse: &'a Pulse,
+    segment: Option<Growing>,
+    /// The place of a segment that begins with the next bytes.
+    next_anchor: Option<Anchor>,
+    begins: Begins,
+    /// The disk ended the segment before, at no cut: how long its parts are is not known.
+    torn: bool,
+    /// Bytes of the connection written so far.
+    written: u64,
+    /// What `written` was when the disk was last looked at.
+    looked_at: u64,
+}
+
+/// A segment that is being written.
+#[derive(Debug)]
+struct Growing {
+    file: File,
+    hasher: blake3::Hasher,
+    seq: u64,
+    /// Offset of its first byte in the connection.
+    offset: u64,
+    timeline: Option<Anchor>,
+    opened_at: Timestamp,
+    announced: bool,
+}
+
+impl Output<'_> {
+    /// The next bytes begin a segment at `anchor`.
+    fn begin(&mut self, anchor: Option<Anchor>) {
+        self.next_anchor = anchor;
+    }
+
+    fn open(&mut self, timeline: Option<Anchor>) -> io::Result<()> {
+        let (seq, file) = loop {
+            let seq = *self.next_seq;
+            match durable::create_to_append(&self.session.part(seq)) {
+                // Somebody else has put something there.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => *self.next_seq += 1,
+                result => break (seq, result?),
+            }
+        };
+        *self.next_seq += 1;
+        self.segment = Some(Growing {
+            file,
+            hasher: blake3::Hasher::new(),
+            seq,
+            offset: self.written,
+            timeline,
+            opened_at: clock::wall(),
+            announced: false,
+        });
+        if timeline.is_some() {
+            self.announce();
+        }
+        Ok(())
+    }
+
+    /// Writes bytes, however long the disk refuses them: the sender waits meanwhile, and nothing is lost.
+    fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+        let (mut refused, mut said) = (false, false);
+        while !bytes.is_empty() {
+            match self.write_some(bytes) {
+                Ok(count) => {
+                    bytes = &bytes[count..];
+                    refused = false;
+                    if std::mem::take(&mut said) {
+                        self.closer.refusal.end();
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if disk::is_full(&error) && self.closer.make_room() => {}
+                Err(error) if disk::refuses(&error) => {
+                    if !std::mem::replace(&mut refused, true) {
+                        // What it took is closed as it is.
+                        self.close(EndReason::Disk, None);
+                        self.torn = true;
+                    }
+                    said |= self.say_refused(&error);
+                    if !self.closer.refusal.wait(self.stop) {
+                        let stream = self.session.stream();
+                        bail!(
+                            "{}: {error}; {} received bytes are lost",
+                            stream.display(),
+                            bytes.len()
+                        );
+                    }
+                    self.pulse.beat(clock::monotonic());
+                }
+                Err(error) => {
+                    return Err(error).with_context(|| self.session.stream().display().to_string());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.segment.is_none() {
+            let anchor = self.next_anchor.take();
+            if let Err(error) = self.open(anchor) {
+                self.next_anchor = anchor;
+                return Err(error);
+            }
+        }
+        let Some(segment) = &mut self.segment else { return Ok(0) };
+        let count = segment.file.write(bytes)?;
+        segment.hasher.update(&bytes[..count]);
+        self.written += count as u64;
+        if self.written - self.looked_at >= LOOK_AFTER {
+            self.looked_at = self.written;
+            self.closer.look();
+        }
+        Ok(count)
+    }
+
+    /// Says that the disk refuses, unless somebody has. Returns whether it did.
+    fn say_refused(&self, error: &io::Error) -> bool {
+        let begins = self.closer.refusal.begin();
+        if begins {
+            let path = self.session.stream().to_string_lossy().into_owned();
+            let message = format!("{path}: {error}{}", disk::remedy(error));
+            self.announcer.fail(self.session.name(), "disk", &message, &path);
+        }
+        begins
+    }
+
+    /// The growing segment lies at `anchor`, if its place was not known; one that the disk began, at its first picture.
+    fn place(&mut self, anchor: Option<Anchor>) {
+        let Some(segment) = &mut self.segment else { return };
+        let anchor =
+            if self.torn { self.begins.first_in(segment.offset, u64::MAX) } else { anchor };
+        segment.timeline = segment.timeline.or(anchor);
+        self.begins.forget_before(segment.offset);
+    }
+
+    /// Says that a segment grows, once its place is known (or will not be soon).
+    fn announce_if_placed(&mut self) {
+        let Some(segment) = &self.segment else { return };
+        let unplaced_for = self.written - segment.offset;
+        if segment.timeline.is_some() || unplaced_for > ANNOUNCE_WITHOUT_CLOCK {
+            self.announce();
+        }
+    }
+
+    /// Says that a segment grows, if that was not said before: each is announced before it is closed.
+    fn announce(&mut self) {
+        let Some(segment) = self.segment.as_mut().filter(|segment| !segment.announced) else {
+            return;
+        };
+        segment.announced = true;
+        let open = SegmentOpen {
+            seq: segment.seq,
+            path: self.session.part(segment.seq).to_string_lossy().into_owned(),
+            connection: self.connection,
+            timeline: segment.timeline,
+            at: segment.opened_at,
+        };
+        self.announcer.emit(Event::new(Some(self.session.name().to_owned()), open.clone()));
+        self.closer.opened(open);
+    }
+
+    /// Hands the segment, which lies at `place`, to be finished.
+    fn close(&mut self, end_reason: EndReason, place: Option<Place>) {
+        if let Some(segment) = &mut self.segment {
+            if segment.offset == self.written {
+                // It holds nothing, and nobody is to hear of it.
+                let part = self.session.part(segment.seq);
+                self.segment = None;
+                // Where the disk refuses that, too, the next start removes it.
+                let _ = std::fs::remove_file(&part);
+                return;
+            }
+            // It may have begun and ended within one read.
+            if self.torn || place.is_none() {
+                let begin = segment.offset;
+                let begins = &self.begins;
+                let first = || begins.first_in(begin, self.written);
+                segment.timeline = segment.timeline.or_else(first).or_else(|| begins.within(begin));
+            }
+            segment.timeline = segment.timeline.or(place.map(|place| place.anchor));
+        }
+        self.announce();
+        let Some(segment) = self.segment.take() else { return };
+        let torn = std::mem::take(&mut self.torn);
+        let length = place.filter(|_| !torn).map(|place| place.length);
+        let closed = SegmentClosed {
+            seq: segment.seq,
+            path: self.session.segment(segment.seq).to_string_lossy().into_owned(),
+            connection: self.connection,
+            offset: segment.offset,
+            bytes: self.written - segment.offset,
+            blake3: segment.hasher.finalize().to_hex().to_string(),
+            timeline: segment.timeline,
+            duration: length.map(seconds),
+            opened_at: segment.opened_at,
+            closed_at: clock::wall(),
+            end_reason,
+        };
+        self.closer.close(segment.file, closed);
+    }
+}

@@ -1,0 +1,365 @@
+//! What a killed recorder left behind is adopted: closed, recorded and announced, never a byte thrown away.
+//!
+//! A kill can fall between any two steps of a segment's life (`docs/recording.md`), so there may be a torn last line in
+//! the record, a `.part`, or a segment that has its final name and no line in the record.
+//!
+//! Nothing that lies in a session keeps the recorder from recording: what cannot be read, adopted or removed is said and left
+//! as it is. Only a disk without any room is an error, because nothing could be recorded on it either.
+
+use std::{
+    collections::BTreeSet,
+    fmt::Display,
+    fs,
+    io::{self, Read as _},
+    path::Path,
+};
+
+use anyhow::{Context as _, Result};
+use cht_core::{
+    event::{Body, DeleteReason, Deleted, Event, SegmentClosed, SegmentOpen},
+    ndjson::MAX_LINE,
+    process::{clock, report},
+    session::{
+        Session, SessionError,
+        segment_log::{self, Record},
+        sequence,
+    },
+    storage::{durable, regular},
+};
+
+use super::{
+    adopt::{self, Before},
+    playlist_file::PlaylistFile,
+};
+use crate::{disk, report::events::Announcer};
+
+/// Further tries that a refusing disk gets at the start of the session that is continued: 5 s.
+const TRIES: u32 = 10;
+
+/// Adopts what was left in the other sessions below `sessions`, where no recorder is alive: segments of `largest` bytes at most.
+pub(crate) fn recover_others(
+    sessions: &Path,
+    ours: &Session,
+    largest: u64,
+    announcer: &Announcer,
+) -> Result<()> {
+    let mut trouble = Trouble::default();
+    let entries = match fs::read_dir(sessions) {
+        Ok(entries) => entries,
+        Err(error) => {
+            trouble.add(sessions, &error);
+            trouble.say(ours.name(), announcer);
+            return Ok(());
+        }
+    };
+    for entry in entries {
+        let entry = match entry {
+            Ok(entry) => entry.path(),
+            Err(error) => {
+                trouble.add(sessions, &error);
+                continue;
+            }
+        };
+        let Ok(session) = Session::open(&entry) else { continue };
+        if session == *ours {
+            continue;
+        }
+        match session.try_lock() {
+            Ok(_lock) => recover_other(&session, largest, announcer)?,
+            // It has a recorder to care for it.
+            Err(SessionError::Busy(_)) => {}
+            Err(error) => {
+                let mut trouble = Trouble::default();
+                trouble.add(&session.stream(), &error);
+                trouble.say(session.name(), announcer);
+            }
+        }
+    }
+    trouble.say(ours.name(), announcer);
+    Ok(())
+}
+
+fn recover_other(session: &Session, largest: u64, announcer: &Announcer) -> Result<()> {
+    // Its next own start, or the next of any recorder, tries again.
+    let mut recovery = Recovery::new(session, largest, 0, announcer);
+    let path = session.record();
+    let known = || segment_log::mend(&path).and_then(|()| Record::read(session));
+    // Without its record nobody can tell what is missing in a session.
+    let recovered = match recovery.attempt(|| known().with_context(named(&path))) {
+        Ok(Some(known)) => recovery.run(&known).map(|()| {
+            // A recorder that was killed has left it open, or torn.
+            if recovery.changed || PlaylistFile::has_end(session) == Some(false) {
+                PlaylistFile::renew(session);
+            }
+        }),
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    recovery.trouble.say(session.name(), announcer);
+    recovered
+}
+
+/// Adopts what was left in `session`, whose lock must be held and which is to be continued: segments of `largest` bytes at
+/// most. A record that cannot be read is set aside, and a new one is begun.
+pub(crate) fn recover(session: &Session, largest: u64, announcer: &Announcer) -> Result<()> {
+    let path = session.record();
+    // A record that is set aside for a passing error costs every segment its place.
+    let read = || segment_log::mend(&path).and_then(|()| Record::read(session).map(drop));
+    let read = || read().with_context(named(&path));
+    let mut tries = TRIES;
+    if let Err(error) = patiently(&mut tries, disk::is_passing, read) {
+        if error.downcast_ref().is_some_and(|cause| disk::has_no_room(cause, &path)) {
+            return Err(error);
+        }
+        let aside = durable::set_aside(&path, ".unreadable").with_context(named(&path))?;
+        let message =
+            format!("{error:#}; set aside as {}, and a new record is begun", aside.display());
+        announcer.fail(session.name(), "recovery", &message, &path.to_string_lossy());
+    }
+    let mut recovery = Recovery::new(session, largest, TRIES, announcer);
+    let recovered = recovery.run(&Record::of(session));
+    recovery.trouble.say(session.name(), announcer);
+    recovered
+}
+
+/// Takes a step, again as long as its error `passes` and `tries` are left. Says so before the first of [`TRIES`].
+fn patiently<T>(
+    tries: &mut u32,
+    passes: impl Fn(&io::Error) -> bool,
+    step: impl Fn() -> Result<T>,
+) -> Result<T> {
+    loop {
+        let error = match step() {
+            Err(error) if *tries > 0 && error.downcast_ref().is_some_and(&passes) => error,
+            result => return result,
+        };
+        if *tries == TRIES {
+            report::note(format_args!("{error:#}; trying again"));
+        }
+        *tries -= 1;
+        clock::rest(disk::TRY_AGAIN);
+    }
+}
+
+/// What was wrong with a session: said once.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// The path and the message.
+    first: Option<(String, String)>,
+    more: u64,
+}
+
+impl Trouble {
+    fn add(&mut self, path: &Path, error: &dyn Display) {
+        let path = path.to_string_lossy().into_owned();
+        let message = format!("{path}: {error}");
+        self.add_message(path, message);
+    }
+
+    fn add_message(&mut self, path: String, message: String) {
+        self.more += u64::from(self.first.is_some());
+        self.first.get_or_insert((path, message));
+    }
+
+    fn say(&self, session: &str, announcer: &Announcer) {
+        let Some((path, message)) = &self.first else { return };
+        let more = match self.more {
+            0 => String::new(),
+            more => format!(" ({more} more like it in this session)"),
+        };
+        let message = format!("{message}; left as it is, and recording goes on{more}");
+        announcer.fail(session, "recovery", &message, path);
+    }
+}
+
+/// The recovery of one session, whose lock is held and whose record is whole.
+struct Recovery<'a> {
+    session: &'a Session,
+    announcer: &'a Announcer,
+    /// No segment has more bytes: what is larger is not read.
+    largest: u64,
+    /// Further tries that a refusing disk gets.
+    tries: u32,
+    trouble: Trouble,
+    /// Something was written into the record.
+    changed: bool,
+}
+
+impl<'a> Recovery<'a> {
+    fn new(session: &'a Session, largest: u64, tries: u32, announcer: &'a Announcer) -> Self {
+        Self { session, announcer, largest, tries, trouble: Trouble::default(), changed: false }
+    }
+
+    /// Takes a step, again while the disk refuses it and tries are left. Returns what succeeded. What failed is counted as
+    /// trouble, unless the disk has no room: that is an error.
+    fn attempt<T>(&mut self, step: impl Fn() -> Result<T>) -> Result<Option<T>> {
+        let stream = self.session.stream();
+        let has_no_room = |cause: &io::Error| disk::has_no_room(cause, &stream);
+        let passes = |cause: &io::Error| disk::is_passing(cause) && !has_no_room(cause);
+        let error = match patiently(&mut self.tries, passes, step) {
+            Ok(value) => return Ok(Some(value)),
+            Err(error) => error,
+        };
+        if error.downcast_ref().is_some_and(has_no_room) {
+            return Err(error);
+        }
+        self.trouble.add_message(stream.to_string_lossy().into_owned(), format!("{error:#}"));
+        Ok(None)
+    }
+
+    fn run(&mut self, known: &Record) -> Result<()> {
+        if let Some(listed) = self.listed()? {
+            self.finish_removals(known, &listed)?;
+            self.record_missing(known, &listed)?;
+            self.record_again(known, &listed)?;
+            self.adopt(known, &listed)?;
+        }
+        let path = self.session.open_record();
+        self.attempt(|| remove(&path).with_context(named(&path))).map(drop)
+    }
+
+    /// The numbers of the segments that have a name in the folder, whatever is there. `None` if it cannot be listed.
+    ///
+    /// Removes the temporary files that a kill has left: tables have no later writer that would.
+    fn listed(&mut self) -> Result<Option<BTreeSet<u64>>> {
+        let stream = self.session.stream();
+        let list = || {
+            let mut listed = BTreeSet::new();
+            for entry in fs::read_dir(&stream)? {
+                let name = entry?.file_name();
+                listed.extend(sequence(Path::new(&name)));
+                if durable::unfinished(&name).is_some() {
+                    // If it cannot be removed, it harms nobody.
+                    let _ = fs::remove_file(stream.join(&name));
+                }
+            }
+            Ok::<_, io::Error>(listed)
+        };
+        self.attempt(|| list().with_context(named(&stream)))
+    }
+
+    /// Removes the files whose removal by retention is written down.
+    fn finish_removals(&mut self, known: &Record, listed: &BTreeSet<u64>) -> Result<()> {
+        for seq in listed {
+            if !known.is_deleted(*seq) || known.missing(*seq).is_some() {
+                continue;
+            }
+            let path = self.session.segment(*seq);
+            if self.attempt(|| remove(&path).with_context(named(&path)))? == Some(true) {
+                report::note(format_args!("{}: its removal was finished", path.display()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down the segments that are not there and should be. One that merely cannot be seen is none of them.
+    fn record_missing(&mut self, known: &Record, listed: &BTreeSet<u64>) -> Result<()> {
+        let kept = known.kept().filter(|closed| !listed.contains(&closed.seq));
+        let gone = kept.filter(|closed| is_not_found(&self.session.segment(closed.seq)));
+        let gone: Vec<_> = gone.map(|closed| missing(self.session, closed)).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let path = self.session.record();
+        let lines: Vec<u8> = gone.iter().flat_map(Event::to_session_line).collect();
+        let append = || segment_log::append(&path, &lines).with_context(named(&path));
+        if self.attempt(append)?.is_some() {
+            self.changed = true;
+            report::note(format_args!("{}: {} segments are missing", path.display(), gone.len()));
+            for event in gone {
+                self.announcer.emit(event);
+            }
+        }
+        Ok(())
+    }
+
+    /// Records anew the segments that were missing at an earlier start and are there again.
+    fn record_again(&mut self, known: &Record, listed: &BTreeSet<u64>) -> Result<()> {
+        for seq in listed {
+            let Some(closed) = known.missing(*seq) else { continue };
+            let (session, largest) = (self.session, self.largest);
+            if let Some(closed) = self.attempt(|| adopt::again(session, closed, largest))?
+                && self.record(&closed)?
+            {
+                report::note(format_args!("{}: is there again", closed.path));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adopts the segments that the record does not know, in order.
+    fn adopt(&mut self, known: &Record, listed: &BTreeSet<u64>) -> Result<()> {
+        let mut open = None;
+        let mut before = known
+            .last()
+            .cloned()
+            .map(|closed| Before { may_go_on: !closed.end_reason.ends_connection(), closed });
+        for seq in listed {
+            if known.get(*seq).is_some() || known.is_deleted(*seq) {
+                continue;
+            }
+            let open = open.get_or_insert_with(|| open_segment(self.session)).as_ref();
+            let open = open.filter(|open| open.seq == *seq);
+            let (session, largest) = (self.session, self.largest);
+            let adopt = || adopt::adopt(session, *seq, largest, open, before.as_ref());
+            let Some(Some(closed)) = self.attempt(adopt)? else { continue };
+            if self.record(&closed)? {
+                report::note(format_args!("{}: recovered, {} bytes", closed.path, closed.bytes));
+                // Both were left by one recorder.
+                before = Some(Before { closed, may_go_on: true });
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a line about a segment into the record, and announces it. Returns whether that succeeded.
+    fn record(&mut self, closed: &SegmentClosed) -> Result<bool> {
+        let path = self.session.record();
+        let event = Event::new(Some(self.session.name().to_owned()), closed.clone());
+        let append =
+            || segment_log::append(&path, &event.to_session_line()).with_context(named(&path));
+        let written = self.attempt(append)?.is_some();
+        if written {
+            self.changed = true;
+            self.announcer.emit(event);
+        }
+        Ok(written)
+    }
+}
+
+/// Removes a file; whether there was one.
+fn remove(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        result => result.map(|()| true),
+    }
+}
+
+/// The `deleted` event of a segment that nobody removed here.
+pub(crate) fn missing(session: &Session, closed: &SegmentClosed) -> Event {
+    let path = session.segment(closed.seq).to_string_lossy().into_owned();
+    let (reason, at) = (DeleteReason::Missing, clock::wall());
+    let deleted = Deleted { seq: closed.seq, path, bytes: closed.bytes, reason, at };
+    Event::new(Some(session.name().to_owned()), deleted)
+}
+
+/// Whether there is nothing of that name, for certain: an error of the disk is no absence.
+pub(crate) fn is_not_found(path: &Path) -> bool {
+    matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
+}
+
+/// What the killed recorder said about the segment that it was writing.
+fn open_segment(session: &Session) -> Option<SegmentOpen> {
+    let mut line = Vec::new();
+    let file = regular::open(&session.open_record()).ok()?;
+    file.take(MAX_LINE as u64).read_to_end(&mut line).ok()?;
+    match Event::parse(&line).ok()??.body {
+        Body::SegmentOpen(open) if open.connection < u32::MAX => Some(open),
+        _ => None,
+    }
+}
+
+/// The context of an error about a path.
+pub(crate) fn named(path: &Path) -> impl Fn() -> String {
+    move || path.display().to_string()
+}

@@ -1,0 +1,400 @@
+//! Keeping room: the oldest closed segments are removed, in whatever session they are.
+//!
+//! A removal is written down in the record, then the playlist lets go of the segment, then the file goes, then it is
+//! said. So a crash leaves at worst a file that recovery removes. Frames and index stay.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs,
+    io::ErrorKind,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use cht_core::{
+    event::{DeleteReason, Deleted, Event},
+    process::{clock, report::Limited},
+    session::{
+        Session,
+        segment_log::{self, Record},
+    },
+};
+use jiff::Timestamp;
+
+use super::playlist_file::PlaylistFile;
+use crate::{disk, report::events::Announcer, units::Size};
+
+/// How often people are told of the same thing.
+const SAY_AGAIN: Duration = Duration::from_secs(10);
+
+/// How long until the free space is looked at again: others write to the disk as well.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// At a full disk, one of so many segments goes at once: each time costs a look at all of them.
+const AT_ONCE: usize = 128;
+
+/// At the least so much time is between two looks for the sake of age.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
+
+/// What may be kept.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Limits {
+    /// Bytes that are to be free on the disk of the sessions.
+    pub min_free: Option<Size>,
+    /// Bytes of closed segments, all sessions together.
+    pub bytes: Option<Size>,
+    /// By the wall clock, since a segment was closed.
+    pub age: Option<Duration>,
+}
+
+impl Limits {
+    /// Whether anything is ever removed.
+    pub(crate) fn any(&self) -> bool {
+        self.min_free.is_some() || self.bytes.is_some() || self.age.is_some()
+    }
+}
+
+/// A closed segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Candidate {
+    /// Which session, by its place in the list of sessions.
+    session: usize,
+    seq: u64,
+    bytes: u64,
+    /// When it was closed, or one before it in its session, if the wall clock was set back in between.
+    closed_at: Timestamp,
+}
+
+/// A session, and what its record says.
+#[derive(Debug)]
+struct Shelf {
+    session: Session,
+    record: Record,
+}
+
+/// Removes segments.
+#[derive(Debug)]
+pub(crate) struct Retention {
+    limits: Limits,
+    /// The folder of all sessions.
+    sessions: PathBuf,
+    /// The one that is recorded, if that has begun.
+    ours: Option<Session>,
+    announcer: Announcer,
+    shelves: Vec<Shelf>,
+    /// Where in the list a session is.
+    places: HashMap<PathBuf, usize>,
+    /// When the oldest was closed.
+    oldest: Option<Timestamp>,
+    removed: Limited,
+    trouble: Limited,
+    /// When a removal at a full disk last gave no room.
+    fruitless: Option<Instant>,
+    /// That nothing is left to remove was said, and has not changed since.
+    said_empty: bool,
+}
+
+impl Retention {
+    /// For the sessions in a folder, of which `ours` is recorded.
+    pub(crate) fn new(
+        limits: Limits,
+        sessions: PathBuf,
+        ours: Option<Session>,
+        announcer: Announcer,
+    ) -> Self {
+        Self {
+            limits,
+            sessions,
+            ours,
+            announcer,
+            shelves: Vec::new(),
+            places: HashMap::new(),
+            oldest: None,
+            removed: Limited::new(SAY_AGAIN),
+            trouble: Limited::new(SAY_AGAIN),
+            fruitless: None,
+            said_empty: false,
+        }
+    }
+
+    /// Removes what is too much. `playlist` is ours.
+    pub(crate) fn look(&mut self, playlist: &mut PlaylistFile) {
+        let (candidates, total) = self.candidates();
+        let now = clock::wall();
+        let free = self.limits.min_free.map(|_| disk::free(&self.sessions));
+        let free = match free.transpose() {
+            Ok(free) => free,
+            Err(error) => {
+                let path = self.sessions.display();
+                self.trouble.warn(
+                    clock::monotonic(),
+                    format_args!("{path}: {error}; its free space is unknown, for --min-free"),
+                );
+                None
+            }
+        };
+        let chosen = choose(&candidates, total, free, now, &self.limits);
+        self.oldest = candidates.get(chosen.len()).map(|candidate| candidate.closed_at);
+        let lacking = free.zip(self.limits.min_free).is_some_and(|(free, Size(wanted))| {
+            let freed: u64 = candidates[..chosen.len()].iter().map(|c| c.bytes).sum();
+            free + freed < wanted
+        });
+        self.remove(&candidates[..chosen.len()], &chosen, Some(playlist));
+        if lacking && !std::mem::replace(&mut self.said_empty, true) {
+            let path = self.sessions.display();
+            self.trouble.warn(
+                clock::monotonic(),
+                format_args!(
+                    "{path}: less than --min-free is free, and no segment is left to remove; \
+                     something else takes the room"
+                ),
+            );
+        }
+        self.said_empty &= lacking;
+    }
+
+    /// The disk is full: removes the oldest segment, or several of many, whatever the limits say. Returns whether there is more room now.
+    /// `playlist` is ours, if there is one.
+    pub(crate) fn make_room(&mut self, playlist: Option<&mut PlaylistFile>) -> bool {
+        let now = clock::monotonic();
+        if self.fruitless.is_some_and(|then| now.saturating_duration_since(then) < LOOK_AGAIN) {
+            return false;
+        }
+        let (candidates, _) = self.candidates();
+        if candidates.is_empty() {
+            return false;
+        }
+        let oldest = &candidates[..candidates.len().div_ceil(AT_ONCE)];
+        let before = disk::free(&self.sessions).ok();
+        self.remove(oldest, &vec![DeleteReason::Disk; oldest.len()], playlist);
+        // A quota, a snapshot, or a reader may keep the room: then the next one would go for nothing.
+        let after = disk::free(&self.sessions).ok();
+        let more = before.zip(after).is_some_and(|(before, after)| before < after);
+        self.fruitless = (!more).then_some(now);
+        more
+    }
+
+    /// How long until the next look, if nothing happens before.
+    pub(crate) fn next_look(&self) -> Option<Duration> {
+        let free = self.limits.min_free.map(|_| LOOK_AGAIN);
+        let age = self.limits.age.zip(self.oldest).map(|(limit, oldest)| {
+            limit.saturating_sub(age(oldest, clock::wall())).max(LEAST_WAIT)
+        });
+        free.into_iter().chain(age).min()
+    }
+
+    /// The segments that may be removed, the oldest first, and the bytes of all that are there.
+    fn candidates(&mut self) -> (Vec<Candidate>, u64) {
+        self.find_sessions();
+        let (mut candidates, mut total) = (Vec::new(), 0);
+        for (n, Shelf { session, record }) in self.shelves.iter_mut().enumerate() {
+            record.update(session);
+            let bytes: u64 = record.kept().map(|closed| closed.bytes).sum();
+            total += bytes;
+            // One that another cht-recv records is that one's to care for.
+            if bytes == 0 || (self.ours.as_ref() != Some(session) && session.is_recording()) {
+                continue;
+            }
+            let mut latest = Timestamp::MIN;
+            candidates.extend(record.kept().map(|closed| {
+                latest = latest.max(closed.closed_at);
+                Candidate { session: n, seq: closed.seq, bytes: closed.bytes, closed_at: latest }
+            }));
+        }
+        // Stable, so that those of a session stay in order.
+        candidates.sort_by_key(|candidate| candidate.closed_at);
+        (candidates, total)
+    }
+
+    fn find_sessions(&mut self) {
+        let Ok(entries) = fs::read_dir(&self.sessions) else { return };
+        let mut there: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        there.sort();
+        for path in there {
+            if !self.places.contains_key(&path)
+                && let Ok(session) = Session::open(&path)
+            {
+                self.places.insert(path, self.shelves.len());
+                self.shelves.push(Shelf { session, record: Record::default() });
+            }
+        }
+    }
+
+    /// Removes `candidates`, each for its reason.
+    fn remove(
+        &mut self,
+        candidates: &[Candidate],
+        reasons: &[DeleteReason],
+        mut playlist: Option<&mut PlaylistFile>,
+    ) {
+        let mut by_session: BTreeMap<usize, Vec<Deleted>> = BTreeMap::new();
+        for (candidate, reason) in candidates.iter().zip(reasons) {
+            let session = &self.shelves[candidate.session].session;
+            by_session.entry(candidate.session).or_default().push(Deleted {
+                seq: candidate.seq,
+                path: session.segment(candidate.seq).to_string_lossy().into_owned(),
+                bytes: candidate.bytes,
+                reason: *reason,
+                at: clock::wall(),
+            });
+        }
+        for (n, deleted) in by_session {
+            let session = self.shelves[n].session.clone();
+            if let Err(error) = self.remove_from(&session, &deleted, playlist.as_deref_mut()) {
+                let path = session.stream();
+                self.trouble.warn(
+                    clock::monotonic(),
+                    format_args!("{}: {error}; its old segments cannot be removed", path.display()),
+                );
+            }
+        }
+    }
+
+    fn remove_from(
+        &mut self,
+        session: &Session,
+        deleted: &[Deleted],
+        playlist: Option<&mut PlaylistFile>,
+    ) -> anyhow::Result<()> {
+        let ours = playlist.filter(|_| self.ours.as_ref() == Some(session));
+        let _lock = if ours.is_some() { None } else { Some(session.lock()?) };
+        let event = |one: &Deleted| Event::new(Some(session.name().to_owned()), one.clone());
+        let lines: Vec<u8> = deleted.iter().flat_map(|one| event(one).to_session_line()).collect();
+        match segment_log::append(&session.record(), &lines) {
+            // No room to write it down: the first one makes it. A crash just here leaves a segment missing, which
+            // recovery writes down.
+            Err(error) if disk::is_full(&error) => {
+                if let Some(first) = deleted.first() {
+                    unlink(first)?;
+                }
+                segment_log::append(&session.record(), &lines)?;
+            }
+            result => result?,
+        }
+        let last = deleted.iter().map(|one| one.seq).max().unwrap_or(0);
+        let renewed;
+        let playlist = if let Some(playlist) = ours {
+            playlist.remove_up_to(last);
+            Some(&*playlist)
+        } else {
+            renewed = PlaylistFile::renew(session);
+            renewed.as_ref()
+        };
+        for one in deleted {
+            unlink(one)?;
+            let Deleted { path, reason, .. } = one;
+            let why = reason_in_words(*reason);
+            self.removed.note(clock::monotonic(), format_args!("{path}: removed, {why}"));
+            self.announcer.emit(event(one));
+        }
+        let tables = self.tables_without_segments(session, deleted);
+        for path in tables.iter().filter(|path| !playlist.is_some_and(|it| it.refers_to(path))) {
+            // One that stays is a few hundred bytes that nobody reads.
+            let _ = fs::remove_file(path);
+        }
+        Ok(())
+    }
+
+    /// The tables of the connections of which the segments in `deleted`, the first of `session`, were the last.
+    fn tables_without_segments(&self, session: &Session, deleted: &[Deleted]) -> Vec<PathBuf> {
+        let Some(place) = self.places.get(session.root()) else { return Vec::new() };
+        let record = &self.shelves[*place].record;
+        let last = deleted.iter().map(|one| one.seq).max().unwrap_or(0);
+        // The last connection may still be sending.
+        let left = record.kept().find(|closed| closed.seq > last);
+        let left = left.map_or(record.connections(), |closed| closed.connection);
+        let connections: BTreeSet<u32> =
+            deleted.iter().filter_map(|one| Some(record.get(one.seq)?.connection)).collect();
+        connections.range(..left).map(|connection| session.tables(*connection)).collect()
+    }
+}
+
+/// Removes the file; that it is not there any more is as good.
+fn unlink(deleted: &Deleted) -> std::io::Result<()> {
+    match fs::remove_file(&deleted.path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn reason_in_words(reason: DeleteReason) -> &'static str {
+    match reason {
+        DeleteReason::MinFree => "less than --min-free was free",
+        DeleteReason::RetainBytes => "the segments were more than --retain-bytes",
+        DeleteReason::RetainAge => "older than --retain-age",
+        DeleteReason::Disk => "the disk was full",
+        DeleteReason::Missing => "it was missing",
+    }
+}
+
+fn age(closed_at: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(closed_at)).unwrap_or_default()
+}
+
+/// Why each of the first of `candidates`, oldest first, has to go, up to the first that may stay. Pure.
+///
+/// What a removed file gives back is reckoned, not measured: file systems may take their time, and a reader may
+/// still hold it.
+fn choose(
+    candidates: &[Candidate],
+    mut total: u64,
+    mut free: Option<u64>,
+    now: Timestamp,
+    limits: &Limits,
+) -> Vec<DeleteReason> {
+    let reason_for = |candidate: &Candidate| {
+        let too_old = limits.age.is_some_and(|limit| age(candidate.closed_at, now) >= limit);
+        let too_much = limits.bytes.is_some_and(|Size(limit)| total > limit);
+        let too_full = free.zip(limits.min_free).is_some_and(|(free, Size(wanted))| free < wanted);
+        total -= candidate.bytes;
+        free = free.map(|free| free + candidate.bytes);
+        if too_old {
+            Some(DeleteReason::RetainAge)
+        } else if too_much {
+            Some(DeleteReason::RetainBytes)
+        } else {
+            too_full.then_some(DeleteReason::MinFree)
+        }
+    };
+    candidates.iter().map_while(reason_for).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ten() -> Vec<Candidate> {
+        let candidate = |n: u64| Candidate {
+            session: 0,
+            seq: n,
+            bytes: 100,
+            closed_at: Timestamp::from_second(1000 + n as i64 * 60).unwrap(),
+        };
+        (0..10).map(candidate).collect()
+    }
+
+    #[test]
+    fn nothing_without_a_limit_and_the_oldest_first_with_one() {
+        let now = Timestamp::from_second(1600).unwrap();
+        let chosen = |free, limits: Limits| choose(&ten(), 1000, free, now, &limits);
+        assert!(chosen(Some(0), Limits::default()).is_empty());
+        let bytes = Limits { bytes: Some(Size(750)), ..Limits::default() };
+        assert_eq!(chosen(None, bytes), [DeleteReason::RetainBytes; 3]);
+        let age = Limits { age: Some(Duration::from_secs(480)), ..Limits::default() };
+        assert_eq!(chosen(None, age), [DeleteReason::RetainAge; 3]);
+        let min_free = Limits { min_free: Some(Size(500)), ..Limits::default() };
+        assert_eq!(chosen(Some(350), min_free), [DeleteReason::MinFree; 2]);
+        assert!(chosen(Some(500), min_free).is_empty());
+        let all = Limits { age: age.age, bytes: bytes.bytes, min_free: Some(Size(900)) };
+        let reasons = chosen(Some(350), all);
+        assert_eq!(reasons[..3], [DeleteReason::RetainAge; 3]);
+        assert_eq!(reasons[3..], [DeleteReason::MinFree; 3]);
+    }
+
+    #[test]
+    fn what_may_not_be_removed_counts_all_the_same() {
+        let limits = Limits { bytes: Some(Size(100)), ..Limits::default() };
+        let chosen = choose(&ten(), 5000, None, Timestamp::MIN, &limits);
+        assert_eq!(chosen.len(), 10);
+    }
+}

@@ -1,0 +1,375 @@
+//! Where a connection's bytes are cut into segments. Pure: bytes and arrival times in, offsets out.
+
+use std::time::{Duration, Instant};
+
+use cht_core::{
+    event::{Anchor, EndReason},
+    timeline::{Extent, Placed, Stamp, Step, Timeline},
+};
+use cht_ts::{Damage, Found, Media, ParameterSets, Pes, Program, Scanner, time::ticks};
+
+use super::limits::{Allowance, Arrival, Bounds};
+
+/// Longest time and most bytes that a picture in doubt is held back for the next one to decide it.
+const DOUBT_TIME: Duration = Duration::from_secs(3);
+const DOUBT_BYTES: u64 = 4 << 20;
+
+/// A place where one segment ends and the next begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cut {
+    /// The next segment's first byte, from the beginning of the connection.
+    pub offset: u64,
+    /// Why the segment before it ends.
+    pub reason: EndReason,
+    /// Where that segment lies, if a PTS was seen in it.
+    pub before: Option<Place>,
+    /// The next segment's place on the timeline, if it begins with a PTS.
+    pub anchor: Option<Anchor>,
+}
+
+/// Where a segment lies on the timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub anchor: Anchor,
+    /// Ticks.
+    pub length: i64,
+}
+
+/// A segment of fewer pictures that arrived in less time ends only by allowance.
+const FEW_UNITS: i64 = 16;
+const SHORT: Duration = Duration::from_secs(1);
+
+/// What was seen since it was asked for the last time.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Transport packets.
+    pub packets: u64,
+    /// PIDs that the program tables list, if they came or changed.
+    pub listed: Vec<u16>,
+    /// The PID of each gap in a continuity counter.
+    pub gaps: Vec<u16>,
+    /// Pictures whose time stamps fit neither those before nor those after.
+    pub strays: u64,
+}
+
+/// Follows one connection.
+#[derive(Debug)]
+pub(crate) struct Cutter<'a> {
+    scanner: Scanner,
+    state: State<'a>,
+}
+
+#[derive(Debug)]
+struct State<'a> {
+    timeline: &'a mut Timeline,
+    /// Ticks.
+    segment_time: i64,
+    bounds: Bounds,
+    /// Offset of the growing segment's first byte.
+    begin: u64,
+    arrival: Arrival,
+    /// The growing segment has been arriving for so long that it ends at the next picture.
+    overdue: bool,
+    /// The PID whose clock and keyframes count.
+    clock: Option<u16>,
+    /// Whether that PID is video; audio gives the clock only where no video is announced.
+    audio_only: bool,
+    /// The growing segment's anchor.
+    anchor: Option<Anchor>,
+    /// The picture in which it began, if it began within one: its place, as long as none begins in it.
+    within: Option<Anchor>,
+    /// Its pictures on the timeline.
+    extent: Extent,
+    /// A picture that left the line, and its arrival: nothing from it on is written before the next one decides.
+    doubt: Option<(Pes, Instant)>,
+    /// Cuts that come sooner than any stream needs them.
+    allowance: Allowance,
+    cuts: Vec<Cut>,
+    /// The tables were seen, or have changed.
+    tables: bool,
+    /// Parameter sets that went with the tables.
+    sets: Option<ParameterSets>,
+    /// Its `packets` are those that were told already.
+    seen: Seen,
+    /// Where pictures begin, and their places, since they were asked for.
+    begins: Vec<(u64, Anchor)>,
+}
+
+impl<'a> Cutter<'a> {
+    /// A new connection in the session of `timeline`. `segment_time` in ticks.
+    pub(crate) fn new(timeline: &'a mut Timeline, segment_time: i64, bounds: Bounds) -> Self {
+        timeline.connect();
+        let state = State {
+            timeline,
+            segment_time,
+            bounds,
+            begin: 0,
+            arrival: Arrival::default(),
+            overdue: false,
+            clock: None,
+            audio_only: false,
+            anchor: None,
+            within: None,
+            extent: Extent::default(),
+            doubt: None,
+            allowance: Allowance::default(),
+            cuts: Vec::new(),
+            tables: false,
+            sets: None,
+            seen: Seen::default(),
+            begins: Vec::new(),
+        };
+        Self { scanner: Scanner::new(), state }
+    }
+
+    /// The next bytes, which arrived at `now`. Returns the cuts that are now certain, in order.
+    pub(crate) fn push(&mut self, mut bytes: &[u8], now: Instant) -> Vec<Cut> {
+        let state = &mut self.state;
+        state.overdue |= state.arrival.observe(now) >= state.bounds.time;
+        let is_late =
+            |(_, since): &(_, Instant)| now.saturating_duration_since(*since) >= DOUBT_TIME;
+        if state.doubt.as_ref().is_some_and(is_late) {
+            state.settle();
+        }
+        if state.overdue && state.arrival.is_silent(now) {
+            self.cut_here(EndReason::MaxTime);
+        }
+        while !bytes.is_empty() {
+            // Up to the bound at most, so that it can be kept to the packet.
+            let room = (self.state.begin + self.state.bounds.bytes) - self.scanner.position();
+            let (now_due, later) = bytes.split_at(bytes.len().min(room as usize));
+            let state = &mut self.state;
+            self.scanner.push(now_due, &mut |found| state.observe(&found, now));
+            bytes = later;
+            let position = self.scanner.position();
+            if self.state.doubt.is_some_and(|(pes, _)| position - pes.cut >= DOUBT_BYTES) {
+                self.state.settle();
+            }
+            if self.scanner.position() >= self.state.begin + self.state.bounds.bytes {
+                self.cut_here(EndReason::MaxBytes);
+            }
+        }
+        std::mem::take(&mut self.state.cuts)
+    }
+
+    /// No more bytes come. Returns the last cuts.
+    pub(crate) fn finish(&mut self) -> Vec<Cut> {
+        // A last picture that goes on from none before it makes no segment.
+        self.state.settle_as(false);
+        std::mem::take(&mut self.state.cuts)
+    }
+
+    /// Ends the segment where no picture lets it end: before the one that is not decided yet, or else at a
+    /// packet, or else anywhere.
+    fn cut_here(&mut self, reason: EndReason) {
+        self.state.settle();
+        let begin = self.state.begin;
+        let places = [self.scanner.holdback(), self.scanner.boundary(), self.scanner.position()];
+        if let Some(offset) = places.into_iter().find(|offset| *offset > begin) {
+            let before = self.place();
+            self.state.cut(Cut { offset, reason, before, anchor: None });
+        }
+    }
+
+    /// Bytes before this offset can be written: no later cut lies before it. Little more than 1 MiB stays
+    /// behind, or 4 MiB where the stream's clock has just jumped.
+    pub(crate) fn settled(&self) -> u64 {
+        // Before its first picture is placed, the growing segment is not cut at one.
+        let doubt = self.state.doubt.filter(|_| self.state.anchor.is_some());
+        let doubt = doubt.map_or(u64::MAX, |(pes, _)| pes.cut);
+        self.scanner.holdback().min(doubt)
+    }
+
+    /// The growing segment's place on the timeline, once a PTS was seen.
+    pub(crate) fn anchor(&self) -> Option<Anchor> {
+        self.state.anchor
+    }
+
+    /// Where the growing segment lies, up to the end of its last frame, once a PTS was seen.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let length = |anchor: Anchor| self.state.extent.length_from(anchor.offset);
+        let anchor = self.state.anchor.or(self.state.within);
+        anchor.map(|anchor| Place { anchor, length: length(anchor) })
+    }
+
+    /// What was seen since the last call.
+    pub(crate) fn take_seen(&mut self) -> Seen {
+        let packets = self.scanner.counters().packets;
+        let told = Seen { packets, ..Seen::default() };
+        let seen = std::mem::replace(&mut self.state.seen, told);
+        Seen { packets: packets - seen.packets, ..seen }
+    }
+
+    /// Where pictures were found to begin since the last call: the offset, and the place.
+    pub(crate) fn take_begins(&mut self) -> Vec<(u64, Anchor)> {
+        std::mem::take(&mut self.state.begins)
+    }
+
+    /// PAT and PMT as packets, if they were seen or have changed since the last call; behind them the parameter sets of
+    /// the video, if keyframes come without.
+    pub(crate) fn new_tables(&mut self) -> Option<Vec<u8>> {
+        let state = &mut self.state;
+        let lacking = state.clock.filter(|pid| self.scanner.lacks_parameters(*pid));
+        let sets = lacking.and_then(|pid| Some((pid, self.scanner.parameter_sets(pid)?)));
+        if let Some((_, sets)) = sets
+            && state.sets.as_ref() != Some(sets)
+        {
+            state.sets = Some(sets.clone());
+            state.tables = true;
+        }
+        let mut tables = std::mem::take(&mut state.tables).then(|| self.scanner.psi())??;
+        if let Some((pid, sets)) = sets {
+            tables.extend(sets.packets(pid));
+        }
+        Some(tables)
+    }
+}
+
+impl State<'_> {
+    fn observe(&mut self, found: &Found<'_>, now: Instant) {
+        match found {
+            Found::Programs(programs) => self.choose_clock(programs),
+            Found::Pes(pes) => self.observe_unit(pes, now),
+            Found::Damage(Damage::Continuity { pid, .. }) => self.seen.gaps.push(*pid),
+            _ => {}
+        }
+    }
+
+    fn choose_clock(&mut self, programs: &[Program]) {
+        self.tables = true;
+        let streams = || programs.iter().flat_map(|program| &program.streams);
+        self.seen.listed.extend(streams().map(|stream| stream.pid));
+        self.audio_only = streams().next().is_some()
+            && !streams().any(|stream| stream.codec.media() == Media::Video);
+        if self.clock.is_some_and(|pid| streams().all(|stream| stream.pid != pid)) {
+            // The video goes on under another PID, perhaps on another clock.
+            self.settle();
+            self.clock = None;
+            self.timeline.connect();
+        }
+    }
+
+    fn observe_unit(&mut self, pes: &Pes, now: Instant) {
+        let counts = pes.media == Media::Video || (self.audio_only && pes.media == Media::Audio);
+        let Some(pts) = pes.pts.filter(|_| counts) else {
+            if counts && pes.random_access {
+                self.timeline.observe_unstamped();
+            }
+            return;
+        };
+        if *self.clock.get_or_insert(pes.pid) != pes.pid {
+            return;
+        }
+        self.arrival.stamped(now);
+        self.allowance.unit();
+        let may_cut = self.may_cut(now);
+        let observed = self.timeline.observe(Stamp { pts, dts: pes.dts, at: now }, may_cut);
+        if let Some((doubt, since)) = self.doubt.take()
+            && let Some(placed) = observed.before
+        {
+            self.placed(&doubt, placed, since);
+        }
+        match observed.this {
+            Some(placed) => self.placed(pes, placed, now),
+            None => self.doubt = Some((*pes, now)),
+        }
+    }
+
+    /// Decides the picture in doubt without a next one.
+    fn settle(&mut self) {
+        self.settle_as(true);
+    }
+
+    /// Does that; one after a jump is placed only if it `may_jump`.
+    fn settle_as(&mut self, may_jump: bool) {
+        if let Some((doubt, since)) = self.doubt.take()
+            && let Some(placed) = self.timeline.settle(may_jump && self.may_cut(since))
+        {
+            self.placed(&doubt, placed, since);
+        }
+    }
+
+    /// Whether the growing segment may end at a picture: it has lasted, or ends sooner than any need not often.
+    fn may_cut(&self, now: Instant) -> bool {
+        self.extent.units() >= FEW_UNITS
+            || self.arrival.lasted() >= SHORT
+            || self.allowance.is_left(now)
+    }
+
+    /// A picture that arrived at `now` was placed.
+    fn placed(&mut self, pes: &Pes, placed: Placed, now: Instant) {
+        let Placed::At(step, anchor) = placed else {
+            self.seen.strays += 1;
+            self.extent.observe_stray();
+            return;
+        };
+        self.begins.push((pes.offset, anchor));
+        let Some(begin) = self.anchor else {
+            self.anchor = Some(anchor);
+            self.extend(anchor);
+            return;
+        };
+        let (reason, length) = match step {
+            Step::Start | Step::Jump => {
+                (Some(EndReason::Jump), self.extent.length_from(begin.offset))
+            }
+            Step::Continues => {
+                let length = anchor.offset - begin.offset;
+                (self.reason_to_cut(pes, length), length)
+            }
+        };
+        let may_cut = reason == Some(EndReason::MaxBytes) || self.may_cut(now);
+        match reason.filter(|_| may_cut) {
+            Some(reason) => {
+                if self.extent.units() < FEW_UNITS && self.arrival.lasted() < SHORT {
+                    self.allowance.take(now);
+                }
+                let before = Some(Place { anchor: begin, length });
+                self.cut(Cut { offset: pes.cut, reason, before, anchor: Some(anchor) });
+            }
+            None if step == Step::Start => {
+                // On a clock of its own: where it is, the growing segment cannot say.
+                (self.clock, self.seen.strays) = (None, self.seen.strays + 1);
+                return self.timeline.connect();
+            }
+            None => {}
+        }
+        self.extend(anchor);
+    }
+
+    /// The picture that was placed last is one of the growing segment.
+    fn extend(&mut self, anchor: Anchor) {
+        let decoded = self.timeline.decoded().unwrap_or(anchor.offset);
+        self.extent.observe(anchor.offset, decoded);
+    }
+
+    /// Why the growing segment ends before a picture that comes `length` ticks after its first, if it does.
+    fn reason_to_cut(&self, pes: &Pes, length: i64) -> Option<EndReason> {
+        let is_keyframe = pes.random_access || self.audio_only;
+        if is_keyframe && length >= self.segment_time {
+            Some(EndReason::Keyframe)
+        } else if self.overdue || length >= ticks(self.bounds.time.as_secs_f64()) {
+            Some(EndReason::MaxTime)
+        } else if pes.cut.saturating_sub(self.begin) >= self.bounds.soft_bytes() {
+            Some(EndReason::MaxBytes)
+        } else {
+            None
+        }
+    }
+
+    fn cut(&mut self, cut: Cut) {
+        self.anchor = cut.anchor;
+        // A tick behind the picture: that one belongs to the segment in which it begins.
+        let behind = |last: Anchor| Anchor { pts: last.pts + 1, offset: last.offset + 1 };
+        self.within = self.timeline.anchor().map(behind);
+        // A cut that was decided late may lie before one that was made for want of room.
+        self.begin = self.begin.max(cut.offset);
+        self.extent = Extent::default();
+        self.arrival.restart();
+        self.overdue = false;
+        self.cuts.push(cut);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! How the recorder is doing, in numbers from its start: for `stats` events and for Prometheus.
+//!
+//! To count costs a few additions for each read of the socket. Whoever asks pays for the rest.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, Release},
+        },
+    },
+    time::{Duration, Instant},
+};
+
+use cht_core::event::Body;
+
+use crate::{disk, record::segmenter::Seen};
+
+/// PIDs that are counted by name. A stream that is mostly noise could name all 8192.
+const PIDS: usize = 64;
+
+/// What all threads count.
+#[derive(Debug)]
+pub(crate) struct Health {
+    started: Instant,
+    /// The folder of the sessions, which need not be there yet.
+    folder: PathBuf,
+    connected: AtomicBool,
+    connections: AtomicU64,
+    bytes: AtomicU64,
+    packets: AtomicU64,
+    /// Nanoseconds from `started` to the last byte; 0 before any.
+    last_byte: AtomicU64,
+    segments: AtomicU64,
+    errors: AtomicU64,
+    left_out: AtomicU64,
+    gaps: Mutex<Gaps>,
+}
+
+/// Gaps in continuity counters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Gaps {
+    /// The first `PIDS` that were listed or had a gap.
+    pub by_pid: BTreeMap<u16, u64>,
+    /// Those of all further PIDs.
+    pub others: u64,
+}
+
+/// All of it at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Snapshot {
+    pub connected: bool,
+    pub connections: u64,
+    pub bytes: u64,
+    pub packets: u64,
+    pub gaps: Gaps,
+    /// Since the last byte, if there was one.
+    pub idle: Option<Duration>,
+    pub segments: u64,
+    pub errors: u64,
+    pub left_out: u64,
+    /// Bytes, where the system tells.
+    pub free_disk: Option<u64>,
+}
+
+impl Health {
+    /// Nothing has happened yet. `folder` is where the disk is that matters.
+    pub(crate) fn new(folder: PathBuf, now: Instant) -> Self {
+        Self {
+            started: now,
+            folder,
+            connected: AtomicBool::new(false),
+            connections: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            packets: AtomicU64::new(0),
+            last_byte: AtomicU64::new(0),
+            segments: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            left_out: AtomicU64::new(0),
+            gaps: Mutex::default(),
+        }
+    }
+
+    /// A sender has come.
+    pub(crate) fn connected(&self) {
+        self.connections.fetch_add(1, Relaxed);
+        self.connected.store(true, Relaxed);
+    }
+
+    /// It has gone.
+    pub(crate) fn disconnected(&self) {
+        self.connected.store(false, Relaxed);
+    }
+
+    /// Bytes arrived at `now`, with `seen` in them.
+    pub(crate) fn received(&self, bytes: usize, seen: &Seen, now: Instant) {
+        self.bytes.fetch_add(bytes as u64, Relaxed);
+        self.packets.fetch_add(seen.packets, Relaxed);
+        let nanos = now.saturating_duration_since(self.started).as_nanos() as u64;
+        self.last_byte.store(nanos.max(1), Release);
+        if !seen.listed.is_empty() || !seen.gaps.is_empty() {
+            let mut gaps = self.gaps.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.listed.iter().for_each(|pid| gaps.add(*pid, 0));
+            seen.gaps.iter().for_each(|pid| gaps.add(*pid, 1));
+        }
+    }
+
+    /// An event is about to be emitted.
+    pub(crate) fn emitted(&self, body: &Body) {
+        match body {
+            Body::SegmentClosed(_) => self.segments.fetch_add(1, Relaxed),
+            Body::Failure(_) => self.errors.fetch_add(1, Relaxed),
+            _ => 0,
+        };
+    }
+
+    /// An event was left out.
+    pub(crate) fn left_out(&self) {
+        self.left_out.fetch_add(1, Relaxed);
+    }
+
+    /// Everything, as it is at `now`.
+    pub(crate) fn snapshot(&self, now: Instant) -> Snapshot {
+        let last = Some(self.last_byte.load(Relaxed)).filter(|nanos| *nanos > 0);
+        let last = last.map(|nanos| self.started + Duration::from_nanos(nanos));
+        Snapshot {
+            connected: self.connected.load(Relaxed),
+            connections: self.connections.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            packets: self.packets.load(Relaxed),
+            gaps: self.gaps.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            idle: last.map(|last| now.saturating_duration_since(last)),
+            segments: self.segments.load(Relaxed),
+            errors: self.errors.load(Relaxed),
+            left_out: self.left_out.load(Relaxed),
+            free_disk: disk::free(&self.folder).ok(),
+        }
+    }
+}
+
+impl Gaps {
+    fn add(&mut self, pid: u16, gaps: u64) {
+        if self.by_pid.len() < PIDS || self.by_pid.contains_key(&pid) {
+            *self.by_pid.entry(pid).or_default() += gaps;
+        } else {
+            self.others += gaps;
+        }
+    }
+
+    /// Over all PIDs.
+    pub(crate) fn total(&self) -> u64 {
+        self.by_pid.values().sum::<u64>() + self.others
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_are_counted_by_pid_and_bounded() {
+        let start = cht_core::process::clock::monotonic();
+        let health = Health::new(".".into(), start);
+        assert_eq!(health.snapshot(start).idle, None);
+        let seen =
+            Seen { packets: 7, listed: vec![256, 257], gaps: vec![256, 300, 256], strays: 0 };
+        health.received(1316, &seen, start + Duration::from_secs(1));
+        let snapshot = health.snapshot(start + Duration::from_secs(3));
+        assert_eq!(snapshot.gaps.by_pid, BTreeMap::from([(256, 2), (257, 0), (300, 1)]));
+        assert_eq!(snapshot.gaps.total(), 3);
+        assert_eq!((snapshot.bytes, snapshot.packets), (1316, 7));
+        assert_eq!(snapshot.idle, Some(Duration::from_secs(2)));
+        assert!(snapshot.free_disk.is_some());
+
+        let noise = Seen { gaps: (0..8192).collect(), ..Seen::default() };
+        health.received(1, &noise, start);
+        let gaps = health.snapshot(start).gaps;
+        assert_eq!((gaps.by_pid.len(), gaps.total()), (PIDS, 3 + 8192));
+    }
+}

@@ -1,0 +1,128 @@
+//! Events out, without ever waiting for whoever reads them.
+//!
+//! A thread of its own writes to stdout. Between it and the recorder is a bounded queue: when the reader
+//! stalls, events are dropped (the record on disk has them all); when it goes, that is said once.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use cht_core::{
+    event::{Body, Event, Failure},
+    ndjson,
+    process::{clock, report},
+};
+
+use super::counters::Health;
+
+/// Hours of events at any sensible segment time.
+const QUEUE: usize = 4096;
+
+/// Passing events that may wait in the queue. More of them would take the place of others.
+const PASSING: u64 = 8;
+
+/// How long the end waits for a reader that is slow.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+
+/// The recorder's end of the queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Announcer {
+    queue: SyncSender<Event>,
+    /// Events left out since the reader stalled; said at the first, and how many when it reads again.
+    left_out: Arc<AtomicU64>,
+    /// Passing events in the queue.
+    passing: Arc<AtomicU64>,
+    health: Arc<Health>,
+}
+
+/// Waits for the queue to empty.
+#[derive(Debug)]
+pub(crate) struct Finish(Receiver<()>);
+
+/// Starts the thread that writes to stdout.
+pub(crate) fn start(health: Arc<Health>) -> std::io::Result<(Announcer, Finish)> {
+    let (queue, events) = sync_channel::<Event>(QUEUE);
+    let (finished, finish) = channel();
+    let mut stdout = ndjson::stdout()?;
+    let passing = Arc::new(AtomicU64::new(0));
+    let announcer = Announcer { queue, left_out: Arc::default(), passing, health };
+    let passing = Arc::clone(&announcer.passing);
+    thread::spawn(move || {
+        for event in events {
+            if matches!(event.body, Body::Stats(_)) {
+                passing.fetch_sub(1, Ordering::Relaxed);
+            }
+            let was_closed = stdout.closed();
+            if let Err(error) = stdout.emit(&event) {
+                report::warn(format_args!("stdout: {error}; an event was lost"));
+            } else if stdout.closed() && !was_closed {
+                report::note("stdout was closed by its reader; recording goes on without events");
+            }
+        }
+        let _ = finished.send(());
+    });
+    Ok((announcer, Finish(finish)))
+}
+
+impl Announcer {
+    /// Hands an event over; never waits.
+    pub(crate) fn emit(&self, event: Event) {
+        self.health.emitted(&event.body);
+        let full = matches!(self.queue.try_send(event), Err(TrySendError::Full(_)));
+        let before = if full {
+            self.health.left_out();
+            self.left_out.fetch_add(1, Ordering::Relaxed)
+        } else {
+            self.left_out.swap(0, Ordering::Relaxed)
+        };
+        if !full && before > 0 {
+            report::note(format_args!(
+                "the reader of stdout reads again; {before} events were left out"
+            ));
+        }
+        if full && before == 0 {
+            report::warn(
+                "the reader of stdout has stalled; events are left out (segments.ndjson has them)",
+            );
+        }
+    }
+
+    /// Hands over an event that the next one of its kind makes worthless (`stats`), unless some of them wait
+    /// already: a reader that has stalled needs the place for those that count.
+    pub(crate) fn emit_passing(&self, event: Event) {
+        if self.passing.fetch_add(1, Ordering::Relaxed) >= PASSING
+            || self.queue.try_send(event).is_err()
+        {
+            self.passing.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Announcer {
+    /// Says on stderr and in an `error` event what is wrong.
+    pub(crate) fn fail(&self, session: &str, code: &str, message: &str, path: &str) {
+        report::warn(message);
+        let failure = Failure {
+            stage: report::stage().to_owned(),
+            code: code.to_owned(),
+            message: message.to_owned(),
+            path: Some(path.to_owned()),
+        };
+        self.emit(Event::new(Some(session.to_owned()), failure));
+    }
+}
+
+impl Finish {
+    /// Waits until all events are written. All announcers must be gone.
+    pub(crate) fn wait(self) {
+        if clock::receive_within(&self.0, LAST_WAIT).is_err() {
+            report::warn("the reader of stdout has stalled; its last events were left out");
+        }
+    }
+}

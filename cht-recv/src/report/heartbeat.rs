@@ -1,0 +1,164 @@
+//! What the main loop does besides recording, each time round: `stats` events, and signs of life for the service
+//! manager. Only a loop that goes round gives them.
+
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use cht_core::{
+    event::{Event, Failure, PidStats, RecvStats, Stats},
+    process::{
+        clock,
+        report::{self, Limited},
+    },
+};
+
+use super::{counters::Health, events::Announcer, systemd::Service};
+use crate::record::segmenter::Seen;
+
+/// The main loop's side of [`Health`].
+#[derive(Debug)]
+pub(crate) struct Pulse {
+    health: Arc<Health>,
+    announcer: Announcer,
+    service: Service,
+    /// Between two `stats`; none are wanted without it.
+    interval: Option<Duration>,
+    /// When the last `stats` was made, and the bytes received by then.
+    last: Cell<(Instant, u64)>,
+    /// Absent until there is one.
+    session: RefCell<Option<String>>,
+    peer: RefCell<Option<String>>,
+    strays: RefCell<Limited>,
+}
+
+/// Time between two messages about wrong time stamps.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
+
+impl Pulse {
+    /// Of a recorder that starts `now`.
+    pub(crate) fn new(
+        health: Arc<Health>,
+        announcer: Announcer,
+        interval: Option<Duration>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            health,
+            announcer,
+            service: Service::of_environment(now),
+            interval,
+            last: Cell::new((now, 0)),
+            session: RefCell::default(),
+            peer: RefCell::default(),
+            strays: RefCell::new(Limited::new(SAY_AGAIN)),
+        }
+    }
+
+    /// Senders can connect, and are recorded into `session`.
+    pub(crate) fn listening(&self, session: &str, address: &str) {
+        self.session.replace(Some(session.to_owned()));
+        self.service.tell(&format!("READY=1\nSTATUS=listening on {address}"));
+    }
+
+    /// A sender has come.
+    pub(crate) fn connected(&self, peer: &str) {
+        self.health.connected();
+        self.peer.replace(Some(peer.to_owned()));
+        self.service.tell(&format!("STATUS=recording {peer}"));
+    }
+
+    /// Bytes arrived at `now`, with `seen` in them.
+    pub(crate) fn received(&self, bytes: usize, seen: &Seen, now: Instant) {
+        self.health.received(bytes, seen, now);
+        if seen.strays > 0 {
+            let message = "a picture's time stamp fits neither those before nor those after; \
+                           it is recorded, but has no place on the timeline";
+            self.strays.borrow_mut().note(now, message);
+        }
+    }
+
+    /// Says on stderr and in an `error` event what is wrong.
+    pub(crate) fn complain(&self, code: &str, message: &str) {
+        report::warn(message);
+        let failure = Failure {
+            stage: report::stage().to_owned(),
+            code: code.to_owned(),
+            message: message.to_owned(),
+            path: None,
+        };
+        self.announcer.emit(Event::new(self.session.borrow().clone(), failure));
+    }
+
+    /// The sender has gone, and all its bytes are counted.
+    pub(crate) fn disconnected(&self) {
+        self.health.disconnected();
+        self.peer.take();
+        if self.interval.is_some() {
+            self.stats(clock::monotonic());
+        }
+        self.service.tell("STATUS=waiting for a sender");
+    }
+
+    /// No more senders; what was received is finished.
+    pub(crate) fn stopping(&self) {
+        self.service.tell("STOPPING=1\nSTATUS=finishing the last segment");
+    }
+
+    /// When the loop has to go round again.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let due = self.interval.map(|interval| self.last.get().0 + interval);
+        due.into_iter().chain(self.service.deadline()).min()
+    }
+
+    /// Does what is due.
+    pub(crate) fn beat(&self, now: Instant) {
+        self.service.feed(now);
+        if self.interval.is_some_and(|interval| self.last.get().0 + interval <= now) {
+            self.stats(now);
+        }
+    }
+
+    /// Says how things are.
+    fn stats(&self, now: Instant) {
+        let health = self.health.snapshot(now);
+        let (at, before) = self.last.replace((now, health.bytes));
+        let interval = now.saturating_duration_since(at).as_secs_f64();
+        // Over less than a millisecond a rate says nothing.
+        let bits = (health.bytes - before) as f64 * 8.0;
+        let recv = RecvStats {
+            connected: health.connected,
+            connections: health.connections,
+            bitrate: (bits / interval.max(0.001)).round() as u64,
+            bytes: health.bytes,
+            packets: health.packets,
+            continuity_errors: health.gaps.total(),
+            pids: (health.gaps.by_pid.into_iter())
+                .map(|(pid, continuity_errors)| PidStats { pid, continuity_errors })
+                .collect(),
+            idle: health.idle.map(|idle| rounded(idle.as_secs_f64())),
+            segments: health.segments,
+            free_disk: health.free_disk,
+            left_out: health.left_out,
+        };
+        if let Some(peer) = &*self.peer.borrow() {
+            let rate = recv.bitrate as f64 / 1e6;
+            self.service.tell(&format!("STATUS=recording {peer}, {rate:.1} Mbit/s"));
+        }
+        let stats = Stats {
+            stage: report::stage().to_owned(),
+            at: clock::wall(),
+            interval: rounded(interval),
+            recv: Some(recv),
+            scenes: None,
+        };
+        self.announcer.emit_passing(Event::new(self.session.borrow().clone(), stats));
+    }
+}
+
+/// To the six decimals of all seconds in events.
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 1e6).round() / 1e6
+}

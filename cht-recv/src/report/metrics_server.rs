@@ -1,0 +1,235 @@
+//! The few words of HTTP that a scraper speaks: `GET /metrics`, one answer, and the connection is closed.
+//!
+//! One thread serves all scrapers, a bounded number of them, and none for long. So those that hang, however many, keep
+//! nobody out, and the recorder never waits for them.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use cht_core::process::clock;
+use rustix::event::{PollFd, PollFlags};
+
+use super::{counters::Health, prometheus};
+use crate::input::{address, sender::is_passing};
+
+/// How long one scraper may take.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Scrapers at a time. One more ends another.
+const SCRAPERS: usize = 32;
+
+/// The longest request that is read.
+const HEAD: usize = 8 << 10;
+
+/// How long a listener that fails is left alone: mostly this process has too many files open.
+const REST: Duration = Duration::from_secs(1);
+
+/// Listens at `HOST:PORT`; without a host, at the loopback address.
+pub(crate) fn bind(place: &str) -> Result<TcpListener> {
+    let address = resolve(place)?;
+    let listener = TcpListener::bind(address).with_context(|| {
+        format!(
+            "--metrics {place}: cannot listen on {address}; is another program listening there?"
+        )
+    })?;
+    let url = format!("http://{address}/metrics");
+    address::tell_if_open(&url, address.ip(), "whoever reaches it can read the numbers");
+    Ok(listener)
+}
+
+fn resolve(place: &str) -> Result<SocketAddr> {
+    let wrong = || anyhow!("--metrics {place}: must be HOST:PORT, as 127.0.0.1:9444");
+    let full = if place.starts_with(':') { format!("127.0.0.1{place}") } else { place.to_owned() };
+    let mut addresses = full.to_socket_addrs().map_err(|error| wrong().context(error))?;
+    addresses.next().ok_or_else(wrong)
+}
+
+/// Serves scrapers on a thread of its own, as long as the process lives. Returns where.
+pub(crate) fn serve(listener: TcpListener, health: Arc<Health>) -> io::Result<String> {
+    let url = format!("http://{}/metrics", listener.local_addr()?);
+    listener.set_nonblocking(true)?;
+    let server = Server { listener, resting: None, scrapers: Vec::new(), health };
+    thread::Builder::new().name("metrics".to_owned()).spawn(move || server.run())?;
+    Ok(url)
+}
+
+/// A listener and its scrapers, oldest first.
+#[derive(Debug)]
+struct Server {
+    listener: TcpListener,
+    /// When a listener that failed is tried again.
+    resting: Option<Instant>,
+    scrapers: Vec<Scraper>,
+    health: Arc<Health>,
+}
+
+/// A scraper that is connected.
+#[derive(Debug)]
+struct Scraper {
+    socket: TcpStream,
+    /// What was received of its request.
+    head: Vec<u8>,
+    /// The answer, and how much of it was sent. Empty until the request is complete.
+    answer: Vec<u8>,
+    sent: usize,
+    deadline: Instant,
+}
+
+impl Server {
+    fn run(mut self) {
+        loop {
+            let ready = self.wait();
+            let now = clock::monotonic();
+            for at in ready.into_iter().rev() {
+                // A scraper that has gone is its own affair, and so is one that was answered.
+                if !matches!(self.scrapers[at].step(&self.health), Ok(false)) {
+                    self.scrapers.remove(at);
+                }
+            }
+            self.scrapers.retain(|scraper| now < scraper.deadline);
+            self.accept(now);
+        }
+    }
+
+    /// Waits until something can be done; the places of those that can go on.
+    fn wait(&self) -> Vec<usize> {
+        let limit = self.scrapers.iter().map(|scraper| scraper.deadline).chain(self.resting).min();
+        let listener = PollFd::new(&self.listener, PollFlags::IN);
+        let mut descriptors: Vec<_> = self.scrapers.iter().map(Scraper::descriptor).collect();
+        descriptors.extend(self.resting.is_none().then_some(listener));
+        if clock::wait_ready(&mut descriptors, limit).is_err() {
+            clock::rest(REST);
+        }
+        let is_ready = |at: &usize| !descriptors[*at].revents().is_empty();
+        (0..self.scrapers.len()).filter(is_ready).collect()
+    }
+
+    /// Takes in those who have come. One too many ends the oldest of those that have asked for nothing, or the oldest.
+    fn accept(&mut self, now: Instant) {
+        if self.resting.is_some_and(|until| until > now) {
+            return;
+        }
+        self.resting = None;
+        for _ in 0..SCRAPERS {
+            let socket = match self.listener.accept() {
+                Ok((socket, _)) => socket,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if is_passing(&error) => continue,
+                Err(_) => {
+                    self.resting = Some(now + REST);
+                    return;
+                }
+            };
+            if socket.set_nonblocking(true).is_ok() {
+                self.scrapers.push(Scraper {
+                    socket,
+                    head: Vec::new(),
+                    answer: Vec::new(),
+                    sent: 0,
+                    deadline: now + LIMIT,
+                });
+            }
+            if self.scrapers.len() > SCRAPERS {
+                let silent = self.scrapers.iter().position(|scraper| scraper.head.is_empty());
+                // The newest is among the silent ones, and stays.
+                self.scrapers.remove(silent.filter(|at| *at < SCRAPERS).unwrap_or(0));
+            }
+        }
+    }
+}
+
+impl Scraper {
+    fn descriptor(&self) -> PollFd<'_> {
+        let flags = if self.answer.is_empty() { PollFlags::IN } else { PollFlags::OUT };
+        PollFd::new(&self.socket, flags)
+    }
+
+    /// Reads on, or writes on. Whether all is done.
+    fn step(&mut self, health: &Health) -> io::Result<bool> {
+        if self.answer.is_empty() {
+            let mut buffer = [0; 1024];
+            match self.socket.read(&mut buffer) {
+                Ok(0) => return Ok(true),
+                Ok(count) => self.head.extend_from_slice(&buffer[..count]),
+                Err(error) if is_passing(&error) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+            let too_long = || ("431 Request Header Fields Too Large", "text/plain", String::new());
+            let response =
+                respond(&self.head, health).or_else(|| (self.head.len() >= HEAD).then(too_long));
+            let Some((status, kind, body)) = response else { return Ok(false) };
+            let length = body.len();
+            self.answer = format!(
+                "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            )
+            .into_bytes();
+        }
+        match self.socket.write(&self.answer[self.sent..]) {
+            Ok(count) => self.sent += count,
+            Err(error) if is_passing(&error) => {}
+            Err(error) => return Err(error),
+        }
+        if self.sent < self.answer.len() {
+            return Ok(false);
+        }
+        self.socket.shutdown(Shutdown::Write)?;
+        Ok(true)
+    }
+}
+
+/// Status, content type and body for a request; `None` while it is not complete.
+fn respond(head: &[u8], health: &Health) -> Option<(&'static str, &'static str, String)> {
+    let plain = |status| Some((status, "text/plain", format!("{status}\n")));
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut request = httparse::Request::new(&mut headers);
+    match request.parse(head) {
+        Ok(httparse::Status::Partial) => return None,
+        Ok(httparse::Status::Complete(_)) => {}
+        Err(_) => return plain("400 Bad Request"),
+    }
+    let path = request.path.unwrap_or_default().split('?').next();
+    match (request.method, path) {
+        (Some("GET"), Some("/metrics")) => {
+            match prometheus::exposition(&health.snapshot(clock::monotonic())) {
+                Ok(text) => Some(("200 OK", prometheus::CONTENT_TYPE, text)),
+                Err(_) => plain("500 Internal Server Error"),
+            }
+        }
+        (Some("GET"), _) => plain("404 Not Found"),
+        _ => plain("405 Method Not Allowed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_unless_told_otherwise() {
+        let address = |text: &str| resolve(text).unwrap().to_string();
+        assert_eq!(address(":9444"), "127.0.0.1:9444");
+        assert_eq!(address("0.0.0.0:1"), "0.0.0.0:1");
+        assert_eq!(address("[::1]:1"), "[::1]:1");
+        for wrong in ["9444", "127.0.0.1", "http://127.0.0.1:1"] {
+            assert!(resolve(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_whole_requests_are_answered() {
+        let health = Health::new(".".into(), clock::monotonic());
+        let status = |head: &str| respond(head.as_bytes(), &health).map(|(status, ..)| status);
+        assert_eq!(status("GET /metrics HTTP/1.1\r\nHost: x\r\n"), None);
+        assert_eq!(status("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"), Some("200 OK"));
+        assert_eq!(status("GET /metrics?a=b HTTP/1.0\r\n\r\n"), Some("200 OK"));
+        assert_eq!(status("GET / HTTP/1.1\r\n\r\n"), Some("404 Not Found"));
+        assert_eq!(status("POST /metrics HTTP/1.1\r\n\r\n"), Some("405 Method Not Allowed"));
+        assert_eq!(status("\u{1}\u{2}\u{3} nonsense"), Some("400 Bad Request"));
+    }
+}
