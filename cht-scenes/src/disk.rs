@@ -14,7 +14,7 @@ use cht_core::{
     storage::patience::{Patience, Turn},
 };
 
-use crate::picker::Output;
+use crate::select::selector::Output;
 
 /// Writes with patience; clones are of one disk.
 #[derive(Debug, Clone)]

@@ -10,16 +10,19 @@ use std::{
 use clap::Parser as _;
 
 use crate::{
-    args::Args,
+    cli::{args::Args, options::Options},
+    decode::{
+        ffmpeg_log::{Decoded, LineParser},
+        frame::{Pool, Reader},
+        pipes::{Outputs, stream},
+    },
     disk::Disk,
-    frame::{Pool, Reader},
-    lines::{Decoded, LineParser},
-    measure::Plane,
-    measured::{Measured, Saved},
-    options::Options,
-    outputs::{Outputs, stream},
-    store::Store,
+    select::{
+        detectors::{Measured, Saved},
+        journal::Store,
+    },
 };
+use cht_detect::measure::Plane;
 
 /// Frames of a state that is gone on from: more than any detector looks ahead.
 const FRAMES: i64 = 40;

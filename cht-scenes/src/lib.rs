@@ -7,56 +7,27 @@
 //! nothing but these numbers, so that a decision can be taken again without decoding. The program itself is in the
 //! library as well, so that fuzz targets reach its parsers.
 
-// The program says `cht_scenes::measure`, as any other user of the two does.
-extern crate self as cht_scenes;
-
-pub mod detect;
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod measure;
 
-mod args;
-mod backlog;
-mod catch_up;
-mod course;
-mod decoder;
-mod decoding;
-mod detector;
+mod cli;
+mod decode;
 mod disk;
 mod feed;
-mod fetch;
-mod follows;
-mod frame;
-mod gops;
-mod graph;
-mod hwaccel;
 mod interrupt;
-mod jobs;
 mod lag;
-mod lines;
-mod measured;
-mod options;
-mod outputs;
-mod parameters;
-mod pass;
-mod pause;
-mod picker;
+mod parallel;
 mod picture;
-mod prefilter;
-mod rescore;
-mod scores;
-mod scout;
+mod select;
 mod stage;
 mod stats;
-mod store;
-mod stretch;
-mod video;
+mod track;
 
 use std::process::ExitCode;
 
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let args = args::parse();
+    let args = cli::args::parse();
     cht_core::process::cli::run("cht-scenes", || stage::run(args))
 }

@@ -18,14 +18,12 @@ use cht_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    args::Args,
-    backlog::Backlog,
-    detector::Rules,
-    feed::{Feeder, Upstream},
+    cli::args::Args,
+    feed::feeder::{Feeder, Upstream},
     interrupt::{Cut, Interrupt},
-    picker::Output,
-    rescore,
-    stats::{Pulse, Tally},
+    lag::backlog::Backlog,
+    select::{rescore, selector::Output, threshold::Rules},
+    stats::counters::{Pulse, Tally},
 };
 
 /// What is to be decoded, in order.

@@ -116,7 +116,7 @@ pub fn path_with_binaries() -> std::ffi::OsString {
 /// If a folder of them cannot be read.
 #[must_use]
 pub fn source_files() -> Vec<PathBuf> {
-    let members = TOOLS.into_iter().chain(["cht-ts", "cht-core"]);
+    let members = TOOLS.into_iter().chain(["cht-ts", "cht-detect", "cht-core"]);
     let mut folders: Vec<_> = members.map(|member| root().join(member).join("src")).collect();
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {

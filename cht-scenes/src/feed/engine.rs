@@ -6,9 +6,8 @@ use anyhow::Result;
 use cht_ts::Plan;
 
 use crate::{
-    decoder::Decoder,
-    jobs::{Jobs, Stopped},
-    pause::Pause,
+    decode::{decoder::Decoder, pause::Pause},
+    parallel::pool::{Jobs, Stopped},
 };
 
 /// One decoder, or several that stand for one.

@@ -7,7 +7,7 @@ use cht_core::{
     storage::journal::Lines,
 };
 
-use crate::store::number;
+use crate::select::journal::number;
 
 /// The journal of cht-index.
 pub(super) const INDEX: &str = "index.ndjson";

@@ -12,13 +12,18 @@ use cht_core::{
 };
 use cht_ts::time::{TICKS_PER_SECOND, unwrap33};
 
-use super::{Feeder, Source, WRITE, engine::Engine, run_up::began_within_a_picture};
+use super::{
+    engine::Engine,
+    feeder::{Feeder, Source, WRITE},
+    preroll::began_within_a_picture,
+};
 use crate::{
-    course::{Course, Passed, Piece},
-    picker::Message,
-    store::key,
-    stretch::Stretch,
-    video::Video,
+    select::{journal::key, selector::Message},
+    track::{
+        changes::Stretch,
+        growing::{Course, Passed, Piece},
+        select::Video,
+    },
 };
 
 /// How far a growing segment is searched for its video before it is left until it is finished.

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, fmt, io, sync::PoisonError};
 use anyhow::Result;
 use cht_core::session::SessionError;
 
-use super::Feeder;
+use super::feeder::Feeder;
 
 /// Sessions with an error that was said, and is not said again.
 const REMEMBERED: usize = 256;

@@ -16,21 +16,25 @@ use cht_core::{event::Anchor, process::report, segment::SegmentError};
 use cht_ts::{Codec, SingleStream};
 
 use super::{
-    Feeder,
     engine::Engine,
-    run_up::{Before, nearest, run_up, two_frames, unsure},
+    feeder::Feeder,
+    preroll::{Before, nearest, run_up, two_frames, unsure},
 };
 use crate::{
-    decoder::{Decoder, Input},
-    decoding::{self, Decode, Decoding},
-    follows::Place,
-    jobs::Jobs,
-    outputs::Outputs,
-    parameters,
-    pass::Pass,
-    picker::{End, Message, Part, Picker, Run},
-    prefilter::{self, Start, Wanted},
-    store::Checkpoint,
+    decode::{
+        decoder::{Decoder, Input},
+        filter::{self, Start, Wanted},
+        job::Pass,
+        mode::{self, Decode, Decoding},
+        pipes::Outputs,
+    },
+    parallel::pool::Jobs,
+    select::{
+        journal::Checkpoint,
+        selector::{End, Message, Part, Picker, Run},
+        succession::Place,
+    },
+    track::parameter_sets,
 };
 
 /// So many frames may wait for the picker, where what belongs to them waits elsewhere, and where it is with them.
@@ -111,7 +115,7 @@ impl Feeder {
         }
         if before.is_empty() {
             // Nothing to compare the first frame with: it is kept.
-            picker.state = crate::detector::State::default();
+            picker.state = crate::select::threshold::State::default();
             if !goes_on {
                 picker.measured = self.measures().then(|| self.measured(None)).transpose()?;
             }
@@ -119,19 +123,19 @@ impl Feeder {
         let decoding = Decoding { decode, ..self.decoding };
         picker.decode = decode;
         let keyframes_only = decode == Decode::Keyframes;
-        self.tally.lag.decodes(keyframes_only.then(|| decoding::holds(source.codec)));
+        self.tally.lag.decodes(keyframes_only.then(|| mode::holds(source.codec)));
         self.tally.lag.follow(source.pid, source.ahead);
         let anchor = before
             .iter()
             .find(|before| before.windows.is_some())
             .map_or(source.anchor, |first| first.anchor);
         let wanted = match &picker.measured {
-            Some(measured) => Wanted::Candidates(measured.candidates, prefilter::every(decode)),
+            Some(measured) => Wanted::Candidates(measured.candidates, filter::every(decode)),
             None => Wanted::Scene(self.rules, picker.state),
         };
         let start = Start { wanted, anchor, from: source.anchor.offset };
         let first = Path::new(before.first().map_or(path, |first| &first.path));
-        let sets = parameters::before(first, source.connection, source.pid);
+        let sets = parameter_sets::before(first, source.connection, source.pid);
         let (engine, outputs, messages, received) = self.engine(&source, decoding, start, sets)?;
         let fed = Arc::new(AtomicU64::new(0));
         let (pid, brake, seen) = (source.pid, engine.brake(), Arc::clone(&fed));

@@ -14,11 +14,10 @@ use cht_core::{
 };
 
 use super::{
-    Feeder,
+    feeder::{Feeder, is_at},
     indexed::{INDEX, last_indexed},
-    is_at,
 };
-use crate::store::{FileId, key};
+use crate::select::journal::{FileId, key};
 
 impl Feeder {
     /// Decodes a finished segment, and before it what the record names before it and is not done.

@@ -3,7 +3,7 @@
 //! Standard range is taken as it is, as players do. High dynamic range is brought to it as ITU-R BT.2408 and BT.2390
 //! say: white at 203 cd/m², what is brighter bent below it, and the colours of BT.2020 to those of BT.709.
 
-use super::form::{Colours, Form, Matrix, Transfer};
+use super::format::{Colours, Form, Matrix, Transfer};
 
 /// From the codes of a stream's samples to numbers from 0 to 1.
 #[derive(Debug, Clone, Copy)]

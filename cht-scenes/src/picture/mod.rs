@@ -6,26 +6,26 @@
 
 mod colour;
 mod encode;
-mod form;
-mod look;
-mod place;
+mod format;
+mod geometry;
+mod jfif;
+mod options;
+mod plane;
+mod planes;
 mod resample;
-mod rows;
-mod source;
 mod xmp;
-mod ycc;
 
 use anyhow::Result;
 use cht_core::process::report;
 
+use self::format::Transfer;
+use self::geometry::Place;
+use self::jfif::Ycc;
+use self::planes::Source;
 use colour::ToRgb;
-use form::Transfer;
-use place::Place;
-use source::Source;
-use ycc::Ycc;
 
-pub(crate) use form::{Form, field, formats};
-pub(crate) use look::{Format, Look};
+pub(crate) use self::format::{Form, field, formats};
+pub(crate) use self::options::{Format, Look};
 pub(crate) use xmp::Origin;
 
 /// Packed 8-bit RGB.
@@ -133,10 +133,10 @@ fn render(source: &Source<'_>, place: Place) -> Rgb {
 mod tests {
     use cht_core::event::Reason;
 
-    use super::{
-        form::{Colours, Field, Matrix, Samples},
-        look::{Crop, Scale},
-        *,
+    use super::*;
+    use crate::picture::{
+        format::{Colours, Field, Matrix, Samples},
+        options::{Crop, Scale},
     };
 
     const ORIGIN: Origin<'static> = Origin {

@@ -1,0 +1,263 @@
+//! Cuts and gradual changes in film: each frame against its neighbourhood.
+//!
+//! No threshold on a single difference tells a cut in a dark shot from a shaking camera in a bright one. So what counts is by how
+//! much a frame stands out from the frames on either side, in three measures that fail in different ways, and whether what was
+//! before it comes back, as after a flash. The sum is a logistic regression; `docs/scenes.md` says on what it was fitted.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::measure::{BACK, Film, Measures};
+use crate::{Finding, Gradual};
+
+/// Frames on either side that a frame has to stand out from.
+const SIDES: usize = 3;
+
+/// Frames that must have come before a frame is decided on.
+pub const LOOKAHEAD: usize = BACK - 1;
+
+/// Weights of the logistic regression.
+const DIFFERENCE_OVER_BOTH: f32 = 1.79;
+const CONTINUITY_OVER_ONE: f32 = 2.56;
+const CONTINUITY_OVER_BOTH: f32 = 1.53;
+const HISTOGRAM_OVER_ONE: f32 = -1.67;
+const HISTOGRAM_OVER_BOTH: f32 = 5.01;
+const STAYS: f32 = 0.66;
+const DIFFERENCE: f32 = 2.05;
+const BIAS: f32 = -10.88;
+
+/// What continues by more than this, and loses by this logarithm no more than its neighbours, is the same shot in other light.
+const CONTINUES: f32 = 0.9;
+const STANDS_OUT: f32 = 0.4;
+
+/// What stands out from both sides by less than this logarithm is one of many.
+const ONE_OF_MANY: f32 = 0.1;
+
+/// A picture of less contrast is flat: black, for one.
+const FLAT: f32 = 3.0;
+
+/// What is remembered of a frame.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Seen {
+    at: i64,
+    film: Film,
+    /// Mean difference relative to the contrast.
+    relative: f32,
+    probability: f32,
+}
+
+/// Looks at one frame after the other.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Adaptive {
+    /// The newest last.
+    seen: VecDeque<Seen>,
+    gradual: Gradual,
+}
+
+impl Adaptive {
+    /// Takes the next frame; what is now certain about the frame [`LOOKAHEAD`] before it.
+    pub fn push(&mut self, measures: &Measures) -> Option<Finding> {
+        let film = measures.film;
+        let before = self.seen.back().map_or(film.contrast, |before| before.film.contrast);
+        let relative = film.difference / (film.contrast * before + 25.0).sqrt();
+        self.seen.push_back(Seen { at: measures.at, film, relative, probability: 0.0 });
+        if self.seen.len() > SIDES + 2 + LOOKAHEAD {
+            self.seen.pop_front();
+        }
+        let cut = self.decide(LOOKAHEAD);
+        let gradual = self.gradual.push(measures, cut.as_ref());
+        cut.or(gradual)
+    }
+
+    /// Returns the end of the earliest gradual change that is not reported yet.
+    pub(crate) fn undecided_from(&self) -> Option<i64> {
+        self.gradual.undecided_from()
+    }
+
+    /// What is left to be said about the last frames, when there will be no more.
+    pub fn finish(&mut self) -> Vec<Finding> {
+        let mut found = self.gradual.finish();
+        found.extend((0..LOOKAHEAD).rev().filter_map(|later| self.decide(later)));
+        found.sort_by_key(|finding| finding.at);
+        found
+    }
+
+    /// Decides on the frame that `later` frames have followed.
+    fn decide(&mut self, later: usize) -> Option<Finding> {
+        let center = self.seen.len().checked_sub(later + 1)?;
+        let previous = self.seen.get(center.checked_sub(1)?)?.probability;
+        let probability = self.probability(center);
+        self.seen[center].probability = probability;
+        // Of two frames of one cut the likelier one counts.
+        let is_less_than_next =
+            || center + 1 < self.seen.len() && self.probability(center + 1) > probability;
+        if probability <= 0.5 || previous >= probability || is_less_than_next() {
+            return None;
+        }
+        if self.fades_in(center)
+            || self.is_same_in_other_light(center)
+            || self.is_one_of_many(center)
+        {
+            return None;
+        }
+        Some(Finding::cut(self.seen[center].at, f64::from(probability)))
+    }
+
+    /// Whether the picture was flat before the frame `center`, and gains contrast evenly from there on.
+    fn fades_in(&self, center: usize) -> bool {
+        let contrast = |n: usize| self.seen.get(n).map(|seen| seen.film.contrast);
+        let gains = |n: usize| Some(contrast(n + 1)? > contrast(n)? * 1.1);
+        let is_flat = |n: usize| contrast(n).is_some_and(|contrast| contrast < FLAT);
+        is_flat(center - 1)
+            && (center..center + 3).all(|n| gains(n) == Some(true))
+            && contrast(center + 3) > contrast(center).map(|contrast| 2.0 * contrast)
+    }
+
+    /// Whether the frame `center` continues the one before as well as its neighbours do theirs, however different it is: light that
+    /// is turned up or down.
+    fn is_same_in_other_light(&self, center: usize) -> bool {
+        let (_, lost) = self.stands_out(center, |seen| 1.0 - seen.film.relit, 0.05);
+        self.seen[center].film.relit > CONTINUES && lost < STANDS_OUT
+    }
+
+    /// Whether frames on either side differ as much in whatever is measured: flashes one after the other.
+    fn is_one_of_many(&self, center: usize) -> bool {
+        let (_, difference) = self.stands_out(center, |seen| seen.relative, 0.03);
+        let (_, histogram) = self.stands_out(center, |seen| seen.film.histogram, 0.02);
+        let (_, lost) = self.stands_out(center, |seen| 1.0 - seen.film.continuity, 0.05);
+        difference.max(histogram) < ONE_OF_MANY && lost < STANDS_OUT
+    }
+
+    /// The logarithms of a value of the frame `center` over the largest value of the frames on one side, whichever is smaller, and
+    /// of those on both.
+    fn stands_out(&self, center: usize, value: fn(&Seen) -> f32, floor: f32) -> (f32, f32) {
+        let log = |seen: &Seen| (value(seen) + floor).ln();
+        let most = |seen: &mut dyn Iterator<Item = &Seen>| seen.map(log).fold(floor.ln(), f32::max);
+        let before = most(&mut self.seen.range(center.saturating_sub(SIDES)..center));
+        let behind = center + 1..(center + 1 + SIDES).min(self.seen.len());
+        let after = most(&mut self.seen.range(behind));
+        let own = log(&self.seen[center]);
+        (own - before.min(after), own - before.max(after))
+    }
+
+    /// How likely a cut before the frame `center` is.
+    fn probability(&self, center: usize) -> f32 {
+        let film = self.seen[center].film;
+        let by = |value, floor| self.stands_out(center, value, floor);
+        let (_, difference) = by(|seen| seen.relative, 0.03);
+        let (continuity, continuity_both) = by(|seen| 1.0 - seen.film.continuity, 0.05);
+        let (relit, relit_both) = by(|seen| 1.0 - seen.film.relit, 0.05);
+        // Other light is no other picture.
+        let (continuity, continuity_both) =
+            (continuity.min(relit), continuity_both.min(relit_both));
+        let (histogram, histogram_both) = by(|seen| seen.film.histogram, 0.02);
+        // What was before the cut, sought in the frames behind it.
+        let lost = 1.0 - film.continuity;
+        let returned = (1..BACK)
+            .filter_map(|later| Some(self.seen.get(center + later)?.film.back[later - 1]))
+            .fold(0.0, f32::max);
+        let stays = ((lost.min(1.0 - returned) + 0.05) / (lost + 0.05)).ln();
+        let sum = BIAS
+            + DIFFERENCE_OVER_BOTH * difference
+            + CONTINUITY_OVER_ONE * continuity
+            + CONTINUITY_OVER_BOTH * continuity_both
+            + HISTOGRAM_OVER_ONE * histogram
+            + HISTOGRAM_OVER_BOTH * histogram_both
+            + STAYS * stays
+            + DIFFERENCE * (film.difference + 0.3).ln().min(3.0);
+        1.0 / (1.0 + (-sum).exp())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame that continues the one before by `continuity` and differs from it by `difference`.
+    fn frame(n: i64, continuity: f32, difference: f32, histogram: f32) -> Measures {
+        let relit = continuity;
+        let film =
+            Film { difference, contrast: 50.0, histogram, continuity, relit, ..Film::default() };
+        Measures { at: n, film, ..Measures::default() }
+    }
+
+    /// A calm shot with these frames in place of its own; where cuts are found.
+    fn cuts(others: &[(i64, Measures)]) -> Vec<i64> {
+        let mut adaptive = Adaptive::default();
+        let mut found = Vec::new();
+        for n in 0..40 {
+            let other =
+                others.iter().find(|(at, _)| *at == n).map(|(_, measures)| measures.clone());
+            found.extend(adaptive.push(&other.unwrap_or_else(|| frame(n, 0.97, 1.0, 0.01))));
+        }
+        found.extend(adaptive.finish());
+        found.iter().map(|finding| finding.at).collect()
+    }
+
+    #[test]
+    fn a_calm_shot_has_no_cut() {
+        assert_eq!(cuts(&[]), [0i64; 0]);
+    }
+
+    #[test]
+    fn a_frame_that_stands_out_is_a_cut_also_as_the_last_one() {
+        assert_eq!(cuts(&[(20, frame(20, 0.4, 30.0, 0.4))]), [20]);
+        assert_eq!(cuts(&[(39, frame(39, 0.4, 30.0, 0.4))]), [39]);
+    }
+
+    #[test]
+    fn one_among_frames_that_all_differ_as_much_is_none() {
+        let shaken: Vec<_> = (10..30).map(|n| (n, frame(n, 0.7, 30.0, 0.1))).collect();
+        assert!(!cuts(&shaken).contains(&20));
+    }
+
+    #[test]
+    fn two_frames_of_one_cut_are_one() {
+        let cut = [(20, frame(20, 0.85, 6.0, 0.05)), (21, frame(21, 0.3, 40.0, 0.6))];
+        assert_eq!(cuts(&cut), [21]);
+    }
+
+    #[test]
+    fn the_same_picture_in_other_light_is_no_cut() {
+        let mut light = frame(20, 0.6, 60.0, 0.9);
+        light.film.relit = 0.96;
+        assert_eq!(cuts(&[(20, light)]), [0i64; 0]);
+    }
+
+    #[test]
+    fn flashes_one_after_the_other_are_no_cuts() {
+        let flash = |n| (n, frame(n, 0.2, 90.0, 0.9));
+        let flashes: Vec<_> = [14, 15, 17, 19, 21, 22, 24, 25].into_iter().map(flash).collect();
+        assert_eq!(cuts(&flashes), [0i64; 0]);
+    }
+
+    #[test]
+    fn a_shot_of_seven_frames_has_a_cut_at_both_ends() {
+        let cut = |n| (n, frame(n, 0.4, 30.0, 0.4));
+        assert_eq!(cuts(&[cut(10), cut(17), cut(24)]), [10, 17, 24]);
+    }
+
+    #[test]
+    fn what_fades_in_from_black_does_not_begin_with_a_cut_and_what_is_cut_in_does() {
+        let picture = |n, contrast| {
+            let mut measures = frame(n, 0.98, 8.0, 0.1);
+            measures.film.contrast = contrast;
+            (n, measures)
+        };
+        let first = |contrast| {
+            let mut measures = frame(15, 0.05, 20.0, 0.9);
+            measures.film.contrast = contrast;
+            (15, measures)
+        };
+        let black: Vec<_> = (8..15).map(|n| picture(n, 0.0)).collect();
+        let rising = (16..20).map(|n| picture(n, 5.0 * (n - 14) as f32));
+        let mut faded = black.clone();
+        faded.push(first(5.0));
+        faded.extend(rising);
+        assert!(!cuts(&faded).contains(&15));
+        let mut cut = black;
+        cut.push(first(50.0));
+        assert!(cuts(&cut).contains(&15));
+    }
+}

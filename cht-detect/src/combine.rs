@@ -1,0 +1,206 @@
+//! From findings to choices: which detector is asked.
+
+use crate::Detector;
+use serde::{Deserialize, Serialize};
+
+use crate::measure::Measures;
+use crate::{
+    Adaptive, Content, ContentTracker, Finding, Kind, PerHour, Screen, ScreenRules, Suppressed,
+    pacing::Pacing,
+};
+
+/// Why a frame was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Why {
+    /// It is the first.
+    First,
+    /// A detector found it.
+    Found(Kind),
+    /// There was none for the longest time allowed.
+    Interval,
+}
+
+/// A frame that is to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The frame.
+    pub at: i64,
+    /// A picture of a frame up to this one will do.
+    pub by: i64,
+    /// When the change began.
+    pub since: i64,
+    /// Why.
+    pub why: Why,
+    /// Who says so; nobody for the first and for an interval.
+    pub detector: Option<Detector>,
+    /// 0 to 1.
+    pub strength: f64,
+}
+
+/// What is to be detected, times in ticks.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rules {
+    /// Always these.
+    pub detectors: Vec<Detector>,
+    /// [`Detector::Adaptive`] or [`Detector::Screen`], by what the stream shows.
+    pub auto: bool,
+    /// For [`Detector::Scene`].
+    pub threshold: f64,
+    /// For [`Detector::Screen`].
+    pub screen: ScreenRules,
+    /// The shortest time from a cut to the next.
+    pub min_gap: i64,
+    /// The longest time without a frame; 0: no limit.
+    pub max_interval: i64,
+    /// The most frames in an hour.
+    pub max_frames: Option<PerHour>,
+}
+
+/// Chooses frames.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Chooser {
+    rules: Rules,
+    adaptive: Adaptive,
+    screen: Screen,
+    content: ContentTracker,
+    pacing: Pacing,
+}
+
+impl Chooser {
+    /// By these rules.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            screen: Screen::new(rules.screen.clone()),
+            pacing: Pacing::new(&rules),
+            rules,
+            adaptive: Adaptive::default(),
+            content: ContentTracker::default(),
+        }
+    }
+    /// What the stream shows at present, if that is asked for.
+    #[must_use]
+    pub fn content(&self) -> Option<Content> {
+        self.content.content().filter(|_| self.rules.auto)
+    }
+
+    /// For each block whether it never rests.
+    #[must_use]
+    pub fn hidden(&self) -> Vec<bool> {
+        self.screen.hidden()
+    }
+
+    /// Returns the blocks of the small changes for which frames of a screen were kept, since the
+    /// last call.
+    pub fn take_small(&mut self) -> Vec<usize> {
+        self.screen.take_small()
+    }
+
+    /// For each block whether [`crate::Returned`] leaves it out.
+    #[must_use]
+    pub fn hidden_from_prints(&self) -> Vec<bool> {
+        self.screen.hidden_from_prints()
+    }
+
+    /// Takes the next frame; what is certain now, in the order of the frames.
+    pub fn push(&mut self, measures: &Measures) -> Vec<Choice> {
+        self.content.push(measures);
+        let adaptive = self.adaptive.push(measures);
+        let screen = self.screen.push(measures);
+        let mut choices = Vec::new();
+        let first = self.pacing.frame(measures.at, measures.score);
+        self.kept(&mut choices, first);
+        if choices.first().is_some_and(|choice| choice.why == Why::First) {
+            return choices;
+        }
+        if measures.resized {
+            // Another picture for sure, and nothing can be compared.
+            let detector =
+                if self.asks(Detector::Screen) { Detector::Screen } else { Detector::Adaptive };
+            self.found(&mut choices, &Finding::cut(measures.at, 1.0), detector);
+        }
+        if self.asks(Detector::Scene) && measures.score > self.rules.threshold {
+            self.found(&mut choices, &Finding::cut(measures.at, measures.score), Detector::Scene);
+        }
+        if let Some(finding) = adaptive.filter(|_| self.asks(Detector::Adaptive)) {
+            self.found(&mut choices, &finding, Detector::Adaptive);
+        }
+        // What was kept for another reason has been seen: what the screen found in the same frame is in it.
+        if let Some(finding) = screen.filter(|_| self.asks(Detector::Screen) && choices.is_empty())
+        {
+            self.found(&mut choices, &finding, Detector::Screen);
+        }
+        let changes =
+            self.asks(Detector::Screen) && self.screen.undecided_from(measures.at).is_some();
+        let due = self.pacing.due(measures.score, changes);
+        self.kept(&mut choices, due);
+        choices
+    }
+
+    /// Lets time pass to `until`, in which no frame comes; what is certain then.
+    pub fn pass(&mut self, until: i64) -> Vec<Choice> {
+        let mut choices = Vec::new();
+        while let Some(finding) = self.screen.pass(until) {
+            if self.asks(Detector::Screen) {
+                self.found(&mut choices, &finding, Detector::Screen);
+            }
+        }
+        choices
+    }
+
+    /// There will be no more frames: what is left.
+    pub fn finish(&mut self) -> Vec<Choice> {
+        let mut choices = Vec::new();
+        for finding in self.adaptive.finish() {
+            if self.asks(Detector::Adaptive) {
+                self.found(&mut choices, &finding, Detector::Adaptive);
+            }
+        }
+        let waiting = self.pacing.finish();
+        self.kept(&mut choices, waiting);
+        choices
+    }
+
+    /// Returns the first frame that detectors may still report, when frames up to `now` have come;
+    /// of the last `LOOKAHEAD` frames any may be reported besides.
+    pub(crate) fn undecided_from(&self, now: i64) -> Option<i64> {
+        let may_ask = |detector| self.rules.auto || self.rules.detectors.contains(&detector);
+        let gradual = self.adaptive.undecided_from().filter(|_| may_ask(Detector::Adaptive));
+        let screen = self.screen.undecided_from(now).filter(|_| may_ask(Detector::Screen));
+        gradual.into_iter().chain(screen).min()
+    }
+
+    /// The interval that was kept last is shown by the frame at `at`.
+    pub(crate) fn interval_shown(&mut self, at: i64) {
+        self.pacing.interval_shown(at);
+    }
+
+    /// What was found and is not kept, since the last call.
+    pub fn take_suppressed(&mut self) -> Suppressed {
+        let too_small = self.screen.take_too_small();
+        Suppressed { too_small, ..std::mem::take(&mut self.pacing.suppressed) }
+    }
+
+    /// Whether a detector may speak now.
+    pub(crate) fn asks(&self, detector: Detector) -> bool {
+        self.rules.detectors.contains(&detector) || self.rules.auto && self.content.asks(detector)
+    }
+
+    /// Notes what a detector has found.
+    fn found(&mut self, choices: &mut Vec<Choice>, finding: &Finding, detector: Detector) {
+        let choice = self.pacing.found(finding, detector);
+        // What has no allowance has been seen, too: only what follows is another change.
+        if choice.is_some() || detector == Detector::Screen {
+            self.screen.keep();
+        }
+        choices.extend(choice);
+    }
+
+    /// Adds what is kept for no finding of now.
+    fn kept(&mut self, choices: &mut Vec<Choice>, choice: Option<Choice>) {
+        if choice.is_some() {
+            self.screen.keep();
+        }
+        choices.extend(choice);
+    }
+}

@@ -1,0 +1,454 @@
+//! Which blocks of the picture hold what: each change gets a name, so that what was there before is known again.
+//!
+//! A block is 16 × 16 pixels of the picture, 4 × 4 samples of the small luma. It has a **content**, a number that stands for
+//! samples as they were when they were first seen; noise of the coding around them changes nothing, and does not add
+//! up, because samples are compared with the content and not with the frame before. A block remembers its last
+//! contents: a caret that blinks goes to and fro between two, and a slide that comes back has its old ones.
+
+use std::collections::VecDeque;
+
+use crate::time::SECOND;
+use serde::{Deserialize, Serialize};
+
+use super::Plane;
+
+/// Side of a block in samples.
+const SIDE: usize = 4;
+const AREA: usize = SIDE * SIDE;
+
+/// Contents that a block remembers.
+const MEMORY: usize = 6;
+
+/// What a block shows after so long stands for its content from then on: by then the coding has mended it.
+const MENDED: i64 = SECOND * 6 / 10;
+
+/// Mean absolute difference, in levels, above which samples are another content: what the coding of a flat area changes.
+const TOLERANCE: u32 = 6;
+
+/// The same, of all samples of a block.
+const SAME: u32 = TOLERANCE * AREA as u32;
+
+/// Blocks with contrast may differ by this part of it besides: coding changes sharp edges more. Text that comes or goes has none before or
+/// after.
+const TOLERANCE_OF_CONTRAST: u32 = 8;
+
+/// Difference of one sample, in levels, above which a block shows another **detail** of the same content: a digit that changes. The
+/// coding of a sharp edge changes a sample by up to 33 at a poor bitrate, a digit of 20 pixels one by 46 at least.
+const DETAIL: u8 = 40;
+
+/// Contrast from which a block has ink.
+const INK: u8 = 60;
+
+/// Difference of one sample from the same ink, paler or darker, above which it is other ink.
+const REDRAWN: f32 = 40.0;
+
+/// Details that a block remembers of its present content: a caret goes to and fro between two.
+const DETAILS: usize = 3;
+
+/// Neighbours that differ by no more are level; by no more than the second, a slope; by more, an edge.
+const LEVEL: u8 = 1;
+const SLOPE: u8 = 24;
+
+/// Of the 24 pairs of neighbours, a filmed block has so many slopes at least, and so many edges at most.
+const SLOPES: u32 = 12;
+const EDGES: u32 = 6;
+
+/// A block with fewer edges, and fewer slopes, is plain.
+const FEW_EDGES: u32 = 3;
+
+/// A block that has another content than in the frame before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Number of the block, row by row.
+    pub block: u32,
+    /// What it holds now.
+    pub content: u32,
+    /// What that looks like.
+    pub look: Look,
+}
+
+/// What the content of a block looks like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Look {
+    /// Nearly one colour.
+    #[default]
+    Plain,
+    /// Edges, as of text and lines.
+    Drawn,
+    /// Slopes, as what a camera sees.
+    Filmed,
+}
+
+/// The contents of all blocks.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Blocks {
+    /// Blocks in a row.
+    pub columns: usize,
+    /// Rows of blocks.
+    pub rows: usize,
+    known: Vec<Block>,
+    next: u32,
+    /// Contents that are yet to be mended: since when, in which block, which; and details, also of contents that came back.
+    fresh: VecDeque<(i64, u32, u32)>,
+    fresh_details: VecDeque<(i64, u32, u32)>,
+    /// The samples of the frame before, to pass over what is the same.
+    before: Plane,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Block {
+    /// The present content first, then those before it.
+    known: Vec<Content>,
+    /// Details of the present content, the one that is shown first.
+    details: Vec<Content>,
+}
+
+/// A block that shows another detail than in the frame before: by a change too small to be another content, or because the content
+/// is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detail {
+    /// Number of the block, row by row.
+    pub block: u32,
+    /// What it shows now.
+    pub detail: u32,
+    /// It had ink before and has ink now, as a digit that becomes another one.
+    pub inked: bool,
+}
+
+/// Samples that have a name.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Content {
+    name: u32,
+    samples: [u8; AREA],
+    /// Of the samples, from the least to the greatest.
+    contrast: u8,
+}
+
+impl Blocks {
+    /// The frame that was taken last.
+    #[must_use]
+    pub fn before(&self) -> &Plane {
+        &self.before
+    }
+
+    /// Takes the next frame; the blocks that changed, and those that show another detail of the same content. Every block changes
+    /// where the size does.
+    pub fn push(&mut self, at: i64, plane: Plane) -> (Vec<Change>, Vec<Detail>) {
+        let is_same_size = (plane.width, plane.height) == (self.before.width, self.before.height);
+        if !is_same_size {
+            (self.columns, self.rows) = (plane.width / SIDE, plane.height / SIDE);
+            self.known = vec![Block::default(); self.columns * self.rows];
+            self.fresh.clear();
+            self.fresh_details.clear();
+        }
+        let (mut changes, mut details) = (Vec::new(), Vec::new());
+        for row in 0..self.rows {
+            let before = is_same_size.then(|| strip(&self.before, row));
+            let strip = strip(&plane, row);
+            // Most rows of a calm screen.
+            if before == Some(strip) {
+                continue;
+            }
+            for column in 0..self.columns {
+                let mut lines = (0..SIDE).map(|line| line * plane.width + column * SIDE);
+                let is_same =
+                    |before: &[u8]| lines.all(|at| before[at..][..SIDE] == strip[at..][..SIDE]);
+                if before.is_some_and(is_same) {
+                    continue;
+                }
+                let samples = cut_out(&plane, column, row);
+                let number = row * self.columns + column;
+                let newest = self.next;
+                let block = &mut self.known[number];
+                let shown = block.details.first().copied();
+                let Some(content) = block.take(&samples, &mut self.next) else {
+                    if let Some((detail, inked)) = block.take_detail(&samples, &mut self.next) {
+                        self.fresh_details.push_back((at, number as u32, detail));
+                        details.push(Detail { block: number as u32, detail, inked });
+                    }
+                    continue;
+                };
+                let fresh =
+                    if content == newest { &mut self.fresh } else { &mut self.fresh_details };
+                fresh.push_back((at, number as u32, content));
+                let inked = shown.is_some_and(|shown| shown.is_redrawn(&samples));
+                details.push(Detail { block: number as u32, detail: content, inked });
+                changes.push(Change { block: number as u32, content, look: look(&samples) });
+            }
+        }
+        self.before = plane;
+        self.mend(at);
+        (changes, details)
+    }
+
+    /// Contents that have come to stay are compared with what they show by now.
+    fn mend(&mut self, at: i64) {
+        let Self { columns, known, before, .. } = self;
+        let shown = |number: usize| cut_out(before, number % *columns, number / *columns);
+        while let Some(&(since, number, content)) = self.fresh.front()
+            && at - since >= MENDED
+        {
+            self.fresh.pop_front();
+            let Block { known, details } = &mut known[number as usize];
+            for mended in [known.first_mut(), details.first_mut()].into_iter().flatten() {
+                if mended.name == content {
+                    *mended = Content::new(content, shown(number as usize));
+                }
+            }
+        }
+        while let Some(&(since, number, detail)) = self.fresh_details.front()
+            && at - since >= MENDED
+        {
+            self.fresh_details.pop_front();
+            if let Some(mended) = known[number as usize].details.first_mut()
+                && mended.name == detail
+            {
+                *mended = Content::new(detail, shown(number as usize));
+            }
+        }
+    }
+}
+
+impl Block {
+    /// Takes samples; the content if it is another one now.
+    fn take(&mut self, samples: &[u8; AREA], next: &mut u32) -> Option<u32> {
+        // Most often it is what it was.
+        let newest = self.known.first().map(|known| difference(&known.samples, samples));
+        if newest.is_some_and(|difference| difference <= SAME) {
+            return None;
+        }
+        let content = Content::new(*next, *samples);
+        match self.known.iter().position(|known| known.is_same(&content)) {
+            Some(0) => return None,
+            Some(older) => self.known[..=older].rotate_right(1),
+            None => {
+                self.known.truncate(MEMORY - 1);
+                self.known.insert(0, content);
+                *next = next.wrapping_add(1);
+            }
+        }
+        let shown = Content::new(self.known[0].name, *samples);
+        self.details.clear();
+        self.details.push(shown);
+        Some(shown.name)
+    }
+
+    /// Takes samples of the present content; the detail if they show another one now, and whether there was ink before and is now.
+    fn take_detail(&mut self, samples: &[u8; AREA], next: &mut u32) -> Option<(u32, bool)> {
+        let before = self.details.first()?;
+        if greatest_difference(&before.samples, samples) <= DETAIL {
+            return None;
+        }
+        let inked = before.is_redrawn(samples);
+        let is_shown = |known: &Content| greatest_difference(&known.samples, samples) <= DETAIL;
+        if let Some(older) = self.details.iter().position(is_shown) {
+            self.details[..=older].rotate_right(1);
+            self.details[0] = Content::new(self.details[0].name, *samples);
+        } else {
+            self.details.truncate(DETAILS - 1);
+            self.details.insert(0, Content::new(*next, *samples));
+            *next = next.wrapping_add(1);
+        }
+        Some((self.details[0].name, inked))
+    }
+}
+
+impl Content {
+    fn new(name: u32, samples: [u8; AREA]) -> Self {
+        Self { name, samples, contrast: contrast(&samples) }
+    }
+
+    /// Whether it has ink, and samples have ink elsewhere: not the same strokes, paler or darker, as the coding makes them.
+    fn is_redrawn(&self, samples: &[u8; AREA]) -> bool {
+        self.contrast >= INK
+            && contrast(samples) >= INK
+            && greatest_residual(&self.samples, samples) > REDRAWN
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        let contrast = u32::from(self.contrast.min(other.contrast));
+        difference(&self.samples, &other.samples)
+            <= SAME + contrast / TOLERANCE_OF_CONTRAST * AREA as u32
+    }
+}
+
+/// The samples of a row of blocks.
+fn strip(plane: &Plane, row: usize) -> &[u8] {
+    &plane.samples[row * SIDE * plane.width..][..SIDE * plane.width]
+}
+
+fn cut_out(plane: &Plane, column: usize, row: usize) -> [u8; AREA] {
+    let mut samples = [0; AREA];
+    let lines = strip(plane, row).chunks_exact(plane.width);
+    for (out, line) in samples.chunks_exact_mut(SIDE).zip(lines) {
+        out.copy_from_slice(&line[column * SIDE..][..SIDE]);
+    }
+    samples
+}
+
+// Slices, and no part of their caller: of 16 samples that it knew of, the compiler would look at one after the other.
+
+/// The sum of absolute differences.
+#[inline(never)]
+fn difference(a: &[u8], b: &[u8]) -> u32 {
+    a.iter().zip(b).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum()
+}
+
+/// The greatest absolute difference.
+#[inline(never)]
+fn greatest_difference(a: &[u8], b: &[u8]) -> u8 {
+    a.iter().zip(b).fold(0, |most, (&a, &b)| most.max(a.abs_diff(b)))
+}
+
+/// The greatest absolute difference from the straight line that fits best: `b` as `a`, paler or darker.
+#[inline(never)]
+fn greatest_residual(a: &[u8], b: &[u8]) -> f32 {
+    let mean = |s: &[u8]| s.iter().map(|&s| f32::from(s)).sum::<f32>() / s.len() as f32;
+    let (mean_a, mean_b) = (mean(a), mean(b));
+    let off = || a.iter().zip(b).map(|(&a, &b)| (f32::from(a) - mean_a, f32::from(b) - mean_b));
+    let (product, square) = off().fold((0.0, 0.0), |(p, s), (a, b)| (p + a * b, s + a * a));
+    let slope = if square > 0.0 { (product / square).max(0.0) } else { 0.0 };
+    off().fold(0.0, |most, (a, b)| (b - slope * a).abs().max(most))
+}
+
+/// From the least sample to the greatest.
+#[inline(never)]
+fn contrast(samples: &[u8]) -> u8 {
+    let (low, high) = samples.iter().fold((255, 0), |(low, high), &s| (s.min(low), s.max(high)));
+    high.saturating_sub(low)
+}
+
+fn look(samples: &[u8; AREA]) -> Look {
+    let (mut slopes, mut edges) = (0, 0);
+    let mut count = |a: u8, b: u8| {
+        let step = a.abs_diff(b);
+        slopes += u32::from(step > LEVEL && step <= SLOPE);
+        edges += u32::from(step > SLOPE);
+    };
+    for n in 0..AREA {
+        if n % SIDE + 1 < SIDE {
+            count(samples[n], samples[n + 1]);
+        }
+        if n + SIDE < AREA {
+            count(samples[n], samples[n + SIDE]);
+        }
+    }
+    if slopes >= SLOPES && edges <= EDGES {
+        Look::Filmed
+    } else if edges >= FEW_EDGES || slopes >= SLOPES {
+        Look::Drawn
+    } else {
+        Look::Plain
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plane(level: u8) -> Plane {
+        Plane { width: 8, height: 4, samples: vec![level; 32] }
+    }
+
+    fn changes(blocks: &mut Blocks, at: i64, plane: Plane) -> Vec<Change> {
+        blocks.push(at, plane).0
+    }
+
+    #[test]
+    fn digit_that_changes_in_a_line_is_a_detail_and_noise_is_none() {
+        // A letter in each block, and a stroke that one digit has and the other has not.
+        let line = |stroke: bool, noise: u8| {
+            let level = |n: usize| match n % 4 {
+                1 if n == 17 && stroke => 90,
+                2 => 30 + noise,
+                _ => 230 - noise / 8,
+            };
+            Plane { width: 8, height: 4, samples: (0..32).map(level).collect() }
+        };
+        let mut blocks = Blocks::default();
+        let (first, _) = blocks.push(0, line(false, 0));
+        assert_eq!(blocks.push(MENDED / 2, line(false, 30)), (vec![], vec![]));
+        let (changes, details) = blocks.push(2 * MENDED, line(true, 0));
+        assert_eq!((changes.len(), details.len(), details[0].block), (0, 1, 0));
+        assert_eq!(blocks.push(2 * MENDED, line(true, 30)), (vec![], vec![]));
+        // What was shown before is known again.
+        let back = Detail { block: 0, detail: first[0].content, inked: true };
+        assert_eq!(blocks.push(4 * MENDED, line(false, 0)), (vec![], vec![back]));
+    }
+
+    #[test]
+    fn stroke_that_becomes_paler_is_the_same_ink_and_one_elsewhere_is_other_ink() {
+        let stroke = |row: usize, level: u8| -> [u8; AREA] {
+            std::array::from_fn(|n| if n / SIDE == row { level } else { 230 })
+        };
+        let shown = Content::new(0, stroke(3, 30));
+        assert!(!shown.is_redrawn(&stroke(3, 120)), "paler");
+        assert!(!shown.is_redrawn(&stroke(0, 230)), "gone");
+        assert!(shown.is_redrawn(&stroke(0, 30)), "elsewhere");
+    }
+
+    #[test]
+    fn noise_is_no_change_and_does_not_add_up() {
+        let mut blocks = Blocks::default();
+        assert_eq!(changes(&mut blocks, 0, plane(100)).len(), 2);
+        for level in [103, 105, 98, 95, 104] {
+            assert_eq!(changes(&mut blocks, 0, plane(level)), []);
+        }
+        // Compared with what it was at first, not with the frame before.
+        assert_eq!(changes(&mut blocks, 0, plane(108)).len(), 2);
+    }
+
+    #[test]
+    fn what_was_there_before_is_known_again() {
+        let mut blocks = Blocks::default();
+        let first = changes(&mut blocks, 0, plane(20));
+        let second = changes(&mut blocks, 0, plane(200));
+        assert_ne!(first, second);
+        assert_eq!(changes(&mut blocks, 0, plane(20)), first);
+        assert_eq!(changes(&mut blocks, 0, plane(200)), second);
+    }
+
+    #[test]
+    fn another_size_changes_every_block() {
+        let mut blocks = Blocks::default();
+        changes(&mut blocks, 0, plane(20));
+        let wide = Plane { width: 16, height: 4, samples: vec![20; 64] };
+        assert_eq!(changes(&mut blocks, 0, wide).len(), 4);
+    }
+
+    #[test]
+    fn what_has_come_to_stay_is_compared_with_what_the_coding_made_of_it() {
+        let mut blocks = Blocks::default();
+        changes(&mut blocks, 0, plane(100));
+        assert_eq!(changes(&mut blocks, MENDED / 2, plane(105)), []);
+        // Too early for another content to stand on what is shown now.
+        assert_eq!(changes(&mut blocks.clone(), MENDED / 2, plane(110)).len(), 2);
+        assert_eq!(changes(&mut blocks, MENDED, plane(105)), []);
+        assert_eq!(changes(&mut blocks, MENDED + 1, plane(110)), []);
+        // It is mended once: what goes on to change is another content in the end.
+        assert_eq!(changes(&mut blocks, 3 * MENDED, plane(110)), []);
+        assert_eq!(changes(&mut blocks, 3 * MENDED, plane(115)).len(), 2);
+    }
+
+    #[test]
+    fn text_that_becomes_sharp_is_the_same_and_text_that_comes_is_not() {
+        let text = |light: u8, dark: u8| {
+            let samples = (0..32).map(|n| if n % 3 == 0 { dark } else { light }).collect();
+            Plane { width: 8, height: 4, samples }
+        };
+        let mut blocks = Blocks::default();
+        changes(&mut blocks, 0, text(200, 90));
+        assert_eq!(changes(&mut blocks, 0, text(215, 70)), []);
+        assert_eq!(changes(&mut blocks, 0, plane(200)).len(), 2);
+        assert_eq!(changes(&mut blocks, 0, text(200, 170)).len(), 2);
+    }
+
+    #[test]
+    fn a_look_tells_text_from_film_and_both_from_neither() {
+        let samples =
+            |level: fn(usize) -> usize| std::array::from_fn::<u8, AREA, _>(|n| level(n) as u8);
+        assert_eq!(look(&samples(|_| 80)), Look::Plain);
+        assert_eq!(look(&samples(|n| 80 + 120 * (n % 2))), Look::Drawn);
+        assert_eq!(look(&samples(|n| 80 + 9 * (n % 4) + 7 * (n / 4))), Look::Filmed);
+    }
+}

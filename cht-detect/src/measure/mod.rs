@@ -1,0 +1,101 @@
+//! What is measured in each picture, from its luma made small: a sample for each 4 × 4 pixels.
+
+mod blocks;
+mod continuity;
+mod film;
+mod plane;
+mod ramp;
+mod rle;
+mod synthetic;
+
+use self::synthetic::Steps;
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    blocks::{Blocks, Change, Detail, Look},
+    continuity::{Searchable, coarse_factor, continuity, continuity_in_other_light},
+    film::{BACK, Film, FilmMeter},
+    plane::Plane,
+    ramp::{Ramp, RampMeter},
+};
+
+/// What was measured in one frame.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measures {
+    /// On the session's timeline, in ticks.
+    pub at: i64,
+    /// ffmpeg's scene score, 0 to 1, six decimals.
+    pub score: f64,
+    /// How it follows the frames before it.
+    pub film: Film,
+    /// How much the picture looks drawn rather than filmed, 0 to 1.
+    pub drawn: f32,
+    /// Pictures between the one before and this one were not decoded.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub gap: bool,
+    /// The picture has another size than the one before.
+    pub resized: bool,
+    /// Blocks in a row of blocks, and rows of them.
+    pub grid: (u32, u32),
+    /// Blocks whose content changed.
+    #[serde(with = "rle")]
+    pub changes: Vec<Change>,
+    /// Other blocks, in which a detail changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<Detail>,
+}
+
+impl Measures {
+    /// Whether a picture can have these measures: what was read from a file may say anything.
+    #[must_use]
+    pub fn is_plausible(&self) -> bool {
+        let Film { difference, contrast, histogram, continuity, relit, back, ramp } = self.film;
+        let mut shares = [difference, contrast, histogram, continuity, relit, self.drawn]
+            .into_iter()
+            .chain(back);
+        let blocks = self.grid.0.checked_mul(self.grid.1).filter(|&blocks| blocks <= MOST_BLOCKS);
+        (0.0..=1.0).contains(&self.score)
+            && shares.all(f32::is_finite)
+            && ramp.is_none_or(|ramp| ramp.is_plausible())
+            && blocks.is_some_and(|blocks| {
+                self.changes.iter().all(|change| change.block < blocks)
+                    && self.details.iter().all(|detail| detail.block < blocks)
+            })
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// Number of blocks in the largest picture.
+const MOST_BLOCKS: u32 = 1 << 20;
+
+/// Measures frames in the order of their PTS.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Meter {
+    film: FilmMeter,
+    blocks: Blocks,
+    steps: Steps,
+}
+
+impl Meter {
+    /// The small luma of the frame that was measured last.
+    #[must_use]
+    pub fn plane(&self) -> &Plane {
+        self.blocks.before()
+    }
+
+    /// Measures the next frame, given its small luma.
+    pub fn push(&mut self, at: i64, score: f64, plane: Plane) -> Measures {
+        let before = self.blocks.before();
+        let resized = *before != Plane::default() && !plane.is_as_large_as(before);
+        let film = self.film.push(at, &plane, before);
+        self.steps.update(&plane, before);
+        let drawn = self.steps.drawn(&plane);
+        let (changes, details) = self.blocks.push(at, plane);
+        let grid = (self.blocks.columns as u32, self.blocks.rows as u32);
+        Measures { at, score, film, drawn, gap: false, resized, grid, changes, details }
+    }
+}

@@ -1,0 +1,83 @@
+//! Changes as they are written: most come in runs of neighbours, whose new contents are numbered in turn.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Change, Look};
+
+/// First block, how many, the content of the first, and how they look: the place in [`LOOKS`].
+type Run = (u32, u32, u32, u8);
+
+const LOOKS: [Look; 3] = [Look::Plain, Look::Drawn, Look::Filmed];
+
+pub(crate) fn serialize<S: Serializer>(
+    changes: &[Change],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut runs: Vec<Run> = Vec::new();
+    for &Change { block, content, look } in changes {
+        let look = LOOKS.iter().position(|&known| known == look).unwrap_or_default() as u8;
+        match runs.last_mut() {
+            Some((first, count, from, looks))
+                if *first + *count == block
+                    && from.wrapping_add(*count) == content
+                    && *looks == look =>
+            {
+                *count += 1;
+            }
+            _ => runs.push((block, 1, content, look)),
+        }
+    }
+    runs.serialize(serializer)
+}
+
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Change>, D::Error> {
+    // More blocks than the largest picture has are no run.
+    const MOST: u32 = 1 << 20;
+    let mut changes = Vec::new();
+    for (block, count, content, look) in Vec::<Run>::deserialize(deserializer)? {
+        let look = LOOKS.get(usize::from(look)).filter(|_| count <= MOST);
+        let Some(&look) = look else {
+            return Err(serde::de::Error::custom("no run of blocks"));
+        };
+        changes.extend((0..count).map(|n| Change {
+            block: block.wrapping_add(n),
+            content: content.wrapping_add(n),
+            look,
+        }));
+    }
+    Ok(changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Line {
+        #[serde(with = "super")]
+        changes: Vec<Change>,
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_neighbours_share_a_run() {
+        let change = |block, content, look| Change { block, content, look };
+        let changes = vec![
+            change(3, 100, Look::Drawn),
+            change(4, 101, Look::Drawn),
+            change(5, 102, Look::Filmed),
+            change(6, 7, Look::Filmed),
+            change(9, 103, Look::Plain),
+        ];
+        let line = Line { changes };
+        let text = serde_json::to_string(&line).unwrap();
+        assert_eq!(text, r#"{"changes":[[3,2,100,1],[5,1,102,2],[6,1,7,2],[9,1,103,0]]}"#);
+        assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line);
+    }
+
+    #[test]
+    fn a_run_without_end_is_refused() {
+        assert!(serde_json::from_str::<Line>(r#"{"changes":[[0,4294967295,0,0]]}"#).is_err());
+    }
+}

@@ -1,0 +1,332 @@
+//! Tiles: rectangles in which a camera or a video plays.
+//!
+//! They are found by what plays in them, or by what changes as a whole again and again; they grow to what moves with them; and they end
+//! when another layout takes their place.
+
+use crate::time::SECOND;
+use serde::{Deserialize, Serialize};
+
+use super::{Block, MOVING_SHARE, Restless, SLOT};
+use crate::{
+    grid::Rect,
+    measure::{Change, Look},
+};
+
+/// A block plays that changed in so many of the last slots.
+const SLOTS: u32 = 5;
+const PLAYS: u32 = 3;
+
+/// What was filmed so long ago may have faded to black.
+const AGO: i64 = 2 * SECOND;
+
+/// Of a filmed region, so many blocks have to play, and this share.
+const PLAYING: usize = 6;
+const PLAYING_SHARE: f32 = 0.05;
+
+/// A tile is so wide and high at least, in blocks, and filmed in so much of it when it is found.
+const LEAST_WIDTH: usize = 4;
+const LEAST_HEIGHT: usize = 3;
+const FILLED: f32 = 0.5;
+const MOSTLY_DRAWN: f32 = 0.3;
+
+/// What is filmed in so much of it and plays is no page that moves, tile or not.
+const RATHER_FILMED: f32 = 0.35;
+
+/// What changed as a whole twice, so long apart at least and no longer than that, is a tile as well. The last ones are remembered.
+const FLIPS_APART: i64 = SECOND * 4 / 10;
+const FLIPS_REMEMBERED: i64 = 30 * SECOND;
+const FLIPS: usize = 64;
+
+/// While drawn blocks that are more than this share of all move outside of tiles, in so many of the last slots, the whole moves: a
+/// scroll, a transition.
+const MOVES: u32 = 2;
+const WHOLE_MOVES: f32 = 0.02;
+
+/// A tile that moves as a whole grows where so much of what is next to it moves with it, and no further at once.
+const GROWS: f32 = 0.5;
+const GROWN: usize = 4;
+
+/// Another layout changes at least these shares of a tile and of what is outside of all tiles.
+const NEW_LAYOUT: f32 = 0.5;
+const NEW_OUTSIDE: f32 = 0.05;
+
+/// So much of what tiles show changes in one frame with another page, and hardly ever else.
+const NEW_PAGE: f32 = 0.6;
+
+/// Behind another layout, a tile that is filmed in no more of it is gone.
+const STILL_FILMED: f32 = 0.2;
+
+/// A tile that takes more of the screen is a layout itself: it is gone when it is not filmed and as much of it is drawn.
+const LARGE: f32 = 0.35;
+const DRAWN: f32 = 0.03;
+
+/// A tile that rests for so long shows a still, which counts: sooner if it is drawn, and soonest if it is large, unless it moved for so
+/// long without a pause. Photos that are scrolled look the same.
+const STILL: i64 = 10 * SECOND;
+const STILL_DRAWN: i64 = 5 * SECOND;
+const STILL_LARGE: i64 = SECOND;
+const PROVED: i64 = 3 * SECOND;
+const PAUSE: i64 = SECOND / 2;
+
+/// A tile that rests for so long is forgotten.
+const FORGOTTEN: i64 = 60 * SECOND;
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Tile {
+    pub(crate) rect: Rect,
+    /// When it last moved, and for how long without a pause.
+    moved: i64,
+    moving: i64,
+    pub(crate) rests: bool,
+    /// Another layout may have taken its place.
+    pub(crate) in_doubt: bool,
+}
+
+impl Tile {
+    /// One that plays here.
+    fn found(rect: Rect, at: i64) -> Self {
+        let moving = i64::from(PLAYS) * SLOT;
+        Self { rect, moved: at, moving, rests: false, in_doubt: false }
+    }
+}
+
+impl Restless {
+    /// Whether this frame shows another page, though its tiles may lie where those before did: what they show changes as a whole, and did
+    /// not just do so.
+    pub(crate) fn is_new_page(&mut self, at: i64, changes: &[Change]) -> bool {
+        if !self.tiles_change(changes) {
+            return false;
+        }
+        let before = std::mem::replace(&mut self.tiles_changed, at);
+        at - before > PAUSE
+    }
+
+    /// Whether most of what tiles show changes in this frame, of several tiles at once or together with what is outside.
+    fn tiles_change(&self, changes: &[Change]) -> bool {
+        let tiles = || self.tiles.iter().filter(|tile| !tile.rests);
+        let area: usize = tiles().map(|tile| tile.rect.area()).sum();
+        if area == 0 || (changes.len() as f32) < NEW_PAGE * area.min(self.blocks.len()) as f32 {
+            return false;
+        }
+        let mut changed = vec![false; self.blocks.len()];
+        for change in changes {
+            if let Some(changed) = changed.get_mut(change.block as usize) {
+                *changed = true;
+            }
+        }
+        let (mut inside, mut whole) = (0, 0);
+        for tile in tiles() {
+            let count = self.grid.blocks(tile.rect).filter(|&n| changed[n]).count();
+            inside += count;
+            whole += usize::from(count as f32 >= NEW_PAGE * tile.rect.area() as f32);
+        }
+        let outside = || (0..changed.len()).filter(|&n| !self.blocks[n].masked);
+        let moving = outside().filter(|&n| changed[n]).count() as f32;
+        inside as f32 >= NEW_PAGE * area as f32
+            && (whole > 1 || whole == 1 && moving > NEW_OUTSIDE * outside().count() as f32)
+    }
+
+    /// Whether much of what is outside of tiles changes.
+    fn is_new_outside(&self, tiled: &[bool]) -> bool {
+        let outside = || (0..tiled.len()).filter(|&n| !tiled[n]);
+        let moving = outside().filter(|&n| self.blocks[n].slots & 3 != 0).count();
+        moving as f32 > NEW_OUTSIDE * outside().count() as f32
+    }
+
+    /// Ends the tiles that are gone; which blocks belong to the others.
+    pub(crate) fn end_tiles(&mut self, at: i64) -> Vec<bool> {
+        let grid = self.grid;
+        let mut tiled = vec![false; self.blocks.len()];
+        for tile in &self.tiles {
+            grid.blocks(grid.grown(tile.rect)).for_each(|n| tiled[n] = true);
+        }
+        let is_new_outside = self.is_new_outside(&tiled);
+        let blocks = &mut self.blocks;
+        self.tiles.retain_mut(|tile| {
+            let (mut filmed, mut drawn, mut moving) = (0, 0, 0);
+            for n in grid.blocks(tile.rect) {
+                filmed += usize::from(blocks[n].look == Look::Filmed);
+                drawn += usize::from(blocks[n].look == Look::Drawn);
+                moving += usize::from(blocks[n].slots & 3 != 0);
+            }
+            let area = tile.rect.area() as f32;
+            let is_large = area > LARGE * blocks.len() as f32;
+            let share = |count: usize| count as f32 / area;
+            if share(moving) > MOVING_SHARE {
+                if at - tile.moved > PAUSE {
+                    tile.moving = 0;
+                }
+                tile.moved = at;
+                tile.moving += SLOT;
+            }
+            if share(filmed) > STILL_FILMED {
+                tile.in_doubt = false;
+            } else if share(moving) > NEW_LAYOUT && is_new_outside {
+                tile.in_doubt = true;
+            }
+            let is_drawn = share(filmed) <= STILL_FILMED && share(drawn) > DRAWN;
+            let is_gone =
+                (share(filmed) <= STILL_FILMED && tile.in_doubt) || (is_drawn && is_large);
+            let still = at - tile.moved;
+            let rests = still
+                >= match (is_large && tile.moving < PROVED, is_drawn) {
+                    (true, _) => STILL_LARGE,
+                    (_, true) => STILL_DRAWN,
+                    _ => STILL,
+                };
+            if (rests && !tile.rests) || is_gone {
+                for n in grid.blocks(grid.grown(tile.rect)) {
+                    (blocks[n].activity, blocks[n].slots, tiled[n]) = (0.0, 0, false);
+                }
+            }
+            tile.rests = rests;
+            !is_gone && still < FORGOTTEN
+        });
+        tiled
+    }
+
+    /// Finds tiles outside of the known ones, whose blocks are `tiled`, and how far all of them reach.
+    pub(crate) fn find_tiles(&mut self, at: i64, tiled: &[bool]) {
+        let (grid, blocks) = (self.grid, &self.blocks);
+        let plays = |block: &Block| block.slots & 3 != 0 && recent(block) >= PLAYS;
+        let playing: Vec<bool> =
+            blocks.iter().zip(tiled).map(|(block, tiled)| !tiled && plays(block)).collect();
+        let filmed: Vec<bool> = (0..blocks.len())
+            .map(|n| !tiled[n] && (was_filmed(&blocks[n], at) || playing[n]))
+            .collect();
+        let mut inside = tiled.to_vec();
+        let mut found = Vec::new();
+        for region in grid.regions(&filmed, 1) {
+            let playing = region.iter().filter(|&&n| playing[n]).count();
+            if playing < PLAYING || (playing as f32) < PLAYING_SHARE * region.len() as f32 {
+                continue;
+            }
+            let rect = grid.bounds(&region);
+            let filmed = region.iter().filter(|&&n| was_filmed(&blocks[n], at)).count();
+            let drawn = grid.blocks(rect).filter(|&n| blocks[n].look == Look::Drawn).count();
+            if filmed as f32 >= RATHER_FILMED * rect.area() as f32 {
+                grid.blocks(grid.grown(rect)).for_each(|n| inside[n] = true);
+            }
+            if (filmed as f32) < FILLED * rect.area() as f32
+                || drawn as f32 > MOSTLY_DRAWN * rect.area() as f32
+                || rect.width() < LEAST_WIDTH
+                || rect.height() < LEAST_HEIGHT
+            {
+                continue;
+            }
+            found.push(Tile::found(rect, at));
+        }
+        let moves = |n: &usize| {
+            !inside[*n] && blocks[*n].look == Look::Drawn && recent(&blocks[*n]) >= MOVES
+        };
+        let moving = (0..blocks.len()).filter(moves).count();
+        if moving as f32 > WHOLE_MOVES * blocks.len() as f32 {
+            return;
+        }
+        let flipped = self.flipped(at, tiled);
+        self.flips.retain(|(_, then)| at - then < FLIPS_REMEMBERED);
+        self.flips.drain(..self.flips.len().saturating_sub(FLIPS));
+        for rect in flipped {
+            let is_again =
+                |flip: &(Rect, i64)| at - flip.1 >= FLIPS_APART && rect.is_nearly(flip.0);
+            if self.flips.iter().any(is_again) {
+                found.push(Tile::found(rect, at));
+            }
+            self.flips.push((rect, at));
+        }
+        if !found.is_empty() {
+            self.tiles_changed = at;
+        }
+        for tile in found {
+            self.tiles.retain(|other| !tile.rect.holds(other.rect));
+            self.tiles.push(tile);
+        }
+        self.grow_tiles(tiled);
+    }
+
+    /// Rectangles outside of tiles that changed just now as a whole, and were or are filmed, while hardly anything else changed.
+    fn flipped(&self, at: i64, tiled: &[bool]) -> Vec<Rect> {
+        let (grid, blocks) = (self.grid, &self.blocks);
+        let changed: Vec<bool> =
+            blocks.iter().zip(tiled).map(|(block, tiled)| !tiled && block.slots & 1 != 0).collect();
+        let (mut flipped, mut others) = (Vec::new(), 0);
+        for region in grid.regions(&changed, 1) {
+            let rect = grid.bounds(&region);
+            let filmed = region.iter().filter(|&&n| was_filmed(&blocks[n], at)).count();
+            if rect.width() >= LEAST_WIDTH
+                && rect.height() >= LEAST_HEIGHT
+                && filmed as f32 >= FILLED * rect.area() as f32
+                && rect.area() as f32 <= LARGE * blocks.len() as f32
+            {
+                flipped.push(rect);
+            } else {
+                others += region.len() - filmed;
+            }
+        }
+        if others as f32 > WHOLE_MOVES * blocks.len() as f32 {
+            flipped.clear();
+        }
+        flipped
+    }
+
+    /// What always moves when a tile does is part of it, and so is what moves at its edge and is not drawn.
+    fn grow_tiles(&mut self, tiled: &[bool]) {
+        let grid = self.grid;
+        let mut near = tiled.to_vec();
+        for tile in &self.tiles {
+            let grown = (0..GROWN).fold(tile.rect, |rect, _| grid.grown(rect));
+            grid.blocks(grown).for_each(|n| near[n] = true);
+        }
+        if self.is_new_outside(&near) {
+            return;
+        }
+        let mut inside = vec![false; self.blocks.len()];
+        for tile in &self.tiles {
+            grid.blocks(tile.rect).for_each(|n| inside[n] = true);
+        }
+        let beside: Vec<bool> =
+            (0..inside.len()).map(|n| !inside[n] && self.blocks[n].slots & 1 != 0).collect();
+        let is_drawn = |n: &&usize| self.blocks[**n].look == Look::Drawn;
+        let at_edges: Vec<Rect> = (grid.regions(&beside, 1).into_iter())
+            .filter(|region| 2 * region.iter().filter(is_drawn).count() <= region.len())
+            .map(|region| grid.bounds(&region))
+            .collect();
+        for tile in &mut self.tiles {
+            let moving = |rect: Rect| {
+                let moving = grid.blocks(rect).filter(|&n| self.blocks[n].slots & 1 != 0).count();
+                moving as f32 / rect.area() as f32
+            };
+            if moving(tile.rect) < MOVING_SHARE {
+                continue;
+            }
+            let before = tile.rect;
+            for &rect in &at_edges {
+                let grown = tile.rect.with(rect);
+                if before.is_next_to(rect) && grown.reaches(before) <= GROWN {
+                    tile.rect = grown;
+                }
+            }
+            if moving(tile.rect) < GROWS {
+                continue;
+            }
+            let moves = |strip: &Rect| {
+                let moving = grid.blocks(*strip).filter(|&n| beside[n]).count();
+                moving as f32 >= GROWS * strip.area() as f32
+            };
+            for _ in 0..GROWN {
+                let strips = grid.strips(tile.rect).filter(moves);
+                tile.rect = strips.fold(tile.rect, Rect::with);
+            }
+        }
+    }
+}
+
+/// Whether a block looks filmed, or did so a moment ago.
+fn was_filmed(block: &Block, at: i64) -> bool {
+    block.look == Look::Filmed || (block.look == Look::Plain && at - block.filmed < AGO)
+}
+
+/// In how many of the last slots a block changed.
+fn recent(block: &Block) -> u32 {
+    (block.slots & ((1 << SLOTS) - 1)).count_ones()
+}

@@ -1,0 +1,308 @@
+//! When what was found is kept: the gap between cuts, the longest time without a frame, the most frames in an hour.
+//!
+//! Nothing is left out in silence: what is not kept is counted.
+
+use std::collections::VecDeque;
+
+use crate::time::SECOND;
+use serde::{Deserialize, Serialize};
+
+use crate::{Choice, Detector, Finding, Kind, LOOKAHEAD, Why, budget::Budget, combine::Rules};
+
+/// What comes within so long of the chosen frame may show it, where the very frame does not matter.
+const NEAR: i64 = SECOND;
+
+/// The same for the end of a dissolve, behind which the picture moves on.
+const ENDS: i64 = SECOND / 4;
+
+/// So long before an interval ends a picture is looked for, at most: a still one is handed over each 2 s.
+const MOST_BEFORE: i64 = 2 * SECOND;
+
+/// Frames that were found and are not kept themselves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Suppressed {
+    /// Cuts within the gap behind another; the frame at its end stands for all of them.
+    pub min_gap: u64,
+    /// For want of an allowance; a later frame stands for them.
+    pub max_frames: u64,
+    /// Found when a newer frame had been kept.
+    pub too_late: u64,
+    /// Changes on a screen that came to rest and are too small to count.
+    pub too_small: u64,
+}
+
+/// Spaces frames.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Pacing {
+    min_gap: i64,
+    max_interval: i64,
+    budget: Option<Budget>,
+    last_kept: Option<i64>,
+    /// What was kept last, if only for the interval and not yet shown: what is found takes its place.
+    #[serde(default)]
+    interval: Option<Interval>,
+    /// The picture that showed the last interval.
+    #[serde(default)]
+    shown: Option<i64>,
+    last_cut: Option<i64>,
+    /// A cut that waits for the end of the gap.
+    waiting: Option<Choice>,
+    /// What waits for an allowance.
+    postponed: Option<Choice>,
+    /// The last frames: a detector speaks of one that has gone by.
+    recent: VecDeque<i64>,
+    #[serde(skip)]
+    pub(crate) suppressed: Suppressed,
+}
+
+/// A frame that was chosen only because of the time since the last one.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Interval {
+    /// The frame that was kept before it.
+    before: Option<i64>,
+    /// The last frame that may show it.
+    by: i64,
+}
+
+impl Pacing {
+    pub(crate) fn new(rules: &Rules) -> Self {
+        Self {
+            min_gap: rules.min_gap,
+            max_interval: rules.max_interval,
+            budget: rules.max_frames.map(Budget::new),
+            last_kept: None,
+            interval: None,
+            shown: None,
+            last_cut: None,
+            waiting: None,
+            postponed: None,
+            recent: VecDeque::new(),
+            suppressed: Suppressed::default(),
+        }
+    }
+
+    /// The next frame; it is chosen where it is the first, or something has waited for it.
+    pub(crate) fn frame(&mut self, at: i64, score: f64) -> Option<Choice> {
+        if self.recent.len() > LOOKAHEAD {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(at);
+        if self.last_kept.is_none() {
+            return self.keep(Choice {
+                at,
+                by: at,
+                since: at,
+                why: Why::First,
+                detector: None,
+                strength: score,
+            });
+        }
+        let postponed = self.postponed.filter(|_| self.is_allowed(at))?;
+        self.postponed = None;
+        self.last_kept = Some(at);
+        Some(postponed.moved_to(at))
+    }
+
+    fn is_allowed(&mut self, now: i64) -> bool {
+        self.budget.as_mut().is_none_or(|budget| budget.take(now))
+    }
+
+    /// What a detector has found in the frames up to now.
+    pub(crate) fn found(&mut self, finding: &Finding, detector: Detector) -> Option<Choice> {
+        let Finding { at, since, kind, strength } = *finding;
+        let by = match kind {
+            Kind::Cut => at,
+            Kind::Gradual => at + ENDS,
+            Kind::Rest => at + NEAR,
+        };
+        let (why, detector) = (Why::Found(kind), Some(detector));
+        let choice = Choice { at, by, since, why, detector, strength };
+        if kind == Kind::Cut {
+            if self.last_cut.is_some_and(|last| at < last + self.min_gap) {
+                self.wait(choice);
+                return None;
+            }
+            self.last_cut = Some(at);
+            // It shows what waited as well.
+            self.waiting = None;
+        }
+        self.keep(choice)
+    }
+
+    /// A cut in the gap: the strongest of them is what waits.
+    fn wait(&mut self, choice: Choice) {
+        let before = self.waiting;
+        // Two detectors may find the same.
+        if before.is_some_and(|before| before.at == choice.at) || self.last_cut == Some(choice.at) {
+            return;
+        }
+        self.suppressed.min_gap += 1;
+        self.waiting = match before {
+            Some(before) if before.strength >= choice.strength => Some(before),
+            Some(before) => Some(Choice { since: before.since, ..choice }),
+            None => Some(choice),
+        };
+    }
+
+    /// What is due at the last frame: a cut whose gap is over, or an interval. One waits while something `changes`, which may be
+    /// found soon, for half of the time in which its picture is looked for.
+    pub(crate) fn due(&mut self, score: f64, changes: bool) -> Option<Choice> {
+        let now = *self.recent.back()?;
+        let gap_ends = self.last_cut.map_or(now, |last| last + self.min_gap);
+        if now >= gap_ends
+            && let Some(waiting) = self.waiting.take()
+        {
+            let first = self.recent.iter().find(|&&at| at >= gap_ends);
+            return self.keep(waiting.moved_to(*first.unwrap_or(&now)));
+        }
+        let last = self.last_kept?;
+        // A picture is looked for before the time is over, so that it is there in time.
+        let before = MOST_BEFORE.min(self.max_interval / 4);
+        let looked_for = if changes { before / 2 } else { before };
+        let is_due = self.max_interval > 0 && now - last >= self.max_interval - looked_for;
+        if is_due && self.postponed.is_none() {
+            let (why, by) = (Why::Interval, now + looked_for);
+            return self.keep(Choice {
+                at: now,
+                by,
+                since: now,
+                why,
+                detector: None,
+                strength: score,
+            });
+        }
+        None
+    }
+
+    /// There will be no more frames: what waits is shown by the last one.
+    pub(crate) fn finish(&mut self) -> Option<Choice> {
+        let waiting = self.waiting.take()?;
+        let at = *self.recent.back()?;
+        self.keep(waiting.moved_to(at))
+    }
+
+    /// The interval that was kept last is shown by the frame at `at`.
+    pub(crate) fn interval_shown(&mut self, at: i64) {
+        (self.interval, self.shown) = (None, Some(at));
+    }
+
+    /// Keeps a frame, unless it was kept already, or there is no allowance for it.
+    fn keep(&mut self, choice: Choice) -> Option<Choice> {
+        let interval = self.interval.filter(|interval| choice.takes_place_of(interval.by));
+        let last = interval.map_or(self.last_kept, |interval| interval.before).max(self.shown);
+        if last.is_some_and(|last| last >= choice.at) {
+            // Two detectors may have found the same, or one of them more than is worth telling.
+            let is_cut = choice.why == Why::Found(Kind::Cut) && self.shown < Some(choice.at);
+            let is_late = last > Some(choice.at) && !is_cut;
+            self.suppressed.too_late += u64::from(is_late);
+            return None;
+        }
+        let now = self.recent.back().copied().unwrap_or(choice.at);
+        if interval.is_none() && !self.is_allowed(now) {
+            self.suppressed.max_frames += 1;
+            self.postponed = Some(choice);
+            return None;
+        }
+        let before = self.last_kept.replace(choice.at);
+        let is_interval = choice.why == Why::Interval;
+        self.interval = is_interval.then_some(Interval { before, by: choice.by });
+        Some(choice)
+    }
+}
+
+impl Choice {
+    /// Whether it makes an interval needless that a frame up to `by` may show.
+    pub(crate) fn takes_place_of(&self, by: i64) -> bool {
+        matches!(self.why, Why::Found(_)) && self.at <= by
+    }
+
+    /// Kept later than it was found.
+    fn moved_to(self, at: i64) -> Self {
+        Self { at, by: at + NEAR, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is kept of one frame each tick, with cuts at `cuts` of these strengths.
+    fn kept(rules: &Rules, frames: i64, cuts: &[(i64, f64)]) -> (Vec<(i64, Why)>, Suppressed) {
+        let mut pacing = Pacing::new(rules);
+        let mut kept = Vec::new();
+        for at in 0..frames {
+            kept.extend(pacing.frame(at, 0.0));
+            for &(_, strength) in cuts.iter().filter(|cut| cut.0 == at) {
+                kept.extend(pacing.found(&Finding::cut(at, strength), Detector::Scene));
+            }
+            kept.extend(pacing.due(0.0, false));
+        }
+        kept.extend(pacing.finish());
+        (kept.iter().map(|choice| (choice.at, choice.why)).collect(), pacing.suppressed)
+    }
+
+    const CUT: Why = Why::Found(Kind::Cut);
+
+    #[test]
+    fn the_first_frame_and_one_each_interval() {
+        let rules = Rules { max_interval: 30, ..Rules::default() };
+        let (kept, _) = kept(&rules, 70, &[]);
+        // A quarter of the interval is left to find a picture.
+        assert_eq!(
+            kept,
+            [(0, Why::First), (23, Why::Interval), (46, Why::Interval), (69, Why::Interval)]
+        );
+    }
+
+    #[test]
+    fn a_cut_within_the_gap_waits_for_its_end_and_what_is_left_out_is_counted() {
+        let rules = Rules { min_gap: 20, ..Rules::default() };
+        let (found, suppressed) =
+            kept(&rules, 200, &[(100, 0.9), (105, 0.3), (110, 0.2), (125, 0.8)]);
+        assert_eq!(found, [(0, Why::First), (100, CUT), (120, CUT), (125, CUT)]);
+        assert_eq!(suppressed, Suppressed { min_gap: 2, ..Suppressed::default() });
+        let (found, _) = kept(&rules, 110, &[(100, 0.9), (105, 0.3)]);
+        assert_eq!(found, [(0, Why::First), (100, CUT), (109, CUT)], "at the end nothing is lost");
+    }
+
+    #[test]
+    fn what_is_found_takes_the_place_of_an_interval_that_is_not_shown() {
+        let rules = Rules { max_interval: 40, ..Rules::default() };
+        let mut pacing = Pacing::new(&rules);
+        let frame = |pacing: &mut Pacing, at| pacing.frame(at, 0.0).or(pacing.due(0.0, false));
+        let kept: Vec<_> = (0..=33).filter_map(|at| frame(&mut pacing, at)).collect();
+        let last = kept.last().unwrap();
+        assert_eq!((last.at, last.by, last.why), (30, 40, Why::Interval));
+        // Found by frames that came later.
+        for at in [29, 30] {
+            let mut pacing = pacing.clone();
+            let found = pacing.found(&Finding::cut(at, 0.9), Detector::Adaptive);
+            assert_eq!(found.map(|choice| (choice.at, choice.why)), Some((at, CUT)));
+            assert_eq!(pacing.last_kept, Some(at));
+        }
+        pacing.interval_shown(32);
+        assert_eq!(pacing.found(&Finding::cut(30, 0.9), Detector::Adaptive), None);
+        assert_eq!(pacing.suppressed.too_late, 1, "it is counted");
+    }
+
+    #[test]
+    fn what_has_no_allowance_is_shown_later_as_it_then_is() {
+        // Two at once, then one in 30 s.
+        let rules = Rules { max_frames: Some("120/h".parse().unwrap()), ..Rules::default() };
+        let second = crate::time::SECOND;
+        let mut pacing = Pacing::new(&rules);
+        let mut kept = Vec::new();
+        for n in 0..100 {
+            let at = n * second;
+            kept.extend(pacing.frame(at, 0.0));
+            if (1..=8).contains(&n) {
+                kept.extend(pacing.found(&Finding::cut(at, 0.5), Detector::Scene));
+            }
+        }
+        let kept: Vec<_> =
+            kept.iter().map(|choice| (choice.at / second, choice.since / second)).collect();
+        assert_eq!(kept.len(), 5, "{kept:?}");
+        assert_eq!(kept[4].1, 8, "what came last is what is shown in the end: {kept:?}");
+        assert_eq!(pacing.suppressed.max_frames, 9 - 4);
+    }
+}

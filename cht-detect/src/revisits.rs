@@ -1,0 +1,377 @@
+//! A screen that came back: which of the last kept frames shows the same as this one.
+//!
+//! Of each kept frame a **print** remains: its small luma at half the width and height, in runs of one level, without the regions
+//! that never rest. Two prints are the same if nothing differs that is larger than a cursor, and most of the picture is in both.
+//!
+//! A digit is as small as a cursor. Where a small change gave one of the remembered frames, any
+//! difference tells two prints apart.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::grid::Grid;
+use crate::measure::Plane;
+
+/// Kept frames that are remembered.
+const REMEMBERED: usize = 64;
+
+/// Samples of the small luma to a cell of the print, in both directions; and cells to a block.
+const CELL: usize = 2;
+const CELLS_OF_BLOCK: usize = 2;
+
+/// Cells whose levels differ by more are another content.
+const TOLERANCE: u8 = 8;
+
+/// Levels that differ by no more from the first of a run belong to it.
+const RUN: u8 = 2;
+
+/// Cells that differ in a connected region that is no wider and higher are a cursor, in a picture of 90 rows of cells (720 pixels); in a
+/// higher one accordingly. So few are none of anything.
+const SPECK_WIDTH: usize = 5;
+const SPECK_HEIGHT: usize = 6;
+const SPECK: usize = 6;
+const SPECK_ROWS: usize = 90;
+
+/// In the place of the level of a cell that is left out; levels stay below it.
+const HIDDEN: u8 = u8::MAX;
+
+/// Two prints of which less than this share can be compared are not called the same.
+const COMPARED: f32 = 0.5;
+
+/// Remembers kept frames.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Returned {
+    /// The newest last.
+    prints: VecDeque<Print>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Print {
+    grid: Grid,
+    /// The level of each cell.
+    #[serde(with = "runs")]
+    levels: Vec<u8>,
+    /// Blocks of the small changes for which this frame was kept, or an earlier one of this screen.
+    small: Vec<usize>,
+}
+
+impl Returned {
+    /// Remembers a kept frame, given its small luma and, for each block of 4 × 4 samples, whether it never rests ([`crate::Decider::hidden`]);
+    /// and the blocks of the small changes for which it was kept ([`crate::Decider::take_small`]).
+    ///
+    /// How many kept frames ago the same was shown, if it was among the last 64: 1 is the frame before.
+    pub fn keep(&mut self, small: &Plane, hidden: &[bool], changed: Vec<usize>) -> Option<usize> {
+        let mut print = Print::new(small, hidden, changed);
+        let telling = self.telling(&print);
+        let found = self.prints.iter().rev().position(|other| print.is_same(other, &telling));
+        if let Some(found) = found {
+            // The screen keeps its places when the frames before have been forgotten.
+            let before = &self.prints[self.prints.len() - 1 - found];
+            print.small.extend(&before.small);
+            print.small.sort_unstable();
+            print.small.dedup();
+        }
+        self.prints.push_back(print);
+        if self.prints.len() > REMEMBERED {
+            self.prints.pop_front();
+        }
+        found.map(|between| between + 1)
+    }
+
+    /// Returns, for each cell of `print`, whether a small change there gave a remembered frame or
+    /// this one.
+    fn telling(&self, print: &Print) -> Vec<bool> {
+        let mut telling = vec![false; print.levels.len()];
+        let alike = self.prints.iter().filter(|other| other.grid == print.grid);
+        for &block in alike.chain([print]).flat_map(|print| &print.small) {
+            for cell in print.cells_of(block) {
+                telling[cell] = true;
+            }
+        }
+        telling
+    }
+}
+
+impl Print {
+    fn new(small: &Plane, hidden: &[bool], changed: Vec<usize>) -> Self {
+        let half = small.shrunk(CELL);
+        let grid = Grid { columns: half.width, rows: half.height };
+        let blocks = small.width / (CELL * CELLS_OF_BLOCK);
+        let mut levels = half.samples;
+        let mut run = HIDDEN;
+        for (n, level) in levels.iter_mut().enumerate() {
+            let (x, y) = (n % grid.columns / CELLS_OF_BLOCK, n / grid.columns / CELLS_OF_BLOCK);
+            let is_hidden = x < blocks && hidden.get(y * blocks + x).is_some_and(|&hidden| hidden);
+            let own = if is_hidden { HIDDEN } else { (*level).min(HIDDEN - 1) };
+            if !belongs(run, own) {
+                run = own;
+            }
+            *level = run;
+        }
+        Self { grid, levels, small: changed }
+    }
+
+    /// Returns the cells of a block.
+    fn cells_of(&self, block: usize) -> impl Iterator<Item = usize> {
+        let columns = self.grid.columns;
+        let blocks = (columns / CELLS_OF_BLOCK).max(1);
+        // A damaged state may name a block that no picture has.
+        let row = (block / blocks).min(self.grid.rows);
+        let (left, top) = (block % blocks * CELLS_OF_BLOCK, row * CELLS_OF_BLOCK);
+        let lines = top..top + CELLS_OF_BLOCK;
+        let cells =
+            lines.flat_map(move |y| (left..left + CELLS_OF_BLOCK).map(move |x| y * columns + x));
+        cells.filter(|&cell| cell < self.levels.len())
+    }
+
+    /// Whether this one shows the same as another, which nothing in the `telling` cells denies.
+    fn is_same(&self, other: &Self, telling: &[bool]) -> bool {
+        if self.grid != other.grid {
+            return false;
+        }
+        let columns = self.grid.columns.max(1);
+        let mut differing = vec![false; self.levels.len()];
+        let mut compared = 0;
+        let rows = self.levels.chunks_exact(columns).zip(other.levels.chunks_exact(columns));
+        let rows = rows.zip(telling.chunks_exact(columns));
+        for (differs, ((row, other), telling)) in differing.chunks_exact_mut(columns).zip(rows) {
+            for (differs, (&a, &b)) in differs.iter_mut().zip(row.iter().zip(other)) {
+                *differs = a.abs_diff(b) > TOLERANCE && a != HIDDEN && b != HIDDEN;
+            }
+            let seen = row.iter().zip(other).filter(|&(&a, &b)| a != HIDDEN && b != HIDDEN);
+            compared += seen.count();
+            if differs.iter().zip(telling).any(|(&differs, &tells)| differs && tells) {
+                return false;
+            }
+            // Most pages are told apart by their first line.
+            if differs.contains(&true)
+                && differs.split(|differs| !differs).any(|run| !self.fits(run.len(), 1, run.len()))
+            {
+                return false;
+            }
+        }
+        compared as f32 >= COMPARED * self.levels.len() as f32
+            && self.grid.regions(&differing, 1).iter().all(|region| self.is_speck(region))
+    }
+
+    fn is_speck(&self, region: &[usize]) -> bool {
+        let rect = self.grid.bounds(region);
+        self.fits(rect.width(), rect.height(), region.len())
+    }
+
+    /// Whether so many differing cells, in a rectangle of this size, are a speck.
+    fn fits(&self, width: usize, height: usize, cells: usize) -> bool {
+        let scaled = |size: usize| size * self.grid.rows.max(SPECK_ROWS) / SPECK_ROWS;
+        cells <= SPECK || width <= scaled(SPECK_WIDTH) && height <= scaled(SPECK_HEIGHT)
+    }
+}
+
+fn belongs(run: u8, level: u8) -> bool {
+    run == level || run != HIDDEN && level != HIDDEN && run.abs_diff(level) <= RUN
+}
+
+/// Levels as they are written: most come in runs of one.
+mod runs {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        levels: &[u8],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let runs = levels.chunk_by(|a, b| a == b).map(|run| (run.len() as u32, run[0]));
+        runs.collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        // No picture has more cells.
+        const MOST: usize = 1 << 26;
+        let runs = Vec::<(u32, u8)>::deserialize(deserializer)?;
+        if runs.iter().map(|run| run.0 as usize).sum::<usize>() > MOST {
+            return Err(serde::de::Error::custom("no picture has so many cells"));
+        }
+        Ok(runs
+            .into_iter()
+            .flat_map(|(cells, level)| std::iter::repeat_n(level, cells as usize))
+            .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDTH: usize = 320;
+    const HEIGHT: usize = 180;
+
+    /// A page with some lines of words: dark and light samples, other ones for another text.
+    fn page(text: usize) -> Plane {
+        let mut plane = Plane { width: WIDTH, height: HEIGHT, samples: vec![230; WIDTH * HEIGHT] };
+        for line in 0..8 {
+            write(&mut plane, 20, 20 + line * 16, 200, text * 100 + line);
+        }
+        plane
+    }
+
+    /// Letters of 3 × 4 samples, each one dark or not so dark.
+    fn write(plane: &mut Plane, left: usize, top: usize, width: usize, text: usize) {
+        for x in (left..left + width).filter(|x| x % 4 != 3) {
+            let mixed = ((x / 4 + text * 1000) as u32).wrapping_mul(2_654_435_761);
+            let letter = (mixed ^ (mixed >> 15)).wrapping_mul(2_246_822_519) >> 24;
+            for y in top..top + 4 {
+                plane.samples[y * WIDTH + x] = 40 + (letter % 11) as u8 * 15;
+            }
+        }
+    }
+
+    /// What the coding does to it.
+    fn noisy(mut plane: Plane) -> Plane {
+        for (n, sample) in plane.samples.iter_mut().enumerate() {
+            *sample = sample.saturating_add_signed((n * 31 % 11) as i8 - 5);
+        }
+        plane
+    }
+
+    fn keep(returned: &mut Returned, plane: &Plane) -> Option<usize> {
+        returned.keep(plane, &[], Vec::new())
+    }
+
+    #[test]
+    fn a_page_that_came_back_is_known_again() {
+        let mut returned = Returned::default();
+        assert_eq!(keep(&mut returned, &page(1)), None);
+        assert_eq!(keep(&mut returned, &page(2)), None);
+        assert_eq!(keep(&mut returned, &page(3)), None);
+        assert_eq!(keep(&mut returned, &noisy(page(2))), Some(2));
+        assert_eq!(keep(&mut returned, &noisy(page(1))), Some(4));
+    }
+
+    #[test]
+    fn a_word_makes_another_page_and_a_cursor_does_not() {
+        let mut returned = Returned::default();
+        keep(&mut returned, &page(1));
+        let mut edited = page(1);
+        write(&mut edited, 60, 36, 32, 77);
+        assert_eq!(keep(&mut returned, &edited), None);
+        let mut pointed = noisy(page(1));
+        for y in 90..95 {
+            pointed.samples[y * WIDTH + 150..][..4].fill(0);
+        }
+        assert_eq!(keep(&mut returned, &pointed), Some(2));
+    }
+
+    /// Pages with a number in one place, each of which was kept for that, but the first one; with a
+    /// cursor at another place in all but that one.
+    fn numbered(returned: &mut Returned, number: usize, changed: bool) -> Option<usize> {
+        const BLOCK: usize = 10 * (WIDTH / 4) + 60;
+        let mut plane = page(1);
+        // Columns and rows that the digit lacks, of a stroke in 6 × 8 samples.
+        for y in 40..48 {
+            for x in (240..246).filter(|x| (x + y) % 3 != number % 3) {
+                plane.samples[y * WIDTH + x] = 20 + (number / 3) as u8 * 100;
+            }
+        }
+        for y in (150..155).filter(|_| changed) {
+            plane.samples[y * WIDTH + 20 + number * 10..][..4].fill(0);
+        }
+        let blocks = [BLOCK, BLOCK + 1, BLOCK + WIDTH / 4, BLOCK + WIDTH / 4 + 1];
+        returned.keep(&noisy(plane), &[], blocks.into_iter().filter(|_| changed).collect())
+    }
+
+    #[test]
+    fn number_that_changes_in_place_is_another_screen_until_it_comes_back() {
+        let mut returned = Returned::default();
+        assert_eq!(numbered(&mut returned, 0, false), None);
+        assert_eq!(numbered(&mut returned, 3, true), None);
+        assert_eq!(numbered(&mut returned, 6, true), None);
+        assert_eq!(numbered(&mut returned, 0, true), Some(3));
+        assert_eq!(numbered(&mut returned, 6, true), Some(2));
+        keep(&mut returned, &page(2));
+        assert_eq!(numbered(&mut returned, 3, false), Some(5), "also after another page");
+        assert_eq!(keep(&mut returned, &page(2)), Some(2));
+    }
+
+    #[test]
+    fn number_is_told_after_the_frame_of_its_change_was_forgotten() {
+        let mut returned = Returned::default();
+        numbered(&mut returned, 0, false);
+        numbered(&mut returned, 3, true);
+        for n in 0..REMEMBERED {
+            keep(&mut returned, &page(n % 2 + 2));
+            if n % 20 == 10 {
+                assert!(numbered(&mut returned, 3, false).is_some());
+            }
+        }
+        assert_eq!(numbered(&mut returned, 0, false), None);
+    }
+
+    #[test]
+    fn what_never_rests_is_left_out() {
+        let filled = |level| {
+            let mut plane = page(1);
+            for y in 120..160 {
+                plane.samples[y * WIDTH + 240..][..64].fill(level);
+            }
+            plane
+        };
+        let mut hidden = vec![false; WIDTH / 4 * (HEIGHT / 4)];
+        for y in 30..40 {
+            hidden[y * (WIDTH / 4) + 60..][..16].fill(true);
+        }
+        let mut returned = Returned::default();
+        returned.keep(&filled(0), &hidden, Vec::new());
+        assert_eq!(returned.keep(&filled(200), &hidden, Vec::new()), Some(1));
+        assert_eq!(returned.keep(&filled(100), &[], Vec::new()), Some(1), "hidden there");
+        assert_eq!(returned.keep(&filled(0), &[], Vec::new()), Some(2), "and not in the last one");
+    }
+
+    #[test]
+    fn what_hardly_anything_is_known_of_is_nothing_that_came_back() {
+        let hide = |share: usize| {
+            let blocks = WIDTH / 4 * (HEIGHT / 4);
+            (0..blocks).map(|n| n < blocks * share / 100).collect::<Vec<_>>()
+        };
+        let mut returned = Returned::default();
+        returned.keep(&page(1), &hide(100), Vec::new());
+        assert_eq!(returned.keep(&page(2), &hide(100), Vec::new()), None);
+        assert_eq!(returned.keep(&page(1), &hide(70), Vec::new()), None);
+        assert_eq!(returned.keep(&page(1), &hide(30), Vec::new()), None);
+        assert_eq!(returned.keep(&page(1), &hide(30), Vec::new()), Some(1));
+    }
+
+    #[test]
+    fn a_print_is_written_and_read_again() {
+        let print = Print::new(&page(1), &[false, true, false], vec![7]);
+        let bytes = postcard::to_allocvec(&print).unwrap();
+        assert!(bytes.len() < print.levels.len() / 2, "{}", bytes.len());
+        assert_eq!(postcard::from_bytes::<Print>(&bytes).unwrap(), print);
+    }
+
+    #[test]
+    fn no_more_is_remembered_than_is_said() {
+        // A mark of its own for each.
+        let marked = |n: usize| {
+            let mut plane = Plane { width: 200, height: 40, samples: vec![0; 8000] };
+            for y in 0..32 {
+                plane.samples[y * 200 + n * 2..][..4].fill(255);
+            }
+            plane
+        };
+        let mut returned = Returned::default();
+        for n in 0..=REMEMBERED {
+            assert_eq!(keep(&mut returned, &marked(n)), None, "{n}");
+        }
+        assert_eq!(keep(&mut returned, &marked(1)), Some(REMEMBERED));
+        assert_eq!(keep(&mut returned, &marked(0)), None);
+    }
+
+    #[test]
+    fn another_size_is_another_page() {
+        let mut returned = Returned::default();
+        keep(&mut returned, &page(1));
+        let small = page(1).shrunk(2);
+        assert_eq!(keep(&mut returned, &small), None);
+    }
+}

@@ -1,0 +1,444 @@
+//! Screens: a frame when what is shown has changed and has come to rest.
+//!
+//! Works on the contents of blocks alone ([`crate::measure::Blocks`]). What is on the screen is compared with the last *kept* frame, so
+//! that small changes add up. Regions that never rest (a webcam tile, a video in a page) are learned and left out; specks (a
+//! cursor, a caret, a clock) are too small to count, but for what changes in place and rests: a digit, a short word ([`detail`]).
+
+mod detail;
+
+use crate::time::SECOND;
+use serde::{Deserialize, Serialize};
+
+use self::detail::{Details, Region};
+use crate::measure::{Change, Detail, Look, Measures};
+use crate::{
+    Finding, Kind,
+    area::Area,
+    grid::{Grid, Rect},
+    motion_mask::Restless,
+};
+
+/// Rules of [`Screen`], times in ticks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScreenRules {
+    /// So long nothing that counts may have changed before the frame is kept.
+    pub settle: i64,
+    /// A change that does not come to rest gives a frame after so long.
+    pub max_wait: i64,
+    /// Share of the picture below which a change does not count, whatever it is.
+    pub min_change: f64,
+    /// Areas whose changes do not count.
+    pub ignore: Vec<Area>,
+}
+
+impl Default for ScreenRules {
+    fn default() -> Self {
+        Self { settle: SECOND * 3 / 10, max_wait: 5 * SECOND, min_change: 0.0, ignore: Vec::new() }
+    }
+}
+
+/// A connected change of so few blocks is too small to count, and so is one that is no wider and higher, as a cursor is, in a picture
+/// of up to 68 rows (1080 pixels); in a higher one accordingly. A cursor that went next to where it was is of so many blocks, and
+/// as wide as high.
+const SPECK: usize = 4;
+const SPECK_WIDTH: usize = 3;
+const SPECK_HEIGHT: usize = 4;
+const TWO_SPECKS: usize = 7;
+const SPECK_ROWS: usize = 68;
+
+/// What is no higher and so many columns wider than high is a word, if it is filled: a longer one may lack one block.
+const WORD_HEIGHT: usize = 2;
+const WORD_WIDER: usize = 2;
+const LONGER_WORD: usize = 5;
+
+/// What took long to change, as text that is typed or a scroll, has to rest as long, but for no longer than this.
+const LONGEST_SETTLE: i64 = SECOND * 9 / 10;
+
+/// A block that did not change for so long begins anew, and this share of a part may have begun before the rest of it.
+const PAUSE: i64 = SECOND / 2;
+const EARLY: f32 = 0.2;
+
+/// What moved in a kept frame may go on so many blocks from there.
+const NEXT: usize = 2;
+
+/// Of a part that rests, this share may still change: what the coding mends.
+const MENDED: f32 = 0.04;
+
+/// So few blocks that go back to what they held before blink, as a caret.
+const BLINKING: usize = 8;
+
+/// What is filmed has to rest longer.
+const FILMED_SETTLE: i64 = SECOND;
+
+/// What has rested for so long is not kept waiting by what moves elsewhere.
+const PATIENCE: i64 = SECOND * 9 / 10;
+
+/// Largest share of the screen that a number, a word or a line takes. Parts of a digit may be as small
+/// as a cursor.
+const SMALL: f32 = 0.08;
+
+/// Interval at which a screen without new pictures is looked at, and how long after the last picture, in ticks. By then what
+/// never rests would be known to rest.
+const STEP: i64 = SECOND / 10;
+const LONGEST_PASS: i64 = 12 * SECOND;
+
+/// Time after a picture in which all that moves is forgotten, where nothing waits to be decided.
+const CALM_PASS: i64 = 2 * SECOND;
+
+/// Lines of text that are no further apart, in rows and columns, belong together (in a picture of up to 68 rows).
+const ROWS_APART: usize = 5;
+const COLUMNS_APART: usize = 30;
+
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct Block {
+    content: u32,
+    /// In the last kept frame.
+    kept: u32,
+    /// Before the last change.
+    previous: u32,
+    changed: i64,
+    /// When the changes began that it ended with.
+    began: i64,
+    /// It was moving, or next to what was, in the last kept frame.
+    open: bool,
+}
+
+/// Looks at one frame after the other.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Screen {
+    rules: ScreenRules,
+    grid: Grid,
+    blocks: Vec<Block>,
+    restless: Restless,
+    details: Details,
+    /// For each block whether it lies in an area that is ignored.
+    ignored: Vec<bool>,
+    /// Changes that rest and are too small to count, since the last call.
+    #[serde(skip)]
+    too_small: u64,
+    /// When the screen began to differ from the last kept frame.
+    differs_since: Option<i64>,
+    /// When what the tiles show became another page, if no frame was kept since.
+    new_page: Option<i64>,
+    /// Blocks that move in the frame that was found last.
+    moving: Vec<usize>,
+    /// The frame that was found last, before it is kept.
+    shown: Option<i64>,
+    /// Blocks of the small changes for which that frame was found.
+    small: Vec<usize>,
+    /// Blocks of the small changes for which frames were kept, since the last call of
+    /// [`Self::take_small`].
+    kept_small: Vec<usize>,
+    /// For each block whether a frame was kept for a small change there.
+    told: Vec<bool>,
+    /// Time of the last frame, and how far time has passed since.
+    frame: i64,
+    passed: i64,
+    /// What differs from the last kept frame, as long as nothing changes.
+    #[serde(skip)]
+    parts: Option<Vec<Part>>,
+}
+
+/// Connected blocks that differ from the last kept frame.
+#[derive(Debug, Clone)]
+struct Part {
+    blocks: Vec<usize>,
+    rect: Rect,
+    is_filmed: bool,
+    is_detail: bool,
+    /// So long it has to rest.
+    settle: i64,
+    /// When it last changed by more than what is mended.
+    moved: i64,
+    /// When any of it last changed.
+    last: i64,
+}
+
+impl Screen {
+    /// With these rules.
+    #[must_use]
+    pub fn new(rules: ScreenRules) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
+    /// Takes the next frame.
+    pub fn push(&mut self, measures: &Measures) -> Option<Finding> {
+        let at = measures.at;
+        let grid = Grid { columns: measures.grid.0 as usize, rows: measures.grid.1 as usize };
+        if grid != self.grid {
+            self.grid = grid;
+            let changed = i64::MIN / 2;
+            self.blocks = vec![Block { changed, ..Block::default() }; grid.count()];
+            self.restless = Restless::new(grid);
+            self.details = Details::new(grid);
+            self.ignored = (0..grid.count())
+                .map(|n| self.rules.ignore.iter().any(|area| area.holds(grid, n)))
+                .collect();
+            self.parts = None;
+            self.small.clear();
+            self.kept_small.clear();
+            self.told = vec![false; grid.count()];
+        }
+        (self.frame, self.passed) = (at, at);
+        self.look(at, &measures.changes, &measures.details)
+    }
+
+    /// Lets time pass to `until`, in which no picture comes: what is shown stays. Returns the first finding; the rest of the time
+    /// then has yet to pass.
+    ///
+    /// Time passes in steps from the last frame on, so it makes no difference how often this is called.
+    pub fn pass(&mut self, until: i64) -> Option<Finding> {
+        while self.passed.saturating_add(STEP) < until && self.may_find() {
+            self.passed += STEP;
+            let finding = self.look(self.passed, &[], &[]);
+            if finding.is_some() {
+                return finding;
+            }
+        }
+        None
+    }
+
+    /// Whether more may be found while no picture comes.
+    fn may_find(&self) -> bool {
+        let since = self.passed - self.frame;
+        let is_undecided =
+            self.differs_since.is_some() || self.new_page.is_some() || self.details.any_differs();
+        !self.blocks.is_empty()
+            && since < LONGEST_PASS
+            && (since < CALM_PASS || is_undecided || self.restless.masks_any())
+    }
+
+    /// Looks at the screen at `at`, after these changes.
+    fn look(&mut self, at: i64, changes: &[Change], details: &[Detail]) -> Option<Finding> {
+        self.details.push(at, details);
+        let few = changes.len() <= BLINKING;
+        for change in changes {
+            let Some(block) = self.blocks.get_mut(change.block as usize) else { continue };
+            if !(few && block.previous == change.content) {
+                if at - block.changed > PAUSE {
+                    block.began = at;
+                }
+                block.changed = at;
+            }
+            block.previous = block.content;
+            block.content = change.content;
+        }
+        let looks = self.restless.looks_at(at);
+        if looks || !changes.is_empty() {
+            self.parts = None;
+        }
+        if self.restless.push(at, changes) {
+            self.new_page = Some(at);
+        }
+        let parts = self.parts.take().unwrap_or_else(|| self.find_parts());
+        let mut parts = parts;
+        if looks {
+            parts.retain(|part| !part.is_detail);
+            parts.extend(self.find_details(at));
+        }
+        let finding = self.decide(at, &parts);
+        self.parts = Some(parts);
+        finding
+    }
+
+    /// Number of changes that came to rest and were too small to count, since the last call.
+    pub fn take_too_small(&mut self) -> u64 {
+        std::mem::take(&mut self.too_small)
+    }
+
+    /// Returns the blocks of the small changes for which frames were kept, since the last call.
+    pub fn take_small(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.kept_small)
+    }
+
+    /// The frame was kept (by whatever detector).
+    pub fn keep(&mut self) {
+        for &n in &self.small {
+            if let Some(told) = self.told.get_mut(n) {
+                *told = true;
+            }
+        }
+        self.kept_small.append(&mut self.small);
+        self.details.keep(self.shown.take().unwrap_or(i64::MAX));
+        for block in &mut self.blocks {
+            (block.kept, block.open) = (block.content, false);
+        }
+        for n in std::mem::take(&mut self.moving) {
+            for n in self.grid.near(n, NEXT) {
+                self.blocks[n].open = true;
+            }
+        }
+        (self.differs_since, self.new_page, self.parts) = (None, None, None);
+    }
+
+    /// Returns the first frame that may still be reported when frames up to `now` have come; `None`
+    /// while nothing differs from the last kept frame.
+    pub(crate) fn undecided_from(&self, now: i64) -> Option<i64> {
+        let page = self.new_page.map(|since| since + 1);
+        let is_open = self.differs_since.is_some() || self.details.any_differs();
+        page.or(is_open.then(|| now - PATIENCE))
+    }
+
+    /// For each block whether it belongs to a region that never rests, and is left out.
+    #[must_use]
+    pub fn hidden(&self) -> Vec<bool> {
+        (0..self.blocks.len()).map(|n| self.is_left_out(n)).collect()
+    }
+
+    /// For each block whether [`crate::Returned`] leaves it out. A number that changes again and again
+    /// ticks as a clock does, but frames were kept for it.
+    #[must_use]
+    pub fn hidden_from_prints(&self) -> Vec<bool> {
+        let is_hidden = |n| {
+            if self.told.get(n) == Some(&true) {
+                self.ignored[n] || self.restless.moves(n)
+            } else {
+                self.is_left_out(n)
+            }
+        };
+        (0..self.blocks.len()).map(is_hidden).collect()
+    }
+
+    fn is_left_out(&self, n: usize) -> bool {
+        self.ignored[n] || self.restless.is_masked(n)
+    }
+
+    fn decide(&mut self, at: i64, parts: &[Part]) -> Option<Finding> {
+        self.moving.clear();
+        self.small.clear();
+        self.shown = None;
+        if parts.is_empty() {
+            self.differs_since = None;
+            let since = self.new_page.filter(|since| at - since >= self.rules.settle)?;
+            let shown = (since + 1).min(self.frame);
+            return Some(Finding { at: shown, since, kind: Kind::Rest, strength: 1.0 });
+        }
+        let since = *self.differs_since.get_or_insert(at);
+        // What moves elsewhere is not waited for too long.
+        let rests = |part: &&Part| at - part.moved >= part.settle;
+        let is_patient = |part: &&Part| {
+            at - part.moved >= part.settle.max(PATIENCE)
+                && !parts.iter().any(|other| !rests(&other) && self.belong_together(part, other))
+        };
+        let is_due = parts.iter().all(|part| rests(&part))
+            || parts.iter().any(|part| is_patient(&part))
+            // A change that never came to rest is taken as it is.
+            || at - since >= self.rules.max_wait;
+        if !is_due {
+            return None;
+        }
+        // What counts as kept from now on is what the picture has to show, also of what moves.
+        let ended = |part: &Part| if rests(&part) { part.moved } else { part.last };
+        let ended = parts.iter().map(ended).max().unwrap_or(at);
+        let shown = (ended + 1).clamp(at - PATIENCE, at).min(self.frame);
+        let moving = parts.iter().filter(|part| !part.is_filmed && !rests(part));
+        self.moving = moving.flat_map(|part| part.blocks.iter().copied()).collect();
+        let changed: usize = parts.iter().map(|part| part.blocks.len()).sum();
+        let is_small = changed as f32 <= SMALL * self.blocks.len() as f32;
+        let small = parts.iter().filter(|part| part.is_detail || is_small && !part.is_filmed);
+        self.small = small.flat_map(|part| part.blocks.iter().copied()).collect();
+        self.shown = Some(shown);
+        let strength = changed as f64 / self.blocks.len() as f64;
+        Some(Finding { at: shown, since: since.min(shown), kind: Kind::Rest, strength })
+    }
+
+    /// What differs from the last kept frame and is no speck.
+    fn find_parts(&self) -> Vec<Part> {
+        let differs: Vec<bool> = (self.blocks.iter().enumerate())
+            .map(|(n, block)| block.content != block.kept && !self.is_left_out(n))
+            .collect();
+        if !differs.contains(&true) {
+            return Vec::new();
+        }
+        (self.grid.regions(&differs, 2).into_iter())
+            .filter(|blocks| !self.is_speck(blocks) && !self.is_too_small(blocks))
+            .map(|blocks| self.part(blocks))
+            .collect()
+    }
+
+    /// Details that differ from the last kept frame and have come to rest. Those that do not count are not looked at again.
+    fn find_details(&mut self, at: i64) -> Vec<Part> {
+        let left_out: Vec<bool> =
+            (0..self.blocks.len()).map(|n| self.ignored[n] || self.restless.moves(n)).collect();
+        let mut found = Vec::new();
+        for region in self.details.resting(at, &left_out, |n| self.restless.look(n)) {
+            if region.counts && !self.is_too_small(&region.blocks) {
+                let Region { blocks, changed, .. } = region;
+                let rect = self.grid.bounds(&blocks);
+                let settle = self.rules.settle;
+                let (moved, last) = (changed, changed);
+                let (is_filmed, is_detail) = (false, true);
+                found.push(Part { blocks, rect, is_filmed, is_detail, settle, moved, last });
+            } else {
+                self.details.dismiss(&region.blocks);
+                self.too_small += 1;
+            }
+        }
+        found
+    }
+
+    fn is_too_small(&self, blocks: &[usize]) -> bool {
+        (blocks.len() as f64) < self.rules.min_change * self.blocks.len() as f64
+    }
+
+    fn is_speck(&self, blocks: &[usize]) -> bool {
+        // What was kept before it had come to its end is not the whole of it.
+        if blocks.len() > 2 && blocks.iter().any(|&n| self.blocks[n].open) {
+            return false;
+        }
+        let rect = self.grid.bounds(blocks);
+        let (width, height) = (rect.width(), rect.height());
+        let is_filled = blocks.len() + usize::from(width >= LONGER_WORD) >= width;
+        // A cursor is higher than wide.
+        if is_filled && height <= WORD_HEIGHT && width >= height + WORD_WIDER {
+            return false;
+        }
+        let fits = |columns, rows| width <= self.scaled(columns) && height <= self.scaled(rows);
+        blocks.len() <= SPECK
+            || fits(SPECK_WIDTH, SPECK_HEIGHT)
+            || blocks.len() <= self.scaled(TWO_SPECKS)
+                && height > WORD_HEIGHT
+                && fits(SPECK_HEIGHT, SPECK_HEIGHT)
+    }
+
+    fn belong_together(&self, one: &Part, other: &Part) -> bool {
+        let (columns, rows) = one.rect.gap(other.rect);
+        !one.is_filmed
+            && !other.is_filmed
+            && columns <= self.scaled(COLUMNS_APART)
+            && rows <= self.scaled(ROWS_APART)
+    }
+
+    /// What is so many blocks in a picture of [`SPECK_ROWS`].
+    fn scaled(&self, size: usize) -> usize {
+        size * self.grid.rows.max(SPECK_ROWS) / SPECK_ROWS
+    }
+
+    fn part(&self, blocks: Vec<usize>) -> Part {
+        let is_filmed = |n: &usize| self.restless.look(*n) == Look::Filmed;
+        let filmed = blocks.iter().filter(|n| is_filmed(n)).count();
+        let mostly_filmed = 2 * filmed > blocks.len();
+        let rect = self.grid.bounds(&blocks);
+        // What is filmed in a page may be a video.
+        let counted = blocks.iter().filter(|n| mostly_filmed || !is_filmed(n));
+        let (mut began, mut changed): (Vec<i64>, Vec<i64>) =
+            counted.map(|&n| (self.blocks[n].began, self.blocks[n].changed)).unzip();
+        began.sort_unstable();
+        changed.sort_unstable();
+        let first = began[(EARLY * began.len() as f32) as usize];
+        let moved = changed[changed.len() - 1 - (MENDED * changed.len() as f32) as usize];
+        let least = if mostly_filmed { FILMED_SETTLE } else { self.rules.settle };
+        // A line that was kept while it was typed goes on.
+        let open = blocks.iter().filter(|&&n| self.blocks[n].open).count();
+        let is_line = rect.height() <= self.scaled(SPECK_HEIGHT);
+        let goes_on = is_line && 2 * open > blocks.len();
+        let took = if goes_on { LONGEST_SETTLE } else { moved - first };
+        let settle = took.min(LONGEST_SETTLE).max(least);
+        let last = changed[changed.len() - 1];
+        let is_filmed = mostly_filmed;
+        Part { blocks, rect, is_filmed, is_detail: false, settle, moved, last }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use cht_core::process::cli::{Effect, seconds_from};
+use cht_detect::{Area, PerHour};
+use clap::{Parser, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    decode::{hwaccel::Hwaccel, mode::Decode},
+    lag::catch_up::OnLag,
+    picture::Look,
+    track::select::{Asked, Which},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  cht-recv | cht-segwatch | cht-scenes | cht-index
+  cht-segwatch 'old/**/*.ts' | cht-scenes --out frames | cht-index --out frames/index.json
+  ls *.ts | cht-scenes --out frames --detect scene --threshold 0.3 | jq -r 'select(.type==\"frame\").path'
+  cht-segwatch mux.ts | cht-scenes --out frames --program 2 --stream 1
+  cht-recv | cht-segwatch | cht-scenes --on-lag keyframes | cht-index
+  cht-recv | cht-segwatch | cht-scenes --stats-interval 1 | jq -c 'select(.stage==\"cht-scenes\").scenes // empty'
+";
+
+/// Picks the frames where the picture changed; reads events or paths on stdin
+#[derive(Debug, Parser)]
+#[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
+          help_template = cht_core::process::cli::HELP)]
+pub(crate) struct Args {
+    /// Folder for the pictures [default: SESSION/frames]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The session of segments that lie loose
+    #[arg(long, value_name = "DIR", env = "CHT_SESSION")]
+    pub session: Option<PathBuf>,
+    /// What finds the frames; several find more, each says which ones are its own
+    #[arg(long, value_name = "NAME", value_enum, value_delimiter = ',', default_value = "auto")]
+    pub detect: Vec<Detect>,
+    /// scene: keep a frame whose scene score (0 to 1) is above this
+    #[arg(long, value_name = "SCORE", default_value_t = 0.1, value_parser = unit)]
+    pub threshold: f64,
+    /// Keep a frame at least every so many seconds; 0: only for its score
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = cht_core::process::cli::seconds)]
+    pub max_interval: f64,
+    /// A cut that follows another within so many seconds waits until they are over
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.1, value_parser = cht_core::process::cli::seconds)]
+    pub min_gap: f64,
+    /// Keep no more than so many frames in any hour (60/h, or 2/min for 120), spread evenly
+    #[arg(long, value_name = "N/h")]
+    pub max_frames: Option<PerHour>,
+    /// screen: keep the frame when nothing has changed for so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.3, value_parser = cht_core::process::cli::seconds)]
+    pub settle: f64,
+    /// screen: a change that does not come to rest gives a frame after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = |text: &str| seconds_from(0.1, text))]
+    pub max_wait: f64,
+    /// screen: leave out changes of less than this share of the picture (0 to 1); 0: digits that change in place count
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = unit)]
+    pub min_change: f64,
+    /// screen: leave out what changes in this part of the picture, in shares of its width and height; may be given again
+    #[arg(long, value_name = "X,Y,W,H")]
+    pub ignore: Vec<Area>,
+    /// Look at a video of this program [default: at the video that has the most pictures]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub program: Option<u16>,
+    /// Look at this video: its PID, or 0, 1 … for the first, second … one that the tables list
+    #[arg(long, value_name = "PID|INDEX")]
+    pub stream: Option<Which>,
+    /// What is decoded of the video; less is faster
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Decode::Full)]
+    pub decode: Decode,
+    /// Have so many decoders at work side by side on finished segments: the same frames, sooner, for 64 MB more each
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub jobs: u8,
+    /// What decodes; one that does not work is replaced by the processor
+    #[arg(long, value_name = "NAME", value_enum, default_value_t = Hwaccel::None)]
+    pub hwaccel: Hwaccel,
+    /// Stop a decoder that does nothing for so many seconds, and go on with the next segment
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = |text: &str| seconds_from(1.0, text))]
+    pub decoder_timeout: f64,
+    /// Leave out segments whose pictures have more pixels than that (the default is the largest of H.264 and HEVC at level 6.2)
+    #[arg(long, value_name = "NUMBER", default_value_t = 35_651_584, value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_pixels: u64,
+    /// What is done when a live stream comes faster than it can be decoded
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = OnLag::Keep)]
+    pub on_lag: OnLag,
+    /// That is so when decoding is so many seconds of the stream behind; it has caught up at a quarter of it
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = |text: &str| seconds_from(0.1, text))]
+    pub lag_limit: f64,
+    /// Seconds between two `stats` events while there is something to do; 0: none
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::process::cli::seconds)]
+    pub stats_interval: f64,
+    #[command(flatten)]
+    pub look: Look,
+    /// Quality of JPEG and WebP, 1 to 100
+    #[arg(long, value_name = "Q", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub quality: u8,
+    /// Write no picture of a screen that came back: its event names the one that is there
+    #[arg(long)]
+    pub dedupe: bool,
+    /// Write what is measured in each frame, one line of JSON a frame
+    #[arg(long, value_name = "FILE")]
+    pub scores: Option<PathBuf>,
+    /// Decide again on what --scores has written, and decode only what is kept; nothing is read on stdin
+    #[arg(long, value_name = "FILE", conflicts_with = "scores")]
+    pub from_scores: Option<PathBuf>,
+    /// Begin anew where --out holds frames already, whatever options they were made with
+    #[arg(long)]
+    pub overwrite: bool,
+    /// The ffmpeg to run
+    #[arg(long, value_name = "PATH", default_value = "ffmpeg")]
+    pub ffmpeg: PathBuf,
+}
+
+/// The names of the detectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Detect {
+    /// adaptive or screen, by what the stream shows
+    Auto,
+    /// ffmpeg's scene score above --threshold
+    Scene,
+    /// film and camera: cuts, dissolves and fades
+    Adaptive,
+    /// slides and windows: what has changed and come to rest
+    Screen,
+}
+
+impl Detect {
+    /// As on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Scene => "scene",
+            Self::Adaptive => "adaptive",
+            Self::Screen => "screen",
+        }
+    }
+}
+
+impl Args {
+    /// Which video is asked for.
+    pub(crate) fn video(&self) -> Asked {
+        Asked { program: self.program, stream: self.stream }
+    }
+
+    /// Returns the fields of the options that do nothing next to the other ones.
+    pub(crate) fn without_effect(&self) -> Vec<&'static str> {
+        let idle = EFFECTS.iter().filter(|effect| !(effect.is_there)(self));
+        idle.map(|effect| effect.option).collect()
+    }
+}
+
+/// Options that do something only next to certain others.
+const EFFECTS: &[Effect<Args>] = &[
+    Effect {
+        option: "threshold",
+        is_there: |args| args.detect.contains(&Detect::Scene),
+        place: "with --detect scene",
+    },
+    screens_alone("settle"),
+    screens_alone("max_wait"),
+    screens_alone("min_change"),
+    screens_alone("ignore"),
+    Effect {
+        place: "with --detect auto or screen, which know screens that come back",
+        ..screens_alone("dedupe")
+    },
+    Effect {
+        option: "lag_limit",
+        is_there: |args| args.on_lag == OnLag::Keyframes,
+        place: "with --on-lag keyframes",
+    },
+    Effect {
+        option: "on_lag",
+        is_there: |args| args.on_lag == OnLag::Keep || args.decode != Decode::Keyframes,
+        place: "with --decode full or fast",
+    },
+    Effect {
+        option: "min_gap",
+        is_there: |args| args.detect.iter().any(|name| *name != Detect::Screen),
+        place: "with --detect auto, adaptive or scene, which find cuts",
+    },
+    Effect { option: "session", is_there: |args| args.out.is_none(), place: "without --out" },
+    decoding_alone("session"),
+    decoding_alone("jobs"),
+    decoding_alone("hwaccel"),
+    decoding_alone("decode"),
+    decoding_alone("program"),
+    decoding_alone("stream"),
+    decoding_alone("on_lag"),
+    Effect {
+        option: "stats_interval",
+        is_there: |args| args.stats_interval == 0.0 || args.from_scores.is_none(),
+        place: "without --from-scores, which decodes no stream",
+    },
+    Effect {
+        option: "quality",
+        is_there: |args| args.look.has_quality(),
+        place: "with --format jpeg or webp, or --thumbnails",
+    },
+];
+
+/// An option about what changes on a screen.
+const fn screens_alone(option: &'static str) -> Effect<Args> {
+    Effect {
+        option,
+        is_there: |args| {
+            args.detect.iter().any(|name| matches!(name, Detect::Auto | Detect::Screen))
+        },
+        place: "with --detect auto or screen",
+    }
+}
+
+/// An option about the stream and its decoding: scores were measured with what it said then.
+const fn decoding_alone(option: &'static str) -> Effect<Args> {
+    Effect {
+        option,
+        is_there: |args| args.from_scores.is_none(),
+        place: "without --from-scores, which decodes no stream",
+    }
+}
+
+pub(crate) fn parse() -> Args {
+    cht_core::process::cli::parse(EFFECTS)
+}
+
+fn unit(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(score) if (0.0..=1.0).contains(&score) => Ok(score),
+        _ => Err("must be a number from 0 to 1".to_owned()),
+    }
+}

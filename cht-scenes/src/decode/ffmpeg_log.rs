@@ -1,0 +1,162 @@
+//! Reading what ffmpeg's `metadata` and `showinfo` filters say on stderr.
+//!
+//! Each frame gives `frame:… pts:…` and `lavfi.scene_score=…`; a frame whose picture follows on stdout gives its
+//! size besides. The names after `@` are those of the graph in [`super::filter`].
+
+use crate::picture::{Form, field};
+
+/// One frame that the decoder has given.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Decoded {
+    /// As ffmpeg has it: ticks, on the 33-bit circle. `None` where the stream gave none.
+    pub pts: Option<i64>,
+    /// ffmpeg's scene score, six decimals.
+    pub score: f64,
+    /// The picture that follows on stdout, if it does.
+    pub picture: Option<Form>,
+    /// The filter graph began anew: the first frame, or the picture's size or format changed.
+    pub restarted: bool,
+}
+
+/// Puts lines together.
+#[derive(Debug, Default)]
+pub(crate) struct LineParser {
+    /// The number and PTS of the frame whose score comes next.
+    pending: Option<i64>,
+    /// A frame of the other branch whose picture is described next.
+    taken: Option<Decoded>,
+    /// Where pictures take a branch next to that of the score, one may be described first.
+    ahead: Ahead,
+    /// The first line about it.
+    shown: Option<String>,
+    /// Frames of both branches are counted from 0 by each `metadata` filter.
+    frames: u64,
+}
+
+/// What was said about a picture before its score.
+#[derive(Debug, Default)]
+enum Ahead {
+    #[default]
+    Nothing,
+    /// Its form, if that could be read.
+    Picture(Option<Form>),
+}
+
+impl LineParser {
+    /// Reads one line. The first value says whether it was one of ours.
+    pub(crate) fn read(&mut self, line: &str) -> (bool, Option<Decoded>) {
+        if let Some(text) = message(line, "metadata@passed") {
+            return (true, self.metadata(text));
+        }
+        if let Some(text) = message(line, "metadata@taken") {
+            let Some(frame) = self.metadata(text) else { return (true, None) };
+            let Ahead::Picture(picture) = std::mem::take(&mut self.ahead) else {
+                self.taken = Some(frame);
+                return (true, None);
+            };
+            return (true, Some(Decoded { picture, ..frame }));
+        }
+        if let Some(text) = message(line, "showinfo@taken") {
+            if text.starts_with("config in") {
+                // Each new graph configures its filters before its first frame.
+                (self.frames, self.ahead) = (0, Ahead::Nothing);
+            }
+            // Side data has lines of its own, between that of the frame and that of its colours.
+            if text.starts_with("n:") {
+                self.shown = Some(text.to_owned());
+            }
+            if !text.starts_with("color_range:") {
+                return (true, None);
+            }
+            let form = self.shown.take().and_then(|shown| Form::read(&shown, text));
+            let Some(frame) = self.taken.take() else {
+                self.ahead = Ahead::Picture(form);
+                return (true, None);
+            };
+            return (true, Some(Decoded { picture: form, ..frame }));
+        }
+        (false, None)
+    }
+
+    fn metadata(&mut self, text: &str) -> Option<Decoded> {
+        if text.starts_with("frame:") {
+            // `pts:NOPTS` stays a frame without time.
+            self.pending = field(text, " pts:").map(|pts| pts.parse().unwrap_or(i64::MIN));
+            return None;
+        }
+        let score = text.strip_prefix("lavfi.scene_score=")?.trim().parse().ok()?;
+        let pts = self.pending.take()?;
+        self.frames += 1;
+        Some(Decoded {
+            pts: (pts != i64::MIN).then_some(pts),
+            score,
+            picture: None,
+            restarted: self.frames == 1,
+        })
+    }
+}
+
+/// What the filter called `name` says on this line: `[name @ 0x55…] text`.
+fn message<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let rest = line.strip_prefix('[')?.strip_prefix(name)?;
+    let text = &rest[rest.find("] ")? + 2..];
+    // With `-loglevel level` the level stands between the two.
+    Some(text.strip_prefix("[info] ").unwrap_or(text).trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where pictures take a branch of their own, nothing says which of the two ffmpeg speaks of first.
+    #[test]
+    fn picture_described_before_its_score_belongs_to_it() {
+        let score = [
+            "[metadata@taken @ 0x1] frame:0    pts:3600  pts_time:0.04",
+            "[metadata@taken @ 0x1] lavfi.scene_score=0.250000",
+        ];
+        let picture = [
+            "[showinfo@taken @ 0x2] n:   0 pts: 3600 fmt:yuv444p sar:1/1 s:64x48 i:P iskey:1 type:I",
+            "[showinfo@taken @ 0x2] color_range:tv color_space:unknown color_trc:unknown",
+        ];
+        for order in [[score, picture], [picture, score]] {
+            let mut parser = LineParser::default();
+            let lines = order.as_flattened().iter().chain(&score);
+            let frames: Vec<_> = lines.filter_map(|line| parser.read(line).1).collect();
+            assert_eq!(frames.len(), 1, "{frames:?}");
+            assert_eq!((frames[0].pts, frames[0].score), (Some(3600), 0.25));
+            assert_eq!(frames[0].picture.map(|form| form.bytes()), Some(3 * 64 * 48));
+        }
+    }
+
+    #[test]
+    fn both_branches() {
+        let text = "\
+[showinfo@taken @ 0x55edef3f7a40] config in time_base: 1/90000, frame_rate: 24/1
+[metadata@taken @ 0x55edef3f6440] frame:0    pts:133500  pts_time:1.48333
+[metadata@taken @ 0x55edef3f6440] lavfi.scene_score=0.000000
+[showinfo@taken @ 0x55edef3f7a40] n:   0 pts: 133500 pts_time:1.48333 pos:      564 fmt:yuv420p sar:1/1 s:1280x720 i:P iskey:1 type:I
+[showinfo@taken @ 0x55edef3f7a40]   side data - User Data Unregistered:
+[showinfo@taken @ 0x55edef3f7a40] color_range:unknown color_space:unknown color_primaries:unknown color_trc:unknown
+[h264 @ 0x55] error while decoding MB 2 0
+[metadata@passed @ 0x55edef3f5340] frame:0    pts:137250  pts_time:1.525
+[metadata@passed @ 0x55edef3f5340] lavfi.scene_score=0.000068
+[metadata@passed @ 0x55edef3f5340] frame:1    pts:NOPTS   pts_time:NOPTS
+[metadata@passed @ 0x55edef3f5340] lavfi.scene_score=0.5";
+        let mut parser = LineParser::default();
+        let read: Vec<_> = text.lines().map(|line| parser.read(line)).collect();
+        assert_eq!(read.iter().filter(|(ours, _)| !ours).count(), 1);
+        let frames: Vec<_> = read.into_iter().filter_map(|(_, frame)| frame).collect();
+        let form = frames[0].picture.unwrap();
+        assert_eq!((form.width, form.height), (1280, 720));
+        let frame = |pts, score, picture, restarted| Decoded { pts, score, picture, restarted };
+        assert_eq!(
+            frames,
+            [
+                frame(Some(133_500), 0.0, Some(form), true),
+                frame(Some(137_250), 0.000_068, None, false),
+                frame(None, 0.5, None, false),
+            ]
+        );
+    }
+}

@@ -1,0 +1,171 @@
+//! A decoder for a part of the stream, by itself: fed and followed to its end.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    },
+    time::Duration,
+};
+
+use anyhow::{Result, bail};
+use cht_core::process::{
+    clock,
+    ffmpeg::{FfmpegError, Program},
+};
+use cht_ts::Codec;
+
+use super::{
+    decoder::{Decoder, Input},
+    filter::{Start, Wanted},
+    frame::{Frame, Reader},
+    hwaccel::Hwaccel,
+    mode::{Decode, Decoding, Limits},
+    pipes::Outputs,
+};
+use crate::{
+    feed::feeder::Source,
+    select::selector::{End, Message},
+    track::parameter_sets,
+};
+
+/// What is decoded, and what is to be handed over of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Pass<'a> {
+    pub ffmpeg: Program,
+    pub pid: u16,
+    pub codec: Option<Codec>,
+    pub decoding: Decoding,
+    pub start: Start<'a>,
+    /// Parameter sets, for a first keyframe that comes without any.
+    pub sets: Option<Arc<[u8]>>,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub end: End,
+    /// The decoder has complained.
+    pub complains: bool,
+    pub last_words: String,
+    pub finished: Result<(), FfmpegError>,
+}
+
+impl Ended {
+    /// Whether it has ended before its time, or had nothing that it could decode.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.finished.as_ref().is_err_and(|error| !error.is_for_errors_in_frames())
+    }
+}
+
+impl<'a> Pass<'a> {
+    /// Of the segment at `path`, by the processor. A decoder that exceeds `limits` is stopped.
+    pub(crate) fn of(
+        ffmpeg: &Program,
+        limits: Limits,
+        source: &Source,
+        path: &Path,
+        decode: Decode,
+        wanted: Wanted<'a>,
+    ) -> Self {
+        let decoding = Decoding { decode, hwaccel: Hwaccel::None, jobs: 1, limits };
+        let (anchor, from) = (source.anchor, source.anchor.offset);
+        let start = Start { wanted, anchor, from };
+        let (pid, codec) = (source.pid, source.codec);
+        let sets = parameter_sets::before(path, source.connection, pid);
+        Self { ffmpeg: ffmpeg.clone(), pid, codec, decoding, start, sets }
+    }
+
+    /// The same that begins later.
+    pub(crate) fn within(&self) -> Self {
+        Self { start: self.start.without_state(), ..self.clone() }
+    }
+
+    /// Feeds the decoder by `feed`, on a thread of its own; `take` gets each frame. A decoder that fails is an error.
+    pub(crate) fn run(
+        &self,
+        feed: impl FnOnce(&mut Decoder) -> Result<()> + Send,
+        mut take: impl FnMut(Frame),
+    ) -> Result<()> {
+        let ended = self.follow(Reader::default(), feed, |frame, _| {
+            take(frame);
+            true
+        })?;
+        let what = match ended.end {
+            End::Complete => return Ok(()),
+            End::Hung => "hung and was stopped",
+            End::Died => "died",
+            End::Cut => "was stopped",
+        };
+        bail!("ffmpeg {what}; it said: {}", ended.last_words)
+    }
+
+    /// The same; `take` also gets whether the decoder has complained since the last frame, and says whether it wants more.
+    pub(crate) fn follow(
+        &self,
+        mut reader: Reader,
+        feed: impl FnOnce(&mut Decoder) -> Result<()> + Send,
+        mut take: impl FnMut(Frame, bool) -> bool,
+    ) -> Result<Ended> {
+        let (messages, received) = sync_channel(4096);
+        let (mut decoder, outputs) = Decoder::start(
+            &self.ffmpeg,
+            &Input { pid: self.pid, codec: self.codec, sets: self.sets.as_deref() },
+            self.decoding,
+            false,
+            &self.start,
+            messages,
+        )?;
+        let id = decoder.id();
+        let (mut complains, mut has_just) = (false, false);
+        let end = std::thread::scope(|scope| {
+            let feeding = scope.spawn(|| {
+                let fed = feed(&mut decoder);
+                decoder.end_input();
+                fed
+            });
+            let timeout = self.decoding.limits.timeout;
+            let end = frames(&received, &outputs, timeout, &mut reader, |frame| {
+                let Some(frame) = frame else {
+                    (complains, has_just) = (true, true);
+                    return true;
+                };
+                take(frame, std::mem::take(&mut has_just))
+            });
+            if !matches!(end, Ok(End::Complete)) {
+                // It may be waiting for us, and its feeder for it.
+                cht_core::process::ffmpeg::kill(id);
+            }
+            let fed = feeding.join().unwrap_or_else(|_| bail!("the feeding thread panicked"));
+            fed.and(end)
+        })?;
+        let last_words = decoder.last_words();
+        Ok(Ended { end, complains, last_words, finished: decoder.finish() })
+    }
+}
+
+/// Reads frames until the decoder ends, or `take` wants no more. It gets each frame, and none where the decoder complains.
+fn frames(
+    received: &Receiver<Message>,
+    outputs: &Outputs,
+    timeout: Duration,
+    reader: &mut Reader,
+    mut take: impl FnMut(Option<Frame>) -> bool,
+) -> Result<End> {
+    loop {
+        let wanted = match clock::receive_within(received, timeout) {
+            Ok(Message::Frame(frame)) => match reader.read(frame, outputs) {
+                Ok(frame) => take(Some(frame)),
+                Err(error) => return End::of(error),
+            },
+            Ok(Message::Complaint) => take(None),
+            Ok(_) => true,
+            Err(RecvTimeoutError::Disconnected) => return Ok(End::Complete),
+            Err(RecvTimeoutError::Timeout) => return Ok(End::Hung),
+        };
+        if !wanted {
+            return Ok(End::Died);
+        }
+    }
+}

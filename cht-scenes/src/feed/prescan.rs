@@ -1,0 +1,198 @@
+//! `--decode fast`: where in a segment something changes, found by its keyframes.
+//!
+//! The keyframes are decoded alone. Between two that show the same nothing has happened, unless a picture between them takes as
+//! many bytes as a picture that is new. Where they differ, the group is decoded up to a second behind the last picture that takes
+//! more bytes than the others: from there on nothing moves until the next keyframe, which is decoded anyway.
+
+use std::{collections::HashMap, path::Path};
+
+use anyhow::Result;
+use cht_core::{process::ffmpeg::Program, session::windows::Windows};
+use cht_detect::measure::Blocks;
+use cht_ts::{
+    Group, Plan, survey,
+    time::{TICKS_PER_SECOND, difference33},
+};
+
+use super::feeder::{Source, WRITE};
+use crate::decode::{
+    filter::Wanted,
+    job::Pass,
+    mode::{Decode, Limits},
+};
+
+/// A picture that takes this part of its keyframe's bytes is new as a whole.
+const NEW: usize = 2;
+
+/// One that takes so many times the bytes of most in its group, and this part of the keyframe's, shows something new.
+const STANDS_OUT: usize = 4;
+const LOUD: usize = 256;
+
+/// One that takes this part of the keyframe's bytes may be all that the next keyframe shows.
+const LARGE: usize = 16;
+
+/// So long behind the last change a group is decoded: a detector has to see that it rests.
+const RESTS: i64 = TICKS_PER_SECOND;
+
+/// So many blocks may differ between keyframes that show the same: a cursor, a caret, a clock.
+const SPECKS: usize = 12;
+
+/// Plans what to decode of the finished segment at `path`. Nothing is planned, so all of it is to be decoded, where the stream
+/// cannot be thinned out.
+pub(crate) fn plan(
+    ffmpeg: &Program,
+    limits: Limits,
+    source: &Source,
+    path: &Path,
+) -> Result<Option<Plan>> {
+    let Some(codec) = source.codec else { return Ok(None) };
+    // What cannot be read is said by whoever feeds it.
+    let surveyed = Windows::open_part(path, &source.range())
+        .and_then(|windows| survey(windows, source.pid, codec));
+    let Ok(Some(groups)) = surveyed else { return Ok(None) };
+    // A single group is all there is to look at.
+    let changed =
+        if groups.len() > 1 { changed(ffmpeg, limits, source, path)? } else { HashMap::new() };
+    Ok(Some(choose(&groups, &changed)))
+}
+
+/// Chooses what to decode, given of each keyframe (by its PTS) whether it shows something else than the one before.
+fn choose(groups: &[Group], changed: &HashMap<u64, bool>) -> Plan {
+    let mut plan = Plan::new();
+    // Something has changed up to the keyframe of a group, or with it. So it may be with the first one: what was before
+    // the segment is not known.
+    let mut has_changed = true;
+    for (n, group) in groups.iter().enumerate() {
+        // What follows the last one is not known.
+        let next = groups.get(n + 1).and_then(|next| changed.get(&next.pts)).copied();
+        let differs = next.unwrap_or(true);
+        let loud = last_loud(group);
+        let own = match loud {
+            _ if !differs => group
+                .others
+                .iter()
+                .any(|(_, bytes)| bytes * NEW > group.bytes)
+                .then_some(group.others.len()),
+            Some(last) => Some(up_to(group, last)),
+            // Bit by bit, or not at all.
+            None => group
+                .others
+                .iter()
+                .any(|(_, bytes)| bytes * LOUD > group.bytes)
+                .then_some(group.others.len()),
+        };
+        let rests = has_changed.then(|| up_to(group, group.pts));
+        // A refresh comes bit by bit, whatever the pictures next to it show.
+        let refresh = group.is_refresh.then_some(group.others.len());
+        if let Some(others) = own.max(rests).max(refresh).filter(|&others| others > 0) {
+            plan.insert(group.pts, 1 + others);
+        }
+        has_changed = differs && !rests_within(group);
+    }
+    plan
+}
+
+/// The PTS of the last picture that takes more bytes than the others of its group.
+fn last_loud(group: &Group) -> Option<u64> {
+    let mut bytes: Vec<usize> = group.others.iter().map(|(_, bytes)| *bytes).collect();
+    bytes.sort_unstable();
+    let usual = bytes.get(bytes.len() / 2).copied().unwrap_or(0);
+    let is_loud = |bytes: usize| bytes > usual * STANDS_OUT && bytes * LOUD > group.bytes;
+    group.others.iter().rev().find(|(_, bytes)| is_loud(*bytes)).map(|(pts, _)| *pts)
+}
+
+/// Tells whether the last picture of a group that may have changed something comes a good while before its end. Where no
+/// picture does, the change comes with the next keyframe; and next to one that comes late nothing tells them apart.
+fn rests_within(group: &Group) -> bool {
+    let is_large = |bytes: usize| bytes * LARGE > group.bytes;
+    let last = group.others.iter().rev().find(|(_, bytes)| is_large(*bytes));
+    last.is_some_and(|&(pts, _)| up_to(group, pts) < group.others.len())
+}
+
+/// How many units behind the access point lead to where a change at `pts` rests.
+fn up_to(group: &Group, pts: u64) -> usize {
+    let is_within = |other: u64| difference33(pts as i64, other) <= RESTS;
+    group.others.iter().rposition(|(other, _)| is_within(*other)).map_or(0, |last| last + 1)
+}
+
+/// Of each keyframe, by its PTS (33 bits), whether it shows something else than the one before.
+fn changed(
+    ffmpeg: &Program,
+    limits: Limits,
+    source: &Source,
+    path: &Path,
+) -> Result<HashMap<u64, bool>> {
+    let pass = Pass::of(ffmpeg, limits, source, path, Decode::Keyframes, Wanted::Small);
+    let windows = Windows::open_part(path, &source.range())?;
+    let mut blocks = Blocks::default();
+    let mut changed = HashMap::new();
+    pass.run(
+        |decoder| {
+            for window in windows.map_while(Result::ok) {
+                for chunk in window.chunks(WRITE) {
+                    // One that has ended takes nothing; what it gave is what there is.
+                    if decoder.feed(chunk).is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        },
+        |frame| {
+            let Some(small) = frame.small else { return };
+            let pts = frame.decoded.pts;
+            let changes = blocks.push(pts.map_or(0, |pts| source.anchor.place(pts)), small);
+            if let Some(pts) = pts {
+                changed.insert(pts as u64 & ((1 << 33) - 1), changes.0.len() > SPECKS);
+            }
+        },
+    )?;
+    Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A group of pictures 25 a second, of these bytes.
+    fn group(bytes: usize, others: &[usize]) -> Group {
+        let others = others.iter().zip(1..).map(|(&bytes, n)| (n * 3600, bytes)).collect();
+        Group { pts: 0, bytes, others, is_refresh: false }
+    }
+
+    /// How much is decoded of the first and of the second of two groups, of which the second shows something else if it `differs`.
+    fn kept(others: &[usize], differs: bool) -> [Option<usize>; 2] {
+        let first = group(40_000, others);
+        let end = (others.len() as u64 + 1) * 3600;
+        let quiet = (1..=50).map(|n| (end + n * 3600, 50)).collect();
+        let second = Group { pts: end, others: quiet, ..group(40_000, &[]) };
+        let plan = choose(&[first, second], &HashMap::from([(end, differs)]));
+        [0, end].map(|pts| plan.get(&pts).copied())
+    }
+
+    #[test]
+    fn a_group_that_ends_as_it_began_is_left_out() {
+        assert_eq!(kept(&[200; 50], false), [Some(26), None], "but for the beginning");
+        let mut others = [200; 50];
+        others[10] = 30_000;
+        assert_eq!(kept(&others, false), [Some(51), None], "something came and went");
+    }
+
+    #[test]
+    fn a_change_is_decoded_until_it_rests() {
+        let mut others = [50; 100];
+        others[10] = 9_000;
+        assert_eq!(kept(&others, true), [Some(1 + 11 + 25), None]);
+        assert_eq!(kept(&[200; 50], true), [Some(51), Some(26)], "it came bit by bit");
+        assert_eq!(kept(&[50; 50], true), [Some(26), Some(26)], "it came with the keyframe");
+    }
+
+    /// Detectors decide some frames later, and so late there would be none.
+    #[test]
+    fn change_at_end_of_group_is_decoded_until_it_rests_in_the_next() {
+        assert_eq!(kept(&[20_000; 50], true), [Some(51), Some(26)], "film, and a cut");
+        let mut others = [50; 50];
+        others[48] = 9_000;
+        assert_eq!(kept(&others, true), [Some(51), Some(26)]);
+    }
+}

@@ -1,0 +1,86 @@
+//! Frames that wait for their turn.
+
+use std::{
+    collections::VecDeque,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+use anyhow::Result;
+
+use crate::decode::{frame::Frame, job::Ended};
+
+/// A decoder that is ahead of its turn by so many bytes waits.
+const MOST: usize = 64 << 20;
+
+/// What a decoder gives, in order.
+#[derive(Debug)]
+pub(crate) enum Given {
+    /// A frame; and whether the decoder has complained since the one before.
+    Frame(Box<Frame>, bool),
+    /// That is all.
+    Ended(Result<Ended>),
+}
+
+/// What one decoder has given.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    given: VecDeque<Given>,
+    bytes: usize,
+    /// Nobody wants it any more.
+    abandoned: bool,
+}
+
+impl Queue {
+    /// Adds a frame when there is room; `false` if nobody wants it.
+    pub(crate) fn push(&self, frame: Frame, complains: bool) -> bool {
+        let is_full = |waiting: &mut Waiting| !waiting.abandoned && waiting.bytes >= MOST;
+        let waited = self.changed.wait_while(self.lock(), is_full);
+        let mut waiting = waited.unwrap_or_else(PoisonError::into_inner);
+        if waiting.abandoned {
+            return false;
+        }
+        waiting.bytes += frame.bytes();
+        waiting.given.push_back(Given::Frame(Box::new(frame), complains));
+        self.changed.notify_all();
+        true
+    }
+
+    /// Nothing more comes.
+    pub(crate) fn end(&self, ended: Result<Ended>) {
+        self.lock().given.push_back(Given::Ended(ended));
+        self.changed.notify_all();
+    }
+
+    /// Waits for what comes next.
+    pub(crate) fn next(&self) -> Given {
+        let mut waiting = self.lock();
+        loop {
+            if let Some(given) = waiting.given.pop_front() {
+                if let Given::Frame(frame, _) = &given {
+                    waiting.bytes -= frame.bytes();
+                    self.changed.notify_all();
+                }
+                return given;
+            }
+            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// What has come is forgotten, and what comes is refused.
+    pub(crate) fn abandon(&self) {
+        let mut waiting = self.lock();
+        waiting.abandoned = true;
+        waiting.given.clear();
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

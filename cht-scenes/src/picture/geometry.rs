@@ -1,0 +1,125 @@
+//! Where a picture's pixels lie among the decoder's samples: square pixels, crop, scale, fields and chroma.
+
+use super::{
+    format::{Field, Form},
+    options::Look,
+    resample::Axis,
+};
+
+/// A picture's pixels, in columns and rows of luma.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Place {
+    pub across: Axis,
+    pub down: Axis,
+}
+
+impl Place {
+    /// The place of the picture that `look` asks for; `None` if nothing of it is in there.
+    pub(crate) fn of(form: &Form, look: &Look) -> Option<Self> {
+        let (stored, height) = (f64::from(form.width), f64::from(form.height));
+        // Square pixels: the height stays.
+        let width = (stored * f64::from(form.aspect.0) / f64::from(form.aspect.1)).round().max(1.0);
+        let part = |from: u32, length: u32, whole: f64| {
+            let (from, end) = (f64::from(from), (f64::from(from) + f64::from(length)).min(whole));
+            (end > from).then_some((from, end - from))
+        };
+        let ((left, wide), (top, high)) = match look.crop {
+            Some(crop) => (part(crop.x, crop.width, width)?, part(crop.y, crop.height, height)?),
+            None => ((0.0, width), (0.0, height)),
+        };
+        let most = f64::from(look.format.most());
+        let limit = |asked: Option<u32>| asked.map_or(most, |asked| f64::from(asked).min(most));
+        let (widest, highest) =
+            (limit(look.scale.map(|s| s.width)), limit(look.scale.and_then(|s| s.height)));
+        let factor = (widest / wide).min(highest / high).min(1.0);
+        let count = |length: f64| (length * factor).round().max(1.0) as usize;
+        let stretch = stored / width;
+        Some(Self {
+            across: Axis::over(left * stretch, wide * stretch, count(wide)),
+            down: Axis::over(top, high, count(high)),
+        })
+    }
+
+    /// The same pixels among the samples of plane `n`; of chroma, among those of the first field if there are two.
+    ///
+    /// Chroma lies at the left of its pixels and between its rows (ISO/IEC 13818-2 figure 6-1); that of a field a quarter
+    /// of a row nearer to the field's own rows (figure 6-2).
+    pub(crate) fn in_plane(self, form: &Form, n: usize) -> Self {
+        if n == 0 {
+            return self;
+        }
+        let Self { mut across, mut down } = self;
+        if form.samples.chroma.0 > 0 {
+            across = across.among(0.0, 2.0);
+        }
+        let (row, between) = match form.field {
+            None => (None, 0.5),
+            Some(field @ Field::Top) => (Some(field.first_row()), 0.25),
+            Some(field @ Field::Bottom) => (Some(field.first_row()), 0.75),
+        };
+        if let Some(row) = row {
+            down = down.among(row as f64, 2.0);
+        }
+        if form.samples.chroma.1 > 0 {
+            down = down.among(between, 2.0);
+        }
+        Self { across, down }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        format::{Colours, Matrix, Samples, Transfer},
+        options::{Crop, Format, Scale},
+    };
+    use super::*;
+
+    fn form(width: u32, height: u32, aspect: (u32, u32)) -> Form {
+        Form {
+            width,
+            height,
+            aspect,
+            samples: Samples { chroma: (1, 1), depth: 8 },
+            field: None,
+            colours: Colours { full: false, matrix: Matrix::Bt601, transfer: Transfer::Sdr },
+        }
+    }
+
+    fn size(form: &Form, look: &Look) -> (usize, usize) {
+        let place = Place::of(form, look).unwrap();
+        (place.across.count, place.down.count)
+    }
+
+    #[test]
+    fn pixels_become_square_and_pictures_keep_their_shape() {
+        let wide = form(704, 576, (16, 11));
+        assert_eq!(size(&wide, &Look::default()), (1024, 576));
+        let scale =
+            |width, height| Look { scale: Some(Scale { width, height }), ..Look::default() };
+        assert_eq!(size(&wide, &scale(512, None)), (512, 288));
+        assert_eq!(size(&wide, &scale(512, Some(144))), (256, 144));
+        assert_eq!(size(&wide, &scale(4000, None)), (1024, 576), "never larger");
+        let crop =
+            Look { crop: Some(Crop { x: 1000, y: 0, width: 100, height: 10 }), ..scale(12, None) };
+        assert_eq!(size(&wide, &crop), (12, 5), "24 by 10 of it are there");
+        let outside =
+            Look { crop: Some(Crop { x: 1024, y: 0, width: 1, height: 1 }), ..Look::default() };
+        assert_eq!(Place::of(&wide, &outside), None);
+        let webp = Look { format: Format::Webp, ..Look::default() };
+        assert_eq!(size(&form(32_766, 2, (1, 1)), &webp), (16_383, 1));
+    }
+
+    #[test]
+    fn chroma_and_fields_are_where_the_standard_has_them() {
+        let mut form = form(8, 8, (1, 1));
+        let place = Place::of(&form, &Look::default()).unwrap();
+        let at = |place: Place| (place.across.first, place.down.first, place.down.step);
+        assert_eq!(at(place.in_plane(&form, 0)), (0.0, 0.0, 1.0));
+        assert_eq!(at(place.in_plane(&form, 1)), (0.0, -0.25, 0.5));
+        form.field = Some(Field::Top);
+        assert_eq!(at(place.in_plane(&form, 1)), (0.0, -0.125, 0.25));
+        form.field = Some(Field::Bottom);
+        assert_eq!(at(place.in_plane(&form, 1)), (0.0, -0.625, 0.25));
+    }
+}

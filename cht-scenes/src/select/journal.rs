@@ -1,0 +1,550 @@
+//! The folder of the frames: pictures, ids, and a journal that makes a restart give the same result.
+//!
+//! `scenes.ndjson` holds, line by line, the options, every `frame` event, and at the end of each
+//! segment a checkpoint with the state of the detector. A restart forgets what stands behind the last checkpoint, replays
+//! the segments before it from here, and decodes the next one again: same ids, same pictures. [`known`] reads it.
+
+mod file_id;
+mod known;
+mod recordings;
+mod unsure;
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use cht_core::{
+    event::{self, Anchor, Event, Frame, SegmentDone},
+    process::report,
+    storage::{
+        durable,
+        journal::{Journal, Skipped},
+    },
+};
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+
+use super::journal::known::Known;
+pub(crate) use super::journal::{file_id::FileId, known::key, unsure::number};
+use super::{detectors::Saved, threshold::State};
+use crate::{cli::options::Options, disk::Disk, picture::Format};
+
+/// Size of the largest state that is read, in bytes; they have about one million.
+const LARGEST_STATE: u64 = 256 << 20;
+
+/// A segment that is done, and how the world looked then.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Checkpoint {
+    /// The segment's final path, as in events.
+    pub path: String,
+    /// Its size, to notice another file of the same name.
+    pub bytes: u64,
+    /// Which file it is, to know it by another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileId>,
+    /// Its event, to be emitted again.
+    pub done: SegmentDone,
+    /// Its place on the timeline.
+    pub anchor: Option<Anchor>,
+    /// Where the part of it lies that the anchor is of, in bytes: from where its clock has jumped for the last time.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub from: u64,
+    /// The PID that was decoded.
+    pub pid: Option<u16>,
+    /// How it was coded.
+    #[serde(default)]
+    pub codec: Option<String>,
+    /// By how much its clock is ahead of the recorder's anchors, in ticks: another program may have its own.
+    #[serde(default)]
+    pub ahead: i64,
+    /// The detector behind its last frame.
+    pub state: State,
+    /// The number of the next frame.
+    pub next_id: u64,
+    /// The number of the file that holds what the detectors that measure know; that of the segment if absent. Segments of
+    /// several recordings may have the same number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u64>,
+    /// BLAKE3 of the file that holds what the detectors that measure know; absent where they know nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved: Option<String>,
+    /// The number of the first frame before this line that was chosen because nothing followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisional_from: Option<u64>,
+}
+
+impl Checkpoint {
+    fn slot(&self) -> u64 {
+        self.slot.unwrap_or(self.done.seq)
+    }
+}
+
+/// One line of the journal.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Entry {
+    Options(Options),
+    Frame(Option<String>, Frame),
+    Checkpoint(Box<Checkpoint>),
+    /// Frames from this number on count no more: they were chosen because nothing followed, and something did.
+    TakenBack(u64),
+    /// A segment that frames were taken back of is done once more; frames from this number on may again be taken back.
+    Again(SegmentDone, Option<u64>),
+}
+
+/// What the journal knows about a finished segment.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub checkpoint: Checkpoint,
+    pub frames: Vec<Event>,
+}
+
+/// What has the name of a file of ours, and cannot be replaced: a folder, for one.
+#[derive(Debug)]
+pub(crate) struct Obstruction {
+    pub path: PathBuf,
+    pub error: std::io::Error,
+}
+
+/// The folder, opened by the one stage that writes to it.
+#[derive(Debug)]
+pub(crate) struct Store {
+    folder: PathBuf,
+    /// The journal's path.
+    path: PathBuf,
+    disk: Disk,
+    format: Format,
+    /// A picture that is there already is not to be written again.
+    pub dedupe: bool,
+    journal: Journal,
+    /// The session's segments, where this is its folder of frames.
+    stream: Option<PathBuf>,
+    /// What the journal says.
+    known: Known,
+    /// What the detectors knew at the last checkpoint.
+    saved: Option<Vec<u8>>,
+    /// The hash of what was saved for the next checkpoint.
+    hash: Option<String>,
+}
+
+impl Store {
+    /// Opens `folder`, making it if it is not there.
+    pub(crate) fn open(
+        folder: &Path,
+        options: &Options,
+        overwrite: bool,
+        disk: Disk,
+    ) -> Result<Self> {
+        let named = || folder.display().to_string();
+        disk.insist_at_start(folder, || fs::create_dir_all(folder))?;
+        let path = folder.join("scenes.ndjson");
+        let journal = disk.insist_at_start(&path, || Journal::open(&path))?;
+        lock(journal.file(), folder)?;
+        let stream =
+            folder.parent().filter(|_| folder.file_name().is_some_and(|name| name == "frames"));
+        let stream = stream.map(|session| session.join("stream")).filter(|stream| stream.is_dir());
+        let mut store = Self {
+            folder: folder.to_owned(),
+            path,
+            disk,
+            format: options.look.format,
+            dedupe: options.dedupe,
+            journal,
+            known: Known { next_id: 1, by_name: stream.is_some(), ..Known::default() },
+            stream,
+            saved: None,
+            hash: None,
+        };
+        let known = store.read()?;
+        match &known.options {
+            Some(found) if found.is_same(options) && !overwrite => store.take(known)?,
+            Some(found) if !overwrite => bail!(
+                "{}: holds frames made with {found}; use these, another --out, or --overwrite",
+                named()
+            ),
+            None if known.last.is_some() && !overwrite => {
+                report::warn(format_args!(
+                    "{}: the options of the frames in it cannot be read; it goes on with those given now",
+                    store.path.display()
+                ));
+                store.take(known)?;
+                store.append(&Entry::Options(options.clone()))?;
+            }
+            found => {
+                if found.is_some() || known.last.is_some() {
+                    remove_pictures(folder).with_context(named)?;
+                }
+                store.cut(0)?;
+                store.append(&Entry::Options(options.clone()))?;
+            }
+        }
+        Ok(store)
+    }
+
+    /// Reads the journal up to its last checkpoint whose state is there.
+    fn read(&mut self) -> Result<Known> {
+        let (known, skipped) = self.read_until(u64::MAX)?;
+        skipped.warn(&self.path);
+        let Some(last) = &known.last else { return Ok(known) };
+        let error = match self.state_of(last) {
+            Ok(saved) => {
+                self.saved = saved;
+                return Ok(known);
+            }
+            Err(error) => error,
+        };
+        let damaged = self.state(last.slot()).display().to_string();
+        let (before, _) = self.read_until(known.end_before)?;
+        // Before the first checkpoint, the detectors know nothing.
+        let saved = before.last.as_ref().map_or(Some(None), |last| self.state_of(last).ok());
+        if let Some(saved) = saved {
+            report::warn(format_args!(
+                "{damaged}: {error}; segment {} is decoded again",
+                last.done.seq
+            ));
+            self.saved = saved;
+            return Ok(before);
+        }
+        report::warn(format_args!(
+            "{damaged}: {error}; the detectors begin anew after segment {}",
+            last.done.seq
+        ));
+        Ok(known)
+    }
+
+    fn read_until(&self, end: u64) -> Result<(Known, Skipped)> {
+        self.disk
+            .insist(&self.path, || Known::read(self.journal.lines(0)?, end, self.known.by_name))
+    }
+
+    fn cut(&mut self, end: u64) -> Result<()> {
+        let Self { journal, disk, path, .. } = self;
+        disk.insist(path, || journal.cut(end))
+    }
+
+    /// Goes on after what is known. What the journal says after that is made again.
+    fn take(&mut self, known: Known) -> Result<()> {
+        self.cut(known.end)?;
+        self.known = known;
+        if let Some(stream) = &self.stream {
+            self.known.move_to(stream)?;
+        }
+        self.known.move_pictures(&self.folder);
+        Ok(())
+    }
+
+    /// What the detectors knew at a checkpoint; an error where that is lost.
+    fn state_of(&self, checkpoint: &Checkpoint) -> Result<Option<Vec<u8>>> {
+        let bytes = match durable::read(&self.state(checkpoint.slot()), LARGEST_STATE) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                ensure!(checkpoint.saved.is_none(), "not there any more");
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match &checkpoint.saved {
+            Some(hash) if *hash != hash_of(&bytes) => bail!("damaged"),
+            _ => {
+                Saved::from_bytes(&bytes).context("damaged")?;
+                Ok(Some(bytes))
+            }
+        }
+    }
+
+    /// What is known about a segment that was done before.
+    pub(crate) fn done(&self, path: &str, bytes: u64) -> Option<&Done> {
+        self.known.done.get(self.key(path)).filter(|done| done.checkpoint.bytes == bytes)
+    }
+
+    /// The segments that were done before by their paths, with their sizes.
+    pub(crate) fn done_paths(&self) -> HashMap<String, u64> {
+        let done = self.known.done.values().map(|done| &done.checkpoint);
+        done.map(|checkpoint| (checkpoint.path.clone(), checkpoint.bytes)).collect()
+    }
+
+    /// The keys of the segments that were done before by their files.
+    pub(crate) fn files(&self) -> HashMap<FileId, String> {
+        self.known.files()
+    }
+
+    /// The segments that were done before by their keys, with their sizes, and which files they were.
+    pub(crate) fn done_before(&self) -> HashMap<String, (u64, Option<FileId>)> {
+        let done = self.known.done.iter().map(|(key, done)| (key, &done.checkpoint));
+        done.map(|(key, it)| (key.clone(), (it.bytes, it.file))).collect()
+    }
+
+    /// The segments that were done before and hold a frame with a number above `known`, in order, with their sizes.
+    pub(crate) fn done_after(&self, known: u64) -> Vec<(String, u64)> {
+        let first = |done: &Done| done.frames.iter().filter_map(number).find(|&id| id > known);
+        let done = self.known.done.values();
+        let mut found: Vec<_> = done.filter_map(|done| Some((first(done)?, done))).collect();
+        found.sort_by_key(|(id, _)| *id);
+        let place = |done: &Done| (done.checkpoint.path.clone(), done.checkpoint.bytes);
+        found.into_iter().map(|(_, done)| place(done)).collect()
+    }
+
+    /// Whether segments are known by their names: see [`key`].
+    pub(crate) fn by_name(&self) -> bool {
+        self.known.by_name
+    }
+
+    fn key<'a>(&self, path: &'a str) -> &'a str {
+        key(path, self.known.by_name)
+    }
+
+    /// Whether the frame with this PTS was kept before, behind the end of a segment whose state we have gone on from.
+    pub(crate) fn was_kept(&mut self, segment: &str, pts: i64) -> bool {
+        let segment = self.key(segment);
+        let late = &mut self.known.late;
+        let found = late.iter().position(|late| late.is(segment, pts));
+        found.map(|found| late.remove(found)).is_some()
+    }
+
+    /// What the detectors knew at the last checkpoint.
+    pub(crate) fn saved(&mut self) -> Option<Vec<u8>> {
+        // Read at the start, to see whether it is whole; later checkpoints are our own.
+        self.saved.take().or_else(|| self.state_of(self.last()?).ok()?)
+    }
+
+    /// The last checkpoint.
+    pub(crate) fn last(&self) -> Option<&Checkpoint> {
+        self.known.last.as_ref()
+    }
+
+    /// The checkpoint before the last one.
+    pub(crate) fn before_last(&self) -> Option<&Checkpoint> {
+        self.known.before.as_ref()
+    }
+
+    /// The segment that was done last is not to be decoded as a run-up.
+    pub(crate) fn forbid_run_up(&mut self) {
+        if let Some(last) = &mut self.known.last {
+            last.anchor = None;
+        }
+    }
+
+    /// The number of the next frame.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.known.next_id
+    }
+
+    /// Saves what the detectors know, before the next checkpoint is written. The inner value is what has
+    /// the name of the file and cannot be replaced: a restart then does without this state.
+    pub(crate) fn save(&mut self, state: &[u8]) -> Result<Result<(), Obstruction>> {
+        let replaced = self.replace(self.state(self.next_slot()), state)?;
+        self.hash = replaced.is_ok().then(|| hash_of(state));
+        Ok(replaced)
+    }
+
+    fn state(&self, slot: u64) -> PathBuf {
+        self.folder.join(format!("scenes_{slot:06}.state"))
+    }
+
+    /// The number of the next checkpoint's state.
+    fn next_slot(&self) -> u64 {
+        self.known.last.as_ref().map_or(1, |last| last.slot().saturating_add(1))
+    }
+
+    /// The path that the next picture will have after so many others, and its id.
+    pub(crate) fn next_picture(&self, others: usize) -> Result<(String, PathBuf)> {
+        let id = format!("F{:06}", self.known.next_id + others as u64);
+        let path = event::absolute(&self.folder.join(format!("{id}{}", self.format.suffix())))?;
+        Ok((id, path.into()))
+    }
+
+    /// The path of the small picture beside that of `id`.
+    pub(crate) fn thumbnail(&self, id: &str) -> Result<String> {
+        Ok(event::absolute(&self.folder.join(format!("{id}{THUMBNAIL}")))?)
+    }
+
+    /// Writes the next picture durably, with the small one next to it, and the event in the journal. The inner value is
+    /// what has one of their names and cannot be replaced: then nothing is kept, and the next picture has the next number.
+    pub(crate) fn keep(
+        &mut self,
+        picture: &[u8],
+        thumbnail: Option<&[u8]>,
+        session: Option<&str>,
+        frame: Frame,
+    ) -> Result<Result<Event, Obstruction>> {
+        if let Err(obstruction) = self.write(&frame, picture, thumbnail)? {
+            if obstruction.path != Path::new(&frame.path) {
+                // The picture was there first, and belongs to no frame now.
+                let _ = fs::remove_file(&frame.path);
+            }
+            self.known.next_id += 1;
+            return Ok(Err(obstruction));
+        }
+        self.keep_again(session, frame).map(Ok)
+    }
+
+    /// Writes a picture durably, with the small one next to it, that may yet turn out to be none that is kept: the journal knows
+    /// nothing of it. `false` if something has one of their names that cannot be replaced.
+    pub(crate) fn announce(
+        &self,
+        frame: &Frame,
+        picture: &[u8],
+        thumbnail: Option<&[u8]>,
+    ) -> Result<bool> {
+        Ok(self.write(frame, picture, thumbnail)?.is_ok())
+    }
+
+    /// Writes the picture of a frame durably, with the small one next to it. The inner value is what has one of their names.
+    fn write(
+        &self,
+        frame: &Frame,
+        picture: &[u8],
+        thumbnail: Option<&[u8]>,
+    ) -> Result<Result<(), Obstruction>> {
+        let thumbnail = frame.thumbnail.as_deref().zip(thumbnail);
+        for (path, bytes) in [(&*frame.path, picture)].into_iter().chain(thumbnail) {
+            if let Err(obstruction) = self.replace(path.into(), bytes)? {
+                return Ok(Err(obstruction));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn replace(&self, path: PathBuf, bytes: &[u8]) -> Result<Result<(), Obstruction>> {
+        let replaced = self.disk.insist(&path, || match durable::replace(&path, bytes) {
+            Err(error) if durable::is_obstructed(&path, &error) => Ok(Err(error)),
+            replaced => replaced.map(Ok),
+        })?;
+        Ok(replaced.map_err(|error| Obstruction { path, error }))
+    }
+
+    /// Writes the event of the next frame in the journal, whose picture is there.
+    pub(crate) fn keep_again(&mut self, session: Option<&str>, frame: Frame) -> Result<Event> {
+        self.known.next_id += 1;
+        self.append(&Entry::Frame(session.map(str::to_owned), frame.clone()))?;
+        known::remember(&mut self.known.recent, frame.clone());
+        Ok(Event::new(session.map(str::to_owned), frame))
+    }
+
+    /// The frame that was kept so many ago; 1 is the last one.
+    pub(crate) fn kept(&self, back: usize) -> Option<&Frame> {
+        self.known.recent.get(self.known.recent.len().checked_sub(back)?)
+    }
+
+    /// Writes down that a segment is done, durably.
+    pub(crate) fn checkpoint(&mut self, mut checkpoint: Checkpoint) -> Result<()> {
+        checkpoint.saved = self.hash.take();
+        checkpoint.slot = Some(self.next_slot());
+        checkpoint.file = FileId::at(&checkpoint.path);
+        // What was read at the start is of an earlier one.
+        self.saved = None;
+        let line = line_of(&Entry::Checkpoint(Box::new(checkpoint.clone())))?;
+        let Self { journal, disk, path, .. } = self;
+        disk.insist(path, || journal.append_durably(&line))?;
+        let held = self.known.slots();
+        self.known.set_last(&checkpoint);
+        // That of the checkpoint before stays: the last one may be damaged.
+        let kept = self.known.slots();
+        for slot in held.iter().filter(|slot| !kept.contains(slot)) {
+            // Without detectors that measure there is none.
+            let _ = fs::remove_file(self.state(*slot));
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, entry: &Entry) -> Result<()> {
+        let line = line_of(entry)?;
+        let Self { journal, disk, path, .. } = self;
+        disk.insist(path, || journal.append(&line))
+    }
+
+    /// Removes what a killed run did not finish. Finished pictures stay, even those of a segment that
+    /// never came again: an index may name them.
+    pub(crate) fn remove_unfinished(&self) {
+        if let Err(error) = remove_unfinished(&self.folder).and_then(|()| self.remove_old_states())
+        {
+            report::note(format_args!("{}: {error}", self.folder.display()));
+        }
+    }
+
+    /// What a run leaves that is killed between a checkpoint and the removal of the state before it.
+    fn remove_old_states(&self) -> std::io::Result<()> {
+        let kept = self.known.slots().into_iter();
+        let kept: Vec<PathBuf> = kept.map(|slot| self.state(slot)).collect();
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if is_state(name) && !kept.contains(&path) && !path.is_dir() {
+                fs::remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+fn line_of(entry: &Entry) -> Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(entry)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+fn hash_of(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+/// How the name of a small picture ends.
+const THUMBNAIL: &str = ".thumb.jpg";
+
+/// Removes the pictures of a folder.
+fn remove_pictures(folder: &Path) -> std::io::Result<()> {
+    remove(folder, is_picture)
+}
+
+/// Removes the temporary files that a kill left of pictures and states.
+fn remove_unfinished(folder: &Path) -> std::io::Result<()> {
+    remove(folder, |name| {
+        durable::unfinished(name.as_ref())
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| is_picture(name) || is_state(name))
+    })
+}
+
+fn remove(folder: &Path, is_meant: impl Fn(&str) -> bool) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        // A folder of that name is none of ours.
+        if !is_folder && entry.file_name().to_str().is_some_and(&is_meant) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a picture or a thumbnail has this name.
+fn is_picture(name: &str) -> bool {
+    let kinds = [".jpg", ".png", ".webp", THUMBNAIL];
+    let number =
+        |rest: &str| kinds.iter().find_map(|kind| rest.strip_suffix(kind)?.parse::<u64>().ok());
+    name.strip_prefix('F').and_then(number).is_some()
+}
+
+/// Whether a state of the detectors has this name.
+fn is_state(name: &str) -> bool {
+    name.strip_prefix("scenes_").and_then(|rest| rest.strip_suffix(".state")).is_some()
+}
+
+fn lock(journal: &File, folder: &Path) -> Result<()> {
+    if rustix::fs::flock(journal, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        return Ok(());
+    }
+    report::note(format_args!(
+        "{}: another cht-scenes is writing here; waiting until it ends",
+        folder.display()
+    ));
+    rustix::fs::flock(journal, FlockOperation::LockExclusive)
+        .with_context(|| folder.display().to_string())
+}

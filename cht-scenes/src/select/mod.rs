@@ -1,0 +1,14 @@
+//! Selects frames from what the decoder gives, and writes them: pictures, journal, events.
+
+pub(crate) mod detectors;
+pub(crate) mod early;
+pub(crate) mod journal;
+pub(crate) mod refetch;
+pub(crate) mod rescore;
+pub(crate) mod resume;
+pub(crate) mod score_log;
+pub(crate) mod selector;
+pub(crate) mod succession;
+pub(crate) mod threshold;
+pub(crate) mod types;
+pub(crate) mod writer;

@@ -1,0 +1,134 @@
+//! Which frames are kept: a pure function over the times and scores of all frames, in order.
+//!
+//! - The first frame is kept.
+//! - A frame whose score is above the threshold is a **cut**, and is kept; unless another cut was kept less than
+//!   `min_gap` ago: then it waits, and the first frame after the gap is kept for it. So a flash or
+//!   a quick succession gives few frames, and what the picture came to rest at is never lost. Only frames that
+//!   are cuts themselves count for the gap: neither an interval frame nor one that was kept for a waiting
+//!   cut hides a cut.
+//! - A frame that comes `max_interval` or more after the last kept one is kept.
+
+use cht_core::event::Reason;
+use cht_ts::time::ticks;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::args::Args;
+
+/// The rules, times in ticks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rules {
+    /// The score above which a frame is a cut.
+    pub threshold: f64,
+    /// The longest time without a kept frame; 0: no limit.
+    pub max_interval: i64,
+    /// The shortest time from a kept cut to the next.
+    pub min_gap: i64,
+}
+
+impl Rules {
+    pub(crate) fn of(args: &Args) -> Self {
+        Self {
+            threshold: args.threshold,
+            max_interval: ticks(args.max_interval),
+            min_gap: ticks(args.min_gap),
+        }
+    }
+}
+
+/// What the past means for the next frame; saved at the end of each segment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct State {
+    /// When a frame was last kept, on the session's timeline, in ticks.
+    pub last_kept: Option<i64>,
+    /// When a cut was last kept.
+    pub last_cut: Option<i64>,
+    /// The highest score among the cuts that wait for the end of the gap.
+    pub waiting: Option<f64>,
+}
+
+/// A frame that is to be kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Kept {
+    pub reason: Reason,
+    /// The score of the frame, or of the cut that it stands for.
+    pub score: f64,
+}
+
+impl State {
+    /// Decides on the frame at `at` (ticks).
+    pub(crate) fn decide(&mut self, rules: &Rules, at: i64, score: f64) -> Option<Kept> {
+        if score > rules.threshold {
+            self.waiting = Some(self.waiting.map_or(score, |waiting| waiting.max(score)));
+        }
+        let gap_is_over = self.last_cut.is_none_or(|last| at - last >= rules.min_gap);
+        let due = |last| rules.max_interval > 0 && at - last >= rules.max_interval;
+        let kept = match (self.last_kept, self.waiting) {
+            (None, waiting) => Kept { reason: Reason::First, score: waiting.unwrap_or(score) },
+            (_, Some(score)) if gap_is_over => Kept { reason: Reason::Scene, score },
+            (Some(last), _) if due(last) => Kept { reason: Reason::Interval, score },
+            _ => return None,
+        };
+        self.last_kept = Some(at);
+        if kept.reason != Reason::Interval {
+            self.waiting = None;
+        }
+        if kept.reason == Reason::Scene && score > rules.threshold {
+            self.last_cut = Some(at);
+        }
+        Some(kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: Rules = Rules { threshold: 0.1, max_interval: 300, min_gap: 20 };
+
+    /// Runs the detector over (time, score) pairs and lists what it keeps.
+    fn keep(frames: &[(i64, f64)]) -> Vec<(i64, Reason)> {
+        let mut state = State::default();
+        let decide = |&(at, score): &(i64, f64)| {
+            state.decide(&RULES, at, score).map(|kept| (at, kept.reason))
+        };
+        frames.iter().filter_map(decide).collect()
+    }
+
+    #[test]
+    fn a_still_picture_gives_the_first_and_one_each_interval() {
+        let frames: Vec<_> = (0..70).map(|n| (n * 10, 0.0)).collect();
+        let expected = [(0, Reason::First), (300, Reason::Interval), (600, Reason::Interval)];
+        assert_eq!(keep(&frames), expected);
+    }
+
+    #[test]
+    fn the_threshold_is_exclusive() {
+        assert_eq!(keep(&[(0, 0.0), (50, 0.1), (60, 0.100_001)]).len(), 2);
+    }
+
+    #[test]
+    fn neither_the_first_nor_an_interval_frame_hides_a_cut() {
+        let kept = keep(&[(0, 0.0), (1, 0.5), (301, 0.0), (302, 0.4)]);
+        let reasons: Vec<_> = kept.iter().map(|(_, reason)| *reason).collect();
+        assert_eq!(reasons, [Reason::First, Reason::Scene, Reason::Interval, Reason::Scene]);
+    }
+
+    #[test]
+    fn a_cut_within_the_gap_waits_for_its_end() {
+        let frames =
+            [(0, 0.0), (100, 0.9), (105, 0.3), (110, 0.0), (119, 0.0), (121, 0.0), (130, 0.0)];
+        assert_eq!(keep(&frames), [(0, Reason::First), (100, Reason::Scene), (121, Reason::Scene)]);
+    }
+
+    #[test]
+    fn a_cut_right_behind_a_frame_that_waited_is_kept() {
+        let frames = [(0, 0.0), (100, 0.9), (105, 0.3), (121, 0.0), (125, 0.8)];
+        let kept: Vec<_> = keep(&frames).into_iter().map(|(at, _)| at).collect();
+        assert_eq!(kept, [0, 100, 121, 125]);
+    }
+
+    #[test]
+    fn a_score_on_the_first_frame_is_no_second_cut() {
+        assert_eq!(keep(&[(0, 0.5), (1, 0.0)]).len(), 1);
+    }
+}

@@ -1,0 +1,186 @@
+//! What the picker is told, and what it says about a frame.
+
+use std::{
+    io,
+    sync::{atomic::AtomicU64, mpsc::Receiver},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use cht_core::event::{self, Anchor, Reason, SegmentDone};
+use cht_detect::{Choice, Detector, Kind, Why};
+use cht_ts::{Codec, time::seconds};
+
+use super::detectors::Saved;
+use crate::{
+    decode::{ffmpeg_log::Decoded, frame::Frame, pause::Pause, pipes::Outputs},
+    feed::feeder::Source,
+};
+
+/// What the picker is told, in order.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// The bytes of a segment follow.
+    Segment(Part),
+    /// A segment was fed to its end.
+    Fed {
+        /// Its size.
+        bytes: u64,
+        /// Some of it is to be decoded.
+        has_frames: bool,
+    },
+    /// A frame was decoded; what belongs to it is to be read.
+    Frame(Decoded),
+    /// The same, with all that belongs to it.
+    Whole(Box<Frame>),
+    /// The live stream pauses.
+    Pause(Pause),
+    /// The decoder complains.
+    Complaint,
+    /// No more input for this decoder.
+    Ended,
+    /// The decoder has ended before its time.
+    Over(End),
+}
+
+/// A segment of a run, or the run-up to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    pub source: Source,
+    /// Its final path.
+    pub path: String,
+    /// Its size, where that is known beforehand.
+    pub bytes: Option<u64>,
+    /// Decoded for its effect on the next segment only.
+    pub warm_up: bool,
+    /// It may be decoded as a run-up to the next.
+    pub runs_up: bool,
+}
+
+/// A segment on its way through.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub part: Part,
+    /// Its size, once it was fed to its end.
+    pub bytes: Option<u64>,
+    /// Some of it is to be decoded.
+    pub has_frames: bool,
+    pub frames: u64,
+    pub decoded: u64,
+    /// What was known behind its last frame; frames that follow may still bring choices in it.
+    pub end: Option<Snapshot>,
+    /// Its event, where frames of it were taken back and it is done once more.
+    pub again: Option<SegmentDone>,
+}
+
+/// What a checkpoint says about the future.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub saved: Option<Saved>,
+    pub next_id: u64,
+    /// Frames that have followed.
+    pub followed: usize,
+}
+
+/// A segment that is done.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    pub seq: u64,
+    /// Its final path.
+    pub path: String,
+    pub bytes: u64,
+    /// Frames kept.
+    pub frames: u64,
+    pub decoded: u64,
+    pub anchor: Option<Anchor>,
+    /// Where the part begins that the anchor is of, in bytes.
+    pub from: u64,
+    pub pid: Option<u16>,
+    pub codec: Option<Codec>,
+    pub ahead: i64,
+    /// The number of the next frame behind its end; that of the next frame of all if absent.
+    pub next_id: Option<u64>,
+    /// The number of the first frame that was chosen because nothing followed.
+    pub provisional_from: Option<u64>,
+}
+
+/// What is said about a frame that is kept.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub reason: Reason,
+    pub detector: Option<event::Detector>,
+    pub scores: event::Scores,
+    /// Seconds on the session's timeline: when the change began.
+    pub change: Option<f64>,
+    /// How many kept frames ago the same was shown.
+    pub returned: Option<usize>,
+}
+
+/// One decoder's output.
+pub(crate) struct Run<'a> {
+    pub messages: &'a Receiver<Message>,
+    /// What belongs to frames, where that is to be read.
+    pub outputs: Option<&'a Outputs>,
+    pub pid: u16,
+    /// A decoder that has input and neither takes it nor says anything for so long is stopped.
+    pub timeout: Duration,
+    /// Bytes fed so far, to tell a decoder that hangs from one that has nothing to do.
+    pub fed: &'a AtomicU64,
+}
+
+/// How a decoder's output ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Complete,
+    /// It did nothing until the deadline.
+    Hung,
+    /// It ended in the middle of a picture.
+    Died,
+    /// Ctrl-C ended it where a segment was done.
+    Cut,
+}
+
+impl End {
+    /// Of a decoder whose output gave this error.
+    pub(crate) fn of(error: io::Error) -> Result<Self> {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Ok(Self::Hung),
+            io::ErrorKind::UnexpectedEof => Ok(Self::Died),
+            _ => Err(error).context("a picture from ffmpeg"),
+        }
+    }
+}
+
+impl Found {
+    /// What an event says about a choice that is shown by the frame at `at`, whose scene score is `score`, and which shows the same as
+    /// the kept frame so many before it. That nothing has changed is no return.
+    pub(crate) fn of(choice: &Choice, at: i64, score: f64, returned: Option<usize>) -> Self {
+        let reason = match choice.why {
+            Why::First => Reason::First,
+            Why::Interval => Reason::Interval,
+            Why::Found(Kind::Cut) => Reason::Scene,
+            Why::Found(Kind::Gradual) => Reason::Gradual,
+            Why::Found(Kind::Rest) => Reason::Screen,
+        };
+        let strength = |detector| {
+            choice.detector.filter(|&found| found == detector).map(|_| rounded(choice.strength))
+        };
+        let scores = event::Scores {
+            scene: score,
+            adaptive: strength(Detector::Adaptive),
+            screen: strength(Detector::Screen),
+        };
+        let change = choice.detector.map(|_| seconds(choice.since.min(at)));
+        let returned = returned.filter(|_| change.is_some());
+        let detector = choice.detector.map(|detector| match detector {
+            Detector::Scene => event::Detector::Scene,
+            Detector::Adaptive => event::Detector::Adaptive,
+            Detector::Screen => event::Detector::Screen,
+        });
+        Self { reason, detector, scores, change, returned }
+    }
+}
+
+fn rounded(strength: f64) -> f64 {
+    (strength * 1e6).round() / 1e6
+}

@@ -1,0 +1,3 @@
+//! Counts what happened, and emits `stats` events.
+
+pub(crate) mod counters;

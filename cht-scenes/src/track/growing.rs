@@ -1,0 +1,258 @@
+//! The course of a segment that is fed while it grows: where decoding can begin, where its video changes, and how far its
+//! pictures have come.
+
+use std::collections::VecDeque;
+
+use cht_core::event::Anchor;
+use cht_ts::{
+    Entry, Found, Media, Pes, Scanner,
+    time::{TICKS_PER_SECOND, unwrap33},
+};
+
+use super::{
+    changes::{Divider, Stretch},
+    select::{Asked, Video},
+};
+
+/// How far a segment is searched for the first of several videos, in bytes.
+const PATIENCE: u64 = 256 * 1024;
+
+/// Bytes that are scanned at a time until the video is known: seven packets.
+const STEP: usize = 1316;
+
+/// Follows the bytes of a segment, and holds some of them back where another decoder may have to begin.
+#[derive(Debug)]
+pub(crate) struct Course {
+    scanner: Scanner,
+    asked: Asked,
+    anchor: Anchor,
+    /// What its video is; nothing is handed out before it is known.
+    divider: Option<Divider>,
+    video: Option<(Video, u64)>,
+    /// The PID of what is handed out.
+    pid: u16,
+    /// What is not handed out yet, and where in the segment that begins.
+    held: Vec<u8>,
+    at: u64,
+    /// Pictures that begin in what is not handed out yet.
+    ahead: VecDeque<Picture>,
+    /// The last picture that was handed out, if it is a keyframe.
+    keyframe: Option<i64>,
+    /// Changes of the video there.
+    changes: VecDeque<Stretch>,
+    /// The segment has ended.
+    ended: bool,
+    /// No picture begins in the segment.
+    pub within: bool,
+    /// The first PTS of each video.
+    first_pts: Vec<(u16, u64)>,
+    /// The tick of the last picture that was handed out, outliers left aside, and of the last one.
+    on_line: i64,
+    last: i64,
+}
+
+/// A picture that is further from the one before is an outlier, unless the next one is near it, in ticks.
+const FAR: i64 = 3600 * TICKS_PER_SECOND;
+
+/// A picture in the stream.
+#[derive(Debug, Clone, Copy)]
+struct Picture {
+    pid: u16,
+    offset: u64,
+    pts: Option<u64>,
+    entry: Option<Entry>,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// Bytes for the decoder that is there.
+    Bytes(Vec<u8>, Passed),
+    /// Decoding can begin here.
+    Access,
+    /// Another video begins here.
+    Change(Stretch),
+}
+
+/// The pictures that begin in some bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Passed {
+    /// The keyframes that are whole by now, as ticks of the session's timeline.
+    pub keyframes: Vec<i64>,
+    /// How many others there are.
+    pub others: u64,
+    /// The newest of all, as a tick.
+    pub newest: Option<i64>,
+}
+
+impl Course {
+    /// Of a segment at `anchor`.
+    pub(crate) fn new(asked: Asked, anchor: Anchor) -> Self {
+        Self {
+            scanner: Scanner::new(),
+            asked,
+            anchor,
+            divider: None,
+            video: None,
+            pid: 0,
+            held: Vec::new(),
+            at: 0,
+            ahead: VecDeque::new(),
+            keyframe: None,
+            changes: VecDeque::new(),
+            ended: false,
+            within: true,
+            first_pts: Vec::new(),
+            on_line: anchor.offset,
+            last: anchor.offset,
+        }
+    }
+
+    /// Takes the next bytes.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.held.extend_from_slice(bytes);
+        let mut rest = bytes;
+        // In small steps: the tables may list another video a little further on.
+        while self.divider.is_none() && !rest.is_empty() {
+            let (step, behind) = rest.split_at(rest.len().min(STEP));
+            self.scan(Some(step));
+            rest = behind;
+            self.look();
+        }
+        self.scan(Some(rest));
+    }
+
+    /// Scans the next bytes; without any, what is undecided is decided.
+    fn scan(&mut self, bytes: Option<&[u8]>) {
+        let Self { scanner, divider, ahead, changes, within, first_pts, .. } = self;
+        let mut take = |found: Found<'_>| {
+            if let Found::Pes(pes) = found
+                && pes.media == Media::Video
+            {
+                *within = false;
+                let Pes { pid, offset, pts, entry, .. } = pes;
+                ahead.push_back(Picture { pid, offset, pts, entry });
+                if let Some(pts) = pts.filter(|_| first_pts.iter().all(|(known, _)| *known != pid))
+                {
+                    first_pts.push((pid, pts));
+                }
+            }
+            if let Some(divider) = divider {
+                changes.extend(divider.change(&found));
+            }
+        };
+        match bytes {
+            Some(bytes) => scanner.push(bytes, &mut take),
+            None => scanner.finish(&mut take),
+        }
+    }
+
+    /// Looks whether the video is known by now.
+    fn look(&mut self) {
+        let Some(video) = self.asked.of_scanner(&self.scanner) else { return };
+        let Some((_, first)) = self.first_pts.iter().find(|(pid, _)| *pid == video.pid) else {
+            return;
+        };
+        // Of several videos the first one may be a moment late.
+        let others = self.asked.of_programs(self.scanner.programs());
+        let is_late = others.first().is_some_and(|first| first.pid != video.pid);
+        if is_late && self.scanner.position() < PATIENCE {
+            return;
+        }
+        self.video = Some((video, *first));
+        let mut divider = Divider::growing(video.pid, video.codec, self.asked);
+        divider.change(&Found::Programs(self.scanner.programs()));
+        (self.pid, self.divider) = (video.pid, Some(divider));
+    }
+
+    /// Bytes that wait for the video to be known.
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// The video that is to be decoded, once it is known, with its first PTS.
+    pub(crate) fn video(&self) -> Option<(Video, u64)> {
+        self.video
+    }
+
+    /// The place of the video on the timeline, by its own clock.
+    pub(crate) fn place(&mut self, anchor: Anchor) {
+        self.anchor = anchor;
+        (self.on_line, self.last) = (anchor.offset, anchor.offset);
+    }
+
+    /// What comes next; with `seek`, where decoding can begin is told.
+    pub(crate) fn next(&mut self, seek: bool) -> Option<Piece> {
+        let divider = self.divider.as_ref()?;
+        let pid = self.pid;
+        let change = self.changes.front().map(|change| change.from);
+        let is_access = |picture: &&Picture| {
+            let is_clean = picture.entry == Some(Entry::Clean);
+            seek && picture.pid == pid && is_clean && picture.offset >= self.at
+        };
+        let access = self.ahead.iter().find(is_access).map(|picture| picture.offset);
+        if change.is_some_and(|from| from <= self.at) {
+            let change = self.changes.pop_front()?;
+            self.pid = change.pid;
+            return Some(Piece::Change(change));
+        }
+        if access == Some(self.at) {
+            return Some(Piece::Access);
+        }
+        // What is not decided yet may turn out to be such a place.
+        let unsure = seek || divider.expects_change();
+        let known = if unsure && !self.ended { self.scanner.holdback() } else { u64::MAX };
+        let up_to = [change, access].into_iter().flatten().fold(known, u64::min);
+        let count = self.held.len().min(up_to.saturating_sub(self.at) as usize);
+        if count == 0 {
+            return None;
+        }
+        let rest = self.held.split_off(count);
+        let bytes = std::mem::replace(&mut self.held, rest);
+        self.at += count as u64;
+        Some(Piece::Bytes(bytes, self.pass()))
+    }
+
+    /// The segment has ended: what is held back is due.
+    pub(crate) fn finish(&mut self) {
+        self.scan(None);
+        self.ended = true;
+    }
+
+    /// Whether a picture lies near the one before, or near the last one that is no outlier.
+    fn is_on_line(&mut self, tick: i64) -> bool {
+        let before = std::mem::replace(&mut self.last, tick);
+        let is_near = [self.on_line, before].iter().any(|near| (tick - near).abs() <= FAR);
+        if is_near {
+            self.on_line = tick;
+        }
+        is_near
+    }
+
+    /// The pictures that begin before `self.at`.
+    fn pass(&mut self) -> Passed {
+        let mut passed = Passed::default();
+        while let Some(&picture) = self.ahead.front()
+            && picture.offset < self.at
+        {
+            self.ahead.pop_front();
+            if picture.pid != self.pid {
+                continue;
+            }
+            let tick = picture
+                .pts
+                .map(|pts| self.anchor.offset + unwrap33(self.anchor.pts, pts) - self.anchor.pts)
+                .filter(|&tick| self.is_on_line(tick));
+            // It is whole when the next picture begins.
+            passed.keyframes.extend(self.keyframe.take());
+            // One of a gradual refresh is not decoded alone.
+            if picture.entry.is_some_and(|entry| entry != Entry::Gradual) {
+                self.keyframe = tick;
+            } else {
+                passed.others += 1;
+            }
+            passed.newest = passed.newest.max(tick);
+        }
+        passed
+    }
+}
