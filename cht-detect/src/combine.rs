@@ -11,7 +11,7 @@ use crate::{
 
 /// Why a frame was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Why {
+pub enum Cause {
     /// It is the first.
     First,
     /// A detector found it.
@@ -22,7 +22,7 @@ pub enum Why {
 
 /// A frame that is to be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Choice {
+pub struct Selection {
     /// The frame.
     pub at: i64,
     /// A picture of a frame up to this one will do.
@@ -30,7 +30,7 @@ pub struct Choice {
     /// When the change began.
     pub since: i64,
     /// Why.
-    pub why: Why,
+    pub why: Cause,
     /// Who says so; nobody for the first and for an interval.
     pub detector: Option<Detector>,
     /// 0 to 1.
@@ -58,7 +58,7 @@ pub struct Rules {
 
 /// Chooses frames.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Chooser {
+pub struct Combiner {
     rules: Rules,
     adaptive: Adaptive,
     screen: Screen,
@@ -66,7 +66,7 @@ pub struct Chooser {
     pacing: Pacing,
 }
 
-impl Chooser {
+impl Combiner {
     /// By these rules.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
@@ -96,21 +96,21 @@ impl Chooser {
         self.screen.take_small()
     }
 
-    /// For each block whether [`crate::Returned`] leaves it out.
+    /// For each block whether [`crate::Revisits`] leaves it out.
     #[must_use]
     pub fn hidden_from_prints(&self) -> Vec<bool> {
         self.screen.hidden_from_prints()
     }
 
     /// Takes the next frame; what is certain now, in the order of the frames.
-    pub fn push(&mut self, measures: &Measures) -> Vec<Choice> {
+    pub fn push(&mut self, measures: &Measures) -> Vec<Selection> {
         self.content.push(measures);
         let adaptive = self.adaptive.push(measures);
         let screen = self.screen.push(measures);
         let mut choices = Vec::new();
         let first = self.pacing.frame(measures.at, measures.score);
         self.kept(&mut choices, first);
-        if choices.first().is_some_and(|choice| choice.why == Why::First) {
+        if choices.first().is_some_and(|choice| choice.why == Cause::First) {
             return choices;
         }
         if measures.resized {
@@ -138,7 +138,7 @@ impl Chooser {
     }
 
     /// Lets time pass to `until`, in which no frame comes; what is certain then.
-    pub fn pass(&mut self, until: i64) -> Vec<Choice> {
+    pub fn pass(&mut self, until: i64) -> Vec<Selection> {
         let mut choices = Vec::new();
         while let Some(finding) = self.screen.pass(until) {
             if self.asks(Detector::Screen) {
@@ -149,7 +149,7 @@ impl Chooser {
     }
 
     /// There will be no more frames: what is left.
-    pub fn finish(&mut self) -> Vec<Choice> {
+    pub fn finish(&mut self) -> Vec<Selection> {
         let mut choices = Vec::new();
         for finding in self.adaptive.finish() {
             if self.asks(Detector::Adaptive) {
@@ -187,7 +187,7 @@ impl Chooser {
     }
 
     /// Notes what a detector has found.
-    fn found(&mut self, choices: &mut Vec<Choice>, finding: &Finding, detector: Detector) {
+    fn found(&mut self, choices: &mut Vec<Selection>, finding: &Finding, detector: Detector) {
         let choice = self.pacing.found(finding, detector);
         // What has no allowance has been seen, too: only what follows is another change.
         if choice.is_some() || detector == Detector::Screen {
@@ -197,7 +197,7 @@ impl Chooser {
     }
 
     /// Adds what is kept for no finding of now.
-    fn kept(&mut self, choices: &mut Vec<Choice>, choice: Option<Choice>) {
+    fn kept(&mut self, choices: &mut Vec<Selection>, choice: Option<Selection>) {
         if choice.is_some() {
             self.screen.keep();
         }

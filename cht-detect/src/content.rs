@@ -209,7 +209,7 @@ impl ContentTracker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::{Change, Film, Look};
+    use crate::measure::{Change, Film, Texture};
 
     const BLOCKS: u32 = 100;
 
@@ -224,7 +224,7 @@ mod tests {
             let is_first = n == seconds.start * 10;
             let count = if is_first { BLOCKS } else { changing };
             let changes = (0..count)
-                .map(|block| Change { block, content: n as u32, look: Look::Plain })
+                .map(|block| Change { block, content: n as u32, look: Texture::Plain })
                 .collect();
             tracker.push(&Measures {
                 at: n * SECOND / 10,

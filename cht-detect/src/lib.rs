@@ -22,13 +22,13 @@ pub use crate::{
     adaptive::{Adaptive, LOOKAHEAD},
     area::Area,
     budget::PerHour,
-    combine::{Choice, Chooser, Rules, Why},
+    combine::{Cause, Combiner, Rules, Selection},
     content::{Content, ContentTracker},
     gradual::Gradual,
     pacing::Suppressed,
-    picture_matcher::{Matcher, Shown},
-    revisits::Returned,
-    scene_detector::{Decided, Decider},
+    picture_matcher::{PictureMatcher, Shown},
+    revisits::Revisits,
+    scene_detector::{Decided, SceneDetector},
     screen::{Screen, ScreenRules},
 };
 

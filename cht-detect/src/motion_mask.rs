@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use self::tiles::Tile;
 use crate::grid::{Grid, Rect};
-use crate::measure::{Change, Look};
+use crate::measure::{Change, Texture};
 
 mod tiles;
 
@@ -48,7 +48,7 @@ const TICKS_FORGET: f32 = 20.0;
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Block {
-    look: Look,
+    look: Texture,
     /// When it last began or ceased to look filmed.
     filmed: i64,
     changed: i64,
@@ -70,7 +70,7 @@ const CLOCK_ROWS: usize = 68;
 
 /// Learns which regions never rest.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Restless {
+pub(crate) struct MotionMask {
     grid: Grid,
     blocks: Vec<Block>,
     tiles: Vec<Tile>,
@@ -81,12 +81,12 @@ pub(crate) struct Restless {
     next_look: i64,
 }
 
-impl Restless {
+impl MotionMask {
     /// Nothing is known of a picture of this size.
     pub(crate) fn new(grid: Grid) -> Self {
         let never = i64::MIN / 2;
         let block = Block {
-            look: Look::Plain,
+            look: Texture::Plain,
             filmed: never,
             changed: never,
             slots: 0,
@@ -123,7 +123,7 @@ impl Restless {
     }
 
     /// What block `n` looks like.
-    pub(crate) fn look(&self, n: usize) -> Look {
+    pub(crate) fn look(&self, n: usize) -> Texture {
         self.blocks[n].look
     }
 
@@ -142,7 +142,7 @@ impl Restless {
         }
         for change in changes {
             let Some(block) = self.blocks.get_mut(change.block as usize) else { continue };
-            if (block.look == Look::Filmed) != (change.look == Look::Filmed) {
+            if (block.look == Texture::Filmed) != (change.look == Texture::Filmed) {
                 block.filmed = at;
             }
             block.look = change.look;

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use crate::time::SECOND;
 use serde::{Deserialize, Serialize};
 
-use crate::{Choice, Detector, Finding, Kind, LOOKAHEAD, Why, budget::Budget, combine::Rules};
+use crate::{Cause, Detector, Finding, Kind, LOOKAHEAD, Selection, budget::Budget, combine::Rules};
 
 /// What comes within so long of the chosen frame may show it, where the very frame does not matter.
 const NEAR: i64 = SECOND;
@@ -46,9 +46,9 @@ pub(crate) struct Pacing {
     shown: Option<i64>,
     last_cut: Option<i64>,
     /// A cut that waits for the end of the gap.
-    waiting: Option<Choice>,
+    waiting: Option<Selection>,
     /// What waits for an allowance.
-    postponed: Option<Choice>,
+    postponed: Option<Selection>,
     /// The last frames: a detector speaks of one that has gone by.
     recent: VecDeque<i64>,
     #[serde(skip)]
@@ -82,17 +82,17 @@ impl Pacing {
     }
 
     /// The next frame; it is chosen where it is the first, or something has waited for it.
-    pub(crate) fn frame(&mut self, at: i64, score: f64) -> Option<Choice> {
+    pub(crate) fn frame(&mut self, at: i64, score: f64) -> Option<Selection> {
         if self.recent.len() > LOOKAHEAD {
             self.recent.pop_front();
         }
         self.recent.push_back(at);
         if self.last_kept.is_none() {
-            return self.keep(Choice {
+            return self.keep(Selection {
                 at,
                 by: at,
                 since: at,
-                why: Why::First,
+                why: Cause::First,
                 detector: None,
                 strength: score,
             });
@@ -108,15 +108,15 @@ impl Pacing {
     }
 
     /// What a detector has found in the frames up to now.
-    pub(crate) fn found(&mut self, finding: &Finding, detector: Detector) -> Option<Choice> {
+    pub(crate) fn found(&mut self, finding: &Finding, detector: Detector) -> Option<Selection> {
         let Finding { at, since, kind, strength } = *finding;
         let by = match kind {
             Kind::Cut => at,
             Kind::Gradual => at + ENDS,
             Kind::Rest => at + NEAR,
         };
-        let (why, detector) = (Why::Found(kind), Some(detector));
-        let choice = Choice { at, by, since, why, detector, strength };
+        let (why, detector) = (Cause::Found(kind), Some(detector));
+        let choice = Selection { at, by, since, why, detector, strength };
         if kind == Kind::Cut {
             if self.last_cut.is_some_and(|last| at < last + self.min_gap) {
                 self.wait(choice);
@@ -130,7 +130,7 @@ impl Pacing {
     }
 
     /// A cut in the gap: the strongest of them is what waits.
-    fn wait(&mut self, choice: Choice) {
+    fn wait(&mut self, choice: Selection) {
         let before = self.waiting;
         // Two detectors may find the same.
         if before.is_some_and(|before| before.at == choice.at) || self.last_cut == Some(choice.at) {
@@ -139,14 +139,14 @@ impl Pacing {
         self.suppressed.min_gap += 1;
         self.waiting = match before {
             Some(before) if before.strength >= choice.strength => Some(before),
-            Some(before) => Some(Choice { since: before.since, ..choice }),
+            Some(before) => Some(Selection { since: before.since, ..choice }),
             None => Some(choice),
         };
     }
 
     /// What is due at the last frame: a cut whose gap is over, or an interval. One waits while something `changes`, which may be
     /// found soon, for half of the time in which its picture is looked for.
-    pub(crate) fn due(&mut self, score: f64, changes: bool) -> Option<Choice> {
+    pub(crate) fn due(&mut self, score: f64, changes: bool) -> Option<Selection> {
         let now = *self.recent.back()?;
         let gap_ends = self.last_cut.map_or(now, |last| last + self.min_gap);
         if now >= gap_ends
@@ -161,8 +161,8 @@ impl Pacing {
         let looked_for = if changes { before / 2 } else { before };
         let is_due = self.max_interval > 0 && now - last >= self.max_interval - looked_for;
         if is_due && self.postponed.is_none() {
-            let (why, by) = (Why::Interval, now + looked_for);
-            return self.keep(Choice {
+            let (why, by) = (Cause::Interval, now + looked_for);
+            return self.keep(Selection {
                 at: now,
                 by,
                 since: now,
@@ -175,7 +175,7 @@ impl Pacing {
     }
 
     /// There will be no more frames: what waits is shown by the last one.
-    pub(crate) fn finish(&mut self) -> Option<Choice> {
+    pub(crate) fn finish(&mut self) -> Option<Selection> {
         let waiting = self.waiting.take()?;
         let at = *self.recent.back()?;
         self.keep(waiting.moved_to(at))
@@ -187,12 +187,12 @@ impl Pacing {
     }
 
     /// Keeps a frame, unless it was kept already, or there is no allowance for it.
-    fn keep(&mut self, choice: Choice) -> Option<Choice> {
+    fn keep(&mut self, choice: Selection) -> Option<Selection> {
         let interval = self.interval.filter(|interval| choice.takes_place_of(interval.by));
         let last = interval.map_or(self.last_kept, |interval| interval.before).max(self.shown);
         if last.is_some_and(|last| last >= choice.at) {
             // Two detectors may have found the same, or one of them more than is worth telling.
-            let is_cut = choice.why == Why::Found(Kind::Cut) && self.shown < Some(choice.at);
+            let is_cut = choice.why == Cause::Found(Kind::Cut) && self.shown < Some(choice.at);
             let is_late = last > Some(choice.at) && !is_cut;
             self.suppressed.too_late += u64::from(is_late);
             return None;
@@ -204,16 +204,16 @@ impl Pacing {
             return None;
         }
         let before = self.last_kept.replace(choice.at);
-        let is_interval = choice.why == Why::Interval;
+        let is_interval = choice.why == Cause::Interval;
         self.interval = is_interval.then_some(Interval { before, by: choice.by });
         Some(choice)
     }
 }
 
-impl Choice {
+impl Selection {
     /// Whether it makes an interval needless that a frame up to `by` may show.
     pub(crate) fn takes_place_of(&self, by: i64) -> bool {
-        matches!(self.why, Why::Found(_)) && self.at <= by
+        matches!(self.why, Cause::Found(_)) && self.at <= by
     }
 
     /// Kept later than it was found.
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     /// What is kept of one frame each tick, with cuts at `cuts` of these strengths.
-    fn kept(rules: &Rules, frames: i64, cuts: &[(i64, f64)]) -> (Vec<(i64, Why)>, Suppressed) {
+    fn kept(rules: &Rules, frames: i64, cuts: &[(i64, f64)]) -> (Vec<(i64, Cause)>, Suppressed) {
         let mut pacing = Pacing::new(rules);
         let mut kept = Vec::new();
         for at in 0..frames {
@@ -241,7 +241,7 @@ mod tests {
         (kept.iter().map(|choice| (choice.at, choice.why)).collect(), pacing.suppressed)
     }
 
-    const CUT: Why = Why::Found(Kind::Cut);
+    const CUT: Cause = Cause::Found(Kind::Cut);
 
     #[test]
     fn the_first_frame_and_one_each_interval() {
@@ -250,7 +250,12 @@ mod tests {
         // A quarter of the interval is left to find a picture.
         assert_eq!(
             kept,
-            [(0, Why::First), (23, Why::Interval), (46, Why::Interval), (69, Why::Interval)]
+            [
+                (0, Cause::First),
+                (23, Cause::Interval),
+                (46, Cause::Interval),
+                (69, Cause::Interval)
+            ]
         );
     }
 
@@ -259,10 +264,14 @@ mod tests {
         let rules = Rules { min_gap: 20, ..Rules::default() };
         let (found, suppressed) =
             kept(&rules, 200, &[(100, 0.9), (105, 0.3), (110, 0.2), (125, 0.8)]);
-        assert_eq!(found, [(0, Why::First), (100, CUT), (120, CUT), (125, CUT)]);
+        assert_eq!(found, [(0, Cause::First), (100, CUT), (120, CUT), (125, CUT)]);
         assert_eq!(suppressed, Suppressed { min_gap: 2, ..Suppressed::default() });
         let (found, _) = kept(&rules, 110, &[(100, 0.9), (105, 0.3)]);
-        assert_eq!(found, [(0, Why::First), (100, CUT), (109, CUT)], "at the end nothing is lost");
+        assert_eq!(
+            found,
+            [(0, Cause::First), (100, CUT), (109, CUT)],
+            "at the end nothing is lost"
+        );
     }
 
     #[test]
@@ -272,7 +281,7 @@ mod tests {
         let frame = |pacing: &mut Pacing, at| pacing.frame(at, 0.0).or(pacing.due(0.0, false));
         let kept: Vec<_> = (0..=33).filter_map(|at| frame(&mut pacing, at)).collect();
         let last = kept.last().unwrap();
-        assert_eq!((last.at, last.by, last.why), (30, 40, Why::Interval));
+        assert_eq!((last.at, last.by, last.why), (30, 40, Cause::Interval));
         // Found by frames that came later.
         for at in [29, 30] {
             let mut pacing = pacing.clone();

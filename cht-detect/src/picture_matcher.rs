@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{Choice, Kind, Why};
+use crate::{Cause, Kind, Selection};
 
 /// What shows a choice.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub enum Shown<P> {
 
 /// Choices that wait for a picture, and pictures that wait for a choice.
 #[derive(Debug)]
-pub struct Matcher<P> {
-    choices: VecDeque<Choice>,
+pub struct PictureMatcher<P> {
+    choices: VecDeque<Selection>,
     pictures: VecDeque<(i64, P)>,
     /// The frame that was shown last.
     pub(crate) shown: Option<i64>,
@@ -35,30 +35,31 @@ impl<P> Shown<P> {
     }
 }
 
-impl Choice {
+impl Selection {
     /// Whether it is of what has come to rest.
     pub(crate) fn rests(&self) -> bool {
-        self.why == Why::Found(Kind::Rest)
+        self.why == Cause::Found(Kind::Rest)
     }
 }
 
-impl<P> Default for Matcher<P> {
+impl<P> Default for PictureMatcher<P> {
     fn default() -> Self {
         Self { choices: VecDeque::new(), pictures: VecDeque::new(), shown: None }
     }
 }
 
-impl<P> Matcher<P> {
+impl<P> PictureMatcher<P> {
     /// Adds a choice. An interval that waits for a picture is needless where something was found in time.
-    pub fn choose(&mut self, choice: Choice) {
-        self.choices.retain(|other| other.why != Why::Interval || !choice.takes_place_of(other.by));
+    pub fn choose(&mut self, choice: Selection) {
+        self.choices
+            .retain(|other| other.why != Cause::Interval || !choice.takes_place_of(other.by));
         self.choices.push_back(choice);
     }
 
     /// Whether what has come to rest waits for a picture.
     #[must_use]
     pub fn has_resting(&self) -> bool {
-        self.choices.iter().any(Choice::rests)
+        self.choices.iter().any(Selection::rests)
     }
 
     /// What rests and waits for a picture is shown no later than at `by`: then something else is shown.
@@ -95,7 +96,7 @@ impl<P> Matcher<P> {
     }
 
     /// The choices that wait.
-    pub fn choices(&self) -> impl Iterator<Item = &Choice> {
+    pub fn choices(&self) -> impl Iterator<Item = &Selection> {
         self.choices.iter()
     }
 
@@ -111,7 +112,7 @@ impl<P> Matcher<P> {
         certain: i64,
         undecided: i64,
         end: bool,
-    ) -> Option<(Choice, Shown<P>)> {
+    ) -> Option<(Selection, Shown<P>)> {
         loop {
             let choice = *self.choices.front()?;
             let from = self.pictures.partition_point(|(at, _)| *at < choice.at);
@@ -122,7 +123,7 @@ impl<P> Matcher<P> {
             let first = self.pictures.get(from).filter(|_| from < up_to).map(|(at, _)| *at);
             let is_own = choice.at == choice.by;
             let rests = choice.rests();
-            let waits = choice.why == Why::Interval && now < choice.by;
+            let waits = choice.why == Cause::Interval && now < choice.by;
             let certain = if waits { certain.min(undecided) } else { certain };
             if !is_own && !rests && first.is_some_and(|at| at >= certain) && !end {
                 // It may yet turn out to be that of a cut.
@@ -130,7 +131,7 @@ impl<P> Matcher<P> {
             }
             self.choices.pop_front();
             let is_of_next = self.choices.front().is_some_and(|next| Some(next.at) == first);
-            if is_of_next && choice.why == Why::Interval {
+            if is_of_next && choice.why == Cause::Interval {
                 continue;
             }
             let found = match first {
@@ -168,13 +169,13 @@ mod tests {
     use super::*;
 
     /// Chosen at `at`, and shown by what comes up to `by`.
-    fn choice(at: i64, by: i64, why: Why) -> Choice {
-        Choice { at, by, since: at, why, detector: None, strength: 1.0 }
+    fn choice(at: i64, by: i64, why: Cause) -> Selection {
+        Selection { at, by, since: at, why, detector: None, strength: 1.0 }
     }
 
     /// With pictures of these frames and this choice.
-    fn matcher(pictures: &[i64], choice: Choice) -> Matcher<()> {
-        let mut matcher = Matcher::default();
+    fn matcher(pictures: &[i64], choice: Selection) -> PictureMatcher<()> {
+        let mut matcher = PictureMatcher::default();
         for &at in pictures {
             matcher.picture(at, ());
         }
@@ -182,12 +183,12 @@ mod tests {
         matcher
     }
 
-    const CUT: Why = Why::Found(Kind::Cut);
-    const REST: Why = Why::Found(Kind::Rest);
-    const GRADUAL: Why = Why::Found(Kind::Gradual);
+    const CUT: Cause = Cause::Found(Kind::Cut);
+    const REST: Cause = Cause::Found(Kind::Rest);
+    const GRADUAL: Cause = Cause::Found(Kind::Gradual);
 
     /// What shows a choice when frames up to `now` have come.
-    fn shown(matcher: &mut Matcher<()>, now: i64) -> Option<Shown<()>> {
+    fn shown(matcher: &mut PictureMatcher<()>, now: i64) -> Option<Shown<()>> {
         matcher.next(now, now, now, false).map(|(_, shown)| shown)
     }
 
@@ -200,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_cut_that_had_to_wait_and_an_interval_are_shown_by_the_next_picture_that_will_do() {
-        for why in [CUT, Why::Interval] {
+        for why in [CUT, Cause::Interval] {
             let late = choice(20, 50, why);
             assert_eq!(shown(&mut matcher(&[10], late), 30), None);
             let pictures = [10, 30, 40];
@@ -241,7 +242,7 @@ mod tests {
 
     #[test]
     fn an_interval_gives_way_to_a_cut() {
-        let mut matcher = matcher(&[30], choice(20, 50, Why::Interval));
+        let mut matcher = matcher(&[30], choice(20, 50, Cause::Interval));
         assert!(matcher.next(32, 29, 29, false).is_none());
         matcher.choose(choice(30, 30, CUT));
         let (choice, shown) = matcher.next(34, 31, 31, false).unwrap();

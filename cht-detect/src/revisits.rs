@@ -28,10 +28,10 @@ const RUN: u8 = 2;
 
 /// Cells that differ in a connected region that is no wider and higher are a cursor, in a picture of 90 rows of cells (720 pixels); in a
 /// higher one accordingly. So few are none of anything.
-const SPECK_WIDTH: usize = 5;
-const SPECK_HEIGHT: usize = 6;
-const SPECK: usize = 6;
-const SPECK_ROWS: usize = 90;
+const MIN_WIDTH: usize = 5;
+const MIN_HEIGHT: usize = 6;
+const MIN_BLOCKS: usize = 6;
+const MIN_ROWS: usize = 90;
 
 /// In the place of the level of a cell that is left out; levels stay below it.
 const HIDDEN: u8 = u8::MAX;
@@ -41,7 +41,7 @@ const COMPARED: f32 = 0.5;
 
 /// Remembers kept frames.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Returned {
+pub struct Revisits {
     /// The newest last.
     prints: VecDeque<Print>,
 }
@@ -56,9 +56,9 @@ struct Print {
     small: Vec<usize>,
 }
 
-impl Returned {
-    /// Remembers a kept frame, given its small luma and, for each block of 4 × 4 samples, whether it never rests ([`crate::Decider::hidden`]);
-    /// and the blocks of the small changes for which it was kept ([`crate::Decider::take_small`]).
+impl Revisits {
+    /// Remembers a kept frame, given its small luma and, for each block of 4 × 4 samples, whether it never rests ([`crate::SceneDetector::hidden`]);
+    /// and the blocks of the small changes for which it was kept ([`crate::SceneDetector::take_small`]).
     ///
     /// How many kept frames ago the same was shown, if it was among the last 64: 1 is the frame before.
     pub fn keep(&mut self, small: &Plane, hidden: &[bool], changed: Vec<usize>) -> Option<usize> {
@@ -162,8 +162,8 @@ impl Print {
 
     /// Whether so many differing cells, in a rectangle of this size, are a speck.
     fn fits(&self, width: usize, height: usize, cells: usize) -> bool {
-        let scaled = |size: usize| size * self.grid.rows.max(SPECK_ROWS) / SPECK_ROWS;
-        cells <= SPECK || width <= scaled(SPECK_WIDTH) && height <= scaled(SPECK_HEIGHT)
+        let scaled = |size: usize| size * self.grid.rows.max(MIN_ROWS) / MIN_ROWS;
+        cells <= MIN_BLOCKS || width <= scaled(MIN_WIDTH) && height <= scaled(MIN_HEIGHT)
     }
 }
 
@@ -234,13 +234,13 @@ mod tests {
         plane
     }
 
-    fn keep(returned: &mut Returned, plane: &Plane) -> Option<usize> {
+    fn keep(returned: &mut Revisits, plane: &Plane) -> Option<usize> {
         returned.keep(plane, &[], Vec::new())
     }
 
     #[test]
     fn a_page_that_came_back_is_known_again() {
-        let mut returned = Returned::default();
+        let mut returned = Revisits::default();
         assert_eq!(keep(&mut returned, &page(1)), None);
         assert_eq!(keep(&mut returned, &page(2)), None);
         assert_eq!(keep(&mut returned, &page(3)), None);
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_word_makes_another_page_and_a_cursor_does_not() {
-        let mut returned = Returned::default();
+        let mut returned = Revisits::default();
         keep(&mut returned, &page(1));
         let mut edited = page(1);
         write(&mut edited, 60, 36, 32, 77);
@@ -264,7 +264,7 @@ mod tests {
 
     /// Pages with a number in one place, each of which was kept for that, but the first one; with a
     /// cursor at another place in all but that one.
-    fn numbered(returned: &mut Returned, number: usize, changed: bool) -> Option<usize> {
+    fn numbered(returned: &mut Revisits, number: usize, changed: bool) -> Option<usize> {
         const BLOCK: usize = 10 * (WIDTH / 4) + 60;
         let mut plane = page(1);
         // Columns and rows that the digit lacks, of a stroke in 6 × 8 samples.
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn number_that_changes_in_place_is_another_screen_until_it_comes_back() {
-        let mut returned = Returned::default();
+        let mut returned = Revisits::default();
         assert_eq!(numbered(&mut returned, 0, false), None);
         assert_eq!(numbered(&mut returned, 3, true), None);
         assert_eq!(numbered(&mut returned, 6, true), None);
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn number_is_told_after_the_frame_of_its_change_was_forgotten() {
-        let mut returned = Returned::default();
+        let mut returned = Revisits::default();
         numbered(&mut returned, 0, false);
         numbered(&mut returned, 3, true);
         for n in 0..REMEMBERED {
@@ -320,7 +320,7 @@ mod tests {
         for y in 30..40 {
             hidden[y * (WIDTH / 4) + 60..][..16].fill(true);
         }
-        let mut returned = Returned::default();
+        let mut returned = Revisits::default();
         returned.keep(&filled(0), &hidden, Vec::new());
         assert_eq!(returned.keep(&filled(200), &hidden, Vec::new()), Some(1));
         assert_eq!(returned.keep(&filled(100), &[], Vec::new()), Some(1), "hidden there");
@@ -333,7 +333,7 @@ mod tests {
             let blocks = WIDTH / 4 * (HEIGHT / 4);
             (0..blocks).map(|n| n < blocks * share / 100).collect::<Vec<_>>()
         };
-        let mut returned = Returned::default();
+        let mut returned = Revisits::default();
         returned.keep(&page(1), &hide(100), Vec::new());
         assert_eq!(returned.keep(&page(2), &hide(100), Vec::new()), None);
         assert_eq!(returned.keep(&page(1), &hide(70), Vec::new()), None);
@@ -359,7 +359,7 @@ mod tests {
             }
             plane
         };
-        let mut returned = Returned::default();
+        let mut returned = Revisits::default();
         for n in 0..=REMEMBERED {
             assert_eq!(keep(&mut returned, &marked(n)), None, "{n}");
         }
@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn another_size_is_another_page() {
-        let mut returned = Returned::default();
+        let mut returned = Revisits::default();
         keep(&mut returned, &page(1));
         let small = page(1).shrunk(2);
         assert_eq!(keep(&mut returned, &small), None);

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::Measures;
 use crate::{
-    Choice, Chooser, Content, Detector, LOOKAHEAD, Matcher, Rules, Shown, Suppressed, Why,
+    Cause, Combiner, Content, Detector, LOOKAHEAD, PictureMatcher, Rules, Selection, Shown,
+    Suppressed,
 };
 
 /// Detectors may choose a frame that is so old, or one of the last few.
@@ -24,9 +25,9 @@ const LEAST_SHOWN: i64 = SECOND * 3 / 2;
 
 /// Chooses frames, and finds their pictures among those that were handed over.
 #[derive(Debug)]
-pub struct Decider<P> {
-    chooser: Chooser,
-    matcher: Matcher<P>,
+pub struct SceneDetector<P> {
+    chooser: Combiner,
+    matcher: PictureMatcher<P>,
     /// The last frames and their scores.
     recent: VecDeque<(i64, f64)>,
     /// How far time has passed, also where no frame came.
@@ -38,8 +39,8 @@ pub struct Decider<P> {
 /// What is to be known to go on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Decided {
-    chooser: Chooser,
-    choices: Vec<Choice>,
+    chooser: Combiner,
+    choices: Vec<Selection>,
     waiting: Vec<i64>,
     recent: VecDeque<(i64, f64)>,
     passed: i64,
@@ -47,13 +48,13 @@ pub struct Decided {
     shown: Option<i64>,
 }
 
-impl<P> Decider<P> {
+impl<P> SceneDetector<P> {
     /// By these rules.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
         Self {
-            chooser: Chooser::new(rules),
-            matcher: Matcher::default(),
+            chooser: Combiner::new(rules),
+            matcher: PictureMatcher::default(),
             recent: VecDeque::new(),
             passed: i64::MIN,
             has_gaps: false,
@@ -81,7 +82,7 @@ impl<P> Decider<P> {
     where
         P: Default,
     {
-        let mut matcher = Matcher::default();
+        let mut matcher = PictureMatcher::default();
         decided.choices.into_iter().for_each(|choice| matcher.choose(choice));
         let Decided { chooser, waiting, recent, passed, has_gaps, .. } = decided;
         for at in waiting {
@@ -91,7 +92,7 @@ impl<P> Decider<P> {
         Self { chooser, matcher, recent, passed, has_gaps }
     }
 
-    /// For each block whether [`crate::Returned`] leaves it out, because it never rests at present. Nothing is left out of film, none of
+    /// For each block whether [`crate::Revisits`] leaves it out, because it never rests at present. Nothing is left out of film, none of
     /// which rests.
     #[must_use]
     pub fn hidden(&self) -> Vec<bool> {
@@ -103,7 +104,7 @@ impl<P> Decider<P> {
     }
 
     /// Returns the blocks of the small changes for which frames were kept, since the last call:
-    /// [`crate::Returned`] tells screens apart by them.
+    /// [`crate::Revisits`] tells screens apart by them.
     pub fn take_small(&mut self) -> Vec<usize> {
         self.chooser.take_small()
     }
@@ -184,7 +185,7 @@ impl<P> Decider<P> {
     }
 
     /// The next choice and what shows it.
-    pub fn next_choice(&mut self) -> Option<(Choice, Shown<P>)> {
+    pub fn next_choice(&mut self) -> Option<(Selection, Shown<P>)> {
         let now = self.recent.back().map_or(i64::MIN, |frame| frame.0.max(self.passed));
         // Of the frames from here on a cut may yet be found.
         let undecided = self.recent.len().saturating_sub(LOOKAHEAD);
@@ -193,7 +194,7 @@ impl<P> Decider<P> {
         let next = self.matcher.next(now, certain, slow, false);
         let next = next.map(|next| self.to_a_frame(next));
         if let Some((choice, shown)) = &next
-            && choice.why == Why::Interval
+            && choice.why == Cause::Interval
         {
             self.chooser.interval_shown(shown.at());
         }
@@ -258,12 +259,12 @@ impl<P> Decider<P> {
     }
 
     /// The next of what is left.
-    pub fn last_choice(&mut self) -> Option<(Choice, Shown<P>)> {
+    pub fn last_choice(&mut self) -> Option<(Selection, Shown<P>)> {
         self.matcher.next(i64::MAX, i64::MAX, i64::MAX, true).map(|next| self.to_a_frame(next))
     }
 
     /// What is fetched is a frame: the first one from the chosen time on, or of what rests the last one that will do.
-    fn to_a_frame(&self, (choice, shown): (Choice, Shown<P>)) -> (Choice, Shown<P>) {
+    fn to_a_frame(&self, (choice, shown): (Selection, Shown<P>)) -> (Selection, Shown<P>) {
         let Shown::Fetch(at) = shown else { return (choice, shown) };
         let mut frames = self.recent.iter().map(|frame| frame.0).filter(|&frame| frame >= at);
         let found =
@@ -287,15 +288,15 @@ impl<P> Decider<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::{Change, Look};
+    use crate::measure::{Change, Texture};
 
     /// A tile that fills the left half of a picture, for ten seconds.
-    fn tile(detector: Detector) -> Decider<()> {
+    fn tile(detector: Detector) -> SceneDetector<()> {
         let rules = Rules { detectors: vec![detector], ..Rules::default() };
-        let mut decider = Decider::new(rules);
+        let mut decider = SceneDetector::new(rules);
         for n in 0..250u32 {
             let blocks = (0..400).filter(|n| n % 40 < 20);
-            let change = |block| Change { block, content: n, look: Look::Filmed };
+            let change = |block| Change { block, content: n, look: Texture::Filmed };
             let changes = blocks.map(change).collect();
             let at = i64::from(n) * SECOND / 25;
             decider.push(&Measures { at, grid: (40, 10), changes, ..Measures::default() }, None);

@@ -10,12 +10,12 @@ use crate::time::SECOND;
 use serde::{Deserialize, Serialize};
 
 use self::detail::{Details, Region};
-use crate::measure::{Change, Detail, Look, Measures};
+use crate::measure::{Change, Detail, Measures, Texture};
 use crate::{
     Finding, Kind,
     area::Area,
     grid::{Grid, Rect},
-    motion_mask::Restless,
+    motion_mask::MotionMask,
 };
 
 /// Rules of [`Screen`], times in ticks.
@@ -40,11 +40,11 @@ impl Default for ScreenRules {
 /// A connected change of so few blocks is too small to count, and so is one that is no wider and higher, as a cursor is, in a picture
 /// of up to 68 rows (1080 pixels); in a higher one accordingly. A cursor that went next to where it was is of so many blocks, and
 /// as wide as high.
-const SPECK: usize = 4;
-const SPECK_WIDTH: usize = 3;
-const SPECK_HEIGHT: usize = 4;
-const TWO_SPECKS: usize = 7;
-const SPECK_ROWS: usize = 68;
+const MIN_BLOCKS: usize = 4;
+const MIN_WIDTH: usize = 3;
+const MIN_HEIGHT: usize = 4;
+const MIN_BLOCKS_OF_TWO: usize = 7;
+const MIN_ROWS: usize = 68;
 
 /// What is no higher and so many columns wider than high is a word, if it is filled: a longer one may lack one block.
 const WORD_HEIGHT: usize = 2;
@@ -109,7 +109,7 @@ pub struct Screen {
     rules: ScreenRules,
     grid: Grid,
     blocks: Vec<Block>,
-    restless: Restless,
+    restless: MotionMask,
     details: Details,
     /// For each block whether it lies in an area that is ignored.
     ignored: Vec<bool>,
@@ -169,7 +169,7 @@ impl Screen {
             self.grid = grid;
             let changed = i64::MIN / 2;
             self.blocks = vec![Block { changed, ..Block::default() }; grid.count()];
-            self.restless = Restless::new(grid);
+            self.restless = MotionMask::new(grid);
             self.details = Details::new(grid);
             self.ignored = (0..grid.count())
                 .map(|n| self.rules.ignore.iter().any(|area| area.holds(grid, n)))
@@ -285,7 +285,7 @@ impl Screen {
         (0..self.blocks.len()).map(|n| self.is_left_out(n)).collect()
     }
 
-    /// For each block whether [`crate::Returned`] leaves it out. A number that changes again and again
+    /// For each block whether [`crate::Revisits`] leaves it out. A number that changes again and again
     /// ticks as a clock does, but frames were kept for it.
     #[must_use]
     pub fn hidden_from_prints(&self) -> Vec<bool> {
@@ -394,11 +394,11 @@ impl Screen {
             return false;
         }
         let fits = |columns, rows| width <= self.scaled(columns) && height <= self.scaled(rows);
-        blocks.len() <= SPECK
-            || fits(SPECK_WIDTH, SPECK_HEIGHT)
-            || blocks.len() <= self.scaled(TWO_SPECKS)
+        blocks.len() <= MIN_BLOCKS
+            || fits(MIN_WIDTH, MIN_HEIGHT)
+            || blocks.len() <= self.scaled(MIN_BLOCKS_OF_TWO)
                 && height > WORD_HEIGHT
-                && fits(SPECK_HEIGHT, SPECK_HEIGHT)
+                && fits(MIN_HEIGHT, MIN_HEIGHT)
     }
 
     fn belong_together(&self, one: &Part, other: &Part) -> bool {
@@ -409,13 +409,13 @@ impl Screen {
             && rows <= self.scaled(ROWS_APART)
     }
 
-    /// What is so many blocks in a picture of [`SPECK_ROWS`].
+    /// What is so many blocks in a picture of [`MIN_ROWS`].
     fn scaled(&self, size: usize) -> usize {
-        size * self.grid.rows.max(SPECK_ROWS) / SPECK_ROWS
+        size * self.grid.rows.max(MIN_ROWS) / MIN_ROWS
     }
 
     fn part(&self, blocks: Vec<usize>) -> Part {
-        let is_filmed = |n: &usize| self.restless.look(*n) == Look::Filmed;
+        let is_filmed = |n: &usize| self.restless.look(*n) == Texture::Filmed;
         let filmed = blocks.iter().filter(|n| is_filmed(n)).count();
         let mostly_filmed = 2 * filmed > blocks.len();
         let rect = self.grid.bounds(&blocks);
@@ -430,7 +430,7 @@ impl Screen {
         let least = if mostly_filmed { FILMED_SETTLE } else { self.rules.settle };
         // A line that was kept while it was typed goes on.
         let open = blocks.iter().filter(|&&n| self.blocks[n].open).count();
-        let is_line = rect.height() <= self.scaled(SPECK_HEIGHT);
+        let is_line = rect.height() <= self.scaled(MIN_HEIGHT);
         let goes_on = is_line && 2 * open > blocks.len();
         let took = if goes_on { LONGEST_SETTLE } else { moved - first };
         let settle = took.min(LONGEST_SETTLE).max(least);

@@ -9,14 +9,14 @@ use anyhow::{Context as _, Result, bail};
 use cht_core::{
     event::{Body, Event},
     process::report,
-    session::{Session, segment_log::Record, sequence},
+    session::{Session, segment_log::SegmentLog, sequence},
     storage::regular,
 };
 use cht_ts::{Found, Scanner};
 
 /// A place in a session.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct StartPoint {
     pub seq: u64,
     /// Bytes of that segment to leave out.
     pub skip: u64,
@@ -53,8 +53,8 @@ fn made_at(root: &Path) -> Option<std::time::SystemTime> {
 }
 
 /// The newest place to begin at.
-pub(crate) fn now(session: &Session) -> Result<Place> {
-    let mut place = Place { seq: session.next_sequence()?, ..Place::default() };
+pub(crate) fn now(session: &Session) -> Result<StartPoint> {
+    let mut place = StartPoint { seq: session.next_sequence()?, ..StartPoint::default() };
     for seq in newest_first(session)? {
         let path = session.part(seq);
         // Plain reads: it may be growing. What comes after this look is read by the follower.
@@ -69,8 +69,8 @@ pub(crate) fn now(session: &Session) -> Result<Place> {
 }
 
 /// The beginning of the session.
-pub(crate) fn start(session: &Session) -> Result<Place> {
-    let mut place = Place { seq: 1, ..Place::default() };
+pub(crate) fn start(session: &Session) -> Result<StartPoint> {
+    let mut place = StartPoint { seq: 1, ..StartPoint::default() };
     for first in session.segments()? {
         if let Some(bytes) = read(&first)? {
             place.seq = sequence(&first).unwrap_or(1);
@@ -93,7 +93,7 @@ fn read(segment: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-impl Place {
+impl StartPoint {
     fn look(&mut self, bytes: &[u8], session: &Session) {
         let mut scanner = Scanner::new();
         let mut keyframe = None;
@@ -118,7 +118,7 @@ impl Place {
     }
 }
 
-impl Place {
+impl StartPoint {
     /// What cht-recv keeps for those who begin in the middle of the connection.
     fn tables_of_connection(&self, session: &Session) -> Option<Vec<u8>> {
         let open = || {
@@ -128,7 +128,7 @@ impl Place {
                 _ => None,
             }
         };
-        let closed = || Some(Record::of(session).get(self.seq)?.connection);
+        let closed = || Some(SegmentLog::of(session).get(self.seq)?.connection);
         regular::read(&session.tables(open().or_else(closed)?)).ok()
     }
 }

@@ -17,7 +17,7 @@ use cht_core::{
 
 use crate::{
     args::Args,
-    begin::{self, Place},
+    begin::{self, StartPoint},
     catch_up::CatchUp,
     player,
 };
@@ -63,11 +63,11 @@ pub(crate) fn show(args: &Args) -> Result<()> {
 /// Copies the session into the player until one of them ends, bit for bit unless it is to catch up.
 fn pump(
     session: Session,
-    place: Place,
+    place: StartPoint,
     mut catch_up: Option<CatchUp>,
     mut player: impl Write,
 ) -> Result<()> {
-    let Place { seq, mut skip, tables, completes, .. } = place;
+    let StartPoint { seq, mut skip, tables, completes, .. } = place;
     let mut reader = SessionReader::new(session, seq)?;
     let mut buffer = vec![0; READ];
     let mut write = |bytes: &[u8]| match player.write_all(bytes).and_then(|()| player.flush()) {

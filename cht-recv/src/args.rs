@@ -9,7 +9,7 @@ use clap::{Parser, ValueEnum};
 use crate::{
     input::{allow::Cidr, spec::Input},
     rate_limit::Bitrate,
-    record::{limits::Bounds, recorder::Plan, retention::Limits},
+    record::{limits::SegmentLimits, recorder::Plan, retention::Limits},
     units::{self, Size},
 };
 
@@ -140,7 +140,7 @@ impl Args {
         let time = Duration::from_secs_f64(max_time);
         Ok(Plan {
             segment_time: self.segment_time,
-            bounds: Bounds { bytes: self.segment_max_bytes.0, time },
+            bounds: SegmentLimits { bytes: self.segment_max_bytes.0, time },
             limits: Limits {
                 min_free: self.min_free,
                 bytes: self.retain_bytes,
@@ -170,13 +170,13 @@ const EFFECTS: &[Effect<Args>] = &[
         option: "second_sender",
         is_there: |args| {
             args.second_sender == SecondSender::Reject
-                || !matches!(args.input(), Some(Input::Stdin | Input::Fetched(_)))
+                || !matches!(args.input(), Some(Input::StdinSource | Input::Fetched(_)))
         },
         place: "with tcp://, tls://, unix:, udp:// and rtp://",
     },
     Effect {
         option: "session_gap",
-        is_there: |args| !args.once && !matches!(args.input(), Some(Input::Stdin)),
+        is_there: |args| !args.once && !matches!(args.input(), Some(Input::StdinSource)),
         place: "without --once, and where a sender may come after another",
     },
     Effect {

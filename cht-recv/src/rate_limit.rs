@@ -26,7 +26,7 @@ impl FromStr for Bitrate {
 
 /// A bucket that fills with the bytes that may be read, and holds a tenth of a second of them.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct RateLimit {
     /// Bytes per second.
     rate: f64,
     /// Bytes that may be read; below zero where more was read.
@@ -37,7 +37,7 @@ pub(crate) struct Pace {
 /// Seconds of bytes that the bucket holds.
 const BURST: f64 = 0.1;
 
-impl Pace {
+impl RateLimit {
     /// A bucket that is full at `now`.
     pub(crate) fn new(Bitrate(bits): Bitrate, now: Instant) -> Self {
         let rate = bits / 8.0;
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_greedy_reader_gets_the_rate_and_one_burst() {
         let start = Instant::now();
-        let mut pace = Pace::new("8M".parse().unwrap(), start);
+        let mut pace = RateLimit::new("8M".parse().unwrap(), start);
         let (mut now, mut read) = (start, 0);
         while now < start + Duration::from_secs(5) {
             match pace.allowance(now) {

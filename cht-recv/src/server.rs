@@ -23,16 +23,16 @@ use crate::{
         sender::{Sender, Stream},
         source::{self, Source},
     },
-    rate_limit::{Bitrate, Pace},
+    rate_limit::{Bitrate, RateLimit},
     record::{
         recorder::{Connection, Recorder},
         recover::recover_others,
         retention::Retention,
     },
     report::{
-        counters::Health,
-        events::{self, Announcer},
-        heartbeat::Pulse,
+        counters::Counters,
+        events::{self, EventWriter},
+        heartbeat::Heartbeat,
         metrics_server,
     },
 };
@@ -42,7 +42,7 @@ const READ: usize = 256 * 1024;
 
 /// How long somebody at the door waits while another sender is inside. One that was started anew connects
 /// while the last bytes of the one before are still on their way, and it should not be sent away for that.
-const HOLD: Duration = Duration::from_secs(1);
+const ACCEPT_GRACE: Duration = Duration::from_secs(1);
 
 /// Further tries that a read-only disk gets at the start: 5 s.
 const READ_ONLY_TRIES: u32 = 10;
@@ -53,7 +53,7 @@ pub(crate) fn record(args: &Args) -> Result<()> {
     args.plan()?;
     let (mut door, address) = source::open(args)?;
     let now = clock::monotonic();
-    let health = Arc::new(Health::new(args.sessions.clone(), now));
+    let health = Arc::new(Counters::new(args.sessions.clone(), now));
     let metrics = match &args.metrics {
         Some(place) => {
             Some(metrics_server::serve(metrics_server::bind(place)?, Arc::clone(&health))?)
@@ -64,7 +64,7 @@ pub(crate) fn record(args: &Args) -> Result<()> {
     let stop = signals::stop_on_signal()?;
     let (announcer, announced) = events::start(Arc::clone(&health))?;
     let interval = unless_0(args.stats_interval);
-    let pulse = Rc::new(Pulse::new(health, announcer.clone(), interval, now));
+    let pulse = Rc::new(Heartbeat::new(health, announcer.clone(), interval, now));
     let begin = |at_start| {
         Recording::begin_with_room(args, &announcer, &listening, &stop, &pulse, at_start)
     };
@@ -100,10 +100,10 @@ impl Recording {
     /// Begins a session. A disk that refuses is waited for; with retention a full one makes room for itself.
     fn begin_with_room(
         args: &Args,
-        announcer: &Announcer,
+        announcer: &EventWriter,
         listening: &Listening,
         stop: &UnixStream,
-        pulse: &Rc<Pulse>,
+        pulse: &Rc<Heartbeat>,
         at_start: bool,
     ) -> Result<Self> {
         let limits = args.plan()?.limits;
@@ -143,10 +143,10 @@ impl Recording {
     fn begin(
         args: &Args,
         session: &mut Option<Session>,
-        announcer: Announcer,
+        announcer: EventWriter,
         listening: &Listening,
         stop: &UnixStream,
-        pulse: &Rc<Pulse>,
+        pulse: &Rc<Heartbeat>,
     ) -> Result<Self> {
         let id = args.session_id.as_deref();
         let session = match session {
@@ -197,7 +197,7 @@ fn listen(
     begin: impl Fn() -> Result<Recording>,
     stop: &UnixStream,
     rules: &Rules,
-    pulse: &Pulse,
+    pulse: &Heartbeat,
 ) -> Result<()> {
     let mut next = None;
     let mut over: Option<Instant> = None;
@@ -234,7 +234,7 @@ fn listen(
 fn wait_for_sender(
     door: &mut dyn Source,
     stop: &UnixStream,
-    pulse: &Pulse,
+    pulse: &Heartbeat,
 ) -> Result<Option<Sender>> {
     door.vacant(clock::monotonic());
     loop {
@@ -251,7 +251,7 @@ fn wait_for_sender(
 }
 
 /// Says what the door has to complain about.
-fn complain(door: &mut dyn Source, pulse: &Pulse) {
+fn complain(door: &mut dyn Source, pulse: &Heartbeat) {
     if let Some((code, message)) = door.complaint() {
         pulse.complain(code, &message);
     }
@@ -271,7 +271,7 @@ fn serve(
     door: &mut dyn Source,
     stop: &UnixStream,
     rules: &Rules,
-    pulse: &Pulse,
+    pulse: &Heartbeat,
 ) -> Result<After> {
     let peer = sender.peer.clone();
     let mut connection = recorder.connection();
@@ -296,10 +296,10 @@ fn receive(
     door: &mut dyn Source,
     stop: &UnixStream,
     rules: &Rules,
-    pulse: &Pulse,
+    pulse: &Heartbeat,
 ) -> Result<(After, String)> {
     let mut buffer = vec![0; READ];
-    let mut pace = rules.max_bitrate.map(|rate| Pace::new(rate, clock::monotonic()));
+    let mut pace = rules.max_bitrate.map(|rate| RateLimit::new(rate, clock::monotonic()));
     let mut heard = clock::monotonic();
     // A sender that has hung up makes place: who comes now waits until its last bytes are read.
     let mut leaving = false;
@@ -328,7 +328,7 @@ fn receive(
             }
         }
 
-        let paused = pace.as_ref().filter(|_| allowance == 0).map(Pace::refilled);
+        let paused = pace.as_ref().filter(|_| allowance == 0).map(RateLimit::refilled);
         let idle = rules.idle_timeout.map(|timeout| heard + timeout);
         let holding = hold.filter(|until| !is_over(Some(*until)));
         let at_door = if leaving || holding.is_some() { None } else { Some(&*door) };
@@ -348,8 +348,8 @@ fn receive(
             if door.prepare(now, !rules.replace) {
                 leaving = sender.has_hung_up();
                 // Whoever comes just after others had to wait shares their fate.
-                if hold.is_none_or(|until| until + HOLD < now) {
-                    hold = Some(now + HOLD);
+                if hold.is_none_or(|until| until + ACCEPT_GRACE < now) {
+                    hold = Some(now + ACCEPT_GRACE);
                 } else if !leaving && let Some(next) = door.admit(now, !rules.replace)? {
                     drain(connection, sender, &mut buffer)?;
                     return Ok((After::Replaced(next), "replaced".to_owned()));
@@ -412,7 +412,7 @@ fn wait(
     door: Option<&dyn Source>,
     sender: Option<&Sender>,
     limit: Option<Instant>,
-    pulse: &Pulse,
+    pulse: &Heartbeat,
 ) -> Result<Ready> {
     let mut descriptors = Vec::with_capacity(4);
     descriptors.push(PollFd::new(stop, PollFlags::IN));

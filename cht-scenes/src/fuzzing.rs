@@ -18,8 +18,8 @@ use crate::{
     },
     disk::Disk,
     select::{
-        detectors::{Measured, Saved},
-        journal::Store,
+        detectors::{Detectors, Saved},
+        journal::FrameJournal,
     },
 };
 use cht_detect::measure::Plane;
@@ -70,7 +70,7 @@ pub fn outputs(bytes: &[u8]) {
 /// A state of the detectors, which may be none, and going on from it.
 pub fn state(bytes: &[u8]) {
     let Ok(saved) = Saved::from_bytes(bytes) else { return };
-    let mut measured = Measured::restore(saved);
+    let mut measured = Detectors::restore(saved);
     for n in 0..FRAMES {
         let (width, height) = if n < FRAMES / 2 { (80, 45) } else { (64, 36) };
         let level = |at: usize| if n % 7 == 0 { at as u8 } else { (n * 5) as u8 };
@@ -90,7 +90,9 @@ pub fn journal(folder: &Path) {
     let args = Args::parse_from(["cht-scenes"]);
     let Ok(output) = cht_core::ndjson::stdout() else { return };
     let disk = Disk::new(&Arc::new(Mutex::new(output)));
-    let Ok(mut store) = Store::open(folder, &Options::of(&args), false, disk) else { return };
+    let Ok(mut store) = FrameJournal::open(folder, &Options::of(&args), false, disk) else {
+        return;
+    };
     let _ = (store.done_before(), store.saved(), store.next_picture(0), store.was_kept("", 0));
     let _ = (store.kept(1), store.kept(64), store.thumbnail("F000001"));
     store.remove_unfinished();
@@ -100,7 +102,7 @@ pub fn journal(folder: &Path) {
 #[must_use]
 pub fn sample_state() -> Vec<u8> {
     let args = Args::parse_from(["cht-scenes"]);
-    let mut measured = Measured::new(Options::of(&args).rules());
+    let mut measured = Detectors::new(Options::of(&args).rules());
     for n in 0..FRAMES {
         let small = Plane { width: 16, height: 9, samples: vec![(n / 9 * 50) as u8; 16 * 9] };
         let frame = Decoded { pts: Some(n), score: 0.01, picture: None, restarted: n == 0 };

@@ -23,7 +23,7 @@ use crate::{
     interrupt::{Cut, Interrupt},
     lag::backlog::Backlog,
     select::{rescore, selector::Output, threshold::Rules},
-    stats::counters::{Pulse, Tally},
+    stats::counters::{Counters, Heartbeat},
 };
 
 /// What is to be decoded, in order.
@@ -41,7 +41,7 @@ enum Work {
 /// Runs the stage to the end of its input.
 pub(crate) fn run(args: Args) -> Result<()> {
     let output: Output = Arc::new(Mutex::new(ndjson::stdout()?));
-    let tally = Tally::new(Arc::clone(&output), args.stats_interval, clock::monotonic());
+    let tally = Counters::new(Arc::clone(&output), args.stats_interval, clock::monotonic());
     if let Some(scores) = &args.from_scores {
         return rescore::run(&args, scores, &output, &tally);
     }
@@ -67,7 +67,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Arc::clone(&upstream),
         Arc::clone(&interrupt),
     )?;
-    let pulse = Pulse::start(&tally);
+    let pulse = Heartbeat::start(&tally);
     let reader = Reader {
         output: Arc::clone(&output),
         tally: Arc::clone(&tally),
@@ -111,7 +111,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
 /// The thread that reads stdin.
 struct Reader {
     output: Output,
-    tally: Arc<Tally>,
+    tally: Arc<Counters>,
     upstream: Arc<Upstream>,
     backlog: Arc<Backlog<Work>>,
     interrupt: Arc<Interrupt>,

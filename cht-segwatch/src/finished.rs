@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    session::{Session, natural_sort, segment_log::Record, sequence},
+    session::{Session, natural_sort, segment_log::SegmentLog, sequence},
     storage::regular,
 };
 
@@ -73,7 +73,7 @@ pub(crate) fn segments_of(session: &Session) -> Result<Vec<PathBuf>> {
     let mut segments = session.segments().with_context(|| session.name().to_owned())?;
     if alive {
         // A segment is finished when it is in the record, a moment after it has got its name.
-        let record = Record::of(session);
+        let record = SegmentLog::of(session);
         segments.retain(|path| sequence(path).is_some_and(|seq| record.get(seq).is_some()));
     }
     Ok(segments)

@@ -15,7 +15,7 @@ use cht_core::{
     event::{Body, Event},
     ndjson::{Line, Lines},
     process::{cli, signals},
-    session::{Session, segment_log::Record},
+    session::{Session, segment_log::SegmentLog},
 };
 
 use crate::{args::Args, emit::Emitter};
@@ -68,7 +68,7 @@ fn catch_up(emitter: &mut Emitter, session: &str, seqs: std::ops::Range<u64>) ->
         return Ok(());
     }
     let Ok(session) = Session::open(Path::new(session)) else { return Ok(()) };
-    let record = Record::of(&session);
+    let record = SegmentLog::of(&session);
     for seq in record.deleted().filter(|seq| seqs.contains(seq)) {
         // We were too late for it: opening it says so.
         emitter.segment(&session.segment(seq))?;

@@ -47,7 +47,7 @@ pub use packet::{NULL_PID, PACKET_LEN};
 pub use program::{AudioFormat, Program, Stream, VideoFormat};
 pub use rewrite::completion::Completion;
 pub use rewrite::delimiter::{Delimiter, StandIn};
-pub use rewrite::gop_filter::{Plan, Thin};
+pub use rewrite::gop_filter::{GopFilter, Plan};
 pub use rewrite::gop_survey::{Group, survey};
 pub use rewrite::single::SingleStream;
 pub use rewrite::stamps::{Begins, begins, restamp, with_stamp};

@@ -3,7 +3,7 @@
 mod check;
 
 use cht_ts::testutil;
-use cht_ts::{Codec, Found, Pes, Program, Scanner, SingleStream, Thin};
+use cht_ts::{Codec, Found, GopFilter, Pes, Program, Scanner, SingleStream};
 use proptest::prelude::*;
 
 /// A finding that outlives the call.
@@ -359,7 +359,7 @@ proptest! {
         packets.clear();
         single.push(&bytes, &mut packets);
         single.finish(&mut packets);
-        let mut thin = Thin::new(0x51, codec);
+        let mut thin = GopFilter::new(0x51, codec);
         thin.push(&packets, &mut thinned);
         thin.finish(&mut thinned);
         let (found, _) = scan(&thinned, &[]);

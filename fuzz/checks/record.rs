@@ -1,7 +1,7 @@
 //! What must hold of the record of a session, whoever wrote it.
 use std::{fs, sync::LazyLock};
 
-use cht_core::session::{Session, segment_log::Record};
+use cht_core::session::{Session, segment_log::SegmentLog};
 use tempfile::TempDir;
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
@@ -14,7 +14,7 @@ static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
 pub(crate) fn check(input: &[u8]) {
     let session = Session::open(FOLDER.path()).expect("a session");
     fs::write(session.record(), input).expect("a record");
-    let mut record = Record::of(&session);
+    let mut record = SegmentLog::of(&session);
     let kept: Vec<_> = record.kept().map(|segment| segment.seq).collect();
     assert!(kept.is_sorted());
     assert!(kept.iter().all(|seq| record.get(*seq).is_some() && !record.is_deleted(*seq)));

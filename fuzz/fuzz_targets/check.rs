@@ -1,7 +1,7 @@
 //! What must hold of the scanner for any input. Also for the ordinary test that replays the corpus.
 //!
 //! The first byte gives the sizes of the pushes; what is found must be what one push finds.
-use cht_ts::{Codec, Completion, Found, ParameterSets, Scanner, SingleStream, Thin};
+use cht_ts::{Codec, Completion, Found, GopFilter, ParameterSets, Scanner, SingleStream};
 
 fn scan<'a>(parts: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Scanner) {
     let mut scanner = Scanner::new();
@@ -71,7 +71,7 @@ fn taken_apart<'a>(
     single.finish(&mut packets);
     completion.push(&packets, &mut complete);
     completion.finish(&mut complete);
-    let mut thin = Thin::new(pid, codec);
+    let mut thin = GopFilter::new(pid, codec);
     thin.push(&complete, &mut thinned);
     thin.finish(&mut thinned);
     (complete, thinned)

@@ -218,11 +218,11 @@ mod tests {
     use crate::segment::Examiner;
 
     /// A folder with a segment, and a cache in it.
-    struct Place {
+    struct Slot {
         folder: tempfile::TempDir,
     }
 
-    impl Place {
+    impl Slot {
         fn new(bytes: &[u8]) -> Self {
             let place = Self { folder: tempfile::tempdir().unwrap() };
             fs::write(place.segment(), bytes).unwrap();
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn unchanged_segment_is_found_and_changed_one_is_not() {
-        let place = Place::new(&packets(50));
+        let place = Slot::new(&packets(50));
         let key = place.put();
         assert_eq!(place.cache().get(&place.key(), 9400), Some(Known::NotTransportStream));
         fs::rename(place.segment(), place.folder.path().join("b.ts")).unwrap();
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn other_program_scans_again() {
-        let place = Place::new(&packets(50));
+        let place = Slot::new(&packets(50));
         let key = place.put();
         let other = Cache { program: b"two".to_vec(), ..place.cache() };
         assert_ne!(other.key_of(&File::open(place.segment()).unwrap()).unwrap(), key);
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn torn_damaged_or_foreign_entry_is_not_used() {
-        let place = Place::new(&packets(50));
+        let place = Slot::new(&packets(50));
         let key = place.put();
         let (cache, path) = (place.cache(), place.cache().path(&key).unwrap());
         let whole = fs::read(&path).unwrap();
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn entry_with_times_of_no_stream_is_not_used() {
         let mut scanned = Scanned {
-            segment: super::super::examine_alone(&Place::new(&packets(50)).segment()).unwrap(),
+            segment: super::super::examine_alone(&Slot::new(&packets(50)).segment()).unwrap(),
             span: None,
             jumps: Vec::new(),
         };
@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn segment_that_changed_since_its_key_was_made_is_not_kept() {
-        let place = Place::new(&packets(50));
+        let place = Slot::new(&packets(50));
         let (key, file) = (place.key(), File::open(place.segment()).unwrap());
         fs::write(place.segment(), packets(49)).unwrap();
         place.cache().put(&key, &file, &Known::NotTransportStream);
@@ -337,7 +337,7 @@ mod tests {
 
     #[test]
     fn examiner_reads_a_known_segment_no_more() {
-        let place = Place::new(&packets(50));
+        let place = Slot::new(&packets(50));
         let examine = || Examiner::with_cache(place.cache()).examine(&place.segment()).unwrap();
         let file = File::open(place.segment()).unwrap();
         while !has_rested(&file) {}

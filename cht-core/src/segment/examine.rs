@@ -15,7 +15,7 @@ use super::{
 use crate::{
     event::{self, Body, Damage, Event, Jump, Segment, SegmentClosed, StreamInfo},
     process::clock::monotonic,
-    session::{self, Session, natural_sort, segment_log::Record, windows::Windows},
+    session::{self, Session, natural_sort, segment_log::SegmentLog, windows::Windows},
     timeline::{Span, Succession},
 };
 use cht_ts::{Found, Media, PACKET_LEN, Scanner, time::seconds};
@@ -177,7 +177,7 @@ pub fn oddities(event: &Event) -> Vec<String> {
 #[derive(Debug, Default)]
 pub struct Examiner {
     cache: Cache,
-    records: HashMap<PathBuf, Record>,
+    records: HashMap<PathBuf, SegmentLog>,
     loose: HashMap<Place, Loose>,
 }
 

@@ -14,7 +14,7 @@ pub use super::moved::{Moved, identity, is_same_folder};
 use jiff::Zoned;
 use rustix::{fs::FlockOperation, io::Errno};
 
-use super::{natural_sort, segment_log::Record};
+use super::{natural_sort, segment_log::SegmentLog};
 use crate::{event, process::clock, storage::durable};
 
 /// The folders of a session; the last two are made empty and left to others.
@@ -219,11 +219,11 @@ impl Session {
     /// The number that the next segment gets: one above every segment there, finished or not, and above those that
     /// were removed.
     pub fn next_sequence(&self) -> io::Result<u64> {
-        self.next_sequence_after(&Record::of(self))
+        self.next_sequence_after(&SegmentLog::of(self))
     }
 
     /// As [`Self::next_sequence`], for whoever has read the record.
-    pub fn next_sequence_after(&self, record: &Record) -> io::Result<u64> {
+    pub fn next_sequence_after(&self, record: &SegmentLog) -> io::Result<u64> {
         let mut last = record.last().map_or(0, |last| last.seq);
         for entry in fs::read_dir(self.stream())? {
             last = last.max(sequence(Path::new(&entry?.file_name())).unwrap_or(0));

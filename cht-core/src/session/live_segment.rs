@@ -29,7 +29,7 @@ pub enum Growth {
 
 /// A segment that grows.
 #[derive(Debug)]
-pub struct Growing {
+pub struct LiveSegment {
     file: File,
     part: PathBuf,
     inode: u64,
@@ -39,7 +39,7 @@ pub struct Growing {
     look_again: Duration,
 }
 
-impl Growing {
+impl LiveSegment {
     /// Opens a segment by the path under which it grows (`….ts.part`); also if it has just been renamed.
     pub fn open(part: &Path) -> io::Result<Self> {
         let file = match regular::open(part) {
@@ -109,7 +109,7 @@ mod tests {
         let part = folder.path().join("segment_000001.ts.part");
         let mut writer = File::create(&part).unwrap();
         writer.write_all(b"one").unwrap();
-        let mut growing = Growing::open(&part).unwrap();
+        let mut growing = LiveSegment::open(&part).unwrap();
         let mut buffer = [0; 16];
         assert_eq!(growing.read(&mut buffer).unwrap(), Growth::Bytes(3));
         assert_eq!(growing.read(&mut buffer).unwrap(), Growth::Nothing);
@@ -126,7 +126,7 @@ mod tests {
         let session = Session::create(folder.path(), None, &now).unwrap();
         let lock = session.lock().unwrap();
         std::fs::write(session.part(1), b"one").unwrap();
-        let mut growing = Growing::open(&session.part(1)).unwrap();
+        let mut growing = LiveSegment::open(&session.part(1)).unwrap();
         let mut buffer = [0; 16];
         assert_eq!(growing.read(&mut buffer).unwrap(), Growth::Bytes(3));
         drop(lock);

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Session,
-    live_segment::{Growing, Growth},
+    live_segment::{Growth, LiveSegment},
     watch::Watch,
 };
 use crate::{process::report, segment::SegmentError, storage::regular};
@@ -33,7 +33,7 @@ pub enum Progress {
 pub struct SessionReader {
     session: Session,
     seq: u64,
-    current: Option<Growing>,
+    current: Option<LiveSegment>,
     watch: Watch,
     /// How long a wait for the next segment lasts at most.
     look_again: Duration,
@@ -86,9 +86,9 @@ impl SessionReader {
         self.leave();
     }
 
-    fn current_segment(&mut self, alive: bool) -> io::Result<Option<&mut Growing>> {
+    fn current_segment(&mut self, alive: bool) -> io::Result<Option<&mut LiveSegment>> {
         while self.current.is_none() {
-            match Growing::open(&self.session.part(self.seq)) {
+            match LiveSegment::open(&self.session.part(self.seq)) {
                 Ok(growing) => self.current = Some(growing),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     // Not there yet, or retention removed it before it was read.

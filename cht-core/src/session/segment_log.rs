@@ -28,7 +28,7 @@ const TAIL: u64 = 64 << 10;
 
 /// What the record of a session says.
 #[derive(Debug, Default)]
-pub struct Record {
+pub struct SegmentLog {
     kept: BTreeMap<u64, SegmentClosed>,
     deleted: BTreeSet<u64>,
     /// Those of the deleted that nobody removed here: they were not found.
@@ -43,7 +43,7 @@ pub struct Record {
     unreadable: bool,
 }
 
-impl Record {
+impl SegmentLog {
     /// Reads the record of `session`; one that cannot be read says nothing, nor does a line that cannot.
     #[must_use]
     pub fn of(session: &Session) -> Self {
@@ -276,7 +276,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let session =
             Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
-        let mut record = Record::of(&session);
+        let mut record = SegmentLog::of(&session);
         assert!(record.last().is_none() && !record.update(&session));
         let path = session.record();
         for seq in 1..=3 {
@@ -299,12 +299,12 @@ mod tests {
         append(&session.record(), &lines).unwrap();
         append(&session.record(), &deleted(&session, 3)).unwrap();
         for seq in [0, 1, 1500, 1999, 2000] {
-            let record = Record::after(&session, seq);
+            let record = SegmentLog::after(&session, seq);
             assert_eq!(record.kept().filter(|closed| closed.seq > seq).count() as u64, {
                 2000 - seq - u64::from(seq < 3)
             });
         }
-        let mut record = Record::after(&session, 2000);
+        let mut record = SegmentLog::after(&session, 2000);
         assert!(record.kept().count() < 400, "{}", record.kept().count());
         append(&session.record(), &closed(&session, 2001)).unwrap();
         assert!(record.update(&session) && record.get(2001).is_some());
@@ -318,7 +318,7 @@ mod tests {
         let line = closed(&session, 1);
         let (begin, end) = line.split_at(20);
         std::fs::write(session.record(), begin).unwrap();
-        let mut record = Record::of(&session);
+        let mut record = SegmentLog::of(&session);
         assert!(record.last().is_none());
         let mut file = std::fs::OpenOptions::new().append(true).open(session.record()).unwrap();
         std::io::Write::write_all(&mut file, end).unwrap();
@@ -337,7 +337,7 @@ mod tests {
         for (seq, reason) in [(1, DeleteReason::MinFree), (2, DeleteReason::Missing)] {
             append(&session.record(), &deleted_for(&session, seq, reason)).unwrap();
         }
-        let mut record = Record::read(&session).unwrap();
+        let mut record = SegmentLog::read(&session).unwrap();
         assert!(record.missing(1).is_none() && record.missing(2).is_some());
         assert!(record.is_deleted(1) && record.is_deleted(2));
         let lines = [closed(&session, 1), closed(&session, 2)].concat();
@@ -372,7 +372,7 @@ mod tests {
         ];
         std::fs::write(&path, lines.concat()).unwrap();
         append(&path, &good).unwrap();
-        let record = Record::read(&session).unwrap();
+        let record = SegmentLog::read(&session).unwrap();
         assert_eq!(record.kept().map(|closed| closed.seq).collect::<Vec<_>>(), [7]);
         assert_eq!((record.last().unwrap().seq, record.connections()), (7, 7));
     }
@@ -382,9 +382,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let session =
             Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
-        assert!(Record::read(&session).unwrap().last().is_none());
+        assert!(SegmentLog::read(&session).unwrap().last().is_none());
         std::fs::create_dir(session.record()).unwrap();
-        assert!(Record::read(&session).is_err() && append(&session.record(), b"{}\n").is_err());
+        assert!(SegmentLog::read(&session).is_err() && append(&session.record(), b"{}\n").is_err());
     }
 
     #[test]
@@ -392,7 +392,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let session =
             Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
-        let mut record = Record::default();
+        let mut record = SegmentLog::default();
         assert!(record.closed_since(&session).is_empty());
         append(&session.record(), &[closed(&session, 2), closed(&session, 1)].concat()).unwrap();
         assert_eq!(record.closed_since(&session), [2, 1]);

@@ -15,7 +15,7 @@ use std::{
 use memmap2::MmapMut;
 use rustix::fs::{Advice, fadvise};
 
-use super::{Session, segment_log::Record};
+use super::{Session, segment_log::SegmentLog};
 use crate::{segment::SegmentError, session, storage::regular};
 
 /// Bytes per read: resident memory does not grow with segments, and what was read is still in the processor's cache when it is
@@ -161,7 +161,7 @@ impl Drop for Window {
 fn was_deleted(path: &Path) -> bool {
     let session = Session::of_segment(path);
     let seq = session::sequence(path);
-    session.zip(seq).is_some_and(|(session, seq)| Record::of(&session).is_deleted(seq))
+    session.zip(seq).is_some_and(|(session, seq)| SegmentLog::of(&session).is_deleted(seq))
 }
 
 #[cfg(test)]

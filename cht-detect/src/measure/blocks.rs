@@ -64,12 +64,12 @@ pub struct Change {
     /// What it holds now.
     pub content: u32,
     /// What that looks like.
-    pub look: Look,
+    pub look: Texture,
 }
 
 /// What the content of a block looks like.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Look {
+pub enum Texture {
     /// Nearly one colour.
     #[default]
     Plain,
@@ -318,7 +318,7 @@ fn contrast(samples: &[u8]) -> u8 {
     high.saturating_sub(low)
 }
 
-fn look(samples: &[u8; AREA]) -> Look {
+fn look(samples: &[u8; AREA]) -> Texture {
     let (mut slopes, mut edges) = (0, 0);
     let mut count = |a: u8, b: u8| {
         let step = a.abs_diff(b);
@@ -334,11 +334,11 @@ fn look(samples: &[u8; AREA]) -> Look {
         }
     }
     if slopes >= SLOPES && edges <= EDGES {
-        Look::Filmed
+        Texture::Filmed
     } else if edges >= FEW_EDGES || slopes >= SLOPES {
-        Look::Drawn
+        Texture::Drawn
     } else {
-        Look::Plain
+        Texture::Plain
     }
 }
 
@@ -447,8 +447,8 @@ mod tests {
     fn a_look_tells_text_from_film_and_both_from_neither() {
         let samples =
             |level: fn(usize) -> usize| std::array::from_fn::<u8, AREA, _>(|n| level(n) as u8);
-        assert_eq!(look(&samples(|_| 80)), Look::Plain);
-        assert_eq!(look(&samples(|n| 80 + 120 * (n % 2))), Look::Drawn);
-        assert_eq!(look(&samples(|n| 80 + 9 * (n % 4) + 7 * (n / 4))), Look::Filmed);
+        assert_eq!(look(&samples(|_| 80)), Texture::Plain);
+        assert_eq!(look(&samples(|n| 80 + 120 * (n % 2))), Texture::Drawn);
+        assert_eq!(look(&samples(|n| 80 + 9 * (n % 4) + 7 * (n / 4))), Texture::Filmed);
     }
 }

@@ -12,7 +12,7 @@ use self::synthetic::Steps;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    blocks::{Blocks, Change, Detail, Look},
+    blocks::{Blocks, Change, Detail, Texture},
     continuity::{Searchable, coarse_factor, continuity, continuity_in_other_light},
     film::{BACK, Film, FilmMeter},
     plane::Plane,

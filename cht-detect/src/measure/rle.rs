@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Change, Look};
+use super::{Change, Texture};
 
 /// First block, how many, the content of the first, and how they look: the place in [`LOOKS`].
 type Run = (u32, u32, u32, u8);
 
-const LOOKS: [Look; 3] = [Look::Plain, Look::Drawn, Look::Filmed];
+const LOOKS: [Texture; 3] = [Texture::Plain, Texture::Drawn, Texture::Filmed];
 
 pub(crate) fn serialize<S: Serializer>(
     changes: &[Change],
@@ -64,11 +64,11 @@ mod tests {
     fn what_is_written_is_read_again_and_neighbours_share_a_run() {
         let change = |block, content, look| Change { block, content, look };
         let changes = vec![
-            change(3, 100, Look::Drawn),
-            change(4, 101, Look::Drawn),
-            change(5, 102, Look::Filmed),
-            change(6, 7, Look::Filmed),
-            change(9, 103, Look::Plain),
+            change(3, 100, Texture::Drawn),
+            change(4, 101, Texture::Drawn),
+            change(5, 102, Texture::Filmed),
+            change(6, 7, Texture::Filmed),
+            change(9, 103, Texture::Plain),
         ];
         let line = Line { changes };
         let text = serde_json::to_string(&line).unwrap();

@@ -6,54 +6,54 @@ const GRID: Grid = Grid { columns: 80, rows: 45 };
 const CAMERA: Rect = Rect { left: 60, top: 30, right: 72, bottom: 38 };
 const PHOTOS: Rect = Rect { left: 10, top: 5, right: 60, bottom: 40 };
 
-fn change(rect: Rect, content: u32, look: Look) -> Vec<Change> {
+fn change(rect: Rect, content: u32, look: Texture) -> Vec<Change> {
     let changes = GRID.blocks(rect).map(|n| Change { block: n as u32, content, look });
     changes.collect()
 }
 
 /// Shows `changes` at ten frames a second from one second to another.
-fn show(restless: &mut Restless, seconds: (i64, i64), changes: impl Fn(i64) -> Vec<Change>) {
+fn show(restless: &mut MotionMask, seconds: (i64, i64), changes: impl Fn(i64) -> Vec<Change>) {
     for n in seconds.0 * 10..seconds.1 * 10 {
         restless.push(n * SECOND / 10, &changes(n));
     }
 }
 
 fn plays(n: i64) -> Vec<Change> {
-    change(CAMERA, n as u32, Look::Filmed)
+    change(CAMERA, n as u32, Texture::Filmed)
 }
 
-fn is_masked(restless: &Restless, rect: Rect) -> bool {
+fn is_masked(restless: &MotionMask, rect: Rect) -> bool {
     GRID.blocks(rect).all(|n| restless.is_masked(n))
 }
 
 #[test]
 fn what_is_filmed_and_moves_is_left_out_within_a_second() {
-    let mut restless = Restless::new(GRID);
+    let mut restless = MotionMask::new(GRID);
     show(&mut restless, (0, 1), plays);
     assert!(is_masked(&restless, CAMERA));
     assert!(!restless.is_masked(0));
     // What is drawn may come to rest yet.
-    let mut restless = Restless::new(GRID);
-    show(&mut restless, (0, 1), |n| change(CAMERA, n as u32, Look::Drawn));
+    let mut restless = MotionMask::new(GRID);
+    show(&mut restless, (0, 1), |n| change(CAMERA, n as u32, Texture::Drawn));
     assert!(!is_masked(&restless, CAMERA));
 }
 
 #[test]
 fn a_tile_stays_one_through_a_title_card_until_another_layout_comes() {
     let title = |n: i64| match n {
-        30 => change(CAMERA, 1000, Look::Drawn),
+        30 => change(CAMERA, 1000, Texture::Drawn),
         _ => Vec::new(),
     };
-    let mut restless = Restless::new(GRID);
+    let mut restless = MotionMask::new(GRID);
     show(&mut restless, (0, 3), plays);
     show(&mut restless, (3, 7), title);
     assert!(is_masked(&restless, CAMERA));
 
     let layout = |n: i64| match n {
-        30 => change(Rect { left: 0, top: 0, right: 79, bottom: 44 }, 1000, Look::Drawn),
+        30 => change(Rect { left: 0, top: 0, right: 79, bottom: 44 }, 1000, Texture::Drawn),
         _ => Vec::new(),
     };
-    let mut restless = Restless::new(GRID);
+    let mut restless = MotionMask::new(GRID);
     show(&mut restless, (0, 3), plays);
     show(&mut restless, (3, 4), layout);
     assert!(!GRID.blocks(CAMERA).any(|n| restless.is_masked(n)));
@@ -61,7 +61,7 @@ fn a_tile_stays_one_through_a_title_card_until_another_layout_comes() {
 
 #[test]
 fn a_tile_that_shows_a_still_counts_in_the_end() {
-    let mut restless = Restless::new(GRID);
+    let mut restless = MotionMask::new(GRID);
     show(&mut restless, (0, 3), plays);
     show(&mut restless, (3, 12), |_| Vec::new());
     assert!(is_masked(&restless, CAMERA));
@@ -71,20 +71,20 @@ fn a_tile_that_shows_a_still_counts_in_the_end() {
 
 #[test]
 fn photos_that_are_scrolled_count_when_they_rest() {
-    let mut restless = Restless::new(GRID);
-    show(&mut restless, (0, 1), |n| change(PHOTOS, n as u32, Look::Filmed));
+    let mut restless = MotionMask::new(GRID);
+    show(&mut restless, (0, 1), |n| change(PHOTOS, n as u32, Texture::Filmed));
     show(&mut restless, (1, 3), |_| Vec::new());
     assert!(!GRID.blocks(PHOTOS).any(|n| restless.is_masked(n)));
 }
 
 #[test]
 fn a_transition_of_the_whole_screen_makes_no_tile() {
-    let mut restless = Restless::new(GRID);
+    let mut restless = MotionMask::new(GRID);
     let all = Rect { left: 0, top: 0, right: 79, bottom: 44 };
     show(&mut restless, (0, 1), |n| {
-        let mut changes = change(all, n as u32, Look::Drawn);
+        let mut changes = change(all, n as u32, Texture::Drawn);
         for n in GRID.blocks(CAMERA) {
-            changes[n].look = Look::Filmed;
+            changes[n].look = Texture::Filmed;
         }
         changes
     });
@@ -94,10 +94,10 @@ fn a_transition_of_the_whole_screen_makes_no_tile() {
 #[test]
 fn a_tile_grows_to_what_moves_with_it() {
     let narrow = Rect { right: CAMERA.right - 1, ..CAMERA };
-    let mut restless = Restless::new(GRID);
-    show(&mut restless, (0, 2), |n| change(narrow, n as u32, Look::Filmed));
+    let mut restless = MotionMask::new(GRID);
+    show(&mut restless, (0, 2), |n| change(narrow, n as u32, Texture::Filmed));
     show(&mut restless, (2, 3), |n| match n {
-        25 => change(CAMERA, 1000, Look::Plain),
+        25 => change(CAMERA, 1000, Texture::Plain),
         _ => Vec::new(),
     });
     assert_eq!(restless.tiles.len(), 1);
@@ -107,17 +107,17 @@ fn a_tile_grows_to_what_moves_with_it() {
 #[test]
 fn a_clock_is_left_out_and_text_that_is_typed_is_not() {
     let digit = Rect { left: 76, top: 0, right: 77, bottom: 1 };
-    let mut restless = Restless::new(GRID);
+    let mut restless = MotionMask::new(GRID);
     show(&mut restless, (0, 6), |n| match n % 10 {
-        0 => change(digit, n as u32, Look::Drawn),
+        0 => change(digit, n as u32, Texture::Drawn),
         _ => Vec::new(),
     });
     assert!(is_masked(&restless, digit));
 
-    let mut restless = Restless::new(GRID);
+    let mut restless = MotionMask::new(GRID);
     show(&mut restless, (0, 6), |n| {
         let left = 10 + n as usize / 2;
-        change(Rect { left, top: 10, right: left, bottom: 11 }, n as u32, Look::Drawn)
+        change(Rect { left, top: 10, right: left, bottom: 11 }, n as u32, Texture::Drawn)
     });
     assert!(!(0..GRID.count()).any(|n| restless.is_masked(n)));
 }
@@ -125,30 +125,30 @@ fn a_clock_is_left_out_and_text_that_is_typed_is_not() {
 #[test]
 fn a_photo_that_comes_and_goes_by_itself_is_a_tile_and_one_in_slides_is_not() {
     let fades = |n: i64| match n % 20 {
-        5 => change(CAMERA, n as u32, Look::Filmed),
-        15 => change(CAMERA, n as u32, Look::Plain),
+        5 => change(CAMERA, n as u32, Texture::Filmed),
+        15 => change(CAMERA, n as u32, Texture::Plain),
         _ => Vec::new(),
     };
-    let mut restless = Restless::new(GRID);
+    let mut restless = MotionMask::new(GRID);
     show(&mut restless, (0, 1), fades);
     assert!(!is_masked(&restless, CAMERA), "once may be news");
     show(&mut restless, (1, 3), fades);
     assert!(is_masked(&restless, CAMERA));
 
     let text = Rect { left: 5, top: 5, right: 40, bottom: 20 };
-    let mut restless = Restless::new(GRID);
+    let mut restless = MotionMask::new(GRID);
     show(&mut restless, (0, 5), |n| match fades(n) {
         photo if photo.is_empty() => photo,
-        photo => [photo, change(text, n as u32, Look::Drawn)].concat(),
+        photo => [photo, change(text, n as u32, Texture::Drawn)].concat(),
     });
     assert!(!GRID.blocks(CAMERA).any(|n| restless.is_masked(n)));
 }
 
 #[test]
 fn a_tile_grows_to_what_moves_at_its_edge_and_is_not_drawn() {
-    let edge = |look: Look| {
+    let edge = |look: Texture| {
         let rect = Rect { left: CAMERA.right + 2, right: CAMERA.right + 4, ..CAMERA };
-        let mut restless = Restless::new(GRID);
+        let mut restless = MotionMask::new(GRID);
         show(&mut restless, (0, 3), |n| {
             let edge = Rect { bottom: rect.top + 2, ..rect };
             let more = if n == 25 { change(edge, 1000, look) } else { Vec::new() };
@@ -156,17 +156,17 @@ fn a_tile_grows_to_what_moves_at_its_edge_and_is_not_drawn() {
         });
         restless.tiles[0].rect.right
     };
-    assert_eq!(edge(Look::Plain), CAMERA.right + 4);
-    assert_eq!(edge(Look::Drawn), CAMERA.right);
+    assert_eq!(edge(Texture::Plain), CAMERA.right + 4);
+    assert_eq!(edge(Texture::Drawn), CAMERA.right);
 }
 
 #[test]
 fn a_tile_does_not_grow_into_another_one() {
     let left = Rect { left: 30, right: 42, ..CAMERA };
     let right = Rect { left: 45, right: 54, ..CAMERA };
-    let mut restless = Restless::new(GRID);
+    let mut restless = MotionMask::new(GRID);
     show(&mut restless, (0, 3), |n| {
-        [change(left, n as u32, Look::Filmed), change(right, n as u32, Look::Filmed)].concat()
+        [change(left, n as u32, Texture::Filmed), change(right, n as u32, Texture::Filmed)].concat()
     });
     let mut rects: Vec<Rect> = restless.tiles.iter().map(|tile| tile.rect).collect();
     rects.sort_by_key(|rect| rect.left);
@@ -176,8 +176,8 @@ fn a_tile_does_not_grow_into_another_one() {
 #[test]
 fn several_tiles_that_change_at_once_are_another_page_and_one_is_not() {
     let other = Rect { left: 20, top: 10, right: 35, bottom: 20 };
-    let mut restless = Restless::new(GRID);
-    let both = |n: i64| [plays(n), change(other, n as u32, Look::Filmed)].concat();
+    let mut restless = MotionMask::new(GRID);
+    let both = |n: i64| [plays(n), change(other, n as u32, Texture::Filmed)].concat();
     show(&mut restless, (0, 2), |n| if n % 2 == 0 { plays(n) } else { both(n) });
     assert!(restless.tiles.len() == 2);
     show(&mut restless, (2, 3), plays);
@@ -195,9 +195,9 @@ fn clock_that_moves_as_it_ticks_is_left_out_and_stays_so() {
     let ticks = |n: i64| {
         let is_wider = n >= 100;
         let rect = if is_wider { clock } else { digit };
-        if n % 10 == 0 { change(rect, 1000 + n as u32, Look::Drawn) } else { Vec::new() }
+        if n % 10 == 0 { change(rect, 1000 + n as u32, Texture::Drawn) } else { Vec::new() }
     };
-    let mut restless = Restless::new(GRID);
+    let mut restless = MotionMask::new(GRID);
     show(&mut restless, (0, 10), ticks);
     assert!(is_masked(&restless, digit) && !is_masked(&restless, clock));
     show(&mut restless, (10, 12), ticks);
@@ -205,12 +205,10 @@ fn clock_that_moves_as_it_ticks_is_left_out_and_stays_so() {
 
     // A page that comes with a tick is no clock.
     let page = Rect { left: 20, top: 3, right: 71, bottom: 20 };
-    let mut restless = Restless::new(GRID);
+    let mut restless = MotionMask::new(GRID);
     show(&mut restless, (0, 10), ticks);
-    show(
-        &mut restless,
-        (10, 11),
-        |n| if n == 100 { change(page, 1, Look::Drawn) } else { Vec::new() },
-    );
+    show(&mut restless, (10, 11), |n| {
+        if n == 100 { change(page, 1, Texture::Drawn) } else { Vec::new() }
+    });
     assert!(!restless.is_masked(GRID.columns * 10 + 30) && !is_masked(&restless, digit));
 }

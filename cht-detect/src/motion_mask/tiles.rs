@@ -6,10 +6,10 @@
 use crate::time::SECOND;
 use serde::{Deserialize, Serialize};
 
-use super::{Block, MOVING_SHARE, Restless, SLOT};
+use super::{Block, MOVING_SHARE, MotionMask, SLOT};
 use crate::{
     grid::Rect,
-    measure::{Change, Look},
+    measure::{Change, Texture},
 };
 
 /// A block plays that changed in so many of the last slots.
@@ -62,7 +62,7 @@ const DRAWN: f32 = 0.03;
 
 /// A tile that rests for so long shows a still, which counts: sooner if it is drawn, and soonest if it is large, unless it moved for so
 /// long without a pause. Photos that are scrolled look the same.
-const STILL: i64 = 10 * SECOND;
+const STILL_AFTER: i64 = 10 * SECOND;
 const STILL_DRAWN: i64 = 5 * SECOND;
 const STILL_LARGE: i64 = SECOND;
 const PROVED: i64 = 3 * SECOND;
@@ -90,7 +90,7 @@ impl Tile {
     }
 }
 
-impl Restless {
+impl MotionMask {
     /// Whether this frame shows another page, though its tiles may lie where those before did: what they show changes as a whole, and did
     /// not just do so.
     pub(crate) fn is_new_page(&mut self, at: i64, changes: &[Change]) -> bool {
@@ -145,8 +145,8 @@ impl Restless {
         self.tiles.retain_mut(|tile| {
             let (mut filmed, mut drawn, mut moving) = (0, 0, 0);
             for n in grid.blocks(tile.rect) {
-                filmed += usize::from(blocks[n].look == Look::Filmed);
-                drawn += usize::from(blocks[n].look == Look::Drawn);
+                filmed += usize::from(blocks[n].look == Texture::Filmed);
+                drawn += usize::from(blocks[n].look == Texture::Drawn);
                 moving += usize::from(blocks[n].slots & 3 != 0);
             }
             let area = tile.rect.area() as f32;
@@ -172,7 +172,7 @@ impl Restless {
                 >= match (is_large && tile.moving < PROVED, is_drawn) {
                     (true, _) => STILL_LARGE,
                     (_, true) => STILL_DRAWN,
-                    _ => STILL,
+                    _ => STILL_AFTER,
                 };
             if (rests && !tile.rests) || is_gone {
                 for n in grid.blocks(grid.grown(tile.rect)) {
@@ -203,7 +203,7 @@ impl Restless {
             }
             let rect = grid.bounds(&region);
             let filmed = region.iter().filter(|&&n| was_filmed(&blocks[n], at)).count();
-            let drawn = grid.blocks(rect).filter(|&n| blocks[n].look == Look::Drawn).count();
+            let drawn = grid.blocks(rect).filter(|&n| blocks[n].look == Texture::Drawn).count();
             if filmed as f32 >= RATHER_FILMED * rect.area() as f32 {
                 grid.blocks(grid.grown(rect)).for_each(|n| inside[n] = true);
             }
@@ -217,7 +217,7 @@ impl Restless {
             found.push(Tile::found(rect, at));
         }
         let moves = |n: &usize| {
-            !inside[*n] && blocks[*n].look == Look::Drawn && recent(&blocks[*n]) >= MOVES
+            !inside[*n] && blocks[*n].look == Texture::Drawn && recent(&blocks[*n]) >= MOVES
         };
         let moving = (0..blocks.len()).filter(moves).count();
         if moving as f32 > WHOLE_MOVES * blocks.len() as f32 {
@@ -286,7 +286,7 @@ impl Restless {
         }
         let beside: Vec<bool> =
             (0..inside.len()).map(|n| !inside[n] && self.blocks[n].slots & 1 != 0).collect();
-        let is_drawn = |n: &&usize| self.blocks[**n].look == Look::Drawn;
+        let is_drawn = |n: &&usize| self.blocks[**n].look == Texture::Drawn;
         let at_edges: Vec<Rect> = (grid.regions(&beside, 1).into_iter())
             .filter(|region| 2 * region.iter().filter(is_drawn).count() <= region.len())
             .map(|region| grid.bounds(&region))
@@ -323,7 +323,7 @@ impl Restless {
 
 /// Whether a block looks filmed, or did so a moment ago.
 fn was_filmed(block: &Block, at: i64) -> bool {
-    block.look == Look::Filmed || (block.look == Look::Plain && at - block.filmed < AGO)
+    block.look == Texture::Filmed || (block.look == Texture::Plain && at - block.filmed < AGO)
 }
 
 /// In how many of the last slots a block changed.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     grid::Grid,
-    measure::{Detail, Look},
+    measure::{Detail, Texture},
 };
 
 /// Time for which a detail rests until it counts: longer than a clock's second, in ticks.
@@ -120,7 +120,7 @@ impl Details {
         &self,
         at: i64,
         left_out: &[bool],
-        look: impl Fn(usize) -> Look,
+        look: impl Fn(usize) -> Texture,
     ) -> Vec<Region> {
         let differs: Vec<bool> = (self.blocks.iter().zip(left_out))
             .map(|(block, left_out)| block.detail != block.kept && !left_out)
@@ -169,9 +169,9 @@ impl Details {
     }
 
     /// Whether it lies in what a camera sees, or next to it.
-    fn is_filmed(&self, blocks: &[usize], look: impl Fn(usize) -> Look) -> bool {
+    fn is_filmed(&self, blocks: &[usize], look: impl Fn(usize) -> Texture) -> bool {
         let rect = self.grid.bounds(blocks).grown_by(NEAR_FILM, NEAR_FILM, self.grid);
-        let filmed = self.grid.blocks(rect).filter(|&n| look(n) == Look::Filmed).count();
+        let filmed = self.grid.blocks(rect).filter(|&n| look(n) == Texture::Filmed).count();
         filmed as f32 >= FILMED * rect.area() as f32
     }
 

@@ -1,7 +1,7 @@
 //! Screens that change frame by frame, and when pictures of them are taken.
 
 use super::*;
-use crate::measure::{Change, Detail, Look};
+use crate::measure::{Change, Detail, Texture};
 
 const COLUMNS: u32 = 40;
 const ROWS: u32 = 20;
@@ -27,7 +27,11 @@ fn taken(frames: i64, changes: impl Fn(i64) -> Vec<Change>) -> Vec<i64> {
 /// A rectangle of blocks with another content.
 fn area(columns: std::ops::Range<u32>, rows: std::ops::Range<u32>, content: u32) -> Vec<Change> {
     rows.flat_map(|y| {
-        columns.clone().map(move |x| Change { block: y * COLUMNS + x, content, look: Look::Drawn })
+        columns.clone().map(move |x| Change {
+            block: y * COLUMNS + x,
+            content,
+            look: Texture::Drawn,
+        })
     })
     .collect()
 }
@@ -189,7 +193,7 @@ fn another_page_with_cameras_in_the_same_places_is_taken() {
     let camera = |columns: std::ops::Range<u32>, rows, n| {
         let mut changes = area(columns, rows, n);
         for change in &mut changes {
-            change.look = Look::Filmed;
+            change.look = Texture::Filmed;
         }
         changes
     };

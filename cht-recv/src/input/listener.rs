@@ -25,7 +25,7 @@ const ACCEPTS: usize = 32;
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// How long a listener that fails is left alone: mostly this process has too many files open.
-const REST: Duration = Duration::from_secs(1);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A listening socket of one kind.
 pub(crate) trait Listener: AsFd + Debug {
@@ -35,7 +35,7 @@ pub(crate) trait Listener: AsFd + Debug {
 
 /// A listener and the connections that wait.
 #[derive(Debug)]
-pub(crate) struct Door<L> {
+pub(crate) struct SocketSource<L> {
     listener: L,
     candidates: Candidates,
     /// When a listener that failed is tried again.
@@ -44,7 +44,7 @@ pub(crate) struct Door<L> {
     failures: Limited,
 }
 
-impl<L: Listener> Door<L> {
+impl<L: Listener> SocketSource<L> {
     /// Lets in who comes to `listener`. `patience` is for [`Candidates::new`].
     pub(crate) fn new(listener: L, patience: Option<Duration>) -> Self {
         let limited = || Limited::new(SAY_EVERY);
@@ -73,7 +73,7 @@ impl<L: Listener> Door<L> {
                 Err(error) if is_passing(&error) => {}
                 Err(error) => {
                     self.failures.note(now, format_args!("nobody can be let in for now: {error}"));
-                    self.resting = Some(now + REST);
+                    self.resting = Some(now + RETRY_AFTER);
                 }
             }
         }
@@ -88,7 +88,7 @@ impl<L: Listener> Door<L> {
     }
 }
 
-impl<L: Listener> Source for Door<L> {
+impl<L: Listener> Source for SocketSource<L> {
     fn descriptors<'a>(&'a self, descriptors: &mut Vec<PollFd<'a>>) {
         if self.resting.is_none() {
             descriptors.push(PollFd::new(&self.listener, PollFlags::IN));

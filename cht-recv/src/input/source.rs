@@ -10,14 +10,14 @@ use rustix::event::PollFd;
 
 use super::{
     address::{self, Scheme},
-    ffmpeg::{input::Way, source::Fetch},
-    listener::Door,
+    ffmpeg::{input::Way, source::FfmpegSource},
+    listener::SocketSource,
     sender::Sender,
     spec::Input,
-    stdin::Stdin,
+    stdin::StdinSource,
     tcp::Tcp,
     tls,
-    udp::Port,
+    udp::UdpSource,
     unix::Unix,
 };
 use crate::args::{Args, SecondSender};
@@ -60,7 +60,7 @@ pub(crate) trait Source {
 /// What is done at an address, in words.
 pub(crate) fn way(args: &Args) -> &'static str {
     match Input::parse(&args.listen) {
-        Ok(Input::Stdin) => "reading",
+        Ok(Input::StdinSource) => "reading",
         Ok(Input::Fetched(place)) => match place.way() {
             Way::Listens => "listening on",
             Way::Calls => "calling",
@@ -86,16 +86,16 @@ pub(crate) fn open(args: &Args) -> Result<(Box<dyn Source>, String)> {
             let tls = handshake(args, scheme)?;
             let patience = idle_timeout(args);
             let tcp = Tcp::new(listener, args.allow.clone(), keepalive, tls);
-            (Box::new(Door::new(tcp, patience)), address)
+            (Box::new(SocketSource::new(tcp, patience)), address)
         }
         Input::Unix(path) => {
-            let door = Door::new(Unix::bind(&path)?, idle_timeout(args));
+            let door = SocketSource::new(Unix::bind(&path)?, idle_timeout(args));
             (Box::new(door), format!("unix:{}", path.display()))
         }
-        Input::Stdin => (Box::new(Stdin::open()?), "stdin".to_owned()),
+        Input::StdinSource => (Box::new(StdinSource::open()?), "stdin".to_owned()),
         Input::Datagrams(group) => {
             let replace = args.second_sender == SecondSender::Replace && !args.once;
-            let port = Port::open(&group, args.allow.clone(), replace)?;
+            let port = UdpSource::open(&group, args.allow.clone(), replace)?;
             let address = port.url();
             tell_if_open(args, &address, group.address.ip());
             (Box::new(port), address)
@@ -109,7 +109,7 @@ pub(crate) fn open(args: &Args) -> Result<(Box<dyn Source>, String)> {
                     "whoever reaches it may send (a firewall, or SRT's passphrase, bounds that)",
                 );
             }
-            let fetch = Fetch::prepare(place, &args.ffmpeg, args.realtime, args.transcode)?;
+            let fetch = FfmpegSource::prepare(place, &args.ffmpeg, args.realtime, args.transcode)?;
             (Box::new(fetch), address)
         }
     })

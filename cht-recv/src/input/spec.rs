@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow, bail, ensure};
 
 use super::{
-    ffmpeg::input::{self, Place},
-    udp_address::Group,
+    ffmpeg::input::{self, FfmpegInput},
+    udp_address::UdpAddress,
 };
 
 /// Silence that ends a connection of datagrams: nothing else does.
@@ -23,18 +23,18 @@ pub(crate) enum Input {
     /// Senders connect to a socket in the file system.
     Unix(PathBuf),
     /// Another program's output.
-    Stdin,
+    StdinSource,
     /// UDP, with RTP or without.
-    Datagrams(Group),
+    Datagrams(UdpAddress),
     /// ffmpeg receives or fetches it.
-    Fetched(Place),
+    Fetched(FfmpegInput),
 }
 
 impl Input {
     /// Reads a URL, `-`, or a path.
     pub(crate) fn parse(url: &str) -> Result<Self> {
         if url == "-" {
-            return Ok(Self::Stdin);
+            return Ok(Self::StdinSource);
         }
         if let Some(path) = url.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
@@ -43,9 +43,9 @@ impl Input {
         }
         Ok(match url.split_once("://") {
             Some(("tcp" | "tls", _)) => Self::Streams,
-            Some(("udp", rest)) => Self::Datagrams(Group::parse(rest, false)?),
-            Some(("rtp", rest)) => Self::Datagrams(Group::parse(rest, true)?),
-            Some((scheme, _)) => Self::Fetched(Place::url(scheme, url).ok_or_else(|| {
+            Some(("udp", rest)) => Self::Datagrams(UdpAddress::parse(rest, false)?),
+            Some(("rtp", rest)) => Self::Datagrams(UdpAddress::parse(rest, true)?),
+            Some((scheme, _)) => Self::Fetched(FfmpegInput::url(scheme, url).ok_or_else(|| {
                 anyhow!(
                     "{}: {scheme}:// is not received; let another program do it, \
                      and cht-recv --input - read its output",
@@ -57,7 +57,7 @@ impl Input {
             }
             // What looks like an address is no file's name.
             None if url.bytes().all(|byte| byte.is_ascii_digit()) => Self::Streams,
-            None => Self::Fetched(Place::file(url)),
+            None => Self::Fetched(FfmpegInput::file(url)),
         })
     }
 
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn each_url_has_its_way() {
         let parse = |url| Input::parse(url).unwrap();
-        assert!(matches!(parse("-"), Input::Stdin));
+        assert!(matches!(parse("-"), Input::StdinSource));
         assert!(matches!(parse("tls://:1"), Input::Streams));
         for url in ["unix:/a/b", "unix:///a/b"] {
             assert!(matches!(parse(url), Input::Unix(path) if path.as_os_str() == "/a/b"));

@@ -13,9 +13,9 @@ use super::{
 
 /// Our stdin, until somebody has taken it.
 #[derive(Debug)]
-pub(crate) struct Stdin(Option<File>);
+pub(crate) struct StdinSource(Option<File>);
 
-impl Stdin {
+impl StdinSource {
     pub(crate) fn open() -> Result<Self> {
         cli::refuse_terminal("pipe a transport stream into it")?;
         // A handle of our own, that is read without the standard library's buffer.
@@ -26,7 +26,7 @@ impl Stdin {
     }
 }
 
-impl Source for Stdin {
+impl Source for StdinSource {
     fn descriptors<'a>(&'a self, descriptors: &mut Vec<PollFd<'a>>) {
         descriptors.extend(self.0.iter().map(|input| PollFd::new(input, PollFlags::IN)));
     }

@@ -37,7 +37,7 @@ use super::{
     sender::{Received, Sender, Stream, Write, is_passing},
     source::Source,
     takeover::Takeovers,
-    udp_address::{Group, Interface},
+    udp_address::{Interface, UdpAddress},
 };
 
 /// What the system is asked to hold for us, in bytes: a second of 64 Mbit/s.
@@ -63,7 +63,7 @@ const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// A UDP socket, shared with the sender that is served.
 #[derive(Debug)]
-pub(crate) struct Port {
+pub(crate) struct UdpSource {
     url: String,
     rtp: bool,
     shared: Rc<Shared>,
@@ -100,9 +100,9 @@ struct Newcomer {
     bytes: usize,
 }
 
-impl Port {
+impl UdpSource {
     /// Receives at an address of this machine, or from a multicast group.
-    pub(crate) fn open(group: &Group, networks: Vec<Cidr>, replace: bool) -> Result<Self> {
+    pub(crate) fn open(group: &UdpAddress, networks: Vec<Cidr>, replace: bool) -> Result<Self> {
         let url = group.url(group.address);
         let socket = open(group).with_context(|| {
             format!("{url}: cannot receive there; is another program receiving there?")
@@ -132,8 +132,8 @@ impl Port {
 }
 
 /// A socket that does not block, bound, and in its group.
-fn open(group: &Group) -> Result<UdpSocket> {
-    let Group { address, interface, .. } = group;
+fn open(group: &UdpAddress) -> Result<UdpSocket> {
+    let UdpAddress { address, interface, .. } = group;
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(family, SocketType::DGRAM, flags, None)?;
@@ -184,7 +184,7 @@ fn enlarge(socket: &UdpSocket, url: &str) -> io::Result<()> {
     Ok(())
 }
 
-impl Source for Port {
+impl Source for UdpSource {
     fn descriptors<'a>(&'a self, descriptors: &mut Vec<PollFd<'a>>) {
         // While somebody is served, the sender itself looks who else is there.
         if Rc::strong_count(&self.shared) == 1 {

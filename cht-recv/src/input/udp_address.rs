@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 
 /// Where datagrams arrive.
 #[derive(Debug)]
-pub(crate) struct Group {
+pub(crate) struct UdpAddress {
     /// An address of this machine, or a multicast group.
     pub address: SocketAddr,
     /// The interface that joins the group: its address or its name.
@@ -22,7 +22,7 @@ pub(crate) enum Interface {
     Name(String),
 }
 
-impl Group {
+impl UdpAddress {
     /// Reads what follows `udp://` or `rtp://`: `[@][HOST]:PORT[?iface=…]`; without a host, the loopback address.
     pub(crate) fn parse(rest: &str, rtp: bool) -> Result<Self> {
         let scheme = if rtp { "rtp" } else { "udp" };
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn groups_and_hosts() {
-        let parse = |text| Group::parse(text, false).unwrap();
+        let parse = |text| UdpAddress::parse(text, false).unwrap();
         assert_eq!(parse(":5000").address.to_string(), "127.0.0.1:5000");
         assert_eq!(parse("@239.1.1.1:5000").address.to_string(), "239.1.1.1:5000");
         let interface = parse("239.1.1.1:1?iface=127.0.0.1").interface.unwrap();
@@ -78,7 +78,7 @@ mod tests {
         let interface = parse("[ff02::1]:1?localaddr=lo").interface.unwrap();
         assert_eq!(interface, Interface::Name("lo".to_owned()));
         for wrong in ["", "5000", "127.0.0.1", ":1?iface=lo", "239.1.1.1:1?pkt_size=1316"] {
-            assert!(Group::parse(wrong, true).is_err(), "{wrong}");
+            assert!(UdpAddress::parse(wrong, true).is_err(), "{wrong}");
         }
     }
 }

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     disk::{self, Refusal},
-    report::{events::Announcer, heartbeat::Pulse},
+    report::{events::EventWriter, heartbeat::Heartbeat},
 };
 
 /// Segments that may wait for their fsync; a disk that is slower than that makes the sender wait.
@@ -55,25 +55,25 @@ enum Task {
 
 /// The recorder's end of the queue.
 #[derive(Debug)]
-pub(crate) struct Closer {
+pub(crate) struct Finalizer {
     tasks: SyncSender<Task>,
     thread: JoinHandle<Result<()>>,
     /// Old segments are removed.
     retains: bool,
-    pulse: Rc<Pulse>,
+    pulse: Rc<Heartbeat>,
     /// Shared with the thread.
     pub refusal: Refusal,
 }
 
-impl Closer {
+impl Finalizer {
     /// Starts the thread.
     pub(crate) fn start(
         session: Session,
-        announcer: Announcer,
+        announcer: EventWriter,
         playlist: PlaylistFile,
         retention: Option<Retention>,
         stop: UnixStream,
-        pulse: Rc<Pulse>,
+        pulse: Rc<Heartbeat>,
     ) -> Result<Self> {
         let path = session.record();
         // Here, so that a folder that cannot be written to is found at the start.
@@ -154,7 +154,7 @@ impl Closer {
 
 struct Worker {
     session: Session,
-    announcer: Announcer,
+    announcer: EventWriter,
     stop: UnixStream,
     playlist: PlaylistFile,
     retention: Option<Retention>,

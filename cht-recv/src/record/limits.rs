@@ -16,13 +16,13 @@ const SILENT: Duration = Duration::from_secs(1);
 
 /// The bounds of a segment.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
+pub(crate) struct SegmentLimits {
     pub bytes: u64,
     /// By the stream's clock, and by the clock of arrival.
     pub time: Duration,
 }
 
-impl Bounds {
+impl SegmentLimits {
     /// From so many bytes on a segment ends at the next picture, so that it need not end within one.
     pub(crate) fn soft_bytes(&self) -> u64 {
         self.bytes - (self.bytes / 8).min(MOST_RESERVE)
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn the_reserve_is_an_eighth_and_not_too_much() {
-        let soft = |bytes| Bounds { bytes, time: Duration::ZERO }.soft_bytes();
+        let soft = |bytes| SegmentLimits { bytes, time: Duration::ZERO }.soft_bytes();
         assert_eq!((soft(80_000), soft(1 << 30)), (70_000, (1 << 30) - (8 << 20)));
     }
 }

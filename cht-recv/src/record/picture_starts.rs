@@ -6,9 +6,9 @@ use cht_core::event::Anchor;
 
 /// The pictures that begin in the growing segment and behind it, and the last one before.
 #[derive(Debug, Default)]
-pub(crate) struct Begins(VecDeque<(u64, Anchor)>);
+pub(crate) struct PictureStarts(VecDeque<(u64, Anchor)>);
 
-impl Begins {
+impl PictureStarts {
     /// Adds pictures, in the order of their bytes: offsets in the connection, and places.
     pub(crate) fn extend(&mut self, pictures: Vec<(u64, Anchor)>) {
         self.0.extend(pictures);
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn segment_at_no_cut_lies_at_its_first_picture_or_within_the_last_one() {
-        let mut begins = Begins::default();
+        let mut begins = PictureStarts::default();
         assert_eq!((begins.first_in(0, 100), begins.within(100)), (None, None));
         begins.extend((0..10).map(|n| (n * 100, anchor(n as i64 * 3600))).collect());
         assert_eq!(begins.first_in(0, 50), Some(anchor(0)));

@@ -13,7 +13,7 @@ use cht_core::{
     event::SegmentClosed,
     process::report,
     segment::examine_alone,
-    session::{Session, segment_log::Record},
+    session::{Session, segment_log::SegmentLog},
     storage::{durable, regular},
 };
 
@@ -40,7 +40,7 @@ impl PlaylistFile {
     /// with `retained`, segments will be taken out of it.
     pub(crate) fn continuing(
         session: &Session,
-        record: &Record,
+        record: &SegmentLog,
         segment_time: f64,
         retained: bool,
     ) -> Self {
@@ -58,7 +58,7 @@ impl PlaylistFile {
     /// adopted, and with an end. Returns it.
     pub(crate) fn renew(session: &Session) -> Option<Self> {
         let before = regular::read_to_string(&session.playlist()).ok()?;
-        let mut this = Self::of(session, &Record::of(session), 0.0, false, Some(&before));
+        let mut this = Self::of(session, &SegmentLog::of(session), 0.0, false, Some(&before));
         this.write(true);
         Some(this)
     }
@@ -73,7 +73,7 @@ impl PlaylistFile {
 
     fn of(
         session: &Session,
-        record: &Record,
+        record: &SegmentLog,
         segment_time: f64,
         retained: bool,
         before: Option<&str>,
@@ -253,7 +253,7 @@ mod tests {
         use std::os::unix::fs::MetadataExt as _;
         let folder = tempfile::tempdir().unwrap();
         let session = Session::create(folder.path(), None, &clock::local()).unwrap();
-        let mut file = PlaylistFile::continuing(&session, &Record::default(), 2.0, false);
+        let mut file = PlaylistFile::continuing(&session, &SegmentLog::default(), 2.0, false);
         file.add(&segment(&session, 1));
         let inode = session.playlist().metadata().unwrap().ino();
         let mut before = std::fs::read_to_string(session.playlist()).unwrap();
@@ -276,7 +276,7 @@ mod tests {
     fn playlist_that_others_have_changed_or_removed_is_made_anew() {
         let folder = tempfile::tempdir().unwrap();
         let session = Session::create(folder.path(), None, &clock::local()).unwrap();
-        let mut file = PlaylistFile::continuing(&session, &Record::default(), 2.0, false);
+        let mut file = PlaylistFile::continuing(&session, &SegmentLog::default(), 2.0, false);
         file.add(&segment(&session, 1));
         std::fs::write(session.playlist(), "torn").unwrap();
         file.add(&segment(&session, 2));

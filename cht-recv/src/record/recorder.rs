@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use cht_core::{
     event::{Anchor, Body, EndReason, Event, Listening, SegmentClosed, SegmentOpen},
     process::clock,
-    session::{Session, segment_log::Record},
+    session::{Session, segment_log::SegmentLog},
     storage::durable,
     timeline::Timeline,
 };
@@ -22,17 +22,17 @@ use jiff::Timestamp;
 
 use super::{
     adopt::end_of,
-    finalizer::Closer,
-    limits::Bounds,
-    picture_starts::Begins,
+    finalizer::Finalizer,
+    limits::SegmentLimits,
+    picture_starts::PictureStarts,
     playlist_file::PlaylistFile,
     recover::recover,
     retention::{Limits, Retention},
-    segmenter::{Cut, Cutter, Place},
+    segmenter::{Cut, SegmentStart, Segmenter},
 };
 use crate::{
     disk,
-    report::{events::Announcer, heartbeat::Pulse},
+    report::{events::EventWriter, heartbeat::Heartbeat},
 };
 
 /// A segment without any PTS is announced after so many bytes all the same.
@@ -46,7 +46,7 @@ const LOOK_AFTER: u64 = 16 << 20;
 pub(crate) struct Plan {
     /// Seconds.
     pub segment_time: f64,
-    pub bounds: Bounds,
+    pub bounds: SegmentLimits,
     pub limits: Limits,
 }
 
@@ -54,30 +54,30 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) struct Recorder {
     session: Session,
-    announcer: Announcer,
-    closer: Closer,
+    announcer: EventWriter,
+    closer: Finalizer,
     /// Readable when the recorder is asked to stop.
     stop: UnixStream,
     timeline: Timeline,
     /// Ticks.
     segment_time: i64,
-    bounds: Bounds,
+    bounds: SegmentLimits,
     next_seq: u64,
     connections: u32,
-    pulse: Rc<Pulse>,
+    pulse: Rc<Heartbeat>,
 }
 
 impl Recorder {
     /// Continues `session` where its record ends.
     pub(crate) fn new(
         session: Session,
-        announcer: Announcer,
+        announcer: EventWriter,
         stop: &UnixStream,
         plan: &Plan,
-        pulse: Rc<Pulse>,
+        pulse: Rc<Heartbeat>,
     ) -> Result<Self> {
         recover(&session, plan.bounds.adopted_bytes(), &announcer)?;
-        let record = Record::of(&session);
+        let record = SegmentLog::of(&session);
         let timeline = match record.last() {
             Some(last) => Timeline::continuing(end_of(&session, last), clock::monotonic()),
             None => Timeline::default(),
@@ -92,7 +92,7 @@ impl Recorder {
             Retention::new(plan.limits, sessions, Some(session.clone()), announcer.clone())
         });
         Ok(Self {
-            closer: Closer::start(
+            closer: Finalizer::start(
                 session.clone(),
                 announcer.clone(),
                 playlist,
@@ -128,7 +128,7 @@ impl Recorder {
         self.connections += 1;
         Connection {
             number: self.connections,
-            cutter: Cutter::new(&mut self.timeline, self.segment_time, self.bounds),
+            cutter: Segmenter::new(&mut self.timeline, self.segment_time, self.bounds),
             out: Output {
                 session: &self.session,
                 announcer: &self.announcer,
@@ -139,7 +139,7 @@ impl Recorder {
                 pulse: &self.pulse,
                 segment: None,
                 next_anchor: None,
-                begins: Begins::default(),
+                begins: PictureStarts::default(),
                 torn: false,
                 written: 0,
                 looked_at: 0,
@@ -164,7 +164,7 @@ impl Recorder {
 pub(crate) struct Connection<'a> {
     /// Its number in the session.
     pub number: u32,
-    cutter: Cutter<'a>,
+    cutter: Segmenter<'a>,
     out: Output<'a>,
     /// Received, and not yet written because a cut may still fall before it.
     held: Vec<u8>,
@@ -237,16 +237,16 @@ impl Connection<'_> {
 #[derive(Debug)]
 struct Output<'a> {
     session: &'a Session,
-    announcer: &'a Announcer,
-    closer: &'a Closer,
+    announcer: &'a EventWriter,
+    closer: &'a Finalizer,
     connection: u32,
     next_seq: &'a mut u64,
     stop: &'a UnixStream,
-    pulse: &'a Pulse,
+    pulse: &'a Heartbeat,
     segment: Option<Growing>,
     /// The place of a segment that begins with the next bytes.
     next_anchor: Option<Anchor>,
-    begins: Begins,
+    begins: PictureStarts,
     /// The disk ended the segment before, at no cut: how long its parts are is not known.
     torn: bool,
     /// Bytes of the connection written so far.
@@ -404,7 +404,7 @@ impl Output<'_> {
     }
 
     /// Hands the segment, which lies at `place`, to be finished.
-    fn close(&mut self, end_reason: EndReason, place: Option<Place>) {
+    fn close(&mut self, end_reason: EndReason, place: Option<SegmentStart>) {
         if let Some(segment) = &mut self.segment {
             if segment.offset == self.written {
                 // It holds nothing, and nobody is to hear of it.

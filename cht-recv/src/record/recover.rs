@@ -21,7 +21,7 @@ use cht_core::{
     process::{clock, report},
     session::{
         Session, SessionError,
-        segment_log::{self, Record},
+        segment_log::{self, SegmentLog},
         sequence,
     },
     storage::{durable, regular},
@@ -31,7 +31,7 @@ use super::{
     adopt::{self, Before},
     playlist_file::PlaylistFile,
 };
-use crate::{disk, report::events::Announcer};
+use crate::{disk, report::events::EventWriter};
 
 /// Further tries that a refusing disk gets at the start of the session that is continued: 5 s.
 const TRIES: u32 = 10;
@@ -41,7 +41,7 @@ pub(crate) fn recover_others(
     sessions: &Path,
     ours: &Session,
     largest: u64,
-    announcer: &Announcer,
+    announcer: &EventWriter,
 ) -> Result<()> {
     let mut trouble = Trouble::default();
     let entries = match fs::read_dir(sessions) {
@@ -79,11 +79,11 @@ pub(crate) fn recover_others(
     Ok(())
 }
 
-fn recover_other(session: &Session, largest: u64, announcer: &Announcer) -> Result<()> {
+fn recover_other(session: &Session, largest: u64, announcer: &EventWriter) -> Result<()> {
     // Its next own start, or the next of any recorder, tries again.
     let mut recovery = Recovery::new(session, largest, 0, announcer);
     let path = session.record();
-    let known = || segment_log::mend(&path).and_then(|()| Record::read(session));
+    let known = || segment_log::mend(&path).and_then(|()| SegmentLog::read(session));
     // Without its record nobody can tell what is missing in a session.
     let recovered = match recovery.attempt(|| known().with_context(named(&path))) {
         Ok(Some(known)) => recovery.run(&known).map(|()| {
@@ -101,10 +101,10 @@ fn recover_other(session: &Session, largest: u64, announcer: &Announcer) -> Resu
 
 /// Adopts what was left in `session`, whose lock must be held and which is to be continued: segments of `largest` bytes at
 /// most. A record that cannot be read is set aside, and a new one is begun.
-pub(crate) fn recover(session: &Session, largest: u64, announcer: &Announcer) -> Result<()> {
+pub(crate) fn recover(session: &Session, largest: u64, announcer: &EventWriter) -> Result<()> {
     let path = session.record();
     // A record that is set aside for a passing error costs every segment its place.
-    let read = || segment_log::mend(&path).and_then(|()| Record::read(session).map(drop));
+    let read = || segment_log::mend(&path).and_then(|()| SegmentLog::read(session).map(drop));
     let read = || read().with_context(named(&path));
     let mut tries = TRIES;
     if let Err(error) = patiently(&mut tries, disk::is_passing, read) {
@@ -117,7 +117,7 @@ pub(crate) fn recover(session: &Session, largest: u64, announcer: &Announcer) ->
         announcer.fail(session.name(), "recovery", &message, &path.to_string_lossy());
     }
     let mut recovery = Recovery::new(session, largest, TRIES, announcer);
-    let recovered = recovery.run(&Record::of(session));
+    let recovered = recovery.run(&SegmentLog::of(session));
     recovery.trouble.say(session.name(), announcer);
     recovered
 }
@@ -161,7 +161,7 @@ impl Trouble {
         self.first.get_or_insert((path, message));
     }
 
-    fn say(&self, session: &str, announcer: &Announcer) {
+    fn say(&self, session: &str, announcer: &EventWriter) {
         let Some((path, message)) = &self.first else { return };
         let more = match self.more {
             0 => String::new(),
@@ -175,7 +175,7 @@ impl Trouble {
 /// The recovery of one session, whose lock is held and whose record is whole.
 struct Recovery<'a> {
     session: &'a Session,
-    announcer: &'a Announcer,
+    announcer: &'a EventWriter,
     /// No segment has more bytes: what is larger is not read.
     largest: u64,
     /// Further tries that a refusing disk gets.
@@ -186,7 +186,7 @@ struct Recovery<'a> {
 }
 
 impl<'a> Recovery<'a> {
-    fn new(session: &'a Session, largest: u64, tries: u32, announcer: &'a Announcer) -> Self {
+    fn new(session: &'a Session, largest: u64, tries: u32, announcer: &'a EventWriter) -> Self {
         Self { session, announcer, largest, tries, trouble: Trouble::default(), changed: false }
     }
 
@@ -207,7 +207,7 @@ impl<'a> Recovery<'a> {
         Ok(None)
     }
 
-    fn run(&mut self, known: &Record) -> Result<()> {
+    fn run(&mut self, known: &SegmentLog) -> Result<()> {
         if let Some(listed) = self.listed()? {
             self.finish_removals(known, &listed)?;
             self.record_missing(known, &listed)?;
@@ -239,7 +239,7 @@ impl<'a> Recovery<'a> {
     }
 
     /// Removes the files whose removal by retention is written down.
-    fn finish_removals(&mut self, known: &Record, listed: &BTreeSet<u64>) -> Result<()> {
+    fn finish_removals(&mut self, known: &SegmentLog, listed: &BTreeSet<u64>) -> Result<()> {
         for seq in listed {
             if !known.is_deleted(*seq) || known.missing(*seq).is_some() {
                 continue;
@@ -253,7 +253,7 @@ impl<'a> Recovery<'a> {
     }
 
     /// Writes down the segments that are not there and should be. One that merely cannot be seen is none of them.
-    fn record_missing(&mut self, known: &Record, listed: &BTreeSet<u64>) -> Result<()> {
+    fn record_missing(&mut self, known: &SegmentLog, listed: &BTreeSet<u64>) -> Result<()> {
         let kept = known.kept().filter(|closed| !listed.contains(&closed.seq));
         let gone = kept.filter(|closed| is_not_found(&self.session.segment(closed.seq)));
         let gone: Vec<_> = gone.map(|closed| missing(self.session, closed)).collect();
@@ -274,7 +274,7 @@ impl<'a> Recovery<'a> {
     }
 
     /// Records anew the segments that were missing at an earlier start and are there again.
-    fn record_again(&mut self, known: &Record, listed: &BTreeSet<u64>) -> Result<()> {
+    fn record_again(&mut self, known: &SegmentLog, listed: &BTreeSet<u64>) -> Result<()> {
         for seq in listed {
             let Some(closed) = known.missing(*seq) else { continue };
             let (session, largest) = (self.session, self.largest);
@@ -288,7 +288,7 @@ impl<'a> Recovery<'a> {
     }
 
     /// Adopts the segments that the record does not know, in order.
-    fn adopt(&mut self, known: &Record, listed: &BTreeSet<u64>) -> Result<()> {
+    fn adopt(&mut self, known: &SegmentLog, listed: &BTreeSet<u64>) -> Result<()> {
         let mut open = None;
         let mut before = known
             .last()

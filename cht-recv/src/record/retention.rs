@@ -16,13 +16,13 @@ use cht_core::{
     process::{clock, report::Limited},
     session::{
         Session,
-        segment_log::{self, Record},
+        segment_log::{self, SegmentLog},
     },
 };
 use jiff::Timestamp;
 
 use super::playlist_file::PlaylistFile;
-use crate::{disk, report::events::Announcer, units::Size};
+use crate::{disk, report::events::EventWriter, units::Size};
 
 /// How often people are told of the same thing.
 const SAY_AGAIN: Duration = Duration::from_secs(10);
@@ -69,7 +69,7 @@ struct Candidate {
 #[derive(Debug)]
 struct Shelf {
     session: Session,
-    record: Record,
+    record: SegmentLog,
 }
 
 /// Removes segments.
@@ -80,7 +80,7 @@ pub(crate) struct Retention {
     sessions: PathBuf,
     /// The one that is recorded, if that has begun.
     ours: Option<Session>,
-    announcer: Announcer,
+    announcer: EventWriter,
     shelves: Vec<Shelf>,
     /// Where in the list a session is.
     places: HashMap<PathBuf, usize>,
@@ -100,7 +100,7 @@ impl Retention {
         limits: Limits,
         sessions: PathBuf,
         ours: Option<Session>,
-        announcer: Announcer,
+        announcer: EventWriter,
     ) -> Self {
         Self {
             limits,
@@ -215,7 +215,7 @@ impl Retention {
                 && let Ok(session) = Session::open(&path)
             {
                 self.places.insert(path, self.shelves.len());
-                self.shelves.push(Shelf { session, record: Record::default() });
+                self.shelves.push(Shelf { session, record: SegmentLog::default() });
             }
         }
     }

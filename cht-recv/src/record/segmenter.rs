@@ -8,7 +8,7 @@ use cht_core::{
 };
 use cht_ts::{Damage, Found, Media, ParameterSets, Pes, Program, Scanner, time::ticks};
 
-use super::limits::{Allowance, Arrival, Bounds};
+use super::limits::{Allowance, Arrival, SegmentLimits};
 
 /// Longest time and most bytes that a picture in doubt is held back for the next one to decide it.
 const DOUBT_TIME: Duration = Duration::from_secs(3);
@@ -22,14 +22,14 @@ pub(crate) struct Cut {
     /// Why the segment before it ends.
     pub reason: EndReason,
     /// Where that segment lies, if a PTS was seen in it.
-    pub before: Option<Place>,
+    pub before: Option<SegmentStart>,
     /// The next segment's place on the timeline, if it begins with a PTS.
     pub anchor: Option<Anchor>,
 }
 
 /// Where a segment lies on the timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct SegmentStart {
     pub anchor: Anchor,
     /// Ticks.
     pub length: i64,
@@ -54,7 +54,7 @@ pub(crate) struct Seen {
 
 /// Follows one connection.
 #[derive(Debug)]
-pub(crate) struct Cutter<'a> {
+pub(crate) struct Segmenter<'a> {
     scanner: Scanner,
     state: State<'a>,
 }
@@ -64,7 +64,7 @@ struct State<'a> {
     timeline: &'a mut Timeline,
     /// Ticks.
     segment_time: i64,
-    bounds: Bounds,
+    bounds: SegmentLimits,
     /// Offset of the growing segment's first byte.
     begin: u64,
     arrival: Arrival,
@@ -95,9 +95,13 @@ struct State<'a> {
     begins: Vec<(u64, Anchor)>,
 }
 
-impl<'a> Cutter<'a> {
+impl<'a> Segmenter<'a> {
     /// A new connection in the session of `timeline`. `segment_time` in ticks.
-    pub(crate) fn new(timeline: &'a mut Timeline, segment_time: i64, bounds: Bounds) -> Self {
+    pub(crate) fn new(
+        timeline: &'a mut Timeline,
+        segment_time: i64,
+        bounds: SegmentLimits,
+    ) -> Self {
         timeline.connect();
         let state = State {
             timeline,
@@ -186,10 +190,10 @@ impl<'a> Cutter<'a> {
     }
 
     /// Where the growing segment lies, up to the end of its last frame, once a PTS was seen.
-    pub(crate) fn place(&self) -> Option<Place> {
+    pub(crate) fn place(&self) -> Option<SegmentStart> {
         let length = |anchor: Anchor| self.state.extent.length_from(anchor.offset);
         let anchor = self.state.anchor.or(self.state.within);
-        anchor.map(|anchor| Place { anchor, length: length(anchor) })
+        anchor.map(|anchor| SegmentStart { anchor, length: length(anchor) })
     }
 
     /// What was seen since the last call.
@@ -324,7 +328,7 @@ impl State<'_> {
                 if self.extent.units() < FEW_UNITS && self.arrival.lasted() < SHORT {
                     self.allowance.take(now);
                 }
-                let before = Some(Place { anchor: begin, length });
+                let before = Some(SegmentStart { anchor: begin, length });
                 self.cut(Cut { offset: pes.cut, reason, before, anchor: Some(anchor) });
             }
             None if step == Step::Start => {

@@ -24,7 +24,7 @@ const PIDS: usize = 64;
 
 /// What all threads count.
 #[derive(Debug)]
-pub(crate) struct Health {
+pub(crate) struct Counters {
     started: Instant,
     /// The folder of the sessions, which need not be there yet.
     folder: PathBuf,
@@ -66,7 +66,7 @@ pub(crate) struct Snapshot {
     pub free_disk: Option<u64>,
 }
 
-impl Health {
+impl Counters {
     /// Nothing has happened yet. `folder` is where the disk is that matters.
     pub(crate) fn new(folder: PathBuf, now: Instant) -> Self {
         Self {
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn gaps_are_counted_by_pid_and_bounded() {
         let start = cht_core::process::clock::monotonic();
-        let health = Health::new(".".into(), start);
+        let health = Counters::new(".".into(), start);
         assert_eq!(health.snapshot(start).idle, None);
         let seen =
             Seen { packets: 7, listed: vec![256, 257], gaps: vec![256, 300, 256], strays: 0 };

@@ -19,7 +19,7 @@ use cht_core::{
     process::{clock, report},
 };
 
-use super::counters::Health;
+use super::counters::Counters;
 
 /// Hours of events at any sensible segment time.
 const QUEUE: usize = 4096;
@@ -32,13 +32,13 @@ const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// The recorder's end of the queue.
 #[derive(Debug, Clone)]
-pub(crate) struct Announcer {
+pub(crate) struct EventWriter {
     queue: SyncSender<Event>,
     /// Events left out since the reader stalled; said at the first, and how many when it reads again.
     left_out: Arc<AtomicU64>,
     /// Passing events in the queue.
     passing: Arc<AtomicU64>,
-    health: Arc<Health>,
+    health: Arc<Counters>,
 }
 
 /// Waits for the queue to empty.
@@ -46,12 +46,12 @@ pub(crate) struct Announcer {
 pub(crate) struct Finish(Receiver<()>);
 
 /// Starts the thread that writes to stdout.
-pub(crate) fn start(health: Arc<Health>) -> std::io::Result<(Announcer, Finish)> {
+pub(crate) fn start(health: Arc<Counters>) -> std::io::Result<(EventWriter, Finish)> {
     let (queue, events) = sync_channel::<Event>(QUEUE);
     let (finished, finish) = channel();
     let mut stdout = ndjson::stdout()?;
     let passing = Arc::new(AtomicU64::new(0));
-    let announcer = Announcer { queue, left_out: Arc::default(), passing, health };
+    let announcer = EventWriter { queue, left_out: Arc::default(), passing, health };
     let passing = Arc::clone(&announcer.passing);
     thread::spawn(move || {
         for event in events {
@@ -70,7 +70,7 @@ pub(crate) fn start(health: Arc<Health>) -> std::io::Result<(Announcer, Finish)>
     Ok((announcer, Finish(finish)))
 }
 
-impl Announcer {
+impl EventWriter {
     /// Hands an event over; never waits.
     pub(crate) fn emit(&self, event: Event) {
         self.health.emitted(&event.body);
@@ -104,7 +104,7 @@ impl Announcer {
     }
 }
 
-impl Announcer {
+impl EventWriter {
     /// Says on stderr and in an `error` event what is wrong.
     pub(crate) fn fail(&self, session: &str, code: &str, message: &str, path: &str) {
         report::warn(message);

@@ -15,15 +15,15 @@ use cht_core::{
     },
 };
 
-use super::{counters::Health, events::Announcer, systemd::Service};
+use super::{counters::Counters, events::EventWriter, systemd::Systemd};
 use crate::record::segmenter::Seen;
 
-/// The main loop's side of [`Health`].
+/// The main loop's side of [`Counters`].
 #[derive(Debug)]
-pub(crate) struct Pulse {
-    health: Arc<Health>,
-    announcer: Announcer,
-    service: Service,
+pub(crate) struct Heartbeat {
+    health: Arc<Counters>,
+    announcer: EventWriter,
+    service: Systemd,
     /// Between two `stats`; none are wanted without it.
     interval: Option<Duration>,
     /// When the last `stats` was made, and the bytes received by then.
@@ -37,18 +37,18 @@ pub(crate) struct Pulse {
 /// Time between two messages about wrong time stamps.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
-impl Pulse {
+impl Heartbeat {
     /// Of a recorder that starts `now`.
     pub(crate) fn new(
-        health: Arc<Health>,
-        announcer: Announcer,
+        health: Arc<Counters>,
+        announcer: EventWriter,
         interval: Option<Duration>,
         now: Instant,
     ) -> Self {
         Self {
             health,
             announcer,
-            service: Service::of_environment(now),
+            service: Systemd::of_environment(now),
             interval,
             last: Cell::new((now, 0)),
             session: RefCell::default(),

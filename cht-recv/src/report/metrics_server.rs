@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, anyhow};
 use cht_core::process::clock;
 use rustix::event::{PollFd, PollFlags};
 
-use super::{counters::Health, prometheus};
+use super::{counters::Counters, prometheus};
 use crate::input::{address, sender::is_passing};
 
 /// How long one scraper may take.
@@ -28,7 +28,7 @@ const SCRAPERS: usize = 32;
 const HEAD: usize = 8 << 10;
 
 /// How long a listener that fails is left alone: mostly this process has too many files open.
-const REST: Duration = Duration::from_secs(1);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Listens at `HOST:PORT`; without a host, at the loopback address.
 pub(crate) fn bind(place: &str) -> Result<TcpListener> {
@@ -51,7 +51,7 @@ fn resolve(place: &str) -> Result<SocketAddr> {
 }
 
 /// Serves scrapers on a thread of its own, as long as the process lives. Returns where.
-pub(crate) fn serve(listener: TcpListener, health: Arc<Health>) -> io::Result<String> {
+pub(crate) fn serve(listener: TcpListener, health: Arc<Counters>) -> io::Result<String> {
     let url = format!("http://{}/metrics", listener.local_addr()?);
     listener.set_nonblocking(true)?;
     let server = Server { listener, resting: None, scrapers: Vec::new(), health };
@@ -66,7 +66,7 @@ struct Server {
     /// When a listener that failed is tried again.
     resting: Option<Instant>,
     scrapers: Vec<Scraper>,
-    health: Arc<Health>,
+    health: Arc<Counters>,
 }
 
 /// A scraper that is connected.
@@ -104,7 +104,7 @@ impl Server {
         let mut descriptors: Vec<_> = self.scrapers.iter().map(Scraper::descriptor).collect();
         descriptors.extend(self.resting.is_none().then_some(listener));
         if clock::wait_ready(&mut descriptors, limit).is_err() {
-            clock::rest(REST);
+            clock::rest(RETRY_AFTER);
         }
         let is_ready = |at: &usize| !descriptors[*at].revents().is_empty();
         (0..self.scrapers.len()).filter(is_ready).collect()
@@ -122,7 +122,7 @@ impl Server {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if is_passing(&error) => continue,
                 Err(_) => {
-                    self.resting = Some(now + REST);
+                    self.resting = Some(now + RETRY_AFTER);
                     return;
                 }
             };
@@ -151,7 +151,7 @@ impl Scraper {
     }
 
     /// Reads on, or writes on. Whether all is done.
-    fn step(&mut self, health: &Health) -> io::Result<bool> {
+    fn step(&mut self, health: &Counters) -> io::Result<bool> {
         if self.answer.is_empty() {
             let mut buffer = [0; 1024];
             match self.socket.read(&mut buffer) {
@@ -184,7 +184,7 @@ impl Scraper {
 }
 
 /// Status, content type and body for a request; `None` while it is not complete.
-fn respond(head: &[u8], health: &Health) -> Option<(&'static str, &'static str, String)> {
+fn respond(head: &[u8], health: &Counters) -> Option<(&'static str, &'static str, String)> {
     let plain = |status| Some((status, "text/plain", format!("{status}\n")));
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn only_whole_requests_are_answered() {
-        let health = Health::new(".".into(), clock::monotonic());
+        let health = Counters::new(".".into(), clock::monotonic());
         let status = |head: &str| respond(head.as_bytes(), &health).map(|(status, ..)| status);
         assert_eq!(status("GET /metrics HTTP/1.1\r\nHost: x\r\n"), None);
         assert_eq!(status("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"), Some("200 OK"));

@@ -1,4 +1,4 @@
-//! `--metrics`: the numbers of [`Health`](super::counters::Health) for Prometheus, in its text format.
+//! `--metrics`: the numbers of [`Counters`](super::counters::Health) for Prometheus, in its text format.
 
 use cht_core::process::clock;
 use prometheus::{
@@ -64,14 +64,14 @@ pub(crate) fn exposition(health: &Snapshot) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::counters::Health;
+    use super::super::counters::Counters;
     use super::*;
     use crate::record::segmenter::Seen;
 
     #[test]
     fn each_number_has_its_line() {
         let start = clock::monotonic();
-        let health = Health::new(".".into(), start);
+        let health = Counters::new(".".into(), start);
         health.connected();
         let seen = Seen { packets: 7, listed: vec![257], gaps: vec![256], strays: 0 };
         health.received(1316, &seen, start);

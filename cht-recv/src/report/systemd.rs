@@ -23,7 +23,7 @@ pub(crate) const VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATC
 
 /// The service manager.
 #[derive(Debug)]
-pub(crate) struct Service {
+pub(crate) struct Systemd {
     /// Its socket and ours; none if nobody wants to hear of us.
     manager: Option<(UnixDatagram, SocketAddr)>,
     /// How often it wants a sign of life.
@@ -33,7 +33,7 @@ pub(crate) struct Service {
     deaf: Cell<bool>,
 }
 
-impl Service {
+impl Systemd {
     /// The one that the environment names.
     pub(crate) fn of_environment(now: Instant) -> Self {
         let address = env::var_os("NOTIFY_SOCKET").map(OsStringExt::into_vec);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decode::{hwaccel::Hwaccel, mode::Decode},
     lag::catch_up::OnLag,
-    picture::Look,
+    picture::OutputOptions,
     track::select::{Asked, Which},
 };
 
@@ -93,7 +93,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::process::cli::seconds)]
     pub stats_interval: f64,
     #[command(flatten)]
-    pub look: Look,
+    pub look: OutputOptions,
     /// Quality of JPEG and WebP, 1 to 100
     #[arg(long, value_name = "Q", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub quality: u8,

@@ -8,7 +8,9 @@ use clap::Parser as _;
 use serde::{Deserialize, Serialize};
 
 use super::args::{Args, Detect};
-use crate::{decode::mode::Decode, lag::catch_up::OnLag, picture::Look, track::select::Asked};
+use crate::{
+    decode::mode::Decode, lag::catch_up::OnLag, picture::OutputOptions, track::select::Asked,
+};
 
 /// The options of a run, as they are written into the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,7 +37,7 @@ pub(crate) struct Options {
     #[serde(default)]
     pub on_lag: OnLag,
     #[serde(flatten)]
-    pub look: Look,
+    pub look: OutputOptions,
 }
 
 impl Options {

@@ -3,7 +3,7 @@
 //! Each frame gives `frame:… pts:…` and `lavfi.scene_score=…`; a frame whose picture follows on stdout gives its
 //! size besides. The names after `@` are those of the graph in [`super::filter`].
 
-use crate::picture::{Form, field};
+use crate::picture::{FrameFormat, field};
 
 /// One frame that the decoder has given.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,7 +13,7 @@ pub(crate) struct Decoded {
     /// ffmpeg's scene score, six decimals.
     pub score: f64,
     /// The picture that follows on stdout, if it does.
-    pub picture: Option<Form>,
+    pub picture: Option<FrameFormat>,
     /// The filter graph began anew: the first frame, or the picture's size or format changed.
     pub restarted: bool,
 }
@@ -39,7 +39,7 @@ enum Ahead {
     #[default]
     Nothing,
     /// Its form, if that could be read.
-    Picture(Option<Form>),
+    Picture(Option<FrameFormat>),
 }
 
 impl LineParser {
@@ -68,7 +68,7 @@ impl LineParser {
             if !text.starts_with("color_range:") {
                 return (true, None);
             }
-            let form = self.shown.take().and_then(|shown| Form::read(&shown, text));
+            let form = self.shown.take().and_then(|shown| FrameFormat::read(&shown, text));
             let Some(frame) = self.taken.take() else {
                 self.ahead = Ahead::Picture(form);
                 return (true, None);

@@ -8,7 +8,7 @@ use std::{
 use cht_detect::measure::Plane;
 
 use super::{ffmpeg_log::Decoded, filter::small_size, pipes::Outputs};
-use crate::picture::Form;
+use crate::picture::FrameFormat;
 
 /// A frame.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Frame {
 #[derive(Debug)]
 pub(crate) struct Picture {
     pub samples: Vec<u8>,
-    pub form: Form,
+    pub form: FrameFormat,
     /// Where its memory goes.
     pool: Pool,
 }
@@ -66,7 +66,7 @@ impl Reader {
 
 impl Pool {
     /// Memory of a picture that is gone, or new one.
-    fn picture(&self, form: Form) -> Picture {
+    fn picture(&self, form: FrameFormat) -> Picture {
         let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut samples = free.unwrap_or_default();
         samples.resize(form.bytes(), 0);

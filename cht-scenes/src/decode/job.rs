@@ -32,7 +32,7 @@ use crate::{
 
 /// What is decoded, and what is to be handed over of it.
 #[derive(Debug, Clone)]
-pub(crate) struct Pass<'a> {
+pub(crate) struct DecodeJob<'a> {
     pub ffmpeg: Program,
     pub pid: u16,
     pub codec: Option<Codec>,
@@ -59,7 +59,7 @@ impl Ended {
     }
 }
 
-impl<'a> Pass<'a> {
+impl<'a> DecodeJob<'a> {
     /// Of the segment at `path`, by the processor. A decoder that exceeds `limits` is stopped.
     pub(crate) fn of(
         ffmpeg: &Program,

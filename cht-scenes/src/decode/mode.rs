@@ -6,7 +6,7 @@ use std::{
 };
 
 use cht_core::timeline::Mender;
-use cht_ts::{Codec, Completion, Plan, SingleStream, Thin};
+use cht_ts::{Codec, Completion, GopFilter, Plan, SingleStream};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -107,7 +107,7 @@ impl Limits {
 pub(crate) struct Extract {
     single: SingleStream,
     completion: Option<Box<Completion>>,
-    thin: Option<Thin>,
+    thin: Option<GopFilter>,
     mender: Mender,
     /// Packets of the video: as they come, completed, and thinned out.
     packets: Vec<u8>,
@@ -130,7 +130,7 @@ impl Extract {
         let single = SingleStream::begin(pid, codec, out)?;
         let thin = match decode {
             Decode::Full => None,
-            Decode::Keyframes | Decode::Fast => Some(Thin::new(pid, codec)),
+            Decode::Keyframes | Decode::Fast => Some(GopFilter::new(pid, codec)),
         };
         let completion = sets.map(|sets| Box::new(Completion::new(pid, codec, sets.to_vec())));
         let [packets, complete, thinned] = [const { Vec::new() }; 3];

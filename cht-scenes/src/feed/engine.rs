@@ -7,24 +7,24 @@ use cht_ts::Plan;
 
 use crate::{
     decode::{decoder::Decoder, pause::Pause},
-    parallel::pool::{Jobs, Stopped},
+    parallel::pool::{DecoderPool, Stopped},
 };
 
 /// One decoder, or several that stand for one.
 #[derive(Debug)]
 pub(super) enum Engine {
     One(Decoder),
-    Many(Box<Jobs>),
+    Many(Box<DecoderPool>),
 }
 
 /// Stops an engine.
 #[derive(Debug)]
-pub(super) enum Brake {
+pub(super) enum StopHandle {
     One(u32),
     Many(Arc<Stopped>),
 }
 
-impl Brake {
+impl StopHandle {
     /// Stops it at once, or as soon as each decoder has given a frame.
     pub(super) fn stop(&self) {
         match self {
@@ -82,10 +82,10 @@ impl Engine {
     }
 
     /// To stop it while another thread feeds it.
-    pub(super) fn brake(&self) -> Brake {
+    pub(super) fn brake(&self) -> StopHandle {
         match self {
-            Self::One(decoder) => Brake::One(decoder.id()),
-            Self::Many(jobs) => Brake::Many(jobs.stopped()),
+            Self::One(decoder) => StopHandle::One(decoder.id()),
+            Self::Many(jobs) => StopHandle::Many(jobs.stopped()),
         }
     }
 

@@ -19,7 +19,7 @@ use cht_core::{
     process::{ffmpeg::Program, report},
     segment::{Cache, Examiner, SegmentError},
     session::{
-        Session, identity, live_segment::finished_path, segment_log::Record, windows::Windows,
+        Session, identity, live_segment::finished_path, segment_log::SegmentLog, windows::Windows,
     },
 };
 use cht_ts::Codec;
@@ -40,15 +40,15 @@ use crate::{
     interrupt::{Cut, Interrupt},
     lag::catch_up::{CatchUp, OnLag},
     select::{
-        detectors::{Measured, Saved},
-        journal::{Checkpoint, FileId, Store, key},
-        score_log::Scores,
-        selector::{Done, End, Message, Output, Part, Picker},
+        detectors::{Detectors, Saved},
+        journal::{Checkpoint, FileId, FrameJournal, key},
+        score_log::ScoreLog,
+        selector::{Done, End, FrameSelector, Message, Output, Part},
         threshold::Rules,
     },
-    stats::counters::Tally,
+    stats::counters::Counters,
     track::{
-        changes::{self, Stretch},
+        changes::{self, TrackSpan},
         growing::Passed,
     },
 };
@@ -95,7 +95,7 @@ pub(crate) struct Feeder {
     pub(super) ffmpeg: Program,
     pub(super) output: Output,
     disk: Disk,
-    pub(super) tally: Arc<Tally>,
+    pub(super) tally: Arc<Counters>,
     upstream: Arc<Upstream>,
     interrupt: Arc<Interrupt>,
     pub(super) folder: Option<Folder>,
@@ -120,7 +120,7 @@ pub(crate) struct Feeder {
 pub(super) struct Folder {
     pub(super) path: PathBuf,
     /// Here between runs, in the run's thread during one.
-    pub(super) picker: Option<Picker>,
+    pub(super) picker: Option<FrameSelector>,
     /// Its device and inode: a folder may have several names.
     place: Option<(u64, u64)>,
     /// Whether segments are known by their names.
@@ -136,7 +136,7 @@ pub(super) struct Folder {
     /// The number of the last of them; in the folder of a session also of an earlier run.
     pub(super) last_seq: Option<u64>,
     /// The end of the session's record, from where an earlier run has come to.
-    pub(super) record: Option<Record>,
+    pub(super) record: Option<SegmentLog>,
     /// What an index next to the frames may lack was emitted again.
     pub(super) joined: bool,
 }
@@ -167,7 +167,7 @@ impl Feeder {
         args: Args,
         rules: Rules,
         output: Output,
-        tally: Arc<Tally>,
+        tally: Arc<Counters>,
         upstream: Arc<Upstream>,
         interrupt: Arc<Interrupt>,
     ) -> Result<Self> {
@@ -386,15 +386,16 @@ impl Feeder {
         // What this run made there stays when it comes back to the folder.
         let is_ours = identity(&path).is_some_and(|place| self.opened.contains(&place));
         let overwrite = self.args.overwrite && !is_ours;
-        let store =
-            Store::open(&path, &options, overwrite, self.disk.clone()).map_err(NoFolder::or)?;
+        let store = FrameJournal::open(&path, &options, overwrite, self.disk.clone())
+            .map_err(NoFolder::or)?;
         self.opened.extend(identity(&path));
         self.ahead = store.last().map_or(0, |last| last.ahead);
         let (done_before, files, by_name) = (store.done_before(), store.files(), store.by_name());
         let last_seq = store.last().map(|last| last.done.seq).filter(|_| by_name);
         let scores = self.args.scores.as_ref();
-        let scores = scores.map(|path| Scores::open(path, &store.done_paths(), self.disk.clone()));
-        let mut picker = Picker::new(
+        let scores =
+            scores.map(|path| ScoreLog::open(path, &store.done_paths(), self.disk.clone()));
+        let mut picker = FrameSelector::new(
             store,
             Arc::clone(&self.output),
             &self.args,
@@ -435,14 +436,14 @@ impl Feeder {
     }
 
     /// The detectors that measure, as they were when this was saved, or as they begin.
-    pub(super) fn measured(&self, saved: Option<Vec<u8>>) -> Result<Measured> {
+    pub(super) fn measured(&self, saved: Option<Vec<u8>>) -> Result<Detectors> {
         let Some(bytes) = saved else {
-            return Ok(Measured::new(Options::of(&self.args).rules()));
+            return Ok(Detectors::new(Options::of(&self.args).rules()));
         };
-        Ok(Measured::restore(Saved::from_bytes(&bytes)?))
+        Ok(Detectors::restore(Saved::from_bytes(&bytes)?))
     }
 
-    pub(super) fn picker(&mut self) -> Result<&mut Picker> {
+    pub(super) fn picker(&mut self) -> Result<&mut FrameSelector> {
         let picker = self.folder.as_mut().and_then(|folder| folder.picker.as_mut());
         picker.context("the picker is at work")
     }
@@ -505,7 +506,7 @@ impl Feeder {
         let mut at = source.bytes_from;
         let mut stretches = changes::divide(again, source.pid, source.codec, self.args.video())
             .into_iter()
-            .map(|stretch| Stretch { from: stretch.from + source.bytes_from, ..stretch })
+            .map(|stretch| TrackSpan { from: stretch.from + source.bytes_from, ..stretch })
             .peekable();
         for window in windows {
             let window = match window {
@@ -519,7 +520,8 @@ impl Feeder {
             };
             let mut rest = &window[..];
             while !rest.is_empty() {
-                if let Some(Stretch { pid, codec, .. }) = stretches.next_if(|next| next.from <= at)
+                if let Some(TrackSpan { pid, codec, .. }) =
+                    stretches.next_if(|next| next.from <= at)
                 {
                     self.begin(path, at, Source { pid, codec, ..source })?;
                 }

@@ -7,7 +7,7 @@ use cht_core::{
     event::{Anchor, Decoded, SegmentOpen},
     process::clock,
     segment::SegmentError,
-    session::live_segment::{Growing, Growth, finished_path},
+    session::live_segment::{Growth, LiveSegment, finished_path},
     storage::regular,
 };
 use cht_ts::time::{TICKS_PER_SECOND, unwrap33};
@@ -20,8 +20,8 @@ use super::{
 use crate::{
     select::{journal::key, selector::Message},
     track::{
-        changes::Stretch,
-        growing::{Course, Passed, Piece},
+        changes::TrackSpan,
+        growing::{GrowingSegment, Passed, Piece},
         select::Video,
     },
 };
@@ -64,7 +64,7 @@ impl Feeder {
         if self.is_divided_within_a_picture(&path, open) {
             return Ok(());
         }
-        let mut growing = match Growing::open(part) {
+        let mut growing = match LiveSegment::open(part) {
             Ok(growing) => growing,
             // Gone already: its `segment` event will say more, or nothing will.
             Err(error) if !regular::is_refusal(&error) => return Ok(()),
@@ -74,7 +74,7 @@ impl Feeder {
                 return self.picker()?.fail("unreadable", &message, Some(&open.path));
             }
         };
-        let mut course = Course::new(self.args.video(), anchor);
+        let mut course = GrowingSegment::new(self.args.video(), anchor);
         let (mut source, mut total) = (None, 0);
         let mut buffer = vec![0; WRITE];
         loop {
@@ -162,7 +162,12 @@ impl Feeder {
 
     /// Feeds what has come of a segment that grows, to another decoder where its video changes, or where decoding lags or has
     /// caught up; `false` as [`Self::feed`].
-    fn follow(&mut self, course: &mut Course, path: &str, source: &mut Source) -> Result<bool> {
+    fn follow(
+        &mut self,
+        course: &mut GrowingSegment,
+        path: &str,
+        source: &mut Source,
+    ) -> Result<bool> {
         loop {
             let seek = self.wants_change();
             let Some(piece) = course.next(seek) else { return Ok(true) };
@@ -177,7 +182,7 @@ impl Feeder {
                     self.change_decoding();
                     self.begin(path, 0, *source)?;
                 }
-                Piece::Change(Stretch { pid, codec, .. }) => {
+                Piece::Change(TrackSpan { pid, codec, .. }) => {
                     (source.pid, source.codec) = (pid, codec);
                     self.begin(path, 0, *source)?;
                 }

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use cht_core::{
     event::{Anchor, EndReason},
-    session::{Session, segment_log::Record, windows::Windows},
+    session::{Session, segment_log::SegmentLog, windows::Windows},
 };
 
-use crate::select::{journal::Checkpoint, succession::Place};
+use crate::select::{journal::Checkpoint, succession::Position};
 
 /// How many segments a run-up has at most: a stream without keyframes would have all of them.
 const MOST_RUN_UP: usize = 32;
@@ -27,10 +27,10 @@ pub(super) struct Before {
 pub(super) fn nearest(last: Checkpoint, replayed: Option<Checkpoint>) -> Checkpoint {
     let leads = |replayed: &Checkpoint| {
         let (last_anchor, anchor) = last.anchor.zip(replayed.anchor)?;
-        let place = Place { path: &replayed.path, anchor };
+        let place = Position { path: &replayed.path, anchor };
         Some(
             last.path != replayed.path
-                && Place { path: &last.path, anchor: last_anchor }.leads_to(&place),
+                && Position { path: &last.path, anchor: last_anchor }.leads_to(&place),
         )
     };
     match replayed {
@@ -41,12 +41,12 @@ pub(super) fn nearest(last: Checkpoint, replayed: Option<Checkpoint>) -> Checkpo
 
 /// The segments to decode before the one at `next`, the `last` of which was done: one, or as many as it takes to begin
 /// with a keyframe where cht-recv had to cut within a group of pictures. None if they do not lead there.
-pub(super) fn run_up(last: &Checkpoint, next: Place<'_>) -> Vec<Before> {
+pub(super) fn run_up(last: &Checkpoint, next: Position<'_>) -> Vec<Before> {
     let before = |seq, anchor, path: &str, from| before(seq, anchor, path, from, next);
     let Some(nearest) = before(last.done.seq, last.anchor, &last.path, last.from) else {
         return Vec::new();
     };
-    let record = Session::of_segment(Path::new(&last.path)).map(|session| Record::of(&session));
+    let record = Session::of_segment(Path::new(&last.path)).map(|session| SegmentLog::of(&session));
     let mut segments = vec![nearest];
     let connection = record.as_ref().and_then(|record| Some(record.get(last.done.seq)?.connection));
     for earlier in record.iter().flat_map(|record| record.kept().rev()) {
@@ -81,8 +81,8 @@ pub(super) fn two_frames(earlier: Option<&Checkpoint>, mut run_up: Vec<Before>) 
 }
 
 impl Before {
-    fn place(&self) -> Place<'_> {
-        Place { path: &self.path, anchor: self.anchor }
+    fn place(&self) -> Position<'_> {
+        Position { path: &self.path, anchor: self.anchor }
     }
 }
 
@@ -92,9 +92,9 @@ fn before(
     anchor: Option<Anchor>,
     path: &str,
     from: u64,
-    next: Place<'_>,
+    next: Position<'_>,
 ) -> Option<Before> {
-    let anchor = anchor.filter(|&anchor| Place { path, anchor }.leads_to(&next))?;
+    let anchor = anchor.filter(|&anchor| Position { path, anchor }.leads_to(&next))?;
     let windows = Windows::open_part(Path::new(path), &(from..u64::MAX)).ok()?;
     Some(Before { seq, anchor, path: path.to_owned(), from, windows: Some(windows) })
 }
@@ -105,7 +105,7 @@ pub(super) fn unsure(unsure: &[Checkpoint], run_up: Vec<Before>) -> Vec<Before> 
     let earlier = unsure.iter().filter(|unsure| unsure.done.seq < first.seq).filter_map(|unsure| {
         let (seq, path, from) = (unsure.done.seq, &unsure.path, unsure.from);
         let anchor = unsure.anchor?;
-        let leads = Place { path, anchor }.leads_to(&first.place());
+        let leads = Position { path, anchor }.leads_to(&first.place());
         leads.then(|| Before { seq, anchor, path: path.clone(), from, windows: None })
     });
     let earlier: Vec<_> = earlier.collect();
@@ -115,7 +115,7 @@ pub(super) fn unsure(unsure: &[Checkpoint], run_up: Vec<Before>) -> Vec<Before> 
 /// Whether the segment before the one at `path` was ended for its size, or by the disk.
 pub(super) fn began_within_a_picture(path: &str, seq: u64, connection: Option<u32>) -> bool {
     let session = Session::of_segment(Path::new(path));
-    let record = session.map(|session| Record::of(&session));
+    let record = session.map(|session| SegmentLog::of(&session));
     record.as_ref().and_then(|record| record.get(seq.checked_sub(1)?)).is_some_and(|before| {
         matches!(before.end_reason, EndReason::MaxBytes | EndReason::Disk)
             && Some(before.connection) == connection

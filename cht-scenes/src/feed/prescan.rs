@@ -17,7 +17,7 @@ use cht_ts::{
 use super::feeder::{Source, WRITE};
 use crate::decode::{
     filter::Wanted,
-    job::Pass,
+    job::DecodeJob,
     mode::{Decode, Limits},
 };
 
@@ -122,7 +122,7 @@ fn changed(
     source: &Source,
     path: &Path,
 ) -> Result<HashMap<u64, bool>> {
-    let pass = Pass::of(ffmpeg, limits, source, path, Decode::Keyframes, Wanted::Small);
+    let pass = DecodeJob::of(ffmpeg, limits, source, path, Decode::Keyframes, Wanted::Small);
     let windows = Windows::open_part(path, &source.range())?;
     let mut blocks = Blocks::default();
     let mut changed = HashMap::new();

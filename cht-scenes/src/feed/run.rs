@@ -24,15 +24,15 @@ use crate::{
     decode::{
         decoder::{Decoder, Input},
         filter::{self, Start, Wanted},
-        job::Pass,
+        job::DecodeJob,
         mode::{self, Decode, Decoding},
         pipes::Outputs,
     },
-    parallel::pool::Jobs,
+    parallel::pool::DecoderPool,
     select::{
         journal::Checkpoint,
-        selector::{End, Message, Part, Picker, Run},
-        succession::Place,
+        selector::{End, FrameSelector, Message, Part, Run},
+        succession::Position,
     },
     track::parameter_sets,
 };
@@ -65,7 +65,7 @@ pub(crate) struct Source {
 pub(super) struct Running {
     pub engine: Engine,
     pub messages: SyncSender<Message>,
-    pub follower: JoinHandle<(Picker, Result<End>)>,
+    pub follower: JoinHandle<(FrameSelector, Result<End>)>,
     pub fed: Arc<AtomicU64>,
     pub anchor: Anchor,
     pub pid: u16,
@@ -92,7 +92,7 @@ impl Feeder {
         let replayed = self.folder.as_mut().and_then(|folder| folder.replayed.take());
         let last = picker.store.last().cloned();
         let last = last.map(|last| nearest(last, replayed));
-        let place = Place { path, anchor: source.anchor };
+        let place = Position { path, anchor: source.anchor };
         let is_of_it = |last: &Checkpoint| {
             !goes_on
                 && last.done.seq < source.seq
@@ -188,8 +188,8 @@ impl Feeder {
     /// Returns what leads up to it.
     fn run_up_of_another(
         &self,
-        picker: &mut Picker,
-        place: Place<'_>,
+        picker: &mut FrameSelector,
+        place: Position<'_>,
         is_of_it: impl Fn(&Checkpoint) -> bool,
     ) -> Result<Vec<Before>> {
         let Some(other) = picker.store.recording(&place).cloned().filter(is_of_it) else {
@@ -217,8 +217,8 @@ impl Feeder {
         {
             let (messages, received) = sync_channel(WHOLE_FRAMES);
             let (jobs, decoding) = (decoding.jobs, Decoding { jobs: 1, ..decoding });
-            let stream = Pass { ffmpeg, pid, codec: Some(codec), decoding, start, sets };
-            let jobs = Box::new(Jobs::start(jobs, stream, messages.clone()));
+            let stream = DecodeJob { ffmpeg, pid, codec: Some(codec), decoding, start, sets };
+            let jobs = Box::new(DecoderPool::start(jobs, stream, messages.clone()));
             return Ok((Engine::Many(jobs), None, messages, received));
         }
         let (messages, received) = sync_channel(FRAMES);
@@ -237,8 +237,8 @@ impl Feeder {
 impl Running {
     /// Whether it decodes the video that the segment at `path` goes on with.
     pub(super) fn is_of(&self, source: &Source, path: &str) -> bool {
-        let fed = Place { path: &self.path, anchor: self.anchor };
-        fed.leads_to(&Place { path, anchor: source.anchor })
+        let fed = Position { path: &self.path, anchor: self.anchor };
+        fed.leads_to(&Position { path, anchor: source.anchor })
             && (self.pid, self.codec) == (source.pid, source.codec)
             && self.connection == source.connection
     }

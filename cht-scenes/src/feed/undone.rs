@@ -10,7 +10,7 @@ use cht_core::{
     event::{Body, Event, Segment, absolute},
     process::report,
     segment::{SegmentError, damage, oddities},
-    session::{Session, segment_log::Record},
+    session::{Session, segment_log::SegmentLog},
 };
 
 use super::{
@@ -91,7 +91,7 @@ impl Feeder {
         if folder.path != session.frames() && !is_at(folder, &session.frames()) {
             return Ok(());
         }
-        let record = folder.record.get_or_insert_with(|| Record::after(&session, last));
+        let record = folder.record.get_or_insert_with(|| SegmentLog::after(&session, last));
         record.update(&session);
         let kept = record.kept().map(|closed| closed.seq);
         let mut undone: Vec<u64> = kept.chain(record.deleted()).collect();

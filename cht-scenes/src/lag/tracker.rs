@@ -26,7 +26,7 @@ const END: u64 = 4 << 20;
 
 /// What has arrived, and what of it was looked at.
 #[derive(Debug, Default)]
-pub(crate) struct Lag {
+pub(crate) struct LagTracker {
     arrived: Mutex<Arrived>,
     position: Mutex<Position>,
 }
@@ -74,7 +74,7 @@ struct Thin {
     fed: i64,
 }
 
-impl Lag {
+impl LagTracker {
     /// A segment has begun to grow.
     pub(crate) fn open(&self, session: Option<&str>, open: &SegmentOpen) {
         let mut arrived = lock(&self.arrived);

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     decode::{
         frame::{Frame, Reader},
-        job::{Ended, Pass},
+        job::{DecodeJob, Ended},
     },
     select::selector::{End, Message},
 };
@@ -47,7 +47,7 @@ pub(crate) struct Whole {
 
 /// Puts chunks together.
 pub(crate) struct Joiner {
-    stream: Arc<Pass<'static>>,
+    stream: Arc<DecodeJob<'static>>,
     messages: SyncSender<Message>,
     stopped: Arc<Stopped>,
     /// The last chunks: one whose beginning was as it should be, and those behind it.
@@ -121,7 +121,7 @@ impl Edge {
 
 impl Joiner {
     pub(crate) fn new(
-        stream: Arc<Pass<'static>>,
+        stream: Arc<DecodeJob<'static>>,
         messages: SyncSender<Message>,
         stopped: Arc<Stopped>,
     ) -> Self {

@@ -24,7 +24,7 @@ use crate::{
     decode::{
         decoder::Decoder,
         frame::{Pool, Reader},
-        job::Pass,
+        job::DecodeJob,
     },
     select::{
         refetch::{self, Bytes},
@@ -35,7 +35,7 @@ use anyhow::{Result, anyhow};
 
 /// Decoders at work, who are fed as if they were one.
 #[derive(Debug)]
-pub(crate) struct Jobs {
+pub(crate) struct DecoderPool {
     divider: Divider,
     /// To the decoders, and in order to who puts together what they give; none when the input has ended.
     outlets: Option<(SyncSender<Job>, Sender<Job>)>,
@@ -71,9 +71,13 @@ pub(super) struct Job {
     pub(super) queue: Arc<Queue>,
 }
 
-impl Jobs {
+impl DecoderPool {
     /// Starts so many decoders of a stream, whose frames go to `messages`.
-    pub(crate) fn start(jobs: u8, stream: Pass<'static>, messages: SyncSender<Message>) -> Self {
+    pub(crate) fn start(
+        jobs: u8,
+        stream: DecodeJob<'static>,
+        messages: SyncSender<Message>,
+    ) -> Self {
         let stream = Arc::new(stream);
         let (to_decoders, queue) = sync_channel(0);
         let (to_joiner, chunks) = channel();
@@ -135,7 +139,7 @@ impl Jobs {
 
 impl Chunk {
     /// What decodes a stream from here on.
-    pub(super) fn pass(&self, stream: &Pass<'static>) -> Pass<'static> {
+    pub(super) fn pass(&self, stream: &DecodeJob<'static>) -> DecodeJob<'static> {
         if self.begins.is_none() { stream.clone() } else { stream.within() }
     }
 }
@@ -148,7 +152,12 @@ fn hand_out((decoders, joiner): &(SyncSender<Job>, Sender<Job>), chunk: Chunk) {
 }
 
 /// Decodes one chunk after the other.
-fn decode(stream: &Pass<'static>, jobs: &Mutex<Receiver<Job>>, pool: &Pool, stopped: &Stopped) {
+fn decode(
+    stream: &DecodeJob<'static>,
+    jobs: &Mutex<Receiver<Job>>,
+    pool: &Pool,
+    stopped: &Stopped,
+) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { chunk, queue }) = job else { return };

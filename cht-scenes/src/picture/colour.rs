@@ -3,7 +3,7 @@
 //! Standard range is taken as it is, as players do. High dynamic range is brought to it as ITU-R BT.2408 and BT.2390
 //! say: white at 203 cd/m², what is brighter bent below it, and the colours of BT.2020 to those of BT.709.
 
-use super::format::{Colours, Form, Matrix, Transfer};
+use super::format::{Colours, FrameFormat, Matrix, Transfer};
 
 /// From the codes of a stream's samples to numbers from 0 to 1.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +22,7 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    pub(crate) fn new(form: &Form) -> Self {
+    pub(crate) fn new(form: &FrameFormat) -> Self {
         let Colours { full, matrix, .. } = form.colours;
         let unit = (1 << (form.samples.depth - 8)) as f32;
         let top = (1 << form.samples.depth) as f32 - 1.0;
@@ -58,7 +58,7 @@ pub(crate) struct ToRgb {
 }
 
 impl ToRgb {
-    pub(crate) fn new(form: &Form) -> Self {
+    pub(crate) fn new(form: &FrameFormat) -> Self {
         let transfer = form.colours.transfer;
         let screen = (transfer != Transfer::Sdr).then(|| Screen::new(transfer));
         Self { scale: Scale::new(form), screen }

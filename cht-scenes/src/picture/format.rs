@@ -27,7 +27,7 @@ pub(crate) fn formats(with_full_range: bool) -> String {
 
 /// A picture as the decoder gives it: three planes, one behind the other, without padding.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Form {
+pub(crate) struct FrameFormat {
     pub width: u32,
     pub height: u32,
     /// Width by height of a pixel.
@@ -82,7 +82,7 @@ pub(crate) enum Transfer {
     Hlg,
 }
 
-impl Form {
+impl FrameFormat {
     /// Reads the two lines about a picture: its own, and the one about its colours, which comes later.
     pub(crate) fn read(frame: &str, colours: &str) -> Option<Self> {
         let (width, height) = pair(field(frame, " s:")?, 'x')
@@ -194,13 +194,17 @@ mod tests {
     fn size_that_no_picture_has_is_refused() {
         for size in ["4294967295x4294967295", "65537x2", "0x2"] {
             let line = format!("n:   0 pts: 0 fmt:yuv420p sar:1/1 s:{size} i:P iskey:1 type:I");
-            assert_eq!(Form::read(&line, "color_range:tv color_space:bt709"), None, "{size}");
+            assert_eq!(
+                FrameFormat::read(&line, "color_range:tv color_space:bt709"),
+                None,
+                "{size}"
+            );
         }
     }
 
     #[test]
     fn an_interlaced_anamorphic_picture() {
-        let form = Form::read(
+        let form = FrameFormat::read(
             "n:   0 pts: 133500 fmt:yuv420p10le sar:16/11 s:703x575 i:B iskey:1 type:I",
             "color_range:tv color_space:unknown color_primaries:unknown color_trc:arib-std-b67",
         )

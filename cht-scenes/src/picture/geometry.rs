@@ -1,21 +1,21 @@
 //! Where a picture's pixels lie among the decoder's samples: square pixels, crop, scale, fields and chroma.
 
 use super::{
-    format::{Field, Form},
-    options::Look,
+    format::{Field, FrameFormat},
+    options::OutputOptions,
     resample::Axis,
 };
 
 /// A picture's pixels, in columns and rows of luma.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Place {
+pub(crate) struct SampleGrid {
     pub across: Axis,
     pub down: Axis,
 }
 
-impl Place {
+impl SampleGrid {
     /// The place of the picture that `look` asks for; `None` if nothing of it is in there.
-    pub(crate) fn of(form: &Form, look: &Look) -> Option<Self> {
+    pub(crate) fn of(form: &FrameFormat, look: &OutputOptions) -> Option<Self> {
         let (stored, height) = (f64::from(form.width), f64::from(form.height));
         // Square pixels: the height stays.
         let width = (stored * f64::from(form.aspect.0) / f64::from(form.aspect.1)).round().max(1.0);
@@ -44,7 +44,7 @@ impl Place {
     ///
     /// Chroma lies at the left of its pixels and between its rows (ISO/IEC 13818-2 figure 6-1); that of a field a quarter
     /// of a row nearer to the field's own rows (figure 6-2).
-    pub(crate) fn in_plane(self, form: &Form, n: usize) -> Self {
+    pub(crate) fn in_plane(self, form: &FrameFormat, n: usize) -> Self {
         if n == 0 {
             return self;
         }
@@ -75,8 +75,8 @@ mod tests {
     };
     use super::*;
 
-    fn form(width: u32, height: u32, aspect: (u32, u32)) -> Form {
-        Form {
+    fn form(width: u32, height: u32, aspect: (u32, u32)) -> FrameFormat {
+        FrameFormat {
             width,
             height,
             aspect,
@@ -86,35 +86,41 @@ mod tests {
         }
     }
 
-    fn size(form: &Form, look: &Look) -> (usize, usize) {
-        let place = Place::of(form, look).unwrap();
+    fn size(form: &FrameFormat, look: &OutputOptions) -> (usize, usize) {
+        let place = SampleGrid::of(form, look).unwrap();
         (place.across.count, place.down.count)
     }
 
     #[test]
     fn pixels_become_square_and_pictures_keep_their_shape() {
         let wide = form(704, 576, (16, 11));
-        assert_eq!(size(&wide, &Look::default()), (1024, 576));
-        let scale =
-            |width, height| Look { scale: Some(Scale { width, height }), ..Look::default() };
+        assert_eq!(size(&wide, &OutputOptions::default()), (1024, 576));
+        let scale = |width, height| OutputOptions {
+            scale: Some(Scale { width, height }),
+            ..OutputOptions::default()
+        };
         assert_eq!(size(&wide, &scale(512, None)), (512, 288));
         assert_eq!(size(&wide, &scale(512, Some(144))), (256, 144));
         assert_eq!(size(&wide, &scale(4000, None)), (1024, 576), "never larger");
-        let crop =
-            Look { crop: Some(Crop { x: 1000, y: 0, width: 100, height: 10 }), ..scale(12, None) };
+        let crop = OutputOptions {
+            crop: Some(Crop { x: 1000, y: 0, width: 100, height: 10 }),
+            ..scale(12, None)
+        };
         assert_eq!(size(&wide, &crop), (12, 5), "24 by 10 of it are there");
-        let outside =
-            Look { crop: Some(Crop { x: 1024, y: 0, width: 1, height: 1 }), ..Look::default() };
-        assert_eq!(Place::of(&wide, &outside), None);
-        let webp = Look { format: Format::Webp, ..Look::default() };
+        let outside = OutputOptions {
+            crop: Some(Crop { x: 1024, y: 0, width: 1, height: 1 }),
+            ..OutputOptions::default()
+        };
+        assert_eq!(SampleGrid::of(&wide, &outside), None);
+        let webp = OutputOptions { format: Format::Webp, ..OutputOptions::default() };
         assert_eq!(size(&form(32_766, 2, (1, 1)), &webp), (16_383, 1));
     }
 
     #[test]
     fn chroma_and_fields_are_where_the_standard_has_them() {
         let mut form = form(8, 8, (1, 1));
-        let place = Place::of(&form, &Look::default()).unwrap();
-        let at = |place: Place| (place.across.first, place.down.first, place.down.step);
+        let place = SampleGrid::of(&form, &OutputOptions::default()).unwrap();
+        let at = |place: SampleGrid| (place.across.first, place.down.first, place.down.step);
         assert_eq!(at(place.in_plane(&form, 0)), (0.0, 0.0, 1.0));
         assert_eq!(at(place.in_plane(&form, 1)), (0.0, -0.25, 0.5));
         form.field = Some(Field::Top);

@@ -8,8 +8,8 @@ use multiversion::multiversion;
 use super::{
     colour::{Scale, code},
     format::Transfer,
-    geometry::Place,
-    planes::Source,
+    geometry::SampleGrid,
+    planes::Planes,
 };
 
 /// What red and blue count for in the luma of JFIF, that of BT.601, and green.
@@ -29,7 +29,7 @@ pub(crate) struct Ycc {
 
 impl Ycc {
     /// The picture at `place`; `None` where its chroma is finer than half, or its range is not that of a screen.
-    pub(crate) fn of(source: &Source<'_>, place: Place) -> Option<Self> {
+    pub(crate) fn of(source: &Planes<'_>, place: SampleGrid) -> Option<Self> {
         let among = place.in_plane(source.form, 1);
         let coarse = among.across.step.max(among.down.step) < 0.5 + 1e-6;
         if !coarse || source.form.colours.transfer != Transfer::Sdr {
@@ -60,7 +60,7 @@ impl Mix {
         Self { scale, blue: own(blue), red: own(red) }
     }
 
-    fn luma(&self, source: &Source<'_>, place: Place) -> Vec<u8> {
+    fn luma(&self, source: &Planes<'_>, place: SampleGrid) -> Vec<u8> {
         let scale = &self.scale;
         let (width, height) = (place.across.count, place.down.count);
         let (unit, least) = (255.0 * scale.range, -255.0 * scale.range * scale.black);
@@ -83,9 +83,9 @@ impl Mix {
         luma
     }
 
-    fn chroma(&self, source: &Source<'_>, place: Place) -> [Vec<u8>; 2] {
+    fn chroma(&self, source: &Planes<'_>, place: SampleGrid) -> [Vec<u8>; 2] {
         let Scale { grey, from_cb, from_cr, .. } = self.scale;
-        let half = Place { across: place.across.halved(), down: place.down.halved() };
+        let half = SampleGrid { across: place.across.halved(), down: place.down.halved() };
         let size = half.across.count * half.down.count;
         let mut chroma = [vec![0; size], vec![0; size]];
         let (mut cbs, mut crs) = (source.plane(1, half), source.plane(2, half));
@@ -129,15 +129,15 @@ fn mixed_codes(row: &mut [u8], samples: &[f32], mixed: &[f32], unit: f32, least:
 #[cfg(test)]
 mod tests {
     use super::super::{
-        format::{Colours, Form, Matrix, Samples},
-        options::Look,
+        format::{Colours, FrameFormat, Matrix, Samples},
+        options::OutputOptions,
         render,
     };
     use super::*;
 
-    fn form(width: u32, colours: Colours) -> Form {
+    fn form(width: u32, colours: Colours) -> FrameFormat {
         let samples = Samples { chroma: (1, 1), depth: 8 };
-        Form { width, height: 4, aspect: (1, 1), samples, field: None, colours }
+        FrameFormat { width, height: 4, aspect: (1, 1), samples, field: None, colours }
     }
 
     /// JFIF 1.02, "Conversion to and from RGB".
@@ -155,8 +155,8 @@ mod tests {
             for [y, cb, cr] in [[120, 128, 128], [100, 90, 160], [180, 150, 120], [60, 140, 110]] {
                 let mut bytes = vec![y; 28];
                 bytes.extend([[cb; 8], [cr; 8]].concat());
-                let source = Source::new(&bytes, &form);
-                let place = Place::of(&form, &Look::default()).unwrap();
+                let source = Planes::new(&bytes, &form);
+                let place = SampleGrid::of(&form, &OutputOptions::default()).unwrap();
                 let ycc = Ycc::of(&source, place).unwrap();
                 let rgb = render(&source, place).pixels;
                 let [y, blue, red] = jfif([rgb[0], rgb[1], rgb[2]]);
@@ -174,8 +174,8 @@ mod tests {
         let form = form(64, colours);
         let ramp = (0..64).map(|n| 60 + 4 * (n % 32));
         let bytes: Vec<u8> = [100; 256].into_iter().chain(ramp.clone()).chain(ramp).collect();
-        let place = Place::of(&form, &Look::default()).unwrap();
-        let ycc = Ycc::of(&Source::new(&bytes, &form), place).unwrap();
+        let place = SampleGrid::of(&form, &OutputOptions::default()).unwrap();
+        let ycc = Ycc::of(&Planes::new(&bytes, &form), place).unwrap();
         // A quarter of a sample to the right of where it was.
         let expected: Vec<u8> = (1..31).map(|n| 60 + 4 * n + 1).collect();
         assert_eq!(ycc.chroma[0][1..31], expected);

@@ -19,13 +19,13 @@ use anyhow::Result;
 use cht_core::process::report;
 
 use self::format::Transfer;
-use self::geometry::Place;
+use self::geometry::SampleGrid;
 use self::jfif::Ycc;
-use self::planes::Source;
+use self::planes::Planes;
 use colour::ToRgb;
 
-pub(crate) use self::format::{Form, field, formats};
-pub(crate) use self::options::{Format, Look};
+pub(crate) use self::format::{FrameFormat, field, formats};
+pub(crate) use self::options::{Format, OutputOptions};
 pub(crate) use xmp::Origin;
 
 /// Packed 8-bit RGB.
@@ -49,7 +49,7 @@ pub(crate) struct Encoded {
 /// Makes files of pictures, all in one way.
 #[derive(Debug)]
 pub(crate) struct Painter {
-    look: Look,
+    look: OutputOptions,
     quality: u8,
     /// What was said about the stream.
     said_crop: bool,
@@ -57,7 +57,7 @@ pub(crate) struct Painter {
 }
 
 impl Painter {
-    pub(crate) fn new(look: Look, quality: u8) -> Self {
+    pub(crate) fn new(look: OutputOptions, quality: u8) -> Self {
         Self { look, quality, said_crop: false, said_range: false }
     }
 
@@ -65,11 +65,11 @@ impl Painter {
     pub(crate) fn paint(
         &mut self,
         samples: &[u8],
-        form: &Form,
+        form: &FrameFormat,
         origin: &Origin<'_>,
     ) -> Result<Encoded> {
         let xmp = xmp::packet(origin);
-        let source = Source::new(samples, form);
+        let source = Planes::new(samples, form);
         let mut painted = self.file(&source, &self.look, &xmp)?;
         if let Some(look) = self.look.thumbnail() {
             painted.thumbnail = Some(self.file(&source, &look, &xmp)?.bytes);
@@ -78,7 +78,7 @@ impl Painter {
         Ok(painted)
     }
 
-    fn file(&self, source: &Source<'_>, look: &Look, xmp: &str) -> Result<Encoded> {
+    fn file(&self, source: &Planes<'_>, look: &OutputOptions, xmp: &str) -> Result<Encoded> {
         let place = place(source.form, look);
         let direct = place.filter(|_| look.format == Format::Jpeg);
         if let Some(picture) = direct.and_then(|place| Ycc::of(source, place)) {
@@ -93,8 +93,8 @@ impl Painter {
     }
 
     /// Says once what may surprise in pictures of this stream.
-    fn warn(&mut self, form: &Form) {
-        if !self.said_crop && Place::of(form, &self.look).is_none() {
+    fn warn(&mut self, form: &FrameFormat) {
+        if !self.said_crop && SampleGrid::of(form, &self.look).is_none() {
             self.said_crop = true;
             report::note(format_args!(
                 "--crop: lies outside of a picture of {}×{}, which is kept whole",
@@ -112,12 +112,13 @@ impl Painter {
 }
 
 /// Where the picture lies that `look` asks for. A crop that holds nothing is left out.
-fn place(form: &Form, look: &Look) -> Option<Place> {
-    Place::of(form, look).or_else(|| Place::of(form, &Look { crop: None, ..*look }))
+fn place(form: &FrameFormat, look: &OutputOptions) -> Option<SampleGrid> {
+    SampleGrid::of(form, look)
+        .or_else(|| SampleGrid::of(form, &OutputOptions { crop: None, ..*look }))
 }
 
 /// Makes RGB of the decoder's samples.
-fn render(source: &Source<'_>, place: Place) -> Rgb {
+fn render(source: &Planes<'_>, place: SampleGrid) -> Rgb {
     let (width, height) = (place.across.count, place.down.count);
     let to_rgb = ToRgb::new(source.form);
     let mut pixels = vec![0; width * height * 3];
@@ -149,13 +150,13 @@ mod tests {
     };
 
     /// Every form of a picture that the decoder can give, of one size.
-    fn forms() -> Vec<Form> {
+    fn forms() -> Vec<FrameFormat> {
         let mut forms = Vec::new();
         for chroma in [(1, 1), (1, 0), (0, 0)] {
             for depth in [8, 10, 12] {
                 for field in [None, Some(Field::Top), Some(Field::Bottom)] {
                     for (full, matrix) in [(false, Matrix::Bt601), (true, Matrix::Bt709)] {
-                        forms.push(Form {
+                        forms.push(FrameFormat {
                             width: 90,
                             height: 74,
                             aspect: (1, 1),
@@ -171,7 +172,7 @@ mod tests {
     }
 
     /// A picture whose samples are the same everywhere: its planes, and its colour.
-    fn flat(form: &Form, [y, cb, cr]: [f64; 3]) -> (Vec<u8>, [f64; 3]) {
+    fn flat(form: &FrameFormat, [y, cb, cr]: [f64; 3]) -> (Vec<u8>, [f64; 3]) {
         let codes = f64::from(1_u32 << form.samples.depth);
         let (black, luma, chroma) = if form.colours.full {
             (0.0, codes - 1.0, codes - 1.0)
@@ -233,7 +234,7 @@ mod tests {
                 let (samples, expected) = flat(&form, colour);
                 for format in [Format::Jpeg, Format::Png, Format::Webp, Format::WebpLossless] {
                     for (crop, scale) in looks {
-                        let look = Look { format, crop, scale, thumbnails: None };
+                        let look = OutputOptions { format, crop, scale, thumbnails: None };
                         let mut painter = Painter::new(look, 100);
                         let painted = painter.paint(&samples, &form, &ORIGIN).unwrap();
                         let pixels = decode(&painted.bytes, format);

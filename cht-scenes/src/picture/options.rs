@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The options about pictures, as they stand in the journal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 #[serde(default)]
-pub(crate) struct Look {
+pub(crate) struct OutputOptions {
     /// How pictures are written
     #[arg(long, value_name = "NAME", value_enum, default_value = "jpeg")]
     pub format: Format,
@@ -54,7 +54,7 @@ pub(crate) struct Scale {
     pub height: Option<u32>,
 }
 
-impl Look {
+impl OutputOptions {
     /// Whether anything is written whose quality can be chosen.
     pub(crate) fn has_quality(&self) -> bool {
         matches!(self.format, Format::Jpeg | Format::Webp) || self.thumbnails.is_some()
@@ -91,7 +91,7 @@ impl Format {
     }
 }
 
-impl Look {
+impl OutputOptions {
     /// That of the small pictures beside, if there are to be some.
     pub(crate) fn thumbnail(&self) -> Option<Self> {
         let scale = Scale { width: self.thumbnails?, height: None };
@@ -100,7 +100,7 @@ impl Look {
 }
 
 /// As on the command line.
-impl fmt::Display for Look {
+impl fmt::Display for OutputOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "--format {}", self.format.name())?;
         if let Some(Crop { x, y, width, height }) = self.crop {

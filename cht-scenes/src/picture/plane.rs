@@ -2,7 +2,7 @@
 
 use multiversion::multiversion;
 
-use super::format::{Field, Form};
+use super::format::{Field, FrameFormat};
 
 /// A row of the second field is taken where it does not stick out between its neighbours by more than so many of 256 codes.
 const STICKS_OUT: f32 = 6.0;
@@ -21,7 +21,7 @@ pub(crate) struct Plane<'a> {
 
 impl<'a> Plane<'a> {
     /// Plane `n` at the start of `bytes`, and what is behind it.
-    pub(crate) fn split(bytes: &'a [u8], form: &Form, n: usize) -> (Self, &'a [u8]) {
+    pub(crate) fn split(bytes: &'a [u8], form: &FrameFormat, n: usize) -> (Self, &'a [u8]) {
         let (width, height) = form.plane(n);
         let sample = form.sample();
         let unit = (1_u32 << (form.samples.depth - 8)) as f32;
@@ -108,7 +108,7 @@ mod tests {
     /// A grey picture of which a bright bar has moved between the fields.
     #[test]
     fn what_moved_between_the_fields_is_at_one_place() {
-        let form = Form {
+        let form = FrameFormat {
             width: 8,
             height: 9,
             aspect: (1, 1),

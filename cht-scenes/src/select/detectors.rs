@@ -5,7 +5,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use cht_detect::{
-    Decided, Decider, Returned, Rules,
+    Decided, Revisits, Rules, SceneDetector,
     measure::{Measures, Meter, Plane},
 };
 use serde::{Deserialize, Serialize};
@@ -24,25 +24,25 @@ pub(crate) struct Saved {
     meter: Meter,
     decided: Decided,
     candidates: Candidates,
-    returned: Returned,
+    returned: Revisits,
 }
 
 /// The detectors and what waits for them.
 #[derive(Debug)]
-pub(crate) struct Measured {
+pub(crate) struct Detectors {
     meter: Meter,
     pub candidates: Candidates,
-    pub decider: Decider<Candidate>,
-    returned: Returned,
+    pub decider: SceneDetector<Candidate>,
+    returned: Revisits,
 }
 
-impl Measured {
+impl Detectors {
     pub(crate) fn new(rules: Rules) -> Self {
         Self {
             meter: Meter::default(),
             candidates: Candidates::default(),
-            decider: Decider::new(rules),
-            returned: Returned::default(),
+            decider: SceneDetector::new(rules),
+            returned: Revisits::default(),
         }
     }
 
@@ -61,14 +61,14 @@ impl Measured {
         Self {
             meter: saved.meter,
             candidates: saved.candidates,
-            decider: Decider::restore(saved.decided),
+            decider: SceneDetector::restore(saved.decided),
             returned: saved.returned,
         }
     }
 
     /// Forgets the pictures that were kept: others were, since.
     pub(crate) fn forget_kept(self) -> Self {
-        Self { returned: Returned::default(), ..self }
+        Self { returned: Revisits::default(), ..self }
     }
 
     /// Remembers a picture that is kept; how many kept frames ago the same was shown.
@@ -78,7 +78,7 @@ impl Measured {
     }
 
     /// What decides from here on by itself, and remembers.
-    pub(crate) fn ahead(&self) -> (Decider<Candidate>, Returned) {
+    pub(crate) fn ahead(&self) -> (SceneDetector<Candidate>, Revisits) {
         (self.decider.ahead(), self.returned.clone())
     }
 

@@ -9,12 +9,12 @@ use std::collections::VecDeque;
 
 use anyhow::Result;
 use cht_core::event::{Event, Frame};
-use cht_detect::{Choice, Decider, Returned, Shown};
+use cht_detect::{Revisits, SceneDetector, Selection, Shown};
 use cht_ts::time::seconds;
 
 use super::detectors::Candidate;
 use super::{
-    selector::{Found, Picker, Segment},
+    selector::{Found, FrameSelector, Segment},
     writer::holding,
 };
 use crate::decode::{filter::tick_of, frame::Picture, mode::Decode, pause::Pause};
@@ -22,7 +22,7 @@ use crate::decode::{filter::tick_of, frame::Picture, mode::Decode, pause::Pause}
 /// What is chosen ahead of the next frame.
 #[derive(Debug, Default)]
 pub(crate) struct Ahead {
-    decides: Option<Box<(Decider<Candidate>, Returned)>>,
+    decides: Option<Box<(SceneDetector<Candidate>, Revisits)>>,
     /// Frames that were announced and are not kept yet, oldest first.
     frames: Vec<Frame>,
 }
@@ -37,7 +37,7 @@ impl Ahead {
     }
 }
 
-impl Picker {
+impl FrameSelector {
     /// Announces what has come to rest in a pause, if all that was fed before it has been looked at.
     pub(crate) fn look_ahead(
         &mut self,
@@ -66,7 +66,7 @@ impl Picker {
     fn announce(
         &mut self,
         segments: &VecDeque<Segment>,
-        choice: &Choice,
+        choice: &Selection,
         shown: &Shown<Candidate>,
     ) -> Result<()> {
         let at = shown.at();
@@ -90,7 +90,7 @@ impl Picker {
     fn announce_picture(
         &mut self,
         segments: &VecDeque<Segment>,
-        choice: &Choice,
+        choice: &Selection,
         at: i64,
         picture: &Picture,
     ) -> Result<()> {

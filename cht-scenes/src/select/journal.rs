@@ -111,7 +111,7 @@ pub(crate) struct Obstruction {
 
 /// The folder, opened by the one stage that writes to it.
 #[derive(Debug)]
-pub(crate) struct Store {
+pub(crate) struct FrameJournal {
     folder: PathBuf,
     /// The journal's path.
     path: PathBuf,
@@ -130,7 +130,7 @@ pub(crate) struct Store {
     hash: Option<String>,
 }
 
-impl Store {
+impl FrameJournal {
     /// Opens `folder`, making it if it is not there.
     pub(crate) fn open(
         folder: &Path,

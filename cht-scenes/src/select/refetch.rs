@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use cht_core::{
     event::SegmentClosed,
     process::ffmpeg::Program,
-    session::{PART, Session, segment_log::Record},
+    session::{PART, Session, segment_log::SegmentLog},
     storage::regular,
 };
 
@@ -20,11 +20,11 @@ use crate::{
         decoder::Decoder,
         filter::Wanted,
         frame::Picture,
-        job::Pass,
+        job::DecodeJob,
         mode::{Decode, Limits},
     },
     feed::feeder::{Source, WRITE},
-    track::gop_index::Gops,
+    track::gop_index::GopIndex,
 };
 
 /// So many segments may lie between a picture and its access point.
@@ -41,14 +41,14 @@ pub(crate) type Bytes = (PathBuf, Range<u64>);
 
 /// Fetches pictures.
 #[derive(Debug)]
-pub(crate) struct Fetcher {
+pub(crate) struct Refetcher {
     ffmpeg: Program,
     limits: Limits,
     /// Of the segment that was looked into last.
-    known: Option<(PathBuf, Gops)>,
+    known: Option<(PathBuf, GopIndex)>,
 }
 
-impl Fetcher {
+impl Refetcher {
     /// Decodes with `ffmpeg`, within `limits`.
     pub(crate) fn new(ffmpeg: Program, limits: Limits) -> Self {
         Self { ffmpeg, limits, known: None }
@@ -107,15 +107,15 @@ impl Fetcher {
         Ok(pictures)
     }
 
-    fn gops(&mut self, path: &Path, source: &Source) -> io::Result<&Gops> {
+    fn gops(&mut self, path: &Path, source: &Source) -> io::Result<&GopIndex> {
         let file = open(path)?;
         let length = file.metadata()?.len().min(source.bytes_until);
-        let is_known = |(known, gops): &(PathBuf, Gops)| {
+        let is_known = |(known, gops): &(PathBuf, GopIndex)| {
             known == path && (gops.begin, gops.length) == (source.bytes_from, length)
         };
         let gops = match self.known.take().filter(is_known) {
             Some((_, gops)) => gops,
-            None => Gops::of(file, source)?,
+            None => GopIndex::of(file, source)?,
         };
         Ok(&self.known.insert((path.to_owned(), gops)).1)
     }
@@ -129,7 +129,7 @@ impl Fetcher {
     ) -> Result<Vec<(i64, Picture)>> {
         let wanted = Wanted::Exact(ticks);
         let first = bytes.first().map_or(Path::new(""), |(path, _)| path);
-        let pass = Pass::of(&self.ffmpeg, self.limits, source, first, Decode::Full, wanted);
+        let pass = DecodeJob::of(&self.ffmpeg, self.limits, source, first, Decode::Full, wanted);
         let mut found = Vec::new();
         pass.run(
             |decoder| bytes.iter().try_for_each(|(path, bytes)| feed(decoder, path, bytes)),
@@ -153,7 +153,7 @@ fn open(path: &Path) -> io::Result<File> {
 /// Returns the segment before one whose pictures need it: cht-recv had to cut within a group of pictures, or where only later
 /// pictures are exact.
 fn before(source: &Source, path: &Path) -> Option<(Source, String)> {
-    let record = Record::of(&Session::of_segment(path)?);
+    let record = SegmentLog::of(&Session::of_segment(path)?);
     let before = record.get(source.seq.checked_sub(1)?)?;
     let own = record.get(source.seq).map(|own| own.connection).or(source.connection);
     let goes_on = own.is_none_or(|own| own == before.connection)
@@ -163,7 +163,7 @@ fn before(source: &Source, path: &Path) -> Option<(Source, String)> {
 
 /// The finished segment behind one that ends within a group of pictures.
 fn behind(source: &Source, path: &Path) -> Option<(Source, String)> {
-    let record = Record::of(&Session::of_segment(path)?);
+    let record = SegmentLog::of(&Session::of_segment(path)?);
     let is_cut = record.get(source.seq)?.end_reason.is_within_pictures();
     let behind = record.get(source.seq + 1).filter(|_| is_cut)?;
     let goes_on = behind.timeline.is_some_and(|anchor| source.anchor.continues(&anchor));
@@ -185,7 +185,7 @@ fn lead(source: &Source, path: &Path) -> Vec<Bytes> {
         && let Some((earlier, earlier_path)) = before(&source, &path)
     {
         (source, path) = (earlier, earlier_path.into());
-        let gops = open(&path).and_then(|file| Gops::of(file, &source));
+        let gops = open(&path).and_then(|file| GopIndex::of(file, &source));
         let Ok(gops) = gops else { break };
         let from = gops.last_access();
         lead.push((path.clone(), from.unwrap_or(0)..gops.length));
@@ -199,7 +199,7 @@ fn lead(source: &Source, path: &Path) -> Vec<Bytes> {
 
 /// Returns what is to be decoded, with what leads up to the segment where its beginning is needed, and which pictures it gives.
 fn parts(
-    gops: &Gops,
+    gops: &GopIndex,
     ticks: &[i64],
     skipped: usize,
     source: &Source,
@@ -214,7 +214,7 @@ fn parts(
 }
 
 /// Returns what is to be decoded, and which pictures it gives: ticks whose bytes overlap go together.
-fn together(gops: &Gops, ticks: &[i64], skipped: usize) -> Vec<(Range<u64>, Vec<i64>)> {
+fn together(gops: &GopIndex, ticks: &[i64], skipped: usize) -> Vec<(Range<u64>, Vec<i64>)> {
     let mut parts: Vec<(Range<u64>, Vec<i64>)> = Vec::new();
     for &tick in ticks {
         let Some(bytes) = gops.bytes_for(tick, skipped) else { continue };
@@ -258,7 +258,7 @@ mod tests {
             pts: n as i64,
             entry: (n % 4 == 0).then_some(Entry::Clean),
         });
-        let gops = Gops { units: units.collect(), begin: 0, length: 80 };
+        let gops = GopIndex { units: units.collect(), begin: 0, length: 80 };
         let expected = [(0..40, vec![1, 2]), (40..70, vec![5])];
         assert_eq!(together(&gops, &[1, 2, 5, 9], 0), expected);
     }

@@ -9,27 +9,27 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::process::ffmpeg::Program;
-use cht_detect::{Choice, Decider, Returned, Shown};
+use cht_detect::{Revisits, SceneDetector, Selection, Shown};
 use cht_ts::{Codec, time::seconds};
 
 use super::{
-    journal::Store,
+    journal::FrameJournal,
     score_log::{Line, Origin, Reader},
-    selector::{Done, Found, Output, Picker},
-    succession::Place,
+    selector::{Done, Found, FrameSelector, Output},
+    succession::Position,
 };
 use crate::{
     cli::{args::Args, options::Options},
     disk::Disk,
     feed::feeder::Source,
-    stats::counters::Tally,
+    stats::counters::Counters,
 };
 
 /// A frame that is to be kept.
 #[derive(Debug)]
 struct Wanted {
     at: i64,
-    choice: Choice,
+    choice: Selection,
     /// ffmpeg's scene score.
     score: f64,
     /// Blocks that never rested then.
@@ -46,14 +46,19 @@ struct Segment {
 }
 
 /// Decides, and fetches the pictures.
-pub(crate) fn run(args: &Args, scores: &Path, output: &Output, tally: &Arc<Tally>) -> Result<()> {
+pub(crate) fn run(
+    args: &Args,
+    scores: &Path,
+    output: &Output,
+    tally: &Arc<Counters>,
+) -> Result<()> {
     let options = Options::of(args);
     let segments = decide(scores, &options)?;
     let ffmpeg = Program::find(&args.ffmpeg)?;
-    let mut folders: HashMap<PathBuf, Picker> = HashMap::new();
+    let mut folders: HashMap<PathBuf, FrameSelector> = HashMap::new();
     let disk = Disk::new(output);
     // What was kept since the last break.
-    let (mut returned, mut last) = (Returned::default(), None::<Origin>);
+    let (mut returned, mut last) = (Revisits::default(), None::<Origin>);
     let (mut segments, mut parts) = (segments.into_iter().peekable(), Parts::default());
     while let Some(segment) = segments.next() {
         let origin = &segment.origin;
@@ -63,16 +68,21 @@ pub(crate) fn run(args: &Args, scores: &Path, output: &Output, tally: &Arc<Tally
         };
         if !folders.contains_key(&folder) {
             disk.enter(origin.session.as_deref());
-            let store = Store::open(&folder, &options, args.overwrite, disk.clone())?;
-            let picker =
-                Picker::new(store, Arc::clone(output), args, ffmpeg.clone(), Arc::clone(tally));
+            let store = FrameJournal::open(&folder, &options, args.overwrite, disk.clone())?;
+            let picker = FrameSelector::new(
+                store,
+                Arc::clone(output),
+                args,
+                ffmpeg.clone(),
+                Arc::clone(tally),
+            );
             folders.insert(folder.clone(), picker);
         }
         let picker = folders.get_mut(&folder).context("a folder that was opened")?;
         picker.session.clone_from(&origin.session);
         let before = last.replace(segment.origin.clone());
         if !before.is_some_and(|before| before.leads_to(&segment.origin)) {
-            returned = Returned::default();
+            returned = Revisits::default();
         }
         parts.is_last = segments.peek().is_none_or(|next| next.origin.path != origin.path);
         keep(picker, segment, &mut returned, &mut parts)?;
@@ -96,7 +106,7 @@ struct Parts {
 /// Reads the measures and runs the detectors over them.
 fn decide(scores: &Path, options: &Options) -> Result<Vec<Segment>> {
     let mut segments: Vec<Segment> = Vec::new();
-    let mut decider: Decider<()> = Decider::new(options.rules());
+    let mut decider: SceneDetector<()> = SceneDetector::new(options.rules());
     // The first segment that the decider has seen.
     let mut run = 0;
     let mut lines = Reader::open(scores)?;
@@ -106,7 +116,7 @@ fn decide(scores: &Path, options: &Options) -> Result<Vec<Segment>> {
                 let continues = segments.last().is_some_and(|last| last.origin.leads_to(&origin));
                 if !continues {
                     conclude(&mut segments[run..], decider);
-                    decider = Decider::new(options.rules());
+                    decider = SceneDetector::new(options.rules());
                     run = segments.len();
                 }
                 segments.push(Segment { origin, decoded: 0, wanted: Vec::new() });
@@ -130,14 +140,14 @@ fn decide(scores: &Path, options: &Options) -> Result<Vec<Segment>> {
 }
 
 /// Gives what is chosen by now to the segments.
-fn assign_chosen(segments: &mut [Segment], decider: &mut Decider<()>) {
+fn assign_chosen(segments: &mut [Segment], decider: &mut SceneDetector<()>) {
     while let Some((choice, shown)) = decider.next_choice() {
         assign(segments, decider, choice, &shown);
     }
 }
 
 /// A run has ended: what is left is chosen.
-fn conclude(segments: &mut [Segment], mut decider: Decider<()>) {
+fn conclude(segments: &mut [Segment], mut decider: SceneDetector<()>) {
     decider.finish();
     while let Some((choice, shown)) = decider.last_choice() {
         assign(segments, &mut decider, choice, &shown);
@@ -145,7 +155,12 @@ fn conclude(segments: &mut [Segment], mut decider: Decider<()>) {
 }
 
 /// Gives a choice to the segment that it is in.
-fn assign(segments: &mut [Segment], decider: &mut Decider<()>, choice: Choice, shown: &Shown<()>) {
+fn assign(
+    segments: &mut [Segment],
+    decider: &mut SceneDetector<()>,
+    choice: Selection,
+    shown: &Shown<()>,
+) {
     let at = shown.at();
     let holds = |segment: &Segment| segment.origin.anchor.offset <= at;
     let segment = segments.iter().rposition(holds).unwrap_or(0);
@@ -158,9 +173,9 @@ fn assign(segments: &mut [Segment], decider: &mut Decider<()>, choice: Choice, s
 
 /// Writes what a segment gives, or says it again.
 fn keep(
-    picker: &mut Picker,
+    picker: &mut FrameSelector,
     segment: Segment,
-    returned: &mut Returned,
+    returned: &mut Revisits,
     parts: &mut Parts,
 ) -> Result<()> {
     let Segment { origin, decoded, wanted } = segment;
@@ -220,8 +235,8 @@ impl Origin {
         self.place().leads_to(&next.place()) && (self.pid, &self.codec) == (next.pid, &next.codec)
     }
 
-    fn place(&self) -> Place<'_> {
-        Place { path: &self.path, anchor: self.anchor }
+    fn place(&self) -> Position<'_> {
+        Position { path: &self.path, anchor: self.anchor }
     }
 
     fn source(&self) -> Source {

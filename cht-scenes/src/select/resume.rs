@@ -9,9 +9,9 @@ use anyhow::Result;
 use cht_core::event::{Event, SegmentDone};
 
 use super::journal::number;
-use super::selector::Picker;
+use super::selector::FrameSelector;
 
-impl Picker {
+impl FrameSelector {
     /// Emits again what an earlier run of the program made of a segment; `false` if it has made nothing.
     pub(crate) fn replay(&mut self, path: &str, bytes: u64) -> Result<bool> {
         let is_unsure = self.store.is_unsure(path);

@@ -64,7 +64,7 @@ const WRITTEN: usize = 64 * 1024;
 
 /// The file that is being written.
 #[derive(Debug)]
-pub(crate) struct Scores {
+pub(crate) struct ScoreLog {
     path: PathBuf,
     disk: Disk,
     file: Journal,
@@ -74,7 +74,7 @@ pub(crate) struct Scores {
     segment: Option<(String, u16, u64)>,
 }
 
-impl Scores {
+impl ScoreLog {
     /// Opens it; what is in it about segments that are not `done` (by their path) is written again.
     pub(crate) fn open(path: &Path, done: &HashMap<String, u64>, disk: Disk) -> Result<Self> {
         let named = || path.display().to_string();

@@ -20,10 +20,10 @@ use cht_detect::{LOOKAHEAD, measure::Plane};
 use super::early::Ahead;
 pub(crate) use super::types::{Done, End, Found, Message, Part, Run, Segment, Snapshot};
 use super::{
-    detectors::Measured,
-    journal::{Checkpoint, Obstruction, Store},
-    refetch::Fetcher,
-    score_log::Scores,
+    detectors::Detectors,
+    journal::{Checkpoint, FrameJournal, Obstruction},
+    refetch::Refetcher,
+    score_log::ScoreLog,
     threshold::{Kept, Rules, State},
 };
 use crate::{
@@ -36,7 +36,7 @@ use crate::{
     },
     interrupt::Interrupt,
     picture::Painter,
-    stats::counters::{Held, Tally},
+    stats::counters::{Counters, Suppressions},
 };
 
 /// Standard output, shared by the thread that passes events on and the one that emits.
@@ -44,19 +44,19 @@ pub(crate) type Output = Arc<Mutex<Writer<std::fs::File>>>;
 
 /// Picks frames; lives as long as its folder, over any number of decoders.
 #[derive(Debug)]
-pub(crate) struct Picker {
-    pub store: Store,
+pub(crate) struct FrameSelector {
+    pub store: FrameJournal,
     pub state: State,
     /// The detectors that measure; without them ffmpeg's score alone decides.
-    pub measured: Option<Measured>,
+    pub measured: Option<Detectors>,
     pub output: Output,
     pub session: Option<String>,
     pub rules: Rules,
     pub painter: Painter,
-    pub fetcher: Fetcher,
+    pub fetcher: Refetcher,
     /// Where measures are written, if they are asked for.
-    pub scores: Option<Scores>,
-    pub tally: Arc<Tally>,
+    pub scores: Option<ScoreLog>,
+    pub tally: Arc<Counters>,
     /// Whether a run ends early.
     pub interrupt: Arc<Interrupt>,
     /// The run ends where a segment was done a moment ago.
@@ -83,14 +83,14 @@ pub(crate) struct Picker {
     pub undecoded: Vec<String>,
 }
 
-impl Picker {
+impl FrameSelector {
     /// One that goes on where `store` says.
     pub(crate) fn new(
-        store: Store,
+        store: FrameJournal,
         output: Output,
         args: &Args,
         ffmpeg: Program,
-        tally: Arc<Tally>,
+        tally: Arc<Counters>,
     ) -> Self {
         Self {
             state: store.last().map(|last| last.state).unwrap_or_default(),
@@ -101,7 +101,7 @@ impl Picker {
             session: None,
             rules: Rules::of(args),
             painter: Painter::new(args.look, args.quality),
-            fetcher: Fetcher::new(ffmpeg, Limits::of(args)),
+            fetcher: Refetcher::new(ffmpeg, Limits::of(args)),
             tally,
             interrupt: Arc::default(),
             is_cut: false,
@@ -230,7 +230,7 @@ impl Picker {
     ) -> Result<Option<i64>> {
         let Some(pts) = frame.pts else {
             report::warn(format_args!("PID {pid:#x}: a frame without PTS was left out"));
-            self.tally.suppress(Held::NoPts, 1);
+            self.tally.suppress(Suppressions::NoPts, 1);
             return Ok(None);
         };
         let Some(first) = segments.front() else { return Ok(None) };
@@ -257,7 +257,7 @@ impl Picker {
 
     /// What is known now.
     fn snapshot(&self) -> Snapshot {
-        let saved = self.measured.as_ref().map(Measured::save);
+        let saved = self.measured.as_ref().map(Detectors::save);
         Snapshot { saved, next_id: self.store.next_id(), followed: 0 }
     }
 
@@ -400,7 +400,10 @@ impl Picker {
         let mut state = self.state;
         let kept = state.decide(&self.rules, at, frame.score);
         let is_shown = kept.is_some_and(|kept| kept.reason != Reason::Interval);
-        self.tally.suppress(Held::MinGap, (frame.score > self.rules.threshold && !is_shown).into());
+        self.tally.suppress(
+            Suppressions::MinGap,
+            (frame.score > self.rules.threshold && !is_shown).into(),
+        );
         let Some(Kept { reason, score }) = kept else {
             self.state = state;
             return Ok(());

@@ -10,15 +10,15 @@ use cht_core::{
 
 /// A segment, and its place on the timeline of its recording.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct Position<'a> {
     pub path: &'a str,
     pub anchor: Anchor,
 }
 
-impl Place<'_> {
+impl Position<'_> {
     /// Whether `next` goes on from this segment, or is a later part of it: in the same folder and series of names, on the same
     /// line of time, and not before it.
-    pub(crate) fn leads_to(&self, next: &Place<'_>) -> bool {
+    pub(crate) fn leads_to(&self, next: &Position<'_>) -> bool {
         // A picture may be so large that several segments lie within it, at the same time.
         let is_forward = next.anchor.offset >= self.anchor.offset;
         is_forward && self.anchor.continues(&next.anchor) && is_beside(self.path, next.path)
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     fn leads(before: (&str, i64), next: (&str, i64)) -> bool {
-        let place = |(path, offset): (&'static str, i64)| Place {
+        let place = |(path, offset): (&'static str, i64)| Position {
             path,
             anchor: Anchor { pts: 126_000 + offset, offset },
         };

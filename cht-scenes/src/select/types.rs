@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cht_core::event::{self, Anchor, Reason, SegmentDone};
-use cht_detect::{Choice, Detector, Kind, Why};
+use cht_detect::{Cause, Detector, Kind, Selection};
 use cht_ts::{Codec, time::seconds};
 
 use super::detectors::Saved;
@@ -154,13 +154,13 @@ impl End {
 impl Found {
     /// What an event says about a choice that is shown by the frame at `at`, whose scene score is `score`, and which shows the same as
     /// the kept frame so many before it. That nothing has changed is no return.
-    pub(crate) fn of(choice: &Choice, at: i64, score: f64, returned: Option<usize>) -> Self {
+    pub(crate) fn of(choice: &Selection, at: i64, score: f64, returned: Option<usize>) -> Self {
         let reason = match choice.why {
-            Why::First => Reason::First,
-            Why::Interval => Reason::Interval,
-            Why::Found(Kind::Cut) => Reason::Scene,
-            Why::Found(Kind::Gradual) => Reason::Gradual,
-            Why::Found(Kind::Rest) => Reason::Screen,
+            Cause::First => Reason::First,
+            Cause::Interval => Reason::Interval,
+            Cause::Found(Kind::Cut) => Reason::Scene,
+            Cause::Found(Kind::Gradual) => Reason::Gradual,
+            Cause::Found(Kind::Rest) => Reason::Screen,
         };
         let strength = |detector| {
             choice.detector.filter(|&found| found == detector).map(|_| rounded(choice.strength))

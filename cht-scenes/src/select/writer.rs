@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use anyhow::Result;
 use cht_core::{event::Frame, process::report};
-use cht_detect::{Choice, Shown};
+use cht_detect::{Selection, Shown};
 use cht_ts::time::seconds;
 
-use super::selector::{Found, Part, Picker, Segment};
+use super::selector::{Found, FrameSelector, Part, Segment};
 use super::{detectors::Candidate, journal::Obstruction};
 use crate::{
     decode::frame::Picture,
@@ -20,12 +20,12 @@ pub(crate) fn holding(segments: &VecDeque<Segment>, at: i64) -> usize {
     segments.iter().rposition(holds).unwrap_or(0)
 }
 
-impl Picker {
+impl FrameSelector {
     /// Keeps the frame that shows a choice.
     pub(crate) fn keep_choice(
         &mut self,
         segments: &mut VecDeque<Segment>,
-        choice: &Choice,
+        choice: &Selection,
         shown: Shown<Candidate>,
     ) -> Result<()> {
         let (at, picture) = match shown {

@@ -13,14 +13,14 @@ use cht_core::{
     event::{Content, Decoded, Event, ScenesStats, Stats},
     process::{clock, report},
 };
-use cht_detect::{self, Decider};
+use cht_detect::{self, SceneDetector};
 use cht_ts::time::seconds;
 
-use crate::{lag::tracker::Lag, select::selector::Output};
+use crate::{lag::tracker::LagTracker, select::selector::Output};
 
 /// What holds back a frame that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Held {
+pub(crate) enum Suppressions {
     /// A cut within `--min-gap` of another: one frame at the end of the gap stands for all of them.
     MinGap,
     /// More than `--max-frames`: a later frame stands for them.
@@ -35,7 +35,7 @@ pub(crate) enum Held {
     NoPts,
 }
 
-impl Held {
+impl Suppressions {
     /// As in `stats`.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -51,12 +51,12 @@ impl Held {
 
 /// What is counted, by whichever thread.
 #[derive(Debug)]
-pub(crate) struct Tally {
+pub(crate) struct Counters {
     output: Output,
     /// Between two `stats`; none are wanted without it.
     interval: Option<Duration>,
     counts: Mutex<Counts>,
-    pub lag: Lag,
+    pub lag: LagTracker,
 }
 
 #[derive(Debug)]
@@ -69,7 +69,7 @@ struct Counts {
     changes: report::Limited,
 }
 
-impl Tally {
+impl Counters {
     /// Nothing yet, `now`.
     pub(crate) fn new(output: Output, interval: f64, now: Instant) -> Arc<Self> {
         let scenes = ScenesStats::default();
@@ -81,7 +81,7 @@ impl Tally {
             changes: report::Limited::new(Duration::from_secs(10)),
         };
         let interval = Some(Duration::from_secs_f64(interval)).filter(|limit| !limit.is_zero());
-        Arc::new(Self { output, interval, counts: Mutex::new(counts), lag: Lag::default() })
+        Arc::new(Self { output, interval, counts: Mutex::new(counts), lag: LagTracker::default() })
     }
 
     /// What follows is about `session`.
@@ -96,26 +96,26 @@ impl Tally {
     }
 
     /// The same, where detectors measure.
-    pub(crate) fn measured<P>(&self, at: i64, decider: &mut Decider<P>) {
+    pub(crate) fn measured<P>(&self, at: i64, decider: &mut SceneDetector<P>) {
         self.decoded(at);
         self.found(decider);
         self.content(decider.content(), at);
     }
 
     /// The decoder has ended, and what was left was chosen.
-    pub(crate) fn ended<P>(&self, decider: &mut Decider<P>) {
+    pub(crate) fn ended<P>(&self, decider: &mut SceneDetector<P>) {
         self.found(decider);
         let (choices, _) = decider.waiting();
-        self.suppress(Held::NoPicture, choices as u64);
+        self.suppress(Suppressions::NoPicture, choices as u64);
         self.waiting(0, 0);
     }
 
-    fn found<P>(&self, decider: &mut Decider<P>) {
+    fn found<P>(&self, decider: &mut SceneDetector<P>) {
         let suppressed = decider.take_suppressed();
-        self.suppress(Held::MaxFrames, suppressed.max_frames);
-        self.suppress(Held::MinGap, suppressed.min_gap);
-        self.suppress(Held::TooLate, suppressed.too_late);
-        self.suppress(Held::TooSmall, suppressed.too_small);
+        self.suppress(Suppressions::MaxFrames, suppressed.max_frames);
+        self.suppress(Suppressions::MinGap, suppressed.min_gap);
+        self.suppress(Suppressions::TooLate, suppressed.too_late);
+        self.suppress(Suppressions::TooSmall, suppressed.too_small);
         let (choices, pictures) = decider.waiting();
         self.waiting(choices, pictures);
     }
@@ -139,7 +139,7 @@ impl Tally {
     }
 
     /// Frames were asked for and are not kept.
-    pub(crate) fn suppress(&self, held: Held, frames: u64) {
+    pub(crate) fn suppress(&self, held: Suppressions, frames: u64) {
         if frames > 0 {
             let mut counts = self.counts();
             *counts.scenes.suppressed.entry(held.name().to_owned()).or_default() += frames;
@@ -226,14 +226,14 @@ impl Tally {
 
 /// The thread that speaks at intervals.
 #[derive(Debug)]
-pub(crate) struct Pulse {
+pub(crate) struct Heartbeat {
     stop: Sender<()>,
     thread: JoinHandle<()>,
 }
 
-impl Pulse {
+impl Heartbeat {
     /// Starts it; `None` if nobody wants to hear.
-    pub(crate) fn start(tally: &Arc<Tally>) -> Option<Self> {
+    pub(crate) fn start(tally: &Arc<Counters>) -> Option<Self> {
         let interval = tally.interval?;
         let tally = Arc::clone(tally);
         let (stop, stopped) = channel();
@@ -266,10 +266,10 @@ mod tests {
     fn what_is_suppressed_is_counted_by_reason() {
         let file = std::fs::File::create("/dev/null").unwrap();
         let output = Arc::new(Mutex::new(cht_core::ndjson::Writer::new(file)));
-        let tally = Tally::new(output, 0.0, clock::monotonic());
-        tally.suppress(Held::MinGap, 2);
-        tally.suppress(Held::MinGap, 1);
-        tally.suppress(Held::NoPts, 0);
+        let tally = Counters::new(output, 0.0, clock::monotonic());
+        tally.suppress(Suppressions::MinGap, 2);
+        tally.suppress(Suppressions::MinGap, 1);
+        tally.suppress(Suppressions::NoPts, 0);
         let suppressed = tally.counts().scenes.suppressed.clone();
         assert_eq!(suppressed.into_iter().collect::<Vec<_>>(), [("min_gap".to_owned(), 3)]);
     }

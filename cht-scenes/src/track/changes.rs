@@ -7,7 +7,7 @@ use super::select::Asked;
 
 /// A part of a segment that one decoder can decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stretch {
+pub(crate) struct TrackSpan {
     /// Where it begins, in bytes.
     pub from: u64,
     pub pid: u16,
@@ -20,7 +20,7 @@ pub(crate) fn divide(
     pid: u16,
     codec: Option<Codec>,
     asked: Asked,
-) -> Vec<Stretch> {
+) -> Vec<TrackSpan> {
     let mut divider = Divider { pid, asked, listed: false, next: None, stretches: Vec::new() };
     let mut scanner = Scanner::new();
     for window in windows.map_while(Result::ok) {
@@ -58,18 +58,18 @@ pub(crate) struct Divider {
     listed: bool,
     /// What is listed now, and has not begun.
     next: Option<(u16, Codec)>,
-    stretches: Vec<Stretch>,
+    stretches: Vec<TrackSpan>,
 }
 
 impl Divider {
     /// Of a segment that grows and begins with the video `pid`.
     pub(crate) fn growing(pid: u16, codec: Option<Codec>, asked: Asked) -> Self {
-        let stretches = vec![Stretch { from: 0, pid, codec }];
+        let stretches = vec![TrackSpan { from: 0, pid, codec }];
         Self { pid, asked, listed: false, next: None, stretches }
     }
 
     /// Takes what was found; where another video begins, that.
-    pub(crate) fn change(&mut self, found: &Found<'_>) -> Option<Stretch> {
+    pub(crate) fn change(&mut self, found: &Found<'_>) -> Option<TrackSpan> {
         let before = self.stretches.len();
         self.take(found);
         if !self.listed {
@@ -90,7 +90,7 @@ impl Divider {
             Found::Pes(pes) => {
                 if let Some((pid, codec)) = self.next.take_if(|(pid, _)| *pid == pes.pid) {
                     let from = if self.stretches.is_empty() { 0 } else { pes.offset };
-                    self.stretches.push(Stretch { from, pid, codec: Some(codec) });
+                    self.stretches.push(TrackSpan { from, pid, codec: Some(codec) });
                 }
             }
             _ => {}
@@ -109,11 +109,11 @@ impl Divider {
         self.next = video.filter(|&(pid, codec)| now != Some((pid, Some(codec))));
     }
 
-    fn finish(self, codec: Option<Codec>) -> Vec<Stretch> {
+    fn finish(self, codec: Option<Codec>) -> Vec<TrackSpan> {
         // A PMT that does not list the video has nothing to say about it.
         if self.listed && self.stretches.last().is_some_and(|last| last.pid == self.pid) {
             return self.stretches;
         }
-        vec![Stretch { from: 0, pid: self.pid, codec }]
+        vec![TrackSpan { from: 0, pid: self.pid, codec }]
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Unit {
 
 /// The pictures of a segment in the order of the stream.
 #[derive(Debug, Default)]
-pub(crate) struct Gops {
+pub(crate) struct GopIndex {
     pub units: Vec<Unit>,
     /// Where the part begins that the pictures are of.
     pub begin: u64,
@@ -35,7 +35,7 @@ pub(crate) struct Gops {
     pub length: u64,
 }
 
-impl Gops {
+impl GopIndex {
     /// Looks through a segment, which may still grow.
     pub(crate) fn of(mut file: File, source: &Source) -> io::Result<Self> {
         let Source { pid, anchor, .. } = *source;
@@ -110,13 +110,13 @@ fn accesses(units: &[Unit], at: i64) -> impl Iterator<Item = &Unit> {
 mod tests {
     use super::*;
 
-    fn gops(units: &[(i64, bool)]) -> Gops {
+    fn gops(units: &[(i64, bool)]) -> GopIndex {
         let units = units.iter().zip(0..).map(|(&(pts, random_access), n)| Unit {
             offset: n * 10,
             pts,
             entry: random_access.then_some(Entry::Clean),
         });
-        Gops { units: units.collect(), begin: 0, length: 1000 }
+        GopIndex { units: units.collect(), begin: 0, length: 1000 }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use cht_ts::{
 };
 
 use super::{
-    changes::{Divider, Stretch},
+    changes::{Divider, TrackSpan},
     select::{Asked, Video},
 };
 
@@ -22,7 +22,7 @@ const STEP: usize = 1316;
 
 /// Follows the bytes of a segment, and holds some of them back where another decoder may have to begin.
 #[derive(Debug)]
-pub(crate) struct Course {
+pub(crate) struct GrowingSegment {
     scanner: Scanner,
     asked: Asked,
     anchor: Anchor,
@@ -39,7 +39,7 @@ pub(crate) struct Course {
     /// The last picture that was handed out, if it is a keyframe.
     keyframe: Option<i64>,
     /// Changes of the video there.
-    changes: VecDeque<Stretch>,
+    changes: VecDeque<TrackSpan>,
     /// The segment has ended.
     ended: bool,
     /// No picture begins in the segment.
@@ -71,7 +71,7 @@ pub(crate) enum Piece {
     /// Decoding can begin here.
     Access,
     /// Another video begins here.
-    Change(Stretch),
+    Change(TrackSpan),
 }
 
 /// The pictures that begin in some bytes.
@@ -85,7 +85,7 @@ pub(crate) struct Passed {
     pub newest: Option<i64>,
 }
 
-impl Course {
+impl GrowingSegment {
     /// Of a segment at `anchor`.
     pub(crate) fn new(asked: Asked, anchor: Anchor) -> Self {
         Self {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use cht_core::{
-    session::{self, Session, segment_log::Record},
+    session::{self, Session, segment_log::SegmentLog},
     storage::regular,
 };
 use cht_ts::{Found, ParameterSets, Scanner};
@@ -31,7 +31,7 @@ fn tables(path: &Path, connection: Option<u32>) -> Option<PathBuf> {
     let session = Session::of_segment(path)?;
     let connection = connection.or_else(|| {
         let seq = session::sequence(path)?;
-        Some(Record::of(&session).get(seq)?.connection)
+        Some(SegmentLog::of(&session).get(seq)?.connection)
     })?;
     Some(session.tables(connection))
 }

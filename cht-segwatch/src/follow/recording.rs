@@ -11,7 +11,7 @@ use cht_core::{
     process::clock,
     session::{
         Session,
-        segment_log::Record,
+        segment_log::SegmentLog,
         watch::{Id, Watch},
     },
     storage::regular,
@@ -27,7 +27,7 @@ pub(super) struct Recording {
     session: Session,
     /// How its folder is watched.
     pub(super) id: Id,
-    record: Record,
+    record: SegmentLog,
     /// The record is watched.
     watched: bool,
     /// What was there at the beginning has been looked at.
@@ -47,7 +47,7 @@ impl Recording {
         Ok(Self {
             session,
             id,
-            record: Record::default(),
+            record: SegmentLog::default(),
             watched: false,
             begun: false,
             alive_at: None,

@@ -4,7 +4,7 @@
 use super::unit::{Unit, Units};
 use crate::codec::Codec;
 use crate::time::difference33;
-use crate::video::standalone::Separator;
+use crate::video::standalone::Standalone;
 use std::collections::HashMap;
 
 /// How many access units to keep of the group that begins at the access point with this PTS (33 bits), in the order of the
@@ -15,7 +15,7 @@ pub type Plan = HashMap<u64, usize>;
 /// Lets the access points of one stream through, and of some groups what follows them. The stream comes in packets of 188 bytes as
 /// [`SingleStream`](crate::SingleStream) gives them.
 #[derive(Debug)]
-pub struct Thin {
+pub struct GopFilter {
     units: Units,
     output: Output,
 }
@@ -23,7 +23,7 @@ pub struct Thin {
 #[derive(Debug)]
 struct Output {
     pid: u16,
-    separator: Separator,
+    separator: Standalone,
     counter: u8,
     plan: Plan,
     /// Units that are still to be let through in this group: those without a time stamp of their own are parts of others.
@@ -37,13 +37,13 @@ struct Output {
     access_points: u64,
 }
 
-impl Thin {
+impl GopFilter {
     /// Thins the video of `pid`.
     #[must_use]
     pub fn new(pid: u16, codec: Codec) -> Self {
         let output = Output {
             pid,
-            separator: Separator::new(codec),
+            separator: Standalone::new(codec),
             counter: 0,
             plan: Plan::new(),
             left: 0,
@@ -131,7 +131,7 @@ mod tests {
             let pes = testutil::pes(0xE0, Some(pts), None, &slice);
             packets.extend(testutil::packets(PID, &mut counter, None, &pes).concat());
         }
-        let mut thin = Thin::new(PID, Codec::H264);
+        let mut thin = GopFilter::new(PID, Codec::H264);
         thin.follow(plan.iter().copied().collect());
         let mut out = Vec::new();
         thin.push(&packets, &mut out);
@@ -184,7 +184,7 @@ mod tests {
             let field = Some(0x40);
             packets.extend(testutil::packets(PID, &mut counter, field, &pes).concat());
         }
-        let mut thin = Thin::new(PID, Codec::H264);
+        let mut thin = GopFilter::new(PID, Codec::H264);
         let mut out = Vec::new();
         thin.push(&packets, &mut out);
         thin.finish(&mut out);

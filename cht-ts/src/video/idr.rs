@@ -1,6 +1,6 @@
 //! I pictures of H.264 turned into IDR pictures (ISO/IEC 14496-10 §7.3.3): the slice header says so, the slice data stays.
 use super::nal::{Writer, escape, unescape};
-use super::sps::{self, Bits, H264};
+use super::sps::{self, BitReader, H264};
 
 const IDR: u8 = 5;
 
@@ -28,12 +28,12 @@ struct Pps {
 impl Picture {
     pub(crate) fn read_sps(&mut self, unit: &[u8]) {
         let rbsp = unescape(&unit[1..]);
-        self.sps = sps::h264_up_to_vui(&mut Bits { bytes: &rbsp, at: 0 });
+        self.sps = sps::h264_up_to_vui(&mut BitReader { bytes: &rbsp, at: 0 });
     }
 
     pub(crate) fn read_pps(&mut self, unit: &[u8]) {
         let rbsp = unescape(&unit[1..]);
-        self.pps = read_pps(&mut Bits { bytes: &rbsp, at: 0 });
+        self.pps = read_pps(&mut BitReader { bytes: &rbsp, at: 0 });
     }
 
     /// A slice of an IDR picture that shows what `unit` does. `None` where it is no I slice, and where its picture is a
@@ -47,7 +47,7 @@ impl Picture {
         // The zeros behind a unit belong to the next start code.
         let end = escaped.iter().rposition(|&byte| byte != 0)? + 1;
         let rbsp = unescape(&escaped[..end]);
-        let mut bits = Bits { bytes: &rbsp, at: 0 };
+        let mut bits = BitReader { bytes: &rbsp, at: 0 };
         let mut out = Writer::default();
         let first_block = bits.ue()?;
         if !matches!(bits.ue()?, 2 | 7) {
@@ -106,7 +106,7 @@ impl Picture {
 }
 
 /// §7.3.2.2, of those without slice groups.
-fn read_pps(bits: &mut Bits<'_>) -> Option<Pps> {
+fn read_pps(bits: &mut BitReader<'_>) -> Option<Pps> {
     bits.ue()?;
     bits.ue()?;
     let (cabac, bottom_order) = (bits.flag()?, bits.flag()?);
@@ -125,7 +125,7 @@ fn read_pps(bits: &mut Bits<'_>) -> Option<Pps> {
 }
 
 /// `dec_ref_pic_marking` of a picture that is no IDR (§7.3.3.3).
-fn skip_marking(bits: &mut Bits<'_>) -> Option<()> {
+fn skip_marking(bits: &mut BitReader<'_>) -> Option<()> {
     if !bits.flag()? {
         return Some(());
     }

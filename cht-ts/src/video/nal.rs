@@ -1,5 +1,5 @@
 //! NAL units as bits: emulation prevention off and on again, and a writer.
-use super::sps::Bits;
+use super::sps::BitReader;
 
 /// Without emulation prevention (§7.4.1).
 pub(crate) fn unescape(bytes: &[u8]) -> Vec<u8> {
@@ -60,7 +60,7 @@ impl Writer {
 
     /// The bits of `bytes` from one place to another; `None` if there are not so many.
     pub(crate) fn copy(&mut self, bytes: &[u8], range: std::ops::Range<usize>) -> Option<()> {
-        let mut bits = Bits { bytes, at: range.start };
+        let mut bits = BitReader { bytes, at: range.start };
         while bits.at < range.end {
             let count = (range.end - bits.at).min(32) as u32;
             self.bits(bits.bits(count)?, count);

@@ -3,7 +3,7 @@
 //! Some encoders send them once, at the beginning of a connection.
 use super::access::Coding;
 use super::nal::unescape;
-use super::sps::{self, Bits, SampleFormat};
+use super::sps::{self, BitReader, SampleFormat};
 use crate::rewrite::unit;
 
 /// Longest parameter set that is kept, in bytes.
@@ -39,7 +39,7 @@ impl Set {
     fn id(self, unit: &[u8]) -> u32 {
         let ue = |from: usize| {
             let rbsp = unescape(unit.get(from..unit.len().min(from + 16)).unwrap_or_default());
-            Bits { bytes: &rbsp, at: 0 }.ue().unwrap_or(0)
+            BitReader { bytes: &rbsp, at: 0 }.ue().unwrap_or(0)
         };
         match self {
             Self::H264(7) => ue(4),

@@ -38,13 +38,13 @@ impl SampleFormat {
 }
 
 /// Reads bits of an RBSP, emulation prevention already removed.
-pub(crate) struct Bits<'a> {
+pub(crate) struct BitReader<'a> {
     pub(crate) bytes: &'a [u8],
     /// The next bit.
     pub(crate) at: usize,
 }
 
-impl Bits<'_> {
+impl BitReader<'_> {
     pub(crate) fn bit(&mut self) -> Option<u32> {
         let byte = *self.bytes.get(self.at / 8)?;
         let bit = byte >> (7 - self.at % 8) & 1;
@@ -86,14 +86,14 @@ impl Bits<'_> {
 
 /// `slice_type` of an H.264 slice (ISO/IEC 14496-10 §7.3.3), from the bytes behind the NAL header.
 pub(crate) fn h264_slice_type(rbsp: &[u8]) -> Option<u32> {
-    let mut bits = Bits { bytes: rbsp, at: 0 };
+    let mut bits = BitReader { bytes: rbsp, at: 0 };
     bits.ue()?;
     bits.ue()
 }
 
 /// Size given by an H.264 SPS (ISO/IEC 14496-10 §7.3.2.1.1), from the bytes behind the NAL header.
 pub(crate) fn h264(rbsp: &[u8]) -> Option<VideoFormat> {
-    h264_up_to_vui(&mut Bits { bytes: rbsp, at: 0 }).map(|sps| sps.format)
+    h264_up_to_vui(&mut BitReader { bytes: rbsp, at: 0 }).map(|sps| sps.format)
 }
 
 /// What an H.264 SPS says about slice headers, besides the size.
@@ -112,7 +112,7 @@ pub(crate) struct H264 {
 }
 
 /// Reads an H.264 SPS, and leaves `bits` at `vui_parameters_present_flag`.
-pub(crate) fn h264_up_to_vui(bits: &mut Bits<'_>) -> Option<H264> {
+pub(crate) fn h264_up_to_vui(bits: &mut BitReader<'_>) -> Option<H264> {
     let profile = bits.bits(8)?;
     bits.skip(16);
     bits.ue()?;
@@ -165,7 +165,7 @@ pub(crate) fn h264_up_to_vui(bits: &mut Bits<'_>) -> Option<H264> {
     Some(H264 { format, samples, separate_planes, frame_num, order_lsb, order_deltas, frame_only })
 }
 
-fn scaling_list(bits: &mut Bits<'_>, size: u32) -> Option<()> {
+fn scaling_list(bits: &mut BitReader<'_>, size: u32) -> Option<()> {
     let (mut last, mut next) = (8, 8);
     for _ in 0..size {
         if next != 0 {
@@ -178,23 +178,23 @@ fn scaling_list(bits: &mut Bits<'_>, size: u32) -> Option<()> {
 
 /// Sample format given by an H.264 SPS, from the bytes after the NAL header.
 pub(crate) fn h264_samples(rbsp: &[u8]) -> Option<SampleFormat> {
-    h264_up_to_vui(&mut Bits { bytes: rbsp, at: 0 }).map(|sps| sps.samples)
+    h264_up_to_vui(&mut BitReader { bytes: rbsp, at: 0 }).map(|sps| sps.samples)
 }
 
 /// Size given by an HEVC SPS (ISO/IEC 23008-2 §7.3.2.2.1), from the bytes behind the NAL header.
 pub(crate) fn hevc(rbsp: &[u8]) -> Option<VideoFormat> {
-    hevc_up_to_depth(&mut Bits { bytes: rbsp, at: 4 }).map(|(format, _)| format)
+    hevc_up_to_depth(&mut BitReader { bytes: rbsp, at: 4 }).map(|(format, _)| format)
 }
 
 /// Sample format given by an HEVC SPS, from the bytes after the NAL header.
 pub(crate) fn hevc_samples(rbsp: &[u8]) -> Option<SampleFormat> {
-    let mut bits = Bits { bytes: rbsp, at: 4 };
+    let mut bits = BitReader { bytes: rbsp, at: 4 };
     let (_, chroma_format_idc) = hevc_up_to_depth(&mut bits)?;
     SampleFormat::new(chroma_format_idc, bits.ue()?)
 }
 
 /// Reads an HEVC SPS up to its size and `chroma_format_idc`, and leaves `bits` at `bit_depth_luma_minus8`.
-fn hevc_up_to_depth(bits: &mut Bits<'_>) -> Option<(VideoFormat, u32)> {
+fn hevc_up_to_depth(bits: &mut BitReader<'_>) -> Option<(VideoFormat, u32)> {
     let sub_layers = bits.bits(3)?;
     bits.skip(1 + 88 + 8);
     let mut skipped = 0;
@@ -220,7 +220,12 @@ fn hevc_up_to_depth(bits: &mut Bits<'_>) -> Option<(VideoFormat, u32)> {
 }
 
 /// Takes off the cropping rectangle that follows; `None` if nothing would be left.
-fn crop(bits: &mut Bits<'_>, width: u32, height: u32, unit: (u32, u32)) -> Option<VideoFormat> {
+fn crop(
+    bits: &mut BitReader<'_>,
+    width: u32,
+    height: u32,
+    unit: (u32, u32),
+) -> Option<VideoFormat> {
     let [mut left, mut right, mut top, mut bottom] = [0; 4];
     if bits.flag()? {
         (left, right, top, bottom) = (bits.ue()?, bits.ue()?, bits.ue()?, bits.ue()?);

@@ -7,7 +7,7 @@
 //! - HEVC: a CRA picture becomes a BLA picture.
 use super::idr::Picture;
 use super::nal::{Writer, escape, unescape};
-use super::sps::{self, Bits};
+use super::sps::{self, BitReader};
 use crate::codec::Codec;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -23,12 +23,12 @@ const CRA: u8 = 21;
 
 /// Makes access units stand alone; knows the last parameter sets.
 #[derive(Debug)]
-pub(crate) struct Separator {
+pub(crate) struct Standalone {
     codec: Codec,
     picture: Picture,
 }
 
-impl Separator {
+impl Standalone {
     pub(crate) fn new(codec: Codec) -> Self {
         Self { codec, picture: Picture::default() }
     }
@@ -108,7 +108,7 @@ fn without_past<'a>(payload: &'a [u8], picture: &mut Picture) -> Cow<'a, [u8]> {
 fn sps_without_reordering(unit: &[u8]) -> Option<Vec<u8>> {
     let (&header, escaped) = unit.split_first()?;
     let rbsp = unescape(escaped);
-    let mut bits = Bits { bytes: &rbsp, at: 0 };
+    let mut bits = BitReader { bytes: &rbsp, at: 0 };
     sps::h264_up_to_vui(&mut bits)?;
     let mut out = Writer::default();
     if bits.flag()? {
@@ -130,7 +130,7 @@ fn sps_without_reordering(unit: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Goes to `bitstream_restriction_flag` (ISO/IEC 14496-10 §E.1.1).
-fn skip_vui(bits: &mut Bits<'_>) -> Option<()> {
+fn skip_vui(bits: &mut BitReader<'_>) -> Option<()> {
     const EXTENDED_SAR: u32 = 255;
     if bits.flag()? && bits.bits(8)? == EXTENDED_SAR {
         bits.skip(32);
@@ -159,7 +159,7 @@ fn skip_vui(bits: &mut Bits<'_>) -> Option<()> {
 }
 
 /// A flag, and the parameters of a hypothetical reference decoder if it is set (§E.1.2).
-fn skip_hrd(bits: &mut Bits<'_>) -> Option<bool> {
+fn skip_hrd(bits: &mut BitReader<'_>) -> Option<bool> {
     if !bits.flag()? {
         return Some(false);
     }
@@ -188,7 +188,7 @@ mod tests {
     fn an_sps_that_reorders_no_longer_does() {
         let sps = sps_without_reordering(&X264).unwrap();
         let rbsp = unescape(&sps[1..]);
-        let mut bits = Bits { bytes: &rbsp, at: 0 };
+        let mut bits = BitReader { bytes: &rbsp, at: 0 };
         let sps_read = sps::h264_up_to_vui(&mut bits).unwrap();
         assert_eq!((sps_read.format.width, sps_read.format.height), (320, 240));
         assert!(bits.flag().unwrap());
@@ -211,7 +211,7 @@ mod tests {
             b"\0\0\x01\x68\xEB\0\0\x01\x65\x88\0\0\x01\x65\x09",
         ]
         .concat();
-        let mut separator = Separator::new(Codec::H264);
+        let mut separator = Standalone::new(Codec::H264);
         let separate = separator.separate(&unit);
         let sps = sps_without_reordering(&X264).unwrap();
         let expected = [
@@ -227,7 +227,7 @@ mod tests {
     fn each_slice_of_a_cra_picture_becomes_bla() {
         let unit = b"\0\0\0\x01\x46\x01\x50\0\0\x01\x2A\x01\x88\0\0\x01\x2A\x01\x99";
         let expected = b"\0\0\0\x01\x46\x01\x50\0\0\x01\x20\x01\x88\0\0\x01\x20\x01\x99";
-        let mut separator = Separator::new(Codec::Hevc);
+        let mut separator = Standalone::new(Codec::Hevc);
         assert_eq!(*separator.separate(unit), expected[..]);
         let idr = b"\0\0\x01\x26\x01\x88";
         assert!(matches!(separator.separate(idr), Cow::Borrowed(_)));

@@ -2,19 +2,19 @@
 
 use std::net::IpAddr;
 
-use super::redact::Veil;
+use super::redact::Redactor;
 use crate::input::address::{is_every_interface, numeric};
 
 /// Something that ffmpeg opens.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct FfmpegInput {
     kind: Kind,
     /// As ffmpeg is given it.
     url: String,
     /// As everybody may see it.
     shown: String,
     /// What of it ffmpeg's messages must not tell.
-    veil: Veil,
+    veil: Redactor,
 }
 
 /// What is spoken.
@@ -41,7 +41,7 @@ pub(crate) enum Way {
     Reads,
 }
 
-impl Place {
+impl FfmpegInput {
     /// A URL, if it is one for ffmpeg.
     pub(crate) fn url(scheme: &str, url: &str) -> Option<Self> {
         let kind = match scheme {
@@ -72,7 +72,7 @@ impl Place {
         if matches!(kind, Kind::RtmpListen | Kind::Rtmps) {
             secrets.extend(parts.path.rsplit('/').next());
         }
-        let veil = Veil::over(&[&whole, url], &shown, &secrets);
+        let veil = Redactor::over(&[&whole, url], &shown, &secrets);
         Some(Self { kind, shown, veil, url: whole })
     }
 
@@ -81,7 +81,7 @@ impl Place {
         let path = path.strip_prefix("file:").unwrap_or(path);
         // With its protocol, no name is taken for an option or another protocol.
         let url = format!("file:{path}");
-        let veil = Veil::over(&[&url], path, &[]);
+        let veil = Redactor::over(&[&url], path, &[]);
         Self { kind: Kind::File, url, shown: path.to_owned(), veil }
     }
 
@@ -91,7 +91,7 @@ impl Place {
     }
 
     /// What ffmpeg's words must pass.
-    pub(crate) fn veil(&self) -> &Veil {
+    pub(crate) fn veil(&self) -> &Redactor {
         &self.veil
     }
 
@@ -279,8 +279,8 @@ impl<'a> Parts<'a> {
 mod tests {
     use super::*;
 
-    fn place(url: &str) -> Place {
-        Place::url(url.split_once("://").unwrap().0, url).unwrap()
+    fn place(url: &str) -> FfmpegInput {
+        FfmpegInput::url(url.split_once("://").unwrap().0, url).unwrap()
     }
 
     #[test]
@@ -336,8 +336,8 @@ mod tests {
 
     #[test]
     fn a_file_is_no_option_and_no_protocol() {
-        let file = Place::file("-x:y.ts");
+        let file = FfmpegInput::file("-x:y.ts");
         assert!(file.arguments(true, &[]).windows(3).any(|w| w == ["-re", "-i", "file:-x:y.ts"]));
-        assert_eq!(Place::file("file:/a").url, "file:/a");
+        assert_eq!(FfmpegInput::file("file:/a").url, "file:/a");
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use cht_core::process::{clock, report::Limited};
 
 use super::{
-    redact::Veil,
+    redact::Redactor,
     survey::{Survey, Unfit},
 };
 
@@ -21,9 +21,9 @@ const KINDS: usize = 16;
 
 /// Hears the lines of ffmpeg's stderr.
 #[derive(Debug)]
-pub(crate) struct Words {
+pub(crate) struct Messages {
     shown: String,
-    veil: Veil,
+    veil: Redactor,
     refused: Limited,
     /// Warnings by their text without numbers.
     warnings: Vec<(String, Limited)>,
@@ -32,7 +32,7 @@ pub(crate) struct Words {
     surveyed: Option<Sender<()>>,
 }
 
-/// The other end of [`Words`]: what ffmpeg will write.
+/// The other end of [`Messages`]: what ffmpeg will write.
 #[derive(Debug)]
 pub(crate) struct Surveyed {
     survey: Arc<Mutex<Survey>>,
@@ -48,9 +48,9 @@ impl Surveyed {
     }
 }
 
-impl Words {
+impl Messages {
     /// Of an ffmpeg that reads `shown`.
-    pub(crate) fn of(shown: &str, veil: Veil) -> (Self, Surveyed) {
+    pub(crate) fn of(shown: &str, veil: Redactor) -> (Self, Surveyed) {
         let (surveyed, complete) = channel();
         let survey = Arc::new(Mutex::new(Survey::default()));
         let words = Self {
@@ -151,8 +151,8 @@ mod tests {
 
     #[test]
     fn output_is_surveyed_before_its_end() {
-        let veil = Veil::over(&[], "a", &[]);
-        let (mut words, surveyed) = Words::of("a", veil);
+        let veil = Redactor::over(&[], "a", &[]);
+        let (mut words, surveyed) = Messages::of("a", veil);
         for line in [
             "[info] Output #0, mpegts, to 'pipe:1':",
             "[info]   Stream #0:0: Video: vp9 (Profile 0), yuv420p",

@@ -18,8 +18,8 @@ use rustix::event::{PollFd, PollFlags};
 
 use super::{
     die_with_parent,
-    messages::{Surveyed, Words},
-    redact::Veil,
+    messages::{Messages, Surveyed},
+    redact::Redactor,
     survey::Unfit,
 };
 use crate::input::sender::{END_OF_STREAM, Received, Stream, Write, read};
@@ -28,7 +28,7 @@ use crate::input::sender::{END_OF_STREAM, Received, Stream, Write, read};
 const PIPE: usize = 1 << 20;
 
 /// How long an ffmpeg that was asked to end may take for its farewells.
-pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
+pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 /// How a run has ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,10 +44,10 @@ pub(crate) enum Ended {
 
 /// A running ffmpeg. It is asked to end when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Run {
+pub(crate) struct FfmpegRun {
     process: Option<Process>,
     output: File,
-    veil: Veil,
+    veil: Redactor,
     surveyed: Surveyed,
     ended: Rc<Cell<Ended>>,
     pub started: Instant,
@@ -55,16 +55,16 @@ pub(crate) struct Run {
     pub judged: bool,
 }
 
-impl Run {
+impl FfmpegRun {
     /// Starts ffmpeg on `shown`.
     pub(crate) fn start(
         command: &Command,
-        veil: Veil,
+        veil: Redactor,
         shown: &str,
         ended: Rc<Cell<Ended>>,
         now: Instant,
     ) -> Result<Self> {
-        let (mut words, surveyed) = Words::of(shown, veil.clone());
+        let (mut words, surveyed) = Messages::of(shown, veil.clone());
         let mut process =
             Process::spawn(&mut die_with_parent::guarded(command), move |line| words.hear(line))?;
         drop(process.stdin());
@@ -116,7 +116,7 @@ impl Run {
     pub(crate) fn reason(&mut self) -> String {
         let Some(mut process) = self.process.take() else { return END_OF_STREAM.to_owned() };
         // Its output is closed; whatever it does besides must not hold up the recorder.
-        process.end_within(FAREWELL);
+        process.end_within(SHUTDOWN_GRACE);
         match process.finish() {
             Ok(()) => {
                 self.ended.set(Ended::Well);
@@ -139,7 +139,7 @@ impl Run {
     }
 }
 
-impl Stream for Run {
+impl Stream for FfmpegRun {
     fn receive<'a>(&'a mut self, buffer: &'a mut [u8]) -> Received<'a> {
         let read = match read(&mut &self.output, buffer) {
             Err(end) if end == END_OF_STREAM => Err(self.reason()),
@@ -153,7 +153,7 @@ impl Stream for Run {
         if let Some(process) = &self.process {
             process.ask_to_end();
         }
-        let limit = clock::monotonic() + FAREWELL;
+        let limit = clock::monotonic() + SHUTDOWN_GRACE;
         while clock::monotonic() < limit {
             let mut descriptors = [self.interest()];
             clock::wait_ready(&mut descriptors, Some(limit))?;
@@ -173,11 +173,11 @@ impl Stream for Run {
     }
 }
 
-impl Drop for Run {
+impl Drop for FfmpegRun {
     fn drop(&mut self) {
         if let Some(process) = &mut self.process {
             process.ask_to_end();
-            process.end_within(FAREWELL);
+            process.end_within(SHUTDOWN_GRACE);
         }
     }
 }

@@ -5,12 +5,12 @@ const SHORTEST: usize = 4;
 
 /// Hides secrets in text.
 #[derive(Debug, Clone)]
-pub(crate) struct Veil {
+pub(crate) struct Redactor {
     /// What is replaced by what, in this order.
     replaced: Vec<(String, String)>,
 }
 
-impl Veil {
+impl Redactor {
     /// Shows each of `urls` as `shown`, and none of the `secrets`.
     pub(crate) fn over(urls: &[&str], shown: &str, secrets: &[&str]) -> Self {
         let urls = urls.iter().map(|url| ((*url).to_owned(), shown.to_owned()));

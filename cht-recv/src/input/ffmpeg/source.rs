@@ -18,8 +18,8 @@ use cht_core::process::{
 use rustix::event::{PollFd, PollFlags};
 
 use super::{
-    input::{Place, Way},
-    process::{Ended, Run},
+    input::{FfmpegInput, Way},
+    process::{Ended, FfmpegRun},
     survey::{self, Unfit, Why},
 };
 use crate::input::{sender::Sender, source::Source};
@@ -39,9 +39,9 @@ const DESCRIBE: Duration = Duration::from_millis(500);
 
 /// A place that ffmpeg opens, again and again.
 #[derive(Debug)]
-pub(crate) struct Fetch {
+pub(crate) struct FfmpegSource {
     program: Program,
-    place: Place,
+    place: FfmpegInput,
     realtime: bool,
     /// Whether what a transport stream cannot hold is encoded.
     transcode: bool,
@@ -62,16 +62,16 @@ enum State {
     /// No ffmpeg runs until then.
     Resting(Instant),
     /// It has not delivered yet.
-    Starting(Box<Run>),
+    Starting(Box<FfmpegRun>),
     /// Somebody else has it; it was started then.
     Served(Instant),
 }
 
-impl Fetch {
+impl FfmpegSource {
     /// Looks for an ffmpeg that can do it. It is started when there is a session to record into.
     /// What a file holds is looked at before that.
     pub(crate) fn prepare(
-        place: Place,
+        place: FfmpegInput,
         ffmpeg: &Path,
         realtime: bool,
         transcode: bool,
@@ -122,10 +122,10 @@ impl Fetch {
     /// one, or it is an error. `limit` is for ffmpeg's description of its output.
     fn judge(
         &mut self,
-        mut run: Box<Run>,
+        mut run: Box<FfmpegRun>,
         limit: Duration,
         now: Instant,
-    ) -> Result<Option<Box<Run>>> {
+    ) -> Result<Option<Box<FfmpegRun>>> {
         if std::mem::replace(&mut run.judged, true) {
             return Ok(Some(run));
         }
@@ -171,17 +171,17 @@ impl Fetch {
         report::note(format_args!("{shown}: {stream}, which MPEG-TS cannot hold; {then}"));
     }
 
-    fn start(&self, now: Instant) -> Result<Run> {
+    fn start(&self, now: Instant) -> Result<FfmpegRun> {
         let mut command = self.program.command();
         let encoding = survey::encoding(&self.encoded);
         command.args(self.place.arguments(self.realtime, &encoding));
         let veil = self.place.veil().clone();
         self.ended.set(Ended::Not);
-        Run::start(command.as_inner(), veil, self.place.shown(), Rc::clone(&self.ended), now)
+        FfmpegRun::start(command.as_inner(), veil, self.place.shown(), Rc::clone(&self.ended), now)
     }
 
     /// ffmpeg has ended before it delivered.
-    fn failed(&mut self, run: Run, now: Instant) -> Result<()> {
+    fn failed(&mut self, run: FfmpegRun, now: Instant) -> Result<()> {
         let started = run.started;
         let words = run.end();
         let shown = self.place.shown();
@@ -201,7 +201,7 @@ impl Fetch {
     }
 }
 
-impl Source for Fetch {
+impl Source for FfmpegSource {
     fn descriptors<'a>(&'a self, descriptors: &mut Vec<PollFd<'a>>) {
         if let State::Starting(run) = &self.state {
             descriptors.push(PollFd::new(run.output(), PollFlags::IN));

@@ -24,9 +24,9 @@ fn stream(pictures: impl IntoIterator<Item = (u64, bool)>) -> Vec<u8> {
 
 /// The cuts of a stream that arrives at once, in pieces, and the pictures that are not placed.
 fn cuts(bytes: &[u8]) -> (Vec<Cut>, u64) {
-    let bounds = Bounds { bytes: 1 << 30, time: Duration::from_secs(100) };
+    let bounds = SegmentLimits { bytes: 1 << 30, time: Duration::from_secs(100) };
     let (mut timeline, now) = (Timeline::default(), clock::monotonic());
-    let mut cutter = Cutter::new(&mut timeline, 10 * TICKS_PER_SECOND, bounds);
+    let mut cutter = Segmenter::new(&mut timeline, 10 * TICKS_PER_SECOND, bounds);
     let (mut all, mut strays) = (Vec::new(), 0);
     for piece in bytes.chunks(1000) {
         let cuts = cutter.push(piece, now);

@@ -5,7 +5,7 @@ use std::{collections::HashMap, os::unix::fs::MetadataExt as _, path::Path};
 use cht_core::event::Body;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, known::Known};
+use super::{FrameJournal, known::Known};
 
 /// A file. When it was written is part of it: the inode of one that was removed goes to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ impl FileId {
     }
 }
 
-impl Store {
+impl FrameJournal {
     /// The segment with this key is at `path`, too: if it was moved there, what is known of it names that, which is then its
     /// key. Returns its key.
     pub(crate) fn found_at<'a>(&mut self, key: &'a str, path: &'a str) -> &'a str {

@@ -5,10 +5,10 @@ use std::path::Path;
 use cht_core::{event::Frame, session::natural_sort::series};
 
 use super::{
-    Checkpoint, Store,
+    Checkpoint, FrameJournal,
     known::{Known, Late, key, number_of},
 };
-use crate::select::succession::Place;
+use crate::select::succession::Position;
 
 /// So many recordings are remembered besides the last one. Each has a state of about 1 MB.
 const MOST: usize = 32;
@@ -36,11 +36,11 @@ impl Known {
     }
 }
 
-impl Store {
+impl FrameJournal {
     /// The last segment of the recording that goes on at `next`, if another recording came after it.
-    pub(crate) fn recording(&self, next: &Place<'_>) -> Option<&Checkpoint> {
+    pub(crate) fn recording(&self, next: &Position<'_>) -> Option<&Checkpoint> {
         let leads = |other: &&Checkpoint| {
-            other.anchor.is_some_and(|anchor| Place { path: &other.path, anchor }.leads_to(next))
+            other.anchor.is_some_and(|anchor| Position { path: &other.path, anchor }.leads_to(next))
         };
         self.known.others.iter().rfind(leads)
     }

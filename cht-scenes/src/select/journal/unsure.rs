@@ -12,7 +12,7 @@ use cht_core::{
 };
 
 use super::{
-    Checkpoint, Entry, Store,
+    Checkpoint, Entry, FrameJournal,
     known::{Known, Late, key, number_of},
 };
 
@@ -122,7 +122,7 @@ impl Known {
     }
 }
 
-impl Store {
+impl FrameJournal {
     /// The number of the first frame that may be taken back.
     pub(crate) fn provisional(&self) -> Option<u64> {
         self.last()?.provisional_from
