@@ -332,7 +332,8 @@ fn receive(
         let idle = rules.idle_timeout.map(|timeout| heard + timeout);
         let holding = hold.filter(|until| !is_over(Some(*until)));
         let at_door = if leaving || holding.is_some() { None } else { Some(&*door) };
-        let limits = [paused.or(idle), holding, at_door.and_then(Source::deadline)];
+        let doubt = connection.deadline().filter(|_| paused.is_none());
+        let limits = [paused.or(idle), holding, at_door.and_then(Source::deadline), doubt];
         // A socket that is polled for nothing still wakes by its errors, so it is left out in a pause.
         let polled = paused.is_none().then_some(&*sender);
         let ready = wait(stop, at_door, polled, limits.into_iter().flatten().min(), pulse)?;
@@ -358,6 +359,9 @@ fn receive(
         }
         complain(door, pulse);
         readable = ready.sender;
+        if !readable && is_over(doubt) {
+            connection.rest(clock::monotonic())?;
+        }
         if paused.is_some() {
             // While we did not listen, it could not be heard.
             heard = clock::monotonic();

@@ -65,14 +65,16 @@ impl LiveSegment {
     /// Reads what is there, or waits a moment for more.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Growth> {
         // The order matters: whatever was written before the state was seen is read after it.
-        for _ in 0..2 {
+        for is_first in [true, false] {
             let state = self.state();
             match self.file.read(buffer)? {
                 0 if state != Growth::Nothing => return Ok(state),
                 0 => {}
                 count => return Ok(Growth::Bytes(count)),
             }
-            self.watch.wait(None, self.look_again)?;
+            if is_first {
+                self.watch.wait(None, self.look_again)?;
+            }
         }
         Ok(Growth::Nothing)
     }

@@ -4,41 +4,55 @@
 //! mended, by the same rule as a recording is placed by: the packets of a picture that the next one has to confirm wait
 //! for that one, all others go through at once.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Anchor, Placed, Stamp, Timeline};
 use cht_ts::{Begins, PACKET_LEN, begins, restamp, with_stamp};
 
-/// Most bytes that wait.
+/// Most bytes that wait, and how long a picture waits for the next one where that is asked for.
 const MAX_HELD: usize = 4 << 20;
+const MAX_WAIT: Duration = Duration::from_secs(3);
 
 /// Mends the packets of one PID, of 188 bytes each, on one line of time.
 #[derive(Debug, Default)]
 pub struct Mender {
     timeline: Timeline,
+    /// The PTS of the first picture, of 33 bits, where a recording is placed by it.
+    first: Option<u64>,
     /// Packets from the first picture on that is not decided.
     held: Vec<u8>,
     /// Where pictures begin in `held` that have no place: those before the first one, oldest first.
     lost: Vec<usize>,
-    /// Where the picture begins that waits for the next one.
-    doubt: Option<usize>,
+    /// Where the picture begins that waits for the next one, and its arrival.
+    doubt: Option<(usize, Instant)>,
 }
 
 impl Mender {
+    /// Of a recording that was placed by the PTS `first`: if the first picture has it, no other one has to confirm it.
+    #[must_use]
+    pub fn from_first(first: u64) -> Self {
+        Self { first: Some(first), ..Self::default() }
+    }
+
     /// Appends what can go on to `out`: the packets, which arrived at `now`, and those that waited for them.
     pub fn push(&mut self, packets: &[u8], now: Instant, out: &mut Vec<u8>) {
         for packet in packets.as_chunks::<PACKET_LEN>().0 {
             let begins = begins(packet);
             match begins {
                 Begins::Stamped { pts, dts } => {
-                    let stamp = Stamp { pts, dts, at: now };
+                    let is_known = self.first.take() == Some(pts) && !self.waits();
+                    // The recorder may have waited so long for one that confirms it.
+                    let at = now.checked_sub(MAX_WAIT).filter(|_| is_known).unwrap_or(now);
+                    let stamp = Stamp { pts, dts, at };
                     let expected = self.timeline.expected(Some(&stamp));
                     let observed = self.timeline.observe(stamp, true);
                     if let Some(placed) = observed.before {
                         self.decide(placed, expected);
                     }
-                    if observed.this.is_none() {
-                        self.doubt = Some(self.held.len());
+                    if is_known {
+                        self.timeline.settle(false);
+                    } else if observed.this.is_none() {
+                        self.doubt = Some((self.held.len(), now));
                     }
                 }
                 // What has no PTS is a picture's, unless none had one before: ffmpeg would invent one.
@@ -60,6 +74,17 @@ impl Mender {
         }
     }
 
+    /// Nothing has come up to `now` of a live stream: a picture that waits for the next one goes on, if that takes too long.
+    /// Its recorder has waited as long. Returns whether one did.
+    pub fn rest(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        let is_late = |since| now.saturating_duration_since(since) >= MAX_WAIT;
+        let goes_on = self.doubt.is_some_and(|(_, since)| is_late(since));
+        if goes_on {
+            self.finish(out);
+        }
+        goes_on
+    }
+
     /// No more comes: what waits goes on.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         let expected = self.timeline.expected(None);
@@ -75,7 +100,7 @@ impl Mender {
 
     /// The picture in doubt was placed, or should have had the times that were `expected`.
     fn decide(&mut self, placed: Placed, expected: Option<(u64, u64)>) {
-        let Some(at) = self.doubt.take() else { return };
+        let Some((at, _)) = self.doubt.take() else { return };
         if self.timeline.anchor().is_none() {
             self.lost.push(at);
         } else if let Placed::At(_, anchor) = placed {
@@ -180,5 +205,42 @@ mod tests {
         assert_eq!(mended(|n| Some(stamps(n))), (0..20).map(stamps).collect::<Vec<_>>());
         let jumps = |n: u64| if n < 10 { 90_000 * 600 + n * 3600 } else { n * 3600 };
         assert_eq!(mended(|n| Some(jumps(n))), (0..20).map(jumps).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn first_picture_waits_for_none_if_a_recording_was_placed_by_it() {
+        let (now, mut counter) = (crate::process::clock::monotonic(), 0);
+        let mut picture = |pts| {
+            packets(0x51, &mut counter, None, &pes(0xE0, Some(pts), None, &[0x55; 500])).concat()
+        };
+        let [first, wild, third] = [9000, 9000 + (1 << 31), 16_200].map(&mut picture);
+        for (placed, goes_on) in [(9000, true), (9001, false)] {
+            let (mut mender, mut out) = (Mender::from_first(placed), Vec::new());
+            mender.push(&first, now, &mut out);
+            assert_eq!(out == first, goes_on);
+            // What is wild waits, as it does later on, and is mended by the picture after it.
+            mender.push(&wild, now, &mut out);
+            assert_eq!(out == first, goes_on);
+            mender.push(&third, now, &mut out);
+            mender.finish(&mut out);
+            assert_eq!(out.len(), first.len() + wild.len() + third.len());
+        }
+    }
+
+    #[test]
+    fn picture_in_doubt_goes_on_when_none_has_come_for_long() {
+        let (start, mut counter) = (crate::process::clock::monotonic(), 0);
+        let at = |seconds| start + Duration::from_secs_f64(seconds);
+        let mut mender = Mender::default();
+        let mut out = Vec::new();
+        for (pts, seconds) in [(9000, 0.0), (909_000, 5.0)] {
+            let picture =
+                packets(0x51, &mut counter, None, &pes(0xE0, Some(pts), None, &[0x55; 500]));
+            let picture = picture.concat();
+            out.clear();
+            mender.push(&picture, at(seconds), &mut out);
+            assert!(out.is_empty() && !mender.rest(at(seconds + 2.9), &mut out));
+            assert!(mender.rest(at(seconds + 3.0), &mut out) && out == picture, "{pts}");
+        }
     }
 }

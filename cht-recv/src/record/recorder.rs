@@ -186,6 +186,22 @@ impl Connection<'_> {
         if let Some(tables) = self.cutter.new_tables() {
             self.out.closer.tables(self.number, tables);
         }
+        self.record(cuts, bytes)
+    }
+
+    /// When [`Self::rest`] is due, if nothing more comes.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.cutter.deadline()
+    }
+
+    /// Nothing has come up to `now`: writes what waited for the next picture, if that takes too long.
+    pub(crate) fn rest(&mut self, now: Instant) -> Result<()> {
+        let cuts = self.cutter.rest(now);
+        self.record(cuts, &[])
+    }
+
+    /// Writes what is settled of what is held and of `bytes`, with these cuts.
+    fn record(&mut self, cuts: Vec<Cut>, bytes: &[u8]) -> Result<()> {
         self.out.begins.extend(self.cutter.take_begins());
         let mut rest = bytes;
         self.cut(cuts, &mut rest)?;

@@ -130,11 +130,7 @@ impl<'a> Segmenter<'a> {
     pub(crate) fn push(&mut self, mut bytes: &[u8], now: Instant) -> Vec<Cut> {
         let state = &mut self.state;
         state.overdue |= state.arrival.observe(now) >= state.bounds.time;
-        let is_late =
-            |(_, since): &(_, Instant)| now.saturating_duration_since(*since) >= DOUBT_TIME;
-        if state.doubt.as_ref().is_some_and(is_late) {
-            state.settle();
-        }
+        state.settle_late(now);
         if state.overdue && state.arrival.is_silent(now) {
             self.cut_here(EndReason::MaxTime);
         }
@@ -154,6 +150,17 @@ impl<'a> Segmenter<'a> {
             }
         }
         std::mem::take(&mut self.state.cuts)
+    }
+
+    /// Nothing has come up to `now`. Returns the cuts that are now certain.
+    pub(crate) fn rest(&mut self, now: Instant) -> Vec<Cut> {
+        self.state.settle_late(now);
+        std::mem::take(&mut self.state.cuts)
+    }
+
+    /// When the picture in doubt is decided, if nothing more comes.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.state.doubt.map(|(_, since)| since + DOUBT_TIME)
     }
 
     /// No more bytes come. Returns the last cuts.
@@ -284,7 +291,15 @@ impl State<'_> {
         self.settle_as(true);
     }
 
-    /// Does that; one after a jump is placed only if it `may_jump`.
+    /// Does that if the next one has not come for long.
+    fn settle_late(&mut self, now: Instant) {
+        let is_late = |since| now.saturating_duration_since(since) >= DOUBT_TIME;
+        if self.doubt.is_some_and(|(_, since)| is_late(since)) {
+            self.settle();
+        }
+    }
+
+    /// Decides it; one after a jump is placed only if it `may_jump`.
     fn settle_as(&mut self, may_jump: bool) {
         if let Some((doubt, since)) = self.doubt.take()
             && let Some(placed) = self.timeline.settle(may_jump && self.may_cut(since))

@@ -166,8 +166,10 @@ impl Decoder {
             let _ = rustix::pipe::fcntl_setpipe_size(&stdin, 1 << 20);
         }
         let (arrival, mut buffer) = ((!live).then(clock::monotonic), Vec::new());
-        let extract =
-            codec.and_then(|codec| Extract::begin(pid, codec, decoding.decode, sets, &mut buffer));
+        let first = start.anchor.pts as u64 & ((1 << 33) - 1);
+        let extract = codec.and_then(|codec| {
+            Extract::begin(pid, codec, decoding.decode, sets, first, &mut buffer)
+        });
         let extract = extract.map(Box::new);
         let is_paced = live && extract.is_some() && decoding.decode == Decode::Full;
         let delimiter = codec.filter(|_| is_paced).and_then(|codec| Delimiter::new(pid, codec));
@@ -222,8 +224,10 @@ impl Decoder {
     /// Ends the last picture of a live stream that pauses, as far as that is possible without harm, and returns the pause.
     /// An error means that it has ended.
     pub(crate) fn pause(&mut self, now: Instant) -> std::io::Result<Option<Pause>> {
-        // What the end of a segment has left comes first.
-        if self.pauses.is_some() && !self.buffer.is_empty() {
+        let extract = self.extract.as_mut().filter(|_| self.arrival.is_none());
+        let goes_on = extract.is_some_and(|extract| extract.rest(now, &mut self.buffer));
+        // What the end of a segment has left comes first, and what waited for the next picture.
+        if (goes_on || self.pauses.is_some()) && !self.buffer.is_empty() {
             self.feed(&[])?;
         }
         let (Some(pauses), Some(input)) = (&mut self.pauses, &mut self.input) else {

@@ -118,13 +118,15 @@ pub(crate) struct Extract {
 }
 
 impl Extract {
-    /// Begins with tables, written to `out`. The first keyframe gets the parameter `sets`, if it comes without any.
+    /// Begins with tables, written to `out`. The first keyframe gets the parameter `sets`, if it comes without any. A
+    /// picture that begins with the PTS `first` begins the recording.
     /// `None` where the stream has to be fed as it is.
     pub(crate) fn begin(
         pid: u16,
         codec: Codec,
         decode: Decode,
         sets: Option<&[u8]>,
+        first: u64,
         out: &mut Vec<u8>,
     ) -> Option<Self> {
         let single = SingleStream::begin(pid, codec, out)?;
@@ -134,7 +136,7 @@ impl Extract {
         };
         let completion = sets.map(|sets| Box::new(Completion::new(pid, codec, sets.to_vec())));
         let [packets, complete, thinned] = [const { Vec::new() }; 3];
-        let mender = Mender::default();
+        let mender = Mender::from_first(first);
         Some(Self { single, completion, thin, mender, packets, complete, thinned, before: 0 })
     }
 
@@ -149,6 +151,12 @@ impl Extract {
     pub(crate) fn push(&mut self, bytes: &[u8], now: Instant, out: &mut Vec<u8>) {
         self.single.push(bytes, &mut self.packets);
         self.hand_on(now, out);
+    }
+
+    /// Nothing has come up to `now` of a live stream: appends the picture that waits for the next one, if that takes too long.
+    /// Returns whether one did.
+    pub(crate) fn rest(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        self.mender.rest(now, out)
     }
 
     /// Completes, thins out and mends the packets that have come.

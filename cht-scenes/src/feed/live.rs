@@ -77,8 +77,12 @@ impl Feeder {
         let mut course = GrowingSegment::new(self.args.video(), anchor);
         let (mut source, mut total) = (None, 0);
         let mut buffer = vec![0; WRITE];
+        let mut is_level = true;
         loop {
-            self.pause();
+            // Where more is there already, nothing pauses.
+            if is_level {
+                self.pause();
+            }
             let bytes = match growing.read(&mut buffer) {
                 Err(error) => {
                     let error = SegmentError::Io { path: path.clone().into(), error };
@@ -94,6 +98,7 @@ impl Feeder {
                 // It may be finished and announced to a later run of this program.
                 Ok(Growth::Nothing | Growth::Abandoned) => return Ok(()),
             };
+            is_level = bytes.len() < WRITE;
             total += bytes.len() as u64;
             course.push(bytes);
             if source.is_none() {

@@ -46,6 +46,25 @@ fn reasons(cuts: &[Cut]) -> Vec<EndReason> {
 }
 
 #[test]
+fn picture_in_doubt_is_placed_when_nothing_comes_for_long() {
+    let bounds = SegmentLimits { bytes: 1 << 30, time: Duration::from_secs(100) };
+    let (mut timeline, now) = (Timeline::default(), clock::monotonic());
+    let mut cutter = Segmenter::new(&mut timeline, 10 * TICKS_PER_SECOND, bounds);
+    // Null packets: what a transport stream is shows after a few packets.
+    let mut bytes = stream([(SECOND, true)]);
+    bytes.resize(8 * 188, 0xFF);
+    bytes[3 * 188..]
+        .chunks_mut(188)
+        .for_each(|null| null[..3].copy_from_slice(&[0x47, 0x1F, 0xFF]));
+    assert!(cutter.push(&bytes, now).is_empty());
+    assert_eq!(cutter.deadline(), Some(now + DOUBT_TIME));
+    let (early, late) = (now + DOUBT_TIME / 2, now + DOUBT_TIME);
+    assert!(cutter.rest(early).is_empty() && cutter.anchor().is_none());
+    assert!(cutter.rest(late).is_empty() && cutter.deadline().is_none());
+    assert_eq!(cutter.anchor(), Some(Anchor { pts: SECOND as i64, offset: 0 }));
+}
+
+#[test]
 fn rests_without_keyframes_end_no_segment() {
     let slide = |n: u64| (0..4).map(move |m| n * 90 * SECOND + m * 45_000);
     let pictures = (0..2).flat_map(slide).map(|pts| (126_000 + pts, pts == 0));
