@@ -184,7 +184,7 @@ impl Reader {
 
 /// Feeds the work. Returns the number of segments that Ctrl-C left to the next run, if it did.
 fn feed(mut feeder: Feeder, backlog: &Backlog<Work>, interrupt: &Interrupt) -> Result<Option<u64>> {
-    while let Some(work) = backlog.pop().context("segments that wait")? {
+    while let Some(work) = backlog.pop_or(&mut || feeder.pause()).context("segments that wait")? {
         let path = work.path().map(Cow::into_owned);
         if !interrupt.begin(path.as_deref()) {
             let left = undone(feeder.finish(), path)?;

@@ -227,6 +227,36 @@ fn live_slide_that_rests_is_announced_while_nothing_more_comes() {
     }
 }
 
+#[test]
+fn live_slide_is_announced_where_its_segment_ends_while_it_rests() {
+    let folder = tempfile::tempdir().unwrap();
+    let deck = deck_of(folder.path(), 2.0);
+    let stream = fs::read(&sparse(&deck, 2.0, 1)[0]).unwrap();
+    let options = "--detect screen --max-interval 0 --stats-interval 0";
+    let recv = "--once --segment-max-bytes 256k";
+    let mut pipeline = Pipeline::start(&folder.path().join("sessions"), recv, options);
+    let mut sender = TcpStream::connect(&pipeline.address).unwrap();
+    // Other streams go on, up to where no segment grows that has a picture.
+    let others = [&[0x47, 0x1F, 0xFF, 0x10], &[0xFF; 184][..]].concat().repeat(1500);
+    for (n, slide) in (1..4).zip(slides(&stream, 1)) {
+        sender.write_all(slide).unwrap();
+        sender.write_all(&others).unwrap();
+        while pipeline.index.of_type("frame").len() < n {
+            pipeline.index.wait_for("frame");
+        }
+    }
+    drop(sender);
+    assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+    let closed = pipeline.index.of_type("segment_closed");
+    let segments: Vec<_> =
+        closed.iter().map(|segment| PathBuf::from(segment["path"].as_str().unwrap())).collect();
+    assert!(segments.len() > 3, "{} segments", segments.len());
+    let segments: Vec<_> = segments.iter().map(PathBuf::as_path).collect();
+    let finished = scenes_of(&segments, &folder.path().join("finished"), "");
+    let fields = ["id", "timestamp", "reason", "change", "returned_to", "hash"];
+    assert_eq!(frames(&pipeline.index.events, &fields), frames(&finished, &fields));
+}
+
 /// Film, and a cut to what rests at a keyframe, also at the first one of a segment: the detectors, which decide some
 /// frames later, find those frames.
 #[test]

@@ -153,8 +153,9 @@ impl Feeder {
             && began_within_a_picture(path, open.seq, connection)
     }
 
-    /// Tells the picker how long nothing new has come, if that is long enough to decide on it.
-    fn pause(&mut self) {
+    /// Tells the picker how long nothing new has come, if that is long enough to decide on it. To be called
+    /// each moment: a pause goes on where its segment ends.
+    pub(crate) fn pause(&mut self) {
         let Some(run) = &mut self.run else { return };
         run.fed.fetch_add(1, Ordering::Relaxed);
         // One that has ended is noticed when it is fed.

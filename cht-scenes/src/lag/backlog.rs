@@ -11,6 +11,7 @@ use std::{
     io::{self, BufRead as _, BufReader, Seek as _, SeekFrom},
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use cht_core::process::report;
@@ -19,6 +20,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// Number of items that wait in memory.
 const IN_MEMORY: usize = 1024;
+
+/// How long somebody who waits for an item waits at a time.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// A queue between two threads.
 #[derive(Debug)]
@@ -88,7 +92,13 @@ impl<T: Serialize + DeserializeOwned> Backlog<T> {
     }
 
     /// Takes the next item, or waits for it; `None` after the last one.
-    pub(crate) fn pop(&self) -> io::Result<Option<T>> {
+    #[cfg(test)]
+    fn pop(&self) -> io::Result<Option<T>> {
+        self.pop_or(&mut || {})
+    }
+
+    /// Takes the next item, or waits for it, and does `meanwhile` each time it has waited a moment; `None` after the last one.
+    pub(crate) fn pop_or(&self, meanwhile: &mut dyn FnMut()) -> io::Result<Option<T>> {
         let mut state = self.lock();
         loop {
             if state.first.is_empty() {
@@ -101,7 +111,14 @@ impl<T: Serialize + DeserializeOwned> Backlog<T> {
             if state.is_closed {
                 return Ok(None);
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let waited = self.changed.wait_timeout(state, MOMENT);
+            let (kept, over) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = kept;
+            if over.timed_out() {
+                drop(state);
+                meanwhile();
+                state = self.lock();
+            }
         }
     }
 
