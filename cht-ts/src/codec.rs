@@ -1,6 +1,16 @@
 //! Codings of elementary streams, by the names that ffmpeg gives them.
-use crate::scan::found::Media;
 use std::fmt;
+
+/// What a PES packet carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Media {
+    /// Pictures.
+    Video,
+    /// Sound.
+    Audio,
+    /// Subtitles, teletext, metadata, or unknown.
+    Other,
+}
 
 macro_rules! codecs {
     ($($variant:ident $name:literal $media:ident $doc:literal;)*) => {

@@ -7,6 +7,9 @@ pub const NULL_PID: u16 = 0x1FFF;
 /// First byte of each packet.
 pub(crate) const SYNC_BYTE: u8 = 0x47;
 
+/// Bytes of payload in a packet without adaptation field.
+const PAYLOAD: usize = PACKET_LEN - 4;
+
 /// One packet without prefix or parity.
 pub(crate) type Packet = [u8; PACKET_LEN];
 
@@ -83,4 +86,37 @@ pub(crate) fn body(header: Header, packet: &Packet) -> Option<Body<'_>> {
         body.payload = rest;
     }
     Some(body)
+}
+
+/// Packets that `write` makes of a PES packet of so many bytes.
+pub(crate) fn packets_of(length: usize) -> usize {
+    length.div_ceil(PAYLOAD)
+}
+
+/// Appends a PES packet to `out` in packets of `pid`.
+pub(crate) fn write(pid: u16, counter: &mut u8, bytes: &[u8], out: &mut Vec<u8>) {
+    for (n, part) in bytes.chunks(PAYLOAD).enumerate() {
+        write_part(pid, n == 0, counter, part, out);
+    }
+}
+
+/// Appends one packet with the next bytes of a PES packet, at most 184, to `out`.
+pub(crate) fn write_part(
+    pid: u16,
+    is_start: bool,
+    counter: &mut u8,
+    part: &[u8],
+    out: &mut Vec<u8>,
+) {
+    let [high, low] = (pid | if is_start { 0x4000 } else { 0 }).to_be_bytes();
+    let stuffing = PAYLOAD - part.len();
+    let control = if stuffing > 0 { 0x30 } else { 0x10 };
+    out.extend([SYNC_BYTE, high, low, control | *counter]);
+    if stuffing > 0 {
+        out.push(stuffing as u8 - 1);
+        out.extend(std::iter::repeat_n(0, usize::from(stuffing > 1)));
+        out.extend(std::iter::repeat_n(0xFF, stuffing.saturating_sub(2)));
+    }
+    out.extend_from_slice(part);
+    *counter = (*counter + 1) & 15;
 }

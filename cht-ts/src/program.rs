@@ -1,6 +1,5 @@
 //! Programs and their elementary streams.
-use crate::codec::Codec;
-use crate::scan::found::Media;
+use crate::codec::{Codec, Media};
 
 /// A program of the PAT (ISO/IEC 13818-1 §2.4.4.3) with what its PMT says (§2.4.4.8).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,4 @@
 //! Parameter sets for a decoder that begins in the middle of a stream whose encoder sent them once, before.
-use super::unit;
 use crate::codec::Codec;
 use crate::packet::{self, Header, PACKET_LEN, Packet};
 use crate::pes;
@@ -113,10 +112,10 @@ impl Completion {
         bytes.extend_from_slice(sets);
         let first = self.held.first_chunk::<PACKET_LEN>();
         let next = first.map_or(0, |packet| Header::of(packet).continuity());
-        let count = unit::packets_of(bytes.len());
+        let count = packet::packets_of(bytes.len());
         // So that the packets that follow continue it.
         let mut counter = (16 + next - (count % 16) as u8) % 16;
-        unit::write(self.pid, &mut counter, &bytes, out);
+        packet::write(self.pid, &mut counter, &bytes, out);
     }
 }
 

@@ -6,7 +6,6 @@
 //! which is no other picture, and with the time stamp of the first one, which has to be made up: what
 //! it stands for is known when the picture comes ([`Delimiter::take_stamp`]).
 use super::stamps::{self, Begins, begins};
-use super::unit;
 use crate::codec::Codec;
 use crate::packet::{self, Header, PACKET_LEN, Packet};
 
@@ -106,8 +105,8 @@ impl Delimiter {
         let pes = stamps::pes(given, unit);
         let (first, second) = pes.split_at(pes.len() - SECOND);
         let mut counter = (self.counter + 1) & 15;
-        unit::write_part(self.pid, true, &mut counter, first, out);
-        unit::write_part(self.pid, false, &mut counter, second, out);
+        packet::write_part(self.pid, true, &mut counter, first, out);
+        packet::write_part(self.pid, false, &mut counter, second, out);
         self.counter = (counter + 15) & 15;
         (self.added, self.open) = ((self.added + 2) & 15, Some(given));
         true

@@ -1,5 +1,4 @@
 //! The time stamps in the packet that begins a PES packet: read, replaced, or added.
-use super::unit;
 use crate::packet::{self, Header, PACKET_LEN, Packet};
 use crate::pes;
 
@@ -62,9 +61,9 @@ pub fn with_stamp(packet: &[u8; PACKET_LEN], pts: u64, out: &mut Vec<u8>) {
     (header[6], header[7], header[8]) = (0x80, 0x80, STAMP as u8);
     header.extend(stamp(2, pts));
     header.extend_from_slice(&packet[from + FIXED + fields..]);
-    let before = unit::packets_of(header.len()) as u8 - 1;
+    let before = packet::packets_of(header.len()) as u8 - 1;
     let mut counter = Header::of(packet).continuity().wrapping_sub(before) & 15;
-    unit::write(Header::of(packet).pid(), &mut counter, &header, out);
+    packet::write(Header::of(packet).pid(), &mut counter, &header, out);
 }
 
 /// Returns a PES packet of video with a PTS, of known length.

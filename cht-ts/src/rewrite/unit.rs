@@ -4,16 +4,12 @@
 //! first start code is the end of the unit before, and goes there. Nor need it hold a picture: parameter sets and delimiters in
 //! PES packets of their own go to the picture that follows.
 use crate::codec::Codec;
-use crate::packet::{self, Header, PACKET_LEN, SYNC_BYTE};
+use crate::packet::{self, Header, PACKET_LEN};
 use crate::pes;
-use crate::scan::found::Entry;
-use crate::video::access::Walk;
+use crate::video::access::{Entry, Walk};
 
 /// Most bytes of an access unit before its picture.
 const MAX_LEAD: usize = 1 << 20;
-/// Bytes of payload in a packet without adaptation field.
-const PAYLOAD: usize = PACKET_LEN - 4;
-
 /// A PES packet: in video, nearly always one access unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Unit {
@@ -198,41 +194,8 @@ impl Unit {
         let mut bytes = [&self.bytes[..self.header], payload].concat();
         // PES_packet_length: 0 stands for "to the next one", which video may.
         bytes[4..6].fill(0);
-        write(pid, counter, &bytes, out);
+        packet::write(pid, counter, &bytes, out);
     }
-}
-
-/// Packets that `write` makes of a PES packet of so many bytes.
-pub(crate) fn packets_of(length: usize) -> usize {
-    length.div_ceil(PAYLOAD)
-}
-
-/// Appends a PES packet to `out` in packets of `pid`.
-pub(crate) fn write(pid: u16, counter: &mut u8, bytes: &[u8], out: &mut Vec<u8>) {
-    for (n, part) in bytes.chunks(PAYLOAD).enumerate() {
-        write_part(pid, n == 0, counter, part, out);
-    }
-}
-
-/// Appends one packet with the next bytes of a PES packet, at most 184, to `out`.
-pub(crate) fn write_part(
-    pid: u16,
-    is_start: bool,
-    counter: &mut u8,
-    part: &[u8],
-    out: &mut Vec<u8>,
-) {
-    let [high, low] = (pid | if is_start { 0x4000 } else { 0 }).to_be_bytes();
-    let stuffing = PAYLOAD - part.len();
-    let control = if stuffing > 0 { 0x30 } else { 0x10 };
-    out.extend([SYNC_BYTE, high, low, control | *counter]);
-    if stuffing > 0 {
-        out.push(stuffing as u8 - 1);
-        out.extend(std::iter::repeat_n(0, usize::from(stuffing > 1)));
-        out.extend(std::iter::repeat_n(0xFF, stuffing.saturating_sub(2)));
-    }
-    out.extend_from_slice(part);
-    *counter = (*counter + 1) & 15;
 }
 
 #[cfg(test)]

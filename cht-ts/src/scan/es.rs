@@ -1,10 +1,10 @@
 //! The PES packets of one PID, from their first bytes to the decision whether one is a keyframe.
-use super::found::{Entry, Media, Pes, PidCounters};
+use super::found::{Pes, PidCounters};
 use crate::audio;
-use crate::codec::Codec;
+use crate::codec::{Codec, Media};
 use crate::pes::{self, HEADER_MAX};
 use crate::program::{AudioFormat, VideoFormat};
-use crate::video::access::Walk;
+use crate::video::access::{Entry, Walk};
 use crate::video::parameter_sets::ParameterSets;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! What the scanner hands to its caller.
+use crate::codec::Media;
 use crate::program::Program;
+use crate::video::access::Entry;
 
 /// Something found in the stream, handed over as soon as it is decided.
 ///
@@ -52,29 +54,6 @@ pub struct Pes {
     pub random_access: bool,
     /// How it can; present where `random_access` is set.
     pub entry: Option<Entry>,
-}
-
-/// How decoding can begin at a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Entry {
-    /// With this picture, as the stream itself shows. Of what is not looked into, as the indicator says.
-    Clean,
-    /// With this picture, but pictures are exact only from a later one on, as `recovery_frame_cnt` says (ISO/IEC 14496-10
-    /// §D.2.8): a stream that is refreshed bit by bit.
-    Gradual,
-    /// By the indicator alone: the picture does not look like one. Remuxers set it on pictures that refer to others.
-    Claimed,
-}
-
-/// What a PES packet carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Media {
-    /// Pictures.
-    Video,
-    /// Sound.
-    Audio,
-    /// Subtitles, teletext, metadata, or unknown.
-    Other,
 }
 
 /// One defect; `offset` is that of the transport packet where it showed.

@@ -1,19 +1,12 @@
-//! The scanner: bytes in, findings out.
-mod dispatch;
-
+//! The scanner: bytes in, findings out. It finds where packets begin, and gives each to the [`Demux`].
+use super::demux::{Demux, Sink};
 use super::es::Es;
-use super::found::{Counters, Found, Media, PidCounters};
-use super::pid::{PIDS, Pid, Role, State, TABLES};
-use super::psi::Psi;
+use super::found::{Counters, Found, PidCounters};
 use crate::codec::Codec;
-use crate::packet::{Header, NULL_PID, PACKET_LEN};
+use crate::packet::{Header, PACKET_LEN};
 use crate::program::Program;
 use crate::sync::{self, Framing, LOOKAHEAD};
 use crate::video::parameter_sets::ParameterSets;
-use std::num::NonZeroU16;
-
-/// Where findings go.
-type Sink<'s> = &'s mut dyn FnMut(Found<'_>);
 
 /// Reads one stream, pushed in pieces of any size. See the [module](super).
 #[derive(Debug)]
@@ -26,17 +19,7 @@ pub struct Scanner {
     /// Offset of the first byte not consumed.
     at: u64,
     skipped: u64,
-    pids: Box<[Pid]>,
-    /// The first is never used, so that an index into it is not zero.
-    states: Vec<State>,
-    psi: Psi,
-    counters: Counters,
-    /// Start of the unbroken run of PSI and SI packets that ends here.
-    run: Option<u64>,
-    /// States whose PES packet is not decided, oldest first.
-    undecided: Vec<NonZeroU16>,
-    /// Offset from which on the oldest of them is decided anyway.
-    deadline: u64,
+    demux: Demux,
 }
 
 impl Default for Scanner {
@@ -49,23 +32,8 @@ impl Scanner {
     /// A scanner at the beginning of a connection or file.
     #[must_use]
     pub fn new() -> Self {
-        let pids = (0..PIDS).map(|pid| Pid::new(if pid < 0x20 { TABLES } else { 0 })).collect();
-        let mut scanner = Self {
-            framing: None,
-            in_sync: false,
-            carry: Vec::new(),
-            at: 0,
-            skipped: 0,
-            pids,
-            states: vec![State::new(NULL_PID)],
-            psi: Psi::default(),
-            counters: Counters::default(),
-            run: None,
-            undecided: Vec::new(),
-            deadline: u64::MAX,
-        };
-        scanner.relist();
-        scanner
+        let demux = Demux::new();
+        Self { framing: None, in_sync: false, carry: Vec::new(), at: 0, skipped: 0, demux }
     }
 
     /// A scanner that knows the programs beforehand, from packets such as [`psi`](Self::psi) returns: for
@@ -76,8 +44,7 @@ impl Scanner {
         before.push(packets, &mut |_| {});
         before.finish(&mut |_| {});
         let mut scanner = Self::new();
-        scanner.psi = before.psi;
-        scanner.relist();
+        scanner.demux.take_psi(before.demux);
         scanner
     }
 
@@ -114,17 +81,9 @@ impl Scanner {
         let carry = std::mem::take(&mut self.carry);
         let used = self.consume(&carry, true, found);
         let rest = (carry.len() - used) as u64;
-        self.counters.truncated_bytes += rest;
+        self.demux.counters.truncated_bytes += rest;
         self.at += rest;
-        self.run = None;
-        for index in std::mem::take(&mut self.undecided) {
-            let state = &mut self.states[usize::from(index.get())];
-            self.pids[usize::from(state.pid)].watch(false);
-            if let Some(pes) = state.es.flush() {
-                found(Found::Pes(pes));
-            }
-        }
-        self.deadline = u64::MAX;
+        self.demux.finish(found);
     }
 
     /// Bytes pushed so far.
@@ -144,33 +103,25 @@ impl Scanner {
     /// decided. It never goes back, and stays at most a little more than 1 MiB behind `position`.
     #[must_use]
     pub fn holdback(&self) -> u64 {
-        let cuts = self
-            .undecided
-            .iter()
-            .filter_map(|index| Some(self.states[usize::from(index.get())].es.pending()?.cut));
-        cuts.chain(self.run).fold(self.at, u64::min)
+        self.demux.holdback(self.at)
     }
 
     /// The programs of the PAT in its order, with what is known of their streams by now.
     #[must_use]
     pub fn programs(&self) -> &[Program] {
-        self.psi.programs()
+        self.demux.programs()
     }
 
     /// Totals since the beginning.
     #[must_use]
     pub fn counters(&self) -> &Counters {
-        &self.counters
+        &self.demux.counters
     }
 
     /// Totals of each PID that was seen, by rising PID. Null packets and those with
     /// `transport_error_indicator` count for no PID.
     pub fn pids(&self) -> impl Iterator<Item = (u16, PidCounters)> {
-        self.pids.iter().zip(0_u16..).filter(|(pid, _)| pid.packets > 0).map(|(pid, number)| {
-            let state = pid.state.map(|index| &self.states[usize::from(index.get())]);
-            let counters = state.map_or_else(PidCounters::default, |state| state.es.counters);
-            (number, PidCounters { packets: pid.packets, ..counters })
-        })
+        self.demux.pids()
     }
 
     /// Distance of packets in bytes: 188, 192 or 204; `None` before the first one.
@@ -183,31 +134,26 @@ impl Scanner {
     /// that reads them first can play a segment that begins without PSI.
     #[must_use]
     pub fn psi(&self) -> Option<Vec<u8>> {
-        self.psi.packets()
+        self.demux.psi()
     }
 
     /// What a PID carries, by the PMT; for video that no PMT lists, by its start codes.
     #[must_use]
     pub fn codec_of(&self, pid: u16) -> Option<Codec> {
-        self.es_of(pid)?.codec()
+        self.demux.es_of(pid)?.codec()
     }
 
     /// Whether a keyframe of a PID came without the parameter sets that decoding needs: its encoder sends them
     /// once, before.
     #[must_use]
     pub fn lacks_parameters(&self, pid: u16) -> bool {
-        self.es_of(pid).is_some_and(Es::lacks_parameters)
+        self.demux.es_of(pid).is_some_and(Es::lacks_parameters)
     }
 
     /// The parameter sets of a PID that were seen so far, those of HEVC, H.264, MPEG-1 and MPEG-2.
     #[must_use]
     pub fn parameter_sets(&self, pid: u16) -> Option<&ParameterSets> {
-        self.es_of(pid).map(Es::sets).filter(|sets| !sets.is_empty())
-    }
-
-    fn es_of(&self, pid: u16) -> Option<&Es> {
-        let index = self.pids.get(usize::from(pid))?.state?;
-        Some(&self.states[usize::from(index.get())].es)
+        self.demux.es_of(pid).map(Es::sets).filter(|sets| !sets.is_empty())
     }
 
     /// The PID to decode pictures from: of the video streams in the PMTs the one with the most PES packets
@@ -215,25 +161,7 @@ impl Scanner {
     /// that has the most; before any came, the first one listed.
     #[must_use]
     pub fn video_pid(&self) -> Option<u16> {
-        let listed = self.programs().iter().flat_map(|program| &program.streams);
-        let first = listed.clone().find(|stream| stream.media() == Media::Video);
-        let is_listed = |pid| listed.clone().any(|stream| stream.pid == pid);
-        let states = &self.states[1..];
-        let of_video = |state: &&State| {
-            state.role == Role::Stream
-                && state.es.counters.pes_starts > 0
-                && match listed.clone().find(|stream| stream.pid == state.pid) {
-                    Some(stream) => stream.media() == Media::Video,
-                    None => matches!(state.es.counters.stream_id, 0xE0..=0xEF),
-                }
-        };
-        let rank = |state: &&State| {
-            let counters = &state.es.counters;
-            let listed = is_listed(state.pid);
-            (listed, counters.pes_with_pts, counters.pes_starts, u16::MAX - state.pid)
-        };
-        let best = states.iter().filter(of_video).max_by_key(rank);
-        best.map(|state| state.pid).or_else(|| first.map(|stream| stream.pid))
+        self.demux.video_pid()
     }
 
     /// Consumes as much of `window`, which begins at `self.at`, as can be judged.
@@ -251,14 +179,12 @@ impl Scanner {
                 used += skipped;
                 self.at += skipped as u64;
                 self.skipped += skipped as u64;
-                self.counters.lost_bytes += skipped as u64;
-                if self.at >= self.deadline {
-                    self.expire(found);
-                }
+                self.demux.counters.lost_bytes += skipped as u64;
+                self.demux.expire(self.at, found);
                 let Some(framing) = framing else { return used };
                 self.framing = Some(framing);
                 self.in_sync = true;
-                self.counters.first_sync.get_or_insert(self.at);
+                self.demux.counters.first_sync.get_or_insert(self.at);
                 let skipped = std::mem::take(&mut self.skipped);
                 found(Found::SyncFound { offset: self.at, skipped });
             }
@@ -276,21 +202,18 @@ impl Scanner {
                 break;
             };
             let header = Header::of(packet);
-            if header.is_plain()
-                && self.at < self.deadline
-                && self.pids[usize::from(header.pid())].plain(header.continuity())
-            {
-                self.run = None;
+            if self.demux.is_plain(self.at, header) {
+                // Counted, and left alone.
             } else if header.in_sync() {
-                self.packet(header, packet, found);
+                self.demux.packet(self.at, header, packet, found);
             } else {
                 self.in_sync = false;
-                self.run = None;
-                self.counters.sync_losses += 1;
+                self.demux.end_run();
+                self.demux.counters.sync_losses += 1;
                 found(Found::SyncLost { offset: self.at });
                 break;
             }
-            self.counters.packets += 1;
+            self.demux.counters.packets += 1;
             let step = len.min(rest.len());
             self.at += step as u64;
             rest = &rest[step..];

@@ -3,11 +3,11 @@
 //! The walk sees the stream in pieces as packets carry it, and keeps only the last two zeros, the first
 //! bytes of the unit it is in, and parameter sets. It ends at the first slice or picture header, so that of
 //! most PES packets it reads one or two packets. An access unit may have begun in PES packets before.
+use super::coding::Coding;
 use super::parameter_sets::{ParameterSets, Set};
 use super::sps;
 use crate::codec::Codec;
 use crate::program::VideoFormat;
-use crate::scan::found::Entry;
 
 /// Bytes of a PES packet that are walked at most. Parameter sets and SEI take a few kilobytes.
 const MAX_WALK: usize = 64 << 10;
@@ -16,13 +16,16 @@ const MAX_SPS: usize = 1024;
 /// Bytes kept of other units: enough for the slice type of H.264.
 const MAX_HEAD: usize = 8;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Coding {
-    H264,
-    Hevc,
-    /// MPEG-1 and MPEG-2, whose headers are alike.
-    Mpeg2,
-    Mpeg4,
+/// How decoding can begin at a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Entry {
+    /// With this picture, as the stream itself shows. Of what is not looked into, as the indicator says.
+    Clean,
+    /// With this picture, but pictures are exact only from a later one on, as `recovery_frame_cnt` says (ISO/IEC 14496-10
+    /// §D.2.8): a stream that is refreshed bit by bit.
+    Gradual,
+    /// By the indicator alone: the picture does not look like one. Remuxers set it on pictures that refer to others.
+    Claimed,
 }
 
 /// What is done with the bytes of the current unit.
@@ -109,13 +112,9 @@ impl Walk {
 
     /// The same, where the access unit has begun in a PES packet before.
     pub(crate) fn resume(&mut self, codec: Option<Codec>) -> bool {
-        match codec {
-            None => {}
-            Some(Codec::H264) => self.coding = Some(Coding::H264),
-            Some(Codec::Hevc) => self.coding = Some(Coding::Hevc),
-            Some(Codec::Mpeg1Video | Codec::Mpeg2Video) => self.coding = Some(Coding::Mpeg2),
-            Some(Codec::Mpeg4) => self.coding = Some(Coding::Mpeg4),
-            Some(_) => return false,
+        if let Some(codec) = codec {
+            let Some(coding) = Coding::of(codec) else { return false };
+            self.coding = Some(coding);
         }
         (self.unit, self.zeros, self.left) = (Unit::Skip, 0, MAX_WALK);
         true
@@ -131,12 +130,7 @@ impl Walk {
 
     /// The codec that the start codes are read as.
     pub(crate) fn codec(&self) -> Option<Codec> {
-        Some(match self.coding? {
-            Coding::H264 => Codec::H264,
-            Coding::Hevc => Codec::Hevc,
-            Coding::Mpeg2 => Codec::Mpeg2Video,
-            Coding::Mpeg4 => Codec::Mpeg4,
-        })
+        self.coding.map(Coding::codec)
     }
 
     /// Bytes are missing here: the current unit is not interpreted.
@@ -254,7 +248,7 @@ impl Walk {
     /// Looks at the first bytes of a unit, `all` of it or those so far.
     fn head(&mut self, all: bool) -> Option<bool> {
         let &first = self.head.first()?;
-        match self.coding.or_else(|| guess(first)) {
+        match self.coding.or_else(|| Coding::guess(first)) {
             None => None,
             Some(coding) => {
                 self.coding = Some(coding);
@@ -385,18 +379,6 @@ impl Walk {
             Sei::Payload(left) => Sei::payload(left - 1),
         };
         self.unit = Unit::Sei(next);
-    }
-}
-
-/// The coding of a stream that no PMT lists, by the byte behind its first start code. Access units of
-/// H.264 and HEVC in transport streams begin with a delimiter, those of MPEG-2 with a header above 0x7F.
-const fn guess(first: u8) -> Option<Coding> {
-    match first {
-        0x09 | 0x06 | 0x67 | 0x27 | 0x47 | 0x65 | 0x61 | 0x41 | 0x21 | 0x01 => Some(Coding::H264),
-        0x46 | 0x40 | 0x42 | 0x4E | 0x26 | 0x28 | 0x2A | 0x02 => Some(Coding::Hevc),
-        0xB3 | 0xB8 | 0x00 => Some(Coding::Mpeg2),
-        0xB0 | 0xB6 => Some(Coding::Mpeg4),
-        _ => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! I pictures of H.264 turned into IDR pictures (ISO/IEC 14496-10 §7.3.3): the slice header says so, the slice data stays.
-use super::nal::{Writer, escape, unescape};
-use super::sps::{self, BitReader, H264};
+use super::bits::{BitReader, BitWriter};
+use super::nal::{escape, unescape};
+use super::sps::{self, H264};
 
 const IDR: u8 = 5;
 
@@ -48,7 +49,7 @@ impl Picture {
         let end = escaped.iter().rposition(|&byte| byte != 0)? + 1;
         let rbsp = unescape(&escaped[..end]);
         let mut bits = BitReader { bytes: &rbsp, at: 0 };
-        let mut out = Writer::default();
+        let mut out = BitWriter::default();
         let first_block = bits.ue()?;
         if !matches!(bits.ue()?, 2 | 7) {
             return None;

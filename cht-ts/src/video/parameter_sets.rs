@@ -1,10 +1,11 @@
 //! Parameter sets: which a stream has sent, so that a decoder that begins in the middle can be given them.
 //!
 //! Some encoders send them once, at the beginning of a connection.
-use super::access::Coding;
+use super::bits::BitReader;
+use super::coding::Coding;
 use super::nal::unescape;
-use super::sps::{self, BitReader, SampleFormat};
-use crate::rewrite::unit;
+use super::sps::{self, SampleFormat};
+use crate::packet;
 
 /// Longest parameter set that is kept, in bytes.
 const MAX_SET: usize = 4096;
@@ -132,7 +133,7 @@ impl ParameterSets {
         pes.extend([0x80, 0, 0]);
         pes.extend(sets);
         let mut out = Vec::new();
-        unit::write(pid, &mut 0, &pes, &mut out);
+        packet::write(pid, &mut 0, &pes, &mut out);
         out
     }
 

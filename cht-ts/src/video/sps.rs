@@ -1,4 +1,5 @@
 //! Picture size and sample format out of the sequence parameter sets of H.264 and HEVC.
+use super::bits::BitReader;
 use crate::program::VideoFormat;
 
 /// How samples are coded.
@@ -34,53 +35,6 @@ impl SampleFormat {
         };
         // Both standards end at 16 bits.
         (depth_minus8 <= 8).then_some(Self { chroma, depth: 8 + depth_minus8 })
-    }
-}
-
-/// Reads bits of an RBSP, emulation prevention already removed.
-pub(crate) struct BitReader<'a> {
-    pub(crate) bytes: &'a [u8],
-    /// The next bit.
-    pub(crate) at: usize,
-}
-
-impl BitReader<'_> {
-    pub(crate) fn bit(&mut self) -> Option<u32> {
-        let byte = *self.bytes.get(self.at / 8)?;
-        let bit = byte >> (7 - self.at % 8) & 1;
-        self.at += 1;
-        Some(u32::from(bit))
-    }
-
-    pub(crate) fn flag(&mut self) -> Option<bool> {
-        Some(self.bit()? == 1)
-    }
-
-    /// At most 32 bits.
-    pub(crate) fn bits(&mut self, count: u32) -> Option<u32> {
-        (0..count).try_fold(0, |value, _| Some(value << 1 | self.bit()?))
-    }
-
-    pub(crate) fn skip(&mut self, count: usize) {
-        self.at += count;
-    }
-
-    /// ue(v) of less than 32 bits (ISO/IEC 14496-10 §9.1).
-    pub(crate) fn ue(&mut self) -> Option<u32> {
-        let mut zeros = 0;
-        while !self.flag()? {
-            zeros += 1;
-            if zeros > 31 {
-                return None;
-            }
-        }
-        Some((1 << zeros) - 1 + self.bits(zeros)?)
-    }
-
-    /// se(v) (§9.1.1).
-    pub(crate) fn se(&mut self) -> Option<i64> {
-        let code = i64::from(self.ue()?);
-        Some(if code % 2 == 1 { (code + 1) / 2 } else { -(code / 2) })
     }
 }
 

@@ -5,9 +5,10 @@
 //! - H.264: an I picture becomes an IDR picture. The parameter set is made to say that nothing is reordered, for a
 //!   decoder would hold pictures back for others that are to be shown before them.
 //! - HEVC: a CRA picture becomes a BLA picture.
+use super::bits::{BitReader, BitWriter};
 use super::idr::Picture;
-use super::nal::{Writer, escape, unescape};
-use super::sps::{self, BitReader};
+use super::nal::{escape, unescape};
+use super::sps;
 use crate::codec::Codec;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -110,7 +111,7 @@ fn sps_without_reordering(unit: &[u8]) -> Option<Vec<u8>> {
     let rbsp = unescape(escaped);
     let mut bits = BitReader { bytes: &rbsp, at: 0 };
     sps::h264_up_to_vui(&mut bits)?;
-    let mut out = Writer::default();
+    let mut out = BitWriter::default();
     if bits.flag()? {
         skip_vui(&mut bits)?;
         out.copy(&rbsp, 0..bits.at)?;

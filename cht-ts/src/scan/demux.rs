@@ -1,14 +1,16 @@
-//! What is done with one packet.
-use super::{Scanner, Sink};
-use crate::codec::Codec;
+//! The demultiplexer: gives each packet to the tables or the elementary stream of its PID.
+use super::es::{Es, Format};
+use super::found::{Counters, Damage, Found, PidCounters};
+use super::pid::{Follows, PIDS, Pid, Role, State, TABLES};
+use super::psi::{Change, PAT_PID, Psi};
+use crate::codec::{Codec, Media};
 use crate::packet::{self, Body, Header, NULL_PID, Packet};
-use crate::program::Stream;
-use crate::scan::es::Format;
-use crate::scan::found::{Damage, Found, Media};
-use crate::scan::pid::{Follows, Role, State, TABLES};
-use crate::scan::psi::{Change, PAT_PID};
+use crate::program::{Program, Stream};
 use crate::section::Section;
 use std::num::NonZeroU16;
+
+/// Where findings go.
+pub(crate) type Sink<'s> = &'s mut dyn FnMut(Found<'_>);
 
 /// Stream bytes after which a PES packet is decided with what is known, so that a PID that fell silent
 /// holds nothing back for ever.
@@ -16,14 +18,129 @@ const MAX_UNDECIDED: u64 = 1 << 20;
 /// Longest run of PSI and SI packets that a cut reaches back over, in bytes.
 const MAX_RUN: u64 = 64 << 10;
 
-impl Scanner {
-    /// A packet that needs a look.
-    #[cold]
-    pub(crate) fn packet(&mut self, header: Header, packet: &Packet, found: Sink<'_>) {
-        let (offset, number) = (self.at, header.pid());
-        if offset >= self.deadline {
-            self.expire(found);
+/// The state of each PID, and the tables that tell what it carries.
+#[derive(Debug)]
+pub(crate) struct Demux {
+    pids: Box<[Pid]>,
+    /// The first is never used, so that an index into it is not zero.
+    states: Vec<State>,
+    psi: Psi,
+    pub(crate) counters: Counters,
+    /// Start of the unbroken run of PSI and SI packets that ends here.
+    run: Option<u64>,
+    /// States whose PES packet is not decided, oldest first.
+    undecided: Vec<NonZeroU16>,
+    /// Offset from which on the oldest of them is decided anyway.
+    deadline: u64,
+}
+
+impl Demux {
+    pub(crate) fn new() -> Self {
+        let pids = (0..PIDS).map(|pid| Pid::new(if pid < 0x20 { TABLES } else { 0 })).collect();
+        let mut demux = Self {
+            pids,
+            states: vec![State::new(NULL_PID)],
+            psi: Psi::default(),
+            counters: Counters::default(),
+            run: None,
+            undecided: Vec::new(),
+            deadline: u64::MAX,
+        };
+        demux.relist();
+        demux
+    }
+
+    /// Begins with the tables of another stream.
+    pub(crate) fn take_psi(&mut self, other: Self) {
+        self.psi = other.psi;
+        self.relist();
+    }
+
+    pub(crate) fn programs(&self) -> &[Program] {
+        self.psi.programs()
+    }
+
+    pub(crate) fn psi(&self) -> Option<Vec<u8>> {
+        self.psi.packets()
+    }
+
+    pub(crate) fn pids(&self) -> impl Iterator<Item = (u16, PidCounters)> {
+        self.pids.iter().zip(0_u16..).filter(|(pid, _)| pid.packets > 0).map(|(pid, number)| {
+            let state = pid.state.map(|index| &self.states[usize::from(index.get())]);
+            let counters = state.map_or_else(PidCounters::default, |state| state.es.counters);
+            (number, PidCounters { packets: pid.packets, ..counters })
+        })
+    }
+
+    pub(crate) fn es_of(&self, pid: u16) -> Option<&Es> {
+        let index = self.pids.get(usize::from(pid))?.state?;
+        Some(&self.states[usize::from(index.get())].es)
+    }
+
+    pub(crate) fn video_pid(&self) -> Option<u16> {
+        let listed = self.programs().iter().flat_map(|program| &program.streams);
+        let first = listed.clone().find(|stream| stream.media() == Media::Video);
+        let is_listed = |pid| listed.clone().any(|stream| stream.pid == pid);
+        let states = &self.states[1..];
+        let of_video = |state: &&State| {
+            state.role == Role::Stream
+                && state.es.counters.pes_starts > 0
+                && match listed.clone().find(|stream| stream.pid == state.pid) {
+                    Some(stream) => stream.media() == Media::Video,
+                    None => matches!(state.es.counters.stream_id, 0xE0..=0xEF),
+                }
+        };
+        let rank = |state: &&State| {
+            let counters = &state.es.counters;
+            let listed = is_listed(state.pid);
+            (listed, counters.pes_with_pts, counters.pes_starts, u16::MAX - state.pid)
+        };
+        let best = states.iter().filter(of_video).max_by_key(rank);
+        best.map(|state| state.pid).or_else(|| first.map(|stream| stream.pid))
+    }
+
+    /// Returns the smallest offset that a later finding may name, if packets are read up to `at`.
+    pub(crate) fn holdback(&self, at: u64) -> u64 {
+        let pending = |index: &NonZeroU16| self.states[usize::from(index.get())].es.pending();
+        let cuts = self.undecided.iter().filter_map(|index| Some(pending(index)?.cut));
+        cuts.chain(self.run).fold(at, u64::min)
+    }
+
+    /// Counts the packet at offset `at` if it needs no look, and tells whether that was so.
+    #[inline]
+    pub(crate) fn is_plain(&mut self, at: u64, header: Header) -> bool {
+        let is_plain = header.is_plain()
+            && at < self.deadline
+            && self.pids[usize::from(header.pid())].plain(header.continuity());
+        if is_plain {
+            self.run = None;
         }
+        is_plain
+    }
+
+    /// Ends the run of tables: bytes follow that belong to no packet.
+    pub(crate) fn end_run(&mut self) {
+        self.run = None;
+    }
+
+    /// Ends the input: decides what is undecided with what is known.
+    pub(crate) fn finish(&mut self, found: Sink<'_>) {
+        self.run = None;
+        for index in std::mem::take(&mut self.undecided) {
+            let state = &mut self.states[usize::from(index.get())];
+            self.pids[usize::from(state.pid)].watch(false);
+            if let Some(pes) = state.es.flush() {
+                found(Found::Pes(pes));
+            }
+        }
+        self.deadline = u64::MAX;
+    }
+
+    /// Takes the packet at `offset`, which needs a look.
+    #[cold]
+    pub(crate) fn packet(&mut self, offset: u64, header: Header, packet: &Packet, found: Sink<'_>) {
+        let number = header.pid();
+        self.expire(offset, found);
         if header.transport_error() {
             self.counters.transport_errors += 1;
             self.run = None;
@@ -77,7 +194,7 @@ impl Scanner {
                     state.sections.interrupt();
                 }
                 if !header.scrambled() {
-                    self.sections(index, packet, body.payload, unit_start, found);
+                    self.sections(index, offset, packet, (body.payload, unit_start), found);
                 }
             }
             Role::Stream => {
@@ -118,9 +235,9 @@ impl Scanner {
     fn sections(
         &mut self,
         index: NonZeroU16,
+        offset: u64,
         packet: &Packet,
-        payload: &[u8],
-        unit_start: bool,
+        (payload, unit_start): (&[u8], bool),
         found: Sink<'_>,
     ) {
         let state = &mut self.states[usize::from(index.get())];
@@ -134,7 +251,7 @@ impl Scanner {
                 found(Found::Damage(Damage::PsiCrc { offset: section.offset, pid }));
             }
         };
-        state.sections.push(self.at, packet, payload, unit_start, &mut take);
+        state.sections.push(offset, packet, payload, unit_start, &mut take);
         if change != Change::Nothing {
             self.relist();
         }
@@ -153,7 +270,7 @@ impl Scanner {
     }
 
     /// Makes each PID what the tables say it is.
-    pub(crate) fn relist(&mut self) {
+    fn relist(&mut self) {
         let tables: Vec<u16> = self.psi.pmt_pids().chain([PAT_PID]).collect();
         let nit = self.psi.nit_pid();
         let streams = self.psi.programs().iter().flat_map(|program| &program.streams);
@@ -208,9 +325,9 @@ impl Scanner {
         self.deadline = pes.map_or(u64::MAX, |pes| pes.offset + MAX_UNDECIDED);
     }
 
-    /// Decides the PES packets that have been undecided for too long.
-    pub(crate) fn expire(&mut self, found: Sink<'_>) {
-        while self.at >= self.deadline && !self.undecided.is_empty() {
+    /// Decides the PES packets that have been undecided for too long at offset `at`.
+    pub(crate) fn expire(&mut self, at: u64, found: Sink<'_>) {
+        while at >= self.deadline && !self.undecided.is_empty() {
             let index = self.undecided.remove(0);
             let state = &mut self.states[usize::from(index.get())];
             self.pids[usize::from(state.pid)].watch(false);
