@@ -1,8 +1,10 @@
-//! What the cht tools share: the event contract, NDJSON, sessions on disk, time, MPEG-TS, reading
-//! a session that grows, and running ffmpeg.
+//! The library that the cht tools share: events, sessions on disk, and running as a process.
 //!
 //! Tools depend on this crate and never on each other: they meet in events and files.
 //! `ARCHITECTURE.md` has the map and the invariants.
+//!
+//! In order, each module using only those before it: [`event`], [`process`], [`ndjson`],
+//! [`storage`], [`timeline`], [`session`], [`segment`].
 
 pub mod event;
 pub mod ndjson;

@@ -54,7 +54,8 @@ fn made_at(root: &Path) -> Option<std::time::SystemTime> {
 
 /// The newest place to begin at.
 pub(crate) fn now(session: &Session) -> Result<StartPoint> {
-    let mut place = StartPoint { seq: session.next_sequence()?, ..StartPoint::default() };
+    let seq = SegmentLog::of(session).next_sequence(session)?;
+    let mut place = StartPoint { seq, ..StartPoint::default() };
     for seq in newest_first(session)? {
         let path = session.part(seq);
         // Plain reads: it may be growing. What comes after this look is read by the follower.

@@ -19,7 +19,7 @@ pub(crate) fn check(input: &[u8]) {
     assert!(kept.is_sorted());
     assert!(kept.iter().all(|seq| record.get(*seq).is_some() && !record.is_deleted(*seq)));
     assert!(kept.len() + record.deleted().count() <= input.len() / 2);
-    let _ = (record.last(), record.connections(), session.next_sequence());
+    let _ = (record.last(), record.connections(), record.next_sequence(&session));
     record.update(&session);
     assert_eq!(record.kept().map(|segment| segment.seq).collect::<Vec<_>>(), kept);
     assert_eq!(fs::read(session.record()).expect("the record"), input);

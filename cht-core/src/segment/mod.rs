@@ -3,7 +3,6 @@
 mod cache;
 mod clock;
 mod examine;
-pub use self::examine::{
-    Cache, Contents, Examiner, SegmentError, damage, examine_alone, oddities, scan,
-};
+pub use self::examine::{Cache, Contents, Examiner, damage, examine_alone, oddities, scan};
 mod scanned;
+pub use crate::session::SegmentError;

@@ -10,11 +10,10 @@ use std::{
     time::Duration,
 };
 
-pub use super::moved::{Moved, identity, is_same_folder};
 use jiff::Zoned;
 use rustix::{fs::FlockOperation, io::Errno};
 
-use super::{natural_sort, segment_log::SegmentLog};
+use super::natural_sort;
 use crate::{event, process::clock, storage::durable};
 
 /// The folders of a session; the last two are made empty and left to others.
@@ -216,21 +215,6 @@ impl Session {
         self.stream().join(format!("psi_{connection:06}.ts"))
     }
 
-    /// The number that the next segment gets: one above every segment there, finished or not, and above those that
-    /// were removed.
-    pub fn next_sequence(&self) -> io::Result<u64> {
-        self.next_sequence_after(&SegmentLog::of(self))
-    }
-
-    /// As [`Self::next_sequence`], for whoever has read the record.
-    pub fn next_sequence_after(&self, record: &SegmentLog) -> io::Result<u64> {
-        let mut last = record.last().map_or(0, |last| last.seq);
-        for entry in fs::read_dir(self.stream())? {
-            last = last.max(sequence(Path::new(&entry?.file_name())).unwrap_or(0));
-        }
-        Ok(last + 1)
-    }
-
     /// The finished segments, in order.
     pub fn segments(&self) -> io::Result<Vec<PathBuf>> {
         let mut segments = Vec::new();
@@ -309,6 +293,7 @@ fn is_plain_name(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::segment_log::SegmentLog;
 
     fn now() -> Zoned {
         "2026-11-23T01:02:03[UTC]".parse().unwrap()
@@ -324,14 +309,18 @@ mod tests {
         assert_eq!(names, ["20261123_010203", "20261123_010203_2", "20261123_010203_3"]);
     }
 
+    fn next_sequence(session: &Session) -> u64 {
+        SegmentLog::of(session).next_sequence(session).unwrap()
+    }
+
     #[test]
     fn numbers_continue_after_finished_and_growing_segments() {
         let folder = tempfile::tempdir().unwrap();
         let session = Session::create(folder.path(), Some("call"), &now()).unwrap();
-        assert_eq!(session.next_sequence().unwrap(), 1);
+        assert_eq!(next_sequence(&session), 1);
         fs::write(session.segment(9), b"").unwrap();
         fs::write(session.part(10), b"").unwrap();
-        assert_eq!(session.next_sequence().unwrap(), 11);
+        assert_eq!(next_sequence(&session), 11);
         assert_eq!(session.segments().unwrap(), [session.segment(9)]);
         assert_eq!(Session::of_segment(&session.segment(9)), Some(session));
         assert_eq!(Session::of_segment(Path::new("/tmp/x.ts")), None);
@@ -344,7 +333,7 @@ mod tests {
         for number in ["18446744073709551615", "18446744073709551614", "99999999999999999"] {
             fs::write(session.stream().join(format!("segment_{number}.ts")), b"").unwrap();
         }
-        assert_eq!(session.next_sequence().unwrap(), 1);
+        assert_eq!(next_sequence(&session), 1);
     }
 
     #[test]

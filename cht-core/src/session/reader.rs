@@ -6,11 +6,11 @@ use std::{
 };
 
 use super::{
-    Session,
+    SegmentError, Session,
     live_segment::{Growth, LiveSegment},
     watch::Watch,
 };
-use crate::{process::report, segment::SegmentError, storage::regular};
+use crate::{process::report, storage::regular};
 
 /// What a read of a session gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

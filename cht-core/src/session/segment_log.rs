@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use super::{MAX_SEQUENCE, Session};
+use super::{MAX_SEQUENCE, Session, sequence};
 use crate::{
     event::{self, Anchor, Body, DeleteReason, Event, SegmentClosed},
     process::report,
@@ -199,6 +199,16 @@ impl SegmentLog {
         self.last.as_ref()
     }
 
+    /// Returns the number that the next segment of `session`, whose log this is, gets: one above
+    /// every segment there, finished or not, and above those that were removed.
+    pub fn next_sequence(&self, session: &Session) -> io::Result<u64> {
+        let mut last = self.last().map_or(0, |last| last.seq);
+        for entry in std::fs::read_dir(session.stream())? {
+            last = last.max(sequence(Path::new(&entry?.file_name())).unwrap_or(0));
+        }
+        Ok(last + 1)
+    }
+
     /// The number of the last connection.
     #[must_use]
     pub fn connections(&self) -> u32 {
@@ -287,7 +297,7 @@ mod tests {
         assert_eq!(record.kept().map(|closed| closed.seq).collect::<Vec<_>>(), [2]);
         assert_eq!(record.deleted().collect::<Vec<_>>(), [1, 3]);
         assert_eq!((record.last().unwrap().seq, record.connections()), (3, 3));
-        assert_eq!(session.next_sequence().unwrap(), 4);
+        assert_eq!(SegmentLog::of(&session).next_sequence(&session).unwrap(), 4);
     }
 
     #[test]

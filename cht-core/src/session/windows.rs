@@ -15,8 +15,8 @@ use std::{
 use memmap2::MmapMut;
 use rustix::fs::{Advice, fadvise};
 
-use super::{Session, segment_log::SegmentLog};
-use crate::{segment::SegmentError, session, storage::regular};
+use super::{SegmentError, Session, segment_log::SegmentLog, sequence};
+use crate::storage::regular;
 
 /// Bytes per read: resident memory does not grow with segments, and what was read is still in the processor's cache when it is
 /// looked at.
@@ -160,7 +160,7 @@ impl Drop for Window {
 /// Whether cht-recv has removed the segment at `path`.
 fn was_deleted(path: &Path) -> bool {
     let session = Session::of_segment(path);
-    let seq = session::sequence(path);
+    let seq = sequence(path);
     session.zip(seq).is_some_and(|(session, seq)| SegmentLog::of(&session).is_deleted(seq))
 }
 

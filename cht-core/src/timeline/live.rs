@@ -3,8 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Anchor, MAX_AHEAD, MAX_BACK, MAX_REST, is_back};
 use cht_ts::time::{TICKS_PER_SECOND, difference33, unwrap33};
+
+use super::anchor::{MAX_AHEAD, MAX_BACK, MAX_REST, is_back};
+use crate::event::Anchor;
 
 /// Longest time that a picture may be displayed before it is decoded, in ticks: nobody's clock is that wrong. How long
 /// after that it is displayed has a bound too: a slide show with B-frames delays each picture by as long as slides rest.

@@ -6,8 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Anchor, Placed, Stamp, Timeline};
 use cht_ts::{Begins, PACKET_LEN, begins, restamp, with_stamp};
+
+use super::live::{Placed, Stamp, Timeline};
+use crate::event::Anchor;
 
 /// Most bytes that wait, and how long a picture waits for the next one where that is asked for.
 const MAX_HELD: usize = 4 << 20;

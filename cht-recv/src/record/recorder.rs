@@ -86,7 +86,7 @@ impl Recorder {
             PlaylistFile::continuing(&session, &record, plan.segment_time, plan.limits.any());
         // A folder that cannot be listed was said; a number that is taken will be passed over.
         let after_the_last = record.last().map_or(1, |last| last.seq + 1);
-        let next_seq = session.next_sequence_after(&record).unwrap_or(after_the_last);
+        let next_seq = record.next_sequence(&session).unwrap_or(after_the_last);
         let retention = plan.limits.any().then(|| {
             let sessions = session.root().parent().map(PathBuf::from).unwrap_or_default();
             Retention::new(plan.limits, sessions, Some(session.clone()), announcer.clone())

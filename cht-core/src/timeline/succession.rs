@@ -1,52 +1,14 @@
-//! The session's timeline: which tick of the session a PTS is. The rules are in `docs/time.md`.
+//! Loose segments that follow one another in a folder, placed on one timeline.
 
-mod extent;
-mod live;
-mod mend;
-
-pub use self::{
-    extent::Extent,
-    live::{Observed, Placed, Stamp, Step, Timeline},
-    mend::Mender,
-};
 use serde::{Deserialize, Serialize};
 
-use crate::event::Anchor;
 use cht_ts::time::{TICKS_PER_SECOND, difference33, unwrap33};
 
-/// A step back in decoding order that B-frames and reordered arrival cannot explain.
-const MAX_BACK: i64 = 2 * TICKS_PER_SECOND;
+use super::anchor::MAX_REST;
+use crate::event::Anchor;
+
 /// How far the clocks of two consecutive files may overlap: audio is cut elsewhere than video.
 const MAX_OVERLAP: i64 = TICKS_PER_SECOND / 10;
-/// Longest step ahead that needs no explanation, in ticks.
-const MAX_AHEAD: i64 = 60 * TICKS_PER_SECOND;
-/// Longest rest of a picture that nothing but its time stamps tells of, in ticks.
-const MAX_REST: i64 = 3600 * TICKS_PER_SECOND;
-
-impl Anchor {
-    /// The session's tick of a PTS of this segment, 33 bits or unwrapped.
-    #[must_use]
-    pub fn place(&self, pts: i64) -> i64 {
-        self.offset + difference33(self.pts, pts as u64)
-    }
-
-    /// The same line through another of its points: the anchor of a later segment.
-    #[must_use]
-    pub fn moved_to(&self, pts: i64) -> Self {
-        Self { pts, offset: self.place(pts) }
-    }
-
-    /// Whether both are points of one line, so that one decoder can run through.
-    #[must_use]
-    pub fn continues(&self, next: &Self) -> bool {
-        self.place(next.pts) == next.offset
-    }
-}
-
-/// Whether `dts` lies further before `previous` than any order of pictures explains, both in ticks.
-fn is_back(previous: i64, dts: u64) -> bool {
-    difference33(previous, dts) < -MAX_BACK
-}
 
 /// What a finished segment tells about its own clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
