@@ -1,41 +1,11 @@
 //! From findings to choices: which detector is asked.
 
-use crate::Detector;
 use serde::{Deserialize, Serialize};
 
-use crate::measure::Measures;
 use crate::{
-    Adaptive, Content, ContentTracker, Finding, Kind, PerHour, Screen, ScreenRules, Suppressed,
-    pacing::Pacing,
+    Adaptive, Cause, Content, ContentTracker, Detector, Finding, PerHour, Screen, ScreenRules,
+    Selection, Suppressed, measure::Measures, pacing::Pacing,
 };
-
-/// Why a frame was chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Cause {
-    /// It is the first.
-    First,
-    /// A detector found it.
-    Found(Kind),
-    /// There was none for the longest time allowed.
-    Interval,
-}
-
-/// A frame that is to be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Selection {
-    /// The frame.
-    pub at: i64,
-    /// A picture of a frame up to this one will do.
-    pub by: i64,
-    /// When the change began.
-    pub since: i64,
-    /// Why.
-    pub why: Cause,
-    /// Who says so; nobody for the first and for an interval.
-    pub detector: Option<Detector>,
-    /// 0 to 1.
-    pub strength: f64,
-}
 
 /// What is to be detected, times in ticks.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -72,7 +42,7 @@ impl Combiner {
     pub fn new(rules: Rules) -> Self {
         Self {
             screen: Screen::new(rules.screen.clone()),
-            pacing: Pacing::new(&rules),
+            pacing: Pacing::new(rules.min_gap, rules.max_interval, rules.max_frames),
             rules,
             adaptive: Adaptive::default(),
             content: ContentTracker::default(),

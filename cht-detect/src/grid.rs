@@ -22,7 +22,7 @@ impl Rect {
         self.bottom - self.top + 1
     }
 
-    pub(crate) fn area(&self) -> usize {
+    pub(crate) fn area(self) -> usize {
         self.width() * self.height()
     }
 

@@ -1,12 +1,11 @@
 //! Detectors: decisions on measures alone.
 
-use serde::{Deserialize, Serialize};
-
 mod adaptive;
 mod area;
 mod budget;
 mod combine;
 mod content;
+mod finding;
 mod gradual;
 mod grid;
 pub mod measure;
@@ -16,64 +15,21 @@ mod picture_matcher;
 mod revisits;
 mod scene_detector;
 mod screen;
+mod selection;
 mod time;
 
 pub use crate::{
     adaptive::{Adaptive, LOOKAHEAD},
     area::Area,
     budget::PerHour,
-    combine::{Cause, Combiner, Rules, Selection},
+    combine::{Combiner, Rules},
     content::{Content, ContentTracker},
+    finding::{Detector, Finding, Kind},
     gradual::Gradual,
     pacing::Suppressed,
     picture_matcher::{PictureMatcher, Shown},
     revisits::Revisits,
     scene_detector::{Decided, SceneDetector},
     screen::{Screen, ScreenRules},
+    selection::{Cause, Selection},
 };
-
-/// The detectors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Detector {
-    /// ffmpeg's scene score above a threshold, which is decided elsewhere.
-    Scene,
-    /// The one for film and camera.
-    Adaptive,
-    /// The one for screens.
-    Screen,
-}
-
-/// What a detector has found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Finding {
-    /// The frame that shows it: the first of a new shot, or the first that rests.
-    pub at: i64,
-    /// When the change began.
-    pub since: i64,
-    /// What it is.
-    pub kind: Kind,
-    /// How sure, or how much, 0 to 1.
-    pub strength: f64,
-}
-
-/// What was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kind {
-    /// A cut.
-    Cut,
-    /// The end of a dissolve or a fade.
-    Gradual,
-    /// A screen that rests after a change.
-    Rest,
-}
-
-impl Finding {
-    pub(crate) fn cut(at: i64, strength: f64) -> Self {
-        Self { at, since: at, kind: Kind::Cut, strength }
-    }
-
-    pub(crate) fn gradual(at: i64, since: i64) -> Self {
-        Self { at, since, kind: Kind::Gradual, strength: 1.0 }
-    }
-}

@@ -7,24 +7,21 @@
 use crate::time::SECOND;
 use serde::{Deserialize, Serialize};
 
-use self::tiles::Tile;
-use crate::grid::{Grid, Rect};
+use self::{
+    block::{Block, MOVING_SHARE, SLOT},
+    tiles::Tiles,
+};
+use crate::grid::Grid;
 use crate::measure::{Change, Texture};
 
+mod block;
 mod tiles;
-
-/// Regions are looked for so often, and a block counts as changing once in so long.
-const SLOT: i64 = SECOND / 5;
-
-/// A region in which no more than this share moves rests.
-const MOVING_SHARE: f32 = 0.03;
 
 /// A drawn block never rests after so many changes, each of which is forgotten by half in [`FORGET`] seconds. Around one that never
 /// rests, these many make a block part of the same region, and these many keep it there.
 const RESTLESS: f32 = 10.0;
 const LIVELY: f32 = 2.5;
 const STAYS_LIVELY: f32 = 1.0;
-const FORGET: f32 = 5.0;
 
 /// A drawn region that was restless rests when no more than [`MOVING_SHARE`] of it changed for so long.
 const RESTING: i64 = SECOND * 6 / 10;
@@ -44,24 +41,6 @@ const ALONE: usize = 8;
 const APART: i64 = SECOND * 45 / 100;
 const TICKS: f32 = 3.5;
 const TICKS_BESIDE: f32 = 0.5;
-const TICKS_FORGET: f32 = 20.0;
-
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Block {
-    look: Texture,
-    /// When it last began or ceased to look filmed.
-    filmed: i64,
-    changed: i64,
-    /// Whether it changed in the last slots, the newest in the lowest bit.
-    slots: u32,
-    activity: f32,
-    counted: i64,
-    ticks: f32,
-    ticked: i64,
-    masked: bool,
-    /// Left out for another reason than that it ticks.
-    moves: bool,
-}
 
 /// Size of the largest clock and its height, in blocks, in a picture of up to [`CLOCK_ROWS`] rows of them.
 const LARGEST_CLOCK: usize = 32;
@@ -73,36 +52,17 @@ const CLOCK_ROWS: usize = 68;
 pub(crate) struct MotionMask {
     grid: Grid,
     blocks: Vec<Block>,
-    tiles: Vec<Tile>,
-    /// Rectangles that were filmed before or after they changed as a whole, and when.
-    flips: Vec<(Rect, i64)>,
-    /// When what all tiles show last changed as a whole.
-    tiles_changed: i64,
+    tiles: Tiles,
     next_look: i64,
 }
 
 impl MotionMask {
     /// Nothing is known of a picture of this size.
     pub(crate) fn new(grid: Grid) -> Self {
-        let never = i64::MIN / 2;
-        let block = Block {
-            look: Texture::Plain,
-            filmed: never,
-            changed: never,
-            slots: 0,
-            activity: 0.0,
-            counted: never,
-            ticks: 0.0,
-            ticked: never,
-            masked: false,
-            moves: false,
-        };
         Self {
             grid,
-            blocks: vec![block; grid.count()],
-            tiles: Vec::new(),
-            flips: Vec::new(),
-            tiles_changed: never,
+            blocks: vec![Block::new(); grid.count()],
+            tiles: Tiles::default(),
             next_look: i64::MIN,
         }
     }
@@ -134,14 +94,10 @@ impl MotionMask {
 
     /// Takes the changes of the next frame; whether it shows another page.
     pub(crate) fn push(&mut self, at: i64, changes: &[Change]) -> bool {
-        let is_new_page = self.is_new_page(at, changes);
-        if is_new_page {
-            for tile in &mut self.tiles {
-                tile.in_doubt = true;
-            }
-        }
+        let Self { grid, blocks, tiles, .. } = self;
+        let is_new_page = tiles.is_new_page(*grid, blocks, at, changes);
         for change in changes {
-            let Some(block) = self.blocks.get_mut(change.block as usize) else { continue };
+            let Some(block) = blocks.get_mut(change.block as usize) else { continue };
             if (block.look == Texture::Filmed) != (change.look == Texture::Filmed) {
                 block.filmed = at;
             }
@@ -153,8 +109,7 @@ impl MotionMask {
             return is_new_page;
         }
         self.next_look = at + SLOT;
-        let tiled = self.end_tiles(at);
-        self.find_tiles(at, &tiled);
+        self.tiles.look(self.grid, &mut self.blocks, at);
         self.count(at);
         self.find_restless(at);
         for block in &mut self.blocks {
@@ -171,8 +126,8 @@ impl MotionMask {
             if block.slots & 1 == 0 {
                 continue;
             }
-            let activity = activity(block, at) + 1.0;
-            let ticks = ticks(block, at);
+            let activity = block.activity(at) + 1.0;
+            let ticks = block.ticks(at);
             let is_apart = at - block.ticked >= APART;
             let beside = self.grid.near(n, 2).filter(|&n| self.blocks[n].slots & 1 != 0).count();
             let block = &mut self.blocks[n];
@@ -190,7 +145,7 @@ impl MotionMask {
     /// Returns the blocks of clocks that ticked and changed as a whole, as one does whose text has become wider, each with the
     /// ticks of its clock.
     fn moved_clocks(&self, at: i64) -> Vec<(usize, f32)> {
-        let ticks: Vec<f32> = self.blocks.iter().map(|block| ticks(block, at)).collect();
+        let ticks: Vec<f32> = self.blocks.iter().map(|block| block.ticks(at)).collect();
         let is_tick = |n: usize| self.blocks[n].slots & 1 != 0 && ticks[n] >= TICKS;
         if !(0..self.blocks.len()).any(is_tick) {
             return Vec::new();
@@ -214,17 +169,17 @@ impl MotionMask {
     fn find_restless(&mut self, at: i64) {
         let (grid, blocks) = (self.grid, &mut self.blocks);
         let mut masked = vec![false; blocks.len()];
-        for tile in self.tiles.iter().filter(|tile| !tile.rests) {
-            grid.blocks(grid.grown(tile.rect)).for_each(|n| masked[n] = true);
+        for rect in self.tiles.moving() {
+            grid.blocks(grid.grown(rect)).for_each(|n| masked[n] = true);
         }
         let lively: Vec<bool> = (blocks.iter().zip(&masked))
             .map(|(block, tiled)| {
-                !tiled && activity(block, at) >= if block.masked { STAYS_LIVELY } else { LIVELY }
+                !tiled && block.activity(at) >= if block.masked { STAYS_LIVELY } else { LIVELY }
             })
             .collect();
         for region in grid.regions(&lively, 2) {
             // It takes a block that never rests to call a region restless; its neighbours may rest now and then.
-            if !region.iter().any(|&n| blocks[n].masked || activity(&blocks[n], at) >= RESTLESS) {
+            if !region.iter().any(|&n| blocks[n].masked || blocks[n].activity(at) >= RESTLESS) {
                 continue;
             }
             let mut area = region;
@@ -251,8 +206,8 @@ impl MotionMask {
             block.moves = moves;
         }
         for n in 0..blocks.len() {
-            if ticks(&blocks[n], at) >= TICKS {
-                for n in grid.near(n, 2).filter(|&n| ticks(&blocks[n], at) >= TICKS_BESIDE) {
+            if blocks[n].ticks(at) >= TICKS {
+                for n in grid.near(n, 2).filter(|&n| blocks[n].ticks(at) >= TICKS_BESIDE) {
                     masked[n] = true;
                 }
             }
@@ -261,23 +216,6 @@ impl MotionMask {
             block.masked = masked;
         }
     }
-}
-
-/// How often a block changed of late.
-fn activity(block: &Block, at: i64) -> f32 {
-    forgotten(block.activity, at - block.counted, FORGET)
-}
-
-/// How often a block changed by itself.
-fn ticks(block: &Block, at: i64) -> f32 {
-    forgotten(block.ticks, at - block.ticked, TICKS_FORGET)
-}
-
-fn forgotten(count: f32, after: i64, half: f32) -> f32 {
-    if count == 0.0 {
-        return 0.0;
-    }
-    count * (-(after.max(0) as f32) / SECOND as f32 / half).exp2()
 }
 
 #[cfg(test)]

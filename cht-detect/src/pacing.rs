@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use crate::time::SECOND;
 use serde::{Deserialize, Serialize};
 
-use crate::{Cause, Detector, Finding, Kind, LOOKAHEAD, Selection, budget::Budget, combine::Rules};
+use crate::{Cause, Detector, Finding, Kind, LOOKAHEAD, PerHour, Selection, budget::Budget};
 
 /// What comes within so long of the chosen frame may show it, where the very frame does not matter.
 const NEAR: i64 = SECOND;
@@ -65,11 +65,11 @@ struct Interval {
 }
 
 impl Pacing {
-    pub(crate) fn new(rules: &Rules) -> Self {
+    pub(crate) fn new(min_gap: i64, max_interval: i64, max_frames: Option<PerHour>) -> Self {
         Self {
-            min_gap: rules.min_gap,
-            max_interval: rules.max_interval,
-            budget: rules.max_frames.map(Budget::new),
+            min_gap,
+            max_interval,
+            budget: max_frames.map(Budget::new),
             last_kept: None,
             interval: None,
             shown: None,
@@ -211,11 +211,6 @@ impl Pacing {
 }
 
 impl Selection {
-    /// Whether it makes an interval needless that a frame up to `by` may show.
-    pub(crate) fn takes_place_of(&self, by: i64) -> bool {
-        matches!(self.why, Cause::Found(_)) && self.at <= by
-    }
-
     /// Kept later than it was found.
     fn moved_to(self, at: i64) -> Self {
         Self { at, by: at + NEAR, ..self }
@@ -227,9 +222,8 @@ mod tests {
     use super::*;
 
     /// What is kept of one frame each tick, with cuts at `cuts` of these strengths.
-    fn kept(rules: &Rules, frames: i64, cuts: &[(i64, f64)]) -> (Vec<(i64, Cause)>, Suppressed) {
-        let mut pacing = Pacing::new(rules);
-        let mut kept = Vec::new();
+    fn kept(pacing: &Pacing, frames: i64, cuts: &[(i64, f64)]) -> (Vec<(i64, Cause)>, Suppressed) {
+        let (mut pacing, mut kept) = (pacing.clone(), Vec::new());
         for at in 0..frames {
             kept.extend(pacing.frame(at, 0.0));
             for &(_, strength) in cuts.iter().filter(|cut| cut.0 == at) {
@@ -245,8 +239,8 @@ mod tests {
 
     #[test]
     fn the_first_frame_and_one_each_interval() {
-        let rules = Rules { max_interval: 30, ..Rules::default() };
-        let (kept, _) = kept(&rules, 70, &[]);
+        let pacing = Pacing::new(0, 30, None);
+        let (kept, _) = kept(&pacing, 70, &[]);
         // A quarter of the interval is left to find a picture.
         assert_eq!(
             kept,
@@ -261,12 +255,12 @@ mod tests {
 
     #[test]
     fn a_cut_within_the_gap_waits_for_its_end_and_what_is_left_out_is_counted() {
-        let rules = Rules { min_gap: 20, ..Rules::default() };
+        let pacing = Pacing::new(20, 0, None);
         let (found, suppressed) =
-            kept(&rules, 200, &[(100, 0.9), (105, 0.3), (110, 0.2), (125, 0.8)]);
+            kept(&pacing, 200, &[(100, 0.9), (105, 0.3), (110, 0.2), (125, 0.8)]);
         assert_eq!(found, [(0, Cause::First), (100, CUT), (120, CUT), (125, CUT)]);
         assert_eq!(suppressed, Suppressed { min_gap: 2, ..Suppressed::default() });
-        let (found, _) = kept(&rules, 110, &[(100, 0.9), (105, 0.3)]);
+        let (found, _) = kept(&pacing, 110, &[(100, 0.9), (105, 0.3)]);
         assert_eq!(
             found,
             [(0, Cause::First), (100, CUT), (109, CUT)],
@@ -276,8 +270,7 @@ mod tests {
 
     #[test]
     fn what_is_found_takes_the_place_of_an_interval_that_is_not_shown() {
-        let rules = Rules { max_interval: 40, ..Rules::default() };
-        let mut pacing = Pacing::new(&rules);
+        let mut pacing = Pacing::new(0, 40, None);
         let frame = |pacing: &mut Pacing, at| pacing.frame(at, 0.0).or(pacing.due(0.0, false));
         let kept: Vec<_> = (0..=33).filter_map(|at| frame(&mut pacing, at)).collect();
         let last = kept.last().unwrap();
@@ -297,9 +290,8 @@ mod tests {
     #[test]
     fn what_has_no_allowance_is_shown_later_as_it_then_is() {
         // Two at once, then one in 30 s.
-        let rules = Rules { max_frames: Some("120/h".parse().unwrap()), ..Rules::default() };
         let second = crate::time::SECOND;
-        let mut pacing = Pacing::new(&rules);
+        let mut pacing = Pacing::new(0, 0, Some("120/h".parse().unwrap()));
         let mut kept = Vec::new();
         for n in 0..100 {
             let at = n * second;

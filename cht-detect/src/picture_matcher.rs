@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{Cause, Kind, Selection};
+use crate::{Cause, Selection};
 
 /// What shows a choice.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,13 +32,6 @@ impl<P> Shown<P> {
         match self {
             Self::Picture(at, _) | Self::Fetch(at) => *at,
         }
-    }
-}
-
-impl Selection {
-    /// Whether it is of what has come to rest.
-    pub(crate) fn rests(&self) -> bool {
-        self.why == Cause::Found(Kind::Rest)
     }
 }
 
@@ -167,6 +160,7 @@ impl<P> PictureMatcher<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Kind;
 
     /// Chosen at `at`, and shown by what comes up to `by`.
     fn choice(at: i64, by: i64, why: Cause) -> Selection {

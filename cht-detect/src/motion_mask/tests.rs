@@ -1,6 +1,7 @@
 //! Regions that never rest, ten frames a second.
 
 use super::*;
+use crate::grid::Rect;
 
 const GRID: Grid = Grid { columns: 80, rows: 45 };
 const CAMERA: Rect = Rect { left: 60, top: 30, right: 72, bottom: 38 };
@@ -100,8 +101,8 @@ fn a_tile_grows_to_what_moves_with_it() {
         25 => change(CAMERA, 1000, Texture::Plain),
         _ => Vec::new(),
     });
-    assert_eq!(restless.tiles.len(), 1);
-    assert_eq!(restless.tiles[0].rect, CAMERA);
+    assert_eq!(restless.tiles.all.len(), 1);
+    assert_eq!(restless.tiles.all[0].rect, CAMERA);
 }
 
 #[test]
@@ -154,7 +155,7 @@ fn a_tile_grows_to_what_moves_at_its_edge_and_is_not_drawn() {
             let more = if n == 25 { change(edge, 1000, look) } else { Vec::new() };
             [plays(n), more].concat()
         });
-        restless.tiles[0].rect.right
+        restless.tiles.all[0].rect.right
     };
     assert_eq!(edge(Texture::Plain), CAMERA.right + 4);
     assert_eq!(edge(Texture::Drawn), CAMERA.right);
@@ -168,7 +169,7 @@ fn a_tile_does_not_grow_into_another_one() {
     show(&mut restless, (0, 3), |n| {
         [change(left, n as u32, Texture::Filmed), change(right, n as u32, Texture::Filmed)].concat()
     });
-    let mut rects: Vec<Rect> = restless.tiles.iter().map(|tile| tile.rect).collect();
+    let mut rects: Vec<Rect> = restless.tiles.all.iter().map(|tile| tile.rect).collect();
     rects.sort_by_key(|rect| rect.left);
     assert_eq!(rects, [left, right]);
 }
@@ -179,7 +180,7 @@ fn several_tiles_that_change_at_once_are_another_page_and_one_is_not() {
     let mut restless = MotionMask::new(GRID);
     let both = |n: i64| [plays(n), change(other, n as u32, Texture::Filmed)].concat();
     show(&mut restless, (0, 2), |n| if n % 2 == 0 { plays(n) } else { both(n) });
-    assert!(restless.tiles.len() == 2);
+    assert!(restless.tiles.all.len() == 2);
     show(&mut restless, (2, 3), plays);
     assert!(restless.push(3 * SECOND, &both(2000)));
     assert!(!restless.push(3 * SECOND + 1, &both(2001)), "they go on to move");

@@ -6,18 +6,14 @@
 use crate::time::SECOND;
 use serde::{Deserialize, Serialize};
 
-use super::{Block, MOVING_SHARE, MotionMask, SLOT};
+use super::block::{Block, MOVING_SHARE, NEVER, SLOT};
 use crate::{
-    grid::Rect,
+    grid::{Grid, Rect},
     measure::{Change, Texture},
 };
 
-/// A block plays that changed in so many of the last slots.
-const SLOTS: u32 = 5;
+/// Number of the last slots in which a block that plays changed.
 const PLAYS: u32 = 3;
-
-/// What was filmed so long ago may have faded to black.
-const AGO: i64 = 2 * SECOND;
 
 /// Of a filmed region, so many blocks have to play, and this share.
 const PLAYING: usize = 6;
@@ -72,14 +68,14 @@ const PAUSE: i64 = SECOND / 2;
 const FORGOTTEN: i64 = 60 * SECOND;
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Tile {
-    pub(crate) rect: Rect,
+pub(super) struct Tile {
+    pub(super) rect: Rect,
     /// When it last moved, and for how long without a pause.
     moved: i64,
     moving: i64,
-    pub(crate) rests: bool,
+    rests: bool,
     /// Another layout may have taken its place.
-    pub(crate) in_doubt: bool,
+    in_doubt: bool,
 }
 
 impl Tile {
@@ -90,59 +86,84 @@ impl Tile {
     }
 }
 
-impl MotionMask {
-    /// Whether this frame shows another page, though its tiles may lie where those before did: what they show changes as a whole, and did
-    /// not just do so.
-    pub(crate) fn is_new_page(&mut self, at: i64, changes: &[Change]) -> bool {
-        if !self.tiles_change(changes) {
+/// All tiles of a picture.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Tiles {
+    pub(super) all: Vec<Tile>,
+    /// Rectangles that were filmed before or after they changed as a whole, and when.
+    flips: Vec<(Rect, i64)>,
+    /// When what all tiles show last changed as a whole.
+    changed: i64,
+}
+
+impl Default for Tiles {
+    fn default() -> Self {
+        Self { all: Vec::new(), flips: Vec::new(), changed: NEVER }
+    }
+}
+
+impl Tiles {
+    /// Returns the rectangles of the tiles that do not rest.
+    pub(crate) fn moving(&self) -> impl Iterator<Item = Rect> + '_ {
+        self.all.iter().filter(|tile| !tile.rests).map(|tile| tile.rect)
+    }
+
+    /// Ends the tiles that are gone, and finds new ones.
+    pub(crate) fn look(&mut self, grid: Grid, blocks: &mut [Block], at: i64) {
+        let tiled = self.end(grid, blocks, at);
+        self.find(grid, blocks, at, &tiled);
+    }
+
+    /// Tells whether this frame shows another page, though its tiles may lie where those before did:
+    /// what they show changes as a whole, and did not just do so. All tiles are in doubt then.
+    pub(crate) fn is_new_page(
+        &mut self,
+        grid: Grid,
+        blocks: &[Block],
+        at: i64,
+        changes: &[Change],
+    ) -> bool {
+        if !self.change(grid, blocks, changes) {
             return false;
         }
-        let before = std::mem::replace(&mut self.tiles_changed, at);
-        at - before > PAUSE
+        let before = std::mem::replace(&mut self.changed, at);
+        let is_new_page = at - before > PAUSE;
+        self.all.iter_mut().for_each(|tile| tile.in_doubt |= is_new_page);
+        is_new_page
     }
 
     /// Whether most of what tiles show changes in this frame, of several tiles at once or together with what is outside.
-    fn tiles_change(&self, changes: &[Change]) -> bool {
-        let tiles = || self.tiles.iter().filter(|tile| !tile.rests);
-        let area: usize = tiles().map(|tile| tile.rect.area()).sum();
-        if area == 0 || (changes.len() as f32) < NEW_PAGE * area.min(self.blocks.len()) as f32 {
+    fn change(&self, grid: Grid, blocks: &[Block], changes: &[Change]) -> bool {
+        let area: usize = self.moving().map(Rect::area).sum();
+        if area == 0 || (changes.len() as f32) < NEW_PAGE * area.min(blocks.len()) as f32 {
             return false;
         }
-        let mut changed = vec![false; self.blocks.len()];
+        let mut changed = vec![false; blocks.len()];
         for change in changes {
             if let Some(changed) = changed.get_mut(change.block as usize) {
                 *changed = true;
             }
         }
         let (mut inside, mut whole) = (0, 0);
-        for tile in tiles() {
-            let count = self.grid.blocks(tile.rect).filter(|&n| changed[n]).count();
+        for rect in self.moving() {
+            let count = grid.blocks(rect).filter(|&n| changed[n]).count();
             inside += count;
-            whole += usize::from(count as f32 >= NEW_PAGE * tile.rect.area() as f32);
+            whole += usize::from(count as f32 >= NEW_PAGE * rect.area() as f32);
         }
-        let outside = || (0..changed.len()).filter(|&n| !self.blocks[n].masked);
+        let outside = || (0..changed.len()).filter(|&n| !blocks[n].masked);
         let moving = outside().filter(|&n| changed[n]).count() as f32;
         inside as f32 >= NEW_PAGE * area as f32
             && (whole > 1 || whole == 1 && moving > NEW_OUTSIDE * outside().count() as f32)
     }
 
-    /// Whether much of what is outside of tiles changes.
-    fn is_new_outside(&self, tiled: &[bool]) -> bool {
-        let outside = || (0..tiled.len()).filter(|&n| !tiled[n]);
-        let moving = outside().filter(|&n| self.blocks[n].slots & 3 != 0).count();
-        moving as f32 > NEW_OUTSIDE * outside().count() as f32
-    }
-
     /// Ends the tiles that are gone; which blocks belong to the others.
-    pub(crate) fn end_tiles(&mut self, at: i64) -> Vec<bool> {
-        let grid = self.grid;
-        let mut tiled = vec![false; self.blocks.len()];
-        for tile in &self.tiles {
+    fn end(&mut self, grid: Grid, blocks: &mut [Block], at: i64) -> Vec<bool> {
+        let mut tiled = vec![false; blocks.len()];
+        for tile in &self.all {
             grid.blocks(grid.grown(tile.rect)).for_each(|n| tiled[n] = true);
         }
-        let is_new_outside = self.is_new_outside(&tiled);
-        let blocks = &mut self.blocks;
-        self.tiles.retain_mut(|tile| {
+        let is_new_outside = is_new_outside(blocks, &tiled);
+        self.all.retain_mut(|tile| {
             let (mut filmed, mut drawn, mut moving) = (0, 0, 0);
             for n in grid.blocks(tile.rect) {
                 filmed += usize::from(blocks[n].look == Texture::Filmed);
@@ -186,13 +207,12 @@ impl MotionMask {
     }
 
     /// Finds tiles outside of the known ones, whose blocks are `tiled`, and how far all of them reach.
-    pub(crate) fn find_tiles(&mut self, at: i64, tiled: &[bool]) {
-        let (grid, blocks) = (self.grid, &self.blocks);
-        let plays = |block: &Block| block.slots & 3 != 0 && recent(block) >= PLAYS;
+    fn find(&mut self, grid: Grid, blocks: &[Block], at: i64, tiled: &[bool]) {
+        let plays = |block: &Block| block.slots & 3 != 0 && block.recent() >= PLAYS;
         let playing: Vec<bool> =
             blocks.iter().zip(tiled).map(|(block, tiled)| !tiled && plays(block)).collect();
         let filmed: Vec<bool> = (0..blocks.len())
-            .map(|n| !tiled[n] && (was_filmed(&blocks[n], at) || playing[n]))
+            .map(|n| !tiled[n] && (blocks[n].was_filmed(at) || playing[n]))
             .collect();
         let mut inside = tiled.to_vec();
         let mut found = Vec::new();
@@ -202,7 +222,7 @@ impl MotionMask {
                 continue;
             }
             let rect = grid.bounds(&region);
-            let filmed = region.iter().filter(|&&n| was_filmed(&blocks[n], at)).count();
+            let filmed = region.iter().filter(|&&n| blocks[n].was_filmed(at)).count();
             let drawn = grid.blocks(rect).filter(|&n| blocks[n].look == Texture::Drawn).count();
             if filmed as f32 >= RATHER_FILMED * rect.area() as f32 {
                 grid.blocks(grid.grown(rect)).for_each(|n| inside[n] = true);
@@ -217,13 +237,13 @@ impl MotionMask {
             found.push(Tile::found(rect, at));
         }
         let moves = |n: &usize| {
-            !inside[*n] && blocks[*n].look == Texture::Drawn && recent(&blocks[*n]) >= MOVES
+            !inside[*n] && blocks[*n].look == Texture::Drawn && blocks[*n].recent() >= MOVES
         };
         let moving = (0..blocks.len()).filter(moves).count();
         if moving as f32 > WHOLE_MOVES * blocks.len() as f32 {
             return;
         }
-        let flipped = self.flipped(at, tiled);
+        let flipped = flipped(grid, blocks, at, tiled);
         self.flips.retain(|(_, then)| at - then < FLIPS_REMEMBERED);
         self.flips.drain(..self.flips.len().saturating_sub(FLIPS));
         for rect in flipped {
@@ -235,65 +255,39 @@ impl MotionMask {
             self.flips.push((rect, at));
         }
         if !found.is_empty() {
-            self.tiles_changed = at;
+            self.changed = at;
         }
         for tile in found {
-            self.tiles.retain(|other| !tile.rect.holds(other.rect));
-            self.tiles.push(tile);
+            self.all.retain(|other| !tile.rect.holds(other.rect));
+            self.all.push(tile);
         }
-        self.grow_tiles(tiled);
-    }
-
-    /// Rectangles outside of tiles that changed just now as a whole, and were or are filmed, while hardly anything else changed.
-    fn flipped(&self, at: i64, tiled: &[bool]) -> Vec<Rect> {
-        let (grid, blocks) = (self.grid, &self.blocks);
-        let changed: Vec<bool> =
-            blocks.iter().zip(tiled).map(|(block, tiled)| !tiled && block.slots & 1 != 0).collect();
-        let (mut flipped, mut others) = (Vec::new(), 0);
-        for region in grid.regions(&changed, 1) {
-            let rect = grid.bounds(&region);
-            let filmed = region.iter().filter(|&&n| was_filmed(&blocks[n], at)).count();
-            if rect.width() >= LEAST_WIDTH
-                && rect.height() >= LEAST_HEIGHT
-                && filmed as f32 >= FILLED * rect.area() as f32
-                && rect.area() as f32 <= LARGE * blocks.len() as f32
-            {
-                flipped.push(rect);
-            } else {
-                others += region.len() - filmed;
-            }
-        }
-        if others as f32 > WHOLE_MOVES * blocks.len() as f32 {
-            flipped.clear();
-        }
-        flipped
+        self.grow(grid, blocks, tiled);
     }
 
     /// What always moves when a tile does is part of it, and so is what moves at its edge and is not drawn.
-    fn grow_tiles(&mut self, tiled: &[bool]) {
-        let grid = self.grid;
+    fn grow(&mut self, grid: Grid, blocks: &[Block], tiled: &[bool]) {
         let mut near = tiled.to_vec();
-        for tile in &self.tiles {
+        for tile in &self.all {
             let grown = (0..GROWN).fold(tile.rect, |rect, _| grid.grown(rect));
             grid.blocks(grown).for_each(|n| near[n] = true);
         }
-        if self.is_new_outside(&near) {
+        if is_new_outside(blocks, &near) {
             return;
         }
-        let mut inside = vec![false; self.blocks.len()];
-        for tile in &self.tiles {
+        let mut inside = vec![false; blocks.len()];
+        for tile in &self.all {
             grid.blocks(tile.rect).for_each(|n| inside[n] = true);
         }
         let beside: Vec<bool> =
-            (0..inside.len()).map(|n| !inside[n] && self.blocks[n].slots & 1 != 0).collect();
-        let is_drawn = |n: &&usize| self.blocks[**n].look == Texture::Drawn;
+            (0..inside.len()).map(|n| !inside[n] && blocks[n].slots & 1 != 0).collect();
+        let is_drawn = |n: &&usize| blocks[**n].look == Texture::Drawn;
         let at_edges: Vec<Rect> = (grid.regions(&beside, 1).into_iter())
             .filter(|region| 2 * region.iter().filter(is_drawn).count() <= region.len())
             .map(|region| grid.bounds(&region))
             .collect();
-        for tile in &mut self.tiles {
+        for tile in &mut self.all {
             let moving = |rect: Rect| {
-                let moving = grid.blocks(rect).filter(|&n| self.blocks[n].slots & 1 != 0).count();
+                let moving = grid.blocks(rect).filter(|&n| blocks[n].slots & 1 != 0).count();
                 moving as f32 / rect.area() as f32
             };
             if moving(tile.rect) < MOVING_SHARE {
@@ -321,12 +315,33 @@ impl MotionMask {
     }
 }
 
-/// Whether a block looks filmed, or did so a moment ago.
-fn was_filmed(block: &Block, at: i64) -> bool {
-    block.look == Texture::Filmed || (block.look == Texture::Plain && at - block.filmed < AGO)
+/// Tells whether much of the picture outside of tiles, whose blocks are `tiled`, changes.
+fn is_new_outside(blocks: &[Block], tiled: &[bool]) -> bool {
+    let outside = || (0..tiled.len()).filter(|&n| !tiled[n]);
+    let moving = outside().filter(|&n| blocks[n].slots & 3 != 0).count();
+    moving as f32 > NEW_OUTSIDE * outside().count() as f32
 }
 
-/// In how many of the last slots a block changed.
-fn recent(block: &Block) -> u32 {
-    (block.slots & ((1 << SLOTS) - 1)).count_ones()
+/// Rectangles outside of tiles that changed just now as a whole, and were or are filmed, while hardly anything else changed.
+fn flipped(grid: Grid, blocks: &[Block], at: i64, tiled: &[bool]) -> Vec<Rect> {
+    let changed: Vec<bool> =
+        blocks.iter().zip(tiled).map(|(block, tiled)| !tiled && block.slots & 1 != 0).collect();
+    let (mut flipped, mut others) = (Vec::new(), 0);
+    for region in grid.regions(&changed, 1) {
+        let rect = grid.bounds(&region);
+        let filmed = region.iter().filter(|&&n| blocks[n].was_filmed(at)).count();
+        if rect.width() >= LEAST_WIDTH
+            && rect.height() >= LEAST_HEIGHT
+            && filmed as f32 >= FILLED * rect.area() as f32
+            && rect.area() as f32 <= LARGE * blocks.len() as f32
+        {
+            flipped.push(rect);
+        } else {
+            others += region.len() - filmed;
+        }
+    }
+    if others as f32 > WHOLE_MOVES * blocks.len() as f32 {
+        flipped.clear();
+    }
+    flipped
 }

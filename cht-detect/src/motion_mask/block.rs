@@ -1,0 +1,87 @@
+//! One block of the picture, as far as it tells what never rests.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{measure::Texture, time::SECOND};
+
+/// Time between two looks for regions, in ticks: a block counts as changing once in each.
+pub(crate) const SLOT: i64 = SECOND / 5;
+
+/// Number of the last slots that are looked at.
+const SLOTS: u32 = 5;
+
+/// Time of something that never happened, in ticks: far back, and differences to it do not overflow.
+pub(crate) const NEVER: i64 = i64::MIN / 2;
+
+/// Share of a region that moves, up to which the region rests.
+pub(crate) const MOVING_SHARE: f32 = 0.03;
+
+/// Half-life of the count of changes, in seconds.
+const FORGET: f32 = 5.0;
+/// Half-life of the count of ticks, in seconds.
+const TICKS_FORGET: f32 = 20.0;
+
+/// Time for which a picture that was filmed may have faded to black, in ticks.
+const AGO: i64 = 2 * SECOND;
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Block {
+    pub(crate) look: Texture,
+    /// When it last began or ceased to look filmed.
+    pub(crate) filmed: i64,
+    pub(crate) changed: i64,
+    /// Whether it changed in the last slots, the newest in the lowest bit.
+    pub(crate) slots: u32,
+    pub(crate) activity: f32,
+    pub(crate) counted: i64,
+    pub(crate) ticks: f32,
+    pub(crate) ticked: i64,
+    pub(crate) masked: bool,
+    /// Left out for another reason than that it ticks.
+    pub(crate) moves: bool,
+}
+
+impl Block {
+    /// A block of which nothing is known.
+    pub(crate) const fn new() -> Self {
+        Self {
+            look: Texture::Plain,
+            filmed: NEVER,
+            changed: NEVER,
+            slots: 0,
+            activity: 0.0,
+            counted: NEVER,
+            ticks: 0.0,
+            ticked: NEVER,
+            masked: false,
+            moves: false,
+        }
+    }
+
+    /// Returns how often it changed of late.
+    pub(crate) fn activity(&self, at: i64) -> f32 {
+        forgotten(self.activity, at - self.counted, FORGET)
+    }
+
+    /// Returns how often it changed by itself of late.
+    pub(crate) fn ticks(&self, at: i64) -> f32 {
+        forgotten(self.ticks, at - self.ticked, TICKS_FORGET)
+    }
+
+    /// Tells whether it looks filmed, or did so a moment ago.
+    pub(crate) fn was_filmed(&self, at: i64) -> bool {
+        self.look == Texture::Filmed || (self.look == Texture::Plain && at - self.filmed < AGO)
+    }
+
+    /// Returns the number of the last slots in which it changed.
+    pub(crate) const fn recent(&self) -> u32 {
+        (self.slots & ((1 << SLOTS) - 1)).count_ones()
+    }
+}
+
+fn forgotten(count: f32, after: i64, half: f32) -> f32 {
+    if count == 0.0 {
+        return 0.0;
+    }
+    count * (-(after.max(0) as f32) / SECOND as f32 / half).exp2()
+}
