@@ -1,16 +1,16 @@
-//! The command line.
+//! The command line: what was typed, before it becomes inputs and plans.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
-use cht_core::process::cli::{Effect, seconds_from};
-use clap::{Parser, ValueEnum};
+use cht_core::process::cli::{self, Effect, seconds};
+use clap::Parser;
 
 use crate::{
-    input::{allow::Cidr, spec::Input},
-    rate_limit::Bitrate,
-    record::{limits::SegmentLimits, recorder::Plan, retention::Limits},
-    units::{self, Size},
+    input::{
+        options::{InputOptions, SecondSender},
+        spec::Input,
+    },
+    record::options::RecordOptions,
 };
 
 const EXAMPLES: &str = "\
@@ -31,152 +31,70 @@ Send to it:
 /// Records an MPEG-TS stream, bit for bit, into segments that begin with a keyframe
 #[derive(Debug, Parser)]
 #[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
-          help_template = cht_core::process::cli::HELP)]
+          help_template = cli::HELP)]
 pub(crate) struct Args {
-    /// Where the stream comes from. Senders connect or send: tcp://HOST:PORT, tls://, unix:PATH, udp://, rtp://;
-    /// without a host, the loopback address. Read: - (stdin). By ffmpeg, not bit for bit: srt://, rtmp://, rtsp://,
-    /// http://, https://, a file
+    /// Input. Senders connect to tcp://HOST:PORT, tls:// or unix:PATH, or send to udp:// or rtp://; without a
+    /// host, to the loopback address. - reads stdin. ffmpeg reads srt://, rtmp://, rtsp://, http://, https://
+    /// and files, and these are not bit for bit
     #[arg(
         long,
         visible_alias = "input",
         value_name = "URL",
-        default_value = "tcp://127.0.0.1:4444",
-        verbatim_doc_comment
+        default_value = "tcp://127.0.0.1:4444"
     )]
     pub listen: String,
-    /// Folder that holds the sessions; made if missing
+    /// Folder of the sessions; created if missing
     #[arg(long, value_name = "DIR", default_value = "sessions")]
     pub sessions: PathBuf,
-    /// Name of the session; one that exists is continued [default: the local time]
+    /// Name of the session; an existing one is continued [default: the local time]
     #[arg(long, value_name = "ID")]
     pub session_id: Option<String>,
-    /// A segment ends before the first keyframe after so many seconds; 0: before each
-    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = cht_core::process::cli::seconds)]
-    pub segment_time: f64,
-    /// A segment ends when it is so large, whatever comes; at a picture shortly before, if one begins there
-    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = units::segment_size)]
-    pub segment_max_bytes: Size,
-    /// A segment ends after so long, keyframe or not [default: ten times --segment-time, at least 60]
-    #[arg(long, value_name = "SECONDS", value_parser = cht_core::process::cli::seconds)]
-    pub segment_max_time: Option<f64>,
-    /// Remove the oldest segments of all sessions, as far as it takes to leave this much of the disk free, as 20GiB
-    #[arg(long, value_name = "SIZE")]
-    pub min_free: Option<Size>,
-    /// Remove the oldest segments when those of all sessions are more than this together, as 500GiB
-    #[arg(long, value_name = "SIZE")]
-    pub retain_bytes: Option<Size>,
-    /// Remove segments that were closed longer ago than this, as 12h or 7d; 0s: all that are closed
-    #[arg(long, value_name = "TIME", value_parser = units::age)]
-    pub retain_age: Option<Duration>,
-    /// End after the first connection
-    #[arg(long)]
-    pub once: bool,
-    /// What happens to a sender that comes while another one is connected (with --once: reject)
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t = SecondSender::Reject)]
-    pub second_sender: SecondSender,
-    /// A sender that was silent for so long is disconnected; 0: never [default: 0; udp and rtp 5; by ffmpeg 30]
-    #[arg(long, value_name = "SECONDS", value_parser = cht_core::process::cli::seconds)]
-    pub idle_timeout: Option<f64>,
-    /// A sender by TCP whose machine does not answer any more is disconnected after so many seconds of silence
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(6..=86_400))]
-    pub keepalive: u64,
-    /// Read a file, or http://, no faster than it plays
-    #[arg(long)]
-    pub realtime: bool,
-    /// Encode what MPEG-TS cannot hold (VP9, MJPEG, PCM; turned video) as H.264 and AAC; inputs by ffmpeg only
-    #[arg(long)]
-    pub transcode: bool,
-    /// The ffmpeg for inputs that need one
-    #[arg(long, value_name = "PATH", default_value = "ffmpeg")]
-    pub ffmpeg: PathBuf,
-    /// After so long without a sender the next one starts a new session; 0: never
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = cht_core::process::cli::seconds,
+    /// Start a new session after this long without a sender; 0: never
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = seconds,
           conflicts_with = "session_id")]
     pub session_gap: f64,
-    /// Network or address that may send; repeatable [default: whoever reaches the address]
-    #[arg(long, value_name = "CIDR")]
-    pub allow: Vec<Cidr>,
-    /// Bits per second that are read at most, as 20M; the sender has to wait
-    #[arg(long, value_name = "BITS")]
-    pub max_bitrate: Option<Bitrate>,
-    /// Certificate for tls://, PEM; with its chain
-    #[arg(long, value_name = "FILE", requires = "key")]
-    pub cert: Option<PathBuf>,
-    /// The certificate's private key, PEM
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    pub key: Option<PathBuf>,
-    /// Only senders with a certificate of these authorities, PEM
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    pub client_ca: Option<PathBuf>,
-    /// A TLS handshake may take so long
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = |text: &str| seconds_from(0.1, text))]
-    pub handshake_timeout: f64,
-    /// Seconds between two `stats` events; 0: none
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::process::cli::seconds)]
+    #[command(flatten)]
+    pub record: RecordOptions,
+    #[command(flatten)]
+    pub input: InputOptions,
+    /// Time between `stats` events; 0: none
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds)]
     pub stats_interval: f64,
-    /// Where Prometheus may ask, at /metrics; without a host, the loopback address
+    /// Serve metrics to Prometheus at this address, under /metrics; without a host, at the loopback address
     #[arg(long, value_name = "HOST:PORT")]
     pub metrics: Option<String>,
 }
 
 impl Args {
-    /// Where the stream comes from; none if the URL is wrong, which is said later.
+    /// Returns the input; `None` if the URL is wrong, which opening it reports.
     fn input(&self) -> Option<Input> {
         Input::parse(&self.listen).ok()
     }
 
-    /// Whether senders come by one of these protocols.
+    /// Returns whether senders use one of these protocols.
     fn is_by(&self, protocols: &[&str]) -> bool {
         self.listen.split_once("://").is_some_and(|(protocol, _)| protocols.contains(&protocol))
     }
-
-    /// How a session is recorded.
-    pub(crate) fn plan(&self) -> Result<Plan> {
-        let max_time = self.segment_max_time.unwrap_or((self.segment_time * 10.0).max(60.0));
-        ensure!(
-            max_time > 0.0 && max_time >= self.segment_time,
-            "--segment-max-time {max_time}: must be above 0, and not below --segment-time"
-        );
-        let time = Duration::from_secs_f64(max_time);
-        Ok(Plan {
-            segment_time: self.segment_time,
-            bounds: SegmentLimits { bytes: self.segment_max_bytes.0, time },
-            limits: Limits {
-                min_free: self.min_free,
-                bytes: self.retain_bytes,
-                age: self.retain_age,
-            },
-        })
-    }
 }
 
-/// What happens to a second sender.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SecondSender {
-    /// It is sent away
-    Reject,
-    /// It takes the place of the first
-    Replace,
-}
-
-/// Options that do something only next to certain others.
+/// Options that have an effect only with certain others.
 const EFFECTS: &[Effect<Args>] = &[
     Effect {
         option: "second_sender",
-        is_there: |args| args.second_sender == SecondSender::Reject || !args.once,
+        is_there: |args| args.input.second_sender == SecondSender::Reject || !args.input.once,
         place: "without --once, which serves one sender",
     },
     Effect {
         option: "second_sender",
         is_there: |args| {
-            args.second_sender == SecondSender::Reject
-                || !matches!(args.input(), Some(Input::StdinSource | Input::Fetched(_)))
+            args.input.second_sender == SecondSender::Reject
+                || !matches!(args.input(), Some(Input::Stdin | Input::Fetched(_)))
         },
         place: "with tcp://, tls://, unix:, udp:// and rtp://",
     },
     Effect {
         option: "session_gap",
-        is_there: |args| !args.once && !matches!(args.input(), Some(Input::StdinSource)),
+        is_there: |args| !args.input.once && !matches!(args.input(), Some(Input::Stdin)),
         place: "without --once, and where a sender may come after another",
     },
     Effect {
@@ -197,5 +115,5 @@ const EFFECTS: &[Effect<Args>] = &[
 ];
 
 pub(crate) fn parse() -> Args {
-    cht_core::process::cli::parse(EFFECTS)
+    cli::parse(EFFECTS)
 }

@@ -159,6 +159,16 @@ pub(crate) fn remedy(error: &io::Error) -> &'static str {
     }
 }
 
+/// Returns whether nothing has that name, for certain: an error of the disk is no absence.
+pub(crate) fn is_not_found(path: &Path) -> bool {
+    matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
+}
+
+/// Returns the context of an error about a path.
+pub(crate) fn named(path: &Path) -> impl Fn() -> String {
+    move || path.display().to_string()
+}
+
 fn is_among(error: &io::Error, errors: &[Errno]) -> bool {
     errors.iter().any(|among| error.raw_os_error() == Some(among.raw_os_error()))
 }

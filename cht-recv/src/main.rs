@@ -1,15 +1,21 @@
 //! cht-recv: records an MPEG-TS stream that arrives, bit for bit.
 //!
-//! The recorder comes first: nothing behind its stdout can slow it, and what it received is on disk
-//! under a final name before anybody hears of it. `docs/recording.md` has the life of a segment.
+//! The recorder comes first: no reader of its stdout can slow it, and what it received is on disk under its final name
+//! before an event names it. `docs/recording.md` describes the life of a segment.
+//!
+//! Imports: `main` → `server` → `start` → `args` → {`input`, `record`} → `report` → the plain modules (`disk`, `net`,
+//! `rate_limit`, `received`, `units`).
 
 mod args;
 mod disk;
 mod input;
+mod net;
 mod rate_limit;
+mod received;
 mod record;
 mod report;
 mod server;
+mod start;
 mod units;
 
 use std::process::ExitCode;

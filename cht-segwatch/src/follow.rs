@@ -5,31 +5,24 @@
 
 mod folder;
 mod recording;
+mod shared;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    os::unix::net::UnixStream,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use anyhow::{Result, bail};
-use cht_core::{
-    process::{report::Limited, signals},
-    session::{
-        Session,
-        watch::{Change, Id, LOOK_AGAIN, Watch},
-    },
+use cht_core::session::{
+    Session,
+    watch::{Change, Id, LOOK_AGAIN, Watch},
 };
 
-use self::{folder::Folder, recording::Recording};
-use crate::{args::Args, emit::Emitter, finished::Stamp, writers};
+use self::{folder::Folder, recording::Recording, shared::Shared};
+use crate::args::Args;
 
 /// Folders at rest that are looked at in one round: years of folders cost no more than a day of them.
 const LOOKED_AT: usize = 64;
-
-/// Shortest time between two messages about files that were written again.
-const WRITTEN_AGAIN: Duration = Duration::from_secs(600);
 
 /// Follows what `args` names until it ends.
 pub(crate) fn follow(args: &Args) -> Result<()> {
@@ -40,14 +33,7 @@ pub(crate) fn follow(args: &Args) -> Result<()> {
     if paths.is_empty() {
         bail!("--follow: name a session or a folder, or set CHT_SESSION");
     }
-    let mut shared = Shared {
-        emitter: Emitter::new(args.cache())?,
-        watch: Watch::new(),
-        stop: signals::stop_on_signal()?,
-        settle: args.settle,
-        known: HashMap::new(),
-        written_again: Limited::new(WRITTEN_AGAIN),
-    };
+    let mut shared = Shared::new(args)?;
     let mut places = Places::default();
     for path in &paths {
         if !path.is_dir() {
@@ -65,24 +51,6 @@ pub(crate) fn follow(args: &Args) -> Result<()> {
     }
     places.say_rest();
     Ok(())
-}
-
-/// What all places that are followed have in common.
-struct Shared {
-    emitter: Emitter,
-    watch: Watch,
-    stop: UnixStream,
-    settle: Duration,
-    /// Files that were examined, whatever their names are now.
-    known: HashMap<writers::Id, Stamp>,
-    written_again: Limited,
-}
-
-impl Shared {
-    /// Whether it was asked to end, or nobody reads what it says.
-    fn is_stopped(&self) -> bool {
-        self.emitter.is_closed() || signals::is_signalled(&self.stop)
-    }
 }
 
 /// A folder that is followed.

@@ -14,18 +14,16 @@ use rustix::event::{PollFd, PollFlags};
 
 use super::{
     candidates::{Candidate, Candidates, FOREIGN},
-    sender::{Sender, is_passing},
+    sender::Sender,
     source::Source,
 };
+use crate::net::{RETRY_AFTER, is_passing};
 
 /// Connections that are accepted in one go, while the system holds the others.
 const ACCEPTS: usize = 32;
 
 /// Least time between two messages of a kind.
 const SAY_EVERY: Duration = Duration::from_secs(10);
-
-/// How long a listener that fails is left alone: mostly this process has too many files open.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A listening socket of one kind.
 pub(crate) trait Listener: AsFd + Debug {

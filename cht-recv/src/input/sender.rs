@@ -15,6 +15,8 @@ use rustix::{
     net::sockopt,
 };
 
+use crate::net::is_passing;
+
 /// How often the system asks a silent sender's machine whether it is still there.
 const PROBES: u32 = 3;
 
@@ -148,10 +150,4 @@ pub(crate) fn read(socket: &mut impl Read, buffer: &mut [u8]) -> Result<usize, S
         Err(error) if is_passing(&error) => Ok(0),
         Err(error) => Err(error.to_string()),
     }
-}
-
-/// Whether it is worth trying again.
-pub(crate) fn is_passing(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
-    matches!(error.kind(), ConnectionAborted | Interrupted | WouldBlock)
 }

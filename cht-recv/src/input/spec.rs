@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow, bail, ensure};
 
 use super::{
-    ffmpeg::input::{self, FfmpegInput},
+    ffmpeg::{
+        input::{FfmpegInput, Way},
+        url::shown,
+    },
     udp_address::UdpAddress,
 };
 
@@ -23,7 +26,7 @@ pub(crate) enum Input {
     /// Senders connect to a socket in the file system.
     Unix(PathBuf),
     /// Another program's output.
-    StdinSource,
+    Stdin,
     /// UDP, with RTP or without.
     Datagrams(UdpAddress),
     /// ffmpeg receives or fetches it.
@@ -34,7 +37,7 @@ impl Input {
     /// Reads a URL, `-`, or a path.
     pub(crate) fn parse(url: &str) -> Result<Self> {
         if url == "-" {
-            return Ok(Self::StdinSource);
+            return Ok(Self::Stdin);
         }
         if let Some(path) = url.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
@@ -49,7 +52,7 @@ impl Input {
                 anyhow!(
                     "{}: {scheme}:// is not received; let another program do it, \
                      and cht-recv --input - read its output",
-                    input::shown(url)
+                    shown(url)
                 )
             })?),
             None if url.strip_prefix("file:").unwrap_or(url).is_empty() => {
@@ -70,6 +73,19 @@ impl Input {
         }
     }
 
+    /// Returns the verb for what happens at the input's address, for people.
+    pub(crate) fn verb(&self) -> &'static str {
+        match self {
+            Self::Stdin => "reading",
+            Self::Fetched(input) => match input.way() {
+                Way::Listens => "listening on",
+                Way::Calls => "calling",
+                Way::Reads => "reading",
+            },
+            _ => "listening on",
+        }
+    }
+
     /// The URL as it may be seen by everybody.
     pub(crate) fn shown(&self, url: &str) -> String {
         match self {
@@ -86,7 +102,7 @@ mod tests {
     #[test]
     fn each_url_has_its_way() {
         let parse = |url| Input::parse(url).unwrap();
-        assert!(matches!(parse("-"), Input::StdinSource));
+        assert!(matches!(parse("-"), Input::Stdin));
         assert!(matches!(parse("tls://:1"), Input::Streams));
         for url in ["unix:/a/b", "unix:///a/b"] {
             assert!(matches!(parse(url), Input::Unix(path) if path.as_os_str() == "/a/b"));

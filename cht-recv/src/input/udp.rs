@@ -34,11 +34,12 @@ use super::{
     foreign,
     losses::Losses,
     rtp::{self, Reorder},
-    sender::{Received, Sender, Stream, Write, is_passing},
+    sender::{Received, Sender, Stream, Write},
     source::Source,
     takeover::Takeovers,
     udp_address::{Interface, UdpAddress},
 };
+use crate::net::is_passing;
 
 /// What the system is asked to hold for us, in bytes: a second of 64 Mbit/s.
 const BUFFER: usize = 8 << 20;

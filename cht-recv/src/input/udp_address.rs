@@ -1,8 +1,10 @@
 //! `udp://` and `rtp://`: the address of datagrams as a person writes it. Pure, but for names of hosts.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+
+use crate::net;
 
 /// Where datagrams arrive.
 #[derive(Debug)]
@@ -34,10 +36,7 @@ impl UdpAddress {
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         // `udp://@239.1.1.1:5000` is how players write it.
         let place = place.trim_start_matches('@').trim_end_matches('/');
-        let place =
-            if place.starts_with(':') { format!("127.0.0.1{place}") } else { place.to_owned() };
-        let mut addresses = place.to_socket_addrs().with_context(wrong)?;
-        let address = addresses.next().ok_or_else(wrong)?;
+        let address = net::resolve(place).with_context(wrong)?;
         let mut interface = None;
         for option in query.split('&').filter(|option| !option.is_empty()) {
             match option.split_once('=') {

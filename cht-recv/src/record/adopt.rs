@@ -13,7 +13,7 @@ use cht_core::{
 use cht_ts::time::{TICKS_PER_SECOND, ticks};
 use jiff::Timestamp;
 
-use super::recover::{is_not_found, named};
+use crate::disk::{is_not_found, named};
 
 /// The segment before the one that is adopted.
 #[derive(Debug, Clone)]

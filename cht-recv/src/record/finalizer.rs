@@ -19,13 +19,9 @@ use cht_core::{
     storage::{durable, journal::Journal},
 };
 
-use super::{
-    playlist_file::PlaylistFile,
-    recover::{is_not_found, missing, named},
-    retention::Retention,
-};
+use super::{playlist_file::PlaylistFile, recover::missing, retention::Retention};
 use crate::{
-    disk::{self, Refusal},
+    disk::{self, Refusal, is_not_found, named},
     report::{events::EventWriter, heartbeat::Heartbeat},
 };
 
@@ -60,7 +56,7 @@ pub(crate) struct Finalizer {
     thread: JoinHandle<Result<()>>,
     /// Old segments are removed.
     retains: bool,
-    pulse: Rc<Heartbeat>,
+    heartbeat: Rc<Heartbeat>,
     /// Shared with the thread.
     pub refusal: Refusal,
 }
@@ -69,11 +65,10 @@ impl Finalizer {
     /// Starts the thread.
     pub(crate) fn start(
         session: Session,
-        announcer: EventWriter,
         playlist: PlaylistFile,
         retention: Option<Retention>,
         stop: UnixStream,
-        pulse: Rc<Heartbeat>,
+        heartbeat: Rc<Heartbeat>,
     ) -> Result<Self> {
         let path = session.record();
         // Here, so that a folder that cannot be written to is found at the start.
@@ -83,7 +78,7 @@ impl Finalizer {
         let refusal = Refusal::default();
         let worker = Worker {
             session,
-            announcer,
+            events: heartbeat.events().clone(),
             stop,
             playlist,
             retention,
@@ -92,7 +87,7 @@ impl Finalizer {
             unhelpful: false,
         };
         let thread = std::thread::Builder::new().spawn(move || worker.run(&queue))?;
-        Ok(Self { tasks, thread, retains, pulse, refusal })
+        Ok(Self { tasks, thread, retains, heartbeat, refusal })
     }
 
     /// Notes which segment grows, for stages that start later.
@@ -121,7 +116,7 @@ impl Finalizer {
         while let Err(TrySendError::Full(back)) = self.tasks.try_send(task) {
             task = back;
             clock::rest(MOMENT);
-            self.pulse.beat(clock::monotonic());
+            self.heartbeat.beat(clock::monotonic());
         }
     }
 
@@ -154,7 +149,7 @@ impl Finalizer {
 
 struct Worker {
     session: Session,
-    announcer: EventWriter,
+    events: EventWriter,
     stop: UnixStream,
     playlist: PlaylistFile,
     retention: Option<Retention>,
@@ -188,7 +183,7 @@ impl Worker {
                     // Whoever asked may have stopped waiting.
                     let _ = answer.send(self.make_room());
                 }
-                Task::Say(event) => self.announcer.emit(event),
+                Task::Say(event) => self.events.emit(event),
             }
         }
         // Nothing grows any more.
@@ -259,12 +254,12 @@ impl Worker {
                 closed.path,
                 aside.display()
             );
-            self.announcer.fail(self.session.name(), "recovery", &message, &closed.path);
+            self.events.fail(self.session.name(), "recovery", &message, &closed.path);
         }
         match synced.and_then(|()| durable::sync_folder_of(&path)) {
             Err(error) if disk::refuses(&error) => {
                 let message = format!("{}: {error}; its end may be missing on disk", closed.path);
-                self.announcer.fail(self.session.name(), "disk", &message, &closed.path);
+                self.events.fail(self.session.name(), "disk", &message, &closed.path);
             }
             result => result.with_context(named(&part))?,
         }
@@ -274,13 +269,13 @@ impl Worker {
                 "{}: {} bytes were received, and {length} are there: another program has changed it while it grew",
                 closed.path, closed.bytes
             );
-            self.announcer.fail(self.session.name(), "damaged", &message, &closed.path);
+            self.events.fail(self.session.name(), "damaged", &message, &closed.path);
         }
         self.write_tables();
         let event = Event::new(Some(self.session.name().to_owned()), closed.clone());
         self.record(&event.to_session_line())?;
         self.playlist.add(closed);
-        self.announcer.emit(event);
+        self.events.emit(event);
         Ok(())
     }
 
@@ -301,12 +296,12 @@ impl Worker {
             "{}: removed by another program while it grew; {} bytes are lost",
             closed.path, closed.bytes
         );
-        self.announcer.fail(self.session.name(), "recovery", &message, &closed.path);
+        self.events.fail(self.session.name(), "recovery", &message, &closed.path);
         let deleted = missing(&self.session, closed);
         let closed = Event::new(Some(self.session.name().to_owned()), closed.clone());
         self.record(&[closed.to_session_line(), deleted.to_session_line()].concat())?;
-        self.announcer.emit(closed);
-        self.announcer.emit(deleted);
+        self.events.emit(closed);
+        self.events.emit(deleted);
         Ok(())
     }
 
@@ -327,7 +322,7 @@ impl Worker {
                         said = true;
                         let path = path.to_string_lossy().into_owned();
                         let message = format!("{path}: {error}{}", disk::remedy(&error));
-                        self.announcer.fail(self.session.name(), "disk", &message, &path);
+                        self.events.fail(self.session.name(), "disk", &message, &path);
                     }
                     if !self.refusal.wait(&self.stop) {
                         return Err(error);

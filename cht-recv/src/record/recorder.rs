@@ -24,10 +24,11 @@ use super::{
     adopt::end_of,
     finalizer::Finalizer,
     limits::SegmentLimits,
+    options::Plan,
     picture_starts::PictureStarts,
     playlist_file::PlaylistFile,
     recover::recover,
-    retention::{Limits, Retention},
+    retention::Retention,
     segmenter::{Cut, SegmentStart, Segmenter},
 };
 use crate::{
@@ -41,21 +42,12 @@ const ANNOUNCE_WITHOUT_CLOCK: u64 = 1 << 20;
 /// After so many bytes the disk is looked at: a segment may grow for long.
 const LOOK_AFTER: u64 = 16 << 20;
 
-/// How a session is recorded.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Plan {
-    /// Seconds.
-    pub segment_time: f64,
-    pub bounds: SegmentLimits,
-    pub limits: Limits,
-}
-
 /// Records connections into one session.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     session: Session,
-    announcer: EventWriter,
-    closer: Finalizer,
+    events: EventWriter,
+    finalizer: Finalizer,
     /// Readable when the recorder is asked to stop.
     stop: UnixStream,
     timeline: Timeline,
@@ -64,51 +56,50 @@ pub(crate) struct Recorder {
     bounds: SegmentLimits,
     next_seq: u64,
     connections: u32,
-    pulse: Rc<Heartbeat>,
+    heartbeat: Rc<Heartbeat>,
 }
 
 impl Recorder {
     /// Continues `session` where its record ends.
     pub(crate) fn new(
         session: Session,
-        announcer: EventWriter,
         stop: &UnixStream,
         plan: &Plan,
-        pulse: Rc<Heartbeat>,
+        heartbeat: Rc<Heartbeat>,
     ) -> Result<Self> {
-        recover(&session, plan.bounds.adopted_bytes(), &announcer)?;
+        let events = heartbeat.events().clone();
+        recover(&session, plan.bounds.adopted_bytes(), &events)?;
         let record = SegmentLog::of(&session);
         let timeline = match record.last() {
             Some(last) => Timeline::continuing(end_of(&session, last), clock::monotonic()),
             None => Timeline::default(),
         };
         let playlist =
-            PlaylistFile::continuing(&session, &record, plan.segment_time, plan.limits.any());
+            PlaylistFile::continuing(&session, &record, plan.segment_time, plan.retention.any());
         // A folder that cannot be listed was said; a number that is taken will be passed over.
         let after_the_last = record.last().map_or(1, |last| last.seq + 1);
         let next_seq = record.next_sequence(&session).unwrap_or(after_the_last);
-        let retention = plan.limits.any().then(|| {
+        let retention = plan.retention.any().then(|| {
             let sessions = session.root().parent().map(PathBuf::from).unwrap_or_default();
-            Retention::new(plan.limits, sessions, Some(session.clone()), announcer.clone())
+            Retention::new(plan.retention, sessions, Some(session.clone()), events.clone())
         });
         Ok(Self {
-            closer: Finalizer::start(
+            finalizer: Finalizer::start(
                 session.clone(),
-                announcer.clone(),
                 playlist,
                 retention,
                 stop.try_clone()?,
-                Rc::clone(&pulse),
+                Rc::clone(&heartbeat),
             )?,
             stop: stop.try_clone()?,
             connections: record.connections(),
             session,
-            announcer,
+            events,
             timeline,
             segment_time: ticks(plan.segment_time),
             bounds: plan.bounds,
             next_seq,
-            pulse,
+            heartbeat,
         })
     }
 
@@ -119,8 +110,8 @@ impl Recorder {
 
     /// Says that senders can connect.
     pub(crate) fn listening(&self, listening: Listening) {
-        self.pulse.listening(self.session.name(), &listening.address);
-        self.announcer.emit(Event::new(Some(self.session.name().to_owned()), listening));
+        self.heartbeat.listening(self.session.name(), &listening.address);
+        self.events.emit(Event::new(Some(self.session.name().to_owned()), listening));
     }
 
     /// Begins a connection; bytes are pushed to what it returns.
@@ -128,15 +119,15 @@ impl Recorder {
         self.connections += 1;
         Connection {
             number: self.connections,
-            cutter: Segmenter::new(&mut self.timeline, self.segment_time, self.bounds),
+            segmenter: Segmenter::new(&mut self.timeline, self.segment_time, self.bounds),
             out: Output {
                 session: &self.session,
-                announcer: &self.announcer,
-                closer: &self.closer,
+                events: &self.events,
+                finalizer: &self.finalizer,
                 connection: self.connections,
                 next_seq: &mut self.next_seq,
                 stop: &self.stop,
-                pulse: &self.pulse,
+                heartbeat: &self.heartbeat,
                 segment: None,
                 next_anchor: None,
                 begins: PictureStarts::default(),
@@ -150,12 +141,12 @@ impl Recorder {
 
     /// Emits an event behind those of the segments that were closed before.
     pub(crate) fn emit_last(&self, body: impl Into<Body>) {
-        self.closer.say(Event::new(Some(self.session.name().to_owned()), body));
+        self.finalizer.say(Event::new(Some(self.session.name().to_owned()), body));
     }
 
     /// Finishes what is still being closed.
     pub(crate) fn finish(self) -> Result<()> {
-        self.closer.finish()
+        self.finalizer.finish()
     }
 }
 
@@ -164,7 +155,7 @@ impl Recorder {
 pub(crate) struct Connection<'a> {
     /// Its number in the session.
     pub number: u32,
-    cutter: Segmenter<'a>,
+    segmenter: Segmenter<'a>,
     out: Output<'a>,
     /// Received, and not yet written because a cut may still fall before it.
     held: Vec<u8>,
@@ -173,41 +164,41 @@ pub(crate) struct Connection<'a> {
 impl Connection<'_> {
     /// Emits an event about the session.
     pub(crate) fn emit(&self, body: impl Into<Body>) {
-        self.out.announcer.emit(Event::new(Some(self.out.session.name().to_owned()), body));
+        self.out.events.emit(Event::new(Some(self.out.session.name().to_owned()), body));
     }
 
     /// Records the bytes that arrived at `now`.
     pub(crate) fn push(&mut self, bytes: &[u8], now: Instant) -> Result<()> {
-        if self.out.closer.has_failed() {
+        if self.out.finalizer.has_failed() {
             bail!("{}: segments cannot be finished", self.out.session.stream().display());
         }
-        let cuts = self.cutter.push(bytes, now);
-        self.out.pulse.received(bytes.len(), &self.cutter.take_seen(), now);
-        if let Some(tables) = self.cutter.new_tables() {
-            self.out.closer.tables(self.number, tables);
+        let cuts = self.segmenter.push(bytes, now);
+        self.out.heartbeat.received(bytes.len(), &self.segmenter.take_seen(), now);
+        if let Some(tables) = self.segmenter.new_tables() {
+            self.out.finalizer.tables(self.number, tables);
         }
         self.record(cuts, bytes)
     }
 
     /// When [`Self::rest`] is due, if nothing more comes.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.cutter.deadline()
+        self.segmenter.deadline()
     }
 
     /// Nothing has come up to `now`: writes what waited for the next picture, if that takes too long.
     pub(crate) fn rest(&mut self, now: Instant) -> Result<()> {
-        let cuts = self.cutter.rest(now);
+        let cuts = self.segmenter.rest(now);
         self.record(cuts, &[])
     }
 
     /// Writes what is settled of what is held and of `bytes`, with these cuts.
     fn record(&mut self, cuts: Vec<Cut>, bytes: &[u8]) -> Result<()> {
-        self.out.begins.extend(self.cutter.take_begins());
+        self.out.begins.extend(self.segmenter.take_begins());
         let mut rest = bytes;
         self.cut(cuts, &mut rest)?;
-        self.write_up_to(self.cutter.settled(), &mut rest)?;
+        self.write_up_to(self.segmenter.settled(), &mut rest)?;
         self.held.extend_from_slice(rest);
-        self.out.place(self.cutter.anchor());
+        self.out.place(self.segmenter.anchor());
         self.out.announce_if_placed();
         Ok(())
     }
@@ -239,12 +230,12 @@ impl Connection<'_> {
 
     /// The connection has ended: writes what was held back and closes the segment. Returns the bytes received.
     pub(crate) fn finish(mut self, reason: EndReason) -> Result<u64> {
-        let cuts = self.cutter.finish();
-        self.out.begins.extend(self.cutter.take_begins());
+        let cuts = self.segmenter.finish();
+        self.out.begins.extend(self.segmenter.take_begins());
         self.cut(cuts, &mut [].as_slice())?;
         let held = std::mem::take(&mut self.held);
         self.out.write(&held)?;
-        self.out.close(reason, self.cutter.place());
+        self.out.close(reason, self.segmenter.place());
         Ok(self.out.written)
     }
 }
@@ -253,12 +244,12 @@ impl Connection<'_> {
 #[derive(Debug)]
 struct Output<'a> {
     session: &'a Session,
-    announcer: &'a EventWriter,
-    closer: &'a Finalizer,
+    events: &'a EventWriter,
+    finalizer: &'a Finalizer,
     connection: u32,
     next_seq: &'a mut u64,
     stop: &'a UnixStream,
-    pulse: &'a Heartbeat,
+    heartbeat: &'a Heartbeat,
     segment: Option<Growing>,
     /// The place of a segment that begins with the next bytes.
     next_anchor: Option<Anchor>,
@@ -324,11 +315,11 @@ impl Output<'_> {
                     bytes = &bytes[count..];
                     refused = false;
                     if std::mem::take(&mut said) {
-                        self.closer.refusal.end();
+                        self.finalizer.refusal.end();
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if disk::is_full(&error) && self.closer.make_room() => {}
+                Err(error) if disk::is_full(&error) && self.finalizer.make_room() => {}
                 Err(error) if disk::refuses(&error) => {
                     if !std::mem::replace(&mut refused, true) {
                         // What it took is closed as it is.
@@ -336,7 +327,7 @@ impl Output<'_> {
                         self.torn = true;
                     }
                     said |= self.say_refused(&error);
-                    if !self.closer.refusal.wait(self.stop) {
+                    if !self.finalizer.refusal.wait(self.stop) {
                         let stream = self.session.stream();
                         bail!(
                             "{}: {error}; {} received bytes are lost",
@@ -344,7 +335,7 @@ impl Output<'_> {
                             bytes.len()
                         );
                     }
-                    self.pulse.beat(clock::monotonic());
+                    self.heartbeat.beat(clock::monotonic());
                 }
                 Err(error) => {
                     return Err(error).with_context(|| self.session.stream().display().to_string());
@@ -368,18 +359,18 @@ impl Output<'_> {
         self.written += count as u64;
         if self.written - self.looked_at >= LOOK_AFTER {
             self.looked_at = self.written;
-            self.closer.look();
+            self.finalizer.look();
         }
         Ok(count)
     }
 
     /// Says that the disk refuses, unless somebody has. Returns whether it did.
     fn say_refused(&self, error: &io::Error) -> bool {
-        let begins = self.closer.refusal.begin();
+        let begins = self.finalizer.refusal.begin();
         if begins {
             let path = self.session.stream().to_string_lossy().into_owned();
             let message = format!("{path}: {error}{}", disk::remedy(error));
-            self.announcer.fail(self.session.name(), "disk", &message, &path);
+            self.events.fail(self.session.name(), "disk", &message, &path);
         }
         begins
     }
@@ -415,8 +406,8 @@ impl Output<'_> {
             timeline: segment.timeline,
             at: segment.opened_at,
         };
-        self.announcer.emit(Event::new(Some(self.session.name().to_owned()), open.clone()));
-        self.closer.opened(open);
+        self.events.emit(Event::new(Some(self.session.name().to_owned()), open.clone()));
+        self.finalizer.opened(open);
     }
 
     /// Hands the segment, which lies at `place`, to be finished.
@@ -456,6 +447,6 @@ impl Output<'_> {
             closed_at: clock::wall(),
             end_reason,
         };
-        self.closer.close(segment.file, closed);
+        self.finalizer.close(segment.file, closed);
     }
 }

@@ -31,7 +31,10 @@ use super::{
     adopt::{self, Before},
     playlist_file::PlaylistFile,
 };
-use crate::{disk, report::events::EventWriter};
+use crate::{
+    disk::{self, is_not_found, named},
+    report::events::EventWriter,
+};
 
 /// Further tries that a refusing disk gets at the start of the session that is continued: 5 s.
 const TRIES: u32 = 10;
@@ -41,14 +44,14 @@ pub(crate) fn recover_others(
     sessions: &Path,
     ours: &Session,
     largest: u64,
-    announcer: &EventWriter,
+    events: &EventWriter,
 ) -> Result<()> {
     let mut trouble = Trouble::default();
     let entries = match fs::read_dir(sessions) {
         Ok(entries) => entries,
         Err(error) => {
             trouble.add(sessions, &error);
-            trouble.say(ours.name(), announcer);
+            trouble.say(ours.name(), events);
             return Ok(());
         }
     };
@@ -65,23 +68,23 @@ pub(crate) fn recover_others(
             continue;
         }
         match session.try_lock() {
-            Ok(_lock) => recover_other(&session, largest, announcer)?,
+            Ok(_lock) => recover_other(&session, largest, events)?,
             // It has a recorder to care for it.
             Err(SessionError::Busy(_)) => {}
             Err(error) => {
                 let mut trouble = Trouble::default();
                 trouble.add(&session.stream(), &error);
-                trouble.say(session.name(), announcer);
+                trouble.say(session.name(), events);
             }
         }
     }
-    trouble.say(ours.name(), announcer);
+    trouble.say(ours.name(), events);
     Ok(())
 }
 
-fn recover_other(session: &Session, largest: u64, announcer: &EventWriter) -> Result<()> {
+fn recover_other(session: &Session, largest: u64, events: &EventWriter) -> Result<()> {
     // Its next own start, or the next of any recorder, tries again.
-    let mut recovery = Recovery::new(session, largest, 0, announcer);
+    let mut recovery = Recovery::new(session, largest, 0, events);
     let path = session.record();
     let known = || segment_log::mend(&path).and_then(|()| SegmentLog::read(session));
     // Without its record nobody can tell what is missing in a session.
@@ -95,13 +98,13 @@ fn recover_other(session: &Session, largest: u64, announcer: &EventWriter) -> Re
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
-    recovery.trouble.say(session.name(), announcer);
+    recovery.trouble.say(session.name(), events);
     recovered
 }
 
 /// Adopts what was left in `session`, whose lock must be held and which is to be continued: segments of `largest` bytes at
 /// most. A record that cannot be read is set aside, and a new one is begun.
-pub(crate) fn recover(session: &Session, largest: u64, announcer: &EventWriter) -> Result<()> {
+pub(crate) fn recover(session: &Session, largest: u64, events: &EventWriter) -> Result<()> {
     let path = session.record();
     // A record that is set aside for a passing error costs every segment its place.
     let read = || segment_log::mend(&path).and_then(|()| SegmentLog::read(session).map(drop));
@@ -114,11 +117,11 @@ pub(crate) fn recover(session: &Session, largest: u64, announcer: &EventWriter) 
         let aside = durable::set_aside(&path, ".unreadable").with_context(named(&path))?;
         let message =
             format!("{error:#}; set aside as {}, and a new record is begun", aside.display());
-        announcer.fail(session.name(), "recovery", &message, &path.to_string_lossy());
+        events.fail(session.name(), "recovery", &message, &path.to_string_lossy());
     }
-    let mut recovery = Recovery::new(session, largest, TRIES, announcer);
+    let mut recovery = Recovery::new(session, largest, TRIES, events);
     let recovered = recovery.run(&SegmentLog::of(session));
-    recovery.trouble.say(session.name(), announcer);
+    recovery.trouble.say(session.name(), events);
     recovered
 }
 
@@ -161,21 +164,21 @@ impl Trouble {
         self.first.get_or_insert((path, message));
     }
 
-    fn say(&self, session: &str, announcer: &EventWriter) {
+    fn say(&self, session: &str, events: &EventWriter) {
         let Some((path, message)) = &self.first else { return };
         let more = match self.more {
             0 => String::new(),
             more => format!(" ({more} more like it in this session)"),
         };
         let message = format!("{message}; left as it is, and recording goes on{more}");
-        announcer.fail(session, "recovery", &message, path);
+        events.fail(session, "recovery", &message, path);
     }
 }
 
 /// The recovery of one session, whose lock is held and whose record is whole.
 struct Recovery<'a> {
     session: &'a Session,
-    announcer: &'a EventWriter,
+    events: &'a EventWriter,
     /// No segment has more bytes: what is larger is not read.
     largest: u64,
     /// Further tries that a refusing disk gets.
@@ -186,8 +189,8 @@ struct Recovery<'a> {
 }
 
 impl<'a> Recovery<'a> {
-    fn new(session: &'a Session, largest: u64, tries: u32, announcer: &'a EventWriter) -> Self {
-        Self { session, announcer, largest, tries, trouble: Trouble::default(), changed: false }
+    fn new(session: &'a Session, largest: u64, tries: u32, events: &'a EventWriter) -> Self {
+        Self { session, events, largest, tries, trouble: Trouble::default(), changed: false }
     }
 
     /// Takes a step, again while the disk refuses it and tries are left. Returns what succeeded. What failed is counted as
@@ -267,7 +270,7 @@ impl<'a> Recovery<'a> {
             self.changed = true;
             report::note(format_args!("{}: {} segments are missing", path.display(), gone.len()));
             for event in gone {
-                self.announcer.emit(event);
+                self.events.emit(event);
             }
         }
         Ok(())
@@ -321,7 +324,7 @@ impl<'a> Recovery<'a> {
         let written = self.attempt(append)?.is_some();
         if written {
             self.changed = true;
-            self.announcer.emit(event);
+            self.events.emit(event);
         }
         Ok(written)
     }
@@ -343,11 +346,6 @@ pub(crate) fn missing(session: &Session, closed: &SegmentClosed) -> Event {
     Event::new(Some(session.name().to_owned()), deleted)
 }
 
-/// Whether there is nothing of that name, for certain: an error of the disk is no absence.
-pub(crate) fn is_not_found(path: &Path) -> bool {
-    matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
-}
-
 /// What the killed recorder said about the segment that it was writing.
 fn open_segment(session: &Session) -> Option<SegmentOpen> {
     let mut line = Vec::new();
@@ -357,9 +355,4 @@ fn open_segment(session: &Session) -> Option<SegmentOpen> {
         Body::SegmentOpen(open) if open.connection < u32::MAX => Some(open),
         _ => None,
     }
-}
-
-/// The context of an error about a path.
-pub(crate) fn named(path: &Path) -> impl Fn() -> String {
-    move || path.display().to_string()
 }

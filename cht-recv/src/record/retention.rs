@@ -19,10 +19,15 @@ use cht_core::{
         segment_log::{self, SegmentLog},
     },
 };
+use clap::Args;
 use jiff::Timestamp;
 
 use super::playlist_file::PlaylistFile;
-use crate::{disk, report::events::EventWriter, units::Size};
+use crate::{
+    disk,
+    report::events::EventWriter,
+    units::{self, Size},
+};
 
 /// How often people are told of the same thing.
 const SAY_AGAIN: Duration = Duration::from_secs(10);
@@ -36,14 +41,17 @@ const AT_ONCE: usize = 128;
 /// At the least so much time is between two looks for the sake of age.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
 
-/// What may be kept.
-#[derive(Debug, Clone, Copy, Default)]
+/// Limits that retention keeps, over all sessions.
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct Limits {
-    /// Bytes that are to be free on the disk of the sessions.
+    /// Remove the oldest segments of all sessions to keep this much of the disk free, such as 20GiB
+    #[arg(long, value_name = "SIZE")]
     pub min_free: Option<Size>,
-    /// Bytes of closed segments, all sessions together.
+    /// Remove the oldest segments when those of all sessions are larger than this together, such as 500GiB
+    #[arg(long = "retain-bytes", value_name = "SIZE")]
     pub bytes: Option<Size>,
-    /// By the wall clock, since a segment was closed.
+    /// Remove segments this long after they were closed, such as 12h or 7d; 0s: every closed one
+    #[arg(long = "retain-age", value_name = "TIME", value_parser = units::age)]
     pub age: Option<Duration>,
 }
 
@@ -80,7 +88,7 @@ pub(crate) struct Retention {
     sessions: PathBuf,
     /// The one that is recorded, if that has begun.
     ours: Option<Session>,
-    announcer: EventWriter,
+    events: EventWriter,
     shelves: Vec<Shelf>,
     /// Where in the list a session is.
     places: HashMap<PathBuf, usize>,
@@ -100,13 +108,13 @@ impl Retention {
         limits: Limits,
         sessions: PathBuf,
         ours: Option<Session>,
-        announcer: EventWriter,
+        events: EventWriter,
     ) -> Self {
         Self {
             limits,
             sessions,
             ours,
-            announcer,
+            events,
             shelves: Vec::new(),
             places: HashMap::new(),
             oldest: None,
@@ -285,7 +293,7 @@ impl Retention {
             let Deleted { path, reason, .. } = one;
             let why = reason_in_words(*reason);
             self.removed.note(clock::monotonic(), format_args!("{path}: removed, {why}"));
-            self.announcer.emit(event(one));
+            self.events.emit(event(one));
         }
         let tables = self.tables_without_segments(session, deleted);
         for path in tables.iter().filter(|path| !playlist.is_some_and(|it| it.refers_to(path))) {

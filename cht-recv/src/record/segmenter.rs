@@ -9,6 +9,7 @@ use cht_core::{
 use cht_ts::{Damage, Found, Media, ParameterSets, Pes, Program, Scanner, time::ticks};
 
 use super::limits::{Allowance, Arrival, SegmentLimits};
+use crate::received::Seen;
 
 /// Longest time and most bytes that a picture in doubt is held back for the next one to decide it.
 const DOUBT_TIME: Duration = Duration::from_secs(3);
@@ -38,19 +39,6 @@ pub(crate) struct SegmentStart {
 /// A segment of fewer pictures that arrived in less time ends only by allowance.
 const FEW_UNITS: i64 = 16;
 const SHORT: Duration = Duration::from_secs(1);
-
-/// What was seen since it was asked for the last time.
-#[derive(Debug, Default)]
-pub(crate) struct Seen {
-    /// Transport packets.
-    pub packets: u64,
-    /// PIDs that the program tables list, if they came or changed.
-    pub listed: Vec<u16>,
-    /// The PID of each gap in a continuity counter.
-    pub gaps: Vec<u16>,
-    /// Pictures whose time stamps fit neither those before nor those after.
-    pub strays: u64,
-}
 
 /// Follows one connection.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use std::{
 
 use cht_core::event::Body;
 
-use crate::{disk, record::segmenter::Seen};
+use crate::{disk, received::Seen};
 
 /// PIDs that are counted by name. A stream that is mostly noise could name all 8192.
 const PIDS: usize = 64;
@@ -163,12 +163,12 @@ mod tests {
     #[test]
     fn gaps_are_counted_by_pid_and_bounded() {
         let start = cht_core::process::clock::monotonic();
-        let health = Counters::new(".".into(), start);
-        assert_eq!(health.snapshot(start).idle, None);
+        let counters = Counters::new(".".into(), start);
+        assert_eq!(counters.snapshot(start).idle, None);
         let seen =
             Seen { packets: 7, listed: vec![256, 257], gaps: vec![256, 300, 256], strays: 0 };
-        health.received(1316, &seen, start + Duration::from_secs(1));
-        let snapshot = health.snapshot(start + Duration::from_secs(3));
+        counters.received(1316, &seen, start + Duration::from_secs(1));
+        let snapshot = counters.snapshot(start + Duration::from_secs(3));
         assert_eq!(snapshot.gaps.by_pid, BTreeMap::from([(256, 2), (257, 0), (300, 1)]));
         assert_eq!(snapshot.gaps.total(), 3);
         assert_eq!((snapshot.bytes, snapshot.packets), (1316, 7));
@@ -176,8 +176,8 @@ mod tests {
         assert!(snapshot.free_disk.is_some());
 
         let noise = Seen { gaps: (0..8192).collect(), ..Seen::default() };
-        health.received(1, &noise, start);
-        let gaps = health.snapshot(start).gaps;
+        counters.received(1, &noise, start);
+        let gaps = counters.snapshot(start).gaps;
         assert_eq!((gaps.by_pid.len(), gaps.total()), (PIDS, 3 + 8192));
     }
 }

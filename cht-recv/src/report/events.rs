@@ -38,7 +38,7 @@ pub(crate) struct EventWriter {
     left_out: Arc<AtomicU64>,
     /// Passing events in the queue.
     passing: Arc<AtomicU64>,
-    health: Arc<Counters>,
+    counters: Arc<Counters>,
 }
 
 /// Waits for the queue to empty.
@@ -46,15 +46,15 @@ pub(crate) struct EventWriter {
 pub(crate) struct Finish(Receiver<()>);
 
 /// Starts the thread that writes to stdout.
-pub(crate) fn start(health: Arc<Counters>) -> std::io::Result<(EventWriter, Finish)> {
-    let (queue, events) = sync_channel::<Event>(QUEUE);
+pub(crate) fn start(counters: Arc<Counters>) -> std::io::Result<(EventWriter, Finish)> {
+    let (queue, queued) = sync_channel::<Event>(QUEUE);
     let (finished, finish) = channel();
     let mut stdout = ndjson::stdout()?;
     let passing = Arc::new(AtomicU64::new(0));
-    let announcer = EventWriter { queue, left_out: Arc::default(), passing, health };
-    let passing = Arc::clone(&announcer.passing);
+    let events = EventWriter { queue, left_out: Arc::default(), passing, counters };
+    let passing = Arc::clone(&events.passing);
     thread::spawn(move || {
-        for event in events {
+        for event in queued {
             if matches!(event.body, Body::Stats(_)) {
                 passing.fetch_sub(1, Ordering::Relaxed);
             }
@@ -67,16 +67,16 @@ pub(crate) fn start(health: Arc<Counters>) -> std::io::Result<(EventWriter, Fini
         }
         let _ = finished.send(());
     });
-    Ok((announcer, Finish(finish)))
+    Ok((events, Finish(finish)))
 }
 
 impl EventWriter {
     /// Hands an event over; never waits.
     pub(crate) fn emit(&self, event: Event) {
-        self.health.emitted(&event.body);
+        self.counters.emitted(&event.body);
         let full = matches!(self.queue.try_send(event), Err(TrySendError::Full(_)));
         let before = if full {
-            self.health.left_out();
+            self.counters.left_out();
             self.left_out.fetch_add(1, Ordering::Relaxed)
         } else {
             self.left_out.swap(0, Ordering::Relaxed)

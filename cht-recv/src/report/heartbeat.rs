@@ -16,13 +16,13 @@ use cht_core::{
 };
 
 use super::{counters::Counters, events::EventWriter, systemd::Systemd};
-use crate::record::segmenter::Seen;
+use crate::received::Seen;
 
 /// The main loop's side of [`Counters`].
 #[derive(Debug)]
 pub(crate) struct Heartbeat {
-    health: Arc<Counters>,
-    announcer: EventWriter,
+    counters: Arc<Counters>,
+    events: EventWriter,
     service: Systemd,
     /// Between two `stats`; none are wanted without it.
     interval: Option<Duration>,
@@ -40,14 +40,14 @@ const SAY_AGAIN: Duration = Duration::from_secs(60);
 impl Heartbeat {
     /// Of a recorder that starts `now`.
     pub(crate) fn new(
-        health: Arc<Counters>,
-        announcer: EventWriter,
+        counters: Arc<Counters>,
+        events: EventWriter,
         interval: Option<Duration>,
         now: Instant,
     ) -> Self {
         Self {
-            health,
-            announcer,
+            counters,
+            events,
             service: Systemd::of_environment(now),
             interval,
             last: Cell::new((now, 0)),
@@ -55,6 +55,11 @@ impl Heartbeat {
             peer: RefCell::default(),
             strays: RefCell::new(Limited::new(SAY_AGAIN)),
         }
+    }
+
+    /// Returns the writer of events.
+    pub(crate) fn events(&self) -> &EventWriter {
+        &self.events
     }
 
     /// Senders can connect, and are recorded into `session`.
@@ -65,14 +70,14 @@ impl Heartbeat {
 
     /// A sender has come.
     pub(crate) fn connected(&self, peer: &str) {
-        self.health.connected();
+        self.counters.connected();
         self.peer.replace(Some(peer.to_owned()));
         self.service.tell(&format!("STATUS=recording {peer}"));
     }
 
     /// Bytes arrived at `now`, with `seen` in them.
     pub(crate) fn received(&self, bytes: usize, seen: &Seen, now: Instant) {
-        self.health.received(bytes, seen, now);
+        self.counters.received(bytes, seen, now);
         if seen.strays > 0 {
             let message = "a picture's time stamp fits neither those before nor those after; \
                            it is recorded, but has no place on the timeline";
@@ -89,12 +94,12 @@ impl Heartbeat {
             message: message.to_owned(),
             path: None,
         };
-        self.announcer.emit(Event::new(self.session.borrow().clone(), failure));
+        self.events.emit(Event::new(self.session.borrow().clone(), failure));
     }
 
     /// The sender has gone, and all its bytes are counted.
     pub(crate) fn disconnected(&self) {
-        self.health.disconnected();
+        self.counters.disconnected();
         self.peer.take();
         if self.interval.is_some() {
             self.stats(clock::monotonic());
@@ -123,25 +128,25 @@ impl Heartbeat {
 
     /// Says how things are.
     fn stats(&self, now: Instant) {
-        let health = self.health.snapshot(now);
-        let (at, before) = self.last.replace((now, health.bytes));
+        let counters = self.counters.snapshot(now);
+        let (at, before) = self.last.replace((now, counters.bytes));
         let interval = now.saturating_duration_since(at).as_secs_f64();
         // Over less than a millisecond a rate says nothing.
-        let bits = (health.bytes - before) as f64 * 8.0;
+        let bits = (counters.bytes - before) as f64 * 8.0;
         let recv = RecvStats {
-            connected: health.connected,
-            connections: health.connections,
+            connected: counters.connected,
+            connections: counters.connections,
             bitrate: (bits / interval.max(0.001)).round() as u64,
-            bytes: health.bytes,
-            packets: health.packets,
-            continuity_errors: health.gaps.total(),
-            pids: (health.gaps.by_pid.into_iter())
+            bytes: counters.bytes,
+            packets: counters.packets,
+            continuity_errors: counters.gaps.total(),
+            pids: (counters.gaps.by_pid.into_iter())
                 .map(|(pid, continuity_errors)| PidStats { pid, continuity_errors })
                 .collect(),
-            idle: health.idle.map(|idle| rounded(idle.as_secs_f64())),
-            segments: health.segments,
-            free_disk: health.free_disk,
-            left_out: health.left_out,
+            idle: counters.idle.map(|idle| rounded(idle.as_secs_f64())),
+            segments: counters.segments,
+            free_disk: counters.free_disk,
+            left_out: counters.left_out,
         };
         if let Some(peer) = &*self.peer.borrow() {
             let rate = recv.bitrate as f64 / 1e6;
@@ -154,7 +159,7 @@ impl Heartbeat {
             recv: Some(recv),
             scenes: None,
         };
-        self.announcer.emit_passing(Event::new(self.session.borrow().clone(), stats));
+        self.events.emit_passing(Event::new(self.session.borrow().clone(), stats));
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -16,7 +16,7 @@ use cht_core::process::clock;
 use rustix::event::{PollFd, PollFlags};
 
 use super::{counters::Counters, prometheus};
-use crate::input::{address, sender::is_passing};
+use crate::net::{self, RETRY_AFTER, is_passing};
 
 /// How long one scraper may take.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -27,9 +27,6 @@ const SCRAPERS: usize = 32;
 /// The longest request that is read.
 const HEAD: usize = 8 << 10;
 
-/// How long a listener that fails is left alone: mostly this process has too many files open.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-
 /// Listens at `HOST:PORT`; without a host, at the loopback address.
 pub(crate) fn bind(place: &str) -> Result<TcpListener> {
     let address = resolve(place)?;
@@ -39,22 +36,20 @@ pub(crate) fn bind(place: &str) -> Result<TcpListener> {
         )
     })?;
     let url = format!("http://{address}/metrics");
-    address::tell_if_open(&url, address.ip(), "whoever reaches it can read the numbers");
+    net::tell_if_open(&url, address.ip(), "whoever reaches it can read the numbers");
     Ok(listener)
 }
 
 fn resolve(place: &str) -> Result<SocketAddr> {
     let wrong = || anyhow!("--metrics {place}: must be HOST:PORT, as 127.0.0.1:9444");
-    let full = if place.starts_with(':') { format!("127.0.0.1{place}") } else { place.to_owned() };
-    let mut addresses = full.to_socket_addrs().map_err(|error| wrong().context(error))?;
-    addresses.next().ok_or_else(wrong)
+    net::resolve(place).map_err(|error| wrong().context(error))
 }
 
 /// Serves scrapers on a thread of its own, as long as the process lives. Returns where.
-pub(crate) fn serve(listener: TcpListener, health: Arc<Counters>) -> io::Result<String> {
+pub(crate) fn serve(listener: TcpListener, counters: Arc<Counters>) -> io::Result<String> {
     let url = format!("http://{}/metrics", listener.local_addr()?);
     listener.set_nonblocking(true)?;
-    let server = Server { listener, resting: None, scrapers: Vec::new(), health };
+    let server = Server { listener, resting: None, scrapers: Vec::new(), counters };
     thread::Builder::new().name("metrics".to_owned()).spawn(move || server.run())?;
     Ok(url)
 }
@@ -66,7 +61,7 @@ struct Server {
     /// When a listener that failed is tried again.
     resting: Option<Instant>,
     scrapers: Vec<Scraper>,
-    health: Arc<Counters>,
+    counters: Arc<Counters>,
 }
 
 /// A scraper that is connected.
@@ -88,7 +83,7 @@ impl Server {
             let now = clock::monotonic();
             for at in ready.into_iter().rev() {
                 // A scraper that has gone is its own affair, and so is one that was answered.
-                if !matches!(self.scrapers[at].step(&self.health), Ok(false)) {
+                if !matches!(self.scrapers[at].step(&self.counters), Ok(false)) {
                     self.scrapers.remove(at);
                 }
             }
@@ -151,7 +146,7 @@ impl Scraper {
     }
 
     /// Reads on, or writes on. Whether all is done.
-    fn step(&mut self, health: &Counters) -> io::Result<bool> {
+    fn step(&mut self, counters: &Counters) -> io::Result<bool> {
         if self.answer.is_empty() {
             let mut buffer = [0; 1024];
             match self.socket.read(&mut buffer) {
@@ -162,7 +157,7 @@ impl Scraper {
             }
             let too_long = || ("431 Request Header Fields Too Large", "text/plain", String::new());
             let response =
-                respond(&self.head, health).or_else(|| (self.head.len() >= HEAD).then(too_long));
+                respond(&self.head, counters).or_else(|| (self.head.len() >= HEAD).then(too_long));
             let Some((status, kind, body)) = response else { return Ok(false) };
             let length = body.len();
             self.answer = format!(
@@ -184,7 +179,7 @@ impl Scraper {
 }
 
 /// Status, content type and body for a request; `None` while it is not complete.
-fn respond(head: &[u8], health: &Counters) -> Option<(&'static str, &'static str, String)> {
+fn respond(head: &[u8], counters: &Counters) -> Option<(&'static str, &'static str, String)> {
     let plain = |status| Some((status, "text/plain", format!("{status}\n")));
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);
@@ -196,7 +191,7 @@ fn respond(head: &[u8], health: &Counters) -> Option<(&'static str, &'static str
     let path = request.path.unwrap_or_default().split('?').next();
     match (request.method, path) {
         (Some("GET"), Some("/metrics")) => {
-            match prometheus::exposition(&health.snapshot(clock::monotonic())) {
+            match prometheus::exposition(&counters.snapshot(clock::monotonic())) {
                 Ok(text) => Some(("200 OK", prometheus::CONTENT_TYPE, text)),
                 Err(_) => plain("500 Internal Server Error"),
             }
@@ -223,8 +218,8 @@ mod tests {
 
     #[test]
     fn only_whole_requests_are_answered() {
-        let health = Counters::new(".".into(), clock::monotonic());
-        let status = |head: &str| respond(head.as_bytes(), &health).map(|(status, ..)| status);
+        let counters = Counters::new(".".into(), clock::monotonic());
+        let status = |head: &str| respond(head.as_bytes(), &counters).map(|(status, ..)| status);
         assert_eq!(status("GET /metrics HTTP/1.1\r\nHost: x\r\n"), None);
         assert_eq!(status("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"), Some("200 OK"));
         assert_eq!(status("GET /metrics?a=b HTTP/1.0\r\n\r\n"), Some("200 OK"));

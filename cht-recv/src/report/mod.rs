@@ -1,4 +1,7 @@
-//! Reports what the recorder does: events, heartbeats, Prometheus metrics, systemd.
+//! How the recorder is doing: events on stdout, `stats`, Prometheus, and the service manager.
+//!
+//! All threads count in `counters`; `events` writes on a thread of its own; `heartbeat` does what the main loop owes the
+//! outside in each round. Nothing here waits for its readers, and nothing here knows of `input` or `record`.
 
 pub(crate) mod counters;
 pub(crate) mod events;

@@ -12,7 +12,7 @@ use super::counters::Snapshot;
 pub(crate) const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
 /// The numbers as text. They are counted elsewhere, so the registry lives no longer than this call.
-pub(crate) fn exposition(health: &Snapshot) -> Result<String> {
+pub(crate) fn exposition(counters: &Snapshot) -> Result<String> {
     let registry = Registry::new();
     let add = |collector: Box<dyn Collector>| registry.register(collector);
     let counter = |name, help, value| {
@@ -25,20 +25,20 @@ pub(crate) fn exposition(health: &Snapshot) -> Result<String> {
         gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         add(Box::new(gauge))
     };
-    gauge("cht_recv_connected", "Whether a sender is connected.", health.connected.into())?;
-    counter("cht_recv_connections_total", "Connections so far.", health.connections)?;
-    counter("cht_recv_received_bytes_total", "Bytes received.", health.bytes)?;
-    counter("cht_recv_received_packets_total", "Transport packets received.", health.packets)?;
+    gauge("cht_recv_connected", "Whether a sender is connected.", counters.connected.into())?;
+    counter("cht_recv_connections_total", "Connections so far.", counters.connections)?;
+    counter("cht_recv_received_bytes_total", "Bytes received.", counters.bytes)?;
+    counter("cht_recv_received_packets_total", "Transport packets received.", counters.packets)?;
     let segments = "Segments that got their final name.";
-    counter("cht_recv_segments_closed_total", segments, health.segments)?;
-    counter("cht_recv_errors_total", "Error events: see their codes.", health.errors)?;
+    counter("cht_recv_segments_closed_total", segments, counters.segments)?;
+    counter("cht_recv_errors_total", "Error events: see their codes.", counters.errors)?;
     let left_out = "Events left out because the reader of stdout had stalled.";
-    counter("cht_recv_events_left_out_total", left_out, health.left_out)?;
-    if let Some(free) = health.free_disk {
+    counter("cht_recv_events_left_out_total", left_out, counters.left_out)?;
+    if let Some(free) = counters.free_disk {
         let help = "Bytes that are free for cht-recv where the sessions are.";
         gauge("cht_recv_free_disk_bytes", help, free)?;
     }
-    if let Some(idle) = health.idle {
+    if let Some(idle) = counters.idle {
         let last = Gauge::new(
             "cht_recv_last_byte_timestamp_seconds",
             "When the last byte was received, since the epoch.",
@@ -54,10 +54,10 @@ pub(crate) fn exposition(health: &Snapshot) -> Result<String> {
         ),
         &["pid"],
     )?;
-    for (pid, count) in &health.gaps.by_pid {
+    for (pid, count) in &counters.gaps.by_pid {
         gaps.with_label_values(&[format!("0x{pid:04x}")]).inc_by(*count);
     }
-    gaps.with_label_values(&["other"]).inc_by(health.gaps.others);
+    gaps.with_label_values(&["other"]).inc_by(counters.gaps.others);
     add(Box::new(gaps))?;
     TextEncoder::new().encode_to_string(&registry.gather())
 }
@@ -66,16 +66,16 @@ pub(crate) fn exposition(health: &Snapshot) -> Result<String> {
 mod tests {
     use super::super::counters::Counters;
     use super::*;
-    use crate::record::segmenter::Seen;
+    use crate::received::Seen;
 
     #[test]
     fn each_number_has_its_line() {
         let start = clock::monotonic();
-        let health = Counters::new(".".into(), start);
-        health.connected();
+        let counters = Counters::new(".".into(), start);
+        counters.connected();
         let seen = Seen { packets: 7, listed: vec![257], gaps: vec![256], strays: 0 };
-        health.received(1316, &seen, start);
-        let text = exposition(&health.snapshot(start)).unwrap();
+        counters.received(1316, &seen, start);
+        let text = exposition(&counters.snapshot(start)).unwrap();
         for line in [
             "cht_recv_connected 1",
             "# TYPE cht_recv_received_bytes_total counter",

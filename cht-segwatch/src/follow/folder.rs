@@ -20,7 +20,7 @@ use cht_core::{
     },
 };
 
-use super::Shared;
+use super::shared::Shared;
 use crate::{
     finished::{Candidate, Contents, Growth, LONG_REST, Stamp, Writer, head_of},
     names::{Kind, LeftOut, is_hidden, kind_of},

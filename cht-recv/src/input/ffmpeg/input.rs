@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::redact::Redactor;
-use crate::input::address::{is_every_interface, numeric};
+use super::{redact::Redactor, url::Parts};
+use crate::net::{is_every_interface, numeric, with_host};
 
 /// Something that ffmpeg opens.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(crate) struct FfmpegInput {
     /// As everybody may see it.
     shown: String,
     /// What of it ffmpeg's messages must not tell.
-    veil: Redactor,
+    redactor: Redactor,
 }
 
 /// What is spoken.
@@ -72,8 +72,8 @@ impl FfmpegInput {
         if matches!(kind, Kind::RtmpListen | Kind::Rtmps) {
             secrets.extend(parts.path.rsplit('/').next());
         }
-        let veil = Redactor::over(&[&whole, url], &shown, &secrets);
-        Some(Self { kind, shown, veil, url: whole })
+        let redactor = Redactor::over(&[&whole, url], &shown, &secrets);
+        Some(Self { kind, shown, redactor, url: whole })
     }
 
     /// A file, by `PATH` or `file:PATH`.
@@ -81,8 +81,8 @@ impl FfmpegInput {
         let path = path.strip_prefix("file:").unwrap_or(path);
         // With its protocol, no name is taken for an option or another protocol.
         let url = format!("file:{path}");
-        let veil = Redactor::over(&[&url], path, &[]);
-        Self { kind: Kind::File, url, shown: path.to_owned(), veil }
+        let redactor = Redactor::over(&[&url], path, &[]);
+        Self { kind: Kind::File, url, shown: path.to_owned(), redactor }
     }
 
     /// The address without passwords, queries and keys.
@@ -91,8 +91,8 @@ impl FfmpegInput {
     }
 
     /// What ffmpeg's words must pass.
-    pub(crate) fn veil(&self) -> &Redactor {
-        &self.veil
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     /// It ends for good: what failed in it would fail again.
@@ -107,7 +107,7 @@ impl FfmpegInput {
 
     /// Which side begins.
     pub(crate) fn way(&self) -> Way {
-        let listens = |parts: Parts<'_>| parts.query_has("mode=listener");
+        let listens = |parts: Parts<'_>| parts.settings().any(|setting| setting == LISTENER);
         match self.kind {
             Kind::RtmpListen => Way::Listens,
             Kind::Srt if Parts::of(&self.url).is_some_and(listens) => Way::Listens,
@@ -119,7 +119,7 @@ impl FfmpegInput {
     /// The address at which anybody who reaches this machine may send, if that is so.
     pub(crate) fn open_to_all(&self) -> Option<IpAddr> {
         let parts = Parts::of(&self.url).filter(|_| self.way() == Way::Listens)?;
-        let is_secret = parts.query.unwrap_or("").split('&').any(|p| p.starts_with("passphrase="));
+        let is_secret = parts.settings().any(|setting| setting.starts_with("passphrase="));
         numeric(parts.host()).filter(|address| !is_secret && is_every_interface(*address))
     }
 
@@ -184,95 +184,20 @@ const OUTPUT: &[&str] = &[
     "-flush_packets", "1", "-f", "mpegts", "pipe:1",
 ];
 
-/// A URL with a host: loopback where none is named, and who has no host to call is called.
+/// Setting of an SRT URL that makes ffmpeg wait for a caller.
+const LISTENER: &str = "mode=listener";
+
+/// Completes a URL: loopback where it names no host, and listening where it names no host to call.
 fn whole(kind: Kind, parts: &Parts<'_>) -> String {
     let Parts { scheme, userinfo, authority, path, query } = parts;
-    let mut url = format!("{scheme}://");
-    if let Some(userinfo) = userinfo {
-        url.push_str(userinfo);
-        url.push('@');
-    }
-    if authority.starts_with(':') {
-        url.push_str("127.0.0.1");
-    }
-    url.push_str(authority);
-    url.push_str(path);
-    let nobody =
+    let userinfo = userinfo.map_or(String::new(), |userinfo| format!("{userinfo}@"));
+    let calls_nobody =
         authority.starts_with(':') || numeric(parts.host()).is_some_and(is_every_interface);
-    let mode = "mode=listener";
-    match query {
-        Some(query) => {
-            url.push('?');
-            url.push_str(query);
-            if kind == Kind::Srt && nobody && !query.split('&').any(|p| p.starts_with("mode=")) {
-                url.push('&');
-                url.push_str(mode);
-            }
-        }
-        None if kind == Kind::Srt && nobody => {
-            url.push('?');
-            url.push_str(mode);
-        }
-        None => {}
-    }
-    url
-}
-
-/// A URL without passwords and query.
-pub(crate) fn shown(url: &str) -> String {
-    Parts::of(url).map_or_else(|| url.to_owned(), |parts| parts.shown())
-}
-
-/// The parts of a URL that has `://`.
-struct Parts<'a> {
-    scheme: &'a str,
-    userinfo: Option<&'a str>,
-    /// Host and port.
-    authority: &'a str,
-    /// With its `/`.
-    path: &'a str,
-    query: Option<&'a str>,
-}
-
-impl<'a> Parts<'a> {
-    fn of(url: &'a str) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
-        let (rest, query) = match rest.split_once('?') {
-            Some((rest, query)) => (rest, Some(query)),
-            None => (rest, None),
-        };
-        let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let (userinfo, authority) = match place.rsplit_once('@') {
-            Some((userinfo, authority)) => (Some(userinfo), authority),
-            None => (None, place),
-        };
-        Some(Self { scheme, userinfo, authority, path, query })
-    }
-
-    fn host(&self) -> &'a str {
-        self.authority.rsplit_once(':').map_or(self.authority, |(host, _)| host)
-    }
-
-    fn query_has(&self, setting: &str) -> bool {
-        self.query.is_some_and(|query| query.split('&').any(|p| p == setting))
-    }
-
-    fn shown(&self) -> String {
-        format!("{}://{}{}", self.scheme, self.authority, self.path)
-    }
-
-    /// What nobody may see: who it is, and what may be a password.
-    fn secrets(&self) -> Vec<&'a str> {
-        let mut secrets: Vec<_> = self.query.into_iter().chain(self.userinfo).collect();
-        secrets.extend(self.userinfo.and_then(|text| text.split_once(':')).map(|(_, word)| word));
-        let settings = ["mode", "latency", "transtype", "pkt_size", "pbkeylen", "timeout"];
-        for (name, value) in self.query.unwrap_or("").split('&').filter_map(|p| p.split_once('=')) {
-            if !settings.contains(&name) {
-                secrets.push(value);
-            }
-        }
-        secrets
-    }
+    let has_mode = parts.settings().any(|setting| setting.starts_with("mode="));
+    let mode = (kind == Kind::Srt && calls_nobody && !has_mode).then_some(LISTENER);
+    let query = query.iter().copied().chain(mode).collect::<Vec<_>>().join("&");
+    let mark = if query.is_empty() && parts.query.is_none() { "" } else { "?" };
+    format!("{scheme}://{userinfo}{}{path}{mark}{query}", with_host(authority))
 }
 
 #[cfg(test)]
@@ -324,7 +249,7 @@ mod tests {
 
     #[test]
     fn words_of_ffmpeg_pass_the_veil() {
-        let hide = |url: &str, words: &str| place(url).veil.hide(words);
+        let hide = |url: &str, words: &str| place(url).redactor.hide(words);
         let srt = "srt://h:1?passphrase=abcdefghij&latency=20";
         let said = format!("Connection to {srt} failed");
         assert_eq!(hide(srt, &said), "Connection to srt://h:1 failed");

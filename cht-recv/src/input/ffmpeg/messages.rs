@@ -23,7 +23,7 @@ const KINDS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Messages {
     shown: String,
-    veil: Redactor,
+    redactor: Redactor,
     refused: Limited,
     /// Warnings by their text without numbers.
     warnings: Vec<(String, Limited)>,
@@ -50,12 +50,12 @@ impl Surveyed {
 
 impl Messages {
     /// Of an ffmpeg that reads `shown`.
-    pub(crate) fn of(shown: &str, veil: Redactor) -> (Self, Surveyed) {
+    pub(crate) fn of(shown: &str, redactor: Redactor) -> (Self, Surveyed) {
         let (surveyed, complete) = channel();
         let survey = Arc::new(Mutex::new(Survey::default()));
         let words = Self {
             shown: shown.to_owned(),
-            veil,
+            redactor,
             refused: Limited::new(SAY_EVERY),
             warnings: Vec::new(),
             survey: Arc::clone(&survey),
@@ -95,7 +95,7 @@ impl Messages {
             }
             self.warnings.len() - 1
         });
-        let message = format!("{}: ffmpeg: {}", self.shown, self.veil.hide(text));
+        let message = format!("{}: ffmpeg: {}", self.shown, self.redactor.hide(text));
         self.warnings[at].1.note(clock::monotonic(), message);
     }
 }
@@ -151,8 +151,8 @@ mod tests {
 
     #[test]
     fn output_is_surveyed_before_its_end() {
-        let veil = Redactor::over(&[], "a", &[]);
-        let (mut words, surveyed) = Messages::of("a", veil);
+        let redactor = Redactor::over(&[], "a", &[]);
+        let (mut words, surveyed) = Messages::of("a", redactor);
         for line in [
             "[info] Output #0, mpegts, to 'pipe:1':",
             "[info]   Stream #0:0: Video: vp9 (Profile 0), yuv420p",

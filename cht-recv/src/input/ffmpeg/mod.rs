@@ -1,4 +1,8 @@
 //! Inputs that ffmpeg opens: RTMP, SRT, RTSP, HLS, files and devices.
+//!
+//! `source` starts ffmpeg again and again; `process` is one run of it, and the sender that it becomes. `input` knows
+//! ffmpeg's options for each protocol, `redact` and `url` what its messages must not tell, `messages` and `survey` what they
+//! say.
 
 pub(crate) mod die_with_parent;
 pub(crate) mod input;
@@ -7,3 +11,4 @@ pub(crate) mod process;
 pub(crate) mod redact;
 pub(crate) mod source;
 pub(crate) mod survey;
+pub(crate) mod url;

@@ -47,7 +47,7 @@ pub(crate) enum Ended {
 pub(crate) struct FfmpegRun {
     process: Option<Process>,
     output: File,
-    veil: Redactor,
+    redactor: Redactor,
     surveyed: Surveyed,
     ended: Rc<Cell<Ended>>,
     pub started: Instant,
@@ -59,12 +59,12 @@ impl FfmpegRun {
     /// Starts ffmpeg on `shown`.
     pub(crate) fn start(
         command: &Command,
-        veil: Redactor,
+        redactor: Redactor,
         shown: &str,
         ended: Rc<Cell<Ended>>,
         now: Instant,
     ) -> Result<Self> {
-        let (mut words, surveyed) = Messages::of(shown, veil.clone());
+        let (mut words, surveyed) = Messages::of(shown, redactor.clone());
         let mut process =
             Process::spawn(&mut die_with_parent::guarded(command), move |line| words.hear(line))?;
         drop(process.stdin());
@@ -75,7 +75,7 @@ impl FfmpegRun {
         Ok(Self {
             process: Some(process),
             output,
-            veil,
+            redactor,
             surveyed,
             ended,
             started: now,
@@ -125,7 +125,7 @@ impl FfmpegRun {
             Err(error @ FfmpegError::Failed { .. }) => {
                 self.ended.set(Ended::Badly);
                 // The level that ffmpeg puts before each line.
-                self.veil.hide(&error.to_string().replace("[error] ", ""))
+                self.redactor.hide(&error.to_string().replace("[error] ", ""))
             }
             Err(error) => error.to_string(),
         }

@@ -1,5 +1,7 @@
 //! What must not be told: passwords and keys in the words of another program. Pure.
 
+use super::url::shown;
+
 /// A shorter secret would take letters out of innocent words.
 const SHORTEST: usize = 4;
 
@@ -22,14 +24,14 @@ impl Redactor {
     /// The text without secrets; of other URLs in it, too, only what everybody may see.
     pub(crate) fn hide(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for (secret, shown) in &self.replaced {
-            text = text.replace(secret, shown);
+        for (secret, instead) in &self.replaced {
+            text = text.replace(secret, instead);
         }
         let is_end = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | ',' | ')' | '>');
         let words = text.split_inclusive(is_end).map(|word| {
             let url = word.trim_end_matches(is_end);
             // Of what is no URL, nothing is taken.
-            format!("{}{}", super::input::shown(url), &word[url.len()..])
+            format!("{}{}", shown(url), &word[url.len()..])
         });
         words.collect()
     }

@@ -22,7 +22,7 @@ use super::{
     process::{Ended, FfmpegRun},
     survey::{self, Unfit, Why},
 };
-use crate::input::{sender::Sender, source::Source};
+use crate::input::{options::FfmpegOptions, sender::Sender, source::Source};
 
 /// The least time between two starts: of an ffmpeg that delivered, and at most, of one that never does.
 const LEAST_INTERVAL: Duration = Duration::from_millis(500);
@@ -70,12 +70,7 @@ enum State {
 impl FfmpegSource {
     /// Looks for an ffmpeg that can do it. It is started when there is a session to record into.
     /// What a file holds is looked at before that.
-    pub(crate) fn prepare(
-        place: FfmpegInput,
-        ffmpeg: &Path,
-        realtime: bool,
-        transcode: bool,
-    ) -> Result<Self> {
+    pub(crate) fn prepare(place: FfmpegInput, options: &FfmpegOptions) -> Result<Self> {
         let shown = place.shown();
         if place.is_finite() && !Path::new(shown).exists() {
             bail!(
@@ -86,20 +81,20 @@ impl FfmpegSource {
         if place.is_finite() && Path::new(shown).is_dir() {
             bail!("{shown}: is a folder; name a file, once for each");
         }
-        let program = Program::find(ffmpeg)?;
+        let program = Program::find(&options.ffmpeg)?;
         let protocol = place.protocol();
         if !program.reads(protocol)? {
             bail!(
                 "{shown}: {} was built without {protocol}; install one that has it \
                  (the ffmpeg packages of Debian, Ubuntu and Fedora do) or name it with --ffmpeg",
-                ffmpeg.display()
+                options.ffmpeg.display()
             );
         }
         let mut fetch = Self {
             program,
             place,
-            realtime,
-            transcode,
+            realtime: options.realtime,
+            transcode: options.transcode,
             encoded: Vec::new(),
             has_served: false,
             complaint: None,
@@ -175,9 +170,15 @@ impl FfmpegSource {
         let mut command = self.program.command();
         let encoding = survey::encoding(&self.encoded);
         command.args(self.place.arguments(self.realtime, &encoding));
-        let veil = self.place.veil().clone();
+        let redactor = self.place.redactor().clone();
         self.ended.set(Ended::Not);
-        FfmpegRun::start(command.as_inner(), veil, self.place.shown(), Rc::clone(&self.ended), now)
+        FfmpegRun::start(
+            command.as_inner(),
+            redactor,
+            self.place.shown(),
+            Rc::clone(&self.ended),
+            now,
+        )
     }
 
     /// ffmpeg has ended before it delivered.
