@@ -14,7 +14,7 @@ use cht_core::{
     storage::patience::{Patience, Turn},
 };
 
-use crate::select::selector::Output;
+use crate::output::Output;
 
 /// Writes with patience; clones are of one disk.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub(crate) struct Disk {
 
 impl Disk {
     pub(crate) fn new(output: &Output) -> Self {
-        Self { output: Arc::clone(output), patience: Arc::default(), session: Arc::default() }
+        Self { output: output.clone(), patience: Arc::default(), session: Arc::default() }
     }
 
     /// What follows is written for `session`.
@@ -68,8 +68,7 @@ impl Disk {
             path.display()
         );
         let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         // A stdout that fails ends the stage elsewhere.
-        let _ = output.fail(session.as_deref(), "disk", &message, path.to_str());
+        let _ = self.output.fail(session.as_deref(), "disk", &message, path.to_str());
     }
 }

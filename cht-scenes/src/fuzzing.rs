@@ -1,12 +1,8 @@
 //! Entry points of the fuzz targets: what a hostile file, or an ffmpeg that a hostile stream talks through, may give.
 
-use std::{
-    io::Write as _,
-    path::Path,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{io::Write as _, path::Path, time::Duration};
 
+use cht_detect::measure::Plane;
 use clap::Parser as _;
 
 use crate::{
@@ -17,12 +13,12 @@ use crate::{
         pipes::{Outputs, stream},
     },
     disk::Disk,
+    output::Output,
     select::{
         detectors::{Detectors, Saved},
         journal::FrameJournal,
     },
 };
-use cht_detect::measure::Plane;
 
 /// Frames of a state that is gone on from: more than any detector looks ahead.
 const FRAMES: i64 = 40;
@@ -88,8 +84,8 @@ pub fn state(bytes: &[u8]) {
 /// The journal that a folder holds, and going on with it. Files that were there must be named by nothing in it.
 pub fn journal(folder: &Path) {
     let args = Args::parse_from(["cht-scenes"]);
-    let Ok(output) = cht_core::ndjson::stdout() else { return };
-    let disk = Disk::new(&Arc::new(Mutex::new(output)));
+    let Ok(output) = Output::open() else { return };
+    let disk = Disk::new(&output);
     let Ok(mut store) = FrameJournal::open(folder, &Options::of(&args), false, disk) else {
         return;
     };

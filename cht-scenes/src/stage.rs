@@ -6,13 +6,13 @@ use std::{
     io::{BufReader, stdin},
     panic::AssertUnwindSafe,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
 };
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     event::{Body, Event, Segment, SegmentOpen},
-    ndjson::{self, Line, Lines},
+    ndjson::{Line, Lines},
     process::{cli, clock, signals},
 };
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,8 @@ use crate::{
     feed::feeder::{Feeder, Upstream},
     interrupt::{Cut, Interrupt},
     lag::backlog::Backlog,
-    select::{rescore, selector::Output, threshold::Rules},
+    output::Output,
+    select::{rescore, threshold::Rules},
     stats::counters::{Counters, Heartbeat},
 };
 
@@ -40,8 +41,8 @@ enum Work {
 
 /// Runs the stage to the end of its input.
 pub(crate) fn run(args: Args) -> Result<()> {
-    let output: Output = Arc::new(Mutex::new(ndjson::stdout()?));
-    let tally = Counters::new(Arc::clone(&output), args.stats_interval, clock::monotonic());
+    let output = Output::open()?;
+    let tally = Counters::new(output.clone(), args.stats_interval, clock::monotonic());
     if let Some(scores) = &args.from_scores {
         return rescore::run(&args, scores, &output, &tally);
     }
@@ -62,14 +63,14 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let feeder = Feeder::new(
         args,
         rules,
-        Arc::clone(&output),
+        output.clone(),
         Arc::clone(&tally),
         Arc::clone(&upstream),
         Arc::clone(&interrupt),
     )?;
     let pulse = Heartbeat::start(&tally);
     let reader = Reader {
-        output: Arc::clone(&output),
+        output: output.clone(),
         tally: Arc::clone(&tally),
         upstream,
         backlog: Arc::clone(&backlog),
@@ -93,7 +94,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
             worked.and(read)
         }
         // A line that is being passed on is passed on whole.
-        Some(_) => worked.map(|_| drop(output.lock().unwrap_or_else(PoisonError::into_inner))),
+        Some(_) => worked.map(|_| drop(output.lock())),
     };
     if let Some(pulse) = pulse {
         tally.lag.drained(tally.lag.opened());
@@ -124,7 +125,7 @@ impl Reader {
         for line in Lines::new(BufReader::new(stdin().lock())) {
             let task = match line.context("stdin")? {
                 Line::Event { raw, event } => {
-                    let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut output = output.lock();
                     if backlog.is_abandoned() {
                         break;
                     }
@@ -168,7 +169,6 @@ impl Reader {
                     break;
                 }
                 Line::Bad(bad) => {
-                    let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
                     output.fail(None, "bad_line", &format!("stdin, {bad}"), None)?;
                     continue;
                 }

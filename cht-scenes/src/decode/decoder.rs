@@ -25,6 +25,7 @@ use cht_ts::{Codec, Delimiter, OrientationMask, Plan, StandIn};
 use ffmpeg_sidecar::command::FfmpegCommand;
 use rustix::io::{FdFlags, fcntl_setfd};
 
+use super::message::Message;
 use super::{
     ffmpeg_log::{Decoded, LineParser},
     filter::{self, Start, Wanted},
@@ -33,7 +34,7 @@ use super::{
     pause::{Arrivals, Pause},
     pipes::{Outputs, stream},
 };
-use crate::{picture::formats, select::selector::Message};
+use crate::picture::formats;
 
 /// Held while the streams of one ffmpeg can be inherited: by another they would be held open. That they are inherited as they are,
 /// and not put in a certain place, spares a copy of our page tables for each start.

@@ -1,6 +1,8 @@
 //! A decoder for a part of the stream, by itself: fed and followed to its end.
 
 use std::{
+    io::{Read as _, Seek as _, SeekFrom},
+    ops::Range,
     path::Path,
     sync::{
         Arc,
@@ -21,12 +23,13 @@ use super::{
     filter::{Start, Wanted},
     frame::{Frame, Reader},
     hwaccel::Hwaccel,
+    message::{End, Message},
     mode::{Decode, Decoding, Limits},
     pipes::Outputs,
 };
+
 use crate::{
-    feed::feeder::Source,
-    select::selector::{End, Message},
+    input::{Source, WRITE, open},
     track::parameter_sets,
 };
 
@@ -168,4 +171,20 @@ fn frames(
             return Ok(End::Died);
         }
     }
+}
+
+/// Feeds a decoder with bytes of a file.
+pub(crate) fn feed_file(decoder: &mut Decoder, path: &Path, bytes: &Range<u64>) -> Result<()> {
+    let mut file = open(path)?;
+    file.seek(SeekFrom::Start(bytes.start))?;
+    let mut part = file.take(bytes.end - bytes.start);
+    let mut buffer = vec![0; WRITE];
+    loop {
+        let count = part.read(&mut buffer)?;
+        // One that has ended takes nothing; what it gave is what there is.
+        if count == 0 || decoder.feed(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }

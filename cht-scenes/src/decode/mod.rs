@@ -7,6 +7,7 @@ pub(crate) mod frame;
 pub(crate) mod graph;
 pub(crate) mod hwaccel;
 pub(crate) mod job;
+pub(crate) mod message;
 pub(crate) mod mode;
 pub(crate) mod pause;
 pub(crate) mod pipes;

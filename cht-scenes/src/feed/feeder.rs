@@ -24,27 +24,34 @@ use cht_core::{
 };
 use cht_ts::Codec;
 
-use super::prescan;
 use super::{
     preroll::began_within_a_picture,
+    prescan,
     refused::{NoFolder, Refused},
     run::Running,
 };
+
 use crate::{
     cli::{
         args::{Args, Detect},
         options::Options,
     },
-    decode::mode::{Decode, Decoding, Limits},
+    decode::{
+        message::{End, Message},
+        mode::{Decode, Decoding, Limits},
+    },
     disk::Disk,
+    input::{Part, Source, WRITE},
     interrupt::{Cut, Interrupt},
     lag::catch_up::{CatchUp, OnLag},
+    output::Output,
     select::{
         detectors::{Detectors, Saved},
         journal::{Checkpoint, FileId, FrameJournal, key},
         score_log::ScoreLog,
-        selector::{Done, End, FrameSelector, Message, Output, Part},
+        selector::FrameSelector,
         threshold::Rules,
+        types::Done,
     },
     stats::counters::Counters,
     track::{
@@ -52,11 +59,6 @@ use crate::{
         growing::Passed,
     },
 };
-
-pub(crate) use super::run::Source;
-
-/// Bytes per write to the decoder.
-pub(crate) const WRITE: usize = 256 * 1024;
 
 /// What the thread that reads stdin knows and the feeder asks for.
 #[derive(Debug, Default)]
@@ -397,7 +399,7 @@ impl Feeder {
             scores.map(|path| ScoreLog::open(path, &store.done_paths(), self.disk.clone()));
         let mut picker = FrameSelector::new(
             store,
-            Arc::clone(&self.output),
+            self.output.clone(),
             &self.args,
             self.ffmpeg.clone(),
             Arc::clone(&self.tally),
@@ -541,8 +543,7 @@ impl Feeder {
     fn torn(&self, path: &str, error: &SegmentError) -> Result<()> {
         let session = Session::of_segment(Path::new(path));
         let session = session.as_ref().map(Session::name);
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        output.fail(session, error.code(), &error.to_string(), Some(path)).context("stdout")
+        self.output.fail(session, error.code(), &error.to_string(), Some(path))
     }
 
     /// Feeds a whole segment; `false` if the decoder has ended before.

@@ -12,13 +12,11 @@ use cht_core::{
 };
 use cht_ts::time::{TICKS_PER_SECOND, unwrap33};
 
-use super::{
-    engine::Engine,
-    feeder::{Feeder, Source, WRITE},
-    preroll::began_within_a_picture,
-};
+use super::{engine::Engine, feeder::Feeder, preroll::began_within_a_picture};
+use crate::input::{Source, WRITE};
 use crate::{
-    select::{journal::key, selector::Message},
+    decode::message::Message,
+    select::journal::key,
     track::{
         changes::TrackSpan,
         growing::{GrowingSegment, Passed, Piece},

@@ -14,12 +14,12 @@ use cht_ts::{
     time::{TICKS_PER_SECOND, difference33},
 };
 
-use super::feeder::{Source, WRITE};
 use crate::decode::{
     filter::Wanted,
     job::DecodeJob,
     mode::{Decode, Limits},
 };
+use crate::input::{Source, WRITE};
 
 /// A picture that takes this part of its keyframe's bytes is new as a whole.
 const NEW: usize = 2;

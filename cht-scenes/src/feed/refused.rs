@@ -1,6 +1,6 @@
 //! Sessions that events name and whose frames cannot be kept: an `error` event, and the rest goes on.
 
-use std::{collections::VecDeque, fmt, io, sync::PoisonError};
+use std::{collections::VecDeque, fmt, io};
 
 use anyhow::Result;
 use cht_core::session::SessionError;
@@ -54,8 +54,7 @@ impl Feeder {
             self.refused.push_back(session.to_owned());
             // An event of ours holds absolute paths.
             let absolute = Some(session).filter(|session| session.starts_with('/'));
-            let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-            output.fail(absolute, "session", &error.to_string(), Some(session))?;
+            self.output.fail(absolute, "session", &error.to_string(), Some(session))?;
         }
         Ok(false)
     }

@@ -1,7 +1,6 @@
 //! A run: one decoder over consecutive segments, and the thread that follows it.
 
 use std::{
-    ops::Range,
     path::Path,
     sync::{
         Arc,
@@ -20,45 +19,25 @@ use super::{
     feeder::Feeder,
     preroll::{Before, nearest, run_up, two_frames, unsure},
 };
+
 use crate::{
     decode::{
         decoder::{Decoder, Input},
         filter::{self, Start, Wanted},
         job::DecodeJob,
+        message::{End, Message},
         mode::{self, Decode, Decoding},
         pipes::Outputs,
     },
+    input::{Part, Source},
     parallel::pool::DecoderPool,
-    select::{
-        journal::Checkpoint,
-        selector::{End, FrameSelector, Message, Part, Run},
-        succession::Position,
-    },
+    select::{journal::Checkpoint, selector::FrameSelector, succession::Position, types::Run},
     track::parameter_sets,
 };
 
 /// So many frames may wait for the picker, where what belongs to them waits elsewhere, and where it is with them.
 const FRAMES: usize = 4096;
 const WHOLE_FRAMES: usize = 16;
-
-/// Where a segment lies and what of it is decoded.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Source {
-    pub seq: u64,
-    /// Its place: frames from its PTS on belong to it.
-    pub anchor: Anchor,
-    pub pid: u16,
-    pub codec: Option<Codec>,
-    /// By how much its clock is ahead of the recorder's anchors, in ticks.
-    pub ahead: i64,
-    pub(crate) connection: Option<u32>,
-    pub(super) live: bool,
-    /// The part of it that lies there: up to where its clock jumps, and from there on.
-    pub bytes_from: u64,
-    pub bytes_until: u64,
-    /// Its size, if it is finished.
-    pub(super) bytes: Option<u64>,
-}
 
 /// A decoder at work, and the thread that follows it.
 #[derive(Debug)]
@@ -250,37 +229,5 @@ impl Running {
 
     pub(super) fn tell(&self, part: Part) {
         let _ = self.messages.send(Message::Segment(part));
-    }
-}
-
-impl Source {
-    /// A segment by itself, whole.
-    pub(crate) fn alone(seq: u64, anchor: Anchor, pid: u16, codec: Option<Codec>) -> Self {
-        Self {
-            seq,
-            anchor,
-            pid,
-            codec,
-            ahead: 0,
-            connection: None,
-            live: false,
-            bytes_from: 0,
-            bytes_until: u64::MAX,
-            bytes: None,
-        }
-    }
-
-    /// Returns where the part lies, in bytes.
-    pub(crate) fn range(&self) -> Range<u64> {
-        self.bytes_from..self.bytes_until
-    }
-
-    /// The same of another part.
-    pub(crate) fn part_of(self, range: Range<u64>) -> Self {
-        Self { bytes_from: range.start, bytes_until: range.end, ..self }
-    }
-
-    pub(crate) fn part(self, path: &str, warm_up: bool) -> Part {
-        Part { source: self, path: path.to_owned(), bytes: self.bytes, warm_up, runs_up: true }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use cht_core::{
     event::{Body, Event, Segment, absolute},
     process::report,
@@ -17,6 +17,7 @@ use super::{
     feeder::{Feeder, is_at},
     indexed::{INDEX, last_indexed},
 };
+
 use crate::select::journal::{FileId, key};
 
 impl Feeder {
@@ -184,8 +185,7 @@ impl Feeder {
         message: &str,
         path: Option<&str>,
     ) -> Result<()> {
-        let mut output = self.output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        output.fail(session, code, message, path).context("stdout")
+        self.output.fail(session, code, message, path)
     }
 }
 

@@ -17,12 +17,10 @@ use super::{
     queue::{Given, Queue},
     split::{Chunk, Join},
 };
-use crate::{
-    decode::{
-        frame::{Frame, Reader},
-        job::{DecodeJob, Ended},
-    },
-    select::selector::{End, Message},
+use crate::decode::{
+    frame::{Frame, Reader},
+    job::{DecodeJob, Ended},
+    message::{End, Message},
 };
 
 /// So many frames behind a join tell whether a decoder lacks what came before: H.264 and HEVC refer to sixteen at most.

@@ -15,23 +15,23 @@ use std::{
     thread::JoinHandle,
 };
 
+use anyhow::{Result, anyhow};
+
 use super::{
     merge::{Joiner, Whole},
     queue::Queue,
     split::{Chunk, Divider},
 };
+
 use crate::{
     decode::{
         decoder::Decoder,
         frame::{Pool, Reader},
-        job::DecodeJob,
+        job::{DecodeJob, feed_file},
+        message::Message,
     },
-    select::{
-        refetch::{self, Bytes},
-        selector::Message,
-    },
+    input::Bytes,
 };
-use anyhow::{Result, anyhow};
 
 /// Decoders at work, who are fed as if they were one.
 #[derive(Debug)]
@@ -183,7 +183,7 @@ pub(super) fn feed<'a>(
         if at.replace(path.clone()).is_some_and(|at| at != *path) {
             decoder.end_segment();
         }
-        refetch::feed(decoder, path, range)?;
+        feed_file(decoder, path, range)?;
     }
     Ok(at)
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use cht_ts::{Entry, Found, Pes, Scanner, VideoFormat, time::difference33};
 
-use crate::select::refetch::Bytes;
+use crate::input::Bytes;
 
 /// Luma samples in a chunk, at least: seconds of work, beside which starting a decoder costs little.
 const SAMPLES: u64 = 500_000_000;

@@ -14,7 +14,8 @@ use cht_ts::time::seconds;
 
 use super::detectors::Candidate;
 use super::{
-    selector::{Found, FrameSelector, Segment},
+    selector::FrameSelector,
+    types::{Found, Segment},
     writer::holding,
 };
 use crate::decode::{filter::tick_of, frame::Picture, mode::Decode, pause::Pause};

@@ -1,8 +1,7 @@
 //! A picture that the decoder did not hand over: its group of pictures is cut out of the segment and decoded again.
 
 use std::{
-    fs::File,
-    io::{self, Read as _, Seek as _, SeekFrom},
+    io::{self, Read as _},
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -11,19 +10,17 @@ use anyhow::{Context as _, Result};
 use cht_core::{
     event::SegmentClosed,
     process::ffmpeg::Program,
-    session::{PART, Session, segment_log::SegmentLog},
-    storage::regular,
+    session::{Session, segment_log::SegmentLog},
 };
 
 use crate::{
     decode::{
-        decoder::Decoder,
         filter::Wanted,
         frame::Picture,
-        job::DecodeJob,
+        job::{self, DecodeJob},
         mode::{Decode, Limits},
     },
-    feed::feeder::{Source, WRITE},
+    input::{Bytes, Source, open},
     track::gop_index::GopIndex,
 };
 
@@ -35,9 +32,6 @@ const SKIPPED: [usize; 3] = [0, 1, ALL];
 
 /// All of them: from the segment's beginning.
 const ALL: usize = usize::MAX;
-
-/// Bytes of a file.
-pub(crate) type Bytes = (PathBuf, Range<u64>);
 
 /// Fetches pictures.
 #[derive(Debug)]
@@ -132,7 +126,9 @@ impl Refetcher {
         let pass = DecodeJob::of(&self.ffmpeg, self.limits, source, first, Decode::Full, wanted);
         let mut found = Vec::new();
         pass.run(
-            |decoder| bytes.iter().try_for_each(|(path, bytes)| feed(decoder, path, bytes)),
+            |decoder| {
+                bytes.iter().try_for_each(|(path, bytes)| job::feed_file(decoder, path, bytes))
+            },
             |frame| {
                 if let (Some(picture), Some(pts)) = (frame.picture, frame.decoded.pts) {
                     found.push((source.anchor.place(pts), picture));
@@ -141,13 +137,6 @@ impl Refetcher {
         )?;
         Ok(found)
     }
-}
-
-/// Opens a segment by its final path, or by the one that it has while it grows.
-fn open(path: &Path) -> io::Result<File> {
-    let part = || regular::open(format!("{}{PART}", path.display()).as_ref());
-    // It may be finished just now.
-    regular::open(path).or_else(|_| part()).or_else(|_| regular::open(path))
 }
 
 /// Returns the segment before one whose pictures need it: cht-recv had to cut within a group of pictures, or where only later
@@ -227,22 +216,6 @@ fn together(gops: &GopIndex, ticks: &[i64], skipped: usize) -> Vec<(Range<u64>, 
         }
     }
     parts
-}
-
-/// Feeds a decoder with bytes of a file.
-pub(crate) fn feed(decoder: &mut Decoder, path: &Path, bytes: &Range<u64>) -> Result<()> {
-    let mut file = open(path)?;
-    file.seek(SeekFrom::Start(bytes.start))?;
-    let mut part = file.take(bytes.end - bytes.start);
-    let mut buffer = vec![0; WRITE];
-    loop {
-        let count = part.read(&mut buffer)?;
-        // One that has ended takes nothing; what it gave is what there is.
-        if count == 0 || decoder.feed(&buffer[..count]).is_err() {
-            break;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

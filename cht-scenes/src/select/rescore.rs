@@ -15,13 +15,15 @@ use cht_ts::{Codec, time::seconds};
 use super::{
     journal::FrameJournal,
     score_log::{Line, Origin, Reader},
-    selector::{Done, Found, FrameSelector, Output},
+    selector::FrameSelector,
     succession::Position,
+    types::{Done, Found},
 };
+use crate::output::Output;
 use crate::{
     cli::{args::Args, options::Options},
     disk::Disk,
-    feed::feeder::Source,
+    input::Source,
     stats::counters::Counters,
 };
 
@@ -69,13 +71,8 @@ pub(crate) fn run(
         if !folders.contains_key(&folder) {
             disk.enter(origin.session.as_deref());
             let store = FrameJournal::open(&folder, &options, args.overwrite, disk.clone())?;
-            let picker = FrameSelector::new(
-                store,
-                Arc::clone(output),
-                args,
-                ffmpeg.clone(),
-                Arc::clone(tally),
-            );
+            let picker =
+                FrameSelector::new(store, output.clone(), args, ffmpeg.clone(), Arc::clone(tally));
             folders.insert(folder.clone(), picker);
         }
         let picker = folders.get_mut(&folder).context("a folder that was opened")?;

@@ -19,8 +19,8 @@ use cht_detect::measure::Measures;
 use cht_ts::time::{is_time, seconds};
 use serde::{Deserialize, Serialize};
 
-use super::selector::Part;
 use crate::disk::Disk;
+use crate::input::Part;
 
 /// A segment whose frames follow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,29 +3,28 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::Ordering,
         mpsc::{Receiver, RecvTimeoutError},
     },
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use cht_core::{
     event::{self, Event, Reason, SegmentDone},
-    ndjson::Writer,
     process::{clock, ffmpeg::Program, report},
 };
 use cht_detect::{LOOKAHEAD, measure::Plane};
 
-use super::early::Ahead;
-pub(crate) use super::types::{Done, End, Found, Message, Part, Run, Segment, Snapshot};
 use super::{
     detectors::Detectors,
+    early::Ahead,
     journal::{Checkpoint, FrameJournal, Obstruction},
     refetch::Refetcher,
     score_log::ScoreLog,
     threshold::{Kept, Rules, State},
 };
+
 use crate::{
     cli::args::Args,
     decode::{
@@ -35,12 +34,16 @@ use crate::{
         mode::{Decode, Limits},
     },
     interrupt::Interrupt,
+    output::Output,
     picture::Painter,
     stats::counters::{Counters, Suppressions},
 };
 
-/// Standard output, shared by the thread that passes events on and the one that emits.
-pub(crate) type Output = Arc<Mutex<Writer<std::fs::File>>>;
+pub(crate) use super::types::{Done, Found, Run, Segment, Snapshot};
+pub(crate) use crate::{
+    decode::message::{End, Message},
+    input::Part,
+};
 
 /// Picks frames; lives as long as its folder, over any number of decoders.
 #[derive(Debug)]
@@ -501,12 +504,10 @@ impl FrameSelector {
     }
 
     pub(crate) fn emit(&self, event: &Event) -> Result<()> {
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        output.emit(event).context("stdout")
+        self.output.emit(event)
     }
 
     pub(crate) fn fail(&self, code: &str, message: &str, path: Option<&str>) -> Result<()> {
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        output.fail(self.session.as_deref(), code, message, path).context("stdout")
+        self.output.fail(self.session.as_deref(), code, message, path)
     }
 }

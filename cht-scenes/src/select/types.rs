@@ -1,61 +1,20 @@
 //! What the picker is told, and what it says about a frame.
 
 use std::{
-    io,
     sync::{atomic::AtomicU64, mpsc::Receiver},
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
 use cht_core::event::{self, Anchor, Reason, SegmentDone};
 use cht_detect::{Cause, Detector, Kind, Selection};
 use cht_ts::{Codec, time::seconds};
 
 use super::detectors::Saved;
+
 use crate::{
-    decode::{ffmpeg_log::Decoded, frame::Frame, pause::Pause, pipes::Outputs},
-    feed::feeder::Source,
+    decode::{message::Message, pipes::Outputs},
+    input::Part,
 };
-
-/// What the picker is told, in order.
-#[derive(Debug)]
-pub(crate) enum Message {
-    /// The bytes of a segment follow.
-    Segment(Part),
-    /// A segment was fed to its end.
-    Fed {
-        /// Its size.
-        bytes: u64,
-        /// Some of it is to be decoded.
-        has_frames: bool,
-    },
-    /// A frame was decoded; what belongs to it is to be read.
-    Frame(Decoded),
-    /// The same, with all that belongs to it.
-    Whole(Box<Frame>),
-    /// The live stream pauses.
-    Pause(Pause),
-    /// The decoder complains.
-    Complaint,
-    /// No more input for this decoder.
-    Ended,
-    /// The decoder has ended before its time.
-    Over(End),
-}
-
-/// A segment of a run, or the run-up to it.
-#[derive(Debug, Clone)]
-pub(crate) struct Part {
-    pub source: Source,
-    /// Its final path.
-    pub path: String,
-    /// Its size, where that is known beforehand.
-    pub bytes: Option<u64>,
-    /// Decoded for its effect on the next segment only.
-    pub warm_up: bool,
-    /// It may be decoded as a run-up to the next.
-    pub runs_up: bool,
-}
 
 /// A segment on its way through.
 #[derive(Debug)]
@@ -126,29 +85,6 @@ pub(crate) struct Run<'a> {
     pub timeout: Duration,
     /// Bytes fed so far, to tell a decoder that hangs from one that has nothing to do.
     pub fed: &'a AtomicU64,
-}
-
-/// How a decoder's output ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    Complete,
-    /// It did nothing until the deadline.
-    Hung,
-    /// It ended in the middle of a picture.
-    Died,
-    /// Ctrl-C ended it where a segment was done.
-    Cut,
-}
-
-impl End {
-    /// Of a decoder whose output gave this error.
-    pub(crate) fn of(error: io::Error) -> Result<Self> {
-        match error.kind() {
-            io::ErrorKind::TimedOut => Ok(Self::Hung),
-            io::ErrorKind::UnexpectedEof => Ok(Self::Died),
-            _ => Err(error).context("a picture from ffmpeg"),
-        }
-    }
 }
 
 impl Found {

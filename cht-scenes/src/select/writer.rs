@@ -7,8 +7,12 @@ use cht_core::{event::Frame, process::report};
 use cht_detect::{Selection, Shown};
 use cht_ts::time::seconds;
 
-use super::selector::{Found, FrameSelector, Part, Segment};
 use super::{detectors::Candidate, journal::Obstruction};
+use super::{
+    selector::FrameSelector,
+    types::{Found, Segment},
+};
+use crate::input::Part;
 use crate::{
     decode::frame::Picture,
     picture::{Encoded, Origin},

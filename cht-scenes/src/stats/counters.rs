@@ -16,7 +16,7 @@ use cht_core::{
 use cht_detect::{self, SceneDetector};
 use cht_ts::time::seconds;
 
-use crate::{lag::tracker::LagTracker, select::selector::Output};
+use crate::{lag::tracker::LagTracker, output::Output};
 
 /// What holds back a frame that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,9 +202,8 @@ impl Counters {
             };
             Event::new(counts.session.clone(), stats)
         };
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         // An error of stdout ends the thread that passes events on, which says so.
-        let _ = output.emit(&event);
+        let _ = self.output.emit(&event);
     }
 
     /// Says how things are, if something was done since.
@@ -264,9 +263,7 @@ mod tests {
 
     #[test]
     fn what_is_suppressed_is_counted_by_reason() {
-        let file = std::fs::File::create("/dev/null").unwrap();
-        let output = Arc::new(Mutex::new(cht_core::ndjson::Writer::new(file)));
-        let tally = Counters::new(output, 0.0, clock::monotonic());
+        let tally = Counters::new(Output::open().unwrap(), 0.0, clock::monotonic());
         tally.suppress(Suppressions::MinGap, 2);
         tally.suppress(Suppressions::MinGap, 1);
         tally.suppress(Suppressions::NoPts, 0);

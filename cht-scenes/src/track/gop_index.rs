@@ -9,7 +9,7 @@ use std::{
 use cht_core::event::Anchor;
 use cht_ts::{Entry, Found, Scanner};
 
-use crate::feed::feeder::Source;
+use crate::input::Source;
 
 /// Bytes per read.
 const READ: usize = 256 * 1024;

@@ -1,0 +1,44 @@
+//! Standard output, shared by the thread that passes events on and the threads that emit them.
+
+use std::{
+    fs::File,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use anyhow::{Context as _, Result};
+use cht_core::{
+    event::Event,
+    ndjson::{self, Writer},
+};
+
+/// Standard output; clones write to the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Output(Arc<Mutex<Writer<File>>>);
+
+impl Output {
+    /// Opens standard output.
+    pub(crate) fn open() -> Result<Self> {
+        Ok(Self(Arc::new(Mutex::new(ndjson::stdout()?))))
+    }
+
+    /// Locks it, for lines that belong together.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Writer<File>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Emits an event.
+    pub(crate) fn emit(&self, event: &Event) -> Result<()> {
+        self.lock().emit(event).context("stdout")
+    }
+
+    /// Emits an `error` event, and warns of it ([`Writer::fail`]).
+    pub(crate) fn fail(
+        &self,
+        session: Option<&str>,
+        code: &str,
+        message: &str,
+        path: Option<&str>,
+    ) -> Result<()> {
+        self.lock().fail(session, code, message, path).context("stdout")
+    }
+}
