@@ -80,7 +80,7 @@ impl Combiner {
         let mut choices = Vec::new();
         let first = self.pacing.frame(measures.at, measures.score);
         self.kept(&mut choices, first);
-        if choices.first().is_some_and(|choice| choice.why == Cause::First) {
+        if choices.first().is_some_and(|choice| choice.cause == Cause::First) {
             return choices;
         }
         if measures.resized {

@@ -16,6 +16,7 @@ mod revisits;
 mod scene_detector;
 mod screen;
 mod selection;
+pub mod threshold;
 mod time;
 
 pub use crate::{

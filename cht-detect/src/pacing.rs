@@ -92,7 +92,7 @@ impl Pacing {
                 at,
                 by: at,
                 since: at,
-                why: Cause::First,
+                cause: Cause::First,
                 detector: None,
                 strength: score,
             });
@@ -115,8 +115,8 @@ impl Pacing {
             Kind::Gradual => at + ENDS,
             Kind::Rest => at + NEAR,
         };
-        let (why, detector) = (Cause::Found(kind), Some(detector));
-        let choice = Selection { at, by, since, why, detector, strength };
+        let (cause, detector) = (Cause::Found(kind), Some(detector));
+        let choice = Selection { at, by, since, cause, detector, strength };
         if kind == Kind::Cut {
             if self.last_cut.is_some_and(|last| at < last + self.min_gap) {
                 self.wait(choice);
@@ -161,12 +161,12 @@ impl Pacing {
         let looked_for = if changes { before / 2 } else { before };
         let is_due = self.max_interval > 0 && now - last >= self.max_interval - looked_for;
         if is_due && self.postponed.is_none() {
-            let (why, by) = (Cause::Interval, now + looked_for);
+            let (cause, by) = (Cause::Interval, now + looked_for);
             return self.keep(Selection {
                 at: now,
                 by,
                 since: now,
-                why,
+                cause,
                 detector: None,
                 strength: score,
             });
@@ -192,7 +192,7 @@ impl Pacing {
         let last = interval.map_or(self.last_kept, |interval| interval.before).max(self.shown);
         if last.is_some_and(|last| last >= choice.at) {
             // Two detectors may have found the same, or one of them more than is worth telling.
-            let is_cut = choice.why == Cause::Found(Kind::Cut) && self.shown < Some(choice.at);
+            let is_cut = choice.cause == Cause::Found(Kind::Cut) && self.shown < Some(choice.at);
             let is_late = last > Some(choice.at) && !is_cut;
             self.suppressed.too_late += u64::from(is_late);
             return None;
@@ -204,7 +204,7 @@ impl Pacing {
             return None;
         }
         let before = self.last_kept.replace(choice.at);
-        let is_interval = choice.why == Cause::Interval;
+        let is_interval = choice.cause == Cause::Interval;
         self.interval = is_interval.then_some(Interval { before, by: choice.by });
         Some(choice)
     }
@@ -232,7 +232,7 @@ mod tests {
             kept.extend(pacing.due(0.0, false));
         }
         kept.extend(pacing.finish());
-        (kept.iter().map(|choice| (choice.at, choice.why)).collect(), pacing.suppressed)
+        (kept.iter().map(|choice| (choice.at, choice.cause)).collect(), pacing.suppressed)
     }
 
     const CUT: Cause = Cause::Found(Kind::Cut);
@@ -274,12 +274,12 @@ mod tests {
         let frame = |pacing: &mut Pacing, at| pacing.frame(at, 0.0).or(pacing.due(0.0, false));
         let kept: Vec<_> = (0..=33).filter_map(|at| frame(&mut pacing, at)).collect();
         let last = kept.last().unwrap();
-        assert_eq!((last.at, last.by, last.why), (30, 40, Cause::Interval));
+        assert_eq!((last.at, last.by, last.cause), (30, 40, Cause::Interval));
         // Found by frames that came later.
         for at in [29, 30] {
             let mut pacing = pacing.clone();
             let found = pacing.found(&Finding::cut(at, 0.9), Detector::Adaptive);
-            assert_eq!(found.map(|choice| (choice.at, choice.why)), Some((at, CUT)));
+            assert_eq!(found.map(|choice| (choice.at, choice.cause)), Some((at, CUT)));
             assert_eq!(pacing.last_kept, Some(at));
         }
         pacing.interval_shown(32);

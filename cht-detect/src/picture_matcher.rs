@@ -45,7 +45,7 @@ impl<P> PictureMatcher<P> {
     /// Adds a choice. An interval that waits for a picture is needless where something was found in time.
     pub fn choose(&mut self, choice: Selection) {
         self.choices
-            .retain(|other| other.why != Cause::Interval || !choice.takes_place_of(other.by));
+            .retain(|other| other.cause != Cause::Interval || !choice.takes_place_of(other.by));
         self.choices.push_back(choice);
     }
 
@@ -116,7 +116,7 @@ impl<P> PictureMatcher<P> {
             let first = self.pictures.get(from).filter(|_| from < up_to).map(|(at, _)| *at);
             let is_own = choice.at == choice.by;
             let rests = choice.rests();
-            let waits = choice.why == Cause::Interval && now < choice.by;
+            let waits = choice.cause == Cause::Interval && now < choice.by;
             let certain = if waits { certain.min(undecided) } else { certain };
             if !is_own && !rests && first.is_some_and(|at| at >= certain) && !end {
                 // It may yet turn out to be that of a cut.
@@ -124,7 +124,7 @@ impl<P> PictureMatcher<P> {
             }
             self.choices.pop_front();
             let is_of_next = self.choices.front().is_some_and(|next| Some(next.at) == first);
-            if is_of_next && choice.why == Cause::Interval {
+            if is_of_next && choice.cause == Cause::Interval {
                 continue;
             }
             let found = match first {
@@ -163,8 +163,8 @@ mod tests {
     use crate::Kind;
 
     /// Chosen at `at`, and shown by what comes up to `by`.
-    fn choice(at: i64, by: i64, why: Cause) -> Selection {
-        Selection { at, by, since: at, why, detector: None, strength: 1.0 }
+    fn choice(at: i64, by: i64, cause: Cause) -> Selection {
+        Selection { at, by, since: at, cause, detector: None, strength: 1.0 }
     }
 
     /// With pictures of these frames and this choice.
@@ -195,8 +195,8 @@ mod tests {
 
     #[test]
     fn a_cut_that_had_to_wait_and_an_interval_are_shown_by_the_next_picture_that_will_do() {
-        for why in [CUT, Cause::Interval] {
-            let late = choice(20, 50, why);
+        for cause in [CUT, Cause::Interval] {
+            let late = choice(20, 50, cause);
             assert_eq!(shown(&mut matcher(&[10], late), 30), None);
             let pictures = [10, 30, 40];
             assert_eq!(shown(&mut matcher(&pictures, late), 40), Some(Shown::Picture(30, ())));
@@ -240,7 +240,7 @@ mod tests {
         assert!(matcher.next(32, 29, 29, false).is_none());
         matcher.choose(choice(30, 30, CUT));
         let (choice, shown) = matcher.next(34, 31, 31, false).unwrap();
-        assert_eq!((choice.why, shown), (CUT, Shown::Picture(30, ())));
+        assert_eq!((choice.cause, shown), (CUT, Shown::Picture(30, ())));
         assert!(matcher.next(60, 60, 60, true).is_none());
     }
 

@@ -194,7 +194,7 @@ impl<P> SceneDetector<P> {
         let next = self.matcher.next(now, certain, slow, false);
         let next = next.map(|next| self.to_a_frame(next));
         if let Some((choice, shown)) = &next
-            && choice.why == Cause::Interval
+            && choice.cause == Cause::Interval
         {
             self.chooser.interval_shown(shown.at());
         }

@@ -25,7 +25,7 @@ pub struct Selection {
     /// When the change began.
     pub since: i64,
     /// Why.
-    pub why: Cause,
+    pub cause: Cause,
     /// Who says so; nobody for the first and for an interval.
     pub detector: Option<Detector>,
     /// 0 to 1.
@@ -35,11 +35,11 @@ pub struct Selection {
 impl Selection {
     /// Tells whether it shows something that has come to rest.
     pub(crate) fn rests(&self) -> bool {
-        self.why == Cause::Found(Kind::Rest)
+        self.cause == Cause::Found(Kind::Rest)
     }
 
     /// Tells whether it replaces the frame of an interval that any frame up to `by` may show.
     pub(crate) fn takes_place_of(&self, by: i64) -> bool {
-        matches!(self.why, Cause::Found(_)) && self.at <= by
+        matches!(self.cause, Cause::Found(_)) && self.at <= by
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     interrupt::{Cut, Interrupt},
     lag::backlog::Backlog,
     output::Output,
-    select::{rescore, threshold::Rules},
+    select::rescore,
     stats::counters::{Counters, Heartbeat},
 };
 
@@ -58,7 +58,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
             queue.close();
         }
     })?;
-    let rules = Rules::of(&args);
+    let rules = args.threshold_rules();
     let upstream = Arc::new(Upstream::default());
     let feeder = Feeder::new(
         args,

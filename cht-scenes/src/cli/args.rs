@@ -1,14 +1,18 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use cht_core::process::cli::{Effect, seconds_from};
-use cht_detect::{Area, PerHour};
+use cht_detect::{Area, PerHour, threshold::Rules};
+use cht_ts::time::ticks;
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    decode::{hwaccel::Hwaccel, mode::Decode},
+    decode::{
+        hwaccel::Hwaccel,
+        mode::{Decode, Limits},
+    },
     lag::catch_up::OnLag,
     picture::OutputOptions,
     track::select::{Asked, Which},
@@ -144,6 +148,21 @@ impl Args {
     /// Which video is asked for.
     pub(crate) fn video(&self) -> Asked {
         Asked { program: self.program, stream: self.stream }
+    }
+
+    /// Returns the rule of `--detect scene`.
+    pub(crate) fn threshold_rules(&self) -> Rules {
+        Rules {
+            threshold: self.threshold,
+            max_interval: ticks(self.max_interval),
+            min_gap: ticks(self.min_gap),
+        }
+    }
+
+    /// Returns the limits of a decoder.
+    pub(crate) fn limits(&self) -> Limits {
+        let timeout = Duration::from_secs_f64(self.decoder_timeout);
+        Limits { timeout, pixels: self.max_pixels }
     }
 
     /// Returns the fields of the options that do nothing next to the other ones.

@@ -1,7 +1,7 @@
 //! The detector's rule in ffmpeg's expression language: which pictures leave the decoder.
 //!
 //! Full pictures of every frame through a pipe would cost more than decoding them. So ffmpeg's `select`
-//! filter hands over only those that [`crate::select::threshold`] will keep, or that may come to be wanted, and of all others just the score.
+//! filter hands over only those that [`cht_detect::threshold`] will keep, or that may come to be wanted, and of all others just the score.
 //! What it hands over is of use, and no decision: that is taken here, by the same rule.
 //!
 //! Times are compared on the 33-bit circle, so that it does not matter how ffmpeg represents a PTS after a wrap.
@@ -19,7 +19,7 @@ use cht_ts::{
 use serde::{Deserialize, Serialize};
 
 use super::mode::Decode;
-use crate::select::threshold::{Rules, State};
+use cht_detect::threshold::{Rules, State};
 
 /// Where the expression begins: what holds at the frame `from`.
 #[derive(Debug, Clone, Copy)]

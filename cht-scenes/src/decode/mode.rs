@@ -11,7 +11,6 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::hwaccel::Hwaccel;
-use crate::cli::args::Args;
 
 /// What is decoded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -75,11 +74,6 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn of(args: &Args) -> Self {
-        let timeout = Duration::from_secs_f64(args.decoder_timeout);
-        Self { timeout, pixels: args.max_pixels }
-    }
-
     /// Returns what is said about the segment at `path` if its pictures are larger, as ffmpeg found when it said `words`.
     pub(crate) fn exceeded(&self, path: &str, words: &str) -> Option<String> {
         let (before, _) = words.split_once(" exceeds specified max pixel count")?;

@@ -22,6 +22,7 @@ use cht_core::{
         Session, identity, live_segment::finished_path, segment_log::SegmentLog, windows::Windows,
     },
 };
+use cht_detect::threshold::Rules;
 use cht_ts::Codec;
 
 use super::{
@@ -38,7 +39,7 @@ use crate::{
     },
     decode::{
         message::{End, Message},
-        mode::{Decode, Decoding, Limits},
+        mode::{Decode, Decoding},
     },
     disk::Disk,
     input::{Part, Source, WRITE},
@@ -50,7 +51,6 @@ use crate::{
         journal::{Checkpoint, FileId, FrameJournal, key},
         score_log::ScoreLog,
         selector::FrameSelector,
-        threshold::Rules,
         types::Done,
     },
     stats::counters::Counters,
@@ -178,7 +178,7 @@ impl Feeder {
             decode: args.decode,
             hwaccel: args.hwaccel.choose(&ffmpeg),
             jobs: args.jobs,
-            limits: Limits::of(&args),
+            limits: args.limits(),
         };
         // Keyframes are all there is already.
         let on_lag = if args.decode == Decode::Keyframes { OnLag::Keep } else { args.on_lag };

@@ -94,7 +94,7 @@ impl Feeder {
         }
         if before.is_empty() {
             // Nothing to compare the first frame with: it is kept.
-            picker.state = crate::select::threshold::State::default();
+            picker.state = cht_detect::threshold::State::default();
             if !goes_on {
                 picker.measured = self.measures().then(|| self.measured(None)).transpose()?;
             }

@@ -27,10 +27,11 @@ use cht_core::{
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
+use super::detectors::Saved;
 use super::journal::known::Known;
 pub(crate) use super::journal::{file_id::FileId, known::key, unsure::number};
-use super::{detectors::Saved, threshold::State};
 use crate::{cli::options::Options, disk::Disk, picture::Format};
+use cht_detect::threshold::State;
 
 /// Size of the largest state that is read, in bytes; they have about one million.
 const LARGEST_STATE: u64 = 256 << 20;

@@ -9,6 +9,5 @@ pub(crate) mod resume;
 pub(crate) mod score_log;
 pub(crate) mod selector;
 pub(crate) mod succession;
-pub(crate) mod threshold;
 pub(crate) mod types;
 pub(crate) mod writer;

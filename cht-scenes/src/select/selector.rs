@@ -11,10 +11,14 @@ use std::{
 
 use anyhow::Result;
 use cht_core::{
-    event::{self, Event, Reason, SegmentDone},
+    event::{self, Event, SegmentDone},
     process::{clock, ffmpeg::Program, report},
 };
-use cht_detect::{LOOKAHEAD, measure::Plane};
+use cht_detect::{
+    Cause, LOOKAHEAD,
+    measure::Plane,
+    threshold::{Kept, Rules, State},
+};
 
 use super::{
     detectors::Detectors,
@@ -22,7 +26,6 @@ use super::{
     journal::{Checkpoint, FrameJournal, Obstruction},
     refetch::Refetcher,
     score_log::ScoreLog,
-    threshold::{Kept, Rules, State},
 };
 
 use crate::{
@@ -31,11 +34,12 @@ use crate::{
         ffmpeg_log::Decoded,
         filter::{self, tick_of},
         frame::{Frame, Picture, Reader},
-        mode::{Decode, Limits},
+        mode::Decode,
     },
     interrupt::Interrupt,
     output::Output,
     picture::Painter,
+    select::types::reason,
     stats::counters::{Counters, Suppressions},
 };
 
@@ -102,9 +106,9 @@ impl FrameSelector {
             store,
             output,
             session: None,
-            rules: Rules::of(args),
+            rules: args.threshold_rules(),
             painter: Painter::new(args.look, args.quality),
-            fetcher: Refetcher::new(ffmpeg, Limits::of(args)),
+            fetcher: Refetcher::new(ffmpeg, args.limits()),
             tally,
             interrupt: Arc::default(),
             is_cut: false,
@@ -402,12 +406,12 @@ impl FrameSelector {
         // Without a picture there is nothing to keep; the rule is still due at the next one.
         let mut state = self.state;
         let kept = state.decide(&self.rules, at, frame.score);
-        let is_shown = kept.is_some_and(|kept| kept.reason != Reason::Interval);
+        let is_shown = kept.is_some_and(|kept| kept.cause != Cause::Interval);
         self.tally.suppress(
             Suppressions::MinGap,
             (frame.score > self.rules.threshold && !is_shown).into(),
         );
-        let Some(Kept { reason, score }) = kept else {
+        let Some(Kept { cause, score }) = kept else {
             self.state = state;
             return Ok(());
         };
@@ -424,8 +428,8 @@ impl FrameSelector {
         segment.frames += 1;
         let part = segment.part.clone();
         let scores = event::Scores { scene: score, ..event::Scores::default() };
-        let detector = (reason == Reason::Scene).then_some(event::Detector::Scene);
-        let found = Found { reason, detector, scores, change: None, returned: None };
+        let detector = matches!(cause, Cause::Found(_)).then_some(event::Detector::Scene);
+        let found = Found { reason: reason(cause), detector, scores, change: None, returned: None };
         self.keep(&part, at, &found, &picture)?;
         Ok(())
     }

@@ -91,13 +91,6 @@ impl Found {
     /// What an event says about a choice that is shown by the frame at `at`, whose scene score is `score`, and which shows the same as
     /// the kept frame so many before it. That nothing has changed is no return.
     pub(crate) fn of(choice: &Selection, at: i64, score: f64, returned: Option<usize>) -> Self {
-        let reason = match choice.why {
-            Cause::First => Reason::First,
-            Cause::Interval => Reason::Interval,
-            Cause::Found(Kind::Cut) => Reason::Scene,
-            Cause::Found(Kind::Gradual) => Reason::Gradual,
-            Cause::Found(Kind::Rest) => Reason::Screen,
-        };
         let strength = |detector| {
             choice.detector.filter(|&found| found == detector).map(|_| rounded(choice.strength))
         };
@@ -113,7 +106,18 @@ impl Found {
             Detector::Adaptive => event::Detector::Adaptive,
             Detector::Screen => event::Detector::Screen,
         });
-        Self { reason, detector, scores, change, returned }
+        Self { reason: reason(choice.cause), detector, scores, change, returned }
+    }
+}
+
+/// Returns the reason that an event gives.
+pub(crate) fn reason(cause: Cause) -> Reason {
+    match cause {
+        Cause::First => Reason::First,
+        Cause::Interval => Reason::Interval,
+        Cause::Found(Kind::Cut) => Reason::Scene,
+        Cause::Found(Kind::Gradual) => Reason::Gradual,
+        Cause::Found(Kind::Rest) => Reason::Screen,
     }
 }
 

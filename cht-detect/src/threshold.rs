@@ -8,15 +8,13 @@
 //!   cut hides a cut.
 //! - A frame that comes `max_interval` or more after the last kept one is kept.
 
-use cht_core::event::Reason;
-use cht_ts::time::ticks;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::args::Args;
+use crate::{Cause, Kind};
 
 /// The rules, times in ticks.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Rules {
+pub struct Rules {
     /// The score above which a frame is a cut.
     pub threshold: f64,
     /// The longest time without a kept frame; 0: no limit.
@@ -25,19 +23,12 @@ pub(crate) struct Rules {
     pub min_gap: i64,
 }
 
-impl Rules {
-    pub(crate) fn of(args: &Args) -> Self {
-        Self {
-            threshold: args.threshold,
-            max_interval: ticks(args.max_interval),
-            min_gap: ticks(args.min_gap),
-        }
-    }
-}
+/// A frame whose score is above the threshold, or that stands for one.
+const CUT: Cause = Cause::Found(Kind::Cut);
 
 /// What the past means for the next frame; saved at the end of each segment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct State {
+pub struct State {
     /// When a frame was last kept, on the session's timeline, in ticks.
     pub last_kept: Option<i64>,
     /// When a cut was last kept.
@@ -48,31 +39,32 @@ pub(crate) struct State {
 
 /// A frame that is to be kept.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Kept {
-    pub reason: Reason,
+pub struct Kept {
+    /// Why it is kept: as the first, for a cut, or for the interval.
+    pub cause: Cause,
     /// The score of the frame, or of the cut that it stands for.
     pub score: f64,
 }
 
 impl State {
     /// Decides on the frame at `at` (ticks).
-    pub(crate) fn decide(&mut self, rules: &Rules, at: i64, score: f64) -> Option<Kept> {
+    pub fn decide(&mut self, rules: &Rules, at: i64, score: f64) -> Option<Kept> {
         if score > rules.threshold {
             self.waiting = Some(self.waiting.map_or(score, |waiting| waiting.max(score)));
         }
         let gap_is_over = self.last_cut.is_none_or(|last| at - last >= rules.min_gap);
         let due = |last| rules.max_interval > 0 && at - last >= rules.max_interval;
         let kept = match (self.last_kept, self.waiting) {
-            (None, waiting) => Kept { reason: Reason::First, score: waiting.unwrap_or(score) },
-            (_, Some(score)) if gap_is_over => Kept { reason: Reason::Scene, score },
-            (Some(last), _) if due(last) => Kept { reason: Reason::Interval, score },
+            (None, waiting) => Kept { cause: Cause::First, score: waiting.unwrap_or(score) },
+            (_, Some(score)) if gap_is_over => Kept { cause: CUT, score },
+            (Some(last), _) if due(last) => Kept { cause: Cause::Interval, score },
             _ => return None,
         };
         self.last_kept = Some(at);
-        if kept.reason != Reason::Interval {
+        if kept.cause != Cause::Interval {
             self.waiting = None;
         }
-        if kept.reason == Reason::Scene && score > rules.threshold {
+        if kept.cause == CUT && score > rules.threshold {
             self.last_cut = Some(at);
         }
         Some(kept)
@@ -86,10 +78,10 @@ mod tests {
     const RULES: Rules = Rules { threshold: 0.1, max_interval: 300, min_gap: 20 };
 
     /// Runs the detector over (time, score) pairs and lists what it keeps.
-    fn keep(frames: &[(i64, f64)]) -> Vec<(i64, Reason)> {
+    fn keep(frames: &[(i64, f64)]) -> Vec<(i64, Cause)> {
         let mut state = State::default();
         let decide = |&(at, score): &(i64, f64)| {
-            state.decide(&RULES, at, score).map(|kept| (at, kept.reason))
+            state.decide(&RULES, at, score).map(|kept| (at, kept.cause))
         };
         frames.iter().filter_map(decide).collect()
     }
@@ -97,7 +89,7 @@ mod tests {
     #[test]
     fn a_still_picture_gives_the_first_and_one_each_interval() {
         let frames: Vec<_> = (0..70).map(|n| (n * 10, 0.0)).collect();
-        let expected = [(0, Reason::First), (300, Reason::Interval), (600, Reason::Interval)];
+        let expected = [(0, Cause::First), (300, Cause::Interval), (600, Cause::Interval)];
         assert_eq!(keep(&frames), expected);
     }
 
@@ -110,14 +102,14 @@ mod tests {
     fn neither_the_first_nor_an_interval_frame_hides_a_cut() {
         let kept = keep(&[(0, 0.0), (1, 0.5), (301, 0.0), (302, 0.4)]);
         let reasons: Vec<_> = kept.iter().map(|(_, reason)| *reason).collect();
-        assert_eq!(reasons, [Reason::First, Reason::Scene, Reason::Interval, Reason::Scene]);
+        assert_eq!(reasons, [Cause::First, CUT, Cause::Interval, CUT]);
     }
 
     #[test]
     fn a_cut_within_the_gap_waits_for_its_end() {
         let frames =
             [(0, 0.0), (100, 0.9), (105, 0.3), (110, 0.0), (119, 0.0), (121, 0.0), (130, 0.0)];
-        assert_eq!(keep(&frames), [(0, Reason::First), (100, Reason::Scene), (121, Reason::Scene)]);
+        assert_eq!(keep(&frames), [(0, Cause::First), (100, CUT), (121, CUT)]);
     }
 
     #[test]
