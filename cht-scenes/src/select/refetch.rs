@@ -1,7 +1,7 @@
 //! A picture that the decoder did not hand over: its group of pictures is cut out of the segment and decoded again.
 
 use std::{
-    io::{self, Read as _},
+    io,
     ops::Range,
     path::{Path, PathBuf},
 };
