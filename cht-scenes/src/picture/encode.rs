@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use anyhow::{Context as _, Result, anyhow, bail};
 use turbojpeg::{Compressor, Image, PixelFormat, Subsamp, YuvPlanesImage};
 
-use super::{Rgb, jfif::Ycc, options::Format};
+use super::{jfif::Ycc, options::Format, rgb::Rgb};
 
 /// Encodes a picture; `quality` (1 to 100) is for the formats that lose something.
 pub(crate) fn encode(picture: &Rgb, format: Format, quality: u8, xmp: &str) -> Result<Vec<u8>> {

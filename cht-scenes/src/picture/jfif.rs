@@ -131,7 +131,7 @@ mod tests {
     use super::super::{
         format::{Colours, FrameFormat, Matrix, Samples},
         options::OutputOptions,
-        render,
+        rgb::Rgb,
     };
     use super::*;
 
@@ -158,7 +158,7 @@ mod tests {
                 let source = Planes::new(&bytes, &form);
                 let place = SampleGrid::of(&form, &OutputOptions::default()).unwrap();
                 let ycc = Ycc::of(&source, place).unwrap();
-                let rgb = render(&source, place).pixels;
+                let rgb = Rgb::of(&source, place).pixels;
                 let [y, blue, red] = jfif([rgb[0], rgb[1], rgb[2]]);
                 let near = |found: &[u8], one: u8| found.iter().all(|code| code.abs_diff(one) <= 1);
                 assert!(near(&ycc.luma, y), "{matrix:?}, {full}: {:?}, {y}", ycc.luma);

@@ -13,6 +13,7 @@ mod options;
 mod plane;
 mod planes;
 mod resample;
+mod rgb;
 mod xmp;
 
 use anyhow::Result;
@@ -22,19 +23,11 @@ use self::format::Transfer;
 use self::geometry::SampleGrid;
 use self::jfif::Ycc;
 use self::planes::Planes;
-use colour::ToRgb;
+use self::rgb::Rgb;
 
 pub(crate) use self::format::{FrameFormat, field, formats};
 pub(crate) use self::options::{Format, OutputOptions};
 pub(crate) use xmp::Origin;
-
-/// Packed 8-bit RGB.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Rgb {
-    pub pixels: Vec<u8>,
-    pub width: u32,
-    pub height: u32,
-}
 
 /// A picture as a file.
 #[derive(Debug)]
@@ -86,7 +79,7 @@ impl Painter {
             let Ycc { width, height, .. } = picture;
             return Ok(Encoded { bytes, width, height, thumbnail: None });
         }
-        let picture = place.map_or_else(Rgb::default, |place| render(source, place));
+        let picture = place.map_or_else(Rgb::default, |place| Rgb::of(source, place));
         let bytes = encode::encode(&picture, look.format, self.quality, xmp)?;
         let Rgb { width, height, .. } = picture;
         Ok(Encoded { bytes, width, height, thumbnail: None })
@@ -115,19 +108,6 @@ impl Painter {
 fn place(form: &FrameFormat, look: &OutputOptions) -> Option<SampleGrid> {
     SampleGrid::of(form, look)
         .or_else(|| SampleGrid::of(form, &OutputOptions { crop: None, ..*look }))
-}
-
-/// Makes RGB of the decoder's samples.
-fn render(source: &Planes<'_>, place: SampleGrid) -> Rgb {
-    let (width, height) = (place.across.count, place.down.count);
-    let to_rgb = ToRgb::new(source.form);
-    let mut pixels = vec![0; width * height * 3];
-    let mut luma = source.plane(0, place);
-    let (mut blue, mut red) = (source.plane(1, place), source.plane(2, place));
-    for row in pixels.chunks_exact_mut(width * 3) {
-        to_rgb.row([luma.next_row(), blue.next_row(), red.next_row()], row);
-    }
-    Rgb { pixels, width: width as u32, height: height as u32 }
 }
 
 #[cfg(test)]
