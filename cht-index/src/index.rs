@@ -90,7 +90,7 @@ impl Index {
                 if path.exists() {
                     durable::replace(path, b"[]\n").with_context(named)?;
                 }
-                remove(&durable::swapped_out(path)).with_context(named)?;
+                durable::remove(&durable::swapped_out(path)).with_context(named)?;
             }
             index.write()
         })?;
@@ -199,7 +199,7 @@ impl Index {
                 break;
             }
         }
-        remove(&durable::swapped_out(&self.path))?;
+        durable::remove(&durable::swapped_out(&self.path))?;
         self.behind = false;
         Ok(())
     }
@@ -295,13 +295,5 @@ impl Index {
             self.path.display()
         ));
         Ok(())
-    }
-}
-
-/// Removes a file that need not be there.
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }

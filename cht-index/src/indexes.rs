@@ -10,7 +10,10 @@ use anyhow::Result;
 use cht_core::{
     ndjson::Writer,
     process::report,
-    storage::patience::{self, Patience, Turn},
+    storage::{
+        disk_error::may_pass,
+        patience::{Patience, Turn},
+    },
 };
 use rustix::io::Errno;
 
@@ -110,7 +113,7 @@ fn insist<T>(
     mut action: impl FnMut() -> Result<T>,
 ) -> Result<T, Failed> {
     let attempt = || match action() {
-        Err(error) => refusal(&error).filter(patience::refuses).map_or(Ok(Err(error)), Err),
+        Err(error) => refusal(&error).filter(may_pass).map_or(Ok(Err(error)), Err),
         done => Ok(done),
     };
     let tell = |turn: Turn<'_>| match turn {

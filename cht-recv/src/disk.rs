@@ -14,15 +14,15 @@ use std::{
 use cht_core::{
     process::{clock, report},
     session::SessionError,
-    storage::regular,
+    storage::{
+        disk_error::{Cause, cause},
+        patience::TRY_AGAIN,
+    },
 };
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
-};
+use rustix::event::{PollFd, PollFlags};
 
-/// Time until the disk is tried again.
-pub(crate) const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// Further tries that a refusing disk gets where a session starts: 5 s.
+pub(crate) const START_TRIES: u32 = 10;
 
 /// Time that a disk which refuses has left when the recorder is asked to stop: what is not written by then is lost.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
@@ -30,41 +30,15 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// Less room than this is none, in bytes.
 const NO_ROOM: u64 = 64 << 10;
 
-/// Errors that say that we asked for something that makes no sense: no disk mends them.
-const OUR_MISTAKES: [Errno; 5] =
-    [Errno::BADF, Errno::FAULT, Errno::INVAL, Errno::NOTTY, Errno::SPIPE];
-
-/// Errors that say that a path leads nowhere: at a start, a folder that was misspelled or may not be written to.
-const WRONG_PLACE: [Errno; 10] = [
-    Errno::ACCESS,
-    Errno::EXIST,
-    Errno::ISDIR,
-    Errno::LOOP,
-    Errno::NAMETOOLONG,
-    Errno::NODEV,
-    Errno::NOENT,
-    Errno::NOTDIR,
-    Errno::PERM,
-    Errno::ROFS,
-];
-
-/// Errors that say what has a name, or that nothing has it: that stays so.
-const STANDING: [Errno; 6] =
-    [Errno::EXIST, Errno::ISDIR, Errno::LOOP, Errno::NAMETOOLONG, Errno::NOENT, Errno::NOTDIR];
-
-/// Whether an error is one of the disk, or of a system that is short of something: anything but a mistake of ours. None
-/// of them is the stream's fault, and each may pass.
+/// Returns whether the disk or the system refuses: any error but a mistake of the caller. The stream
+/// is not at fault, and the error may pass.
 pub(crate) fn refuses(error: &io::Error) -> bool {
-    match error.raw_os_error() {
-        Some(_) => !is_among(error, &OUR_MISTAKES),
-        // A path with a NUL, or the like; that something else than a file has the name may pass.
-        None => error.kind() != io::ErrorKind::InvalidInput || regular::is_refusal(error),
-    }
+    cause(error) != Cause::Mistake
 }
 
 /// Whether an error says that there is no room.
 pub(crate) fn is_full(error: &io::Error) -> bool {
-    is_among(error, &[Errno::NOSPC, Errno::DQUOT])
+    cause(error) == Cause::Full
 }
 
 /// Whether an error says that there is no room, and there is none on the disk of `path`.
@@ -86,17 +60,17 @@ pub(crate) fn may_pass(error: &anyhow::Error, at_start: bool) -> bool {
 
 /// Whether trying again for some seconds can help: not where something else has the name, or nothing.
 pub(crate) fn is_passing(error: &io::Error) -> bool {
-    refuses(error) && !is_among(error, &STANDING) && !regular::is_refusal(error)
+    !matches!(cause(error), Cause::Mistake | Cause::Name)
 }
 
 /// Whether an error that ended the beginning of a session says that the disk is read-only: some file systems turn so for a
 /// moment.
 pub(crate) fn was_read_only(error: &anyhow::Error) -> bool {
-    of_the_disk(error).is_some_and(|error| is_among(error, &[Errno::ROFS]))
+    of_the_disk(error).is_some_and(|error| cause(error) == Cause::ReadOnly)
 }
 
 fn is_wrong(error: &io::Error) -> bool {
-    is_among(error, &WRONG_PLACE) || regular::is_refusal(error)
+    matches!(cause(error), Cause::Name | Cause::Denied | Cause::ReadOnly | Cause::NoDevice)
 }
 
 /// The error of the system that is among the causes.
@@ -169,10 +143,6 @@ pub(crate) fn named(path: &Path) -> impl Fn() -> String {
     move || path.display().to_string()
 }
 
-fn is_among(error: &io::Error, errors: &[Errno]) -> bool {
-    errors.iter().any(|among| error.raw_os_error() == Some(among.raw_os_error()))
-}
-
 /// Bytes that this process may still write to the disk of `path`.
 pub(crate) fn free(path: &Path) -> io::Result<u64> {
     let disk = rustix::fs::statvfs(path)?;
@@ -181,14 +151,15 @@ pub(crate) fn free(path: &Path) -> io::Result<u64> {
 
 /// Lets a moment pass before the disk is tried again; `false` if the recorder is asked to stop instead.
 pub(crate) fn wait(stop: &UnixStream) -> bool {
-    let limit = Timespec { tv_sec: 0, tv_nsec: i64::from(TRY_AGAIN.subsec_nanos()) };
     let mut descriptors = [PollFd::new(stop, PollFlags::IN)];
-    !matches!(poll(&mut descriptors, Some(&limit)), Ok(ready) if ready > 0)
+    let waited = clock::wait_ready(&mut descriptors, Some(clock::monotonic() + TRY_AGAIN));
+    waited.is_err() || descriptors[0].revents().is_empty()
 }
 
 #[cfg(test)]
 mod tests {
     use anyhow::Context as _;
+    use rustix::io::Errno;
 
     use super::*;
 
@@ -197,17 +168,12 @@ mod tests {
     }
 
     #[test]
-    fn any_error_but_our_own_mistakes_is_a_refusal() {
+    fn any_error_but_a_mistake_is_a_refusal() {
         // Every error that Linux has.
-        for raw in 1..=133 {
-            let error = io::Error::from_raw_os_error(raw);
-            let ours = OUR_MISTAKES.iter().any(|errno| errno.raw_os_error() == raw);
-            assert_eq!(refuses(&error), !ours, "{error}");
-            assert!(!is_full(&error) || refuses(&error), "{error}");
-        }
+        let all = (1..=133).map(io::Error::from_raw_os_error);
+        let mistakes = all.filter(|error| !refuses(error)).count();
+        assert_eq!(mistakes, 5, "BADF, FAULT, INVAL, NOTTY and SPIPE");
         assert!(refuses(&io::ErrorKind::WriteZero.into()));
-        assert!(refuses(&regular::open(Path::new("/dev")).unwrap_err()));
-        assert!(!refuses(&std::fs::write("a\0b", b"").unwrap_err()));
     }
 
     #[test]

@@ -17,9 +17,6 @@ use crate::{
     report::heartbeat::Heartbeat,
 };
 
-/// Further tries that a read-only disk gets when the program starts: 5 s.
-const READ_ONLY_TRIES: u32 = 10;
-
 /// A session that is being recorded, and its lock.
 pub(crate) struct Recording {
     pub recorder: Recorder,
@@ -62,7 +59,7 @@ impl<'a> SessionStarter<'a> {
         loop {
             let error = match self.try_start(&mut session) {
                 Err(error) if disk::may_pass(&error, at_start) => error,
-                Err(error) if disk::was_read_only(&error) && tries < READ_ONLY_TRIES => error,
+                Err(error) if disk::was_read_only(&error) && tries < disk::START_TRIES => error,
                 result => return result,
             };
             tries += 1;

@@ -55,7 +55,7 @@ impl Emitter {
         }
         // The session may have been moved since.
         let closed = SegmentClosed { path: event::absolute(&path)?, ..closed.clone() };
-        self.event(&Event::new(Some(session.name().to_owned()), closed.clone()))?;
+        self.event(&session.event(closed.clone()))?;
         let examined = self.examiner.examine_recorded(session, &closed);
         self.examined(&path, examined)
     }

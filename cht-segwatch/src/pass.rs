@@ -74,7 +74,7 @@ fn catch_up(emitter: &mut Emitter, session: &str, seqs: std::ops::Range<u64>) ->
         emitter.segment(&session.segment(seq))?;
     }
     for closed in record.kept().filter(|closed| seqs.contains(&closed.seq)) {
-        emitter.event(&Event::new(Some(session.name().to_owned()), closed.clone()))?;
+        emitter.event(&session.event(closed.clone()))?;
         emitter.segment(Path::new(&closed.path))?;
     }
     Ok(())

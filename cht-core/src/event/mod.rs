@@ -127,6 +127,12 @@ pub fn append_fields(line: &mut Vec<u8>, object: &[u8]) {
     }
 }
 
+/// Rounds to the six decimals that numbers in events have.
+#[must_use]
+pub fn rounded(number: f64) -> f64 {
+    (number * 1e6).round() / 1e6
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use std::{
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     thread::JoinHandle,
     time::Duration,
 };
@@ -20,7 +20,7 @@ use rustix::{
     process::{PidfdFlags, pidfd_open},
 };
 
-use super::clock;
+use super::{clock, lock::lock};
 
 /// The oldest version that the tools are tested with: `(major, minor)`.
 pub const OLDEST: (u32, u32) = (5, 0);
@@ -182,7 +182,7 @@ impl Process {
                 for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
                     let line = String::from_utf8_lossy(&line);
                     if !on_line(&line) && !line.trim().is_empty() {
-                        let mut words = last_words.lock().unwrap_or_else(PoisonError::into_inner);
+                        let mut words = lock(&last_words);
                         if words.len() == LAST_WORDS {
                             words.pop_front();
                         }
@@ -213,7 +213,7 @@ impl Process {
     /// The end of what it said on stderr, on one line.
     #[must_use]
     pub fn last_words(&self) -> String {
-        let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        let words = lock(&self.last_words);
         if words.is_empty() {
             return "it said nothing".to_owned();
         }

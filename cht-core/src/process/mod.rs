@@ -4,5 +4,6 @@ pub mod cli;
 pub mod clock;
 pub mod exit;
 pub mod ffmpeg;
+pub mod lock;
 pub mod report;
 pub mod signals;

@@ -9,7 +9,7 @@ use std::{
     fmt::Display,
     io::{self, Write as _},
     sync::{
-        Mutex, OnceLock, PoisonError,
+        Mutex, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel},
     },
@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{clock, exit::Exit};
+use super::{clock, exit::Exit, lock::lock};
 
 /// Messages that may wait for a reader of stderr.
 const QUEUED: usize = 256;
@@ -72,6 +72,16 @@ pub struct Limited {
     every: Duration,
     said_at: Option<Instant>,
     counted: u64,
+}
+
+/// Usual time between two messages of a kind.
+pub const SAY_EVERY: Duration = Duration::from_secs(10);
+
+impl Default for Limited {
+    /// At most one message in [`SAY_EVERY`].
+    fn default() -> Self {
+        Self::new(SAY_EVERY)
+    }
 }
 
 impl Limited {
@@ -158,7 +168,7 @@ pub(crate) fn finish() {
 }
 
 fn queue_now() -> std::sync::MutexGuard<'static, Option<Queue>> {
-    QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&QUEUE)
 }
 
 fn say(kind: &str, message: &dyn Display) {

@@ -212,7 +212,7 @@ impl Examiner {
         let mut segment =
             scanned.placed(closed.seq, name, Some(closed.connection), closed.timeline);
         segment.damage.missing_bytes = missing;
-        Ok(Event::new(Some(session.name().to_owned()), segment))
+        Ok(session.event(segment))
     }
 
     /// Scans the segment at `path`, unless the cache knows what is in it. `is_recorded`: nobody writes to it any more.

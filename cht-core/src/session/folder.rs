@@ -14,7 +14,11 @@ use jiff::Zoned;
 use rustix::{fs::FlockOperation, io::Errno};
 
 use super::natural_sort;
-use crate::{event, process::clock, storage::durable};
+use crate::{
+    event::{self, Body, Event},
+    process::clock,
+    storage::durable,
+};
 
 /// The folders of a session; the last two are made empty and left to others.
 const FOLDERS: [&str; 5] = ["stream", "frames", "audio", "transcript", "agent"];
@@ -159,6 +163,12 @@ impl Session {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns an event of this session.
+    #[must_use]
+    pub fn event(&self, body: impl Into<Body>) -> Event {
+        Event::new(Some(self.name.clone()), body)
     }
 
     /// Its folder.

@@ -9,14 +9,14 @@ use std::{
     io::{self, Read as _, Seek as _, SeekFrom},
     ops::{Deref, Range},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use memmap2::MmapMut;
 use rustix::fs::{Advice, fadvise};
 
 use super::{SegmentError, Session, segment_log::SegmentLog, sequence};
-use crate::storage::regular;
+use crate::{process::lock::lock, storage::regular};
 
 /// Bytes per read: resident memory does not grow with segments, and what was read is still in the processor's cache when it is
 /// looked at.
@@ -87,7 +87,7 @@ impl Windows {
 
     /// Reads the next window, or a part of it before an error.
     fn read(&mut self) -> io::Result<Window> {
-        let buffer = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let buffer = lock(&self.spare).take();
         let mut buffer = buffer.map_or_else(|| MmapMut::map_anon(WINDOW), Ok)?;
         let wanted = WINDOW.min(usize::try_from(self.length - self.at).unwrap_or(WINDOW));
         let mut count = 0;
@@ -153,7 +153,7 @@ impl AsRef<[u8]> for Window {
 
 impl Drop for Window {
     fn drop(&mut self) {
-        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = self.buffer.take();
+        *lock(&self.spare) = self.buffer.take();
     }
 }
 

@@ -203,6 +203,14 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// Removes a file that need not be there. Returns whether it was.
+pub fn remove(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        removed => removed.map(|()| true),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rustix::fs::{CWD, FileType, mknodat};

@@ -7,12 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::io::Errno;
-
+use super::disk_error::{Cause, cause, may_pass};
 use crate::process::clock;
 
 /// Time until a disk that refused is tried again.
-const TRY_AGAIN: Duration = Duration::from_millis(500);
+pub const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 /// Tries at a read-only disk where something is opened: 10 s.
 const READ_ONLY_TRIES: u32 = 20;
@@ -20,53 +19,13 @@ const READ_ONLY_TRIES: u32 = 20;
 /// A disk that refuses again within this time is not spoken of again.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Errors of the disk, of the way to it, and of a machine that is short of memory or descriptors: none of them is the
-/// fault of the stream or of a path, and each may pass.
-const REFUSALS: [Errno; 25] = [
-    Errno::NOSPC,
-    Errno::DQUOT,
-    Errno::ROFS,
-    Errno::IO,
-    Errno::STALE,
-    Errno::TIMEDOUT,
-    Errno::UCLEAN,
-    Errno::BADMSG,
-    Errno::NODEV,
-    Errno::NXIO,
-    Errno::REMOTEIO,
-    Errno::NOTCONN,
-    Errno::CONNRESET,
-    Errno::CONNABORTED,
-    Errno::SHUTDOWN,
-    Errno::HOSTDOWN,
-    Errno::HOSTUNREACH,
-    Errno::NETDOWN,
-    Errno::NETUNREACH,
-    Errno::NOLCK,
-    Errno::BUSY,
-    Errno::NOMEM,
-    Errno::NOBUFS,
-    Errno::MFILE,
-    Errno::NFILE,
-];
-
-/// Whether an error is a refusal of the disk.
-#[must_use]
-pub fn refuses(error: &io::Error) -> bool {
-    REFUSALS.iter().any(|refusal| error.raw_os_error() == Some(refusal.raw_os_error()))
-}
-
-fn is_read_only(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(Errno::ROFS.raw_os_error())
-}
-
 /// Whether an error is a refusal that is waited for where something is opened; `read_only` tries are left to a read-only disk.
 fn passes_at_start(error: &io::Error, read_only: &mut u32) -> bool {
-    if is_read_only(error) {
+    if cause(error) == Cause::ReadOnly {
         *read_only = read_only.saturating_sub(1);
         return *read_only > 0;
     }
-    refuses(error)
+    may_pass(error)
 }
 
 /// A turn in what a disk does, to be told to people.
@@ -95,7 +54,7 @@ impl Patience {
         attempt: impl FnMut() -> io::Result<T>,
         tell: impl FnMut(Turn<'_>),
     ) -> io::Result<T> {
-        self.insist_while(refuses, attempt, tell)
+        self.insist_while(may_pass, attempt, tell)
     }
 
     /// Does the same where a folder or a journal is opened. A read-only disk is waited for some seconds only: one that stays
@@ -109,7 +68,7 @@ impl Patience {
         let mut read_only = if self.in_vain { 1 } else { READ_ONLY_TRIES };
         let passes = |error: &io::Error| passes_at_start(error, &mut read_only);
         let done = self.insist_while(passes, attempt, tell);
-        self.in_vain = done.as_ref().is_err_and(is_read_only);
+        self.in_vain = done.as_ref().is_err_and(|error| cause(error) == Cause::ReadOnly);
         done
     }
 
@@ -133,7 +92,7 @@ impl Patience {
             match attempt() {
                 Err(error) if passes(&error) => {}
                 // The error is the caller's to tell.
-                Err(error) if refuses(&error) => return Err(error),
+                Err(error) if may_pass(&error) => return Err(error),
                 result => {
                     self.served = Some(clock::monotonic());
                     if is_news {
@@ -148,6 +107,8 @@ impl Patience {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     fn error(errno: Errno) -> io::Error {

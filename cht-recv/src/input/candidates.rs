@@ -36,9 +36,6 @@ const FIRST: usize = 256 * 1024;
 /// How long first bytes that may still become a foreign protocol are waited on. They are recorded then.
 const DOUBT: Duration = Duration::from_secs(2);
 
-/// Least time between two messages of a kind.
-const SAY_EVERY: Duration = Duration::from_secs(10);
-
 /// Connections that wait, oldest first.
 #[derive(Debug)]
 pub(crate) struct Candidates {
@@ -102,8 +99,8 @@ impl Candidates {
             patience,
             served: false,
             buffer: vec![0; FIRST],
-            foreign: Limited::new(SAY_EVERY),
-            failures: Limited::new(SAY_EVERY),
+            foreign: Limited::default(),
+            failures: Limited::default(),
             complaint: None,
         }
     }

@@ -22,9 +22,6 @@ use crate::net::{RETRY_AFTER, is_passing};
 /// Connections that are accepted in one go, while the system holds the others.
 const ACCEPTS: usize = 32;
 
-/// Least time between two messages of a kind.
-const SAY_EVERY: Duration = Duration::from_secs(10);
-
 /// A listening socket of one kind.
 pub(crate) trait Listener: AsFd + Debug {
     /// Accepts a connection. `None`, and said, if it may not send; an error of kind `WouldBlock` if none waits.
@@ -45,9 +42,14 @@ pub(crate) struct SocketSource<L> {
 impl<L: Listener> SocketSource<L> {
     /// Lets in who comes to `listener`. `patience` is for [`Candidates::new`].
     pub(crate) fn new(listener: L, patience: Option<Duration>) -> Self {
-        let limited = || Limited::new(SAY_EVERY);
         let candidates = Candidates::new(patience);
-        Self { listener, candidates, resting: None, seconds: limited(), failures: limited() }
+        Self {
+            listener,
+            candidates,
+            resting: None,
+            seconds: Limited::default(),
+            failures: Limited::default(),
+        }
     }
 
     /// Takes in those who have come, and looks who of them can be let in.

@@ -1,11 +1,8 @@
 //! What was lost on the way to us: counted, and said once in a while.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use cht_core::process::report;
-
-/// At most one message of a kind in this time.
-const SAY_EVERY: Duration = Duration::from_secs(10);
+use cht_core::process::report::{self, SAY_EVERY};
 
 /// Counts losses of one kind. Each changes the exit status: what is recorded is not what was sent.
 #[derive(Debug)]

@@ -24,9 +24,6 @@ use super::{
 /// sender that finds it full wait for a second. `net.core.somaxconn` bounds it.
 const BACKLOG: i32 = 4096;
 
-/// Least time between two messages of a kind.
-const SAY_EVERY: Duration = Duration::from_secs(10);
-
 /// A listening TCP socket.
 #[derive(Debug)]
 pub(crate) struct Tcp {
@@ -51,8 +48,14 @@ impl Tcp {
         // Only a longer queue is asked for.
         let _ = rustix::net::listen(&listener, BACKLOG);
         let tls = tls.map(|(config, limit)| (Arc::new(config), limit));
-        let limited = || Limited::new(SAY_EVERY);
-        Self { listener, networks, tls, keepalive, strangers: limited(), failures: limited() }
+        Self {
+            listener,
+            networks,
+            tls,
+            keepalive,
+            strangers: Limited::default(),
+            failures: Limited::default(),
+        }
     }
 
     /// Sets up a connection of somebody who may send.

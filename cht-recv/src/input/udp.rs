@@ -59,9 +59,6 @@ const GIVE_WAY: Duration = Duration::from_secs(1);
 /// How often the system is asked what it dropped.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
-/// At most one message of a kind in this time.
-const SAY_EVERY: Duration = Duration::from_secs(10);
-
 /// A UDP socket, shared with the sender that is served.
 #[derive(Debug)]
 pub(crate) struct UdpSource {
@@ -111,14 +108,13 @@ impl UdpSource {
         let url = group.url(socket.local_addr()?);
         enlarge(&socket, &url)?;
         let dropped = Dropped::of(&socket, &url)?;
-        let limited = || Limited::new(SAY_EVERY);
         let state = State {
             networks,
             takeovers: replace.then(Takeovers::default),
             newcomer: None,
-            strangers: limited(),
-            seconds: limited(),
-            foreign: limited(),
+            strangers: Limited::default(),
+            seconds: Limited::default(),
+            foreign: Limited::default(),
             complaint: None,
             dropped,
             buffer: vec![0; DATAGRAM].into(),
@@ -338,7 +334,7 @@ impl Wrapping {
             reorder: Box::default(),
             lost: Losses::of(what),
             counted: 0,
-            foreign: Limited::new(SAY_EVERY),
+            foreign: Limited::default(),
         }
     }
 

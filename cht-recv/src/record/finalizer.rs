@@ -166,7 +166,7 @@ impl Worker {
         while let Some(task) = self.next(queue) {
             match task {
                 Task::Opened(open) => {
-                    let event = Event::new(Some(self.session.name().to_owned()), open);
+                    let event = self.session.event(open);
                     let path = self.session.open_record();
                     self.help(&path, &event.to_session_line());
                 }
@@ -254,12 +254,12 @@ impl Worker {
                 closed.path,
                 aside.display()
             );
-            self.events.fail(self.session.name(), "recovery", &message, &closed.path);
+            self.events.fail(Some(self.session.name()), "recovery", &message, Some(&closed.path));
         }
         match synced.and_then(|()| durable::sync_folder_of(&path)) {
             Err(error) if disk::refuses(&error) => {
                 let message = format!("{}: {error}; its end may be missing on disk", closed.path);
-                self.events.fail(self.session.name(), "disk", &message, &closed.path);
+                self.events.fail(Some(self.session.name()), "disk", &message, Some(&closed.path));
             }
             result => result.with_context(named(&part))?,
         }
@@ -269,10 +269,10 @@ impl Worker {
                 "{}: {} bytes were received, and {length} are there: another program has changed it while it grew",
                 closed.path, closed.bytes
             );
-            self.events.fail(self.session.name(), "damaged", &message, &closed.path);
+            self.events.fail(Some(self.session.name()), "damaged", &message, Some(&closed.path));
         }
         self.write_tables();
-        let event = Event::new(Some(self.session.name().to_owned()), closed.clone());
+        let event = self.session.event(closed.clone());
         self.record(&event.to_session_line())?;
         self.playlist.add(closed);
         self.events.emit(event);
@@ -296,9 +296,9 @@ impl Worker {
             "{}: removed by another program while it grew; {} bytes are lost",
             closed.path, closed.bytes
         );
-        self.events.fail(self.session.name(), "recovery", &message, &closed.path);
+        self.events.fail(Some(self.session.name()), "recovery", &message, Some(&closed.path));
         let deleted = missing(&self.session, closed);
-        let closed = Event::new(Some(self.session.name().to_owned()), closed.clone());
+        let closed = self.session.event(closed.clone());
         self.record(&[closed.to_session_line(), deleted.to_session_line()].concat())?;
         self.events.emit(closed);
         self.events.emit(deleted);
@@ -322,7 +322,7 @@ impl Worker {
                         said = true;
                         let path = path.to_string_lossy().into_owned();
                         let message = format!("{path}: {error}{}", disk::remedy(&error));
-                        self.events.fail(self.session.name(), "disk", &message, &path);
+                        self.events.fail(Some(self.session.name()), "disk", &message, Some(&path));
                     }
                     if !self.refusal.wait(&self.stop) {
                         return Err(error);

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    event::{Anchor, Body, EndReason, Event, Listening, SegmentClosed, SegmentOpen},
+    event::{Anchor, Body, EndReason, Listening, SegmentClosed, SegmentOpen},
     process::clock,
     session::{Session, segment_log::SegmentLog},
     storage::durable,
@@ -111,7 +111,7 @@ impl Recorder {
     /// Says that senders can connect.
     pub(crate) fn listening(&self, listening: Listening) {
         self.heartbeat.listening(self.session.name(), &listening.address);
-        self.events.emit(Event::new(Some(self.session.name().to_owned()), listening));
+        self.events.emit(self.session.event(listening));
     }
 
     /// Begins a connection; bytes are pushed to what it returns.
@@ -141,7 +141,7 @@ impl Recorder {
 
     /// Emits an event behind those of the segments that were closed before.
     pub(crate) fn emit_last(&self, body: impl Into<Body>) {
-        self.finalizer.say(Event::new(Some(self.session.name().to_owned()), body));
+        self.finalizer.say(self.session.event(body));
     }
 
     /// Finishes what is still being closed.
@@ -164,7 +164,7 @@ pub(crate) struct Connection<'a> {
 impl Connection<'_> {
     /// Emits an event about the session.
     pub(crate) fn emit(&self, body: impl Into<Body>) {
-        self.out.events.emit(Event::new(Some(self.out.session.name().to_owned()), body));
+        self.out.events.emit(self.out.session.event(body));
     }
 
     /// Records the bytes that arrived at `now`.
@@ -370,7 +370,7 @@ impl Output<'_> {
         if begins {
             let path = self.session.stream().to_string_lossy().into_owned();
             let message = format!("{path}: {error}{}", disk::remedy(error));
-            self.events.fail(self.session.name(), "disk", &message, &path);
+            self.events.fail(Some(self.session.name()), "disk", &message, Some(&path));
         }
         begins
     }
@@ -406,7 +406,7 @@ impl Output<'_> {
             timeline: segment.timeline,
             at: segment.opened_at,
         };
-        self.events.emit(Event::new(Some(self.session.name().to_owned()), open.clone()));
+        self.events.emit(self.session.event(open.clone()));
         self.finalizer.opened(open);
     }
 

@@ -24,7 +24,7 @@ use cht_core::{
         segment_log::{self, SegmentLog},
         sequence,
     },
-    storage::{durable, regular},
+    storage::{durable, patience::TRY_AGAIN, regular},
 };
 
 use super::{
@@ -32,12 +32,9 @@ use super::{
     playlist_file::PlaylistFile,
 };
 use crate::{
-    disk::{self, is_not_found, named},
+    disk::{self, START_TRIES, is_not_found, named},
     report::events::EventWriter,
 };
-
-/// Further tries that a refusing disk gets at the start of the session that is continued: 5 s.
-const TRIES: u32 = 10;
 
 /// Adopts what was left in the other sessions below `sessions`, where no recorder is alive: segments of `largest` bytes at most.
 pub(crate) fn recover_others(
@@ -109,7 +106,7 @@ pub(crate) fn recover(session: &Session, largest: u64, events: &EventWriter) -> 
     // A record that is set aside for a passing error costs every segment its place.
     let read = || segment_log::mend(&path).and_then(|()| SegmentLog::read(session).map(drop));
     let read = || read().with_context(named(&path));
-    let mut tries = TRIES;
+    let mut tries = START_TRIES;
     if let Err(error) = patiently(&mut tries, disk::is_passing, read) {
         if error.downcast_ref().is_some_and(|cause| disk::has_no_room(cause, &path)) {
             return Err(error);
@@ -117,15 +114,15 @@ pub(crate) fn recover(session: &Session, largest: u64, events: &EventWriter) -> 
         let aside = durable::set_aside(&path, ".unreadable").with_context(named(&path))?;
         let message =
             format!("{error:#}; set aside as {}, and a new record is begun", aside.display());
-        events.fail(session.name(), "recovery", &message, &path.to_string_lossy());
+        events.fail(Some(session.name()), "recovery", &message, Some(&path.to_string_lossy()));
     }
-    let mut recovery = Recovery::new(session, largest, TRIES, events);
+    let mut recovery = Recovery::new(session, largest, START_TRIES, events);
     let recovered = recovery.run(&SegmentLog::of(session));
     recovery.trouble.say(session.name(), events);
     recovered
 }
 
-/// Takes a step, again as long as its error `passes` and `tries` are left. Says so before the first of [`TRIES`].
+/// Takes a step, again as long as its error `passes` and `tries` are left. Says so before the first of [`START_TRIES`].
 fn patiently<T>(
     tries: &mut u32,
     passes: impl Fn(&io::Error) -> bool,
@@ -136,11 +133,11 @@ fn patiently<T>(
             Err(error) if *tries > 0 && error.downcast_ref().is_some_and(&passes) => error,
             result => return result,
         };
-        if *tries == TRIES {
+        if *tries == START_TRIES {
             report::note(format_args!("{error:#}; trying again"));
         }
         *tries -= 1;
-        clock::rest(disk::TRY_AGAIN);
+        clock::rest(TRY_AGAIN);
     }
 }
 
@@ -171,7 +168,7 @@ impl Trouble {
             more => format!(" ({more} more like it in this session)"),
         };
         let message = format!("{message}; left as it is, and recording goes on{more}");
-        events.fail(session, "recovery", &message, path);
+        events.fail(Some(session), "recovery", &message, Some(path));
     }
 }
 
@@ -218,7 +215,7 @@ impl<'a> Recovery<'a> {
             self.adopt(known, &listed)?;
         }
         let path = self.session.open_record();
-        self.attempt(|| remove(&path).with_context(named(&path))).map(drop)
+        self.attempt(|| durable::remove(&path).with_context(named(&path))).map(drop)
     }
 
     /// The numbers of the segments that have a name in the folder, whatever is there. `None` if it cannot be listed.
@@ -248,7 +245,7 @@ impl<'a> Recovery<'a> {
                 continue;
             }
             let path = self.session.segment(*seq);
-            if self.attempt(|| remove(&path).with_context(named(&path)))? == Some(true) {
+            if self.attempt(|| durable::remove(&path).with_context(named(&path)))? == Some(true) {
                 report::note(format_args!("{}: its removal was finished", path.display()));
             }
         }
@@ -318,7 +315,7 @@ impl<'a> Recovery<'a> {
     /// Writes a line about a segment into the record, and announces it. Returns whether that succeeded.
     fn record(&mut self, closed: &SegmentClosed) -> Result<bool> {
         let path = self.session.record();
-        let event = Event::new(Some(self.session.name().to_owned()), closed.clone());
+        let event = self.session.event(closed.clone());
         let append =
             || segment_log::append(&path, &event.to_session_line()).with_context(named(&path));
         let written = self.attempt(append)?.is_some();
@@ -330,20 +327,12 @@ impl<'a> Recovery<'a> {
     }
 }
 
-/// Removes a file; whether there was one.
-fn remove(path: &Path) -> io::Result<bool> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        result => result.map(|()| true),
-    }
-}
-
 /// The `deleted` event of a segment that nobody removed here.
 pub(crate) fn missing(session: &Session, closed: &SegmentClosed) -> Event {
     let path = session.segment(closed.seq).to_string_lossy().into_owned();
     let (reason, at) = (DeleteReason::Missing, clock::wall());
     let deleted = Deleted { seq: closed.seq, path, bytes: closed.bytes, reason, at };
-    Event::new(Some(session.name().to_owned()), deleted)
+    session.event(deleted)
 }
 
 /// What the killed recorder said about the segment that it was writing.

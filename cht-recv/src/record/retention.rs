@@ -6,18 +6,18 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fs,
-    io::ErrorKind,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use cht_core::{
-    event::{DeleteReason, Deleted, Event},
+    event::{DeleteReason, Deleted},
     process::{clock, report::Limited},
     session::{
         Session,
         segment_log::{self, SegmentLog},
     },
+    storage::durable,
 };
 use clap::Args;
 use jiff::Timestamp;
@@ -28,9 +28,6 @@ use crate::{
     report::events::EventWriter,
     units::{self, Size},
 };
-
-/// How often people are told of the same thing.
-const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 /// How long until the free space is looked at again: others write to the disk as well.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
@@ -118,8 +115,8 @@ impl Retention {
             shelves: Vec::new(),
             places: HashMap::new(),
             oldest: None,
-            removed: Limited::new(SAY_AGAIN),
-            trouble: Limited::new(SAY_AGAIN),
+            removed: Limited::default(),
+            trouble: Limited::default(),
             fruitless: None,
             said_empty: false,
         }
@@ -266,14 +263,14 @@ impl Retention {
     ) -> anyhow::Result<()> {
         let ours = playlist.filter(|_| self.ours.as_ref() == Some(session));
         let _lock = if ours.is_some() { None } else { Some(session.lock()?) };
-        let event = |one: &Deleted| Event::new(Some(session.name().to_owned()), one.clone());
+        let event = |one: &Deleted| session.event(one.clone());
         let lines: Vec<u8> = deleted.iter().flat_map(|one| event(one).to_session_line()).collect();
         match segment_log::append(&session.record(), &lines) {
             // No room to write it down: the first one makes it. A crash just here leaves a segment missing, which
             // recovery writes down.
             Err(error) if disk::is_full(&error) => {
                 if let Some(first) = deleted.first() {
-                    unlink(first)?;
+                    durable::remove(Path::new(&first.path))?;
                 }
                 segment_log::append(&session.record(), &lines)?;
             }
@@ -289,7 +286,7 @@ impl Retention {
             renewed.as_ref()
         };
         for one in deleted {
-            unlink(one)?;
+            durable::remove(Path::new(&one.path))?;
             let Deleted { path, reason, .. } = one;
             let why = reason_in_words(*reason);
             self.removed.note(clock::monotonic(), format_args!("{path}: removed, {why}"));
@@ -314,14 +311,6 @@ impl Retention {
         let connections: BTreeSet<u32> =
             deleted.iter().filter_map(|one| Some(record.get(one.seq)?.connection)).collect();
         connections.range(..left).map(|connection| session.tables(*connection)).collect()
-    }
-}
-
-/// Removes the file; that it is not there any more is as good.
-fn unlink(deleted: &Deleted) -> std::io::Result<()> {
-    match fs::remove_file(&deleted.path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }
 

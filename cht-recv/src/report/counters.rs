@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{
             AtomicBool, AtomicU64,
             Ordering::{Relaxed, Release},
@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cht_core::event::Body;
+use cht_core::{event::Body, process::lock::lock};
 
 use crate::{disk, received::Seen};
 
@@ -102,7 +102,7 @@ impl Counters {
         let nanos = now.saturating_duration_since(self.started).as_nanos() as u64;
         self.last_byte.store(nanos.max(1), Release);
         if !seen.listed.is_empty() || !seen.gaps.is_empty() {
-            let mut gaps = self.gaps.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut gaps = lock(&self.gaps);
             seen.listed.iter().for_each(|pid| gaps.add(*pid, 0));
             seen.gaps.iter().for_each(|pid| gaps.add(*pid, 1));
         }
@@ -131,7 +131,7 @@ impl Counters {
             connections: self.connections.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
             packets: self.packets.load(Relaxed),
-            gaps: self.gaps.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            gaps: lock(&self.gaps).clone(),
             idle: last.map(|last| now.saturating_duration_since(last)),
             segments: self.segments.load(Relaxed),
             errors: self.errors.load(Relaxed),

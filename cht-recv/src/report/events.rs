@@ -102,19 +102,23 @@ impl EventWriter {
             self.passing.fetch_sub(1, Ordering::Relaxed);
         }
     }
-}
 
-impl EventWriter {
     /// Says on stderr and in an `error` event what is wrong.
-    pub(crate) fn fail(&self, session: &str, code: &str, message: &str, path: &str) {
+    pub(crate) fn fail(
+        &self,
+        session: Option<&str>,
+        code: &str,
+        message: &str,
+        path: Option<&str>,
+    ) {
         report::warn(message);
         let failure = Failure {
             stage: report::stage().to_owned(),
             code: code.to_owned(),
             message: message.to_owned(),
-            path: Some(path.to_owned()),
+            path: path.map(str::to_owned),
         };
-        self.emit(Event::new(Some(session.to_owned()), failure));
+        self.emit(Event::new(session.map(str::to_owned), failure));
     }
 }
 

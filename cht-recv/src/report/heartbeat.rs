@@ -8,7 +8,7 @@ use std::{
 };
 
 use cht_core::{
-    event::{Event, Failure, PidStats, RecvStats, Stats},
+    event::{Event, PidStats, RecvStats, Stats, rounded},
     process::{
         clock,
         report::{self, Limited},
@@ -87,14 +87,7 @@ impl Heartbeat {
 
     /// Says on stderr and in an `error` event what is wrong.
     pub(crate) fn complain(&self, code: &str, message: &str) {
-        report::warn(message);
-        let failure = Failure {
-            stage: report::stage().to_owned(),
-            code: code.to_owned(),
-            message: message.to_owned(),
-            path: None,
-        };
-        self.events.emit(Event::new(self.session.borrow().clone(), failure));
+        self.events.fail(self.session.borrow().as_deref(), code, message, None);
     }
 
     /// The sender has gone, and all its bytes are counted.
@@ -161,9 +154,4 @@ impl Heartbeat {
         };
         self.events.emit_passing(Event::new(self.session.borrow().clone(), stats));
     }
-}
-
-/// To the six decimals of all seconds in events.
-fn rounded(seconds: f64) -> f64 {
-    (seconds * 1e6).round() / 1e6
 }

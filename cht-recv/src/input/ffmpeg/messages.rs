@@ -1,20 +1,17 @@
 //! What ffmpeg says while it runs: its warnings for people, its description of the output, and whom it sends away.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc, Mutex,
     mpsc::{Receiver, Sender, channel},
 };
 use std::time::Duration;
 
-use cht_core::process::{clock, report::Limited};
+use cht_core::process::{clock, lock::lock, report::Limited};
 
 use super::{
     redact::Redactor,
     survey::{Survey, Unfit},
 };
-
-/// Least time between two messages of a kind.
-const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// Kinds of warnings that are told apart; the others share one limit.
 const KINDS: usize = 16;
@@ -44,7 +41,7 @@ impl Surveyed {
     pub(crate) fn unfit(&self, limit: Duration) -> Vec<Unfit> {
         // A newer ffmpeg may end its description with nothing, and one that has ended has said all.
         let _ = clock::receive_within(&self.complete, limit);
-        locked(&self.survey).unfit().to_vec()
+        lock(&self.survey).unfit().to_vec()
     }
 }
 
@@ -56,7 +53,7 @@ impl Messages {
         let words = Self {
             shown: shown.to_owned(),
             redactor,
-            refused: Limited::new(SAY_EVERY),
+            refused: Limited::default(),
             warnings: Vec::new(),
             survey: Arc::clone(&survey),
             surveyed: Some(surveyed),
@@ -73,7 +70,7 @@ impl Messages {
         }
         match leveled(line) {
             Some((Level::Info, text)) => {
-                if locked(&self.survey).read(text) {
+                if lock(&self.survey).read(text) {
                     self.surveyed.take().map(|surveyed| surveyed.send(()));
                 }
                 true
@@ -91,17 +88,13 @@ impl Messages {
         let known = self.warnings.iter().position(|(other, _)| *other == kind);
         let at = known.unwrap_or_else(|| {
             if self.warnings.len() < KINDS {
-                self.warnings.push((kind, Limited::new(SAY_EVERY)));
+                self.warnings.push((kind, Limited::default()));
             }
             self.warnings.len() - 1
         });
         let message = format!("{}: ffmpeg: {}", self.shown, self.redactor.hide(text));
         self.warnings[at].1.note(clock::monotonic(), message);
     }
-}
-
-fn locked(survey: &Mutex<Survey>) -> MutexGuard<'_, Survey> {
-    survey.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -28,9 +28,6 @@ use crate::input::{options::FfmpegOptions, sender::Sender, source::Source};
 const LEAST_INTERVAL: Duration = Duration::from_millis(500);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(30);
 
-/// At most one message of a kind in this time.
-const SAY_EVERY: Duration = Duration::from_secs(10);
-
 /// How long the description of a file is waited for, before there is a session.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -101,7 +98,7 @@ impl FfmpegSource {
             state: State::Resting(clock::monotonic()),
             ended: Rc::default(),
             interval: LEAST_INTERVAL,
-            failures: Limited::new(SAY_EVERY),
+            failures: Limited::default(),
         };
         if fetch.place.is_finite() {
             let now = clock::monotonic();
