@@ -28,7 +28,7 @@ Examples:
   cht-recv | cht-segwatch | cht-scenes --stats-interval 1 | jq -c 'select(.stage==\"cht-scenes\").scenes // empty'
 ";
 
-/// Picks the frames where the picture changed; reads events or paths on stdin
+/// Picks the frames where the picture changes; reads events or paths on stdin
 #[derive(Debug, Parser)]
 #[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
           help_template = cht_core::process::cli::HELP)]
@@ -36,104 +36,108 @@ pub(crate) struct Args {
     /// Folder for the pictures [default: SESSION/frames]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// The session of segments that lie loose
+    /// Session that loose segments belong to
     #[arg(long, value_name = "DIR", env = "CHT_SESSION")]
     pub session: Option<PathBuf>,
-    /// What finds the frames; several find more, each says which ones are its own
+    /// Detectors that select frames, comma-separated; events name the detector of each frame
     #[arg(long, value_name = "NAME", value_enum, value_delimiter = ',', default_value = "auto")]
     pub detect: Vec<Detect>,
-    /// scene: keep a frame whose scene score (0 to 1) is above this
+    /// scene: keep frames whose scene score (0 to 1) is above this
     #[arg(long, value_name = "SCORE", default_value_t = 0.1, value_parser = unit)]
     pub threshold: f64,
-    /// Keep a frame at least every so many seconds; 0: only for its score
+    /// Longest time between two kept frames; 0 for no limit
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = cht_core::process::cli::seconds)]
     pub max_interval: f64,
-    /// A cut that follows another within so many seconds waits until they are over
+    /// Shortest time between two cuts; one that follows sooner is kept at the end of the gap
     #[arg(long, value_name = "SECONDS", default_value_t = 0.1, value_parser = cht_core::process::cli::seconds)]
     pub min_gap: f64,
-    /// Keep no more than so many frames in any hour (60/h, or 2/min for 120), spread evenly
+    /// Keep at most this many frames in any hour (60/h, or 2/min for 120), spread evenly
     #[arg(long, value_name = "N/h")]
     pub max_frames: Option<PerHour>,
-    /// screen: keep the frame when nothing has changed for so many seconds
+    /// screen: keep a frame once nothing has changed for this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0.3, value_parser = cht_core::process::cli::seconds)]
     pub settle: f64,
-    /// screen: a change that does not come to rest gives a frame after so many seconds
+    /// screen: keep a frame after this many seconds of a change that does not settle
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = |text: &str| seconds_from(0.1, text))]
     pub max_wait: f64,
-    /// screen: leave out changes of less than this share of the picture (0 to 1); 0: digits that change in place count
+    /// screen: ignore changes smaller than this share of the picture (0 to 1); at 0, digits that
+    /// change in place count
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = unit)]
     pub min_change: f64,
-    /// screen: leave out what changes in this part of the picture, in shares of its width and height; may be given again
+    /// screen: ignore changes in this part of the picture, in shares of its width and height; may
+    /// be given again
     #[arg(long, value_name = "X,Y,W,H")]
     pub ignore: Vec<Area>,
-    /// Look at a video of this program [default: at the video that has the most pictures]
+    /// Use a video of this program [default: the video with the most pictures]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub program: Option<u16>,
-    /// Look at this video: its PID, or 0, 1 … for the first, second … one that the tables list
+    /// Use this video: its PID, or 0, 1 … for the first, second … video in the tables
     #[arg(long, value_name = "PID|INDEX")]
     pub stream: Option<Which>,
-    /// What is decoded of the video; less is faster
+    /// How much of the video to decode; less is faster
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = Decode::Full)]
     pub decode: Decode,
-    /// Have so many decoders at work side by side on finished segments: the same frames, sooner, for 64 MB more each
+    /// Number of parallel decoders for finished segments: the same frames sooner, for 64 MB more
+    /// memory each
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: u8,
-    /// What decodes; one that does not work is replaced by the processor
+    /// Hardware decoder; the CPU takes over if it does not work
     #[arg(long, value_name = "NAME", value_enum, default_value_t = Hwaccel::None)]
     pub hwaccel: Hwaccel,
-    /// Stop a decoder that does nothing for so many seconds, and go on with the next segment
+    /// Stop a decoder that is stuck for this many seconds, and go on with the next segment
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = |text: &str| seconds_from(1.0, text))]
     pub decoder_timeout: f64,
-    /// Leave out segments whose pictures have more pixels than that (the default is the largest of H.264 and HEVC at level 6.2)
+    /// Skip segments whose pictures have more pixels than this (the default is the limit of H.264
+    /// and HEVC at level 6.2)
     #[arg(long, value_name = "NUMBER", default_value_t = 35_651_584, value_parser = clap::value_parser!(u64).range(1..))]
     pub max_pixels: u64,
-    /// What is done when a live stream comes faster than it can be decoded
+    /// What to decode when decoding falls behind a live stream
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = OnLag::Keep)]
     pub on_lag: OnLag,
-    /// That is so when decoding is so many seconds of the stream behind; it has caught up at a quarter of it
+    /// Lag at which --on-lag takes effect, in seconds of the stream; it ends at a quarter of this
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = |text: &str| seconds_from(0.1, text))]
     pub lag_limit: f64,
-    /// Seconds between two `stats` events while there is something to do; 0: none
+    /// Seconds between two `stats` events while there is work; 0 turns them off
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::process::cli::seconds)]
     pub stats_interval: f64,
     #[command(flatten)]
     pub look: OutputOptions,
-    /// Quality of JPEG and WebP, 1 to 100
+    /// JPEG and WebP quality, 1 to 100
     #[arg(long, value_name = "Q", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub quality: u8,
-    /// Write no picture of a screen that came back: its event names the one that is there
+    /// Write no picture of a screen that came back; its event names the earlier picture
     #[arg(long)]
     pub dedupe: bool,
-    /// Write what is measured in each frame, one line of JSON a frame
+    /// Write the measurements of each frame to FILE, one line of JSON per frame
     #[arg(long, value_name = "FILE")]
     pub scores: Option<PathBuf>,
-    /// Decide again on what --scores has written, and decode only what is kept; nothing is read on stdin
+    /// Decide again from a FILE of --scores, and decode only the frames to keep; stdin is not read
     #[arg(long, value_name = "FILE", conflicts_with = "scores")]
     pub from_scores: Option<PathBuf>,
-    /// Begin anew where --out holds frames already, whatever options they were made with
+    /// Start over where --out holds frames already, whatever options made them
     #[arg(long)]
     pub overwrite: bool,
-    /// The ffmpeg to run
+    /// Path of the ffmpeg to run
     #[arg(long, value_name = "PATH", default_value = "ffmpeg")]
     pub ffmpeg: PathBuf,
 }
 
-/// The names of the detectors.
+/// Names of the detectors on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Detect {
-    /// adaptive or screen, by what the stream shows
+    /// adaptive or screen, depending on the content
     Auto,
     /// ffmpeg's scene score above --threshold
     Scene,
     /// film and camera: cuts, dissolves and fades
     Adaptive,
-    /// slides and windows: what has changed and come to rest
+    /// slides and windows: changes that have settled
     Screen,
 }
 
 impl Detect {
-    /// As on the command line.
+    /// Returns its name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -145,7 +149,7 @@ impl Detect {
 }
 
 impl Args {
-    /// Which video is asked for.
+    /// Returns the video that the options ask for.
     pub(crate) fn video(&self) -> Asked {
         Asked { program: self.program, stream: self.stream }
     }
@@ -165,14 +169,14 @@ impl Args {
         Limits { timeout, pixels: self.max_pixels }
     }
 
-    /// Returns the fields of the options that do nothing next to the other ones.
+    /// Returns the fields of the options without effect in this combination.
     pub(crate) fn without_effect(&self) -> Vec<&'static str> {
         let idle = EFFECTS.iter().filter(|effect| !(effect.is_there)(self));
         idle.map(|effect| effect.option).collect()
     }
 }
 
-/// Options that do something only next to certain others.
+/// Options that have an effect only in combination with others.
 const EFFECTS: &[Effect<Args>] = &[
     Effect {
         option: "threshold",
@@ -222,7 +226,7 @@ const EFFECTS: &[Effect<Args>] = &[
     },
 ];
 
-/// An option about what changes on a screen.
+/// Returns the rule of an option of the screen detector.
 const fn screens_alone(option: &'static str) -> Effect<Args> {
     Effect {
         option,
@@ -233,7 +237,8 @@ const fn screens_alone(option: &'static str) -> Effect<Args> {
     }
 }
 
-/// An option about the stream and its decoding: scores were measured with what it said then.
+/// Returns the rule of an option about the stream and its decoding, which was already applied
+/// when the scores were measured.
 const fn decoding_alone(option: &'static str) -> Effect<Args> {
     Effect {
         option,
@@ -242,10 +247,12 @@ const fn decoding_alone(option: &'static str) -> Effect<Args> {
     }
 }
 
+/// Parses the command line, or exits with a message.
 pub(crate) fn parse() -> Args {
     cht_core::process::cli::parse(EFFECTS)
 }
 
+/// Parses a number from 0 to 1.
 fn unit(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(score) if (0.0..=1.0).contains(&score) => Ok(score),

@@ -1,4 +1,4 @@
-//! What has to be the same for two runs to be one: whatever the frames depend on.
+//! Options that the selected frames depend on: a run continues an earlier one only with the same.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::{
     decode::mode::Decode, lag::catch_up::OnLag, picture::OutputOptions, track::select::Asked,
 };
 
-/// The options of a run, as they are written into the journal.
+/// Options of a run, as its journal stores them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Options {
     pub detect: Vec<Detect>,
@@ -41,6 +41,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Takes them from the command line.
     pub(crate) fn of(args: &Args) -> Self {
         Self {
             detect: args.detect.clone(),
@@ -61,7 +62,7 @@ impl Options {
         }
     }
 
-    /// For the detectors that measure.
+    /// Returns the rules for the detectors that measure.
     pub(crate) fn rules(&self) -> cht_detect::Rules {
         let detectors = self.detect.iter().filter_map(|name| match name {
             Detect::Auto => None,
@@ -87,12 +88,12 @@ impl Options {
 }
 
 impl Options {
-    /// Whether a run with `other` keeps the same frames: options without effect do not count.
+    /// Returns whether a run with `other` keeps the same frames, ignoring options without effect.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self == other || self.to_string() == other.to_string()
     }
 
-    /// Returns each option by the name of its field, and as on the command line.
+    /// Returns the field name and the command-line form of each option.
     fn listed(&self) -> Vec<(&'static str, String)> {
         let detect = self.detect.iter().map(|name| name.name()).collect::<Vec<_>>().join(",");
         let mut listed = vec![
@@ -127,7 +128,7 @@ impl Options {
 }
 
 impl fmt::Display for Options {
-    /// As on the command line, without the options that would be refused there for having no effect.
+    /// Writes the command line, without the options that it would refuse as having no effect.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let listed = self.listed();
         let words = listed.iter().flat_map(|(_, words)| words.split(' '));

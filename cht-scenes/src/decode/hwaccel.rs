@@ -1,7 +1,8 @@
 //! `--hwaccel`: a hardware decoder, if there is one that works.
 //!
-//! Whether it works shows only when it is tried: a driver may be missing, a device taken or forbidden. So a
-//! picture is decoded on it at the start. Frames come back into memory, so that all else stays as it is.
+//! Whether it works shows only when it is tried: a driver may be missing, a device taken or
+//! forbidden. So a picture is decoded on it at the start. Frames come back into memory, so that all
+//! else stays as it is.
 
 use std::{io::Write as _, time::Duration};
 
@@ -20,10 +21,10 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// Who decodes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Hwaccel {
-    /// The processor
+    /// CPU only
     #[default]
     None,
-    /// The first of the others that works, or else the processor
+    /// First of the others that works, else the CPU
     Auto,
     /// NVIDIA
     Cuda,
@@ -52,7 +53,8 @@ impl Hwaccel {
         }
     }
 
-    /// Options of ffmpeg in front of its input. Without an output format frames are copied back into memory.
+    /// Options of ffmpeg in front of its input. Without an output format frames are copied back
+    /// into memory.
     pub(crate) fn options(self) -> Vec<&'static str> {
         match self {
             Self::None | Self::Auto => Vec::new(),
@@ -60,7 +62,8 @@ impl Hwaccel {
         }
     }
 
-    /// Options for the trial: here frames must come from the device, where a decoder would fall back without a word.
+    /// Options for the trial: here frames must come from the device, where a decoder would fall
+    /// back without a word.
     fn trial(self) -> Vec<&'static str> {
         let mut options = self.options();
         options.extend(["-hwaccel_output_format", self.name(), "-f", "h264", "-i", "pipe:0"]);

@@ -21,7 +21,7 @@ pub(crate) enum Decode {
     Full,
     /// Keyframes only
     Keyframes,
-    /// The groups of pictures in which something changes, and all keyframes
+    /// GOPs in which something changes, and all keyframes
     Fast,
 }
 
@@ -35,7 +35,8 @@ impl Decode {
         }
     }
 
-    /// Options of ffmpeg's decoder. What is fed is thinned out already; these are for access units that share a PES packet.
+    /// Options of ffmpeg's decoder. What is fed is thinned out already; these are for access units
+    /// that share a PES packet.
     pub(crate) fn options(self, codec: Option<Codec>) -> &'static [&'static str] {
         match (self, codec) {
             // The second field of a keyframe may be a P picture.
@@ -48,8 +49,9 @@ impl Decode {
     }
 }
 
-/// A keyframe that is decoded alone comes out when so many have begun behind it: ffmpeg's demuxer waits for the next one, its
-/// parser for that one's successor, and the decoder of a codec whose keyframes may be reordered for one more.
+/// A keyframe that is decoded alone comes out when so many have begun behind it: ffmpeg's demuxer
+/// waits for the next one, its parser for that one's successor, and the decoder of a codec whose
+/// keyframes may be reordered for one more.
 pub(crate) fn holds(codec: Option<Codec>) -> usize {
     if codec == Some(Codec::H264) { 2 } else { 3 }
 }
@@ -74,7 +76,8 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Returns what is said about the segment at `path` if its pictures are larger, as ffmpeg found when it said `words`.
+    /// Returns what is said about the segment at `path` if its pictures are larger, as ffmpeg found
+    /// when it said `words`.
     pub(crate) fn exceeded(&self, path: &str, words: &str) -> Option<String> {
         let (before, _) = words.split_once(" exceeds specified max pixel count")?;
         let (_, size) = before.rsplit_once("Picture size ")?;
@@ -112,9 +115,9 @@ pub(crate) struct Extract {
 }
 
 impl Extract {
-    /// Begins with tables, written to `out`. The first keyframe gets the parameter `sets`, if it comes without any. A
-    /// picture that begins with the PTS `first` begins the recording.
-    /// `None` where the stream has to be fed as it is.
+    /// Begins with tables, written to `out`. The first keyframe gets the parameter `sets`, if it
+    /// comes without any. A picture that begins with the PTS `first` begins the recording. `None`
+    /// where the stream has to be fed as it is.
     pub(crate) fn begin(
         pid: u16,
         codec: Codec,
@@ -147,8 +150,8 @@ impl Extract {
         self.hand_on(now, out);
     }
 
-    /// Nothing has come up to `now` of a live stream: appends the picture that waits for the next one, if that takes too long.
-    /// Returns whether one did.
+    /// Nothing has come up to `now` of a live stream: appends the picture that waits for the next
+    /// one, if that takes too long. Returns whether one did.
     pub(crate) fn rest(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         self.mender.rest(now, out)
     }

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum OnLag {
-    /// Decode every frame, however late
+    /// Every frame, however late
     #[default]
     Keep,
-    /// Decode keyframes only until it has caught up
+    /// Keyframes only, until decoding has caught up
     Keyframes,
 }
 

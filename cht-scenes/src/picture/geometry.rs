@@ -27,7 +27,7 @@ impl SampleGrid {
             Some(crop) => (part(crop.x, crop.width, width)?, part(crop.y, crop.height, height)?),
             None => ((0.0, width), (0.0, height)),
         };
-        let most = f64::from(look.format.most());
+        let most = f64::from(look.format.largest());
         let limit = |asked: Option<u32>| asked.map_or(most, |asked| f64::from(asked).min(most));
         let (widest, highest) =
             (limit(look.scale.map(|s| s.width)), limit(look.scale.and_then(|s| s.height)));

@@ -1,44 +1,44 @@
-//! What pictures are to look like: the options about them.
+//! Options for the pictures that are written: file format, crop, scale and thumbnails.
 
 use std::{fmt, str::FromStr};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// The options about pictures, as they stand in the journal.
+/// Options for pictures, as the journal stores them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 #[serde(default)]
 pub(crate) struct OutputOptions {
-    /// How pictures are written
+    /// File format of pictures
     #[arg(long, value_name = "NAME", value_enum, default_value = "jpeg")]
     pub format: Format,
-    /// Keep this part only: left, top and size in square pixels, before --scale
+    /// Keep only this part: left, top and size in square pixels, applied before --scale
     #[arg(long, value_name = "X,Y,WxH")]
     pub crop: Option<Crop>,
-    /// Make pictures at most so wide (and high); their shape stays
+    /// Scale pictures down to at most this width (and height), keeping their aspect ratio
     #[arg(long, value_name = "WIDTHxHEIGHT|WIDTH")]
     pub scale: Option<Scale>,
-    /// Write a small JPEG of at most this width beside each picture
+    /// Write a JPEG thumbnail of at most this width next to each picture
     #[arg(long, value_name = "WIDTH", value_parser = clap::value_parser!(u32).range(1..=65500))]
     pub thumbnails: Option<u32>,
 }
 
-/// A picture's file format.
+/// File format of a picture.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Format {
-    /// small, and read by everything
+    /// small, readable everywhere
     #[default]
     Jpeg,
-    /// without loss
+    /// lossless
     Png,
     /// smaller than JPEG, slower
     Webp,
-    /// without loss, smaller than PNG
+    /// lossless, smaller than PNG
     WebpLossless,
 }
 
-/// The part of a picture that is kept, in square pixels.
+/// Part of a picture to keep, in square pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Crop {
     pub x: u32,
@@ -47,7 +47,7 @@ pub(crate) struct Crop {
     pub height: u32,
 }
 
-/// The largest size of a picture.
+/// Largest size of a picture, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Scale {
     pub width: u32,
@@ -55,14 +55,14 @@ pub(crate) struct Scale {
 }
 
 impl OutputOptions {
-    /// Whether anything is written whose quality can be chosen.
+    /// Returns whether `--quality` has an effect on any file.
     pub(crate) fn has_quality(&self) -> bool {
         matches!(self.format, Format::Jpeg | Format::Webp) || self.thumbnails.is_some()
     }
 }
 
 impl Format {
-    /// How names of its files end.
+    /// Returns the file name extension, with its dot.
     pub(crate) fn suffix(self) -> &'static str {
         match self {
             Self::Jpeg => ".jpg",
@@ -71,8 +71,8 @@ impl Format {
         }
     }
 
-    /// The greatest width and height that it has room for.
-    pub(crate) fn most(self) -> u32 {
+    /// Returns the largest width and height that it can store, in pixels.
+    pub(crate) fn largest(self) -> u32 {
         match self {
             Self::Jpeg => 65_500,
             Self::Png => i32::MAX as u32,
@@ -80,7 +80,7 @@ impl Format {
         }
     }
 
-    /// As on the command line.
+    /// Returns its name on the command line.
     fn name(self) -> &'static str {
         match self {
             Self::Jpeg => "jpeg",
@@ -92,14 +92,14 @@ impl Format {
 }
 
 impl OutputOptions {
-    /// That of the small pictures beside, if there are to be some.
+    /// Returns the options of thumbnails, if they are wanted.
     pub(crate) fn thumbnail(&self) -> Option<Self> {
         let scale = Scale { width: self.thumbnails?, height: None };
         Some(Self { format: Format::Jpeg, scale: Some(scale), ..*self })
     }
 }
 
-/// As on the command line.
+/// Writes the options as on the command line.
 impl fmt::Display for OutputOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "--format {}", self.format.name())?;
@@ -143,7 +143,7 @@ impl FromStr for Scale {
     }
 }
 
-/// A number of pixels.
+/// Parses a number of pixels.
 fn length(text: &str) -> Option<u32> {
     text.parse().ok().filter(|length| (1..=65_500).contains(length))
 }
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_parts_as_people_write_them() {
+    fn scale_and_crop_parse_as_documented() {
         let scale = |text: &str| text.parse::<Scale>();
         assert_eq!(scale("640"), Ok(Scale { width: 640, height: None }));
         assert_eq!(scale("640x360"), Ok(Scale { width: 640, height: Some(360) }));
