@@ -6,18 +6,16 @@
 use std::{
     cmp::Reverse,
     collections::BTreeMap,
-    fs::File,
     net::IpAddr,
     time::{Duration, Instant},
 };
 
 use cht_core::process::{clock, report::Limited};
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::PollFd;
 
 use super::{
     foreign::{self, Verdict},
-    sender::{Plain, Sender, Stream as _, read},
-    tls::{Handshake, Tls},
+    sender::{Handshake, Incoming, Sender},
 };
 
 /// Code of the `error` event about a foreign protocol.
@@ -57,17 +55,11 @@ pub(crate) struct Candidate {
     peer: String,
     /// The machine that it comes from; `None`: this one.
     origin: Option<IpAddr>,
-    line: Line,
+    line: Box<dyn Incoming>,
     progress: Progress,
     deadline: Option<Instant>,
     /// Its first bytes may become those of a foreign protocol; `deadline` says until when that is waited on.
     in_doubt: bool,
-}
-
-#[derive(Debug)]
-enum Line {
-    Plain(File, Vec<u8>),
-    Tls(Box<Tls>),
 }
 
 /// How far a connection has come.
@@ -118,7 +110,7 @@ impl Candidates {
 
     /// Adds what to wait for.
     pub(crate) fn descriptors<'a>(&'a self, descriptors: &mut Vec<PollFd<'a>>) {
-        descriptors.extend(self.undecided().map(Candidate::descriptor));
+        descriptors.extend(self.undecided().map(|candidate| candidate.line.interest()));
     }
 
     fn undecided(&self) -> impl Iterator<Item = &Candidate> {
@@ -151,10 +143,7 @@ impl Candidates {
     pub(crate) fn take(&mut self) -> Option<Sender> {
         let at = self.waiting.iter().position(|candidate| candidate.progress == Progress::Ready)?;
         let Candidate { peer, line, .. } = self.waiting.remove(at);
-        Some(match line {
-            Line::Plain(socket, first) => Sender::new(peer, Plain::new(socket, first)),
-            Line::Tls(tls) => Sender { peer, stream: tls },
-        })
+        Some(Sender { peer, stream: line })
     }
 
     /// The message of a refusal, for an `error` event.
@@ -185,7 +174,8 @@ impl Candidates {
 
     /// Places of those that can be read, or whose time is over: a bounded number, in order.
     fn stirring(&self, now: Instant) -> Vec<usize> {
-        let mut descriptors: Vec<_> = self.undecided().map(Candidate::descriptor).collect();
+        let mut descriptors: Vec<_> =
+            self.undecided().map(|candidate| candidate.line.interest()).collect();
         if descriptors.is_empty() || clock::wait_ready(&mut descriptors, Some(now)).is_err() {
             return Vec::new();
         }
@@ -205,11 +195,10 @@ impl Candidates {
 
     fn fail(&mut self, now: Instant, candidate: &Candidate, reason: &str) {
         let peer = &candidate.peer;
-        let message = match &candidate.line {
-            Line::Tls(tls) if tls.is_handshaking() => {
-                format!("TLS handshake with {peer} failed: {reason}")
-            }
-            _ => format!("{peer} was sent away before it sent anything: {reason}"),
+        let message = if candidate.line.is_handshaking() {
+            format!("TLS handshake with {peer} failed: {reason}")
+        } else {
+            format!("{peer} was sent away before it sent anything: {reason}")
         };
         self.failures.note(now, message);
     }
@@ -235,14 +224,15 @@ fn victim(waiting: &[(Option<IpAddr>, Progress)]) -> usize {
 }
 
 impl Candidate {
-    /// A connection that brings bytes as they are.
-    pub(crate) fn plain(peer: String, origin: Option<IpAddr>, socket: File) -> Self {
-        Self::new(peer, origin, Line::Plain(socket, Vec::new()), None)
-    }
-
-    /// A connection whose handshake has to be done before `deadline`.
-    pub(crate) fn tls(peer: String, origin: Option<IpAddr>, tls: Tls, deadline: Instant) -> Self {
-        Self::new(peer, origin, Line::Tls(Box::new(tls)), Some(deadline))
+    /// A connection from `origin`. If it begins with a handshake, that has to be done before `deadline`.
+    pub(crate) fn new(
+        peer: String,
+        origin: Option<IpAddr>,
+        line: impl Incoming + 'static,
+        deadline: Option<Instant>,
+    ) -> Self {
+        let (line, progress) = (Box::new(line), Progress::Silent);
+        Self { peer, origin, line, progress, deadline, in_doubt: false }
     }
 
     /// Returns the address of the other end, or what else tells who it is.
@@ -250,24 +240,9 @@ impl Candidate {
         &self.peer
     }
 
-    fn new(peer: String, origin: Option<IpAddr>, line: Line, deadline: Option<Instant>) -> Self {
-        Self { peer, origin, line, progress: Progress::Silent, deadline, in_doubt: false }
-    }
-
-    fn descriptor(&self) -> PollFd<'_> {
-        match &self.line {
-            Line::Plain(socket, _) => PollFd::new(socket, PollFlags::IN),
-            Line::Tls(tls) => tls.interest(),
-        }
-    }
-
     /// Whether it ended without a byte.
     fn is_empty(&self) -> bool {
-        let first = match &self.line {
-            Line::Plain(_, first) => first,
-            Line::Tls(tls) => tls.shown(),
-        };
-        self.progress == Progress::Ready && first.is_empty()
+        self.progress == Progress::Ready && self.line.first().is_empty()
     }
 
     fn is_late(&self, now: Instant) -> bool {
@@ -276,32 +251,24 @@ impl Candidate {
 
     /// Takes what is there.
     fn step(&mut self, buffer: &mut [u8], now: Instant, patience: Option<Duration>) -> Step {
-        let late = self.is_late(now);
-        let (first, has_ended) = match &mut self.line {
-            Line::Plain(socket, first) => {
-                let received = read(socket, buffer);
-                first.extend_from_slice(&buffer[..*received.as_ref().unwrap_or(&0)]);
-                (&first[..], received.is_err())
+        let was_handshaking = self.line.is_handshaking();
+        match self.line.advance(buffer) {
+            Handshake::Failed(reason) => return Step::Failed(reason),
+            Handshake::Going if self.is_late(now) => {
+                return Step::Failed("it took too long".to_owned());
             }
-            Line::Tls(tls) => {
-                let was_handshaking = tls.is_handshaking();
-                match tls.shake(buffer) {
-                    Handshake::Failed(reason) => return Step::Failed(reason),
-                    Handshake::Going if late => return Step::Failed("it took too long".to_owned()),
-                    Handshake::Going => {
-                        self.progress = Progress::Begun;
-                        return Step::Waits;
-                    }
-                    // From here on it is a sender that is silent, as any other.
-                    Handshake::Done if was_handshaking => {
-                        self.deadline = patience.map(|patience| now + patience);
-                    }
-                    Handshake::Done => {}
-                }
-                (tls.shown(), tls.has_ended())
+            Handshake::Going => {
+                self.progress = Progress::Begun;
+                return Step::Waits;
             }
-        };
-        let late = self.deadline.is_some_and(|deadline| deadline <= now);
+            // From here on it is a sender that is silent, as any other.
+            Handshake::Done if was_handshaking => {
+                self.deadline = patience.map(|patience| now + patience);
+            }
+            Handshake::Done => {}
+        }
+        let (first, has_ended, late) =
+            (self.line.first(), self.line.has_ended(), self.is_late(now));
         match foreign::judge(first) {
             Verdict::Foreign(protocol) => Step::Foreign(protocol),
             Verdict::Stream => Step::Ready,

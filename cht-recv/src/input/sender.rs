@@ -50,6 +50,31 @@ pub(crate) trait Stream: Debug {
     }
 }
 
+/// A connection that is not a sender yet: it takes part in a handshake, and shows its first bytes.
+pub(crate) trait Incoming: Stream {
+    /// Takes what has arrived, with one read of at most `buffer`.
+    fn advance(&mut self, buffer: &mut [u8]) -> Handshake;
+
+    /// Returns whether the handshake goes on.
+    fn is_handshaking(&self) -> bool {
+        false
+    }
+
+    /// Returns the first bytes, which [`Stream::receive`] will hand out.
+    fn first(&self) -> &[u8];
+
+    /// Returns whether nothing more will come.
+    fn has_ended(&self) -> bool;
+}
+
+/// State of a handshake.
+#[derive(Debug)]
+pub(crate) enum Handshake {
+    Going,
+    Done,
+    Failed(String),
+}
+
 /// Writes bytes into the recording.
 pub(crate) type Write<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
 
@@ -61,12 +86,32 @@ pub(crate) struct Plain {
     first: Vec<u8>,
     /// Whether `first` was handed out.
     taken: bool,
+    /// Whether the end was found before it was let in.
+    ended: bool,
 }
 
 impl Plain {
-    /// A socket of which `first` was received already.
-    pub(crate) fn new(socket: impl Into<File>, first: Vec<u8>) -> Self {
-        Self { file: socket.into(), first, taken: false }
+    /// Wraps a socket or a pipe.
+    pub(crate) fn new(socket: impl Into<File>) -> Self {
+        Self { file: socket.into(), first: Vec::new(), taken: false, ended: false }
+    }
+}
+
+impl Incoming for Plain {
+    fn advance(&mut self, buffer: &mut [u8]) -> Handshake {
+        match read(&mut self.file, buffer) {
+            Ok(count) => self.first.extend_from_slice(&buffer[..count]),
+            Err(_) => self.ended = true,
+        }
+        Handshake::Done
+    }
+
+    fn first(&self) -> &[u8] {
+        &self.first
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended
     }
 }
 

@@ -39,10 +39,7 @@ impl Source for StdinSource {
         if descriptors[0].revents().is_empty() {
             return Ok(None);
         }
-        Ok(self
-            .0
-            .take()
-            .map(|input| Sender::new("stdin".to_owned(), Plain::new(input, Vec::new()))))
+        Ok(self.0.take().map(|input| Sender::new("stdin".to_owned(), Plain::new(input))))
     }
 
     fn is_done(&self) -> bool {

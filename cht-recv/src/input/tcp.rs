@@ -1,7 +1,6 @@
 //! TCP connections, with TLS or without: who may send by their address.
 
 use std::{
-    fs::File,
     io,
     net::{SocketAddr, TcpListener, TcpStream},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -16,7 +15,7 @@ use super::{
     allow::{self, Cidr},
     candidates::Candidate,
     listener::Listener,
-    sender,
+    sender::{self, Plain},
     tls::Tls,
 };
 
@@ -63,10 +62,10 @@ impl Tcp {
         sender::prepare(&socket, self.keepalive)?;
         let (name, origin) = (peer.to_string(), Some(peer.ip()));
         Ok(match &self.tls {
-            None => Candidate::plain(name, origin, File::from(OwnedFd::from(socket))),
+            None => Candidate::new(name, origin, Plain::new(OwnedFd::from(socket)), None),
             Some((config, limit)) => {
                 let tls = Tls::new(socket, config).map_err(io::Error::other)?;
-                Candidate::tls(name, origin, tls, now + *limit)
+                Candidate::new(name, origin, tls, Some(now + *limit))
             }
         })
     }

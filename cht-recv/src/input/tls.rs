@@ -17,7 +17,7 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 
-use super::sender::{END_OF_STREAM, Received, Stream, read};
+use super::sender::{END_OF_STREAM, Handshake, Incoming, Received, Stream, read};
 
 /// What we show to senders, and what we want to see of them: files in PEM.
 ///
@@ -75,44 +75,11 @@ pub(crate) struct Tls {
     end: Option<String>,
 }
 
-/// How far a handshake is.
-#[derive(Debug)]
-pub(crate) enum Handshake {
-    Going,
-    Done,
-    Failed(String),
-}
-
 impl Tls {
     /// Begins a handshake on a socket that does not block.
     pub(crate) fn new(socket: TcpStream, config: &Arc<ServerConfig>) -> Result<Self> {
         let connection = ServerConnection::new(Arc::clone(config))?;
         Ok(Self { socket, connection, plain: Vec::new(), taken: false, end: None })
-    }
-
-    /// Goes on with the handshake, as far as what has arrived goes.
-    pub(crate) fn shake(&mut self, buffer: &mut [u8]) -> Handshake {
-        self.end = self.pump(buffer).1;
-        match &self.end {
-            _ if !self.connection.is_handshaking() => Handshake::Done,
-            Some(end) => Handshake::Failed(end.clone()),
-            None => Handshake::Going,
-        }
-    }
-
-    /// Whether the handshake goes on.
-    pub(crate) fn is_handshaking(&self) -> bool {
-        self.connection.is_handshaking()
-    }
-
-    /// The first decrypted bytes, which [`Self::receive`] will hand out.
-    pub(crate) fn shown(&self) -> &[u8] {
-        &self.plain
-    }
-
-    /// Whether nothing more will come.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.end.is_some()
     }
 
     /// One read, decrypted behind `plain`: the bytes read, and why nothing more will come.
@@ -151,6 +118,29 @@ impl Tls {
             }
         }
         Ok(())
+    }
+}
+
+impl Incoming for Tls {
+    fn advance(&mut self, buffer: &mut [u8]) -> Handshake {
+        self.end = self.pump(buffer).1;
+        match &self.end {
+            _ if !self.connection.is_handshaking() => Handshake::Done,
+            Some(end) => Handshake::Failed(end.clone()),
+            None => Handshake::Going,
+        }
+    }
+
+    fn is_handshaking(&self) -> bool {
+        self.connection.is_handshaking()
+    }
+
+    fn first(&self) -> &[u8] {
+        &self.plain
+    }
+
+    fn has_ended(&self) -> bool {
+        self.end.is_some()
     }
 }
 

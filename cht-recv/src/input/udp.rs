@@ -33,7 +33,7 @@ use super::{
     candidates::{FOREIGN, refusal},
     foreign,
     losses::Losses,
-    rtp::{self, Reorder},
+    payload::{Bare, Payload, Rtp},
     sender::{Received, Sender, Stream, Write},
     source::Source,
     takeover::Takeovers,
@@ -218,7 +218,7 @@ impl Source for UdpSource {
             first: first.datagrams,
             heard: now,
             out: Vec::new(),
-            wrapping: if self.rtp { Wrapping::rtp(from) } else { Wrapping::None { hinted: false } },
+            payload: if self.rtp { Box::new(Rtp::of(from)) } else { Box::new(Bare::of(from)) },
         };
         Ok(Some(Sender::new(from.to_string(), datagrams)))
     }
@@ -308,60 +308,7 @@ pub(crate) struct Datagrams {
     heard: Instant,
     /// What is handed out.
     out: Vec<u8>,
-    wrapping: Wrapping,
-}
-
-#[derive(Debug)]
-enum Wrapping {
-    /// The datagrams are what is recorded.
-    None {
-        /// Whether it was said that they look like RTP.
-        hinted: bool,
-    },
-    Rtp {
-        reorder: Box<Reorder>,
-        lost: Losses,
-        /// How many of `reorder.lost` were added.
-        counted: u64,
-        foreign: Limited,
-    },
-}
-
-impl Wrapping {
-    fn rtp(from: SocketAddr) -> Self {
-        let what = format!("RTP packets of {from} were lost on the way, or came too late");
-        Self::Rtp {
-            reorder: Box::default(),
-            lost: Losses::of(what),
-            counted: 0,
-            foreign: Limited::default(),
-        }
-    }
-
-    fn open(&mut self, datagram: &[u8], from: SocketAddr, now: Instant, out: &mut Vec<u8>) {
-        match self {
-            Self::None { hinted } => {
-                if !*hinted && rtp::is_rtp(datagram) {
-                    *hinted = true;
-                    report::note(format_args!(
-                        "{from} sends RTP; it is recorded with its headers (rtp:// instead of udp:// takes them off)"
-                    ));
-                }
-                out.extend_from_slice(datagram);
-            }
-            Self::Rtp { reorder, lost, counted, foreign } => {
-                let before = reorder.foreign;
-                reorder.push(datagram, now, out);
-                if reorder.foreign > before {
-                    foreign.note(now, format_args!(
-                        "{from} sent something else than RTP with MPEG-TS (payload type 33); it is left out"
-                    ));
-                }
-                lost.add(reorder.lost - *counted, now);
-                *counted = reorder.lost;
-            }
-        }
-    }
+    payload: Box<dyn Payload>,
 }
 
 impl Stream for Datagrams {
@@ -374,7 +321,7 @@ impl Stream for Datagrams {
         let mut end = None;
         for datagram in self.first.drain(..) {
             raw += datagram.len();
-            self.wrapping.open(&datagram, self.from, now, &mut self.out);
+            self.payload.take(&datagram, now, &mut self.out);
         }
         while raw < TAKE && end.is_none() {
             match state.receive(&self.shared.socket, now, Some(self.from)) {
@@ -385,7 +332,7 @@ impl Stream for Datagrams {
                     if let Some(newcomer) = state.newcomer.take() {
                         state.send_away(newcomer.from, now);
                     }
-                    self.wrapping.open(&datagram, from, now, &mut self.out);
+                    self.payload.take(&datagram, now, &mut self.out);
                 }
                 Ok(Some((from, datagram))) => {
                     let takes_over = state.takes_over(from, now);
@@ -402,19 +349,15 @@ impl Stream for Datagrams {
             }
         }
         state.dropped.ask(now);
-        if end.is_some()
-            && let Wrapping::Rtp { reorder, .. } = &mut self.wrapping
-        {
-            reorder.flush(&mut self.out);
+        if end.is_some() {
+            self.payload.flush(now, &mut self.out);
         }
         Received { bytes: &self.out, raw, end }
     }
 
     fn finish(&mut self, _buffer: &mut [u8], record: &mut Write<'_>) -> Result<()> {
         self.out.clear();
-        if let Wrapping::Rtp { reorder, .. } = &mut self.wrapping {
-            reorder.flush(&mut self.out);
-        }
+        self.payload.flush(clock::monotonic(), &mut self.out);
         record(&self.out)
     }
 
@@ -425,13 +368,9 @@ impl Stream for Datagrams {
 
 impl Drop for Datagrams {
     fn drop(&mut self) {
-        let now = clock::monotonic();
-        if let Wrapping::Rtp { reorder, lost, counted, .. } = &mut self.wrapping {
-            lost.add(reorder.lost - *counted, now);
-        }
         let mut state = self.shared.state.borrow_mut();
         state.dropped.asked = None;
-        state.dropped.ask(now);
+        state.dropped.ask(clock::monotonic());
     }
 }
 

@@ -1,8 +1,7 @@
 //! `unix:PATH`: a socket in the file system, for senders on this machine. Who may write the file may send.
 
 use std::{
-    fs::{self, File},
-    io,
+    fs, io,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::{
@@ -18,7 +17,7 @@ use anyhow::{Context as _, Result, bail};
 use cht_core::process::report;
 use rustix::{fs::Mode, io::Errno, net::sockopt, process::umask};
 
-use super::{candidates::Candidate, listener::Listener};
+use super::{candidates::Candidate, listener::Listener, sender::Plain};
 
 /// A listening socket, whose file goes with it.
 #[derive(Debug)]
@@ -76,7 +75,7 @@ impl Listener for Unix {
         let (socket, _) = self.listener.accept()?;
         socket.set_nonblocking(true)?;
         let peer = peer(&socket);
-        Ok(Some(Candidate::plain(peer, None, File::from(OwnedFd::from(socket)))))
+        Ok(Some(Candidate::new(peer, None, Plain::new(OwnedFd::from(socket)), None)))
     }
 }
 
