@@ -4,104 +4,47 @@
 //! segment a checkpoint with the state of the detector. A restart forgets what stands behind the last checkpoint, replays
 //! the segments before it from here, and decodes the next one again: same ids, same pictures. [`known`] reads it.
 
+mod entry;
 mod file_id;
+mod files;
 mod known;
+mod moved;
 mod recordings;
 mod unsure;
 
 use std::{
     collections::HashMap,
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
 use cht_core::{
-    event::{self, Anchor, Event, Frame, SegmentDone},
+    event::{self, Event, Frame},
     process::report,
     storage::{
         durable,
         journal::{Journal, Skipped},
     },
 };
-use rustix::fs::FlockOperation;
-use serde::{Deserialize, Serialize};
 
-use super::detectors::Saved;
-use super::journal::known::Known;
-pub(crate) use super::journal::{file_id::FileId, known::key, unsure::number};
+use self::{
+    entry::Entry,
+    files::{THUMBNAIL, is_state, lock, remove_pictures, remove_unfinished},
+};
+use super::{detectors::Saved, journal::known::Known};
+
 use crate::{cli::options::Options, disk::Disk, picture::Format};
-use cht_detect::threshold::State;
+
+pub(crate) use self::{
+    entry::{Checkpoint, Done},
+    file_id::FileId,
+    known::key,
+    unsure::number,
+};
 
 /// Size of the largest state that is read, in bytes; they have about one million.
 const LARGEST_STATE: u64 = 256 << 20;
-
-/// A segment that is done, and how the world looked then.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Checkpoint {
-    /// The segment's final path, as in events.
-    pub path: String,
-    /// Its size, to notice another file of the same name.
-    pub bytes: u64,
-    /// Which file it is, to know it by another name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<FileId>,
-    /// Its event, to be emitted again.
-    pub done: SegmentDone,
-    /// Its place on the timeline.
-    pub anchor: Option<Anchor>,
-    /// Where the part of it lies that the anchor is of, in bytes: from where its clock has jumped for the last time.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub from: u64,
-    /// The PID that was decoded.
-    pub pid: Option<u16>,
-    /// How it was coded.
-    #[serde(default)]
-    pub codec: Option<String>,
-    /// By how much its clock is ahead of the recorder's anchors, in ticks: another program may have its own.
-    #[serde(default)]
-    pub ahead: i64,
-    /// The detector behind its last frame.
-    pub state: State,
-    /// The number of the next frame.
-    pub next_id: u64,
-    /// The number of the file that holds what the detectors that measure know; that of the segment if absent. Segments of
-    /// several recordings may have the same number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slot: Option<u64>,
-    /// BLAKE3 of the file that holds what the detectors that measure know; absent where they know nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub saved: Option<String>,
-    /// The number of the first frame before this line that was chosen because nothing followed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provisional_from: Option<u64>,
-}
-
-impl Checkpoint {
-    fn slot(&self) -> u64 {
-        self.slot.unwrap_or(self.done.seq)
-    }
-}
-
-/// One line of the journal.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Entry {
-    Options(Options),
-    Frame(Option<String>, Frame),
-    Checkpoint(Box<Checkpoint>),
-    /// Frames from this number on count no more: they were chosen because nothing followed, and something did.
-    TakenBack(u64),
-    /// A segment that frames were taken back of is done once more; frames from this number on may again be taken back.
-    Again(SegmentDone, Option<u64>),
-}
-
-/// What the journal knows about a finished segment.
-#[derive(Debug)]
-pub(crate) struct Done {
-    pub checkpoint: Checkpoint,
-    pub frames: Vec<Event>,
-}
 
 /// What has the name of a file of ours, and cannot be replaced: a folder, for one.
 #[derive(Debug)]
@@ -481,11 +424,6 @@ impl FrameJournal {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
-}
-
 fn line_of(entry: &Entry) -> Result<Vec<u8>> {
     let mut line = serde_json::to_vec(entry)?;
     line.push(b'\n');
@@ -494,58 +432,4 @@ fn line_of(entry: &Entry) -> Result<Vec<u8>> {
 
 fn hash_of(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
-}
-
-/// How the name of a small picture ends.
-const THUMBNAIL: &str = ".thumb.jpg";
-
-/// Removes the pictures of a folder.
-fn remove_pictures(folder: &Path) -> std::io::Result<()> {
-    remove(folder, is_picture)
-}
-
-/// Removes the temporary files that a kill left of pictures and states.
-fn remove_unfinished(folder: &Path) -> std::io::Result<()> {
-    remove(folder, |name| {
-        durable::unfinished(name.as_ref())
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| is_picture(name) || is_state(name))
-    })
-}
-
-fn remove(folder: &Path, is_meant: impl Fn(&str) -> bool) -> std::io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        // A folder of that name is none of ours.
-        if !is_folder && entry.file_name().to_str().is_some_and(&is_meant) {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether a picture or a thumbnail has this name.
-fn is_picture(name: &str) -> bool {
-    let kinds = [".jpg", ".png", ".webp", THUMBNAIL];
-    let number =
-        |rest: &str| kinds.iter().find_map(|kind| rest.strip_suffix(kind)?.parse::<u64>().ok());
-    name.strip_prefix('F').and_then(number).is_some()
-}
-
-/// Whether a state of the detectors has this name.
-fn is_state(name: &str) -> bool {
-    name.strip_prefix("scenes_").and_then(|rest| rest.strip_suffix(".state")).is_some()
-}
-
-fn lock(journal: &File, folder: &Path) -> Result<()> {
-    if rustix::fs::flock(journal, FlockOperation::NonBlockingLockExclusive).is_ok() {
-        return Ok(());
-    }
-    report::note(format_args!(
-        "{}: another cht-scenes is writing here; waiting until it ends",
-        folder.display()
-    ));
-    rustix::fs::flock(journal, FlockOperation::LockExclusive)
-        .with_context(|| folder.display().to_string())
 }

@@ -17,7 +17,7 @@ use cht_core::{
 };
 use cht_ts::time::is_time;
 
-use super::{Checkpoint, Done, Entry};
+use super::entry::{Checkpoint, Done, Entry};
 use crate::cli::options::Options;
 
 /// Number of frames that are remembered, for one that shows the same: as many as the detectors remember.
