@@ -27,7 +27,6 @@ use super::{
     mode::{Decode, Decoding, Limits},
     pipes::Outputs,
 };
-
 use crate::{
     input::{Source, WRITE, open},
     track::parameter_sets,

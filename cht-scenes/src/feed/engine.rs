@@ -7,7 +7,7 @@ use cht_ts::Plan;
 
 use crate::{
     decode::{decoder::Decoder, pause::Pause},
-    parallel::pool::{DecoderPool, Stopped},
+    parallel::{job::Stopped, pool::DecoderPool},
 };
 
 /// One decoder, or several that stand for one.

@@ -31,7 +31,6 @@ use super::{
     refused::{NoFolder, Refused},
     run::Running,
 };
-
 use crate::{
     cli::{
         args::{Args, Detect},

@@ -19,7 +19,6 @@ use super::{
     feeder::Feeder,
     preroll::{Before, nearest, run_up, two_frames, unsure},
 };
-
 use crate::{
     decode::{
         decoder::{Decoder, Input},

@@ -17,7 +17,6 @@ use super::{
     feeder::{Feeder, is_at},
     indexed::{INDEX, last_indexed},
 };
-
 use crate::select::journal::{FileId, key};
 
 impl Feeder {

@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 use cht_ts::time::difference33;
 
 use super::{
-    pool::{Job, Stopped, feed},
+    job::{Job, Stopped, feed},
     queue::{Given, Queue},
     split::{Chunk, Join},
 };

@@ -6,11 +6,10 @@
 
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+        Arc, Mutex,
+        mpsc::{Sender, SyncSender, channel, sync_channel},
     },
     thread::JoinHandle,
 };
@@ -19,18 +18,11 @@ use anyhow::{Result, anyhow};
 
 use super::{
     merge::{Joiner, Whole},
-    queue::Queue,
     split::{Chunk, Divider},
 };
-
 use crate::{
-    decode::{
-        decoder::Decoder,
-        frame::{Pool, Reader},
-        job::{DecodeJob, feed_file},
-        message::Message,
-    },
-    input::Bytes,
+    decode::{frame::Pool, job::DecodeJob, message::Message},
+    parallel::job::{Job, Stopped, decode_chunks},
 };
 
 /// Decoders at work, who are fed as if they were one.
@@ -42,33 +34,6 @@ pub(crate) struct DecoderPool {
     stopped: Arc<Stopped>,
     decoders: Vec<JoinHandle<()>>,
     joiner: JoinHandle<Whole>,
-}
-
-/// What the threads have to know of each other.
-#[derive(Debug, Default)]
-pub(crate) struct Stopped {
-    /// No frame is wanted any more.
-    all: AtomicBool,
-    /// The stream is not decoded side by side any more.
-    pub(super) decoders: AtomicBool,
-}
-
-impl Stopped {
-    /// No frame is wanted any more.
-    pub(crate) fn all(&self) {
-        self.all.store(true, Ordering::SeqCst);
-    }
-
-    pub(super) fn is_all(&self) -> bool {
-        self.all.load(Ordering::SeqCst)
-    }
-}
-
-/// A chunk, and where its frames go.
-#[derive(Debug, Clone)]
-pub(super) struct Job {
-    pub(super) chunk: Arc<Chunk>,
-    pub(super) queue: Arc<Queue>,
 }
 
 impl DecoderPool {
@@ -87,7 +52,7 @@ impl DecoderPool {
         let decoders = (0..jobs).map(|_| {
             let (stream, queue) = (Arc::clone(&stream), Arc::clone(&queue));
             let (pool, stopped) = (pool.clone(), Arc::clone(&stopped));
-            std::thread::spawn(move || decode(&stream, &queue, &pool, &stopped))
+            std::thread::spawn(move || decode_chunks(&stream, &queue, &pool, &stopped))
         });
         let decoders = decoders.collect();
         let joiner = Joiner::new(stream, messages, Arc::clone(&stopped));
@@ -137,53 +102,9 @@ impl DecoderPool {
     }
 }
 
-impl Chunk {
-    /// What decodes a stream from here on.
-    pub(super) fn pass(&self, stream: &DecodeJob<'static>) -> DecodeJob<'static> {
-        if self.begins.is_none() { stream.clone() } else { stream.within() }
-    }
-}
-
 /// Waits for a decoder that is free. Whoever has ended takes nothing; that is looked at elsewhere.
 fn hand_out((decoders, joiner): &(SyncSender<Job>, Sender<Job>), chunk: Chunk) {
     let job = Job { chunk: Arc::new(chunk), queue: Arc::default() };
     let _ = joiner.send(job.clone());
     let _ = decoders.send(job);
-}
-
-/// Decodes one chunk after the other.
-fn decode(
-    stream: &DecodeJob<'static>,
-    jobs: &Mutex<Receiver<Job>>,
-    pool: &Pool,
-    stopped: &Stopped,
-) {
-    loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { chunk, queue }) = job else { return };
-        if stopped.is_all() || stopped.decoders.load(Ordering::SeqCst) {
-            continue;
-        }
-        let ended = chunk.pass(stream).follow(
-            Reader::new(pool.clone()),
-            |decoder| feed(decoder, None, chunk.bytes.iter().chain(&chunk.beyond)).map(drop),
-            |frame, complains| queue.push(frame, complains),
-        );
-        queue.end(ended);
-    }
-}
-
-/// Feeds a decoder whose last bytes came from the file `at`; which file that is then.
-pub(super) fn feed<'a>(
-    decoder: &mut Decoder,
-    mut at: Option<PathBuf>,
-    bytes: impl IntoIterator<Item = &'a Bytes>,
-) -> Result<Option<PathBuf>> {
-    for (path, range) in bytes {
-        if at.replace(path.clone()).is_some_and(|at| at != *path) {
-            decoder.end_segment();
-        }
-        feed_file(decoder, path, range)?;
-    }
-    Ok(at)
 }

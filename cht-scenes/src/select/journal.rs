@@ -33,7 +33,6 @@ use self::{
     files::{THUMBNAIL, is_state, lock, remove_pictures, remove_unfinished},
 };
 use super::{detectors::Saved, journal::known::Known};
-
 use crate::{cli::options::Options, disk::Disk, picture::Format};
 
 pub(crate) use self::{

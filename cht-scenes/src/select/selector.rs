@@ -27,7 +27,6 @@ use super::{
     refetch::Refetcher,
     score_log::ScoreLog,
 };
-
 use crate::{
     cli::args::Args,
     decode::{

@@ -10,7 +10,6 @@ use cht_detect::{Cause, Detector, Kind, Selection};
 use cht_ts::{Codec, time::seconds};
 
 use super::detectors::Saved;
-
 use crate::{
     decode::{message::Message, pipes::Outputs},
     input::Part,
