@@ -25,16 +25,16 @@ use cht_ts::{Codec, Delimiter, OrientationMask, Plan, StandIn};
 use ffmpeg_sidecar::command::FfmpegCommand;
 use rustix::io::{FdFlags, fcntl_setfd};
 
-use super::message::Message;
 use super::{
     ffmpeg_log::{Decoded, LineParser},
     filter::{self, Start, Wanted},
     graph::{self, GraphChoice, Graphs},
+    message::Message,
     mode::{Decode, Decoding, Extract},
     pause::{Arrivals, Pause},
     pipes::{Outputs, stream},
 };
-use crate::picture::formats;
+use crate::{decode::message::Sent, picture::formats};
 
 /// Held while the streams of one ffmpeg can be inherited: by another they would be held open. That they are inherited as they are,
 /// and not put in a certain place, spares a copy of our page tables for each start.
@@ -95,7 +95,7 @@ impl Decoder {
         decoding: Decoding,
         live: bool,
         start: &Start,
-        messages: SyncSender<Message>,
+        messages: SyncSender<Sent>,
     ) -> Result<(Self, Outputs)> {
         let &Input { pid, codec, sets } = input;
         let mut command = ffmpeg.command();
@@ -149,11 +149,11 @@ impl Decoder {
             let (ours, frame) = parser.read(line);
             if let Some(frame) = frame {
                 // The picker has gone only if the stage ends.
-                let _ = messages.send(Message::Frame(as_in_the_stream(frame, &given)));
+                let _ = messages.send(Sent::Decoded(as_in_the_stream(frame, &given)));
             }
             let is_usual = ours || is_chatter(line) || line.trim().is_empty();
             if !is_usual {
-                let _ = messages.send(Message::Complaint);
+                let _ = messages.send(Message::Complaint.into());
             }
             is_usual
         })?;

@@ -4,18 +4,12 @@ use std::{
     io::{Read as _, Seek as _, SeekFrom},
     ops::Range,
     path::Path,
-    sync::{
-        Arc,
-        mpsc::{Receiver, RecvTimeoutError, sync_channel},
-    },
+    sync::{Arc, mpsc::sync_channel},
     time::Duration,
 };
 
 use anyhow::{Result, bail};
-use cht_core::process::{
-    clock,
-    ffmpeg::{FfmpegError, Program},
-};
+use cht_core::process::ffmpeg::{FfmpegError, Program};
 use cht_ts::Codec;
 
 use super::{
@@ -25,9 +19,9 @@ use super::{
     hwaccel::Hwaccel,
     message::{End, Message},
     mode::{Decode, Decoding, Limits},
-    pipes::Outputs,
 };
 use crate::{
+    decode::frames::{Frames, Next},
     input::{Source, WRITE, open},
     track::parameter_sets,
 };
@@ -106,7 +100,7 @@ impl<'a> DecodeJob<'a> {
     /// The same; `take` also gets whether the decoder has complained since the last frame, and says whether it wants more.
     pub(crate) fn follow(
         &self,
-        mut reader: Reader,
+        reader: Reader,
         feed: impl FnOnce(&mut Decoder) -> Result<()> + Send,
         mut take: impl FnMut(Frame, bool) -> bool,
     ) -> Result<Ended> {
@@ -119,6 +113,7 @@ impl<'a> DecodeJob<'a> {
             &self.start,
             messages,
         )?;
+        let mut frames = Frames::new(received, Some(outputs), reader);
         let id = decoder.id();
         let (mut complains, mut has_just) = (false, false);
         let end = std::thread::scope(|scope| {
@@ -128,7 +123,7 @@ impl<'a> DecodeJob<'a> {
                 fed
             });
             let timeout = self.decoding.limits.timeout;
-            let end = frames(&received, &outputs, timeout, &mut reader, |frame| {
+            let end = read_frames(&mut frames, timeout, |frame| {
                 let Some(frame) = frame else {
                     (complains, has_just) = (true, true);
                     return true;
@@ -148,23 +143,18 @@ impl<'a> DecodeJob<'a> {
 }
 
 /// Reads frames until the decoder ends, or `take` wants no more. It gets each frame, and none where the decoder complains.
-fn frames(
-    received: &Receiver<Message>,
-    outputs: &Outputs,
+fn read_frames(
+    frames: &mut Frames,
     timeout: Duration,
-    reader: &mut Reader,
     mut take: impl FnMut(Option<Frame>) -> bool,
 ) -> Result<End> {
     loop {
-        let wanted = match clock::receive_within(received, timeout) {
-            Ok(Message::Frame(frame)) => match reader.read(frame, outputs) {
-                Ok(frame) => take(Some(frame)),
-                Err(error) => return End::of(error),
-            },
-            Ok(Message::Complaint) => take(None),
-            Ok(_) => true,
-            Err(RecvTimeoutError::Disconnected) => return Ok(End::Complete),
-            Err(RecvTimeoutError::Timeout) => return Ok(End::Hung),
+        let wanted = match frames.next(timeout)? {
+            Next::Message(Message::Frame(frame)) => take(Some(*frame)),
+            Next::Message(Message::Complaint) => take(None),
+            Next::Message(_) => true,
+            Next::Timeout => return Ok(End::Hung),
+            Next::End(end) => return Ok(end),
         };
         if !wanted {
             return Ok(End::Died);

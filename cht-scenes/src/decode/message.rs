@@ -1,13 +1,16 @@
 //! Messages to the thread that selects frames, in the order of the stream.
 
-use std::io;
+use std::{
+    io,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use anyhow::{Context as _, Result};
 
 use super::{ffmpeg_log::Decoded, frame::Frame, pause::Pause};
 use crate::input::Part;
 
-/// What the picker is told, in order.
+/// A message about the input of a decoder, or a frame.
 #[derive(Debug)]
 pub(crate) enum Message {
     /// The bytes of a segment follow.
@@ -16,21 +19,34 @@ pub(crate) enum Message {
     Fed {
         /// Its size.
         bytes: u64,
-        /// Some of it is to be decoded.
+        /// Whether some of it is to be decoded.
         has_frames: bool,
     },
-    /// A frame was decoded; what belongs to it is to be read.
-    Frame(Decoded),
-    /// The same, with all that belongs to it.
-    Whole(Box<Frame>),
+    /// A frame was decoded.
+    Frame(Box<Frame>),
     /// The live stream pauses.
     Pause(Pause),
     /// The decoder complains.
     Complaint,
-    /// No more input for this decoder.
+    /// No more input comes for this decoder.
     Ended,
-    /// The decoder has ended before its time.
+}
+
+/// An item of the channel from a decoder and its feeder.
+#[derive(Debug)]
+pub(crate) enum Sent {
+    /// A message.
+    Message(Message),
+    /// A frame was decoded, whose samples are still in the pipes of the decoder.
+    Decoded(Decoded),
+    /// The decoders have ended before their time.
     Over(End),
+}
+
+impl From<Message> for Sent {
+    fn from(message: Message) -> Self {
+        Self::Message(message)
+    }
 }
 
 /// How a decoder's output ended.
@@ -46,12 +62,45 @@ pub(crate) enum End {
 }
 
 impl End {
-    /// Of a decoder whose output gave this error.
+    /// Returns the end of a decoder whose output gave this error.
     pub(crate) fn of(error: io::Error) -> Result<Self> {
         match error.kind() {
             io::ErrorKind::TimedOut => Ok(Self::Hung),
             io::ErrorKind::UnexpectedEof => Ok(Self::Died),
             _ => Err(error).context("a picture from ffmpeg"),
         }
+    }
+}
+
+/// Writes to a decoder, counted: tells a decoder that hangs from one that has nothing to do.
+#[derive(Debug, Default)]
+pub(crate) struct Writes(Mutex<Counted>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    begun: u64,
+    is_under_way: bool,
+}
+
+impl Writes {
+    /// Counts `write` while it is under way.
+    pub(crate) fn count<T>(&self, write: impl FnOnce() -> T) -> T {
+        let mut counted = self.lock();
+        counted.begun += 1;
+        counted.is_under_way = true;
+        drop(counted);
+        let written = write();
+        self.lock().is_under_way = false;
+        written
+    }
+
+    /// Returns the number of the write that is under way.
+    pub(crate) fn under_way(&self) -> Option<u64> {
+        let counted = self.lock();
+        counted.is_under_way.then_some(counted.begun)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod decoder;
 pub(crate) mod ffmpeg_log;
 pub(crate) mod filter;
 pub(crate) mod frame;
+pub(crate) mod frames;
 pub(crate) mod graph;
 pub(crate) mod hwaccel;
 pub(crate) mod job;

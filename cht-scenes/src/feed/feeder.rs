@@ -560,9 +560,7 @@ impl Feeder {
     /// Feeds the decoder; `false` if it has ended (and was seen to).
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<bool> {
         let Some(run) = &mut self.run else { return Ok(false) };
-        run.fed.fetch_add(1, Ordering::Relaxed);
-        let taken = run.engine.feed(bytes);
-        run.fed.fetch_add(1, Ordering::Relaxed);
+        let taken = run.writes.count(|| run.engine.feed(bytes));
         if taken.is_err() {
             self.stop_run()?;
         }
@@ -573,7 +571,7 @@ impl Feeder {
     pub(super) fn fed(&mut self, bytes: u64, within: bool) {
         if let Some(run) = &mut self.run {
             let has_frames = run.engine.end_segment() && !within;
-            let _ = run.messages.send(Message::Fed { bytes, has_frames });
+            let _ = run.messages.send(Message::Fed { bytes, has_frames }.into());
         }
     }
 
@@ -626,7 +624,7 @@ impl Feeder {
     /// Ends the decoder, takes the rest of its frames, and says what went wrong. A [`Cut`] is an error.
     fn stop_run(&mut self) -> Result<()> {
         let Some(mut run) = self.run.take() else { return Ok(()) };
-        let _ = run.messages.send(Message::Ended);
+        let _ = run.messages.send(Message::Ended.into());
         drop(run.messages);
         run.engine.end_input();
         let Ok((mut picker, end)) = run.follower.join() else { bail!("the picker panicked") };

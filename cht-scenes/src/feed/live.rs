@@ -1,6 +1,6 @@
 //! Feeding a live stream: segments while they grow, and what is done when decoding is slower than they are.
 
-use std::{path::Path, sync::atomic::Ordering};
+use std::path::Path;
 
 use anyhow::Result;
 use cht_core::{
@@ -13,9 +13,9 @@ use cht_core::{
 use cht_ts::time::{TICKS_PER_SECOND, unwrap33};
 
 use super::{engine::Engine, feeder::Feeder, preroll::began_within_a_picture};
-use crate::input::{Source, WRITE};
 use crate::{
     decode::message::Message,
+    input::{Source, WRITE},
     select::journal::key,
     track::{
         changes::TrackSpan,
@@ -155,12 +155,10 @@ impl Feeder {
     /// each moment: a pause goes on where its segment ends.
     pub(crate) fn pause(&mut self) {
         let Some(run) = &mut self.run else { return };
-        run.fed.fetch_add(1, Ordering::Relaxed);
         // One that has ended is noticed when it is fed.
-        let pause = run.engine.pause(clock::monotonic()).ok().flatten();
-        run.fed.fetch_add(1, Ordering::Relaxed);
+        let pause = run.writes.count(|| run.engine.pause(clock::monotonic()).ok().flatten());
         if let Some(pause) = pause {
-            let _ = run.messages.send(Message::Pause(pause));
+            let _ = run.messages.send(Message::Pause(pause).into());
         }
     }
 

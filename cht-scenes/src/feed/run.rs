@@ -4,8 +4,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::AtomicU64,
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{SyncSender, sync_channel},
     },
     thread::JoinHandle,
 };
@@ -23,10 +22,11 @@ use crate::{
     decode::{
         decoder::{Decoder, Input},
         filter::{self, Start, Wanted},
+        frame::Reader,
+        frames::Frames,
         job::DecodeJob,
-        message::{End, Message},
+        message::{End, Message, Sent, Writes},
         mode::{self, Decode, Decoding},
-        pipes::Outputs,
     },
     input::{Part, Source},
     parallel::pool::DecoderPool,
@@ -42,9 +42,9 @@ const WHOLE_FRAMES: usize = 16;
 #[derive(Debug)]
 pub(super) struct Running {
     pub engine: Engine,
-    pub messages: SyncSender<Message>,
+    pub messages: SyncSender<Sent>,
     pub follower: JoinHandle<(FrameSelector, Result<End>)>,
-    pub fed: Arc<AtomicU64>,
+    pub writes: Arc<Writes>,
     pub anchor: Anchor,
     pub pid: u16,
     pub codec: Option<Codec>,
@@ -54,8 +54,8 @@ pub(super) struct Running {
     pub path: String,
 }
 
-/// An engine, its outputs if these are to be read, and both ends of what it says.
-type Started = (Engine, Option<Outputs>, SyncSender<Message>, Receiver<Message>);
+/// An engine, and both ends of what it says.
+type Started = (Engine, SyncSender<Sent>, Frames);
 
 impl Feeder {
     /// Starts a decoder for the segment at `path`, and decodes what leads up to it.
@@ -114,18 +114,17 @@ impl Feeder {
         let start = Start { wanted, anchor, from: source.anchor.offset };
         let first = Path::new(before.first().map_or(path, |first| &first.path));
         let sets = parameter_sets::before(first, source.connection, source.pid);
-        let (engine, outputs, messages, received) = self.engine(&source, decoding, start, sets)?;
-        let fed = Arc::new(AtomicU64::new(0));
-        let (pid, brake, seen) = (source.pid, engine.brake(), Arc::clone(&fed));
+        let (engine, messages, frames) = self.engine(&source, decoding, start, sets)?;
+        let writes = Arc::new(Writes::default());
+        let (pid, brake, seen) = (source.pid, engine.brake(), Arc::clone(&writes));
         let timeout = self.decoding.limits.timeout;
         let follower = std::thread::spawn(move || {
-            let outputs = outputs.as_ref();
-            let mut run = Run { messages: &received, outputs, pid, timeout, fed: &seen };
+            let mut run = Run { frames, pid, timeout, writes: &seen };
             let end = picker.follow(&mut run);
             if !matches!(end, Ok(End::Complete)) {
                 // The feeder may be waiting for it to take more.
                 brake.stop();
-                picker.leave(&received);
+                picker.leave(run.frames);
             }
             (picker, end)
         });
@@ -133,7 +132,7 @@ impl Feeder {
             engine,
             messages,
             follower,
-            fed,
+            writes,
             anchor,
             pid: source.pid,
             codec: source.codec,
@@ -197,7 +196,8 @@ impl Feeder {
             let (jobs, decoding) = (decoding.jobs, Decoding { jobs: 1, ..decoding });
             let stream = DecodeJob { ffmpeg, pid, codec: Some(codec), decoding, start, sets };
             let jobs = Box::new(DecoderPool::start(jobs, stream, messages.clone()));
-            return Ok((Engine::Many(jobs), None, messages, received));
+            let frames = Frames::new(received, None, Reader::default());
+            return Ok((Engine::Many(jobs), messages, frames));
         }
         let (messages, received) = sync_channel(FRAMES);
         let (decoder, outputs) = Decoder::start(
@@ -208,7 +208,8 @@ impl Feeder {
             &start,
             messages.clone(),
         )?;
-        Ok((Engine::One(decoder), Some(outputs), messages, received))
+        let frames = Frames::new(received, Some(outputs), Reader::default());
+        Ok((Engine::One(decoder), messages, frames))
     }
 }
 
@@ -227,6 +228,6 @@ impl Running {
     }
 
     pub(super) fn tell(&self, part: Part) {
-        let _ = self.messages.send(Message::Segment(part));
+        let _ = self.messages.send(Message::Segment(part).into());
     }
 }

@@ -20,7 +20,7 @@ use super::{
 use crate::decode::{
     frame::{Frame, Reader},
     job::{DecodeJob, Ended},
-    message::{End, Message},
+    message::{End, Message, Sent},
 };
 
 /// So many frames behind a join tell whether a decoder lacks what came before: H.264 and HEVC refer to sixteen at most.
@@ -46,7 +46,7 @@ pub(crate) struct Whole {
 /// Puts chunks together.
 pub(crate) struct Joiner {
     stream: Arc<DecodeJob<'static>>,
-    messages: SyncSender<Message>,
+    messages: SyncSender<Sent>,
     stopped: Arc<Stopped>,
     /// The last chunks: one whose beginning was as it should be, and those behind it.
     lead: Vec<Arc<Chunk>>,
@@ -120,7 +120,7 @@ impl Edge {
 impl Joiner {
     pub(crate) fn new(
         stream: Arc<DecodeJob<'static>>,
-        messages: SyncSender<Message>,
+        messages: SyncSender<Sent>,
         stopped: Arc<Stopped>,
     ) -> Self {
         Self {
@@ -161,7 +161,7 @@ impl Joiner {
         }
         if end != End::Complete {
             self.give_join();
-            let _ = self.messages.send(Message::Over(end));
+            let _ = self.messages.send(Sent::Over(end));
         } else if 3 * bad <= 2 * taken {
             // One decoder would have had more good frames than ffmpeg asks for.
             finished = Ok(());
@@ -259,7 +259,7 @@ impl Joiner {
 
     fn send(&mut self, frame: Frame) {
         self.last = frame.decoded.pts.map(|pts| pts as u64).or(self.last);
-        if self.messages.send(Message::Whole(Box::new(frame))).is_err() {
+        if self.messages.send(Message::Frame(Box::new(frame)).into()).is_err() {
             self.stopped.all();
         }
     }

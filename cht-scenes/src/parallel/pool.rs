@@ -21,7 +21,7 @@ use super::{
     split::{Chunk, Divider},
 };
 use crate::{
-    decode::{frame::Pool, job::DecodeJob, message::Message},
+    decode::{frame::Pool, job::DecodeJob, message::Sent},
     parallel::job::{Job, Stopped, decode_chunks},
 };
 
@@ -38,11 +38,7 @@ pub(crate) struct DecoderPool {
 
 impl DecoderPool {
     /// Starts so many decoders of a stream, whose frames go to `messages`.
-    pub(crate) fn start(
-        jobs: u8,
-        stream: DecodeJob<'static>,
-        messages: SyncSender<Message>,
-    ) -> Self {
+    pub(crate) fn start(jobs: u8, stream: DecodeJob<'static>, messages: SyncSender<Sent>) -> Self {
         let stream = Arc::new(stream);
         let (to_decoders, queue) = sync_channel(0);
         let (to_joiner, chunks) = channel();

@@ -1,18 +1,11 @@
 //! What comes out of the decoder: frames are placed on the timeline, decided on, written and announced.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::Ordering,
-        mpsc::{Receiver, RecvTimeoutError},
-    },
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use anyhow::Result;
 use cht_core::{
     event::{self, Event, SegmentDone},
-    process::{clock, ffmpeg::Program, report},
+    process::{ffmpeg::Program, report},
 };
 use cht_detect::{
     Cause, LOOKAHEAD,
@@ -32,7 +25,8 @@ use crate::{
     decode::{
         ffmpeg_log::Decoded,
         filter::{self, tick_of},
-        frame::{Frame, Picture, Reader},
+        frame::{Frame, Picture},
+        frames::{Frames, Next},
         mode::Decode,
     },
     interrupt::Interrupt,
@@ -128,22 +122,20 @@ impl FrameSelector {
     pub(crate) fn follow(&mut self, run: &mut Run<'_>) -> Result<End> {
         let mut segments: VecDeque<Segment> = VecDeque::new();
         let mut reference = None;
-        let mut reader = Reader::default();
-        let (mut ended, mut fed_before) = (false, 0);
+        let (mut ended, mut write) = (false, None);
         let end = loop {
             if self.is_cut {
                 break End::Cut;
             }
-            let message = match clock::receive_within(run.messages, run.timeout) {
-                Ok(message) => message,
-                Err(RecvTimeoutError::Disconnected) => break End::Complete,
-                Err(RecvTimeoutError::Timeout) => {
-                    let fed = run.fed.load(Ordering::Relaxed);
-                    // Odd: a write is under way (see `feed`).
-                    if ended || (fed % 2 == 1 && fed == fed_before) {
+            let message = match run.frames.next(run.timeout)? {
+                Next::Message(message) => message,
+                Next::End(end) => break end,
+                Next::Timeout => {
+                    let under_way = run.writes.under_way();
+                    if ended || (under_way.is_some() && under_way == write) {
                         break End::Hung;
                     }
-                    fed_before = fed;
+                    write = under_way;
                     continue;
                 }
             };
@@ -153,17 +145,8 @@ impl FrameSelector {
                 Message::Ended => ended = true,
                 Message::Pause(pause) => self.look_ahead(&segments, reference, pause)?,
                 Message::Complaint => {}
-                Message::Over(end) => break end,
-                Message::Whole(frame) => {
-                    self.take(&mut segments, &mut reference, run.pid, *frame)?;
-                }
                 Message::Frame(frame) => {
-                    let Some(outputs) = run.outputs else { continue };
-                    let frame = match reader.read(frame, outputs) {
-                        Ok(frame) => frame,
-                        Err(error) => break End::of(error)?,
-                    };
-                    self.take(&mut segments, &mut reference, run.pid, frame)?;
+                    self.take(&mut segments, &mut reference, run.pid, *frame)?;
                 }
             }
         };
@@ -172,9 +155,9 @@ impl FrameSelector {
     }
 
     /// Takes note of what else was fed to a decoder that has failed.
-    pub(crate) fn leave(&mut self, messages: &Receiver<Message>) {
+    pub(crate) fn leave(&mut self, frames: Frames) {
         let mut segments = std::mem::take(&mut self.left);
-        for message in messages {
+        for message in frames.rest() {
             match message {
                 Message::Segment(part) => self.begin(&mut segments, part),
                 Message::Fed { bytes, has_frames } => self.fed(&mut segments, bytes, has_frames),

@@ -1,9 +1,6 @@
 //! What the picker is told, and what it says about a frame.
 
-use std::{
-    sync::{atomic::AtomicU64, mpsc::Receiver},
-    time::Duration,
-};
+use std::time::Duration;
 
 use cht_core::event::{self, Anchor, Reason, SegmentDone};
 use cht_detect::{Cause, Detector, Kind, Selection};
@@ -11,7 +8,7 @@ use cht_ts::{Codec, time::seconds};
 
 use super::detectors::Saved;
 use crate::{
-    decode::{message::Message, pipes::Outputs},
+    decode::{frames::Frames, message::Writes},
     input::Part,
 };
 
@@ -76,14 +73,11 @@ pub(crate) struct Found {
 
 /// One decoder's output.
 pub(crate) struct Run<'a> {
-    pub messages: &'a Receiver<Message>,
-    /// What belongs to frames, where that is to be read.
-    pub outputs: Option<&'a Outputs>,
+    pub frames: Frames,
     pub pid: u16,
     /// A decoder that has input and neither takes it nor says anything for so long is stopped.
     pub timeout: Duration,
-    /// Bytes fed so far, to tell a decoder that hangs from one that has nothing to do.
-    pub fed: &'a AtomicU64,
+    pub writes: &'a Writes,
 }
 
 impl Found {
