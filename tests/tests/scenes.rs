@@ -707,9 +707,8 @@ fn each_option_was_asked_where_it_has_no_effect() {
         let help = String::from_utf8(output.stdout).unwrap();
         let lines = help.lines().skip_while(|line| *line != "Options:");
         let options = lines.filter_map(|line| {
-            let (_, option) =
-                line.trim_start().split_at_checked(2).filter(|(dash, _)| *dash == "--")?;
-            option.split([' ', '.']).next()
+            // Further lines of a text are indented by more.
+            line.strip_prefix("      --")?.split([' ', '.']).next()
         });
         let mut found: Vec<_> = options.collect();
         let mut known: Vec<_> = [words(effective), words(refused)].concat();

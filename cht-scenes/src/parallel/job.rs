@@ -56,7 +56,7 @@ impl Chunk {
 }
 
 /// Decodes chunks, one after another, until there are no more.
-pub(crate) fn decode_chunks(
+pub(super) fn decode_chunks(
     stream: &DecodeJob<'static>,
     jobs: &Mutex<Receiver<Job>>,
     pool: &Pool,
