@@ -1,4 +1,5 @@
-//! Scans a transport stream and prints what is in it and how fast that went: `ts_scan FILE [TIMES]`.
+//! Scans a transport stream and prints what is in it and how fast that went: `ts_scan FILE
+//! [TIMES]`.
 #![allow(clippy::print_stdout)]
 use cht_ts::{Found, Scanner};
 use std::time::Instant;

@@ -11,8 +11,8 @@ struct Frame {
     len: usize,
 }
 
-/// Looks for a frame of the named coding at the start of a PES payload. A header further in counts only if
-/// a second one follows where its frame ends, since sync words are short.
+/// Finds a frame of `codec` in the payload of a PES packet. A header after the start of the payload
+/// counts only if a second one follows where its frame ends, since sync words are short.
 pub(crate) fn find(codec: Codec, payload: &[u8]) -> Option<(Codec, AudioFormat)> {
     let read = match codec {
         Codec::Aac => adts,
@@ -30,7 +30,7 @@ pub(crate) fn find(codec: Codec, payload: &[u8]) -> Option<(Codec, AudioFormat)>
     Some((frame.codec, frame.format))
 }
 
-/// ISO/IEC 13818-7 §6.2.
+/// Reads an ADTS header (ISO/IEC 13818-7 §6.2).
 fn adts(bytes: &[u8]) -> Option<Frame> {
     const RATES: [u32; 13] = [
         96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025,
@@ -49,7 +49,7 @@ fn adts(bytes: &[u8]) -> Option<Frame> {
     })
 }
 
-/// ISO/IEC 11172-3 §2.4.2.3, ISO/IEC 13818-3 §2.4.2.3.
+/// Reads a header of MPEG audio (ISO/IEC 11172-3 §2.4.2.3, ISO/IEC 13818-3 §2.4.2.3).
 fn mpeg(bytes: &[u8]) -> Option<Frame> {
     const RATES: [u32; 3] = [44_100, 48_000, 32_000];
     const KBITS: [[u32; 14]; 5] = [
@@ -84,7 +84,7 @@ fn mpeg(bytes: &[u8]) -> Option<Frame> {
     Some(Frame { codec, format: AudioFormat { sample_rate, channels }, len: len as usize })
 }
 
-/// ETSI TS 102 366 §4.3, §4.4 and annex E §E.1.2.
+/// Reads a header of AC-3 or E-AC-3 (ETSI TS 102 366 §4.3, §4.4 and annex E §E.1.2).
 fn ac3(bytes: &[u8]) -> Option<Frame> {
     const RATES: [u32; 3] = [48_000, 44_100, 32_000];
     const CHANNELS: [u8; 8] = [2, 1, 2, 3, 3, 4, 4, 5];
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_as_encoders_write_them() {
+    fn headers_of_encoders_are_read() {
         let adts = [0xFF, 0xF1, 0x50, 0x80, 0x02, 0x1F, 0xFC];
         assert_eq!(found(Codec::Aac, &adts), Some((Codec::Aac, 44_100, 2)));
         assert_eq!(found(Codec::Mp2, &[0xFF, 0xFD, 0xA4, 0x00]), Some((Codec::Mp2, 48_000, 2)));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_further_in_needs_a_second_one() {
+    fn later_header_needs_a_second_one() {
         let frame = [0xFF, 0xFD, 0x14, 0xC0]; // 32 kbit/s, 48 kHz: 96 bytes
         let mut payload = vec![0; 150];
         payload[10..14].copy_from_slice(&frame);

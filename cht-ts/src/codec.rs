@@ -1,7 +1,7 @@
 //! Codings of elementary streams, by the names that ffmpeg gives them.
 use std::fmt;
 
-/// What a PES packet carries.
+/// Kind of an elementary stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Media {
     /// Pictures.
@@ -22,19 +22,19 @@ macro_rules! codecs {
         }
 
         impl Codec {
-            /// ffmpeg's name of the codec.
+            /// Returns ffmpeg's name of the codec.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// The codec of this name.
+            /// Returns the codec of this name.
             #[must_use]
             pub fn named(name: &str) -> Option<Self> {
                 match name { $($name => Some(Self::$variant),)* _ => None }
             }
 
-            /// What it codes.
+            /// Returns the kind of stream that it codes.
             #[must_use]
             pub const fn media(self) -> Media {
                 match self { $(Self::$variant => Media::$media,)* }
@@ -82,7 +82,8 @@ impl fmt::Display for Codec {
 }
 
 impl Codec {
-    /// By `stream_type` alone (ISO/IEC 13818-1 table 2-34; from 0x80 on as ATSC and Blu-ray use it).
+    /// Returns the codec of a `stream_type` (ISO/IEC 13818-1 table 2-34; from 0x80 on as ATSC and
+    /// Blu-ray use it).
     pub(crate) const fn of_stream_type(stream_type: u8) -> Self {
         match stream_type {
             0x01 => Self::Mpeg1Video,
@@ -109,7 +110,7 @@ impl Codec {
         }
     }
 
-    /// The `stream_type` that says this video codec by itself.
+    /// Returns the `stream_type` of a video codec; `None` if a descriptor has to name the codec.
     pub(crate) const fn stream_type(self) -> Option<u8> {
         Some(match self {
             Self::Mpeg1Video => 0x01,
@@ -125,7 +126,7 @@ impl Codec {
         })
     }
 
-    /// By the `format_identifier` of a registration descriptor (§2.6.8).
+    /// Returns the codec of a registration descriptor's `format_identifier` (§2.6.8).
     pub(crate) const fn of_registration(identifier: [u8; 4]) -> Option<Self> {
         Some(match &identifier {
             b"AC-3" => Self::Ac3,

@@ -1,32 +1,48 @@
-//! MPEG-TS, read as it arrives and never changed.
+//! Reads MPEG transport streams (ISO/IEC 13818-1) as they arrive.
 //!
-//! One [`Scanner`] serves the recorder, which pushes whatever the socket gave, and the examiner of
-//! segments, which pushes windows of half a megabyte. It says what a segmenter has to know: which
-//! programs there are, where each PES packet starts, with which time stamps, which of them can be
-//! decoded from, and what is damaged. It copies nothing but section bytes, PES headers and
-//! parameter sets, and it does no I/O.
+//! For recorders, segmenters, indexers, and programs that feed a decoder. Bytes go in; programs,
+//! access units, time stamps, access points and damage come out. Findings depend on the bytes
+//! alone, never on how they are divided between calls. The crate copies section bytes, PES headers
+//! and parameter sets, and nothing else. It opens no file, reads no clock, starts no thread, and
+//! has neither dependencies nor `unsafe` code.
 //!
-//! What is found depends on the bytes alone, never on how they were divided between pushes.
+//! - [`Scanner`] reads all PIDs of a stream and gives [`Found`]: where PES packets start, with
+//!   which time stamps, where decoding can begin, and which packets are damaged or missing.
+//! - [`SingleStream`] extracts one PID as a transport stream of its own; [`Units`] divides it into
+//!   access units; [`GopFilter`] keeps the keyframes and selected GOPs; [`survey`] lists all GOPs.
+//! - [`Completion`] inserts parameter sets for a decoder that begins in the middle, [`Delimiter`]
+//!   ends the last picture before a pause, [`OrientationMask`] hides display orientation messages,
+//!   [`restamp`] replaces time stamps.
+//! - [`time`] unwraps 33-bit time stamps.
+//!
+//! # Modules
+//!
+//! In order, each using only those before it:
+//!
+//! 1. `packet`, `pes`, `sync`, `section`, `codec`, `program`, `audio`, [`time`]: the structures of
+//!    ISO/IEC 13818-1, one file each.
+//! 2. `video`: access units, access points and parameter sets of H.264, HEVC, MPEG-1, 2 and 4.
+//! 3. `scan`: the scanner.
+//! 4. `rewrite`: streams taken apart for a decoder.
 //!
 //! # How a stream is read
 //!
-//! - **Packets** (`sync`): a boundary is where sync bytes repeat at 188, 192 or 204 bytes. In sync, a
-//!   packet is taken when its own sync byte is right; a wrong one is a loss, and the search begins at
-//!   that packet. Looking one packet ahead before taking any was rejected: it would keep each last
-//!   packet of a network read waiting for the next read.
-//! - **PIDs** (`pid`): continuity is checked, payload is looked at only where something is expected
-//!   in it. All other packets cost a load of four bytes and a comparison.
-//! - **PSI** (`section`, `psi`): PAT and PMT with their CRC; other tables are left alone.
-//! - **Access units** (`access`, `parameters`): the parameter sets of each video are kept, the last one of each id,
-//!   for decoders that begin in the middle (`complete`). Where in its PES packets an access unit lies makes no
-//!   difference.
-//! - **PES** (`es`, `pes`, `access`): headers of every PID that carries them, listed in a PMT or not: a
-//!   segment cut between two PMTs, and a broadcast whose PMT lies, can still be read.
+//! - **Packets** (`sync`): a packet begins where sync bytes repeat at 188, 192 or 204 bytes. In
+//!   sync, a packet is taken when its own sync byte is right; a wrong one is a loss, and the search
+//!   begins at that packet. Looking one packet ahead was rejected: the last packet of each network
+//!   read would wait for the next read.
+//! - **PIDs** (`pid`): continuity is checked; payload is read only where a table or a PES header is
+//!   expected. All other packets cost a load of four bytes and a comparison.
+//! - **PSI** (`section`, `psi`): PAT and PMT with their CRC; other tables are not read.
+//! - **PES** (`es`, `pes`): the headers of every PID that carries PES packets, listed in a PMT or
+//!   not. So a segment that was cut between two PMTs can be read, and a broadcast with a wrong PMT.
+//! - **Access units** (`access`, `parameter_sets`): an access unit may begin anywhere in its PES
+//!   packets. The last parameter set of each id is kept.
 //!
-//! # What it will not do
+//! # Limits
 //!
-//! It keeps no clock (time stamps are 33 bits as sent), assembles no PES packet and descrambles nothing.
-//! Packets with `transport_error_indicator` and scrambled payload are counted, not interpreted.
+//! Time stamps are 33 bits, as sent. No PES packet is assembled by the scanner, and nothing is
+//! descrambled: packets with `transport_error_indicator` or scrambled payload are counted only.
 mod audio;
 mod codec;
 mod packet;
@@ -51,6 +67,7 @@ pub use rewrite::gop_filter::{GopFilter, Plan};
 pub use rewrite::gop_survey::{Group, survey};
 pub use rewrite::single::SingleStream;
 pub use rewrite::stamps::{Begins, begins, restamp, with_stamp};
+pub use rewrite::unit::{Unit, Units};
 pub use scan::found::{Counters, Damage, Found, Pes, PidCounters};
 pub use scan::scanner::Scanner;
 pub use video::access::Entry;

@@ -4,10 +4,10 @@
 pub const PACKET_LEN: usize = 188;
 /// PID of null packets, which only fill the rate.
 pub const NULL_PID: u16 = 0x1FFF;
-/// First byte of each packet.
+/// First byte of each packet (§2.4.3.3).
 pub(crate) const SYNC_BYTE: u8 = 0x47;
 
-/// Bytes of payload in a packet without adaptation field.
+/// Payload of a packet without adaptation field, in bytes.
 const PAYLOAD: usize = PACKET_LEN - 4;
 
 /// One packet without prefix or parity.
@@ -22,8 +22,8 @@ impl Header {
         Self(u32::from_be_bytes([packet[0], packet[1], packet[2], packet[3]]))
     }
 
-    /// In sync, no error, no PES or section start, not scrambled, payload without adaptation field:
-    /// what nearly all packets are.
+    /// Tells whether it is in sync, without error, start of a PES packet or section, scrambling or
+    /// adaptation field, and has a payload. Nearly all packets are so.
     pub(crate) const fn is_plain(self) -> bool {
         self.0 & 0xFFC0_00F0 == 0x4700_0010
     }
@@ -61,7 +61,7 @@ impl Header {
     }
 }
 
-/// What lies behind the header.
+/// Contents of a packet after its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Body<'a> {
     pub(crate) discontinuity: bool,
@@ -88,7 +88,7 @@ pub(crate) fn body(header: Header, packet: &Packet) -> Option<Body<'_>> {
     Some(body)
 }
 
-/// Packets that `write` makes of a PES packet of so many bytes.
+/// Returns the number of packets that [`write`] makes of a PES packet of `length` bytes.
 pub(crate) fn packets_of(length: usize) -> usize {
     length.div_ceil(PAYLOAD)
 }

@@ -1,9 +1,9 @@
 //! The header of a PES packet (ISO/IEC 13818-1 §2.4.3.6, §2.4.3.7).
 
-/// Bytes that are looked at: up to the end of the DTS.
+/// Longest part of a header that is read, in bytes: up to the end of the DTS.
 pub(crate) const HEADER_MAX: usize = 19;
 
-/// What the first bytes of a PES packet say.
+/// First bytes of a PES packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Header {
     /// More bytes are needed.
@@ -50,7 +50,8 @@ pub(crate) fn read(bytes: &[u8]) -> Header {
     Header::Pes { stream_id, pts, dts, len: 9 + usize::from(data_len) }
 }
 
-/// 33 bits of 90 kHz ticks between three marker bits; `None` if `mark` or a marker bit is wrong.
+/// Reads 33 bits of 90 kHz ticks between three marker bits; `None` if `mark` or a marker bit is
+/// wrong.
 fn time_stamp(stamp: &[u8], mark: u8) -> Option<u64> {
     let &[top, high, middle, low, last] = stamp.first_chunk()?;
     (top >> 4 == mark && top & middle & last & 1 == 1).then(|| {

@@ -1,7 +1,7 @@
 //! Programs and their elementary streams.
 use crate::codec::{Codec, Media};
 
-/// A program of the PAT (ISO/IEC 13818-1 §2.4.4.3) with what its PMT says (§2.4.4.8).
+/// A program of the PAT (ISO/IEC 13818-1 §2.4.4.3) and its PMT (§2.4.4.8).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
     /// `program_number`, never 0.
@@ -21,7 +21,8 @@ pub struct Stream {
     pub pid: u16,
     /// `stream_type` (§2.4.4.9, table 2-34).
     pub stream_type: u8,
-    /// The coding, from `stream_type` and descriptors; for MPEG audio the layer, once a header was seen.
+    /// The coding, from `stream_type` and descriptors; for MPEG audio the layer, once a header was
+    /// seen.
     pub codec: Codec,
     /// ISO 639-2 code of the first language given.
     pub language: Option<String>,
@@ -32,13 +33,13 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// What the stream carries.
+    /// Returns the kind of stream.
     #[must_use]
     pub const fn media(&self) -> Media {
         self.codec.media()
     }
 
-    /// Whether both say the same of the stream, found formats and refined audio layers apart.
+    /// Tells whether both say the same of the stream, found formats and refined audio layers apart.
     pub(crate) fn same_listing(&self, other: &Self) -> bool {
         let mpeg_audio = |codec| matches!(codec, Codec::Mp1 | Codec::Mp2 | Codec::Mp3);
         self.pid == other.pid
@@ -60,7 +61,7 @@ pub struct VideoFormat {
 /// Format of sound as its frame header gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AudioFormat {
-    /// Samples per second; for HE-AAC that of the core.
+    /// Samples per second; for HE-AAC those of the core.
     pub sample_rate: u32,
     /// Channels, low frequency channel included.
     pub channels: u8,

@@ -1,12 +1,12 @@
 //! Sections out of transport packets (ISO/IEC 13818-1 §2.4.4), and their CRC.
 use crate::packet::Packet;
 
-/// Longest section there is: three bytes of header and 4093 that follow.
+/// Longest section in bytes: a header of three and 4093 that follow.
 const MAX_SECTION: usize = 4096;
-/// Packets kept verbatim for one section; a section that is spread over more is not kept.
+/// Longest section that is kept verbatim, in bytes of packets.
 const MAX_RAW: usize = 64 * crate::PACKET_LEN;
 
-/// CRC-32/MPEG-2 (annex A). Over a whole section, its CRC included, it is 0.
+/// Returns the CRC-32/MPEG-2 (annex A). Over a whole section with its CRC, it is 0.
 pub(crate) const fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = u32::MAX;
     let mut at = 0;
@@ -117,7 +117,7 @@ impl Assembler {
         }
     }
 
-    /// Length of the section as far as it is known.
+    /// Returns the length of the section, as far as it is known.
     fn need(&self) -> usize {
         match *self.bytes {
             [_, high, low, ..] => {
@@ -151,12 +151,12 @@ mod tests {
     }
 
     #[test]
-    fn check_value_of_crc32_mpeg2() {
+    fn crc32_mpeg2_matches_check_value() {
         assert_eq!(crc32(b"123456789"), 0x0376_E6E7);
     }
 
     #[test]
-    fn one_packet_several_packets_and_several_in_one() {
+    fn sections_are_assembled_in_any_packing() {
         let short = testutil::section(0x42, 1, 0, 0, 0, &[7; 20]);
         let long = testutil::section(0x42, 2, 0, 0, 0, &[9; 900]);
         let packets = testutil::section_packets(0x20, &[&short, &short, &long, &short], 0);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_that_was_interrupted_is_dropped() {
+    fn interrupted_section_is_dropped() {
         let long = testutil::section(0x42, 2, 0, 0, 0, &[9; 900]);
         let packets = testutil::section_packets(0x20, &[&long], 0);
         assert_eq!(assemble(&packets[1..]).len(), 0);

@@ -3,7 +3,8 @@
 //! A position is a boundary if sync bytes stand there and at the following multiples of the packet
 //! length: five at first, when 188, 192 and 204 bytes are all possible; three after a loss, for the
 //! length that is already known. A position is judged only when all bytes it takes are there, so
-//! the answer does not depend on how the input was divided; at the end of input, those that exist must do.
+//! the answer does not depend on how the input was divided; at the end of input, those that exist
+//! must do.
 use crate::packet::{PACKET_LEN, SYNC_BYTE};
 
 /// How packets lie in the input.
@@ -15,13 +16,14 @@ pub(crate) struct Framing {
     pub(crate) lead: usize,
 }
 
-/// Plain packets; with the four-byte time code of M2TS; with sixteen bytes of Reed-Solomon parity.
+/// Layouts of packets: plain, with the four-byte time code of M2TS before them, with sixteen bytes
+/// of Reed-Solomon parity after them.
 const FRAMINGS: [Framing; 3] =
     [Framing { len: 188, lead: 0 }, Framing { len: 192, lead: 4 }, Framing { len: 204, lead: 0 }];
 const FIRST_RUN: usize = 5;
 const REGAIN_RUN: usize = 3;
 
-/// More than any decision takes: a search leaves fewer bytes than this undecided.
+/// Upper bound of the bytes that any decision takes: a search leaves fewer undecided.
 pub(crate) const LOOKAHEAD: usize = 1024;
 const _: () = assert!(LOOKAHEAD > FIRST_RUN * 204);
 
@@ -32,9 +34,9 @@ enum Fit {
     Undecided,
 }
 
-/// Looks for the first boundary in `window`. Returns the number of bytes that certainly come before it,
-/// and the framing if the boundary lies right behind them; without it, more bytes are needed.
-/// At the `end` of input nothing is undecided: without a framing, all bytes are skipped.
+/// Searches `window` for the first boundary. Returns the number of bytes before it and the layout;
+/// without a layout, that number of bytes is skipped for certain, and more are needed. At the `end`
+/// of input nothing stays undecided: without a layout, all bytes are skipped.
 pub(crate) fn search(window: &[u8], known: Option<Framing>, end: bool) -> (usize, Option<Framing>) {
     let others = FRAMINGS.into_iter().filter(|framing| Some(*framing) != known);
     let candidates = known.map(|framing| (framing, REGAIN_RUN)).into_iter();
@@ -83,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn each_framing_is_found_behind_garbage() {
+    fn framing_after_garbage_is_found() {
         for framing in FRAMINGS {
             for garbage in [0, 1, 3, 187, 1000] {
                 let mut bytes = vec![0xAA; garbage];
@@ -94,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn one_packet_does_at_the_end_only() {
+    fn single_packet_counts_at_the_end_only() {
         for framing in FRAMINGS {
             let bytes = packets(1, framing);
             assert_eq!(search(&bytes, None, false).1, None);

@@ -3,12 +3,12 @@
 //! Compiled with the feature `testutil`: programs that use the crate test with the same streams.
 #![allow(clippy::must_use_candidate, clippy::missing_panics_doc, reason = "for tests")]
 
-/// A transport packet with up to 184 bytes of payload; what is missing is stuffed by the adaptation field.
+/// Makes a transport packet with up to 184 bytes of payload, filled up by an adaptation field.
 pub fn packet(pid: u16, cc: u8, unit_start: bool, payload: &[u8]) -> [u8; 188] {
     packet_with(pid, cc, unit_start, None, payload)
 }
 
-/// The same with flags in the adaptation field.
+/// Makes a transport packet with flags in its adaptation field.
 pub fn packet_with(
     pid: u16,
     cc: u8,
@@ -35,7 +35,7 @@ pub fn packet_with(
     packet
 }
 
-/// The packets of one PES packet or other unit, counting on from `cc`.
+/// Makes the packets of one PES packet, counting on from `cc`.
 pub fn packets(pid: u16, cc: &mut u8, flags: Option<u8>, unit: &[u8]) -> Vec<[u8; 188]> {
     let mut out = Vec::new();
     let mut rest = unit;
@@ -50,7 +50,7 @@ pub fn packets(pid: u16, cc: &mut u8, flags: Option<u8>, unit: &[u8]) -> Vec<[u8
     out
 }
 
-/// A PES packet.
+/// Makes a PES packet.
 pub fn pes(stream_id: u8, pts: Option<u64>, dts: Option<u64>, payload: &[u8]) -> Vec<u8> {
     let stamp = |mark: u8, ticks: u64| {
         [
@@ -78,7 +78,17 @@ pub fn pes(stream_id: u8, pts: Option<u64>, dts: Option<u64>, payload: &[u8]) ->
     out
 }
 
-/// A section with its CRC.
+/// Makes the packets of H.264 pictures, each in a PES packet with this PTS: IDR slices and others.
+pub fn h264(pid: u16, pictures: &[(u64, bool)]) -> Vec<u8> {
+    let mut cc = 0;
+    let picture = |&(pts, is_idr)| {
+        let slice = [0, 0, 1, if is_idr { 0x65 } else { 0x41 }, 0x88, 0x80];
+        packets(pid, &mut cc, None, &pes(0xE0, Some(pts), None, &slice)).concat()
+    };
+    pictures.iter().flat_map(picture).collect()
+}
+
+/// Makes a section with its CRC.
 pub fn section(table: u8, id: u16, version: u8, number: u8, last: u8, body: &[u8]) -> Vec<u8> {
     let len = body.len() as u16 + 9;
     let mut out = vec![table, 0xB0 | (len >> 8) as u8, len as u8, (id >> 8) as u8, id as u8];
@@ -95,7 +105,7 @@ pub fn section(table: u8, id: u16, version: u8, number: u8, last: u8, body: &[u8
     out
 }
 
-/// A PAT section of programs and their PMT PIDs.
+/// Makes a PAT section of programs and their PMT PIDs.
 pub fn pat(version: u8, number: u8, last: u8, programs: &[(u16, u16)]) -> Vec<u8> {
     let entries = programs.iter().flat_map(|(number, pid)| {
         [(number >> 8) as u8, *number as u8, 0xE0 | (pid >> 8) as u8, *pid as u8]
@@ -103,7 +113,7 @@ pub fn pat(version: u8, number: u8, last: u8, programs: &[(u16, u16)]) -> Vec<u8
     section(0, 1, version, number, last, &entries.collect::<Vec<_>>())
 }
 
-/// A PMT section of streams: type, PID, descriptors.
+/// Makes a PMT section of streams: type, PID, descriptors.
 pub fn pmt(number: u16, version: u8, pcr_pid: u16, streams: &[(u8, u16, &[u8])]) -> Vec<u8> {
     let mut body = vec![0xE0 | (pcr_pid >> 8) as u8, pcr_pid as u8, 0xF0, 0];
     for (stream_type, pid, descriptors) in streams {
@@ -114,7 +124,7 @@ pub fn pmt(number: u16, version: u8, pcr_pid: u16, streams: &[(u8, u16, &[u8])])
     section(2, number, version, 0, 0, &body)
 }
 
-/// Packets that carry sections one directly behind the other.
+/// Makes packets of sections, one directly after the other.
 pub fn section_packets(pid: u16, sections: &[&[u8]], mut cc: u8) -> Vec<[u8; 188]> {
     let stream = sections.concat();
     let mut starts: Vec<usize> = Vec::new();

@@ -1,36 +1,43 @@
-//! Ticks of the stream, and nothing else: no clock is read here (see [`cht_core::process::clock`]).
-//!
-//! The rules, and why they are so, are in `docs/time.md`.
+//! Ticks of 90 kHz: unwrapping, seconds. No clock is read here.
 
 /// Ticks per second of PTS and DTS (ISO/IEC 13818-1 §2.4.3.7).
 pub const TICKS_PER_SECOND: i64 = 90_000;
 
-/// The number of values of a 33-bit PTS: it wraps every 26.5 hours.
+/// Number of values of a 33-bit PTS: it wraps every 26.5 hours.
 const WRAP: i64 = 1 << 33;
 
 /// Unwraps a 33-bit PTS or DTS to the value nearest to `reference`, both in ticks.
 ///
-/// Right as long as the two are less than half a wrap (13.25 h) apart, whichever is later.
+/// The result is right if the two are less than half a wrap (13.25 h) apart, in either direction.
+///
+/// ```
+/// use cht_ts::time::unwrap33;
+///
+/// let wrap = 1 << 33;
+/// assert_eq!(unwrap33(wrap - 10, 5), wrap + 5);
+/// assert_eq!(unwrap33(wrap + 5, 0x1_FFFF_FFF6), wrap - 10, "a B-frame steps back");
+/// ```
 #[must_use]
 pub fn unwrap33(reference: i64, value: u64) -> i64 {
     reference.saturating_add(difference33(reference, value))
 }
 
-/// How far `value` lies after `reference` on the 33-bit circle, in ticks: −2³² … 2³²−1.
+/// Returns the distance from `reference` forward to `value` on the 33-bit circle, in ticks: −2³² …
+/// 2³²−1.
 #[must_use]
 pub fn difference33(reference: i64, value: u64) -> i64 {
     let forward = (value as i64 & (WRAP - 1)).wrapping_sub(reference).rem_euclid(WRAP);
     if forward >= WRAP / 2 { forward - WRAP } else { forward }
 }
 
-/// Whether a time, in ticks, can be one of a session: what was read from a file may say anything, and is calculated
-/// with. The limit is 25,000 years, so that sums of a few such times fit as well.
+/// Tells whether `ticks`, read from a file, can be a time of a session: less than 25,000 years, so
+/// that sums of a few such times fit as well.
 #[must_use]
 pub fn is_time(ticks: i64) -> bool {
     ticks.unsigned_abs() < 1 << 56
 }
 
-/// Ticks as seconds, rounded to the microsecond, for printing and for events.
+/// Returns ticks as seconds, rounded to the microsecond, for printing and for events.
 #[must_use]
 pub fn seconds(ticks: i64) -> f64 {
     // Microseconds first, in integers: the division by 1e6 is then the only rounding of a float.
@@ -39,7 +46,8 @@ pub fn seconds(ticks: i64) -> f64 {
     micros as f64 / 1e6
 }
 
-/// Seconds as ticks, to the nearest. For options such as `--max-interval`, not for stream time.
+/// Returns seconds as ticks, to the nearest. For options such as `--max-interval`, not for stream
+/// time.
 #[must_use]
 pub fn ticks(seconds: f64) -> i64 {
     (seconds * TICKS_PER_SECOND as f64).round() as i64
@@ -56,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_b_frame_may_step_back_over_the_wrap() {
+    fn b_frame_steps_back_over_the_wrap() {
         assert_eq!(unwrap33(WRAP + 5, (WRAP - 10) as u64), WRAP - 10);
     }
 

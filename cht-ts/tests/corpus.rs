@@ -1,16 +1,17 @@
-//! What fuzzing has found worth keeping, scanned again: each of it reaches code that the others do not.
+//! Scans the inputs that fuzzing has found worth keeping again: each reaches code that the others
+//! do not.
 #[path = "../../fuzz/fuzz_targets/check.rs"]
 mod check;
 
 use std::{fs, path::Path};
 
 #[test]
-fn the_scanner_finds_the_same_however_its_input_is_divided() {
+fn scanner_corpus_holds() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/ts");
     let mut seen = 0;
     for entry in fs::read_dir(&corpus).unwrap() {
         let path = entry.unwrap().path();
-        // The test shows the output of what fails: the last name is the one.
+        // A failing test shows its output: the last name is the input that failed.
         println!("{}", path.display());
         check::check(&fs::read(&path).unwrap());
         seen += 1;

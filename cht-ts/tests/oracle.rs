@@ -1,5 +1,6 @@
-//! The scanner against two other readers: mpeg2ts-reader for PES packets, ffprobe for keyframes and formats.
-// Helpers of tests say what they expect by panicking, and what they skip by printing.
+//! The scanner against two other readers: mpeg2ts-reader for PES packets, ffprobe for keyframes and
+//! formats.
+// Helpers of tests fail by panicking, and print why they skip.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 use cht_ts::{Damage, Found, Media, Pes, Scanner};
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,7 +105,7 @@ fn stamps(pes: &[Pes], scanner: &Scanner) -> Stamps {
     stamps
 }
 
-/// What ffprobe says of the keyframes of each video PID: their PTS.
+/// Returns the PTS of the keyframes of each video PID, as ffprobe reads them.
 fn probe(path: &Path) -> BTreeMap<u16, BTreeSet<u64>> {
     let output = Command::new("ffprobe")
         .args(["-v", "quiet", "-select_streams", "v", "-of", "csv", "-show_entries"])
@@ -197,7 +198,7 @@ const GENERATED: [(&str, &str, &[&str]); 9] = [
 ];
 
 #[test]
-fn generated_streams() {
+fn generated_streams_match_ffprobe() {
     let dir = tempfile::tempdir().unwrap();
     for (name, args, codecs) in GENERATED {
         let path = ffmpeg(dir.path(), name, args);
@@ -229,7 +230,7 @@ fn generated_streams() {
     }
 }
 
-/// The same stream with the time codes of M2TS before its packets.
+/// The stream has the time codes of M2TS before its packets.
 #[test]
 fn m2ts() {
     let dir = tempfile::tempdir().unwrap();
@@ -245,9 +246,9 @@ fn m2ts() {
     assert!(pes.iter().all(|pes| pes.offset % 192 == 0));
 }
 
-/// A segment cut at a keyframe's `cut`, played behind `psi`, has all the pictures from there on.
+/// A segment cut at a keyframe's `cut`, played after `psi`, has all pictures from there on.
 #[test]
-fn segments_play_behind_their_psi() {
+fn segments_play_after_their_psi() {
     let dir = tempfile::tempdir().unwrap();
     let args = "-c:v libx264 -pix_fmt yuv420p -bf 2 -g 25 -c:a aac -mpegts_flags -resend_headers -pat_period 60";
     let bytes = std::fs::read(ffmpeg(dir.path(), "whole", args)).unwrap();
@@ -272,7 +273,7 @@ fn segments_play_behind_their_psi() {
     }
 }
 
-/// Real streams, where the checkout has them beside it.
+/// Reads a real stream, where the checkout has them next to it.
 fn footage(name: &str) -> Option<(PathBuf, Vec<u8>)> {
     let folder = std::env::var_os("CHT_FOOTAGE").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/footage"),
@@ -287,7 +288,7 @@ fn footage(name: &str) -> Option<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn clean_footage() {
+fn clean_footage_has_no_damage() {
     for name in
         ["hls_bbb_60s_640x360p24_h264.ts", "bbb_1080p30_h264.ts", "bbb_mpeg2_1080p24_2500ms.ts"]
     {
@@ -299,8 +300,9 @@ fn clean_footage() {
     }
 }
 
-/// No section of this capture's PMT is intact (each of the ten has its own wrong bytes), so that no PID is listed;
-/// ffmpeg takes one unchecked and finds video on a PID that is a damaged copy of the real one.
+/// No section of this capture's PMT is intact (each of the ten has its own wrong bytes), so no PID
+/// is listed; ffmpeg takes one unchecked and finds video on a PID that is a damaged copy of the
+/// real one.
 #[test]
 fn video_of_a_broken_broadcast() {
     let Some((_, bytes)) = footage("animalplanet_1080i25_h264_corrupt_tei_pcr.ts") else { return };

@@ -1,4 +1,4 @@
-//! What holds of the scanner for every input.
+//! Properties of the scanner that hold for every input.
 #[path = "../../fuzz/fuzz_targets/check.rs"]
 mod check;
 
@@ -23,7 +23,7 @@ fn keep(found: Found<'_>) -> Kept {
     }
 }
 
-/// Scans `bytes` cut at `cuts`, and checks after each push what must hold.
+/// Scans `bytes` cut at `cuts`, and checks the properties after each push.
 fn scan(bytes: &[u8], cuts: &[usize]) -> (Vec<Kept>, Scanner) {
     let mut cuts: Vec<_> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
     cuts.sort_unstable();
@@ -62,7 +62,7 @@ fn pes_of(found: &[Kept]) -> Vec<Pes> {
     pes.collect()
 }
 
-/// A stream of H.264 and AAC: keyframes at every fourth picture, tables before each keyframe.
+/// Makes a stream of H.264 and AAC: keyframes at every fourth picture, tables before each keyframe.
 fn stream(pictures: &[u16]) -> Vec<[u8; 188]> {
     let pat = testutil::pat(0, 0, 0, &[(1, 0x100)]);
     let pmt = testutil::pmt(1, 0, 0x101, &[(0x1B, 0x101, b""), (0x0F, 0x102, b"\x0A\x04eng\0")]);
@@ -95,7 +95,8 @@ fn stream(pictures: &[u16]) -> Vec<[u8; 188]> {
     out
 }
 
-/// Input that is likely to reach deep: packets of a stream, some of them damaged, and noise between.
+/// Makes input that is likely to reach deep: packets of a stream, some of them damaged, and noise
+/// between.
 fn damaged() -> impl Strategy<Value = Vec<u8>> {
     let pictures = prop::collection::vec(0_u16..600, 1..12);
     let hits = prop::collection::vec((any::<usize>(), any::<u8>()), 0..20);
@@ -144,7 +145,7 @@ proptest! {
     }
 
     #[test]
-    fn what_fuzzing_checks_holds_of_damaged_streams(bytes in damaged()) {
+    fn damaged_streams_pass_the_fuzz_check(bytes in damaged()) {
         check::check(&bytes);
     }
 
@@ -184,7 +185,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_in_a_clean_stream() {
+fn clean_stream_is_read() {
     let bytes = stream(&[500; 9]).concat();
     let (found, scanner) = scan(&bytes, &[]);
     let pes = pes_of(&found);
@@ -220,7 +221,7 @@ fn psi_of_one_scanner_serves_another() {
 }
 
 #[test]
-fn keyframes_without_any_psi() {
+fn keyframes_without_psi_are_found() {
     let packets = stream(&[500; 9]);
     let bytes: Vec<u8> = packets
         .iter()
@@ -234,7 +235,7 @@ fn keyframes_without_any_psi() {
 }
 
 #[test]
-fn a_silent_pid_holds_nothing_back_for_ever() {
+fn silent_pid_holds_nothing_back() {
     let mut bytes =
         testutil::packet(0x101, 0, true, &testutil::pes(0xE0, Some(1), None, b"\0\0\x01\x09"))
             .to_vec();
@@ -248,7 +249,7 @@ fn a_silent_pid_holds_nothing_back_for_ever() {
 }
 
 #[test]
-fn a_header_that_is_split_between_packets() {
+fn header_split_between_packets_is_read() {
     let pes = testutil::pes(0xE0, Some(90_000), Some(86_400), b"\0\0\x01\x65\x88");
     for split in 1..pes.len() {
         let mut bytes = testutil::packet(0x101, 0, true, &pes[..split]).to_vec();
@@ -260,7 +261,7 @@ fn a_header_that_is_split_between_packets() {
 }
 
 #[test]
-fn other_packet_lengths() {
+fn other_packet_lengths_are_read() {
     for (lead, trail) in [(4, 0), (0, 16)] {
         let mut bytes = Vec::new();
         for packet in stream(&[500; 9]) {
@@ -275,7 +276,7 @@ fn other_packet_lengths() {
     }
 }
 
-/// The NAL units of an access unit of H.264 or HEVC.
+/// Makes the NAL units of an access unit of H.264 or HEVC.
 fn access_unit(hevc: bool, keyframe: bool) -> Vec<Vec<u8>> {
     let h264: &[&[u8]] = if keyframe {
         &[
@@ -307,8 +308,8 @@ fn access_unit(hevc: bool, keyframe: bool) -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    /// However the NAL units of the same access units are packed, the same keyframes are found, each at the first PES
-    /// packet of its access unit.
+    /// However the NAL units of the same access units are packed, the same keyframes are found,
+    /// each at the first PES packet of its access unit.
     #[test]
     fn packing_of_nal_units_changes_no_keyframe(
         hevc in any::<bool>(),
@@ -334,7 +335,8 @@ proptest! {
             if keyframe {
                 expected.push((bytes.len() as u64, Some(n as u64 * 3600)));
             }
-            // All PES packets have the PTS, or the first alone, or the first and those with slices of another picture.
+            // All PES packets have the PTS, or the first alone, or the first and those with slices
+            // of another picture.
             let last = parts.len() - 1;
             for (m, part) in parts.iter().enumerate() {
                 let has_pts = m == 0 || stamped == 0 || (stamped == 1 && m == last);
@@ -352,7 +354,7 @@ proptest! {
         prop_assert_eq!(&found, &expected);
         let (_, counters) = scanner.pids().find(|(pid, _)| *pid == 0x51).unwrap();
         prop_assert_eq!(counters.keyframes, expected.len() as u64);
-        // What is thinned out to keyframes holds all of them.
+        // The filter to keyframes keeps all of them.
         let codec = if hevc { Codec::Hevc } else { Codec::H264 };
         let (mut packets, mut thinned) = (Vec::new(), Vec::new());
         let mut single = SingleStream::begin(0x51, codec, &mut packets).unwrap();

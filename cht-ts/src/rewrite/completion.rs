@@ -1,16 +1,31 @@
-//! Parameter sets for a decoder that begins in the middle of a stream whose encoder sent them once, before.
+//! Parameter sets for a decoder that begins in the middle of a stream whose encoder sent them once,
+//! before.
 use crate::codec::Codec;
 use crate::packet::{self, Header, PACKET_LEN, Packet};
 use crate::pes;
 use crate::video::access::Walk;
 
-/// Most bytes of an access unit that are held back until its picture begins.
+/// Longest beginning of an access unit that is held back, in bytes.
 const MAX_HELD: usize = 256 << 10;
 
-/// Passes the packets of one PID on, and puts parameter sets before the first keyframe that comes without any.
+/// Passes the packets of one PID on, and inserts parameter sets before the first keyframe that
+/// comes without any.
 ///
-/// Only the beginning of an access unit is held back, until its first slice shows what it is; nothing is, after the first
+/// It holds back the beginning of an access unit until the first slice, and nothing after the first
 /// keyframe.
+///
+/// ```
+/// use cht_ts::{Codec, Completion, PACKET_LEN, testutil};
+///
+/// let sets = b"\0\0\0\x01\x67\x64\0\x28\xAC\0\0\0\x01\x68\xEB".to_vec();
+/// let stream = testutil::h264(0x51, &[(9000, true), (12_600, false)]);
+/// let mut completion = Completion::new(0x51, Codec::H264, sets.clone());
+/// let mut out = Vec::new();
+/// completion.push(&stream, &mut out);
+/// completion.finish(&mut out);
+/// assert!(out[..PACKET_LEN].ends_with(&sets));
+/// assert_eq!(out[PACKET_LEN..], stream);
+/// ```
 #[derive(Debug)]
 pub struct Completion {
     pid: u16,
@@ -54,7 +69,7 @@ impl Completion {
         out.extend_from_slice(rest);
     }
 
-    /// No more packets come.
+    /// Appends the packets that are held back: no more come.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         out.append(&mut self.held);
     }
@@ -101,7 +116,8 @@ impl Completion {
         out.append(&mut self.held);
     }
 
-    /// A PES packet with the time stamps of the access unit, so that these are its decoder's.
+    /// Writes `sets` as a PES packet with the time stamps of the access unit, which the decoder
+    /// takes for that unit's.
     fn write(&self, sets: &[u8], out: &mut Vec<u8>) {
         let mut bytes = if self.header.is_empty() {
             vec![0, 0, 1, 0xE0, 0, 0, 0x80, 0, 0]
@@ -130,7 +146,8 @@ mod tests {
     const IDR: &[u8] = b"\0\0\x01\x65\x88\x80";
     const OTHER: &[u8] = b"\0\0\x01\x41\x9A\x80";
 
-    /// The stream completed, in pieces of so many packets: the PES packets' PTS and their bytes.
+    /// Returns the packets of `units` (PTS, payload), and the same completed in pieces of `pieces`
+    /// packets.
     fn completed(units: &[(Option<u64>, Vec<u8>)], pieces: usize) -> (Vec<u8>, Vec<u8>) {
         let mut counter = 9;
         let mut packets = Vec::new();

@@ -1,63 +1,73 @@
 //! Ends the last picture of a stream for a decoder that waits for the next one.
 //!
-//! A demuxer knows that a PES packet is whole when the next one begins, and a parser that an access
-//! unit is when another one does. Where a sender pauses, an access unit delimiter (ISO/IEC 14496-10
-//! §7.3.2.4, ISO/IEC 23008-2 §7.3.2.5) says so. The next picture then begins with two delimiters,
-//! which is no other picture, and with the time stamp of the first one, which has to be made up: what
-//! it stands for is known when the picture comes ([`Delimiter::take_stamp`]).
+//! A demuxer ends a PES packet when the next one begins, and a parser an access unit when another
+//! one does. Where a sender pauses, an access unit delimiter (ISO/IEC 14496-10 §7.3.2.4, ISO/IEC
+//! 23008-2 §7.3.2.5) ends the picture at once. The next picture then begins with two delimiters,
+//! which decoders accept, and has the time stamp of the first one, which is invented:
+//! [`Delimiter::take_stamp`] gives the true one when the picture comes.
 use super::stamps::{self, Begins, begins};
 use crate::codec::Codec;
 use crate::packet::{self, Header, PACKET_LEN, Packet};
 
-/// Modulus of time stamps.
+/// Number of values of a time stamp.
 const CIRCLE: u64 = 1 << 33;
 
-/// Bytes of the delimiter in the second packet. ffmpeg hands a PES packet of known length over when
-/// its end comes in another packet than the end of the PES packet before it.
+/// Length of the delimiter's part in the second packet, in bytes. ffmpeg passes a PES packet of
+/// known length on when it ends in another packet than the PES packet before it
+/// (`libavformat/mpegts.c`).
 const SECOND: usize = 2;
 
-/// A time stamp that a decoder was given, and the one of the stream that it stands for; `None` if the
-/// picture has none.
+/// A time stamp that a decoder was given instead of the stream's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StandIn {
-    /// As the decoder has it, of 33 bits.
+    /// Time stamp that the decoder has, 33 bits.
     pub given: u64,
-    /// As the stream has it.
+    /// Time stamp of the stream, 33 bits; `None` if the picture has none.
     pub stamp: Option<u64>,
 }
 
-/// Passes the packets of one video on, and puts delimiters between them where that is asked for.
+/// Passes the packets of one video on, and inserts delimiters on request.
 ///
-/// It does so only where that changes no picture: each PES packet so far had a PTS, began an access
-/// unit and was shown in the order in which it came, and the end of the last one is marked.
+/// It inserts one only where that changes no picture: each PES packet so far had a PTS, began an
+/// access unit and came in display order, and the end of the last one is marked.
+///
+/// ```
+/// use cht_ts::{Codec, Delimiter, PACKET_LEN, testutil};
+///
+/// let mut delimiter = Delimiter::new(0x51, Codec::H264).expect("H.264 has delimiters");
+/// let mut packets = testutil::h264(0x51, &[(9000, true)]);
+/// delimiter.pass(&mut packets);
+/// assert!(delimiter.end_picture(&mut packets));
+/// assert_eq!(packets.len(), 3 * PACKET_LEN, "a picture, and a delimiter in two packets");
+/// ```
 #[derive(Debug)]
 pub struct Delimiter {
     pid: u16,
     codec: Codec,
-    /// Nothing came that a delimiter could break.
+    /// Nothing came in which a delimiter would break a picture.
     is_plain: bool,
     last: Option<Last>,
-    /// Packets that were added so far, and the counter of the last packet.
+    /// Packets inserted so far, and the counter of the last packet, both modulo 16.
     added: u8,
     counter: u8,
-    /// The PTS of the delimiter after which nothing has come.
+    /// PTS of the last delimiter, if nothing came after it.
     open: Option<u64>,
     stand_in: Option<StandIn>,
 }
 
-/// The PES packet that has begun last.
+/// The PES packet that began last.
 #[derive(Debug, Clone, Copy)]
 struct Last {
-    /// Its PTS, and the same as the decoder was given it.
+    /// PTS in the stream, and PTS that the decoder was given.
     pts: u64,
     given: u64,
-    /// Bytes that it still lacks, if it says how long it is.
+    /// Bytes that are missing, if its length is known.
     lacks: Option<usize>,
     is_whole: bool,
 }
 
 impl Delimiter {
-    /// For the video of `pid`; `None` if `codec` has no delimiters.
+    /// Delimits the video of `pid`; `None` if `codec` has no delimiters.
     #[must_use]
     pub fn new(pid: u16, codec: Codec) -> Option<Self> {
         matches!(codec, Codec::H264 | Codec::Hevc).then_some(Self {
@@ -72,8 +82,8 @@ impl Delimiter {
         })
     }
 
-    /// Takes the next packets, whole, of tables and of the one video, and mends their counters. Returns whether anything of the
-    /// video is in them: a clock may go on alone.
+    /// Takes the next packets, whole, of tables and of the one video, and adjusts their continuity
+    /// counters. Returns whether they carry any payload of the video: a PCR may come alone.
     pub fn pass(&mut self, packets: &mut [u8]) -> bool {
         let mut has_video = false;
         for packet in packets.as_chunks_mut::<PACKET_LEN>().0 {
@@ -88,8 +98,8 @@ impl Delimiter {
         has_video
     }
 
-    /// Appends a delimiter to `out` if the last picture is whole and none came since; whether it is
-    /// ended now.
+    /// Appends a delimiter to `out` if the last picture is whole and none was appended since.
+    /// Returns whether the picture is ended now.
     pub fn end_picture(&mut self, out: &mut Vec<u8>) -> bool {
         let Some(last) = self.last.filter(|last| self.is_plain && last.is_whole) else {
             return false;
@@ -112,13 +122,13 @@ impl Delimiter {
         true
     }
 
-    /// The PTS of the last picture, if no other one is shown after it yet.
+    /// Returns the PTS of the last picture, if no other picture is displayed after it yet.
     #[must_use]
     pub fn newest(&self) -> Option<u64> {
         self.last.filter(|_| self.is_plain).map(|last| last.pts)
     }
 
-    /// The time stamp that a picture among the last packets was given instead of its own.
+    /// Takes the invented time stamp of a picture that began in the last packets.
     pub fn take_stamp(&mut self) -> Option<StandIn> {
         self.stand_in.take()
     }
@@ -165,7 +175,7 @@ impl Delimiter {
         self.last = Some(Last { pts, given, lacks, is_whole: false });
     }
 
-    /// Whether an access unit begins with these bytes.
+    /// Tells whether an access unit begins with these bytes.
     fn begins_unit(&self, bytes: &[u8]) -> bool {
         let Some(start) = bytes.windows(3).position(|window| window == [0, 0, 1]) else {
             return false;
@@ -188,7 +198,8 @@ impl Delimiter {
     }
 }
 
-/// Whether the adaptation field of a packet is longer than its contents (ISO/IEC 13818-1 §2.4.3.4).
+/// Tells whether the adaptation field of a packet is longer than its contents (ISO/IEC 13818-1
+/// §2.4.3.4).
 fn is_stuffed(packet: &Packet) -> bool {
     if !Header::of(packet).has_adaptation_field() {
         return false;
@@ -215,7 +226,7 @@ mod tests {
     const PID: u16 = 0x51;
     const SLICE: &[u8] = b"\0\0\0\x01\x09\xF0\0\0\x01\x41\x9A\x80";
 
-    /// PES packets with these time stamps and payloads.
+    /// Returns the packets of PES packets with these PTS, DTS and payloads.
     fn stream(units: &[(Option<u64>, Option<u64>, Vec<u8>)]) -> Vec<Vec<u8>> {
         let mut counter = 5;
         let packets = |(pts, dts, payload): &(_, _, Vec<u8>)| {
@@ -263,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_put_into_a_picture_or_where_pictures_change_places() {
+    fn unsafe_places_get_no_delimiter() {
         let payload = |length: usize| [SLICE, &vec![0x55; length][..]].concat();
         let whole = stream(&[picture(9000)]).concat();
         let cases = [

@@ -1,4 +1,4 @@
-//! A stream thinned out: the access units that are worth decoding, and only those.
+//! Keeps the access units of a stream that are worth decoding.
 //!
 //! A decoder that is told to skip pictures reads all of them first. Here it never sees them.
 use super::unit::{Unit, Units};
@@ -7,13 +7,24 @@ use crate::time::difference33;
 use crate::video::standalone::Standalone;
 use std::collections::HashMap;
 
-/// How many access units to keep of the group that begins at the access point with this PTS (33 bits), in the order of the
-/// stream, the access point among them. Of a group that is not listed the access point is kept alone; one that begins with a
-/// gradual refresh is then no group of its own.
+/// Number of access units to keep of the GOP whose access point has this PTS (33 bits), in stream
+/// order, with the access point. Of a GOP that is not listed only the access point is kept; one
+/// that begins with a gradual refresh then counts as part of the GOP before.
 pub type Plan = HashMap<u64, usize>;
 
-/// Lets the access points of one stream through, and of some groups what follows them. The stream comes in packets of 188 bytes as
-/// [`SingleStream`](crate::SingleStream) gives them.
+/// Passes the access points of one video, and the first units of selected GOPs. Takes packets of
+/// 188 bytes as [`SingleStream`](crate::SingleStream) gives them.
+///
+/// ```
+/// use cht_ts::{Codec, GopFilter, PACKET_LEN, testutil};
+///
+/// let stream = testutil::h264(0x51, &[(0, true), (3600, false), (7200, true), (10_800, false)]);
+/// let mut filter = GopFilter::new(0x51, Codec::H264);
+/// let mut out = Vec::new();
+/// filter.push(&stream, &mut out);
+/// filter.finish(&mut out);
+/// assert_eq!((filter.access_points(), out.len()), (2, 2 * PACKET_LEN));
+/// ```
 #[derive(Debug)]
 pub struct GopFilter {
     units: Units,
@@ -26,19 +37,21 @@ struct Output {
     separator: Standalone,
     counter: u8,
     plan: Plan,
-    /// Units that are still to be let through in this group: those without a time stamp of their own are parts of others.
+    /// Units still to be passed in this GOP; a unit without a time stamp is part of the one before.
     left: usize,
-    /// Pictures that are shown before this access point need a group that was left out.
+    /// PTS of the access point if the GOP before it was not passed whole: pictures displayed before
+    /// it need that GOP.
     not_before: Option<u64>,
-    /// The access point is kept alone: what follows it in other groups was counted from it as it is.
+    /// The access point is kept alone. Otherwise it stays as it is, since the units after it count
+    /// from it.
     alone: bool,
-    /// All of the group so far was let through.
+    /// All units of the GOP so far were passed.
     complete: bool,
     access_points: u64,
 }
 
 impl GopFilter {
-    /// Thins the video of `pid`.
+    /// Filters the video of `pid`.
     #[must_use]
     pub fn new(pid: u16, codec: Codec) -> Self {
         let output = Output {
@@ -55,24 +68,24 @@ impl GopFilter {
         Self { units: Units::new(codec), output }
     }
 
-    /// From the next access point on, keeps more than that of some groups.
+    /// Applies `plan` from the next access point on.
     pub fn follow(&mut self, plan: Plan) {
         self.output.plan.extend(plan);
     }
 
-    /// Appends what is worth decoding in the next packets to `out`.
+    /// Appends the units to decode in the next packets to `out`.
     pub fn push(&mut self, packets: &[u8], out: &mut Vec<u8>) {
         let Self { units, output } = self;
         units.push(packets, &mut |unit| output.unit(&unit, out));
     }
 
-    /// No more packets come.
+    /// Appends the last units: no more packets come.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         let Self { units, output } = self;
         units.finish(&mut |unit| output.unit(&unit, out));
     }
 
-    /// Access points in what was pushed so far.
+    /// Returns the number of access points pushed so far.
     pub fn access_points(&mut self) -> u64 {
         self.output.access_points + self.units.access_points()
     }
@@ -109,7 +122,8 @@ impl Output {
         }
         let payload = self.separator.separate(unit.payload());
         if self.separator.has_fields() || !self.alone {
-            // The second field needs the first, and both an order that is counted from the pictures before.
+            // The second field needs the first, and both count their order from the pictures
+            // before.
             return unit.write(self.pid, &mut self.counter, unit.payload(), out);
         }
         unit.write(self.pid, &mut self.counter, &payload, out);
@@ -123,19 +137,13 @@ mod tests {
 
     const PID: u16 = 0x51;
 
-    /// The PTS of what is let through of (PTS, is an access point), given a plan.
+    /// Returns the PTS of the units that pass, of pictures (PTS, is an access point), by `plan`.
     fn kept(units: &[(u64, bool)], plan: &[(u64, usize)]) -> Vec<u64> {
-        let (mut packets, mut counter) = (Vec::new(), 0);
-        for &(pts, random_access) in units {
-            let slice = [0, 0, 1, if random_access { 0x65 } else { 0x41 }, 0x88, 0x80];
-            let pes = testutil::pes(0xE0, Some(pts), None, &slice);
-            packets.extend(testutil::packets(PID, &mut counter, None, &pes).concat());
-        }
-        let mut thin = GopFilter::new(PID, Codec::H264);
-        thin.follow(plan.iter().copied().collect());
+        let mut filter = GopFilter::new(PID, Codec::H264);
+        filter.follow(plan.iter().copied().collect());
         let mut out = Vec::new();
-        thin.push(&packets, &mut out);
-        thin.finish(&mut out);
+        filter.push(&testutil::h264(PID, units), &mut out);
+        filter.finish(&mut out);
         let (mut kept, mut units) = (Vec::new(), Units::new(Codec::H264));
         units.push(&out, &mut |unit| kept.extend(unit.pts));
         units.finish(&mut |unit| kept.extend(unit.pts));
@@ -143,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn access_points_alone_and_as_much_of_a_group_as_is_planned() {
+    fn access_points_and_planned_units_pass() {
         let units = [
             (10, true),
             (20, false),
@@ -159,8 +167,8 @@ mod tests {
     }
 
     #[test]
-    fn pictures_that_need_a_group_that_was_left_out_are_left_out() {
-        // Those of 50 and 55 are shown before the access point behind which they come.
+    fn pictures_that_need_a_dropped_gop_are_dropped() {
+        // Those at 50 and 55 are displayed before the access point that they follow.
         let units = [
             (10, true),
             (40, false),
@@ -184,10 +192,10 @@ mod tests {
             let field = Some(0x40);
             packets.extend(testutil::packets(PID, &mut counter, field, &pes).concat());
         }
-        let mut thin = GopFilter::new(PID, Codec::H264);
+        let mut filter = GopFilter::new(PID, Codec::H264);
         let mut out = Vec::new();
-        thin.push(&packets, &mut out);
-        thin.finish(&mut out);
-        assert_eq!(thin.access_points(), 1);
+        filter.push(&packets, &mut out);
+        filter.finish(&mut out);
+        assert_eq!(filter.access_points(), 1);
     }
 }

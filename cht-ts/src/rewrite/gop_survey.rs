@@ -1,24 +1,30 @@
-//! A stream's groups of pictures, and how many bytes each picture takes: where something happens, without decoding.
+//! Lists the GOPs of a stream and the size of each picture, which tell where something happens
+//! without decoding.
 use super::single::SingleStream;
 use super::unit::{Unit, Units};
 use crate::codec::Codec;
 
-/// An access point and the access units that follow it, in the order of the stream.
+/// A GOP: an access point and the access units that follow it, in stream order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Group {
-    /// The access point's PTS, 33 bits.
+    /// PTS of the access point, 33 bits.
     pub pts: u64,
-    /// Bytes of the access point.
+    /// Size of the access point in bytes.
     pub bytes: usize,
-    /// PTS and bytes of the units behind it.
+    /// PTS and size in bytes of the units after it.
     pub others: Vec<(u64, usize)>,
-    /// It begins with a gradual refresh: its first picture shows nothing by itself, and what follows needs what was before.
+    /// It begins with a gradual refresh: its first picture is incomplete by itself, and the units
+    /// after it need those before.
     pub is_refresh: bool,
 }
 
-/// Surveys the video of `pid` in pieces of a stream that is whole. Units before the first access point, and access points without
-/// a PTS, are in no group; a unit without one is a part of the unit before. `None` where
-/// [`SingleStream`] cannot take the stream out.
+/// Surveys the video of `pid` in a whole stream that comes in `pieces`. Units before the first
+/// access point, and access points without a PTS, are in no GOP; a unit without a PTS is part of
+/// the unit before. Returns `None` if [`SingleStream`] cannot extract `codec`.
+///
+/// # Errors
+///
+/// The first error of `pieces`.
 pub fn survey<E>(
     pieces: impl Iterator<Item = Result<impl AsRef<[u8]>, E>>,
     pid: u16,
@@ -63,10 +69,11 @@ mod tests {
     use crate::testutil;
 
     #[test]
-    fn groups_and_their_bytes_whatever_the_pieces() {
+    fn groups_are_the_same_in_any_pieces() {
         let mut counter = 0;
         let mut stream = Vec::new();
-        // A picture without a beginning, then two groups; null packets between them count for nothing.
+        // A picture without a beginning, then two groups; null packets between them count for
+        // nothing.
         let slices =
             [(0x41u8, 100), (0x65, 5000), (0x41, 40), (0x41, 700), (0x65, 6000), (0x41, 30)];
         for (n, (header, length)) in slices.into_iter().enumerate() {

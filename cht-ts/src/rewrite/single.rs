@@ -1,19 +1,35 @@
-//! One elementary stream taken out of a transport stream, as a transport stream of its own.
+//! Extracts one elementary stream as a transport stream of its own.
 //!
-//! A decoder that is given this needs no probing and cannot choose another stream: tables that
-//! say what is true come first, then the packets of the one PID, unchanged, 188 bytes each. Streams that
-//! the sender's own tables do not list, or list wrongly, can be decoded this way.
+//! Its tables list the one PID and its codec; the packets of the PID follow unchanged, 188 bytes
+//! each. A decoder needs no probing and cannot choose another stream. Streams that the sender's
+//! tables do not list, or list wrongly, can be decoded this way.
 use crate::codec::Codec;
 use crate::packet::{Header, PACKET_LEN};
 use crate::section::crc32;
 use crate::sync::{self, Framing};
 
-/// The PMT's PID in the output; one above if the stream itself is there.
+/// PID of the PMT in the output; the next one if the stream itself has this PID.
 const PMT_PID: u16 = 0x1000;
 /// `program_number` in the output.
 const PROGRAM: u16 = 1;
 
-/// Takes one PID out of a stream that is pushed in pieces of any size.
+/// Extracts one PID from a stream that is pushed in pieces of any size.
+///
+/// ```
+/// use cht_ts::{Codec, Scanner, SingleStream, testutil};
+///
+/// let stream = testutil::h264(0x51, &[(9000, true), (12_600, false)]);
+/// let mut out = Vec::new();
+/// let mut single = SingleStream::begin(0x51, Codec::H264, &mut out).expect("a stream_type");
+/// single.push(&stream, &mut out);
+/// single.finish(&mut out);
+///
+/// let mut scanner = Scanner::new();
+/// scanner.push(&out, &mut |_| {});
+/// scanner.finish(&mut |_| {});
+/// assert_eq!(scanner.programs()[0].streams[0].codec, Codec::H264);
+/// assert_eq!(scanner.video_pid(), Some(0x51));
+/// ```
 #[derive(Debug)]
 pub struct SingleStream {
     pid: u16,
@@ -23,14 +39,15 @@ pub struct SingleStream {
 }
 
 impl SingleStream {
-    /// Whether a stream coded as `codec` can be described by its `stream_type` alone.
+    /// Tells whether `stream_type` alone describes a stream of `codec`.
     #[must_use]
     pub fn takes(codec: Codec) -> bool {
         codec.stream_type().is_some()
     }
 
-    /// Begins with tables that list `pid` alone, written to `out`. `None` if `codec` has no `stream_type` of its
-    /// own (ISO/IEC 13818-1 table 2-34), so that its description would have to be copied from the sender's.
+    /// Writes tables that list `pid` alone to `out`. Returns `None` if `codec` has no `stream_type`
+    /// of its own (ISO/IEC 13818-1 table 2-34): its descriptors would have to be copied from the
+    /// sender's PMT.
     #[must_use]
     pub fn begin(pid: u16, codec: Codec, out: &mut Vec<u8>) -> Option<Self> {
         let stream_type = codec.stream_type()?;
@@ -67,7 +84,7 @@ impl SingleStream {
         self.carry.extend_from_slice(&carry[used..]);
     }
 
-    /// The input ends here, perhaps within a packet; what is pushed next is another file.
+    /// Ends the input, which may end within a packet. The next push begins another file.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         let carry = std::mem::take(&mut self.carry);
         self.consume(&carry, true, out);
@@ -107,7 +124,7 @@ impl SingleStream {
     }
 }
 
-/// One section in one packet (§2.4.4.1), from the byte behind `section_length` on, without CRC.
+/// Makes a packet of one section (§2.4.4.1). `body` begins after `section_length` and has no CRC.
 fn table(pid: u16, table_id: u8, body: &[u8]) -> [u8; PACKET_LEN] {
     let mut packet = [0xFF; PACKET_LEN];
     let [high, low] = (0x4000 | pid).to_be_bytes();
@@ -133,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tables_say_what_is_true() {
+    fn tables_list_the_one_stream() {
         for pid in [0x3D, PMT_PID] {
             let mut out = Vec::new();
             SingleStream::begin(pid, Codec::Hevc, &mut out).unwrap();
@@ -151,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_packets_of_one_pid_however_they_come() {
+    fn packets_of_one_pid_are_kept_in_any_pieces() {
         let mut wanted = Vec::new();
         let mut stream = vec![0xAA; 100];
         for counter in 0..12 {

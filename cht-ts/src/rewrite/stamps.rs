@@ -1,12 +1,12 @@
-//! The time stamps in the packet that begins a PES packet: read, replaced, or added.
+//! Reads, replaces and adds the time stamps in the packet that begins a PES packet.
 use crate::packet::{self, Header, PACKET_LEN, Packet};
 use crate::pes;
 
-/// Bytes of a PES header up to its optional fields, and of one time stamp.
+/// Length of a PES header before its optional fields, and of one time stamp, in bytes.
 const FIXED: usize = 9;
 const STAMP: usize = 5;
 
-/// What begins in a packet.
+/// The beginning of a PES packet in a transport packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begins {
     /// No PES packet, or one whose header cannot be read.
@@ -22,7 +22,8 @@ pub enum Begins {
     },
 }
 
-/// Returns what begins in a packet. A header that goes on in the next packet is not read.
+/// Reads the beginning of a PES packet. A header that goes on in the next packet counts as
+/// [`Begins::Nothing`].
 #[must_use]
 pub fn begins(packet: &[u8; PACKET_LEN]) -> Begins {
     let Some(from) = payload(packet) else { return Begins::Nothing };
@@ -35,7 +36,8 @@ pub fn begins(packet: &[u8; PACKET_LEN]) -> Begins {
     }
 }
 
-/// Replaces the time stamps of the PES packet that begins in a packet; a DTS only where there is one.
+/// Replaces the time stamps of the PES packet that begins in a packet; a DTS only where there is
+/// one.
 pub fn restamp(packet: &mut [u8; PACKET_LEN], pts: u64, dts: u64) {
     let Begins::Stamped { dts: old, .. } = begins(packet) else { return };
     let Some(from) = payload(packet) else { return };
@@ -49,8 +51,9 @@ pub fn restamp(packet: &mut [u8; PACKET_LEN], pts: u64, dts: u64) {
     }
 }
 
-/// Appends the packet to `out` with a PTS for the PES packet that begins in it and has none: as two packets where it
-/// does not fit into one, of which the last one has the packet's continuity counter.
+/// Appends the packet to `out` with a PTS for the PES packet that begins in it and has none: as two
+/// packets where it does not fit into one, of which the last one has the packet's continuity
+/// counter.
 pub fn with_stamp(packet: &[u8; PACKET_LEN], pts: u64, out: &mut Vec<u8>) {
     let from = payload(packet).filter(|_| begins(packet) == Begins::Unstamped);
     let Some(from) = from else { return out.extend_from_slice(packet) };
@@ -74,7 +77,7 @@ pub(crate) fn pes(pts: u64, payload: &[u8]) -> Vec<u8> {
     [&header, &stamp(2, pts)[..], payload].concat()
 }
 
-/// Where the payload of a packet begins that begins a PES packet.
+/// Returns the index of the payload of a packet that begins a PES packet.
 fn payload(packet: &Packet) -> Option<usize> {
     let header = Header::of(packet);
     if !header.in_sync() || !header.unit_start() || header.scrambled() || !header.has_payload() {
@@ -84,7 +87,7 @@ fn payload(packet: &Packet) -> Option<usize> {
     (!payload.is_empty()).then_some(PACKET_LEN - payload.len())
 }
 
-/// 33 bits of 90 kHz ticks between three marker bits (§2.4.3.6).
+/// Writes 33 bits of 90 kHz ticks between three marker bits (§2.4.3.6).
 fn stamp(mark: u8, ticks: u64) -> [u8; STAMP] {
     [
         mark << 4 | ((ticks >> 29) as u8 & 0x0E) | 1,

@@ -1,55 +1,71 @@
-//! PES packets of one stream, whole: taken apart, looked at, and put into packets again.
+//! Assembles the PES packets of one video into access units, and writes units as packets again.
 //!
-//! A PES packet need not begin with an access unit (ISO/IEC 13818-1 §2.4.3.7, `data_alignment_indicator`): what it holds before its
-//! first start code is the end of the unit before, and goes there. Nor need it hold a picture: parameter sets and delimiters in
-//! PES packets of their own go to the picture that follows.
+//! A PES packet need not begin with an access unit (ISO/IEC 13818-1 §2.4.3.7,
+//! `data_alignment_indicator`): bytes before its first start code end the unit before. Nor need it
+//! hold a picture: parameter sets and delimiters in PES packets of their own belong to the picture
+//! that follows.
 use crate::codec::Codec;
 use crate::packet::{self, Header, PACKET_LEN};
 use crate::pes;
 use crate::video::access::{Entry, Walk};
 
-/// Most bytes of an access unit before its picture.
+/// Longest beginning of an access unit without its picture, in bytes.
 const MAX_LEAD: usize = 1 << 20;
-/// A PES packet: in video, nearly always one access unit.
+/// An access unit with the header of its PES packet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Unit {
+pub struct Unit {
     /// Header and payload.
     bytes: Vec<u8>,
     /// Length of the header.
     header: usize,
-    pub(crate) pts: Option<u64>,
+    /// PTS, 33 bits.
+    pub pts: Option<u64>,
     /// `random_access_indicator` is set.
     flagged: bool,
-    /// Decoding can begin here, and the picture shows what it should when it is decoded alone.
-    pub(crate) random_access: bool,
-    /// A gradual refresh begins here, with a picture that does not.
-    pub(crate) is_refresh: bool,
+    /// Decoding can begin here, and the picture is complete when it is decoded alone.
+    pub random_access: bool,
+    /// A gradual refresh begins here, and the picture is not complete by itself.
+    pub is_refresh: bool,
 }
 
-/// Puts PES packets together from packets of 188 bytes, all of one PID.
+/// Divides the packets of one video into access units.
+///
+/// ```
+/// use cht_ts::{Codec, Units, testutil};
+///
+/// let mut units = Units::new(Codec::H264);
+/// let mut found = Vec::new();
+/// let stream = testutil::h264(0x51, &[(9000, true), (12_600, false)]);
+/// units.push(&stream, &mut |unit| found.push((unit.pts, unit.random_access)));
+/// units.finish(&mut |unit| found.push((unit.pts, unit.random_access)));
+/// assert_eq!(found, [(Some(9000), true), (Some(12_600), false)]);
+/// ```
 #[derive(Debug)]
-pub(crate) struct Units {
+pub struct Units {
     codec: Codec,
     walk: Walk,
-    /// One whose end may lie in the next.
+    /// A unit whose end may lie in the next PES packet.
     closed: Option<Unit>,
     open: Option<Unit>,
     /// The beginning of an access unit whose picture has not come.
     lead: Option<Unit>,
     /// The PTS of the last picture.
     last_pts: Option<u64>,
-    /// The last packet, which may come a second time (ISO/IEC 13818-1 §2.4.3.3).
+    /// The last packet, which may come twice (ISO/IEC 13818-1 §2.4.3.3).
     last: [u8; PACKET_LEN],
 }
 
 impl Units {
-    pub(crate) fn new(codec: Codec) -> Self {
+    /// Divides video of `codec`.
+    #[must_use]
+    pub fn new(codec: Codec) -> Self {
         let (closed, open, lead, last_pts) = (None, None, None, None);
         Self { codec, walk: Walk::new(), closed, open, lead, last_pts, last: [0; PACKET_LEN] }
     }
 
-    /// Takes whole packets, and hands over each unit when the next one has begun.
-    pub(crate) fn push(&mut self, packets: &[u8], found: &mut dyn FnMut(Unit)) {
+    /// Takes whole packets of 188 bytes of one PID, and gives `found` each unit when the next one
+    /// has begun.
+    pub fn push(&mut self, packets: &[u8], found: &mut dyn FnMut(Unit)) {
         for packet in packets.as_chunks::<PACKET_LEN>().0 {
             let header = Header::of(packet);
             if header.scrambled() || !header.has_payload() || *packet == self.last {
@@ -69,8 +85,8 @@ impl Units {
         }
     }
 
-    /// No more of the last unit comes.
-    pub(crate) fn finish(&mut self, found: &mut dyn FnMut(Unit)) {
+    /// Gives `found` the last units: no more packets come.
+    pub fn finish(&mut self, found: &mut dyn FnMut(Unit)) {
         self.hand_over(found);
         self.closed = self.open.take();
         self.hand_over(found);
@@ -79,7 +95,7 @@ impl Units {
         }
     }
 
-    /// Gives the closed unit what it lacks, once that has come.
+    /// Appends the missing end to the closed unit, once it has come.
     fn complete(&mut self, found: &mut dyn FnMut(Unit)) {
         if let (Some(closed), Some(open)) = (&mut self.closed, &mut self.open)
             && let Some(end) = open.take_end_of_last()
@@ -107,8 +123,8 @@ impl Units {
         }
     }
 
-    /// At how many units that were not handed over yet decoding can begin.
-    pub(crate) fn access_points(&mut self) -> u64 {
+    /// Returns the number of access points among the units that were not given yet.
+    pub fn access_points(&mut self) -> u64 {
         let Self { codec, walk, closed, open, lead, .. } = self;
         let mut begun = lead.as_ref().map(|lead| lead.flagged);
         let mut points = 0;
@@ -122,7 +138,7 @@ impl Units {
     }
 }
 
-/// What a PES packet holds.
+/// Contents of a PES packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
     /// The beginning of an access unit without its picture.
@@ -133,8 +149,8 @@ enum Content {
 }
 
 impl Unit {
-    /// Reads the header and looks for an access point, within an access unit that has `begun` before, flagged as one or not;
-    /// `None` if this is no PES packet.
+    /// Reads the header and looks for an access point. `begun` tells that the access unit began in
+    /// a PES packet before, and whether that was flagged. Returns `None` if this is no PES packet.
     fn look(&mut self, codec: Codec, walk: &mut Walk, begun: Option<bool>) -> Option<Content> {
         let pes::Header::Pes { pts, len, .. } = pes::read(&self.bytes) else { return None };
         let payload = self.bytes.get(len..)?;
@@ -161,7 +177,7 @@ impl Unit {
         })
     }
 
-    /// Both as one, with the time stamps of the one that has them; of the picture, if both have.
+    /// Joins two PES packets of one access unit. The time stamps of the picture come first.
     fn followed_by(mut self, next: &Self, content: Content) -> Self {
         self.flagged |= next.flagged;
         (self.random_access, self.is_refresh) = (next.random_access, next.is_refresh);
@@ -174,7 +190,7 @@ impl Unit {
         Self { bytes, header: next.header, pts: next.pts, ..self }
     }
 
-    /// What it holds before its first start code; `None` if that has not come.
+    /// Takes out the bytes before the first start code; `None` if that has not come.
     fn take_end_of_last(&mut self) -> Option<Vec<u8>> {
         let pes::Header::Pes { len, .. } = pes::read(&self.bytes) else { return None };
         let payload = self.bytes.get(len..)?;
@@ -184,12 +200,13 @@ impl Unit {
         Some(self.bytes.drain(len..len + end).collect())
     }
 
-    /// The elementary stream in it.
-    pub(crate) fn payload(&self) -> &[u8] {
+    /// Returns the elementary stream in it.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
         &self.bytes[self.header..]
     }
 
-    /// Appends it to `out` in packets of `pid`, with this payload.
+    /// Appends it to `out` in packets of `pid`, with another payload.
     pub(crate) fn write(&self, pid: u16, counter: &mut u8, payload: &[u8], out: &mut Vec<u8>) {
         let mut bytes = [&self.bytes[..self.header], payload].concat();
         // PES_packet_length: 0 stands for "to the next one", which video may.
@@ -213,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn unit_written_is_read_back() {
         let mut counter = 3;
         for length in [1, 160, 163, 164, 165, 170, 171, 1000] {
             let idr = [&b"\0\0\x01\x65"[..], &vec![0x88; length]].concat();
@@ -230,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_before_the_first_start_code_is_of_the_unit_before() {
+    fn bytes_before_first_start_code_end_the_unit_before() {
         // The end of the first is longer than a packet.
         let picture = [&b"\0\0\0\x01\x65"[..], &[0x88; 1000]].concat();
         for cut in [5, 400, 1000, 1004] {
@@ -258,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn the_counters_of_what_is_written_go_on() {
+    fn counters_of_written_units_continue() {
         let (mut out, mut counter) = (Vec::new(), 0);
         let pes = testutil::pes(0xE0, Some(9000), None, &[0xAA; 5000]);
         let unit = &collect(&testutil::packets(PID, &mut 0, None, &pes).concat())[0];

@@ -12,13 +12,13 @@ use std::num::NonZeroU16;
 /// Where findings go.
 pub(crate) type Sink<'s> = &'s mut dyn FnMut(Found<'_>);
 
-/// Stream bytes after which a PES packet is decided with what is known, so that a PID that fell silent
-/// holds nothing back for ever.
+/// Distance after which a PES packet is decided with what is known, in bytes of the stream: a PID
+/// that fell silent holds nothing back.
 const MAX_UNDECIDED: u64 = 1 << 20;
-/// Longest run of PSI and SI packets that a cut reaches back over, in bytes.
+/// Longest run of PSI and SI packets before a cut, in bytes.
 const MAX_RUN: u64 = 64 << 10;
 
-/// The state of each PID, and the tables that tell what it carries.
+/// The state of each PID, and the tables that list their contents.
 #[derive(Debug)]
 pub(crate) struct Demux {
     pids: Box<[Pid]>,
@@ -106,7 +106,7 @@ impl Demux {
         cuts.chain(self.run).fold(at, u64::min)
     }
 
-    /// Counts the packet at offset `at` if it needs no look, and tells whether that was so.
+    /// Counts the packet at offset `at` if it needs no look. Returns whether it did not.
     #[inline]
     pub(crate) fn is_plain(&mut self, at: u64, header: Header) -> bool {
         let is_plain = header.is_plain()
@@ -123,7 +123,7 @@ impl Demux {
         self.run = None;
     }
 
-    /// Ends the input: decides what is undecided with what is known.
+    /// Ends the input: decides the undecided PES packets with what is known.
     pub(crate) fn finish(&mut self, found: Sink<'_>) {
         self.run = None;
         for index in std::mem::take(&mut self.undecided) {
@@ -269,7 +269,7 @@ impl Demux {
         })
     }
 
-    /// Makes each PID what the tables say it is.
+    /// Gives each PID the role that the tables list.
     fn relist(&mut self) {
         let tables: Vec<u16> = self.psi.pmt_pids().chain([PAT_PID]).collect();
         let nit = self.psi.nit_pid();
@@ -340,7 +340,7 @@ impl Demux {
     }
 }
 
-/// What a PMT says of a PID: its coding, and whether its format is still to be found.
+/// Returns the codec that a PMT lists for a stream, and whether its format is known.
 fn listing(stream: &Stream) -> (Codec, bool) {
     let known = match stream.media() {
         Media::Video => stream.video.is_some(),

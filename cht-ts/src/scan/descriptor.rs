@@ -2,7 +2,7 @@
 use crate::codec::Codec;
 use crate::program::AudioFormat;
 
-/// What the descriptors of one stream say.
+/// Contents of the descriptors of one stream.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Described {
     pub(crate) codec: Option<Codec>,
@@ -30,7 +30,7 @@ impl Described {
             0x6A => Some(Codec::Ac3),
             0x7A => Some(Codec::Eac3),
             0x7B => Some(Codec::Dts),
-            // The extension with tag 0x80 is what ffmpeg and others write for Opus.
+            // ffmpeg and others write the extension with tag 0x80 for Opus.
             0x7F if data.first() == Some(&0x80) => {
                 self.audio = data.get(1).and_then(|&channels| opus(channels));
                 Some(Codec::Opus)
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codec_and_language() {
+    fn codec_and_language_are_read() {
         let described = read(b"\x0A\x04deu\x00\x6A\x01\x00");
         assert_eq!(described.codec, Some(Codec::Ac3));
         assert_eq!(described.language.as_deref(), Some("deu"));
@@ -68,14 +68,14 @@ mod tests {
     }
 
     #[test]
-    fn opus_as_ffmpeg_writes_it() {
+    fn opus_of_ffmpeg_is_read() {
         let described = read(b"\x05\x04Opus\x7F\x02\x80\x02");
         assert_eq!(described.codec, Some(Codec::Opus));
         assert_eq!(described.audio, Some(AudioFormat { sample_rate: 48_000, channels: 2 }));
     }
 
     #[test]
-    fn too_long_a_descriptor_ends_the_loop() {
+    fn descriptor_longer_than_loop_ends_it() {
         assert_eq!(read(b"\x0A\xFFeng\x00"), Described::default());
         assert_eq!(read(b"\x0A\x04e\x01g\x00").language, None);
     }

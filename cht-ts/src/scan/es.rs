@@ -13,7 +13,7 @@ enum Stage {
     Idle,
     /// The header is collected.
     Header,
-    /// So many bytes of the header are still to come.
+    /// This many bytes of the header are still to come.
     Skip(usize),
     /// The elementary stream is looked at.
     Stream,
@@ -70,7 +70,7 @@ impl Es {
         }
     }
 
-    /// What the PMT lists this PID as, and whether its format is still to be found.
+    /// Sets the codec that the PMT lists, and whether the format is still unknown.
     pub(crate) fn list(&mut self, codec: Option<Codec>, wants_format: bool) {
         if self.codec != codec {
             self.walk = Walk::new();
@@ -80,28 +80,29 @@ impl Es {
         self.wants_format = wants_format;
     }
 
-    /// By the PMT, or else by the look of the video.
+    /// Returns the codec by the PMT, or else by the start codes.
     pub(crate) fn codec(&self) -> Option<Codec> {
         self.codec.or_else(|| self.walk.codec())
     }
 
-    /// A format found since the last call.
+    /// Takes the format that was found since the last call.
     pub(crate) fn take_format(&mut self) -> Option<Format> {
         self.format.take()
     }
 
-    /// Whether the payload of the next packet can be left alone if no PES packet starts in it.
+    /// Tells whether the payload of the next packet can be skipped if no PES packet starts in it.
     pub(crate) fn is_idle(&self) -> bool {
         self.stage == Stage::Idle
     }
 
-    /// The first PES packet of the access unit that has begun and is not decided.
+    /// Returns the first PES packet of the access unit that is not decided.
     pub(crate) fn pending(&self) -> Option<&Pes> {
         self.lead.as_ref().or(self.pending.as_ref())
     }
 
-    /// No more of the current PES packet comes. If it holds the beginning of an access unit, the next one
-    /// decides; else it is decided with what is known. One whose header is not complete never was one.
+    /// Ends the current PES packet. If it holds the beginning of an access unit, the next one
+    /// decides; otherwise it is decided with what is known. A PES packet with an incomplete header
+    /// is dropped.
     pub(crate) fn close(&mut self) -> Option<Pes> {
         let is_stream = self.stage == Stage::Stream;
         let pes = self.take_known()?;
@@ -115,7 +116,7 @@ impl Es {
         Some(self.decide(pes, false))
     }
 
-    /// Nothing more is waited for: what has begun is decided with what is known.
+    /// Decides an undecided PES packet with what is known.
     pub(crate) fn flush(&mut self) -> Option<Pes> {
         let pes = self.take_known().or_else(|| self.lead.take())?;
         Some(self.decide(pes, false))
@@ -127,17 +128,17 @@ impl Es {
         self.pending.take().filter(|_| known)
     }
 
-    /// The PID carries no PES packets any more.
+    /// Drops the undecided PES packet: the PID carries none any more.
     pub(crate) fn abandon(&mut self) {
         (self.stage, self.pending, self.lead) = (Stage::Idle, None, None);
     }
 
-    /// Whether a keyframe came without the parameter sets that it needs.
+    /// Tells whether a keyframe came without the parameter sets that it needs.
     pub(crate) fn lacks_parameters(&self) -> bool {
         self.lacks_parameters
     }
 
-    /// The parameter sets seen so far.
+    /// Returns the parameter sets seen so far.
     pub(crate) fn sets(&self) -> &ParameterSets {
         self.walk.sets()
     }
@@ -154,7 +155,7 @@ impl Es {
         }
     }
 
-    /// A PES packet starts with the next payload; the previous one must be closed.
+    /// Starts a PES packet in the next payload; the one before must be closed.
     pub(crate) fn start(&mut self, offset: u64, cut: u64, pid: u16, random_access: bool) {
         let media = Media::Other;
         let (pts, dts, entry) = (None, None, None);
@@ -163,7 +164,7 @@ impl Es {
         self.have = 0;
     }
 
-    /// The payload of the next packet; returns the PES packet that is decided by it.
+    /// Takes the payload of the next packet. Returns the PES packet that it decides.
     pub(crate) fn push(&mut self, mut payload: &[u8]) -> Option<Pes> {
         let mut decided = None;
         if self.stage == Stage::Header {
@@ -196,7 +197,7 @@ impl Es {
         decided
     }
 
-    /// The header is complete. What needs no look at the stream is decided at once.
+    /// Takes the complete header. Decides at once if the elementary stream is not read.
     fn header(&mut self, stream_id: u8, pts: Option<u64>, dts: Option<u64>) -> Option<Pes> {
         self.counters.pes_starts += 1;
         self.counters.pes_with_pts += u64::from(pts.is_some());

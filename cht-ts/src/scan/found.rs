@@ -1,4 +1,4 @@
-//! What the scanner hands to its caller.
+//! Findings of the scanner.
 use crate::codec::Media;
 use crate::program::Program;
 use crate::video::access::Entry;
@@ -29,34 +29,35 @@ pub enum Found<'a> {
     Damage(Damage),
 }
 
-/// The start of a PES packet (ISO/IEC 13818-1 §2.4.3.6). Of H.264, HEVC, MPEG-1 and MPEG-2: the start of an access
-/// unit. PES packets without a picture, as those of parameter sets, belong to the one that follows, and one more slice of
-/// a picture, in a PES packet of its own, has no time stamps and is no keyframe.
+/// Start of a PES packet (ISO/IEC 13818-1 §2.4.3.6); of H.264, HEVC, MPEG-1 and MPEG-2 start of an
+/// access unit. PES packets without a picture, such as parameter sets, belong to the next one.
+/// Another slice of the same picture, in a PES packet of its own, has no time stamps and is no
+/// keyframe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pes {
     /// Offset in bytes of the transport packet in which it starts.
     pub offset: u64,
-    /// Where a segment that is to begin with this PES packet should be cut: `offset`, or the start of
-    /// the run of PSI and SI packets (PID 0..=0x1F and those of the PMTs) directly before it. Null
-    /// packets do not end such a run.
+    /// Offset in bytes at which to cut a segment that is to begin with this PES packet: `offset`,
+    /// or the start of the run of PSI and SI packets (PID 0..=0x1F and those of the PMTs) directly
+    /// before it. Null packets do not end such a run.
     pub cut: u64,
     /// PID that carries it.
     pub pid: u16,
-    /// What it carries, by the PMT; by its `stream_id` if no PMT lists the PID.
+    /// Kind of stream, by the PMT; by `stream_id` if no PMT lists the PID.
     pub media: Media,
     /// Presentation time stamp, 33 bits of 90 kHz ticks.
     pub pts: Option<u64>,
     /// Decoding time stamp, 33 bits of 90 kHz ticks; absent where it equals the PTS.
     pub dts: Option<u64>,
-    /// Decoding can begin here. For video: `random_access_indicator` is set, or the first picture is
-    /// an IDR picture, follows a recovery point SEI, is an I slice after an SPS (H.264), an IRAP
+    /// Decoding can begin here. For video: `random_access_indicator` is set, or the first picture
+    /// is an IDR picture, follows a recovery point SEI, is an I slice after an SPS (H.264), an IRAP
     /// picture (HEVC) or an I picture (MPEG-1, 2 and 4). For all else: the indicator alone.
     pub random_access: bool,
     /// How it can; present where `random_access` is set.
     pub entry: Option<Entry>,
 }
 
-/// One defect; `offset` is that of the transport packet where it showed.
+/// A defect. `offset` is the one of the transport packet in which it showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Damage {
     /// Packets of this PID are missing, or repeated more than once (ISO/IEC 13818-1 §2.4.3.3).
@@ -133,7 +134,7 @@ pub struct PidCounters {
     pub duplicates: u64,
     /// PES packets that start.
     pub pes_starts: u64,
-    /// Those of them that carry a PTS.
+    /// PES packets that carry a PTS.
     pub pes_with_pts: u64,
     /// Video PES packets with `random_access`.
     pub keyframes: u64,

@@ -1,21 +1,21 @@
-//! What is kept per PID: a few bytes for every one, for the packets that need no look, and the rest
-//! for those that carry something.
+//! State of each PID: a few bytes for all of them, for packets that need no look, and more for
+//! those that carry tables or PES packets.
 use super::es::Es;
 use crate::section::Assembler;
 
-/// PIDs there are.
+/// Number of PIDs.
 pub(crate) const PIDS: usize = 0x2000;
 
-/// The payload is wanted.
+/// Flag: the payload is read.
 const WATCHED: u8 = 1;
-/// The last packet was a permitted duplicate.
+/// Flag: the last packet was a permitted duplicate.
 const DUPLICATED: u8 = 2;
-/// PSI or SI: part of the run before a keyframe.
+/// Flag: PSI or SI, which may be part of the run before a keyframe.
 pub(crate) const TABLES: u8 = 4;
-/// `Pid::next` before any packet: equal to no counter.
+/// `Pid::next` before any packet; equal to no counter.
 const UNKNOWN: u8 = 0x10;
 
-/// What every packet of a PID touches.
+/// State that every packet touches.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pid {
     pub(crate) packets: u64,
@@ -40,7 +40,8 @@ impl Pid {
         Self { packets: 0, next: UNKNOWN, flags, state: None }
     }
 
-    /// The common case in one comparison: the expected packet of a PID that is not looked at.
+    /// Counts the expected packet of a PID that is not read, in one comparison. Returns `false` for
+    /// any other packet.
     #[inline]
     pub(crate) const fn plain(&mut self, continuity: u8) -> bool {
         let plain = (self.next ^ continuity) | self.flags == 0;
@@ -51,7 +52,8 @@ impl Pid {
         plain
     }
 
-    /// All cases. Where a `discontinuity` is announced any counter will do.
+    /// Compares the counter with the expected one. After an announced `discontinuity` any counter
+    /// is right.
     pub(crate) const fn follows(&mut self, continuity: u8, discontinuity: bool) -> Follows {
         let expected = self.next;
         let duplicated = self.flags & DUPLICATED != 0;
@@ -72,10 +74,10 @@ impl Pid {
     }
 }
 
-/// What a PID is known to carry.
+/// Contents of a PID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Elementary stream, or whatever else: PES packets are recognised by their prefix.
+    /// An elementary stream or unknown: PES packets are recognised by their prefix.
     Stream,
     /// PAT or PMT.
     Psi,
@@ -83,7 +85,7 @@ pub(crate) enum Role {
     Si,
 }
 
-/// What is kept of a PID that carries something.
+/// State of a PID that carries tables or PES packets.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) pid: u16,

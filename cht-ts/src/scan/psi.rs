@@ -6,12 +6,12 @@ use crate::program::{Program, Stream};
 use crate::section::{Section, crc32};
 
 pub(crate) const PAT_PID: u16 = 0;
-/// More programs than any multiplex carries; those beyond are not looked at.
+/// Largest number of programs that are read, more than any multiplex carries.
 const MAX_PROGRAMS: usize = 512;
 /// Longest PAT or PMT section in bytes (§2.4.4.4, §2.4.4.9).
 const MAX_SECTION: usize = 1024;
 
-/// What a section changed.
+/// Effect of a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Change {
     Nothing,
@@ -49,7 +49,7 @@ impl Psi {
         &mut self.programs
     }
 
-    /// PIDs on which PMTs are expected.
+    /// Returns the PIDs on which PMTs are expected.
     pub(crate) fn pmt_pids(&self) -> impl Iterator<Item = u16> {
         self.programs.iter().map(|program| program.pmt_pid)
     }
@@ -58,7 +58,7 @@ impl Psi {
         self.nit_pid
     }
 
-    /// The packets of the PAT and of each PMT that is known, verbatim.
+    /// Returns the packets of the PAT and of each known PMT, verbatim.
     pub(crate) fn packets(&self) -> Option<Vec<u8>> {
         let mut blocks: Vec<&[u8]> = Vec::new();
         for part in self.pat.iter().chain(&self.pmts) {
@@ -192,7 +192,8 @@ impl Psi {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct BadCrc;
 
-/// `PCR_PID` and streams of a PMT section (§2.4.4.8); `None` if its lengths contradict each other.
+/// Reads `PCR_PID` and streams of a PMT section (§2.4.4.8); `None` if its lengths contradict each
+/// other.
 fn read_pmt(section: &[u8]) -> Option<(u16, Vec<Stream>)> {
     let body = section.get(8..section.len().checked_sub(4)?)?;
     let &[pcr_high, pcr_low, info_high, info_low] = body.first_chunk()?;

@@ -1,4 +1,5 @@
-//! The scanner: bytes in, findings out. It finds where packets begin, and gives each to the [`Demux`].
+//! The scanner: bytes in, findings out. It finds where packets begin, and gives each to the
+//! [`Demux`].
 use super::demux::{Demux, Sink};
 use super::es::Es;
 use super::found::{Counters, Found, PidCounters};
@@ -8,13 +9,36 @@ use crate::program::Program;
 use crate::sync::{self, Framing, LOOKAHEAD};
 use crate::video::parameter_sets::ParameterSets;
 
-/// Reads one stream, pushed in pieces of any size. See the [module](super).
+/// Reads one stream, pushed in pieces of any size.
+///
+/// ```
+/// use cht_ts::{Codec, Found, Scanner, testutil};
+///
+/// let pat = testutil::pat(0, 0, 0, &[(1, 0x100)]);
+/// let pmt = testutil::pmt(1, 0, 0x101, &[(0x1B, 0x101, b"")]);
+/// let mut stream = testutil::section_packets(0, &[&pat], 0).concat();
+/// stream.extend(testutil::section_packets(0x100, &[&pmt], 0).concat());
+/// stream.extend(testutil::h264(0x101, &[(9000, true), (12_600, false)]));
+///
+/// let mut keyframes = Vec::new();
+/// let mut take = |found: Found<'_>| match found {
+///     Found::Pes(pes) if pes.random_access => keyframes.push((pes.offset, pes.pts)),
+///     _ => {}
+/// };
+/// let mut scanner = Scanner::new();
+/// for piece in stream.chunks(100) {
+///     scanner.push(piece, &mut take);
+/// }
+/// scanner.finish(&mut take);
+/// assert_eq!(keyframes, [(376, Some(9000))]);
+/// assert_eq!(scanner.codec_of(0x101), Some(Codec::H264));
+/// ```
 #[derive(Debug)]
 pub struct Scanner {
     framing: Option<Framing>,
     in_sync: bool,
-    /// Bytes of the input that are not consumed yet: an incomplete packet, or less than `LOOKAHEAD`
-    /// bytes of a search.
+    /// Bytes of the input that are not consumed yet: an incomplete packet, or less than
+    /// `LOOKAHEAD` bytes of a search.
     carry: Vec<u8>,
     /// Offset of the first byte not consumed.
     at: u64,
@@ -29,15 +53,16 @@ impl Default for Scanner {
 }
 
 impl Scanner {
-    /// A scanner at the beginning of a connection or file.
+    /// Returns a scanner at the beginning of a connection or file.
     #[must_use]
     pub fn new() -> Self {
         let demux = Demux::new();
         Self { framing: None, in_sync: false, carry: Vec::new(), at: 0, skipped: 0, demux }
     }
 
-    /// A scanner that knows the programs beforehand, from packets such as [`psi`](Self::psi) returns: for
-    /// a segment whose PSI lies in a file of its own. They count nowhere, and offsets begin after them.
+    /// Returns a scanner that knows the programs, from packets such as [`psi`](Self::psi) returns:
+    /// for a segment whose PSI lies in a file of its own. The packets count nowhere, and offsets
+    /// begin after them.
     #[must_use]
     pub fn with_psi(packets: &[u8]) -> Self {
         let mut before = Self::new();
@@ -48,7 +73,7 @@ impl Scanner {
         scanner
     }
 
-    /// Takes the next bytes and hands to `found` what is decided by them, in that order.
+    /// Takes the next bytes, and gives `found` the findings that they decide, in stream order.
     pub fn push(&mut self, mut bytes: &[u8], found: Sink<'_>) {
         while !self.carry.is_empty() && !bytes.is_empty() {
             let before = self.carry.len();
@@ -61,7 +86,7 @@ impl Scanner {
             let mut carry = std::mem::take(&mut self.carry);
             let used = self.consume(&carry, false, found);
             if used >= before {
-                // What is left lies in `bytes` as well.
+                // The rest lies in `bytes` as well.
                 bytes = &bytes[used - before..];
                 carry.clear();
             } else {
@@ -76,7 +101,7 @@ impl Scanner {
         }
     }
 
-    /// Ends the input: what is undecided is decided with what is known.
+    /// Ends the input: decides what is undecided with what is known.
     pub fn finish(&mut self, found: Sink<'_>) {
         let carry = std::mem::take(&mut self.carry);
         let used = self.consume(&carry, true, found);
@@ -86,79 +111,79 @@ impl Scanner {
         self.demux.finish(found);
     }
 
-    /// Bytes pushed so far.
+    /// Returns the number of bytes pushed so far.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.at + self.carry.len() as u64
     }
 
-    /// Offset of the first byte that is not consumed yet. In sync a packet begins there; else no packet begins
-    /// before it. At most 1 KiB behind `position`.
+    /// Returns the offset of the first byte that is not consumed, at most 1 KiB before `position`.
+    /// In sync a packet begins there; otherwise no packet begins before it.
     #[must_use]
     pub fn boundary(&self) -> u64 {
         self.at
     }
 
-    /// The smallest offset that a later finding may still name. Bytes before it belong to what is already
-    /// decided. It never goes back, and stays at most a little more than 1 MiB behind `position`.
+    /// Returns the smallest offset that a later finding may name: bytes before it are decided. It
+    /// never decreases, and stays at most a little more than 1 MiB before `position`.
     #[must_use]
     pub fn holdback(&self) -> u64 {
         self.demux.holdback(self.at)
     }
 
-    /// The programs of the PAT in its order, with what is known of their streams by now.
+    /// Returns the programs of the PAT in its order, with their streams as far as they are known.
     #[must_use]
     pub fn programs(&self) -> &[Program] {
         self.demux.programs()
     }
 
-    /// Totals since the beginning.
+    /// Returns the totals since the beginning.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.demux.counters
     }
 
-    /// Totals of each PID that was seen, by rising PID. Null packets and those with
-    /// `transport_error_indicator` count for no PID.
+    /// Returns the totals of each PID that was seen, in ascending order. Null packets and those
+    /// with `transport_error_indicator` count for no PID.
     pub fn pids(&self) -> impl Iterator<Item = (u16, PidCounters)> {
         self.demux.pids()
     }
 
-    /// Distance of packets in bytes: 188, 192 or 204; `None` before the first one.
+    /// Returns the distance of packets in bytes: 188, 192 or 204; `None` before the first one.
     #[must_use]
     pub fn packet_size(&self) -> Option<usize> {
         self.framing.map(|framing| framing.len)
     }
 
-    /// The last complete PAT and all PMTs known, as transport packets of 188 bytes, verbatim. A demuxer
-    /// that reads them first can play a segment that begins without PSI.
+    /// Returns the last complete PAT and all known PMTs, as transport packets of 188 bytes,
+    /// verbatim. A demuxer that reads them first can play a segment that begins without PSI.
     #[must_use]
     pub fn psi(&self) -> Option<Vec<u8>> {
         self.demux.psi()
     }
 
-    /// What a PID carries, by the PMT; for video that no PMT lists, by its start codes.
+    /// Returns the codec of a PID, by the PMT; by start codes for video that no PMT lists.
     #[must_use]
     pub fn codec_of(&self, pid: u16) -> Option<Codec> {
         self.demux.es_of(pid)?.codec()
     }
 
-    /// Whether a keyframe of a PID came without the parameter sets that decoding needs: its encoder sends them
-    /// once, before.
+    /// Tells whether a keyframe of a PID came without the parameter sets that decoding needs: its
+    /// encoder sends them once, before.
     #[must_use]
     pub fn lacks_parameters(&self, pid: u16) -> bool {
         self.demux.es_of(pid).is_some_and(Es::lacks_parameters)
     }
 
-    /// The parameter sets of a PID that were seen so far, those of HEVC, H.264, MPEG-1 and MPEG-2.
+    /// Returns the parameter sets of a PID seen so far, of HEVC, H.264, MPEG-1 and MPEG-2.
     #[must_use]
     pub fn parameter_sets(&self, pid: u16) -> Option<&ParameterSets> {
         self.demux.es_of(pid).map(Es::sets).filter(|sets| !sets.is_empty())
     }
 
-    /// The PID to decode pictures from: of the video streams in the PMTs the one with the most PES packets
-    /// that carry a PTS; if none of them has any PES packet, the unlisted PID with a `stream_id` of video
-    /// that has the most; before any came, the first one listed.
+    /// Returns the PID to decode pictures from: of the video streams in the PMTs the one with the
+    /// most PES packets with a PTS; if none has any PES packet, the unlisted PID with the most of
+    /// those that have a `stream_id` of video; before any came, the first one listed.
     #[must_use]
     pub fn video_pid(&self) -> Option<u16> {
         self.demux.video_pid()

@@ -1,39 +1,44 @@
-//! Whether decoding can begin at a PES packet: a walk over the start codes of its video.
+//! Finds out whether decoding can begin at a PES packet, by a walk over the start codes of its
+//! video.
 //!
-//! The walk sees the stream in pieces as packets carry it, and keeps only the last two zeros, the first
-//! bytes of the unit it is in, and parameter sets. It ends at the first slice or picture header, so that of
-//! most PES packets it reads one or two packets. An access unit may have begun in PES packets before.
+//! The walk takes the stream in pieces as packets carry it, and keeps only the last two zeros, the
+//! first bytes of the current unit, and parameter sets. It ends at the first slice or picture
+//! header: of most PES packets it reads one or two packets. An access unit may have begun in PES
+//! packets before.
 use super::coding::Coding;
 use super::parameter_sets::{ParameterSets, Set};
 use super::sps;
 use crate::codec::Codec;
 use crate::program::VideoFormat;
 
-/// Bytes of a PES packet that are walked at most. Parameter sets and SEI take a few kilobytes.
+/// Longest part of a PES packet that is walked, in bytes. Parameter sets and SEI take a few
+/// kilobytes.
 const MAX_WALK: usize = 64 << 10;
-/// Longest SPS that is read. Scaling lists of every size and the VUI fit.
+/// Longest SPS that is read, in bytes. Scaling lists of every size and the VUI fit.
 const MAX_SPS: usize = 1024;
-/// Bytes kept of other units: enough for the slice type of H.264.
+/// Bytes kept of other units, enough for the slice type of H.264.
 const MAX_HEAD: usize = 8;
 
 /// How decoding can begin at a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Entry {
-    /// With this picture, as the stream itself shows. Of what is not looked into, as the indicator says.
+    /// With this picture, as the stream itself shows. For codecs that are not parsed: as the
+    /// indicator claims.
     Clean,
-    /// With this picture, but pictures are exact only from a later one on, as `recovery_frame_cnt` says (ISO/IEC 14496-10
-    /// §D.2.8): a stream that is refreshed bit by bit.
+    /// With this picture, but pictures are exact only from a later one on, by `recovery_frame_cnt`
+    /// (ISO/IEC 14496-10 §D.2.8): gradual refresh.
     Gradual,
-    /// By the indicator alone: the picture does not look like one. Remuxers set it on pictures that refer to others.
+    /// By the indicator alone: the picture does not look like one. Remuxers set it on pictures that
+    /// refer to others.
     Claimed,
 }
 
-/// What is done with the bytes of the current unit.
+/// Treatment of the bytes of the current unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
     /// Waiting for a start code.
     Skip,
-    /// The first bytes are collected until they say what it is.
+    /// Collecting the first bytes until they tell the type.
     Head,
     /// An SPS is collected whole.
     Sps,
@@ -44,18 +49,18 @@ enum Unit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sei {
     Type(u32),
-    /// The type, and the size so far.
+    /// The type, and the size as far as it is read.
     Size(u32, u32),
     /// The bytes left of a recovery point, of which none was read.
     Recovery(u32),
     Payload(u32),
 }
 
-/// The payload type of a recovery point.
+/// `payloadType` of a recovery point.
 const RECOVERY_POINT: u32 = 6;
 
 impl Sei {
-    /// The rest of a payload of so many bytes, or what follows it.
+    /// Returns the state before a payload of `left` bytes.
     const fn payload(left: u32) -> Self {
         if left == 0 { Self::Type(0) } else { Self::Payload(left) }
     }
@@ -68,7 +73,7 @@ pub(crate) struct Walk {
     unit: Unit,
     zeros: u8,
     left: usize,
-    /// What the access unit holds so far.
+    /// Contents of the access unit as far as it is walked.
     unit_seen: bool,
     sps_seen: bool,
     recovery_seen: bool,
@@ -102,15 +107,15 @@ impl Walk {
         }
     }
 
-    /// Begins at the payload of a PES packet that begins an access unit. Without a `codec` the first start code
-    /// tells; what it told is kept. Returns whether there is anything to be learnt from a walk.
+    /// Begins at the payload of a PES packet that begins an access unit. Without a `codec` the
+    /// first start code determines it, once. Returns whether the codec is parsed.
     pub(crate) fn start(&mut self, codec: Option<Codec>) -> bool {
         (self.unit_seen, self.sps_seen, self.recovery_seen) = (false, false, false);
         (self.within_picture, self.is_gradual, self.is_intra) = (false, false, false);
         self.resume(codec)
     }
 
-    /// The same, where the access unit has begun in a PES packet before.
+    /// Begins at the payload of a PES packet within an access unit that began before.
     pub(crate) fn resume(&mut self, codec: Option<Codec>) -> bool {
         if let Some(codec) = codec {
             let Some(coding) = Coding::of(codec) else { return false };
@@ -120,37 +125,38 @@ impl Walk {
         true
     }
 
-    /// The PES packet ends without a picture. Returns whether it holds the beginning of an access unit, whose
-    /// picture the next one brings.
+    /// Ends a PES packet without a picture. Returns whether it holds the beginning of an access
+    /// unit, whose picture the next one brings.
     pub(crate) fn end(&mut self) -> bool {
         let _ = self.end_unit();
         self.sets.end();
         self.unit_seen && self.left > 0
     }
 
-    /// The codec that the start codes are read as.
+    /// Returns the codec that the start codes are read as.
     pub(crate) fn codec(&self) -> Option<Codec> {
         self.coding.map(Coding::codec)
     }
 
-    /// Bytes are missing here: the current unit is not interpreted.
+    /// Skips the current unit: bytes of it are missing.
     pub(crate) fn interrupt(&mut self) {
         (self.unit, self.zeros) = (Unit::Skip, 0);
         self.sets.abandon();
     }
 
-    /// Whether the access unit holds what its picture needs: a parameter set or sequence header.
+    /// Tells whether the access unit holds a parameter set or sequence header, which its picture
+    /// needs.
     pub(crate) const fn has_parameters(&self) -> bool {
         self.sps_seen
     }
 
-    /// Whether the picture that was found goes on from a PES packet before.
+    /// Tells whether the picture that was found goes on from a PES packet before.
     pub(crate) const fn is_within_picture(&self) -> bool {
         self.within_picture
     }
 
-    /// Tells how decoding can begin at the picture that was found to be a `keyframe` or not, and is `flagged` by
-    /// `random_access_indicator` or not.
+    /// Returns how decoding can begin at the picture, which is a `keyframe` by its own bytes and
+    /// `flagged` by `random_access_indicator`.
     pub(crate) const fn entry(&self, keyframe: bool, flagged: bool) -> Option<Entry> {
         match (keyframe, flagged) {
             (true, _) if self.is_gradual => Some(Entry::Gradual),
@@ -160,7 +166,7 @@ impl Walk {
         }
     }
 
-    /// Tells whether the same picture shows what it should when it is decoded alone.
+    /// Tells whether the picture is complete when it is decoded alone.
     pub(crate) const fn stands_alone(&self, keyframe: bool, flagged: bool) -> bool {
         match self.entry(keyframe, flagged) {
             Some(Entry::Clean) => true,
@@ -169,17 +175,18 @@ impl Walk {
         }
     }
 
-    /// The parameter sets seen so far.
+    /// Returns the parameter sets seen so far.
     pub(crate) const fn sets(&self) -> &ParameterSets {
         &self.sets
     }
 
-    /// The picture size, once it was seen.
+    /// Returns the picture size, once it was seen.
     pub(crate) const fn format(&self) -> Option<VideoFormat> {
         self.format
     }
 
-    /// The next bytes. Once it is known, or given up, whether the PES packet begins with a keyframe: `Some`.
+    /// Takes the next bytes. Returns whether the PES packet begins with a keyframe, once that is
+    /// known or the search is given up.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Option<bool> {
         let bytes = &bytes[..bytes.len().min(self.left)];
         self.left -= bytes.len();
@@ -228,7 +235,7 @@ impl Walk {
         }
     }
 
-    /// A start code follows: what has been collected must do.
+    /// Ends the current unit at a start code, and decides with the bytes collected.
     fn end_unit(&mut self) -> Option<bool> {
         let unit = std::mem::replace(&mut self.unit, Unit::Skip);
         match (unit, self.coding) {
@@ -245,7 +252,7 @@ impl Walk {
         }
     }
 
-    /// Looks at the first bytes of a unit, `all` of it or those so far.
+    /// Parses the first bytes of a unit, which may be `all` of it.
     fn head(&mut self, all: bool) -> Option<bool> {
         let &first = self.head.first()?;
         match self.coding.or_else(|| Coding::guess(first)) {
@@ -267,7 +274,7 @@ impl Walk {
         }
     }
 
-    /// ISO/IEC 14496-10 table 7-1.
+    /// Parses a NAL unit of H.264 (ISO/IEC 14496-10 table 7-1).
     fn h264(&mut self, first: u8, all: bool) -> Option<bool> {
         match first & 0x1F {
             1 | 2 | 5 if self.head.len() < 2 && !all => return None,
@@ -300,7 +307,7 @@ impl Walk {
         None
     }
 
-    /// ISO/IEC 23008-2 table 7-1; only the base layer counts.
+    /// Parses a NAL unit of HEVC (ISO/IEC 23008-2 table 7-1); only the base layer counts.
     fn hevc(&mut self, first: u8) -> Option<bool> {
         let &second = self.head.get(1)?;
         let base_layer = first & 1 == 0 && second & 0xF8 == 0;
@@ -321,7 +328,7 @@ impl Walk {
         None
     }
 
-    /// ISO/IEC 13818-2 §6.2.2 and §6.2.3.
+    /// Parses a header of MPEG-1 or MPEG-2 (ISO/IEC 13818-2 §6.2.2 and §6.2.3).
     fn mpeg2(&mut self, first: u8) -> Option<bool> {
         let rest = &self.head[1..];
         self.unit_seen |= matches!(first, 0xB2 | 0xB3 | 0xB5 | 0xB8);
@@ -349,7 +356,7 @@ impl Walk {
         None
     }
 
-    /// ISO/IEC 14496-2 §6.2.5.
+    /// Parses a header of MPEG-4 (ISO/IEC 14496-2 §6.2.5).
     fn mpeg4(&mut self, first: u8) -> Option<bool> {
         if first == 0xB6 {
             return self.head.get(1).map(|byte| byte >> 6 == 0);
@@ -358,7 +365,8 @@ impl Walk {
         None
     }
 
-    /// A recovery point makes the picture an access point (ISO/IEC 14496-10 §D.2.8).
+    /// Parses a byte of an SEI message: a recovery point makes the picture an access point (ISO/IEC
+    /// 14496-10 §D.2.8).
     fn sei(&mut self, sei: Sei, byte: u8) {
         let value = u32::from(byte);
         let next = match sei {
@@ -415,7 +423,7 @@ mod tests {
         // I and P slice after an SPS; the second is short and ended by a start code.
         assert_eq!(walk(&[AUD, sps, b"\0\0\x01\x41\x88\x81\x82\x83\x84\x85\x86"]), Some(true));
         assert_eq!(walk(&[AUD, sps, b"\0\0\x01\x41\x9A\0\0\x01"]), Some(false));
-        // Recovery point behind another message whose payload holds an escaped start code.
+        // Recovery point after another message whose payload holds an escaped start code.
         let sei = b"\0\0\x01\x06\x05\x04\0\0\x03\x01\x06\x06\x01\xC4\x80";
         assert_eq!(walk(&[AUD, sei, b"\0\0\x01\x41\x9A"]), Some(true));
         let sei = b"\0\0\x01\x06\x05\x03\x06\x06\x06\x80";
@@ -423,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn indicator_alone_is_told_from_what_the_stream_shows() {
+    fn indicator_alone_is_a_claimed_entry() {
         let sps = b"\0\0\x01\x67\x64\0\x28\xAC".as_slice();
         let recovery = |count: u8| [b"\0\0\x01\x06\x06\x01".as_slice(), &[count, 0x80]].concat();
         let (intra, inter) = (b"\0\0\x01\x41\x88\x81\x82", b"\0\0\x01\x41\x9A\x81\x82");
@@ -471,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn the_search_is_bounded() {
+    fn search_for_slice_is_bounded() {
         let mut walk = Walk::new();
         walk.start(Some(Codec::H264));
         assert_eq!(walk.push(&vec![0xAA; MAX_WALK - 1]), None);

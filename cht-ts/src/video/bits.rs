@@ -20,7 +20,7 @@ impl BitReader<'_> {
         Some(self.bit()? == 1)
     }
 
-    /// At most 32 bits.
+    /// Reads at most 32 bits.
     pub(crate) fn bits(&mut self, count: u32) -> Option<u32> {
         (0..count).try_fold(0, |value, _| Some(value << 1 | self.bit()?))
     }
@@ -29,7 +29,7 @@ impl BitReader<'_> {
         self.at += count;
     }
 
-    /// ue(v) of less than 32 bits (ISO/IEC 14496-10 §9.1).
+    /// Reads a ue(v) of less than 32 bits (ISO/IEC 14496-10 §9.1).
     pub(crate) fn ue(&mut self) -> Option<u32> {
         let mut zeros = 0;
         while !self.flag()? {
@@ -41,7 +41,7 @@ impl BitReader<'_> {
         Some((1 << zeros) - 1 + self.bits(zeros)?)
     }
 
-    /// se(v) (§9.1.1).
+    /// Reads a se(v) (§9.1.1).
     pub(crate) fn se(&mut self) -> Option<i64> {
         let code = i64::from(self.ue()?);
         Some(if code % 2 == 1 { (code + 1) / 2 } else { -(code / 2) })
@@ -69,14 +69,14 @@ impl BitWriter {
         }
     }
 
-    /// ue(v) (§9.1).
+    /// Writes a ue(v) (§9.1).
     pub(crate) fn ue(&mut self, value: u32) {
         let length = (value + 1).ilog2();
         self.bits(0, length);
         self.bits(value + 1, length + 1);
     }
 
-    /// The bits of `bytes` from one place to another; `None` if there are not so many.
+    /// Copies a range of the bits of `bytes`; `None` if that reaches beyond their end.
     pub(crate) fn copy(&mut self, bytes: &[u8], range: Range<usize>) -> Option<()> {
         let mut bits = BitReader { bytes, at: range.start };
         while bits.at < range.end {
@@ -86,14 +86,14 @@ impl BitWriter {
         Some(())
     }
 
-    /// Ones up to the next byte.
+    /// Fills the last byte up with ones.
     pub(crate) fn align(&mut self) {
         while !self.at.is_multiple_of(8) {
             self.bits(1, 1);
         }
     }
 
-    /// Whole bytes, behind [`align`](Self::align).
+    /// Appends whole bytes, after [`align`](Self::align).
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
         self.at += bytes.len() * 8;

@@ -1,11 +1,12 @@
-//! I pictures of H.264 turned into IDR pictures (ISO/IEC 14496-10 §7.3.3): the slice header says so, the slice data stays.
+//! Turns I pictures of H.264 into IDR pictures (ISO/IEC 14496-10 §7.3.3): slice headers change,
+//! slice data stays.
 use super::bits::{BitReader, BitWriter};
 use super::nal::{escape, unescape};
 use super::sps::{self, H264};
 
 const IDR: u8 = 5;
 
-/// What slice headers depend on: the last parameter sets that were seen.
+/// The last parameter sets, on which slice headers depend.
 #[derive(Debug, Default)]
 pub(crate) struct Picture {
     sps: Option<H264>,
@@ -16,7 +17,7 @@ pub(crate) struct Picture {
     pub(crate) has_fields: bool,
 }
 
-/// What a PPS says about slice headers.
+/// Flags of a PPS that shape slice headers.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "they are flags of the standard")]
 struct Pps {
@@ -37,15 +38,15 @@ impl Picture {
         self.pps = read_pps(&mut BitReader { bytes: &rbsp, at: 0 });
     }
 
-    /// A slice of an IDR picture that shows what `unit` does. `None` where it is no I slice, and where its picture is a
-    /// field: the other one would have to be changed as well.
+    /// Returns `unit` as a slice of an IDR picture. `None` if it is no I slice, or of a field: the
+    /// other field would have to change as well.
     pub(crate) fn idr(&mut self, unit: &[u8]) -> Option<Vec<u8>> {
         let (sps, pps) = (self.sps?, self.pps?);
         let (&first, escaped) = unit.split_first()?;
         if first & 0x60 == 0 {
             return None; // not a reference, which an IDR picture is
         }
-        // The zeros behind a unit belong to the next start code.
+        // Zeros after a unit belong to the next start code.
         let end = escaped.iter().rposition(|&byte| byte != 0)? + 1;
         let rbsp = unescape(&escaped[..end]);
         let mut bits = BitReader { bytes: &rbsp, at: 0 };
@@ -106,7 +107,7 @@ impl Picture {
     }
 }
 
-/// §7.3.2.2, of those without slice groups.
+/// Reads a PPS without slice groups (§7.3.2.2).
 fn read_pps(bits: &mut BitReader<'_>) -> Option<Pps> {
     bits.ue()?;
     bits.ue()?;
@@ -125,7 +126,7 @@ fn read_pps(bits: &mut BitReader<'_>) -> Option<Pps> {
     Some(Pps { cabac, bottom_order, deblocking, redundant: bits.flag()? })
 }
 
-/// `dec_ref_pic_marking` of a picture that is no IDR (§7.3.3.3).
+/// Skips `dec_ref_pic_marking` of a picture that is no IDR (§7.3.3.3).
 fn skip_marking(bits: &mut BitReader<'_>) -> Option<()> {
     if !bits.flag()? {
         return Some(());

@@ -1,9 +1,9 @@
 //! Reads video: where access units begin, at which of them decoding can begin, and what their
 //! parameter sets say.
 //!
-//! In order, each using only those before it: `bits`, `nal` (emulation prevention), `coding`, `sps`,
-//! `parameter_sets`, `access` (access points), `idr`, `standalone` (keyframes without a past),
-//! `orientation`.
+//! In order, each using only those before it: `bits`, `nal` (emulation prevention), `coding`,
+//! `sps`, `parameter_sets`, `access` (access points), `idr`, `standalone` (keyframes without a
+//! past), `orientation`.
 
 pub(crate) mod access;
 pub(crate) mod bits;

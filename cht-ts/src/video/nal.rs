@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn emulation_prevention_there_and_back() {
+    fn emulation_prevention_round_trips() {
         for bytes in [&b"\0\0\0\0\0\0\x01"[..], b"\x01\0\0\x03\x04", b"\0\0\x02\0"] {
             assert_eq!(unescape(&escape(bytes)), bytes);
         }

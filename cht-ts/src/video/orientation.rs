@@ -1,18 +1,20 @@
 //! Hides display orientation messages from a decoder.
 //!
-//! ffmpeg begins its filters anew at each picture that carries one, and at the next that does not, and the score of a
-//! cut is lost between the two. A message of another type, of the same length, is passed over.
+//! ffmpeg starts its filters anew at each picture that carries one, and at the next that does not,
+//! and loses the score of a cut between the two. A message of another type, of the same length, is
+//! skipped.
 use crate::codec::Codec;
 use crate::packet::PACKET_LEN;
 
-/// `payloadType` of a display orientation (Rec. ITU-T H.264 and H.265, annex D), and one that no edition has given out.
+/// `payloadType` of a display orientation (Rec. ITU-T H.264 and H.265, annex D), and one that no
+/// edition has assigned.
 const ORIENTATION: u8 = 47;
 const RESERVED: u8 = 63;
 
-/// Tells by the first byte of a NAL unit whether it holds messages.
+/// Tells by the first byte of a NAL unit whether it is an SEI.
 type IsMessage = fn(u8) -> bool;
 
-/// Changes the packets of one video where they stand.
+/// Hides the orientation messages in the packets of one video, in place.
 #[derive(Debug)]
 pub struct OrientationMask {
     header: usize,
@@ -20,31 +22,31 @@ pub struct OrientationMask {
     at: At,
     /// Zeros before the next byte, at most two.
     zeros: u8,
-    /// Bytes of the orientation that is being read, and how many there are.
+    /// Bytes read of the current orientation message, and their number.
     message: (u32, u32),
     turn: Option<i32>,
 }
 
-/// What the next byte is.
+/// Meaning of the next byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     /// One of a NAL unit without messages.
     Other,
     /// The first byte of a NAL unit.
     Start,
-    /// One of so many that are left of a header.
+    /// A byte of a header, of which this many are left.
     Header(usize),
     /// The first byte of `payloadType`, or a later one.
     Type,
     LaterType,
     /// `payloadSize`, as far as it is known, or a part of it.
     Size(usize),
-    /// One of so many of the message.
+    /// A byte of the message, of which this many are left.
     Payload(usize),
 }
 
 impl OrientationMask {
-    /// Of a stream coded as `codec`; `None` if that has no such message.
+    /// Returns a mask for video of `codec`; `None` if it has no such message.
     #[must_use]
     pub fn new(codec: Codec) -> Option<Self> {
         let (header, is_message): (_, IsMessage) = match codec {
@@ -55,7 +57,7 @@ impl OrientationMask {
         Some(Self { header, is_message, at: At::Other, zeros: 0, message: (0, 3), turn: None })
     }
 
-    /// Takes the next packets, whole, of tables and of the one video.
+    /// Hides the messages in the next packets, whole, of tables and of the one video.
     pub fn hide(&mut self, packets: &mut [u8]) {
         for packet in packets.chunks_exact_mut(PACKET_LEN) {
             let field = if packet[3] & 0x20 == 0 { 0 } else { 1 + usize::from(packet[4]) };
@@ -153,7 +155,8 @@ mod tests {
 
     #[test]
     fn only_orientation_messages_are_hidden() {
-        // Two messages, the first with an emulation prevention byte, and a slice that looks like them.
+        // Two messages, the first with an emulation prevention byte, and a slice that looks like
+        // them.
         let h264 = [
             &[0, 0, 1, 6, 4, 4, 47, 0, 0, 3, 1][..],
             &[47, 3, 8, 0, 8, 0xFF, 47, 1, 9, 0x80],

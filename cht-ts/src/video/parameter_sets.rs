@@ -1,6 +1,5 @@
-//! Parameter sets: which a stream has sent, so that a decoder that begins in the middle can be given them.
-//!
-//! Some encoders send them once, at the beginning of a connection.
+//! Keeps the parameter sets of a stream for a decoder that begins in the middle: some encoders send
+//! them once, at the beginning of a connection.
 use super::bits::BitReader;
 use super::coding::Coding;
 use super::nal::unescape;
@@ -9,10 +8,11 @@ use crate::packet;
 
 /// Longest parameter set that is kept, in bytes.
 const MAX_SET: usize = 4096;
-/// Most parameter sets that are kept: of H.264 there may be 32 SPS and 256 PPS, and nobody sends these.
+/// Largest number of parameter sets that are kept. H.264 allows 32 SPS and 256 PPS, which no
+/// encoder sends.
 const MAX_SETS: usize = 64;
 
-/// What a unit is, by its place among the sets of its coding.
+/// Kind of a parameter set, in the order in which decoders need them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Set {
     H264(u8),
@@ -22,7 +22,7 @@ pub(crate) enum Set {
 }
 
 impl Set {
-    /// What the unit with this first byte is; `None` if it is no parameter set.
+    /// Returns the kind of the unit with this first byte; `None` if it is no parameter set.
     pub(crate) fn of(coding: Coding, first: u8) -> Option<Self> {
         match (coding, first) {
             (Coding::H264, _) if matches!(first & 0x1F, 7 | 8 | 13) => {
@@ -36,7 +36,7 @@ impl Set {
         }
     }
 
-    /// Its id, where sets of its kind replace only those with the same one.
+    /// Returns its id, where sets of its kind replace only those with the same id.
     fn id(self, unit: &[u8]) -> u32 {
         let ue = |from: usize| {
             let rbsp = unescape(unit.get(from..unit.len().min(from + 16)).unwrap_or_default());
@@ -60,7 +60,7 @@ pub struct ParameterSets {
 }
 
 impl PartialEq for ParameterSets {
-    /// Whether they are the same sets, whatever is coming.
+    /// Compares complete sets only.
     fn eq(&self, other: &Self) -> bool {
         self.sets == other.sets
     }
@@ -71,12 +71,12 @@ impl ParameterSets {
         Self { sets: Vec::new(), coming: None }
     }
 
-    /// A set begins with its first byte.
+    /// Begins a set with its first byte.
     pub(crate) fn begin(&mut self, set: Set, first: u8) {
         self.coming = Some((set, vec![first]));
     }
 
-    /// The next byte of the unit.
+    /// Takes the next byte of the unit.
     #[inline]
     pub(crate) fn push(&mut self, byte: u8) {
         if let Some((_, unit)) = &mut self.coming {
@@ -87,7 +87,7 @@ impl ParameterSets {
         }
     }
 
-    /// The unit has ended.
+    /// Ends the unit.
     pub(crate) fn end(&mut self) {
         let Some((set, mut unit)) = self.coming.take() else { return };
         // The zeros belong to the next start code.
@@ -101,7 +101,7 @@ impl ParameterSets {
         }
     }
 
-    /// The unit is not whole.
+    /// Drops the unit: it is not whole.
     pub(crate) fn abandon(&mut self) {
         self.coming = None;
     }
@@ -115,14 +115,14 @@ impl ParameterSets {
         })
     }
 
-    /// Whether there are none.
+    /// Tells whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sets.is_empty()
     }
 
-    /// The sets in packets of `pid`, as a PES packet without time stamps whose length is known, so that no reader waits for
-    /// more of it. For players that begin in the middle.
+    /// Returns the sets in packets of `pid`, for players that begin in the middle: a PES packet
+    /// without time stamps whose length is given, so that no reader waits for more of it.
     #[must_use]
     pub fn packets(&self, pid: u16) -> Vec<u8> {
         let sets = self.elementary();
@@ -137,8 +137,9 @@ impl ParameterSets {
         out
     }
 
-    /// The sets as an elementary stream, in the order in which a decoder needs them. The last unit is
-    /// one that decoders skip: what follows, if it begins with no start code, belongs to it.
+    /// Returns the sets as an elementary stream, in the order in which a decoder needs them. The
+    /// last unit is a filler that decoders skip: bytes that follow without a start code belong to
+    /// it.
     #[must_use]
     pub fn elementary(&self) -> Vec<u8> {
         let mut out = Vec::new();

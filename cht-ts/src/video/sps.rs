@@ -2,12 +2,12 @@
 use super::bits::BitReader;
 use crate::program::VideoFormat;
 
-/// How samples are coded.
+/// Format of samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SampleFormat {
-    /// How many samples of chroma there are.
+    /// Layout of chroma samples.
     pub chroma: Chroma,
-    /// Bits of a sample of luma.
+    /// Bits of a luma sample.
     pub depth: u32,
 }
 
@@ -16,11 +16,11 @@ pub struct SampleFormat {
 pub enum Chroma {
     /// Luma alone.
     Grey,
-    /// Half as many in a row, and half as many rows.
+    /// Half the width and height of luma.
     Yuv420,
-    /// Half as many in a row.
+    /// Half the width of luma.
     Yuv422,
-    /// As many as of luma.
+    /// The size of luma.
     Yuv444,
 }
 
@@ -38,19 +38,21 @@ impl SampleFormat {
     }
 }
 
-/// `slice_type` of an H.264 slice (ISO/IEC 14496-10 §7.3.3), from the bytes behind the NAL header.
+/// Reads `slice_type` of an H.264 slice (ISO/IEC 14496-10 §7.3.3), from the bytes after the NAL
+/// header.
 pub(crate) fn h264_slice_type(rbsp: &[u8]) -> Option<u32> {
     let mut bits = BitReader { bytes: rbsp, at: 0 };
     bits.ue()?;
     bits.ue()
 }
 
-/// Size given by an H.264 SPS (ISO/IEC 14496-10 §7.3.2.1.1), from the bytes behind the NAL header.
+/// Reads the picture size in an H.264 SPS (ISO/IEC 14496-10 §7.3.2.1.1), from the bytes after the
+/// NAL header.
 pub(crate) fn h264(rbsp: &[u8]) -> Option<VideoFormat> {
     h264_up_to_vui(&mut BitReader { bytes: rbsp, at: 0 }).map(|sps| sps.format)
 }
 
-/// What an H.264 SPS says about slice headers, besides the size.
+/// Fields of an H.264 SPS: the picture size, and those that shape slice headers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct H264 {
     pub(crate) format: VideoFormat,
@@ -130,24 +132,26 @@ fn scaling_list(bits: &mut BitReader<'_>, size: u32) -> Option<()> {
     Some(())
 }
 
-/// Sample format given by an H.264 SPS, from the bytes after the NAL header.
+/// Reads the sample format in an H.264 SPS, from the bytes after the NAL header.
 pub(crate) fn h264_samples(rbsp: &[u8]) -> Option<SampleFormat> {
     h264_up_to_vui(&mut BitReader { bytes: rbsp, at: 0 }).map(|sps| sps.samples)
 }
 
-/// Size given by an HEVC SPS (ISO/IEC 23008-2 §7.3.2.2.1), from the bytes behind the NAL header.
+/// Reads the picture size in an HEVC SPS (ISO/IEC 23008-2 §7.3.2.2.1), from the bytes after the NAL
+/// header.
 pub(crate) fn hevc(rbsp: &[u8]) -> Option<VideoFormat> {
     hevc_up_to_depth(&mut BitReader { bytes: rbsp, at: 4 }).map(|(format, _)| format)
 }
 
-/// Sample format given by an HEVC SPS, from the bytes after the NAL header.
+/// Reads the sample format in an HEVC SPS, from the bytes after the NAL header.
 pub(crate) fn hevc_samples(rbsp: &[u8]) -> Option<SampleFormat> {
     let mut bits = BitReader { bytes: rbsp, at: 4 };
     let (_, chroma_format_idc) = hevc_up_to_depth(&mut bits)?;
     SampleFormat::new(chroma_format_idc, bits.ue()?)
 }
 
-/// Reads an HEVC SPS up to its size and `chroma_format_idc`, and leaves `bits` at `bit_depth_luma_minus8`.
+/// Reads an HEVC SPS up to its size and `chroma_format_idc`, and leaves `bits` at
+/// `bit_depth_luma_minus8`.
 fn hevc_up_to_depth(bits: &mut BitReader<'_>) -> Option<(VideoFormat, u32)> {
     let sub_layers = bits.bits(3)?;
     bits.skip(1 + 88 + 8);
@@ -186,7 +190,7 @@ fn crop(
     }
     let width = width.checked_sub(left.checked_add(right)?.checked_mul(unit.0)?)?;
     let height = height.checked_sub(top.checked_add(bottom)?.checked_mul(unit.1)?)?;
-    // Level limits are far below; what is larger is damage.
+    // Level limits are far below; larger sizes are damage.
     ((1..=16_384).contains(&width) && (1..=16_384).contains(&height))
         .then_some(VideoFormat { width, height })
 }
@@ -213,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn nonsense_sps_is_refused() {
         assert_eq!(h264(&[0; 64]), None);
         assert_eq!(hevc(&[0; 64]), None);
         assert_eq!(hevc(&[0xFF; 64]), None);

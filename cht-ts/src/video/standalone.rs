@@ -1,9 +1,10 @@
-//! Keyframes that stand for themselves: what an access unit has to say once the units between are gone.
+//! Makes keyframes decodable once the pictures between them are gone.
 //!
-//! The order of a picture that does not begin a sequence is counted from those before it. It is nonsense once they are
-//! gone, and a decoder leaves out a picture that seems to come too late. So each picture is made to begin a sequence.
-//! - H.264: an I picture becomes an IDR picture. The parameter set is made to say that nothing is reordered, for a
-//!   decoder would hold pictures back for others that are to be shown before them.
+//! The display order of a picture that does not begin a sequence counts from those before it.
+//! Without them it is meaningless, and a decoder drops a picture that seems to come too late. So
+//! each keyframe is made to begin a sequence.
+//! - H.264: an I picture becomes an IDR picture. The SPS declares that nothing is reordered;
+//!   otherwise a decoder would hold pictures back for others to be displayed before them.
 //! - HEVC: a CRA picture becomes a BLA picture.
 use super::bits::{BitReader, BitWriter};
 use super::idr::Picture;
@@ -34,12 +35,12 @@ impl Standalone {
         Self { codec, picture: Picture::default() }
     }
 
-    /// Whether keyframes come as two fields, of which the second is no keyframe.
+    /// Tells whether keyframes come as two fields, of which the second is no keyframe.
     pub(crate) fn has_fields(&self) -> bool {
         self.picture.has_fields
     }
 
-    /// The access unit as if there were no other.
+    /// Returns the access unit made independent of all others.
     pub(crate) fn separate<'a>(&mut self, payload: &'a [u8]) -> Cow<'a, [u8]> {
         match self.codec {
             Codec::H264 => without_past(payload, &mut self.picture),
@@ -49,7 +50,7 @@ impl Standalone {
     }
 }
 
-/// Where NAL units lie, start codes apart.
+/// Returns the ranges of NAL units, without start codes.
 fn units(payload: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let next = |from: usize| {
         let found = payload.get(from..)?.windows(3).position(|window| window == [0, 0, 1])?;
@@ -105,7 +106,7 @@ fn without_past<'a>(payload: &'a [u8], picture: &mut Picture) -> Cow<'a, [u8]> {
     out.into()
 }
 
-/// An SPS of H.264 whose `max_num_reorder_frames` is 0.
+/// Returns an SPS of H.264 whose `max_num_reorder_frames` is 0.
 fn sps_without_reordering(unit: &[u8]) -> Option<Vec<u8>> {
     let (&header, escaped) = unit.split_first()?;
     let rbsp = unescape(escaped);
@@ -120,8 +121,8 @@ fn sps_without_reordering(unit: &[u8]) -> Option<Vec<u8>> {
         // vui_parameters_present_flag, and nothing in it.
         out.bits(0b1_0000_0000, 9);
     }
-    // bitstream_restriction_flag, motion_vectors_over_pic_boundaries_flag, no limit of bytes and bits
-    // (§E.2.1), vectors as long as can be, max_num_reorder_frames, max_dec_frame_buffering.
+    // bitstream_restriction_flag, motion_vectors_over_pic_boundaries_flag, no limit of bytes and
+    // bits (§E.2.1), vectors as long as can be, max_num_reorder_frames, max_dec_frame_buffering.
     out.bits(0b11, 2);
     for value in [0, 0, 15, 15, 0, 16] {
         out.ue(value);
@@ -159,7 +160,7 @@ fn skip_vui(bits: &mut BitReader<'_>) -> Option<()> {
     bits.flag().map(|_| ())
 }
 
-/// A flag, and the parameters of a hypothetical reference decoder if it is set (§E.1.2).
+/// Skips a flag, and the parameters of a hypothetical reference decoder if it is set (§E.1.2).
 fn skip_hrd(bits: &mut BitReader<'_>) -> Option<bool> {
     if !bits.flag()? {
         return Some(false);
@@ -179,14 +180,14 @@ fn skip_hrd(bits: &mut BitReader<'_>) -> Option<bool> {
 mod tests {
     use super::*;
 
-    /// x264, 320×240, with VUI.
+    /// SPS of x264, 320×240, with VUI.
     const X264: [u8; 25] = [
         0x67, 0x64, 0x00, 0x0D, 0xAC, 0xD9, 0x41, 0x41, 0xFB, 0x01, 0x10, 0x00, 0x00, 0x03, 0x00,
         0x10, 0x00, 0x00, 0x03, 0x03, 0x20, 0xF1, 0x42, 0x99, 0x60,
     ];
 
     #[test]
-    fn an_sps_that_reorders_no_longer_does() {
+    fn sps_with_reordering_loses_it() {
         let sps = sps_without_reordering(&X264).unwrap();
         let rbsp = unescape(&sps[1..]);
         let mut bits = BitReader { bytes: &rbsp, at: 0 };
