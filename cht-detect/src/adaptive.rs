@@ -1,8 +1,10 @@
-//! Cuts and gradual changes in film: each frame against its neighbourhood.
+//! Finds cuts and gradual changes in film: compares each frame with its neighbourhood.
 //!
-//! No threshold on a single difference tells a cut in a dark shot from a shaking camera in a bright one. So what counts is by how
-//! much a frame stands out from the frames on either side, in three measures that fail in different ways, and whether what was
-//! before it comes back, as after a flash. The sum is a logistic regression; `docs/scenes.md` says on what it was fitted.
+//! No threshold on a single difference tells a cut in a dark shot from a shaking camera in a bright
+//! one. So a frame is judged by how much it stands out from the frames on either side, in three
+//! measures that fail in different ways, and by whether the picture before it comes back, as after
+//! a flash. The sum is a logistic regression; `docs/scenes.md` names the footage on which it was
+//! fitted.
 
 use std::collections::VecDeque;
 
@@ -11,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::measure::{BACK, Film, Measures};
 use crate::{Finding, Gradual};
 
-/// Frames on either side that a frame has to stand out from.
+/// Number of frames on either side from which a frame has to stand out.
 const SIDES: usize = 3;
 
-/// Frames that must have come before a frame is decided on.
+/// Number of later frames that a decision on a frame needs.
 pub const LOOKAHEAD: usize = BACK - 1;
 
 /// Weights of the logistic regression.
@@ -27,17 +29,18 @@ const STAYS: f32 = 0.66;
 const DIFFERENCE: f32 = 2.05;
 const BIAS: f32 = -10.88;
 
-/// What continues by more than this, and loses by this logarithm no more than its neighbours, is the same shot in other light.
+/// Continuity above which, and logarithm of its loss up to which, a frame is the same shot in other
+/// light.
 const CONTINUES: f32 = 0.9;
 const STANDS_OUT: f32 = 0.4;
 
-/// What stands out from both sides by less than this logarithm is one of many.
+/// Logarithm below which a frame that stands out from both sides is one of many.
 const ONE_OF_MANY: f32 = 0.1;
 
-/// A picture of less contrast is flat: black, for one.
+/// Contrast in levels below which a picture is flat, such as black.
 const FLAT: f32 = 3.0;
 
-/// What is remembered of a frame.
+/// Measures of a frame that has gone by.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Seen {
     at: i64,
@@ -56,7 +59,8 @@ pub struct Adaptive {
 }
 
 impl Adaptive {
-    /// Takes the next frame; what is now certain about the frame [`LOOKAHEAD`] before it.
+    /// Takes the next frame. Returns the finding about the frame [`LOOKAHEAD`] before it, or a
+    /// gradual change that has become certain.
     pub fn push(&mut self, measures: &Measures) -> Option<Finding> {
         let film = measures.film;
         let before = self.seen.back().map_or(film.contrast, |before| before.film.contrast);
@@ -75,7 +79,7 @@ impl Adaptive {
         self.gradual.undecided_from()
     }
 
-    /// What is left to be said about the last frames, when there will be no more.
+    /// Returns the findings about the last frames: no more come.
     pub fn finish(&mut self) -> Vec<Finding> {
         let mut found = self.gradual.finish();
         found.extend((0..LOOKAHEAD).rev().filter_map(|later| self.decide(later)));
@@ -104,7 +108,8 @@ impl Adaptive {
         Some(Finding::cut(self.seen[center].at, f64::from(probability)))
     }
 
-    /// Whether the picture was flat before the frame `center`, and gains contrast evenly from there on.
+    /// Tells whether the picture was flat before the frame `center`, and gains contrast evenly from
+    /// there on.
     fn fades_in(&self, center: usize) -> bool {
         let contrast = |n: usize| self.seen.get(n).map(|seen| seen.film.contrast);
         let gains = |n: usize| Some(contrast(n + 1)? > contrast(n)? * 1.1);
@@ -114,14 +119,14 @@ impl Adaptive {
             && contrast(center + 3) > contrast(center).map(|contrast| 2.0 * contrast)
     }
 
-    /// Whether the frame `center` continues the one before as well as its neighbours do theirs, however different it is: light that
-    /// is turned up or down.
+    /// Tells whether the frame `center` continues the one before as well as its neighbours do
+    /// theirs, however different it is: light that is turned up or down.
     fn is_same_in_other_light(&self, center: usize) -> bool {
         let (_, lost) = self.stands_out(center, |seen| 1.0 - seen.film.relit, 0.05);
         self.seen[center].film.relit > CONTINUES && lost < STANDS_OUT
     }
 
-    /// Whether frames on either side differ as much in whatever is measured: flashes one after the other.
+    /// Tells whether frames on either side differ as much in all measures, as repeated flashes do.
     fn is_one_of_many(&self, center: usize) -> bool {
         let (_, difference) = self.stands_out(center, |seen| seen.relative, 0.03);
         let (_, histogram) = self.stands_out(center, |seen| seen.film.histogram, 0.02);
@@ -129,8 +134,8 @@ impl Adaptive {
         difference.max(histogram) < ONE_OF_MANY && lost < STANDS_OUT
     }
 
-    /// The logarithms of a value of the frame `center` over the largest value of the frames on one side, whichever is smaller, and
-    /// of those on both.
+    /// Returns the logarithm of a value of the frame `center` over the largest value on one side,
+    /// whichever gives less, and over the largest on both.
     fn stands_out(&self, center: usize, value: fn(&Seen) -> f32, floor: f32) -> (f32, f32) {
         let log = |seen: &Seen| (value(seen) + floor).ln();
         let most = |seen: &mut dyn Iterator<Item = &Seen>| seen.map(log).fold(floor.ln(), f32::max);
@@ -141,7 +146,7 @@ impl Adaptive {
         (own - before.min(after), own - before.max(after))
     }
 
-    /// How likely a cut before the frame `center` is.
+    /// Returns the probability of a cut before the frame `center`.
     fn probability(&self, center: usize) -> f32 {
         let film = self.seen[center].film;
         let by = |value, floor| self.stands_out(center, value, floor);
@@ -152,7 +157,7 @@ impl Adaptive {
         let (continuity, continuity_both) =
             (continuity.min(relit), continuity_both.min(relit_both));
         let (histogram, histogram_both) = by(|seen| seen.film.histogram, 0.02);
-        // What was before the cut, sought in the frames behind it.
+        // Search for the picture before the cut in the frames after it.
         let lost = 1.0 - film.continuity;
         let returned = (1..BACK)
             .filter_map(|later| Some(self.seen.get(center + later)?.film.back[later - 1]))
@@ -174,7 +179,8 @@ impl Adaptive {
 mod tests {
     use super::*;
 
-    /// A frame that continues the one before by `continuity` and differs from it by `difference`.
+    /// Makes a frame that continues the one before by `continuity` and differs from it by
+    /// `difference`.
     fn frame(n: i64, continuity: f32, difference: f32, histogram: f32) -> Measures {
         let relit = continuity;
         let film =
@@ -182,7 +188,7 @@ mod tests {
         Measures { at: n, film, ..Measures::default() }
     }
 
-    /// A calm shot with these frames in place of its own; where cuts are found.
+    /// Returns the cuts in a calm shot with these frames in place of its own.
     fn cuts(others: &[(i64, Measures)]) -> Vec<i64> {
         let mut adaptive = Adaptive::default();
         let mut found = Vec::new();
@@ -196,18 +202,18 @@ mod tests {
     }
 
     #[test]
-    fn a_calm_shot_has_no_cut() {
+    fn calm_shot_has_no_cut() {
         assert_eq!(cuts(&[]), [0i64; 0]);
     }
 
     #[test]
-    fn a_frame_that_stands_out_is_a_cut_also_as_the_last_one() {
+    fn frame_that_stands_out_is_a_cut() {
         assert_eq!(cuts(&[(20, frame(20, 0.4, 30.0, 0.4))]), [20]);
         assert_eq!(cuts(&[(39, frame(39, 0.4, 30.0, 0.4))]), [39]);
     }
 
     #[test]
-    fn one_among_frames_that_all_differ_as_much_is_none() {
+    fn frame_among_equally_different_ones_is_no_cut() {
         let shaken: Vec<_> = (10..30).map(|n| (n, frame(n, 0.7, 30.0, 0.1))).collect();
         assert!(!cuts(&shaken).contains(&20));
     }
@@ -219,27 +225,27 @@ mod tests {
     }
 
     #[test]
-    fn the_same_picture_in_other_light_is_no_cut() {
+    fn same_picture_in_other_light_is_no_cut() {
         let mut light = frame(20, 0.6, 60.0, 0.9);
         light.film.relit = 0.96;
         assert_eq!(cuts(&[(20, light)]), [0i64; 0]);
     }
 
     #[test]
-    fn flashes_one_after_the_other_are_no_cuts() {
+    fn repeated_flashes_are_no_cuts() {
         let flash = |n| (n, frame(n, 0.2, 90.0, 0.9));
         let flashes: Vec<_> = [14, 15, 17, 19, 21, 22, 24, 25].into_iter().map(flash).collect();
         assert_eq!(cuts(&flashes), [0i64; 0]);
     }
 
     #[test]
-    fn a_shot_of_seven_frames_has_a_cut_at_both_ends() {
+    fn shot_of_seven_frames_has_a_cut_at_both_ends() {
         let cut = |n| (n, frame(n, 0.4, 30.0, 0.4));
         assert_eq!(cuts(&[cut(10), cut(17), cut(24)]), [10, 17, 24]);
     }
 
     #[test]
-    fn what_fades_in_from_black_does_not_begin_with_a_cut_and_what_is_cut_in_does() {
+    fn fade_from_black_is_no_cut_and_cut_from_black_is_one() {
         let picture = |n, contrast| {
             let mut measures = frame(n, 0.98, 8.0, 0.1);
             measures.film.contrast = contrast;

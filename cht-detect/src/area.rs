@@ -1,4 +1,4 @@
-//! Areas of the picture that do not count, in shares of it: they are the same whatever its size.
+//! Areas of the picture that are ignored, as shares of its width and height.
 
 use std::{fmt, str::FromStr};
 
@@ -16,7 +16,7 @@ pub struct Area {
 }
 
 impl Area {
-    /// Whether any of block `n` lies in it.
+    /// Tells whether any of block `n` lies in it.
     pub(crate) fn holds(&self, grid: Grid, n: usize) -> bool {
         let overlaps = |place: usize, count: usize, from: f64, size: f64| {
             let [begin, end] = [place, place + 1].map(|edge| edge as f64 / count as f64);

@@ -1,7 +1,8 @@
-//! How many frames an hour may have: spread over it, never the first ones and then none.
+//! Limits the number of frames in an hour, spread evenly over it.
 //!
-//! A bucket of allowances: it fills evenly, and holds two minutes' worth, so that a few changes in a row may each have a frame.
-//! What finds it empty waits, and is shown as it is when the next allowance comes.
+//! A token bucket: it fills evenly, and holds the allowances of two minutes, so that a few changes
+//! in a row may each have a frame. A selection that finds it empty waits, and shows the picture at
+//! the time of the next allowance.
 
 use std::{fmt, str::FromStr};
 
@@ -10,17 +11,23 @@ use serde::{Deserialize, Serialize};
 
 const HOUR: f64 = (3600 * SECOND) as f64;
 
-/// The part of an hour whose allowances may be used at once: two minutes.
+/// Share of an hour whose allowances may be used at once: two minutes.
 const BURST: f64 = 1.0 / 30.0;
 
-/// The most frames in any hour of the stream.
+/// Largest number of frames in any hour of the stream.
+///
+/// ```
+/// let most: cht_detect::PerHour = "2/min".parse()?;
+/// assert_eq!(most.to_string(), "120/h");
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PerHour(u32);
 
 impl FromStr for PerHour {
     type Err = String;
 
-    /// `60/h`, or `2/min`.
+    /// Parses `60/h` or `2/min`.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?}: write how many an hour, as 60/h, or a minute, as 2/min");
         let (number, unit) = text.split_once('/').ok_or_else(wrong)?;
@@ -53,7 +60,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// A full one.
+    /// Returns a full budget.
     pub(crate) fn new(most: PerHour) -> Self {
         Self { most, left: Self::burst(most), at: None }
     }
@@ -63,7 +70,8 @@ impl Budget {
         (f64::from(most.0) * BURST).max(1.0)
     }
 
-    /// Whether a frame at `at` may be kept; the allowance is used if so. Times do not go back.
+    /// Tells whether a frame at `at` may be kept; the allowance is used if so. Times do not go
+    /// back.
     pub(crate) fn take(&mut self, at: i64) -> bool {
         let burst = Self::burst(self.most);
         // With those that are there at once no hour has more than `most`.
@@ -71,7 +79,7 @@ impl Budget {
         let passed = self.at.map_or(0, |before| (at - before).max(0));
         self.left = (self.left + passed as f64 * an_hour / HOUR).min(burst);
         self.at = Some(at.max(self.at.unwrap_or(at)));
-        // What adds up to one but for rounding is one.
+        // A sum of one less a rounding error is one.
         let is_allowed = self.left > 1.0 - 1e-9;
         if is_allowed {
             self.left -= 1.0;
@@ -84,20 +92,21 @@ impl Budget {
 mod tests {
     use super::*;
 
-    /// When frames are kept that all would be, ten a second for two hours.
+    /// Returns the frames that are kept of ten a second for two hours.
     fn kept(most: &str) -> Vec<i64> {
         let mut budget = Budget::new(most.parse().unwrap());
         (0..2 * 36_000).filter(|n| budget.take(n * SECOND / 10)).collect()
     }
 
     #[test]
-    fn no_hour_has_more_and_they_are_spread() {
+    fn allowances_are_spread_over_each_hour() {
         for (most, count) in [("1/h", 1), ("2/h", 2), ("60/h", 60), ("5/min", 300)] {
             let kept = kept(most);
             let within =
                 |from: i64| kept.iter().filter(|at| (from..from + 36_000).contains(*at)).count();
             assert!((0..36_000).step_by(100).all(|from| within(from) <= count), "{most}");
-            // Nearly all of them are used, and the second half of the hour has as many as the first.
+            // Nearly all allowances are used, and the second half of the hour has as many as the
+            // first.
             assert!(within(36_000) >= count * 29 / 30, "{most}: {}", within(36_000));
             let halves = [36_000..54_000, 54_000..72_000];
             let [first, second] =
@@ -107,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn senseless_rate_is_refused() {
         for text in ["", "60", "0/h", "60/day", "-1/h", "9999999999/min"] {
             assert!(text.parse::<PerHour>().is_err(), "{text:?}");
         }

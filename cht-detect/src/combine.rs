@@ -1,4 +1,4 @@
-//! From findings to choices: which detector is asked.
+//! Turns findings into selections: asks the detectors that apply, and paces what they find.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,12 +7,25 @@ use crate::{
     Selection, Suppressed, measure::Measures, pacing::Pacing,
 };
 
-/// What is to be detected, times in ticks.
+/// Rules of detection, times in ticks of 90 kHz.
+///
+/// ```
+/// use cht_detect::{Detector, Rules};
+///
+/// let rules = Rules {
+///     detectors: vec![Detector::Scene],
+///     threshold: 0.3,
+///     max_interval: 60 * 90_000,
+///     max_frames: Some("120/h".parse()?),
+///     ..Rules::default()
+/// };
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rules {
-    /// Always these.
+    /// Detectors that are always asked.
     pub detectors: Vec<Detector>,
-    /// [`Detector::Adaptive`] or [`Detector::Screen`], by what the stream shows.
+    /// Asks [`Detector::Adaptive`] or [`Detector::Screen`], depending on the content.
     pub auto: bool,
     /// For [`Detector::Scene`].
     pub threshold: f64,
@@ -37,7 +50,7 @@ pub struct Combiner {
 }
 
 impl Combiner {
-    /// By these rules.
+    /// Selects by these rules.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
         Self {
@@ -48,13 +61,13 @@ impl Combiner {
             content: ContentTracker::default(),
         }
     }
-    /// What the stream shows at present, if that is asked for.
+    /// Returns the present content of the stream, if `auto` is set and it is known.
     #[must_use]
     pub fn content(&self) -> Option<Content> {
         self.content.content().filter(|_| self.rules.auto)
     }
 
-    /// For each block whether it never rests.
+    /// Returns for each block whether it belongs to a region that never rests.
     #[must_use]
     pub fn hidden(&self) -> Vec<bool> {
         self.screen.hidden()
@@ -66,13 +79,13 @@ impl Combiner {
         self.screen.take_small()
     }
 
-    /// For each block whether [`crate::Revisits`] leaves it out.
+    /// Returns for each block whether [`crate::Revisits`] leaves it out.
     #[must_use]
     pub fn hidden_from_prints(&self) -> Vec<bool> {
         self.screen.hidden_from_prints()
     }
 
-    /// Takes the next frame; what is certain now, in the order of the frames.
+    /// Takes the next frame. Returns the selections that are certain now, in the order of frames.
     pub fn push(&mut self, measures: &Measures) -> Vec<Selection> {
         self.content.push(measures);
         let adaptive = self.adaptive.push(measures);
@@ -95,7 +108,7 @@ impl Combiner {
         if let Some(finding) = adaptive.filter(|_| self.asks(Detector::Adaptive)) {
             self.found(&mut choices, &finding, Detector::Adaptive);
         }
-        // What was kept for another reason has been seen: what the screen found in the same frame is in it.
+        // A frame kept for another reason shows the screen's finding in the same frame, too.
         if let Some(finding) = screen.filter(|_| self.asks(Detector::Screen) && choices.is_empty())
         {
             self.found(&mut choices, &finding, Detector::Screen);
@@ -107,7 +120,7 @@ impl Combiner {
         choices
     }
 
-    /// Lets time pass to `until`, in which no frame comes; what is certain then.
+    /// Lets time pass to `until` without a frame. Returns the selections that are certain then.
     pub fn pass(&mut self, until: i64) -> Vec<Selection> {
         let mut choices = Vec::new();
         while let Some(finding) = self.screen.pass(until) {
@@ -118,7 +131,7 @@ impl Combiner {
         choices
     }
 
-    /// There will be no more frames: what is left.
+    /// Returns the last selections: no more frames come.
     pub fn finish(&mut self) -> Vec<Selection> {
         let mut choices = Vec::new();
         for finding in self.adaptive.finish() {
@@ -131,8 +144,8 @@ impl Combiner {
         choices
     }
 
-    /// Returns the first frame that detectors may still report, when frames up to `now` have come;
-    /// of the last `LOOKAHEAD` frames any may be reported besides.
+    /// Returns the first frame that detectors may still report, when frames up to `now` have come.
+    /// Any of the last `LOOKAHEAD` frames may be reported as well.
     pub(crate) fn undecided_from(&self, now: i64) -> Option<i64> {
         let may_ask = |detector| self.rules.auto || self.rules.detectors.contains(&detector);
         let gradual = self.adaptive.undecided_from().filter(|_| may_ask(Detector::Adaptive));
@@ -140,33 +153,33 @@ impl Combiner {
         gradual.into_iter().chain(screen).min()
     }
 
-    /// The interval that was kept last is shown by the frame at `at`.
+    /// Notes that the frame at `at` shows the last interval.
     pub(crate) fn interval_shown(&mut self, at: i64) {
         self.pacing.interval_shown(at);
     }
 
-    /// What was found and is not kept, since the last call.
+    /// Takes the counts of findings that were not kept since the last call.
     pub fn take_suppressed(&mut self) -> Suppressed {
         let too_small = self.screen.take_too_small();
         Suppressed { too_small, ..std::mem::take(&mut self.pacing.suppressed) }
     }
 
-    /// Whether a detector may speak now.
+    /// Tells whether a detector may speak now.
     pub(crate) fn asks(&self, detector: Detector) -> bool {
         self.rules.detectors.contains(&detector) || self.rules.auto && self.content.asks(detector)
     }
 
-    /// Notes what a detector has found.
+    /// Passes a finding of `detector` to the pacing.
     fn found(&mut self, choices: &mut Vec<Selection>, finding: &Finding, detector: Detector) {
         let choice = self.pacing.found(finding, detector);
-        // What has no allowance has been seen, too: only what follows is another change.
+        // A finding without an allowance has been seen, too: only later changes count.
         if choice.is_some() || detector == Detector::Screen {
             self.screen.keep();
         }
         choices.extend(choice);
     }
 
-    /// Adds what is kept for no finding of now.
+    /// Adds a selection that belongs to no finding in this frame.
     fn kept(&mut self, choices: &mut Vec<Selection>, choice: Option<Selection>) {
         if choice.is_some() {
             self.screen.keep();

@@ -1,7 +1,8 @@
-//! What a stream shows, film or a screen, and so which detector may speak.
+//! Classifies a stream as film or screen, which decides the detector to ask.
 //!
-//! Two things tell a screen: its pictures look drawn, and most of the picture rests most of the time. A title card in a film is drawn
-//! and rests, but not for long; a call with cameras looks filmed, but moves in its tiles only.
+//! A screen has two signs: its pictures look drawn, and most of the picture rests most of the time.
+//! A title card in a film is drawn and rests, but not for long; a call with cameras looks filmed,
+//! but moves only in its tiles.
 
 use crate::time::SECOND;
 use serde::{Deserialize, Serialize};
@@ -9,15 +10,15 @@ use serde::{Deserialize, Serialize};
 use crate::measure::Measures;
 use crate::{Detector, LOOKAHEAD};
 
-/// A screen looks drawn by so much at least, and film by so much at most.
+/// Drawn share from which a picture looks like a screen, and up to which it looks like film.
 const DRAWN: f32 = 0.68;
 const FILMED: f32 = 0.58;
 
-/// What looks drawn by so much is a screen where no more than this share of it changed in five seconds: a call.
+/// Drawn share of a call, and largest share of it that changes in five seconds.
 const HALF_DRAWN: f32 = 0.45;
 const TILES: f32 = 0.35;
 
-/// What looks drawn by so little is film where more than this share of it changed in two seconds: a camera that stands still.
+/// Drawn share of a camera that stands still, and least share of it that changes in two seconds.
 const HARDLY_DRAWN: f32 = 0.25;
 const STIRS: f32 = 0.05;
 
@@ -25,29 +26,31 @@ const STIRS: f32 = 0.05;
 const FILM_CHANGES: f32 = 0.8;
 const SCREEN_RESTS: f32 = 0.75;
 
-/// What changes in so short a time changes once.
+/// Time within which changes of a block count as one, in ticks.
 const SLOT: i64 = SECOND / 5;
 
-/// Seconds after which what was seen before counts a third.
+/// Time constants of the averages over the last pictures, in seconds: short and long.
 const OF_LATE: f32 = 2.0;
 const FOR_LONG: f32 = 5.0;
 
-/// Nothing is said before, in ticks; no screen is before the second one, since a film may begin with a title.
+/// Earliest time of a decision, and of the decision for a screen, in ticks: a film may begin with a
+/// title.
 const FIRST: i64 = SECOND;
 const FIRST_SCREEN: i64 = 5 * SECOND;
 
-/// What was said stays for so long at least.
+/// Least time for which a decision stands, in ticks.
 const STAYS: i64 = 2 * SECOND;
 
-/// A screen that follows film has to look like one for as long as there has been more film than screen so far, but for no longer than
-/// the first: title cards. Of the past no more than the second counts.
+/// Hysteresis in ticks when content switches from film to screen: the picture has to look like a
+/// screen for as long as film outlasted screens so far, at most `MOST_DOUBT` (title cards are
+/// shorter). At most `MOST_PAST` of the past counts.
 const MOST_DOUBT: i64 = 7 * SECOND;
 const MOST_PAST: i64 = 60 * SECOND;
 
-/// A picture of less contrast is flat, and says nothing.
+/// Contrast in levels below which a picture is flat and is not judged.
 const FLAT: f32 = 3.0;
 
-/// What a stream shows.
+/// Content of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Content {
     /// Film or camera.
@@ -61,7 +64,7 @@ pub enum Content {
 pub struct ContentTracker {
     /// When each block changed last, and when before that.
     changed: Vec<(i64, i64)>,
-    /// How drawn the pictures were of late, and for long.
+    /// Averages of the drawn share, short and long.
     drawn: Option<(f32, f32)>,
     /// The last frames that looked filmed, each by itself: the newest in the lowest bit.
     filmed: u32,
@@ -78,7 +81,7 @@ pub struct ContentTracker {
 }
 
 impl ContentTracker {
-    /// What the stream shows; none while that is not known.
+    /// Returns the content; `None` until it is known.
     #[must_use]
     pub fn content(&self) -> Option<Content> {
         self.content
@@ -148,7 +151,7 @@ impl ContentTracker {
                 Some(Content::Screen) if at - self.content_since > MOST_DOUBT => {
                     self.lead - (at - self.content_since)
                 }
-                // What is as short may have been title cards.
+                // Content of this length may have been title cards.
                 _ => self.lead,
             };
             self.lead = self.lead.clamp(-MOST_PAST, MOST_PAST);
@@ -156,12 +159,13 @@ impl ContentTracker {
         }
     }
 
-    /// The share of the picture that changed in the last ticks.
+    /// Returns the share of the picture that changed in the last `ticks`.
     fn changed_in(&self, ticks: i64, at: i64) -> f32 {
         self.share(|changed| at - changed.0 < ticks)
     }
 
-    /// The share that changed more than once in five seconds: a page that has come changes once, a video again and again.
+    /// Returns the share that changed more than once in five seconds: a new page changes once, a
+    /// video again and again.
     fn changed_again(&self, at: i64) -> f32 {
         self.share(|changed| changed.1 > at - 5 * SECOND)
     }
@@ -171,8 +175,8 @@ impl ContentTracker {
         count as f32 / self.changed.len().max(1) as f32
     }
 
-    /// Whether film has looked like a screen for so long that it is none. A page that scrolls stays in doubt; a picture that looks
-    /// filmed ends it.
+    /// Tells whether film has looked like a screen for longer than title cards do. A page that
+    /// scrolls stays in doubt; a picture that looks filmed ends the doubt.
     fn is_screen_for_long(&mut self, is_screen: bool, late: f32, at: i64) -> bool {
         if self.content != Some(Content::Film) || !is_screen && late <= DRAWN {
             self.doubted_since = None;
@@ -183,14 +187,15 @@ impl ContentTracker {
             .is_some_and(|since| is_screen && at - since >= self.film_lead().min(MOST_DOUBT))
     }
 
-    /// By how much film was shown longer than a screen, where it is film now.
+    /// Returns by how much film outlasted screens, if the content is film now.
     fn film_lead(&self) -> i64 {
         self.lead + (self.film_until - self.content_since).max(0)
     }
 
-    /// Whether a detector may speak now. Before anything is known, both may, but for [`Detector::Screen`] where the picture has
-    /// looked filmed of late, which is film as soon as something is said; and on a screen, a cut from or to a picture that
-    /// looks filmed and changes as a whole counts as well.
+    /// Tells whether a detector may report now. While the content is unknown, both may, except for
+    /// [`Detector::Screen`] after pictures that look filmed: they are film once the content is
+    /// known. On a screen, a cut from or to a picture that looks filmed and changes as a whole
+    /// counts as well.
     #[must_use]
     pub fn asks(&self, detector: Detector) -> bool {
         const NEAR_A_CUT: u32 = (1 << (LOOKAHEAD + 2)) - 1;
@@ -213,7 +218,8 @@ mod tests {
 
     const BLOCKS: u32 = 100;
 
-    /// Shows frames of such pictures, ten a second, in which this many of 100 blocks change; what it is then.
+    /// Shows frames of such pictures, ten a second, in which this many of 100 blocks change.
+    /// Returns the content after them.
     fn show(
         tracker: &mut ContentTracker,
         seconds: std::ops::Range<i64>,
@@ -239,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn film_and_screen_are_told_apart_and_a_title_does_not_change_that() {
+    fn film_and_screen_differ_despite_a_title() {
         let mut tracker = ContentTracker::default();
         assert_eq!(show(&mut tracker, 0..5, 0.3, 100), Some(Content::Film));
         assert_eq!(show(&mut tracker, 5..9, 0.9, 0), Some(Content::Film));
@@ -249,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn title_cards_one_after_the_other_do_not_make_film_a_screen() {
+    fn repeated_title_cards_do_not_make_film_a_screen() {
         let mut tracker = ContentTracker::default();
         show(&mut tracker, 0..10, 0.3, 100);
         assert_eq!(show(&mut tracker, 10..19, 0.9, 0), Some(Content::Film));
@@ -259,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_screen_that_was_film_for_a_moment_is_one_again_soon() {
+    fn screen_that_was_film_for_a_moment_returns_soon() {
         let mut tracker = ContentTracker::default();
         show(&mut tracker, 0..10, 0.9, 0);
         assert_eq!(show(&mut tracker, 10..15, 0.3, 100), Some(Content::Film));
@@ -267,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_screen_that_was_one_for_longer_than_film_is_not_doubted() {
+    fn screen_longer_than_film_is_not_doubted() {
         let mut tracker = ContentTracker::default();
         show(&mut tracker, 0..30, 0.9, 0);
         assert_eq!(show(&mut tracker, 30..45, 0.3, 100), Some(Content::Film));
@@ -275,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_title_behind_a_filmed_picture_does_not_count_as_a_screen_at_the_beginning() {
+    fn title_after_a_filmed_picture_is_no_screen_at_the_start() {
         let mut tracker = ContentTracker::default();
         for n in 0..8 {
             tracker.push(&Measures {
@@ -291,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn before_anything_is_known_both_are_asked() {
+    fn unknown_content_asks_both_detectors() {
         let mut tracker = ContentTracker::default();
         assert_eq!(show(&mut tracker, 0..3, 0.9, 0), None);
         assert!(tracker.asks(Detector::Adaptive) && tracker.asks(Detector::Screen));
@@ -300,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_whose_tiles_move_stays_a_screen() {
+    fn call_with_moving_tiles_stays_a_screen() {
         let mut tracker = ContentTracker::default();
         assert_eq!(show(&mut tracker, 0..10, 0.9, 0), Some(Content::Screen));
         assert_eq!(show(&mut tracker, 10..30, 0.4, 70), Some(Content::Screen));
@@ -308,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_to_a_picture_that_looks_filmed_counts_on_a_screen() {
+    fn cut_to_filmed_picture_counts_on_a_screen() {
         let mut tracker = ContentTracker::default();
         show(&mut tracker, 0..10, 0.9, 0);
         show(&mut tracker, 10..11, 0.1, 100);
@@ -317,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_change_its_mind_within_two_seconds() {
+    fn content_stays_for_two_seconds() {
         let mut tracker = ContentTracker::default();
         let (mut before, mut last_change) = (None, -20);
         for n in 0..60 {
@@ -331,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn black_says_nothing() {
+    fn black_changes_nothing() {
         let mut tracker = ContentTracker::default();
         show(&mut tracker, 0..10, 0.9, 0);
         for n in 100..200 {

@@ -14,20 +14,20 @@ pub enum Detector {
     Screen,
 }
 
-/// What a detector has found.
+/// A finding of a detector.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// The frame that shows it: the first of a new shot, or the first that rests.
     pub at: i64,
     /// When the change began.
     pub since: i64,
-    /// What it is.
+    /// Kind of change.
     pub kind: Kind,
     /// How sure, or how much, 0 to 1.
     pub strength: f64,
 }
 
-/// What was found.
+/// Kinds of changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// A cut.

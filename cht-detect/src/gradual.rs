@@ -1,7 +1,7 @@
-//! Dissolves and fades, reported once, at their end.
+//! Finds dissolves and fades, and reports each once, at its end.
 //!
-//! Of the ramps that are seen ([`Ramp`]), which overlap each other, the likeliest one counts. A fade to black and what fades in from
-//! it are one change. A cut that ends a change stands for it.
+//! Ramps ([`Ramp`]) overlap; the likeliest one counts. A fade to black and the fade from it are one
+//! change. A cut that ends a change replaces it.
 
 use std::collections::VecDeque;
 
@@ -20,41 +20,41 @@ const FRAMES: f32 = -0.75;
 const STANDS_OUT: f32 = 0.99;
 const BIAS: f32 = 9.2;
 
-/// What goes on so much faster than on average at its fastest goes in steps: light that is switched.
+/// Largest step relative to the average step: faster changes are switched light.
 const STEP: f32 = 2.6;
 
-/// Nothing likelier may come for so long.
+/// Time for which no likelier ramp may come, in ticks.
 const HOLD: i64 = SECOND * 15 / 100;
 
-/// Black that lasts so long parts two fades.
+/// Length of black that parts two fades, in ticks.
 const BLACK: i64 = SECOND * 2 / 5;
 
-/// What has faded to black and fades in again does so in this time, with the black.
+/// Longest time from the fade to black to the end of the fade from it, in ticks.
 const BACK_AGAIN: i64 = SECOND * 3 / 2;
 
-/// A cut so soon after the end of a change has ended it.
+/// Longest distance between the end of a change and a cut that ended it, in ticks.
 const ENDED_BY_CUT: i64 = SECOND / 10;
 
-/// What looks like a cut within a ramp that is so likely, by the logarithm of the odds, and that even, is none.
+/// Logarithm of the odds above which, and bend below which, a ramp overrules a cut within it.
 const SURE: f32 = 2.0;
 const EVEN: f32 = 0.12;
 
-/// A picture of less contrast is flat: black, for one.
+/// Contrast in levels below which a picture is flat, such as black.
 const FLAT: f32 = 3.0;
 
-/// Cuts that are remembered.
+/// Number of cuts that are remembered.
 const CUTS: usize = 16;
 
 /// Looks at one frame after the other.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Gradual {
-    /// The likeliest of late, with the logarithm of its odds, and when it was seen.
+    /// The likeliest ramp so far, the logarithm of its odds, and when it was seen.
     best: Option<(Ramp, f32, i64)>,
     /// It has faded to black.
     black: Option<Finding>,
     /// When the picture was last flat.
     flat_at: Option<i64>,
-    /// What is certain, and is reported with the next frames.
+    /// Findings to report with the next frames.
     certain: VecDeque<Finding>,
     /// The end of the last change that was reported, or given up.
     over: Option<i64>,
@@ -67,7 +67,7 @@ impl Gradual {
         if let Some(cut) = cut {
             self.cuts.push_front(cut.at);
             self.cuts.truncate(CUTS);
-            // What had faded to black ends with this cut.
+            // A fade to black ends with this cut.
             self.black.take_if(|black| cut.at > black.at);
         }
         let may_be = |ramp: &Ramp| {
@@ -107,8 +107,8 @@ impl Gradual {
         best.into_iter().chain(found).min()
     }
 
-    /// What is left to be said, when there will be no more frames. A decoder that goes on with the
-    /// same video does not report it a second time.
+    /// Returns the last findings: no more frames come. A decoder that continues with the same video
+    /// does not report them again.
     pub fn finish(&mut self) -> Vec<Finding> {
         if let Some((ramp, odds, _)) = self.best.take() {
             self.over = Some(ramp.to);
@@ -118,7 +118,7 @@ impl Gradual {
         self.certain.drain(..).collect()
     }
 
-    /// A ramp is the likeliest for sure.
+    /// Turns the likeliest ramp into a finding.
     fn conclude(&mut self, ramp: &Ramp, odds: f32) {
         let at_end = ramp.to - ENDED_BY_CUT..=ramp.to + ENDED_BY_CUT;
         let is_sure = odds > SURE && ramp.bend < EVEN;
@@ -145,10 +145,10 @@ impl Gradual {
     }
 }
 
-/// The logarithm of the odds that a ramp is a dissolve or a fade.
+/// Returns the logarithm of the odds that a ramp is a dissolve or a fade.
 fn odds(ramp: &Ramp) -> f32 {
     let frames = ramp.frames as f32;
-    // A part of an even ramp as long as what `moves` was measured over, against that.
+    // Part of an even ramp over the length for which `moves` was measured, relative to that.
     let step = ramp.span * 16.0 / (frames * frames);
     BIAS + REST * ramp.rest
         + BEND * ramp.bend
@@ -163,10 +163,10 @@ mod tests {
     use super::*;
     use crate::measure::Film;
 
-    /// Ticks from frame to frame, 25 a second.
+    /// Ticks from frame to frame at 25 frames a second.
     const STEP: i64 = SECOND / 25;
 
-    /// A ramp between two pictures of these variances, seen four frames after its end.
+    /// Makes a ramp between two pictures of these variances, seen four frames after its end.
     fn ramp(from: i64, to: i64, variances: (f32, f32)) -> (i64, Ramp) {
         let ramp = Ramp {
             from: from * STEP,
@@ -183,7 +183,8 @@ mod tests {
         (to + 4, ramp)
     }
 
-    /// What is reported of these ramps, as frames from and to, where the picture is black in `black` and cuts are at `cuts`.
+    /// Returns the findings (first and last frame) for these ramps, with black pictures in `black`
+    /// and cuts at `cuts`.
     fn found(ramps: &[(i64, Ramp)], black: std::ops::Range<i64>, cuts: &[i64]) -> Vec<(i64, i64)> {
         let mut gradual = Gradual::default();
         let mut found = Vec::new();
@@ -203,47 +204,47 @@ mod tests {
     const PICTURES: (f32, f32) = (1500.0, 2000.0);
 
     #[test]
-    fn a_dissolve_is_reported_once_where_it_ends() {
+    fn dissolve_is_reported_once_at_its_end() {
         let shorter = Ramp { bend: 0.1, ..ramp(22, 39, PICTURES).1 };
         assert_eq!(found(&[(43, shorter), ramp(20, 40, PICTURES)], 0..0, &[]), [(20, 40)]);
     }
 
     #[test]
-    fn one_at_the_very_end_is_reported() {
+    fn dissolve_at_the_very_end_is_reported() {
         assert_eq!(found(&[ramp(120, 145, PICTURES)], 0..0, &[]), [(120, 145)]);
     }
 
     #[test]
-    fn a_picture_that_continues_is_no_dissolve() {
+    fn picture_that_continues_is_no_dissolve() {
         let pan = Ramp { continuity: 0.95, rest: 0.1, moves: 200.0, ..ramp(20, 40, PICTURES).1 };
         assert_eq!(found(&[(44, pan)], 0..0, &[]), []);
     }
 
     #[test]
-    fn light_that_is_switched_goes_in_steps() {
+    fn switched_light_is_no_dissolve() {
         let switched = Ramp { fastest: 5.0, bend: 0.2, ..ramp(20, 30, PICTURES).1 };
         assert_eq!(found(&[(34, switched)], 0..0, &[]), []);
     }
 
     #[test]
-    fn out_to_black_and_in_again_is_one_change() {
+    fn fade_to_black_and_back_is_one_change() {
         let fades = [ramp(20, 30, (1500.0, 0.0)), ramp(35, 45, (0.0, 2000.0))];
         assert_eq!(found(&fades, 30..36, &[]), [(20, 45)]);
     }
 
     #[test]
-    fn black_that_lasts_parts_two_fades() {
+    fn lasting_black_parts_two_fades() {
         let fades = [ramp(20, 30, (1500.0, 0.0)), ramp(60, 80, (0.0, 2000.0))];
         assert_eq!(found(&fades, 30..61, &[]), [(20, 30), (60, 80)]);
     }
 
     #[test]
-    fn a_cut_from_black_stands_for_the_fade_to_it() {
+    fn cut_from_black_replaces_the_fade_to_it() {
         assert_eq!(found(&[ramp(20, 30, (1500.0, 0.0))], 30..35, &[35]), []);
     }
 
     #[test]
-    fn a_cut_that_ends_a_dissolve_stands_for_it_and_one_within_a_sure_one_does_not() {
+    fn cut_that_ends_a_dissolve_replaces_it() {
         assert_eq!(found(&[ramp(20, 40, PICTURES)], 0..0, &[41]), []);
         assert_eq!(found(&[ramp(20, 40, PICTURES)], 0..0, &[30]), [(20, 40)]);
         let uneven = Ramp { bend: 0.15, ..ramp(20, 40, PICTURES).1 };

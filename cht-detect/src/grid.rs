@@ -26,7 +26,8 @@ impl Rect {
         self.width() * self.height()
     }
 
-    /// The rectangle with so many columns on either side, and rows above and below, as far as the grid has them.
+    /// Returns the rectangle with `columns` more on either side and `rows` more above and below,
+    /// within the grid.
     pub(crate) fn grown_by(self, columns: usize, rows: usize, grid: Grid) -> Self {
         Self {
             left: self.left.saturating_sub(columns),
@@ -54,7 +55,7 @@ impl Rect {
         )
     }
 
-    /// Whether each side is within a block of the other's.
+    /// Tells whether each side is within a block of the other's.
     pub(crate) fn is_nearly(self, other: Self) -> bool {
         self.left.abs_diff(other.left) <= 1
             && self.top.abs_diff(other.top) <= 1
@@ -62,20 +63,20 @@ impl Rect {
             && self.bottom.abs_diff(other.bottom) <= 1
     }
 
-    /// Whether no more than a block lies between both.
+    /// Tells whether no more than a block lies between both.
     pub(crate) fn is_next_to(self, other: Self) -> bool {
         let (columns, rows) = self.gap(other);
         columns.max(rows) <= 1
     }
 
-    /// How far it reaches beyond another one that it holds.
+    /// Returns how far it reaches beyond `inner`, which it holds.
     pub(crate) fn reaches(self, inner: Self) -> usize {
         let across = (inner.left - self.left).max(self.right - inner.right);
         let down = (inner.top - self.top).max(self.bottom - inner.bottom);
         across.max(down)
     }
 
-    /// The rectangle around both.
+    /// Returns the rectangle around both.
     pub(crate) fn with(self, other: Self) -> Self {
         Self {
             left: self.left.min(other.left),
@@ -119,13 +120,13 @@ impl Grid {
         self.columns * self.rows
     }
 
-    /// The blocks of a rectangle.
+    /// Returns the blocks of a rectangle.
     pub(crate) fn blocks(self, rect: Rect) -> impl Iterator<Item = usize> {
         (rect.top..=rect.bottom)
             .flat_map(move |y| (rect.left..=rect.right).map(move |x| y * self.columns + x))
     }
 
-    /// The rectangle around some blocks.
+    /// Returns the rectangle around some blocks.
     pub(crate) fn bounds(self, blocks: &[usize]) -> Rect {
         let none = Rect { left: self.columns, top: self.rows, right: 0, bottom: 0 };
         blocks.iter().fold(none, |rect, n| {
@@ -139,7 +140,7 @@ impl Grid {
         })
     }
 
-    /// A rectangle and the blocks next to it.
+    /// Returns a rectangle with the blocks next to it.
     pub(crate) fn grown(self, rect: Rect) -> Rect {
         Rect {
             left: rect.left.saturating_sub(1),
@@ -149,7 +150,7 @@ impl Grid {
         }
     }
 
-    /// What is next to a rectangle, on each side that has something.
+    /// Returns the strips of blocks next to a rectangle, on each side that has any.
     pub(crate) fn strips(self, rect: Rect) -> impl Iterator<Item = Rect> {
         let Rect { left, top, right, bottom } = rect;
         let sides = [
@@ -161,7 +162,7 @@ impl Grid {
         sides.into_iter().flatten()
     }
 
-    /// The blocks no further than `reach` from block `n`, itself included.
+    /// Returns the blocks no further than `reach` from block `n`, with itself.
     pub(crate) fn near(self, n: usize, reach: usize) -> impl Iterator<Item = usize> {
         let (x, y) = (n % self.columns, n / self.columns);
         self.blocks(Rect {
@@ -172,10 +173,10 @@ impl Grid {
         })
     }
 
-    /// Connected blocks of a set, where a gap of less than `reach` does not part them: in the order of their first blocks, the blocks
-    /// of each in order.
+    /// Returns the connected regions of a set, in the order of their first blocks, the blocks of
+    /// each in order. A gap of less than `reach` does not part a region.
     ///
-    /// Blocks of a row that are within reach are a run; runs of rows within reach are joined (union-find).
+    /// Blocks of a row within reach are a run; runs of rows within reach are joined (union-find).
     pub(crate) fn regions(self, set: &[bool], reach: usize) -> Vec<Vec<usize>> {
         let mut runs: Vec<Run> = Vec::new();
         // Of the last rows, each one's first run.
@@ -219,7 +220,7 @@ impl Grid {
         regions
     }
 
-    /// A region and the blocks that are no further than `reach` from it.
+    /// Returns a region with the blocks no further than `reach` from it.
     pub(crate) fn around(self, region: &[usize], reach: usize) -> Vec<usize> {
         let mut within = vec![false; self.count()];
         for &n in region {
@@ -235,7 +236,7 @@ impl Grid {
 mod tests {
     use super::*;
 
-    /// The regions of a picture, `#` for what is set.
+    /// Returns the regions of a picture in which `#` is set.
     fn regions(rows: &[&str], reach: usize) -> Vec<Vec<usize>> {
         let grid = Grid { columns: rows[0].len(), rows: rows.len() };
         let set: Vec<bool> = rows.concat().bytes().map(|block| block == b'#').collect();
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_touches_belongs_together_also_at_corners_and_around_them() {
+    fn blocks_that_touch_at_corners_are_one_region() {
         let picture = ["#..#", ".#.#", "...#", "####"];
         assert_eq!(regions(&picture, 1), [vec![0, 5], vec![3, 7, 11, 12, 13, 14, 15]]);
         let horseshoe = ["#.#", "#.#", "###"];
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_within_reach_does_not_part_them() {
+    fn gap_within_reach_does_not_part_a_region() {
         let picture = ["#.#...", "......", "#....#"];
         assert_eq!(regions(&picture, 1).len(), 4);
         assert_eq!(regions(&picture, 2), [vec![0, 2, 12], vec![17]]);

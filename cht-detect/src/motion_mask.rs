@@ -1,8 +1,11 @@
-//! Regions of a screen that never rest, and are no content: a camera, a video in a page, what blinks and ticks.
+//! Masks regions of a screen that never rest and are no content: a camera, a video in a page,
+//! blinking and ticking things.
 //!
-//! What looks filmed and moves while the rest of the screen does not is a **tile** soon. It stays one through shots that stand still, are
-//! plain or are title cards, until another layout takes its place. What is drawn has to change many times before it is left out, and
-//! counts again as soon as it rests.
+//! A region that looks filmed and moves while the rest of the screen rests is a **tile** soon. It
+//! stays one through still or plain shots and title cards, until another layout replaces it. A
+//! drawn region has to change many times before it is masked, and counts again as soon as it rests.
+//!
+//! In order, each using only those before it: `block`, `tiles`, [`MotionMask`].
 
 use crate::time::SECOND;
 use serde::{Deserialize, Serialize};
@@ -17,37 +20,40 @@ use crate::measure::{Change, Texture};
 mod block;
 mod tiles;
 
-/// A drawn block never rests after so many changes, each of which is forgotten by half in [`FORGET`] seconds. Around one that never
-/// rests, these many make a block part of the same region, and these many keep it there.
+/// Number of recent changes from which a drawn block never rests. Around such a block, those from
+/// which a block belongs to the same region, and remains in it.
 const RESTLESS: f32 = 10.0;
 const LIVELY: f32 = 2.5;
 const STAYS_LIVELY: f32 = 1.0;
 
-/// A drawn region that was restless rests when no more than [`MOVING_SHARE`] of it changed for so long.
+/// Time for which a restless drawn region has to rest until it counts, in ticks: at most
+/// [`MOVING_SHARE`] of it changes.
 const RESTING: i64 = SECOND * 6 / 10;
 
-/// A drawn region that takes more of the screen is content, however much it moves.
+/// Share of the screen from which a drawn region is content, however much it moves.
 const TOO_LARGE: f32 = 0.1;
 
-/// A region that is so full of restless blocks is restless as a whole, if it is of so many blocks.
+/// Share of restless blocks from which a region is restless as a whole, and its least size in
+/// blocks.
 const FULL: f32 = 0.7;
 const LEAST_FULL: usize = 12;
 
-/// What changes by itself, no more than so many blocks within two of each other, ticks.
+/// Largest number of blocks within two of each other that tick rather than move.
 const ALONE: usize = 8;
 
-/// Two ticks are so far apart at least. A block is left out after so many, and next to it one after so many; each is forgotten by
-/// half in so many seconds.
+/// Least time between two ticks, in ticks. Number of recent ticks from which a block is masked, and
+/// from which one next to it is.
 const APART: i64 = SECOND * 45 / 100;
 const TICKS: f32 = 3.5;
 const TICKS_BESIDE: f32 = 0.5;
 
-/// Size of the largest clock and its height, in blocks, in a picture of up to [`CLOCK_ROWS`] rows of them.
+/// Size and height of the largest clock, in blocks, in a picture of up to [`CLOCK_ROWS`] rows;
+/// larger in a higher one.
 const LARGEST_CLOCK: usize = 32;
 const CLOCK_HEIGHT: usize = 4;
 const CLOCK_ROWS: usize = 68;
 
-/// Learns which regions never rest.
+/// Learns the regions that never rest.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct MotionMask {
     grid: Grid,
@@ -57,7 +63,7 @@ pub(crate) struct MotionMask {
 }
 
 impl MotionMask {
-    /// Nothing is known of a picture of this size.
+    /// Returns a mask without any knowledge of a picture of this size.
     pub(crate) fn new(grid: Grid) -> Self {
         Self {
             grid,
@@ -67,27 +73,27 @@ impl MotionMask {
         }
     }
 
-    /// Whether block `n` is left out.
+    /// Tells whether block `n` is left out.
     pub(crate) fn is_masked(&self, n: usize) -> bool {
         self.blocks[n].masked
     }
 
-    /// Whether block `n` belongs to what moves, and does not only tick.
+    /// Tells whether block `n` is in a region that moves, and does not only tick.
     pub(crate) fn moves(&self, n: usize) -> bool {
         self.blocks[n].moves
     }
 
-    /// Whether any block is left out.
+    /// Tells whether any block is left out.
     pub(crate) fn masks_any(&self) -> bool {
         self.blocks.iter().any(|block| block.masked)
     }
 
-    /// What block `n` looks like.
+    /// Returns the texture of block `n`.
     pub(crate) fn look(&self, n: usize) -> Texture {
         self.blocks[n].look
     }
 
-    /// Whether it looks for regions at the frame at `at`: what is left out stays so in between.
+    /// Tells whether it examines the frame at `at`: the mask stays the same in between.
     pub(crate) fn looks_at(&self, at: i64) -> bool {
         at >= self.next_look
     }
@@ -142,8 +148,8 @@ impl MotionMask {
         }
     }
 
-    /// Returns the blocks of clocks that ticked and changed as a whole, as one does whose text has become wider, each with the
-    /// ticks of its clock.
+    /// Returns the blocks of clocks that ticked and changed as a whole, as one does whose text has
+    /// become wider, each with the ticks of its clock.
     fn moved_clocks(&self, at: i64) -> Vec<(usize, f32)> {
         let ticks: Vec<f32> = self.blocks.iter().map(|block| block.ticks(at)).collect();
         let is_tick = |n: usize| self.blocks[n].slots & 1 != 0 && ticks[n] >= TICKS;
@@ -178,7 +184,8 @@ impl MotionMask {
             })
             .collect();
         for region in grid.regions(&lively, 2) {
-            // It takes a block that never rests to call a region restless; its neighbours may rest now and then.
+            // It takes a block that never rests to call a region restless; its neighbours may rest
+            // now and then.
             if !region.iter().any(|&n| blocks[n].masked || blocks[n].activity(at) >= RESTLESS) {
                 continue;
             }
@@ -192,7 +199,7 @@ impl MotionMask {
             }
             let moving = area.iter().filter(|&&n| at - blocks[n].changed < RESTING).count();
             if moving as f32 <= MOVING_SHARE * area.len() as f32 {
-                // It has come to rest: what it shows now counts.
+                // It rests: its contents count from now on.
                 for n in area {
                     blocks[n].activity = 0.0;
                 }

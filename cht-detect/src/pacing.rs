@@ -1,6 +1,6 @@
-//! When what was found is kept: the gap between cuts, the longest time without a frame, the most frames in an hour.
+//! Paces findings: least gap between cuts, longest time without a frame, most frames in an hour.
 //!
-//! Nothing is left out in silence: what is not kept is counted.
+//! A finding that is not kept is counted.
 
 use std::collections::VecDeque;
 
@@ -9,36 +9,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Cause, Detector, Finding, Kind, LOOKAHEAD, PerHour, Selection, budget::Budget};
 
-/// What comes within so long of the chosen frame may show it, where the very frame does not matter.
+/// Time within which a later picture may show a selection whose exact frame does not matter, in
+/// ticks.
 const NEAR: i64 = SECOND;
 
-/// The same for the end of a dissolve, behind which the picture moves on.
+/// Time within which a later picture may show the end of a dissolve, in ticks.
 const ENDS: i64 = SECOND / 4;
 
-/// So long before an interval ends a picture is looked for, at most: a still one is handed over each 2 s.
+/// Longest time before an interval ends in which its picture is searched, in ticks: a still picture
+/// comes every 2 s.
 const MOST_BEFORE: i64 = 2 * SECOND;
 
 /// Frames that were found and are not kept themselves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Suppressed {
-    /// Cuts within the gap behind another; the frame at its end stands for all of them.
+    /// Cuts within the gap after another; the frame at its end represents them all.
     pub min_gap: u64,
-    /// For want of an allowance; a later frame stands for them.
+    /// Findings without an allowance; a later frame represents them.
     pub max_frames: u64,
-    /// Found when a newer frame had been kept.
+    /// Findings reported after a newer frame was kept.
     pub too_late: u64,
-    /// Changes on a screen that came to rest and are too small to count.
+    /// Changes on a screen that came to rest and were too small.
     pub too_small: u64,
 }
 
-/// Spaces frames.
+/// Paces selections.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Pacing {
     min_gap: i64,
     max_interval: i64,
     budget: Option<Budget>,
     last_kept: Option<i64>,
-    /// What was kept last, if only for the interval and not yet shown: what is found takes its place.
+    /// The last selection, if it is an interval that is not shown yet: a finding replaces it.
     #[serde(default)]
     interval: Option<Interval>,
     /// The picture that showed the last interval.
@@ -47,9 +49,9 @@ pub(crate) struct Pacing {
     last_cut: Option<i64>,
     /// A cut that waits for the end of the gap.
     waiting: Option<Selection>,
-    /// What waits for an allowance.
+    /// Selection that waits for an allowance.
     postponed: Option<Selection>,
-    /// The last frames: a detector speaks of one that has gone by.
+    /// The last frames: a detector reports one that has gone by.
     recent: VecDeque<i64>,
     #[serde(skip)]
     pub(crate) suppressed: Suppressed,
@@ -81,7 +83,8 @@ impl Pacing {
         }
     }
 
-    /// The next frame; it is chosen where it is the first, or something has waited for it.
+    /// Takes the next frame. Returns a selection if it is the first frame, or one that was
+    /// postponed.
     pub(crate) fn frame(&mut self, at: i64, score: f64) -> Option<Selection> {
         if self.recent.len() > LOOKAHEAD {
             self.recent.pop_front();
@@ -107,7 +110,7 @@ impl Pacing {
         self.budget.as_mut().is_none_or(|budget| budget.take(now))
     }
 
-    /// What a detector has found in the frames up to now.
+    /// Takes a finding in the frames up to now. Returns the selection if it is kept now.
     pub(crate) fn found(&mut self, finding: &Finding, detector: Detector) -> Option<Selection> {
         let Finding { at, since, kind, strength } = *finding;
         let by = match kind {
@@ -123,13 +126,13 @@ impl Pacing {
                 return None;
             }
             self.last_cut = Some(at);
-            // It shows what waited as well.
+            // It shows the waiting cut as well.
             self.waiting = None;
         }
         self.keep(choice)
     }
 
-    /// A cut in the gap: the strongest of them is what waits.
+    /// Lets a cut within the gap wait; the strongest of them is kept.
     fn wait(&mut self, choice: Selection) {
         let before = self.waiting;
         // Two detectors may find the same.
@@ -144,8 +147,9 @@ impl Pacing {
         };
     }
 
-    /// What is due at the last frame: a cut whose gap is over, or an interval. One waits while something `changes`, which may be
-    /// found soon, for half of the time in which its picture is looked for.
+    /// Returns the selection that is due at the last frame: a cut whose gap is over, or an
+    /// interval. While something `changes`, which a detector may report soon, an interval waits for
+    /// half of the time in which its picture is searched.
     pub(crate) fn due(&mut self, score: f64, changes: bool) -> Option<Selection> {
         let now = *self.recent.back()?;
         let gap_ends = self.last_cut.map_or(now, |last| last + self.min_gap);
@@ -174,19 +178,19 @@ impl Pacing {
         None
     }
 
-    /// There will be no more frames: what waits is shown by the last one.
+    /// Returns the waiting selection, shown by the last frame: no more come.
     pub(crate) fn finish(&mut self) -> Option<Selection> {
         let waiting = self.waiting.take()?;
         let at = *self.recent.back()?;
         self.keep(waiting.moved_to(at))
     }
 
-    /// The interval that was kept last is shown by the frame at `at`.
+    /// Notes that the frame at `at` shows the last interval.
     pub(crate) fn interval_shown(&mut self, at: i64) {
         (self.interval, self.shown) = (None, Some(at));
     }
 
-    /// Keeps a frame, unless it was kept already, or there is no allowance for it.
+    /// Keeps a frame, unless it was kept already or has no allowance.
     fn keep(&mut self, choice: Selection) -> Option<Selection> {
         let interval = self.interval.filter(|interval| choice.takes_place_of(interval.by));
         let last = interval.map_or(self.last_kept, |interval| interval.before).max(self.shown);
@@ -211,7 +215,7 @@ impl Pacing {
 }
 
 impl Selection {
-    /// Kept later than it was found.
+    /// Returns the selection at a later frame.
     fn moved_to(self, at: i64) -> Self {
         Self { at, by: at + NEAR, ..self }
     }
@@ -221,7 +225,7 @@ impl Selection {
 mod tests {
     use super::*;
 
-    /// What is kept of one frame each tick, with cuts at `cuts` of these strengths.
+    /// Returns the frames kept of one each tick, with cuts of these strengths.
     fn kept(pacing: &Pacing, frames: i64, cuts: &[(i64, f64)]) -> (Vec<(i64, Cause)>, Suppressed) {
         let (mut pacing, mut kept) = (pacing.clone(), Vec::new());
         for at in 0..frames {
@@ -238,7 +242,7 @@ mod tests {
     const CUT: Cause = Cause::Found(Kind::Cut);
 
     #[test]
-    fn the_first_frame_and_one_each_interval() {
+    fn first_frame_and_one_per_interval_are_kept() {
         let pacing = Pacing::new(0, 30, None);
         let (kept, _) = kept(&pacing, 70, &[]);
         // A quarter of the interval is left to find a picture.
@@ -254,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_within_the_gap_waits_for_its_end_and_what_is_left_out_is_counted() {
+    fn cut_within_the_gap_waits_and_the_rest_is_counted() {
         let pacing = Pacing::new(20, 0, None);
         let (found, suppressed) =
             kept(&pacing, 200, &[(100, 0.9), (105, 0.3), (110, 0.2), (125, 0.8)]);
@@ -269,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_takes_the_place_of_an_interval_that_is_not_shown() {
+    fn finding_replaces_an_interval_not_shown() {
         let mut pacing = Pacing::new(0, 40, None);
         let frame = |pacing: &mut Pacing, at| pacing.frame(at, 0.0).or(pacing.due(0.0, false));
         let kept: Vec<_> = (0..=33).filter_map(|at| frame(&mut pacing, at)).collect();
@@ -288,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_allowance_is_shown_later_as_it_then_is() {
+    fn finding_without_allowance_is_shown_later() {
         // Two at once, then one in 30 s.
         let second = crate::time::SECOND;
         let mut pacing = Pacing::new(0, 0, Some("120/h".parse().unwrap()));

@@ -1,22 +1,23 @@
-//! Choices find their pictures.
+//! Matches selections with pictures.
 //!
-//! The decoder hands over few pictures, and a choice is made when some frames have gone by. So pictures that may be wanted wait for
-//! a choice, and a choice may wait for a picture. One that cannot have come, or does not come in time, is to be fetched: decoded again.
+//! The decoder hands over few pictures, and a selection is made some frames late. So pictures that
+//! may be selected wait for a selection, and a selection may wait for a picture. A picture that
+//! cannot have come, or is late, is fetched: decoded again.
 
 use std::collections::VecDeque;
 
 use crate::{Cause, Selection};
 
-/// What shows a choice.
+/// Picture of a selection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Shown<P> {
     /// The picture of this frame.
     Picture(i64, P),
-    /// That of this frame, which was not handed over.
+    /// The picture of this frame, which was not handed over.
     Fetch(i64),
 }
 
-/// Choices that wait for a picture, and pictures that wait for a choice.
+/// Selections that wait for a picture, and pictures that wait for a selection.
 #[derive(Debug)]
 pub struct PictureMatcher<P> {
     choices: VecDeque<Selection>,
@@ -26,7 +27,7 @@ pub struct PictureMatcher<P> {
 }
 
 impl<P> Shown<P> {
-    /// The frame.
+    /// Returns the time of the frame.
     #[must_use]
     pub fn at(&self) -> i64 {
         match self {
@@ -42,20 +43,21 @@ impl<P> Default for PictureMatcher<P> {
 }
 
 impl<P> PictureMatcher<P> {
-    /// Adds a choice. An interval that waits for a picture is needless where something was found in time.
+    /// Adds a selection. A waiting interval is dropped if this finding is in time.
     pub fn choose(&mut self, choice: Selection) {
         self.choices
             .retain(|other| other.cause != Cause::Interval || !choice.takes_place_of(other.by));
         self.choices.push_back(choice);
     }
 
-    /// Whether what has come to rest waits for a picture.
+    /// Tells whether a selection of something at rest waits for a picture.
     #[must_use]
     pub fn has_resting(&self) -> bool {
         self.choices.iter().any(Selection::rests)
     }
 
-    /// What rests and waits for a picture is shown no later than at `by`: then something else is shown.
+    /// Limits the waiting selections of something at rest to pictures up to `by`: after that,
+    /// something else is shown.
     pub fn rests_until(&mut self, by: i64) {
         for choice in self.choices.iter_mut().filter(|choice| choice.rests()) {
             choice.by = choice.by.min(by.max(choice.at));
@@ -83,22 +85,24 @@ impl<P> PictureMatcher<P> {
         waiting.map(|(_, picture)| std::mem::take(picture))
     }
 
-    /// The times of the pictures that wait.
+    /// Returns the times of the waiting pictures.
     pub fn waiting(&self) -> impl Iterator<Item = i64> + '_ {
         self.pictures.iter().map(|(at, _)| *at)
     }
 
-    /// The choices that wait.
+    /// Returns the waiting selections.
     pub fn choices(&self) -> impl Iterator<Item = &Selection> {
         self.choices.iter()
     }
 
-    /// The next choice, and what shows it. Frames up to `now` have come, and those before `certain` have been decided on; from
-    /// `undecided` on a slow change may yet be found. At the `end` nothing more comes.
+    /// Returns the next selection and its picture. Frames up to `now` have come, and those before
+    /// `certain` are decided; from `undecided` on a slow change may be found. At the `end` nothing
+    /// more comes.
     ///
-    /// A cut is shown by its own frame. What rests is shown by the newest picture that will do, which is the sharpest; all else by
-    /// the first one. Where that turns out to be the picture of a cut, the cut has it: the end of a dissolve is then shown by its
-    /// own frame, and an interval not at all. No frame is shown twice.
+    /// A cut is shown by its own frame. Something at rest is shown by the newest picture in time,
+    /// which is the sharpest; all else by the first one. If that turns out to be the picture of a
+    /// cut, the cut has it: the end of a dissolve is then shown by its own frame, and an interval
+    /// not at all. No frame is shown twice.
     pub fn next(
         &mut self,
         now: i64,
@@ -119,7 +123,7 @@ impl<P> PictureMatcher<P> {
             let waits = choice.cause == Cause::Interval && now < choice.by;
             let certain = if waits { certain.min(undecided) } else { certain };
             if !is_own && !rests && first.is_some_and(|at| at >= certain) && !end {
-                // It may yet turn out to be that of a cut.
+                // It may turn out to be the picture of a cut.
                 return None;
             }
             self.choices.pop_front();
@@ -143,13 +147,13 @@ impl<P> PictureMatcher<P> {
         }
     }
 
-    /// The picture that is nearest to `at`, where that cannot be fetched.
+    /// Takes the picture nearest to `at`, where that cannot be fetched.
     pub fn nearest(&mut self, at: i64) -> Option<(i64, P)> {
         let nearest = (0..self.pictures.len()).min_by_key(|&n| (self.pictures[n].0 - at).abs())?;
         self.pictures.remove(nearest)
     }
 
-    /// Forgets the pictures before `at`, which cannot be chosen any more.
+    /// Forgets the pictures before `at`, which cannot be selected any more.
     pub fn forget_before(&mut self, at: i64) {
         while self.pictures.front().is_some_and(|(picture, _)| *picture < at) {
             self.pictures.pop_front();
@@ -162,12 +166,12 @@ mod tests {
     use super::*;
     use crate::Kind;
 
-    /// Chosen at `at`, and shown by what comes up to `by`.
+    /// Makes a selection at `at` that pictures up to `by` may show.
     fn choice(at: i64, by: i64, cause: Cause) -> Selection {
         Selection { at, by, since: at, cause, detector: None, strength: 1.0 }
     }
 
-    /// With pictures of these frames and this choice.
+    /// Makes a matcher with pictures of these frames and this selection.
     fn matcher(pictures: &[i64], choice: Selection) -> PictureMatcher<()> {
         let mut matcher = PictureMatcher::default();
         for &at in pictures {
@@ -181,20 +185,20 @@ mod tests {
     const REST: Cause = Cause::Found(Kind::Rest);
     const GRADUAL: Cause = Cause::Found(Kind::Gradual);
 
-    /// What shows a choice when frames up to `now` have come.
+    /// Returns the picture of the selection when frames up to `now` have come.
     fn shown(matcher: &mut PictureMatcher<()>, now: i64) -> Option<Shown<()>> {
         matcher.next(now, now, now, false).map(|(_, shown)| shown)
     }
 
     #[test]
-    fn a_cut_is_shown_by_its_own_frame_or_that_is_fetched() {
+    fn cut_is_shown_by_its_own_frame_or_fetched() {
         let cut = choice(20, 20, CUT);
         assert_eq!(shown(&mut matcher(&[10, 20, 30], cut), 30), Some(Shown::Picture(20, ())));
         assert_eq!(shown(&mut matcher(&[10, 30], cut), 30), Some(Shown::Fetch(20)));
     }
 
     #[test]
-    fn a_cut_that_had_to_wait_and_an_interval_are_shown_by_the_next_picture_that_will_do() {
+    fn delayed_cut_and_interval_are_shown_by_the_next_picture() {
         for cause in [CUT, Cause::Interval] {
             let late = choice(20, 50, cause);
             assert_eq!(shown(&mut matcher(&[10], late), 30), None);
@@ -205,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rests_is_shown_by_the_newest_picture_that_will_do() {
+    fn rest_is_shown_by_the_newest_picture_in_time() {
         let rest = choice(20, 50, REST);
         assert_eq!(shown(&mut matcher(&[10, 20, 30, 60], rest), 60), Some(Shown::Picture(30, ())));
         assert_eq!(shown(&mut matcher(&[10], rest), 40), None);
@@ -213,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rests_is_not_shown_by_what_comes_after() {
+    fn rest_is_not_shown_by_a_later_change() {
         let mut matcher = matcher(&[10], choice(20, 50, REST));
         assert!(matcher.has_resting());
         matcher.rests_until(30);
@@ -223,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dissolve_does_not_take_the_picture_of_a_cut() {
+    fn dissolve_does_not_take_the_picture_of_a_cut() {
         let mut matcher = matcher(&[10], choice(5, 50, GRADUAL));
         assert!(matcher.next(10, 10, 10, false).is_none(), "whether 10 is a cut is not certain");
         matcher.choose(choice(10, 10, CUT));
@@ -235,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_gives_way_to_a_cut() {
+    fn interval_gives_way_to_a_cut() {
         let mut matcher = matcher(&[30], choice(20, 50, Cause::Interval));
         assert!(matcher.next(32, 29, 29, false).is_none());
         matcher.choose(choice(30, 30, CUT));
@@ -245,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn no_frame_is_shown_twice() {
+    fn frame_is_shown_once() {
         let mut matcher = matcher(&[20], choice(20, 20, CUT));
         matcher.choose(choice(20, 50, REST));
         assert_eq!(shown(&mut matcher, 60), Some(Shown::Picture(20, ())));
@@ -253,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn at_the_end_nothing_is_waited_for() {
+    fn choices_at_the_end_do_not_wait() {
         let mut matcher = matcher(&[10], choice(20, 50, REST));
         assert_eq!(matcher.next(20, 20, 20, true).map(|(_, shown)| shown), Some(Shown::Fetch(20)));
         assert_eq!(matcher.nearest(20), Some((10, ())));

@@ -1,10 +1,11 @@
-//! A screen that came back: which of the last kept frames shows the same as this one.
+//! Recognises a screen that came back: finds the kept frame that shows the same.
 //!
-//! Of each kept frame a **print** remains: its small luma at half the width and height, in runs of one level, without the regions
-//! that never rest. Two prints are the same if nothing differs that is larger than a cursor, and most of the picture is in both.
+//! Of each kept frame a **print** remains: its small luma at half the width and height, in runs of
+//! one level, without the regions that never rest. Two prints are the same if no difference is
+//! larger than a cursor, and most of the picture is in both.
 //!
-//! A digit is as small as a cursor. Where a small change gave one of the remembered frames, any
-//! difference tells two prints apart.
+//! A digit is as small as a cursor. In the place of a small change that gave one of the remembered
+//! frames, any difference tells two prints apart.
 
 use std::collections::VecDeque;
 
@@ -13,30 +14,30 @@ use serde::{Deserialize, Serialize};
 use crate::grid::Grid;
 use crate::measure::Plane;
 
-/// Kept frames that are remembered.
+/// Number of kept frames that are remembered.
 const REMEMBERED: usize = 64;
 
-/// Samples of the small luma to a cell of the print, in both directions; and cells to a block.
+/// Samples of the small luma in a cell of the print, in both directions; and cells in a block.
 const CELL: usize = 2;
 const CELLS_OF_BLOCK: usize = 2;
 
-/// Cells whose levels differ by more are another content.
+/// Difference above which cells have other contents, in levels.
 const TOLERANCE: u8 = 8;
 
-/// Levels that differ by no more from the first of a run belong to it.
+/// Largest difference from the first level of a run, in levels.
 const RUN: u8 = 2;
 
-/// Cells that differ in a connected region that is no wider and higher are a cursor, in a picture of 90 rows of cells (720 pixels); in a
-/// higher one accordingly. So few are none of anything.
+/// Size of the largest cursor, in cells, in a picture of up to 90 rows of cells (720 pixels),
+/// larger in a higher one; and number of differing cells up to which nothing differs.
 const MIN_WIDTH: usize = 5;
 const MIN_HEIGHT: usize = 6;
 const MIN_BLOCKS: usize = 6;
 const MIN_ROWS: usize = 90;
 
-/// In the place of the level of a cell that is left out; levels stay below it.
+/// Level of a cell that is left out; others stay below it.
 const HIDDEN: u8 = u8::MAX;
 
-/// Two prints of which less than this share can be compared are not called the same.
+/// Share of a print that has to be comparable for two to be the same.
 const COMPARED: f32 = 0.5;
 
 /// Remembers kept frames.
@@ -57,10 +58,12 @@ struct Print {
 }
 
 impl Revisits {
-    /// Remembers a kept frame, given its small luma and, for each block of 4 × 4 samples, whether it never rests ([`crate::SceneDetector::hidden`]);
-    /// and the blocks of the small changes for which it was kept ([`crate::SceneDetector::take_small`]).
+    /// Remembers a kept frame, given its small luma and, for each block of 4 × 4 samples, whether
+    /// it never rests ([`crate::SceneDetector::hidden`]); and the blocks of the small changes for
+    /// which it was kept ([`crate::SceneDetector::take_small`]).
     ///
-    /// How many kept frames ago the same was shown, if it was among the last 64: 1 is the frame before.
+    /// How many kept frames ago the same was shown, if it was among the last 64: 1 is the frame
+    /// before.
     pub fn keep(&mut self, small: &Plane, hidden: &[bool], changed: Vec<usize>) -> Option<usize> {
         let mut print = Print::new(small, hidden, changed);
         let telling = self.telling(&print);
@@ -79,7 +82,7 @@ impl Revisits {
         found.map(|between| between + 1)
     }
 
-    /// Returns, for each cell of `print`, whether a small change there gave a remembered frame or
+    /// Returns for each cell of `print` whether a small change there gave a remembered frame or
     /// this one.
     fn telling(&self, print: &Print) -> Vec<bool> {
         let mut telling = vec![false; print.levels.len()];
@@ -125,7 +128,8 @@ impl Print {
         cells.filter(|&cell| cell < self.levels.len())
     }
 
-    /// Whether this one shows the same as another, which nothing in the `telling` cells denies.
+    /// Tells whether this one shows the same as another, which nothing in the `telling` cells
+    /// denies.
     fn is_same(&self, other: &Self, telling: &[bool]) -> bool {
         if self.grid != other.grid {
             return false;
@@ -160,7 +164,7 @@ impl Print {
         self.fits(rect.width(), rect.height(), region.len())
     }
 
-    /// Whether so many differing cells, in a rectangle of this size, are a speck.
+    /// Tells whether a number of differing cells, in a rectangle of this size, is a speck.
     fn fits(&self, width: usize, height: usize, cells: usize) -> bool {
         let scaled = |size: usize| size * self.grid.rows.max(MIN_ROWS) / MIN_ROWS;
         cells <= MIN_BLOCKS || width <= scaled(MIN_WIDTH) && height <= scaled(MIN_HEIGHT)
@@ -206,7 +210,7 @@ mod tests {
     const WIDTH: usize = 320;
     const HEIGHT: usize = 180;
 
-    /// A page with some lines of words: dark and light samples, other ones for another text.
+    /// Makes a page with some lines of words: dark and light samples, different for each `text`.
     fn page(text: usize) -> Plane {
         let mut plane = Plane { width: WIDTH, height: HEIGHT, samples: vec![230; WIDTH * HEIGHT] };
         for line in 0..8 {
@@ -226,7 +230,7 @@ mod tests {
         }
     }
 
-    /// What the coding does to it.
+    /// Adds coding noise.
     fn noisy(mut plane: Plane) -> Plane {
         for (n, sample) in plane.samples.iter_mut().enumerate() {
             *sample = sample.saturating_add_signed((n * 31 % 11) as i8 - 5);
@@ -239,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_came_back_is_known_again() {
+    fn returned_page_is_recognised() {
         let mut returned = Revisits::default();
         assert_eq!(keep(&mut returned, &page(1)), None);
         assert_eq!(keep(&mut returned, &page(2)), None);
@@ -249,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_makes_another_page_and_a_cursor_does_not() {
+    fn word_makes_another_page_and_cursor_does_not() {
         let mut returned = Revisits::default();
         keep(&mut returned, &page(1));
         let mut edited = page(1);
@@ -281,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn number_that_changes_in_place_is_another_screen_until_it_comes_back() {
+    fn number_that_changes_in_place_is_another_screen() {
         let mut returned = Revisits::default();
         assert_eq!(numbered(&mut returned, 0, false), None);
         assert_eq!(numbered(&mut returned, 3, true), None);
@@ -294,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn number_is_told_after_the_frame_of_its_change_was_forgotten() {
+    fn number_counts_after_its_frame_was_forgotten() {
         let mut returned = Revisits::default();
         numbered(&mut returned, 0, false);
         numbered(&mut returned, 3, true);
@@ -308,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_rests_is_left_out() {
+    fn moving_regions_are_left_out() {
         let filled = |level| {
             let mut plane = page(1);
             for y in 120..160 {
@@ -328,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hardly_anything_is_known_of_is_nothing_that_came_back() {
+    fn nearly_unknown_page_is_no_return() {
         let hide = |share: usize| {
             let blocks = WIDTH / 4 * (HEIGHT / 4);
             (0..blocks).map(|n| n < blocks * share / 100).collect::<Vec<_>>()
@@ -342,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_print_is_written_and_read_again() {
+    fn print_round_trips() {
         let print = Print::new(&page(1), &[false, true, false], vec![7]);
         let bytes = postcard::to_allocvec(&print).unwrap();
         assert!(bytes.len() < print.levels.len() / 2, "{}", bytes.len());
@@ -350,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_remembered_than_is_said() {
+    fn memory_is_bounded() {
         // A mark of its own for each.
         let marked = |n: usize| {
             let mut plane = Plane { width: 200, height: 40, samples: vec![0; 8000] };
@@ -368,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn another_size_is_another_page() {
+    fn other_size_is_another_page() {
         let mut returned = Revisits::default();
         keep(&mut returned, &page(1));
         let small = page(1).shrunk(2);

@@ -1,4 +1,4 @@
-//! From measures to pictures: the choices, and what shows each of them.
+//! Selects frames by their measures, and finds their pictures.
 
 use std::collections::VecDeque;
 
@@ -11,32 +11,65 @@ use crate::{
     Suppressed,
 };
 
-/// Detectors may choose a frame that is so old, or one of the last few.
+/// Age up to which any frame may be selected, in ticks; detectors select older ones among the last
+/// few only.
 const LOOKED_BACK: i64 = SECOND;
 
-/// For so long the scores of frames are known: choices are of frames that have gone by.
+/// Time for which the scores of frames are known, in ticks: selections are of frames that have gone
+/// by.
 const REMEMBERED: i64 = 3 * SECOND;
 
-/// What has come to rest and waits for a picture has gone when more than this share of the blocks changes at once.
+/// Share of blocks that change at once from which something at rest is gone.
 const STIRS: f32 = 0.01;
 
-/// Least time for which the last frame of all is shown, in ticks: what changed last has come to rest by then.
+/// Least time for which the very last frame is shown, in ticks: its changes come to rest by then.
 const LEAST_SHOWN: i64 = SECOND * 3 / 2;
 
-/// Chooses frames, and finds their pictures among those that were handed over.
+/// Selects frames, and finds their pictures among those that were handed over. `P` is a picture.
+///
+/// For each frame: [`pass`](Self::pass), [`next_choice`](Self::next_choice) until `None`,
+/// [`push`](Self::push), `next_choice` until `None`; then [`finish`](Self::finish) and
+/// [`last_choice`](Self::last_choice) until `None`.
+///
+/// ```
+/// use cht_detect::{Cause, Detector, Rules, SceneDetector};
+/// use cht_detect::measure::{Meter, Plane};
+///
+/// // Two slides of black and white blocks, a second each.
+/// let slide = |n: usize| {
+///     let sample = |i: usize| if (i % 80 / 4 + i / 320) % 3 == n { 0 } else { 255 };
+///     Plane { width: 80, height: 44, samples: (0..80 * 44).map(sample).collect() }
+/// };
+/// let rules = Rules { detectors: vec![Detector::Screen], ..Rules::default() };
+/// let (mut meter, mut detector) = (Meter::default(), SceneDetector::new(rules));
+/// let mut kept = Vec::new();
+/// for n in 0..20 {
+///     let at = n as i64 * 9000;
+///     detector.pass(at);
+///     kept.extend(std::iter::from_fn(|| detector.next_choice()));
+///     detector.push(&meter.push(at, 0.0, slide(n / 10)), Some(n));
+///     kept.extend(std::iter::from_fn(|| detector.next_choice()));
+/// }
+/// detector.finish();
+/// kept.extend(std::iter::from_fn(|| detector.last_choice()));
+/// assert_eq!(kept.len(), 2);
+/// assert_eq!(kept[0].0.cause, Cause::First);
+/// assert_eq!(kept[1].0.detector, Some(Detector::Screen));
+/// assert!(kept[1].1.at() >= 90_000, "a picture of the second slide");
+/// ```
 #[derive(Debug)]
 pub struct SceneDetector<P> {
     chooser: Combiner,
     matcher: PictureMatcher<P>,
     /// The last frames and their scores.
     recent: VecDeque<(i64, f64)>,
-    /// How far time has passed, also where no frame came.
+    /// How far time has passed, also without a frame.
     passed: i64,
-    /// What lies between frames is not decoded: nothing is known of the time that passes.
+    /// Pictures between frames are not decoded: nothing is known of the time that passes.
     has_gaps: bool,
 }
 
-/// What is to be known to go on.
+/// Saved state of a [`SceneDetector`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Decided {
     chooser: Combiner,
@@ -49,7 +82,7 @@ pub struct Decided {
 }
 
 impl<P> SceneDetector<P> {
-    /// By these rules.
+    /// Selects by these rules.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
         Self {
@@ -61,7 +94,7 @@ impl<P> SceneDetector<P> {
         }
     }
 
-    /// What is known now.
+    /// Returns the state to continue from.
     #[must_use]
     pub fn save(&self) -> Decided {
         Decided {
@@ -76,7 +109,8 @@ impl<P> SceneDetector<P> {
     }
 
     /// Restores the saved state. Each picture that waited waits again, at first as `P::default()`:
-    /// the run-up hands over what it can ([`Self::run_up`]), and the rest is fetched when it is chosen.
+    /// the run-up hands over those that it can ([`Self::run_up`]), and the others are fetched when
+    /// they are selected.
     #[must_use]
     pub fn restore(decided: Decided) -> Self
     where
@@ -92,8 +126,8 @@ impl<P> SceneDetector<P> {
         Self { chooser, matcher, recent, passed, has_gaps }
     }
 
-    /// For each block whether [`crate::Revisits`] leaves it out, because it never rests at present. Nothing is left out of film, none of
-    /// which rests.
+    /// Returns for each block whether [`crate::Revisits`] leaves it out, because it never rests at
+    /// present. In film, which never rests, no block is left out.
     #[must_use]
     pub fn hidden(&self) -> Vec<bool> {
         if self.chooser.asks(Detector::Screen) {
@@ -109,24 +143,25 @@ impl<P> SceneDetector<P> {
         self.chooser.take_small()
     }
 
-    /// What the stream shows, where that is asked for.
+    /// Returns the content of the stream, if `auto` is set and it is known.
     #[must_use]
     pub fn content(&self) -> Option<Content> {
         self.chooser.content()
     }
 
-    /// What was found and is not kept, since the last call.
+    /// Takes the counts of findings that were not kept since the last call.
     pub fn take_suppressed(&mut self) -> Suppressed {
         self.chooser.take_suppressed()
     }
 
-    /// Choices that wait for a picture, and pictures that wait for a choice.
+    /// Returns the numbers of selections that wait for a picture, and of pictures that wait.
     #[must_use]
     pub fn waiting(&self) -> (usize, usize) {
         (self.matcher.choices().count(), self.matcher.waiting().count())
     }
 
-    /// Whether all that waits, and all that detectors may still find, is of `at` or later.
+    /// Tells whether everything that waits, and everything that detectors may still find, is at
+    /// `at` or later.
     #[must_use]
     pub fn waits_from(&self, at: i64) -> bool {
         let picture = self.matcher.waiting().next();
@@ -143,8 +178,9 @@ impl<P> SceneDetector<P> {
         }
     }
 
-    /// Lets time pass up to the next frame at `until`, in which the last one is shown: what has come to rest is chosen. To be
-    /// called before [`Self::push`], with [`Self::next_choice`] in between.
+    /// Lets time pass up to the next frame at `until`, while the last one is shown: changes that
+    /// have come to rest are selected. Call it before [`Self::push`], with [`Self::next_choice`] in
+    /// between.
     pub fn pass(&mut self, until: i64) {
         if self.has_gaps {
             return;
@@ -176,7 +212,7 @@ impl<P> SceneDetector<P> {
         }
     }
 
-    /// Whether something else is shown than in the frame before.
+    /// Tells whether the frame shows something else than the one before.
     fn stirs(&self, measures: &Measures) -> bool {
         let hidden = self.chooser.hidden();
         let is_hidden = |block: u32| hidden.get(block as usize).is_some_and(|&hidden| hidden);
@@ -184,7 +220,7 @@ impl<P> SceneDetector<P> {
         changed as f32 > STIRS * (measures.grid.0 * measures.grid.1) as f32
     }
 
-    /// The next choice and what shows it.
+    /// Returns the next selection and its picture.
     pub fn next_choice(&mut self) -> Option<(Selection, Shown<P>)> {
         let now = self.recent.back().map_or(i64::MIN, |frame| frame.0.max(self.passed));
         // Of the frames from here on a cut may yet be found.
@@ -199,7 +235,7 @@ impl<P> SceneDetector<P> {
             self.chooser.interval_shown(shown.at());
         }
         if next.is_none() {
-            // What the detectors do not go back to is only of use as the newest of all.
+            // Pictures that detectors do not go back to are useful only as the newest of all.
             let behind = self.recent.len().saturating_sub(LOOKAHEAD + 2);
             let frame = self.recent.get(behind).map_or(i64::MIN, |frame| frame.0);
             let oldest = frame.min(now.saturating_sub(LOOKED_BACK));
@@ -210,8 +246,8 @@ impl<P> SceneDetector<P> {
         next
     }
 
-    /// Returns the time up to which the last frame is shown if none follows: as long as one of the frames before it was, and
-    /// [`LEAST_SHOWN`] at least.
+    /// Returns the time up to which the last frame is shown if none follows: as long as one of the
+    /// frames before it was, and [`LEAST_SHOWN`] at least.
     fn last_is_shown_until(&self) -> i64 {
         let frames = self.recent.iter().map(|frame| frame.0);
         let longest = frames.clone().zip(frames.skip(1)).map(|(a, b)| b - a).max();
@@ -225,8 +261,8 @@ impl<P> SceneDetector<P> {
         self.recent.back().map(|frame| frame.0)
     }
 
-    /// Lets time pass up to `until`, in which nothing has come yet, but no further than it passes where nothing follows: so what is
-    /// chosen then is chosen in any case.
+    /// Lets time pass up to `until`, in which nothing has come yet, at most as far as it passes if
+    /// nothing follows: selections made then are final.
     pub fn wait(&mut self, until: i64) {
         self.pass(until.min(self.last_is_shown_until()));
     }
@@ -248,7 +284,7 @@ impl<P> SceneDetector<P> {
         self.matcher.borrow(at)
     }
 
-    /// There will be no more frames: [`Self::last_choice`] gives what is left.
+    /// Ends the stream: [`Self::last_choice`] returns the rest.
     pub fn finish(&mut self) {
         if !self.recent.is_empty() {
             self.pass(self.last_is_shown_until());
@@ -258,12 +294,13 @@ impl<P> SceneDetector<P> {
         }
     }
 
-    /// The next of what is left.
+    /// Returns the next selection after the end.
     pub fn last_choice(&mut self) -> Option<(Selection, Shown<P>)> {
         self.matcher.next(i64::MAX, i64::MAX, i64::MAX, true).map(|next| self.to_a_frame(next))
     }
 
-    /// What is fetched is a frame: the first one from the chosen time on, or of what rests the last one that will do.
+    /// Replaces the time to fetch by that of a frame: the first one from the selected time on, or
+    /// the last one in time that shows something at rest.
     fn to_a_frame(&self, (choice, shown): (Selection, Shown<P>)) -> (Selection, Shown<P>) {
         let Shown::Fetch(at) = shown else { return (choice, shown) };
         let mut frames = self.recent.iter().map(|frame| frame.0).filter(|&frame| frame >= at);
@@ -273,12 +310,12 @@ impl<P> SceneDetector<P> {
         (choice, Shown::Fetch(found.unwrap_or(at)))
     }
 
-    /// The picture that is nearest to `at`, where that cannot be fetched.
+    /// Takes the picture nearest to `at`, where that cannot be fetched.
     pub fn nearest(&mut self, at: i64) -> Option<(i64, P)> {
         self.matcher.nearest(at)
     }
 
-    /// ffmpeg's scene score of a frame that was chosen.
+    /// Returns ffmpeg's scene score of a selected frame.
     #[must_use]
     pub fn score(&self, at: i64) -> f64 {
         self.recent.iter().rev().find(|frame| frame.0 == at).map_or(0.0, |frame| frame.1)
@@ -290,7 +327,7 @@ mod tests {
     use super::*;
     use crate::measure::{Change, Texture};
 
-    /// A tile that fills the left half of a picture, for ten seconds.
+    /// Returns a detector that saw a tile fill the left half of a picture for ten seconds.
     fn tile(detector: Detector) -> SceneDetector<()> {
         let rules = Rules { detectors: vec![detector], ..Rules::default() };
         let mut decider = SceneDetector::new(rules);
@@ -305,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_rests_is_left_out_of_screens_and_not_of_film() {
+    fn mask_applies_to_screens_and_not_to_film() {
         assert!(tile(Detector::Screen).hidden().contains(&true));
         assert!(tile(Detector::Adaptive).hidden().is_empty());
     }

@@ -1,8 +1,9 @@
-//! Screens: a frame when what is shown has changed and has come to rest.
+//! Detects changes on screens: a finding when a change has come to rest.
 //!
-//! Works on the contents of blocks alone ([`crate::measure::Blocks`]). What is on the screen is compared with the last *kept* frame, so
-//! that small changes add up. Regions that never rest (a webcam tile, a video in a page) are learned and left out; specks (a
-//! cursor, a caret, a clock) are too small to count, but for what changes in place and rests: a digit, a short word ([`detail`]).
+//! It works on the contents of blocks ([`crate::measure::Blocks`]), compared with the last *kept*
+//! frame, so that small changes add up. Regions that never rest (a webcam tile, a video in a page)
+//! are learned and masked ([`MotionMask`]). Specks (a cursor, a caret, a clock) are too small,
+//! except for changes in place that rest: a digit, a short word ([`detail`]).
 
 mod detail;
 
@@ -21,13 +22,13 @@ use crate::{
 /// Rules of [`Screen`], times in ticks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScreenRules {
-    /// So long nothing that counts may have changed before the frame is kept.
+    /// Time for which everything that counts has to rest, in ticks.
     pub settle: i64,
-    /// A change that does not come to rest gives a frame after so long.
+    /// Time after which a change that does not rest gives a frame, in ticks.
     pub max_wait: i64,
-    /// Share of the picture below which a change does not count, whatever it is.
+    /// Share of the picture below which a change is ignored.
     pub min_change: f64,
-    /// Areas whose changes do not count.
+    /// Areas whose changes are ignored.
     pub ignore: Vec<Area>,
 }
 
@@ -37,73 +38,78 @@ impl Default for ScreenRules {
     }
 }
 
-/// A connected change of so few blocks is too small to count, and so is one that is no wider and higher, as a cursor is, in a picture
-/// of up to 68 rows (1080 pixels); in a higher one accordingly. A cursor that went next to where it was is of so many blocks, and
-/// as wide as high.
+/// Size of a connected change up to which it is a cursor: in blocks, or in columns and rows, in a
+/// picture of up to 68 rows (1080 pixels); larger in a higher one. A cursor that moved to a place
+/// next to it has up to `MIN_BLOCKS_OF_TWO` blocks, and is as wide as high.
 const MIN_BLOCKS: usize = 4;
 const MIN_WIDTH: usize = 3;
 const MIN_HEIGHT: usize = 4;
 const MIN_BLOCKS_OF_TWO: usize = 7;
 const MIN_ROWS: usize = 68;
 
-/// What is no higher and so many columns wider than high is a word, if it is filled: a longer one may lack one block.
+/// Height of a word, least difference of its width and height, and width from which it may lack one
+/// block, in blocks.
 const WORD_HEIGHT: usize = 2;
 const WORD_WIDER: usize = 2;
 const LONGER_WORD: usize = 5;
 
-/// What took long to change, as text that is typed or a scroll, has to rest as long, but for no longer than this.
+/// Longest time for which a slow change, such as typed text or a scroll, has to rest, in ticks; it
+/// rests as long as it took.
 const LONGEST_SETTLE: i64 = SECOND * 9 / 10;
 
-/// A block that did not change for so long begins anew, and this share of a part may have begun before the rest of it.
+/// Pause after which a block's changes begin anew, in ticks, and share of a part that may have
+/// begun before the rest.
 const PAUSE: i64 = SECOND / 2;
 const EARLY: f32 = 0.2;
 
-/// What moved in a kept frame may go on so many blocks from there.
+/// Distance up to which a motion in a kept frame may continue, in blocks.
 const NEXT: usize = 2;
 
-/// Of a part that rests, this share may still change: what the coding mends.
+/// Share of a part at rest that may still change, as the coding becomes sharp.
 const MENDED: f32 = 0.04;
 
-/// So few blocks that go back to what they held before blink, as a caret.
+/// Largest number of blocks that blink, as a caret does: they return to their contents.
 const BLINKING: usize = 8;
 
-/// What is filmed has to rest longer.
+/// Time for which filmed changes have to rest, in ticks.
 const FILMED_SETTLE: i64 = SECOND;
 
-/// What has rested for so long is not kept waiting by what moves elsewhere.
+/// Rest after which a change does not wait for motion elsewhere, in ticks.
 const PATIENCE: i64 = SECOND * 9 / 10;
 
-/// Largest share of the screen that a number, a word or a line takes. Parts of a digit may be as small
-/// as a cursor.
+/// Largest share of the screen that a number, a word or a line takes. Parts of a digit may be as
+/// small as a cursor.
 const SMALL: f32 = 0.08;
 
-/// Interval at which a screen without new pictures is looked at, and how long after the last picture, in ticks. By then what
-/// never rests would be known to rest.
+/// Interval at which a screen without new pictures is examined, and time after the last picture up
+/// to which it is, in ticks. Regions that never rest would be known to rest by then.
 const STEP: i64 = SECOND / 10;
 const LONGEST_PASS: i64 = 12 * SECOND;
 
-/// Time after a picture in which all that moves is forgotten, where nothing waits to be decided.
+/// Time after a picture after which all motion is forgotten, unless something is undecided, in
+/// ticks.
 const CALM_PASS: i64 = 2 * SECOND;
 
-/// Lines of text that are no further apart, in rows and columns, belong together (in a picture of up to 68 rows).
+/// Distance up to which lines of text belong together, in rows and columns, in a picture of up to
+/// 68 rows.
 const ROWS_APART: usize = 5;
 const COLUMNS_APART: usize = 30;
 
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Block {
     content: u32,
-    /// In the last kept frame.
+    /// Content before the last change.
     kept: u32,
     /// Before the last change.
     previous: u32,
     changed: i64,
     /// When the changes began that it ended with.
     began: i64,
-    /// It was moving, or next to what was, in the last kept frame.
+    /// It was moving, or next to motion, in the last kept frame.
     open: bool,
 }
 
-/// Looks at one frame after the other.
+/// Detects changes on a screen.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Screen {
     rules: ScreenRules,
@@ -118,7 +124,7 @@ pub struct Screen {
     too_small: u64,
     /// When the screen began to differ from the last kept frame.
     differs_since: Option<i64>,
-    /// When what the tiles show became another page, if no frame was kept since.
+    /// Time at which the tiles showed another page, if no frame was kept since.
     new_page: Option<i64>,
     /// Blocks that move in the frame that was found last.
     moving: Vec<usize>,
@@ -134,7 +140,7 @@ pub struct Screen {
     /// Time of the last frame, and how far time has passed since.
     frame: i64,
     passed: i64,
-    /// What differs from the last kept frame, as long as nothing changes.
+    /// Differences from the last kept frame, while nothing changes.
     #[serde(skip)]
     parts: Option<Vec<Part>>,
 }
@@ -146,16 +152,16 @@ struct Part {
     rect: Rect,
     is_filmed: bool,
     is_detail: bool,
-    /// So long it has to rest.
+    /// Time for which it has to rest.
     settle: i64,
-    /// When it last changed by more than what is mended.
+    /// Time of the last change of more than late coding.
     moved: i64,
     /// When any of it last changed.
     last: i64,
 }
 
 impl Screen {
-    /// With these rules.
+    /// Detects by these rules.
     #[must_use]
     pub fn new(rules: ScreenRules) -> Self {
         Self { rules, ..Self::default() }
@@ -183,10 +189,10 @@ impl Screen {
         self.look(at, &measures.changes, &measures.details)
     }
 
-    /// Lets time pass to `until`, in which no picture comes: what is shown stays. Returns the first finding; the rest of the time
-    /// then has yet to pass.
+    /// Lets time pass to `until` without a picture. Returns the first finding; the rest of the time
+    /// has yet to pass then.
     ///
-    /// Time passes in steps from the last frame on, so it makes no difference how often this is called.
+    /// Time passes in steps from the last frame on, so the number of calls makes no difference.
     pub fn pass(&mut self, until: i64) -> Option<Finding> {
         while self.passed.saturating_add(STEP) < until && self.may_find() {
             self.passed += STEP;
@@ -198,7 +204,7 @@ impl Screen {
         None
     }
 
-    /// Whether more may be found while no picture comes.
+    /// Tells whether more may be found while no picture comes.
     fn may_find(&self) -> bool {
         let since = self.passed - self.frame;
         let is_undecided =
@@ -241,7 +247,7 @@ impl Screen {
         finding
     }
 
-    /// Number of changes that came to rest and were too small to count, since the last call.
+    /// Takes the number of changes that came to rest and were too small since the last call.
     pub fn take_too_small(&mut self) -> u64 {
         std::mem::take(&mut self.too_small)
     }
@@ -251,7 +257,7 @@ impl Screen {
         std::mem::take(&mut self.kept_small)
     }
 
-    /// The frame was kept (by whatever detector).
+    /// Notes that the frame was kept, by any detector.
     pub fn keep(&mut self) {
         for &n in &self.small {
             if let Some(told) = self.told.get_mut(n) {
@@ -279,14 +285,14 @@ impl Screen {
         page.or(is_open.then(|| now - PATIENCE))
     }
 
-    /// For each block whether it belongs to a region that never rests, and is left out.
+    /// Returns for each block whether it is ignored or never rests.
     #[must_use]
     pub fn hidden(&self) -> Vec<bool> {
         (0..self.blocks.len()).map(|n| self.is_left_out(n)).collect()
     }
 
-    /// For each block whether [`crate::Revisits`] leaves it out. A number that changes again and again
-    /// ticks as a clock does, but frames were kept for it.
+    /// Returns for each block whether [`crate::Revisits`] leaves it out. A number that changes
+    /// again and again ticks as a clock does, but frames were kept for it.
     #[must_use]
     pub fn hidden_from_prints(&self) -> Vec<bool> {
         let is_hidden = |n| {
@@ -314,7 +320,7 @@ impl Screen {
             return Some(Finding { at: shown, since, kind: Kind::Rest, strength: 1.0 });
         }
         let since = *self.differs_since.get_or_insert(at);
-        // What moves elsewhere is not waited for too long.
+        // Motion elsewhere delays a finding for a limited time.
         let rests = |part: &&Part| at - part.moved >= part.settle;
         let is_patient = |part: &&Part| {
             at - part.moved >= part.settle.max(PATIENCE)
@@ -327,7 +333,7 @@ impl Screen {
         if !is_due {
             return None;
         }
-        // What counts as kept from now on is what the picture has to show, also of what moves.
+        // Whatever counts as kept has to be in the picture, also moving parts.
         let ended = |part: &Part| if rests(&part) { part.moved } else { part.last };
         let ended = parts.iter().map(ended).max().unwrap_or(at);
         let shown = (ended + 1).clamp(at - PATIENCE, at).min(self.frame);
@@ -342,7 +348,7 @@ impl Screen {
         Some(Finding { at: shown, since: since.min(shown), kind: Kind::Rest, strength })
     }
 
-    /// What differs from the last kept frame and is no speck.
+    /// Returns the differences from the last kept frame without specks.
     fn find_parts(&self) -> Vec<Part> {
         let differs: Vec<bool> = (self.blocks.iter().enumerate())
             .map(|(n, block)| block.content != block.kept && !self.is_left_out(n))
@@ -356,7 +362,8 @@ impl Screen {
             .collect()
     }
 
-    /// Details that differ from the last kept frame and have come to rest. Those that do not count are not looked at again.
+    /// Details that differ from the last kept frame and have come to rest. Those that do not count
+    /// are not looked at again.
     fn find_details(&mut self, at: i64) -> Vec<Part> {
         let left_out: Vec<bool> =
             (0..self.blocks.len()).map(|n| self.ignored[n] || self.restless.moves(n)).collect();
@@ -382,7 +389,7 @@ impl Screen {
     }
 
     fn is_speck(&self, blocks: &[usize]) -> bool {
-        // What was kept before it had come to its end is not the whole of it.
+        // A change that was kept before its end is incomplete.
         if blocks.len() > 2 && blocks.iter().any(|&n| self.blocks[n].open) {
             return false;
         }
@@ -409,7 +416,7 @@ impl Screen {
             && rows <= self.scaled(ROWS_APART)
     }
 
-    /// What is so many blocks in a picture of [`MIN_ROWS`].
+    /// Scales a size in blocks from a picture of [`MIN_ROWS`] to this one.
     fn scaled(&self, size: usize) -> usize {
         size * self.grid.rows.max(MIN_ROWS) / MIN_ROWS
     }
@@ -419,7 +426,7 @@ impl Screen {
         let filmed = blocks.iter().filter(|n| is_filmed(n)).count();
         let mostly_filmed = 2 * filmed > blocks.len();
         let rect = self.grid.bounds(&blocks);
-        // What is filmed in a page may be a video.
+        // A filmed part of a page may be a video.
         let counted = blocks.iter().filter(|n| mostly_filmed || !is_filmed(n));
         let (mut began, mut changed): (Vec<i64>, Vec<i64>) =
             counted.map(|&n| (self.blocks[n].began, self.blocks[n].changed)).unzip();

@@ -1,4 +1,4 @@
-//! Frames that are to be kept, and why.
+//! Frames that are to be kept, and cause.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,18 +15,18 @@ pub enum Cause {
     Interval,
 }
 
-/// A frame that is to be kept.
+/// A frame to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Selection {
-    /// The frame.
+    /// Its time.
     pub at: i64,
-    /// A picture of a frame up to this one will do.
+    /// A picture of any frame up to this one may show it.
     pub by: i64,
     /// When the change began.
     pub since: i64,
-    /// Why.
+    /// Reason.
     pub cause: Cause,
-    /// Who says so; nobody for the first and for an interval.
+    /// Detector that found it; `None` for the first frame and for an interval.
     pub detector: Option<Detector>,
     /// 0 to 1.
     pub strength: f64,

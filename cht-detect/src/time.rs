@@ -3,8 +3,8 @@
 /// Ticks per second.
 pub(crate) const SECOND: i64 = 90_000;
 
-/// Whether a time, in ticks, can be one of a recording: what was read from a file may say anything, and is calculated
-/// with. The limit is 25,000 years, so that sums of a few such times fit as well.
+/// Tells whether `ticks`, read from a file, can be a time of a recording: less than 25,000 years,
+/// so that sums of a few such times fit as well.
 pub(crate) fn is_time(ticks: i64) -> bool {
     ticks.unsigned_abs() < 1 << 56
 }

@@ -1,9 +1,10 @@
-//! Which blocks of the picture hold what: each change gets a name, so that what was there before is known again.
+//! Names the contents of each block of the picture, so that earlier contents are recognised.
 //!
-//! A block is 16 × 16 pixels of the picture, 4 × 4 samples of the small luma. It has a **content**, a number that stands for
-//! samples as they were when they were first seen; noise of the coding around them changes nothing, and does not add
-//! up, because samples are compared with the content and not with the frame before. A block remembers its last
-//! contents: a caret that blinks goes to and fro between two, and a slide that comes back has its old ones.
+//! A block is 16 × 16 pixels of the picture, 4 × 4 samples of the small luma. Its **content** is a
+//! number for samples as they were first seen. Coding noise changes nothing and does not add up,
+//! because samples are compared with the content and not with the frame before. A block remembers
+//! its last contents: a blinking caret alternates between two, and a slide that returns has its old
+//! ones.
 
 use std::collections::VecDeque;
 
@@ -12,48 +13,54 @@ use serde::{Deserialize, Serialize};
 
 use super::Plane;
 
-/// Side of a block in samples.
+/// Side of a block, in samples.
 const SIDE: usize = 4;
 const AREA: usize = SIDE * SIDE;
 
-/// Contents that a block remembers.
+/// Number of contents that a block remembers.
 const MEMORY: usize = 6;
 
-/// What a block shows after so long stands for its content from then on: by then the coding has mended it.
+/// Age at which a content takes on the samples that are shown, in ticks: by then the coding is
+/// sharp.
 const MENDED: i64 = SECOND * 6 / 10;
 
-/// Mean absolute difference, in levels, above which samples are another content: what the coding of a flat area changes.
+/// Mean absolute difference above which samples are another content, in levels: the coding noise of
+/// a flat area.
 const TOLERANCE: u32 = 6;
 
-/// The same, of all samples of a block.
+/// Sum of absolute differences of a block up to which its content is the same, in levels.
 const SAME: u32 = TOLERANCE * AREA as u32;
 
-/// Blocks with contrast may differ by this part of it besides: coding changes sharp edges more. Text that comes or goes has none before or
-/// after.
+/// Divisor of the contrast by which a block may differ in addition: coding changes sharp edges
+/// more. Text that appears or vanishes has no contrast on one side.
 const TOLERANCE_OF_CONTRAST: u32 = 8;
 
-/// Difference of one sample, in levels, above which a block shows another **detail** of the same content: a digit that changes. The
-/// coding of a sharp edge changes a sample by up to 33 at a poor bitrate, a digit of 20 pixels one by 46 at least.
+/// Difference of one sample above which a block shows another **detail** of the same content, such
+/// as a changed digit, in levels. At a poor bitrate, coding changes a sample of a sharp edge by up
+/// to 33, a digit of 20 pixels one by at least 46.
 const DETAIL: u8 = 40;
 
-/// Contrast from which a block has ink.
+/// Contrast from which a block has ink, in levels.
 const INK: u8 = 60;
 
-/// Difference of one sample from the same ink, paler or darker, above which it is other ink.
+/// Difference of one sample from the same ink, paler or darker, above which it is other ink, in
+/// levels.
 const REDRAWN: f32 = 40.0;
 
-/// Details that a block remembers of its present content: a caret goes to and fro between two.
+/// Number of details that a block remembers of its present content: a caret alternates between two.
 const DETAILS: usize = 3;
 
-/// Neighbours that differ by no more are level; by no more than the second, a slope; by more, an edge.
+/// Largest differences of neighbours that are level, and that form a slope, in levels; more is an
+/// edge.
 const LEVEL: u8 = 1;
 const SLOPE: u8 = 24;
 
-/// Of the 24 pairs of neighbours, a filmed block has so many slopes at least, and so many edges at most.
+/// Least number of slopes and largest number of edges among the 24 pairs of neighbours in a filmed
+/// block.
 const SLOPES: u32 = 12;
 const EDGES: u32 = 6;
 
-/// A block with fewer edges, and fewer slopes, is plain.
+/// Number of edges, and of slopes, below which a block is plain.
 const FEW_EDGES: u32 = 3;
 
 /// A block that has another content than in the frame before.
@@ -61,13 +68,13 @@ const FEW_EDGES: u32 = 3;
 pub struct Change {
     /// Number of the block, row by row.
     pub block: u32,
-    /// What it holds now.
+    /// New content.
     pub content: u32,
-    /// What that looks like.
+    /// Texture of the content.
     pub look: Texture,
 }
 
-/// What the content of a block looks like.
+/// Texture of a block's content.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Texture {
     /// Nearly one colour.
@@ -75,7 +82,7 @@ pub enum Texture {
     Plain,
     /// Edges, as of text and lines.
     Drawn,
-    /// Slopes, as what a camera sees.
+    /// Slopes, as in camera pictures.
     Filmed,
 }
 
@@ -88,10 +95,11 @@ pub struct Blocks {
     pub rows: usize,
     known: Vec<Block>,
     next: u32,
-    /// Contents that are yet to be mended: since when, in which block, which; and details, also of contents that came back.
+    /// Contents that are yet to be mended: since when, in which block, which; and details, also of
+    /// contents that came back.
     fresh: VecDeque<(i64, u32, u32)>,
     fresh_details: VecDeque<(i64, u32, u32)>,
-    /// The samples of the frame before, to pass over what is the same.
+    /// Samples of the frame before, to skip equal ones.
     before: Plane,
 }
 
@@ -103,13 +111,13 @@ struct Block {
     details: Vec<Content>,
 }
 
-/// A block that shows another detail than in the frame before: by a change too small to be another content, or because the content
-/// is another.
+/// A block that shows another detail than in the frame before: by a change too small to be another
+/// content, or because the content is another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detail {
     /// Number of the block, row by row.
     pub block: u32,
-    /// What it shows now.
+    /// New detail.
     pub detail: u32,
     /// It had ink before and has ink now, as a digit that becomes another one.
     pub inked: bool,
@@ -125,14 +133,14 @@ struct Content {
 }
 
 impl Blocks {
-    /// The frame that was taken last.
+    /// Returns the last frame.
     #[must_use]
     pub fn before(&self) -> &Plane {
         &self.before
     }
 
-    /// Takes the next frame; the blocks that changed, and those that show another detail of the same content. Every block changes
-    /// where the size does.
+    /// Takes the next frame; the blocks that changed, and those that show another detail of the
+    /// same content. Every block changes where the size does.
     pub fn push(&mut self, at: i64, plane: Plane) -> (Vec<Change>, Vec<Detail>) {
         let is_same_size = (plane.width, plane.height) == (self.before.width, self.before.height);
         if !is_same_size {
@@ -181,7 +189,7 @@ impl Blocks {
         (changes, details)
     }
 
-    /// Contents that have come to stay are compared with what they show by now.
+    /// Lets contents that stayed take on the samples that are shown.
     fn mend(&mut self, at: i64) {
         let Self { columns, known, before, .. } = self;
         let shown = |number: usize| cut_out(before, number % *columns, number / *columns);
@@ -212,7 +220,7 @@ impl Blocks {
 impl Block {
     /// Takes samples; the content if it is another one now.
     fn take(&mut self, samples: &[u8; AREA], next: &mut u32) -> Option<u32> {
-        // Most often it is what it was.
+        // Usually the content is the same.
         let newest = self.known.first().map(|known| difference(&known.samples, samples));
         if newest.is_some_and(|difference| difference <= SAME) {
             return None;
@@ -233,7 +241,8 @@ impl Block {
         Some(shown.name)
     }
 
-    /// Takes samples of the present content; the detail if they show another one now, and whether there was ink before and is now.
+    /// Takes samples of the present content; the detail if they show another one now, and whether
+    /// there was ink before and is now.
     fn take_detail(&mut self, samples: &[u8; AREA], next: &mut u32) -> Option<(u32, bool)> {
         let before = self.details.first()?;
         if greatest_difference(&before.samples, samples) <= DETAIL {
@@ -258,7 +267,8 @@ impl Content {
         Self { name, samples, contrast: contrast(&samples) }
     }
 
-    /// Whether it has ink, and samples have ink elsewhere: not the same strokes, paler or darker, as the coding makes them.
+    /// Tells whether it has ink, and samples have ink elsewhere: not the same strokes, paler or
+    /// darker, as the coding makes them.
     fn is_redrawn(&self, samples: &[u8; AREA]) -> bool {
         self.contrast >= INK
             && contrast(samples) >= INK
@@ -272,7 +282,7 @@ impl Content {
     }
 }
 
-/// The samples of a row of blocks.
+/// Returns the samples of a row of blocks.
 fn strip(plane: &Plane, row: usize) -> &[u8] {
     &plane.samples[row * SIDE * plane.width..][..SIDE * plane.width]
 }
@@ -286,21 +296,23 @@ fn cut_out(plane: &Plane, column: usize, row: usize) -> [u8; AREA] {
     samples
 }
 
-// Slices, and no part of their caller: of 16 samples that it knew of, the compiler would look at one after the other.
+// Slices, and no part of their caller: of 16 samples that it knew of, the compiler would look at
+// one after the other.
 
-/// The sum of absolute differences.
+/// Returns the sum of absolute differences.
 #[inline(never)]
 fn difference(a: &[u8], b: &[u8]) -> u32 {
     a.iter().zip(b).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum()
 }
 
-/// The greatest absolute difference.
+/// Returns the greatest absolute difference.
 #[inline(never)]
 fn greatest_difference(a: &[u8], b: &[u8]) -> u8 {
     a.iter().zip(b).fold(0, |most, (&a, &b)| most.max(a.abs_diff(b)))
 }
 
-/// The greatest absolute difference from the straight line that fits best: `b` as `a`, paler or darker.
+/// Returns the greatest absolute difference from the best fitting straight line: `b` as `a`, paler
+/// or darker.
 #[inline(never)]
 fn greatest_residual(a: &[u8], b: &[u8]) -> f32 {
     let mean = |s: &[u8]| s.iter().map(|&s| f32::from(s)).sum::<f32>() / s.len() as f32;
@@ -311,7 +323,7 @@ fn greatest_residual(a: &[u8], b: &[u8]) -> f32 {
     off().fold(0.0, |most, (a, b)| (b - slope * a).abs().max(most))
 }
 
-/// From the least sample to the greatest.
+/// Returns the difference between the greatest and the least sample.
 #[inline(never)]
 fn contrast(samples: &[u8]) -> u8 {
     let (low, high) = samples.iter().fold((255, 0), |(low, high), &s| (s.min(low), s.max(high)));
@@ -355,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn digit_that_changes_in_a_line_is_a_detail_and_noise_is_none() {
+    fn changed_digit_is_a_detail_and_noise_is_none() {
         // A letter in each block, and a stroke that one digit has and the other has not.
         let line = |stroke: bool, noise: u8| {
             let level = |n: usize| match n % 4 {
@@ -371,13 +383,13 @@ mod tests {
         let (changes, details) = blocks.push(2 * MENDED, line(true, 0));
         assert_eq!((changes.len(), details.len(), details[0].block), (0, 1, 0));
         assert_eq!(blocks.push(2 * MENDED, line(true, 30)), (vec![], vec![]));
-        // What was shown before is known again.
+        // The earlier detail is recognised.
         let back = Detail { block: 0, detail: first[0].content, inked: true };
         assert_eq!(blocks.push(4 * MENDED, line(false, 0)), (vec![], vec![back]));
     }
 
     #[test]
-    fn stroke_that_becomes_paler_is_the_same_ink_and_one_elsewhere_is_other_ink() {
+    fn paler_stroke_is_the_same_ink() {
         let stroke = |row: usize, level: u8| -> [u8; AREA] {
             std::array::from_fn(|n| if n / SIDE == row { level } else { 230 })
         };
@@ -388,18 +400,18 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_no_change_and_does_not_add_up() {
+    fn noise_does_not_add_up() {
         let mut blocks = Blocks::default();
         assert_eq!(changes(&mut blocks, 0, plane(100)).len(), 2);
         for level in [103, 105, 98, 95, 104] {
             assert_eq!(changes(&mut blocks, 0, plane(level)), []);
         }
-        // Compared with what it was at first, not with the frame before.
+        // The comparison is with the first samples, not with the frame before.
         assert_eq!(changes(&mut blocks, 0, plane(108)).len(), 2);
     }
 
     #[test]
-    fn what_was_there_before_is_known_again() {
+    fn earlier_content_is_recognised() {
         let mut blocks = Blocks::default();
         let first = changes(&mut blocks, 0, plane(20));
         let second = changes(&mut blocks, 0, plane(200));
@@ -409,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn another_size_changes_every_block() {
+    fn other_size_changes_every_block() {
         let mut blocks = Blocks::default();
         changes(&mut blocks, 0, plane(20));
         let wide = Plane { width: 16, height: 4, samples: vec![20; 64] };
@@ -417,21 +429,21 @@ mod tests {
     }
 
     #[test]
-    fn what_has_come_to_stay_is_compared_with_what_the_coding_made_of_it() {
+    fn settled_content_takes_on_its_coding() {
         let mut blocks = Blocks::default();
         changes(&mut blocks, 0, plane(100));
         assert_eq!(changes(&mut blocks, MENDED / 2, plane(105)), []);
-        // Too early for another content to stand on what is shown now.
+        // Too early for the content to take on these samples.
         assert_eq!(changes(&mut blocks.clone(), MENDED / 2, plane(110)).len(), 2);
         assert_eq!(changes(&mut blocks, MENDED, plane(105)), []);
         assert_eq!(changes(&mut blocks, MENDED + 1, plane(110)), []);
-        // It is mended once: what goes on to change is another content in the end.
+        // A content takes on samples once: a slow change is another content in the end.
         assert_eq!(changes(&mut blocks, 3 * MENDED, plane(110)), []);
         assert_eq!(changes(&mut blocks, 3 * MENDED, plane(115)).len(), 2);
     }
 
     #[test]
-    fn text_that_becomes_sharp_is_the_same_and_text_that_comes_is_not() {
+    fn sharpened_text_is_the_same_and_new_text_is_not() {
         let text = |light: u8, dark: u8| {
             let samples = (0..32).map(|n| if n % 3 == 0 { dark } else { light }).collect();
             Plane { width: 8, height: 4, samples }
@@ -444,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_tells_text_from_film_and_both_from_neither() {
+    fn texture_tells_text_film_and_plain_apart() {
         let samples =
             |level: fn(usize) -> usize| std::array::from_fn::<u8, AREA, _>(|n| level(n) as u8);
         assert_eq!(look(&samples(|_| 80)), Texture::Plain);

@@ -1,8 +1,9 @@
-//! How much of a picture continues the one before, whatever moved in between.
+//! Measures how much of a picture continues the one before, wherever it moved.
 //!
-//! Block matching: each block of the later picture is sought in the earlier one, around its own place, and what counts is the
-//! structure term of SSIM (Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004) at the
-//! best place: a correlation, which neither brightness nor contrast changes. Blocks with much structure weigh more than flat ones.
+//! Block matching: each block of the later picture is sought in the earlier one, around its own
+//! position. The match is the structure term of SSIM (Wang et al., "Image Quality Assessment: From
+//! Error Visibility to Structural Similarity", 2004): a correlation, which neither brightness nor
+//! contrast changes. Blocks with much structure weigh more than flat ones.
 #![expect(
     clippy::inline_always,
     reason = "what is not inlined has not its caller's processor features"
@@ -17,26 +18,27 @@ use super::Plane;
 const BLOCK: usize = 8;
 const AREA: i32 = (BLOCK * BLOCK) as i32;
 
-/// How far a block may have moved, in samples to each side: a twelfth of the picture's width.
+/// Largest motion of a block to each side, in samples: a twelfth of the picture's width.
 const REACH_X: usize = 7;
 const REACH_Y: usize = 5;
 
 /// Variance below which a block is noise rather than structure (a standard deviation of 2 levels).
 const NOISE: f32 = 4.0;
 
-/// A block's weight is its standard deviation, less where that is below so many levels.
+/// Standard deviation below which a block weighs less, in levels.
 const FAINT: f32 = 4.0;
 
-/// Light that is turned up or down changes contrast by this factor at most.
+/// Largest factor by which light that is turned up or down changes contrast.
 const MOST_GAIN: f32 = 3.0;
 
-/// Contrast that changes by no more than this logarithm is no other light.
+/// Logarithm of the change of contrast up to which the light is the same.
 const SAME_LIGHT: f32 = 0.1;
 
-/// So much weight holds for continuity against what a few faint blocks say.
+/// Weight that counts for continuity against a few faint blocks.
 const DOUBT: f32 = 0.5;
 
-/// By how much a picture has to shrink before its blocks are compared: to about 80 samples in a row.
+/// Returns the factor by which a picture shrinks before its blocks are compared: to about 80
+/// samples in a row.
 #[must_use]
 pub fn coarse_factor(width: usize) -> usize {
     ((width + 40) / 80).max(1)
@@ -48,7 +50,8 @@ pub struct Searchable {
     plane: Plane,
     /// Samples as they are multiplied.
     samples: Vec<i16>,
-    /// Of the block whose upper left sample this is: the sum of its samples, and their variance in squared levels.
+    /// Of the block whose upper left sample this is: the sum of its samples, and their variance in
+    /// squared levels.
     blocks: Vec<(i32, f32)>,
 }
 
@@ -61,19 +64,20 @@ impl Searchable {
         Self { plane, samples, blocks }
     }
 
-    /// The plane.
+    /// Returns the plane.
     #[must_use]
     pub fn plane(&self) -> &Plane {
         &self.plane
     }
 }
 
-/// [`Searchable::blocks`].
+/// Computes [`Searchable::blocks`].
 #[multiversion(targets("x86_64+avx2"))]
 fn blocks(samples: &[i16], columns: usize, rows: usize) -> Vec<(i32, f32)> {
     let mut blocks = vec![(0, 0.0); samples.len()];
     let width = (columns + 1).saturating_sub(BLOCK);
-    // Of the samples and of their squares: sums of eight in a row, and of these over the last eight rows.
+    // Of the samples and of their squares: sums of eight in a row, and of these over the last eight
+    // rows.
     let mut wide = vec![[0i32; 2]; width * rows];
     let mut sums = vec![[0i32; 2]; width];
     for y in 0..rows {
@@ -101,7 +105,7 @@ fn blocks(samples: &[i16], columns: usize, rows: usize) -> Vec<(i32, f32)> {
     blocks
 }
 
-/// The share of `later` that is found in `earlier`, 0 to 1; 1 where there is no structure at all.
+/// Returns the share of `later` that is found in `earlier`, 0 to 1; 1 if there is no structure.
 ///
 /// Both have the same size.
 #[must_use]
@@ -109,14 +113,14 @@ pub fn continuity(earlier: &Searchable, later: &Searchable) -> f32 {
     found_again(earlier, later, 1.0)
 }
 
-/// The same as if the light had been the same in both; nothing where it was.
+/// Returns the continuity as if the light were the same in both; `None` if it is.
 #[must_use]
 pub fn continuity_in_other_light(earlier: &Searchable, later: &Searchable) -> Option<f32> {
     let gain = gain(earlier, later);
     (gain.ln().abs() > SAME_LIGHT).then(|| found_again(earlier, later, gain))
 }
 
-/// [`continuity`] where the contrast of `earlier` is multiplied with `gain`.
+/// Returns the [`continuity`] with the contrast of `earlier` multiplied by `gain`.
 #[multiversion(targets("x86_64+avx2"))]
 fn found_again(earlier: &Searchable, later: &Searchable, gain: f32) -> f32 {
     let (width, height) = (later.plane.width, later.plane.height);
@@ -139,7 +143,8 @@ fn found_again(earlier: &Searchable, later: &Searchable, gain: f32) -> f32 {
     (found + DOUBT) / (weights + DOUBT)
 }
 
-/// By how much the contrast within blocks has grown, where light was turned up or down.
+/// Returns the factor by which the contrast within blocks has grown, if light was turned up or
+/// down.
 fn gain(earlier: &Searchable, later: &Searchable) -> f32 {
     let contrast = |plane: &Searchable| {
         let deviations = plane.blocks.iter().map(|block| block.1.max(0.0).sqrt());
@@ -148,9 +153,10 @@ fn gain(earlier: &Searchable, later: &Searchable) -> f32 {
     (contrast(later) / contrast(earlier)).clamp(1.0 / MOST_GAIN, MOST_GAIN)
 }
 
-/// The similarity of the block of `later` at (x, y) to the one of `earlier` that is most like it, and the variance of that.
+/// Returns the similarity of the block of `later` at (x, y) to the most similar one of `earlier`,
+/// and the variance of that.
 ///
-/// The contrast of the earlier one is multiplied with `gain`.
+/// The contrast of the earlier one is multiplied by `gain`.
 #[inline(always)]
 fn best_match(
     earlier: &Searchable,
@@ -178,7 +184,7 @@ struct Block {
 }
 
 impl Block {
-    /// The one that begins with the sample `start`.
+    /// Returns the block that begins with the sample `start`.
     #[inline(always)]
     fn of(plane: &Searchable, start: usize) -> Self {
         let mut samples = [0; BLOCK * BLOCK];
@@ -189,7 +195,8 @@ impl Block {
         Self { samples, sum, variance }
     }
 
-    /// How similar the block of `earlier` is that begins with the sample `start`, and its variance; or what was best before.
+    /// Returns the similarity of the block of `earlier` that begins with the sample `start`, and
+    /// its variance, if that is better than `best`.
     #[inline(always)]
     fn better_than(
         &self,
@@ -200,7 +207,7 @@ impl Block {
     ) -> (f32, f32) {
         let (sum, variance) = earlier.blocks[start];
         let unlike = self.variance + gain * gain * variance + NOISE;
-        // What two blocks of these variances share is no more than their geometric mean.
+        // The covariance of two blocks is at most the geometric mean of their variances.
         let most = 2.0 * gain * (self.variance * variance).max(0.0).sqrt() + NOISE;
         if most <= best.0 * unlike {
             return best;
@@ -216,7 +223,8 @@ impl Block {
     }
 }
 
-/// Of two blocks, by the sum of their products and their sums; exact before it is divided.
+/// Returns the covariance of two blocks from the sum of their products and their sums; exact up to
+/// the division.
 #[inline(always)]
 fn covariance(product: i32, sum: i32, other: i32) -> f32 {
     (product * AREA - sum * other) as f32 / (AREA * AREA) as f32
@@ -226,7 +234,7 @@ fn covariance(product: i32, sum: i32, other: i32) -> f32 {
 mod tests {
     use super::*;
 
-    /// A texture that is nowhere like itself, shifted, brightened and stretched in contrast.
+    /// Makes a texture without self-similarity, shifted, brightened and stretched in contrast.
     fn texture(shift: usize, brightness: i32, contrast: i32) -> Searchable {
         let value = |x: usize, y: usize| {
             let mut noise = ((x + shift) as u32).wrapping_mul(0x9E37_79B1)
@@ -241,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_moved_or_became_brighter_continues() {
+    fn moved_or_brighter_picture_continues() {
         let first = texture(0, 0, 4);
         assert!(continuity(&first, &texture(0, 0, 4)) > 0.999);
         assert!(continuity(&first, &texture(5, 0, 4)) > 0.9);
@@ -249,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn light_that_is_turned_down_is_told_from_another_picture() {
+    fn dimmed_picture_differs_from_another_picture() {
         let first = texture(0, 0, 4);
         let dimmed = texture(2, -40, 1);
         assert!(continuity(&first, &dimmed) < 0.7);
@@ -262,12 +270,12 @@ mod tests {
     }
 
     #[test]
-    fn another_picture_does_not() {
+    fn other_picture_does_not_continue() {
         assert!(continuity(&texture(0, 0, 4), &texture(40, 0, 4)) < 0.6);
     }
 
     #[test]
-    fn a_picture_too_small_for_a_block_continues() {
+    fn picture_smaller_than_a_block_continues() {
         let tiny = Searchable::new(Plane { width: 4, height: 4, samples: vec![9; 16] });
         assert!((continuity(&tiny, &tiny) - 1.0).abs() < f32::EPSILON);
     }

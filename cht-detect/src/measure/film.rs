@@ -1,4 +1,4 @@
-//! How a frame follows the ones before it: what a cut, a flash and a dissolve are told apart by.
+//! Measures how a frame follows the ones before it, to tell cuts, flashes and dissolves apart.
 
 use std::collections::VecDeque;
 
@@ -8,16 +8,16 @@ use super::{
     Plane, Ramp, RampMeter, Searchable, coarse_factor, continuity, continuity_in_other_light,
 };
 
-/// A flash may last so many frames less one: so far back a frame is compared.
+/// Number of frames with which a frame is compared: one more than a flash may last.
 pub const BACK: usize = 5;
 
-/// Levels of luma are counted in so many classes.
+/// Number of classes of the luma histogram.
 const CLASSES: usize = 32;
 
-/// A frame that continues the one before by more than this was no cut, and nothing is compared with what was before it.
+/// Continuity above which a frame was no cut, and nothing is compared with the picture before it.
 const CONTINUES: f32 = 0.9;
 
-/// Below this mean difference, in levels, nothing has moved.
+/// Mean difference below which nothing has moved, in levels.
 const STILL: f32 = 0.05;
 
 /// How a frame follows the ones before it.
@@ -29,11 +29,12 @@ pub struct Film {
     pub contrast: f32,
     /// Share of the luma histogram that is another than in the frame before, 0 to 1.
     pub histogram: f32,
-    /// What is found again of the frame before, wherever it moved, 0 to 1 ([`continuity()`]).
+    /// Share of the frame before that is found again, wherever it moved, 0 to 1 ([`continuity()`]).
     pub continuity: f32,
-    /// The same, whatever the light, which may have been turned up or down.
+    /// The same in any light, which may have been turned up or down.
     pub relit: f32,
-    /// What is found of the frames before that one, from the second to the [`BACK`]th; 0 where it was not looked for.
+    /// Share of the frames before that one, from the second to the [`BACK`]th, that is found again;
+    /// 0 if it was not searched.
     pub back: [f32; BACK - 1],
     /// A dissolve or a fade that seems to have ended a few frames before.
     pub ramp: Option<Ramp>,
@@ -51,7 +52,7 @@ pub struct FilmMeter {
 }
 
 impl FilmMeter {
-    /// Measures the next frame, at a time in ticks, given the one before as well: where both are the same, less is to be done.
+    /// Measures the next frame at `at`, in ticks. Given the one before, equal parts cost less.
     pub fn push(&mut self, at: i64, plane: &Plane, before: &Plane) -> Film {
         let known = self.planes.front().filter(|_| plane.is_as_large_as(before));
         let shrunk = known.map(|coarse| (before, coarse.plane()));
@@ -76,7 +77,7 @@ impl FilmMeter {
         let relit = if is_still { None } else { continuity_in_other_light(before, &coarse) };
         let mut back = [0.0; BACK - 1];
         for (n, back) in back.iter_mut().enumerate() {
-            // The frame `n + 2` before is what was before a cut at the frame `n + 1` before.
+            // The frame `n + 2` before shows the picture before a cut at the frame `n + 1` before.
             let is_cut = self.continuities.get(n).is_some_and(|&was| was < CONTINUES);
             if let (true, Some(plane)) = (is_cut, self.planes.get(n + 1)) {
                 *back = continuity(plane, &coarse);

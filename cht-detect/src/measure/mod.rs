@@ -1,4 +1,8 @@
-//! What is measured in each picture, from its luma made small: a sample for each 4 × 4 pixels.
+//! Measures each picture by its luma made small: a sample for each 4 × 4 pixels.
+//!
+//! In order, each using only those before it: `plane`, `blocks` (which blocks changed), `rle`
+//! (their serialization), `continuity`, `ramp` (dissolves and fades), `film` (both, frame by
+//! frame), `synthetic` (drawn or filmed), [`Meter`].
 
 mod blocks;
 mod continuity;
@@ -19,7 +23,7 @@ pub use self::{
     ramp::{Ramp, RampMeter},
 };
 
-/// What was measured in one frame.
+/// Measures of one frame.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measures {
     /// On the session's timeline, in ticks.
@@ -46,7 +50,7 @@ pub struct Measures {
 }
 
 impl Measures {
-    /// Whether a picture can have these measures: what was read from a file may say anything.
+    /// Tells whether a picture can have these measures, which may come from a damaged file.
     #[must_use]
     pub fn is_plausible(&self) -> bool {
         let Film { difference, contrast, histogram, continuity, relit, back, ramp } = self.film;
@@ -69,10 +73,21 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// Number of blocks in the largest picture.
+/// Largest number of blocks in a picture.
 const MOST_BLOCKS: u32 = 1 << 20;
 
 /// Measures frames in the order of their PTS.
+///
+/// ```
+/// use cht_detect::measure::{Meter, Plane};
+///
+/// let grey = |level| Plane { width: 80, height: 45, samples: vec![level; 80 * 45] };
+/// let mut meter = Meter::default();
+/// meter.push(0, 0.0, grey(40));
+/// assert!(meter.push(3600, 0.0, grey(40)).changes.is_empty());
+/// let measures = meter.push(7200, 0.0, grey(200));
+/// assert_eq!((measures.grid, measures.changes.len()), ((20, 11), 20 * 11));
+/// ```
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Meter {
     film: FilmMeter,
@@ -81,13 +96,14 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// The small luma of the frame that was measured last.
+    /// Returns the small luma of the last frame.
     #[must_use]
     pub fn plane(&self) -> &Plane {
         self.blocks.before()
     }
 
-    /// Measures the next frame, given its small luma.
+    /// Measures the next frame: its time in ticks, ffmpeg's scene score (`libavfilter/vf_scdet.c`,
+    /// 0 to 1), and its small luma.
     pub fn push(&mut self, at: i64, score: f64, plane: Plane) -> Measures {
         let before = self.blocks.before();
         let resized = *before != Plane::default() && !plane.is_as_large_as(before);

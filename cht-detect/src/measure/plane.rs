@@ -15,19 +15,20 @@ pub struct Plane {
 }
 
 impl Plane {
-    /// The samples of row `y`.
+    /// Returns the samples of row `y`.
     #[must_use]
     pub fn row(&self, y: usize) -> &[u8] {
         &self.samples[y * self.width..][..self.width]
     }
 
-    /// Each `factor × factor` samples become their mean; a remainder at the right and lower edge is left out.
+    /// Shrinks it: each `factor × factor` samples become their mean, and a remainder at the right
+    /// and lower edge is dropped.
     #[must_use]
     pub fn shrunk(&self, factor: usize) -> Self {
         self.shrunk_as(factor, None)
     }
 
-    /// The same, given another plane of this size and what became of it: rows that are the same there are taken over.
+    /// Shrinks it, given another plane of this size and its shrunk form: equal rows are copied.
     #[must_use]
     pub fn shrunk_as(&self, factor: usize, before: Option<(&Self, &Self)>) -> Self {
         if factor <= 1 {
@@ -60,13 +61,13 @@ impl Plane {
         Self { width, height, samples }
     }
 
-    /// Whether both have the same width and height.
+    /// Tells whether both have the same width and height.
     #[must_use]
     pub fn is_as_large_as(&self, other: &Self) -> bool {
         (self.width, self.height) == (other.width, other.height)
     }
 
-    /// Mean absolute difference to a plane of the same size, 0 to 255.
+    /// Returns the mean absolute difference to a plane of the same size, 0 to 255.
     #[must_use]
     pub fn difference(&self, other: &Self) -> f64 {
         let sum: u64 = self

@@ -1,12 +1,13 @@
-//! Dissolves and fades: frames that lie on a straight line from one picture to another.
+//! Measures dissolves and fades: frames that lie on a straight line from one picture to another.
 //!
-//! In a dissolve from `A` to `B` every frame is `(1 − a)·A + a·B`, and `a` rises evenly from 0 to 1; in a fade, one of the two is
-//! flat. In the space whose axes are the samples, such frames lie on a straight line, evenly spaced. What moves, pans or zooms goes
-//! along a curve. So all that is needed is how far each two of the last frames are apart: with `d` for a squared distance,
+//! In a dissolve from `A` to `B` every frame is `(1 − a)·A + a·B`, and `a` rises evenly from 0 to
+//! 1; in a fade, one of the two is flat. In the space whose axes are the samples, such frames lie
+//! on a straight line, evenly spaced. Motion, pans and zooms follow a curve. So the distances
+//! between the last frames suffice: with `d` for a squared distance,
 //!
 //! ```text
 //! a    = (d(F, A) + d(A, B) − d(F, B)) / 2·d(A, B)        where on the line the frame F is
-//! rest = d(F, A) / d(A, B) − a²                           how far beside it, squared, in lengths of it
+//! rest = d(F, A) / d(A, B) − a²                           how far from it, squared, in lengths of it
 //! ```
 #![expect(
     clippy::inline_always,
@@ -21,33 +22,34 @@ use serde::{Deserialize, Serialize};
 
 use super::{Plane, Searchable, continuity};
 
-/// Frames closer than this are looked at as one, in ticks: 32 a second are enough.
+/// Least distance of frames that are examined, in ticks: 32 a second suffice.
 const SPACING: i64 = 90_000 / 32;
 
-/// Frames from the first to the last of a ramp that is looked for.
+/// Lengths of the ramps that are searched, in frames from the first to the last.
 const LENGTHS: [usize; 21] =
     [5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 22, 24, 26, 28, 30, 33, 37, 42];
 
-/// Frames looked at on either side of a ramp: it is flat there.
+/// Number of frames examined on either side of a ramp, where it is flat.
 const AROUND: usize = 4;
 
-/// Frames that are remembered.
+/// Number of frames that are remembered.
 const MEMORY: usize = 42 + 2 * AROUND + 1;
 
-/// Frames of a ramp that are looked at, but for its ends: those at each eighth.
+/// Number of parts of a ramp, at whose bounds frames are examined.
 const PARTS: usize = 8;
 
-/// A ramp is no longer than this, in ticks: many frames of a slow stream are something else.
+/// Longest ramp, in ticks: many frames of a slow stream are something else.
 const LONGEST: i64 = 3 * 90_000;
 
-/// What is certainly no ramp: less than these squared levels from end to end, further beside the line or from its even course
-/// than this, or going on behind the ends.
+/// Bounds of a ramp: least squared levels from end to end, largest distance from the line and from
+/// its even course, and largest motion after its ends.
 const LEAST_SPAN: f32 = 4.0;
 const MOST_REST: f32 = 0.3;
 const MOST_BEND: f32 = 0.3;
 const MOST_BEYOND: f32 = 0.2;
 
-/// An end of less variance, in squared levels, or of less than this part of the other end's, is flat: black, for one.
+/// Variance of an end, in squared levels and relative to the other end, below which it is flat,
+/// such as black.
 const FLAT: f32 = 8.0;
 const FLAT_BESIDE: f32 = 0.1;
 
@@ -64,20 +66,22 @@ pub struct Ramp {
     pub span: f32,
     /// Mean squared distance of the frames between from the line, in spans.
     pub rest: f32,
-    /// How far one of them is at most from where an even course would have it, in lengths of the line.
+    /// How far one of them is at most from where an even course would have it, in lengths of the
+    /// line.
     pub bend: f32,
     /// How much faster than on average it goes on at its fastest, from one frame to the next.
     pub fastest: f32,
-    /// What moves before and behind it: the squared distance of the ends to the frames four further, added up.
+    /// Motion before and after it: the sum of the squared distances of its ends to the frames four
+    /// further.
     pub moves: f32,
     /// Variances of its ends, in squared levels.
     pub variances: (f32, f32),
-    /// What is found of the first picture in the last, 0 to 1.
+    /// Share of the first picture that is found in the last, 0 to 1.
     pub continuity: f32,
 }
 
 impl Ramp {
-    /// Whether it can be calculated with.
+    /// Tells whether it can be calculated with.
     pub(crate) fn is_plausible(&self) -> bool {
         let Self { from, to, span, rest, bend, fastest, moves, variances, continuity, .. } = *self;
         let mut measures =
@@ -87,7 +91,7 @@ impl Ramp {
 }
 
 impl Ramp {
-    /// Whether it begins at a flat picture, and whether it ends at one.
+    /// Tells whether it begins at a flat picture, and whether it ends at one.
     #[must_use]
     pub fn flat(&self) -> (bool, bool) {
         let is_flat = |end: f32, other: f32| end < FLAT.max(FLAT_BESIDE * other);
@@ -116,7 +120,8 @@ pub struct RampMeter {
 }
 
 impl RampMeter {
-    /// Takes the next frame, coarse, with its variance; the ramp that seems to have ended a few frames before it.
+    /// Takes the next frame, coarse, with its variance; the ramp that seems to have ended a few
+    /// frames before it.
     pub fn push(&mut self, at: i64, coarse: &Plane, variance: f32) -> Option<Ramp> {
         let is_same_size =
             |seen: &Seen| (seen.coarse.width, seen.coarse.height) == (coarse.width, coarse.height);
@@ -143,13 +148,14 @@ impl RampMeter {
         self.best()
     }
 
-    /// The squared distance between the frames that `a` and `b` others have followed.
+    /// Returns the squared distance between the frames that `a` and `b` others have followed.
     fn distance(&self, a: usize, b: usize) -> f32 {
         let (later, earlier) = (a.min(b), a.max(b));
         if later == earlier { 0.0 } else { self.seen[later].distances[earlier - later - 1] }
     }
 
-    /// Where on the line from `first` to `last` a frame is, and how far beside it.
+    /// Returns the position of a frame on the line from `first` to `last`, and its distance from
+    /// the line.
     fn place(&self, frame: usize, first: usize, last: usize) -> (f32, f32) {
         let span = self.distance(first, last);
         let to_first = self.distance(frame, first);
@@ -157,7 +163,7 @@ impl RampMeter {
         (along, (to_first / span - along * along).max(0.0))
     }
 
-    /// The straightest ramp that ended when [`AROUND`] frames were still to come.
+    /// Returns the straightest ramp that ended [`AROUND`] frames ago.
     fn best(&self) -> Option<Ramp> {
         let last = AROUND;
         let fits = |length: &&usize| last + **length + AROUND < self.seen.len();
@@ -168,7 +174,7 @@ impl RampMeter {
         Some(ramp)
     }
 
-    /// The ramp of `length` frames up to `last`, if it may be one, and how little it is one.
+    /// Returns the ramp of `length` frames up to `last`, if it may be one, and its deviation.
     fn ramp(&self, last: usize, length: usize) -> Option<(f32, usize, Ramp)> {
         let first = last + length;
         let (from, to) = (self.seen[first].at, self.seen[last].at);
@@ -229,7 +235,7 @@ impl RampMeter {
     }
 }
 
-/// Mean squared difference of the samples of two planes of one size.
+/// Returns the mean squared difference of the samples of two planes of one size.
 #[multiversion(targets("x86_64+avx2"))]
 fn distance(a: &[u8], b: &[u8]) -> f32 {
     squares(a, b) as f32 / a.len().max(1) as f32
@@ -250,7 +256,8 @@ mod tests {
 
     const STEP: i64 = 3600;
 
-    /// A picture of broad stripes, another for each `kind`, which moves by a sample each frame if it is `moving`.
+    /// Makes a picture of broad stripes for each `kind`, which moves by a sample each frame if it
+    /// is `moving`.
     fn picture(kind: u32, shift: usize) -> Vec<f32> {
         let value = |x: usize, y: usize| {
             let column = (x + shift) as u32 / 8 + kind * 977;
@@ -261,7 +268,8 @@ mod tests {
         (0..48).flat_map(|y| (0..80).map(move |x| value(x, y))).collect()
     }
 
-    /// The ramps seen in 60 frames, of which each is `weight(n)` of the second picture, or of black, and the rest of the first.
+    /// Returns the ramps seen in 60 frames, each `weight(n)` of the second picture, or of black,
+    /// and the rest of the first.
     fn ramps(second: Option<u32>, speed: usize, weight: impl Fn(i64) -> f32) -> Vec<Ramp> {
         let mut meter = RampMeter::default();
         let mut seen = Vec::new();
@@ -280,7 +288,7 @@ mod tests {
         seen
     }
 
-    /// Whether one is straight, even, and of these frames.
+    /// Tells whether one is straight, even, and of these frames.
     fn is_there(ramps: &[Ramp], from: i64, to: i64) -> bool {
         let is_it = |ramp: &&Ramp| (ramp.from, ramp.to) == (from * STEP, to * STEP);
         ramps
@@ -290,13 +298,13 @@ mod tests {
     }
 
     #[test]
-    fn a_dissolve_is_straight_and_even() {
+    fn dissolve_is_straight_and_even() {
         let seen = ramps(Some(2), 0, |n| ((n - 20) as f32 / 16.0).clamp(0.0, 1.0));
         assert!(is_there(&seen, 20, 36), "{seen:?}");
     }
 
     #[test]
-    fn so_is_a_fade_which_ends_flat() {
+    fn fade_is_straight_and_ends_flat() {
         let seen = ramps(None, 0, |n| ((n - 20) as f32 / 16.0).clamp(0.0, 1.0));
         assert!(is_there(&seen, 20, 36), "{seen:?}");
         let whole = seen.iter().find(|ramp| (ramp.from, ramp.to) == (20 * STEP, 36 * STEP));
@@ -304,18 +312,18 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_is_no_ramp() {
+    fn cut_is_no_ramp() {
         assert_eq!(ramps(Some(2), 0, |n| f32::from(u8::from(n >= 30))), []);
     }
 
     #[test]
-    fn what_moves_goes_along_a_curve() {
+    fn motion_bends_the_line() {
         let seen = ramps(Some(2), 8, |_| 0.0);
         assert!(seen.iter().all(|ramp| ramp.rest > 0.1), "{seen:?}");
     }
 
     #[test]
-    fn what_was_saved_goes_on_as_if_it_had_not_been() {
+    fn saved_meter_continues() {
         let plane = |n: usize| {
             let samples = picture(1, n / 2).into_iter().map(|sample| sample as u8).collect();
             Plane { width: 80, height: 48, samples }
@@ -333,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn another_size_begins_anew() {
+    fn other_size_starts_anew() {
         let mut meter = RampMeter::default();
         let plane = |width| Plane { width, height: 48, samples: vec![90; width * 48] };
         for n in 0..30 {

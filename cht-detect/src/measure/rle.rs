@@ -1,4 +1,5 @@
-//! Changes as they are written: most come in runs of neighbours, whose new contents are numbered in turn.
+//! Changes as they are written: most come in runs of neighbours, whose new contents are numbered in
+//! turn.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -61,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again_and_neighbours_share_a_run() {
+    fn neighbours_share_a_run_and_round_trip() {
         let change = |block, content, look| Change { block, content, look };
         let changes = vec![
             change(3, 100, Texture::Drawn),
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_without_end_is_refused() {
+    fn run_without_end_is_refused() {
         assert!(serde_json::from_str::<Line>(r#"{"changes":[[0,4294967295,0,0]]}"#).is_err());
     }
 }

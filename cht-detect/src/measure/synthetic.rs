@@ -1,22 +1,24 @@
-//! Whether a picture looks drawn or filmed, by the steps between neighbouring samples.
+//! Measures whether a picture looks drawn or filmed, by the steps between neighbouring samples.
 //!
-//! Drawn areas have one colour, and sharp edges between them; what a camera sees has slopes.
+//! Drawn areas have one colour with sharp edges between them; camera pictures have slopes.
 
 use serde::{Deserialize, Serialize};
 
 use super::Plane;
 
-/// Neighbours that differ by no more are flat; by no more than the second, a slope; by more, an edge.
+/// Largest differences of neighbours that are flat, and that form a slope, in levels; more is an
+/// edge.
 const FLAT: u8 = 1;
 const SLOPE: u8 = 32;
 
-/// Pairs of neighbours that are counted in a byte, many at once.
+/// Number of pairs of neighbours counted in bytes, many at once.
 const COUNTED: usize = 128;
 
-/// Where a fifth of what is not flat is edges, nothing speaks against a drawn picture.
+/// Factor of the share of edges among steps: from a fifth on, the picture can be drawn.
 const EDGES: f32 = 5.0;
 
-/// The steps between samples and their right neighbours, counted row by row, so that rows that stay need not be counted again.
+/// The steps between samples and their right neighbours, counted row by row, so that rows that stay
+/// need not be counted again.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Steps {
     rows: Vec<Counts>,
@@ -30,7 +32,7 @@ struct Counts {
 }
 
 impl Steps {
-    /// Counts those of the next plane, given the one before.
+    /// Counts the steps of the next plane, given the one before.
     pub(crate) fn update(&mut self, plane: &Plane, before: &Plane) {
         let is_known = plane.is_as_large_as(before) && self.rows.len() == plane.height;
         self.rows.resize(plane.height, Counts::default());
@@ -41,8 +43,8 @@ impl Steps {
         }
     }
 
-    /// How drawn the plane looks, 0 to 1: the share of samples that are exactly as their right neighbour, unless there are hardly any
-    /// sharp edges among the others, as in a dark film.
+    /// Returns how drawn the plane looks, 0 to 1: the share of samples equal to their right
+    /// neighbour, limited if there are hardly any sharp edges among the others, as in a dark film.
     pub(crate) fn drawn(&self, plane: &Plane) -> f32 {
         let sum = |count: fn(&Counts) -> u32| self.rows.iter().map(count).sum::<u32>();
         let pairs = (plane.height * plane.width.saturating_sub(1)).max(1) as f32;

@@ -1,19 +1,19 @@
-//! One block of the picture, as far as it tells what never rests.
+//! History of one block of the picture.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{measure::Texture, time::SECOND};
 
-/// Time between two looks for regions, in ticks: a block counts as changing once in each.
+/// Time between two examinations, in ticks: a block changes at most once in it.
 pub(crate) const SLOT: i64 = SECOND / 5;
 
-/// Number of the last slots that are looked at.
+/// Number of the last slots that are examined.
 const SLOTS: u32 = 5;
 
-/// Time of something that never happened, in ticks: far back, and differences to it do not overflow.
+/// Time of an event that never happened, in ticks; differences to it do not overflow.
 pub(crate) const NEVER: i64 = i64::MIN / 2;
 
-/// Share of a region that moves, up to which the region rests.
+/// Largest share of a resting region that changes.
 pub(crate) const MOVING_SHARE: f32 = 0.03;
 
 /// Half-life of the count of changes, in seconds.
@@ -24,6 +24,7 @@ const TICKS_FORGET: f32 = 20.0;
 /// Time for which a picture that was filmed may have faded to black, in ticks.
 const AGO: i64 = 2 * SECOND;
 
+/// History of one block, times in ticks.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Block {
     pub(crate) look: Texture,
@@ -42,7 +43,7 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// A block of which nothing is known.
+    /// Returns a block without history.
     pub(crate) const fn new() -> Self {
         Self {
             look: Texture::Plain,
@@ -58,17 +59,17 @@ impl Block {
         }
     }
 
-    /// Returns how often it changed of late.
+    /// Returns the number of recent changes.
     pub(crate) fn activity(&self, at: i64) -> f32 {
         forgotten(self.activity, at - self.counted, FORGET)
     }
 
-    /// Returns how often it changed by itself of late.
+    /// Returns the number of recent ticks.
     pub(crate) fn ticks(&self, at: i64) -> f32 {
         forgotten(self.ticks, at - self.ticked, TICKS_FORGET)
     }
 
-    /// Tells whether it looks filmed, or did so a moment ago.
+    /// Tells whether it looks filmed, or did a moment ago.
     pub(crate) fn was_filmed(&self, at: i64) -> bool {
         self.look == Texture::Filmed || (self.look == Texture::Plain && at - self.filmed < AGO)
     }

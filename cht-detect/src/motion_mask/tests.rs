@@ -28,19 +28,19 @@ fn is_masked(restless: &MotionMask, rect: Rect) -> bool {
 }
 
 #[test]
-fn what_is_filmed_and_moves_is_left_out_within_a_second() {
+fn moving_film_is_masked_within_a_second() {
     let mut restless = MotionMask::new(GRID);
     show(&mut restless, (0, 1), plays);
     assert!(is_masked(&restless, CAMERA));
     assert!(!restless.is_masked(0));
-    // What is drawn may come to rest yet.
+    // A drawn region may come to rest.
     let mut restless = MotionMask::new(GRID);
     show(&mut restless, (0, 1), |n| change(CAMERA, n as u32, Texture::Drawn));
     assert!(!is_masked(&restless, CAMERA));
 }
 
 #[test]
-fn a_tile_stays_one_through_a_title_card_until_another_layout_comes() {
+fn tile_outlives_title_card_until_another_layout() {
     let title = |n: i64| match n {
         30 => change(CAMERA, 1000, Texture::Drawn),
         _ => Vec::new(),
@@ -61,7 +61,7 @@ fn a_tile_stays_one_through_a_title_card_until_another_layout_comes() {
 }
 
 #[test]
-fn a_tile_that_shows_a_still_counts_in_the_end() {
+fn tile_that_shows_a_still_counts_in_the_end() {
     let mut restless = MotionMask::new(GRID);
     show(&mut restless, (0, 3), plays);
     show(&mut restless, (3, 12), |_| Vec::new());
@@ -71,7 +71,7 @@ fn a_tile_that_shows_a_still_counts_in_the_end() {
 }
 
 #[test]
-fn photos_that_are_scrolled_count_when_they_rest() {
+fn scrolled_photos_count_when_they_rest() {
     let mut restless = MotionMask::new(GRID);
     show(&mut restless, (0, 1), |n| change(PHOTOS, n as u32, Texture::Filmed));
     show(&mut restless, (1, 3), |_| Vec::new());
@@ -79,7 +79,7 @@ fn photos_that_are_scrolled_count_when_they_rest() {
 }
 
 #[test]
-fn a_transition_of_the_whole_screen_makes_no_tile() {
+fn transition_of_whole_screen_makes_no_tile() {
     let mut restless = MotionMask::new(GRID);
     let all = Rect { left: 0, top: 0, right: 79, bottom: 44 };
     show(&mut restless, (0, 1), |n| {
@@ -93,7 +93,7 @@ fn a_transition_of_the_whole_screen_makes_no_tile() {
 }
 
 #[test]
-fn a_tile_grows_to_what_moves_with_it() {
+fn tile_grows_to_blocks_that_move_with_it() {
     let narrow = Rect { right: CAMERA.right - 1, ..CAMERA };
     let mut restless = MotionMask::new(GRID);
     show(&mut restless, (0, 2), |n| change(narrow, n as u32, Texture::Filmed));
@@ -106,7 +106,7 @@ fn a_tile_grows_to_what_moves_with_it() {
 }
 
 #[test]
-fn a_clock_is_left_out_and_text_that_is_typed_is_not() {
+fn clock_is_masked_and_typed_text_is_not() {
     let digit = Rect { left: 76, top: 0, right: 77, bottom: 1 };
     let mut restless = MotionMask::new(GRID);
     show(&mut restless, (0, 6), |n| match n % 10 {
@@ -124,7 +124,7 @@ fn a_clock_is_left_out_and_text_that_is_typed_is_not() {
 }
 
 #[test]
-fn a_photo_that_comes_and_goes_by_itself_is_a_tile_and_one_in_slides_is_not() {
+fn photo_that_comes_and_goes_alone_is_a_tile() {
     let fades = |n: i64| match n % 20 {
         5 => change(CAMERA, n as u32, Texture::Filmed),
         15 => change(CAMERA, n as u32, Texture::Plain),
@@ -146,7 +146,7 @@ fn a_photo_that_comes_and_goes_by_itself_is_a_tile_and_one_in_slides_is_not() {
 }
 
 #[test]
-fn a_tile_grows_to_what_moves_at_its_edge_and_is_not_drawn() {
+fn tile_grows_to_undrawn_motion_at_its_edge() {
     let edge = |look: Texture| {
         let rect = Rect { left: CAMERA.right + 2, right: CAMERA.right + 4, ..CAMERA };
         let mut restless = MotionMask::new(GRID);
@@ -162,7 +162,7 @@ fn a_tile_grows_to_what_moves_at_its_edge_and_is_not_drawn() {
 }
 
 #[test]
-fn a_tile_does_not_grow_into_another_one() {
+fn tile_does_not_grow_into_another() {
     let left = Rect { left: 30, right: 42, ..CAMERA };
     let right = Rect { left: 45, right: 54, ..CAMERA };
     let mut restless = MotionMask::new(GRID);
@@ -175,7 +175,7 @@ fn a_tile_does_not_grow_into_another_one() {
 }
 
 #[test]
-fn several_tiles_that_change_at_once_are_another_page_and_one_is_not() {
+fn several_tiles_changing_at_once_are_another_page() {
     let other = Rect { left: 20, top: 10, right: 35, bottom: 20 };
     let mut restless = MotionMask::new(GRID);
     let both = |n: i64| [plays(n), change(other, n as u32, Texture::Filmed)].concat();
@@ -188,7 +188,7 @@ fn several_tiles_that_change_at_once_are_another_page_and_one_is_not() {
 }
 
 #[test]
-fn clock_that_moves_as_it_ticks_is_left_out_and_stays_so() {
+fn clock_that_moves_as_it_ticks_stays_masked() {
     let (digit, clock) = (
         Rect { left: 70, top: 3, right: 71, bottom: 4 },
         Rect { left: 62, top: 3, right: 71, bottom: 4 },

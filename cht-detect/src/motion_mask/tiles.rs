@@ -1,7 +1,7 @@
 //! Tiles: rectangles in which a camera or a video plays.
 //!
-//! They are found by what plays in them, or by what changes as a whole again and again; they grow to what moves with them; and they end
-//! when another layout takes their place.
+//! A tile is found by filmed motion in it, or by repeated changes as a whole. It grows to motion
+//! next to it, and ends when another layout replaces it.
 
 use crate::time::SECOND;
 use serde::{Deserialize, Serialize};
@@ -12,61 +12,67 @@ use crate::{
     measure::{Change, Texture},
 };
 
-/// Number of the last slots in which a block that plays changed.
+/// Number of the last slots in which a playing block changed.
 const PLAYS: u32 = 3;
 
-/// Of a filmed region, so many blocks have to play, and this share.
+/// Least number and share of playing blocks in a filmed region.
 const PLAYING: usize = 6;
 const PLAYING_SHARE: f32 = 0.05;
 
-/// A tile is so wide and high at least, in blocks, and filmed in so much of it when it is found.
+/// Least width and height of a new tile, in blocks, least share of it that is filmed, and largest
+/// share that is drawn.
 const LEAST_WIDTH: usize = 4;
 const LEAST_HEIGHT: usize = 3;
 const FILLED: f32 = 0.5;
 const MOSTLY_DRAWN: f32 = 0.3;
 
-/// What is filmed in so much of it and plays is no page that moves, tile or not.
+/// Filmed share from which a playing region is no moving page, tile or not.
 const RATHER_FILMED: f32 = 0.35;
 
-/// What changed as a whole twice, so long apart at least and no longer than that, is a tile as well. The last ones are remembered.
+/// Least and longest time between two changes of a rectangle as a whole that make it a tile, in
+/// ticks, and number of them that are remembered.
 const FLIPS_APART: i64 = SECOND * 4 / 10;
 const FLIPS_REMEMBERED: i64 = 30 * SECOND;
 const FLIPS: usize = 64;
 
-/// While drawn blocks that are more than this share of all move outside of tiles, in so many of the last slots, the whole moves: a
-/// scroll, a transition.
+/// Number of the last slots in which a block moves, and share of moving drawn blocks outside of
+/// tiles from which the whole screen moves: a scroll, a transition.
 const MOVES: u32 = 2;
 const WHOLE_MOVES: f32 = 0.02;
 
-/// A tile that moves as a whole grows where so much of what is next to it moves with it, and no further at once.
+/// Share of a neighbouring strip that has to move for a tile to grow to it, and largest growth at
+/// once, in blocks.
 const GROWS: f32 = 0.5;
 const GROWN: usize = 4;
 
-/// Another layout changes at least these shares of a tile and of what is outside of all tiles.
+/// Shares of a tile, and of the area outside of all tiles, that another layout changes at least.
 const NEW_LAYOUT: f32 = 0.5;
 const NEW_OUTSIDE: f32 = 0.05;
 
-/// So much of what tiles show changes in one frame with another page, and hardly ever else.
+/// Share of the tiles' area that another page changes in one frame.
 const NEW_PAGE: f32 = 0.6;
 
-/// Behind another layout, a tile that is filmed in no more of it is gone.
+/// Largest filmed share of a tile that another layout has replaced.
 const STILL_FILMED: f32 = 0.2;
 
-/// A tile that takes more of the screen is a layout itself: it is gone when it is not filmed and as much of it is drawn.
+/// Share of the screen from which a tile is a layout itself, and drawn share from which it is gone
+/// if it is not filmed.
 const LARGE: f32 = 0.35;
 const DRAWN: f32 = 0.03;
 
-/// A tile that rests for so long shows a still, which counts: sooner if it is drawn, and soonest if it is large, unless it moved for so
-/// long without a pause. Photos that are scrolled look the same.
+/// Time after which a resting tile shows a still, which counts, in ticks: sooner if it is drawn,
+/// and soonest if it is large, unless it moved for `PROVED` without a pause. Scrolled photos look
+/// the same.
 const STILL_AFTER: i64 = 10 * SECOND;
 const STILL_DRAWN: i64 = 5 * SECOND;
 const STILL_LARGE: i64 = SECOND;
 const PROVED: i64 = 3 * SECOND;
 const PAUSE: i64 = SECOND / 2;
 
-/// A tile that rests for so long is forgotten.
+/// Time after which a resting tile is forgotten, in ticks.
 const FORGOTTEN: i64 = 60 * SECOND;
 
+/// A rectangle in which something plays.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Tile {
     pub(super) rect: Rect,
@@ -79,7 +85,7 @@ pub(super) struct Tile {
 }
 
 impl Tile {
-    /// One that plays here.
+    /// Returns a tile that has begun to play.
     fn found(rect: Rect, at: i64) -> Self {
         let moving = i64::from(PLAYS) * SLOT;
         Self { rect, moved: at, moving, rests: false, in_doubt: false }
@@ -92,7 +98,7 @@ pub(crate) struct Tiles {
     pub(super) all: Vec<Tile>,
     /// Rectangles that were filmed before or after they changed as a whole, and when.
     flips: Vec<(Rect, i64)>,
-    /// When what all tiles show last changed as a whole.
+    /// Time of the last change of all tiles as a whole.
     changed: i64,
 }
 
@@ -114,8 +120,8 @@ impl Tiles {
         self.find(grid, blocks, at, &tiled);
     }
 
-    /// Tells whether this frame shows another page, though its tiles may lie where those before did:
-    /// what they show changes as a whole, and did not just do so. All tiles are in doubt then.
+    /// Tells whether this frame shows another page, though its tiles may lie in the same places:
+    /// they change as a whole, and did not do so just before. All tiles are in doubt then.
     pub(crate) fn is_new_page(
         &mut self,
         grid: Grid,
@@ -132,7 +138,8 @@ impl Tiles {
         is_new_page
     }
 
-    /// Whether most of what tiles show changes in this frame, of several tiles at once or together with what is outside.
+    /// Tells whether this frame changes most of the tiles' area, in several tiles at once or
+    /// together with the area outside.
     fn change(&self, grid: Grid, blocks: &[Block], changes: &[Change]) -> bool {
         let area: usize = self.moving().map(Rect::area).sum();
         if area == 0 || (changes.len() as f32) < NEW_PAGE * area.min(blocks.len()) as f32 {
@@ -156,7 +163,8 @@ impl Tiles {
             && (whole > 1 || whole == 1 && moving > NEW_OUTSIDE * outside().count() as f32)
     }
 
-    /// Ends the tiles that are gone; which blocks belong to the others.
+    /// Ends the tiles that are gone. Returns for each block whether it belongs to one of the
+    /// others.
     fn end(&mut self, grid: Grid, blocks: &mut [Block], at: i64) -> Vec<bool> {
         let mut tiled = vec![false; blocks.len()];
         for tile in &self.all {
@@ -206,7 +214,8 @@ impl Tiles {
         tiled
     }
 
-    /// Finds tiles outside of the known ones, whose blocks are `tiled`, and how far all of them reach.
+    /// Finds tiles outside of the known ones, whose blocks are `tiled`, and how far all of them
+    /// reach.
     fn find(&mut self, grid: Grid, blocks: &[Block], at: i64, tiled: &[bool]) {
         let plays = |block: &Block| block.slots & 3 != 0 && block.recent() >= PLAYS;
         let playing: Vec<bool> =
@@ -264,7 +273,8 @@ impl Tiles {
         self.grow(grid, blocks, tiled);
     }
 
-    /// What always moves when a tile does is part of it, and so is what moves at its edge and is not drawn.
+    /// Grows each tile to blocks that always move with it, and to motion at its edge that is not
+    /// drawn.
     fn grow(&mut self, grid: Grid, blocks: &[Block], tiled: &[bool]) {
         let mut near = tiled.to_vec();
         for tile in &self.all {
@@ -322,7 +332,8 @@ fn is_new_outside(blocks: &[Block], tiled: &[bool]) -> bool {
     moving as f32 > NEW_OUTSIDE * outside().count() as f32
 }
 
-/// Rectangles outside of tiles that changed just now as a whole, and were or are filmed, while hardly anything else changed.
+/// Rectangles outside of tiles that changed just now as a whole, and were or are filmed, while
+/// hardly anything else changed.
 fn flipped(grid: Grid, blocks: &[Block], at: i64, tiled: &[bool]) -> Vec<Rect> {
     let changed: Vec<bool> =
         blocks.iter().zip(tiled).map(|(block, tiled)| !tiled && block.slots & 1 != 0).collect();

@@ -1,7 +1,8 @@
-//! Details: small changes in place that rest, as a digit that becomes another one.
+//! Details: small changes in place that rest, such as a digit that becomes another.
 //!
-//! A caret, the seconds of a clock and a spinner are as small, but never rest for long, and neither does what is next to them: the
-//! minutes change with the seconds. A cursor rests, but where it comes there was nothing before.
+//! A caret, the seconds of a clock and a spinner are as small, but never rest for long, and neither
+//! do their neighbours: the minutes change with the seconds. A cursor rests, but in its place there
+//! was nothing before.
 
 use crate::time::SECOND;
 use serde::{Deserialize, Serialize};
@@ -11,32 +12,36 @@ use crate::{
     measure::{Detail, Texture},
 };
 
-/// Time for which a detail rests until it counts: longer than a clock's second, in ticks.
+/// Time for which a detail has to rest, in ticks: longer than a clock's second.
 const SETTLE: i64 = SECOND * 11 / 10;
 
-/// Time for which it had rested before it became another one: longer than what is typed or mended by the coding of a new page.
+/// Time for which it had rested before it changed, in ticks: longer than typing, or the late coding
+/// of a new page.
 const RESTED: i64 = SECOND;
 
 /// Columns and rows of blocks around a detail in which nothing changes either.
 const BESIDE: usize = 4;
 const ABOVE: usize = 1;
 
-/// One block in so many may still change: what the coding mends late.
+/// Number of blocks of which one may still change, as the coding becomes sharp late.
 const MENDED: usize = 8;
 
-/// Time from one tick of a clock or a caret to the next, and after how many it is one, half forgotten in so many ticks of time.
+/// Time from one tick of a clock or a caret to the next, in ticks; number of recent ticks that make
+/// one; and half-life of that number.
 const TICK: std::ops::Range<i64> = SECOND * 45 / 100..SECOND * 125 / 100;
 const TICKS: f32 = 2.5;
 const FORGET: i64 = 10 * SECOND;
 
-/// Longest time from the first change of a block to the last one of another: what the coding mends late.
+/// Longest time from the first change of a block to the last one of another, in ticks: late coding.
 const AT_ONCE: i64 = SECOND * 6 / 10;
 
-/// Blocks around a detail, of which this share looks filmed where it is none.
+/// Distance at which blocks are examined for film, and filmed share from which a detail lies in
+/// film.
 const NEAR_FILM: usize = 2;
 const FILMED: f32 = 0.2;
 
-/// Time between two changes of one cursor on its way, at most, and how many columns and rows of blocks lie between them.
+/// Longest time between two changes of one cursor on its way, in ticks, and distance between them
+/// in columns and rows of blocks.
 const MOVES: i64 = SECOND / 2;
 const MOVES_COLUMNS: usize = 8;
 const MOVES_ROWS: usize = 6;
@@ -49,11 +54,12 @@ struct Block {
     changed: i64,
     /// How often it changed again as soon as a clock or a caret does, half forgotten in [`FORGET`].
     ticks: f32,
-    /// There was ink that had rested before the change that it differs by, and there is other ink now.
+    /// There was ink that had rested before the change that it differs by, and there is other ink
+    /// now.
     inked: bool,
 }
 
-/// What each block shows, in detail.
+/// Details of all blocks.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Details {
     grid: Grid,
@@ -66,7 +72,7 @@ pub(crate) struct Region {
     pub blocks: Vec<usize>,
     /// When it last changed.
     pub changed: i64,
-    /// Ink has become other ink, at once, and not in what a camera sees.
+    /// Ink has become other ink, at once, and not in a camera picture.
     pub counts: bool,
 }
 
@@ -77,13 +83,13 @@ impl Block {
 }
 
 impl Details {
-    /// Nothing is known of a picture of this size.
+    /// Returns the details of a picture of this size, without history.
     pub(crate) fn new(grid: Grid) -> Self {
         let block = Block { detail: 0, kept: 0, changed: i64::MIN / 2, ticks: 0.0, inked: false };
         Self { grid, blocks: vec![block; grid.count()] }
     }
 
-    /// Takes what the blocks show in the next frame, of those that show something else.
+    /// Takes the blocks that show another detail in the next frame.
     pub(crate) fn push(&mut self, at: i64, details: &[Detail]) {
         for &Detail { block, detail, inked } in details {
             let Some(block) = self.blocks.get_mut(block as usize) else { continue };
@@ -96,26 +102,27 @@ impl Details {
         }
     }
 
-    /// The frame at `shown` was kept. What changed after it is not in it.
+    /// Notes that the frame at `shown` was kept; later changes are not in it.
     pub(crate) fn keep(&mut self, shown: i64) {
         for block in self.blocks.iter_mut().filter(|block| block.changed <= shown) {
             block.kept = block.detail;
         }
     }
 
-    /// What these blocks show does not count.
+    /// Ignores the present details of these blocks.
     pub(crate) fn dismiss(&mut self, blocks: &[usize]) {
         for &n in blocks {
             self.blocks[n].kept = self.blocks[n].detail;
         }
     }
 
-    /// Whether anything differs from the last kept frame.
+    /// Tells whether anything differs from the last kept frame.
     pub(crate) fn any_differs(&self) -> bool {
         self.blocks.iter().any(|block| block.detail != block.kept)
     }
 
-    /// Returns the regions that differ from the last kept frame and rest at `at`, without blocks that are left out.
+    /// Returns the regions that differ from the last kept frame and rest at `at`, without blocks
+    /// that are left out.
     pub(crate) fn resting(
         &self,
         at: i64,
@@ -152,7 +159,7 @@ impl Details {
         regions.filter(rests).map(region).collect()
     }
 
-    /// Whether it belongs to a clock or a caret, or is next to one.
+    /// Tells whether it belongs to a clock or a caret, or is next to one.
     fn ticks(&self, blocks: &[usize], at: i64) -> bool {
         let rect = self.grid.bounds(blocks).grown_by(BESIDE, ABOVE, self.grid);
         self.grid.blocks(rect).any(|n| {
@@ -161,22 +168,22 @@ impl Details {
         })
     }
 
-    /// Whether all of it changed at about the same time: what is typed does not.
+    /// Tells whether all of it changed at about the same time, unlike typed text.
     fn is_at_once(&self, blocks: &[usize]) -> bool {
         let changed = || blocks.iter().map(|&n| self.blocks[n].changed);
         let spread = changed().max().zip(changed().min()).map_or(0, |(last, first)| last - first);
         spread <= AT_ONCE
     }
 
-    /// Whether it lies in what a camera sees, or next to it.
+    /// Tells whether it lies in a camera picture, or next to one.
     fn is_filmed(&self, blocks: &[usize], look: impl Fn(usize) -> Texture) -> bool {
         let rect = self.grid.bounds(blocks).grown_by(NEAR_FILM, NEAR_FILM, self.grid);
         let filmed = self.grid.blocks(rect).filter(|&n| look(n) == Texture::Filmed).count();
         filmed as f32 >= FILMED * rect.area() as f32
     }
 
-    /// Whether a cursor that went by has left this behind, or came to rest there: near by, just before or after, something came and
-    /// went.
+    /// Tells whether a cursor that passed has left it, or came to rest there: something came and
+    /// went near by, just before or after.
     fn is_trail(&self, blocks: &[usize], changed: i64) -> bool {
         let rect = self.grid.bounds(blocks).grown_by(MOVES_COLUMNS, MOVES_ROWS, self.grid);
         self.grid.blocks(rect).any(|n| {

@@ -5,10 +5,10 @@ use crate::measure::{Change, Detail, Texture};
 
 const COLUMNS: u32 = 40;
 const ROWS: u32 = 20;
-/// Ticks from frame to frame, ten a second.
+/// Ticks from frame to frame at ten frames a second.
 const STEP: i64 = SECOND / 10;
 
-/// A screen that changes where `changes` says, frame by frame; the frames at which pictures are taken.
+/// Returns the frames that are found on a screen that changes by `changes`, frame by frame.
 fn taken(frames: i64, changes: impl Fn(i64) -> Vec<Change>) -> Vec<i64> {
     let mut screen = Screen::new(ScreenRules::default());
     let mut taken = Vec::new();
@@ -24,7 +24,7 @@ fn taken(frames: i64, changes: impl Fn(i64) -> Vec<Change>) -> Vec<i64> {
     taken
 }
 
-/// A rectangle of blocks with another content.
+/// Makes a rectangle of blocks with another content.
 fn area(columns: std::ops::Range<u32>, rows: std::ops::Range<u32>, content: u32) -> Vec<Change> {
     rows.flat_map(|y| {
         columns.clone().map(move |x| Change {
@@ -37,14 +37,14 @@ fn area(columns: std::ops::Range<u32>, rows: std::ops::Range<u32>, content: u32)
 }
 
 #[test]
-fn a_change_is_taken_when_it_has_rested() {
+fn change_is_found_when_it_rests() {
     let found = taken(60, |n| if n == 20 { area(5..25, 3..5, 9) } else { Vec::new() });
     assert_eq!(found.len(), 2);
     assert!((22..=24).contains(&found[1]), "{found:?}");
 }
 
 #[test]
-fn a_cursor_is_nothing() {
+fn cursor_is_not_found() {
     let moves = |n| {
         let x = n as u32 % 30;
         let mut changes = area(x..x + 2, 8..10, 1);
@@ -55,7 +55,7 @@ fn a_cursor_is_nothing() {
 }
 
 #[test]
-fn a_tile_that_never_rests_is_left_out_and_a_slide_beside_it_is_not() {
+fn slide_next_to_a_moving_tile_is_found() {
     let found = taken(200, |n| {
         let mut changes = area(30..38, 12..18, n as u32 + 1);
         if n == 150 {
@@ -71,7 +71,7 @@ fn a_tile_that_never_rests_is_left_out_and_a_slide_beside_it_is_not() {
 }
 
 #[test]
-fn what_comes_back_to_what_was_kept_is_no_change() {
+fn return_to_the_kept_picture_is_no_change() {
     let changes = |n| match n {
         20 => area(5..25, 3..9, 9),
         21 => area(5..25, 3..9, 0),
@@ -81,13 +81,13 @@ fn what_comes_back_to_what_was_kept_is_no_change() {
 }
 
 #[test]
-fn what_never_rests_is_taken_now_and_then() {
+fn endless_change_is_found_now_and_then() {
     let found = taken(45, |n| if n > 0 { area(0..40, 0..20, n as u32) } else { Vec::new() });
     assert!(found.len() <= 2, "{found:?}");
 }
 
 #[test]
-fn a_slide_is_taken_soon_and_text_that_was_typed_when_it_has_rested_longer() {
+fn slide_is_found_sooner_than_typed_text() {
     let slide = taken(40, |n| if n == 20 { area(2..30, 2..18, 1) } else { Vec::new() });
     assert_eq!(slide, [0, 23]);
     // A block every 0.1 s, but for a pause of 0.6 s.
@@ -100,7 +100,7 @@ fn a_slide_is_taken_soon_and_text_that_was_typed_when_it_has_rested_longer() {
 }
 
 #[test]
-fn a_line_is_not_taken_while_the_next_one_is_typed() {
+fn line_waits_while_the_next_is_typed() {
     let found = taken(80, |n| match n {
         10..20 => area(n as u32..n as u32 + 1, 4..6, n as u32),
         20..36 => area(n as u32 - 16..n as u32 - 15, 9..11, n as u32),
@@ -117,7 +117,8 @@ fn a_line_is_not_taken_while_the_next_one_is_typed() {
     assert_eq!(found.len(), 3, "{found:?}");
 }
 
-/// Two rows of blocks that are typed up to a frame, one column in two frames; the longest wait is over meanwhile.
+/// Types two rows of blocks up to a frame, one column in two frames; the longest wait passes
+/// meanwhile.
 fn typed_for_long(end: i64) -> impl Fn(i64) -> Vec<Change> {
     move |n| {
         if !(10..end).contains(&n) {
@@ -128,7 +129,7 @@ fn typed_for_long(end: i64) -> impl Fn(i64) -> Vec<Change> {
 }
 
 #[test]
-fn what_was_taken_before_its_end_is_taken_again_at_its_end_however_little_is_new() {
+fn change_kept_before_its_end_is_kept_again_at_its_end() {
     let found = taken(100, typed_for_long(74));
     let waited = found[1];
     assert!((60..=72).contains(&waited), "{found:?}");
@@ -140,7 +141,7 @@ fn what_was_taken_before_its_end_is_taken_again_at_its_end_however_little_is_new
 }
 
 #[test]
-fn a_short_word_is_taken_and_a_cursor_that_went_a_little_further_is_not() {
+fn short_word_is_found_and_moved_cursor_is_not() {
     let rested = |changes: fn() -> Vec<Change>| {
         taken(60, move |n| if n == 20 { changes() } else { Vec::new() })
     };
@@ -155,7 +156,7 @@ fn a_short_word_is_taken_and_a_cursor_that_went_a_little_further_is_not() {
 }
 
 #[test]
-fn a_line_that_was_taken_while_it_was_typed_rests_as_long_as_typed_text_when_it_goes_on() {
+fn line_kept_while_typed_settles_like_typed_text() {
     let found = taken(100, |n| match n {
         // All at once, but where something was typed when the longest wait was over.
         72 => area(32..35, 8..10, 1000),
@@ -165,8 +166,9 @@ fn a_line_that_was_taken_while_it_was_typed_rests_as_long_as_typed_text_when_it_
 }
 
 #[test]
-fn the_picture_shows_what_moved_elsewhere_too() {
-    // A line that rests for long, and far below it something that ends just before a picture is taken.
+fn picture_shows_motion_elsewhere() {
+    // A line that rests for long, and far below it something that ends just before a picture is
+    // taken.
     let mut screen = Screen::new(ScreenRules::default());
     let mut shown = Vec::new();
     for n in 0..40 {
@@ -189,7 +191,7 @@ fn the_picture_shows_what_moved_elsewhere_too() {
 }
 
 #[test]
-fn another_page_with_cameras_in_the_same_places_is_taken() {
+fn another_page_with_cameras_in_place_is_found() {
     let camera = |columns: std::ops::Range<u32>, rows, n| {
         let mut changes = area(columns, rows, n);
         for change in &mut changes {
@@ -211,7 +213,7 @@ fn another_page_with_cameras_in_the_same_places_is_taken() {
 }
 
 #[test]
-fn a_caret_in_what_was_typed_does_not_keep_it_waiting() {
+fn caret_in_typed_text_does_not_delay_it() {
     let found = taken(60, |n| match n {
         10..20 => area(n as u32..n as u32 + 1, 8..10, n as u32),
         25.. if n % 5 == 0 => area(20..21, 8..10, 100 * u32::from(n % 10 == 0)),
@@ -222,7 +224,7 @@ fn a_caret_in_what_was_typed_does_not_keep_it_waiting() {
 }
 
 #[test]
-fn it_goes_on_from_what_was_saved() {
+fn screen_continues_from_saved_state() {
     let changes = |n: i64| match n {
         10..20 => area(n as u32..n as u32 + 1, 8..10, n as u32),
         20.. => area(30..38, 12..18, n as u32),
@@ -242,8 +244,8 @@ fn it_goes_on_from_what_was_saved() {
     }
 }
 
-/// Slides of 20 s, each of which comes as pictures that are a tenth of a second apart; the pictures that are taken. Time passes in
-/// steps of `tick` at most.
+/// Slides of 20 s, each of which comes as pictures that are a tenth of a second apart; the pictures
+/// that are taken. Time passes in steps of `tick` at most.
 fn taken_of_slides(pictures: i64, tick: i64) -> Vec<i64> {
     let mut screen = Screen::new(ScreenRules::default());
     let (mut taken, mut now) = (vec![0], 0);
@@ -270,7 +272,7 @@ fn taken_of_slides(pictures: i64, tick: i64) -> Vec<i64> {
 }
 
 #[test]
-fn slide_of_few_pictures_rests_while_time_passes() {
+fn slide_of_few_pictures_rests_as_time_passes() {
     for pictures in 1..=3 {
         let taken = taken_of_slides(pictures, 20 * SECOND);
         let slides: Vec<i64> = taken.iter().map(|at| at / (20 * SECOND)).collect();
@@ -281,7 +283,7 @@ fn slide_of_few_pictures_rests_while_time_passes() {
 }
 
 #[test]
-fn time_that_passes_is_that_of_a_picture_that_stays() {
+fn passing_time_equals_a_picture_that_stays() {
     let area = |n: i64| match n {
         20 => area(5..25, 3..5, 9),
         40 => area(5..25, 9..12, 9),
@@ -305,8 +307,9 @@ fn time_that_passes_is_that_of_a_picture_that_stays() {
     assert_eq!(found, [20, 40]);
 }
 
-/// A number at block 405 that changes each 2 s, a clock at block 30 each second, and a caret at block 700 each half second, for 20 s;
-/// the frames at which pictures are taken, and how much was too small.
+/// Returns the frames that are found, and the number of changes that were too small, in 20 s of a
+/// number at block 405 that changes every 2 s, a clock at block 30 that changes every second, and a
+/// caret at block 700 that changes every half second.
 fn taken_of_numbers(rules: ScreenRules) -> (Vec<i64>, u64) {
     let mut screen = Screen::new(rules);
     let (mut taken, mut too_small) = (Vec::new(), 0);
@@ -332,14 +335,14 @@ fn taken_of_numbers(rules: ScreenRules) -> (Vec<i64>, u64) {
 }
 
 #[test]
-fn number_that_changes_in_place_is_taken_and_a_clock_and_a_caret_are_not() {
+fn number_that_changes_in_place_is_found_and_clock_is_not() {
     let (taken, too_small) = taken_of_numbers(ScreenRules::default());
     let states: Vec<i64> = taken.iter().map(|n| n / 20).collect();
     assert_eq!((states, too_small), ((0..10).collect(), 0));
 }
 
 #[test]
-fn number_that_is_ignored_or_smaller_than_what_counts_is_not_taken() {
+fn ignored_or_tiny_number_is_not_found() {
     let (taken, too_small) =
         taken_of_numbers(ScreenRules { min_change: 0.01, ..ScreenRules::default() });
     assert_eq!((taken, too_small), (vec![0], 9));
