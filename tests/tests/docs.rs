@@ -15,14 +15,19 @@ use std::{
 
 use cht_tests::{TOOLS, bin, path_with_binaries, root, source_files, wire};
 
-/// README.md, ARCHITECTURE.md and docs/*.md.
+/// The pages of the project: *.md at the root, in `docs/` and in `bench/`.
 fn pages() -> Vec<PathBuf> {
-    let docs = fs::read_dir(root().join("docs")).unwrap();
-    let mut pages: Vec<_> = docs.map(|entry| entry.unwrap().path()).collect();
+    let mut pages = entries(root());
+    for folder in ["docs", "docs/design", "bench/digits", "bench/quality"] {
+        pages.extend(entries(&root().join(folder)));
+    }
     pages.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
-    pages.extend(["README.md", "ARCHITECTURE.md"].map(|page| root().join(page)));
     pages.sort();
     pages
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 /// The fenced blocks of a page: info string and text.
@@ -200,6 +205,12 @@ fn options_in_examples_of_scenes_are_accepted_together() {
     }
 }
 
+/// The anchor that GitHub gives a heading: lower case, hyphens for spaces, no other punctuation.
+fn anchor(heading: &str) -> String {
+    let kept = |c: &char| c.is_alphanumeric() || [' ', '-', '_'].contains(c);
+    heading.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")
+}
+
 #[test]
 fn links_of_the_pages_lead_somewhere() {
     for path in pages() {
@@ -207,10 +218,100 @@ fn links_of_the_pages_lead_somewhere() {
         let targets = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         let images = page.split("src=\"").skip(1).filter_map(|rest| rest.split('"').next());
         for target in targets.chain(images).filter(|target| !target.contains("://")) {
-            let file = target.split('#').next().unwrap_or(target);
-            let there = file.is_empty() || path.parent().unwrap().join(file).exists();
-            assert!(there, "{}: {target} is not there", path.display());
+            let (file, fragment) = target.split_once('#').unwrap_or((target, ""));
+            let file =
+                if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(file.exists(), "{}: {target} is not there", path.display());
+            if !fragment.is_empty() {
+                let page = fs::read_to_string(file).unwrap();
+                let headings = page.lines().filter(|line| line.starts_with('#'));
+                let mut anchors = headings.map(|line| anchor(line.trim_start_matches('#').trim()));
+                let there = anchors.any(|anchor| anchor == fragment);
+                assert!(there, "{}: {target} is no heading", path.display());
+            }
         }
+    }
+}
+
+/// The words in backticks, of which some are paths of the repository.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    let spans = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+    spans.flat_map(str::split_whitespace)
+}
+
+#[test]
+fn paths_in_pages_and_comments_exist() {
+    let folders = ["tests", "docs", "bench", "scripts", "schema", "fuzz"];
+    let is_source = |path: &str| Path::new(path).extension().is_some_and(|kind| kind == "rs");
+    // Every folder has files of these names.
+    let generic = ["mod.rs", "main.rs", "lib.rs", "args.rs"];
+    let is_ours = |path: &str| {
+        let first = path.split('/').next().unwrap_or(path);
+        is_source(path) || folders.contains(&first) || first.starts_with("cht-")
+    };
+    let is_pattern = |path: &str| path.contains(['*', '…', '$', '<', '{', '=', ':', '|', '(']);
+    let (mut count, mut absent) = (0, BTreeSet::new());
+    for path in pages().into_iter().chain(source_files()) {
+        let text = fs::read_to_string(&path).unwrap();
+        let is_page = path.extension().is_some_and(|extension| extension == "md");
+        let text: String = if is_page {
+            text.split("```").step_by(2).collect()
+        } else {
+            let comments = text.lines().filter(|line| line.trim_start().starts_with("//"));
+            comments.map(|line| line.to_owned() + "\n").collect()
+        };
+        let words = quoted(&text).filter(|word| word.contains('/') || is_source(word));
+        for word in
+            words.filter(|word| is_ours(word) && !is_pattern(word) && !generic.contains(word))
+        {
+            count += 1;
+            if !root().join(word).exists() {
+                absent.insert(format!("{}: `{word}`", path.display()));
+            }
+        }
+    }
+    assert!(absent.is_empty(), "not there: {absent:#?}");
+    assert!(count > 100, "only {count} paths were found");
+}
+
+#[test]
+fn glossary_names_where_each_type_is() {
+    let page = fs::read_to_string(root().join("docs/glossary.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let mut count = 0;
+    for row in rows.filter_map(|row| row.trim_end_matches(" |").rsplit_once(" | ")) {
+        let [name, path] = quoted(row.1).collect::<Vec<_>>()[..] else { continue };
+        let path = root().join(path);
+        let files = if path.is_dir() { entries(&path) } else { vec![path] };
+        let is_defined = |text: String| {
+            ["struct", "enum", "trait"].iter().any(|kind| text.contains(&format!("{kind} {name}")))
+        };
+        let files = files.iter().filter(|file| file.is_file());
+        let there = files.map(|file| fs::read_to_string(file).unwrap()).any(is_defined);
+        assert!(there, "docs/glossary.md: {name} is not in `{}`", row.1);
+        count += 1;
+    }
+    assert!(count > 15, "only {count} types were found");
+}
+
+#[test]
+fn code_map_names_every_folder_of_sources() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let map = page.split("\n## Code map\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let named = map.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let named: BTreeSet<_> = named.map(|folder| root().join(folder)).collect();
+    for folder in &named {
+        assert!(folder.is_dir(), "{} is not there", folder.display());
+    }
+    let files = source_files();
+    let folders: BTreeSet<_> = files.iter().map(|file| file.parent().unwrap()).collect();
+    // A folder next to the module of its name is a part of that module.
+    for folder in folders.iter().filter(|folder| !folder.with_extension("rs").exists()) {
+        assert!(named.contains(*folder), "{} is not in the map", folder.display());
+        let mut begins = ["mod.rs", "lib.rs", "main.rs"].map(|name| folder.join(name)).into_iter();
+        let begin = begins.find(|path| path.exists()).unwrap();
+        let text = fs::read_to_string(&begin).unwrap();
+        assert!(text.starts_with("//! "), "{}: says nothing of its folder", begin.display());
     }
 }
 
