@@ -2,8 +2,8 @@
 //!
 //! Reading is forgiving (CRLF, blank lines, bare paths, unknown types), capped (a line longer than
 //! [`MAX_LINE`] is skipped to its end, not stored) and never ends at a bad line. Writing is one
-//! `write` a line, at once, so that the lines of several writers do not mix and nobody waits for a
-//! buffer to fill.
+//! `write` per line, at once, so that the lines of several writers do not mix and no reader waits
+//! for a buffer to fill.
 
 use std::{
     io::{self, BufRead, Write},
@@ -14,7 +14,7 @@ use std::{
 use crate::event::{Event, Failure, ParseError};
 use crate::process::report;
 
-/// The longest line that is read, in bytes: far above any event of ours.
+/// Longest line that is read, in bytes: far above any event of cht.
 pub const MAX_LINE: usize = 1 << 20;
 
 /// One line of input.
@@ -24,7 +24,7 @@ pub enum Line {
     Event {
         /// The line.
         raw: Vec<u8>,
-        /// What it says; `None` for a type that this version does not know.
+        /// Event; `None` for a type that this version does not know.
         event: Option<Box<Event>>,
     },
     /// A bare path: a line that does not begin with `{`.
@@ -41,7 +41,7 @@ pub enum BadLine {
     Parse {
         /// Its number, from 1.
         number: u64,
-        /// What is wrong.
+        /// Error.
         error: ParseError,
     },
     /// It is longer than [`MAX_LINE`].
@@ -52,9 +52,9 @@ pub enum BadLine {
     },
 }
 
-/// An input that can tell whether it holds a line.
+/// An input that can report whether it holds a line.
 pub trait Buffered {
-    /// Whether a whole line is here that was not taken yet.
+    /// Tells whether a whole line is here that was not taken yet.
     fn has_line(&self) -> bool;
 }
 
@@ -77,7 +77,7 @@ impl<R: BufRead> Lines<R> {
         Self { input, number: 0 }
     }
 
-    /// Whether another line is already here, so that it comes without waiting.
+    /// Tells whether another line is already here, so that it comes without waiting.
     pub fn has_line(&self) -> bool
     where
         R: Buffered,
@@ -85,7 +85,8 @@ impl<R: BufRead> Lines<R> {
         self.input.has_line()
     }
 
-    /// Reads up to the next newline or the end. `None` at the end; `Err(())` inside for a long line.
+    /// Reads up to the next newline or the end. `None` at the end; `Err(())` inside for a long
+    /// line.
     fn read_line(&mut self) -> io::Result<Option<Result<Vec<u8>, ()>>> {
         let mut line = Vec::new();
         let mut too_long = false;
@@ -156,7 +157,7 @@ impl<R: BufRead> Iterator for Lines<R> {
 
 /// Writes lines, each with one `write` call and at once.
 ///
-/// When the reader has gone, further lines are dropped in silence and [`Writer::closed`] tells.
+/// After the reader has gone, further lines are dropped; [`Writer::closed`] reports it.
 #[derive(Debug)]
 pub struct Writer<W> {
     output: W,
@@ -169,7 +170,8 @@ impl<W: Write> Writer<W> {
         Self { output, closed: false }
     }
 
-    /// Writes an event. Of one whose line is longer than the next stage reads, an `error` event stands in its place.
+    /// Writes an event. Of one whose line is longer than the next stage reads, an `error` event
+    /// stands in its place.
     pub fn emit(&mut self, event: &Event) -> io::Result<()> {
         let line = event.to_line();
         if line.len() <= MAX_LINE {
@@ -196,7 +198,7 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Emits an `error` event and says the same on stderr; the run goes on ([`report::warn`]).
+    /// Emits an `error` event and prints the same to stderr; the run goes on ([`report::warn`]).
     pub fn fail(
         &mut self,
         session: Option<&str>,
@@ -214,13 +216,14 @@ impl<W: Write> Writer<W> {
         self.emit(&Event::new(session.map(str::to_owned), failure))
     }
 
-    /// Whether the reader has gone.
+    /// Tells whether the reader has gone.
     pub fn closed(&self) -> bool {
         self.closed
     }
 }
 
-/// Standard output for events. Rust's own `Stdout` looks for newlines; this goes straight through.
+/// Returns standard output for events. Rust's own `Stdout` looks for newlines; this writes straight
+/// through.
 pub fn stdout() -> io::Result<Writer<std::fs::File>> {
     // Not for the programs that we start: the next stage would wait for their end, too.
     let descriptor = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 0)?;
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_has_its_number_and_the_next_is_read() {
+    fn bad_line_is_numbered_and_the_next_is_read() {
         let mut text = b"{\"v\":1\n".to_vec();
         text.extend(vec![b'{'; MAX_LINE + 1]);
         text.extend(b"\nx.ts\n");
@@ -280,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_has_gone_is_no_error() {
+    fn reader_that_has_gone_is_no_error() {
         struct Gone;
         impl Write for Gone {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {

@@ -1,6 +1,7 @@
 //! The event contract as others see it: `schema/*.json`, and one golden line of each type.
 //!
-//! `CHT_BLESS=1 cargo test -p cht-core --test schema` writes the schemas anew after a change of the types.
+//! `CHT_BLESS=1 cargo test -p cht-core --test schema` writes the schemas anew after a change of the
+//! types.
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
 
 use std::{
@@ -16,7 +17,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// The schema of a whole line: the body's with the envelope around it.
+/// Returns the schema of a whole line: the body's with the envelope around it.
 fn schema(kind: &str, prose: &str, body: Value) -> Value {
     let mut schema = body;
     schema["title"] = json!(kind);
@@ -52,7 +53,7 @@ fn names_in(folder: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_published_schemas_are_those_of_the_types() {
+fn published_schemas_match_the_types() {
     let folder = root().join("schema");
     let bless = std::env::var_os("CHT_BLESS").is_some();
     let mut kinds = BTreeSet::new();
@@ -63,7 +64,8 @@ fn the_published_schemas_are_those_of_the_types() {
             fs::create_dir_all(&folder).unwrap();
             fs::write(&path, serde_json::to_string_pretty(&schema).unwrap() + "\n").unwrap();
         }
-        // As values: the order of keys depends on the features that other crates ask serde_json for.
+        // As values: the order of keys depends on the features that other crates ask serde_json
+        // for.
         let published = fs::read(&path).unwrap_or_default();
         assert_eq!(
             serde_json::from_slice(&published).ok(),

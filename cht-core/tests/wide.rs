@@ -1,4 +1,4 @@
-//! The event of a segment with as many streams as the tables can name.
+//! Tests the event of a segment with the largest number of streams in its tables.
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 use cht_core::{event::Body, ndjson::MAX_LINE, segment::Examiner};

@@ -9,7 +9,7 @@ use super::Stats;
 /// Writes the [`Body`] enum, and everything that goes type by type, from one list.
 macro_rules! bodies {
     ($($kind:literal => $name:ident: $prose:literal,)*) => {
-        /// What happened. The variants are named in events by the snake case of their name.
+        /// Contents of an event. The `type` in events is the snake case of the variant's name.
         #[derive(Debug, Clone, PartialEq, Serialize)]
         #[serde(untagged)]
         pub enum Body {
@@ -17,7 +17,7 @@ macro_rules! bodies {
         }
 
         impl Body {
-            /// The event's `type`.
+            /// Returns the event's `type`.
             #[must_use]
             pub fn kind(&self) -> &'static str {
                 match self { $(Self::$name(_) => $kind,)* }
@@ -36,7 +36,7 @@ macro_rules! bodies {
             fn from(body: $name) -> Self { Self::$name(body) }
         })*
 
-        /// The JSON Schema of each event's body, with its type and one sentence about it.
+        /// Returns the JSON Schema of each event's body, with its type and one sentence about it.
         #[must_use]
         pub fn schemas() -> Vec<(&'static str, &'static str, Schema)> {
             vec![$(($kind, $prose, schemars::schema_for!($name)),)*]
@@ -73,8 +73,8 @@ pub struct Anchor {
 /// cht-recv accepts connections.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Listening {
-    /// Where senders connect, as a URL: `tcp://127.0.0.1:4444` (or `tls://`), with the real port if 0 was asked for;
-    /// or what else the stream comes from, without secrets.
+    /// Where senders connect, as a URL: `tcp://127.0.0.1:4444` (or `tls://`), with the real port if
+    /// 0 was asked for; or another source of the stream, without secrets.
     pub address: String,
     /// Where Prometheus may ask, with `--metrics`: `http://127.0.0.1:9444/metrics`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,7 +100,8 @@ pub struct Disconnected {
     pub connection: u32,
     /// The sender's address.
     pub peer: String,
-    /// Why: `end of stream`, `replaced`, `idle for N s`, or the words of TLS or the system for the error.
+    /// Reason: `end of stream`, `replaced`, `idle for N s`, or the error message of TLS or the
+    /// system.
     pub reason: String,
     /// Bytes received, all of them recorded.
     pub bytes: u64,
@@ -144,18 +145,20 @@ pub enum EndReason {
     Stopped,
     /// The disk refused to take more.
     Disk,
-    /// cht-recv was killed; the next one found what it had written.
+    /// cht-recv was killed; the next one found the segment.
     Recovered,
 }
 
 impl EndReason {
-    /// Whether the segment that follows may begin with pictures that only the ones before it make decodable.
+    /// Tells whether the segment that follows may begin with pictures that only the ones before it
+    /// make decodable.
     #[must_use]
     pub fn is_within_pictures(self) -> bool {
         matches!(self, Self::MaxBytes | Self::MaxTime | Self::Disk)
     }
 
-    /// Whether the connection ended with the segment, so that what a later recorder finds belongs to another one.
+    /// Tells whether the connection ended with the segment, so that bytes that a later recorder
+    /// finds belong to another one.
     #[must_use]
     pub fn ends_connection(self) -> bool {
         matches!(self, Self::Disconnected | Self::Stopped | Self::Recovered)
@@ -180,8 +183,9 @@ pub struct SegmentClosed {
     /// Its place on the timeline; absent if nothing in it has a PTS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeline: Option<Anchor>,
-    /// Seconds, from its first PTS to that of the segment which continues it; where none does, to the end of its last
-    /// frame. Absent if nothing in it has a PTS, or if it was recovered or ended or begun by a full disk.
+    /// Seconds, from its first PTS to that of the segment that continues it, or to the end of its
+    /// last frame if none does. Absent if nothing in it has a PTS, or if it was recovered or ended
+    /// or begun by a full disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<f64>,
     /// Wall clock of its first byte.
@@ -206,7 +210,7 @@ pub enum DeleteReason {
     RetainAge,
     /// The disk had refused.
     Disk,
-    /// Somebody else had removed it.
+    /// Another program had removed it.
     Missing,
 }
 
@@ -233,7 +237,7 @@ pub struct StreamInfo {
     pub pid: u16,
     /// The program it belongs to.
     pub program: u16,
-    /// ffmpeg's name of the codec, `h264`; `private` where the tables do not tell.
+    /// ffmpeg's name of the codec, `h264`; `private` if the tables do not name it.
     pub codec: String,
     /// PES packets that begin in the segment: for video, pictures.
     pub units: u64,
@@ -258,7 +262,7 @@ pub struct StreamInfo {
     pub language: Option<String>,
 }
 
-/// What was wrong with a segment's packets.
+/// Damage in a segment's packets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Damage {
     /// Gaps in continuity counters, over all PIDs.
@@ -274,7 +278,8 @@ pub struct Damage {
     /// Pictures whose time stamps are outliers; absent if there are none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub strays: u64,
-    /// Bytes that the record of the session has more than the file: it was truncated since. Absent if there are none.
+    /// Bytes that the record of the session has more than the file: it was truncated since. Absent
+    /// if there are none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub missing_bytes: u64,
 }
@@ -332,12 +337,12 @@ pub struct Segment {
     pub packet_size: u16,
     /// Packets.
     pub packets: u64,
-    /// What the program tables list.
+    /// Streams that the program tables list.
     pub streams: Vec<StreamInfo>,
     /// Where the stream's clock jumps within it, in order; absent if it does not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jumps: Vec<Jump>,
-    /// What was wrong.
+    /// Damage.
     pub damage: Damage,
 }
 
@@ -353,11 +358,11 @@ pub enum Reason {
     Interval,
     /// A dissolve or a fade has ended.
     Gradual,
-    /// What is on the screen has changed and come to rest.
+    /// The screen has changed and come to rest.
     Screen,
 }
 
-/// Who found that the picture changed.
+/// Detector that found the change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Detector {
@@ -369,15 +374,17 @@ pub enum Detector {
     Screen,
 }
 
-/// What the detectors measured on a frame.
+/// Measures of the detectors for a frame.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Scores {
     /// ffmpeg's scene score, 0 to 1, six decimals.
     pub scene: f64,
-    /// How sure the `adaptive` detector is of what it found, 0 to 1; absent if it did not find the frame.
+    /// Probability of the finding of the `adaptive` detector, 0 to 1; absent if it did not find the
+    /// frame.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptive: Option<f64>,
-    /// The share of the picture that the `screen` detector saw changed, 0 to 1; absent if it did not find the frame.
+    /// The share of the picture that the `screen` detector saw changed, 0 to 1; absent if it did
+    /// not find the frame.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub screen: Option<f64>,
 }
@@ -393,23 +400,24 @@ pub struct Frame {
     pub pts: i64,
     /// The picture.
     pub path: String,
-    /// A small one beside it.
+    /// A small picture next to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thumbnail: Option<String>,
     /// The segment that it was decoded from, by its final path.
     pub segment: String,
     /// Why it was kept.
     pub reason: Reason,
-    /// Which detector took it; absent where none did, as of the first frame and those of an interval.
+    /// Detector that found it; absent for the first frame and those of an interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detector: Option<Detector>,
-    /// Seconds on the session's timeline: when the change began. Absent where no change was looked for.
+    /// Seconds on the session's timeline: when the change began. Absent where no change was looked
+    /// for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<f64>,
     /// The kept frame that showed the same: a screen that came back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returned_to: Option<String>,
-    /// What was measured.
+    /// Measures.
     pub scores: Scores,
     /// Pixels.
     pub width: u32,
@@ -442,7 +450,7 @@ pub struct SegmentDone {
 pub struct Sent {
     /// The frame's id.
     pub id: String,
-    /// The frame's path, where an id alone would not tell which index is meant.
+    /// The frame's path, where the id alone would leave the index open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
 }
@@ -452,9 +460,9 @@ pub struct Sent {
 pub struct Failure {
     /// The program that found it.
     pub stage: String,
-    /// A word for programs: see the table in `docs/events.md`.
+    /// Word for programs: see the table in `docs/events.md`.
     pub code: String,
-    /// A sentence for people: what, where, and what to do.
+    /// Sentence for people, with the cause, the place and the remedy.
     pub message: String,
     /// The file, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

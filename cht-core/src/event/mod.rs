@@ -1,11 +1,12 @@
-//! The event contract: what the stages say to each other on stdout, one JSON object per line.
+//! The event contract: the messages between the stages, one JSON object per line on stdout.
 //!
-//! An [`Event`] is an envelope (`v`, `type`, `session`) around a [`Body`]. The types of this module
-//! are the contract's own words; `docs/events.md` explains them to users, `schema/*.json` is made
-//! from them, and the pipeline tests hold a second, strict copy. Fields are only ever added.
+//! An [`Event`] is an envelope (`v`, `type`, `session`) around a [`Body`]. `docs/events.md`
+//! explains the types of this module to users, `schema/*.json` is made from them, and the pipeline
+//! tests hold a second, strict copy. Fields are only ever added.
 //!
 //! Units: times on the session's timeline are seconds (`f64`, six decimals), PTS are 90 kHz ticks,
-//! unwrapped (`docs/time.md`); sizes are bytes; wall clocks are RFC 3339 in UTC. Paths are absolute.
+//! unwrapped (`docs/time.md`); sizes are bytes; wall clocks are RFC 3339 in UTC. Paths are
+//! absolute.
 
 mod body;
 mod path;
@@ -23,15 +24,15 @@ pub use path::{NotUtf8, absolute, clean};
 pub use relative::Relative;
 pub use stats::{Content, Decoded, PidStats, RecvStats, ScenesStats, Stats};
 
-/// The version of the contract. It changes only if a field must go or change its meaning.
+/// Version of the contract. It changes only if a field has to go or change its meaning.
 pub const VERSION: u32 = 1;
 
-/// One event: who it belongs to, and what happened.
+/// An event: its session and its contents.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// The absolute path of the session's folder; `None` for segments that lie loose.
     pub session: Option<String>,
-    /// What happened.
+    /// Contents.
     pub body: Body,
 }
 
@@ -45,7 +46,7 @@ struct Wire<'a> {
     body: &'a Body,
 }
 
-/// What is read first of a line, to know how to read the rest.
+/// Fields that are read first, to know how to read the rest.
 #[derive(Deserialize)]
 struct Head {
     v: u32,
@@ -65,7 +66,7 @@ pub enum ParseError {
     Broken {
         /// The event's `type`.
         kind: String,
-        /// What serde says about it.
+        /// Error of serde.
         error: serde_json::Error,
     },
     /// An event of a later contract.
@@ -74,12 +75,13 @@ pub enum ParseError {
 }
 
 impl Event {
-    /// An event about `session`.
+    /// Returns an event about `session`.
     pub fn new(session: Option<String>, body: impl Into<Body>) -> Self {
         Self { session, body: body.into() }
     }
 
-    /// Reads one line. `Ok(None)` is an event of a type that this version does not know: to be passed on.
+    /// Reads one line. `Ok(None)` is an event of a type that this version does not know: to be
+    /// passed on.
     pub fn parse(line: &[u8]) -> Result<Option<Self>, ParseError> {
         let head: Head = serde_json::from_slice(line).map_err(ParseError::NotAnEvent)?;
         if head.v != VERSION {
@@ -92,7 +94,7 @@ impl Event {
         }
     }
 
-    /// The event as one line, newline included.
+    /// Returns the event as one line with its newline.
     #[must_use]
     pub fn to_line(&self) -> Vec<u8> {
         let wire = Wire {
@@ -101,13 +103,15 @@ impl Event {
             session: self.session.as_deref(),
             body: &self.body,
         };
-        // Strings, integers and finite floats only: there is nothing in a body that JSON cannot hold.
+        // Strings, integers and finite floats only: there is nothing in a body that JSON cannot
+        // hold.
         let mut line = serde_json::to_vec(&wire).unwrap_or_default();
         line.push(b'\n');
         line
     }
 
-    /// Returns the event as a line of a file in its session's folder: with the paths from there on at its end.
+    /// Returns the event as a line of a file in its session's folder: with the paths from there on
+    /// at its end.
     #[must_use]
     pub fn to_session_line(&self) -> Vec<u8> {
         let mut line = self.to_line();
@@ -138,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_survives_the_wire() {
+    fn event_round_trips() {
         let event = Event::new(Some("/s".into()), Sent { id: "F000001".into(), path: None });
         let line = event.to_line();
         assert_eq!(
@@ -166,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_is_tolerant_of_what_is_added_later() {
+    fn unknown_fields_and_types_are_tolerated() {
         let line = br#"{"v":1,"type":"sent","id":"F1","by":"x","session":null,"n":[1]}"#;
         assert!(matches!(
             Event::parse(line),
@@ -176,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_says_why() {
+    fn line_without_event_is_an_error() {
         assert!(matches!(Event::parse(b"{"), Err(ParseError::NotAnEvent(_))));
         assert!(matches!(Event::parse(b"[1]"), Err(ParseError::NotAnEvent(_))));
         assert!(matches!(Event::parse(br#"{"v":2,"type":"x"}"#), Err(ParseError::Version(2))));

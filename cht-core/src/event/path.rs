@@ -16,7 +16,8 @@ pub enum NotUtf8 {
     Relative(PathBuf, io::Error),
 }
 
-/// `path` as it stands in an event: absolute and without `..`, else not resolved (a symlink keeps its name).
+/// Returns `path` as it stands in an event: absolute and without `..`, otherwise not resolved (a
+/// symlink keeps its name).
 pub fn absolute(path: &Path) -> Result<String, NotUtf8> {
     clean(path)
         .map_err(|error| NotUtf8::Relative(path.to_owned(), error))?
@@ -34,7 +35,7 @@ pub fn clean(path: &Path) -> io::Result<PathBuf> {
             clean.push(component);
             continue;
         }
-        // The folder above a symlink is the one above what it leads to.
+        // The folder above a symlink is the one above its target.
         if clean.is_symlink() {
             let Ok(resolved) = clean.canonicalize() else { return Ok(path) };
             clean = resolved;
@@ -68,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_not_utf8_is_named_in_the_error() {
+    fn path_not_utf8_is_named_in_the_error() {
         use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
         let error = absolute(Path::new(OsStr::from_bytes(b"/a/\xff.ts"))).unwrap_err();
         assert_eq!(

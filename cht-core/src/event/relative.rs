@@ -4,22 +4,22 @@ use serde::Serialize;
 
 use super::{Body, Frame};
 
-/// Paths of an event from its session's folder on. Absent for what lies elsewhere.
+/// Paths of an event relative to its session's folder. Absent for files elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Relative<'a> {
-    /// That of the segment, or of the picture.
+    /// Path of the segment or picture.
     #[serde(rename = "relative_path", skip_serializing_if = "Option::is_none")]
     pub path: Option<&'a str>,
-    /// That of the small picture.
+    /// Path of the small picture.
     #[serde(rename = "relative_thumbnail", skip_serializing_if = "Option::is_none")]
     pub thumbnail: Option<&'a str>,
-    /// That of the segment of a picture.
+    /// Path of the segment of a picture.
     #[serde(rename = "relative_segment", skip_serializing_if = "Option::is_none")]
     pub segment: Option<&'a str>,
 }
 
 impl<'a> Relative<'a> {
-    /// Returns those of a frame of `session`.
+    /// Returns the paths of a frame of `session`.
     #[must_use]
     pub fn of_frame(session: Option<&str>, frame: &'a Frame) -> Self {
         Self {
@@ -29,7 +29,7 @@ impl<'a> Relative<'a> {
         }
     }
 
-    /// Returns those of an event of `session` that names a file of it.
+    /// Returns the paths of an event of `session` that names a file of it.
     pub(super) fn of(session: Option<&str>, body: &'a Body) -> Self {
         let path = match body {
             Body::Frame(frame) => return Self::of_frame(session, frame),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a stage is doing. What it measures is in the object that bears its name.
+/// State of a stage. Its measures are in the object with its name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stats {
     /// The program.
@@ -14,22 +14,22 @@ pub struct Stats {
     /// Wall clock.
     #[schemars(with = "String")]
     pub at: Timestamp,
-    /// Seconds since its `stats` before, or since its start: what rates are over.
+    /// Seconds since its last `stats`, or since its start: the span of all rates.
     pub interval: f64,
-    /// What cht-recv measures.
+    /// Measures of cht-recv.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recv: Option<RecvStats>,
-    /// What cht-scenes measures.
+    /// Measures of cht-scenes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scenes: Option<ScenesStats>,
 }
 
-/// What cht-recv measures. Whatever is counted is counted from its start, over all connections.
+/// Measures of cht-recv. Counts begin at its start, over all connections.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RecvStats {
     /// Whether a sender is connected.
     pub connected: bool,
-    /// Connections so far.
+    /// Number of connections.
     pub connections: u64,
     /// Bits per second received in the interval.
     pub bitrate: u64,
@@ -46,7 +46,8 @@ pub struct RecvStats {
     pub idle: Option<f64>,
     /// Segments that got their final name.
     pub segments: u64,
-    /// Bytes that are free for us where the sessions are; absent where the system does not tell.
+    /// Bytes free for cht-recv on the disk of the sessions; absent if the system does not report
+    /// them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub free_disk: Option<u64>,
     /// Events that were left out because the reader of stdout had stalled.
@@ -62,23 +63,23 @@ pub struct PidStats {
     pub continuity_errors: u64,
 }
 
-/// What cht-scenes measures. Whatever is counted is counted from its start, over all segments.
+/// Measures of cht-scenes. Counts begin at its start, over all segments.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScenesStats {
     /// Frames decoded and looked at.
     pub decoded: u64,
     /// Frames kept.
     pub kept: u64,
-    /// Frames that were asked for and not kept, by what held them back, as `min_gap`.
+    /// Frames that were found and not kept, by the rule that held them back, such as `min_gap`.
     pub suppressed: BTreeMap<String, u64>,
     /// Seconds of stream that have arrived and were not looked at yet; absent if no stream is live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag: Option<f64>,
-    /// What is decoded at present.
+    /// Pictures that are decoded at present.
     pub decoding: Decoded,
     /// Frames that were left out so as to catch up.
     pub skipped: u64,
-    /// What the stream shows, as far as a detector wants to know.
+    /// Content of the stream, if a detector asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
     /// Seconds on the session's timeline: since when it shows that.
@@ -90,7 +91,7 @@ pub struct ScenesStats {
     pub pictures_waiting: u64,
 }
 
-/// What of a stream is decoded.
+/// Pictures of a stream that are decoded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decoded {
@@ -101,7 +102,7 @@ pub enum Decoded {
     Keyframes,
 }
 
-/// What a stream shows.
+/// Content of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {

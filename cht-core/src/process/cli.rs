@@ -26,13 +26,13 @@ pub fn run<E: AsRef<dyn Error + Send + Sync + 'static>>(
     exit.into()
 }
 
-/// An error and its causes on one line.
+/// Returns an error and its causes on one line.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let more = error.to_string();
-        // thiserror's transparent and formatted sources would be said twice.
+        // Transparent and formatted sources of thiserror would appear twice.
         if !text.contains(&more) {
             text.push_str(": ");
             text.push_str(&more);
@@ -42,22 +42,23 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// Refuses to wait for events that somebody would have to type.
+/// The error of a stage whose events would have to be typed.
 #[derive(Debug, thiserror::Error)]
 #[error("stdin is a terminal; {wants}, or see --help")]
 pub struct Terminal {
     wants: &'static str,
 }
 
-/// An error if stdin is a terminal; `wants` says what to do instead.
+/// Fails if stdin is a terminal; `wants` names the alternative.
 pub fn refuse_terminal(wants: &'static str) -> Result<(), Terminal> {
     if std::io::stdin().is_terminal() { Err(Terminal { wants }) } else { Ok(()) }
 }
 
-/// The order of every `--help`: what it is, examples, usage, options, exit status.
+/// Order of every `--help`: summary, examples, usage, options, exit status.
 pub const HELP: &str = "{about}\n\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
 
-/// Reads the value of an option in seconds, from `least` to a day: nothing happens within less, or nothing else than what is limited.
+/// Parses the value of an option in seconds, from `least` to a day: anything less would limit
+/// nothing, or everything.
 pub fn seconds_from(least: f64, text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (least..=DAY).contains(&seconds) => Ok(seconds),
@@ -65,7 +66,7 @@ pub fn seconds_from(least: f64, text: &str) -> Result<f64, String> {
     }
 }
 
-/// Most seconds that an option takes.
+/// Largest value of an option in seconds.
 const DAY: f64 = 86_400.0;
 
 /// Reads the value of an option in seconds, 0 to a day.

@@ -1,6 +1,6 @@
-//! The one place that reads a clock or waits for time to pass (`docs/time.md`, rule 8).
+//! The only module that reads clocks or lets time pass (`docs/time.md`, rule 8).
 //!
-//! Everything else takes an instant or a duration as an argument, which is what makes it testable.
+//! All other code takes an instant or a duration as an argument, so it can be tested.
 
 use std::{
     fs::Metadata,
@@ -17,31 +17,33 @@ use rustix::{
     io::Errno,
 };
 
-/// The wall clock, for people: it may step. Never subtract two of these.
+/// Reads the wall clock, for people: it may step. Never subtract two of these.
 #[must_use]
 pub fn wall() -> Timestamp {
     Timestamp::now()
 }
 
-/// The wall clock in the machine's time zone, for names of sessions.
+/// Reads the wall clock in the machine's time zone, for names of sessions.
 #[must_use]
 pub fn local() -> Zoned {
     Zoned::now()
 }
 
-/// The monotonic clock, for how long something took.
+/// Reads the monotonic clock, for durations.
 #[must_use]
 pub fn monotonic() -> Instant {
     Instant::now()
 }
 
-/// How long ago a file was last written, by its own clock; zero for a file "from the future".
+/// Returns the time since a file was last written, by its own clock; zero for a file "from the
+/// future".
 pub fn age_of(path: &Path) -> std::io::Result<Duration> {
     let modified = path.metadata()?.modified()?;
     Ok(SystemTime::now().duration_since(modified).unwrap_or_default())
 }
 
-/// How long ago a file was last written, renamed or otherwise changed, by its own clock; zero for a change "in the future".
+/// Returns the time since a file was last written, renamed or otherwise changed, by its own clock;
+/// zero for a change "in the future".
 #[must_use]
 pub fn age_of_change(file: &Metadata) -> Duration {
     let seconds = u64::try_from(file.ctime()).unwrap_or_default();
@@ -50,7 +52,7 @@ pub fn age_of_change(file: &Metadata) -> Duration {
     SystemTime::now().duration_since(changed).unwrap_or_default()
 }
 
-/// When a file was last written, by the file system's clock.
+/// Returns the time at which a file was last written, by the file system's clock.
 pub fn modified(path: &Path) -> std::io::Result<Timestamp> {
     let modified = path.metadata()?.modified()?;
     Timestamp::try_from(modified).map_err(std::io::Error::other)

@@ -10,7 +10,8 @@ pub enum Exit {
     Done = 0,
     /// Some input was bad (a segment, a line, a frame); it was named, and the rest was done.
     Partial = 1,
-    /// It could not start or go on: wrong usage, a port in use, ffmpeg missing, a disk that refuses.
+    /// It could not start or go on: wrong usage, a port in use, ffmpeg missing, a disk that
+    /// refuses.
     Failed = 2,
 }
 
@@ -20,7 +21,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// The table as `--help` prints it.
+/// Table of exit statuses in `--help`.
 pub const TABLE: &str = "\
 Exit status:
   0  everything was done
@@ -32,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_names_every_status() {
+    fn table_names_every_status() {
         for exit in [Exit::Done, Exit::Partial, Exit::Failed] {
             assert!(TABLE.contains(&format!("\n  {}  ", exit as u8)), "{exit:?}");
         }

@@ -1,7 +1,8 @@
 //! Running ffmpeg and ffplay: found, fed, drained, stopped and reaped.
 //!
-//! ffmpeg-sidecar builds the command line and reads the version. The process is handled here, because
-//! its stderr and stdout must each be drained by a thread of their own or both sides wait for ever.
+//! ffmpeg-sidecar builds the command line and reads the version. The process is handled here,
+//! because its stderr and stdout must each be drained by a thread of their own or both sides wait
+//! for ever.
 
 use std::{
     collections::VecDeque,
@@ -22,10 +23,10 @@ use rustix::{
 
 use super::{clock, lock::lock};
 
-/// The oldest version that the tools are tested with: `(major, minor)`.
+/// Oldest version with which the tools are tested: `(major, minor)`.
 pub const OLDEST: (u32, u32) = (5, 0);
 
-/// How many of its last lines are kept for the error message.
+/// Number of its last lines that are kept for the error message.
 const LAST_WORDS: usize = 8;
 
 /// Why ffmpeg cannot be used.
@@ -41,7 +42,7 @@ pub enum FfmpegError {
     TooOld {
         /// The program.
         path: PathBuf,
-        /// Its version, as it says.
+        /// Version, in ffmpeg's own notation.
         version: String,
     },
     /// It ran and failed.
@@ -58,8 +59,8 @@ pub enum FfmpegError {
 }
 
 impl FfmpegError {
-    /// ffmpeg has done all it was asked to, but more than two thirds of the frames could not be decoded (`max_error_rate` and
-    /// `exit_program(69)` in fftools).
+    /// Tells whether ffmpeg did all of its work, but more than two thirds of the frames could not
+    /// be decoded (`max_error_rate` and `exit_program(69)` in fftools).
     #[must_use]
     pub fn is_for_errors_in_frames(&self) -> bool {
         matches!(self, Self::Failed { status, .. } if status.code() == Some(69))
@@ -92,7 +93,7 @@ impl Program {
         Ok(Self { path: path.to_owned(), version })
     }
 
-    /// Whether it reads what a protocol (`srt`, `rtmp`) brings.
+    /// Tells whether it reads a protocol (`srt`, `rtmp`).
     pub fn reads(&self, protocol: &str) -> Result<bool, FfmpegError> {
         let asked = ask(&self.path, &["-hide_banner", "-protocols"])?;
         let text = String::from_utf8_lossy(&asked.stdout);
@@ -100,7 +101,7 @@ impl Program {
         Ok(inputs.lines().any(|line| line.trim() == protocol))
     }
 
-    /// A command line to be filled, without banner, prompts and progress.
+    /// Returns an empty command line without banner, prompts and progress.
     #[must_use]
     pub fn command(&self) -> FfmpegCommand {
         let mut command = FfmpegCommand::new_with_path(&self.path);
@@ -108,27 +109,28 @@ impl Program {
         command
     }
 
-    /// Whether it has pixel formats of their own for full range (`yuvj420p`), deprecated since long.
+    /// Tells whether it has pixel formats of their own for full range (`yuvj420p`), deprecated
+    /// since long.
     #[must_use]
     pub fn names_full_range(&self) -> bool {
         self.version < (9, 0)
     }
 
-    /// The option that reads a filter graph from a file or a pipe.
+    /// Returns the option that reads a filter graph from a file or a pipe.
     #[must_use]
     pub fn filter_graph_from(&self) -> &'static str {
         if self.version < (7, 0) { "-filter_complex_script" } else { "-/filter_complex" }
     }
 
-    /// The arguments that keep each output frame's own PTS: none doubled, none dropped.
+    /// Returns the arguments that keep each output frame's own PTS: none doubled, none dropped.
     #[must_use]
     pub fn passthrough(&self) -> [&'static str; 2] {
         if self.version < (5, 1) { ["-vsync", "passthrough"] } else { ["-fps_mode", "passthrough"] }
     }
 }
 
-/// Asks a program about itself, and waits for the answer. It gets a process group of its own, so that a Ctrl-C meant for the
-/// pipeline does not end it and make it look unusable.
+/// Asks a program about itself, and waits for the answer. It gets a process group of its own, so
+/// that a Ctrl-C meant for the pipeline does not end it and make it look unusable.
 pub fn ask(program: &Path, arguments: &[&str]) -> io::Result<Output> {
     Command::new(program).args(arguments).stdin(Stdio::null()).process_group(0).output()
 }
@@ -139,7 +141,7 @@ fn version_in(text: &str) -> Option<String> {
     line.split_whitespace().next().map(str::to_owned)
 }
 
-/// The numbers of `5.1.9-0+deb12u1`, `n7.1`, or `(u32::MAX, 0)` for `N-112233-gabcdef`.
+/// Parses the numbers of `5.1.9-0+deb12u1` and `n7.1`; `(u32::MAX, 0)` for `N-112233-gabcdef`.
 #[must_use]
 pub fn parse_version(text: &str) -> (u32, u32) {
     let text = text.strip_prefix('n').unwrap_or(text);
@@ -162,9 +164,9 @@ pub struct Process {
 impl Process {
     /// Starts `command` with all three streams piped.
     ///
-    /// `on_line` is called on a thread of its own with each line of stderr, and says whether it used the line;
-    /// the others are kept as last words. The process gets a process group of its own, so that a
-    /// Ctrl-C meant for the pipeline does not reach it before its input has ended.
+    /// A thread of its own calls `on_line` with each line of stderr. It returns whether it used the
+    /// line; the others are kept for the error message. The process gets a process group of its
+    /// own, so that a Ctrl-C meant for the pipeline does not reach it before its input has ended.
     pub fn spawn(
         command: &mut Command,
         mut on_line: impl FnMut(&str) -> bool + Send + 'static,
@@ -210,7 +212,7 @@ impl Process {
         self.child.stdout.take()
     }
 
-    /// The end of what it said on stderr, on one line.
+    /// Returns its last messages on stderr, on one line.
     #[must_use]
     pub fn last_words(&self) -> String {
         let words = lock(&self.last_words);
@@ -220,7 +222,7 @@ impl Process {
         words.iter().map(String::as_str).collect::<Vec<_>>().join(" | ")
     }
 
-    /// Asks it to finish what it writes, and to end.
+    /// Asks it to finish its output and to end.
     pub fn ask_to_end(&self) {
         send(self.id(), rustix::process::Signal::TERM);
     }
@@ -276,7 +278,8 @@ impl Drop for Process {
     }
 }
 
-/// Stops the process `id` at once, from a thread that does not own it. It must not have been reaped.
+/// Stops the process `id` at once, from a thread that does not own it. It must not have been
+/// reaped.
 pub fn kill(id: u32) {
     send(id, rustix::process::Signal::KILL);
 }
@@ -292,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions() {
+    fn version_is_parsed() {
         assert_eq!(parse_version("5.1.9-0+deb12u1"), (5, 1));
         assert_eq!(parse_version("n7.1"), (7, 1));
         assert_eq!(parse_version("8"), (8, 0));
@@ -307,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn program_that_is_asked_gets_no_interrupt_of_the_pipeline() {
+    fn queried_program_gets_no_interrupt() {
         // Its process group (proc(5), field 5) is its own number.
         let script = "test \"$(cut -d' ' -f5 /proc/$$/stat)\" = $$ && echo apart";
         let asked = ask(Path::new("sh"), &["-c", script]).unwrap();
@@ -315,13 +318,13 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_ffmpeg_is_named() {
+    fn missing_ffmpeg_is_named() {
         let error = Program::find(Path::new("/nonexistent/ffmpeg")).unwrap_err().to_string();
         assert!(error.starts_with("/nonexistent/ffmpeg: cannot be run"), "{error}");
     }
 
     #[test]
-    fn last_words_are_kept_and_the_process_is_reaped() {
+    fn last_message_is_kept_and_process_reaped() {
         let mut command = Command::new("sh");
         command.args(["-c", "echo used >&2; echo lost >&2; exit 3"]);
         let process = Process::spawn(&mut command, |line| line == "used").unwrap();

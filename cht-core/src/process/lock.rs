@@ -1,5 +1,5 @@
-//! A mutex locked whether or not a thread panicked with it: what these mutexes guard is whole after each
-//! statement, and a panic ends its own thread with a message.
+//! A mutex locked whether or not a thread panicked with it: what these mutexes guard is whole after
+//! each statement, and a panic ends its own thread with a message.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

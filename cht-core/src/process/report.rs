@@ -1,9 +1,9 @@
-//! Speaking to people: stderr, one line a message, and the memory that something was wrong.
+//! Messages for people: stderr, one line per message, and whether something was wrong.
 //!
 //! Events go to stdout through [`crate::ndjson`]; nothing else does.
 //!
-//! A stderr that nobody reads stops whoever writes to it, as any pipe does. A program that must not be stopped
-//! says so ([`never_wait`]): then a thread of its own writes, from a bounded queue.
+//! A stderr that is not read blocks its writer, as any pipe does. A program that must not block
+//! calls [`never_wait`]: then a thread of its own writes, from a bounded queue.
 
 use std::{
     fmt::Display,
@@ -19,10 +19,10 @@ use std::{
 
 use super::{clock, exit::Exit, lock::lock};
 
-/// Messages that may wait for a reader of stderr.
+/// Largest number of messages that wait for a reader of stderr.
 const QUEUED: usize = 256;
 
-/// How long the end waits for that reader.
+/// Longest time for which the end of the run waits for that reader.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
 static STAGE: OnceLock<&'static str> = OnceLock::new();
@@ -48,23 +48,25 @@ pub fn stage() -> &'static str {
     STAGE.get().copied().unwrap_or("cht")
 }
 
-/// Says how things go. Does not change the exit status.
+/// Prints a message. The exit status stays the same.
 pub fn note(message: impl Display) {
     say("", &message);
 }
 
-/// Says that some input was bad. The run goes on, and its exit status will be [`Exit::Partial`].
+/// Prints a warning about bad input. The run goes on, and its exit status will be
+/// [`Exit::Partial`].
 pub fn warn(message: impl Display) {
     WARNED.store(true, Ordering::Relaxed);
     say("warning: ", &message);
 }
 
-/// Says why the run ends. The caller returns [`Exit::Failed`].
+/// Prints the error that ends the run. The caller returns [`Exit::Failed`].
 pub fn fail(message: impl Display) {
     say("error: ", &message);
 }
 
-/// Says things that others can make happen at will: the first at once, the next ones counted.
+/// Limits messages that others can provoke at will: the first is printed at once, the next ones are
+/// counted.
 ///
 /// One for each kind of message, so that a flood of one does not hide another.
 #[derive(Debug)]
@@ -85,27 +87,27 @@ impl Default for Limited {
 }
 
 impl Limited {
-    /// At most one message in this time.
+    /// Returns a limit of one message per `every`.
     #[must_use]
     pub const fn new(every: Duration) -> Self {
         Self { every, said_at: None, counted: 0 }
     }
 
-    /// A [`note`], or a count if one was said shortly before `now`.
+    /// Prints a [`note`], or counts it if one was printed shortly before `now`.
     pub fn note(&mut self, now: Instant, message: impl Display) {
         if let Some(line) = self.line(now, message) {
             note(line);
         }
     }
 
-    /// A [`warn`], or a count if one was said shortly before `now`.
+    /// Prints a [`warn`]ing, or counts it if one was printed shortly before `now`.
     pub fn warn(&mut self, now: Instant, message: impl Display) {
         if let Some(line) = self.line(now, message) {
             warn(line);
         }
     }
 
-    /// The message to be said, or `None` and a count if one was said shortly before `now`.
+    /// Returns the message to print, or `None` if one was printed shortly before `now`.
     pub fn line(&mut self, now: Instant, message: impl Display) -> Option<String> {
         if self.said_at.is_some_and(|said| now.saturating_duration_since(said) < self.every) {
             self.counted += 1;
@@ -127,15 +129,14 @@ impl Drop for Limited {
     }
 }
 
-/// The exit status of a run that came to its end.
+/// Returns the exit status of a run that came to its end.
 #[must_use]
 pub fn outcome() -> Exit {
     if WARNED.load(Ordering::Relaxed) { Exit::Partial } else { Exit::Done }
 }
 
-/// From now on nothing that is said waits for whoever reads stderr. What does not fit into the queue is left out, and
-/// counted in a message when there is room again. [`super::cli::run`] waits for the last of
-/// them.
+/// Makes all later messages non-blocking. Those that do not fit into the queue are dropped, and
+/// counted in a message when there is room again. [`super::cli::run`] waits for the last of them.
 pub fn never_wait() -> io::Result<()> {
     let (lines, queue) = sync_channel::<String>(QUEUED);
     let (finished, written) = channel();
@@ -159,11 +160,11 @@ pub fn never_wait() -> io::Result<()> {
     Ok(())
 }
 
-/// Waits until everything is written that was said, for a moment at most.
+/// Waits until all messages are written, for a limited time.
 pub(crate) fn finish() {
     let Some(Queue { lines, written }) = queue_now().take() else { return };
     drop(lines);
-    // Whoever does not read cannot be told that either.
+    // A reader that does not read cannot be told that either.
     let _ = clock::receive_within(&written, LAST_WAIT);
 }
 
@@ -187,7 +188,8 @@ fn line_of(kind: &str, message: &dyn Display) -> String {
     format!("{}: {kind}{message}\n", stage())
 }
 
-/// One write, so that the lines of the stages of a pipeline do not mix. A closed stderr leaves nobody to tell.
+/// Writes a line with one call, so that the lines of the stages of a pipeline do not mix. After
+/// stderr is closed, messages are dropped.
 fn write(line: &str) {
     let _ = io::stderr().lock().write_all(line.as_bytes());
 }
@@ -197,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_is_counted() {
+    fn flood_of_messages_is_counted() {
         let start = super::super::clock::monotonic();
         let mut limited = Limited::new(Duration::from_secs(10));
         let mut at = |seconds| limited.line(start + Duration::from_secs(seconds), "no");

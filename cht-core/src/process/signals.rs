@@ -1,9 +1,9 @@
-//! What Ctrl-C and `kill` do to a stage.
+//! Effects of Ctrl-C and `kill` on a stage.
 //!
-//! A terminal sends SIGINT to the whole pipeline. The first stage stops its source; the others must not die
-//! before they have worked off what is in the pipes, so for them the first SIGINT means nothing: they
-//! end by the end of their input. A stage with a list of files to work off stops at the end of one
-//! ([`on_interrupt`]). A second SIGINT ends any stage at once.
+//! A terminal sends SIGINT to the whole pipeline. The first stage stops its source; the others must
+//! not die before they have processed the contents of the pipes, so the first SIGINT has no effect
+//! on them: they end at the end of their input. A stage with a list of files stops at the end of
+//! one ([`on_interrupt`]). A second SIGINT ends any stage at once.
 
 use std::{
     io::{self, Read as _},
@@ -20,16 +20,18 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::clock;
 
-/// Time after a signal in which another one is the same: `timeout` of coreutils sends its signal to the program and, at
-/// once, to the program's group.
+/// Time within which a second signal counts as the same: `timeout` of coreutils sends its signal to
+/// the program and, at once, to the program's group.
 const ECHO: Duration = Duration::from_millis(300);
 
-/// For a stage that reads events: the first SIGINT is left to the source, the second one ends it.
+/// Ignores the first SIGINT, which is meant for the source, and ends at the second one. For a stage
+/// that reads events.
 pub fn drain_on_interrupt() -> io::Result<()> {
     end_at_second(&[SIGINT])
 }
 
-/// For a stage that stops by itself: calls `act` at the first SIGINT, on a thread of its own; the second one ends the stage.
+/// Calls `act` at the first SIGINT, on a thread of its own, and ends at the second one. For a stage
+/// that stops by itself.
 pub fn on_interrupt(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let (mut first, writable) = UnixStream::pair()?;
     // First of all: a signal that comes between the two would mean nothing.
@@ -44,7 +46,8 @@ pub fn on_interrupt(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
     Ok(())
 }
 
-/// For a source: a descriptor that becomes readable at the first SIGINT or SIGTERM; a second one ends it at once.
+/// Returns a descriptor that becomes readable at the first SIGINT or SIGTERM; a second one ends the
+/// process at once. For a source.
 pub fn stop_on_signal() -> io::Result<UnixStream> {
     let (readable, writable) = UnixStream::pair()?;
     // First of all: a signal that comes between the two would mean nothing.
@@ -55,7 +58,8 @@ pub fn stop_on_signal() -> io::Result<UnixStream> {
     Ok(readable)
 }
 
-/// Takes the default action of `signals` at the second one only; an echo of the first is not the second.
+/// Takes the default action of `signals` at the second one only; an echo of the first is not the
+/// second.
 fn end_at_second(signals: &[i32]) -> io::Result<()> {
     let armed = Arc::new(AtomicBool::new(false));
     let (mut first, writable) = UnixStream::pair()?;
@@ -72,7 +76,7 @@ fn end_at_second(signals: &[i32]) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a descriptor from [`stop_on_signal`] has been signalled.
+/// Tells whether a descriptor from [`stop_on_signal`] has been signalled.
 #[must_use]
 pub fn is_signalled(stop: &UnixStream) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};

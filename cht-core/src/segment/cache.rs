@@ -1,12 +1,13 @@
-//! What earlier runs found in segments, so that an unchanged file is not read again.
+//! Cache of scan results, so that an unchanged segment is not read again.
 //!
-//! A folder of small files, one for each segment that was scanned. The name of an entry is a hash of all that tells one file
-//! from another without reading it: inode, size, times of the last write and of the last change to the nanosecond, a few KB at
-//! both ends, and the program that scanned it. So an entry is never out of date: what has changed has another name. An entry
-//! holds a checksum. One that a kill or a crash has torn is scanned again, and nothing waits for the disk.
+//! A folder of small files, one for each segment that was scanned. The name of an entry is a hash
+//! of everything that identifies a file without reading it: inode, size, times of the last write
+//! and of the last change to the nanosecond, a few KB at both ends, and the program that scanned
+//! it. So an entry is never out of date: a changed file has another name. An entry holds a
+//! checksum. One that a kill or a crash has torn is scanned again, and nothing waits for the disk.
 //!
-//! The device is left out (many file systems have another number after each mount), and so is the path: a segment keeps its
-//! entry when its folder is renamed.
+//! The device is left out (many file systems have another number after each mount), and so is the
+//! path: a segment keeps its entry when its folder is renamed.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -22,15 +23,17 @@ use serde::{Deserialize, Serialize};
 use super::scanned::Scanned;
 use crate::{process::clock, storage::durable};
 
-/// Bytes at each end of a segment that tell it from another one.
+/// Length of each end of a segment that identifies it, in bytes.
 const END: u64 = 2048;
-/// Most entries in one of the 256 folders: 262,144 in all, which take 1 GiB in blocks of 4 KiB.
+/// Largest number of entries in one of the 256 folders: 262,144 in all, which take 1 GiB in blocks
+/// of 4 KiB.
 const MOST_ENTRIES: usize = 1024;
-/// One in this many new entries looks for old ones to remove.
+/// Number of new entries of which one triggers the removal of old ones.
 const ROUND: u8 = 64;
 /// Size of the largest entry, in bytes: 1024 streams take 200 KB.
 const LARGEST: u64 = 1 << 20;
-/// Time stamps of a file system that keeps fractions of a second are at most this far apart, and of any other one, 2 s.
+/// Longest distance of two time stamps of a file system that keeps fractions of a second; of any
+/// other one, 2 s.
 const FINE: Duration = Duration::from_millis(100);
 const COARSE: Duration = Duration::from_secs(2);
 /// Value of the setting that turns the cache off.
@@ -45,7 +48,7 @@ pub struct Cache {
     scans_again: bool,
 }
 
-/// What is known of the bytes of a segment.
+/// Result of scanning a segment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Known {
@@ -58,8 +61,8 @@ pub(super) enum Known {
 pub(super) struct Key(blake3::Hash);
 
 impl Cache {
-    /// Returns the cache in `setting`, a folder or `none`; without a setting, in the folder of the user's caches, if there is one.
-    /// Nothing is made before there is something to keep.
+    /// Returns the cache in `setting`, a folder or `none`; without a setting, in the folder of the
+    /// user's caches, if there is one. Nothing is made before there is something to keep.
     #[must_use]
     pub fn new(setting: Option<&OsStr>) -> Self {
         let Some(folder) = folder(setting, |name| std::env::var_os(name)) else {
@@ -74,7 +77,7 @@ impl Cache {
         Self::new(std::env::var_os("CHT_CACHE").as_deref())
     }
 
-    /// Scans every segment again, and replaces what was known of it.
+    /// Scans every segment again, and replaces its entry.
     #[must_use]
     pub fn scanning_again(mut self, is_wanted: bool) -> Self {
         self.scans_again = is_wanted;
@@ -105,7 +108,7 @@ impl Cache {
         Some(Key(hasher.finalize()))
     }
 
-    /// Returns what was found in a segment of `bytes` bytes.
+    /// Returns the results of a segment of `bytes` bytes.
     pub(super) fn get(&self, key: &Key, bytes: u64) -> Option<Known> {
         let path = self.path(key).filter(|_| !self.scans_again)?;
         let entry = durable::read(&path, LARGEST).ok()?;
@@ -120,8 +123,8 @@ impl Cache {
         }
     }
 
-    /// Keeps what was found in a segment, unless that has changed since `key` was made. What is not kept is scanned again by
-    /// the next run, so a disk that refuses is no error.
+    /// Stores the results of a segment, unless it has changed since `key` was made. Anything not
+    /// stored is scanned again by the next run, so a disk that refuses is no error.
     pub(super) fn put(&self, key: &Key, file: &File, known: &Known) {
         let Some(path) = self.path(key).filter(|_| self.key_of(file).as_ref() == Some(key)) else {
             return;
@@ -141,7 +144,7 @@ impl Cache {
     }
 }
 
-/// Tells whether a file was last written so long ago that another write would give it another time.
+/// Tells whether a file was last written so long ago that another write would change its time.
 pub(super) fn has_rested(file: &File) -> bool {
     let rested = |it: &Metadata| {
         let stamp = if it.mtime_nsec() == 0 { COARSE } else { FINE };
@@ -150,7 +153,8 @@ pub(super) fn has_rested(file: &File) -> bool {
     file.metadata().is_ok_and(|metadata| rested(&metadata))
 }
 
-/// Returns the folder that a setting names, by the XDG Base Directory Specification if it names none.
+/// Returns the folder that a setting names, by the XDG Base Directory Specification if it names
+/// none.
 fn folder(setting: Option<&OsStr>, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     if let Some(setting) = setting.filter(|setting| !setting.is_empty()) {
         return (setting != OFF).then(|| PathBuf::from(setting));
@@ -160,7 +164,7 @@ fn folder(setting: Option<&OsStr>, variable: impl Fn(&str) -> Option<OsString>) 
     Some(caches.join("cht"))
 }
 
-/// Tells the running program from others, and from itself before it was built anew.
+/// Identifies the running program and its build.
 fn program() -> Vec<u8> {
     let file = std::env::current_exe().and_then(fs::metadata);
     let file = file.map(|it| format!("{} {}.{}", it.len(), it.mtime(), it.mtime_nsec()));
@@ -172,7 +176,7 @@ fn make(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// Writes a new file, or one in place of a file that is not used. What is torn has another checksum.
+/// Writes a new file, or replaces an unused one. A torn one has another checksum.
 fn write(path: &Path, entry: &[u8]) -> io::Result<()> {
     let create = || File::create_new(path);
     let mut file = match create() {
@@ -234,7 +238,7 @@ mod tests {
             self.folder.path().join("a.ts")
         }
 
-        /// Sets the time of the last write; that of the last change is now.
+        /// Sets the time of the last write; the time of the last change is now.
         fn age(&self, age: Duration) {
             let file = File::options().write(true).open(self.segment()).unwrap();
             file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 30) + age).unwrap();
@@ -270,7 +274,7 @@ mod tests {
         assert_eq!(place.cache().get(&place.key(), 9400), Some(Known::NotTransportStream));
         fs::rename(place.segment(), place.folder.path().join("b.ts")).unwrap();
         fs::rename(place.folder.path().join("b.ts"), place.segment()).unwrap();
-        // One byte in the middle, and the time of the last write is what it was.
+        // One byte in the middle changes, and the time of the last write stays the same.
         let file = File::options().write(true).open(place.segment()).unwrap();
         file.write_all_at(b"x", 4700).unwrap();
         place.age(Duration::from_secs(60));

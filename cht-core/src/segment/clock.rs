@@ -1,7 +1,7 @@
-//! The clock of one PID of a finished segment: where its pictures lie, where it jumps, which time stamps are outliers.
+//! The clock of one PID of a finished segment: positions of its pictures, jumps, outliers.
 //!
-//! The rules are those of a stream that is being recorded, for one that arrives all at once: a step ahead is a rest,
-//! unless it is longer than any; a step back, or a longer one, that the next picture confirms is a jump.
+//! The rules are those of a live stream that arrives all at once: a step ahead is a rest, unless it
+//! is longer than any; a step back, or a longer one, that the next picture confirms is a jump.
 
 use std::time::Instant;
 
@@ -11,19 +11,20 @@ use crate::{
 };
 use cht_ts::{Media, Pes, time::difference33};
 
-/// Jumps of a segment after fewer pictures than `FEW`, and in all. Each one begins another decoder.
+/// Largest number of jumps in a segment, after fewer pictures than `FEW` and in all. Each begins
+/// another decoder.
 const MAX_EARLY_JUMPS: usize = 64;
 const MAX_JUMPS: usize = 1024;
 const FEW: u64 = 16;
 
-/// The clock of one PID, as seen so far.
+/// The clock of one PID as far as it was seen.
 #[derive(Debug)]
 pub(super) struct Clock {
     pub media: Media,
     timeline: Timeline,
     /// All pictures arrive at once.
     at: Instant,
-    /// Where the first picture lies; ticks count from its place, or from that of an outlier before it.
+    /// Position of the first picture. Ticks count from it, or from an outlier before it.
     first: Option<Anchor>,
     /// By how much its decoding comes before it, in ticks.
     first_delay: i64,
@@ -37,7 +38,7 @@ pub(super) struct Clock {
     strays: u64,
 }
 
-/// What a clock tells.
+/// Results of a clock.
 #[derive(Debug)]
 pub(super) struct Told {
     pub span: Option<Span>,
@@ -109,7 +110,7 @@ impl Clock {
         self.extent.observe(anchor.offset, decoded);
     }
 
-    /// No more comes.
+    /// Returns the results: no more pictures come.
     pub(super) fn finish(mut self) -> Told {
         // A last picture that goes on from none before it is an outlier.
         if let (Some(doubt), Some(placed)) = (self.doubt.take(), self.timeline.settle(false)) {

@@ -1,4 +1,4 @@
-//! Examining a finished segment: what is in it, and where it lies on the timeline.
+//! Examines finished segments: their contents, and their place on the timeline.
 
 use std::{
     collections::HashMap,
@@ -21,13 +21,13 @@ use crate::{
 };
 use cht_ts::{Found, Media, PACKET_LEN, Scanner, time::seconds};
 
-/// Most streams that an event lists, so that its line stays far below what a stage reads.
+/// Largest number of streams in an event, so that its line stays far below the limit of a stage.
 const MAX_STREAMS: usize = 1024;
 
-/// What a segment says about itself, without its place among others.
+/// Contents of a segment, without its place among others.
 #[derive(Debug)]
 pub struct Contents {
-    /// The PID whose clock and pictures count: the video, or whatever has a PTS first.
+    /// PID of the clock and pictures: the video, or the first PID with a PTS.
     pub clock_pid: Option<u16>,
     /// Whether `clock_pid` is video.
     pub has_video: bool,
@@ -84,8 +84,8 @@ pub fn scan<P: AsRef<[u8]>, E>(
     Ok(Some(Contents { clock_pid, has_video: video.is_some(), span, jumps, strays, scanner }))
 }
 
-/// What is wrong with a segment, if that is so much that somebody should look: it was truncated, or more than a hundredth of
-/// its bytes are in no packet.
+/// Returns a warning about a badly damaged segment: truncated, or with more than a hundredth of its
+/// bytes in no packet.
 #[must_use]
 pub fn damage(event: &Event) -> Option<String> {
     let Body::Segment(segment) = &event.body else { return None };
@@ -105,7 +105,7 @@ pub fn damage(event: &Event) -> Option<String> {
     })
 }
 
-/// Says what is odd about the clock of a segment, and survived.
+/// Returns warnings about defects of a segment's clock that were repaired.
 #[must_use]
 pub fn oddities(event: &Event) -> Vec<String> {
     let Body::Segment(segment) = &event.body else { return Vec::new() };
@@ -130,7 +130,8 @@ pub fn oddities(event: &Event) -> Vec<String> {
 
 /// Examines segments one after another and places them on their timelines.
 ///
-/// A segment of cht-recv is placed by its record; a loose one by what came before it in its folder under a name of the same series.
+/// A segment of cht-recv is placed by its log; a loose one after the segments in its folder whose
+/// names are of the same series.
 #[derive(Debug, Default)]
 pub struct Examiner {
     cache: Cache,
@@ -146,7 +147,7 @@ struct Loose {
     successions: HashMap<Vec<u8>, Succession>,
 }
 
-/// A folder: what it is, however it is called, or its name where it has gone.
+/// A folder: its identity, whatever its name, or its name if it is gone.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Place {
     Known((u64, u64)),
@@ -154,20 +155,20 @@ enum Place {
 }
 
 impl Examiner {
-    /// Returns an examiner that takes from `cache` what is there, and adds what it scans.
+    /// Returns an examiner that uses the results in `cache`, and adds its own.
     #[must_use]
     pub fn with_cache(cache: Cache) -> Self {
         Self { cache, ..Self::default() }
     }
 
-    /// Examines the segment at `path` and returns its `segment` event. While the recorder of its session lives, one that is not in
-    /// the record has no place, and is an error.
+    /// Examines the segment at `path` and returns its `segment` event. While the recorder of its
+    /// session lives, one that is not in the record has no place, and is an error.
     pub fn examine(&mut self, path: &Path) -> Result<Event, SegmentError> {
         let session = Session::of_segment(path);
         let Some(session) = session else { return self.examine_loose(path, None) };
         let mut record = self.record(&session, path);
         if record.is_none() && session.is_recording() {
-            // It may have been closed in between, or have gone: reading it says so.
+            // It may have been closed in between, or be gone: reading the log again tells.
             record = self.record(&session, path);
             if record.is_none() && path.exists() {
                 return Err(SegmentError::Unrecorded(path.to_owned()));
@@ -179,7 +180,8 @@ impl Examiner {
         }
     }
 
-    /// Examines a segment that no record places: by what came before it in its folder and its series of names.
+    /// Examines a segment that no log places: by the segments before it in its folder and its
+    /// series of names.
     fn examine_loose(
         &mut self,
         path: &Path,
@@ -215,7 +217,8 @@ impl Examiner {
         Ok(session.event(segment))
     }
 
-    /// Scans the segment at `path`, unless the cache knows what is in it. `is_recorded`: nobody writes to it any more.
+    /// Scans the segment at `path`, unless the cache has its results. `is_recorded`: it is not
+    /// written any more.
     fn read(&self, path: &Path, is_recorded: bool) -> Result<Scanned, SegmentError> {
         let mut windows = Windows::open(path)?;
         let key = self.cache.key_of(windows.file());
@@ -230,7 +233,7 @@ impl Examiner {
         known.of(path)
     }
 
-    /// What cht-recv wrote down about the segment at `path`.
+    /// Returns the log's line about the segment at `path`.
     fn record(&mut self, session: &Session, path: &Path) -> Option<SegmentClosed> {
         let seq = session::sequence(path)?;
         if path.file_name() != session.segment(seq).file_name() {
@@ -271,7 +274,7 @@ impl Known {
 }
 
 impl Contents {
-    /// Returns what was found in a segment of `bytes` bytes.
+    /// Returns the results for a segment of `bytes` bytes.
     fn scanned(self, bytes: u64) -> Scanned {
         let streams = self.streams();
         let keyframes = self.scanner.pids().filter(|(pid, _)| Some(*pid) == self.clock_pid);
@@ -310,7 +313,8 @@ impl Contents {
         Scanned { segment, span: self.span, jumps: self.jumps }
     }
 
-    /// What the tables list. Where that is more than any multiplex carries: what came, up to a bound.
+    /// Returns the streams that the tables list. If they list more than any multiplex carries,
+    /// those that came, up to a bound.
     fn streams(&self) -> Vec<StreamInfo> {
         let counters: HashMap<u16, _> = self.scanner.pids().collect();
         let programs = self.scanner.programs().iter();

@@ -1,4 +1,5 @@
-//! Results of scanning one segment: all that its bytes tell, and nothing of its place among others. Pure.
+//! Results of scanning one segment: everything that its bytes determine, and nothing of its place
+//! among others. Pure.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,7 @@ impl Scanned {
         self.segment.bytes
     }
 
-    /// Tells whether one can calculate with it: a file may say anything.
+    /// Tells whether its numbers can be computed with; a file may contain anything.
     pub(super) fn is_plausible(&self) -> bool {
         let is_pts = |pts: u64| pts < 1 << 33;
         let is_length = |ticks: i64| ticks >= 0 && is_time(ticks);

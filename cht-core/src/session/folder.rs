@@ -20,20 +20,20 @@ use crate::{
     storage::durable,
 };
 
-/// The folders of a session; the last two are made empty and left to others.
+/// Folders of a session; the last two are created empty for other programs.
 const FOLDERS: [&str; 5] = ["stream", "frames", "audio", "transcript", "agent"];
 
-/// Far longer than a look takes.
+/// Time after which a look at the lock is over.
 const LOOKERS_MOMENT: Duration = Duration::from_millis(5);
 
-/// How often a lock that somebody else holds is tried: a recorder locks other sessions for a moment, to remove
-/// segments or to adopt what was left there.
+/// Number of times that a lock held by another process is tried: a recorder locks other sessions
+/// for a moment, to remove segments or to adopt those that were left there.
 const TRIES: u32 = 60;
 
-/// Largest number that a segment can have: names with a larger one are somebody else's.
+/// Largest number of a segment: files with larger ones belong to other programs.
 pub const MAX_SEQUENCE: u64 = 1 << 53;
 
-/// What a segment that still grows has behind its final name.
+/// Suffix of a growing segment after its final name.
 pub const PART: &str = ".part";
 
 /// Why a session cannot be used.
@@ -42,9 +42,9 @@ pub enum SessionError {
     /// The folder, or one in it, cannot be made, opened or listed.
     #[error("{path}: {error}; give a folder that you may write to")]
     Io {
-        /// What was tried.
+        /// Folder that was tried.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         error: io::Error,
     },
     /// A session id that is no plain name.
@@ -81,8 +81,8 @@ pub struct Session {
 impl Session {
     /// Makes the folders of a session below `sessions`.
     ///
-    /// Without an `id` it is named by the local time `now`, and a clash gets `_2`, `_3` … With one, a
-    /// session of that name is continued.
+    /// Without an `id` it is named by the local time `now`, and a clash gets `_2`, `_3` … With one,
+    /// a session of that name is continued.
     pub fn create(sessions: &Path, id: Option<&str>, now: &Zoned) -> Result<Self, SessionError> {
         let io = |path: &Path, error| SessionError::Io { path: path.to_owned(), error };
         fs::create_dir_all(sessions).map_err(|error| io(sessions, error))?;
@@ -129,7 +129,7 @@ impl Session {
         Self::open(root)
     }
 
-    /// The session in an existing folder.
+    /// Opens the session in an existing folder.
     pub fn open(root: &Path) -> Result<Self, SessionError> {
         if !root.join("stream").is_dir() {
             return Err(SessionError::NotASession(root.to_owned()));
@@ -138,8 +138,9 @@ impl Session {
         Ok(Self { root: PathBuf::from(&name), name })
     }
 
-    /// Returns where the frames of the session go that an event names: into a folder that is a session already, so that
-    /// an event makes no files elsewhere. The session's folder itself may be a link.
+    /// Returns where the frames of the session go that an event names: into a folder that is a
+    /// session already, so that an event makes no files elsewhere. The session's folder itself may
+    /// be a link.
     pub fn frames_of(name: &str) -> Result<PathBuf, SessionError> {
         let root = Path::new(name);
         let frames = root.join("frames");
@@ -150,7 +151,8 @@ impl Session {
         if is_session { Ok(frames) } else { Err(SessionError::Foreign(root.to_owned())) }
     }
 
-    /// The session that recorded `segment`, if cht-recv did: `SESSION/stream/segment_000001.ts`.
+    /// Returns the session that recorded `segment`, if cht-recv did:
+    /// `SESSION/stream/segment_000001.ts`.
     #[must_use]
     pub fn of_segment(segment: &Path) -> Option<Self> {
         let stream = event::clean(segment).ok()?.parent()?.to_owned();
@@ -177,55 +179,56 @@ impl Session {
         &self.root
     }
 
-    /// Where the segments are.
+    /// Returns the folder of the segments.
     #[must_use]
     pub fn stream(&self) -> PathBuf {
         self.root.join("stream")
     }
 
-    /// Where the pictures and the index are.
+    /// Returns the folder of the pictures and the index.
     #[must_use]
     pub fn frames(&self) -> PathBuf {
         self.root.join("frames")
     }
 
-    /// cht-recv's record: the `segment_closed` event of each segment.
+    /// Returns the path of the segment log: cht-recv's `segment_closed` event of each segment.
     #[must_use]
     pub fn record(&self) -> PathBuf {
         self.stream().join("segments.ndjson")
     }
 
-    /// The `segment_open` event of the growing segment, for a stage that starts in the middle.
+    /// Returns the path of the growing segment's `segment_open` event, for a stage that starts in
+    /// the middle.
     #[must_use]
     pub fn open_record(&self) -> PathBuf {
         self.stream().join("open.json")
     }
 
-    /// The HLS playlist over the finished segments.
+    /// Returns the path of the HLS playlist over the finished segments.
     #[must_use]
     pub fn playlist(&self) -> PathBuf {
         self.stream().join("session.m3u8")
     }
 
-    /// The final path of a segment.
+    /// Returns the final path of a segment.
     #[must_use]
     pub fn segment(&self, seq: u64) -> PathBuf {
         self.stream().join(format!("segment_{seq:06}.ts"))
     }
 
-    /// The path of a segment that grows.
+    /// Returns the path of a growing segment.
     #[must_use]
     pub fn part(&self, seq: u64) -> PathBuf {
         durable::with_suffix(&self.segment(seq), PART)
     }
 
-    /// PAT and PMT of a connection, as transport packets.
+    /// Returns the path of the PAT and PMT of a connection, as transport packets.
     #[must_use]
     pub fn tables(&self, connection: u32) -> PathBuf {
         self.stream().join(format!("psi_{connection:06}.ts"))
     }
 
-    /// The finished segments, in order.
+    /// Returns the paths of the finished segments, in order.
     pub fn segments(&self) -> io::Result<Vec<PathBuf>> {
         let mut segments = Vec::new();
         for entry in fs::read_dir(self.stream())? {
@@ -238,8 +241,8 @@ impl Session {
         Ok(segments)
     }
 
-    /// Takes the recorder's lock: held as long as the returned file is, and by no process that is dead. Waits for another
-    /// recorder that has it for a moment only.
+    /// Takes the recorder's lock: held as long as the returned file is, and by no process that is
+    /// dead. Waits for another recorder that has it for a moment only.
     pub fn lock(&self) -> Result<File, SessionError> {
         self.lock_within(TRIES)
     }
@@ -267,17 +270,18 @@ impl Session {
         Ok(folder)
     }
 
-    /// Whether a recorder is alive in this session.
+    /// Tells whether a recorder is alive in this session.
     #[must_use]
     pub fn is_recording(&self) -> bool {
-        // A shared lock is granted to any number of lookers at once, and to none beside a recorder.
+        // A shared lock is granted to any number of lookers at once, and to none next to a
+        // recorder.
         File::open(self.stream()).is_ok_and(|folder| {
             rustix::fs::flock(&folder, FlockOperation::NonBlockingLockShared).is_err()
         })
     }
 }
 
-/// Whether a lock is granted; an error is one of the file system.
+/// Tells whether a lock is granted; an error is one of the file system.
 fn granted(folder: &File, lock: FlockOperation) -> io::Result<bool> {
     match rustix::fs::flock(folder, lock) {
         Ok(()) => Ok(true),
@@ -286,7 +290,7 @@ fn granted(folder: &File, lock: FlockOperation) -> io::Result<bool> {
     }
 }
 
-/// The number in `segment_000012.ts`, also of one that grows.
+/// Returns the number in `segment_000012.ts`, also of a growing segment.
 #[must_use]
 pub fn sequence(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
@@ -310,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_named_by_local_time_and_a_clash_is_counted() {
+    fn session_is_named_by_local_time_and_clash_is_counted() {
         let folder = tempfile::tempdir().unwrap();
         let names: Vec<_> = (0..3)
             .map(|_| Session::create(folder.path(), None, &now()).unwrap())
@@ -358,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn one_recorder_at_a_time() {
+    fn second_recorder_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let session = Session::create(folder.path(), Some("call"), &now()).unwrap();
         assert!(!session.is_recording());
@@ -391,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_a_name_and_no_path() {
+    fn session_id_is_no_path() {
         for id in ["", "..", "a/b", "a\nb", "a\0b"] {
             let made = Session::create(Path::new("/nonexistent"), Some(id), &now());
             assert!(made.is_err(), "{id:?}");

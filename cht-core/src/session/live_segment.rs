@@ -14,16 +14,16 @@ use super::{
 };
 use crate::storage::regular;
 
-/// What a read of a growing segment gave.
+/// Result of reading a growing segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Growth {
-    /// So many bytes.
+    /// This many bytes.
     Bytes(usize),
     /// Nothing new within the time of one look; ask again.
     Nothing,
     /// The segment has its final name and was read to its end.
     Finished,
-    /// The recorder died; what it left was read to its end.
+    /// The recorder died; its bytes were read to the end.
     Abandoned,
 }
 
@@ -40,7 +40,8 @@ pub struct LiveSegment {
 }
 
 impl LiveSegment {
-    /// Opens a segment by the path under which it grows (`….ts.part`); also if it has just been renamed.
+    /// Opens a segment by the path under which it grows (`….ts.part`); also if it has just been
+    /// renamed.
     pub fn open(part: &Path) -> io::Result<Self> {
         let file = match regular::open(part) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -62,9 +63,9 @@ impl LiveSegment {
         })
     }
 
-    /// Reads what is there, or waits a moment for more.
+    /// Reads the next bytes, or waits a moment for more.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Growth> {
-        // The order matters: whatever was written before the state was seen is read after it.
+        // The order matters: bytes written before the state was seen are read after it.
         for is_first in [true, false] {
             let state = self.state();
             match self.file.read(buffer)? {
@@ -91,7 +92,7 @@ impl LiveSegment {
     }
 }
 
-/// The final path of a segment that grows under `part`.
+/// Returns the final path of a segment that grows under `part`.
 #[must_use]
 pub fn finished_path(part: &Path) -> PathBuf {
     match part.to_str().and_then(|path| path.strip_suffix(PART)) {
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_recorder_is_noticed() {
+    fn dead_recorder_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let now = crate::process::clock::local();
         let session = Session::create(folder.path(), None, &now).unwrap();

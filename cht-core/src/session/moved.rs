@@ -1,4 +1,4 @@
-//! Sessions that were moved or copied since something in them was written: where what it names lies now.
+//! Sessions that were moved or copied: present paths of the files that their events name.
 
 use std::{
     os::unix::fs::MetadataExt as _,
@@ -7,19 +7,19 @@ use std::{
 
 use crate::event::{self, Frame, NotUtf8};
 
-/// Returns the device and the inode of what is at `path`: what it is, however it is called.
+/// Returns the device and the inode of the file at `path`, its identity under any name.
 #[must_use]
 pub fn identity(path: &Path) -> Option<(u64, u64)> {
     path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Whether both are one folder, which may have several names.
+/// Tells whether both are one folder, which may have several names.
 #[must_use]
 pub fn is_same_folder(one: &Path, other: &Path) -> bool {
     one == other || identity(one).is_some_and(|place| identity(other) == Some(place))
 }
 
-/// A session's folder where it is now, for what was written when it was elsewhere.
+/// Present folder of a session, for events from before it was moved.
 #[derive(Debug)]
 pub struct Moved {
     root: String,
@@ -28,12 +28,13 @@ pub struct Moved {
 }
 
 impl Moved {
-    /// Of the session at `root`.
+    /// Returns the present folder of the session at `root`.
     pub fn to(root: &Path) -> Result<Self, NotUtf8> {
         Ok(Self { root: event::absolute(root)?, last: None })
     }
 
-    /// Of the session whose folder of frames `frames` is; `None` if it is that of none.
+    /// Returns the present folder of the session whose folder of frames is `frames`; `None` if it
+    /// is no session's.
     #[must_use]
     pub fn of_frames(frames: &Path) -> Option<Self> {
         let frames = event::clean(frames).ok()?;
@@ -42,8 +43,8 @@ impl Moved {
         root.join("stream").is_dir().then(|| Self::to(root).ok()).flatten()
     }
 
-    /// Lets a frame that was made when its session was at `session` name what lies in it now. A session that has several
-    /// names keeps the one that it had.
+    /// Replaces the paths of a frame that was made when its session was at `session` by the present
+    /// ones. A session with several names keeps the one that it had.
     pub fn mend(&mut self, session: &mut Option<String>, frame: &mut Frame) {
         let Some(old) = session.as_deref().filter(|old| *old != self.root) else { return };
         if self.last.as_ref().is_none_or(|(last, _)| last != old) {
@@ -76,7 +77,7 @@ mod tests {
     use crate::event::{Body, Event};
 
     #[test]
-    fn frame_of_a_moved_session_names_what_lies_in_it_now() {
+    fn frame_of_a_moved_session_names_its_files() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("call");
         for name in ["stream", "frames"] {

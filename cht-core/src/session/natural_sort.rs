@@ -30,21 +30,22 @@ fn compare_bytes(mut a: &[u8], mut b: &[u8]) -> Ordering {
     }
 }
 
-/// The digits that `bytes` begins with, without leading zeros, and what follows them.
+/// Returns the digits at the start of `bytes`, without leading zeros, and the rest.
 fn split_number(bytes: &[u8]) -> (&[u8], &[u8]) {
     let digits = bytes.iter().take_while(|b| b.is_ascii_digit()).count();
     let zeros = bytes[..digits].iter().take_while(|b| **b == b'0').count();
     (&bytes[zeros..digits], &bytes[digits..])
 }
 
-/// Most digits of a number that tells one camera from another; dates and counters have more, or come last.
+/// Most digits of a number that distinguishes cameras; dates and counters have more, or come last.
 const LONGEST_LABEL: usize = 3;
 
-/// Returns the name of the series that a file belongs to by its name: the name without the digits that count or tell the time.
-/// Two recorders that write into one folder have a series each: `front-1.ts` and `back-1.ts`, `cam1_07-00.ts` and `cam2_07-00.ts`.
+/// Returns the name of the series of a file: its name without the digits that count or give the
+/// time. Two recorders that write into one folder have a series each: `front-1.ts` and `back-1.ts`,
+/// `cam1_07-00.ts` and `cam2_07-00.ts`.
 ///
-/// A short number at the end of a word (`cam1`) is part of the name if other numbers come after it. All names without a number
-/// are one series.
+/// A short number at the end of a word (`cam1`) is part of the name if other numbers come after it.
+/// All names without a number are one series.
 #[must_use]
 pub fn series(path: &Path) -> Vec<u8> {
     let name = path.file_stem().unwrap_or_default().as_encoded_bytes();
@@ -69,7 +70,8 @@ pub fn series(path: &Path) -> Vec<u8> {
     if has_number { series } else { Vec::new() }
 }
 
-/// Whether a name ends with letters that a separator, or nothing, comes before: `07T` ends with none.
+/// Tells whether a name ends with letters that a separator, or nothing, comes before: `07T` ends
+/// with none.
 fn ends_with_word(name: &[u8]) -> bool {
     let before = name.iter().rposition(|b| !b.is_ascii_alphabetic());
     let letters = name.len() - before.map_or(0, |at| at + 1);

@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{process::report, storage::regular};
 
-/// What a read of a session gave.
+/// Result of reading a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// So many bytes of the segment `seq`.
+    /// Bytes of the segment `seq`.
     Bytes {
         /// The segment's number.
         seq: u64,
@@ -49,9 +49,9 @@ impl SessionReader {
         Ok(Self { session, seq, current: None, watch, look_again, listed: None })
     }
 
-    /// Reads what is there, or waits a moment for more.
+    /// Reads the next bytes, or waits a moment for more.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Progress> {
-        // Whatever a recorder did before its end is seen by what follows.
+        // Everything that a recorder did before its end is seen after this.
         let alive = self.session.is_recording();
         let Some(current) = self.current_segment(alive)? else {
             if !alive {
@@ -79,7 +79,7 @@ impl SessionReader {
         self.seq += 1;
     }
 
-    /// Goes on behind a segment that cannot be read, or not to its end.
+    /// Continues after a segment that cannot be read, or not to its end.
     fn leave_out(&mut self, error: &io::Error) {
         let path = self.session.segment(self.seq);
         report::warn(format_args!("{}: {error}; left out", path.display()));
@@ -103,7 +103,7 @@ impl SessionReader {
         Ok(self.current.as_mut())
     }
 
-    /// Says that the segments before the number `next` have gone unread.
+    /// Warns that the segments before the number `next` were not read.
     fn say_removed(&self, next: u64) {
         let first = self.session.segment(self.seq);
         match next - self.seq {
@@ -118,8 +118,8 @@ impl SessionReader {
         }
     }
 
-    /// The number of the next segment that is there. The folder is listed when it has changed, and at the end of the
-    /// recorder in any case: two changes may have the same time stamp.
+    /// Returns the number of the next segment that exists. Lists the folder when it has changed,
+    /// and at the end of the recorder in any case: two changes may have the same time stamp.
     fn next_existing(&mut self, alive: bool) -> io::Result<Option<u64>> {
         let changed = self.session.stream().metadata()?.modified().ok();
         if alive && self.listed.is_some() && self.listed == changed {

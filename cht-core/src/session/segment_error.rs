@@ -12,7 +12,7 @@ pub enum SegmentError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         error: io::Error,
     },
     /// It holds nothing.
@@ -34,7 +34,7 @@ pub enum SegmentError {
 }
 
 impl SegmentError {
-    /// The word for the `code` field of an `error` event.
+    /// Returns the word for the `code` field of an `error` event.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

@@ -1,8 +1,9 @@
-//! cht-recv's record of a session: which segments it closed, and which it has removed since.
+//! cht-recv's log of a session: the segments that it closed, and those removed since.
 //!
-//! One line a closed segment (`segment_closed`) and one a removed segment (`deleted`), only ever appended. A removal is
-//! written down before the file goes, so that a file whose removal is written down counts as gone. A segment that was only
-//! found missing comes back with another `segment_closed`.
+//! One line for each closed segment (`segment_closed`) and one for each removed segment
+//! (`deleted`), only ever appended. A removal is logged before the file goes, so a file whose
+//! removal is logged counts as gone. A segment that was only found missing returns with another
+//! `segment_closed`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,18 +21,18 @@ use crate::{
     },
 };
 
-/// Largest size or offset in bytes, and time in ticks, that a line is believed: sums of them cannot overflow.
+/// Largest credible size or offset in bytes, and time in ticks: sums of them cannot overflow.
 const MAX_NUMBER: u64 = 1 << 53;
 
-/// How much of the end of a record is read at first, in bytes: about a hundred segments.
+/// Length of the end of a log that is read at first, in bytes: about a hundred segments.
 const TAIL: u64 = 64 << 10;
 
-/// What the record of a session says.
+/// Contents of the segment log of a session.
 #[derive(Debug, Default)]
 pub struct SegmentLog {
     kept: BTreeMap<u64, SegmentClosed>,
     deleted: BTreeSet<u64>,
-    /// Those of the deleted that nobody removed here: they were not found.
+    /// Deleted segments that were not removed by cht-recv but not found.
     missing: BTreeMap<u64, SegmentClosed>,
     last: Option<SegmentClosed>,
     connections: u32,
@@ -39,12 +40,12 @@ pub struct SegmentLog {
     first: Option<u64>,
     /// Bytes read, to the end of a whole line.
     read: u64,
-    /// That it cannot be read was said.
+    /// The error of reading it was reported.
     unreadable: bool,
 }
 
 impl SegmentLog {
-    /// Reads the record of `session`; one that cannot be read says nothing, nor does a line that cannot.
+    /// Reads the log of `session`. A log or line that cannot be read counts as absent.
     #[must_use]
     pub fn of(session: &Session) -> Self {
         let mut record = Self::default();
@@ -52,15 +53,15 @@ impl SegmentLog {
         record
     }
 
-    /// Reads the record of `session`, or says why it cannot be read. One that is not there says nothing.
+    /// Reads the log of `session`. A missing log is empty; one that cannot be read is an error.
     pub fn read(session: &Session) -> io::Result<Self> {
         let mut record = Self::default();
         record.read_on(session, |_| ())?;
         Ok(record)
     }
 
-    /// Reads the end of the record of `session`: all that was closed after the segment `seq`, and perhaps some before
-    /// it. What is read grows with what was closed since.
+    /// Reads the end of the log of `session`: all segments closed after `seq`, and perhaps some
+    /// before it. The cost grows with their number.
     #[must_use]
     pub fn after(session: &Session, seq: u64) -> Self {
         let length = std::fs::metadata(session.record()).map_or(0, |metadata| metadata.len());
@@ -76,13 +77,13 @@ impl SegmentLog {
         }
     }
 
-    /// Reads what was appended since. Returns whether there was anything.
+    /// Reads the lines appended since. Returns whether there were any.
     pub fn update(&mut self, session: &Session) -> bool {
         self.read_what_can_be(session, |_| ())
     }
 
-    /// Reads what was appended since, and returns the numbers of the segments that were closed, as they stand there. One of
-    /// them may have been removed since.
+    /// Reads the lines appended since, and returns the numbers of the closed segments, in their
+    /// order. One of them may have been removed since.
     pub fn closed_since(&mut self, session: &Session) -> Vec<u64> {
         let mut closed = Vec::new();
         self.read_what_can_be(session, |seq| closed.push(seq));
@@ -91,7 +92,7 @@ impl SegmentLog {
 
     fn read_what_can_be(&mut self, session: &Session, each: impl FnMut(u64)) -> bool {
         let before = self.read;
-        // What could be read counts.
+        // Lines before an error count.
         if let Err(error) = self.read_on(session, each)
             && !std::mem::replace(&mut self.unreadable, true)
         {
@@ -164,36 +165,37 @@ impl SegmentLog {
         }
     }
 
-    /// The segments that were closed and not removed, in order.
+    /// Returns the segments that were closed and not removed, in order.
     #[must_use]
     pub fn kept(&self) -> impl DoubleEndedIterator<Item = &SegmentClosed> {
         self.kept.values()
     }
 
-    /// The segment `seq`, unless it was removed.
+    /// Returns the segment `seq`, unless it was removed.
     #[must_use]
     pub fn get(&self, seq: u64) -> Option<&SegmentClosed> {
         self.kept.get(&seq)
     }
 
-    /// The numbers of the segments that were removed, in order.
+    /// Returns the numbers of the removed segments, in order.
     pub fn deleted(&self) -> impl Iterator<Item = u64> {
         self.deleted.iter().copied()
     }
 
-    /// The last line about the segment `seq`, if that was found missing and nobody removed it.
+    /// Returns the last line about the segment `seq`, if that was found missing and cht-recv did
+    /// not remove it.
     #[must_use]
     pub fn missing(&self, seq: u64) -> Option<&SegmentClosed> {
         self.missing.get(&seq)
     }
 
-    /// Whether the segment `seq` was removed.
+    /// Tells whether the segment `seq` was removed.
     #[must_use]
     pub fn is_deleted(&self, seq: u64) -> bool {
         self.deleted.contains(&seq)
     }
 
-    /// The segment that was closed last, also if it was removed since.
+    /// Returns the segment that was closed last, even if it was removed since.
     #[must_use]
     pub fn last(&self) -> Option<&SegmentClosed> {
         self.last.as_ref()
@@ -209,7 +211,7 @@ impl SegmentLog {
         Ok(last + 1)
     }
 
-    /// The number of the last connection.
+    /// Returns the number of the last connection.
     #[must_use]
     pub fn connections(&self) -> u32 {
         self.connections
@@ -235,7 +237,7 @@ pub fn mend(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a line can be one of ours: what others have put there must not lead anybody to reckon with it.
+/// Tells whether a line can come from cht-recv: other programs may have written anything.
 fn is_plausible(closed: &SegmentClosed) -> bool {
     let is_time = |ticks: i64| ticks.unsigned_abs() <= MAX_NUMBER;
     (1..=MAX_SEQUENCE).contains(&closed.seq)
@@ -282,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_removed_is_gone_and_still_counts() {
+    fn removed_segment_is_gone_and_still_counts() {
         let folder = tempfile::tempdir().unwrap();
         let session =
             Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
@@ -321,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_line_is_read_when_it_is_whole() {
+    fn torn_line_is_read_when_whole() {
         let folder = tempfile::tempdir().unwrap();
         let session =
             Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();

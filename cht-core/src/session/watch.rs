@@ -1,8 +1,8 @@
-//! Waiting for files to change.
+//! Waits for files to change.
 //!
-//! inotify makes it fast; a slow periodic look by the caller makes it right, for file systems that send nothing
-//! (NFS), for queues that overflow, and for a system that grants no more of inotify. So every wait has a limit,
-//! and a caller looks again after each, whatever woke it.
+//! inotify makes it fast; a slow periodic look by the caller makes it right, for file systems
+//! without events (NFS), for queues that overflow, and for a system that grants no more of inotify.
+//! So every wait has a limit, and a caller looks again after each.
 
 use std::{
     io,
@@ -21,10 +21,10 @@ use rustix::{
 
 use crate::process::report;
 
-/// How long a wait lasts at most before the caller looks again.
+/// Longest wait before the caller looks again.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// Time between two looks at a growing file whose changes the system does not send: how late its reader is.
+/// Time between two looks at a growing file without events, which is the delay of its reader.
 const LOOK_OFTEN: Duration = Duration::from_millis(40);
 
 /// Watches files and folders.
@@ -39,10 +39,10 @@ pub struct Watch {
 pub struct Id(i32);
 
 impl Id {
-    /// A path that the system sends nothing of. The kernel counts from 1.
+    /// A path without events. The kernel counts from 1.
     const SILENT: Self = Self(0);
 
-    /// Whether the system says what happens at this path.
+    /// Tells whether the system sends events for this path.
     #[must_use]
     pub fn is_heard(self) -> bool {
         self != Self::SILENT
@@ -55,7 +55,7 @@ impl Id {
     }
 }
 
-/// What happened in a watched folder.
+/// A change in a watched folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// Where.
@@ -64,7 +64,7 @@ pub struct Change {
     pub name: std::ffi::OsString,
     /// It was created or moved in: the name is new, or another file has it.
     pub named: bool,
-    /// A writer closed it, or it was moved in: nobody is writing it any more.
+    /// A writer closed it, or it was moved in: it is complete.
     pub finished: bool,
     /// The name is no longer there, and how it went.
     pub gone: Option<Gone>,
@@ -82,7 +82,8 @@ pub enum Gone {
 }
 
 impl Watch {
-    /// Watches nothing yet. Where the system grants no inotify, that is said once, and nothing wakes a wait.
+    /// Watches nothing yet. A system that grants no inotify is reported once, and nothing ends a
+    /// wait early.
     #[must_use]
     pub fn new() -> Self {
         let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
@@ -90,13 +91,13 @@ impl Watch {
         Self { inotify: inotify.ok() }
     }
 
-    /// Watches a file or a folder: what is written, closed, moved or made there.
+    /// Watches a file or a folder: writes, closes, moves and new files.
     pub fn add(&self, path: &Path) -> io::Result<Id> {
         self.watch(path, inotify::WatchFlags::MODIFY)
     }
 
-    /// Watches the names in a folder: what is closed, moved or made there. What is written is left out, which a
-    /// stream does a hundred times a second.
+    /// Watches the names in a folder: closes, moves and new files. Writes are left out: a stream
+    /// makes a hundred per second.
     pub fn add_names(&self, folder: &Path) -> io::Result<Id> {
         self.watch(folder, inotify::WatchFlags::empty())
     }
@@ -129,7 +130,8 @@ impl Watch {
         }
     }
 
-    /// Waits until something changes, `stop` becomes readable, or `limit` is over; returns the changes.
+    /// Waits until something changes, `stop` becomes readable, or `limit` is over; returns the
+    /// changes.
     pub fn wait(&self, stop: Option<&dyn AsFd>, limit: Duration) -> io::Result<Vec<Change>> {
         let limit =
             Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: limit.subsec_nanos().into() };
@@ -184,7 +186,7 @@ impl Default for Watch {
     }
 }
 
-/// Says, once, that changes are found by looking, and which limit to raise.
+/// Reports, once, that changes are found by looking, and the limit to raise.
 fn say_silent(errno: Errno, limit: &str) {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
@@ -200,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_is_closed_is_finished() {
+    fn closed_file_is_finished() {
         let folder = tempfile::tempdir().unwrap();
         let watch = Watch::new();
         watch.add(folder.path()).unwrap();

@@ -1,8 +1,9 @@
-//! The bytes of a finished segment, from its beginning to its end.
+//! Reads the bytes of a finished segment, from its beginning to its end.
 //!
-//! They are read and not mapped: a page of a mapped file that cannot be read (a bad sector, a network disk that is gone, a file that
-//! was truncated) ends the process by SIGBUS, and a read of it is an error that can be said. Examining 1 GB in the page cache
-//! takes 1.06 times the CPU that it took with a mapping (1.03 to 1.15 in 8 runs in turn), and as long.
+//! They are read and not mapped: a page of a mapped file that cannot be read (a bad sector, a
+//! network disk that is gone, a truncated file) ends the process by SIGBUS, while a failed read is
+//! an error that can be reported. Examining 1 GB in the page cache takes 1.06 times the CPU of a
+//! mapping (1.03 to 1.15 in 8 runs in turn), and the same time.
 
 use std::{
     fs::File,
@@ -18,18 +19,19 @@ use rustix::fs::{Advice, fadvise};
 use super::{SegmentError, Session, segment_log::SegmentLog, sequence};
 use crate::{process::lock::lock, storage::regular};
 
-/// Bytes per read: resident memory does not grow with segments, and what was read is still in the processor's cache when it is
-/// looked at.
+/// Length of a read, in bytes: resident memory does not grow with segments, and the bytes are still
+/// in the processor's cache when they are scanned.
 const WINDOW: usize = 512 << 10;
 
-/// A finished segment, read window by window. What could be read is handed out before an error, and nothing comes after one.
+/// A finished segment, read window by window. Bytes before an error come first, and nothing comes
+/// after one.
 #[derive(Debug)]
 pub struct Windows {
     path: PathBuf,
     file: File,
     length: u64,
     at: u64,
-    /// What ended it, to be said after the bytes before.
+    /// Error that ended it, to be returned after the bytes before it.
     failed: Option<io::Error>,
     /// The buffer, when no window has it.
     spare: Arc<Mutex<Option<MmapMut>>>,
@@ -38,7 +40,7 @@ pub struct Windows {
 /// Bytes of a segment. When it is dropped, the next one is read into the same memory.
 #[derive(Debug)]
 pub struct Window {
-    /// Not of the file: pages of our own, which nobody else can take away.
+    /// Pages of this process, not of the file: no other process can take them away.
     buffer: Option<MmapMut>,
     length: usize,
     spare: Arc<Mutex<Option<MmapMut>>>,
@@ -157,7 +159,7 @@ impl Drop for Window {
     }
 }
 
-/// Whether cht-recv has removed the segment at `path`.
+/// Tells whether cht-recv has removed the segment at `path`.
 fn was_deleted(path: &Path) -> bool {
     let session = Session::of_segment(path);
     let seq = sequence(path);

@@ -1,8 +1,8 @@
 //! Errors of a disk in one table: what each says, and so whether it may pass.
 //!
 //! Two readers ask it different questions. A stage waits for the errors that are known to pass
-//! ([`may_pass`], by [`patience`](super::patience)); the recorder, which must not stop, waits for every
-//! error that is not its own mistake, and heeds a signal meanwhile.
+//! ([`may_pass`], by [`patience`](super::patience)); the recorder, which must not stop, waits for
+//! every error that is not its own mistake, and heeds a signal meanwhile.
 
 use std::io;
 

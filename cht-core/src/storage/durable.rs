@@ -3,8 +3,8 @@
 //! An event may name a file only after these have returned (invariant 2 of `ARCHITECTURE.md`).
 //!
 //! A session's folder may lie on a shared disk or come out of an archive, so nothing is written
-//! through a link: temporary files are created anew under a name of our own, and journals are opened
-//! by [`open`], which takes regular files only (`docs/trust.md`).
+//! through a link: temporary files are created anew under a name of our own, and journals are
+//! opened by [`open`], which takes regular files only (`docs/trust.md`).
 
 use std::{
     ffi::{OsStr, OsString},
@@ -23,21 +23,22 @@ const TEMPORARY: &str = ".cht-tmp";
 
 /// Replaces `path` by `bytes`: a reader sees the old file or the new one, never a part.
 ///
-/// The temporary file lies in the same folder, with the usual mode. Each path has one writer, so its
-/// name needs no random part, and the next writer of `path` removes a temporary file left by a kill.
+/// The temporary file lies in the same folder, with the usual mode. Each path has one writer, so
+/// its name needs no random part, and the next writer of `path` removes a temporary file left by a
+/// kill.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (file, temporary) = write_temporary(path, bytes)?;
     unless_refused(&temporary, publish(&file, &temporary, path))
 }
 
-/// As [`replace`], and returns the text of the file at `path` until then, if any: the system
-/// exchanges the two names, so that nothing that another program put there until that moment goes
-/// unseen. The inner error tells that `path` was replaced and the old file cannot be read: it is
-/// larger than `limit`, or no regular file.
+/// Replaces a file as [`replace`] does, and returns the text of the file at `path` until then, if
+/// any: the system exchanges the two names, so that no change by another program is lost. The inner
+/// error means that `path` was replaced and the old file cannot be read: it is larger than `limit`,
+/// or no regular file.
 ///
 /// The replaced file lies under the temporary name afterwards ([`swapped_out`]), and the caller
 /// removes it once its content is safe elsewhere. The next `swap` overwrites it. A file system that
-/// exchanges no names (NFS) leaves a moment between the look at the old file and the rename.
+/// cannot exchange names (NFS) leaves a moment between reading the old file and the rename.
 pub fn swap(path: &Path, bytes: &[u8], limit: u64) -> io::Result<Option<io::Result<Vec<u8>>>> {
     use rustix::{
         fs::{CWD, RenameFlags, renameat_with},
@@ -67,8 +68,9 @@ pub fn swapped_out(path: &Path) -> PathBuf {
     temporary(path)
 }
 
-/// Tells whether [`replace`] failed at `path` because of what has that name, or the name of its temporary file: a folder,
-/// a mount point, a file that may not be removed. Trying again does not help.
+/// Tells whether [`replace`] failed at `path` because of the file with that name, or with the name
+/// of its temporary file: a folder, a mount point, a file that may not be removed. Trying again
+/// does not help.
 #[must_use]
 pub fn is_obstructed(path: &Path, error: &io::Error) -> bool {
     use rustix::io::Errno;
@@ -108,8 +110,8 @@ fn write_temporary(path: &Path, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
     Ok((file, temporary))
 }
 
-/// Removes the temporary file of a step that the disk refused: on a full disk each byte counts, and some files have no
-/// later writer that would remove it.
+/// Removes the temporary file of a step that the disk refused: on a full disk each byte counts, and
+/// some files have no later writer that would remove it.
 fn unless_refused<T>(temporary: &Path, step: io::Result<T>) -> io::Result<T> {
     if step.is_err() {
         let _ = fs::remove_file(temporary);
@@ -117,8 +119,8 @@ fn unless_refused<T>(temporary: &Path, step: io::Result<T>) -> io::Result<T> {
     step
 }
 
-/// Opens a file to write to, journals above all: `ELOOP` for a symbolic link, an error for a FIFO, a
-/// socket or a device. It never waits.
+/// Opens a file to write to, journals above all: `ELOOP` for a symbolic link, an error for a FIFO,
+/// a socket or a device. It never waits.
 pub fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     regular::open_with_flags(options, OFlags::NOFOLLOW, path)
 }
@@ -140,22 +142,23 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Gives a finished file its final name, durably. `file` is the open file behind `temporary`.
+/// Gives a finished file its final name, durably. `file` is the open file at `temporary`.
 pub fn publish(file: &File, temporary: &Path, path: &Path) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(temporary, path)?;
     sync_folder_of(path)
 }
 
-/// As [`publish`], but an error (`EEXIST`) if something of that name is there already: no recording is renamed over another.
+/// Does the same as [`publish`], but fails (`EEXIST`) if a file of that name exists: no recording
+/// is renamed over another.
 pub fn publish_new(file: &File, temporary: &Path, path: &Path) -> io::Result<()> {
     file.sync_all()?;
     rename_new(temporary, path)?;
     sync_folder_of(path)
 }
 
-/// Creates a file that is only ever appended to; an error (`EEXIST`) if something has that name. One that others truncate
-/// gets short, and no hole of zeros.
+/// Creates a file that is only ever appended to; an error (`EEXIST`) if something has that name.
+/// One that others truncate gets short, and no hole of zeros.
 pub fn create_to_append(path: &Path) -> io::Result<File> {
     File::options().append(true).create_new(true).open(path)
 }
@@ -172,8 +175,8 @@ pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Gives what has the name `path` another one, which it returns: `path` with `suffix` after it, and a number if that is taken.
-/// Nothing is renamed over anything, and the name `path` is free afterwards.
+/// Renames the file at `path`, and returns its new name: `path` with `suffix` after it, and a
+/// number if that is taken. Nothing is overwritten, and the name `path` is free afterwards.
 pub fn set_aside(path: &Path, suffix: &str) -> io::Result<PathBuf> {
     for n in 1_u32.. {
         let number = if n == 1 { String::new() } else { n.to_string() };
@@ -195,7 +198,7 @@ pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// `path` with `suffix` behind its file name.
+/// Returns `path` with `suffix` after its file name.
 #[must_use]
 pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
@@ -218,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_recording_is_not_renamed_over_another() {
+    fn recording_is_not_renamed_over_another() {
         let folder = tempfile::tempdir().unwrap();
         let (part, path) = (folder.path().join("a.part"), folder.path().join("a"));
         std::fs::write(&part, b"new").unwrap();
@@ -244,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_replaced_is_handed_out() {
+    fn replaced_file_is_returned() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         let swap = |bytes| swap(&path, bytes, 99).unwrap().map(Result::unwrap);

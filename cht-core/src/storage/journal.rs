@@ -1,9 +1,11 @@
-//! Journals: files of JSON lines that one writer appends to and that survive kills, full disks and crashes.
+//! Journals: files of JSON lines that one writer appends to and that survive kills, full disks and
+//! crashes.
 //!
-//! One rule holds for every journal: **a line ends with `\n`, or it is not there.** A kill or a full disk tears the
-//! last line; a crash of the file system may leave NUL bytes at the end. [`Lines`] never returns such a tail, and
-//! [`Journal`] cuts it off before it appends, so that it cannot swallow the next line. A line in the middle that cannot be
-//! used is skipped and counted ([`Skipped`]); the lines after it count.
+//! One rule holds for every journal: **a line ends with `\n`, or it is not there.** A kill or a
+//! full disk tears the last line; a crash of the file system may leave NUL bytes at the end.
+//! [`Lines`] never returns such a tail, and [`Journal`] cuts it off before it appends, so that it
+//! cannot swallow the next line. A line in the middle that cannot be used is skipped and counted
+//! ([`Skipped`]); the lines after it count.
 //!
 //! Reading:
 //! ```
@@ -22,7 +24,8 @@
 //! # assert_eq!(resume_here, 8);
 //! # Ok::<(), std::io::Error>(())
 //! ```
-//! Writing: [`Journal::open`], a lock if two processes may come ([`Journal::file`]), [`Journal::append_durably`].
+//! Writing: [`Journal::open`], a lock if two processes may come ([`Journal::file`]),
+//! [`Journal::append_durably`].
 
 use std::{
     fmt::Display,
@@ -35,7 +38,7 @@ use std::{
 use super::durable;
 use crate::{ndjson::MAX_LINE, process::report};
 
-/// Bytes read at a time while looking for the last newline.
+/// Length of a read while searching for the last newline, in bytes.
 const STEP: u64 = 4096;
 
 /// A line of a journal, without its newline.
@@ -50,7 +53,8 @@ pub struct Line<'a> {
     pub end: u64,
 }
 
-/// Reads the whole lines of a journal. A line that is still being written is left for a later reader.
+/// Reads the whole lines of a journal. A line that is still being written is left for a later
+/// reader.
 #[derive(Debug)]
 pub struct Lines<R> {
     input: R,
@@ -60,8 +64,8 @@ pub struct Lines<R> {
 }
 
 impl Lines<BufReader<File>> {
-    /// Opens the journal at `path` and reads on at byte `from`, where a line begins. A file shorter than `from` gives no
-    /// lines. Anything but a regular file is an error.
+    /// Opens the journal at `path` and reads on at byte `from`, where a line begins. A file shorter
+    /// than `from` gives no lines. Anything but a regular file is an error.
     pub fn open(path: &Path, from: u64) -> io::Result<Self> {
         let mut file = durable::open_to_read(path)?;
         file.seek(SeekFrom::Start(from))?;
@@ -75,8 +79,8 @@ impl<R: BufRead> Lines<R> {
         Self { input, line: Vec::new(), number: 0, end: from }
     }
 
-    /// Returns the next whole line; `None` after the last one. To read on when the file has grown, open it again at
-    /// [`Lines::end`].
+    /// Returns the next whole line; `None` after the last one. To read on when the file has grown,
+    /// open it again at [`Lines::end`].
     #[expect(clippy::should_implement_trait, reason = "it lends the line from its buffer")]
     pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         self.line.clear();
@@ -165,13 +169,13 @@ pub struct Journal {
     file: File,
     /// End of the last whole line.
     end: u64,
-    /// An append failed, and what it left could not be cut off.
+    /// An append failed, and its remains could not be cut off.
     torn: bool,
 }
 
 impl Journal {
-    /// Opens the journal at `path`, or creates it. Changes nothing in it: a torn tail goes with the first append. A symbolic link
-    /// or anything else that is no regular file is an error.
+    /// Opens the journal at `path`, or creates it. Changes nothing in it: a torn tail goes with the
+    /// first append. A symbolic link or anything else that is no regular file is an error.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.create(true).read(true).write(true).truncate(false);
@@ -210,8 +214,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Appends whole lines with one write, after what is torn at the end was cut off. After an error the journal is as
-    /// before, or the next append makes it so.
+    /// Appends whole lines with one write, after cutting off a torn end. After an error the journal
+    /// is as before, or the next append makes it so.
     pub fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         debug_assert!(lines.ends_with(b"\n"), "whole lines");
         self.mend()?;
@@ -290,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn line_without_newline_is_not_there() {
+    fn line_without_newline_is_not_read() {
         assert_eq!(read(b"{\"a\":1}\n{\"b\":2}"), (vec![b"{\"a\":1}".to_vec()], 8));
         assert_eq!(read(b"x\n\0\0\0"), (vec![b"x".to_vec()], 2));
         assert_eq!(read(b""), (vec![], 0));

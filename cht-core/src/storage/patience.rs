@@ -1,6 +1,7 @@
-//! A disk that refuses: which errors may pass by themselves or when somebody makes room, and waiting for that.
+//! Waits for a disk that refuses, if the error may pass by itself or when there is room again.
 //!
-//! No stage ends because of such an error. It says so once, tries again until the disk serves, and says that as well.
+//! No stage ends because of such an error. It warns once, tries again until the disk serves, and
+//! reports that as well.
 
 use std::{
     io,
@@ -13,13 +14,14 @@ use crate::process::clock;
 /// Time until a disk that refused is tried again.
 pub const TRY_AGAIN: Duration = Duration::from_millis(500);
 
-/// Tries at a read-only disk where something is opened: 10 s.
+/// Number of tries at a read-only disk when opening something: 10 s.
 const READ_ONLY_TRIES: u32 = 20;
 
-/// A disk that refuses again within this time is not spoken of again.
+/// Time within which another refusal is not reported again.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Whether an error is a refusal that is waited for where something is opened; `read_only` tries are left to a read-only disk.
+/// Tells whether an error is a refusal that is waited for where something is opened; `read_only`
+/// tries are left to a read-only disk.
 fn passes_at_start(error: &io::Error, read_only: &mut u32) -> bool {
     if cause(error) == Cause::ReadOnly {
         *read_only = read_only.saturating_sub(1);
@@ -28,7 +30,7 @@ fn passes_at_start(error: &io::Error, read_only: &mut u32) -> bool {
     may_pass(error)
 }
 
-/// A turn in what a disk does, to be told to people.
+/// A change in the disk's state, to be reported to people.
 #[derive(Debug)]
 pub enum Turn<'a> {
     /// It refuses from now on.
@@ -37,7 +39,7 @@ pub enum Turn<'a> {
     Serves,
 }
 
-/// Tries again what a disk refuses. For stages that any signal may end meanwhile.
+/// Repeats operations that a disk refuses. For stages that any signal may end meanwhile.
 #[derive(Debug, Default)]
 pub struct Patience {
     /// When it last served again.
@@ -47,8 +49,8 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// Does `attempt` until the disk does not refuse it, and returns what it gives then. `tell` is called at the first
-    /// refusal and after the last, unless there was another shortly before.
+    /// Repeats `attempt` until the disk does not refuse it, and returns its result. Calls `tell` at
+    /// the first refusal and after the last, unless there was another shortly before.
     pub fn insist<T>(
         &mut self,
         attempt: impl FnMut() -> io::Result<T>,
@@ -57,9 +59,9 @@ impl Patience {
         self.insist_while(may_pass, attempt, tell)
     }
 
-    /// Does the same where a folder or a journal is opened. A read-only disk is waited for some seconds only: one that stays
-    /// so is the wrong place, and a job that nobody watches must not wait for ever. The next one is not waited for, until
-    /// something could be opened.
+    /// Does the same when a folder or a journal is opened. Waits for a read-only disk for some
+    /// seconds only: one that stays so is the wrong place, and an unattended job must not wait for
+    /// ever. The next one is not waited for, until something could be opened.
     pub fn insist_at_start<T>(
         &mut self,
         attempt: impl FnMut() -> io::Result<T>,
@@ -91,7 +93,7 @@ impl Patience {
             clock::rest(TRY_AGAIN);
             match attempt() {
                 Err(error) if passes(&error) => {}
-                // The error is the caller's to tell.
+                // The caller reports the error.
                 Err(error) if may_pass(&error) => return Err(error),
                 result => {
                     self.served = Some(clock::monotonic());

@@ -1,9 +1,9 @@
-//! Opening files by paths that others made up: names in a folder, paths in events, arguments.
+//! Opens files by paths from elsewhere: names in a folder, paths in events, arguments.
 //!
-//! Such a path may name a FIFO, whose `open(2)` blocks until another program opens the other end and
-//! goes on blocking after a signal, or a device, which may do something when it is opened. Every tool
-//! therefore opens what it expects to be a file here. Inputs that may be pipes (stdin, `--input`) are
-//! opened elsewhere.
+//! Such a path may name a FIFO, whose `open(2)` blocks until another program opens the other end
+//! and goes on blocking after a signal, or a device, which may do something when it is opened. So
+//! every tool opens its files here. Inputs that may be pipes (stdin, `--input`) are opened
+//! elsewhere.
 
 use std::{
     fs::{self, File, FileType, Metadata, OpenOptions},
@@ -62,7 +62,7 @@ pub fn read_to_string(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Whether an error of this module says that something else than a regular file is there.
+/// Tells whether this module returned the error because the path names no regular file.
 #[must_use]
 pub fn is_refusal(error: &io::Error) -> bool {
     error.get_ref().and_then(|error| error.downcast_ref::<NotRegular>()).is_some()

@@ -1,14 +1,14 @@
-//! How far the pictures of a segment reach on the timeline. One rule for whoever records a segment and whoever examines it.
+//! Extent of a segment's pictures on the timeline. One rule for recording and examining.
 
 use cht_ts::time::TICKS_PER_SECOND;
 
-/// Longest time that the last picture is taken to last where pictures do not come at a constant rate, in ticks.
+/// Longest duration of the last picture if pictures do not come at a constant rate, in ticks.
 const MAX_LAST: i64 = TICKS_PER_SECOND;
 
 /// How far pictures reach, in ticks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Extent {
-    /// The first and the last in the order of their display, which need not be that of their arrival.
+    /// The first and the last in display order, which may differ from the order of arrival.
     ends: Option<(i64, i64)>,
     units: i64,
     /// The last decoding time.
@@ -42,8 +42,8 @@ impl Extent {
         self.units
     }
 
-    /// Returns how long the last picture is taken to last: as long as they do on average, but no longer than a second
-    /// unless they come at a constant rate. A single one counts for nothing.
+    /// Returns how long the last picture is taken to last: as long as they do on average, but no
+    /// longer than a second unless they come at a constant rate. A single one counts for nothing.
     #[must_use]
     pub fn frame(&self) -> i64 {
         let Some((first, last)) = self.ends.filter(|_| self.units > 1) else { return 0 };
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn last_picture_lasts_as_the_others_at_a_constant_rate() {
         assert_eq!(length(&[(0, 0), (5, 5), (10, 10)]), 15);
-        // I P B B: what is shown is not in the order of the stream.
+        // I P B B: the display order differs from that of the stream.
         assert_eq!(length(&[(0, -10), (30, 0), (10, 10), (20, 20)]), 40);
         assert_eq!(length(&[(7, 7)]), 7, "a single one");
     }

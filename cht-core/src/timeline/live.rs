@@ -1,5 +1,5 @@
-//! The timeline of a session while it is recorded: each picture is placed as it arrives, and a clock
-//! that leaves its line is believed only when the next picture confirms it.
+//! The timeline of a session while it is recorded: each picture is placed as it arrives, and a
+//! clock that leaves its line is believed only when the next picture confirms it.
 
 use std::time::{Duration, Instant};
 
@@ -8,21 +8,23 @@ use cht_ts::time::{TICKS_PER_SECOND, difference33, unwrap33};
 use super::anchor::{MAX_AHEAD, MAX_BACK, MAX_REST, is_back};
 use crate::event::Anchor;
 
-/// Longest time that a picture may be displayed before it is decoded, in ticks: nobody's clock is that wrong. How long
-/// after that it is displayed has a bound too: a slide show with B-frames delays each picture by as long as slides rest.
+/// Longest time by which a picture may be displayed before it is decoded, in ticks: no sender's
+/// clock is that wrong. The time after it is bounded too: a slide show with B-frames delays each
+/// picture by as long as slides rest.
 const MAX_EARLY: i64 = 60 * TICKS_PER_SECOND;
 const MAX_LATE: i64 = MAX_REST;
-/// Longest step ahead that a picture may make by its own word alone, in ticks.
+/// Longest step ahead that a picture may make without confirmation, in ticks.
 const MAX_STEP: i64 = MAX_BACK;
-/// Longest step that may be the distance of two pictures of video that moves, in ticks.
+/// Longest step that may be the distance of two pictures of moving video, in ticks.
 const MAX_FRAME: i64 = TICKS_PER_SECOND;
-/// By how many steps the display of a picture may be delayed that is decoded in another order.
+/// Number of steps by which the display of a reordered picture may be delayed.
 const REORDERED: i64 = 4;
 /// Arrival time after which the pace of a line is known.
 const PACE_KNOWN_AFTER: Duration = Duration::from_secs(5);
-/// How far a stream that is sent in real time may be ahead of its arrival, in ticks: a sender's buffer.
+/// Longest time by which a stream sent in real time may be ahead of its arrival, in ticks: a
+/// sender's buffer.
 const MAX_BUFFERED: i64 = 30 * TICKS_PER_SECOND;
-/// Pictures off the line, one after another, after which any clock is taken for a new line.
+/// Number of successive pictures off the line after which any clock counts as a new line.
 const MAX_STRAYS: u32 = 8;
 
 /// The time stamps of a picture, and when it came.
@@ -37,19 +39,19 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The decoding time; the PTS where the stream says none that can be true.
+    /// Returns the decoding time: the PTS if the stream gives none that can be true.
     fn decoding(&self) -> u64 {
         let is_true =
             |dts: &u64| (-MAX_EARLY..=MAX_LATE).contains(&difference33(*dts as i64, self.pts));
         self.dts.filter(is_true).unwrap_or(self.pts)
     }
 
-    /// How long after its decoding it is displayed, in ticks.
+    /// Returns the time from its decoding to its display, in ticks.
     fn delay(&self) -> i64 {
         difference33(self.decoding() as i64, self.pts)
     }
 
-    /// The distance to the decoding of `next`, in ticks.
+    /// Returns the distance to the decoding of `next`, in ticks.
     fn step_to(&self, next: &Self) -> i64 {
         difference33(self.decoding() as i64, next.decoding())
     }
@@ -75,7 +77,7 @@ pub enum Placed {
     Stray,
 }
 
-/// What one more picture decides.
+/// Decisions that one more picture makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observed {
     /// The place of the picture before, if that was in doubt.
@@ -84,7 +86,8 @@ pub struct Observed {
     pub this: Option<Placed>,
 }
 
-/// The timeline of a session that is being recorded, fed with the stamps of every picture as it arrives.
+/// The timeline of a session that is being recorded, fed with the stamps of every picture as it
+/// arrives.
 #[derive(Debug, Default)]
 pub struct Timeline {
     line: Option<Line>,
@@ -112,7 +115,8 @@ struct Line {
     frame: i64,
     /// The longest distance of two pictures in decoding order, in ticks.
     stride: i64,
-    /// How long after their decoding pictures are displayed: the last one, and the latest, in ticks.
+    /// How long after their decoding pictures are displayed: the last one, and the latest, in
+    /// ticks.
     delay: i64,
     longest_delay: i64,
 }
@@ -121,7 +125,7 @@ struct Line {
 #[derive(Debug, Clone, Copy)]
 struct Doubt {
     stamp: Stamp,
-    /// What it is if it is confirmed.
+    /// Step to it, if it is confirmed.
     step: Step,
     is_ahead: bool,
     /// It is decoded on the line, and displayed where nothing before was.
@@ -129,20 +133,22 @@ struct Doubt {
 }
 
 impl Line {
-    /// How far a picture that arrives at `at` may be ahead of the last one, in ticks. What has passed
-    /// on the monotonic clock may have passed for the sender, whose clock need not run alike.
+    /// Returns the distance by which a picture that arrives at `at` may be ahead of the last one,
+    /// in ticks. Time that passed on the monotonic clock may have passed for the sender, whose
+    /// clock may run differently.
     fn reach(&self, at: Instant) -> i64 {
         rested(self.at, at)
     }
 
-    /// Whether a picture is decoded where it should be and displayed at a time that cannot be, where pictures are a `stride`
-    /// apart at most.
+    /// Tells whether a picture is decoded where it should be and displayed at a time that cannot
+    /// be, where pictures are a `stride` apart at most.
     fn is_misplaced(&self, stamp: &Stamp, stride: i64) -> bool {
         let latest = self.longest_delay.max(0) + REORDERED * stride + MAX_STEP;
         !(-MAX_STEP..=latest).contains(&stamp.delay())
     }
 
-    /// Whether the sender is known to send in real time, so that a rest would show in its arrival.
+    /// Tells whether the sender is known to send in real time, so that a rest would show in its
+    /// arrival.
     fn is_paced(&self, at: Instant) -> bool {
         let (begun, offset) = self.begun;
         let arrived = at.saturating_duration_since(begun);
@@ -173,7 +179,8 @@ impl Line {
 }
 
 impl Doubt {
-    /// Whether the picture at `next` goes on from this one, and not from the one before, at `previous`.
+    /// Tells whether the picture at `next` goes on from this one, and not from the one before, at
+    /// `previous`.
     fn is_confirmed_by(&self, next: &Stamp, previous: i64) -> bool {
         let (this, next_decoding) = (self.stamp.decoding() as i64, next.decoding());
         let distance = |from| difference33(from, next_decoding).abs();
@@ -187,27 +194,28 @@ impl Doubt {
 }
 
 impl Timeline {
-    /// A timeline that continues a session whose recorded part ends at `offset` ticks.
+    /// Returns a timeline that continues a session whose recorded part ends at `offset` ticks.
     #[must_use]
     pub fn continuing(offset: i64, now: Instant) -> Self {
         Self { last: Some((now, offset)), ..Self::default() }
     }
 
-    /// A new connection: its clock has nothing to do with the one before.
+    /// Begins a new connection: its clock is unrelated to the one before.
     pub fn connect(&mut self) {
         (self.line, self.doubt, self.strays) = (None, None, 0);
         (self.first, self.lost) = (None, 0);
     }
 
-    /// A keyframe without time stamps has arrived. Before all others of a connection it takes a picture's time.
+    /// Takes a keyframe without time stamps. Before all others of a connection it takes a picture's
+    /// time.
     pub fn observe_unstamped(&mut self) {
         if self.line.is_none() && self.first.is_none() {
             self.lost += 1;
         }
     }
 
-    /// A picture has arrived. It is in doubt if it is not on the line, or the first one: the next one decides. Unless it
-    /// `may_jump`, a picture in doubt cannot begin a new line.
+    /// Takes a picture. It is in doubt if it is not on the line, or the first one: the next one
+    /// decides. Unless it `may_jump`, a picture in doubt cannot begin a new line.
     pub fn observe(&mut self, stamp: Stamp, may_jump: bool) -> Observed {
         if self.line.is_none() {
             return self.observe_first(stamp, may_jump);
@@ -215,7 +223,8 @@ impl Timeline {
         let before = self.doubt.take().map(|doubt| {
             let is_confirmed = self.line.as_ref().is_none_or(|line| {
                 if doubt.is_misplaced {
-                    // Of a slide show with B-frames each picture may be displayed long after its decoding.
+                    // Of a slide show with B-frames each picture may be displayed long after its
+                    // decoding.
                     let stride = line.stride.max(difference33(line.dts, stamp.decoding()));
                     return line.is_misplaced(&stamp, line.stride)
                         || !line.is_misplaced(&doubt.stamp, stride);
@@ -246,15 +255,17 @@ impl Timeline {
         }
         self.first = None;
         let frame = if (1..=MAX_FRAME).contains(&step) { step } else { 0 };
-        // What is shown first need not come first.
+        // The first picture in display order need not come first.
         let reordered = difference33(stamp.pts as i64, first.pts).clamp(0, MAX_STEP);
         let start = self.start(first, frame, reordered);
         Observed { before: Some(start), this: self.observe(stamp, may_jump).this }
     }
 
-    /// Places the first picture of a line, where pictures are a `frame` apart, and one before it is shown so much earlier.
+    /// Places the first picture of a line, whose pictures are a `frame` apart, and one before it
+    /// that is displayed earlier by `step`.
     fn start(&mut self, first: Stamp, frame: i64, reordered: i64) -> Placed {
-        // What came before it and has no time of its own is a picture each, shown before all others.
+        // Keyframes before it without a time of their own are a picture each, displayed before all
+        // others.
         let lost = i64::from(self.lost) * frame + if self.lost > 0 { reordered } else { 0 };
         let placed = self.place_at(first, Step::Start, if self.last.is_none() { lost } else { 0 });
         if let Some(line) = &mut self.line {
@@ -272,26 +283,27 @@ impl Timeline {
         Some(self.decide(doubt, true, may_jump))
     }
 
-    /// The anchor at the last picture that was placed; `None` before the first of a connection.
+    /// Returns the anchor at the last picture that was placed; `None` before the first of a
+    /// connection.
     #[must_use]
     pub fn anchor(&self) -> Option<Anchor> {
         self.line.as_ref().map(|line| line.anchor)
     }
 
-    /// The session's tick at which the last picture that was placed is decoded.
+    /// Returns the session's tick at which the last picture that was placed is decoded.
     #[must_use]
     pub fn decoded(&self) -> Option<i64> {
         self.line.as_ref().map(|line| line.anchor.offset - line.delay)
     }
 
-    /// The last distance of two pictures of moving video, in ticks; 0 if none is known.
+    /// Returns the last distance of two pictures of moving video, in ticks; 0 if none is known.
     #[must_use]
     pub fn frame(&self) -> i64 {
         self.line.as_ref().map_or(0, |line| line.frame)
     }
 
-    /// The PTS and DTS (33 bits) that the last stray would have on the line; before `next` was observed, what the picture
-    /// in doubt would have as a stray.
+    /// Returns the PTS and DTS (33 bits) that the last stray would have on the line; before `next`
+    /// was observed, those that the picture in doubt would have as a stray.
     #[must_use]
     pub fn expected(&self, next: Option<&Stamp>) -> Option<(u64, u64)> {
         let line = self.line.as_ref()?;
@@ -325,7 +337,7 @@ impl Timeline {
             let dts = unwrap33(line.dts, stamp.decoding());
             let stride = dts - line.dts;
             let frame = if (1..=MAX_FRAME).contains(&stride) { stride } else { line.frame };
-            // The anchor follows, so that it is never half a wrap behind.
+            // The anchor follows, so that it is never half a wrap late.
             let anchor = line.anchor.moved_to(unwrap33(dts, pts));
             let (stride, longest_delay) = (line.stride.max(stride), line.longest_delay.max(delay));
             Line { anchor, dts, at, frame, stride, delay, longest_delay, ..line }
@@ -347,7 +359,8 @@ impl Timeline {
     }
 }
 
-/// What may have passed for a sender between two arrivals, whose clock need not run alike, in ticks.
+/// Returns the time that may have passed for a sender between two arrivals, in ticks; its clock may
+/// run differently.
 fn rested(then: Instant, at: Instant) -> i64 {
     let rested = ticks_of(at.saturating_duration_since(then));
     rested + rested / 16

@@ -1,8 +1,8 @@
-//! Pictures whose time stamps are outliers, for a decoder: they get the times that they should have.
+//! Corrects outliers among time stamps for a decoder.
 //!
-//! A decoder that is given a wild time stamp hands it on, and some go by decoding times ever after. So what is fed is
-//! mended, by the same rule as a recording is placed by: the packets of a picture that the next one has to confirm wait
-//! for that one, all others go through at once.
+//! A decoder passes a wild time stamp on, and some follow decoding times ever after. So its input
+//! is corrected, by the rule that places a recording: the packets of a picture that the next one
+//! has to confirm wait for that one, all others pass at once.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,8 @@ use cht_ts::{Begins, PACKET_LEN, begins, restamp, with_stamp};
 use super::live::{Placed, Stamp, Timeline};
 use crate::event::Anchor;
 
-/// Most bytes that wait, and how long a picture waits for the next one where that is asked for.
+/// Largest number of bytes that wait, and longest time for which a picture waits for the next one
+/// on request.
 const MAX_HELD: usize = 4 << 20;
 const MAX_WAIT: Duration = Duration::from_secs(3);
 
@@ -30,20 +31,22 @@ pub struct Mender {
 }
 
 impl Mender {
-    /// Of a recording that was placed by the PTS `first`: if the first picture has it, no other one has to confirm it.
+    /// Returns a mender for a recording that was placed by the PTS `first`: if the first picture
+    /// has it, no other one has to confirm it.
     #[must_use]
     pub fn from_first(first: u64) -> Self {
         Self { first: Some(first), ..Self::default() }
     }
 
-    /// Appends what can go on to `out`: the packets, which arrived at `now`, and those that waited for them.
+    /// Appends packets to `out`: the new ones, which arrived at `now`, and those that waited for
+    /// them.
     pub fn push(&mut self, packets: &[u8], now: Instant, out: &mut Vec<u8>) {
         for packet in packets.as_chunks::<PACKET_LEN>().0 {
             let begins = begins(packet);
             match begins {
                 Begins::Stamped { pts, dts } => {
                     let is_known = self.first.take() == Some(pts) && !self.waits();
-                    // The recorder may have waited so long for one that confirms it.
+                    // The recorder may have waited this long for a confirmation.
                     let at = now.checked_sub(MAX_WAIT).filter(|_| is_known).unwrap_or(now);
                     let stamp = Stamp { pts, dts, at };
                     let expected = self.timeline.expected(Some(&stamp));
@@ -57,7 +60,8 @@ impl Mender {
                         self.doubt = Some((self.held.len(), now));
                     }
                 }
-                // What has no PTS is a picture's, unless none had one before: ffmpeg would invent one.
+                // A picture without PTS gets a time, unless none had one before: ffmpeg would
+                // invent one.
                 Begins::Unstamped if self.timeline.anchor().is_none() && self.doubt.is_none() => {
                     self.timeline.observe_unstamped();
                     self.lost.push(self.held.len());
@@ -76,8 +80,8 @@ impl Mender {
         }
     }
 
-    /// Nothing has come up to `now` of a live stream: a picture that waits for the next one goes on, if that takes too long.
-    /// Its recorder has waited as long. Returns whether one did.
+    /// Ends the wait of a picture in doubt if nothing came up to `now` of a live stream, as its
+    /// recorder did. Returns whether one waited.
     pub fn rest(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         let is_late = |since| now.saturating_duration_since(since) >= MAX_WAIT;
         let goes_on = self.doubt.is_some_and(|(_, since)| is_late(since));
@@ -87,7 +91,7 @@ impl Mender {
         goes_on
     }
 
-    /// No more comes: what waits goes on.
+    /// Appends the packets that wait: no more come.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         let expected = self.timeline.expected(None);
         if let Some(placed) = self.timeline.settle(false) {
@@ -100,7 +104,7 @@ impl Mender {
         self.doubt.is_some() || !self.lost.is_empty()
     }
 
-    /// The picture in doubt was placed, or should have had the times that were `expected`.
+    /// Corrects the picture in doubt, which was `placed` or should have had the `expected` times.
     fn decide(&mut self, placed: Placed, expected: Option<(u64, u64)>) {
         let Some((at, _)) = self.doubt.take() else { return };
         if self.timeline.anchor().is_none() {
@@ -115,7 +119,8 @@ impl Mender {
         }
     }
 
-    /// The line begins at `first`: what came before gets times from the beginning on.
+    /// Corrects the pictures before the line, which begins at `first`: their times count from its
+    /// beginning.
     fn mend_lost(&mut self, first: Anchor) {
         let lost = std::mem::take(&mut self.lost);
         let frame = self.timeline.frame();
@@ -156,7 +161,8 @@ mod tests {
     use super::*;
     use cht_ts::testutil::{packets, pes};
 
-    /// The time stamps of a stream of 25 pictures a second after mending, of which some are wild or absent.
+    /// Returns the time stamps of a stream of 25 pictures a second after correction, some of which
+    /// are wild or absent.
     fn mended(wild: impl Fn(u64) -> Option<u64>) -> Vec<u64> {
         let (mut mender, mut out, mut counter) = (Mender::default(), Vec::new(), 0);
         let now = crate::process::clock::monotonic();
@@ -220,7 +226,7 @@ mod tests {
             let (mut mender, mut out) = (Mender::from_first(placed), Vec::new());
             mender.push(&first, now, &mut out);
             assert_eq!(out == first, goes_on);
-            // What is wild waits, as it does later on, and is mended by the picture after it.
+            // A wild picture waits, as it does later on, and is corrected by the next one.
             mender.push(&wild, now, &mut out);
             assert_eq!(out == first, goes_on);
             mender.push(&third, now, &mut out);

@@ -7,10 +7,11 @@ use cht_ts::time::{TICKS_PER_SECOND, difference33, unwrap33};
 use super::anchor::MAX_REST;
 use crate::event::Anchor;
 
-/// How far the clocks of two consecutive files may overlap: audio is cut elsewhere than video.
+/// Longest overlap of the clocks of two consecutive files, in ticks: audio is cut elsewhere than
+/// video.
 const MAX_OVERLAP: i64 = TICKS_PER_SECOND / 10;
 
-/// What a finished segment tells about its own clock.
+/// Clock of a finished segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// The first PTS, 33 bits.
@@ -44,15 +45,15 @@ struct Last {
 }
 
 impl Succession {
-    /// Returns the anchor of the next segment. Where its clock jumps, `last_line` is the anchor after the last jump, with
-    /// its offset from the first PTS.
+    /// Returns the anchor of the next segment. Where its clock jumps, `last_line` is the anchor
+    /// after the last jump, with its offset from the first PTS.
     pub fn place(&mut self, span: Span, last_line: Option<Anchor>) -> Anchor {
         let anchor = match &self.last {
             None => Anchor { pts: span.first_pts as i64, offset: 0 },
             Some(Last { anchor, dts, end }) => {
                 let last_dts = unwrap33(anchor.pts, *dts);
-                // Consecutive files do not overlap, however short they are. What arrival says of a
-                // step ahead nobody knows any more: a rest, unless it is longer than most.
+                // Consecutive files do not overlap, however short they are. The arrival times
+                // around a step ahead are lost: it counts as a rest, unless it is longer than most.
                 let step = difference33(last_dts, span.first_dts);
                 if (-MAX_OVERLAP..=MAX_REST).contains(&step) {
                     anchor.moved_to(unwrap33(last_dts, span.first_pts))

@@ -1,4 +1,4 @@
-//! Options that would be read and do nothing: an error that says where they do something.
+//! Reports options without effect, and where they have one.
 
 use clap::{
     ArgMatches, Command, CommandFactory, FromArgMatches, error::ErrorKind, parser::ValueSource,
@@ -15,8 +15,8 @@ pub struct Effect<A> {
     pub place: &'static str,
 }
 
-/// Parses the command line of this process. An option that was given there and has no effect ends it as wrong usage does; what
-/// the environment says may be meant for another tool.
+/// Parses the command line of this process. An option on it without effect ends the process as
+/// wrong usage does; one in the environment may be meant for another tool.
 #[must_use]
 pub fn parse<A: CommandFactory + FromArgMatches>(effects: &[Effect<A>]) -> A {
     let matches = command::<A>().get_matches();
@@ -27,7 +27,8 @@ pub fn parse<A: CommandFactory + FromArgMatches>(effects: &[Effect<A>]) -> A {
     args
 }
 
-/// Returns the command line, in which a number below zero is a value that its option refuses, not an option of its own.
+/// Returns the command line, in which a number below zero is a value that its option refuses, not
+/// an option of its own.
 fn command<A: CommandFactory>() -> Command {
     A::command().mut_args(|arg| {
         let takes_values = arg.get_action().takes_values() && !arg.is_positional();
@@ -35,7 +36,7 @@ fn command<A: CommandFactory>() -> Command {
     })
 }
 
-/// What to say of the first option without effect.
+/// Returns the error about the first option without effect.
 fn useless<A>(effects: &[Effect<A>], args: &A, matches: &ArgMatches) -> Option<String> {
     let is_given =
         |option| matches.value_source(option).is_some_and(|from| from == ValueSource::CommandLine);

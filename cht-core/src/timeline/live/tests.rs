@@ -52,7 +52,8 @@ fn dts_may_wrap_after_pts_and_frames_may_step_back() {
 fn confirmed_jump_continues_by_the_arrival_clock() {
     let expected = [(Step::Start, 0), (Step::Continues, 1), (Step::Jump, 3), (Step::Continues, 4)];
     assert_eq!(places(&[(99, 0), (100, 0), (90, 2), (91, 3)]), expected.map(Some));
-    // From a pipe all arrives at once: the picture before the jump lasts as long as the one before it.
+    // From a pipe all arrives at once: the picture before the jump lasts as long as the one before
+    // it.
     let expected = [(Step::Start, 0), (Step::Continues, 1), (Step::Jump, 2), (Step::Continues, 3)];
     assert_eq!(places(&[(99, 0), (100, 0), (90, 0), (91, 0)]), expected.map(Some));
 }
