@@ -1,31 +1,32 @@
-//! From luma and chroma to the RGB of a screen.
+//! Converts luma and chroma to the RGB of a standard-range screen.
 //!
-//! Standard range is taken as it is, as players do. High dynamic range is brought to it as ITU-R BT.2408 and BT.2390
-//! say: white at 203 cd/m², what is brighter bent below it, and the colours of BT.2020 to those of BT.709.
+//! Standard range is kept as it is, as players do. High dynamic range is tone-mapped by ITU-R
+//! BT.2408 and BT.2390: white at 203 cd/m², brighter light compressed below it, and BT.2020 colours
+//! converted to BT.709.
 
 use super::format::{Colours, FrameFormat, Matrix, Transfer};
 
-/// From the codes of a stream's samples to numbers from 0 to 1.
+/// Conversion of a stream's sample codes to numbers from 0 to 1.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scale {
-    /// The code of black, and what a code is on the way to white.
+    /// Code of black, and the share of one code in the range from black to white.
     pub black: f32,
     pub range: f32,
-    /// The code of no colour.
+    /// Chroma code of no colour.
     pub grey: f32,
-    /// What a code of chroma adds to blue, and to red.
+    /// Blue and red added per code of chroma.
     pub from_cb: f32,
     pub from_cr: f32,
-    /// What green loses for what blue and red gain.
+    /// Green lost per gain of blue and of red.
     pub green_cb: f32,
     pub green_cr: f32,
 }
 
 impl Scale {
-    pub(crate) fn new(form: &FrameFormat) -> Self {
-        let Colours { full, matrix, .. } = form.colours;
-        let unit = (1 << (form.samples.depth - 8)) as f32;
-        let top = (1 << form.samples.depth) as f32 - 1.0;
+    pub(crate) fn new(format: &FrameFormat) -> Self {
+        let Colours { full, matrix, .. } = format.colours;
+        let unit = (1 << (format.samples.depth - 8)) as f32;
+        let top = (1 << format.samples.depth) as f32 - 1.0;
         let (black, range) =
             if full { (0.0, 1.0 / top) } else { (16.0 * unit, 1.0 / (219.0 * unit)) };
         let (grey, colour) = (128.0 * unit, if full { top } else { 224.0 * unit });
@@ -43,28 +44,29 @@ impl Scale {
     }
 }
 
-/// The nearest code of 256.
+/// Returns the nearest 8-bit code.
 #[inline(always)]
 pub(crate) fn code(value: f32) -> u8 {
-    // Numbers of this size have no digits behind the point, and end in what is wanted: no branch, and no conversion.
+    // A float of this size has no fraction bits, and its low byte is the rounded value: no branch,
+    // no conversion.
     const ROUND: f32 = (1 << 23) as f32;
     (value.clamp(0.0, 255.0) + ROUND).to_bits() as u8
 }
 
-/// Turns samples, with the stream's own codes, into packed 8-bit RGB.
+/// Converts samples to packed 8-bit RGB.
 pub(crate) struct ToRgb {
     scale: Scale,
-    screen: Option<Screen>,
+    tone_map: Option<ToneMap>,
 }
 
 impl ToRgb {
-    pub(crate) fn new(form: &FrameFormat) -> Self {
-        let transfer = form.colours.transfer;
-        let screen = (transfer != Transfer::Sdr).then(|| Screen::new(transfer));
-        Self { scale: Scale::new(form), screen }
+    pub(crate) fn new(format: &FrameFormat) -> Self {
+        let transfer = format.colours.transfer;
+        let tone_map = (transfer != Transfer::Sdr).then(|| ToneMap::new(transfer));
+        Self { scale: Scale::new(format), tone_map }
     }
 
-    /// A row of luma and chroma, all of the same length.
+    /// Converts a row of luma and chroma samples, all of the same length.
     pub(crate) fn row(&self, [luma, blue, red]: [&[f32]; 3], rgb: &mut [u8]) {
         let Scale { black, range, grey, from_cb, from_cr, green_cb, green_cr } = self.scale;
         let to_code = |value: f32| (value * 255.0 + 0.5) as u8;
@@ -73,8 +75,8 @@ impl ToRgb {
             let y = (y - black) * range;
             let (b, r) = ((cb - grey) * from_cb, (cr - grey) * from_cr);
             let mut pixel = [y + r, y - green_cb * b - green_cr * r, y + b];
-            if let Some(screen) = &self.screen {
-                pixel = screen.show(pixel);
+            if let Some(tone_map) = &self.tone_map {
+                pixel = tone_map.apply(pixel);
             }
             out.copy_from_slice(&pixel.map(to_code));
         }
@@ -82,7 +84,7 @@ impl ToRgb {
 }
 
 impl Matrix {
-    /// What red and blue count for in luma.
+    /// Returns the weights of red and blue in luma.
     fn luma(self) -> (f32, f32) {
         match self {
             Self::Bt601 => (0.299, 0.114),
@@ -93,25 +95,26 @@ impl Matrix {
     }
 }
 
-/// White of standard range in cd/m² (BT.2408), and the brightest that is expected of a stream.
+/// White of standard range, in cd/m² (BT.2408).
 const WHITE: f64 = 203.0;
+/// Brightest light expected in a stream, in cd/m².
 const PEAK: f64 = 1000.0;
 
-/// Entries of a table.
+/// Number of entries in a lookup table.
 const TABLE: usize = 4096;
 
-/// A screen of standard range that is to show high dynamic range. Light is in units of its white.
-struct Screen {
+/// Tone mapping of high dynamic range for a standard-range screen, in units of the screen's white.
+struct ToneMap {
     hlg: bool,
-    /// Light by code.
+    /// Light, indexed by code.
     light: Vec<f32>,
-    /// What light is to be multiplied with, by the fourth root of light / peak.
+    /// Factor for the light, indexed by the fourth root of light / peak.
     bend: Vec<f32>,
-    /// Code by the square root of light.
+    /// Code, indexed by the square root of light.
     code: Vec<f32>,
 }
 
-impl Screen {
+impl ToneMap {
     fn new(transfer: Transfer) -> Self {
         let hlg = transfer == Transfer::Hlg;
         let table = |entry: &dyn Fn(f64) -> f64| -> Vec<f32> {
@@ -128,10 +131,10 @@ impl Screen {
         }
     }
 
-    fn show(&self, pixel: [f32; 3]) -> [f32; 3] {
+    fn apply(&self, pixel: [f32; 3]) -> [f32; 3] {
         let mut light = pixel.map(|code| look_up(&self.light, code));
         if self.hlg {
-            // From the light of the scene to that of a screen of 1000 cd/m² (BT.2100).
+            // Scene light to the light of a 1000 cd/m² screen (BT.2100).
             let [r, g, b] = light;
             let luma = 0.2627 * r + 0.678 * g + 0.0593 * b;
             let gain = luma.powf(0.2) * (PEAK / WHITE) as f32;
@@ -144,7 +147,7 @@ impl Screen {
             -0.0182 * r - 0.1006 * g + 1.1187 * b,
         ]
         .map(|value: f32| value.max(0.0));
-        // All three by the same factor, so that the hue stays.
+        // The same factor for all three keeps the hue.
         let brightest = light[0].max(light[1]).max(light[2]);
         let root = (brightest / (PEAK / WHITE) as f32).sqrt().sqrt();
         let factor = look_up(&self.bend, root);
@@ -156,13 +159,13 @@ fn look_up(table: &[f32], at: f32) -> f32 {
     table[((at * (TABLE - 1) as f32 + 0.5) as usize).min(TABLE - 1)]
 }
 
-/// cd/m² of a code of SMPTE ST 2084.
+/// Converts a code of SMPTE ST 2084 to cd/m².
 fn pq_light(code: f64) -> f64 {
     let root = code.powf(1.0 / PQ_M2);
     10_000.0 * ((root - PQ_C1).max(0.0) / (PQ_C2 - PQ_C3 * root)).powf(1.0 / PQ_M1)
 }
 
-/// The code of cd/m².
+/// Converts cd/m² to a code of SMPTE ST 2084.
 fn pq_code(light: f64) -> f64 {
     let root = (light / 10_000.0).powf(PQ_M1);
     ((PQ_C1 + PQ_C2 * root) / (1.0 + PQ_C3 * root)).powf(PQ_M2)
@@ -174,7 +177,7 @@ const PQ_C1: f64 = 3424.0 / 4096.0;
 const PQ_C2: f64 = 2413.0 / 128.0;
 const PQ_C3: f64 = 2392.0 / 128.0;
 
-/// Light of the scene, 0 to 1, of a code of ARIB STD-B67.
+/// Converts a code of ARIB STD-B67 to scene light from 0 to 1.
 fn hlg_light(code: f64) -> f64 {
     const A: f64 = 0.178_832_77;
     const B: f64 = 1.0 - 4.0 * A;
@@ -183,7 +186,8 @@ fn hlg_light(code: f64) -> f64 {
     if code <= 0.5 { code * code / 3.0 } else { (((code - C) / A).exp() + B) / 12.0 }
 }
 
-/// The light in cd/m² that a screen of standard range shows for so much: BT.2390, 5.4.1, without black lift.
+/// Compresses light in cd/m² to the range of a standard-range screen (BT.2390, 5.4.1, without black
+/// lift).
 fn bend(light: f64) -> f64 {
     let source = pq_code(PEAK);
     let most = pq_code(WHITE) / source;
@@ -200,7 +204,7 @@ fn bend(light: f64) -> f64 {
     pq_light(bent * source)
 }
 
-/// The code of light, 0 to 1 each (IEC 61966-2-1).
+/// Converts light to a code, both from 0 to 1 (IEC 61966-2-1).
 fn srgb_code(light: f64) -> f64 {
     if light <= 0.003_130_8 { 12.92 * light } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 }
 }
@@ -210,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pq_is_its_own_inverse_and_has_the_values_of_the_standard() {
+    fn pq_conversion_round_trips_and_matches_the_standard() {
         for light in [0.1, 1.0, 100.0, 203.0, 1000.0, 10_000.0] {
             assert!((pq_light(pq_code(light)) / light - 1.0).abs() < 1e-9);
         }
@@ -228,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn bending_keeps_the_dark_and_ends_at_white() {
+    fn compression_keeps_dark_light_and_ends_at_white() {
         assert!((bend(50.0) - 50.0).abs() < 1e-9);
         assert!((bend(PEAK) - WHITE).abs() < 0.01);
         let levels: Vec<f64> = (1..100).map(|n| bend(f64::from(n) * 10.0)).collect();
@@ -236,15 +240,15 @@ mod tests {
     }
 
     #[test]
-    fn grey_has_no_hue_on_any_screen() {
+    fn grey_stays_grey_after_tone_mapping() {
         for transfer in [Transfer::Pq, Transfer::Hlg] {
-            let screen = Screen::new(transfer);
+            let tone_map = ToneMap::new(transfer);
             for code in [0.0, 0.2, 0.5, 0.75, 1.0] {
-                let shown = screen.show([code; 3]).map(|value| (value * 255.0).round());
+                let shown = tone_map.apply([code; 3]).map(|value| (value * 255.0).round());
                 let spread = shown.iter().fold(0.0, |most: f32, v| most.max((v - shown[0]).abs()));
                 assert!(spread <= 1.0, "{transfer:?} {code}: {shown:?}");
             }
-            assert_eq!(screen.show([1.0; 3]).map(|v| (v * 255.0).round() as i32), [255; 3]);
+            assert_eq!(tone_map.apply([1.0; 3]).map(|v| (v * 255.0).round() as i32), [255; 3]);
         }
     }
 }

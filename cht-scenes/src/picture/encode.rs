@@ -1,4 +1,4 @@
-//! RGB into the bytes of a file, with its XMP packet.
+//! Encodes RGB as a picture file with an XMP packet.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use turbojpeg::{Compressor, Image, PixelFormat, Subsamp, YuvPlanesImage};
 
 use super::{jfif::Ycc, options::Format, rgb::Rgb};
 
-/// Encodes a picture; `quality` (1 to 100) is for the formats that lose something.
+/// Encodes a picture; `quality` (1 to 100) applies to the lossy formats.
 pub(crate) fn encode(picture: &Rgb, format: Format, quality: u8, xmp: &str) -> Result<Vec<u8>> {
     let encoded = match format {
         Format::Jpeg => jpeg(picture, quality, xmp),
@@ -18,7 +18,7 @@ pub(crate) fn encode(picture: &Rgb, format: Format, quality: u8, xmp: &str) -> R
     encoded.with_context(|| format!("a picture of {}×{}", picture.width, picture.height))
 }
 
-/// From this quality on, JPEG has its colours at full size.
+/// Lowest quality at which JPEG keeps chroma at full size.
 const FINE: u8 = 90;
 
 fn jpeg(picture: &Rgb, quality: u8, xmp: &str) -> Result<Vec<u8>> {
@@ -32,13 +32,13 @@ fn jpeg(picture: &Rgb, quality: u8, xmp: &str) -> Result<Vec<u8>> {
     jpeg_with_xmp(&compressor.compress_to_owned(image)?, xmp)
 }
 
-/// A JPEG with the coarse chroma that the picture has.
+/// Encodes a JPEG with chroma of half the width and height.
 pub(crate) fn coarse_jpeg(picture: &Ycc, quality: u8, xmp: &str) -> Result<Vec<u8>> {
     let compress = || {
         let (width, height) = (picture.width as usize, picture.height as usize);
         let [u_plane, v_plane] = picture.chroma.each_ref().map(Vec::as_slice);
         let half = width.div_ceil(2);
-        let luma = even(&picture.luma, width, height);
+        let luma = padded_to_even(&picture.luma, width, height);
         let planes = YuvPlanesImage {
             y_plane: luma.as_ref(),
             u_plane,
@@ -57,18 +57,20 @@ pub(crate) fn coarse_jpeg(picture: &Ycc, quality: u8, xmp: &str) -> Result<Vec<u
     compress().with_context(|| format!("a picture of {}×{}", picture.width, picture.height))
 }
 
-/// A plane whose rows and columns come in pairs, as the encoder takes them: the last one stands twice where it is alone.
-fn even(plane: &[u8], width: usize, height: usize) -> Cow<'_, [u8]> {
+/// Returns the plane with an even number of rows and columns, which the encoder requires, by
+/// repeating the last one.
+fn padded_to_even(plane: &[u8], width: usize, height: usize) -> Cow<'_, [u8]> {
     if width.is_multiple_of(2) && height.is_multiple_of(2) {
         return Cow::Borrowed(plane);
     }
     let rows = plane.chunks_exact(width);
     let last = rows.clone().next_back().filter(|_| height % 2 == 1);
-    let beside = |row: &[u8]| row.last().copied().filter(|_| width % 2 == 1);
-    Cow::Owned(rows.chain(last).flat_map(|row| row.iter().copied().chain(beside(row))).collect())
+    let extra = |row: &[u8]| row.last().copied().filter(|_| width % 2 == 1);
+    Cow::Owned(rows.chain(last).flat_map(|row| row.iter().copied().chain(extra(row))).collect())
 }
 
-/// Adds the packet as a segment behind the JFIF header, which is the first (XMP specification part 3, 1.1.3).
+/// Inserts the packet as a segment after the JFIF header, which comes first (XMP specification part
+/// 3, 1.1.3).
 fn jpeg_with_xmp(jpeg: &[u8], xmp: &str) -> Result<Vec<u8>> {
     const NAME: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
     let &[0xff, 0xd8, 0xff, 0xe0, high, low, ..] = jpeg else { bail!("JPEG without JFIF header") };
@@ -103,12 +105,12 @@ fn webp(picture: &Rgb, quality: u8, xmp: &str) -> Result<Vec<u8>> {
     let encoded = encoder
         .encode_simple(false, f32::from(quality))
         .map_err(|error| anyhow!("libwebp: {error:?}"))?;
-    // RIFF, its length, WEBP, and then the one chunk that there is.
+    // RIFF, its length, WEBP, then the only chunk.
     let image = encoded.get(12..).context("libwebp gave no picture")?;
     Ok(with_xmp(image, picture.width, picture.height, xmp))
 }
 
-/// The extended form of a WebP file (RFC 9649, 2.7): what it holds, the picture, the packet.
+/// Returns an extended WebP file (RFC 9649, 2.7): feature flags, picture, packet.
 fn with_xmp(image: &[u8], width: u32, height: u32, xmp: &str) -> Vec<u8> {
     const HOLDS_XMP: u32 = 1 << 2;
     let mut chunks = b"WEBP".to_vec();
@@ -137,13 +139,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_and_a_column_that_stand_alone_stand_twice() {
-        assert_eq!(even(&[1, 2, 3, 4], 2, 2), [1, 2, 3, 4].as_slice());
-        assert_eq!(even(&[1, 2, 3], 3, 1), [1, 2, 3, 3, 1, 2, 3, 3].as_slice());
+    fn odd_row_and_column_are_repeated() {
+        assert_eq!(padded_to_even(&[1, 2, 3, 4], 2, 2), [1, 2, 3, 4].as_slice());
+        assert_eq!(padded_to_even(&[1, 2, 3], 3, 1), [1, 2, 3, 3, 1, 2, 3, 3].as_slice());
     }
 
     #[test]
-    fn pictures_of_any_size_become_jpeg() {
+    fn coarse_jpeg_of_any_size_decodes() {
         for (width, height) in [(1, 1), (7, 4), (8, 5), (16, 16)] {
             let luma = vec![90; width * height];
             let chroma = [(); 2].map(|()| vec![128; width.div_ceil(2) * height.div_ceil(2)]);

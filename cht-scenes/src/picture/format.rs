@@ -1,6 +1,6 @@
-//! What ffmpeg's `showinfo` says about a picture: how its samples lie, and what they mean.
+//! Frame format: sample layout and colours of a picture, as ffmpeg's `showinfo` prints them.
 
-/// The pixel formats that leave the decoder; others are converted by ffmpeg to the nearest of these.
+/// Pixel formats that leave the decoder; ffmpeg converts others to the nearest of these.
 const FORMATS: [&str; 9] = [
     "yuv420p",
     "yuv422p",
@@ -13,27 +13,27 @@ const FORMATS: [&str; 9] = [
     "yuv444p12le",
 ];
 
-/// Widths and heights of pictures, in samples: no decoder of ffmpeg gives a larger one.
+/// Valid widths and heights, in samples: no decoder of ffmpeg outputs larger pictures.
 const SIDES: std::ops::RangeInclusive<u32> = 1..=1 << 16;
 
-/// The names of full range that ffmpeg is about to give up.
+/// Full-range pixel formats, which ffmpeg has deprecated.
 const FULL_RANGE: [&str; 3] = ["yuvj420p", "yuvj422p", "yuvj444p"];
 
-/// The list for ffmpeg's `format` filter.
+/// Returns the list for ffmpeg's `format` filter.
 pub(crate) fn formats(with_full_range: bool) -> String {
     let full = FULL_RANGE.iter().filter(|_| with_full_range);
     FORMATS.iter().chain(full).copied().collect::<Vec<_>>().join("|")
 }
 
-/// A picture as the decoder gives it: three planes, one behind the other, without padding.
+/// Format of a decoded picture: three consecutive planes without padding.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct FrameFormat {
     pub width: u32,
     pub height: u32,
-    /// Width by height of a pixel.
+    /// Aspect ratio of a sample, width by height.
     pub aspect: (u32, u32),
     pub samples: Samples,
-    /// The field that came first, if it is two.
+    /// First field in time, if the picture is interlaced.
     pub field: Option<Field>,
     pub colours: Colours,
 }
@@ -41,9 +41,9 @@ pub(crate) struct FrameFormat {
 /// How samples are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Samples {
-    /// Chroma has so many samples less: shifts of width and height.
+    /// Chroma subsampling, as right shifts of width and height.
     pub chroma: (u32, u32),
-    /// Bits; above 8 a sample takes two bytes, the low one first.
+    /// Bits per sample; above 8, a sample takes two bytes, little-endian.
     pub depth: u32,
 }
 
@@ -54,16 +54,16 @@ pub(crate) enum Field {
     Bottom,
 }
 
-/// What samples mean.
+/// Meaning of the samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Colours {
-    /// All codes are used; else black is at 16 of 256, and white at 235.
+    /// Full range; otherwise black is code 16 of 256, and white 235.
     pub full: bool,
     pub matrix: Matrix,
     pub transfer: Transfer,
 }
 
-/// From RGB to luma and chroma.
+/// Conversion between RGB and luma with chroma.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Matrix {
     Bt601,
@@ -72,7 +72,7 @@ pub(crate) enum Matrix {
     Smpte240,
 }
 
-/// From codes to light.
+/// Conversion of codes to light.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transfer {
     Sdr,
@@ -83,18 +83,18 @@ pub(crate) enum Transfer {
 }
 
 impl FrameFormat {
-    /// Reads the two lines about a picture: its own, and the one about its colours, which comes later.
+    /// Parses the two lines about a picture: its own, and the later one about its colours.
     pub(crate) fn read(frame: &str, colours: &str) -> Option<Self> {
         let (width, height) = pair(field(frame, " s:")?, 'x')
             .filter(|(width, height)| [width, height].iter().all(|side| SIDES.contains(side)))?;
         let format = field(frame, " fmt:")?;
         let matrix = match field(colours, "color_space:") {
             Some("bt709") => Matrix::Bt709,
-            // ffmpeg makes YUV of RGB (`gbr`) so.
+            // ffmpeg converts RGB (`gbr`) to YUV with this matrix.
             Some("smpte170m" | "bt470bg" | "fcc" | "gbr") => Matrix::Bt601,
             Some("smpte240m") => Matrix::Smpte240,
             Some("bt2020nc" | "bt2020c") => Matrix::Bt2020,
-            // As players do: what is taller than the standard-definition systems is HD.
+            // As players do: pictures taller than standard definition are HD.
             _ if height <= 576 => Matrix::Bt601,
             _ => Matrix::Bt709,
         };
@@ -119,19 +119,19 @@ impl FrameFormat {
         })
     }
 
-    /// Width and height of plane `n`.
+    /// Returns width and height of plane `n`, in samples.
     pub(crate) fn plane(&self, n: usize) -> (usize, usize) {
         let (across, down) = if n == 0 { (0, 0) } else { self.samples.chroma };
         let size = |full: u32, shift: u32| full.div_ceil(1 << shift) as usize;
         (size(self.width, across), size(self.height, down))
     }
 
-    /// Bytes of a sample.
+    /// Returns the size of a sample, in bytes.
     pub(crate) fn sample(&self) -> usize {
         if self.samples.depth > 8 { 2 } else { 1 }
     }
 
-    /// Bytes of all planes.
+    /// Returns the size of all planes, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         (0..3).map(|n| self.plane(n)).map(|(width, height)| width * height).sum::<usize>()
             * self.sample()
@@ -139,7 +139,7 @@ impl FrameFormat {
 }
 
 impl Field {
-    /// Its first row in the picture.
+    /// Returns its first row in the picture.
     pub(crate) fn first_row(self) -> usize {
         usize::from(self == Self::Bottom)
     }
@@ -165,7 +165,7 @@ impl Samples {
     }
 }
 
-/// The word behind `name`, which may be padded.
+/// Returns the word after `name`, skipping padding.
 pub(crate) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let at = text.find(name)? + name.len();
     text[at..].split_ascii_whitespace().next()
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_format_that_is_asked_for_can_be_read() {
+    fn requested_pixel_format_is_parsed() {
         for format in formats(true).split('|') {
             assert!(Samples::read(format).is_some(), "{format}");
         }
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn size_that_no_picture_has_is_refused() {
+    fn impossible_size_is_refused() {
         for size in ["4294967295x4294967295", "65537x2", "0x2"] {
             let line = format!("n:   0 pts: 0 fmt:yuv420p sar:1/1 s:{size} i:P iskey:1 type:I");
             assert_eq!(
@@ -203,16 +203,16 @@ mod tests {
     }
 
     #[test]
-    fn an_interlaced_anamorphic_picture() {
-        let form = FrameFormat::read(
+    fn interlaced_anamorphic_picture_is_parsed() {
+        let frame = FrameFormat::read(
             "n:   0 pts: 133500 fmt:yuv420p10le sar:16/11 s:703x575 i:B iskey:1 type:I",
             "color_range:tv color_space:unknown color_primaries:unknown color_trc:arib-std-b67",
         )
         .unwrap();
-        assert_eq!((form.aspect, form.field), ((16, 11), Some(Field::Bottom)));
-        assert_eq!((form.plane(0), form.plane(1)), ((703, 575), (352, 288)));
-        assert_eq!(form.bytes(), 2 * (703 * 575 + 2 * 352 * 288));
-        let Colours { full, matrix, transfer } = form.colours;
+        assert_eq!((frame.aspect, frame.field), ((16, 11), Some(Field::Bottom)));
+        assert_eq!((frame.plane(0), frame.plane(1)), ((703, 575), (352, 288)));
+        assert_eq!(frame.bytes(), 2 * (703 * 575 + 2 * 352 * 288));
+        let Colours { full, matrix, transfer } = frame.colours;
         assert_eq!((full, matrix, transfer), (false, Matrix::Bt601, Transfer::Hlg));
     }
 }

@@ -1,7 +1,8 @@
-//! Samples as JPEG has them, without the way over RGB and back: luma and chroma of BT.601 in full range (JFIF 1.02).
+//! Converts samples directly to those of JPEG, without RGB in between: full-range BT.601 luma and
+//! chroma (JFIF 1.02).
 //!
-//! Chroma of half the width and height stays so. JFIF has it in the middle of four pixels, MPEG at their left; so it is
-//! moved by half a pixel, and taken as it is from row to row.
+//! Chroma of half the width and height stays that size. JFIF places it in the middle of four
+//! pixels, MPEG at their left; so it is moved by half a pixel horizontally.
 
 use multiversion::multiversion;
 
@@ -12,40 +13,43 @@ use super::{
     planes::Planes,
 };
 
-/// What red and blue count for in the luma of JFIF, that of BT.601, and green.
+/// Weight of red in the luma of JFIF, which is that of BT.601.
 const RED: f32 = 0.299;
+/// Weight of blue.
 const BLUE: f32 = 0.114;
+/// Weight of green.
 const GREEN: f32 = 1.0 - RED - BLUE;
 
-/// A picture for the JPEG encoder.
+/// Picture for the JPEG encoder, with chroma of half the width and height.
 #[derive(Debug)]
 pub(crate) struct Ycc {
     pub width: u32,
     pub height: u32,
     pub luma: Vec<u8>,
-    /// Blue and red, each for two pixels by two.
+    /// Blue and red chroma, a sample for two by two pixels each.
     pub chroma: [Vec<u8>; 2],
 }
 
 impl Ycc {
-    /// The picture at `place`; `None` where its chroma is finer than half, or its range is not that of a screen.
-    pub(crate) fn of(source: &Planes<'_>, place: SampleGrid) -> Option<Self> {
-        let among = place.in_plane(source.form, 1);
+    /// Converts the pixels of `grid`; `None` if chroma is finer than half size, or the dynamic
+    /// range is high.
+    pub(crate) fn of(planes: &Planes<'_>, grid: SampleGrid) -> Option<Self> {
+        let among = grid.in_plane(planes.format, 1);
         let coarse = among.across.step.max(among.down.step) < 0.5 + 1e-6;
-        if !coarse || source.form.colours.transfer != Transfer::Sdr {
+        if !coarse || planes.format.colours.transfer != Transfer::Sdr {
             return None;
         }
-        let mix = Mix::new(Scale::new(source.form));
+        let mix = Mix::new(Scale::new(planes.format));
         Some(Self {
-            width: place.across.count as u32,
-            height: place.down.count as u32,
-            luma: mix.luma(source, place),
-            chroma: mix.chroma(source, place),
+            width: grid.across.count as u32,
+            height: grid.down.count as u32,
+            luma: mix.luma(planes, grid),
+            chroma: mix.chroma(planes, grid),
         })
     }
 }
 
-/// What of the stream's chroma goes into JFIF's luma, which counts red and blue otherwise than BT.709.
+/// Shares of the stream's chroma in JFIF's luma, which weighs red and blue differently than BT.709.
 struct Mix {
     scale: Scale,
     blue: f32,
@@ -55,17 +59,17 @@ struct Mix {
 impl Mix {
     fn new(scale: Scale) -> Self {
         let [blue, red] = [BLUE - GREEN * scale.green_cb, RED - GREEN * scale.green_cr];
-        // The same luma but for rounding.
+        // A share this small is a rounding error of equal weights.
         let own = |share: f32| if share.abs() < 1e-6 { 0.0 } else { share };
         Self { scale, blue: own(blue), red: own(red) }
     }
 
-    fn luma(&self, source: &Planes<'_>, place: SampleGrid) -> Vec<u8> {
+    fn luma(&self, planes: &Planes<'_>, grid: SampleGrid) -> Vec<u8> {
         let scale = &self.scale;
-        let (width, height) = (place.across.count, place.down.count);
+        let (width, height) = (grid.across.count, grid.down.count);
         let (unit, least) = (255.0 * scale.range, -255.0 * scale.range * scale.black);
         let mut luma = vec![0; width * height];
-        let mut ys = source.plane(0, place);
+        let mut ys = planes.plane(0, grid);
         let rows = luma.chunks_exact_mut(width);
         if self.blue == 0.0 && self.red == 0.0 {
             for row in rows {
@@ -75,21 +79,21 @@ impl Mix {
         }
         let (cb, cr) = (255.0 * self.blue * scale.from_cb, 255.0 * self.red * scale.from_cr);
         let least = least - (cb + cr) * scale.grey;
-        // Both are mixed before they are brought to full size, which is half of the work.
-        let mut mixed = source.mixed_chroma(place, [cb, cr]);
+        // Mixing both before scaling them to full size halves the work.
+        let mut mixed = planes.mixed_chroma(grid, [cb, cr]);
         for row in rows {
             mixed_codes(row, ys.next_row(), mixed.next_row(), unit, least);
         }
         luma
     }
 
-    fn chroma(&self, source: &Planes<'_>, place: SampleGrid) -> [Vec<u8>; 2] {
+    fn chroma(&self, planes: &Planes<'_>, grid: SampleGrid) -> [Vec<u8>; 2] {
         let Scale { grey, from_cb, from_cr, .. } = self.scale;
-        let half = SampleGrid { across: place.across.halved(), down: place.down.halved() };
+        let half = SampleGrid { across: grid.across.halved(), down: grid.down.halved() };
         let size = half.across.count * half.down.count;
         let mut chroma = [vec![0; size], vec![0; size]];
-        let (mut cbs, mut crs) = (source.plane(1, half), source.plane(2, half));
-        // Blue less luma, of what may be twice what luma leaves; red likewise.
+        let (mut cbs, mut crs) = (planes.plane(1, half), planes.plane(2, half));
+        // Blue minus luma, divided by its largest range; red likewise.
         let (for_blue, for_red) = (255.0 / (2.0 - 2.0 * BLUE), 255.0 / (2.0 - 2.0 * RED));
         let blue = [for_blue * (1.0 - self.blue) * from_cb, -for_blue * self.red * from_cr];
         let red = [-for_red * self.blue * from_cb, for_red * (1.0 - self.red) * from_cr];
@@ -107,10 +111,10 @@ impl Mix {
     }
 }
 
-// Loops, and no closures: a closure has the processor's features of where it is written, and what is not compiled for these does
-// not take it in.
+// Loops, not closures: a closure is compiled for the CPU features of the place where it is written,
+// and is not inlined into code for others.
 
-/// The code of `unit` times each sample, and `least`.
+/// Writes the code of `unit` × sample + `least` for each sample.
 #[multiversion(targets("x86_64+avx2"))]
 fn codes(row: &mut [u8], samples: &[f32], unit: f32, least: f32) {
     for (to, sample) in row.iter_mut().zip(samples) {
@@ -118,7 +122,7 @@ fn codes(row: &mut [u8], samples: &[f32], unit: f32, least: f32) {
     }
 }
 
-/// The same with what is mixed in.
+/// Writes the same with `mixed` added.
 #[multiversion(targets("x86_64+avx2"))]
 fn mixed_codes(row: &mut [u8], samples: &[f32], mixed: &[f32], unit: f32, least: f32) {
     for ((to, sample), mixed) in row.iter_mut().zip(samples).zip(mixed) {
@@ -135,12 +139,12 @@ mod tests {
     };
     use super::*;
 
-    fn form(width: u32, colours: Colours) -> FrameFormat {
+    fn format(width: u32, colours: Colours) -> FrameFormat {
         let samples = Samples { chroma: (1, 1), depth: 8 };
         FrameFormat { width, height: 4, aspect: (1, 1), samples, field: None, colours }
     }
 
-    /// JFIF 1.02, "Conversion to and from RGB".
+    /// Converts RGB by JFIF 1.02, "Conversion to and from RGB".
     fn jfif(rgb: [u8; 3]) -> [u8; 3] {
         let [r, g, b] = rgb.map(f64::from);
         let y = 0.299 * r + 0.587 * g + 0.114 * b;
@@ -148,17 +152,17 @@ mod tests {
     }
 
     #[test]
-    fn one_colour_is_that_of_the_way_over_rgb() {
+    fn direct_conversion_matches_conversion_through_rgb() {
         let matrices = [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020, Matrix::Smpte240];
         for (matrix, full) in matrices.into_iter().flat_map(|m| [(m, false), (m, true)]) {
-            let form = form(7, Colours { full, matrix, transfer: Transfer::Sdr });
+            let format = format(7, Colours { full, matrix, transfer: Transfer::Sdr });
             for [y, cb, cr] in [[120, 128, 128], [100, 90, 160], [180, 150, 120], [60, 140, 110]] {
                 let mut bytes = vec![y; 28];
                 bytes.extend([[cb; 8], [cr; 8]].concat());
-                let source = Planes::new(&bytes, &form);
-                let place = SampleGrid::of(&form, &OutputOptions::default()).unwrap();
-                let ycc = Ycc::of(&source, place).unwrap();
-                let rgb = Rgb::of(&source, place).pixels;
+                let planes = Planes::new(&bytes, &format);
+                let grid = SampleGrid::of(&format, &OutputOptions::default()).unwrap();
+                let ycc = Ycc::of(&planes, grid).unwrap();
+                let rgb = Rgb::of(&planes, grid).pixels;
                 let [y, blue, red] = jfif([rgb[0], rgb[1], rgb[2]]);
                 let near = |found: &[u8], one: u8| found.iter().all(|code| code.abs_diff(one) <= 1);
                 assert!(near(&ycc.luma, y), "{matrix:?}, {full}: {:?}, {y}", ycc.luma);
@@ -169,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn chroma_moves_to_the_middle_of_its_pixels() {
+    fn chroma_is_moved_to_the_middle_of_its_pixels() {
         let colours = Colours { full: true, matrix: Matrix::Bt601, transfer: Transfer::Sdr };
-        let form = form(64, colours);
+        let format = format(64, colours);
         let ramp = (0..64).map(|n| 60 + 4 * (n % 32));
         let bytes: Vec<u8> = [100; 256].into_iter().chain(ramp.clone()).chain(ramp).collect();
-        let place = SampleGrid::of(&form, &OutputOptions::default()).unwrap();
-        let ycc = Ycc::of(&Planes::new(&bytes, &form), place).unwrap();
-        // A quarter of a sample to the right of where it was.
+        let grid = SampleGrid::of(&format, &OutputOptions::default()).unwrap();
+        let ycc = Ycc::of(&Planes::new(&bytes, &format), grid).unwrap();
+        // A quarter of a sample to the right.
         let expected: Vec<u8> = (1..31).map(|n| 60 + 4 * n + 1).collect();
         assert_eq!(ycc.chroma[0][1..31], expected);
         assert_eq!(ycc.chroma[1][33..63], expected);

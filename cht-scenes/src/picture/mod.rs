@@ -1,8 +1,9 @@
-//! Pictures: what the decoder gives in, files out.
+//! Converts the decoder's samples to picture files.
 //!
-//! The decoder gives samples as the stream has them. What they mean is different from picture to picture: which range and
-//! matrix, one field or two, square pixels or not. It is known only when the picture is there, too late for a
-//! filter graph that has to be written before the first byte. So they are made into pixels here, and only those that are kept.
+//! The decoder outputs samples as the stream has them. Their meaning varies from picture to
+//! picture: range and matrix, one field or two, square pixels or not. It is known only once the
+//! picture is decoded, too late for a filter graph that has to be written before the first byte. So
+//! the conversion is done here, and only for pictures that are kept.
 
 mod colour;
 mod encode;
@@ -29,74 +30,74 @@ pub(crate) use self::format::{FrameFormat, field, formats};
 pub(crate) use self::options::{Format, OutputOptions};
 pub(crate) use xmp::Origin;
 
-/// A picture as a file.
+/// Picture file, with its thumbnail.
 #[derive(Debug)]
 pub(crate) struct Encoded {
     pub bytes: Vec<u8>,
     pub width: u32,
     pub height: u32,
-    /// The small one beside it.
+    /// Bytes of the thumbnail's JPEG.
     pub thumbnail: Option<Vec<u8>>,
 }
 
-/// Makes files of pictures, all in one way.
+/// Makes picture files, all with the same options.
 #[derive(Debug)]
 pub(crate) struct Painter {
-    look: OutputOptions,
+    options: OutputOptions,
     quality: u8,
-    /// What was said about the stream.
+    /// Whether the two notes about the stream were printed.
     said_crop: bool,
     said_range: bool,
 }
 
 impl Painter {
-    pub(crate) fn new(look: OutputOptions, quality: u8) -> Self {
-        Self { look, quality, said_crop: false, said_range: false }
+    pub(crate) fn new(options: OutputOptions, quality: u8) -> Self {
+        Self { options, quality, said_crop: false, said_range: false }
     }
 
-    /// Makes the files of one picture.
+    /// Makes the file and the thumbnail of one picture.
     pub(crate) fn paint(
         &mut self,
         samples: &[u8],
-        form: &FrameFormat,
+        format: &FrameFormat,
         origin: &Origin<'_>,
     ) -> Result<Encoded> {
         let xmp = xmp::packet(origin);
-        let source = Planes::new(samples, form);
-        let mut painted = self.file(&source, &self.look, &xmp)?;
-        if let Some(look) = self.look.thumbnail() {
-            painted.thumbnail = Some(self.file(&source, &look, &xmp)?.bytes);
+        let planes = Planes::new(samples, format);
+        let mut painted = self.file(&planes, &self.options, &xmp)?;
+        if let Some(options) = self.options.thumbnail() {
+            painted.thumbnail = Some(self.file(&planes, &options, &xmp)?.bytes);
         }
-        self.warn(form);
+        self.warn(format);
         Ok(painted)
     }
 
-    fn file(&self, source: &Planes<'_>, look: &OutputOptions, xmp: &str) -> Result<Encoded> {
-        let place = place(source.form, look);
-        let direct = place.filter(|_| look.format == Format::Jpeg);
-        if let Some(picture) = direct.and_then(|place| Ycc::of(source, place)) {
+    fn file(&self, planes: &Planes<'_>, options: &OutputOptions, xmp: &str) -> Result<Encoded> {
+        let grid = grid_of(planes.format, options);
+        let direct = grid.filter(|_| options.format == Format::Jpeg);
+        if let Some(picture) = direct.and_then(|grid| Ycc::of(planes, grid)) {
             let bytes = encode::coarse_jpeg(&picture, self.quality, xmp)?;
             let Ycc { width, height, .. } = picture;
             return Ok(Encoded { bytes, width, height, thumbnail: None });
         }
-        let picture = place.map_or_else(Rgb::default, |place| Rgb::of(source, place));
-        let bytes = encode::encode(&picture, look.format, self.quality, xmp)?;
+        let picture = grid.map_or_else(Rgb::default, |grid| Rgb::of(planes, grid));
+        let bytes = encode::encode(&picture, options.format, self.quality, xmp)?;
         let Rgb { width, height, .. } = picture;
         Ok(Encoded { bytes, width, height, thumbnail: None })
     }
 
-    /// Says once what may surprise in pictures of this stream.
-    fn warn(&mut self, form: &FrameFormat) {
-        if !self.said_crop && SampleGrid::of(form, &self.look).is_none() {
+    /// Prints each note about surprising pictures once.
+    fn warn(&mut self, format: &FrameFormat) {
+        if !self.said_crop && SampleGrid::of(format, &self.options).is_none() {
             self.said_crop = true;
             report::note(format_args!(
                 "--crop: lies outside of a picture of {}×{}, which is kept whole",
-                form.width, form.height
+                format.width, format.height
             ));
         }
-        if !self.said_range && form.colours.transfer != Transfer::Sdr {
+        if !self.said_range && format.colours.transfer != Transfer::Sdr {
             self.said_range = true;
-            let name = if form.colours.transfer == Transfer::Pq { "PQ" } else { "HLG" };
+            let name = if format.colours.transfer == Transfer::Pq { "PQ" } else { "HLG" };
             report::note(format_args!(
                 "the stream has high dynamic range ({name}); pictures are brought to standard range"
             ));
@@ -104,10 +105,10 @@ impl Painter {
     }
 }
 
-/// Where the picture lies that `look` asks for. A crop that holds nothing is left out.
-fn place(form: &FrameFormat, look: &OutputOptions) -> Option<SampleGrid> {
-    SampleGrid::of(form, look)
-        .or_else(|| SampleGrid::of(form, &OutputOptions { crop: None, ..*look }))
+/// Returns the pixels that `options` ask for, ignoring a crop outside of the picture.
+fn grid_of(format: &FrameFormat, options: &OutputOptions) -> Option<SampleGrid> {
+    SampleGrid::of(format, options)
+        .or_else(|| SampleGrid::of(format, &OutputOptions { crop: None, ..*options }))
 }
 
 #[cfg(test)]
@@ -129,14 +130,14 @@ mod tests {
         session: None,
     };
 
-    /// Every form of a picture that the decoder can give, of one size.
-    fn forms() -> Vec<FrameFormat> {
-        let mut forms = Vec::new();
+    /// Returns every format that the decoder can output, all of one size.
+    fn all_formats() -> Vec<FrameFormat> {
+        let mut formats = Vec::new();
         for chroma in [(1, 1), (1, 0), (0, 0)] {
             for depth in [8, 10, 12] {
                 for field in [None, Some(Field::Top), Some(Field::Bottom)] {
                     for (full, matrix) in [(false, Matrix::Bt601), (true, Matrix::Bt709)] {
-                        forms.push(FrameFormat {
+                        formats.push(FrameFormat {
                             width: 90,
                             height: 74,
                             aspect: (1, 1),
@@ -148,13 +149,13 @@ mod tests {
                 }
             }
         }
-        forms
+        formats
     }
 
-    /// A picture whose samples are the same everywhere: its planes, and its colour.
-    fn flat(form: &FrameFormat, [y, cb, cr]: [f64; 3]) -> (Vec<u8>, [f64; 3]) {
-        let codes = f64::from(1_u32 << form.samples.depth);
-        let (black, luma, chroma) = if form.colours.full {
+    /// Returns the planes of a picture of one colour, and that colour.
+    fn flat(format: &FrameFormat, [y, cb, cr]: [f64; 3]) -> (Vec<u8>, [f64; 3]) {
+        let codes = f64::from(1_u32 << format.samples.depth);
+        let (black, luma, chroma) = if format.colours.full {
             (0.0, codes - 1.0, codes - 1.0)
         } else {
             (codes / 16.0, codes / 256.0 * 219.0, codes / 256.0 * 224.0)
@@ -163,9 +164,9 @@ mod tests {
             .map(f64::round);
         let mut bytes = Vec::new();
         for (n, code) in stored.into_iter().enumerate() {
-            let (width, height) = form.plane(n);
+            let (width, height) = format.plane(n);
             let code = (code as u16).to_le_bytes();
-            (0..width * height).for_each(|_| bytes.extend_from_slice(&code[..form.sample()]));
+            (0..width * height).for_each(|_| bytes.extend_from_slice(&code[..format.sample()]));
         }
         let [y, cb, cr] = [
             (stored[0] - black) / luma,
@@ -173,7 +174,7 @@ mod tests {
             (stored[2] - codes / 2.0) / chroma,
         ];
         let (red, blue) =
-            if form.colours.matrix == Matrix::Bt709 { (0.2126, 0.0722) } else { (0.299, 0.114) };
+            if format.colours.matrix == Matrix::Bt709 { (0.2126, 0.0722) } else { (0.299, 0.114) };
         let (r, b) = (y + 2.0 * (1.0 - red) * cr, y + 2.0 * (1.0 - blue) * cb);
         let g = (y - red * r - blue * b) / (1.0 - red - blue);
         (bytes, [r, g, b].map(|value| 255.0 * value))
@@ -201,28 +202,29 @@ mod tests {
         }
     }
 
-    /// Flat colours of every sample form, field order, file format, scale and crop are that colour in every pixel.
+    /// Covers every sample format, field order, file format, scale and crop.
     #[test]
     fn flat_picture_keeps_its_colour_in_every_pixel() {
         let crop = Some(Crop { x: 5, y: 3, width: 61, height: 55 });
         let half = Some(Scale { width: 45, height: None });
         let odd = Some(Scale { width: 64, height: None });
-        let looks = [(None, None), (None, half), (None, odd), (crop, None), (crop, odd)];
+        let variants = [(None, None), (None, half), (None, odd), (crop, None), (crop, odd)];
         let colours = [[0.5, 0.0, 0.0], [0.45, 0.12, -0.1], [0.4, -0.08, 0.15]];
-        for form in forms() {
+        for format in all_formats() {
             for colour in colours {
-                let (samples, expected) = flat(&form, colour);
-                for format in [Format::Jpeg, Format::Png, Format::Webp, Format::WebpLossless] {
-                    for (crop, scale) in looks {
-                        let look = OutputOptions { format, crop, scale, thumbnails: None };
-                        let mut painter = Painter::new(look, 100);
-                        let painted = painter.paint(&samples, &form, &ORIGIN).unwrap();
-                        let pixels = decode(&painted.bytes, format);
+                let (samples, expected) = flat(&format, colour);
+                for file_format in [Format::Jpeg, Format::Png, Format::Webp, Format::WebpLossless] {
+                    for (crop, scale) in variants {
+                        let options =
+                            OutputOptions { format: file_format, crop, scale, thumbnails: None };
+                        let mut painter = Painter::new(options, 100);
+                        let painted = painter.paint(&samples, &format, &ORIGIN).unwrap();
+                        let pixels = decode(&painted.bytes, file_format);
                         let off = |(n, value): (usize, &u8)| {
                             (f64::from(*value) - expected[n % 3]).abs() > 2.0
                         };
                         let wrong = pixels.iter().enumerate().find(|pair| off(*pair));
-                        assert_eq!(wrong, None, "{form:?} {look:?} of {expected:?}");
+                        assert_eq!(wrong, None, "{format:?} {options:?} of {expected:?}");
                     }
                 }
             }

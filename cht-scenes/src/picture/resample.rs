@@ -1,40 +1,40 @@
-//! One plane of samples onto a grid of pixels.
+//! Resamples a plane of samples to a grid of pixels.
 //!
-//! A pixel's place among the samples is an affine function of its number, on each axis. So one resampling does what would
-//! else be many: chroma to full size, a field to a picture, square pixels, crop and scale; nothing is resampled twice.
+//! A pixel's position among the samples is an affine function of its index, on each axis. So one
+//! pass does it all: chroma to full size, a field to a picture, square pixels, crop and scale.
 
 use std::{collections::VecDeque, ops::Range};
 
 use multiversion::multiversion;
 
-/// Where pixels lie among the samples of a plane: pixel `i` at sample `first + i · step`.
+/// Positions of pixels among samples, on one axis: pixel `i` at sample `first + i · step`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Axis {
     pub first: f64,
     pub step: f64,
-    /// How many pixels.
+    /// Number of pixels.
     pub count: usize,
 }
 
 impl Axis {
-    /// `count` pixels over `length` samples from the edge `from` on.
+    /// Spreads `count` pixels over `length` samples from the edge `from`.
     pub(crate) fn over(from: f64, length: f64, count: usize) -> Self {
         let step = length / count as f64;
         Self { first: from + (step - 1.0) / 2.0, step, count }
     }
 
-    /// The same pixels among samples of which number 0 lies at `at`, and each further one `distance` on.
+    /// Returns the same pixels among samples that start at `at` and are `distance` apart.
     pub(crate) fn among(self, at: f64, distance: f64) -> Self {
         Self { first: (self.first - at) / distance, step: self.step / distance, ..self }
     }
 
-    /// The middles of each two pixels; the last one may stand alone.
+    /// Returns the middles of pairs of pixels; the last pixel may have no pair.
     pub(crate) fn halved(self) -> Self {
         let (first, step) = (self.first + self.step / 2.0, 2.0 * self.step);
         Self { first, step, count: self.count.div_ceil(2) }
     }
 
-    /// Each pixel is a sample: the number of the first.
+    /// Returns the index of the first sample if each pixel is exactly a sample.
     fn as_is(&self, samples: usize) -> Option<usize> {
         let exact = |value: f64, whole: f64| (value - whole).abs() < f64::EPSILON;
         let whole =
@@ -44,30 +44,31 @@ impl Axis {
     }
 }
 
-/// Samples with a weight each, from `first` on.
+/// Weights of consecutive samples that make up a pixel.
 #[derive(Debug)]
 struct Taps {
     first: usize,
     weights: Vec<f32>,
 }
 
-/// What the pixels of a row are made of.
+/// Taps of the pixels of a row.
 #[derive(Debug)]
 enum Columns {
-    /// Each is a sample, from this one on.
+    /// Each pixel is a sample, starting with this one.
     AsIs(usize),
-    /// One or two pixels to a sample: of those in the range, each is made as the one so many before it, a sample further on.
+    /// One or two pixels per sample: pixels in the range repeat the weights of the pixel this
+    /// number before, one sample further on.
     Regular(Vec<Taps>, Range<usize>, usize),
     Any(Vec<Taps>),
 }
 
-/// Taps of a pixel where none is left out.
+/// Number of taps of a pixel at one or more pixels per sample.
 const TAPS: usize = 4;
 
-/// So many pixels at an edge may be made otherwise.
+/// Number of pixels at each edge whose weights may differ.
 const EDGE: usize = 2 * TAPS;
 
-/// A plane on its way onto a grid of pixels, row by row: a whole plane of numbers would not fit into a processor's cache.
+/// Resamples a plane row by row: a whole plane of numbers would not fit into a CPU cache.
 #[derive(Debug)]
 pub(crate) struct Resampler<R> {
     /// Reads a row of samples.
@@ -75,9 +76,10 @@ pub(crate) struct Resampler<R> {
     width: usize,
     columns: Columns,
     rows: Vec<Taps>,
-    /// The next row of pixels.
+    /// Index of the next row of pixels.
     next: usize,
-    /// Rows of samples that the last pixels needed, from `held_from` on, their columns resampled: each is read once.
+    /// Rows of samples that the last row of pixels needed, from `held_from` on, resampled
+    /// horizontally; each is read once.
     held: VecDeque<Vec<f32>>,
     held_from: usize,
     samples: Vec<f32>,
@@ -85,7 +87,7 @@ pub(crate) struct Resampler<R> {
 }
 
 impl<R: FnMut(usize, &mut [f32])> Resampler<R> {
-    /// Resamples a plane of `width` samples a row, of which `row(y, buffer)` gives one, and `height` rows.
+    /// Resamples a plane of `height` rows of `width` samples, which `row(y, buffer)` reads.
     pub(crate) fn new((width, height): (usize, usize), row: R, across: Axis, down: Axis) -> Self {
         Self {
             row,
@@ -100,7 +102,7 @@ impl<R: FnMut(usize, &mut [f32])> Resampler<R> {
         }
     }
 
-    /// The next row of pixels; behind the last one, that again.
+    /// Returns the next row of pixels; after the last one, that again.
     pub(crate) fn next_row(&mut self) -> &[f32] {
         let Some(Taps { first, weights }) = self.rows.get(self.next) else { return &self.pixels };
         self.next += 1;
@@ -169,7 +171,7 @@ impl Columns {
     }
 }
 
-/// Makes every `N`th pixel with the same weights, from samples each time one further on.
+/// Computes every `N`th pixel with the same weights, moving on by one sample each time.
 fn slide<const N: usize>(taps: [&Taps; N], samples: &[f32], pixels: &mut [f32]) {
     let count = pixels.len() / N;
     let weights = taps.map(|taps| {
@@ -211,12 +213,12 @@ fn weigh(columns: &[Taps], samples: &[f32], pixels: &mut [f32]) {
     }
 }
 
-/// The samples that each pixel of an axis is made of. Outside the plane its edge goes on.
+/// Returns the taps of each pixel of an axis. Outside of the plane, the edge sample is repeated.
 fn taps(axis: Axis, samples: usize) -> Vec<Taps> {
     let last = samples.saturating_sub(1) as f64;
     let of_pixel = |n: usize| {
         let at = axis.first + n as f64 * axis.step;
-        // To fewer pixels than samples, each pixel is made of all that it covers.
+        // When scaling down, a pixel is made of all samples that it covers.
         let stretch = axis.step.max(1.0);
         let (from, to) = ((at - 2.0 * stretch).floor() + 1.0, (at + 2.0 * stretch).ceil() - 1.0);
         let clamped = |sample: f64| sample.clamp(0.0, last) as usize;
@@ -228,7 +230,7 @@ fn taps(axis: Axis, samples: usize) -> Vec<Taps> {
             sample += 1.0;
         }
         let sum: f64 = weights.iter().sum();
-        // What weighs nothing at an edge need not be read.
+        // Samples of zero weight at either end need not be read.
         let end = weights.iter().rposition(|weight| *weight != 0.0).map_or(1, |end| end + 1);
         let begin = weights[..end].iter().position(|weight| *weight != 0.0).unwrap_or(0);
         let weights = weights[begin..end].iter().map(|weight| (weight / sum) as f32).collect();
@@ -237,8 +239,9 @@ fn taps(axis: Axis, samples: usize) -> Vec<Taps> {
     (0..axis.count).map(of_pixel).collect()
 }
 
-/// Lets no row of pixels begin at an earlier row of samples than the row before it, since rows are read once and then
-/// dropped: at some phases the first tap weighs nothing and was left out, and the next row of pixels needs it.
+/// Makes rows of pixels begin at non-decreasing rows of samples, since rows are read once and then
+/// dropped: at some phases the first tap has zero weight and was left out, but the next row of
+/// pixels needs it.
 fn in_reading_order(mut rows: Vec<Taps>) -> Vec<Taps> {
     let mut next_first = usize::MAX;
     for Taps { first, weights } in rows.iter_mut().rev() {
@@ -284,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_that_are_samples_stay_as_they_are() {
+    fn pixels_at_samples_keep_their_values() {
         let all = ramp(Axis::over(0.0, 16.0, 16), Axis::over(0.0, 12.0, 12));
         assert_eq!(all.len(), 16 * 12);
         let whole: Vec<usize> = all.iter().map(|sample| *sample as usize).collect();
@@ -294,11 +297,11 @@ mod tests {
     }
 
     #[test]
-    fn a_slope_stays_a_slope_whatever_the_scale() {
+    fn slope_is_kept_at_any_scale() {
         for (width, height) in [(8, 6), (4, 3), (32, 24), (11, 7)] {
             let (across, down) = (Axis::over(0.0, 16.0, width), Axis::over(0.0, 12.0, height));
             let pixels = ramp(across, down);
-            // Away from the edges, which do not go on as a slope.
+            // Away from the edges, where the slope ends.
             let (x, y) = (width / 2, height / 2);
             let at = |axis: Axis, n: usize| axis.first + n as f64 * axis.step;
             let expected = at(across, x) + 100.0 * at(down, y);
@@ -306,9 +309,10 @@ mod tests {
         }
     }
 
-    /// Chroma of fields lies at quarters of a row: at some of these phases the first tap weighs nothing.
+    /// Chroma of fields lies at quarters of a row: at some of these phases the first tap has zero
+    /// weight.
     #[test]
-    fn rows_at_every_phase_equal_those_made_of_the_whole_plane() {
+    fn rows_at_every_phase_match_the_whole_plane() {
         let plane: Vec<f32> = (0..24).map(|y| (y * y % 17) as f32).collect();
         for step in [0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.25] {
             for eighth in -16..=16 {
@@ -326,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pixel_that_covers_many_samples_is_their_mean() {
+    fn pixel_covering_many_samples_is_their_mean() {
         let stripes = |_: usize, row: &mut [f32]| {
             row.iter_mut().enumerate().for_each(|(x, sample)| *sample = (x % 2) as f32);
         };

@@ -1,4 +1,4 @@
-//! Samples as packed RGB, for the formats that store it, and for JPEG with chroma at full size.
+//! Packed RGB, for file formats that store it and for JPEG with full-size chroma.
 
 use super::{colour::ToRgb, geometry::SampleGrid, planes::Planes};
 
@@ -11,10 +11,10 @@ pub(crate) struct Rgb {
 }
 
 impl Rgb {
-    /// Returns the pixels of `grid`.
+    /// Converts the pixels of `grid`.
     pub(crate) fn of(planes: &Planes<'_>, grid: SampleGrid) -> Self {
         let (width, height) = (grid.across.count, grid.down.count);
-        let to_rgb = ToRgb::new(planes.form);
+        let to_rgb = ToRgb::new(planes.format);
         let mut pixels = vec![0; width * height * 3];
         let mut luma = planes.plane(0, grid);
         let (mut blue, mut red) = (planes.plane(1, grid), planes.plane(2, grid));

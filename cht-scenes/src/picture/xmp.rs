@@ -1,21 +1,21 @@
-//! Where a picture comes from, written into its file: an XMP packet (ISO 16684-1).
+//! Describes the origin of a picture in its file, as an XMP packet (ISO 16684-1).
 
 use cht_core::event::Reason;
 
-/// What is known about a picture.
+/// Origin of a picture.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin<'a> {
-    /// As in its event.
+    /// `id` of its event, as are the fields after it.
     pub id: &'a str,
     pub timestamp: f64,
     pub pts: i64,
     pub reason: Reason,
-    /// Paths, of which the last part is written: the rest says nothing about the picture, and changes when it is moved.
+    /// Paths, written as their last component: the rest changes when files are moved.
     pub session: Option<&'a str>,
     pub segment: &'a str,
 }
 
-/// The packet.
+/// Returns the packet.
 pub(crate) fn packet(origin: &Origin<'_>) -> String {
     let Origin { id, timestamp, pts, reason, session, segment } = origin;
     let mut properties = String::new();
@@ -42,11 +42,12 @@ pub(crate) fn packet(origin: &Origin<'_>) -> String {
     )
 }
 
+/// Returns the last component of a path.
 fn name(path: &str) -> &str {
     path.trim_end_matches('/').rsplit('/').next().unwrap_or(path)
 }
 
-/// Text for XML 1.0, in which control characters cannot stand at all.
+/// Escapes text for XML 1.0, which cannot hold control characters at all.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -69,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_cannot_break_out_of_the_packet() {
+    fn hostile_name_is_escaped() {
         let origin = Origin {
             id: "F000001",
             timestamp: 1.5,
