@@ -1,6 +1,6 @@
-//! A disk that refuses what the stage writes: the stage says so, waits, and goes on.
+//! Waits for a disk that refuses writes: the stage reports it, retries, and goes on.
 //!
-//! Meanwhile the decoder waits too: its output is not read, and no limit of time runs.
+//! Meanwhile the decoder waits too: its output is not read, and no timeout runs.
 
 use std::{
     io,
@@ -16,27 +16,28 @@ use cht_core::{
 
 use crate::output::Output;
 
-/// Writes with patience; clones are of one disk.
+/// Writer that retries; clones share their state.
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
     output: Output,
     patience: Arc<Mutex<Patience>>,
-    /// The session that is written for.
+    /// Session that the writes belong to.
     session: Arc<Mutex<Option<String>>>,
 }
 
 impl Disk {
+    /// Reports to `output`.
     pub(crate) fn new(output: &Output) -> Self {
         Self { output: output.clone(), patience: Arc::default(), session: Arc::default() }
     }
 
-    /// What follows is written for `session`.
+    /// Sets the session of the writes that follow.
     pub(crate) fn enter(&self, session: Option<&str>) {
         let mut known = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         *known = session.map(str::to_owned);
     }
 
-    /// Does `attempt`, which writes `path`, until the disk does not refuse it.
+    /// Repeats `attempt`, which writes `path`, until the disk accepts it.
     pub(crate) fn insist<T>(
         &self,
         path: &Path,
@@ -47,7 +48,7 @@ impl Disk {
         done.with_context(|| path.display().to_string())
     }
 
-    /// Does the same for what the stage begins with: a disk that stays read-only is an error.
+    /// Does the same at the start of the stage, where a disk that stays read-only is an error.
     pub(crate) fn insist_at_start<T>(
         &self,
         path: &Path,
@@ -58,6 +59,7 @@ impl Disk {
         done.with_context(|| path.display().to_string())
     }
 
+    /// Reports that the disk refuses, or accepts writes again.
     fn tell(&self, path: &Path, turn: &Turn<'_>) {
         let Turn::Refuses(error) = turn else {
             report::note(format_args!("{}: the disk serves again; it goes on", path.display()));
@@ -68,7 +70,7 @@ impl Disk {
             path.display()
         );
         let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        // A stdout that fails ends the stage elsewhere.
+        // An error of stdout ends the stage elsewhere.
         let _ = self.output.fail(session.as_deref(), "disk", &message, path.to_str());
     }
 }

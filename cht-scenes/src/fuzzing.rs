@@ -1,4 +1,4 @@
-//! Entry points of the fuzz targets: what a hostile file, or an ffmpeg that a hostile stream talks through, may give.
+//! Entry points of the fuzz targets: hostile files, and hostile output of ffmpeg.
 
 use std::{io::Write as _, path::Path, time::Duration};
 
@@ -20,28 +20,28 @@ use crate::{
     },
 };
 
-/// Frames of a state that is gone on from: more than any detector looks ahead.
+/// Number of frames that a restored state continues with: more than any detector's lookahead.
 const FRAMES: i64 = 40;
 
-/// Reads ffmpeg's stderr; the frames that it speaks of.
+/// Parses ffmpeg's stderr, and returns the frames that it mentions.
 fn read_log(bytes: &[u8]) -> Vec<Decoded> {
     let mut parser = LineParser::default();
     let text = String::from_utf8_lossy(bytes);
     text.lines().filter_map(|line| parser.read(line).1).collect()
 }
 
-/// ffmpeg's stderr.
+/// Parses ffmpeg's stderr.
 pub fn ffmpeg_log(bytes: &[u8]) {
     for picture in read_log(bytes).into_iter().filter_map(|frame| frame.picture) {
         let _ = (picture.bytes(), picture.plane(0), picture.plane(2));
     }
 }
 
-/// ffmpeg's stderr up to the first NUL byte, and then what comes over its sockets, by turns.
+/// Reads frames: ffmpeg's stderr up to the first NUL byte, then half of the rest from each socket.
 ///
 /// # Panics
 ///
-/// If the system gives no sockets.
+/// If the system has no sockets.
 pub fn outputs(bytes: &[u8]) {
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
     let (log, rest) = bytes.split_at(end);
@@ -63,7 +63,7 @@ pub fn outputs(bytes: &[u8]) {
     }
 }
 
-/// A state of the detectors, which may be none, and going on from it.
+/// Restores a state of the detectors, which may be invalid, and continues from it.
 pub fn state(bytes: &[u8]) {
     let Ok(saved) = Saved::from_bytes(bytes) else { return };
     let mut measured = Detectors::restore(saved);
@@ -81,7 +81,7 @@ pub fn state(bytes: &[u8]) {
     while measured.decider.last_choice().is_some() {}
 }
 
-/// The journal that a folder holds, and going on with it. Files that were there must be named by nothing in it.
+/// Opens the journal in a folder, and continues it. Files that were there must not be named in it.
 pub fn journal(folder: &Path) {
     let args = Args::parse_from(["cht-scenes"]);
     let Ok(output) = Output::open() else { return };
@@ -94,7 +94,7 @@ pub fn journal(folder: &Path) {
     store.remove_unfinished();
 }
 
-/// A state of detectors that have seen some frames, for the corpus.
+/// Returns a state of the detectors after some frames, for the corpus.
 #[must_use]
 pub fn sample_state() -> Vec<u8> {
     let args = Args::parse_from(["cht-scenes"]);

@@ -1,4 +1,4 @@
-//! Where the input of a decoder lies: segments, or parts of them.
+//! Describes a decoder's input: segments, or parts of them.
 
 use std::{
     fs::File,
@@ -10,47 +10,47 @@ use std::{
 use cht_core::{event::Anchor, session::PART, storage::regular};
 use cht_ts::Codec;
 
-/// Bytes per write to a decoder.
+/// Size of a write to a decoder, in bytes.
 pub(crate) const WRITE: usize = 256 * 1024;
 
-/// A range of bytes of a file.
+/// Range of bytes of a file.
 pub(crate) type Bytes = (PathBuf, Range<u64>);
 
-/// Where a segment lies and what of it is decoded.
+/// Position of a segment in its session, and the part of it to decode.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source {
     pub seq: u64,
-    /// Its place: frames from its PTS on belong to it.
+    /// Its anchor: frames from this PTS on belong to it.
     pub anchor: Anchor,
     pub pid: u16,
     pub codec: Option<Codec>,
-    /// By how much its clock is ahead of the recorder's anchors, in ticks.
+    /// Lead of the video's clock over the recorder's anchors, in ticks.
     pub ahead: i64,
     pub(crate) connection: Option<u32>,
     pub(crate) live: bool,
-    /// The part of it that lies there: up to where its clock jumps, and from there on.
+    /// Bytes at this anchor: a jump of the clock divides a segment.
     pub bytes_from: u64,
     pub bytes_until: u64,
-    /// Its size, if it is finished.
+    /// Size of the segment, if it is finished.
     pub(crate) bytes: Option<u64>,
 }
 
-/// A segment of a run, or the run-up to it.
+/// Segment of a run, or preroll before one.
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
     pub source: Source,
     /// Its final path.
     pub path: String,
-    /// Its size, where that is known beforehand.
+    /// Size of the segment, where it is known beforehand.
     pub bytes: Option<u64>,
-    /// Decoded for its effect on the next segment only.
+    /// Decoded only for its effect on the next segment.
     pub warm_up: bool,
-    /// It may be decoded as a run-up to the next.
+    /// Whether it may serve as preroll of the next segment.
     pub runs_up: bool,
 }
 
 impl Source {
-    /// A segment by itself, whole.
+    /// Describes a whole segment that belongs to no other.
     pub(crate) fn alone(seq: u64, anchor: Anchor, pid: u16, codec: Option<Codec>) -> Self {
         Self {
             seq,
@@ -66,24 +66,25 @@ impl Source {
         }
     }
 
-    /// Returns where the part lies, in bytes.
+    /// Returns the bytes of the part.
     pub(crate) fn range(&self) -> Range<u64> {
         self.bytes_from..self.bytes_until
     }
 
-    /// The same of another part.
+    /// Returns the same segment with another part.
     pub(crate) fn part_of(self, range: Range<u64>) -> Self {
         Self { bytes_from: range.start, bytes_until: range.end, ..self }
     }
 
+    /// Returns it as a part of a run.
     pub(crate) fn part(self, path: &str, warm_up: bool) -> Part {
         Part { source: self, path: path.to_owned(), bytes: self.bytes, warm_up, runs_up: true }
     }
 }
 
-/// Opens a segment by its final path, or by the one that it has while it grows.
+/// Opens a segment by its final path, or by its path while it grows.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     let part = || regular::open(format!("{}{PART}", path.display()).as_ref());
-    // It may be finished just now.
+    // The recorder may rename it in between.
     regular::open(path).or_else(|_| part()).or_else(|_| regular::open(path))
 }

@@ -1,10 +1,12 @@
-//! The first Ctrl-C: decoding stops after the segment at work where others wait, and says so.
+//! Handles the first Ctrl-C: a list of files stops after the current segment, and a live pipeline
+//! drains.
 //!
-//! Ctrl-C at a live pipeline is meant for its source. Few segments wait then, and the recorder finishes one more: those are
-//! decoded. A list of files may take hours: it stops, and the next run goes on with it.
+//! Ctrl-C at a live pipeline is meant for its source. The few segments that wait then, and the one
+//! that the recorder still finishes, are decoded. A list of files may take hours: it stops, and the
+//! next run continues it.
 //!
-//! Several decoders (`--jobs`) have minutes of the list in work. They are stopped when the segment is done whose frames come
-//! next; what they have of later ones is decoded again by the next run.
+//! Several decoders (`--jobs`) are minutes ahead in the list. They stop at the end of the segment
+//! whose frames come next; the next run decodes later segments again.
 
 use std::{
     collections::HashSet,
@@ -14,13 +16,13 @@ use std::{
 
 use cht_core::process::report;
 
-/// Decides which segments are still decoded.
+/// Decides which segments are decoded after Ctrl-C.
 #[derive(Debug, Default)]
 pub(crate) struct Interrupt {
     state: Mutex<State>,
 }
 
-/// Ctrl-C has stopped decoders before they were done with these segments.
+/// Ctrl-C stopped the decoders before these segments were done.
 #[derive(Debug)]
 pub(crate) struct Cut(pub HashSet<String>);
 
@@ -33,32 +35,32 @@ impl fmt::Display for Cut {
 impl std::error::Error for Cut {}
 
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a thing that is so or not")]
+#[expect(clippy::struct_excessive_bools, reason = "independent flags")]
 struct State {
-    /// Decoders are segments ahead of the frames that come.
+    /// Decoders are ahead of the segment whose frames come.
     is_ahead: bool,
-    /// A recorder sends the events.
+    /// Events come from a recorder.
     is_live: bool,
-    /// No further segment is begun.
+    /// No further segment is started.
     stops: bool,
-    /// Ctrl-C came before anything was read: whether a list stops is decided by what comes.
+    /// Ctrl-C came before any input, which decides whether a list stops.
     is_early: bool,
-    /// Name of the segment at work.
+    /// Name of the current segment.
     segment: Option<String>,
 }
 
 impl Interrupt {
-    /// Returns one for this number of decoders.
+    /// Handles Ctrl-C for `jobs` decoders.
     pub(crate) fn of_jobs(jobs: u8) -> Self {
         Self { state: Mutex::new(State { is_ahead: jobs > 1, ..State::default() }) }
     }
 
-    /// Notes that a recorder sends the events.
+    /// Notes that events come from a recorder.
     pub(crate) fn set_live(&self) {
         self.state().is_live = true;
     }
 
-    /// Notes that the segment at `path` is begun, if it may be; `false`: it is left to the next run.
+    /// Starts the segment at `path`; `false` leaves it to the next run.
     pub(crate) fn begin(&self, path: Option<&str>) -> bool {
         let mut state = self.state();
         state.stops |= state.is_early && !state.is_live && path.is_some();
@@ -71,7 +73,7 @@ impl Interrupt {
         true
     }
 
-    /// Notes that the frames that come are those of the segment at `path`.
+    /// Notes that the segment at `path` is the one whose frames come.
     pub(crate) fn decoding(&self, path: &str) {
         let mut state = self.state();
         if state.is_ahead && !state.stops {
@@ -79,13 +81,14 @@ impl Interrupt {
         }
     }
 
-    /// Tells, at the end of a segment, whether decoders that are ahead of it stop there.
+    /// Returns, at the end of a segment, whether decoders that are ahead stop there.
     pub(crate) fn is_cut(&self) -> bool {
         let state = self.state();
         state.is_ahead && state.stops
     }
 
-    /// Takes the first Ctrl-C, while `waiting` segments wait, and says what is finished. Returns whether a list stops.
+    /// Handles the first Ctrl-C while `waiting` segments wait: prints which segments will be
+    /// finished, and returns whether a list stops.
     pub(crate) fn interrupt(&self, waiting: u64) -> bool {
         let mut state = self.state();
         state.is_early = !state.is_live && waiting == 0 && state.segment.is_none();
@@ -97,7 +100,7 @@ impl Interrupt {
             None if is_early => {
                 report::note("stopping before the first segment of a list; again to stop at once");
             }
-            // A decoder may be some segments before it.
+            // A decoder may still be some segments before it.
             Some(name) => {
                 report::note(format_args!("finishing up to {name}; again to stop at once"));
             }
@@ -111,7 +114,7 @@ impl Interrupt {
     }
 }
 
-/// Returns the name of the file at `path`.
+/// Returns the last component of `path`.
 fn name_of(path: &str) -> String {
     path.rsplit('/').next().unwrap_or(path).to_owned()
 }
@@ -121,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decoders_that_are_ahead_stop_after_the_segment_whose_frames_come() {
+    fn interrupted_jobs_stop_after_segment_whose_frames_come() {
         let interrupt = Interrupt::of_jobs(3);
         for path in ["a/1.ts", "a/2.ts", "a/3.ts"] {
             assert!(interrupt.begin(Some(path)));
@@ -135,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn list_stops_after_the_segment_at_work() {
+    fn interrupted_list_stops_after_current_segment() {
         let interrupt = Interrupt::default();
         assert!(interrupt.begin(Some("a/1.ts")));
         assert!(interrupt.interrupt(2));
@@ -144,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn live_and_last_segments_are_decoded_after_an_interrupt() {
+    fn live_and_last_segments_are_decoded_after_interrupt() {
         let live = Interrupt::default();
         live.set_live();
         assert!(!live.interrupt(2));
@@ -155,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn list_that_is_interrupted_before_it_was_read_is_not_begun() {
+    fn list_interrupted_before_its_first_segment_is_not_started() {
         for jobs in [1, 3] {
             let early = Interrupt::of_jobs(jobs);
             assert!(!early.interrupt(0));

@@ -1,11 +1,12 @@
-//! cht-scenes: picks the frames where the picture changed, and writes them as pictures.
+//! cht-scenes: selects the frames where the picture changes, and writes them as pictures.
 //!
-//! One decoder runs through consecutive segments (a cut may fall on their boundary), ffmpeg computes its scene score inside
-//! it, and only pictures that may be kept leave it. `docs/scenes.md` has the rules.
+//! One decoder runs through consecutive segments, since a cut may fall on their boundary. ffmpeg
+//! computes the scene score in it, and outputs only pictures that may be kept. `docs/scenes.md` has
+//! the rules.
 //!
-//! Public are functions without I/O: [`measure`] turns the luma of each frame into a few numbers; [`detect`] decides on
-//! nothing but these numbers, so that a decision can be taken again without decoding. The program itself is in the
-//! library as well, so that fuzz targets reach its parsers.
+//! Public are functions without I/O: [`measure`] turns the luma of each frame into a few numbers;
+//! [`detect`] decides on nothing but these numbers, so that a decision can be taken again without
+//! decoding. The program itself is in the library as well, so that fuzz targets reach its parsers.
 
 #[doc(hidden)]
 pub mod fuzzing;

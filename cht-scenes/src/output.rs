@@ -1,4 +1,4 @@
-//! Standard output, shared by the thread that passes events on and the threads that emit them.
+//! Shares standard output between the thread that passes events on and the threads that emit them.
 
 use std::{
     fs::File,
@@ -11,7 +11,7 @@ use cht_core::{
     ndjson::{self, Writer},
 };
 
-/// Standard output; clones write to the same.
+/// Standard output; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Output(Arc<Mutex<Writer<File>>>);
 
@@ -21,7 +21,7 @@ impl Output {
         Ok(Self(Arc::new(Mutex::new(ndjson::stdout()?))))
     }
 
-    /// Locks it, for lines that belong together.
+    /// Locks it, to keep lines together.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Writer<File>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -31,7 +31,7 @@ impl Output {
         self.lock().emit(event).context("stdout")
     }
 
-    /// Emits an `error` event, and warns of it ([`Writer::fail`]).
+    /// Emits an `error` event, and prints a warning ([`Writer::fail`]).
     pub(crate) fn fail(
         &self,
         session: Option<&str>,

@@ -1,4 +1,5 @@
-//! The stage: one thread reads stdin and passes it on, so that no later stage waits for decoding; another one feeds.
+//! Runs the stage: one thread reads stdin and passes events on, so that no later stage waits for
+//! decoding; another feeds the decoder.
 
 use std::{
     borrow::Cow,
@@ -27,24 +28,25 @@ use crate::{
     stats::counters::{Counters, Heartbeat},
 };
 
-/// What is to be decoded, in order.
+/// Work for the feeder, in the order of stdin.
 #[derive(Debug, Serialize, Deserialize)]
 enum Work {
-    /// A recorder has come to a session.
+    /// A recorder has started or continued a session.
     Join(String),
     Open(Option<String>, SegmentOpen),
     Segment(Option<String>, Box<Segment>),
     Path(PathBuf),
-    /// The connection of this number has ended: what the decoder still holds of it is due. So many segments had begun to grow.
+    /// The connection of this number has ended, so the decoder has to output what it holds; the
+    /// second number counts the segments opened until then.
     Disconnected(u32, u64),
 }
 
 /// Runs the stage to the end of its input.
 pub(crate) fn run(args: Args) -> Result<()> {
     let output = Output::open()?;
-    let tally = Counters::new(output.clone(), args.stats_interval, clock::monotonic());
+    let counters = Counters::new(output.clone(), args.stats_interval, clock::monotonic());
     if let Some(scores) = &args.from_scores {
-        return rescore::run(&args, scores, &output, &tally);
+        return rescore::run(&args, scores, &output, &counters);
     }
     cli::refuse_terminal(
         "pipe events or paths into it, as in `ls *.ts | cht-scenes --out frames`",
@@ -54,7 +56,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let (interrupted, queue) = (Arc::clone(&interrupt), Arc::clone(&backlog));
     signals::on_interrupt(move || {
         if interrupted.interrupt(queue.waiting()) {
-            // What decoders are ahead by is not waited for.
+            // Without waiting for the segments that decoders are ahead.
             queue.close();
         }
     })?;
@@ -64,14 +66,14 @@ pub(crate) fn run(args: Args) -> Result<()> {
         args,
         rules,
         output.clone(),
-        Arc::clone(&tally),
+        Arc::clone(&counters),
         Arc::clone(&upstream),
         Arc::clone(&interrupt),
     )?;
-    let pulse = Heartbeat::start(&tally);
+    let heartbeat = Heartbeat::start(&counters);
     let reader = Reader {
         output: output.clone(),
-        tally: Arc::clone(&tally),
+        counters: Arc::clone(&counters),
         upstream,
         backlog: Arc::clone(&backlog),
         interrupt: Arc::clone(&interrupt),
@@ -84,21 +86,21 @@ pub(crate) fn run(args: Args) -> Result<()> {
     });
     let worked = std::panic::catch_unwind(AssertUnwindSafe(|| feed(feeder, &backlog, &interrupt)))
         .unwrap_or_else(|_| bail!("the feeding thread panicked"));
-    // Whoever writes paths may wait for it.
+    // The reader may wait for room.
     backlog.abandon();
     let left = worked.as_ref().ok().copied().flatten();
-    // The feeder's error is the cause where both have one. After Ctrl-C, stdin need not end.
+    // If both threads fail, the feeder's error is the cause. After Ctrl-C, stdin need not end.
     let worked = match left {
         None => {
             let read = reader.join().unwrap_or_else(|_| bail!("the reading thread panicked"));
             worked.and(read)
         }
-        // A line that is being passed on is passed on whole.
+        // Lets the reader finish the line that it is passing on.
         Some(_) => worked.map(|_| drop(output.lock())),
     };
-    if let Some(pulse) = pulse {
-        tally.lag.drained(tally.lag.opened());
-        pulse.finish();
+    if let Some(heartbeat) = heartbeat {
+        counters.lag.drained(counters.lag.opened());
+        heartbeat.finish();
     }
     worked?;
     if let Some(left) = left {
@@ -109,19 +111,19 @@ pub(crate) fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// The thread that reads stdin.
+/// Thread that reads stdin.
 struct Reader {
     output: Output,
-    tally: Arc<Counters>,
+    counters: Arc<Counters>,
     upstream: Arc<Upstream>,
     backlog: Arc<Backlog<Work>>,
     interrupt: Arc<Interrupt>,
 }
 
 impl Reader {
-    /// Passes every event on, then hands the work to the feeder.
+    /// Passes every event on, then queues its work for the feeder.
     fn read(&self) -> Result<()> {
-        let Self { output, tally, upstream, backlog, interrupt } = self;
+        let Self { output, counters, upstream, backlog, interrupt } = self;
         for line in Lines::new(BufReader::new(stdin().lock())) {
             let task = match line.context("stdin")? {
                 Line::Event { raw, event } => {
@@ -141,7 +143,7 @@ impl Reader {
                     match body {
                         Body::SegmentOpen(open) => {
                             upstream.begin(&open.path);
-                            tally.lag.open(session.as_deref(), &open);
+                            counters.lag.open(session.as_deref(), &open);
                             Work::Open(session, open)
                         }
                         Body::SegmentClosed(closed) => {
@@ -157,7 +159,7 @@ impl Reader {
                             None => continue,
                         },
                         Body::Disconnected(ended) => {
-                            Work::Disconnected(ended.connection, tally.lag.opened())
+                            Work::Disconnected(ended.connection, counters.lag.opened())
                         }
                         _ => continue,
                     }
@@ -174,7 +176,7 @@ impl Reader {
                 }
             };
             if !backlog.push(task) {
-                // The feeder has ended with an error; there is nobody to work for.
+                // The feeder has ended with an error.
                 break;
             }
         }
@@ -182,7 +184,7 @@ impl Reader {
     }
 }
 
-/// Feeds the work. Returns the number of segments that Ctrl-C left to the next run, if it did.
+/// Feeds the work to the decoder. Returns the number of segments that Ctrl-C left to the next run.
 fn feed(mut feeder: Feeder, backlog: &Backlog<Work>, interrupt: &Interrupt) -> Result<Option<u64>> {
     while let Some(work) = backlog.pop_or(&mut || feeder.pause()).context("segments that wait")? {
         let path = work.path().map(Cow::into_owned);
@@ -206,8 +208,12 @@ fn feed(mut feeder: Feeder, backlog: &Backlog<Work>, interrupt: &Interrupt) -> R
     Ok((left > 0).then_some(left))
 }
 
-/// Returns the number of segments that decoders have left when Ctrl-C stopped them, with the one at `path`. Other errors are
-/// returned.
+/// Returns the number of segments that were not finished when Ctrl-C stopped the decoders, with the
+/// one at `path`.
+///
+/// # Errors
+///
+/// Returns any other error of the feeder.
 fn undone(worked: Result<()>, path: Option<String>) -> Result<u64> {
     let mut undone = match worked {
         Ok(()) => HashSet::new(),

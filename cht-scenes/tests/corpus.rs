@@ -1,5 +1,5 @@
-//! Hostile states, journals and words of ffmpeg, some of which fuzzing has found.
-#![allow(clippy::print_stdout, reason = "a test says which input fails")]
+//! Replays hostile states, journals and ffmpeg output, some found by fuzzing.
+#![allow(clippy::print_stdout, reason = "a test prints which input fails")]
 #[path = "../../fuzz/checks/ffmpeg_log.rs"]
 mod ffmpeg_log;
 #[path = "../../fuzz/checks/outputs.rs"]

@@ -1,8 +1,9 @@
-//! What waits to be decoded: the first few in memory, further ones on disk.
+//! Queue of segments to decode: the first in memory, further ones on disk.
 //!
-//! Events are passed on at once, however far decoding lags behind; so what they ask for has to wait somewhere. A list of 300,000
-//! segments takes the room of a thousand in memory, and about 200 MB of a file in the folder for temporary files, which has
-//! no name and is gone with the process. Bare paths are not passed on: whoever writes them waits instead.
+//! Events are passed on at once, even if decoding lags, so their work has to wait somewhere. A list
+//! of 300,000 segments takes the memory of a thousand, and about 200 MB in an unnamed file in the
+//! folder for temporary files, which disappears with the process. Bare paths are not passed on, so
+//! their writer waits instead.
 
 use std::{
     collections::VecDeque,
@@ -18,13 +19,13 @@ use cht_core::process::report;
 use rustix::fs::OFlags;
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Number of items that wait in memory.
+/// Largest number of items in memory.
 const IN_MEMORY: usize = 1024;
 
-/// How long somebody who waits for an item waits at a time.
-const MOMENT: Duration = Duration::from_millis(500);
+/// Time between two calls of `meanwhile` while [`Backlog::pop_or`] waits.
+const WAIT: Duration = Duration::from_millis(500);
 
-/// A queue between two threads.
+/// Queue between two threads.
 #[derive(Debug)]
 pub(crate) struct Backlog<T> {
     state: Mutex<State<T>>,
@@ -33,23 +34,23 @@ pub(crate) struct Backlog<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    /// Those that come first.
+    /// Next items.
     first: VecDeque<T>,
-    /// Those after them, as lines.
+    /// Items after `first`, as lines on disk.
     spilled: Spill,
-    /// Those after them, where the disk takes no more.
+    /// Items after `spilled`, where the disk refuses more.
     last: VecDeque<T>,
     /// No more items come.
     is_closed: bool,
-    /// No more items are taken.
+    /// No more items are accepted.
     is_abandoned: bool,
 }
 
-/// Lines on disk.
+/// Items on disk, a line each.
 #[derive(Debug, Default)]
 struct Spill {
     file: Option<File>,
-    /// Lines that were not read yet, and the bytes from the first of them to the end of the last.
+    /// Number of unread lines, and the byte offsets where they begin and end.
     count: u64,
     begin: u64,
     end: u64,
@@ -68,7 +69,7 @@ impl<T: Serialize + DeserializeOwned> Backlog<T> {
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Adds an item without waiting; `false` if no more are taken.
+    /// Adds an item without waiting; `false` if no more are accepted.
     pub(crate) fn push(&self, item: T) -> bool {
         let mut state = self.lock();
         if state.has_room() {
@@ -80,7 +81,7 @@ impl<T: Serialize + DeserializeOwned> Backlog<T> {
         !state.is_abandoned
     }
 
-    /// Adds an item when there is room in memory; `false` if no more are taken.
+    /// Adds an item once there is room in memory; `false` if no more are accepted.
     pub(crate) fn push_slowly(&self, item: T) -> bool {
         let mut state = self.lock();
         while !state.has_room() && !state.is_abandoned {
@@ -97,7 +98,8 @@ impl<T: Serialize + DeserializeOwned> Backlog<T> {
         self.pop_or(&mut || {})
     }
 
-    /// Takes the next item, or waits for it, and does `meanwhile` each time it has waited a moment; `None` after the last one.
+    /// Takes the next item, or waits for it, calling `meanwhile` at intervals; `None` after the
+    /// last one.
     pub(crate) fn pop_or(&self, meanwhile: &mut dyn FnMut()) -> io::Result<Option<T>> {
         let mut state = self.lock();
         loop {
@@ -111,7 +113,7 @@ impl<T: Serialize + DeserializeOwned> Backlog<T> {
             if state.is_closed {
                 return Ok(None);
             }
-            let waited = self.changed.wait_timeout(state, MOMENT);
+            let waited = self.changed.wait_timeout(state, WAIT);
             let (kept, over) = waited.unwrap_or_else(PoisonError::into_inner);
             state = kept;
             if over.timed_out() {
@@ -128,18 +130,18 @@ impl<T: Serialize + DeserializeOwned> Backlog<T> {
         (state.first.len() + state.last.len()) as u64 + state.spilled.count
     }
 
-    /// Whether no more items are taken.
+    /// Returns whether no more items are accepted.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.lock().is_abandoned
     }
 
-    /// No more items come.
+    /// Ends the queue after the items in it.
     pub(crate) fn close(&self) {
         self.lock().is_closed = true;
         self.changed.notify_all();
     }
 
-    /// No more items are taken.
+    /// Makes the queue accept no more items.
     pub(crate) fn abandon(&self) {
         self.lock().is_abandoned = true;
         self.changed.notify_all();
@@ -195,7 +197,7 @@ impl Spill {
         Ok(())
     }
 
-    /// Takes as many as fit into memory.
+    /// Takes as many items as fit into memory.
     fn take<T: DeserializeOwned>(&mut self) -> io::Result<VecDeque<T>> {
         let Some(file) = &mut self.file else { return Ok(VecDeque::new()) };
         file.seek(SeekFrom::Start(self.begin))?;
@@ -207,7 +209,7 @@ impl Spill {
             self.count -= 1;
             items.push_back(serde_json::from_slice(&line)?);
         }
-        // Else it only takes more room than it has to.
+        // An error only wastes room.
         if self.count == 0 && file.set_len(0).is_ok() {
             (self.begin, self.end) = (0, 0);
         }
@@ -215,7 +217,7 @@ impl Spill {
     }
 }
 
-/// A file without a name, for reading and writing.
+/// Creates a file without a name, for reading and writing.
 fn unnamed() -> io::Result<File> {
     let folder = env::temp_dir();
     let mut options = OpenOptions::new();
@@ -229,10 +231,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn items_come_in_order_however_many_wait() {
+    fn items_on_disk_come_in_order() {
         let backlog = Backlog::new();
         let (mut pushed, mut popped) = (0..20 * IN_MEMORY, 0..20 * IN_MEMORY);
-        // It fills and empties by turns, across what memory holds and over the end of the file.
+        // Fills and empties it in turns, beyond what memory holds, until the file is emptied.
         for (more, fewer) in [(10, 3), (2000, 5), (5000, 6900), (7000, 2000), (100, 4000)] {
             pushed.by_ref().take(more).for_each(|item| assert!(backlog.push(item)));
             assert!(backlog.lock().first.len() <= IN_MEMORY);
@@ -247,11 +249,11 @@ mod tests {
     }
 
     #[test]
-    fn order_is_kept_where_the_disk_refuses() {
+    fn order_is_kept_when_disk_refuses() {
         let backlog = Backlog::new();
         for item in 0..3 * IN_MEMORY {
             if item == 2 * IN_MEMORY {
-                // Not open for writing any more.
+                // Reopened for reading only.
                 backlog.lock().spilled.file.as_mut().map(refuse).unwrap();
             }
             backlog.push(item);
@@ -268,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn slow_writer_waits_for_room() {
+    fn push_slowly_waits_for_room() {
         let backlog = std::sync::Arc::new(Backlog::new());
         let writer = std::sync::Arc::clone(&backlog);
         let thread = std::thread::spawn(move || {

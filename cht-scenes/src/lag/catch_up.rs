@@ -1,4 +1,4 @@
-//! `--on-lag`: what is decoded when decoding cannot keep up with a live stream.
+//! Chooses what to decode when decoding cannot keep up with a live stream (`--on-lag`).
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use cht_core::{event::Decoded, process::report};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// What is done when a live stream comes faster than it can be decoded.
+/// Frames to decode of a live stream that comes faster than it can be decoded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum OnLag {
@@ -18,7 +18,7 @@ pub(crate) enum OnLag {
 }
 
 impl OnLag {
-    /// As on the command line.
+    /// Returns its name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Keep => "keep",
@@ -27,67 +27,77 @@ impl OnLag {
     }
 }
 
-/// It has caught up when it is behind by no more than this part of the limit.
+/// Share of the lag limit at which decoding has caught up.
 const CAUGHT_UP: f64 = 0.25;
 
-/// How often the lag is looked at while every frame is decoded.
-const EVERY: Duration = Duration::from_millis(100);
+/// Time between two readings of the lag while every frame is decoded.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
 
-/// How soon a change is said again; those in between are counted.
-const SAY_AGAIN: Duration = Duration::from_secs(10);
+/// Shortest time between two messages about changes; those in between are counted.
+const NOTE_EVERY: Duration = Duration::from_secs(10);
 
-/// Decides what is decoded.
+/// Switches between all frames and keyframes.
 #[derive(Debug)]
 pub(crate) struct CatchUp {
     on_lag: OnLag,
-    /// Seconds behind from which on it is too much.
+    /// Lag above which only keyframes are decoded, in seconds.
     limit: f64,
-    /// Only keyframes are decoded, so as to catch up: since when, and what was left out since.
-    thin: Option<(Instant, u64)>,
-    /// The other way of decoding is wanted from the next keyframe on.
-    wanted: bool,
-    looked_at: Option<Instant>,
-    /// What was said of either change.
+    /// While only keyframes are decoded: the start, and the number of frames skipped since.
+    keyframes_since: Option<(Instant, u64)>,
+    /// A switch is due at the next keyframe.
+    wants_change: bool,
+    checked_at: Option<Instant>,
+    /// Messages about either switch.
     falls_behind: report::Limited,
     catches_up: report::Limited,
 }
 
 impl CatchUp {
+    /// Starts with every frame; `limit` is in seconds.
     pub(crate) fn new(on_lag: OnLag, limit: f64) -> Self {
         let [falls_behind, catches_up] =
-            [report::Limited::new(SAY_AGAIN), report::Limited::new(SAY_AGAIN)];
-        Self { on_lag, limit, thin: None, wanted: false, looked_at: None, falls_behind, catches_up }
+            [report::Limited::new(NOTE_EVERY), report::Limited::new(NOTE_EVERY)];
+        Self {
+            on_lag,
+            limit,
+            keyframes_since: None,
+            wants_change: false,
+            checked_at: None,
+            falls_behind,
+            catches_up,
+        }
     }
 
-    /// What is decoded at present.
+    /// Returns what is decoded now.
     pub(crate) fn decoding(&self) -> Decoded {
-        if self.thin.is_some() { Decoded::Keyframes } else { Decoded::Full }
+        if self.keyframes_since.is_some() { Decoded::Keyframes } else { Decoded::Full }
     }
 
-    /// Whether the other way of decoding is wanted. Asks for the `lag` once in a while.
+    /// Returns whether a switch is due. Calls `lag` (in seconds) at intervals.
     pub(crate) fn wants_change(&mut self, now: Instant, lag: impl FnOnce() -> Option<f64>) -> bool {
         if self.on_lag == OnLag::Keep {
             return false;
         }
-        let is_due =
-            self.looked_at.is_none_or(|before| now.saturating_duration_since(before) >= EVERY);
-        if is_due || self.thin.is_some() {
-            self.looked_at = Some(now);
-            // What is not live any more has nothing to catch up with.
+        let is_due = self
+            .checked_at
+            .is_none_or(|before| now.saturating_duration_since(before) >= CHECK_EVERY);
+        if is_due || self.keyframes_since.is_some() {
+            self.checked_at = Some(now);
+            // A stream that is no longer live has no lag.
             let lag = lag().unwrap_or(0.0);
-            self.wanted = match self.thin {
+            self.wants_change = match self.keyframes_since {
                 None => lag > self.limit,
-                // A stream that comes in bursts is behind whenever one has come.
-                Some(_) => lag <= self.limit * CAUGHT_UP || self.wanted && lag <= self.limit,
+                // A stream that comes in bursts lags after each burst.
+                Some(_) => lag <= self.limit * CAUGHT_UP || self.wants_change && lag <= self.limit,
             };
         }
-        self.wanted
+        self.wants_change
     }
 
-    /// Decoding goes the other way from here on; says so.
+    /// Switches, and prints a note.
     pub(crate) fn change(&mut self, now: Instant, lag: Option<f64>) {
-        self.wanted = false;
-        if let Some((since, skipped)) = self.thin.take() {
+        self.wants_change = false;
+        if let Some((since, skipped)) = self.keyframes_since.take() {
             let took = now.saturating_duration_since(since).as_secs_f64();
             self.catches_up.note(
                 now,
@@ -96,7 +106,7 @@ impl CatchUp {
                 ),
             );
         } else {
-            self.thin = Some((now, 0));
+            self.keyframes_since = Some((now, 0));
             let lag = lag.unwrap_or(0.0);
             self.falls_behind.note(
                 now,
@@ -105,9 +115,9 @@ impl CatchUp {
         }
     }
 
-    /// So many frames were left out.
+    /// Counts skipped frames.
     pub(crate) fn skip(&mut self, frames: u64) {
-        if let Some((_, skipped)) = &mut self.thin {
+        if let Some((_, skipped)) = &mut self.keyframes_since {
             *skipped += frames;
         }
     }
@@ -119,13 +129,13 @@ mod tests {
     use cht_core::process::clock;
 
     #[test]
-    fn it_begins_above_the_limit_and_ends_well_below() {
+    fn catch_up_begins_above_limit_and_ends_well_below() {
         let start = clock::monotonic();
         let mut catch_up = CatchUp::new(OnLag::Keyframes, 2.0);
         let mut at = 0;
         let mut wants = |catch_up: &mut CatchUp, lag| {
             at += 1;
-            catch_up.wants_change(start + EVERY * at, || lag)
+            catch_up.wants_change(start + CHECK_EVERY * at, || lag)
         };
         assert!(!wants(&mut catch_up, None));
         assert!(!wants(&mut catch_up, Some(1.9)));
@@ -142,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_out_unless_that_is_asked_for() {
+    fn keep_skips_no_frames() {
         let mut catch_up = CatchUp::new(OnLag::Keep, 2.0);
         assert!(!catch_up.wants_change(clock::monotonic(), || Some(100.0)));
     }

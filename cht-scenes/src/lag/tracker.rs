@@ -1,8 +1,9 @@
-//! How far looking at a live stream is behind what has arrived of it.
+//! Measures how far decoding lags behind a live stream.
 //!
-//! Both ends are ticks of the session's timeline: the newest PTS of the segment that grows, read from the file itself when
-//! somebody asks, and the frame that was looked at last. So a sender that pauses or sends faster than real time makes no lag,
-//! and no clock is read. Nothing lags in a batch: nothing arrives.
+//! Both ends are ticks of the session's timeline: the newest PTS of the growing segment, read from
+//! its file on demand, and the last frame that was examined. So a sender that pauses or sends
+//! faster than real time causes no lag, and no clock is read. A batch has no lag, since nothing
+//! arrives.
 
 use std::{
     fs::File,
@@ -21,10 +22,10 @@ use cht_ts::{
     time::{seconds, unwrap33},
 };
 
-/// How much of a segment is read at most to find its newest PTS, in bytes.
+/// Largest part of a segment that is read to find its newest PTS, in bytes.
 const END: u64 = 4 << 20;
 
-/// What has arrived, and what of it was looked at.
+/// Newest tick that has arrived, and newest that was examined.
 #[derive(Debug, Default)]
 pub(crate) struct LagTracker {
     arrived: Mutex<Arrived>,
@@ -33,49 +34,50 @@ pub(crate) struct LagTracker {
 
 #[derive(Debug, Default)]
 struct Arrived {
-    /// The newest segment that has begun to grow; none if no stream is live.
+    /// Newest growing segment; `None` if no stream is live.
     growing: Option<Newest>,
-    /// Segments that have begun to grow so far.
+    /// Number of segments opened so far.
     opened: u64,
-    /// The PID whose clock counts; any video's until it is known.
+    /// PID of the decoded video; until it is known, any video counts.
     pid: Option<u16>,
-    /// By how much its clock is ahead of the one that anchors are about, in ticks.
+    /// Lead of its clock over the clock of anchors, in ticks.
     ahead: i64,
 }
 
-/// The end of a segment that grows.
+/// End of a growing segment.
 #[derive(Debug)]
 struct Newest {
     session: Option<String>,
     file: File,
     anchor: Anchor,
     scanner: Scanner,
-    /// How far it was read.
+    /// Bytes read so far.
     read: u64,
-    /// The largest tick so far.
+    /// Largest tick so far.
     tick: i64,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Position {
-    /// The last frame that was looked at.
+    /// Tick of the last frame that was examined.
     looked: Option<i64>,
-    thin: Option<Thin>,
+    keyframes_only: Option<KeyframesFed>,
 }
 
-/// What was fed where only keyframes are decoded.
+/// Pictures fed to a decoder of keyframes only.
 #[derive(Debug, Clone, Copy)]
-struct Thin {
-    /// The last keyframes, the newest last: as many as may be on their way, and one.
+struct KeyframesFed {
+    /// Ticks of the last keyframes, the newest last: the ones that the decoder may hold, and one
+    /// more.
     keyframes: [i64; 4],
-    /// A keyframe comes out when so many have begun behind it.
+    /// Number of later keyframes that the decoder needs before it outputs one.
     holds: usize,
-    /// The newest picture that was left out or is a keyframe.
+    /// Tick of the newest picture that was fed or skipped.
     fed: i64,
 }
 
 impl LagTracker {
-    /// A segment has begun to grow.
+    /// Follows a segment that was opened.
     pub(crate) fn open(&self, session: Option<&str>, open: &SegmentOpen) {
         let mut arrived = lock(&self.arrived);
         arrived.opened += 1;
@@ -86,7 +88,7 @@ impl LagTracker {
         };
         let before = arrived.growing.take().filter(|before| before.session.as_deref() == session);
         if before.is_none() {
-            *lock(&self.position) = Position { looked: Some(anchor.offset), thin: None };
+            *lock(&self.position) = Position { looked: Some(anchor.offset), keyframes_only: None };
         }
         arrived.growing = Some(Newest {
             session: session.map(str::to_owned),
@@ -98,12 +100,12 @@ impl LagTracker {
         });
     }
 
-    /// Segments that have begun to grow so far.
+    /// Returns the number of segments opened so far.
     pub(crate) fn opened(&self) -> u64 {
         lock(&self.arrived).opened
     }
 
-    /// All that was fed before the connection ended has come out; `opened` segments had begun to grow by then.
+    /// Notes that the decoder has output all of a connection that ended after `opened` segments.
     pub(crate) fn drained(&self, opened: u64) {
         let mut arrived = lock(&self.arrived);
         if arrived.opened == opened {
@@ -111,51 +113,53 @@ impl LagTracker {
         }
     }
 
-    /// What is looked at is the video of `pid`, whose clock is `ahead` ticks ahead of the anchors.
+    /// Sets the PID of the decoded video, whose clock is `ahead` ticks ahead of the anchors.
     pub(crate) fn follow(&self, pid: u16, ahead: i64) {
         let mut arrived = lock(&self.arrived);
         (arrived.pid, arrived.ahead) = (Some(pid), ahead);
     }
 
-    /// The frame at `at` was looked at.
+    /// Notes that the frame at `at` was examined.
     pub(crate) fn looked(&self, at: i64) {
         lock(&self.position).looked = Some(at);
     }
 
-    /// A decoder begins, of everything, or of keyframes only, where each comes out when so many (up to 3) have begun.
+    /// Notes that a decoder starts: of every frame, or of keyframes only, with the number (up to 3)
+    /// of later keyframes that it needs before it outputs one.
     pub(crate) fn decodes(&self, keyframes_only: Option<usize>) {
-        let thin = |holds| Thin { keyframes: [i64::MIN; 4], holds, fed: i64::MIN };
-        lock(&self.position).thin = keyframes_only.map(thin);
+        let nothing_fed = |holds| KeyframesFed { keyframes: [i64::MIN; 4], holds, fed: i64::MIN };
+        lock(&self.position).keyframes_only = keyframes_only.map(nothing_fed);
     }
 
-    /// These keyframes, and pictures up to `newest`, were fed or left out.
+    /// Notes that these keyframes, and pictures up to `newest`, were fed or skipped.
     pub(crate) fn fed(&self, keyframes: &[i64], newest: Option<i64>) {
-        if let Some(thin) = &mut lock(&self.position).thin {
+        if let Some(only) = &mut lock(&self.position).keyframes_only {
             for &keyframe in keyframes {
-                thin.keyframes.rotate_left(1);
-                thin.keyframes[3] = keyframe;
+                only.keyframes.rotate_left(1);
+                only.keyframes[3] = keyframe;
             }
-            thin.fed = newest.map_or(thin.fed, |newest| thin.fed.max(newest));
+            only.fed = newest.map_or(only.fed, |newest| only.fed.max(newest));
         }
     }
 
-    /// Seconds of stream that have arrived and were not looked at; `None` if no stream is live.
+    /// Returns the lag in seconds of the stream; `None` if no stream is live.
     pub(crate) fn now(&self) -> Option<f64> {
         let mut arrived = lock(&self.arrived);
         let (pid, ahead) = (arrived.pid, arrived.ahead);
-        let newest = arrived.growing.as_mut()?.look(pid, ahead);
+        let newest = arrived.growing.as_mut()?.read_on(pid, ahead);
         let position = *lock(&self.position);
         Some(seconds(position.behind(newest)))
     }
 }
 
 impl Position {
-    /// Ticks behind `newest`.
+    /// Returns the lag behind `newest`, in ticks.
     fn behind(self, newest: i64) -> i64 {
         let Some(looked) = self.looked else { return 0 };
-        let at = match self.thin {
-            // The newest that must have come out has done so, and there is nothing to come of what lies behind it.
-            Some(Thin { keyframes, holds, fed }) if looked >= keyframes[3 - holds] => {
+        let at = match self.keyframes_only {
+            // The newest keyframe that the decoder can output was examined, and nothing follows
+            // before the next.
+            Some(KeyframesFed { keyframes, holds, fed }) if looked >= keyframes[3 - holds] => {
                 fed.max(looked)
             }
             _ => looked,
@@ -165,8 +169,8 @@ impl Position {
 }
 
 impl Newest {
-    /// Reads what is new, and gives the newest tick. A file that cannot be read has none.
-    fn look(&mut self, pid: Option<u16>, ahead: i64) -> i64 {
+    /// Reads the new bytes of the file, and returns the newest tick. Errors end the reading.
+    fn read_on(&mut self, pid: Option<u16>, ahead: i64) -> i64 {
         let length = self.file.metadata().map_or(0, |metadata| metadata.len());
         if length > self.read + END {
             (self.read, self.scanner) = (length - END, Scanner::new());
@@ -199,11 +203,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_keyframes_alone_what_lies_between_them_is_no_lag() {
-        let full = Position { looked: Some(100), thin: None };
+    fn frames_between_keyframes_are_no_lag() {
+        let full = Position { looked: Some(100), keyframes_only: None };
         assert_eq!((full.behind(700), full.behind(50)), (600, 0));
-        let thin = Thin { keyframes: [i64::MIN, i64::MIN, 400, 600], holds: 1, fed: 690 };
-        let waits = Position { looked: Some(100), thin: Some(thin) };
+        let fed = KeyframesFed { keyframes: [i64::MIN, i64::MIN, 400, 600], holds: 1, fed: 690 };
+        let waits = Position { looked: Some(100), keyframes_only: Some(fed) };
         assert_eq!(waits.behind(700), 600);
         let caught_up = Position { looked: Some(400), ..waits };
         assert_eq!(caught_up.behind(700), 10);

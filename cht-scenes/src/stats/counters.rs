@@ -1,4 +1,4 @@
-//! `stats` of this stage: what its threads count, and the thread that says it once in a while.
+//! Counts decoded, kept and suppressed frames, and emits them as `stats` at intervals.
 
 use std::{
     sync::{
@@ -18,25 +18,25 @@ use cht_ts::time::seconds;
 
 use crate::{lag::tracker::LagTracker, output::Output};
 
-/// What holds back a frame that was asked for.
+/// Reason why a selected frame is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Suppressions {
-    /// A cut within `--min-gap` of another: one frame at the end of the gap stands for all of them.
+    /// A cut within `--min-gap` of another: one frame at the end of the gap represents them all.
     MinGap,
-    /// More than `--max-frames`: a later frame stands for them.
+    /// More than `--max-frames`: a later frame represents them.
     MaxFrames,
-    /// A newer frame had been kept when it was found.
+    /// A newer frame had been kept before it was found.
     TooLate,
-    /// A change on a screen came to rest and is too small to count, as a cursor.
+    /// A change on a screen settled, but is too small to count, such as a cursor.
     TooSmall,
-    /// The stream ended before there was a picture for it.
+    /// The stream ended before its picture came.
     NoPicture,
-    /// It has no PTS, so no place on the timeline.
+    /// It has no PTS, so no time on the timeline.
     NoPts,
 }
 
 impl Suppressions {
-    /// As in `stats`.
+    /// Returns its name in `stats`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::MinGap => "min_gap",
@@ -49,11 +49,11 @@ impl Suppressions {
     }
 }
 
-/// What is counted, by whichever thread.
+/// Counters that all threads share.
 #[derive(Debug)]
 pub(crate) struct Counters {
     output: Output,
-    /// Between two `stats`; none are wanted without it.
+    /// Time between two `stats`; `None` turns them off.
     interval: Option<Duration>,
     counts: Mutex<Counts>,
     pub lag: LagTracker,
@@ -63,46 +63,46 @@ pub(crate) struct Counters {
 struct Counts {
     session: Option<String>,
     scenes: ScenesStats,
-    /// What was said last, and when.
-    said: ScenesStats,
-    said_at: Instant,
+    /// Counts of the last `stats`, and when they were emitted.
+    emitted: ScenesStats,
+    emitted_at: Instant,
     changes: report::Limited,
 }
 
 impl Counters {
-    /// Nothing yet, `now`.
+    /// Starts counting at `now`; an `interval` of 0 turns `stats` off.
     pub(crate) fn new(output: Output, interval: f64, now: Instant) -> Arc<Self> {
         let scenes = ScenesStats::default();
         let counts = Counts {
             session: None,
-            said: scenes.clone(),
+            emitted: scenes.clone(),
             scenes,
-            said_at: now,
+            emitted_at: now,
             changes: report::Limited::new(Duration::from_secs(10)),
         };
         let interval = Some(Duration::from_secs_f64(interval)).filter(|limit| !limit.is_zero());
         Arc::new(Self { output, interval, counts: Mutex::new(counts), lag: LagTracker::default() })
     }
 
-    /// What follows is about `session`.
+    /// Sets the session of the `stats` that follow.
     pub(crate) fn enter(&self, session: Option<&str>) {
         self.counts().session = session.map(str::to_owned);
     }
 
-    /// The frame at `at` (ticks of the session's timeline) was decoded and looked at.
+    /// Counts the frame at `at` (ticks of the session's timeline), decoded and examined.
     pub(crate) fn decoded(&self, at: i64) {
         self.counts().scenes.decoded += 1;
         self.lag.looked(at);
     }
 
-    /// The same, where detectors measure.
+    /// Counts such a frame, with what the detectors found in it.
     pub(crate) fn measured<P>(&self, at: i64, decider: &mut SceneDetector<P>) {
         self.decoded(at);
         self.found(decider);
         self.content(decider.content(), at);
     }
 
-    /// The decoder has ended, and what was left was chosen.
+    /// Counts what is left when the decoder has ended and all frames are selected.
     pub(crate) fn ended<P>(&self, decider: &mut SceneDetector<P>) {
         self.found(decider);
         let (choices, _) = decider.waiting();
@@ -120,7 +120,7 @@ impl Counters {
         self.waiting(choices, pictures);
     }
 
-    /// What is decoded from now on.
+    /// Sets what is decoded from now on, and emits `stats` if that is a change.
     pub(crate) fn decoding(&self, decoding: Decoded) {
         let before = std::mem::replace(&mut self.counts().scenes.decoding, decoding);
         if before != decoding {
@@ -128,31 +128,32 @@ impl Counters {
         }
     }
 
-    /// Frames were left out, to catch up.
+    /// Counts frames that were skipped to catch up.
     pub(crate) fn skipped(&self, frames: u64) {
         self.counts().scenes.skipped += frames;
     }
 
-    /// A frame was kept.
+    /// Counts a kept frame.
     pub(crate) fn kept(&self) {
         self.counts().scenes.kept += 1;
     }
 
-    /// Frames were asked for and are not kept.
-    pub(crate) fn suppress(&self, held: Suppressions, frames: u64) {
+    /// Counts selected frames that are not kept.
+    pub(crate) fn suppress(&self, reason: Suppressions, frames: u64) {
         if frames > 0 {
             let mut counts = self.counts();
-            *counts.scenes.suppressed.entry(held.name().to_owned()).or_default() += frames;
+            *counts.scenes.suppressed.entry(reason.name().to_owned()).or_default() += frames;
         }
     }
 
-    /// So many choices and pictures wait for each other.
+    /// Sets the numbers of selections and pictures that wait for each other.
     fn waiting(&self, choices: usize, pictures: usize) {
         let scenes = &mut self.counts().scenes;
         (scenes.choices_waiting, scenes.pictures_waiting) = (choices as u64, pictures as u64);
     }
 
-    /// What `auto` takes the stream for, at `at` (ticks). Says so when it has changed its mind.
+    /// Sets the content that `auto` detects at `at` (ticks); emits `stats` and prints a note if it
+    /// has changed.
     fn content(&self, content: Option<cht_detect::Content>, at: i64) {
         let content = content.map(|content| match content {
             cht_detect::Content::Film => Content::Film,
@@ -181,7 +182,7 @@ impl Counters {
         self.say();
     }
 
-    /// Says how things are.
+    /// Emits a `stats` event.
     pub(crate) fn say(&self) {
         if self.interval.is_none() {
             return;
@@ -191,8 +192,8 @@ impl Counters {
         let event = {
             let mut counts = self.counts();
             counts.scenes.lag = lag;
-            counts.said = counts.scenes.clone();
-            let before = std::mem::replace(&mut counts.said_at, now);
+            counts.emitted = counts.scenes.clone();
+            let before = std::mem::replace(&mut counts.emitted_at, now);
             let stats = Stats {
                 stage: report::stage().to_owned(),
                 at: clock::wall(),
@@ -202,18 +203,18 @@ impl Counters {
             };
             Event::new(counts.session.clone(), stats)
         };
-        // An error of stdout ends the thread that passes events on, which says so.
+        // An error of stdout ends the thread that passes events on, which reports it.
         let _ = self.output.emit(&event);
     }
 
-    /// Says how things are, if something was done since.
+    /// Emits a `stats` event if anything has changed since the last.
     fn beat(&self) {
         let lag = self.lag.now().map(rounded);
-        let is_at_work = {
+        let has_changed = {
             let counts = self.counts();
-            ScenesStats { lag, ..counts.scenes.clone() } != counts.said
+            ScenesStats { lag, ..counts.scenes.clone() } != counts.emitted
         };
-        if is_at_work {
+        if has_changed {
             self.say();
         }
     }
@@ -223,7 +224,7 @@ impl Counters {
     }
 }
 
-/// The thread that speaks at intervals.
+/// Thread that emits `stats` at intervals.
 #[derive(Debug)]
 pub(crate) struct Heartbeat {
     stop: Sender<()>,
@@ -231,28 +232,28 @@ pub(crate) struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Starts it; `None` if nobody wants to hear.
-    pub(crate) fn start(tally: &Arc<Counters>) -> Option<Self> {
-        let interval = tally.interval?;
-        let tally = Arc::clone(tally);
+    /// Starts it; `None` if `stats` are off.
+    pub(crate) fn start(counters: &Arc<Counters>) -> Option<Self> {
+        let interval = counters.interval?;
+        let counters = Arc::clone(counters);
         let (stop, stopped) = channel();
         let thread = std::thread::spawn(move || {
             while clock::receive_within(&stopped, interval) == Err(RecvTimeoutError::Timeout) {
-                tally.beat();
+                counters.beat();
             }
-            tally.say();
+            counters.say();
         });
         Some(Self { stop, thread })
     }
 
-    /// Says the last word.
+    /// Emits the last `stats`, and ends the thread.
     pub(crate) fn finish(self) {
         drop(self.stop);
         let _ = self.thread.join();
     }
 }
 
-/// To the six decimals of all seconds in events.
+/// Rounds seconds to six decimals, as in all events.
 fn rounded(seconds: f64) -> f64 {
     (seconds * 1e6).round() / 1e6
 }
@@ -262,12 +263,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_suppressed_is_counted_by_reason() {
-        let tally = Counters::new(Output::open().unwrap(), 0.0, clock::monotonic());
-        tally.suppress(Suppressions::MinGap, 2);
-        tally.suppress(Suppressions::MinGap, 1);
-        tally.suppress(Suppressions::NoPts, 0);
-        let suppressed = tally.counts().scenes.suppressed.clone();
+    fn suppressed_frames_are_counted_by_reason() {
+        let counters = Counters::new(Output::open().unwrap(), 0.0, clock::monotonic());
+        counters.suppress(Suppressions::MinGap, 2);
+        counters.suppress(Suppressions::MinGap, 1);
+        counters.suppress(Suppressions::NoPts, 0);
+        let suppressed = counters.counts().scenes.suppressed.clone();
         assert_eq!(suppressed.into_iter().collect::<Vec<_>>(), [("min_gap".to_owned(), 3)]);
     }
 }

@@ -1,4 +1,4 @@
-//! Where the pictures of a segment lie: what has to be decoded to see one of them.
+//! Indexes the pictures of a segment, to decode a single one of them.
 
 use std::{
     fs::File,
@@ -11,39 +11,39 @@ use cht_ts::{Entry, Found, Scanner};
 
 use crate::input::Source;
 
-/// Bytes per read.
+/// Size of a read, in bytes.
 const READ: usize = 256 * 1024;
 
-/// A PES packet of the video: in most streams, one picture.
+/// PES packet of the video: in most streams, one picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unit {
-    /// Where it begins, in bytes.
+    /// Byte offset in the segment.
     pub offset: u64,
-    /// On the session's timeline, in ticks. Where the stream says nothing, as the unit before.
+    /// Time on the session's timeline, in ticks; without a PTS, that of the unit before.
     pub pts: i64,
-    /// How decoding can begin here.
+    /// How decoding can start here.
     pub entry: Option<Entry>,
 }
 
-/// The pictures of a segment in the order of the stream.
+/// Pictures of a segment, in stream order.
 #[derive(Debug, Default)]
 pub(crate) struct GopIndex {
     pub units: Vec<Unit>,
-    /// Where the part begins that the pictures are of.
+    /// Byte offset where the indexed part begins.
     pub begin: u64,
-    /// Where it ends: the segment's size, as far as it was read.
+    /// Byte offset where it ends, at most the bytes that were read.
     pub length: u64,
 }
 
 impl GopIndex {
-    /// Looks through a segment, which may still grow.
+    /// Indexes a segment, which may still grow.
     pub(crate) fn of(mut file: File, source: &Source) -> io::Result<Self> {
         let Source { pid, anchor, .. } = *source;
         let (mut scanner, mut buffer) = (Scanner::new(), vec![0; READ]);
         let mut gops = Self::default();
         loop {
             let count = match file.read(&mut buffer) {
-                // A part that cannot be read takes nothing from the pictures before it.
+                // A later error keeps the pictures before it.
                 Err(error) if scanner.position() == 0 => return Err(error),
                 Ok(0) | Err(_) => break,
                 Ok(count) => count,
@@ -68,36 +68,38 @@ impl GopIndex {
         }
     }
 
-    /// Returns the bytes to decode for the picture at `at`, if it is in here: from an access point, of which the `skipped` nearest do
-    /// not count, or from the segment's beginning where that lies before it, to the end of the unit after its own, in which a picture
-    /// may end.
+    /// Returns the bytes to decode for the picture at `at`, if the segment has it.
+    ///
+    /// They begin at an access point, passing over the `skipped` nearest, or at the beginning of
+    /// the part if there is none. They end after the unit that follows the picture's own, since the
+    /// picture may end in it.
     pub(crate) fn bytes_for(&self, at: i64, skipped: usize) -> Option<Range<u64>> {
         let own = self.units.iter().position(|unit| unit.pts == at)?;
-        // A picture that is shown before its access point needs the one before.
+        // A picture displayed before its access point needs the access point before that.
         let from = accesses(&self.units[..=own], at).nth(skipped);
-        // More slices of the picture, in PES packets of their own, have its time.
-        let mut behind = self.units[own..].iter().filter(|unit| unit.pts != at);
-        let end = behind.nth(1).map_or(self.length, |next| next.offset);
+        // Further slices of the picture, in PES packets of their own, share its time.
+        let mut after = self.units[own..].iter().filter(|unit| unit.pts != at);
+        let end = after.nth(1).map_or(self.length, |next| next.offset);
         Some(from.map_or(self.begin, |from| from.offset)..end)
     }
 
-    /// Whether decoding can begin at a byte.
+    /// Returns whether decoding can start at a byte offset.
     pub(crate) fn has_access_at(&self, offset: u64) -> bool {
         self.units.iter().any(|unit| unit.entry == Some(Entry::Clean) && unit.offset == offset)
     }
 
-    /// Returns the offset of the last access point for the pictures after this segment.
+    /// Returns the byte offset of the last access point, for pictures after this segment.
     pub(crate) fn last_access(&self) -> Option<u64> {
         accesses(&self.units, i64::MAX).next().map(|unit| unit.offset)
     }
 }
 
-/// Returns the units at which decoding can begin for the picture at `at`, the last one first.
+/// Returns the units where decoding can start for the picture at `at`, the last one first.
 fn accesses(units: &[Unit], at: i64) -> impl Iterator<Item = &Unit> {
     let mut refreshes = 0;
     units.iter().rev().filter(move |unit| match unit.entry.filter(|_| unit.pts <= at) {
         Some(Entry::Clean) => true,
-        // The picture is whole only where all of one refresh lies before it.
+        // The picture is complete only after one whole refresh.
         Some(Entry::Gradual) => {
             refreshes += 1;
             refreshes > 1
@@ -120,8 +122,8 @@ mod tests {
     }
 
     #[test]
-    fn from_the_access_point_to_the_end_of_the_unit() {
-        // I P B B, I with two pictures that are shown before it, P.
+    fn bytes_begin_at_access_point_and_end_after_unit() {
+        // I P B B, I with two pictures displayed before it, P.
         let gops = gops(&[
             (0, true),
             (3, false),
@@ -134,20 +136,20 @@ mod tests {
         ]);
         assert_eq!(gops.bytes_for(0, 0), Some(0..20));
         assert_eq!(gops.bytes_for(2, 0), Some(0..50));
-        assert_eq!(gops.bytes_for(5, 0), Some(0..1000), "it needs both groups");
+        assert_eq!(gops.bytes_for(5, 0), Some(0..1000), "both GOPs are needed");
         assert_eq!(gops.bytes_for(6, 0), Some(40..60));
         assert_eq!(gops.bytes_for(7, 0), Some(40..1000));
         assert_eq!(gops.bytes_for(9, 0), None);
     }
 
     #[test]
-    fn all_slices_of_a_picture_are_taken() {
+    fn slices_in_several_units_are_all_taken() {
         let gops = gops(&[(0, true), (0, false), (0, false), (0, false), (1, false), (2, false)]);
         assert_eq!(gops.bytes_for(0, 0), Some(0..50));
     }
 
     #[test]
-    fn without_an_access_point_it_begins_before_the_segment() {
+    fn picture_without_access_point_begins_at_beginning_of_part() {
         let gops = gops(&[(1, false), (0, false), (2, true)]);
         assert_eq!(gops.bytes_for(0, 0), Some(0..1000));
         assert!(!gops.has_access_at(0) && gops.has_access_at(20));
@@ -155,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn access_point_by_indicator_alone_is_passed_over() {
+    fn access_point_by_indicator_alone_is_skipped() {
         let mut gops = gops(&[(0, true), (1, false), (2, true), (3, false), (4, true), (5, false)]);
         gops.units[4].entry = Some(Entry::Claimed);
         assert_eq!(gops.bytes_for(5, 0), Some(20..1000));
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn picture_of_gradual_refresh_begins_one_whole_refresh_before() {
+    fn picture_of_gradual_refresh_begins_one_refresh_earlier() {
         let mut gops = gops(&[(0, true), (1, false), (2, true), (3, false), (4, true), (5, false)]);
         gops.units.iter_mut().filter(|unit| unit.entry.is_some()).for_each(|unit| {
             unit.entry = Some(Entry::Gradual);

@@ -1,5 +1,5 @@
-//! The course of a segment that is fed while it grows: where decoding can begin, where its video changes, and how far its
-//! pictures have come.
+//! Divides a growing segment into pieces for the decoder: finds its video, access points and
+//! changes of the video, and counts its pictures.
 
 use std::collections::VecDeque;
 
@@ -14,47 +14,48 @@ use super::{
     select::{Asked, Video},
 };
 
-/// How far a segment is searched for the first of several videos, in bytes.
+/// Bytes of a segment that are searched for the first of several videos.
 const PATIENCE: u64 = 256 * 1024;
 
-/// Bytes that are scanned at a time until the video is known: seven packets.
+/// Bytes scanned at a time until the video is known: seven packets.
 const STEP: usize = 1316;
 
-/// Follows the bytes of a segment, and holds some of them back where another decoder may have to begin.
+/// Follows the bytes of a segment, and holds some back where another decoder may have to start.
 #[derive(Debug)]
 pub(crate) struct GrowingSegment {
     scanner: Scanner,
     asked: Asked,
     anchor: Anchor,
-    /// What its video is; nothing is handed out before it is known.
+    /// Set once the video is known; nothing is handed out before.
     divider: Option<Divider>,
     video: Option<(Video, u64)>,
-    /// The PID of what is handed out.
+    /// PID of the video that is handed out.
     pid: u16,
-    /// What is not handed out yet, and where in the segment that begins.
+    /// Bytes that are not handed out yet, and their offset in the segment.
     held: Vec<u8>,
     at: u64,
-    /// Pictures that begin in what is not handed out yet.
+    /// Pictures that begin in `held`.
     ahead: VecDeque<Picture>,
-    /// The last picture that was handed out, if it is a keyframe.
+    /// Tick of the last picture that was handed out, if it is a keyframe.
     keyframe: Option<i64>,
-    /// Changes of the video there.
+    /// Changes of the video in `held`.
     changes: VecDeque<TrackSpan>,
-    /// The segment has ended.
+    /// Whether the segment has ended.
     ended: bool,
-    /// No picture begins in the segment.
+    /// Whether no picture begins in the segment.
     pub within: bool,
-    /// The first PTS of each video.
+    /// First PTS of each video.
     first_pts: Vec<(u16, u64)>,
-    /// The tick of the last picture that was handed out, outliers left aside, and of the last one.
+    /// Ticks of the last picture that was handed out and is no outlier, and of the last one.
     on_line: i64,
     last: i64,
 }
 
-/// A picture that is further from the one before is an outlier, unless the next one is near it, in ticks.
+/// Distance from the picture before that makes an outlier, unless the next one is near it, in
+/// ticks.
 const FAR: i64 = 3600 * TICKS_PER_SECOND;
 
-/// A picture in the stream.
+/// Picture in the stream.
 #[derive(Debug, Clone, Copy)]
 struct Picture {
     pid: u16,
@@ -63,30 +64,30 @@ struct Picture {
     entry: Option<Entry>,
 }
 
-/// What comes next.
+/// Next piece of a growing segment.
 #[derive(Debug)]
 pub(crate) enum Piece {
-    /// Bytes for the decoder that is there.
+    /// Bytes for the current decoder.
     Bytes(Vec<u8>, Passed),
-    /// Decoding can begin here.
+    /// Access point: decoding can start here.
     Access,
     /// Another video begins here.
     Change(TrackSpan),
 }
 
-/// The pictures that begin in some bytes.
+/// Pictures that begin in some bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Passed {
-    /// The keyframes that are whole by now, as ticks of the session's timeline.
+    /// Ticks of the keyframes that are complete, on the session's timeline.
     pub keyframes: Vec<i64>,
-    /// How many others there are.
+    /// Number of other pictures.
     pub others: u64,
-    /// The newest of all, as a tick.
+    /// Tick of the newest picture.
     pub newest: Option<i64>,
 }
 
 impl GrowingSegment {
-    /// Of a segment at `anchor`.
+    /// Follows a segment at `anchor`.
     pub(crate) fn new(asked: Asked, anchor: Anchor) -> Self {
         Self {
             scanner: Scanner::new(),
@@ -112,17 +113,17 @@ impl GrowingSegment {
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
         let mut rest = bytes;
-        // In small steps: the tables may list another video a little further on.
+        // In small steps, since tables a little further on may list another video.
         while self.divider.is_none() && !rest.is_empty() {
-            let (step, behind) = rest.split_at(rest.len().min(STEP));
+            let (step, after) = rest.split_at(rest.len().min(STEP));
             self.scan(Some(step));
-            rest = behind;
-            self.look();
+            rest = after;
+            self.find_video();
         }
         self.scan(Some(rest));
     }
 
-    /// Scans the next bytes; without any, what is undecided is decided.
+    /// Scans the next bytes, or ends the scan with `None`.
     fn scan(&mut self, bytes: Option<&[u8]>) {
         let Self { scanner, divider, ahead, changes, within, first_pts, .. } = self;
         let mut take = |found: Found<'_>| {
@@ -147,13 +148,13 @@ impl GrowingSegment {
         }
     }
 
-    /// Looks whether the video is known by now.
-    fn look(&mut self) {
+    /// Sets the video, if it is known by now.
+    fn find_video(&mut self) {
         let Some(video) = self.asked.of_scanner(&self.scanner) else { return };
         let Some((_, first)) = self.first_pts.iter().find(|(pid, _)| *pid == video.pid) else {
             return;
         };
-        // Of several videos the first one may be a moment late.
+        // The first of several videos may come a little later.
         let others = self.asked.of_programs(self.scanner.programs());
         let is_late = others.first().is_some_and(|first| first.pid != video.pid);
         if is_late && self.scanner.position() < PATIENCE {
@@ -165,23 +166,23 @@ impl GrowingSegment {
         (self.pid, self.divider) = (video.pid, Some(divider));
     }
 
-    /// Bytes that wait for the video to be known.
+    /// Returns the number of bytes that are held back.
     pub(crate) fn held(&self) -> usize {
         self.held.len()
     }
 
-    /// The video that is to be decoded, once it is known, with its first PTS.
+    /// Returns the video to decode and its first PTS, once they are known.
     pub(crate) fn video(&self) -> Option<(Video, u64)> {
         self.video
     }
 
-    /// The place of the video on the timeline, by its own clock.
+    /// Sets the anchor of the video, by its own clock.
     pub(crate) fn place(&mut self, anchor: Anchor) {
         self.anchor = anchor;
         (self.on_line, self.last) = (anchor.offset, anchor.offset);
     }
 
-    /// What comes next; with `seek`, where decoding can begin is told.
+    /// Returns the next piece, if it is known; with `seek`, access points as well.
     pub(crate) fn next(&mut self, seek: bool) -> Option<Piece> {
         let divider = self.divider.as_ref()?;
         let pid = self.pid;
@@ -199,7 +200,7 @@ impl GrowingSegment {
         if access == Some(self.at) {
             return Some(Piece::Access);
         }
-        // What is not decided yet may turn out to be such a place.
+        // Bytes that the scanner holds back may turn out to be an access point or a change.
         let unsure = seek || divider.expects_change();
         let known = if unsure && !self.ended { self.scanner.holdback() } else { u64::MAX };
         let up_to = [change, access].into_iter().flatten().fold(known, u64::min);
@@ -213,13 +214,13 @@ impl GrowingSegment {
         Some(Piece::Bytes(bytes, self.pass()))
     }
 
-    /// The segment has ended: what is held back is due.
+    /// Notes that the segment has ended, so no bytes are held back any more.
     pub(crate) fn finish(&mut self) {
         self.scan(None);
         self.ended = true;
     }
 
-    /// Whether a picture lies near the one before, or near the last one that is no outlier.
+    /// Returns whether a picture is near the one before, or near the last one that is no outlier.
     fn is_on_line(&mut self, tick: i64) -> bool {
         let before = std::mem::replace(&mut self.last, tick);
         let is_near = [self.on_line, before].iter().any(|near| (tick - near).abs() <= FAR);
@@ -229,7 +230,7 @@ impl GrowingSegment {
         is_near
     }
 
-    /// The pictures that begin before `self.at`.
+    /// Takes the pictures that begin before `self.at`.
     fn pass(&mut self) -> Passed {
         let mut passed = Passed::default();
         while let Some(&picture) = self.ahead.front()
@@ -243,9 +244,9 @@ impl GrowingSegment {
                 .pts
                 .map(|pts| self.anchor.offset + unwrap33(self.anchor.pts, pts) - self.anchor.pts)
                 .filter(|&tick| self.is_on_line(tick));
-            // It is whole when the next picture begins.
+            // A keyframe is complete when the next picture begins.
             passed.keyframes.extend(self.keyframe.take());
-            // One of a gradual refresh is not decoded alone.
+            // A picture of a gradual refresh cannot be decoded alone.
             if picture.entry.is_some_and(|entry| entry != Entry::Gradual) {
                 self.keyframe = tick;
             } else {

@@ -1,4 +1,5 @@
-//! Parameter sets for decoders that begin in the middle of a stream whose encoder sends them once.
+//! Finds parameter sets for decoders that start in the middle of a stream whose encoder sends them
+//! once.
 
 use std::{
     fs::File,
@@ -15,18 +16,19 @@ use cht_ts::{Found, ParameterSets, Scanner};
 
 /// Bytes of a file that are searched for its first keyframe.
 const SEARCH: u64 = 4 << 20;
-/// Bytes per read.
+/// Size of a read, in bytes.
 const READ: usize = 64 << 10;
 
-/// The parameter sets that stand before the first picture of the segment at `path`, of its video `pid`, as an elementary
-/// stream: its own, or those that its connection began with. `None` where nobody knows any.
+/// Returns the parameter sets of the video `pid` in the segment at `path` as an elementary stream:
+/// those before its first picture, or those that its connection began with. `None` if there are
+/// none.
 pub(crate) fn before(path: &Path, connection: Option<u32>, pid: u16) -> Option<Arc<[u8]>> {
     let of = |file: io::Result<File>| of_file(file.ok()?, pid);
     let of_connection = || of(regular::open(&tables(path, connection)?));
     of(regular::open(path)).or_else(of_connection).map(Arc::from)
 }
 
-/// The file with the tables of a segment's connection.
+/// Returns the file with the tables of a segment's connection.
 fn tables(path: &Path, connection: Option<u32>) -> Option<PathBuf> {
     let session = Session::of_segment(path)?;
     let connection = connection.or_else(|| {
@@ -36,7 +38,7 @@ fn tables(path: &Path, connection: Option<u32>) -> Option<PathBuf> {
     Some(session.tables(connection))
 }
 
-/// The sets in a file, up to its first keyframe.
+/// Returns the parameter sets in a file, up to its first keyframe.
 fn of_file(mut file: File, pid: u16) -> Option<Vec<u8>> {
     let (mut scanner, mut buffer) = (Scanner::new(), vec![0; READ]);
     let mut is_there = false;

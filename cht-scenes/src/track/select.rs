@@ -1,4 +1,4 @@
-//! Which video of a stream is looked at: `--program` and `--stream`.
+//! Selects the video of a stream: `--program` and `--stream`.
 
 use std::{fmt::Write as _, str::FromStr};
 
@@ -6,7 +6,7 @@ use cht_core::event::Segment;
 use cht_ts::{Codec, Media, Program, Scanner};
 use serde::{Deserialize, Serialize};
 
-/// What is asked for; nothing: the video that has the most pictures.
+/// Options that select the video; by default, it is the one with the most pictures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Asked {
     /// `program_number`.
@@ -14,25 +14,25 @@ pub(crate) struct Asked {
     pub stream: Option<Which>,
 }
 
-/// One of several videos.
+/// One of several videos, by PID or index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Which {
     Pid(u16),
-    /// From 0, in the order of the tables.
+    /// Index from 0, in the order of the tables.
     Index(u16),
 }
 
-/// No elementary stream has a PID below this (ISO/IEC 13818-1 table 2-3).
+/// Lowest PID of an elementary stream (ISO/IEC 13818-1 table 2-3).
 const FIRST_PID: u16 = 0x10;
 
-/// A video that the tables list.
+/// Video that the tables list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Video {
     pub program: u16,
     pub pid: u16,
     pub codec: Option<Codec>,
-    /// Pictures seen.
+    /// Number of its pictures so far.
     pub units: u64,
 }
 
@@ -72,17 +72,17 @@ impl std::fmt::Display for Asked {
 }
 
 impl Asked {
-    /// Whether something is asked for.
+    /// Returns whether any option is set.
     pub(crate) fn is_any(self) -> bool {
         self != Self::default()
     }
 
-    /// The videos of a PMT that come into question.
+    /// Returns the videos of PMTs that match the options.
     pub(crate) fn of_programs(self, programs: &[Program]) -> Vec<Video> {
         self.among(listed(programs))
     }
 
-    /// The video of what was scanned so far, where it is known by now.
+    /// Returns the video in the bytes that were scanned so far, if it is known.
     pub(crate) fn of_scanner(self, scanner: &Scanner) -> Option<Video> {
         if !self.is_any() {
             let pid = scanner.video_pid()?;
@@ -96,7 +96,7 @@ impl Asked {
         best(&self.among(videos))
     }
 
-    /// The video of an examined segment.
+    /// Returns the video of an examined segment, or the list of its videos if none matches.
     pub(crate) fn of_segment(self, segment: &Segment) -> Result<Option<Video>, String> {
         if !self.is_any() {
             let codec = segment.video_codec.as_deref().and_then(Codec::named);
@@ -128,7 +128,7 @@ impl Asked {
     }
 }
 
-/// The one with the most pictures; of equals, the one that is listed first.
+/// Returns the video with the most pictures; of equals, the one listed first.
 fn best(videos: &[Video]) -> Option<Video> {
     videos.iter().rev().max_by_key(|video| video.units).copied()
 }
@@ -148,7 +148,7 @@ fn listed(programs: &[Program]) -> Vec<Video> {
         .collect()
 }
 
-/// What there is, for whoever asked for something else.
+/// Describes the videos, for an error message.
 fn describe(videos: &[Video]) -> String {
     let mut text = String::new();
     for video in videos {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_below_the_first_pid_count_videos() {
+    fn number_below_first_pid_is_an_index() {
         assert_eq!("1".parse(), Ok(Which::Index(1)));
         assert_eq!("16".parse(), Ok(Which::Pid(16)));
         assert_eq!("0x101".parse(), Ok(Which::Pid(0x101)));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_and_a_stream_in_it() {
+    fn program_and_stream_select_one_video() {
         let videos = vec![video(1, 0x100, 9), video(2, 0x200, 3), video(2, 0x201, 5)];
         let pick = |program, stream| {
             best(&Asked { program, stream }.among(videos.clone())).map(|video| video.pid)
