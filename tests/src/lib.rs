@@ -1,5 +1,6 @@
 //! What the tests under `tests/` share: the real binaries, and a strict reading of what they say.
 
+mod imports;
 #[expect(
     clippy::unwrap_used,
     clippy::missing_panics_doc,
@@ -24,6 +25,7 @@ mod shim;
 pub mod stamps;
 pub mod wire;
 
+pub use imports::Imports;
 pub use pipeline::*;
 pub use recorder::*;
 pub use shim::Shim;
