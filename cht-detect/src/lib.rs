@@ -18,7 +18,8 @@
 //!
 //! 1. `time`, `grid` (blocks of a picture), `area`, [`measure`].
 //! 2. `finding`, and the detectors: `gradual`, `adaptive` (film), `motion_mask`, `screen`.
-//! 3. `selection`, `budget`, `pacing`, `content` (film or screen), `combine` (all of these).
+//! 3. `selection`, [`threshold`] (ffmpeg's score), `budget`, `pacing`, `content` (film or screen),
+//!    `combine` (all of these).
 //! 4. `picture_matcher`, `scene_detector`; next to them `revisits`.
 //!
 //! `docs/scenes.md` describes the detectors and their accuracy.

@@ -1,43 +1,44 @@
-//! Which frames are kept: a pure function over the times and scores of all frames, in order.
+//! The rule of [`Detector::Scene`](crate::Detector::Scene): a pure function over the times and
+//! scores of all frames, in order.
 //!
 //! - The first frame is kept.
-//! - A frame whose score is above the threshold is a **cut**, and is kept; unless another cut was kept less than
-//!   `min_gap` ago: then it waits, and the first frame after the gap is kept for it. So a flash or
-//!   a quick succession gives few frames, and what the picture came to rest at is never lost. Only frames that
-//!   are cuts themselves count for the gap: neither an interval frame nor one that was kept for a waiting
-//!   cut hides a cut.
+//! - A frame whose score is above the threshold is a **cut** and is kept, unless another cut was
+//!   kept less than `min_gap` before: then it waits, and the first frame after the gap is kept for
+//!   it. So a flash or a quick succession of cuts gives few frames, and the picture after them is
+//!   never lost. Only frames that are cuts themselves start a gap: neither an interval frame nor
+//!   one kept for a waiting cut hides a cut.
 //! - A frame that comes `max_interval` or more after the last kept one is kept.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Cause, Kind};
 
-/// The rules, times in ticks.
+/// Rules, times in ticks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rules {
-    /// The score above which a frame is a cut.
+    /// Score above which a frame is a cut.
     pub threshold: f64,
-    /// The longest time without a kept frame; 0: no limit.
+    /// Longest time without a kept frame; 0 for no limit.
     pub max_interval: i64,
-    /// The shortest time from a kept cut to the next.
+    /// Least time from a kept cut to the next.
     pub min_gap: i64,
 }
 
 /// A frame whose score is above the threshold, or that stands for one.
 const CUT: Cause = Cause::Found(Kind::Cut);
 
-/// What the past means for the next frame; saved at the end of each segment.
+/// State that the next decision depends on, saved at the end of each segment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    /// When a frame was last kept, on the session's timeline, in ticks.
+    /// Time at which a frame was last kept, on the session's timeline.
     pub last_kept: Option<i64>,
-    /// When a cut was last kept.
+    /// Time at which a cut was last kept.
     pub last_cut: Option<i64>,
     /// The highest score among the cuts that wait for the end of the gap.
     pub waiting: Option<f64>,
 }
 
-/// A frame that is to be kept.
+/// A frame to keep.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Kept {
     /// Why it is kept: as the first, for a cut, or for the interval.

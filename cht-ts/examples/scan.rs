@@ -1,12 +1,11 @@
-//! Scans a transport stream and prints what is in it and how fast that went: `ts_scan FILE
-//! [TIMES]`.
+//! Scans a transport stream and prints its contents and the speed: `scan FILE [TIMES]`.
 #![allow(clippy::print_stdout)]
 use cht_ts::{Found, Scanner};
 use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args_os().skip(1);
-    let path = args.next().ok_or("usage: ts_scan FILE [TIMES]")?;
+    let path = args.next().ok_or("usage: scan FILE [TIMES]")?;
     let times: u32 = args.next().map_or(Ok(1), |times| times.to_string_lossy().parse())?;
     let bytes = std::fs::read(path)?;
 

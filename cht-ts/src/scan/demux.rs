@@ -12,7 +12,7 @@ use std::num::NonZeroU16;
 /// Where findings go.
 pub(crate) type Sink<'s> = &'s mut dyn FnMut(Found<'_>);
 
-/// Distance after which a PES packet is decided with what is known, in bytes of the stream: a PID
+/// Distance after which a PES packet is decided without more of it, in bytes of the stream: a PID
 /// that fell silent holds nothing back.
 const MAX_UNDECIDED: u64 = 1 << 20;
 /// Longest run of PSI and SI packets before a cut, in bytes.
@@ -123,7 +123,7 @@ impl Demux {
         self.run = None;
     }
 
-    /// Ends the input: decides the undecided PES packets with what is known.
+    /// Ends the input: decides the undecided PES packets without more of them.
     pub(crate) fn finish(&mut self, found: Sink<'_>) {
         self.run = None;
         for index in std::mem::take(&mut self.undecided) {

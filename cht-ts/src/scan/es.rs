@@ -15,7 +15,7 @@ enum Stage {
     Header,
     /// This many bytes of the header are still to come.
     Skip(usize),
-    /// The elementary stream is looked at.
+    /// The elementary stream is read.
     Stream,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Es {
     /// A keyframe came without the parameter sets that it needs.
     lacks_parameters: bool,
     media: Media,
-    /// The current PES packet is looked into for a keyframe.
+    /// The current PES packet is searched for a keyframe.
     is_walked: bool,
     walk: Walk,
     wants_format: bool,
@@ -101,7 +101,7 @@ impl Es {
     }
 
     /// Ends the current PES packet. If it holds the beginning of an access unit, the next one
-    /// decides; otherwise it is decided with what is known. A PES packet with an incomplete header
+    /// decides; otherwise it is decided without. A PES packet with an incomplete header
     /// is dropped.
     pub(crate) fn close(&mut self) -> Option<Pes> {
         let is_stream = self.stage == Stage::Stream;
@@ -116,7 +116,7 @@ impl Es {
         Some(self.decide(pes, false))
     }
 
-    /// Decides an undecided PES packet with what is known.
+    /// Decides an undecided PES packet without more of it.
     pub(crate) fn flush(&mut self) -> Option<Pes> {
         let pes = self.take_known().or_else(|| self.lead.take())?;
         Some(self.decide(pes, false))

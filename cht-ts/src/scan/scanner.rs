@@ -101,7 +101,7 @@ impl Scanner {
         }
     }
 
-    /// Ends the input: decides what is undecided with what is known.
+    /// Ends the input: decides the undecided PES packets without more of them.
     pub fn finish(&mut self, found: Sink<'_>) {
         let carry = std::mem::take(&mut self.carry);
         let used = self.consume(&carry, true, found);
