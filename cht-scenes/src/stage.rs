@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cli::args::Args,
-    feed::feeder::{Feeder, Upstream},
+    feed::{feeder::Feeder, upstream::Upstream},
     interrupt::{Cut, Interrupt},
     lag::backlog::Backlog,
     output::Output,

@@ -82,7 +82,7 @@ impl Engine {
     }
 
     /// To stop it while another thread feeds it.
-    pub(super) fn brake(&self) -> StopHandle {
+    pub(super) fn stop_handle(&self) -> StopHandle {
         match self {
             Self::One(decoder) => StopHandle::One(decoder.id()),
             Self::Many(jobs) => StopHandle::Many(jobs.stopped()),

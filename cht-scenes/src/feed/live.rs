@@ -14,7 +14,6 @@ use cht_ts::time::{TICKS_PER_SECOND, unwrap33};
 
 use super::{engine::Engine, feeder::Feeder, preroll::began_within_a_picture};
 use crate::{
-    decode::message::Message,
     input::{Source, WRITE},
     select::journal::key,
     track::{
@@ -69,7 +68,7 @@ impl Feeder {
             Err(error) => {
                 self.end_run()?;
                 let message = format!("{}: {error}", open.path);
-                return self.picker()?.fail("unreadable", &message, Some(&open.path));
+                return self.selector()?.writer.fail("unreadable", &message, Some(&open.path));
             }
         };
         let mut course = GrowingSegment::new(self.args.video(), anchor);
@@ -146,19 +145,16 @@ impl Feeder {
     /// them, when it is finished.
     fn is_divided_within_a_picture(&self, path: &str, open: &SegmentOpen) -> bool {
         let connection = Some(open.connection);
-        let run = self.run.as_ref().filter(|run| run.connection == connection);
+        let run = self.run().filter(|run| run.connection == connection);
         run.is_some_and(|run| matches!(run.engine, Engine::Many(_)))
             && began_within_a_picture(path, open.seq, connection)
     }
 
-    /// Tells the picker how long nothing new has come, if that is long enough to decide on it. To be called
+    /// Tells the selector how long nothing new has come, if that is long enough to decide on it. To be called
     /// each moment: a pause goes on where its segment ends.
     pub(crate) fn pause(&mut self) {
-        let Some(run) = &mut self.run else { return };
-        // One that has ended is noticed when it is fed.
-        let pause = run.writes.count(|| run.engine.pause(clock::monotonic()).ok().flatten());
-        if let Some(pause) = pause {
-            let _ = run.messages.send(Message::Pause(pause).into());
+        if let Some(run) = self.run_mut() {
+            run.pause();
         }
     }
 
@@ -194,31 +190,31 @@ impl Feeder {
 
     /// Whether the other way of decoding is wanted, to catch up or because it has caught up.
     pub(super) fn wants_change(&mut self) -> bool {
-        self.catch_up.wants_change(clock::monotonic(), || self.tally.lag.now())
+        self.catch_up.wants_change(clock::monotonic(), || self.counters.lag.now())
     }
 
     /// The next decoder decodes the other way.
     pub(super) fn change_decoding(&mut self) {
-        self.catch_up.change(clock::monotonic(), self.tally.lag.now());
-        self.tally.decoding(self.catch_up.decoding());
+        self.catch_up.change(clock::monotonic(), self.counters.lag.now());
+        self.counters.decoding(self.catch_up.decoding());
     }
 
     /// These pictures were fed, or left out.
     pub(super) fn passed(&mut self, passed: &Passed) {
-        self.tally.lag.fed(&passed.keyframes, passed.newest);
+        self.counters.lag.fed(&passed.keyframes, passed.newest);
         if self.catch_up.decoding() == Decoded::Keyframes {
             self.catch_up.skip(passed.others);
-            self.tally.skipped(passed.others);
+            self.counters.skipped(passed.others);
         }
     }
 
     /// A connection has ended, when `opened` segments had begun to grow: what the decoder holds of it is due. The first segment of
     /// the next connection may have been announced before.
     pub(crate) fn drain(&mut self, connection: u32, opened: u64) -> Result<()> {
-        if self.run.as_ref().is_some_and(|run| run.connection == Some(connection)) {
+        if self.run().is_some_and(|run| run.connection == Some(connection)) {
             self.end_run()?;
         }
-        self.tally.lag.drained(opened);
+        self.counters.lag.drained(opened);
         Ok(())
     }
 }

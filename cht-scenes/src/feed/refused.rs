@@ -2,13 +2,7 @@
 
 use std::{collections::VecDeque, fmt, io};
 
-use anyhow::Result;
 use cht_core::session::SessionError;
-
-use super::feeder::Feeder;
-
-/// Sessions with an error that was said, and is not said again.
-const REMEMBERED: usize = 256;
 
 /// The folder for the frames of a session cannot be used.
 #[derive(Debug)]
@@ -37,28 +31,6 @@ impl fmt::Display for NoFolder {
 }
 
 impl std::error::Error for NoFolder {}
-
-impl Feeder {
-    /// Goes to the folder that the frames of `session` belong in. Returns whether it can be used; if not, that was said.
-    pub(super) fn enter(&mut self, session: Option<&str>) -> Result<bool> {
-        let entered = self.go_to(session);
-        let Err(error) = entered else { return Ok(true) };
-        let given = self.args.out.is_some();
-        let Some(session) = session.filter(|_| !given && error.is::<NoFolder>()) else {
-            return Err(error);
-        };
-        if !self.refused.contains(&session.to_owned()) {
-            if self.refused.len() == REMEMBERED {
-                self.refused.pop_front();
-            }
-            self.refused.push_back(session.to_owned());
-            // An event of ours holds absolute paths.
-            let absolute = Some(session).filter(|session| session.starts_with('/'));
-            self.output.fail(absolute, "session", &error.to_string(), Some(session))?;
-        }
-        Ok(false)
-    }
-}
 
 /// The sessions whose error was said.
 pub(super) type Refused = VecDeque<String>;

@@ -1,7 +1,7 @@
 //! A run: one decoder over consecutive segments, and the thread that follows it.
 
 use std::{
-    path::Path,
+    io,
     sync::{
         Arc,
         mpsc::{SyncSender, sync_channel},
@@ -9,211 +9,150 @@ use std::{
     thread::JoinHandle,
 };
 
-use anyhow::{Context as _, Result, ensure};
-use cht_core::{event::Anchor, process::report, segment::SegmentError};
+use anyhow::{Result, bail};
+use cht_core::{
+    event::Anchor,
+    process::{clock, ffmpeg::Program},
+};
 use cht_ts::{Codec, SingleStream};
 
-use super::{
-    engine::Engine,
-    feeder::Feeder,
-    preroll::{Before, nearest, run_up, two_frames, unsure},
-};
+use super::engine::Engine;
 use crate::{
     decode::{
         decoder::{Decoder, Input},
-        filter::{self, Start, Wanted},
+        filter::Start,
         frame::Reader,
         frames::Frames,
         job::DecodeJob,
         message::{End, Message, Sent, Writes},
-        mode::{self, Decode, Decoding},
+        mode::{Decode, Decoding},
     },
     input::{Part, Source},
     parallel::pool::DecoderPool,
-    select::{journal::Checkpoint, selector::FrameSelector, succession::Position, types::Run},
-    track::parameter_sets,
+    select::{
+        selector::{FrameSelector, Run},
+        succession::Position,
+    },
 };
 
-/// So many frames may wait for the picker, where what belongs to them waits elsewhere, and where it is with them.
+/// Frames that may wait for the selector, where their samples wait elsewhere.
 const FRAMES: usize = 4096;
+
+/// Frames that may wait for the selector with their samples.
 const WHOLE_FRAMES: usize = 16;
 
 /// A decoder at work, and the thread that follows it.
 #[derive(Debug)]
 pub(super) struct Running {
     pub engine: Engine,
-    pub messages: SyncSender<Sent>,
-    pub follower: JoinHandle<(FrameSelector, Result<End>)>,
-    pub writes: Arc<Writes>,
+    pub decode: Decode,
     pub anchor: Anchor,
     pub pid: u16,
     pub codec: Option<Codec>,
     pub connection: Option<u32>,
-    pub decode: Decode,
     /// The segment that is being fed.
     pub path: String,
+    messages: SyncSender<Sent>,
+    follower: JoinHandle<(Box<FrameSelector>, Result<End>)>,
+    writes: Arc<Writes>,
+}
+
+/// What is left of a run.
+#[derive(Debug)]
+pub(super) struct Stopped {
+    pub selector: Box<FrameSelector>,
+    pub end: End,
+    pub last_words: String,
+    pub finished: Result<()>,
 }
 
 /// An engine, and both ends of what it says.
 type Started = (Engine, SyncSender<Sent>, Frames);
 
-impl Feeder {
-    /// Starts a decoder for the segment at `path`, and decodes what leads up to it.
-    pub(super) fn start_run(&mut self, source: Source, path: &str, goes_on: bool) -> Result<()> {
-        let mut picker = self
-            .folder
-            .as_mut()
-            .and_then(|folder| folder.picker.take())
-            .context("the picker is at work")?;
-        let decode = self.decode_of(&source);
-        // The run-up: the first score needs the frames before it.
-        let replayed = self.folder.as_mut().and_then(|folder| folder.replayed.take());
-        let last = picker.store.last().cloned();
-        let last = last.map(|last| nearest(last, replayed));
-        let place = Position { path, anchor: source.anchor };
-        let is_of_it = |last: &Checkpoint| {
-            !goes_on
-                && last.done.seq < source.seq
-                && last.pid == Some(source.pid)
-                && last.codec.as_deref().and_then(Codec::named) == source.codec
-        };
-        let mut before = last.filter(is_of_it).map_or_else(Vec::new, |last| run_up(&last, place));
-        if before.is_empty() {
-            picker.release()?;
-            before = self.run_up_of_another(&mut picker, place, is_of_it)?;
-        } else {
-            // The same as after a restart, also within one run of the program.
-            picker.go_on()?;
-            if decode == Decode::Keyframes {
-                before = two_frames(picker.store.before_last(), before);
-            }
-            before = unsure(picker.store.unsure(), before);
-            picker.measured =
-                self.measures().then(|| self.measured(picker.store.saved())).transpose()?;
-        }
-        if before.is_empty() {
-            // Nothing to compare the first frame with: it is kept.
-            picker.state = cht_detect::threshold::State::default();
-            if !goes_on {
-                picker.measured = self.measures().then(|| self.measured(None)).transpose()?;
-            }
-        }
-        let decoding = Decoding { decode, ..self.decoding };
-        picker.decode = decode;
-        let keyframes_only = decode == Decode::Keyframes;
-        self.tally.lag.decodes(keyframes_only.then(|| mode::holds(source.codec)));
-        self.tally.lag.follow(source.pid, source.ahead);
-        let anchor = before
-            .iter()
-            .find(|before| before.windows.is_some())
-            .map_or(source.anchor, |first| first.anchor);
-        let wanted = match &picker.measured {
-            Some(measured) => Wanted::Candidates(measured.candidates, filter::every(decode)),
-            None => Wanted::Scene(self.rules, picker.state),
-        };
-        let start = Start { wanted, anchor, from: source.anchor.offset };
-        let first = Path::new(before.first().map_or(path, |first| &first.path));
-        let sets = parameter_sets::before(first, source.connection, source.pid);
-        let (engine, messages, frames) = self.engine(&source, decoding, start, sets)?;
+impl Running {
+    /// Starts a decoder for the video of `source`, whose frames `selector` gets. `anchor` is that of the
+    /// first segment that it is fed.
+    pub(super) fn start(
+        ffmpeg: &Program,
+        decoding: Decoding,
+        source: &Source,
+        (start, sets): (Start<'static>, Option<Arc<[u8]>>),
+        mut selector: Box<FrameSelector>,
+    ) -> Result<Self> {
+        let anchor = start.anchor;
+        let (engine, messages, frames) = engine(ffmpeg, decoding, source, start, sets)?;
         let writes = Arc::new(Writes::default());
-        let (pid, brake, seen) = (source.pid, engine.brake(), Arc::clone(&writes));
-        let timeout = self.decoding.limits.timeout;
+        let (pid, stop, seen) = (source.pid, engine.stop_handle(), Arc::clone(&writes));
         let follower = std::thread::spawn(move || {
-            let mut run = Run { frames, pid, timeout, writes: &seen };
-            let end = picker.follow(&mut run);
+            let mut run = Run { frames, pid, timeout: decoding.limits.timeout, writes: &seen };
+            let end = selector.follow(&mut run);
             if !matches!(end, Ok(End::Complete)) {
                 // The feeder may be waiting for it to take more.
-                brake.stop();
-                picker.leave(run.frames);
+                stop.stop();
+                selector.leave(run.frames);
             }
-            (picker, end)
+            (selector, end)
         });
-        self.run = Some(Running {
+        Ok(Self {
             engine,
+            decode: decoding.decode,
+            anchor,
+            pid,
+            codec: source.codec,
+            connection: source.connection,
+            path: String::new(),
             messages,
             follower,
             writes,
-            anchor,
-            pid: source.pid,
-            codec: source.codec,
-            connection: source.connection,
-            decode,
-            path: String::new(),
-        });
-        for Before { seq, anchor, path, from, windows } in before {
-            let source = Source { seq, anchor, bytes: None, ..source }.part_of(from..u64::MAX);
-            if let Some(run) = &mut self.run {
-                if windows.is_some() {
-                    run.engine.enter(Path::new(&path), from);
-                }
-                run.tell(source.part(&path, true));
-            }
-            let Some(windows) = windows else { continue };
-            self.plan(&path, &source);
-            if let Err(error) = self.feed_all(windows) {
-                ensure!(error.is::<SegmentError>(), error);
-                report::warn(format_args!("{error}; the first scores after it may be off"));
-            }
-            if let Some(run) = &mut self.run {
-                run.engine.end_segment();
-            }
+        })
+    }
+
+    /// Tells the selector that the bytes of a part follow.
+    pub(super) fn tell(&self, part: Part) {
+        let _ = self.messages.send(Message::Segment(part).into());
+    }
+
+    /// Feeds it; an error means that it has ended.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.writes.count(|| self.engine.feed(bytes))
+    }
+
+    /// Ends the last picture if a live stream pauses, and tells the selector.
+    pub(super) fn pause(&mut self) {
+        // One that has ended is noticed when it is fed.
+        let pause = self.writes.count(|| self.engine.pause(clock::monotonic()).ok().flatten());
+        if let Some(pause) = pause {
+            let _ = self.messages.send(Message::Pause(pause).into());
         }
+    }
+
+    /// Notes that a segment was fed to its end; `within`: none of its pictures begins in it.
+    pub(super) fn fed(&mut self, bytes: u64, within: bool) {
+        let has_frames = self.engine.end_segment() && !within;
+        let _ = self.messages.send(Message::Fed { bytes, has_frames }.into());
+    }
+
+    /// Ends its input, and waits until it has decoded what it holds.
+    pub(super) fn stop(mut self) -> Result<Stopped> {
+        let _ = self.messages.send(Message::Ended.into());
+        drop(self.messages);
+        self.engine.end_input();
+        let Ok((selector, end)) = self.follower.join() else { bail!("the selector panicked") };
+        let (last_words, finished) = self.engine.finish();
+        Ok(Stopped { selector, end: end?, last_words, finished })
+    }
+
+    /// Stops it at once, and gives its selector up.
+    pub(super) fn abandon(self) -> Result<()> {
+        self.engine.stop_handle().stop();
+        drop(self.messages);
+        // Its selector has the folder's lock.
+        let Ok(joined) = self.follower.join() else { bail!("the selector panicked") };
+        drop(joined);
+        let _ = self.engine.finish();
         Ok(())
     }
 
-    /// Lets the picker go on from the last segment of the recording that goes on at `place`, where another recording came after it.
-    /// Returns what leads up to it.
-    fn run_up_of_another(
-        &self,
-        picker: &mut FrameSelector,
-        place: Position<'_>,
-        is_of_it: impl Fn(&Checkpoint) -> bool,
-    ) -> Result<Vec<Before>> {
-        let Some(other) = picker.store.recording(&place).cloned().filter(is_of_it) else {
-            return Ok(Vec::new());
-        };
-        picker.state = other.state;
-        if self.measures() {
-            let saved = picker.store.go_on_from(&other);
-            picker.measured = Some(self.measured(saved)?.forget_kept());
-        }
-        Ok(run_up(&other, place))
-    }
-
-    /// Starts what decodes a run: several decoders where that is asked for and the stream can be divided, which one that grows cannot.
-    fn engine(
-        &self,
-        source: &Source,
-        decoding: Decoding,
-        start: Start<'static>,
-        sets: Option<Arc<[u8]>>,
-    ) -> Result<Started> {
-        let (pid, ffmpeg) = (source.pid, self.ffmpeg.clone());
-        let is_divided = decoding.jobs > 1 && decoding.decode == Decode::Full && !source.live;
-        if let Some(codec) = source.codec.filter(|&codec| is_divided && SingleStream::takes(codec))
-        {
-            let (messages, received) = sync_channel(WHOLE_FRAMES);
-            let (jobs, decoding) = (decoding.jobs, Decoding { jobs: 1, ..decoding });
-            let stream = DecodeJob { ffmpeg, pid, codec: Some(codec), decoding, start, sets };
-            let jobs = Box::new(DecoderPool::start(jobs, stream, messages.clone()));
-            let frames = Frames::new(received, None, Reader::default());
-            return Ok((Engine::Many(jobs), messages, frames));
-        }
-        let (messages, received) = sync_channel(FRAMES);
-        let (decoder, outputs) = Decoder::start(
-            &ffmpeg,
-            &Input { pid, codec: source.codec, sets: sets.as_deref() },
-            decoding,
-            source.live,
-            &start,
-            messages.clone(),
-        )?;
-        let frames = Frames::new(received, Some(outputs), Reader::default());
-        Ok((Engine::One(decoder), messages, frames))
-    }
-}
-
-impl Running {
     /// Whether it decodes the video that the segment at `path` goes on with.
     pub(super) fn is_of(&self, source: &Source, path: &str) -> bool {
         let fed = Position { path: &self.path, anchor: self.anchor };
@@ -226,8 +165,36 @@ impl Running {
     pub(super) fn takes(&self, source: &Source) -> bool {
         !(source.live && matches!(self.engine, Engine::Many(_)))
     }
+}
 
-    pub(super) fn tell(&self, part: Part) {
-        let _ = self.messages.send(Message::Segment(part).into());
+/// Starts what decodes a run: several decoders where that is asked for and the stream can be divided, which one that grows cannot.
+fn engine(
+    ffmpeg: &Program,
+    decoding: Decoding,
+    source: &Source,
+    start: Start<'static>,
+    sets: Option<Arc<[u8]>>,
+) -> Result<Started> {
+    let pid = source.pid;
+    let is_divided = decoding.jobs > 1 && decoding.decode == Decode::Full && !source.live;
+    if let Some(codec) = source.codec.filter(|&codec| is_divided && SingleStream::takes(codec)) {
+        let (messages, received) = sync_channel(WHOLE_FRAMES);
+        let (jobs, decoding) = (decoding.jobs, Decoding { jobs: 1, ..decoding });
+        let stream =
+            DecodeJob { ffmpeg: ffmpeg.clone(), pid, codec: Some(codec), decoding, start, sets };
+        let jobs = Box::new(DecoderPool::start(jobs, stream, messages.clone()));
+        let frames = Frames::new(received, None, Reader::default());
+        return Ok((Engine::Many(jobs), messages, frames));
     }
+    let (messages, received) = sync_channel(FRAMES);
+    let (decoder, outputs) = Decoder::start(
+        ffmpeg,
+        &Input { pid, codec: source.codec, sets: sets.as_deref() },
+        decoding,
+        source.live,
+        &start,
+        messages.clone(),
+    )?;
+    let frames = Frames::new(received, Some(outputs), Reader::default());
+    Ok((Engine::One(decoder), messages, frames))
 }

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use cht_core::{
     event::{Body, Event, Segment, absolute},
     process::report,
@@ -14,7 +14,8 @@ use cht_core::{
 };
 
 use super::{
-    feeder::{Feeder, is_at},
+    feeder::Feeder,
+    folder::{Folder, Work},
     indexed::{INDEX, last_indexed},
 };
 use crate::select::journal::{FileId, key};
@@ -63,11 +64,12 @@ impl Feeder {
             return Ok(());
         };
         folder.joined = true;
-        let Some(picker) = &mut folder.picker else { return Ok(()) };
+        let Work::Idle(selector) = &mut folder.work else { return Ok(()) };
+        let writer = &mut selector.writer;
         let known = last_indexed(&folder.path.join(INDEX)).saturating_sub(CHOSEN_ANEW);
-        for (path, bytes) in picker.store.done_after(known) {
+        for (path, bytes) in writer.journal.done_after(known) {
             folder.handled.insert(key(&path, folder.by_name).to_owned(), None);
-            picker.replay(&path, bytes)?;
+            writer.replay(&path, bytes)?;
         }
         Ok(())
     }
@@ -88,7 +90,7 @@ impl Feeder {
         let Some(session) = session.and_then(|path| Session::open(Path::new(path)).ok()) else {
             return Ok(());
         };
-        if folder.path != session.frames() && !is_at(folder, &session.frames()) {
+        if folder.path != session.frames() && !folder.is_at(&session.frames()) {
             return Ok(());
         }
         let record = folder.record.get_or_insert_with(|| SegmentLog::after(&session, last));
@@ -106,13 +108,8 @@ impl Feeder {
     /// The recorder of the segment `seq` was killed while that was followed. Goes back to the last checkpoint, as a restart
     /// does: what the decoder made of half a picture at the end may have changed pictures before it.
     pub(super) fn abandon(&mut self, session: Option<&str>, seq: u64) -> Result<()> {
-        if let Some(run) = self.run.take() {
-            run.engine.brake().stop();
-            drop(run.messages);
-            // Its picker has the folder's lock.
-            let (picker, _) = run.follower.join().map_err(|_| anyhow!("the picker panicked"))?;
-            drop(picker);
-            let _ = run.engine.finish();
+        if let Some(run) = self.folder.as_mut().and_then(Folder::take_run) {
+            run.abandon()?;
         }
         self.left.clear();
         self.folder = None;

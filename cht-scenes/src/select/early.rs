@@ -1,121 +1,75 @@
-//! Looking ahead while a live stream pauses: what has come to rest is announced before the next picture comes.
+//! Looking ahead while a live stream pauses: what has come to rest is announced before the next
+//! picture comes.
 //!
-//! Nothing is decided here. A second decider, which knows what the first one knows, lets the time of the pause pass, and its
-//! choices are announced, with their pictures on disk. When the next picture comes, or none will, the first one decides on the
-//! same time, and what it chooses was announced already. The journal holds what it chooses alone: a picture that was
-//! late and contradicts the pause takes an announced frame back, whose number the next one has.
-
-use std::collections::VecDeque;
+//! Nothing is decided here. A second scene detector, which knows what the first one knows, lets the
+//! time of the pause pass, and its selections are announced, with their pictures on disk. When the
+//! next picture comes, or none will, the first one decides on the same time, and its selections were
+//! announced already. The journal holds its selections alone: a picture that was late and contradicts
+//! the pause takes an announced frame back, whose number the next one has.
 
 use anyhow::Result;
-use cht_core::event::{Event, Frame};
-use cht_detect::{Revisits, SceneDetector, Selection, Shown};
-use cht_ts::time::seconds;
+use cht_detect::{Revisits, SceneDetector, Selection};
 
-use super::detectors::Candidate;
 use super::{
-    selector::FrameSelector,
-    types::{Found, Segment},
-    writer::holding,
+    detectors::{Candidate, Detectors},
+    found::Found,
+    segment_queue::SegmentQueue,
+    writer::FrameWriter,
 };
-use crate::decode::{filter::tick_of, frame::Picture, mode::Decode, pause::Pause};
+use crate::decode::{frame::Picture, pause::Pause};
 
-/// What is chosen ahead of the next frame.
-#[derive(Debug, Default)]
-pub(crate) struct Ahead {
-    decides: Option<Box<(SceneDetector<Candidate>, Revisits)>>,
-    /// Frames that were announced and are not kept yet, oldest first.
-    frames: Vec<Frame>,
-}
+/// A scene detector that is ahead of the last frame, and the kept pictures that it remembers.
+#[derive(Debug)]
+pub(crate) struct Lookahead(Box<(SceneDetector<Candidate>, Revisits)>);
 
-impl Ahead {
-    /// A frame is kept; whether it was announced. One that was not takes the others back.
-    pub(crate) fn confirm(&mut self, frame: &Frame) -> bool {
-        let is_announced = self.frames.first() == Some(frame);
-        // Those that came after it are of numbers that follow.
-        self.frames.drain(..if is_announced { 1 } else { self.frames.len() });
-        is_announced
+impl Lookahead {
+    /// Looks ahead from where `detectors` are.
+    pub(crate) fn of(detectors: &Detectors) -> Self {
+        Self(Box::new(detectors.ahead()))
     }
-}
 
-impl FrameSelector {
-    /// Announces what has come to rest in a pause, if all that was fed before it has been looked at.
-    pub(crate) fn look_ahead(
+    /// Announces what has come to rest in a pause after the frame at `at`.
+    pub(crate) fn wait(
         &mut self,
-        segments: &VecDeque<Segment>,
-        reference: Option<i64>,
-        pause: Pause,
+        (at, pause): (i64, Pause),
+        detectors: &mut Detectors,
+        queue: &SegmentQueue,
+        writer: &mut FrameWriter,
     ) -> Result<()> {
-        let (Some(at), Some(first)) = (reference, segments.front()) else { return Ok(()) };
-        let is_last = tick_of(first.part.source.anchor, at, pause.pts as i64) == at;
-        let Some(measured) = self.measured.as_ref().filter(|measured| {
-            is_last && measured.decider.last() == Some(at) && self.decode == Decode::Full
-        }) else {
-            return Ok(());
-        };
-        let decides = self.ahead.decides.get_or_insert_with(|| Box::new(measured.ahead()));
-        decides.0.wait(at.saturating_add(pause.lasts));
-        while let Some((choice, shown)) =
-            self.ahead.decides.as_mut().and_then(|decides| decides.0.next_choice())
-        {
-            self.announce(segments, &choice, &shown)?;
+        self.0.0.wait(at.saturating_add(pause.lasts));
+        while let Some((selection, shown)) = self.0.0.next_choice() {
+            let at = shown.at();
+            let lent = detectors.decider.borrow(at).flatten();
+            let is_lent = lent.is_some();
+            // What cannot be fetched is said when it is selected.
+            let Some((at, picture)) =
+                lent.map(|picture| (at, picture)).or_else(|| writer.fetch(queue, at))
+            else {
+                continue;
+            };
+            let score = detectors.decider.score(at);
+            let announced = self.announce(&selection, (at, score), &picture, queue, writer);
+            if is_lent {
+                detectors.decider.run_up(at, Some(Some(picture)));
+            }
+            announced?;
         }
         Ok(())
     }
 
-    /// Writes the picture of a choice, and announces it.
     fn announce(
         &mut self,
-        segments: &VecDeque<Segment>,
-        choice: &Selection,
-        shown: &Shown<Candidate>,
-    ) -> Result<()> {
-        let at = shown.at();
-        let lent = self.measured.as_mut().and_then(|measured| measured.decider.borrow(at)?);
-        match lent {
-            Some(picture) => {
-                let announced = self.announce_picture(segments, choice, at, &picture);
-                if let Some(measured) = &mut self.measured {
-                    measured.decider.run_up(at, Some(Some(picture)));
-                }
-                announced
-            }
-            // What cannot be fetched is said when it is chosen.
-            None => match self.fetch(segments, at) {
-                Some((at, picture)) => self.announce_picture(segments, choice, at, &picture),
-                None => Ok(()),
-            },
-        }
-    }
-
-    fn announce_picture(
-        &mut self,
-        segments: &VecDeque<Segment>,
-        choice: &Selection,
-        at: i64,
+        selection: &Selection,
+        (at, score): (i64, f64),
         picture: &Picture,
+        queue: &SegmentQueue,
+        writer: &mut FrameWriter,
     ) -> Result<()> {
-        let part = segments[holding(segments, at)].part.clone();
-        let score = self.measured.as_ref().map_or(0.0, |measured| measured.decider.score(at));
-        let returned = self.ahead.decides.as_mut().and_then(|decides| {
-            let hidden = decides.0.hidden();
-            let changed = decides.0.take_small();
-            decides.1.keep(&picture.small(), &hidden, changed)
-        });
-        let found = Found::of(choice, at, score, returned);
-        let anchor = part.source.anchor;
-        let time = (seconds(at), anchor.pts + (at - anchor.offset));
-        let others = std::mem::take(&mut self.ahead.frames);
-        let described = self.frame(&part, time, &found, picture, &others);
-        self.ahead.frames = others;
-        let (frame, file) = described?;
-        if let Some(file) = file
-            && !self.store.announce(&frame, &file.bytes, file.thumbnail.as_deref())?
-        {
-            return Ok(());
-        }
-        self.emit(&Event::new(self.session.clone(), frame.clone()))?;
-        self.ahead.frames.push(frame);
-        Ok(())
+        let Some(part) = queue.parts_of(at).next() else { return Ok(()) };
+        let (decider, revisits) = &mut *self.0;
+        let hidden = decider.hidden();
+        let changed = decider.take_small();
+        let returned = revisits.keep(&picture.small(), &hidden, changed);
+        writer.announce(part, at, &Found::of(selection, at, score, returned), picture)
     }
 }

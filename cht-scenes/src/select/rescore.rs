@@ -13,11 +13,12 @@ use cht_detect::{Revisits, SceneDetector, Selection, Shown};
 use cht_ts::{Codec, time::seconds};
 
 use super::{
+    found::Found,
     journal::FrameJournal,
     score_log::{Line, Origin, Reader},
-    selector::FrameSelector,
+    selector::segment_done,
     succession::Position,
-    types::{Done, Found},
+    writer::FrameWriter,
 };
 use crate::output::Output;
 use crate::{
@@ -57,7 +58,7 @@ pub(crate) fn run(
     let options = Options::of(args);
     let segments = decide(scores, &options)?;
     let ffmpeg = Program::find(&args.ffmpeg)?;
-    let mut folders: HashMap<PathBuf, FrameSelector> = HashMap::new();
+    let mut folders: HashMap<PathBuf, FrameWriter> = HashMap::new();
     let disk = Disk::new(output);
     // What was kept since the last break.
     let (mut returned, mut last) = (Revisits::default(), None::<Origin>);
@@ -70,19 +71,19 @@ pub(crate) fn run(
         };
         if !folders.contains_key(&folder) {
             disk.enter(origin.session.as_deref());
-            let store = FrameJournal::open(&folder, &options, args.overwrite, disk.clone())?;
-            let picker =
-                FrameSelector::new(store, output.clone(), args, ffmpeg.clone(), Arc::clone(tally));
-            folders.insert(folder.clone(), picker);
+            let journal = FrameJournal::open(&folder, &options, args.overwrite, disk.clone())?;
+            let (output, ffmpeg) = (output.clone(), ffmpeg.clone());
+            let writer = FrameWriter::new(journal, None, output, args, ffmpeg, Arc::clone(tally));
+            folders.insert(folder.clone(), writer);
         }
-        let picker = folders.get_mut(&folder).context("a folder that was opened")?;
-        picker.session.clone_from(&origin.session);
+        let writer = folders.get_mut(&folder).context("a folder that was opened")?;
+        writer.session.clone_from(&origin.session);
         let before = last.replace(segment.origin.clone());
         if !before.is_some_and(|before| before.leads_to(&segment.origin)) {
             returned = Revisits::default();
         }
         parts.is_last = segments.peek().is_none_or(|next| next.origin.path != origin.path);
-        keep(picker, segment, &mut returned, &mut parts)?;
+        keep(writer, segment, &mut returned, &mut parts)?;
         if parts.is_last {
             parts = Parts::default();
         }
@@ -170,7 +171,7 @@ fn assign(
 
 /// Writes what a segment gives, or says it again.
 fn keep(
-    picker: &mut FrameSelector,
+    writer: &mut FrameWriter,
     segment: Segment,
     returned: &mut Revisits,
     parts: &mut Parts,
@@ -182,10 +183,10 @@ fn keep(
         Err(error) => {
             let message =
                 format!("{}: {error}; its frames cannot be decoded any more", origin.path);
-            return picker.fail("unreadable", &message, Some(&origin.path));
+            return writer.fail("unreadable", &message, Some(&origin.path));
         }
     };
-    if parts.is_replayed || picker.replay(&origin.path, bytes)? {
+    if parts.is_replayed || writer.replay(&origin.path, bytes)? {
         parts.is_replayed = true;
         return Ok(());
     }
@@ -194,36 +195,31 @@ fn keep(
     let mut ticks: Vec<i64> = wanted.iter().map(|wanted| wanted.at).collect();
     ticks.sort_unstable();
     ticks.dedup();
-    let pictures: HashMap<i64, _> = match picker.fetcher.fetch(&source, &part.path, &ticks) {
+    let pictures: HashMap<i64, _> = match writer.refetcher.fetch(&source, &part.path, &ticks) {
         Ok(pictures) => pictures.into_iter().collect(),
         Err(error) => {
-            picker.fail("decoder_failed", &format!("{error:#}"), Some(&part.path))?;
+            writer.fail("decoder_failed", &format!("{error:#}"), Some(&part.path))?;
             HashMap::new()
         }
     };
     for Wanted { at, choice, score, hidden, changed } in wanted {
         let Some(picture) = pictures.get(&at) else {
             let message = format!("{}: no picture at {} s", part.path, seconds(at));
-            picker.fail("no_picture", &message, Some(&part.path))?;
+            writer.fail("no_picture", &message, Some(&part.path))?;
             continue;
         };
         let back = returned.keep(&picture.small(), &hidden, changed);
         let found = Found::of(&choice, at, score, back);
-        picker.keep(&part, at, &found, picture)?;
+        writer.keep(&part, at, &found, picture)?;
         parts.frames += 1;
     }
     parts.decoded += decoded;
     if !parts.is_last {
         return Ok(());
     }
-    picker.done(Done {
-        seq: origin.seq,
-        path: origin.path,
-        bytes,
-        frames: parts.frames,
-        decoded: parts.decoded,
-        ..Done::default()
-    })
+    let state = writer.journal.last().map(|last| last.state).unwrap_or_default();
+    let done = segment_done(origin.seq, origin.path, parts.frames, parts.decoded);
+    writer.done_alone(done, bytes, state)
 }
 
 impl Origin {

@@ -1,25 +1,25 @@
 //! What an earlier run of the program did: emitted again, or in part taken back.
 //!
-//! At the end of its input the stage decides on what it has: a dissolve of which it has seen one half, a fade to
-//! black that may come back, a cut that waits for the end of a gap. If a later run goes on with the same video, it
-//! knows better. Those frames are then *provisional*: they are taken back, and chosen anew under the same numbers, so
-//! that the result is that of one run. Until it is known whether the video goes on, they are not emitted again.
+//! At the end of its input the stage decides on what it has: a dissolve of which it has seen one half,
+//! a fade to black that may come back, a cut that waits for the end of a gap. If a later run goes on
+//! with the same video, it knows better. Those frames are then *provisional*: they are taken back, and
+//! selected anew under the same numbers, so that the result is that of one run. Until it is known
+//! whether the video goes on, they are not emitted again.
 
 use anyhow::Result;
 use cht_core::event::{Event, SegmentDone};
 
-use super::journal::number;
-use super::selector::FrameSelector;
+use super::{journal::number, writer::FrameWriter};
 
-impl FrameSelector {
+impl FrameWriter {
     /// Emits again what an earlier run of the program made of a segment; `false` if it has made nothing.
     pub(crate) fn replay(&mut self, path: &str, bytes: u64) -> Result<bool> {
-        let is_unsure = self.store.is_unsure(path);
+        let is_unsure = self.journal.is_unsure(path);
         if !is_unsure {
             self.release()?;
         }
-        let Some(done) = self.store.done(path, bytes) else { return Ok(false) };
-        let provisional = self.store.provisional().filter(|_| is_unsure);
+        let Some(done) = self.journal.done(path, bytes) else { return Ok(false) };
+        let provisional = self.journal.provisional().filter(|_| is_unsure);
         let is_certain = |event: &&Event| provisional.is_none_or(|from| number(event) < Some(from));
         let certain = done.frames.iter().take_while(is_certain).count();
         let (certain, rest) = done.frames.split_at(certain);
@@ -36,7 +36,8 @@ impl FrameSelector {
         Ok(true)
     }
 
-    /// The video does not go on, as far as is known: emits what an earlier run had chosen at its end.
+    /// Emits what an earlier run had selected at its end, since the video does not go on, as far as is
+    /// known.
     pub(crate) fn release(&mut self) -> Result<()> {
         for event in std::mem::take(&mut self.held) {
             self.emit(&event)?;
@@ -44,18 +45,24 @@ impl FrameSelector {
         Ok(())
     }
 
-    /// The video goes on where an earlier run has ended: takes back what it chose because nothing followed.
-    pub(crate) fn go_on(&mut self) -> Result<()> {
+    /// Takes back what an earlier run selected because nothing followed, since the video goes on.
+    /// Returns the segments that are done once more.
+    pub(crate) fn take_back(&mut self) -> Result<Vec<SegmentDone>> {
         self.held.clear();
-        self.store.go_on()?;
-        self.again = self.store.unsure().iter().map(|unsure| unsure.done.clone()).collect();
-        Ok(())
+        self.journal.go_on()?;
+        Ok(self.journal.unsure().iter().map(|unsure| unsure.done.clone()).collect())
     }
 
-    /// Writes down and announces that a segment of an earlier run is done, now that what follows is known.
-    pub(crate) fn done_again(&mut self, mut done: SegmentDone, frames: u64) -> Result<()> {
+    /// Writes down and announces that a segment of an earlier run is done, now that what follows is
+    /// known. Frames from number `provisional_from` on may again be taken back.
+    pub(crate) fn done_again(
+        &mut self,
+        mut done: SegmentDone,
+        frames: u64,
+        provisional_from: Option<u64>,
+    ) -> Result<()> {
         done.events = frames;
-        self.store.done_again(&done, self.provisional_from)?;
+        self.journal.done_again(&done, provisional_from)?;
         self.emit(&Event::new(self.session.clone(), done))
     }
 }

@@ -1,118 +1,117 @@
-//! What comes out of the decoder: frames are placed on the timeline, decided on, written and announced.
+//! Selects frames: what comes out of a decoder is placed on the timeline, decided on, and written.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use cht_core::{
-    event::{self, Event, SegmentDone},
-    process::{ffmpeg::Program, report},
+    event::{self, SegmentDone},
+    process::report,
 };
 use cht_detect::{
-    Cause, LOOKAHEAD,
+    Cause, LOOKAHEAD, Selection, Shown,
     measure::Plane,
     threshold::{Kept, Rules, State},
 };
 
 use super::{
-    detectors::Detectors,
-    early::Ahead,
-    journal::{Checkpoint, FrameJournal, Obstruction},
-    refetch::Refetcher,
+    detectors::{Candidate, Detectors},
+    early::Lookahead,
+    found::{Found, reason},
+    journal::{Checkpoint, Obstruction},
     score_log::ScoreLog,
+    segment_queue::{Segment, SegmentQueue, Snapshot},
+    writer::FrameWriter,
 };
 use crate::{
     cli::args::Args,
     decode::{
         ffmpeg_log::Decoded,
-        filter::{self, tick_of},
+        filter,
         frame::{Frame, Picture},
         frames::{Frames, Next},
+        message::{End, Message, Writes},
         mode::Decode,
+        pause::Pause,
     },
+    input::Part,
     interrupt::Interrupt,
-    output::Output,
-    picture::Painter,
-    select::types::reason,
     stats::counters::{Counters, Suppressions},
 };
 
-pub(crate) use super::types::{Done, Found, Run, Segment, Snapshot};
-pub(crate) use crate::{
-    decode::message::{End, Message},
-    input::Part,
-};
+/// One decoder's output.
+pub(crate) struct Run<'a> {
+    pub frames: Frames,
+    pub pid: u16,
+    /// Time after which a decoder is stopped that neither takes its input nor says anything.
+    pub timeout: Duration,
+    pub writes: &'a Writes,
+}
 
-/// Picks frames; lives as long as its folder, over any number of decoders.
-#[derive(Debug)]
-pub(crate) struct FrameSelector {
-    pub store: FrameJournal,
-    pub state: State,
-    /// The detectors that measure; without them ffmpeg's score alone decides.
-    pub measured: Option<Detectors>,
-    pub output: Output,
-    pub session: Option<String>,
-    pub rules: Rules,
-    pub painter: Painter,
-    pub fetcher: Refetcher,
-    /// Where measures are written, if they are asked for.
-    pub scores: Option<ScoreLog>,
-    pub tally: Arc<Counters>,
-    /// Whether a run ends early.
-    pub interrupt: Arc<Interrupt>,
-    /// The run ends where a segment was done a moment ago.
-    pub is_cut: bool,
-    /// What a run has left to be ended.
-    pub left: VecDeque<Segment>,
-    /// What is chosen ahead while a live stream pauses.
-    pub(super) ahead: Ahead,
-    /// Path, kept and decoded frames of the segment whose first part another decoder has decoded.
-    pub carried: Option<(String, u64, u64)>,
-    /// What is decoded.
-    pub decode: Decode,
-    /// The run gave a frame.
-    pub any: bool,
-    /// Some segment of the run had frames to be decoded.
-    pub expected: bool,
-    /// What an earlier run emitted for its last segment and may take back ([`again`]).
-    pub(super) held: Vec<Event>,
-    /// The last segments of an earlier run, where frames of them were taken back.
-    pub(super) again: Vec<SegmentDone>,
-    /// The number of the first frame that was chosen because nothing followed.
-    pub(super) provisional_from: Option<u64>,
-    /// Segments that gave no frame at all, to be spoken of when the decoder has said its last words.
+/// What a decoder that has ended leaves to its feeder.
+#[derive(Debug, Default)]
+pub(crate) struct Rest {
+    /// The segment that a decoder that failed is blamed for.
+    pub blamed: Option<Part>,
+    /// Segments for another decoder.
+    pub left: Vec<Part>,
+    /// Segments that gave no frame at all.
     pub undecoded: Vec<String>,
 }
 
+/// Selects the frames of one folder, over any number of decoders.
+#[derive(Debug)]
+pub(crate) struct FrameSelector {
+    pub writer: FrameWriter,
+    /// The detectors that measure; without them ffmpeg's score alone decides.
+    pub detectors: Option<Detectors>,
+    /// The state of the rule on ffmpeg's score.
+    pub state: State,
+    /// What is decoded.
+    pub decode: Decode,
+    rules: Rules,
+    queue: SegmentQueue,
+    /// Where measures are written, if they are asked for.
+    scores: Option<ScoreLog>,
+    counters: Arc<Counters>,
+    /// Whether a run ends early.
+    interrupt: Arc<Interrupt>,
+    /// The run ends where a segment was done a moment ago.
+    is_cut: bool,
+    /// The detectors that are ahead while a live stream pauses.
+    ahead: Option<Lookahead>,
+    /// The run gave a frame.
+    any: bool,
+    /// Some segment of the run had frames to be decoded.
+    expected: bool,
+    /// The number of the first frame that was selected because nothing followed.
+    provisional_from: Option<u64>,
+    /// Segments that gave no frame at all, to be spoken of when the decoder has said its last words.
+    undecoded: Vec<String>,
+}
+
 impl FrameSelector {
-    /// One that goes on where `store` says.
+    /// Goes on where the journal of `writer` ends.
     pub(crate) fn new(
-        store: FrameJournal,
-        output: Output,
+        writer: FrameWriter,
         args: &Args,
-        ffmpeg: Program,
-        tally: Arc<Counters>,
+        scores: Option<ScoreLog>,
+        counters: Arc<Counters>,
+        interrupt: Arc<Interrupt>,
     ) -> Self {
         Self {
-            state: store.last().map(|last| last.state).unwrap_or_default(),
-            measured: None,
-            scores: None,
-            store,
-            output,
-            session: None,
-            rules: args.threshold_rules(),
-            painter: Painter::new(args.look, args.quality),
-            fetcher: Refetcher::new(ffmpeg, args.limits()),
-            tally,
-            interrupt: Arc::default(),
-            is_cut: false,
-            left: VecDeque::new(),
-            ahead: Ahead::default(),
-            carried: None,
+            state: writer.journal.last().map(|last| last.state).unwrap_or_default(),
+            writer,
+            detectors: None,
             decode: args.decode,
+            rules: args.threshold_rules(),
+            queue: SegmentQueue::default(),
+            scores,
+            counters,
+            interrupt,
+            is_cut: false,
+            ahead: None,
             any: false,
             expected: false,
-            held: Vec::new(),
-            again: Vec::new(),
             provisional_from: None,
             undecoded: Vec::new(),
         }
@@ -120,267 +119,198 @@ impl FrameSelector {
 
     /// Follows a decoder to its end. Segments that were fed to their end are then done.
     pub(crate) fn follow(&mut self, run: &mut Run<'_>) -> Result<End> {
-        let mut segments: VecDeque<Segment> = VecDeque::new();
-        let mut reference = None;
+        self.queue.begin_run();
         let (mut ended, mut write) = (false, None);
-        let end = loop {
+        loop {
             if self.is_cut {
-                break End::Cut;
+                return Ok(End::Cut);
             }
-            let message = match run.frames.next(run.timeout)? {
-                Next::Message(message) => message,
-                Next::End(end) => break end,
+            match run.frames.next(run.timeout)? {
+                Next::Message(Message::Ended) => ended = true,
+                Next::Message(Message::Pause(pause)) => self.look_ahead(pause)?,
+                Next::Message(Message::Frame(frame)) => self.take(run.pid, *frame)?,
+                Next::Message(message) => self.note(message),
+                Next::End(end) => return Ok(end),
                 Next::Timeout => {
                     let under_way = run.writes.under_way();
                     if ended || (under_way.is_some() && under_way == write) {
-                        break End::Hung;
+                        return Ok(End::Hung);
                     }
                     write = under_way;
-                    continue;
-                }
-            };
-            match message {
-                Message::Segment(part) => self.begin(&mut segments, part),
-                Message::Fed { bytes, has_frames } => self.fed(&mut segments, bytes, has_frames),
-                Message::Ended => ended = true,
-                Message::Pause(pause) => self.look_ahead(&segments, reference, pause)?,
-                Message::Complaint => {}
-                Message::Frame(frame) => {
-                    self.take(&mut segments, &mut reference, run.pid, *frame)?;
                 }
             }
-        };
-        self.left = segments;
-        Ok(end)
+        }
     }
 
     /// Takes note of what else was fed to a decoder that has failed.
     pub(crate) fn leave(&mut self, frames: Frames) {
-        let mut segments = std::mem::take(&mut self.left);
-        for message in frames.rest() {
-            match message {
-                Message::Segment(part) => self.begin(&mut segments, part),
-                Message::Fed { bytes, has_frames } => self.fed(&mut segments, bytes, has_frames),
-                _ => {}
+        frames.rest().for_each(|message| self.note(message));
+    }
+
+    /// Takes note of what is fed.
+    fn note(&mut self, message: Message) {
+        match message {
+            Message::Segment(part) => {
+                if self.queue.first().is_none() {
+                    self.interrupt.decoding(&part.path);
+                }
+                self.queue.push(part);
             }
-        }
-        self.left = segments;
-    }
-
-    /// The bytes of a segment follow.
-    fn begin(&mut self, segments: &mut VecDeque<Segment>, part: Part) {
-        let carried = self.carried.take();
-        let carried = carried.filter(|(path, ..)| *path == part.path && !part.warm_up);
-        let (_, mut frames, decoded) = carried.unwrap_or_default();
-        let (bytes, has_frames, end) = (None, true, None);
-        let again = self.again.iter().position(|again| part.warm_up && again.path == part.path);
-        let again = again.map(|again| self.again.remove(again));
-        if let Some(again) = &again {
-            frames = again.events;
-        }
-        if segments.is_empty() {
-            self.interrupt.decoding(&part.path);
-        }
-        segments.push_back(Segment { part, bytes, has_frames, frames, decoded, end, again });
-    }
-
-    /// The last segment was fed to its end.
-    fn fed(&mut self, segments: &mut VecDeque<Segment>, bytes: u64, has_frames: bool) {
-        if let Some(segment) = segments.back_mut() {
-            (segment.bytes, segment.has_frames) = (Some(bytes), has_frames);
-            self.expected |= has_frames;
+            Message::Fed { bytes, has_frames } => {
+                self.queue.fed(bytes, has_frames);
+                self.expected |= has_frames;
+            }
+            Message::Frame(_) | Message::Pause(_) | Message::Complaint | Message::Ended => {}
         }
     }
 
     /// Takes a frame.
-    fn take(
-        &mut self,
-        segments: &mut VecDeque<Segment>,
-        reference: &mut Option<i64>,
-        pid: u16,
-        frame: Frame,
-    ) -> Result<()> {
+    fn take(&mut self, pid: u16, frame: Frame) -> Result<()> {
         self.any = true;
         let Frame { decoded, small, picture } = frame;
-        let Some(at) = self.place(segments, reference, pid, &decoded)? else { return Ok(()) };
+        let Some(pts) = decoded.pts else {
+            report::warn(format_args!("PID {pid:#x}: a frame without PTS was left out"));
+            self.counters.suppress(Suppressions::NoPts, 1);
+            return Ok(());
+        };
+        let Some(at) = self.queue.place(pts) else { return Ok(()) };
+        let Self { queue, detectors, writer, .. } = self;
+        queue.end_before(at, || snapshot(detectors.as_ref(), writer));
+        self.finish_settled()?;
         match small {
-            Some(small) => self.measure(segments, at, decoded, small, picture),
-            None => self.decide(segments, at, decoded, picture),
+            Some(small) => self.measure(at, &decoded, small, picture),
+            None => self.decide(at, &decoded, picture),
         }
     }
 
-    /// Where a frame lies on the timeline; the segment that it belongs to is then the last one that began.
-    fn place(
-        &mut self,
-        segments: &mut VecDeque<Segment>,
-        reference: &mut Option<i64>,
-        pid: u16,
-        frame: &Decoded,
-    ) -> Result<Option<i64>> {
-        let Some(pts) = frame.pts else {
-            report::warn(format_args!("PID {pid:#x}: a frame without PTS was left out"));
-            self.tally.suppress(Suppressions::NoPts, 1);
-            return Ok(None);
-        };
-        let Some(first) = segments.front() else { return Ok(None) };
-        let anchor = first.part.source.anchor;
-        let at = tick_of(anchor, reference.unwrap_or(anchor.offset), pts);
-        *reference = Some(at);
-        let ends =
-            |n: usize| segments.get(n + 1).is_some_and(|next| at >= next.part.source.anchor.offset);
-        let ended = (0..segments.len()).filter(|&n| ends(n) && segments[n].end.is_none()).count();
-        for segment in segments.iter_mut().filter(|segment| segment.end.is_none()).take(ended) {
-            segment.end = Some(self.snapshot());
-        }
-        while let Some(next) = segments.get(1)
-            && self.is_settled(&segments[0], next.part.source.anchor.offset)
-        {
-            if let Some(done) = segments.pop_front() {
-                self.finish(done)?;
-                self.is_cut = self.is_cut || self.interrupt.is_cut();
-                self.interrupt.decoding(&segments[0].part.path);
+    /// Finishes the segments in which nothing more will be selected.
+    fn finish_settled(&mut self) -> Result<()> {
+        loop {
+            let detectors = self.detectors.as_ref();
+            let settled = self.queue.pop_settled(|followed, next| {
+                detectors.is_none_or(|detectors| {
+                    followed > LOOKAHEAD && detectors.decider.waits_from(next)
+                })
+            });
+            let Some(settled) = settled else { return Ok(()) };
+            self.finish(settled)?;
+            self.is_cut = self.is_cut || self.interrupt.is_cut();
+            if let Some(first) = self.queue.first() {
+                self.interrupt.decoding(&first.part.path);
             }
         }
-        Ok(Some(at))
-    }
-
-    /// What is known now.
-    fn snapshot(&self) -> Snapshot {
-        let saved = self.measured.as_ref().map(Detectors::save);
-        Snapshot { saved, next_id: self.store.next_id(), followed: 0 }
-    }
-
-    /// Whether nothing more will be chosen in a segment that the one from `next` on follows.
-    fn is_settled(&self, segment: &Segment, next: i64) -> bool {
-        let Some(end) = &segment.end else { return false };
-        self.measured
-            .as_ref()
-            .is_none_or(|measured| end.followed > LOOKAHEAD && measured.decider.waits_from(next))
     }
 
     /// Gives a frame to the detectors that measure.
     fn measure(
         &mut self,
-        segments: &mut VecDeque<Segment>,
         at: i64,
-        frame: Decoded,
+        frame: &Decoded,
         small: Plane,
         picture: Option<Picture>,
     ) -> Result<()> {
-        let Some(measured) = &mut self.measured else { return Ok(()) };
-        for segment in segments.iter_mut() {
-            if let Some(end) = &mut segment.end {
-                end.followed += 1;
-            }
-        }
-        let Some(segment) = segments.iter_mut().find(|segment| segment.end.is_none()) else {
+        self.queue.count_frame();
+        let (Some(detectors), Some(segment)) = (&mut self.detectors, self.queue.current()) else {
             return Ok(());
         };
         if segment.part.warm_up {
-            measured.decider.run_up(at, picture.map(Some));
+            detectors.decider.run_up(at, picture.map(Some));
             return Ok(());
         }
         segment.decoded += 1;
         let gap = self.decode == Decode::Keyframes;
         if !gap {
-            measured.decider.pass(at);
-            self.keep_choices(segments)?;
+            detectors.decider.pass(at);
+            self.keep_selected()?;
         }
-        self.ahead = Ahead::default();
-        self.measure_next(segments, at, &frame, small, picture, gap)
-    }
-
-    /// Measures the frame that time has passed up to.
-    fn measure_next(
-        &mut self,
-        segments: &mut VecDeque<Segment>,
-        at: i64,
-        frame: &Decoded,
-        small: Plane,
-        picture: Option<Picture>,
-        gap: bool,
-    ) -> Result<()> {
-        let Some(measured) = &mut self.measured else { return Ok(()) };
-        let Some(segment) = segments.iter_mut().find(|segment| segment.end.is_none()) else {
+        self.forget_ahead();
+        let (Some(detectors), Some(segment)) = (&mut self.detectors, self.queue.current()) else {
             return Ok(());
         };
         let every = filter::every(self.decode);
-        let (measures, is_candidate) = measured.frame(at, frame, small, picture, every, gap);
-        self.tally.measured(at, &mut measured.decider);
+        let (measures, is_candidate) = detectors.frame(at, frame, small, picture, every, gap);
+        self.counters.measured(at, &mut detectors.decider);
         if let Some(scores) = &mut self.scores {
-            scores.add(&segment.part, self.session.as_deref(), &measures, is_candidate)?;
+            let session = self.writer.session.as_deref();
+            scores.add(&segment.part, session, &measures, is_candidate)?;
         }
-        self.keep_choices(segments)
+        self.keep_selected()
     }
 
-    /// Keeps what is chosen by now.
-    fn keep_choices(&mut self, segments: &mut VecDeque<Segment>) -> Result<()> {
-        while let Some((choice, shown)) =
-            self.measured.as_mut().and_then(|m| m.decider.next_choice())
+    /// Announces what has come to rest in a pause, if all that was fed before it has been looked at.
+    fn look_ahead(&mut self, pause: Pause) -> Result<()> {
+        let Self { detectors: Some(detectors), queue, writer, ahead, .. } = self else {
+            return Ok(());
+        };
+        let last = queue.last_of(pause.pts as i64);
+        let last = last.filter(|&last| detectors.decider.last() == Some(last));
+        let Some(last) = last.filter(|_| self.decode == Decode::Full) else { return Ok(()) };
+        let ahead = ahead.get_or_insert_with(|| Lookahead::of(detectors));
+        ahead.wait((last, pause), detectors, queue, writer)
+    }
+
+    /// Forgets what was announced in a pause: the detectors decide on it now.
+    fn forget_ahead(&mut self) {
+        self.ahead = None;
+        self.writer.forget_announced();
+    }
+
+    /// Keeps what is selected by now.
+    fn keep_selected(&mut self) -> Result<()> {
+        while let Some((selection, shown)) =
+            self.detectors.as_mut().and_then(|detectors| detectors.decider.next_choice())
         {
-            self.keep_choice(segments, &choice, shown)?;
+            self.keep(&selection, shown)?;
         }
         Ok(())
     }
 
-    /// The run has ended: chooses what is left, and ends its segments. Where the decoder has failed, the first segment that it
-    /// has not decoded to the end is the one to blame, and those behind it are for another decoder. Returns both.
-    pub(crate) fn end(&mut self, failed: bool) -> Result<(Option<Part>, Vec<Part>)> {
-        let mut segments = std::mem::take(&mut self.left);
-        // A later run of the program goes on as if more had followed: what is chosen now for want of more is no state.
-        for segment in segments.iter_mut().filter(|segment| segment.end.is_none() && !failed) {
-            segment.end = Some(self.snapshot());
-        }
-        if let Some(measured) = &mut self.measured {
-            self.provisional_from = Some(self.store.next_id());
-            measured.decider.finish();
-        }
-        while let Some((choice, shown)) =
-            self.measured.as_mut().and_then(|measured| measured.decider.last_choice())
-        {
-            self.keep_choice(&mut segments, &choice, shown)?;
-        }
-        self.ahead = Ahead::default();
-        self.provisional_from = self.provisional_from.filter(|&from| from < self.store.next_id());
-        if let Some(measured) = &mut self.measured {
-            self.tally.ended(&mut measured.decider);
-        }
-        let (mut blamed, mut behind) = (None, Vec::new());
-        for mut segment in segments {
-            if !failed || segment.end.is_some() {
-                self.finish(segment)?;
-            } else if segment.part.warm_up {
-                // The next decoder goes without a run-up.
-                blamed = Some(segment.part);
-                self.store.forbid_run_up();
-            } else if blamed.is_none() {
-                blamed = Some(segment.part.clone());
-                // It is done as well as can be. Nobody should decode it as a run-up.
-                (segment.bytes, segment.part.runs_up) =
-                    (segment.bytes.or(segment.part.bytes), false);
-                self.finish(segment)?;
-            } else {
-                behind.push(segment.part);
+    /// Keeps the frame that shows a selection.
+    fn keep(&mut self, selection: &Selection, shown: Shown<Candidate>) -> Result<()> {
+        let (at, picture) = match shown {
+            Shown::Picture(at, Some(picture)) => (at, picture),
+            Shown::Picture(at, None) | Shown::Fetch(at) => {
+                let fetched = self.writer.fetch(&self.queue, at);
+                let is_missing = fetched.is_none();
+                let found = fetched.or_else(|| self.nearest(at));
+                if is_missing && let Some(part) = self.queue.parts_of(at).next() {
+                    self.writer.miss(&part.path, at, found.as_ref().map(|(near, _)| *near))?;
+                }
+                let Some(found) = found else { return Ok(()) };
+                found
+            }
+        };
+        let (Some(detectors), Some(segment)) = (&mut self.detectors, self.queue.holding(at)) else {
+            return Ok(());
+        };
+        let score = detectors.decider.score(at);
+        let returned = detectors.remember(&picture);
+        let found = Found::of(selection, at, score, returned);
+        let is_new = self.writer.keep(&segment.part, at, &found, &picture)?;
+        // A run-up that is done again has counted what it kept before.
+        segment.frames += u64::from(is_new || !segment.part.warm_up);
+        Ok(())
+    }
+
+    /// Returns the candidate that is nearest to `at`, which cannot be fetched.
+    fn nearest(&mut self, at: i64) -> Option<(i64, Picture)> {
+        while let Some((at, candidate)) = self.detectors.as_mut()?.decider.nearest(at) {
+            let found = candidate.map(|picture| (at, picture));
+            if let Some(found) = found.or_else(|| self.writer.fetch(&self.queue, at)) {
+                return Some(found);
             }
         }
-        (self.any, self.provisional_from) = (false, None);
-        Ok((blamed, behind))
+        None
     }
 
     /// Decides by ffmpeg's score alone.
-    fn decide(
-        &mut self,
-        segments: &mut VecDeque<Segment>,
-        at: i64,
-        frame: Decoded,
-        picture: Option<Picture>,
-    ) -> Result<()> {
-        let Some(segment) = segments.front_mut() else { return Ok(()) };
+    fn decide(&mut self, at: i64, frame: &Decoded, picture: Option<Picture>) -> Result<()> {
+        let Some(segment) = self.queue.current() else { return Ok(()) };
         if segment.part.warm_up {
             return Ok(());
         }
         segment.decoded += 1;
-        self.tally.decoded(at);
+        self.counters.decoded(at);
         if frame.restarted && self.state.last_kept.is_some() {
             // A new size or format: another picture for sure, and no score can tell.
             self.state.waiting = Some(1.0);
@@ -389,30 +319,82 @@ impl FrameSelector {
         let mut state = self.state;
         let kept = state.decide(&self.rules, at, frame.score);
         let is_shown = kept.is_some_and(|kept| kept.cause != Cause::Interval);
-        self.tally.suppress(
-            Suppressions::MinGap,
-            (frame.score > self.rules.threshold && !is_shown).into(),
-        );
+        let is_cut = frame.score > self.rules.threshold;
+        self.counters.suppress(Suppressions::MinGap, (is_cut && !is_shown).into());
         let Some(Kept { cause, score }) = kept else {
             self.state = state;
             return Ok(());
         };
         // A decoder that began within the stream did not know which ones to hand over.
-        let Some(picture) = picture.or_else(|| Some(self.fetch(segments, at)?.1)) else {
-            if frame.score > self.rules.threshold {
+        let Some(picture) = picture.or_else(|| Some(self.writer.fetch(&self.queue, at)?.1)) else {
+            if is_cut {
                 let waiting = self.state.waiting;
                 self.state.waiting = Some(waiting.map_or(frame.score, |w| w.max(frame.score)));
             }
             return Ok(());
         };
         self.state = state;
-        let Some(segment) = segments.front_mut() else { return Ok(()) };
+        let Some(segment) = self.queue.current() else { return Ok(()) };
         segment.frames += 1;
-        let part = segment.part.clone();
         let scores = event::Scores { scene: score, ..event::Scores::default() };
         let detector = matches!(cause, Cause::Found(_)).then_some(event::Detector::Scene);
         let found = Found { reason: reason(cause), detector, scores, change: None, returned: None };
-        self.keep(&part, at, &found, &picture)?;
+        self.writer.keep(&segment.part, at, &found, &picture).map(drop)
+    }
+
+    /// Whether some segment of the run had frames to be decoded.
+    pub(crate) fn expects_frames(&self) -> bool {
+        self.expected
+    }
+
+    /// Selects what is left when the run has ended, and ends its segments. Where the decoder has
+    /// failed, the first segment that it has not decoded to its end is the one to blame.
+    pub(crate) fn end(&mut self, failed: bool) -> Result<Rest> {
+        // A later run of the program goes on as if more had followed: what is selected now for want
+        // of more is no state.
+        if !failed {
+            let Self { queue, detectors, writer, .. } = self;
+            queue.end_all(|| snapshot(detectors.as_ref(), writer));
+        }
+        if let Some(detectors) = &mut self.detectors {
+            self.provisional_from = Some(self.writer.journal.next_id());
+            detectors.decider.finish();
+        }
+        while let Some((selection, shown)) =
+            self.detectors.as_mut().and_then(|detectors| detectors.decider.last_choice())
+        {
+            self.keep(&selection, shown)?;
+        }
+        self.forget_ahead();
+        let next_id = self.writer.journal.next_id();
+        self.provisional_from = self.provisional_from.filter(|&from| from < next_id);
+        if let Some(detectors) = &mut self.detectors {
+            self.counters.ended(&mut detectors.decider);
+        }
+        let ended = self.queue.end_run(failed);
+        for segment in ended.done {
+            self.finish(segment)?;
+        }
+        if ended.blamed.as_ref().is_some_and(|part| part.warm_up) {
+            self.writer.journal.forbid_run_up();
+        }
+        (self.any, self.expected, self.provisional_from) = (false, false, None);
+        let undecoded = std::mem::take(&mut self.undecoded);
+        Ok(Rest { blamed: ended.blamed, left: ended.left, undecoded })
+    }
+
+    /// Returns the segments that Ctrl-C has left undone.
+    pub(crate) fn into_undone(mut self) -> HashSet<String> {
+        let left = self.queue.end_run(true);
+        let parts = left.done.into_iter().map(|segment| segment.part).chain(left.left);
+        parts.filter(|part| !part.warm_up).map(|part| part.path).collect()
+    }
+
+    /// Goes on with the same video after the last segment of an earlier run, which is decoded once
+    /// more before it.
+    pub(crate) fn take_back(&mut self) -> Result<()> {
+        let again = self.writer.take_back()?;
+        self.queue.expect_again(again);
         Ok(())
     }
 
@@ -420,80 +402,62 @@ impl FrameSelector {
     fn finish(&mut self, segment: Segment) -> Result<()> {
         let Segment { part, bytes, has_frames, frames, decoded, end, again } = segment;
         if part.warm_up {
-            return again.map_or(Ok(()), |again| self.done_again(again, frames));
+            let Some(again) = again else { return Ok(()) };
+            return self.writer.done_again(again, frames, self.provisional_from);
         }
         let Some(bytes) = bytes else {
-            self.carried = Some((part.path, frames, decoded));
+            self.queue.carry(part.path, frames, decoded);
             return Ok(());
         };
         // A keyframe at the end of a segment may belong to the next one by its time.
         if decoded == 0 && has_frames && !(self.decode != Decode::Full && self.any) {
             self.undecoded.push(part.path.clone());
         }
-        // Behind a decoder that failed nothing follows, and what is known now is what is to be known.
-        let end = end.unwrap_or_else(|| self.snapshot());
+        // After a decoder that failed nothing follows, and what is known now is the state.
+        let end = end.unwrap_or_else(|| snapshot(self.detectors.as_ref(), &self.writer));
         if let Some(saved) = &end.saved
-            && let Err(Obstruction { path, error }) = self.store.save(&saved.to_bytes()?)?
+            && let Err(Obstruction { path, error }) =
+                self.writer.journal.save(&saved.to_bytes()?)?
         {
             let path = path.to_string_lossy();
             let message = format!(
                 "{path}: {error}; a run that goes on from this segment does without the state (remove what has this name)"
             );
-            self.fail("obstructed", &message, Some(&path))?;
+            self.writer.fail("obstructed", &message, Some(&path))?;
         }
-        self.done(Done {
-            seq: part.source.seq,
-            path: part.path,
-            bytes,
-            frames,
-            decoded,
-            anchor: Some(part.source.anchor).filter(|_| part.runs_up),
-            from: part.source.bytes_from,
-            pid: Some(part.source.pid),
-            codec: part.source.codec,
-            ahead: part.source.ahead,
-            next_id: Some(end.next_id),
+        self.flush_scores()?;
+        let source = part.source;
+        let done = segment_done(source.seq, part.path, frames, decoded);
+        self.writer.done(Checkpoint {
+            anchor: Some(source.anchor).filter(|_| part.runs_up),
+            from: source.bytes_from,
+            pid: Some(source.pid),
+            codec: source.codec.map(|codec| codec.as_str().to_owned()),
+            ahead: source.ahead,
             provisional_from: self.provisional_from.filter(|_| part.runs_up),
+            ..Checkpoint::alone(done, bytes, self.state, end.next_id)
         })
     }
 
-    /// Writes down and announces that a segment is done.
-    pub(crate) fn done(&mut self, done: Done) -> Result<()> {
-        self.release()?;
-        if let Some(scores) = &mut self.scores {
-            scores.flush()?;
-        }
-        let event = SegmentDone {
-            stage: report::stage().to_owned(),
-            seq: done.seq,
-            path: done.path.clone(),
-            events: done.frames,
-            decoded: Some(done.decoded),
-        };
-        self.store.checkpoint(Checkpoint {
-            path: done.path,
-            bytes: done.bytes,
-            done: event.clone(),
-            anchor: done.anchor,
-            from: done.from,
-            pid: done.pid,
-            codec: done.codec.map(|codec| codec.as_str().to_owned()),
-            ahead: done.ahead,
-            state: self.state,
-            next_id: done.next_id.unwrap_or(self.store.next_id()),
-            slot: None,
-            file: None,
-            saved: None,
-            provisional_from: done.provisional_from,
-        })?;
-        self.emit(&Event::new(self.session.clone(), event))
+    /// Announces that a segment is done of which nothing is decoded.
+    pub(crate) fn leave_out(&mut self, seq: u64, path: &str, bytes: u64) -> Result<()> {
+        self.flush_scores()?;
+        self.writer.done_alone(segment_done(seq, path.to_owned(), 0, 0), bytes, self.state)
     }
 
-    pub(crate) fn emit(&self, event: &Event) -> Result<()> {
-        self.output.emit(event)
+    fn flush_scores(&mut self) -> Result<()> {
+        self.scores.as_mut().map_or(Ok(()), ScoreLog::flush)
     }
+}
 
-    pub(crate) fn fail(&self, code: &str, message: &str, path: Option<&str>) -> Result<()> {
-        self.output.fail(self.session.as_deref(), code, message, path)
-    }
+/// Returns the state for the checkpoint of a segment that ends now.
+fn snapshot(detectors: Option<&Detectors>, writer: &FrameWriter) -> Snapshot {
+    let saved = detectors.map(Detectors::save);
+    Snapshot { saved, next_id: writer.journal.next_id(), followed: 0 }
+}
+
+/// Describes a segment that is done.
+pub(crate) fn segment_done(seq: u64, path: String, frames: u64, decoded: u64) -> SegmentDone {
+    let stage = report::stage().to_owned();
+    SegmentDone { stage, seq, path, events: frames, decoded: Some(decoded) }
 }

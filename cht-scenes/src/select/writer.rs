@@ -1,101 +1,66 @@
-//! From a choice to a picture on disk and its event.
+//! Writes frames: their pictures, their lines in the journal, their events.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 
 use anyhow::Result;
-use cht_core::{event::Frame, process::report};
-use cht_detect::{Selection, Shown};
+use cht_core::{
+    event::{Event, Frame, SegmentDone},
+    process::{ffmpeg::Program, report},
+};
+use cht_detect::threshold::State;
 use cht_ts::time::seconds;
 
-use super::{detectors::Candidate, journal::Obstruction};
 use super::{
-    selector::FrameSelector,
-    types::{Found, Segment},
+    found::Found,
+    journal::{Checkpoint, FrameJournal, Obstruction},
+    refetch::Refetcher,
+    segment_queue::SegmentQueue,
 };
-use crate::input::Part;
 use crate::{
+    cli::args::Args,
     decode::frame::Picture,
-    picture::{Encoded, Origin},
+    input::Part,
+    output::Output,
+    picture::{Encoded, Origin, Painter},
+    stats::counters::Counters,
 };
 
-/// Returns the segment that the frame at `at` belongs to by its time, a run-up included.
-pub(crate) fn holding(segments: &VecDeque<Segment>, at: i64) -> usize {
-    let holds = |segment: &Segment| segment.part.source.anchor.offset <= at;
-    segments.iter().rposition(holds).unwrap_or(0)
+/// Writes the frames of one folder.
+#[derive(Debug)]
+pub(crate) struct FrameWriter {
+    pub journal: FrameJournal,
+    pub refetcher: Refetcher,
+    /// The session that the frames belong to.
+    pub session: Option<String>,
+    painter: Painter,
+    output: Output,
+    counters: Arc<Counters>,
+    /// Frames that were announced in a pause and are not kept yet, oldest first.
+    announced: Vec<Frame>,
+    /// Events of an earlier run for its last segment, which may be taken back ([`super::resume`]).
+    pub(super) held: Vec<Event>,
 }
 
-impl FrameSelector {
-    /// Keeps the frame that shows a choice.
-    pub(crate) fn keep_choice(
-        &mut self,
-        segments: &mut VecDeque<Segment>,
-        choice: &Selection,
-        shown: Shown<Candidate>,
-    ) -> Result<()> {
-        let (at, picture) = match shown {
-            Shown::Picture(at, Some(picture)) => (at, picture),
-            Shown::Picture(at, None) | Shown::Fetch(at) => {
-                let path = &segments[holding(segments, at)].part.path;
-                let fetched = self.fetch(segments, at);
-                let is_missing = fetched.is_none();
-                let found = fetched.or_else(|| self.nearest(segments, at));
-                if is_missing {
-                    self.miss(path, at, found.as_ref().map(|(near, _)| *near))?;
-                }
-                let Some(found) = found else { return Ok(()) };
-                found
-            }
-        };
-        let segment = holding(segments, at);
-        let part = segments[segment].part.clone();
-        let score = self.measured.as_ref().map_or(0.0, |measured| measured.decider.score(at));
-        let returned = self.measured.as_mut().and_then(|measured| measured.remember(&picture));
-        let found = Found::of(choice, at, score, returned);
-        let is_new = self.keep(&part, at, &found, &picture)?;
-        // A run-up that is done again has counted what it kept before.
-        segments[segment].frames += u64::from(is_new || !part.warm_up);
-        Ok(())
-    }
-
-    /// Says that the picture of the frame at `at` is missing, and which one is kept for it.
-    fn miss(&self, path: &str, at: i64, near: Option<i64>) -> Result<()> {
-        let at = seconds(at);
-        let message = match near.map(seconds) {
-            Some(near) => format!("{path}: no picture at {at} s; the one at {near} s is kept"),
-            None => format!("{path}: no picture at {at} s"),
-        };
-        self.fail("no_picture", &message, Some(path))
-    }
-
-    /// The candidate that is nearest to `at`, which cannot be fetched.
-    fn nearest(&mut self, segments: &VecDeque<Segment>, at: i64) -> Option<(i64, Picture)> {
-        while let Some((at, candidate)) = self.measured.as_mut()?.decider.nearest(at) {
-            let found = candidate.map(|picture| (at, picture));
-            if let Some(found) = found.or_else(|| self.fetch(segments, at)) {
-                return Some(found);
-            }
+impl FrameWriter {
+    /// Goes on where `journal` ends.
+    pub(crate) fn new(
+        journal: FrameJournal,
+        session: Option<&str>,
+        output: Output,
+        args: &Args,
+        ffmpeg: Program,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            journal,
+            refetcher: Refetcher::new(ffmpeg, args.limits()),
+            session: session.map(str::to_owned),
+            painter: Painter::new(args.look, args.quality),
+            output,
+            counters,
+            announced: Vec::new(),
+            held: Vec::new(),
         }
-        None
-    }
-
-    /// Decodes the picture of the frame at `at` again. Its bytes may lie in the segment behind the one that it belongs to by its time.
-    pub(crate) fn fetch(
-        &mut self,
-        segments: &VecDeque<Segment>,
-        at: i64,
-    ) -> Option<(i64, Picture)> {
-        let holding = holding(segments, at);
-        segments.range(holding..segments.len().min(holding + 2)).find_map(|segment| {
-            let part = &segment.part;
-            let fetched = self.fetcher.fetch(&part.source, &part.path, &[at]);
-            fetched.map_or_else(
-                |error| {
-                    report::warn(format_args!("{}: {error:#}", part.path));
-                    None
-                },
-                |mut pictures| pictures.pop(),
-            )
-        })
     }
 
     /// Writes a picture and announces it, unless that was done before; `false` if it was.
@@ -106,24 +71,22 @@ impl FrameSelector {
         found: &Found,
         picture: &Picture,
     ) -> Result<bool> {
-        let (timestamp, pts) =
-            (seconds(at), part.source.anchor.pts + (at - part.source.anchor.offset));
-        if self.store.was_kept(&part.path, pts) {
+        if self.journal.was_kept(&part.path, pts_of(part, at)) {
             return Ok(false);
         }
         loop {
-            let (frame, file) = self.frame(part, (timestamp, pts), found, picture, &[])?;
-            let is_announced = self.ahead.confirm(&frame);
+            let (frame, file) = self.describe(part, at, found, picture, 0)?;
+            let is_announced = self.confirm(&frame);
             let session = self.session.as_deref();
             let kept = match file.filter(|_| !is_announced) {
                 Some(file) => {
-                    self.store.keep(&file.bytes, file.thumbnail.as_deref(), session, frame)?
+                    self.journal.keep(&file.bytes, file.thumbnail.as_deref(), session, frame)?
                 }
-                None => Ok(self.store.keep_again(session, frame)?),
+                None => Ok(self.journal.keep_again(session, frame)?),
             };
             match kept {
                 Ok(event) => {
-                    self.tally.kept();
+                    self.counters.kept();
                     if !is_announced {
                         self.emit(&event)?;
                     }
@@ -140,23 +103,104 @@ impl FrameSelector {
         }
     }
 
-    /// Describes a picture under the next number after `others`, with its file; without, where what it shows has one already and is
-    /// to have no second one.
-    pub(crate) fn frame(
+    /// Writes a picture and announces it before it is kept. One whose file cannot be written is left
+    /// until it is kept.
+    pub(crate) fn announce(
         &mut self,
         part: &Part,
-        (timestamp, pts): (f64, i64),
+        at: i64,
         found: &Found,
         picture: &Picture,
-        others: &[Frame],
+    ) -> Result<()> {
+        let (frame, file) = self.describe(part, at, found, picture, self.announced.len())?;
+        if let Some(file) = file
+            && !self.journal.announce(&frame, &file.bytes, file.thumbnail.as_deref())?
+        {
+            return Ok(());
+        }
+        self.emit(&Event::new(self.session.clone(), frame.clone()))?;
+        self.announced.push(frame);
+        Ok(())
+    }
+
+    /// Forgets what was announced: the next frames decide anew.
+    pub(crate) fn forget_announced(&mut self) {
+        self.announced.clear();
+    }
+
+    /// Returns whether a frame that is kept was announced. One that was not takes the others back,
+    /// whose numbers follow.
+    fn confirm(&mut self, frame: &Frame) -> bool {
+        let is_announced = self.announced.first() == Some(frame);
+        self.announced.drain(..if is_announced { 1 } else { self.announced.len() });
+        is_announced
+    }
+
+    /// Decodes the picture of the frame at `at` again.
+    pub(crate) fn fetch(&mut self, queue: &SegmentQueue, at: i64) -> Option<(i64, Picture)> {
+        queue.parts_of(at).find_map(|part| {
+            let fetched = self.refetcher.fetch(&part.source, &part.path, &[at]);
+            fetched.map_or_else(
+                |error| {
+                    report::warn(format_args!("{}: {error:#}", part.path));
+                    None
+                },
+                |mut pictures| pictures.pop(),
+            )
+        })
+    }
+
+    /// Emits that the picture of the frame at `at` is missing, and which one is kept for it.
+    pub(crate) fn miss(&self, path: &str, at: i64, near: Option<i64>) -> Result<()> {
+        let at = seconds(at);
+        let message = match near.map(seconds) {
+            Some(near) => format!("{path}: no picture at {at} s; the one at {near} s is kept"),
+            None => format!("{path}: no picture at {at} s"),
+        };
+        self.fail("no_picture", &message, Some(path))
+    }
+
+    /// Writes down and announces that a segment is done.
+    pub(crate) fn done(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        self.release()?;
+        let event = checkpoint.done.clone();
+        self.journal.checkpoint(checkpoint)?;
+        self.emit(&Event::new(self.session.clone(), event))
+    }
+
+    /// Does the same for a segment that no later one goes on from.
+    pub(crate) fn done_alone(&mut self, done: SegmentDone, bytes: u64, state: State) -> Result<()> {
+        let next_id = self.journal.next_id();
+        self.done(Checkpoint::alone(done, bytes, state, next_id))
+    }
+
+    pub(crate) fn emit(&self, event: &Event) -> Result<()> {
+        self.output.emit(event)
+    }
+
+    pub(crate) fn fail(&self, code: &str, message: &str, path: Option<&str>) -> Result<()> {
+        self.output.fail(self.session.as_deref(), code, message, path)
+    }
+
+    /// Describes a frame under the next number after the first `others` announced frames, with the
+    /// file of its picture; without one where that was written before and is not to be doubled.
+    fn describe(
+        &mut self,
+        part: &Part,
+        at: i64,
+        found: &Found,
+        picture: &Picture,
+        others: usize,
     ) -> Result<(Frame, Option<Encoded>)> {
-        let (id, path) = self.store.next_picture(others.len())?;
+        let (timestamp, pts) = (seconds(at), pts_of(part, at));
+        let others = &self.announced[..others];
+        let (id, path) = self.journal.next_picture(others.len())?;
         let before = found.returned.and_then(|back| match others.len().checked_sub(back) {
             Some(other) => others.get(other),
-            None => self.store.kept(back - others.len()),
+            None => self.journal.kept(back - others.len()),
         });
         let returned_to = before.map(|before| before.id.clone());
-        if let Some(before) = before.filter(|_| self.store.dedupe) {
+        if let Some(before) = before.filter(|_| self.journal.dedupe) {
             let frame = Frame {
                 id,
                 timestamp,
@@ -182,7 +226,7 @@ impl FrameSelector {
         let file = self.painter.paint(&picture.samples, &picture.form, &origin)?;
         let thumbnail = file.thumbnail.as_deref();
         let frame = Frame {
-            thumbnail: thumbnail.map(|_| self.store.thumbnail(&id)).transpose()?,
+            thumbnail: thumbnail.map(|_| self.journal.thumbnail(&id)).transpose()?,
             id,
             timestamp,
             pts,
@@ -200,4 +244,9 @@ impl FrameSelector {
         };
         Ok((frame, Some(file)))
     }
+}
+
+/// Returns the PTS of the frame at `at`, unwrapped.
+fn pts_of(part: &Part, at: i64) -> i64 {
+    part.source.anchor.pts + (at - part.source.anchor.offset)
 }

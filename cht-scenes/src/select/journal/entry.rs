@@ -49,6 +49,26 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// Returns one that no later segment goes on from.
+    pub(crate) fn alone(done: SegmentDone, bytes: u64, state: State, next_id: u64) -> Self {
+        Self {
+            path: done.path.clone(),
+            bytes,
+            file: None,
+            done,
+            anchor: None,
+            from: 0,
+            pid: None,
+            codec: None,
+            ahead: 0,
+            state,
+            next_id,
+            slot: None,
+            saved: None,
+            provisional_from: None,
+        }
+    }
+
     pub(crate) fn slot(&self) -> u64 {
         self.slot.unwrap_or(self.done.seq)
     }

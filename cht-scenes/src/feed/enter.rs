@@ -1,0 +1,108 @@
+//! Goes to the folder of frames that a segment belongs to.
+
+use std::{collections::HashMap, sync::Arc};
+
+use anyhow::{Result, bail};
+use cht_core::session::{Session, identity};
+
+use super::{
+    feeder::Feeder,
+    folder::{Folder, Work},
+    refused::NoFolder,
+};
+use crate::{
+    cli::options::Options,
+    select::{
+        journal::FrameJournal, score_log::ScoreLog, selector::FrameSelector, writer::FrameWriter,
+    },
+};
+
+/// Sessions whose error was emitted, and is not emitted again.
+const REMEMBERED: usize = 256;
+
+impl Feeder {
+    /// Goes to the folder that the frames of `session` belong in. Returns whether it can be used; if not, that was said.
+    pub(super) fn enter(&mut self, session: Option<&str>) -> Result<bool> {
+        let entered = self.go_to(session);
+        let Err(error) = entered else { return Ok(true) };
+        let given = self.args.out.is_some();
+        let Some(session) = session.filter(|_| !given && error.is::<NoFolder>()) else {
+            return Err(error);
+        };
+        if !self.refused.contains(&session.to_owned()) {
+            if self.refused.len() == REMEMBERED {
+                self.refused.pop_front();
+            }
+            self.refused.push_back(session.to_owned());
+            // An event of ours holds absolute paths.
+            let absolute = Some(session).filter(|session| session.starts_with('/'));
+            self.output.fail(absolute, "session", &error.to_string(), Some(session))?;
+        }
+        Ok(false)
+    }
+
+    /// Does that, or tells why it cannot.
+    pub(super) fn go_to(&mut self, session: Option<&str>) -> Result<()> {
+        let path = match (&self.args.out, session, &self.args.session) {
+            (Some(out), ..) => Some(out.clone()),
+            (None, Some(name), _) => Some(Session::frames_of(name).map_err(NoFolder::foreign)?),
+            (None, None, session) => session.as_ref().map(|session| session.join("frames")),
+        };
+        let Some(path) = path else {
+            bail!("the segments belong to no session; say where the frames go with --out DIR");
+        };
+        self.counters.enter(session);
+        self.disk.enter(session);
+        if self.folder.as_ref().is_some_and(|folder| folder.path == path || folder.is_at(&path)) {
+            if let Some(selector) = self.folder.as_mut().and_then(|folder| folder.selector().ok()) {
+                selector.writer.session = session.map(str::to_owned);
+            }
+            return Ok(());
+        }
+        self.end_run()?;
+        if let Some(selector) = self.folder.as_mut().and_then(|folder| folder.selector().ok()) {
+            selector.writer.release()?;
+        }
+        self.folder = None;
+        let options = Options::of(&self.args);
+        // What this run made there stays when it comes back to the folder.
+        let is_ours = identity(&path).is_some_and(|place| self.opened.contains(&place));
+        let overwrite = self.args.overwrite && !is_ours;
+        let journal = FrameJournal::open(&path, &options, overwrite, self.disk.clone())
+            .map_err(NoFolder::or)?;
+        self.opened.extend(identity(&path));
+        self.ahead = journal.last().map_or(0, |last| last.ahead);
+        let (done_before, files, by_name) =
+            (journal.done_before(), journal.files(), journal.by_name());
+        let last_seq = journal.last().map(|last| last.done.seq).filter(|_| by_name);
+        let scores = self.args.scores.as_ref();
+        let scores =
+            scores.map(|path| ScoreLog::open(path, &journal.done_paths(), self.disk.clone()));
+        let (scores, interrupt) = (scores.transpose()?, Arc::clone(&self.interrupt));
+        let (output, args, ffmpeg) = (self.output.clone(), &self.args, self.ffmpeg.clone());
+        let counters = || Arc::clone(&self.counters);
+        let writer = FrameWriter::new(journal, session, output, args, ffmpeg, counters());
+        let selector = FrameSelector::new(writer, args, scores, counters(), interrupt);
+        self.folder = Some(Folder {
+            place: identity(&path),
+            path,
+            by_name,
+            done_before,
+            files,
+            work: Work::Idle(Box::new(selector)),
+            handled: HashMap::new(),
+            replayed: None,
+            last_seq,
+            record: None,
+            joined: false,
+        });
+        Ok(())
+    }
+
+    /// Begins anew where the last checkpoint is, as a restart does: what was decoded since is decoded again when it comes.
+    pub(super) fn give_back(&mut self) -> Result<()> {
+        self.end_run()?;
+        self.folder = None;
+        Ok(())
+    }
+}

@@ -1,0 +1,203 @@
+//! Feeds finished segments.
+
+use std::{ops::Range, path::Path};
+
+use anyhow::Result;
+use cht_core::{
+    event::{Anchor, Decoded, Jump, Segment},
+    segment::SegmentError,
+    session::{Session, windows::Windows},
+};
+
+use super::feeder::Feeder;
+use crate::{
+    feed::preroll::began_within_a_picture,
+    input::{Source, WRITE},
+    select::journal::{FileId, key},
+    track::{
+        changes::{self, TrackSpan},
+        growing::Passed,
+    },
+};
+
+impl Feeder {
+    /// Decodes a finished segment of the session that was entered. One that cannot be read is an `error` event.
+    pub(super) fn take_segment(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
+        self.upstream.begun().remove(&segment.path);
+        let decoded = self.decode(session, segment);
+        self.report_lost(decoded, &segment.path)
+    }
+
+    /// Reports an error of the segment at `path` alone, after what its decoder has given; others are returned.
+    pub(super) fn report_lost(&mut self, result: Result<()>, path: &str) -> Result<()> {
+        let Err(error) = result else { return Ok(()) };
+        let Some(lost) = error.downcast_ref::<SegmentError>() else { return Err(error) };
+        self.end_run()?;
+        self.selector()?.writer.fail(lost.code(), &lost.to_string(), Some(path))
+    }
+
+    fn decode(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
+        let Some(folder) = &mut self.folder else { return Ok(()) };
+        let file = FileId::at(&segment.path);
+        let name = folder.name_of(&segment.path, file);
+        let key = key(&name, folder.by_name);
+        let is_recorded = folder.by_name && key != segment.path;
+        // Of a segment that was recorded, the record says what it is; another one may have been written again.
+        let file = file.filter(|_| !is_recorded);
+        let is_same = |known: &Option<FileId>| {
+            known.zip(file).is_none_or(|(known, file)| known.is_written_as(&file))
+        };
+        if folder.handled.get(key).is_some_and(is_same) {
+            return Ok(());
+        }
+        folder.handled.insert(key.to_owned(), file);
+        let was_done = folder
+            .done_before
+            .get(key)
+            .is_some_and(|(bytes, known)| *bytes == segment.bytes && is_same(known));
+        if is_recorded && !was_done && folder.last_seq.is_some_and(|last| segment.seq <= last) {
+            return self.refuse_late(session, segment);
+        }
+        let follows = folder.last_seq.is_some_and(|last| last + 1 == segment.seq);
+        let before = folder.last_seq.filter(|_| is_recorded);
+        folder.last_seq = before.max(Some(segment.seq));
+        if was_done {
+            self.end_run()?;
+            let writer = &mut self.selector()?.writer;
+            let key = writer.journal.found_at(&name, &segment.path);
+            writer.replay(key, segment.bytes)?;
+            let done = writer.journal.done(key, segment.bytes);
+            let mut replayed = done.map(|it| it.checkpoint.clone());
+            if let Some(replayed) = &mut replayed {
+                replayed.done.seq = segment.seq;
+            }
+            if let Some(folder) = &mut self.folder {
+                folder.replayed = replayed;
+            }
+            return Ok(());
+        }
+        // Cut for its size within a picture, it need not say what it holds.
+        let asked = self.args.video();
+        let video = asked.of_segment(segment);
+        let named = video.as_ref().ok().copied().flatten();
+        let began_within =
+            || began_within_a_picture(&segment.path, segment.seq, segment.connection);
+        let pid = named.map(|video| video.pid).or_else(|| {
+            let run = self.run().filter(|run| run.connection == segment.connection)?;
+            (follows && began_within()).then_some(run.pid)
+        });
+        let (Some(anchor), Some(pid)) = (segment.timeline, pid) else {
+            self.end_run()?;
+            let writer = &self.selector()?.writer;
+            let path = &segment.path;
+            if let Err(there) = video {
+                let message = format!("{path}: no {asked} in it; there is {there}");
+                writer.fail("no_stream", &message, Some(path))?;
+            } else {
+                let message = format!("{path}: no video in it; nothing to look at");
+                writer.fail("no_video", &message, Some(path))?;
+            }
+            return self.leave_out(segment);
+        };
+        let listed = segment.streams.iter().find(|stream| stream.pid == pid);
+        let size = listed.and_then(|video| video.width.zip(video.height));
+        if let Some(message) =
+            size.and_then(|size| self.decoding.limits.exceeded_by(&segment.path, size))
+        {
+            self.end_run()?;
+            self.selector()?.writer.fail("too_large", &message, Some(&segment.path))?;
+            return self.leave_out(segment);
+        }
+        let length = Windows::open(Path::new(&segment.path))?.length();
+        let again = asked.is_any().then(|| Windows::open(Path::new(&segment.path)).ok()).flatten();
+        let first = again.and_then(|windows| changes::first_pts(windows, pid));
+        let by_its_clock = self.by_its_clock(anchor, first);
+        let codec = self.codec_of(named.and_then(|video| video.codec), pid);
+        let source = Source {
+            ahead: self.ahead,
+            connection: segment.connection,
+            bytes: Some(length),
+            ..Source::alone(segment.seq, by_its_clock, pid, codec)
+        };
+        let within = segment.video_pid.is_none() || listed.is_some_and(|video| video.units == 0);
+        // All frames again only where a picture needs none before it.
+        if self.wants_change() && (self.catch_up.decoding() == Decoded::Full || !began_within()) {
+            self.change_decoding();
+        }
+        // Where another clock jumps is not known.
+        let jumps = if self.ahead == 0 { &segment.jumps[..] } else { &[] };
+        let mut is_fed = true;
+        for (bytes, anchor) in parts(jumps, by_its_clock) {
+            is_fed = is_fed
+                && self.feed_part(&segment.path, Source { anchor, ..source }.part_of(bytes))?;
+        }
+        if is_fed {
+            self.fed(length, within);
+        }
+        let others = listed.map_or(0, |video| video.units.saturating_sub(video.keyframes));
+        let newest = segment.last_pts.map(|pts| anchor.place(pts));
+        self.passed(&Passed { keyframes: vec![anchor.offset], others, newest });
+        Ok(())
+    }
+
+    /// Announces that a segment is done without frames.
+    fn leave_out(&mut self, segment: &Segment) -> Result<()> {
+        self.selector()?.leave_out(segment.seq, &segment.path, segment.bytes)
+    }
+
+    /// Feeds a part of a finished segment as far as it can be read, to another decoder where its video changes; `false` if
+    /// one has ended before.
+    fn feed_part(&mut self, path: &str, source: Source) -> Result<bool> {
+        let [windows, again] =
+            [(); 2].map(|()| Windows::open_part(Path::new(path), &source.range()));
+        let (windows, again) = (windows?, again?);
+        let mut at = source.bytes_from;
+        let mut stretches = changes::divide(again, source.pid, source.codec, self.args.video())
+            .into_iter()
+            .map(|stretch| TrackSpan { from: stretch.from + source.bytes_from, ..stretch })
+            .peekable();
+        for window in windows {
+            let window = match window {
+                Ok(window) => window,
+                // Of nothing, nothing is done.
+                Err(error) if at == 0 => return Err(error.into()),
+                Err(error) => {
+                    self.torn(path, &error)?;
+                    break;
+                }
+            };
+            let mut rest = &window[..];
+            while !rest.is_empty() {
+                if let Some(TrackSpan { pid, codec, .. }) =
+                    stretches.next_if(|next| next.from <= at)
+                {
+                    self.begin(path, at, Source { pid, codec, ..source })?;
+                }
+                let up_to = stretches.peek().map_or(u64::MAX, |next| next.from - at);
+                let (chunk, behind) = rest.split_at(rest.len().min(WRITE).min(up_to as usize));
+                if !self.feed(chunk)? {
+                    return self.end_run().map(|()| false);
+                }
+                at += chunk.len() as u64;
+                rest = behind;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Emits that a segment cannot be read to its end. What came before is decoded, and the segment is done with it.
+    pub(super) fn torn(&self, path: &str, error: &SegmentError) -> Result<()> {
+        let session = Session::of_segment(Path::new(path));
+        let session = session.as_ref().map(Session::name);
+        self.output.fail(session, error.code(), &error.to_string(), Some(path))
+    }
+}
+
+/// Divides a segment at `anchor` where its clock jumps: the bytes of each part, and its anchor.
+fn parts(jumps: &[Jump], anchor: Anchor) -> Vec<(Range<u64>, Anchor)> {
+    let begins = std::iter::once((0, anchor));
+    let begins: Vec<_> =
+        begins.chain(jumps.iter().map(|jump| (jump.byte, jump.timeline))).collect();
+    let end = |n: usize| begins.get(n + 1).map_or(u64::MAX, |(next, _)| *next);
+    begins.iter().enumerate().map(|(n, &(from, anchor))| (from..end(n), anchor)).collect()
+}

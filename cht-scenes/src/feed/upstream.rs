@@ -1,0 +1,38 @@
+//! What the thread that reads stdin knows and the feeder asks for.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+};
+
+use cht_core::session::live_segment::finished_path;
+
+/// Segments that were announced, and the end of stdin.
+#[derive(Debug, Default)]
+pub(crate) struct Upstream {
+    /// Stdin has ended: what is not finished by now will not be announced any more.
+    pub ended: AtomicBool,
+    /// Segments that began to grow, by their final path, and whether they were announced as finished. One that is dealt with is
+    /// forgotten.
+    begun: Mutex<HashMap<String, bool>>,
+}
+
+impl Upstream {
+    /// Notes that a segment grows at `part`.
+    pub(crate) fn begin(&self, part: &str) {
+        let path = finished_path(Path::new(part)).to_string_lossy().into_owned();
+        self.begun().insert(path, false);
+    }
+
+    /// Notes that a segment was announced as finished.
+    pub(crate) fn finish(&self, path: &str) {
+        if let Some(is_finished) = self.begun().get_mut(path) {
+            *is_finished = true;
+        }
+    }
+
+    pub(super) fn begun(&self) -> MutexGuard<'_, HashMap<String, bool>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,193 @@
+//! The segments on their way through a decoder: which one a frame belongs to, when a segment is
+//! settled, and which one a decoder has failed in.
+
+use std::collections::VecDeque;
+
+use cht_core::event::SegmentDone;
+
+use super::detectors::Saved;
+use crate::{decode::filter::tick_of, input::Part};
+
+/// A segment that is being decoded.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub part: Part,
+    /// Its size, once it was fed to its end.
+    pub bytes: Option<u64>,
+    /// Whether some of it is to be decoded.
+    pub has_frames: bool,
+    /// Frames kept.
+    pub frames: u64,
+    pub decoded: u64,
+    /// The state after its last frame; frames that follow may still bring selections in it.
+    pub end: Option<Snapshot>,
+    /// Its event, where frames of it were taken back and it is done once more.
+    pub again: Option<SegmentDone>,
+}
+
+/// The state at the end of a segment, for its checkpoint.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub saved: Option<Saved>,
+    pub next_id: u64,
+    /// Frames that have followed.
+    pub followed: usize,
+}
+
+/// Segments in the order of the stream.
+#[derive(Debug, Default)]
+pub(crate) struct SegmentQueue {
+    segments: VecDeque<Segment>,
+    /// The tick of the last frame of this decoder.
+    last: Option<i64>,
+    /// Path, kept and decoded frames of the segment whose first part another decoder has decoded.
+    carried: Option<(String, u64, u64)>,
+    /// The segments of an earlier run that are done once more, when they come.
+    again: Vec<SegmentDone>,
+}
+
+/// The segments of a decoder that has ended.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    pub done: Vec<Segment>,
+    /// The first one that a decoder that failed has not decoded to its end.
+    pub blamed: Option<Part>,
+    /// Those after it, which are for another decoder.
+    pub left: Vec<Part>,
+}
+
+impl SegmentQueue {
+    /// Expects the frames of another decoder.
+    pub(crate) fn begin_run(&mut self) {
+        self.last = None;
+    }
+
+    /// Expects these segments once more.
+    pub(crate) fn expect_again(&mut self, again: Vec<SegmentDone>) {
+        self.again = again;
+    }
+
+    /// Adds a segment whose bytes follow.
+    pub(crate) fn push(&mut self, part: Part) {
+        let carried = self.carried.take();
+        let carried = carried.filter(|(path, ..)| *path == part.path && !part.warm_up);
+        let (_, mut frames, decoded) = carried.unwrap_or_default();
+        let again = self.again.iter().position(|again| part.warm_up && again.path == part.path);
+        let again = again.map(|again| self.again.remove(again));
+        if let Some(again) = &again {
+            frames = again.events;
+        }
+        let (bytes, has_frames, end) = (None, true, None);
+        self.segments.push_back(Segment { part, bytes, has_frames, frames, decoded, end, again });
+    }
+
+    /// Notes that the last segment was fed to its end.
+    pub(crate) fn fed(&mut self, bytes: u64, has_frames: bool) {
+        if let Some(segment) = self.segments.back_mut() {
+            (segment.bytes, segment.has_frames) = (Some(bytes), has_frames);
+        }
+    }
+
+    /// Counts the frames of a segment whose rest another decoder decodes.
+    pub(crate) fn carry(&mut self, path: String, frames: u64, decoded: u64) {
+        self.carried = Some((path, frames, decoded));
+    }
+
+    /// Returns the tick of the session at which a frame lies.
+    pub(crate) fn place(&mut self, pts: i64) -> Option<i64> {
+        let anchor = self.first()?.part.source.anchor;
+        self.last = Some(tick_of(anchor, self.last.unwrap_or(anchor.offset), pts));
+        self.last
+    }
+
+    /// Returns the tick of the last frame, if that has this PTS.
+    pub(crate) fn last_of(&self, pts: i64) -> Option<i64> {
+        let anchor = self.first()?.part.source.anchor;
+        self.last.filter(|&last| tick_of(anchor, last, pts) == last)
+    }
+
+    /// Ends the segments before the one that the frame at `at` lies in.
+    pub(crate) fn end_before(&mut self, at: i64, snapshot: impl Fn() -> Snapshot) {
+        let segments = &self.segments;
+        let ends =
+            |n: usize| segments.get(n + 1).is_some_and(|next| at >= next.part.source.anchor.offset);
+        let ended = (0..segments.len()).filter(|&n| ends(n) && segments[n].end.is_none()).count();
+        self.unended().take(ended).for_each(|segment| segment.end = Some(snapshot()));
+    }
+
+    /// Ends all segments.
+    pub(crate) fn end_all(&mut self, snapshot: impl Fn() -> Snapshot) {
+        self.unended().for_each(|segment| segment.end = Some(snapshot()));
+    }
+
+    /// Removes the first segment where nothing more will be selected in it: `is_decided` says so of
+    /// the number of frames that have followed it, and of the tick at which the next one begins.
+    pub(crate) fn pop_settled(
+        &mut self,
+        is_decided: impl FnOnce(usize, i64) -> bool,
+    ) -> Option<Segment> {
+        let next = self.segments.get(1)?.part.source.anchor.offset;
+        let followed = self.first()?.end.as_ref()?.followed;
+        if is_decided(followed, next) { self.segments.pop_front() } else { None }
+    }
+
+    /// Counts a frame for all segments that have ended.
+    pub(crate) fn count_frame(&mut self) {
+        for end in self.segments.iter_mut().filter_map(|segment| segment.end.as_mut()) {
+            end.followed += 1;
+        }
+    }
+
+    /// Returns the first segment.
+    pub(crate) fn first(&self) -> Option<&Segment> {
+        self.segments.front()
+    }
+
+    /// Returns the segment of the last frame.
+    pub(crate) fn current(&mut self) -> Option<&mut Segment> {
+        self.unended().next()
+    }
+
+    /// Returns the segment that the frame at `at` belongs to by its time, of a run-up too.
+    pub(crate) fn holding(&mut self, at: i64) -> Option<&mut Segment> {
+        let holding = self.index(at);
+        self.segments.get_mut(holding)
+    }
+
+    /// Returns the part that the frame at `at` belongs to by its time, and the next one, in which its
+    /// bytes may lie.
+    pub(crate) fn parts_of(&self, at: i64) -> impl Iterator<Item = &Part> {
+        self.segments.iter().skip(self.index(at)).take(2).map(|segment| &segment.part)
+    }
+
+    /// Takes all segments out when the decoder has ended.
+    pub(crate) fn end_run(&mut self, failed: bool) -> Ended {
+        let mut ended = Ended::default();
+        for mut segment in self.segments.drain(..) {
+            if !failed || segment.end.is_some() {
+                ended.done.push(segment);
+            } else if segment.part.warm_up {
+                // The next decoder goes without a run-up.
+                ended.blamed = Some(segment.part);
+            } else if ended.blamed.is_none() {
+                ended.blamed = Some(segment.part.clone());
+                // It is done as well as can be. Nobody should decode it as a run-up.
+                (segment.bytes, segment.part.runs_up) =
+                    (segment.bytes.or(segment.part.bytes), false);
+                ended.done.push(segment);
+            } else {
+                ended.left.push(segment.part);
+            }
+        }
+        ended
+    }
+
+    fn unended(&mut self) -> impl Iterator<Item = &mut Segment> {
+        self.segments.iter_mut().filter(|segment| segment.end.is_none())
+    }
+
+    fn index(&self, at: i64) -> usize {
+        let holds = |segment: &Segment| segment.part.source.anchor.offset <= at;
+        self.segments.iter().rposition(holds).unwrap_or(0)
+    }
+}
