@@ -230,7 +230,7 @@ mod tests {
             let is_first = n == seconds.start * 10;
             let count = if is_first { BLOCKS } else { changing };
             let changes = (0..count)
-                .map(|block| Change { block, content: n as u32, look: Texture::Plain })
+                .map(|block| Change { block, content: n as u32, texture: Texture::Plain })
                 .collect();
             tracker.push(&Measures {
                 at: n * SECOND / 10,

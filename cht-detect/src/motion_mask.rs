@@ -59,7 +59,7 @@ pub(crate) struct MotionMask {
     grid: Grid,
     blocks: Vec<Block>,
     tiles: Tiles,
-    next_look: i64,
+    next_update: i64,
 }
 
 impl MotionMask {
@@ -69,7 +69,7 @@ impl MotionMask {
             grid,
             blocks: vec![Block::new(); grid.count()],
             tiles: Tiles::default(),
-            next_look: i64::MIN,
+            next_update: i64::MIN,
         }
     }
 
@@ -89,13 +89,13 @@ impl MotionMask {
     }
 
     /// Returns the texture of block `n`.
-    pub(crate) fn look(&self, n: usize) -> Texture {
-        self.blocks[n].look
+    pub(crate) fn texture(&self, n: usize) -> Texture {
+        self.blocks[n].texture
     }
 
     /// Tells whether it examines the frame at `at`: the mask stays the same in between.
-    pub(crate) fn looks_at(&self, at: i64) -> bool {
-        at >= self.next_look
+    pub(crate) fn is_due(&self, at: i64) -> bool {
+        at >= self.next_update
     }
 
     /// Takes the changes of the next frame; whether it shows another page.
@@ -104,18 +104,18 @@ impl MotionMask {
         let is_new_page = tiles.is_new_page(*grid, blocks, at, changes);
         for change in changes {
             let Some(block) = blocks.get_mut(change.block as usize) else { continue };
-            if (block.look == Texture::Filmed) != (change.look == Texture::Filmed) {
+            if (block.texture == Texture::Filmed) != (change.texture == Texture::Filmed) {
                 block.filmed = at;
             }
-            block.look = change.look;
+            block.texture = change.texture;
             block.changed = at;
             block.slots |= 1;
         }
-        if !self.looks_at(at) {
+        if !self.is_due(at) {
             return is_new_page;
         }
-        self.next_look = at + SLOT;
-        self.tiles.look(self.grid, &mut self.blocks, at);
+        self.next_update = at + SLOT;
+        self.tiles.update(self.grid, &mut self.blocks, at);
         self.count(at);
         self.find_restless(at);
         for block in &mut self.blocks {

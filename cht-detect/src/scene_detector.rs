@@ -59,7 +59,7 @@ const LEAST_SHOWN: i64 = SECOND * 3 / 2;
 /// ```
 #[derive(Debug)]
 pub struct SceneDetector<P> {
-    chooser: Combiner,
+    combiner: Combiner,
     matcher: PictureMatcher<P>,
     /// The last frames and their scores.
     recent: VecDeque<(i64, f64)>,
@@ -72,7 +72,7 @@ pub struct SceneDetector<P> {
 /// Saved state of a [`SceneDetector`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Decided {
-    chooser: Combiner,
+    combiner: Combiner,
     choices: Vec<Selection>,
     waiting: Vec<i64>,
     recent: VecDeque<(i64, f64)>,
@@ -86,7 +86,7 @@ impl<P> SceneDetector<P> {
     #[must_use]
     pub fn new(rules: Rules) -> Self {
         Self {
-            chooser: Combiner::new(rules),
+            combiner: Combiner::new(rules),
             matcher: PictureMatcher::default(),
             recent: VecDeque::new(),
             passed: i64::MIN,
@@ -98,7 +98,7 @@ impl<P> SceneDetector<P> {
     #[must_use]
     pub fn save(&self) -> Decided {
         Decided {
-            chooser: self.chooser.clone(),
+            combiner: self.combiner.clone(),
             choices: self.matcher.choices().copied().collect(),
             waiting: self.matcher.waiting().collect(),
             recent: self.recent.clone(),
@@ -118,20 +118,20 @@ impl<P> SceneDetector<P> {
     {
         let mut matcher = PictureMatcher::default();
         decided.choices.into_iter().for_each(|choice| matcher.choose(choice));
-        let Decided { chooser, waiting, recent, passed, has_gaps, .. } = decided;
+        let Decided { combiner, waiting, recent, passed, has_gaps, .. } = decided;
         for at in waiting {
             matcher.picture(at, P::default());
         }
         matcher.shown = decided.shown;
-        Self { chooser, matcher, recent, passed, has_gaps }
+        Self { combiner, matcher, recent, passed, has_gaps }
     }
 
     /// Returns for each block whether [`crate::Revisits`] leaves it out, because it never rests at
     /// present. In film, which never rests, no block is left out.
     #[must_use]
     pub fn hidden(&self) -> Vec<bool> {
-        if self.chooser.asks(Detector::Screen) {
-            self.chooser.hidden_from_prints()
+        if self.combiner.asks(Detector::Screen) {
+            self.combiner.hidden_from_prints()
         } else {
             Vec::new()
         }
@@ -140,18 +140,18 @@ impl<P> SceneDetector<P> {
     /// Returns the blocks of the small changes for which frames were kept, since the last call:
     /// [`crate::Revisits`] tells screens apart by them.
     pub fn take_small(&mut self) -> Vec<usize> {
-        self.chooser.take_small()
+        self.combiner.take_small()
     }
 
     /// Returns the content of the stream, if `auto` is set and it is known.
     #[must_use]
     pub fn content(&self) -> Option<Content> {
-        self.chooser.content()
+        self.combiner.content()
     }
 
     /// Takes the counts of findings that were not kept since the last call.
     pub fn take_suppressed(&mut self) -> Suppressed {
-        self.chooser.take_suppressed()
+        self.combiner.take_suppressed()
     }
 
     /// Returns the numbers of selections that wait for a picture, and of pictures that wait.
@@ -167,7 +167,7 @@ impl<P> SceneDetector<P> {
         let picture = self.matcher.waiting().next();
         let choice = self.matcher.choices().map(|choice| choice.at).min();
         let now = self.recent.back().map_or(i64::MIN, |frame| frame.0);
-        let found = self.chooser.undecided_from(now);
+        let found = self.combiner.undecided_from(now);
         picture.into_iter().chain(choice).chain(found).all(|oldest| oldest >= at)
     }
 
@@ -185,7 +185,7 @@ impl<P> SceneDetector<P> {
         if self.has_gaps {
             return;
         }
-        for choice in self.chooser.pass(until) {
+        for choice in self.combiner.pass(until) {
             self.matcher.choose(choice);
         }
         self.passed = self.passed.max(until.saturating_sub(1));
@@ -200,7 +200,7 @@ impl<P> SceneDetector<P> {
         if self.matcher.has_resting() && self.stirs(measures) {
             self.matcher.rests_until(self.recent.back().map_or(i64::MIN, |frame| frame.0));
         }
-        for choice in self.chooser.push(measures) {
+        for choice in self.combiner.push(measures) {
             self.matcher.choose(choice);
         }
         self.recent.push_back((measures.at, measures.score));
@@ -214,7 +214,7 @@ impl<P> SceneDetector<P> {
 
     /// Tells whether the frame shows something else than the one before.
     fn stirs(&self, measures: &Measures) -> bool {
-        let hidden = self.chooser.hidden();
+        let hidden = self.combiner.hidden();
         let is_hidden = |block: u32| hidden.get(block as usize).is_some_and(|&hidden| hidden);
         let changed = measures.changes.iter().filter(|change| !is_hidden(change.block)).count();
         changed as f32 > STIRS * (measures.grid.0 * measures.grid.1) as f32
@@ -226,13 +226,13 @@ impl<P> SceneDetector<P> {
         // Of the frames from here on a cut may yet be found.
         let undecided = self.recent.len().saturating_sub(LOOKAHEAD);
         let certain = self.recent.get(undecided).map_or(now, |frame| frame.0);
-        let slow = self.chooser.undecided_from(now).unwrap_or(certain);
+        let slow = self.combiner.undecided_from(now).unwrap_or(certain);
         let next = self.matcher.next(now, certain, slow, false);
         let next = next.map(|next| self.to_a_frame(next));
         if let Some((choice, shown)) = &next
             && choice.cause == Cause::Interval
         {
-            self.chooser.interval_shown(shown.at());
+            self.combiner.interval_shown(shown.at());
         }
         if next.is_none() {
             // Pictures that detectors do not go back to are useful only as the newest of all.
@@ -289,7 +289,7 @@ impl<P> SceneDetector<P> {
         if !self.recent.is_empty() {
             self.pass(self.last_is_shown_until());
         }
-        for choice in self.chooser.finish() {
+        for choice in self.combiner.finish() {
             self.matcher.choose(choice);
         }
     }
@@ -333,7 +333,7 @@ mod tests {
         let mut decider = SceneDetector::new(rules);
         for n in 0..250u32 {
             let blocks = (0..400).filter(|n| n % 40 < 20);
-            let change = |block| Change { block, content: n, look: Texture::Filmed };
+            let change = |block| Change { block, content: n, texture: Texture::Filmed };
             let changes = blocks.map(change).collect();
             let at = i64::from(n) * SECOND / 25;
             decider.push(&Measures { at, grid: (40, 10), changes, ..Measures::default() }, None);

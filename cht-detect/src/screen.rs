@@ -115,7 +115,7 @@ pub struct Screen {
     rules: ScreenRules,
     grid: Grid,
     blocks: Vec<Block>,
-    restless: MotionMask,
+    mask: MotionMask,
     details: Details,
     /// For each block whether it lies in an area that is ignored.
     ignored: Vec<bool>,
@@ -175,7 +175,7 @@ impl Screen {
             self.grid = grid;
             let changed = i64::MIN / 2;
             self.blocks = vec![Block { changed, ..Block::default() }; grid.count()];
-            self.restless = MotionMask::new(grid);
+            self.mask = MotionMask::new(grid);
             self.details = Details::new(grid);
             self.ignored = (0..grid.count())
                 .map(|n| self.rules.ignore.iter().any(|area| area.holds(grid, n)))
@@ -186,7 +186,7 @@ impl Screen {
             self.told = vec![false; grid.count()];
         }
         (self.frame, self.passed) = (at, at);
-        self.look(at, &measures.changes, &measures.details)
+        self.examine(at, &measures.changes, &measures.details)
     }
 
     /// Lets time pass to `until` without a picture. Returns the first finding; the rest of the time
@@ -196,7 +196,7 @@ impl Screen {
     pub fn pass(&mut self, until: i64) -> Option<Finding> {
         while self.passed.saturating_add(STEP) < until && self.may_find() {
             self.passed += STEP;
-            let finding = self.look(self.passed, &[], &[]);
+            let finding = self.examine(self.passed, &[], &[]);
             if finding.is_some() {
                 return finding;
             }
@@ -211,11 +211,11 @@ impl Screen {
             self.differs_since.is_some() || self.new_page.is_some() || self.details.any_differs();
         !self.blocks.is_empty()
             && since < LONGEST_PASS
-            && (since < CALM_PASS || is_undecided || self.restless.masks_any())
+            && (since < CALM_PASS || is_undecided || self.mask.masks_any())
     }
 
     /// Looks at the screen at `at`, after these changes.
-    fn look(&mut self, at: i64, changes: &[Change], details: &[Detail]) -> Option<Finding> {
+    fn examine(&mut self, at: i64, changes: &[Change], details: &[Detail]) -> Option<Finding> {
         self.details.push(at, details);
         let few = changes.len() <= BLINKING;
         for change in changes {
@@ -229,16 +229,16 @@ impl Screen {
             block.previous = block.content;
             block.content = change.content;
         }
-        let looks = self.restless.looks_at(at);
-        if looks || !changes.is_empty() {
+        let is_due = self.mask.is_due(at);
+        if is_due || !changes.is_empty() {
             self.parts = None;
         }
-        if self.restless.push(at, changes) {
+        if self.mask.push(at, changes) {
             self.new_page = Some(at);
         }
         let parts = self.parts.take().unwrap_or_else(|| self.find_parts());
         let mut parts = parts;
-        if looks {
+        if is_due {
             parts.retain(|part| !part.is_detail);
             parts.extend(self.find_details(at));
         }
@@ -297,7 +297,7 @@ impl Screen {
     pub fn hidden_from_prints(&self) -> Vec<bool> {
         let is_hidden = |n| {
             if self.told.get(n) == Some(&true) {
-                self.ignored[n] || self.restless.moves(n)
+                self.ignored[n] || self.mask.moves(n)
             } else {
                 self.is_left_out(n)
             }
@@ -306,7 +306,7 @@ impl Screen {
     }
 
     fn is_left_out(&self, n: usize) -> bool {
-        self.ignored[n] || self.restless.is_masked(n)
+        self.ignored[n] || self.mask.is_masked(n)
     }
 
     fn decide(&mut self, at: i64, parts: &[Part]) -> Option<Finding> {
@@ -366,9 +366,9 @@ impl Screen {
     /// are not looked at again.
     fn find_details(&mut self, at: i64) -> Vec<Part> {
         let left_out: Vec<bool> =
-            (0..self.blocks.len()).map(|n| self.ignored[n] || self.restless.moves(n)).collect();
+            (0..self.blocks.len()).map(|n| self.ignored[n] || self.mask.moves(n)).collect();
         let mut found = Vec::new();
-        for region in self.details.resting(at, &left_out, |n| self.restless.look(n)) {
+        for region in self.details.resting(at, &left_out, |n| self.mask.texture(n)) {
             if region.counts && !self.is_too_small(&region.blocks) {
                 let Region { blocks, changed, .. } = region;
                 let rect = self.grid.bounds(&blocks);
@@ -422,7 +422,7 @@ impl Screen {
     }
 
     fn part(&self, blocks: Vec<usize>) -> Part {
-        let is_filmed = |n: &usize| self.restless.look(*n) == Texture::Filmed;
+        let is_filmed = |n: &usize| self.mask.texture(*n) == Texture::Filmed;
         let filmed = blocks.iter().filter(|n| is_filmed(n)).count();
         let mostly_filmed = 2 * filmed > blocks.len();
         let rect = self.grid.bounds(&blocks);

@@ -48,16 +48,16 @@ impl SegmentLog {
     /// Reads the log of `session`. A log or line that cannot be read counts as absent.
     #[must_use]
     pub fn of(session: &Session) -> Self {
-        let mut record = Self::default();
-        record.update(session);
-        record
+        let mut log = Self::default();
+        log.update(session);
+        log
     }
 
     /// Reads the log of `session`. A missing log is empty; one that cannot be read is an error.
     pub fn read(session: &Session) -> io::Result<Self> {
-        let mut record = Self::default();
-        record.read_on(session, |_| ())?;
-        Ok(record)
+        let mut log = Self::default();
+        log.read_on(session, |_| ())?;
+        Ok(log)
     }
 
     /// Reads the end of the log of `session`: all segments closed after `seq`, and perhaps some
@@ -67,11 +67,11 @@ impl SegmentLog {
         let length = std::fs::metadata(session.record()).map_or(0, |metadata| metadata.len());
         let mut tail = TAIL;
         loop {
-            let mut record = Self { read: length.saturating_sub(tail), ..Self::default() };
-            let is_whole = record.read == 0;
-            record.update(session);
-            if is_whole || record.first.is_some_and(|first| first <= seq) {
-                return record;
+            let mut log = Self { read: length.saturating_sub(tail), ..Self::default() };
+            let is_whole = log.read == 0;
+            log.update(session);
+            if is_whole || log.first.is_some_and(|first| first <= seq) {
+                return log;
             }
             tail = tail.saturating_mul(4);
         }
@@ -218,12 +218,12 @@ impl SegmentLog {
     }
 }
 
-/// Appends whole lines to the record at `path`, durably. After an error it is as it was before.
+/// Appends whole lines to the log at `path`, durably. After an error it is as before.
 pub fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
     Journal::open(path)?.append_durably(lines)
 }
 
-/// Takes a line that was cut off by a kill off the end of the record at `path`, if there is one.
+/// Cuts a line that a kill has torn off the end of the log at `path`, if there is one.
 pub fn mend(path: &Path) -> io::Result<()> {
     if matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound) {
         return Ok(());
@@ -255,6 +255,13 @@ mod tests {
         ndjson::MAX_LINE,
     };
 
+    fn new_session() -> (tempfile::TempDir, Session) {
+        let folder = tempfile::tempdir().unwrap();
+        let now = crate::process::clock::local();
+        let session = Session::create(folder.path(), None, &now).unwrap();
+        (folder, session)
+    }
+
     fn closed(session: &Session, seq: u64) -> Vec<u8> {
         let at = crate::process::clock::wall();
         let closed = SegmentClosed {
@@ -285,90 +292,80 @@ mod tests {
 
     #[test]
     fn removed_segment_is_gone_and_still_counts() {
-        let folder = tempfile::tempdir().unwrap();
-        let session =
-            Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
-        let mut record = SegmentLog::of(&session);
-        assert!(record.last().is_none() && !record.update(&session));
+        let (_folder, session) = new_session();
+        let mut log = SegmentLog::of(&session);
+        assert!(log.last().is_none() && !log.update(&session));
         let path = session.record();
         for seq in 1..=3 {
             append(&path, &closed(&session, seq)).unwrap();
         }
         append(&path, &[deleted(&session, 1), deleted(&session, 3)].concat()).unwrap();
-        assert!(record.update(&session));
-        assert_eq!(record.kept().map(|closed| closed.seq).collect::<Vec<_>>(), [2]);
-        assert_eq!(record.deleted().collect::<Vec<_>>(), [1, 3]);
-        assert_eq!((record.last().unwrap().seq, record.connections()), (3, 3));
+        assert!(log.update(&session));
+        assert_eq!(log.kept().map(|closed| closed.seq).collect::<Vec<_>>(), [2]);
+        assert_eq!(log.deleted().collect::<Vec<_>>(), [1, 3]);
+        assert_eq!((log.last().unwrap().seq, log.connections()), (3, 3));
         assert_eq!(SegmentLog::of(&session).next_sequence(&session).unwrap(), 4);
     }
 
     #[test]
     fn record_read_from_its_end_has_all_later_segments() {
-        let folder = tempfile::tempdir().unwrap();
-        let session =
-            Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
+        let (_folder, session) = new_session();
         let lines: Vec<u8> = (1..=2000).flat_map(|seq| closed(&session, seq)).collect();
         append(&session.record(), &lines).unwrap();
         append(&session.record(), &deleted(&session, 3)).unwrap();
         for seq in [0, 1, 1500, 1999, 2000] {
-            let record = SegmentLog::after(&session, seq);
-            assert_eq!(record.kept().filter(|closed| closed.seq > seq).count() as u64, {
+            let log = SegmentLog::after(&session, seq);
+            assert_eq!(log.kept().filter(|closed| closed.seq > seq).count() as u64, {
                 2000 - seq - u64::from(seq < 3)
             });
         }
-        let mut record = SegmentLog::after(&session, 2000);
-        assert!(record.kept().count() < 400, "{}", record.kept().count());
+        let mut log = SegmentLog::after(&session, 2000);
+        assert!(log.kept().count() < 400, "{}", log.kept().count());
         append(&session.record(), &closed(&session, 2001)).unwrap();
-        assert!(record.update(&session) && record.get(2001).is_some());
+        assert!(log.update(&session) && log.get(2001).is_some());
     }
 
     #[test]
     fn torn_line_is_read_when_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let session =
-            Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
+        let (_folder, session) = new_session();
         let line = closed(&session, 1);
         let (begin, end) = line.split_at(20);
         std::fs::write(session.record(), begin).unwrap();
-        let mut record = SegmentLog::of(&session);
-        assert!(record.last().is_none());
+        let mut log = SegmentLog::of(&session);
+        assert!(log.last().is_none());
         let mut file = std::fs::OpenOptions::new().append(true).open(session.record()).unwrap();
         std::io::Write::write_all(&mut file, end).unwrap();
-        assert!(record.update(&session) && record.get(1).is_some());
-        assert!(!record.update(&session));
+        assert!(log.update(&session) && log.get(1).is_some());
+        assert!(!log.update(&session));
     }
 
     #[test]
     fn missing_segment_comes_back_with_another_line_and_a_removed_one_does_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let session =
-            Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
+        let (_folder, session) = new_session();
         for seq in 1..=3 {
             append(&session.record(), &closed(&session, seq)).unwrap();
         }
         for (seq, reason) in [(1, DeleteReason::MinFree), (2, DeleteReason::Missing)] {
             append(&session.record(), &deleted_for(&session, seq, reason)).unwrap();
         }
-        let mut record = SegmentLog::read(&session).unwrap();
-        assert!(record.missing(1).is_none() && record.missing(2).is_some());
-        assert!(record.is_deleted(1) && record.is_deleted(2));
+        let mut log = SegmentLog::read(&session).unwrap();
+        assert!(log.missing(1).is_none() && log.missing(2).is_some());
+        assert!(log.is_deleted(1) && log.is_deleted(2));
         let lines = [closed(&session, 1), closed(&session, 2)].concat();
         append(&session.record(), &lines).unwrap();
-        assert!(record.update(&session));
-        assert_eq!(record.kept().map(|closed| closed.seq).collect::<Vec<_>>(), [2, 3]);
-        assert!(record.is_deleted(1) && !record.is_deleted(2) && record.missing(2).is_none());
+        assert!(log.update(&session));
+        assert_eq!(log.kept().map(|closed| closed.seq).collect::<Vec<_>>(), [2, 3]);
+        assert!(log.is_deleted(1) && !log.is_deleted(2) && log.missing(2).is_none());
         // Missing again, and then removed by retention: that one is final.
         for reason in [DeleteReason::Missing, DeleteReason::RetainAge] {
             append(&session.record(), &deleted_for(&session, 2, reason)).unwrap();
         }
-        assert!(record.update(&session) && record.missing(2).is_none() && record.is_deleted(2));
+        assert!(log.update(&session) && log.missing(2).is_none() && log.is_deleted(2));
     }
 
     #[test]
     fn garbage_lines_are_skipped_and_none_is_held_in_memory_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let session =
-            Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
+        let (_folder, session) = new_session();
         let path = session.record();
         let good = closed(&session, 7);
         let text = String::from_utf8(good.clone()).unwrap();
@@ -384,16 +381,14 @@ mod tests {
         ];
         std::fs::write(&path, lines.concat()).unwrap();
         append(&path, &good).unwrap();
-        let record = SegmentLog::read(&session).unwrap();
-        assert_eq!(record.kept().map(|closed| closed.seq).collect::<Vec<_>>(), [7]);
-        assert_eq!((record.last().unwrap().seq, record.connections()), (7, 7));
+        let log = SegmentLog::read(&session).unwrap();
+        assert_eq!(log.kept().map(|closed| closed.seq).collect::<Vec<_>>(), [7]);
+        assert_eq!((log.last().unwrap().seq, log.connections()), (7, 7));
     }
 
     #[test]
     fn record_that_is_no_file_is_an_error() {
-        let folder = tempfile::tempdir().unwrap();
-        let session =
-            Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
+        let (_folder, session) = new_session();
         assert!(SegmentLog::read(&session).unwrap().last().is_none());
         std::fs::create_dir(session.record()).unwrap();
         assert!(SegmentLog::read(&session).is_err() && append(&session.record(), b"{}\n").is_err());
@@ -401,15 +396,13 @@ mod tests {
 
     #[test]
     fn closed_segments_are_returned_once_in_the_order_of_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let session =
-            Session::create(folder.path(), None, &crate::process::clock::local()).unwrap();
-        let mut record = SegmentLog::default();
-        assert!(record.closed_since(&session).is_empty());
+        let (_folder, session) = new_session();
+        let mut log = SegmentLog::default();
+        assert!(log.closed_since(&session).is_empty());
         append(&session.record(), &[closed(&session, 2), closed(&session, 1)].concat()).unwrap();
-        assert_eq!(record.closed_since(&session), [2, 1]);
+        assert_eq!(log.closed_since(&session), [2, 1]);
         append(&session.record(), &[closed(&session, 3), deleted(&session, 3)].concat()).unwrap();
-        assert_eq!(record.closed_since(&session), [3]);
-        assert!(record.get(3).is_none() && record.closed_since(&session).is_empty());
+        assert_eq!(log.closed_since(&session), [3]);
+        assert!(log.get(3).is_none() && log.closed_since(&session).is_empty());
     }
 }

@@ -71,7 +71,7 @@ pub struct Change {
     /// New content.
     pub content: u32,
     /// Texture of the content.
-    pub look: Texture,
+    pub texture: Texture,
 }
 
 /// Texture of a block's content.
@@ -181,7 +181,7 @@ impl Blocks {
                 fresh.push_back((at, number as u32, content));
                 let inked = shown.is_some_and(|shown| shown.is_redrawn(&samples));
                 details.push(Detail { block: number as u32, detail: content, inked });
-                changes.push(Change { block: number as u32, content, look: look(&samples) });
+                changes.push(Change { block: number as u32, content, texture: texture(&samples) });
             }
         }
         self.before = plane;
@@ -330,7 +330,7 @@ fn contrast(samples: &[u8]) -> u8 {
     high.saturating_sub(low)
 }
 
-fn look(samples: &[u8; AREA]) -> Texture {
+fn texture(samples: &[u8; AREA]) -> Texture {
     let (mut slopes, mut edges) = (0, 0);
     let mut count = |a: u8, b: u8| {
         let step = a.abs_diff(b);
@@ -459,8 +459,8 @@ mod tests {
     fn texture_tells_text_film_and_plain_apart() {
         let samples =
             |level: fn(usize) -> usize| std::array::from_fn::<u8, AREA, _>(|n| level(n) as u8);
-        assert_eq!(look(&samples(|_| 80)), Texture::Plain);
-        assert_eq!(look(&samples(|n| 80 + 120 * (n % 2))), Texture::Drawn);
-        assert_eq!(look(&samples(|n| 80 + 9 * (n % 4) + 7 * (n / 4))), Texture::Filmed);
+        assert_eq!(texture(&samples(|_| 80)), Texture::Plain);
+        assert_eq!(texture(&samples(|n| 80 + 120 * (n % 2))), Texture::Drawn);
+        assert_eq!(texture(&samples(|n| 80 + 9 * (n % 4) + 7 * (n / 4))), Texture::Filmed);
     }
 }

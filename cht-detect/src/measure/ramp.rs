@@ -6,8 +6,8 @@
 //! between the last frames suffice: with `d` for a squared distance,
 //!
 //! ```text
-//! a    = (d(F, A) + d(A, B) − d(F, B)) / 2·d(A, B)        where on the line the frame F is
-//! rest = d(F, A) / d(A, B) − a²                           how far from it, squared, in lengths of it
+//! a    = (d(F, A) + d(A, B) − d(F, B)) / 2·d(A, B)   where on the line the frame F is
+//! rest = d(F, A) / d(A, B) − a²                      how far from it, squared, in lengths of it
 //! ```
 #![expect(
     clippy::inline_always,

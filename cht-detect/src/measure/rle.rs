@@ -5,27 +5,27 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Change, Texture};
 
-/// First block, how many, the content of the first, and how they look: the place in [`LOOKS`].
+/// First block, how many, the content of the first, and their texture: the index in [`TEXTURES`].
 type Run = (u32, u32, u32, u8);
 
-const LOOKS: [Texture; 3] = [Texture::Plain, Texture::Drawn, Texture::Filmed];
+const TEXTURES: [Texture; 3] = [Texture::Plain, Texture::Drawn, Texture::Filmed];
 
 pub(crate) fn serialize<S: Serializer>(
     changes: &[Change],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     let mut runs: Vec<Run> = Vec::new();
-    for &Change { block, content, look } in changes {
-        let look = LOOKS.iter().position(|&known| known == look).unwrap_or_default() as u8;
+    for &Change { block, content, texture } in changes {
+        let texture = TEXTURES.iter().position(|&known| known == texture).unwrap_or_default() as u8;
         match runs.last_mut() {
-            Some((first, count, from, looks))
+            Some((first, count, from, last))
                 if *first + *count == block
                     && from.wrapping_add(*count) == content
-                    && *looks == look =>
+                    && *last == texture =>
             {
                 *count += 1;
             }
-            _ => runs.push((block, 1, content, look)),
+            _ => runs.push((block, 1, content, texture)),
         }
     }
     runs.serialize(serializer)
@@ -37,15 +37,15 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
     // More blocks than the largest picture has are no run.
     const MOST: u32 = 1 << 20;
     let mut changes = Vec::new();
-    for (block, count, content, look) in Vec::<Run>::deserialize(deserializer)? {
-        let look = LOOKS.get(usize::from(look)).filter(|_| count <= MOST);
-        let Some(&look) = look else {
+    for (block, count, content, texture) in Vec::<Run>::deserialize(deserializer)? {
+        let texture = TEXTURES.get(usize::from(texture)).filter(|_| count <= MOST);
+        let Some(&texture) = texture else {
             return Err(serde::de::Error::custom("no run of blocks"));
         };
         changes.extend((0..count).map(|n| Change {
             block: block.wrapping_add(n),
             content: content.wrapping_add(n),
-            look,
+            texture,
         }));
     }
     Ok(changes)
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn neighbours_share_a_run_and_round_trip() {
-        let change = |block, content, look| Change { block, content, look };
+        let change = |block, content, texture| Change { block, content, texture };
         let changes = vec![
             change(3, 100, Texture::Drawn),
             change(4, 101, Texture::Drawn),

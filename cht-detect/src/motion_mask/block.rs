@@ -27,7 +27,7 @@ const AGO: i64 = 2 * SECOND;
 /// History of one block, times in ticks.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Block {
-    pub(crate) look: Texture,
+    pub(crate) texture: Texture,
     /// When it last began or ceased to look filmed.
     pub(crate) filmed: i64,
     pub(crate) changed: i64,
@@ -46,7 +46,7 @@ impl Block {
     /// Returns a block without history.
     pub(crate) const fn new() -> Self {
         Self {
-            look: Texture::Plain,
+            texture: Texture::Plain,
             filmed: NEVER,
             changed: NEVER,
             slots: 0,
@@ -71,7 +71,8 @@ impl Block {
 
     /// Tells whether it looks filmed, or did a moment ago.
     pub(crate) fn was_filmed(&self, at: i64) -> bool {
-        self.look == Texture::Filmed || (self.look == Texture::Plain && at - self.filmed < AGO)
+        self.texture == Texture::Filmed
+            || (self.texture == Texture::Plain && at - self.filmed < AGO)
     }
 
     /// Returns the number of the last slots in which it changed.

@@ -115,7 +115,7 @@ impl Tiles {
     }
 
     /// Ends the tiles that are gone, and finds new ones.
-    pub(crate) fn look(&mut self, grid: Grid, blocks: &mut [Block], at: i64) {
+    pub(crate) fn update(&mut self, grid: Grid, blocks: &mut [Block], at: i64) {
         let tiled = self.end(grid, blocks, at);
         self.find(grid, blocks, at, &tiled);
     }
@@ -174,8 +174,8 @@ impl Tiles {
         self.all.retain_mut(|tile| {
             let (mut filmed, mut drawn, mut moving) = (0, 0, 0);
             for n in grid.blocks(tile.rect) {
-                filmed += usize::from(blocks[n].look == Texture::Filmed);
-                drawn += usize::from(blocks[n].look == Texture::Drawn);
+                filmed += usize::from(blocks[n].texture == Texture::Filmed);
+                drawn += usize::from(blocks[n].texture == Texture::Drawn);
                 moving += usize::from(blocks[n].slots & 3 != 0);
             }
             let area = tile.rect.area() as f32;
@@ -232,7 +232,7 @@ impl Tiles {
             }
             let rect = grid.bounds(&region);
             let filmed = region.iter().filter(|&&n| blocks[n].was_filmed(at)).count();
-            let drawn = grid.blocks(rect).filter(|&n| blocks[n].look == Texture::Drawn).count();
+            let drawn = grid.blocks(rect).filter(|&n| blocks[n].texture == Texture::Drawn).count();
             if filmed as f32 >= RATHER_FILMED * rect.area() as f32 {
                 grid.blocks(grid.grown(rect)).for_each(|n| inside[n] = true);
             }
@@ -246,7 +246,7 @@ impl Tiles {
             found.push(Tile::found(rect, at));
         }
         let moves = |n: &usize| {
-            !inside[*n] && blocks[*n].look == Texture::Drawn && blocks[*n].recent() >= MOVES
+            !inside[*n] && blocks[*n].texture == Texture::Drawn && blocks[*n].recent() >= MOVES
         };
         let moving = (0..blocks.len()).filter(moves).count();
         if moving as f32 > WHOLE_MOVES * blocks.len() as f32 {
@@ -290,7 +290,7 @@ impl Tiles {
         }
         let beside: Vec<bool> =
             (0..inside.len()).map(|n| !inside[n] && blocks[n].slots & 1 != 0).collect();
-        let is_drawn = |n: &&usize| blocks[**n].look == Texture::Drawn;
+        let is_drawn = |n: &&usize| blocks[**n].texture == Texture::Drawn;
         let at_edges: Vec<Rect> = (grid.regions(&beside, 1).into_iter())
             .filter(|region| 2 * region.iter().filter(is_drawn).count() <= region.len())
             .map(|region| grid.bounds(&region))

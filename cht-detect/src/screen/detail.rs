@@ -127,7 +127,7 @@ impl Details {
         &self,
         at: i64,
         left_out: &[bool],
-        look: impl Fn(usize) -> Texture,
+        texture: impl Fn(usize) -> Texture,
     ) -> Vec<Region> {
         let differs: Vec<bool> = (self.blocks.iter().zip(left_out))
             .map(|(block, left_out)| block.detail != block.kept && !left_out)
@@ -152,7 +152,7 @@ impl Details {
             let counts = blocks.iter().any(|&n| self.blocks[n].inked)
                 && self.is_at_once(&blocks)
                 && !self.ticks(&blocks, at)
-                && !self.is_filmed(&blocks, &look)
+                && !self.is_filmed(&blocks, &texture)
                 && !self.is_trail(&blocks, changed);
             Region { blocks, changed, counts }
         };
@@ -176,9 +176,9 @@ impl Details {
     }
 
     /// Tells whether it lies in a camera picture, or next to one.
-    fn is_filmed(&self, blocks: &[usize], look: impl Fn(usize) -> Texture) -> bool {
+    fn is_filmed(&self, blocks: &[usize], texture: impl Fn(usize) -> Texture) -> bool {
         let rect = self.grid.bounds(blocks).grown_by(NEAR_FILM, NEAR_FILM, self.grid);
-        let filmed = self.grid.blocks(rect).filter(|&n| look(n) == Texture::Filmed).count();
+        let filmed = self.grid.blocks(rect).filter(|&n| texture(n) == Texture::Filmed).count();
         filmed as f32 >= FILMED * rect.area() as f32
     }
 

@@ -30,7 +30,7 @@ fn area(columns: std::ops::Range<u32>, rows: std::ops::Range<u32>, content: u32)
         columns.clone().map(move |x| Change {
             block: y * COLUMNS + x,
             content,
-            look: Texture::Drawn,
+            texture: Texture::Drawn,
         })
     })
     .collect()
@@ -195,7 +195,7 @@ fn another_page_with_cameras_in_place_is_found() {
     let camera = |columns: std::ops::Range<u32>, rows, n| {
         let mut changes = area(columns, rows, n);
         for change in &mut changes {
-            change.look = Texture::Filmed;
+            change.texture = Texture::Filmed;
         }
         changes
     };

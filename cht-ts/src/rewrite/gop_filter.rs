@@ -34,7 +34,7 @@ pub struct GopFilter {
 #[derive(Debug)]
 struct Output {
     pid: u16,
-    separator: Standalone,
+    standalone: Standalone,
     counter: u8,
     plan: Plan,
     /// Units still to be passed in this GOP; a unit without a time stamp is part of the one before.
@@ -56,7 +56,7 @@ impl GopFilter {
     pub fn new(pid: u16, codec: Codec) -> Self {
         let output = Output {
             pid,
-            separator: Standalone::new(codec),
+            standalone: Standalone::new(codec),
             counter: 0,
             plan: Plan::new(),
             left: 0,
@@ -117,11 +117,11 @@ impl Output {
         if !is_part {
             self.left = self.left.saturating_sub(1);
         }
-        if !taken && !self.separator.has_fields() {
+        if !taken && !self.standalone.has_fields() {
             return;
         }
-        let payload = self.separator.separate(unit.payload());
-        if self.separator.has_fields() || !self.alone {
+        let payload = self.standalone.rewrite(unit.payload());
+        if self.standalone.has_fields() || !self.alone {
             // The second field needs the first, and both count their order from the pictures
             // before.
             return unit.write(self.pid, &mut self.counter, unit.payload(), out);

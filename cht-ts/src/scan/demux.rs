@@ -5,7 +5,7 @@ use super::pid::{Follows, PIDS, Pid, Role, State, TABLES};
 use super::psi::{Change, PAT_PID, Psi};
 use crate::codec::{Codec, Media};
 use crate::packet::{self, Body, Header, NULL_PID, Packet};
-use crate::program::{Program, Stream};
+use crate::program::Stream;
 use crate::section::Section;
 use std::num::NonZeroU16;
 
@@ -24,7 +24,7 @@ pub(crate) struct Demux {
     pids: Box<[Pid]>,
     /// The first is never used, so that an index into it is not zero.
     states: Vec<State>,
-    psi: Psi,
+    pub(crate) psi: Psi,
     pub(crate) counters: Counters,
     /// Start of the unbroken run of PSI and SI packets that ends here.
     run: Option<u64>,
@@ -50,18 +50,11 @@ impl Demux {
         demux
     }
 
-    /// Begins with the tables of another stream.
-    pub(crate) fn take_psi(&mut self, other: Self) {
-        self.psi = other.psi;
-        self.relist();
-    }
-
-    pub(crate) fn programs(&self) -> &[Program] {
-        self.psi.programs()
-    }
-
-    pub(crate) fn psi(&self) -> Option<Vec<u8>> {
-        self.psi.packets()
+    /// Begins with known tables.
+    pub(crate) fn with_psi(psi: Psi) -> Self {
+        let mut demux = Self { psi, ..Self::new() };
+        demux.relist();
+        demux
     }
 
     pub(crate) fn pids(&self) -> impl Iterator<Item = (u16, PidCounters)> {
@@ -78,7 +71,7 @@ impl Demux {
     }
 
     pub(crate) fn video_pid(&self) -> Option<u16> {
-        let listed = self.programs().iter().flat_map(|program| &program.streams);
+        let listed = self.psi.programs().iter().flat_map(|program| &program.streams);
         let first = listed.clone().find(|stream| stream.media() == Media::Video);
         let is_listed = |pid| listed.clone().any(|stream| stream.pid == pid);
         let states = &self.states[1..];

@@ -68,9 +68,7 @@ impl Scanner {
         let mut before = Self::new();
         before.push(packets, &mut |_| {});
         before.finish(&mut |_| {});
-        let mut scanner = Self::new();
-        scanner.demux.take_psi(before.demux);
-        scanner
+        Self { demux: Demux::with_psi(before.demux.psi), ..Self::new() }
     }
 
     /// Takes the next bytes, and gives `found` the findings that they decide, in stream order.
@@ -134,7 +132,7 @@ impl Scanner {
     /// Returns the programs of the PAT in its order, with their streams as far as they are known.
     #[must_use]
     pub fn programs(&self) -> &[Program] {
-        self.demux.programs()
+        self.demux.psi.programs()
     }
 
     /// Returns the totals since the beginning.
@@ -159,7 +157,7 @@ impl Scanner {
     /// verbatim. A demuxer that reads them first can play a segment that begins without PSI.
     #[must_use]
     pub fn psi(&self) -> Option<Vec<u8>> {
-        self.demux.psi()
+        self.demux.psi.packets()
     }
 
     /// Returns the codec of a PID, by the PMT; by start codes for video that no PMT lists.

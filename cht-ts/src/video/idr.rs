@@ -8,7 +8,7 @@ const IDR: u8 = 5;
 
 /// The last parameter sets, on which slice headers depend.
 #[derive(Debug, Default)]
-pub(crate) struct Picture {
+pub(crate) struct SliceContext {
     sps: Option<H264>,
     pps: Option<Pps>,
     /// Two IDR pictures in a row must differ in it.
@@ -27,7 +27,7 @@ struct Pps {
     redundant: bool,
 }
 
-impl Picture {
+impl SliceContext {
     pub(crate) fn read_sps(&mut self, unit: &[u8]) {
         let rbsp = unescape(&unit[1..]);
         self.sps = sps::h264_up_to_vui(&mut BitReader { bytes: &rbsp, at: 0 });

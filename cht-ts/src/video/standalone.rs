@@ -7,7 +7,7 @@
 //!   otherwise a decoder would hold pictures back for others to be displayed before them.
 //! - HEVC: a CRA picture becomes a BLA picture.
 use super::bits::{BitReader, BitWriter};
-use super::idr::Picture;
+use super::idr::SliceContext;
 use super::nal::{escape, unescape};
 use super::sps;
 use crate::codec::Codec;
@@ -27,23 +27,23 @@ const CRA: u8 = 21;
 #[derive(Debug)]
 pub(crate) struct Standalone {
     codec: Codec,
-    picture: Picture,
+    context: SliceContext,
 }
 
 impl Standalone {
     pub(crate) fn new(codec: Codec) -> Self {
-        Self { codec, picture: Picture::default() }
+        Self { codec, context: SliceContext::default() }
     }
 
     /// Tells whether keyframes come as two fields, of which the second is no keyframe.
     pub(crate) fn has_fields(&self) -> bool {
-        self.picture.has_fields
+        self.context.has_fields
     }
 
     /// Returns the access unit made independent of all others.
-    pub(crate) fn separate<'a>(&mut self, payload: &'a [u8]) -> Cow<'a, [u8]> {
+    pub(crate) fn rewrite<'a>(&mut self, payload: &'a [u8]) -> Cow<'a, [u8]> {
         match self.codec {
-            Codec::H264 => without_past(payload, &mut self.picture),
+            Codec::H264 => without_past(payload, &mut self.context),
             Codec::Hevc => with_broken_links(payload),
             _ => payload.into(),
         }
@@ -76,20 +76,20 @@ fn with_broken_links(payload: &[u8]) -> Cow<'_, [u8]> {
     out
 }
 
-fn without_past<'a>(payload: &'a [u8], picture: &mut Picture) -> Cow<'a, [u8]> {
+fn without_past<'a>(payload: &'a [u8], context: &mut SliceContext) -> Cow<'a, [u8]> {
     let (mut out, mut copied) = (Vec::new(), 0);
     for range in units(payload) {
         let unit = &payload[range.clone()];
         let replaced = match unit[0] & 0x1F {
             SPS => {
-                picture.read_sps(unit);
+                context.read_sps(unit);
                 sps_without_reordering(unit)
             }
             PPS => {
-                picture.read_pps(unit);
+                context.read_pps(unit);
                 None
             }
-            SLICE => picture.idr(unit),
+            SLICE => context.idr(unit),
             IDR => break,
             _ => None,
         };
@@ -213,8 +213,8 @@ mod tests {
             b"\0\0\x01\x68\xEB\0\0\x01\x65\x88\0\0\x01\x65\x09",
         ]
         .concat();
-        let mut separator = Standalone::new(Codec::H264);
-        let separate = separator.separate(&unit);
+        let mut standalone = Standalone::new(Codec::H264);
+        let rewritten = standalone.rewrite(&unit);
         let sps = sps_without_reordering(&X264).unwrap();
         let expected = [
             b"\0\0\0\x01\x09\xF0\0\0\0\x01",
@@ -222,16 +222,16 @@ mod tests {
             b"\0\0\x01\x68\xEB\0\0\x01\x65\x88\0\0\x01\x65\x09",
         ]
         .concat();
-        assert_eq!(separate, expected);
+        assert_eq!(rewritten, expected);
     }
 
     #[test]
     fn each_slice_of_a_cra_picture_becomes_bla() {
         let unit = b"\0\0\0\x01\x46\x01\x50\0\0\x01\x2A\x01\x88\0\0\x01\x2A\x01\x99";
         let expected = b"\0\0\0\x01\x46\x01\x50\0\0\x01\x20\x01\x88\0\0\x01\x20\x01\x99";
-        let mut separator = Standalone::new(Codec::Hevc);
-        assert_eq!(*separator.separate(unit), expected[..]);
+        let mut standalone = Standalone::new(Codec::Hevc);
+        assert_eq!(*standalone.rewrite(unit), expected[..]);
         let idr = b"\0\0\x01\x26\x01\x88";
-        assert!(matches!(separator.separate(idr), Cow::Borrowed(_)));
+        assert!(matches!(standalone.rewrite(idr), Cow::Borrowed(_)));
     }
 }
