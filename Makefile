@@ -1,11 +1,11 @@
-# cht: see README.md. `make demo` and `make test` set up everything they need themselves.
+# cht: see README.md. `make demo` and `make test` install everything they need.
 
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 CARGO ?= cargo
 BIN := $(CURDIR)/target/release
 TOOLS := cht-recv cht-segwatch cht-scenes cht-index cht-monitor
-# Where `make reprocess` looks.
+# Folder of the sessions for `make reprocess`.
 SESSIONS ?= sessions
 
 .PHONY: build demo test lab bench quality install reprocess setup
@@ -23,7 +23,7 @@ test:
 	scripts/setup socat faketime entr
 	$(CARGO) test --workspace --locked
 
-# The live pipeline with faults, an hour: what is found names its seed and round.
+# The live pipeline with faults, an hour: a failure names its seed and round.
 lab:
 	scripts/setup
 	$(CARGO) test -p cht-tests --release --locked --test lab -- --rounds 500 --seed 1 --jobs 2
@@ -32,7 +32,7 @@ bench: build
 	scripts/setup socat
 	PATH="$(BIN):$$PATH" bench/run
 
-# How well frames are chosen: makes its material first, about an hour.
+# Quality of the chosen frames: makes its material first, about an hour.
 quality: build
 	for kind in film screen; do for set in tune held footage; do \
 	    bench/quality/run --kind $$kind --set $$set || exit 1; done; done
@@ -40,6 +40,6 @@ quality: build
 install: setup
 	for tool in $(TOOLS); do $(CARGO) install --locked --path $$tool || exit 1; done
 
-# The index of every session, as far as it is not done: a part of one does not count for the whole.
+# Completes the index of every session.
 reprocess:
 	@scripts/reprocess --sessions "$(SESSIONS)" >/dev/null

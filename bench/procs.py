@@ -14,17 +14,17 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 @dataclasses.dataclass
 class Stage:
-    """What one process of a pipeline used."""
+    """Resources that one process of a pipeline used."""
 
     name: str
     cpu: float
-    """Seconds of user and system time of its own."""
+    """Its own user and system time, in seconds."""
     children: float
-    """The same, of the processes that it started and waited for."""
+    """The same, of its children that have ended."""
 
 
 class Pipeline:
-    """Running processes, each reading what the one before it writes."""
+    """Running processes, each reading the output of the previous one."""
 
     def __init__(self, text, stdout=subprocess.DEVNULL):
         """Starts `text`, as in `a X | b Y`. The first reads nothing, the last writes to `stdout`."""
@@ -49,18 +49,18 @@ class Pipeline:
                 stderr=self.stderr,
             )
             if source is not subprocess.DEVNULL:
-                # Ours too, or the stage before would never see that its reader has gone.
+                # Closed here too, or the previous stage would never see that its reader has gone.
                 source.close()
             source = process.stdout
             self.processes.append(process)
 
     @property
     def output(self):
-        """What the last stage writes, if `stdout` was a pipe."""
+        """The output of the last stage, if `stdout` was a pipe."""
         return self.processes[-1].stdout
 
     def errors(self):
-        """What all stages have said on stderr so far."""
+        """The stderr of all stages so far."""
         self.stderr.seek(0)
         return self.stderr.read().decode(errors="replace")
 
@@ -68,7 +68,7 @@ class Pipeline:
         """Waits for all; returns the stages and the wall time. A stage that fails ends the benchmark."""
         stages = []
         for process in self.processes:
-            # Left a zombie at first: only so can its own time be told from its children's.
+            # Left a zombie at first: only then can its own time be told from its children's.
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
             with open(f"/proc/{process.pid}/stat", encoding="utf-8") as file:
                 fields = file.read().rpartition(")")[2].split()
@@ -88,7 +88,7 @@ class Pipeline:
 
 
 def resident(pid):
-    """MB resident, all in all and without mapped files."""
+    """Resident MB, in total and without mapped files."""
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8") as file:
             fields = dict(line.split(":", 1) for line in file)
@@ -99,7 +99,7 @@ def resident(pid):
 
 
 def read_through(file):
-    """Brings `file` into the page cache, or whoever comes first would wait for the disk."""
+    """Reads `file` into the page cache, or the first reader would wait for the disk."""
     with open(file, "rb", buffering=0) as source:
         while source.read(1 << 20):
             pass

@@ -50,7 +50,7 @@ def text(string, size, x, y, colour, font=FONT, enable=None):
 
 
 def graph(height, size, theme, texts):
-    """The board, of the size of a text of 720 rows in all other things."""
+    """The board; all but the number is as large as on a board of 720 rows."""
     back, fore = THEMES[theme]
     width, unit = HEIGHTS[height], height / 720
     side = int(24 * unit)
@@ -84,7 +84,7 @@ def bitrate(height):
 
 
 def tile(folder):
-    """What moves in the tile: a zoom."""
+    """The moving picture in the tile: a zoom."""
     path = os.path.join(folder, "tile.mkv")
     if not os.path.exists(path):
         source = f"mandelbrot=s=640x360:r={RATE}:end_scale=0.003:end_pts={RATE * 80}"
@@ -94,7 +94,7 @@ def tile(folder):
 
 
 def clip(folder, height, size, theme, quality):
-    """Makes a clip and its labels where they are not there yet; its name."""
+    """Makes a clip and its labels unless they exist; returns its name."""
     name = f"{height}_{size}_{theme}_{quality}"
     path = os.path.join(folder, f"{name}.ts")
     if os.path.exists(path):

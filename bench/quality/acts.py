@@ -1,4 +1,4 @@
-"""What happens on a screen: each act gives beats, stretches of time in which its content rests or moves in one way."""
+"""Actions on a screen: each act gives beats, stretches of time in which its content rests or moves in one way."""
 
 import collections.abc
 import dataclasses
@@ -21,11 +21,11 @@ class Beat:
     draw: collections.abc.Callable
     """From how much of the stretch is over, 0 to 1, to the picture (BGR)."""
     kind: str
-    """What begins it, for the label: `slide`, `bullet`, `typing`, `scroll`, ..."""
+    """The change that begins it, for the label: `slide`, `bullet`, `typing`, `scroll`, ..."""
     content: str | None
-    """Names what is to be read, the same whenever the same is shown; none while it moves."""
+    """Names the content to be read, equal whenever the same is shown; none while it moves."""
     tiles: list = dataclasses.field(default_factory=list)
-    """Where something plays that is no content: (left, top, right, bottom), source, first frame."""
+    """Place of a playing video, which is no content: (left, top, right, bottom), source, first frame."""
     caret: tuple | None = None
     """Left, top and bottom of one that blinks."""
 
@@ -63,7 +63,7 @@ class Stage:
         self.names = 0
 
     def sheet(self, html, width=None, height=None):
-        """As large as the screen, where it is not said otherwise."""
+        """As large as the screen by default."""
         return self.browser.sheet(html, width or self.width, height or self.height)
 
     def tall_sheet(self, html):
@@ -97,7 +97,7 @@ def slides(stage, seconds, width=None, height=None):
         softly = rng.random() < 0.3
         for count in shown:
             pixels = stage.sheet(slide.html(count), width, height).pixels
-            # A point below the lower edge is nothing new.
+            # A point below the lower edge is no new content.
             is_new = count == shown.start or not np.array_equal(pixels, before)
             content = f"{name}.{count}" if is_new else content
             if count == shown.start:
@@ -169,7 +169,7 @@ class _Typed:
 
 
 def terminal(stage, seconds):
-    """Commands are typed; what they print comes at once, or line by line, and scrolls."""
+    """Commands are typed; their output comes at once, or line by line, and scrolls."""
     rng, theme = stage.rng, stage.theme
     printed = []
     while len(printed) * (theme.small + 2) * 1.3 < TALLEST - 1000:
@@ -182,7 +182,7 @@ def terminal(stage, seconds):
     name = stage.name("terminal")
 
     def view(row, right=None):
-        """With all rows before `row`, and of that one what is left of `right`."""
+        """With all rows before `row`, and the part of that one left of `right`."""
         bottom = rows[row - 1][3] if row else 0
         last = rows[row][3] if right is not None else bottom
         first = max(0, last - stage.height + 8)
@@ -260,7 +260,7 @@ def video(stage, seconds):
 
 
 def call(stage, seconds):
-    """Cameras only, or beside a deck that is shared."""
+    """Cameras only, or next to a shared deck."""
     rng = stage.rng
     shared = rng.random() < 0.65
     people = rng.randint(2, 4) if shared else rng.randint(2, 6)

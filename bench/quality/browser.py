@@ -1,4 +1,4 @@
-"""Pictures of pages, from a headless Chromium that is spoken to over its debugging pipe."""
+"""Pictures of pages, from a headless Chromium, controlled by its debugging pipe."""
 
 import base64
 import fcntl
@@ -12,7 +12,7 @@ import tempfile
 import cv2
 import numpy as np
 
-# What a page tells of itself: the boxes of elements that ask for it, and those of all that can be seen in `.typed`.
+# Boxes that a page reports: of the elements that ask for it, and of all visible characters in `.typed`.
 BOXES = r"""(async () => {
     await document.fonts.ready;
     const box = r => [r.left, r.top, r.right, r.bottom].map(Math.round);
@@ -104,7 +104,7 @@ class Browser:
                 return b"".join(parts)[:-1]
 
     def sheet(self, html, width, height=None):
-        """The picture of a page so wide, and so high, or as high as it wants to be."""
+        """Returns the picture of a page of this width and height, or as high as its content."""
         self._call(
             "Emulation.setDeviceMetricsOverride",
             width=width,

@@ -1,4 +1,4 @@
-"""The detectors under test. Each takes a clip and gives what it kept: (PTS in ticks, reason), and its CPU seconds."""
+"""The detectors under test. Each takes a clip and returns its kept frames, (PTS in ticks, reason), and its CPU seconds."""
 
 import dataclasses
 import hashlib
@@ -16,15 +16,15 @@ import material
 FILM_SCORES = [0.1, 0.2, 0.3, 0.4]
 SCREEN_SCORES = [0.003, 0.01, 0.03]
 SCENEDETECT = ["ContentDetector", "AdaptiveDetector", "HashDetector", "HistogramDetector", "ThresholdDetector"]
-# As they come, they join shots of less than 0.6 s, and would miss those cuts unasked.
+# By default they join shots of less than 0.6 s, and would miss those cuts.
 SCENEDETECT += [f"{detector} min_scene_len=1" for detector in SCENEDETECT[:4]]
 CHT = [None, "scene", "adaptive", "screen", "auto"]
-"""Values of --detect; none is the tool as it comes."""
+"""Values of --detect; none is the default."""
 
 
 @dataclasses.dataclass
 class Clip:
-    """A labelled clip, and what every detector needs to know of it."""
+    """A labelled clip, with the facts that every detector needs."""
 
     path: str
     labels: dict
@@ -46,7 +46,7 @@ class Absent(Exception):
 
 
 def measured(command, **options):
-    """Runs a command; what it did, and its CPU seconds with those of its children."""
+    """Runs a command; returns its result, and its CPU seconds with those of its children."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", **options)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -54,14 +54,14 @@ def measured(command, **options):
 
 
 class Cache:
-    """Results of runs, by what was run on which bytes."""
+    """Results of runs, by command and content of the clip."""
 
     def __init__(self, folder):
         self.folder = folder
         os.makedirs(folder, exist_ok=True)
 
     def get(self, path, key, make):
-        """What `make` returned when it was called first."""
+        """Returns the result of the first call of `make`."""
         with open(path, "rb") as file:
             clip = hashlib.file_digest(file, "sha256").hexdigest()
         name = os.path.join(self.folder, hashlib.sha256(f"{clip} {key}".encode()).hexdigest()[:32] + ".json")

@@ -17,23 +17,23 @@ from footage import FILM, LARGE, Source
 MINIMUM, MAXIMUM = 7, 300
 """Frames of a shot."""
 VISIBLE = 4
-"""Grey levels by which the pictures beside a cut differ at least, on average: less is no cut to anybody. Half of it
+"""Least mean difference of the pictures before and after a cut, in grey levels: less is no cut to any viewer. Half of it
 after the treatment."""
 JUMP = 8
 """The same where both are of one shot of the clip, and the subject only seems to jump."""
 CLEAR = 12
-"""Below this, such a jump is a cut to some and none to others: it is labelled as ambiguous."""
+"""Below this, viewers disagree whether such a jump is a cut: it is labelled as ambiguous."""
 
 
 @dataclasses.dataclass
 class Treatment:
-    """What is done to a montage after it was cut."""
+    """The treatment of a montage after it was cut."""
 
     name: str
     size: tuple[int, int] = (640, 360)
     fps: int = 25
     step: int = 1
-    """Every so many frames of the clips are shown."""
+    """Step between the frames of the clips that are shown."""
     contrast: float = 1.0
     lift: int = 0
     """Added to the luma after the contrast."""
@@ -50,7 +50,7 @@ class Treatment:
     options: str = "-preset veryfast -crf 23 -bf 2"
     filters: str = ""
     fields: int = 1
-    """How many of the pictures that are made become one frame."""
+    """Number of pictures that become one frame."""
     bursts: int = 0
     """Losses of TS packets."""
 
@@ -119,7 +119,7 @@ class Shot:
 
 @dataclasses.dataclass
 class Picture:
-    """Pictures of sources, each with its weight; black makes up for what is missing to 1. Then white over it."""
+    """Pictures of sources, each with its weight; black fills up to a sum of 1. Then white over it."""
 
     layers: list
     white: float = 0.0
@@ -174,7 +174,7 @@ def difference(before, shot):
 
 
 class Montage:
-    """The pictures of a montage, and what is known of them."""
+    """The pictures of a montage, and their labels."""
 
     def __init__(self, rng, cutter, treatment, length):
         self.rng = rng
@@ -306,7 +306,7 @@ def lose_packets(path, rng, bursts):
 
 
 def damage(clean, lossy):
-    """The frames of `lossy`, (PTS, thumbs), that do not look as they should, and those beside a hole."""
+    """The frames of `lossy`, (PTS, thumbs), that differ from the undamaged ones, and those next to a hole."""
     order = np.searchsorted(clean[0], lossy[0])
     wrong = np.abs(clean[1][order].astype(int) - lossy[1]).mean((1, 2)) > 1
     hole = np.flatnonzero(np.diff(order) > 1)
@@ -315,7 +315,7 @@ def damage(clean, lossy):
 
 
 def verify(name, made, clock, thumbs, cuts, fields):
-    """Raises Unlike unless the decoded frames beside each cut look like the pictures that were made."""
+    """Raises Unlike unless the decoded frames next to each cut look like the pictures that were made."""
 
     def distance(frame, picture):
         return np.abs(thumbs[frame].astype(int) - made[picture]).mean()

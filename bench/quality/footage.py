@@ -19,9 +19,9 @@ FILM = [
     "ts/hls_bbb_60s_640x360p24_h264.ts",
 ]
 LARGE = [FILM[0], FILM[5], FILM[6]]
-"""Those that stand being shown large."""
+"""The clips that are sharp enough to be shown large."""
 MARGIN = 4
-"""Frames kept away from intervals: the ends of fades are labelled to within so many."""
+"""Distance kept from intervals, in frames: the precision of the labels of fades."""
 
 
 class Source:

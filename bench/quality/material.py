@@ -1,4 +1,4 @@
-"""What the generators share: encoding pictures to TS, decoding the result again, and writing labelled clips."""
+"""Code that the generators share: encoding pictures to TS, decoding the result again, and writing labelled clips."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ import numpy as np
 
 TICKS = 90_000
 FIRST_SEED = {"tune": 1, "held": 3001}
-"""Of the set that detectors are tuned on, and of the one that is held aside for the last word."""
+"""Of the set that detectors are tuned on, and of the one that is held aside for the final figures."""
 THUMB = (64, 36)
 """Width and height of the small grey pictures that tell frames apart."""
 
@@ -60,7 +60,7 @@ def decode(path):
 
 
 class Clock:
-    """Finds the decoded frame that shows what was frame `n` when the clip was made, `fps` of them a second."""
+    """Finds the decoded frame that shows frame `n` of the generated clip, of `fps` frames a second."""
 
     def __init__(self, pts, fps):
         self.pts = pts
@@ -107,7 +107,7 @@ def publish(folder, name, labels):
 
 
 def options(description):
-    """What all generators take: where material lies, and where the real clips are."""
+    """Options of all generators: the folders of the material and of the real clips."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", default="target/quality", help="where material lies")
     parser.add_argument("--footage", default="../shared/footage", help="the real clips")
@@ -122,11 +122,11 @@ def parse(parser):
 
 
 class Unlike(Exception):
-    """A clip that does not look as its labels say: it is no material."""
+    """A clip that differs from its labels, and is no material."""
 
 
 def make_set(description, kind, count, make):
-    """Makes a set of `count` clips by `make(seed, footage, cache, folder)`, where they are not there yet."""
+    """Makes a set of `count` clips by `make(seed, footage, cache, folder)`, where they are absent."""
     parser = options(description)
     parser.add_argument("--set", choices=FIRST_SEED, default="tune")
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of all of the set")

@@ -1,4 +1,4 @@
-"""The HTML of what a screen shows: slides, an editor, a terminal, articles, a call. The text is Python's own."""
+"""The HTML of screens: slides, an editor, a terminal, articles, a call. The text is Python's own."""
 
 import argparse
 import base64
@@ -73,14 +73,14 @@ def image(source, frame, style):
 
 
 def code(rng, lines):
-    """Some lines of a module, as long as they are not too long."""
+    """Some lines of a module, none of them too long."""
     text = [line[:96] for line in rng.choice(CODE).expandtabs(4).splitlines()]
     first = rng.randrange(0, max(1, len(text) - lines))
     return text[first : first + lines]
 
 
 class Slide:
-    """One slide of a deck: a title and points that appear one by one, perhaps beside something to look at."""
+    """One slide of a deck: a title and points that appear one by one, perhaps next to a picture."""
 
     def __init__(self, theme, number, source):
         rng = theme.rng
@@ -225,7 +225,7 @@ def call(theme, people, shared):
 
 
 def digits(theme):
-    """What the clock is made of: a box `digit` for each of 0 to 9, and for the colon."""
+    """The parts of the clock: a box `digit` for each of 0 to 9, and for the colon."""
     cells = "".join(f'<span data-box="digit">{digit}</span>' for digit in "0123456789:")
     return theme.page(
         cells, f"body {{ font: {theme.small}px '{theme.mono}'; }} span {{ display: inline-block; padding: .3em 0; }}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws what cht-scenes measured in a real clip, what its detectors kept, and what is labelled: plot.py CLIP OUT.svg
+"""Draws the scores of a real clip, the frames of each detector, and the labels: plot.py CLIP OUT.svg
 
 One line of marks for each detector: filled where it agrees with the labels, hollow where it does not.
 """
@@ -21,7 +21,7 @@ COLOURS = {"scene": "#b25d00", "adaptive": "#00699c", "screen": "#00699c", "auto
 
 
 def measure(scenes, clip, detect, folder):
-    """The scores of all frames as (seconds, score), and what was kept as (change, reason)."""
+    """Returns the scores of all frames as (seconds, score), and the kept frames as (change, reason)."""
     scores = os.path.join(folder, f"{detect}.ndjson")
     command = [scenes, "--detect", detect, "--scores", scores, "--out", os.path.join(folder, detect)]
     done = subprocess.run(command, input=clip + "\n", capture_output=True, text=True, check=True)

@@ -35,7 +35,7 @@ def make(file, found, footage, cache):
         labels["cut_frames"] = cuts
         labels |= {f"{each}_frames": found.get(f"{each}_frames", []) for each in ("gradual", "ambiguous", "damage")}
     else:
-        # Only full pages are labelled: what else changes between two of them is not known.
+        # Only full pages are labelled: other changes between two of them are unknown.
         labels["partial"] = True
         bounds = zip([0, *cuts], [*cuts, len(pts)], strict=True)
         labels["states"] = [{"start": a, "end": b - 1, "kind": "page", "content_id": str(a)} for a, b in bounds]

@@ -14,7 +14,7 @@ import scenedetect
 
 
 class Timed:
-    """What a detector does, and for how long it keeps its thread busy."""
+    """A detector, and the time for which it keeps its thread busy."""
 
     def __init__(self, name):
         kind, *options = name.split()
@@ -41,7 +41,7 @@ class Timed:
 
 def main():
     warnings.filterwarnings("ignore")
-    # Or a detector's work would be done by threads that it is not known by.
+    # Otherwise the work of a detector would be counted for other threads.
     cv2.setNumThreads(1)
     file, *names = sys.argv[1:]
     began = time.process_time()

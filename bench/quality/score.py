@@ -3,7 +3,7 @@
 TOLERANCE = 1
 """Frames by which a detected cut may be off."""
 MARGIN = 2
-"""Frames around what is not counted either way."""
+"""Margin around intervals that are not counted either way, in frames."""
 GRADUAL_DELAY = 10
 """Frames after the end of a dissolve or a fade within which it may still be reported."""
 
@@ -23,7 +23,7 @@ def film(labels, detections):
     missed = list(cuts)
     wrong = []
     for frame in hard:
-        # The label that was made for it, if it is still to be found.
+        # The label that it matches, if that is not found yet.
         near = [cut for cut in missed if abs(cut - frame) <= TOLERANCE]
         if near:
             missed.remove(min(near, key=lambda cut: abs(cut - frame)))
@@ -31,7 +31,7 @@ def film(labels, detections):
             wrong.append(frame)
     flashes = [frame for frame in wrong if within(frame, labels.get("flash_frames", []), MARGIN, MARGIN)]
 
-    # Where a detector tells no kinds, whatever it says about a dissolve is a report of it.
+    # Every report of a detector without kinds may be one of a dissolve.
     reports = soft if soft else hard
     unreported = [interval for interval in gradual if not within(interval[0], unclear, MARGIN, MARGIN)]
     superfluous = []
@@ -59,7 +59,7 @@ def film(labels, detections):
 
 def screen(labels, captures, intervals):
     """Counts for one clip. `captures` are the frames kept because something changed, with the first; `intervals`
-    those kept because time was over, which help the reader, but are neither right nor wrong."""
+    those kept by the interval, which help the reader, but are neither right nor wrong."""
     states = labels["states"]
     held = [[frame for frame in sorted(captures) if s["start"] <= frame <= s["end"]] for s in states]
     with_intervals = [any(s["start"] <= frame <= s["end"] for frame in intervals) for s in states]

@@ -21,7 +21,7 @@ from footage import FILM, Source
 RESTS = 1.0
 """Seconds for which content has to rest to be a state."""
 SHIFTED = 8
-"""Grey levels by which a decoded picture may differ on average from the one that was made."""
+"""Greatest mean difference of a decoded picture from the generated one, in grey levels."""
 
 
 @dataclasses.dataclass
@@ -57,7 +57,7 @@ ARROW = np.array([[0, 0], [0, 17], [4, 13], [7, 20], [10, 19], [7, 12], [12, 12]
 
 
 class Overlay:
-    """What moves and is no content: a clock, a camera in the corner, a cursor."""
+    """Moving parts that are no content: a clock, a camera in the corner, a cursor."""
 
     def __init__(self, rng, stage):
         self.width, self.height = stage.width, stage.height
@@ -74,7 +74,7 @@ class Overlay:
         self.moves = self._moves(rng) if rng.random() < 0.75 else []
 
     def _moves(self, rng):
-        """The cursor's ways: when, for how long, from where, to where."""
+        """Moves of the cursor: time, duration, start and end."""
         now, place, moves = 0.0, (self.width / 2, self.height / 2), []
         while now < 240:
             now += rng.expovariate(1 / 3)
@@ -154,7 +154,7 @@ class Recording:
         return [state for state in found if state["end"] - state["start"] + 1 >= RESTS * self.fps]
 
     def changes(self):
-        """Where content begins to be another, or to move."""
+        """Frames where the content begins to change or to move."""
         found, before = [], None
         for beat, first, end in zip(self.beats, self.bounds, self.bounds[1:], strict=False):
             if first < end and first > 0 and (beat.content is None or beat.content != before):

@@ -1,4 +1,4 @@
-"""Makes the material that is not there yet, runs the detectors on it, and prints a table: bench/quality/run"""
+"""Makes absent material, runs the detectors on it, and prints a table: bench/quality/run"""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def clips(args):
-    """The paths of the wanted clips; those of a set that is not there are made first."""
+    """The paths of the wanted clips; those of an absent set are made first."""
     folder = os.path.join(args.cache, args.set, args.kind)
     if not args.no_make:
         script = "real.py" if args.set == "footage" else f"{args.kind}.py"
@@ -108,7 +108,7 @@ def measure(detector, kind, wanted, cache):
 
 
 def details(kind, everything):
-    """What the totals hide: for film each clip, for screens each kind of change."""
+    """Details: for film each clip, for screens each kind of change."""
     print()
     names = list(everything)
     line(["", *names])
