@@ -6,6 +6,7 @@
 //! except for changes in place that rest: a digit, a short word ([`detail`]).
 
 mod detail;
+mod speck;
 
 use crate::time::SECOND;
 use serde::{Deserialize, Serialize};
@@ -37,21 +38,6 @@ impl Default for ScreenRules {
         Self { settle: SECOND * 3 / 10, max_wait: 5 * SECOND, min_change: 0.0, ignore: Vec::new() }
     }
 }
-
-/// Size of a connected change up to which it is a cursor: in blocks, or in columns and rows, in a
-/// picture of up to 68 rows (1080 pixels); larger in a higher one. A cursor that moved to a place
-/// next to it has up to `MIN_BLOCKS_OF_TWO` blocks, and is as wide as high.
-const MIN_BLOCKS: usize = 4;
-const MIN_WIDTH: usize = 3;
-const MIN_HEIGHT: usize = 4;
-const MIN_BLOCKS_OF_TWO: usize = 7;
-const MIN_ROWS: usize = 68;
-
-/// Height of a word, least difference of its width and height, and width from which it may lack one
-/// block, in blocks.
-const WORD_HEIGHT: usize = 2;
-const WORD_WIDER: usize = 2;
-const LONGER_WORD: usize = 5;
 
 /// Longest time for which a slow change, such as typed text or a scroll, has to rest, in ticks; it
 /// rests as long as it took.
@@ -393,32 +379,15 @@ impl Screen {
         if blocks.len() > 2 && blocks.iter().any(|&n| self.blocks[n].open) {
             return false;
         }
-        let rect = self.grid.bounds(blocks);
-        let (width, height) = (rect.width(), rect.height());
-        let is_filled = blocks.len() + usize::from(width >= LONGER_WORD) >= width;
-        // A cursor is higher than wide.
-        if is_filled && height <= WORD_HEIGHT && width >= height + WORD_WIDER {
-            return false;
-        }
-        let fits = |columns, rows| width <= self.scaled(columns) && height <= self.scaled(rows);
-        blocks.len() <= MIN_BLOCKS
-            || fits(MIN_WIDTH, MIN_HEIGHT)
-            || blocks.len() <= self.scaled(MIN_BLOCKS_OF_TWO)
-                && height > WORD_HEIGHT
-                && fits(MIN_HEIGHT, MIN_HEIGHT)
+        speck::is_speck(self.grid, blocks)
     }
 
     fn belong_together(&self, one: &Part, other: &Part) -> bool {
         let (columns, rows) = one.rect.gap(other.rect);
         !one.is_filmed
             && !other.is_filmed
-            && columns <= self.scaled(COLUMNS_APART)
-            && rows <= self.scaled(ROWS_APART)
-    }
-
-    /// Scales a size in blocks from a picture of [`MIN_ROWS`] to this one.
-    fn scaled(&self, size: usize) -> usize {
-        size * self.grid.rows.max(MIN_ROWS) / MIN_ROWS
+            && columns <= speck::scaled(self.grid, COLUMNS_APART)
+            && rows <= speck::scaled(self.grid, ROWS_APART)
     }
 
     fn part(&self, blocks: Vec<usize>) -> Part {
@@ -437,7 +406,7 @@ impl Screen {
         let least = if mostly_filmed { FILMED_SETTLE } else { self.rules.settle };
         // A line that was kept while it was typed goes on.
         let open = blocks.iter().filter(|&&n| self.blocks[n].open).count();
-        let is_line = rect.height() <= self.scaled(MIN_HEIGHT);
+        let is_line = rect.height() <= speck::scaled(self.grid, speck::MIN_HEIGHT);
         let goes_on = is_line && 2 * open > blocks.len();
         let took = if goes_on { LONGEST_SETTLE } else { moved - first };
         let settle = took.min(LONGEST_SETTLE).max(least);

@@ -11,11 +11,11 @@ use std::collections::VecDeque;
 use crate::time::SECOND;
 use serde::{Deserialize, Serialize};
 
-use super::Plane;
-
-/// Side of a block, in samples.
-const SIDE: usize = 4;
-const AREA: usize = SIDE * SIDE;
+use super::{
+    Plane,
+    samples::{AREA, SIDE, contrast, difference, greatest_difference, greatest_residual},
+    texture::Texture,
+};
 
 /// Number of contents that a block remembers.
 const MEMORY: usize = 6;
@@ -50,19 +50,6 @@ const REDRAWN: f32 = 40.0;
 /// Number of details that a block remembers of its present content: a caret alternates between two.
 const DETAILS: usize = 3;
 
-/// Largest differences of neighbours that are level, and that form a slope, in levels; more is an
-/// edge.
-const LEVEL: u8 = 1;
-const SLOPE: u8 = 24;
-
-/// Least number of slopes and largest number of edges among the 24 pairs of neighbours in a filmed
-/// block.
-const SLOPES: u32 = 12;
-const EDGES: u32 = 6;
-
-/// Number of edges, and of slopes, below which a block is plain.
-const FEW_EDGES: u32 = 3;
-
 /// A block that has another content than in the frame before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
@@ -72,18 +59,6 @@ pub struct Change {
     pub content: u32,
     /// Texture of the content.
     pub texture: Texture,
-}
-
-/// Texture of a block's content.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Texture {
-    /// Nearly one colour.
-    #[default]
-    Plain,
-    /// Edges, as of text and lines.
-    Drawn,
-    /// Slopes, as in camera pictures.
-    Filmed,
 }
 
 /// The contents of all blocks.
@@ -181,7 +156,11 @@ impl Blocks {
                 fresh.push_back((at, number as u32, content));
                 let inked = shown.is_some_and(|shown| shown.is_redrawn(&samples));
                 details.push(Detail { block: number as u32, detail: content, inked });
-                changes.push(Change { block: number as u32, content, texture: texture(&samples) });
+                changes.push(Change {
+                    block: number as u32,
+                    content,
+                    texture: Texture::of(&samples),
+                });
             }
         }
         self.before = plane;
@@ -296,64 +275,6 @@ fn cut_out(plane: &Plane, column: usize, row: usize) -> [u8; AREA] {
     samples
 }
 
-// Slices, and no part of their caller: of 16 samples that it knew of, the compiler would look at
-// one after the other.
-
-/// Returns the sum of absolute differences.
-#[inline(never)]
-fn difference(a: &[u8], b: &[u8]) -> u32 {
-    a.iter().zip(b).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum()
-}
-
-/// Returns the greatest absolute difference.
-#[inline(never)]
-fn greatest_difference(a: &[u8], b: &[u8]) -> u8 {
-    a.iter().zip(b).fold(0, |most, (&a, &b)| most.max(a.abs_diff(b)))
-}
-
-/// Returns the greatest absolute difference from the best fitting straight line: `b` as `a`, paler
-/// or darker.
-#[inline(never)]
-fn greatest_residual(a: &[u8], b: &[u8]) -> f32 {
-    let mean = |s: &[u8]| s.iter().map(|&s| f32::from(s)).sum::<f32>() / s.len() as f32;
-    let (mean_a, mean_b) = (mean(a), mean(b));
-    let off = || a.iter().zip(b).map(|(&a, &b)| (f32::from(a) - mean_a, f32::from(b) - mean_b));
-    let (product, square) = off().fold((0.0, 0.0), |(p, s), (a, b)| (p + a * b, s + a * a));
-    let slope = if square > 0.0 { (product / square).max(0.0) } else { 0.0 };
-    off().fold(0.0, |most, (a, b)| (b - slope * a).abs().max(most))
-}
-
-/// Returns the difference between the greatest and the least sample.
-#[inline(never)]
-fn contrast(samples: &[u8]) -> u8 {
-    let (low, high) = samples.iter().fold((255, 0), |(low, high), &s| (s.min(low), s.max(high)));
-    high.saturating_sub(low)
-}
-
-fn texture(samples: &[u8; AREA]) -> Texture {
-    let (mut slopes, mut edges) = (0, 0);
-    let mut count = |a: u8, b: u8| {
-        let step = a.abs_diff(b);
-        slopes += u32::from(step > LEVEL && step <= SLOPE);
-        edges += u32::from(step > SLOPE);
-    };
-    for n in 0..AREA {
-        if n % SIDE + 1 < SIDE {
-            count(samples[n], samples[n + 1]);
-        }
-        if n + SIDE < AREA {
-            count(samples[n], samples[n + SIDE]);
-        }
-    }
-    if slopes >= SLOPES && edges <= EDGES {
-        Texture::Filmed
-    } else if edges >= FEW_EDGES || slopes >= SLOPES {
-        Texture::Drawn
-    } else {
-        Texture::Plain
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -453,14 +374,5 @@ mod tests {
         assert_eq!(changes(&mut blocks, 0, text(215, 70)), []);
         assert_eq!(changes(&mut blocks, 0, plane(200)).len(), 2);
         assert_eq!(changes(&mut blocks, 0, text(200, 170)).len(), 2);
-    }
-
-    #[test]
-    fn texture_tells_text_film_and_plain_apart() {
-        let samples =
-            |level: fn(usize) -> usize| std::array::from_fn::<u8, AREA, _>(|n| level(n) as u8);
-        assert_eq!(texture(&samples(|_| 80)), Texture::Plain);
-        assert_eq!(texture(&samples(|n| 80 + 120 * (n % 2))), Texture::Drawn);
-        assert_eq!(texture(&samples(|n| 80 + 9 * (n % 4) + 7 * (n / 4))), Texture::Filmed);
     }
 }

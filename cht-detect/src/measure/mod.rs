@@ -1,6 +1,6 @@
 //! Measures each picture by its luma made small: a sample for each 4 × 4 pixels.
 //!
-//! In order, each using only those before it: `plane`, `blocks` (which blocks changed), `rle`
+//! In order, each using only those before it: `plane`, `samples`, `texture`, `blocks` (which blocks changed), `rle`
 //! (their serialization), `continuity`, `ramp` (dissolves and fades), `film` (both, frame by
 //! frame), `synthetic` (drawn or filmed), [`Meter`].
 
@@ -10,17 +10,20 @@ mod film;
 mod plane;
 mod ramp;
 mod rle;
+mod samples;
 mod synthetic;
+mod texture;
 
 use self::synthetic::Steps;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    blocks::{Blocks, Change, Detail, Texture},
+    blocks::{Blocks, Change, Detail},
     continuity::{Searchable, coarse_factor, continuity, continuity_in_other_light},
     film::{BACK, Film, FilmMeter},
     plane::Plane,
     ramp::{Ramp, RampMeter},
+    texture::Texture,
 };
 
 /// Measures of one frame.

@@ -7,6 +7,7 @@
 //! packets before.
 use super::coding::Coding;
 use super::parameter_sets::{ParameterSets, Set};
+use super::sei::Sei;
 use super::sps;
 use crate::codec::Codec;
 use crate::program::VideoFormat;
@@ -43,27 +44,6 @@ enum Unit {
     /// An SPS is collected whole.
     Sps,
     Sei(Sei),
-}
-
-/// Progress in the messages of an SEI (ISO/IEC 14496-10 §7.3.2.3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sei {
-    Type(u32),
-    /// The type, and the size as far as it is read.
-    Size(u32, u32),
-    /// The bytes left of a recovery point, of which none was read.
-    Recovery(u32),
-    Payload(u32),
-}
-
-/// `payloadType` of a recovery point.
-const RECOVERY_POINT: u32 = 6;
-
-impl Sei {
-    /// Returns the state before a payload of `left` bytes.
-    const fn payload(left: u32) -> Self {
-        if left == 0 { Self::Type(0) } else { Self::Payload(left) }
-    }
 }
 
 #[derive(Debug)]
@@ -228,8 +208,9 @@ impl Walk {
                 self.head.push(byte);
                 if self.head.len() == MAX_SPS { self.end_unit() } else { None }
             }
-            Unit::Sei(sei) => {
-                self.sei(sei, byte);
+            Unit::Sei(mut sei) => {
+                sei.push(byte, &mut self.recovery_seen, &mut self.is_gradual);
+                self.unit = Unit::Sei(sei);
                 None
             }
         }
@@ -296,7 +277,7 @@ impl Walk {
                 }
                 return None;
             }
-            6 => self.unit = Unit::Sei(Sei::Type(0)),
+            6 => self.unit = Unit::Sei(Sei::START),
             7 => {
                 self.sps_seen = true;
                 self.unit = if self.format.is_none() { Unit::Sps } else { Unit::Skip };
@@ -363,30 +344,6 @@ impl Walk {
         }
         self.unit = Unit::Skip;
         None
-    }
-
-    /// Parses a byte of an SEI message: a recovery point makes the picture an access point (ISO/IEC
-    /// 14496-10 §D.2.8).
-    fn sei(&mut self, sei: Sei, byte: u8) {
-        let value = u32::from(byte);
-        let next = match sei {
-            Sei::Type(sum) if byte == 0xFF => Sei::Type(sum.saturating_add(255)),
-            Sei::Type(sum) => {
-                self.recovery_seen |= sum + value == RECOVERY_POINT;
-                Sei::Size(sum + value, 0)
-            }
-            Sei::Size(kind, sum) if byte == 0xFF => Sei::Size(kind, sum.saturating_add(255)),
-            Sei::Size(_, sum) if sum + value == 0 => Sei::Type(0),
-            Sei::Size(RECOVERY_POINT, sum) => Sei::Recovery(sum + value),
-            Sei::Size(_, sum) => Sei::Payload(sum + value),
-            Sei::Recovery(left) => {
-                // recovery_frame_cnt, ue(v), is 0 where the first bit is set.
-                self.is_gradual = byte >> 7 == 0;
-                Sei::payload(left - 1)
-            }
-            Sei::Payload(left) => Sei::payload(left - 1),
-        };
-        self.unit = Unit::Sei(next);
     }
 }
 

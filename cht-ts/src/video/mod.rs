@@ -12,5 +12,6 @@ pub(crate) mod idr;
 pub(crate) mod nal;
 pub(crate) mod orientation;
 pub(crate) mod parameter_sets;
+pub(crate) mod sei;
 pub(crate) mod sps;
 pub(crate) mod standalone;
