@@ -50,7 +50,7 @@ struct Seen {
     probability: f32,
 }
 
-/// Looks at one frame after the other.
+/// Detects cuts and gradual changes in film, frame by frame.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Adaptive {
     /// The newest last.

@@ -59,7 +59,7 @@ pub enum Content {
     Screen,
 }
 
-/// Looks at one frame after the other.
+/// Classifies a stream as film or screen, frame by frame.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ContentTracker {
     /// When each block changed last, and when before that.

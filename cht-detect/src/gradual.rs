@@ -45,7 +45,7 @@ const FLAT: f32 = 3.0;
 /// Number of cuts that are remembered.
 const CUTS: usize = 16;
 
-/// Looks at one frame after the other.
+/// Detects dissolves and fades, frame by frame.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Gradual {
     /// The likeliest ramp so far, the logarithm of its odds, and when it was seen.

@@ -40,7 +40,7 @@ const HIDDEN: u8 = u8::MAX;
 /// Share of a print that has to be comparable for two to be the same.
 const COMPARED: f32 = 0.5;
 
-/// Remembers kept frames.
+/// Recognises kept screens that come back.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Revisits {
     /// The newest last.
@@ -175,7 +175,7 @@ fn belongs(run: u8, level: u8) -> bool {
     run == level || run != HIDDEN && level != HIDDEN && run.abs_diff(level) <= RUN
 }
 
-/// Levels as they are written: most come in runs of one.
+/// Serializes levels in runs: most repeat.
 mod runs {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -219,7 +219,7 @@ mod tests {
         plane
     }
 
-    /// Letters of 3 × 4 samples, each one dark or not so dark.
+    /// Draws letters of 3 × 4 samples, dark and less dark.
     fn write(plane: &mut Plane, left: usize, top: usize, width: usize, text: usize) {
         for x in (left..left + width).filter(|x| x % 4 != 3) {
             let mixed = ((x / 4 + text * 1000) as u32).wrapping_mul(2_654_435_761);
@@ -266,8 +266,8 @@ mod tests {
         assert_eq!(keep(&mut returned, &pointed), Some(2));
     }
 
-    /// Pages with a number in one place, each of which was kept for that, but the first one; with a
-    /// cursor at another place in all but that one.
+    /// Keeps pages with a number in one place, all but the first for a change of it, and with a
+    /// cursor elsewhere in all but that one.
     fn numbered(returned: &mut Revisits, number: usize, changed: bool) -> Option<usize> {
         const BLOCK: usize = 10 * (WIDTH / 4) + 60;
         let mut plane = page(1);

@@ -42,7 +42,7 @@ pub(crate) fn set_stage(name: &'static str) {
     let _ = STAGE.set(name);
 }
 
-/// This program's name, as in the `stage` field of its `error` events.
+/// Returns this program's name, as in the `stage` field of its `error` events.
 #[must_use]
 pub fn stage() -> &'static str {
     STAGE.get().copied().unwrap_or("cht")
@@ -80,7 +80,7 @@ pub struct Limited {
 pub const SAY_EVERY: Duration = Duration::from_secs(10);
 
 impl Default for Limited {
-    /// At most one message in [`SAY_EVERY`].
+    /// Limits to one message per [`SAY_EVERY`].
     fn default() -> Self {
         Self::new(SAY_EVERY)
     }

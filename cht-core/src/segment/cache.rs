@@ -260,7 +260,7 @@ mod tests {
         }
     }
 
-    /// Packets of one PID, with nothing in them that has a time.
+    /// Makes packets of one PID without any time.
     fn packets(count: usize) -> Vec<u8> {
         let mut packet = [0; 188];
         packet[..4].copy_from_slice(&[0x47, 0x1f, 0xff, 0x10]);

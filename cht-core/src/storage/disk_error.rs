@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::regular;
 
-/// What an error says.
+/// Meaning of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// The disk or the quota has no room.
@@ -69,7 +69,7 @@ const TABLE: [(Cause, &[Errno]); 7] = [
     (Cause::Mistake, &[Errno::BADF, Errno::FAULT, Errno::INVAL, Errno::NOTTY, Errno::SPIPE]),
 ];
 
-/// Returns what an error says.
+/// Returns the meaning of an error.
 #[must_use]
 pub fn cause(error: &io::Error) -> Cause {
     match error.raw_os_error() {

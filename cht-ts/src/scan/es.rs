@@ -143,7 +143,7 @@ impl Es {
         self.walk.sets()
     }
 
-    /// Bytes are missing before the next payload.
+    /// Skips the current unit: bytes are missing before the next payload.
     pub(crate) fn interrupt(&mut self) {
         match self.stage {
             Stage::Idle => {}

@@ -138,7 +138,7 @@ impl OrientationMask {
 mod tests {
     use super::*;
 
-    /// Packets of one PES packet with this video, of which each holds `room` bytes.
+    /// Makes the packets of one PES packet with this video, each with `room` bytes of it.
     fn packets(video: &[u8], room: usize) -> Vec<u8> {
         let pes = [&[0, 0, 1, 0xE0, 0, 0, 0x80, 0, 0], video].concat();
         let mut packets = Vec::new();

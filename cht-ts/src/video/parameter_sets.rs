@@ -163,7 +163,7 @@ mod tests {
     use super::super::sps::Chroma;
     use super::*;
 
-    /// Bytes in hexadecimal.
+    /// Parses hexadecimal.
     fn bytes(text: &str) -> Vec<u8> {
         let digit = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
         (0..text.len()).step_by(2).map(digit).collect()
