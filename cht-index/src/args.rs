@@ -13,26 +13,26 @@ Examples:
   jq -r '.[] | select(.sent_to_agent | not).path' sessions/20261123_010203/frames/index.json
 ";
 
-/// Keeps a JSON index of a session's frames; reads events on stdin
+/// Keeps a JSON index of a session's frames. It reads events on stdin
 #[derive(Debug, Parser)]
 #[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
           help_template = cht_core::process::cli::HELP)]
 pub(crate) struct Args {
-    /// The index [default: SESSION/frames/index.json]
+    /// Index file [default: SESSION/frames/index.json]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// The session of segments that lie loose, and of --sent
+    /// Session of loose segments, and of --sent
     #[arg(long, value_name = "DIR", env = "CHT_SESSION")]
     pub session: Option<PathBuf>,
-    /// Note that these frames were sent to an agent, and end
+    /// Mark these frames as sent to an agent, and end
     #[arg(long, value_name = "ID", num_args = 1..)]
     pub sent: Vec<String>,
-    /// Begin anew where there is an index already
+    /// Start over where an index exists
     #[arg(long)]
     pub overwrite: bool,
 }
 
-/// Options that do something only next to certain others.
+/// Options that have an effect only with certain others.
 const EFFECTS: &[Effect<Args>] = &[
     Effect { option: "session", is_there: |args| args.out.is_none(), place: "without --out" },
     Effect { option: "overwrite", is_there: |args| args.sent.is_empty(), place: "without --sent" },

@@ -1,6 +1,7 @@
-//! The elements of a JSON array, one by one, so that a bad one spoils no other. Pure.
+//! The elements of a JSON array, one by one, so that a bad one does not affect the others. Pure.
 
-/// Yields the text of each element of a top-level array, and tells afterwards whether the array was whole.
+/// Yields the text of each element of a top-level array; afterwards, [`Self::is_whole`] tells
+/// whether the array was whole.
 #[derive(Debug)]
 pub(crate) struct Elements<'a> {
     rest: &'a [u8],
@@ -24,7 +25,8 @@ impl<'a> Elements<'a> {
         }
     }
 
-    /// Whether the array ended with its bracket and nothing follows. To be asked after the last element.
+    /// Returns whether the array ended with its bracket and nothing follows. Ask after the last
+    /// element.
     pub(crate) fn is_whole(&self) -> bool {
         self.state == State::Whole
     }
@@ -58,7 +60,8 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// Returns where the element that `text` begins with ends: at a comma or bracket of the array. `None` if it does not.
+/// Returns the length of the first element, up to a comma or bracket of the array; `None` if it
+/// does not end.
 fn length(text: &[u8]) -> Option<usize> {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for (at, &byte) in text.iter().enumerate() {
@@ -87,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_are_cut_at_the_commas_of_the_array() {
+    fn array_splits_at_its_commas() {
         let text = r#" [ {"a":[1,{"b":"],\"}"}]} , null,"x,y" ,3 ] "#;
         let expected = [r#"{"a":[1,{"b":"],\"}"}]}"#, "null", r#""x,y""#, "3"];
         assert_eq!(read(text), (expected.map(str::to_owned).into(), true));
@@ -95,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn array_cut_off_gives_its_whole_elements() {
+    fn truncated_array_gives_its_whole_elements() {
         assert_eq!(read(r#"[{"a":1},{"b":"#), (vec![r#"{"a":1}"#.to_owned()], false));
         for broken in ["", "{}", "[", "[1", "[] x", "null"] {
             assert!(!read(broken).1, "{broken}");
@@ -109,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn any_bytes_end() {
+    fn any_bytes_give_bounded_elements() {
         for text in [&b"[}"[..], b"[}}", b"[,", b"[,,1]", b"[\xFF,\\\"]", b"[]]", b"[{]"] {
             assert!(Elements::new(text).count() <= text.len());
         }

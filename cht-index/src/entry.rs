@@ -1,4 +1,5 @@
-//! One frame of the index: its element in `index.json`, and the fields that others add to it. Pure.
+//! One frame of the index: its element in `index.json`, and the fields that other programs add to
+//! it. Pure.
 
 use std::{cmp::Ordering, fmt, path::Path};
 
@@ -12,10 +13,11 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-/// Largest size of the fields that others add to one frame, in bytes of JSON.
+/// Largest size of the fields that other programs add to one frame, in bytes of JSON.
 const LARGEST_EXTRA: usize = 64 << 10;
 
-/// Fields of a `frame` event and of an element of `index.json`. All others are somebody else's.
+/// Fields of a `frame` event and of an element of `index.json`. All others belong to other
+/// programs.
 const KNOWN: [&str; 22] = [
     "v",
     "type",
@@ -46,11 +48,12 @@ const KNOWN: [&str; 22] = [
 pub(crate) struct Item {
     pub session: Option<String>,
     pub frame: Frame,
-    /// The fields that others added; most frames have none.
+    /// Fields that other programs added; most frames have none.
     pub extra: Option<Box<Map<String, Value>>>,
 }
 
-/// One element of `index.json`: the original's four fields, then the event's, then those of others.
+/// One element of `index.json`: four fields for agents, then the event's, then those of other
+/// programs.
 #[derive(Serialize)]
 struct Entry<'a> {
     id: &'a str,
@@ -108,7 +111,7 @@ impl Item {
         serde_json::to_writer(json, &entry)
     }
 
-    /// Returns its line in the journal: the event, with the fields of others at its end.
+    /// Returns its line in the journal: the event, followed by the fields of other programs.
     pub(crate) fn to_line(&self) -> Vec<u8> {
         let mut line = Event::new(self.session.clone(), self.frame.clone()).to_session_line();
         let extra = self.extra.as_deref().filter(|extra| !extra.is_empty());
@@ -118,8 +121,8 @@ impl Item {
         line
     }
 
-    /// Adds fields of others; `replace` also changes those that it has. Returns whether anything changed; an error if
-    /// they are too many.
+    /// Adds fields of other programs; `replace` also changes existing ones. Returns whether
+    /// anything changed. Fails if they are too large.
     pub(crate) fn merge(
         &mut self,
         fields: Map<String, Value>,
@@ -148,12 +151,13 @@ impl Item {
     }
 }
 
-/// Fields that others add to a frame and that are too large to be kept.
+/// Fields of other programs that are too large to keep.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}: fields that others added are not kept: together larger than {LARGEST_EXTRA} bytes")]
 pub(crate) struct TooLarge(pub String);
 
-/// Compares two frames by session (where they have none, by the folder of their segment), by time in it, and by id.
+/// Compares two frames by session (without one, by the folder of their segment), then by time and
+/// id.
 pub(crate) fn order(a: &Item, b: &Item) -> Ordering {
     if a.session != b.session || a.session.is_none() {
         let of_group = natural_sort::compare(timeline(a), timeline(b));
@@ -171,12 +175,12 @@ fn timeline(item: &Item) -> &Path {
     item.session.as_deref().map(Path::new).or_else(of_segment).unwrap_or(Path::new(""))
 }
 
-/// What the index takes from an object that others may have written.
+/// The index's part of an object that other programs may have written.
 #[derive(Debug, Default)]
 pub(crate) struct Element {
     pub id: Option<Value>,
     pub sent_to_agent: Option<Value>,
-    /// The fields that are not the index's.
+    /// Fields of other programs.
     pub extra: Map<String, Value>,
 }
 
@@ -211,7 +215,8 @@ impl<'de> Deserialize<'de> for Element {
     }
 }
 
-/// Returns the fields of the event on `line` that others added; an error names one that cannot be kept.
+/// Returns the fields that other programs added to the event on `line`. An error names one that
+/// cannot be kept.
 pub(crate) fn extra(line: &[u8]) -> serde_json::Result<Map<String, Value>> {
     serde_json::from_slice(line).map(|element: Element| element.extra)
 }
@@ -236,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_others_survive_journal_and_index() {
+    fn added_fields_survive_journal_and_index() {
         let first = item(LINE);
         assert_eq!(first.extra.as_ref().unwrap().len(), 2);
         let again = item(std::str::from_utf8(&first.to_line()).unwrap());
@@ -259,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_others_are_bounded() {
+    fn added_fields_are_bounded() {
         let mut item = item(LINE);
         let large = Value::from("x".repeat(LARGEST_EXTRA));
         let fields = Map::from_iter([("large".to_owned(), large)]);

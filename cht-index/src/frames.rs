@@ -1,4 +1,4 @@
-//! The frames of an index and their marks, in memory. No file is touched here.
+//! The frames of an index and their marks, in memory. This module touches no file.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -10,29 +10,29 @@ use serde_json::{Map, Value};
 
 use crate::entry::{self, Element, Item};
 
-/// What the events of the journal add up to.
+/// The sum of the journal's events.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     /// In order, unless `unordered`.
     items: Vec<Item>,
     unordered: bool,
-    /// Where each id is in `items`.
+    /// Index of each id in `items`.
     places: HashMap<String, usize>,
     sent: HashSet<String>,
 }
 
-/// What an edit changes: one line a frame, however often the edit names it.
+/// Changes that an edit makes: one line per frame, however often the edit names it.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     /// Lines of the journal.
     marks: Vec<u8>,
-    /// Ids of the frames with fields of others that are new.
+    /// Ids of the frames with new fields of other programs.
     frames: BTreeSet<String>,
 }
 
-/// Why an element of an edit is not taken over.
+/// Reason why an element of an edit is not taken over.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Unheard {
+pub(crate) enum EditError {
     #[error("{0}")]
     Json(#[from] serde_json::Error),
     #[error("no frame (it has no `id`)")]
@@ -50,12 +50,12 @@ impl Frames {
         self.items.is_empty()
     }
 
-    /// Whether a frame of this id is there.
+    /// Returns whether there is a frame with this id.
     pub(crate) fn contains(&self, id: &str) -> bool {
         self.places.contains_key(id)
     }
 
-    /// Takes a frame in, with the fields that others added. Returns whether it changed anything.
+    /// Adds a frame, with the fields that other programs added. Returns whether anything changed.
     pub(crate) fn take(
         &mut self,
         session: Option<String>,
@@ -76,7 +76,7 @@ impl Frames {
             return merge(item, extra);
         }
         if item.frame.hash != frame.hash {
-            // Another picture of the same name: made anew, so nobody has sent it.
+            // Another picture of the same name: it was made anew, so it has not been sent.
             item.extra = None;
             self.sent.remove(&frame.id);
         }
@@ -86,29 +86,30 @@ impl Frames {
         true
     }
 
-    /// Marks a frame as sent, which may become known later. Returns whether it was not marked before.
+    /// Marks a frame as sent, which may become known later. Returns whether it was not marked
+    /// before.
     pub(crate) fn mark(&mut self, id: &str) -> bool {
         !self.sent.contains(id) && self.sent.insert(id.to_owned())
     }
 
-    /// Appends the journal's line of a frame, as it is now.
+    /// Appends the journal's line of a frame in its present state.
     pub(crate) fn write_line(&self, id: &str, lines: &mut Vec<u8>) {
         if let Some(&place) = self.places.get(id) {
             lines.extend(self.items[place].to_line());
         }
     }
 
-    /// Takes over an element as another program has left it, and notes in `changes` what the journal has to know of it.
-    /// `replace` also changes fields of others that the frame has already.
-    pub(crate) fn hear(
+    /// Takes over an element that another program has edited, and notes in `changes` what the
+    /// journal has to record. `replace` also changes existing fields of other programs.
+    pub(crate) fn take_over(
         &mut self,
         element: &[u8],
         replace: bool,
         changes: &mut Changes,
-    ) -> Result<(), Unheard> {
+    ) -> Result<(), EditError> {
         let Element { id, sent_to_agent, extra } = serde_json::from_slice(element)?;
-        let Some(Value::String(id)) = id else { return Err(Unheard::NoId) };
-        let Some(&place) = self.places.get(&id) else { return Err(Unheard::NoFrame(id)) };
+        let Some(Value::String(id)) = id else { return Err(EditError::NoId) };
+        let Some(&place) = self.places.get(&id) else { return Err(EditError::NoFrame(id)) };
         if sent_to_agent == Some(Value::Bool(true)) && self.mark(&id) {
             changes.marks.extend(line_of_mark(&id));
         }
@@ -117,7 +118,7 @@ impl Frames {
         }
         match sent_to_agent {
             None | Some(Value::Bool(_) | Value::Null) => Ok(()),
-            Some(value) => Err(Unheard::NoMark(id, value)),
+            Some(value) => Err(EditError::NoMark(id, value)),
         }
     }
 
@@ -129,7 +130,7 @@ impl Frames {
         lines.extend_from_slice(&changes.marks);
     }
 
-    /// Returns the whole index, one element a line, in order.
+    /// Returns the whole index, one element per line, in order.
     pub(crate) fn json(&mut self) -> serde_json::Result<Vec<u8>> {
         self.sort();
         let mut json = b"[".to_vec();
@@ -155,7 +156,8 @@ pub(crate) fn line_of_mark(id: &str) -> Vec<u8> {
     Event::new(None, Sent { id: id.to_owned(), path: None }).to_line()
 }
 
-/// Adds fields of others to a frame, and warns if they are too large. Returns whether anything changed.
+/// Adds fields of other programs to a frame, and warns if they are too large. Returns whether
+/// anything changed.
 fn merge(item: &mut Item, extra: Map<String, Value>) -> bool {
     item.merge(extra, true).unwrap_or_else(|error| {
         report::warn(error);
@@ -170,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn edit_that_names_a_frame_often_is_one_line() {
+    fn edit_that_repeats_frame_is_one_line() {
         let line = br#"{"v":1,"type":"frame","session":null,"id":"F000001","timestamp":1,"pts":1,"path":"/f","segment":"/s","reason":"scene","scores":{"scene":0.5},"width":1,"height":1,"bytes":1,"hash":"0"}"#;
         let Ok(Some(Event { body: Body::Frame(frame), .. })) = Event::parse(line) else {
             panic!("no frame")
@@ -180,7 +182,7 @@ mod tests {
         assert!(frames.take(None, frame, Map::new()));
         for n in 0..1000 {
             let element = format!(r#"{{"id":"F000001","sent_to_agent":true,"n":{n}}}"#);
-            frames.hear(element.as_bytes(), true, &mut changes).unwrap();
+            frames.take_over(element.as_bytes(), true, &mut changes).unwrap();
         }
         frames.write_changes(&changes, &mut lines);
         let lines = String::from_utf8(lines).unwrap();

@@ -1,4 +1,5 @@
-//! The entry point of the fuzz target: an index and its journal as anybody may have left them.
+//! Entry point of the fuzz target: an index and its journal in any state that a program may have
+//! left.
 
 use std::path::Path;
 

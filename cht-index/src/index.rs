@@ -1,14 +1,15 @@
 //! One index: a journal that only grows, and `index.json` made from it.
 //!
-//! The journal (`index.ndjson`) holds `frame` and `sent` events. The index is what they add up to. Whoever
-//! writes holds a lock on the journal and reads first what others appended, so that any number of
-//! `cht-index` processes (the stage, a `--sent` beside it) agree. `index.json` is replaced by a rename: a
+//! The journal (`index.ndjson`) holds `frame` and `sent` events. The index is their sum. A writer
+//! holds a lock on the journal and first reads what others have appended, so that any number of
+//! `cht-index` processes (the stage, and `--sent`) agree. `index.json` is replaced by a rename: a
 //! reader sees the old one or the new one.
 //!
-//! A program that edits `index.json` is heard as well: marks (`sent_to_agent`), and fields of its own. Its text is read
-//! before the file is replaced, and once more from the file that was swapped out: an edit made in between is in there. A
-//! file that a killed writer had swapped out is heard by the next one, before it is overwritten. Whether a file is our own
-//! is told by its bytes; inode, size and time may all be the same.
+//! Edits of `index.json` by other programs are taken over: marks (`sent_to_agent`), and fields of
+//! their own. The text is read before the file is replaced, and once more from the file that was
+//! swapped out, which contains an edit made in between. A file that a killed writer had swapped out
+//! is read by the next one before it is overwritten. Its bytes tell whether a file is our own;
+//! inode, size and time may all be the same.
 
 use std::{
     fs, io,
@@ -35,7 +36,7 @@ use crate::{
     ours::{self, LARGEST},
 };
 
-/// Files with an edit that is no JSON that are kept next to an index.
+/// Number of edits that are not JSON and are kept next to an index.
 const KEPT: u32 = 9;
 
 /// An index on disk.
@@ -43,30 +44,30 @@ const KEPT: u32 = 9;
 pub(crate) struct Index {
     path: PathBuf,
     journal: Journal,
-    /// How far the journal was read, in bytes.
+    /// Offset up to which the journal was read.
     position: u64,
     frames: Frames,
-    /// Lines to be appended.
+    /// Lines to append.
     pending: Vec<u8>,
-    /// `index.json` was not written since something changed: the disk refused.
+    /// Whether `index.json` is older than the journal: the disk refused.
     behind: bool,
-    /// `index.json` as it was written or heard last.
+    /// Text of `index.json` as last written or read.
     known: Vec<u8>,
-    /// Where the session lies whose index it is: it may have been moved.
+    /// Place of the index's session, which may have been moved.
     moved: Option<Moved>,
 }
 
-/// How the text of an edit differs from what is known.
+/// Completeness of an edit's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heard {
+enum Edit {
     /// Every element was read.
     Whole,
-    /// It is no JSON array, or ends within one.
+    /// It is not a JSON array, or ends within one.
     Broken,
 }
 
 impl Index {
-    /// Opens the index at `path`, making its folder, and brings `index.json` up to date.
+    /// Opens the index at `path`, creates its folder, and brings `index.json` up to date.
     pub(crate) fn open(path: &Path, overwrite: bool) -> Result<Self> {
         let named = || path.display().to_string();
         let journal = ours::journal_of(path)?;
@@ -97,12 +98,12 @@ impl Index {
         Ok(index)
     }
 
-    /// Whether a frame of this id is there.
+    /// Returns whether there is a frame with this id.
     pub(crate) fn contains(&self, id: &str) -> bool {
         self.frames.contains(id)
     }
 
-    /// Takes an event in, of which `line` is the text; [`Index::commit`] makes it durable.
+    /// Adds an event with the text `line`; [`Index::commit`] makes it durable.
     pub(crate) fn add(&mut self, event: &Event, line: &[u8]) {
         match &event.body {
             Body::Frame(frame) => {
@@ -130,12 +131,12 @@ impl Index {
         }
     }
 
-    /// Makes what was added durable, in the journal and in `index.json`.
+    /// Makes additions durable, in the journal and in `index.json`.
     pub(crate) fn commit(&mut self) -> Result<()> {
         if self.pending.is_empty() && !self.behind { Ok(()) } else { self.locked(Self::write) }
     }
 
-    /// The last commit: what another program has set since the one before is heard, too.
+    /// Commits for the last time, and takes over edits made since the last commit.
     pub(crate) fn finish(&mut self) -> Result<()> {
         self.locked(|index| {
             let is_ours = durable::read(&index.path, LARGEST).is_ok_and(|text| text == index.known);
@@ -147,7 +148,7 @@ impl Index {
         })
     }
 
-    /// Does something while no other `cht-index` writes here.
+    /// Runs `action` while no other `cht-index` writes here.
     fn locked(&mut self, action: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let path = self.path.clone();
         let named = || path.display().to_string();
@@ -161,14 +162,14 @@ impl Index {
     fn write(&mut self) -> Result<()> {
         self.behind = true;
         self.read_journal()?;
-        self.hear_leftover();
+        self.take_over_leftover();
         let on_disk = durable::read(&self.path, LARGEST).ok();
         if self.frames.is_empty() && self.position == 0 {
             self.adopt(on_disk.as_deref().unwrap_or_default());
         }
-        let mut heard = Heard::Whole;
+        let mut edit = Edit::Whole;
         if let Some(text) = &on_disk {
-            heard = self.hear(text);
+            edit = self.take_over(text);
             self.known.clone_from(text);
         }
         loop {
@@ -182,17 +183,17 @@ impl Index {
                 break;
             }
             match durable::swap(&self.path, &json, LARGEST)? {
-                None => heard = Heard::Whole,
+                None => edit = Edit::Whole,
                 Some(Ok(text)) if text == self.known => {}
-                Some(Ok(text)) => heard = self.hear(&text),
+                Some(Ok(text)) => edit = self.take_over(&text),
                 Some(Err(error)) => {
                     report::warn(format_args!("{}: {error}", self.path.display()));
-                    heard = Heard::Broken;
+                    edit = Edit::Broken;
                 }
             }
-            if heard == Heard::Broken {
+            if edit == Edit::Broken {
                 self.keep_aside()?;
-                heard = Heard::Whole;
+                edit = Edit::Whole;
             }
             self.known = json;
             if self.pending.is_empty() {
@@ -204,7 +205,7 @@ impl Index {
         Ok(())
     }
 
-    /// Reads what is new in the journal.
+    /// Reads the new part of the journal.
     fn read_journal(&mut self) -> Result<()> {
         let mut skipped = Skipped::default();
         let mut lines = self.journal.lines(self.position)?;
@@ -229,18 +230,18 @@ impl Index {
         Ok(())
     }
 
-    /// Hears the file that a killed writer had swapped out, and that it may not have taken in. It may also be a new one
-    /// that was not finished, or an old one: so it changes no field that is there.
-    fn hear_leftover(&mut self) {
+    /// Takes over the file that a killed writer had swapped out and may not have read. It may also
+    /// be an unfinished new one, or an old one, so it changes no existing field.
+    fn take_over_leftover(&mut self) {
         let leftover = durable::read(&durable::swapped_out(&self.path), LARGEST);
         let mut changes = Changes::default();
         for element in Elements::new(&leftover.unwrap_or_default()) {
-            let _ = self.frames.hear(element, false, &mut changes);
+            let _ = self.frames.take_over(element, false, &mut changes);
         }
         self.frames.write_changes(&changes, &mut self.pending);
     }
 
-    /// Takes the frames of an index whose journal was lost into a new one.
+    /// Adds the frames of an index without a journal to a new one.
     fn adopt(&mut self, text: &[u8]) {
         for (session, frame) in Elements::new(text).filter_map(ours::frame) {
             let id = frame.id.clone();
@@ -250,28 +251,28 @@ impl Index {
         }
     }
 
-    /// Takes over what another program has set in `index.json`, of which this is the text.
-    fn hear(&mut self, text: &[u8]) -> Heard {
+    /// Takes over the edits in `text`, which was read from `index.json`.
+    fn take_over(&mut self, text: &[u8]) -> Edit {
         if text == self.known {
-            return Heard::Whole;
+            return Edit::Whole;
         }
-        let (mut unheard, mut first) = (0_u64, None);
+        let (mut refused, mut first) = (0_u64, None);
         let (mut elements, mut changes) = (Elements::new(text), Changes::default());
         for (number, element) in (1..).zip(elements.by_ref()) {
-            if let Err(error) = self.frames.hear(element, true, &mut changes) {
-                unheard += 1;
+            if let Err(error) = self.frames.take_over(element, true, &mut changes) {
+                refused += 1;
                 first.get_or_insert_with(|| format!("element {number}: {error}"));
             }
         }
         self.frames.write_changes(&changes, &mut self.pending);
         let path = self.path.display();
         if let Some(first) = first {
-            report::warn(format_args!("{path}: {unheard} edits are not taken over; {first}"));
+            report::warn(format_args!("{path}: {refused} edits are not taken over; {first}"));
         }
-        if elements.is_whole() { Heard::Whole } else { Heard::Broken }
+        if elements.is_whole() { Edit::Whole } else { Edit::Broken }
     }
 
-    /// Gives a swapped-out file that could not be read to its end a name of its own: an edit is not thrown away.
+    /// Renames a swapped-out file that could not be read to its end: an edit is never thrown away.
     fn keep_aside(&self) -> Result<()> {
         let swapped_out = durable::swapped_out(&self.path);
         for n in 1..=KEPT {

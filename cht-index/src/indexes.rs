@@ -1,4 +1,4 @@
-//! The open indexes: few at once, however many sessions pass by; and waiting for a disk that refuses.
+//! The open indexes: few at once, for any number of sessions. Waits for a disk that refuses.
 
 use std::{
     collections::HashSet,
@@ -19,15 +19,15 @@ use rustix::io::Errno;
 
 use crate::index::Index;
 
-/// Indexes that are open at the same time. Each holds its frames in memory, and one descriptor.
+/// Limit of open indexes. Each holds its frames in memory, and one descriptor.
 const OPEN: usize = 16;
 
-/// Indexes by their path, the one that was used last at the end.
+/// Indexes by path, the most recently used one last.
 #[derive(Debug)]
 pub(crate) struct Indexes {
     overwrite: bool,
     open: Vec<(PathBuf, Index)>,
-    /// Those that `--overwrite` has begun anew: not again when they are opened the next time.
+    /// Indexes that `--overwrite` has started over, so that reopening them does not.
     begun: HashSet<PathBuf>,
     patience: Patience,
 }
@@ -45,7 +45,8 @@ impl Indexes {
         Self { overwrite, open: Vec::new(), begun: HashSet::new(), patience }
     }
 
-    /// Returns the index at `path`, opened if it is not. For that, the one that was used longest ago may be closed.
+    /// Returns the index at `path`, and opens it if necessary. For that, the least recently used
+    /// one may be closed.
     pub(crate) fn get(
         &mut self,
         path: &Path,
@@ -72,7 +73,8 @@ impl Indexes {
         }
     }
 
-    /// Makes durable what was added to any of them. Returns those that cannot be written, which are closed.
+    /// Makes additions to all indexes durable. Returns those that cannot be written, which are
+    /// closed.
     pub(crate) fn commit(&mut self, output: &mut Writer<impl Write>) -> Vec<Failed> {
         self.write(output, Index::commit)
     }
@@ -97,14 +99,14 @@ impl Indexes {
     }
 }
 
-/// When a disk refuses: at the start of an index, one that stays read-only is an error.
+/// Phase in which a disk refuses: when an index is opened, a disk that stays read-only is an error.
 #[derive(Debug, Clone, Copy)]
 enum At {
     Start,
     Work,
 }
 
-/// Does what a disk may refuse until it does not.
+/// Repeats `action` until the disk accepts it.
 fn insist<T>(
     patience: &mut Patience,
     path: &Path,
@@ -122,7 +124,7 @@ fn insist<T>(
                 "{}: {error}; it waits until the disk serves again (remove something, or stop it)",
                 path.display()
             );
-            // A stdout that fails is noticed with the next event.
+            // The next event notices a stdout that fails.
             let _ = output.fail(None, "disk", &message, path.to_str());
         }
         Turn::Serves => {
@@ -137,7 +139,7 @@ fn insist<T>(
     done.map_err(|error| Failed { path: path.to_owned(), error })
 }
 
-/// Returns the system's error that an error comes from.
+/// Returns the system's error among the causes.
 fn refusal(error: &anyhow::Error) -> Option<io::Error> {
     let code = |cause: &(dyn std::error::Error + 'static)| {
         let of_io = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
@@ -153,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusal_is_tried_again_and_said_once() {
+    fn refusal_is_retried_and_reported_once() {
         let (mut output, mut patience) = (Writer::new(Vec::new()), Patience::default());
         let (path, mut tries) = (Path::new("/s/index.json"), 0);
         let done = insist(&mut patience, path, At::Work, &mut output, || {

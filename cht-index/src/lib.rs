@@ -1,6 +1,13 @@
-//! cht-index: keeps `index.json`, what a UI or an agent reads from disk while the stream still runs.
+//! cht-index: keeps `index.json`, which a UI or an agent reads from disk while the stream still
+//! runs.
 //!
-//! A library, so that fuzz targets reach what reads files of others.
+//! `stage` reads events and passes them on. `indexes` keeps a few indexes open, `index` is one of
+//! them on disk, and `frames` its content in memory, of `entry` elements. `ours` protects other
+//! programs' files.
+//!
+//! It is a library so that fuzz targets reach the code that reads other programs' files.
+//!
+//! Imports: `stage` → `indexes` → `index` → {`frames` → `entry`, `ours` → `array`}.
 
 mod args;
 mod array;

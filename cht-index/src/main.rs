@@ -1,4 +1,4 @@
-//! cht-index, of which all is in the library.
+//! cht-index. All code is in the library.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,5 @@
-//! Whether the files at the place of an index are one of ours: no other file is ever replaced or appended to.
+//! Tells whether the files at an index's path are our own: no other file is ever replaced or
+//! appended to.
 
 use std::{
     fs::{File, OpenOptions},
@@ -17,11 +18,11 @@ use crate::array::Elements;
 /// Size of the largest `index.json` that is read, in bytes.
 pub(crate) const LARGEST: u64 = 1 << 30;
 
-/// Lines of a journal that are looked at: damage at its beginning does not make it another's.
+/// Lines of a journal to look at: damage at its beginning does not make it another program's.
 const LOOKED_AT: u64 = 1000;
 
-/// Returns the path of the journal of the index at `path`; an error if it is not the name of an index, or if something
-/// else lies there than an index and its journal.
+/// Returns the path of the journal of the index at `path`. Fails if that is not the name of an
+/// index, or if other files are there.
 pub(crate) fn journal_of(path: &Path) -> Result<PathBuf> {
     if path.extension().is_some_and(|extension| extension == "ndjson") {
         bail!("--out {}: the journal has this name; call the index .json", path.display());
@@ -39,17 +40,17 @@ pub(crate) fn journal_of(path: &Path) -> Result<PathBuf> {
     Ok(journal)
 }
 
-/// Returns the size of a file that was opened; `None` if there is none, an error if it is no file.
+/// Returns the size of an opened file; `None` if there is none. Fails if it is not a file.
 fn length(path: &Path, opened: io::Result<File>) -> Result<Option<u64>> {
     match opened.and_then(|file| file.metadata()) {
         Ok(metadata) => Ok(Some(metadata.len())),
-        // Also a link that leads nowhere.
+        // This includes a dangling link.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => bail!("{}: {error}", path.display()),
     }
 }
 
-/// Whether a journal holds a line of cht-index, or nothing whole yet.
+/// Returns whether a journal holds a line of cht-index, or no whole line yet.
 fn is_journal(path: &Path) -> io::Result<bool> {
     let mut lines = Lines::open(path, 0)?;
     let mut any = false;
@@ -72,7 +73,8 @@ fn is_journal(path: &Path) -> io::Result<bool> {
     Ok(text.starts_with(b"\0") || begin.starts_with(&text[..text.len().min(begin.len())]))
 }
 
-/// Whether a file without a journal is an index: nothing yet, no frames yet, or an element that is a frame.
+/// Returns whether a file without a journal is an index: empty, without frames, or with an element
+/// that is a frame.
 fn is_index(path: &Path) -> bool {
     let Ok(text) = durable::read(path, LARGEST) else { return false };
     let mut elements = Elements::new(&text);

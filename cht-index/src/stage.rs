@@ -1,7 +1,8 @@
-//! The stage: frames go into the index that they belong to, and every line is passed on.
+//! The stage: adds frames to their index, and passes every line on.
 //!
-//! A `frame` or `sent` event is passed on when it is in the index: the next stage may rely on that. The lines that come
-//! after it wait with it, so that their order stays. Lines that are here already are taken in together, with one commit.
+//! A `frame` or `sent` event is passed on when it is in the index: the next stage may rely on that.
+//! Lines after it wait with it, to keep their order. Lines that have already arrived are added
+//! together, with one commit.
 
 use std::{
     collections::VecDeque,
@@ -23,10 +24,10 @@ use crate::{
     indexes::{Failed, Indexes},
 };
 
-/// Bytes of stdin that are read at a time: what a pipe holds.
+/// Bytes of stdin read at a time: the size of a pipe.
 const READ: usize = 64 << 10;
 
-/// Sessions with an error that was said, and is not said again.
+/// Sessions remembered because their error was reported.
 const REMEMBERED: usize = 256;
 
 /// Runs to the end of stdin, or does what `--sent` asks.
@@ -61,13 +62,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 struct Stage<'a, W: Write> {
     args: &'a Args,
-    /// The index that the command line names.
+    /// Index that the command line names.
     given: Option<PathBuf>,
     output: Writer<W>,
     indexes: Indexes,
     /// Lines that wait until the index has the frames before them.
     held: Vec<Vec<u8>>,
-    /// Sessions whose error was said.
+    /// Sessions whose error was reported.
     failed: VecDeque<String>,
 }
 
@@ -107,7 +108,7 @@ impl<W: Write> Stage<'_, W> {
 
     /// Adds an event to its index; `raw` is its line.
     fn index(&mut self, event: &Event, raw: &[u8]) -> Result<()> {
-        // Retention may reach into any session, and takes no frame away.
+        // Retention may reach into any session, and removes no frame.
         if matches!(event.body, Body::Deleted(_)) {
             return Ok(());
         }
@@ -119,14 +120,14 @@ impl<W: Write> Stage<'_, W> {
             Ok(None) => return self.fail_mark(event),
             Err(error) => return self.refuse(event, &error.to_string()),
         };
-        // Any event of a session makes its index: that it is empty is worth reading, too.
+        // Any event of a session creates its index: an empty one is worth reading, too.
         loop {
             match self.indexes.get(&path, &mut self.output) {
                 Ok(index) => {
                     index.add(event, raw);
                     return Ok(());
                 }
-                // Another one, that had to be closed before.
+                // Another index, which had to be closed first.
                 Err(failed) if failed.path != path => self.fail(failed)?,
                 Err(failed) if self.given.as_ref() == Some(&path) => return Err(failed.error),
                 Err(failed) => return self.refuse(event, &format!("{:#}", failed.error)),
@@ -134,7 +135,7 @@ impl<W: Write> Stage<'_, W> {
         }
     }
 
-    /// Says that a mark without a session has no index; an event of another kind needs none.
+    /// Reports a mark without a session, which has no index; an event of another kind needs none.
     fn fail_mark(&mut self, event: &Event) -> Result<()> {
         let Body::Sent(sent) = &event.body else { return Ok(()) };
         let message = format!(
@@ -154,10 +155,10 @@ impl<W: Write> Stage<'_, W> {
         }
     }
 
-    /// Says once that a session cannot have an index; all else goes on.
+    /// Reports once that a session cannot have an index; everything else goes on.
     fn refuse(&mut self, event: &Event, message: &str) -> Result<()> {
         let Some(session) = &event.session else { bail!("{message}") };
-        // The stage that emits an error about it has said it.
+        // The stage that emitted an error about it has reported it.
         if self.failed.contains(session) || matches!(event.body, Body::Failure(_)) {
             return Ok(());
         }
@@ -165,12 +166,12 @@ impl<W: Write> Stage<'_, W> {
             self.failed.pop_front();
         }
         self.failed.push_back(session.clone());
-        // An event of ours holds absolute paths.
+        // Our events hold absolute paths.
         let absolute = Some(session.as_str()).filter(|session| session.starts_with('/'));
         self.output.fail(absolute, "session", message, Some(session)).context("stdout")
     }
 
-    /// Says that an index cannot be written. The one of the command line ends the run.
+    /// Reports an index that cannot be written. That of the command line ends the run.
     fn fail(&mut self, failed: Failed) -> Result<()> {
         if self.given.as_ref() == Some(&failed.path) {
             return Err(failed.error);
@@ -179,7 +180,7 @@ impl<W: Write> Stage<'_, W> {
         self.output.fail(None, "session", &message, failed.path.to_str()).context("stdout")
     }
 
-    /// Makes durable what was added, and passes on the lines that waited for it.
+    /// Makes additions durable, and passes on the lines that waited for it.
     fn settle(&mut self) -> Result<()> {
         if self.held.is_empty() {
             return Ok(());

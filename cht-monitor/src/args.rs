@@ -13,49 +13,49 @@ Examples:
   cht-monitor --stdout | ffmpeg -i - -c copy -f flv rtmp://127.0.0.1/live
 ";
 
-/// Shows a session live in ffplay, with CUDA where it can
+/// Shows a session live in ffplay, with CUDA where possible
 #[derive(Debug, Parser)]
 #[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
           help_template = cht_core::process::cli::HELP)]
 pub(crate) struct Args {
-    /// The session [default: the newest below --sessions]
+    /// Session to show [default: the newest below --sessions]
     #[arg(value_name = "SESSION", env = "CHT_SESSION")]
     pub session: Option<PathBuf>,
-    /// Folder that holds the sessions
+    /// Folder of the sessions
     #[arg(long, value_name = "DIR", default_value = "sessions")]
     pub sessions: PathBuf,
-    /// Begin at the session's beginning instead of now
+    /// Start at the beginning of the session instead of now
     #[arg(long)]
     pub from_start: bool,
     /// Decode on an NVIDIA GPU
     #[arg(long, value_enum, default_value_t = Cuda::Auto)]
     pub cuda: Cuda,
-    /// The ffplay to run
+    /// ffplay program to run
     #[arg(long, value_name = "PATH", default_value = "ffplay")]
     pub ffplay: PathBuf,
-    /// Another player, run by sh: it gets MPEG-TS on stdin
+    /// Another player, run by sh, that reads MPEG-TS on stdin
     #[arg(long, value_name = "CMD", conflicts_with = "stdout")]
     pub player: Option<String>,
     /// Write MPEG-TS to stdout instead of running a player
     #[arg(long)]
     pub stdout: bool,
-    /// Print the player's command line and end
+    /// Print the command line of the player and end
     #[arg(long)]
     pub print_command: bool,
 }
 
-/// Whether to decode on the GPU.
+/// Use of the GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Cuda {
-    /// If the machine has one and ffplay can
+    /// If the machine has one and ffplay supports it
     Auto,
-    /// Even if it does not look so
+    /// Without checking
     On,
     /// In software
     Off,
 }
 
-/// Options that do something only next to certain others.
+/// Options that have an effect only with certain others.
 const EFFECTS: &[Effect<Args>] = &[
     Effect {
         option: "sessions",

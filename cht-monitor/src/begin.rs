@@ -1,4 +1,4 @@
-//! Where to begin: at the newest keyframe, so that what is shown is what is now.
+//! Finds the place to begin: the newest keyframe, for a live picture.
 
 use std::{
     fs,
@@ -18,17 +18,17 @@ use cht_ts::{Found, Scanner};
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct StartPoint {
     pub seq: u64,
-    /// Bytes of that segment to leave out.
+    /// Bytes of that segment to skip.
     pub skip: u64,
-    /// PAT and PMT to send before, if the stream has none at that place.
+    /// PAT and PMT to send first, if the stream has none at that place.
     pub tables: Vec<u8>,
-    /// The keyframe lacks parameter sets, which are among `tables`.
+    /// Whether the keyframe lacks parameter sets, which are among `tables`.
     pub completes: bool,
     /// ffmpeg's name of the video codec.
     pub codec: Option<String>,
 }
 
-/// The session that is meant: the one named, or the newest.
+/// Returns the named session, or the newest.
 pub(crate) fn session(named: Option<&Path>, sessions: &Path) -> Result<Session> {
     if let Some(named) = named {
         return Ok(Session::open(named)?);
@@ -52,13 +52,13 @@ fn made_at(root: &Path) -> Option<std::time::SystemTime> {
     root.join("stream").metadata().ok()?.modified().ok()
 }
 
-/// The newest place to begin at.
+/// Returns the newest place to begin.
 pub(crate) fn now(session: &Session) -> Result<StartPoint> {
     let seq = SegmentLog::of(session).next_sequence(session)?;
     let mut place = StartPoint { seq, ..StartPoint::default() };
     for seq in newest_first(session)? {
         let path = session.part(seq);
-        // Plain reads: it may be growing. What comes after this look is read by the follower.
+        // Plain reads: it may be growing. The follower reads what comes later.
         let path = if path.exists() { path } else { session.segment(seq) };
         if let Some(bytes) = read(&path)? {
             place.seq = seq;
@@ -69,7 +69,7 @@ pub(crate) fn now(session: &Session) -> Result<StartPoint> {
     Ok(place)
 }
 
-/// The beginning of the session.
+/// Returns the beginning of the session.
 pub(crate) fn start(session: &Session) -> Result<StartPoint> {
     let mut place = StartPoint { seq: 1, ..StartPoint::default() };
     for first in session.segments()? {
@@ -83,7 +83,7 @@ pub(crate) fn start(session: &Session) -> Result<StartPoint> {
     Ok(place)
 }
 
-/// The bytes of a segment; `None` if something else has its name, which is said.
+/// Reads a segment; `None`, with a warning, if something else has its name.
 fn read(segment: &Path) -> Result<Option<Vec<u8>>> {
     match regular::read(segment) {
         Err(error) if regular::is_refusal(&error) => {
@@ -120,7 +120,7 @@ impl StartPoint {
 }
 
 impl StartPoint {
-    /// What cht-recv keeps for those who begin in the middle of the connection.
+    /// Reads the tables that cht-recv keeps for readers that begin within the connection.
     fn tables_of_connection(&self, session: &Session) -> Option<Vec<u8>> {
         let open = || {
             let line = regular::read(&session.open_record()).ok()?;
@@ -134,7 +134,7 @@ impl StartPoint {
     }
 }
 
-/// The numbers of the segments that are there, the newest first.
+/// Returns the numbers of the segments, newest first.
 fn newest_first(session: &Session) -> Result<Vec<u64>> {
     let entries = fs::read_dir(session.stream())?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));

@@ -1,10 +1,11 @@
-//! Keeps a player live: what it would still have to play before the picture of now is squeezed, and its sound left out.
+//! Keeps a player live: squeezes pictures that it would play late, and leaves out their sound.
 //!
-//! A player plays at the speed of the stream's clock. So it stays for ever as late as it was once: by the age of the
-//! keyframe that it began at, by the time that it took to open its window, by every pause of the network that was
-//! made up for afterwards. No option of ffplay or mpv mends that where there is sound. Here the clock of the stream is
-//! rewritten instead: pictures that come faster than they are played get times that lie close together, so that the
-//! player runs through them at once. Every picture reaches the player, which needs them to decode the next ones.
+//! A player plays at the speed of the stream's clock. So any delay stays for ever: the age of the
+//! first keyframe, the time to open its window, and every network pause that was made up for
+//! afterwards. No option of ffplay or mpv removes it where there is sound. Here the clock of the
+//! stream is rewritten instead: pictures that come faster than they are played get times close
+//! together, so that the player runs through them at once. Every picture reaches the player, which
+//! needs them to decode the next ones.
 
 use std::{
     collections::HashMap,
@@ -21,66 +22,67 @@ use crate::{
     stamps::{self, Packet, PesStart},
 };
 
-/// Time from the start of a player to its first picture, at most: until then all is squeezed.
+/// Longest time from the start of a player to its first picture. Until then everything is squeezed.
 const STARTUP: Duration = Duration::from_millis(1500);
 
-/// Longest backlog of a player that is left alone, in ticks: jitter of the network.
+/// Longest backlog that is left alone, in ticks: network jitter.
 const SLACK: i64 = TICKS_PER_SECOND / 2;
 
-/// Longest slack, in ticks, for a sender whose pictures come in lumps.
+/// Longest slack for a sender whose pictures come in bursts, in ticks.
 const MAX_SLACK: i64 = 8 * TICKS_PER_SECOND;
 
-/// Backlog that counts as none, in ticks.
+/// Longest backlog that counts as live, in ticks.
 const LIVE: i64 = TICKS_PER_SECOND / 20;
 
-/// Backlog, in ticks, that is squeezed when it was never shorter for `WINDOW`.
+/// Backlog that is squeezed if it was never shorter during `WINDOW`, in ticks.
 const RESIDUE: i64 = TICKS_PER_SECOND / 8;
 
-/// Time in ticks over which the shortest backlog is taken.
+/// Time over which the shortest backlog is measured, in ticks.
 const WINDOW: i64 = 2 * TICKS_PER_SECOND;
 
-/// Catching up again within this time, in ticks, means that pictures come in lumps.
+/// Time within which catching up again means that pictures come in bursts, in ticks.
 const LUMPS: i64 = 10 * TICKS_PER_SECOND;
 
-/// Difference between the clock of the stream and ours from one picture to the next, in ticks, from which on it jumped.
+/// Difference between the stream's clock and ours, from one picture to the next, that counts as a
+/// jump, in ticks.
 const JUMP: i64 = 5 * TICKS_PER_SECOND;
 
-/// Longest step back of a DTS, in ticks, that is no jump of the clock.
+/// Longest step back of a DTS that is not a jump of the clock, in ticks.
 const STEP_BACK: i64 = TICKS_PER_SECOND / 2;
 
-/// The player's time between the pictures before and after a jump, in ticks.
+/// Player's time between the pictures before and after a jump, in ticks.
 const FRAME: i64 = TICKS_PER_SECOND / 25;
 
 /// Rewrites a stream for a player, packet by packet.
 #[derive(Debug)]
 pub(crate) struct CatchUp {
     began: Instant,
-    /// The beginning of a packet that is not whole yet.
+    /// Beginning of an incomplete packet.
     rest: Vec<u8>,
-    /// There was nothing more to be read last time.
+    /// Whether the last read found the end.
     was_at_end: bool,
-    /// `None` before the first picture: everything passes as it is.
+    /// `None` before the first picture: everything passes unchanged.
     clock: Option<Clock>,
-    /// The player's time before that is squeezed, in ticks since `began`.
+    /// Time until which the player is squeezed at its start, in ticks since `began`.
     ready: i64,
     slack: i64,
-    /// When a squeezed stretch ended last, in ticks since `began`.
+    /// End of the last squeezed stretch, in ticks since `began`.
     caught_up: Option<i64>,
     tracks: HashMap<u16, Track>,
 }
 
-/// The video that tells the time.
+/// The video whose clock counts.
 #[derive(Debug)]
 struct Clock {
     pid: u16,
     playout: Playout,
-    /// The last DTS, unwrapped, and the player's time of it.
+    /// The last DTS, unwrapped, and the player's time for it.
     dts: i64,
     placed: i64,
     /// When it was read, and when the player plays it, in ticks since `began`.
     read: i64,
     due: i64,
-    /// The shortest backlog since the time of `window`.
+    /// Shortest backlog since the time `window`.
     shortest: i64,
     window: i64,
 }
@@ -88,18 +90,18 @@ struct Clock {
 /// One PID of sound or subtitles.
 #[derive(Debug, Default)]
 struct Track {
-    /// Packets left out: the counters after them are lower by as many.
+    /// Packets left out: later continuity counters are lower by that number.
     left_out: u8,
-    /// The PES packet that is passing is left out.
+    /// Whether the current PES packet is left out.
     is_out: bool,
-    /// A PES packet has passed: players find out by the first one what the track is.
+    /// Whether a PES packet has passed: players recognise a track by its first one.
     is_known: bool,
-    /// Its stamps have been near those of the video.
+    /// Whether its time stamps have been near those of the video.
     is_near: bool,
 }
 
 impl CatchUp {
-    /// Expects a player that is started now.
+    /// Creates the state for a player that starts now.
     pub(crate) fn new(now: Instant) -> Self {
         Self {
             began: now,
@@ -113,11 +115,12 @@ impl CatchUp {
         }
     }
 
-    /// Appends to `out` what becomes of `bytes`, which were read at `now`. `at_end`: there was nothing more to be read.
+    /// Appends the rewritten `bytes`, which were read at `now`, to `out`. With `at_end`, there was
+    /// nothing more to read.
     pub(crate) fn push(&mut self, bytes: &[u8], now: Instant, at_end: bool, out: &mut Vec<u8>) {
         let now = ticks_of(now.saturating_duration_since(self.began));
         if self.was_at_end {
-            // What the player had has been played since.
+            // The player has played its backlog meanwhile.
             self.resume(now);
         }
         self.was_at_end = at_end;
@@ -126,7 +129,7 @@ impl CatchUp {
         let mut bytes = rest.as_slice();
         while !bytes.is_empty() {
             if bytes[0] != 0x47 {
-                // No packets, or of another length: as it is, up to where one may begin.
+                // Not packets, or of another length: unchanged, up to a possible packet.
                 let end = bytes.iter().position(|byte| *byte == 0x47).unwrap_or(bytes.len());
                 out.extend_from_slice(&bytes[..end]);
                 bytes = &bytes[end..];
@@ -145,12 +148,12 @@ impl CatchUp {
         }
     }
 
-    /// Appends to `out` what was no whole packet.
+    /// Appends an incomplete packet to `out`.
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
         out.append(&mut self.rest);
     }
 
-    /// Rewrites a packet; `false` if it is left out.
+    /// Rewrites a packet. Returns `false` if it is left out.
     fn packet(&mut self, packet: &mut Packet, now: i64) -> bool {
         let pid = stamps::pid(packet);
         let start = PesStart::of(packet);
@@ -170,7 +173,7 @@ impl CatchUp {
         track.pass(packet)
     }
 
-    /// Ends the squeezed stretch where the player has come to what is live.
+    /// Ends the squeezed stretch where the player has become live.
     fn resume(&mut self, now: i64) {
         let Some(clock) = &mut self.clock else { return };
         let backlog = clock.due - now;
@@ -181,7 +184,7 @@ impl CatchUp {
         }
     }
 
-    /// Takes in the time of a picture, and decides whether pictures are squeezed from it on.
+    /// Notes the time of a picture, and decides whether to squeeze from it on.
     fn picture(&mut self, pid: u16, start: PesStart, now: i64) {
         let Some(clock) = &mut self.clock else {
             self.clock = Some(Clock::new(pid, start.dts as i64, now));
@@ -220,7 +223,7 @@ impl Clock {
         }
     }
 
-    /// Takes in the next picture; `false` if it is of another video.
+    /// Notes the next picture. Returns `false` if it is of another video.
     fn advance(&mut self, pid: u16, dts: u64, now: i64) -> bool {
         let waited = now - self.read;
         if pid != self.pid {
@@ -254,7 +257,7 @@ impl Clock {
 }
 
 impl Track {
-    /// Decides whether the PES packet that starts has time to be played.
+    /// Decides whether there is time to play the PES packet that starts.
     fn begin(&mut self, clock: &Clock, start: PesStart) {
         let is_near = difference33(clock.dts, start.pts).abs() <= JUMP;
         let is_stray = self.is_near && !is_near;
@@ -264,7 +267,7 @@ impl Track {
         self.is_known = true;
     }
 
-    /// Counts a packet on; `false` if it is left out.
+    /// Renumbers a packet. Returns `false` if it is left out.
     fn pass(&mut self, packet: &mut Packet) -> bool {
         if self.is_out {
             self.left_out = self.left_out.wrapping_add(u8::from(stamps::has_payload(packet)));
@@ -299,8 +302,8 @@ mod tests {
             Self { catch_up: CatchUp::new(began), began }
         }
 
-        /// Gives the player pictures (and sound) of these seconds, all at once, at a second since its start; returns
-        /// PID, DTS in seconds and counter of what it gets.
+        /// Gives the player pictures and sound of these seconds, all at once, at a second since its
+        /// start. Returns PID, DTS in seconds and counter of each packet it gets.
         fn get(&mut self, at: f64, seconds: &[f64]) -> Vec<(u16, f64, u8)> {
             let mut bytes = Vec::new();
             for second in seconds {
@@ -310,7 +313,7 @@ mod tests {
             }
             let mut out = Vec::new();
             let now = self.began + Duration::from_secs_f64(at);
-            // In two pieces that are no packets.
+            // In two pieces that are not packets.
             let (begin, end) = bytes.split_at(bytes.len().min(100));
             self.catch_up.push(begin, now, false, &mut out);
             self.catch_up.push(end, now, true, &mut out);
@@ -324,13 +327,13 @@ mod tests {
             got.collect()
         }
 
-        /// The times of its pictures.
+        /// Returns the times of its pictures.
         fn pictures(&mut self, at: f64, seconds: &[f64]) -> Vec<f64> {
             let got = self.get(at, seconds);
             got.iter().filter(|(pid, ..)| *pid == VIDEO).map(|(_, dts, _)| *dts).collect()
         }
 
-        /// Ten pictures a second in their own time, from `from` to `to` of the stream, shown at `at`.
+        /// Plays ten pictures a second in real time, from `from` to `to` of the stream, at `at`.
         fn live(&mut self, at: f64, from: f64, to: f64) -> Vec<f64> {
             let count = ((to - from) * 10.0).round() as u32;
             let steps = (0..count).map(|n| f64::from(n) / 10.0);
@@ -343,15 +346,15 @@ mod tests {
     }
 
     #[test]
-    fn keyframe_of_ten_seconds_ago_does_not_make_the_player_late() {
+    fn old_keyframe_does_not_delay_player() {
         let mut player = Player::start();
         let backlog = player.get(0.0, &tenths(5.0, 100));
-        // All pictures, in order, and the first sound alone.
+        // All pictures, in order, and only the first sound.
         let pictures: Vec<_> = backlog.iter().filter(|got| got.0 == VIDEO).collect();
         assert_eq!((pictures.len(), backlog.len()), (100, 101));
         assert!(pictures.is_sorted_by(|a, b| a.1 < b.1));
         assert!(pictures[99].1 - pictures[0].1 < 0.1, "{pictures:?}");
-        // The player opens its window; then the stream goes on in its own time, sound and all.
+        // The player opens its window; then the stream continues in real time, with sound.
         let opening = player.live(0.1, 15.0, 16.6);
         assert!(opening[15] - pictures[0].1 < 0.5, "{opening:?}");
         assert_eq!(player.get(1.7, &[16.6]).len(), 2);
@@ -360,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_pause_of_the_network_held_back_is_squeezed_and_its_sound_left_out() {
+    fn backlog_of_network_pause_is_squeezed_without_sound() {
         let mut player = Player::start();
         player.live(0.0, 0.0, 5.0);
         let before = player.get(5.0, &[5.0]);
@@ -375,7 +378,7 @@ mod tests {
         player.live(10.2, 10.1, 12.0);
         let after = player.get(12.1, &[12.0]);
         assert_eq!(after.len(), 2);
-        // The player sees no packet missing: the counter of its sound does not step.
+        // The player sees no missing packet: the counter of its sound has no gap.
         let counter = |got: &[(u16, f64, u8)]| got.iter().rfind(|got| got.0 == SOUND).unwrap().2;
         assert_eq!(counter(&burst).wrapping_sub(counter(&before)) & 15, 0);
         assert_ne!(counter(&after), counter(&before));
@@ -384,17 +387,17 @@ mod tests {
     }
 
     #[test]
-    fn residue_below_the_slack_is_squeezed_when_it_stays() {
+    fn lasting_residue_below_slack_is_squeezed() {
         let mut player = Player::start();
         player.live(0.0, 0.0, 3.0);
-        // Pictures come 0.3 s earlier than they are played, and go on so.
+        // Pictures come 0.3 s earlier than they are played, and continue like that.
         let ahead = player.pictures(3.0, &tenths(3.0, 4))[3];
         let live = player.live(3.1, 3.4, 9.4);
         assert!((5.55..5.85).contains(&(live[59] - ahead)), "{}", live[59] - ahead);
     }
 
     #[test]
-    fn lumps_of_a_sender_are_played_in_their_own_time_after_a_while() {
+    fn bursts_are_played_in_real_time_after_a_while() {
         let mut player = Player::start();
         let mut lump = |n: i32| player.get(f64::from(n) * 2.0, &tenths(f64::from(n) * 2.0, 20));
         for n in 0..5 {
@@ -406,20 +409,20 @@ mod tests {
     }
 
     #[test]
-    fn restarted_sender_with_another_clock_is_played_on() {
+    fn restarted_sender_with_other_clock_plays_on() {
         let mut player = Player::start();
         player.live(0.0, 1000.0, 1003.0);
         let last = player.pictures(3.0, &[1003.0])[0];
         let restarted = player.live(4.0, 1.4, 6.4);
         assert!((restarted[0] - last - 0.04).abs() < 1e-3, "{last} {restarted:?}");
         assert!((restarted[49] - restarted[0] - 4.9).abs() < 1e-3);
-        // A screen that sends a picture every ten seconds has no jump in it.
+        // A screen that sends a picture every ten seconds does not jump.
         let rare = player.pictures(19.0, &[16.4])[0];
         assert!((rare - restarted[49] - 10.1).abs() < 1e-3, "{rare}");
     }
 
     #[test]
-    fn bytes_that_are_no_packets_pass_as_they_are() {
+    fn other_bytes_than_packets_pass_unchanged() {
         let mut catch_up = CatchUp::new(cht_core::process::clock::monotonic());
         let mut out = Vec::new();
         let bytes = [vec![1; 500], vec![0x47; 100]].concat();

@@ -1,7 +1,9 @@
 //! cht-monitor: shows a session live, in ffplay or any other player.
 //!
-//! It reads the files that the recorder writes and nothing else: a player that stalls, or is closed, is no
-//! matter to the recording.
+//! It reads only the files that the recorder writes: a player that stalls or is closed does not
+//! affect the recording.
+//!
+//! Imports: `show` → {`begin`, `player`, `catch_up` → {`playout`, `stamps`}} → `args`.
 
 mod args;
 mod begin;

@@ -1,4 +1,4 @@
-//! The player's command line: which options this ffplay understands, and whether a GPU is there.
+//! The player's command line: the options that this ffplay supports, and the use of a GPU.
 
 use std::path::Path;
 
@@ -7,16 +7,16 @@ use cht_core::process::ffmpeg::{ask as ask_program, parse_version};
 
 use crate::args::{Args, Cuda};
 
-/// What a version of ffplay can do.
+/// Features of a version of ffplay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Abilities {
-    /// `-hwaccel cuda`: from 7.0 on; on 5.1 and 6.x it is "Option not found".
+    /// `-hwaccel cuda`, from 7.0 on; on 5.1 and 6.x it is "Option not found".
     hwaccel: bool,
-    /// The decoder of NVIDIA for this codec (`h264_cuvid`).
+    /// NVIDIA's decoder for this codec (`h264_cuvid`).
     cuvid: bool,
 }
 
-/// Program and arguments of the player for a stream of `codec` (ffmpeg's name).
+/// Returns program and arguments of the player for a stream of `codec` (ffmpeg's name).
 pub(crate) fn command(args: &Args, codec: Option<&str>) -> Result<Vec<String>> {
     if let Some(player) = &args.player {
         return Ok(vec!["sh".into(), "-c".into(), player.clone()]);
@@ -30,15 +30,15 @@ pub(crate) fn command(args: &Args, codec: Option<&str>) -> Result<Vec<String>> {
     if let Some(decoder) = decoder {
         add(&decoder);
     }
-    // A small probe and no frames held back for threads: what is shown is what is now. An `-analyzeduration` of 0 would
-    // mean 5 s; half a second is for the first packet of sound, without which ffplay would leave it out. `nobuffer`
-    // would throw away the keyframe that was looked at.
+    // A small probe, and no frames held back for threads, for a live picture. An `-analyzeduration`
+    // of 0 would mean 5 s; half a second waits for the first packet of sound, without which ffplay
+    // would leave sound out. `nobuffer` would discard the probed keyframe.
     add("-flags low_delay -framedrop -probesize 500000 -fpsprobesize 0 -analyzeduration 500000");
     add("-window_title cht -f mpegts -i pipe:0");
     Ok(command)
 }
 
-/// The option that makes ffplay decode on the GPU, and what to tell people.
+/// Returns the option that makes ffplay decode on the GPU, and a message about it.
 fn decoder(args: &Args, codec: Option<&str>) -> Result<(Option<String>, String)> {
     if args.cuda == Cuda::Off {
         return Ok((None, "decoding in software (--cuda off)".to_owned()));
@@ -49,7 +49,7 @@ fn decoder(args: &Args, codec: Option<&str>) -> Result<(Option<String>, String)>
     Ok(choose(present, abilities, cuvid))
 }
 
-/// Pure: what follows from what is there.
+/// Chooses the option. Pure.
 fn choose(gpu: bool, can: Abilities, cuvid: Option<String>) -> (Option<String>, String) {
     match cuvid {
         _ if !gpu => (None, "decoding in software: no NVIDIA GPU here".to_owned()),
@@ -64,7 +64,7 @@ fn choose(gpu: bool, can: Abilities, cuvid: Option<String>) -> (Option<String>, 
     }
 }
 
-/// NVIDIA's decoder for a codec.
+/// Returns NVIDIA's decoder for a codec.
 fn cuvid_of(codec: Option<&str>) -> Option<String> {
     let name = match codec? {
         "h264" => "h264",
@@ -79,7 +79,7 @@ fn cuvid_of(codec: Option<&str>) -> Option<String> {
     Some(format!("{name}_cuvid"))
 }
 
-/// Asks ffplay itself.
+/// Asks ffplay itself for its features.
 fn abilities(ffplay: &Path, cuvid: Option<&str>) -> Result<Abilities> {
     let ask = |option: &str| -> Result<String> {
         let output = ask_program(ffplay, &["-hide_banner", option]);
@@ -99,7 +99,7 @@ fn abilities(ffplay: &Path, cuvid: Option<&str>) -> Result<Abilities> {
     Ok(Abilities { hwaccel: parse_version(version) >= (7, 0), cuvid: cuvid.is_some_and(has) })
 }
 
-/// Whether the driver of NVIDIA has a device.
+/// Returns whether NVIDIA's driver has a device.
 fn has_gpu() -> bool {
     std::fs::read_dir("/proc/driver/nvidia/gpus").is_ok_and(|mut gpus| gpus.next().is_some())
         || Path::new("/dev/nvidia0").exists()
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_option_follows_version_and_codec() {
+    fn gpu_option_follows_version_and_codec() {
         let old = Abilities { hwaccel: false, cuvid: true };
         let new = Abilities { hwaccel: true, cuvid: true };
         let plain = Abilities { hwaccel: false, cuvid: false };

@@ -1,18 +1,19 @@
-//! The player's time: the stream's time without the stretches that the player has to run through to be live. Pure.
+//! The player's time: the stream's time without the stretches that the player has to skip to be
+//! live. Pure.
 
 use cht_ts::time::{difference33, unwrap33};
 
-/// How much faster than the stream a squeezed stretch goes by: ten seconds take a tenth of one, and two pictures of 120
-/// a second keep different times.
+/// Speed of a squeezed stretch, relative to the stream: ten seconds take a tenth of one, and two
+/// pictures of 120 a second still differ in time.
 const SQUEEZE: i64 = 100;
 
-/// Maps time stamps of the stream to those that the player gets. Continuous and rising, so that the order of pictures
-/// and of PTS and DTS stays; all in ticks.
+/// Maps time stamps of the stream to those for the player, in ticks. Continuous and increasing, to
+/// keep the order of pictures and of PTS and DTS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Playout {
-    /// Where the last squeezed stretch begins, in the stream's time, unwrapped.
+    /// Start of the last squeezed stretch, in the stream's time, unwrapped.
     from: i64,
-    /// Where it ends; `None` as long as it goes on.
+    /// End of it; `None` while it continues.
     to: Option<i64>,
     /// The player's time at `from`.
     at: i64,
@@ -38,18 +39,19 @@ impl Playout {
         self.at + inside / SQUEEZE + (ticks - end).max(0)
     }
 
-    /// The same for 33 bits of a stamp near `reference`.
+    /// Returns the player's time for the 33 bits of a stamp near `reference`.
     pub(crate) fn place33(&self, reference: i64, stamp: u64) -> u64 {
         self.place(unwrap33(reference, stamp)) as u64 & ((1 << 33) - 1)
     }
 
-    /// Returns whether `stamp`, near `reference`, lies in the squeezed stretch: sound there has no time to be played.
+    /// Returns whether `stamp`, near `reference`, lies in the squeezed stretch, where there is no
+    /// time to play sound.
     pub(crate) fn is_squeezed(&self, reference: i64, stamp: u64) -> bool {
         let ticks = reference + difference33(reference, stamp);
         ticks >= self.from && self.to.is_none_or(|to| ticks < to)
     }
 
-    /// Squeezes from `ticks` on.
+    /// Starts squeezing at `ticks`.
     pub(crate) fn squeeze(&mut self, ticks: i64) {
         *self = Self { from: ticks, to: None, at: self.place(ticks) };
     }
@@ -59,7 +61,7 @@ impl Playout {
         self.to = Some(ticks.max(self.from));
     }
 
-    /// Goes on at `at` of the player's time with `ticks`, where the clock of the stream has jumped.
+    /// Continues at the player's time `at` with `ticks`, after a jump of the stream's clock.
     pub(crate) fn jump(&mut self, ticks: i64, at: i64) {
         *self = Self { from: ticks, to: self.to.map(|_| ticks), at };
     }
@@ -70,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn squeezed_stretch_takes_a_hundredth_and_the_rest_keeps_its_pace() {
+    fn squeezed_stretch_takes_a_hundredth_and_rest_keeps_pace() {
         let mut playout = Playout::begin(1000);
         assert_eq!([900, 1000, 11_000].map(|t| playout.place(t)), [900, 1000, 1100]);
         playout.resume(11_000);
@@ -85,7 +87,7 @@ mod tests {
         playout.jump(7, 9000);
         assert!(!playout.is_squeezing());
         assert_eq!([7, 107].map(|t| playout.place(t)), [9000, 9100]);
-        // 33 bits over the wrap.
+        // 33 bits across the wrap.
         let (wrap, near) = (1_i64 << 33, Playout { from: 0, to: Some(0), at: -50 });
         assert_eq!(near.place33(wrap - 10, 20), (1 << 33) - 30);
         assert_eq!(near.place33(10, 20), (1 << 33) - 30);

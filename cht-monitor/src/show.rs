@@ -1,4 +1,4 @@
-//! Following the session into the player.
+//! Follows the session into the player.
 
 use std::{
     fs::File,
@@ -25,7 +25,7 @@ use crate::{
 /// Bytes per read.
 const READ: usize = 64 * 1024;
 
-/// Shows the session until it, or the player, ends.
+/// Shows the session until it or the player ends.
 pub(crate) fn show(args: &Args) -> Result<()> {
     let session = begin::session(args.session.as_deref(), &args.sessions)?;
     let place = if args.from_start { begin::start(&session)? } else { begin::now(&session)? };
@@ -46,7 +46,7 @@ pub(crate) fn show(args: &Args) -> Result<()> {
         .spawn()
         .with_context(|| format!("{}: cannot be run", command[0]))?;
     let input = player.stdin.take().context("the player has no stdin")?;
-    // From the beginning, everything is to be seen in its own time.
+    // From the beginning, everything is shown in its own time.
     let catch_up = (!args.from_start).then(|| CatchUp::new(clock::monotonic()));
     let pumped = pump(session, place, catch_up, input);
     let status = player.wait().context("the player")?;
@@ -60,7 +60,8 @@ pub(crate) fn show(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Copies the session into the player until one of them ends, bit for bit unless it is to catch up.
+/// Copies the session into the player until one of them ends, bit for bit unless it has to catch
+/// up.
 fn pump(
     session: Session,
     place: StartPoint,
@@ -71,7 +72,7 @@ fn pump(
     let mut reader = SessionReader::new(session, seq)?;
     let mut buffer = vec![0; READ];
     let mut write = |bytes: &[u8]| match player.write_all(bytes).and_then(|()| player.flush()) {
-        // Somebody closed its window.
+        // The player was closed.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         result => result.map(|()| true).context("the player"),
     };
@@ -108,7 +109,7 @@ fn pump(
     }
 }
 
-/// The command as a shell would take it.
+/// Quotes a command for a shell.
 fn shell_words(command: &[String]) -> String {
     let quote = |word: &String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=%@+,".contains(c);
@@ -126,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_printed_command_can_be_pasted() {
+    fn printed_command_can_be_pasted() {
         let command = ["sh", "-c", "mpv 'a b' -"].map(str::to_owned);
         assert_eq!(shell_words(&command), r"sh -c 'mpv '\''a b'\'' -'");
     }

@@ -1,4 +1,4 @@
-//! Time stamps of transport packets, read and rewritten where they stand (ISO/IEC 13818-1 §2.4.3.5, §2.4.3.7). Pure.
+//! Reads and rewrites time stamps in transport packets (ISO/IEC 13818-1 §2.4.3.5, §2.4.3.7). Pure.
 
 use cht_ts::PACKET_LEN;
 
@@ -11,7 +11,7 @@ pub(crate) struct PesStart {
     pub is_video: bool,
     /// 33 bits of 90 kHz ticks.
     pub pts: u64,
-    /// The DTS, or the PTS where there is none.
+    /// The DTS, or the PTS if there is none.
     pub dts: u64,
     /// Offset of the PTS in the packet.
     at: usize,
@@ -41,8 +41,8 @@ pub(crate) fn set_continuity(packet: &mut Packet, counter: u8) {
 }
 
 impl PesStart {
-    /// Reads the header of the PES packet that starts in `packet`; `None` if none does, if it is scrambled or has no
-    /// PTS, or if its header goes on in the next packet.
+    /// Reads the header of the PES packet that starts in `packet`. Returns `None` if none starts,
+    /// if it is scrambled or has no PTS, or if its header continues in the next packet.
     pub(crate) fn of(packet: &Packet) -> Option<Self> {
         let is_clear = packet[3] & 0xC0 == 0;
         if !(starts_unit(packet) && has_payload(packet) && is_clear) {
@@ -64,7 +64,7 @@ impl PesStart {
         Some(Self { is_video: id & 0xF0 == 0xE0, pts, dts, at, has_dts: count == 2 })
     }
 
-    /// Writes other stamps in place of those that were read.
+    /// Replaces the time stamps.
     pub(crate) fn write(self, packet: &mut Packet, pts: u64, dts: u64) {
         write(&mut packet[self.at..], pts);
         if self.has_dts {
@@ -73,7 +73,7 @@ impl PesStart {
     }
 }
 
-/// Gives the base of the PCR in `packet`, if there is one, the value that `place` makes of it.
+/// Replaces the base of the PCR in `packet`, if there is one, by the result of `place`.
 pub(crate) fn place_pcr(packet: &mut Packet, place: impl Fn(u64) -> u64) {
     let has_pcr = packet[3] & 0x20 != 0 && packet[4] >= 7 && packet[5] & 0x10 != 0;
     if !has_pcr {
@@ -85,13 +85,13 @@ pub(crate) fn place_pcr(packet: &mut Packet, place: impl Fn(u64) -> u64) {
     packet[10] = (packet[10] & 0x7F) | (base as u8 & 1) << 7;
 }
 
-/// 33 bits between three marker bits.
+/// Reads 33 bits between three marker bits.
 fn read(stamp: &[u8]) -> u64 {
     let [top, high, middle, low, last] = [0, 1, 2, 3, 4].map(|at| u64::from(stamp[at]));
     (top >> 1 & 7) << 30 | high << 22 | (middle >> 1) << 15 | low << 7 | last >> 1
 }
 
-/// Writes 33 bits; the mark in the upper half of the first byte stays.
+/// Writes 33 bits, and keeps the upper half of the first byte.
 fn write(stamp: &mut [u8], ticks: u64) {
     stamp[0] = (stamp[0] & 0xF1) | ((ticks >> 30) as u8 & 7) << 1;
     stamp[1] = (ticks >> 22) as u8;
@@ -104,7 +104,7 @@ fn write(stamp: &mut [u8], ticks: u64) {
 pub(crate) mod tests {
     use super::*;
 
-    /// A packet in which a PES packet starts, with a PCR equal to the DTS.
+    /// Returns a packet with the start of a PES packet, and a PCR equal to the DTS.
     pub(crate) fn pes(pid: u16, id: u8, pts: i64, dts: i64) -> Packet {
         let mut packet = [0xFF; PACKET_LEN];
         packet[..4].copy_from_slice(&[0x47, 0x40 | (pid >> 8) as u8, pid as u8, 0x30]);
@@ -128,20 +128,20 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn stamps_written_are_read_back_to_all_33_bits() {
+    fn written_stamps_are_read_back_in_all_33_bits() {
         for ticks in [0, 1, 0x1_5555_5555, 0x0_AAAA_AAAA, (1 << 33) - 1] {
             let mut packet = pes(256, 0xE0, ticks, ticks ^ 1);
             let start = PesStart::of(&packet).unwrap();
             assert!(start.is_video && pid(&packet) == 256);
             assert_eq!((start.pts as i64, start.dts as i64), (ticks, ticks ^ 1));
             assert_eq!(pcr(&mut packet) as i64, ticks ^ 1);
-            // The extension, the reserved bits and the marks are as they were.
+            // Extension, reserved bits and marker bits are unchanged.
             assert_eq!((packet[10] & 0x7F, packet[21] >> 4, packet[26] >> 4), (0x7E, 3, 1));
         }
     }
 
     #[test]
-    fn packets_without_a_whole_pes_header_have_no_start() {
+    fn packet_without_whole_pes_header_has_no_start() {
         let whole = pes(256, 0xE0, 5, 5);
         let changed = |at: usize, byte: u8| {
             let mut packet = whole;
@@ -149,7 +149,7 @@ pub(crate) mod tests {
             PesStart::of(&packet)
         };
         assert!(PesStart::of(&whole).is_some());
-        // No unit starts, scrambled, no payload, no start code, no PTS, and a header cut off.
+        // No unit start, scrambled, no payload, no start code, no PTS, and a truncated header.
         for (at, byte) in [(1, 1), (3, 0xB0), (3, 0x20), (14, 2), (19, 0), (4, 170), (4, 255)] {
             assert_eq!(changed(at, byte), None, "{at}");
         }

@@ -33,9 +33,9 @@ Send to it:
 #[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
           help_template = cli::HELP)]
 pub(crate) struct Args {
-    /// Input. Senders connect to tcp://HOST:PORT, tls:// or unix:PATH, or send to udp:// or rtp://; without a
-    /// host, to the loopback address. - reads stdin. ffmpeg reads srt://, rtmp://, rtsp://, http://, https://
-    /// and files, and these are not bit for bit
+    /// Input. Senders connect to tcp://HOST:PORT, tls:// or unix:PATH, or send to udp:// or rtp://;
+    /// without a host, to the loopback address. `-` reads stdin. ffmpeg reads srt://, rtmp://,
+    /// rtsp://, http://, https:// and files, and these are not recorded bit for bit
     #[arg(
         long,
         visible_alias = "input",
@@ -60,7 +60,8 @@ pub(crate) struct Args {
     /// Time between `stats` events; 0: none
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds)]
     pub stats_interval: f64,
-    /// Serve metrics to Prometheus at this address, under /metrics; without a host, at the loopback address
+    /// Serve metrics to Prometheus at this address, under /metrics; without a host, at the loopback
+    /// address
     #[arg(long, value_name = "HOST:PORT")]
     pub metrics: Option<String>,
 }

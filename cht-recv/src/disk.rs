@@ -1,4 +1,4 @@
-//! A disk that refuses: which errors pass by when somebody makes room, and waiting for that.
+//! A disk that refuses: which errors may pass when somebody makes room, and how to wait for that.
 
 use std::{
     io,
@@ -24,47 +24,48 @@ use rustix::event::{PollFd, PollFlags};
 /// Further tries that a refusing disk gets where a session starts: 5 s.
 pub(crate) const START_TRIES: u32 = 10;
 
-/// Time that a disk which refuses has left when the recorder is asked to stop: what is not written by then is lost.
+/// Time for a refusing disk once the recorder is asked to stop. Bytes not written by then are lost.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
-/// Less room than this is none, in bytes.
+/// Free space that counts as none, in bytes.
 const NO_ROOM: u64 = 64 << 10;
 
-/// Returns whether the disk or the system refuses: any error but a mistake of the caller. The stream
-/// is not at fault, and the error may pass.
+/// Returns whether the disk or the system refuses: any error but a mistake of the caller. The
+/// stream is not at fault, and the error may pass.
 pub(crate) fn refuses(error: &io::Error) -> bool {
     cause(error) != Cause::Mistake
 }
 
-/// Whether an error says that there is no room.
+/// Returns whether an error says that there is no room.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     cause(error) == Cause::Full
 }
 
-/// Whether an error says that there is no room, and there is none on the disk of `path`.
+/// Returns whether an error says that there is no room, and the disk of `path` indeed has none.
 pub(crate) fn has_no_room(error: &io::Error, path: &Path) -> bool {
     let folder = path.parent().unwrap_or(path);
     is_full(error) && free(folder).is_ok_and(|free| free < NO_ROOM)
 }
 
-/// Whether an error that ended the beginning of a session comes from a disk without room.
+/// Returns whether starting a session failed because the disk has no room.
 pub(crate) fn was_full(error: &anyhow::Error) -> bool {
     of_the_disk(error).is_some_and(is_full)
 }
 
-/// Whether an error that ended the beginning of a session comes from a disk that may take it later. At the start of the
-/// program, a wrong folder is none of those.
+/// Returns whether starting a session failed because of a disk that may accept it later. At the
+/// start of the program, a wrong folder is an error at once.
 pub(crate) fn may_pass(error: &anyhow::Error, at_start: bool) -> bool {
     of_the_disk(error).is_some_and(|error| refuses(error) && !(at_start && is_wrong(error)))
 }
 
-/// Whether trying again for some seconds can help: not where something else has the name, or nothing.
+/// Returns whether trying again for some seconds can help. It cannot where the name is taken or
+/// missing.
 pub(crate) fn is_passing(error: &io::Error) -> bool {
     !matches!(cause(error), Cause::Mistake | Cause::Name)
 }
 
-/// Whether an error that ended the beginning of a session says that the disk is read-only: some file systems turn so for a
-/// moment.
+/// Returns whether starting a session failed because the disk is read-only: some file systems turn
+/// so for a moment.
 pub(crate) fn was_read_only(error: &anyhow::Error) -> bool {
     of_the_disk(error).is_some_and(|error| cause(error) == Cause::ReadOnly)
 }
@@ -73,7 +74,7 @@ fn is_wrong(error: &io::Error) -> bool {
     matches!(cause(error), Cause::Name | Cause::Denied | Cause::ReadOnly | Cause::NoDevice)
 }
 
-/// The error of the system that is among the causes.
+/// Returns the system's error among the causes.
 fn of_the_disk(error: &anyhow::Error) -> Option<&io::Error> {
     error.chain().find_map(|cause| {
         let of_session = match cause.downcast_ref() {
@@ -84,31 +85,31 @@ fn of_the_disk(error: &anyhow::Error) -> Option<&io::Error> {
     })
 }
 
-/// Whether the disk refuses at present: the threads that write share it, and one of them says so.
+/// The state that all writing threads share: whether the disk refuses. One of them reports it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Refusal(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
     refuses: AtomicBool,
-    /// When the recorder was found to be asked to stop while the disk refused.
+    /// When a stop was first noticed while the disk refused.
     asked_to_stop: OnceLock<Instant>,
 }
 
 impl Refusal {
-    /// The disk refuses. Returns whether nobody has said so yet.
+    /// Notes that the disk refuses. Returns whether that is news.
     pub(crate) fn begin(&self) -> bool {
         !self.0.refuses.swap(true, Ordering::Relaxed)
     }
 
-    /// The disk takes again what it had refused.
+    /// Notes that the disk accepts bytes again.
     pub(crate) fn end(&self) {
         if self.0.refuses.swap(false, Ordering::Relaxed) {
             report::note("the disk takes bytes again; recording goes on");
         }
     }
 
-    /// Lets a moment pass before the disk is tried again; `false` if the recorder was asked to stop more than
+    /// Waits a moment before the disk is tried again. Returns `false` if the stop is more than
     /// [`SHUTDOWN_GRACE`] ago.
     pub(crate) fn wait(&self, stop: &UnixStream) -> bool {
         if wait(stop) {
@@ -124,7 +125,7 @@ impl Refusal {
     }
 }
 
-/// What people are told to do about a refusal.
+/// Returns the remedy for a refusal, for the message about it.
 pub(crate) fn remedy(error: &io::Error) -> &'static str {
     if is_full(error) {
         "; the sender waits until there is room (remove something, or stop cht-recv)"
@@ -143,13 +144,13 @@ pub(crate) fn named(path: &Path) -> impl Fn() -> String {
     move || path.display().to_string()
 }
 
-/// Bytes that this process may still write to the disk of `path`.
+/// Returns the bytes that this process may still write to the disk of `path`.
 pub(crate) fn free(path: &Path) -> io::Result<u64> {
     let disk = rustix::fs::statvfs(path)?;
     Ok(disk.f_bavail * disk.f_frsize)
 }
 
-/// Lets a moment pass before the disk is tried again; `false` if the recorder is asked to stop instead.
+/// Waits a moment before the disk is tried again. Returns `false` if the recorder is asked to stop.
 pub(crate) fn wait(stop: &UnixStream) -> bool {
     let mut descriptors = [PollFd::new(stop, PollFlags::IN)];
     let waited = clock::wait_ready(&mut descriptors, Some(clock::monotonic() + TRY_AGAIN));
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn any_error_but_a_mistake_is_a_refusal() {
+    fn errors_except_mistakes_are_refusals() {
         // Every error that Linux has.
         let all = (1..=133).map(io::Error::from_raw_os_error);
         let mistakes = all.filter(|error| !refuses(error)).count();
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_folder_ends_a_start_and_a_sick_disk_does_not() {
+    fn wrong_folder_ends_start_and_failing_disk_does_not() {
         let begun = |errno| Err::<(), _>(error(errno)).context("the session").unwrap_err();
         for (errno, at_start) in [
             (Errno::NOSPC, true),

@@ -1,10 +1,11 @@
 //! cht-recv: records an MPEG-TS stream that arrives, bit for bit.
 //!
-//! The recorder comes first: no reader of its stdout can slow it, and what it received is on disk under its final name
-//! before an event names it. `docs/recording.md` describes the life of a segment.
+//! The recorder comes first: no reader of its stdout can slow it, and what it received is on disk
+//! under its final name before an event names it. `docs/recording.md` describes the life of a
+//! segment.
 //!
-//! Imports: `main` → `server` → `start` → `args` → {`input`, `record`} → `report` → the plain modules (`disk`, `net`,
-//! `rate_limit`, `received`, `units`).
+//! Imports: `main` → `server` → `start` → `args` → {`input`, `record`} → `report` → the plain
+//! modules (`disk`, `net`, `rate_limit`, `received`, `units`).
 
 mod args;
 mod disk;

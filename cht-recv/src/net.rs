@@ -1,4 +1,5 @@
-//! What every socket shares: addresses as people write them, errors that pass, and the pause after one that does not.
+//! What every socket shares: addresses as people write them, errors that pass, and the pause after
+//! one that does not.
 
 use std::{
     io,

@@ -1,6 +1,6 @@
-//! `--max-bitrate`: how much may be read now. Pure.
+//! `--max-bitrate`: how many bytes may be read now. Pure.
 //!
-//! What may not be read yet waits in the sender, which TCP slows down. Nothing is dropped.
+//! Other bytes wait in the sender, which TCP slows down. Nothing is dropped.
 
 use std::{
     str::FromStr,
@@ -9,7 +9,7 @@ use std::{
 
 use crate::units;
 
-/// Bits per second, as `20M`.
+/// Bits per second, such as `20M`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Bitrate(f64);
 
@@ -24,43 +24,43 @@ impl FromStr for Bitrate {
     }
 }
 
-/// A bucket that fills with the bytes that may be read, and holds a tenth of a second of them.
+/// A token bucket that holds a tenth of a second of bytes.
 #[derive(Debug)]
 pub(crate) struct RateLimit {
     /// Bytes per second.
     rate: f64,
-    /// Bytes that may be read; below zero where more was read.
+    /// Bytes that may be read; negative after reading more.
     tokens: f64,
     at: Instant,
 }
 
-/// Seconds of bytes that the bucket holds.
+/// Size of the bucket, in seconds.
 const BURST: f64 = 0.1;
 
 impl RateLimit {
-    /// A bucket that is full at `now`.
+    /// Creates a bucket that is full at `now`.
     pub(crate) fn new(Bitrate(bits): Bitrate, now: Instant) -> Self {
         let rate = bits / 8.0;
         Self { rate, tokens: rate * BURST, at: now }
     }
 
-    /// Bytes that may be read at `now`: 0, or a good part of the bucket.
+    /// Returns the bytes that may be read at `now`: 0, or at least half of the bucket.
     pub(crate) fn allowance(&mut self, now: Instant) -> usize {
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
         self.at = now;
         self.tokens = (self.tokens + passed * self.rate).min(self.rate * BURST);
-        // Reading each byte as it is allowed would be a call a byte.
+        // Reading each byte as soon as it is allowed would cost a call per byte.
         if self.tokens < self.rate * BURST / 2.0 { 0 } else { self.tokens as usize }
     }
 
-    /// When something may be read again.
+    /// Returns when bytes may be read again.
     pub(crate) fn refilled(&self) -> Instant {
         let missing = (self.rate * BURST / 2.0 - self.tokens).max(0.0) / self.rate;
-        // A microsecond more, so that rounding does not wake us for nothing.
+        // A microsecond more, so that rounding causes no early wakeup.
         self.at + Duration::from_secs_f64(missing) + Duration::from_micros(1)
     }
 
-    /// So many bytes were read.
+    /// Notes that `bytes` were read.
     pub(crate) fn spend(&mut self, bytes: usize) {
         self.tokens -= bytes as f64;
     }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_greedy_reader_gets_the_rate_and_one_burst() {
+    fn greedy_reader_gets_rate_and_one_burst() {
         let start = Instant::now();
         let mut pace = RateLimit::new("8M".parse().unwrap(), start);
         let (mut now, mut read) = (start, 0);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn bitrates_have_units() {
+    fn bitrate_is_parsed_with_unit() {
         assert_eq!("20M".parse(), Ok(Bitrate(2e7)));
         assert_eq!("1.5k".parse(), Ok(Bitrate(1500.0)));
         assert_eq!("64000".parse(), Ok(Bitrate(64000.0)));

@@ -1,4 +1,4 @@
-//! What the segmenter saw in the bytes it was given, for those that count it.
+//! Observations of the segmenter, for counters.
 
 /// Observations since the last report.
 #[derive(Debug, Default)]

@@ -27,7 +27,8 @@ use crate::{
 const READ: usize = 256 * 1024;
 
 /// Time that a second connection is held before it is refused. A sender that was restarted connects
-/// while the last bytes of its predecessor are still on their way, and must not be sent away for that.
+/// while the last bytes of its predecessor are still on their way, and must not be sent away for
+/// that.
 const ACCEPT_GRACE: Duration = Duration::from_secs(1);
 
 /// Runs the recorder until it is stopped, or with `--once` until the first connection has ended.
@@ -193,7 +194,7 @@ impl Server<'_> {
         Ok(after)
     }
 
-    /// Records a sender's bytes until something ends the connection. Returns what follows, and the reason.
+    /// Records a sender's bytes until something ends the connection. Returns what follows, and why.
     fn receive(
         &mut self,
         connection: &mut Connection<'_>,
@@ -275,8 +276,8 @@ impl Server<'_> {
         }
     }
 
-    /// Waits for `stop`, for `sender`, for the source if the loop `accepts`, or until `limit`. Beats
-    /// afterwards.
+    /// Waits for `stop`, for `sender`, for the source if the loop `accepts`, or until `limit`.
+    /// Beats afterwards.
     fn wait(
         &self,
         accepts: bool,

@@ -1,5 +1,5 @@
-//! Starts a session: creates or continues it, adopts what killed recorders left, and waits for a disk
-//! that refuses.
+//! Starts a session: creates or continues it, adopts what killed recorders left, and waits for a
+//! disk that refuses.
 
 use std::{fs::File, os::unix::net::UnixStream, rc::Rc};
 
@@ -47,8 +47,8 @@ impl<'a> SessionStarter<'a> {
         Self { args, plan, verb, listening, stop, heartbeat }
     }
 
-    /// Starts a session. Waits while the disk refuses; with retention, a full disk makes room for itself.
-    /// `at_start` of the program, a wrong folder is an error at once.
+    /// Starts a session. Waits while the disk refuses; with retention, a full disk makes room for
+    /// itself. `at_start` of the program, a wrong folder is an error at once.
     pub(crate) fn start(&self, at_start: bool) -> Result<Recording> {
         let limits = self.plan.retention;
         let mut retention = limits.any().then(|| {
@@ -70,9 +70,9 @@ impl<'a> SessionStarter<'a> {
             }
             if !std::mem::replace(&mut said, true) {
                 let remedy = if disk::was_full(&error) {
-                    "; nobody is listened to until there is room (remove something, or stop cht-recv)"
+                    "; no sender is accepted until there is room (remove something, or stop cht-recv)"
                 } else {
-                    "; nobody is listened to until the disk takes it (mend it, or stop cht-recv)"
+                    "; no sender is accepted until the disk takes it (mend it, or stop cht-recv)"
                 };
                 report::warn(format_args!("{error:#}{remedy}"));
             }

@@ -1,10 +1,11 @@
 //! Sizes and ages on the command line. Pure.
 //!
-//! Both need a unit: `--retain-age 7`, meant as days and read as seconds, would remove all that was recorded.
+//! Both need a unit: `--retain-age 7`, meant as days and read as seconds, would remove the whole
+//! recording.
 
 use std::{str::FromStr, time::Duration};
 
-/// Bytes, as `10GiB`.
+/// Bytes, such as `10GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size(pub u64);
 
@@ -23,7 +24,7 @@ impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // `10G`, `10GB` and `10000000000B` say the same; a bare number says nothing.
+        // `10G`, `10GB` and `10000000000B` are the same; a bare number is ambiguous.
         let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
         let number = text.strip_suffix('B').unwrap_or(text);
         let bytes = scaled(number, &[&DECIMAL[..], &BINARY].concat());
@@ -34,14 +35,14 @@ impl FromStr for Size {
     }
 }
 
-/// A size of a segment: at least so much that a picture or two go in.
+/// Parses the size of a segment, which has to hold a picture or two.
 pub(crate) fn segment_size(text: &str) -> Result<Size, String> {
     const LEAST: u64 = 64_000;
     let size: Size = text.parse()?;
     if size.0 < LEAST { Err("must be 64k or more".to_owned()) } else { Ok(size) }
 }
 
-/// A time with its unit, as `90m`, `12h` or `7d`.
+/// Parses a time with its unit, such as `90m`, `12h` or `7d`.
 pub(crate) fn age(text: &str) -> Result<Duration, String> {
     const MOST: f64 = 100_000.0 * 86_400.0;
     match scaled(text, &TIME).filter(|seconds| seconds.is_finite()) {
@@ -51,7 +52,7 @@ pub(crate) fn age(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A number with one of `units` behind it, times what that stands for.
+/// Parses a number followed by one of `units`, and scales it.
 pub(crate) fn scaled(text: &str, units: &[(&str, f64)]) -> Option<f64> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);

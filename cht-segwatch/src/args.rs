@@ -16,7 +16,8 @@ Examples:
   cht-segwatch *.ts | jq -r 'select(.type==\"segment\") | [.path,.duration] | @tsv'
 ";
 
-/// Finds finished MPEG-TS segments and examines each once, in natural order; without PATH, reads events or paths on stdin
+/// Finds finished MPEG-TS segments and examines each once, in natural order. Without PATH, it reads
+/// events or paths on stdin
 #[derive(Debug, Parser)]
 #[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
           help_template = cht_core::process::cli::HELP)]
@@ -24,25 +25,28 @@ pub(crate) struct Args {
     /// Segments, patterns such as 'old/**/*.ts', sessions, or folders of segments
     #[arg(value_name = "PATH|GLOB|DIR")]
     pub paths: Vec<PathBuf>,
-    /// Go on looking for new segments: in a session until its recorder ends, in other folders and those in them until interrupted
+    /// Keep looking for new segments: in a session until its recorder ends, in other folders and
+    /// their subfolders until interrupted
     #[arg(long)]
     pub follow: bool,
-    /// A segment of another program that nobody was seen to close is finished after resting this long
+    /// Time without a change after which another program's segment counts as finished, unless it
+    /// was seen to be closed
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub settle: Duration,
-    /// The session that --follow means when no PATH is given
+    /// Session that --follow uses without PATH
     #[arg(long, value_name = "DIR", env = "CHT_SESSION")]
     pub session: Option<PathBuf>,
-    /// Keep what was found in segments here, so that one that has not changed is not read again; `none`: nowhere [default: ~/.cache/cht]
+    /// Folder for the results of examined segments, so that an unchanged one is not read again;
+    /// `none` for no folder [default: ~/.cache/cht]
     #[arg(long, value_name = "DIR", env = "CHT_CACHE")]
     pub cache: Option<OsString>,
-    /// Read every segment, also one that an earlier run has read and that looks unchanged
+    /// Read every segment, even one that an earlier run has read and that looks unchanged
     #[arg(long)]
     pub reread: bool,
 }
 
 impl Args {
-    /// Returns the cache that is asked for; one that was named and cannot be made is said.
+    /// Returns the cache that the options name. A named one that cannot be created is reported.
     pub(crate) fn cache(&self) -> Cache {
         let cache = Cache::new(self.cache.as_deref()).scanning_again(self.reread);
         let named = self.cache.as_ref().filter(|named| !named.is_empty());
@@ -56,12 +60,12 @@ impl Args {
     }
 }
 
-/// Options that do something only next to certain others.
+/// Options that have an effect only with certain others.
 const EFFECTS: &[Effect<Args>] = &[
     Effect {
         option: "settle",
         is_there: |args| args.follow || !args.paths.is_empty(),
-        place: "with PATH or --follow: events name what is finished",
+        place: "with PATH or --follow: events name finished segments",
     },
     Effect {
         option: "session",

@@ -1,4 +1,4 @@
-//! Examining a segment and saying what was found: each segment once.
+//! Examines segments and emits the results: each segment once.
 
 use std::{
     collections::HashSet,
@@ -15,7 +15,7 @@ use cht_core::{
     session::Session,
 };
 
-/// Standard output, and what was already said there.
+/// Standard output, and the segments already emitted.
 #[derive(Debug)]
 pub(crate) struct Emitter {
     output: Writer<File>,
@@ -24,7 +24,7 @@ pub(crate) struct Emitter {
 }
 
 impl Emitter {
-    /// Nothing said yet; what earlier runs found is in `cache`.
+    /// Creates an emitter with the results of earlier runs in `cache`.
     pub(crate) fn new(cache: Cache) -> Result<Self> {
         Ok(Self {
             output: ndjson::stdout()?,
@@ -41,13 +41,13 @@ impl Emitter {
         self.examine(path)
     }
 
-    /// Examines the finished segment at `path`, also if that was done before.
+    /// Examines the finished segment at `path`, even if that was done before.
     pub(crate) fn examine(&mut self, path: &Path) -> Result<()> {
         let examined = self.examiner.examine(path);
         self.examined(path, examined)
     }
 
-    /// Says that a segment of `session` was closed, and examines it, unless that was done before.
+    /// Emits that a segment of `session` was closed, and examines it, unless that was done before.
     pub(crate) fn recorded(&mut self, session: &Session, closed: &SegmentClosed) -> Result<()> {
         let path = session.segment(closed.seq);
         if !self.emitted.insert(path.clone()) {
@@ -84,7 +84,7 @@ impl Emitter {
         self.output.pass(line).context("stdout")
     }
 
-    /// Says what is wrong with `path`.
+    /// Reports a problem with `path`.
     pub(crate) fn fail(&mut self, path: &Path, code: &str, message: &str) -> Result<()> {
         let session = Session::of_segment(path);
         let name = event::absolute(path).ok();
@@ -92,7 +92,8 @@ impl Emitter {
         self.output.fail(session, code, message, name.as_deref()).context("stdout")
     }
 
-    /// Says what a recorder left behind: without its final name, a segment will not be finished by anybody else.
+    /// Reports the segments that a killed recorder left: without a final name, no other program
+    /// will finish them.
     pub(crate) fn remains(&mut self, session: &Session) -> Result<()> {
         for entry in std::fs::read_dir(session.stream())? {
             let path = entry?.path();
@@ -105,12 +106,12 @@ impl Emitter {
         Ok(())
     }
 
-    /// Says what is wrong with a line of stdin.
+    /// Reports a problem with a line of stdin.
     pub(crate) fn bad_line(&mut self, message: &str) -> Result<()> {
         self.output.fail(None, "bad_line", message, None).context("stdout")
     }
 
-    /// Whether nobody listens any more.
+    /// Returns whether stdout has no reader left.
     pub(crate) fn is_closed(&self) -> bool {
         self.output.closed()
     }

@@ -1,7 +1,9 @@
-//! Whether a segment is finished. cht-recv says so by its name; of other programs' files it has to be found out.
+//! Tells whether a segment is finished. A segment of cht-recv is by its name; other programs' files
+//! are observed.
 //!
-//! A file is finished when its writer has closed it, or when it has rested for `--settle` and nobody is seen to have it open.
-//! An empty file is not finished: writers make one before they have anything to write.
+//! A file is finished when its writer has closed it, or when it has not changed for `--settle` and
+//! no process is seen to have it open. An empty file is not finished: writers create one before
+//! they have anything to write.
 
 use std::{
     fs::{self, Metadata},
@@ -23,16 +25,16 @@ use crate::{
     writers,
 };
 
-/// How long a file rests at least that somebody was seen to write: one that pauses is not finished.
+/// Shortest rest of a file that was seen being written: a writer may pause.
 const OPEN_REST: Duration = Duration::from_secs(60);
 
-/// A file that was not written for longer is no longer looked for among the open ones.
+/// Age from which on a file is no longer looked for among the open ones.
 pub(crate) const LONG_REST: Duration = Duration::from_secs(600);
 
-/// The beginning of a file that tells whether it was written anew or appended to, in bytes.
+/// Length of the beginning that tells a rewritten file from an appended one, in bytes.
 const HEAD: u64 = 4096;
 
-/// What lies in a folder.
+/// Content of a folder.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     /// Its segments, in natural order.
@@ -72,19 +74,20 @@ pub(crate) fn segments_of(session: &Session) -> Result<Vec<PathBuf>> {
     let alive = session.is_recording();
     let mut segments = session.segments().with_context(|| session.name().to_owned())?;
     if alive {
-        // A segment is finished when it is in the record, a moment after it has got its name.
+        // A segment is finished when it is in the record, a moment after it gets its name.
         let record = SegmentLog::of(session);
         segments.retain(|path| sequence(path).is_some_and(|seq| record.get(seq).is_some()));
     }
     Ok(segments)
 }
 
-/// Whether cht-recv gave this segment its final name.
+/// Returns whether cht-recv gave this segment its final name.
 pub(crate) fn is_recorded(path: &Path) -> bool {
     sequence(path).is_some() && Session::of_segment(path).is_some()
 }
 
-/// What tells a file from another one, and from itself at another time, without reading it.
+/// State of a file without reading it: it tells the file from others, and from itself at another
+/// time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub id: writers::Id,
@@ -94,7 +97,7 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// Returns the stamp of the file at `path`; a link counts for what it leads to.
+    /// Returns the stamp of the file at `path`; a link counts as its target.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         Self::from(&path.metadata()?)
     }
@@ -108,13 +111,14 @@ impl Stamp {
         })
     }
 
-    /// Whether the same was written at the same time. Inodes are left out: some file systems give others after a while.
+    /// Returns whether the content is unchanged. Inodes are left out: some file systems change them
+    /// after a while.
     pub(crate) fn is_unchanged(&self, later: &Self) -> bool {
         (self.bytes, self.modified) == (later.bytes, later.modified)
     }
 }
 
-/// Returns what tells the beginning of a file from that of another one.
+/// Returns a hash of a file's beginning.
 pub(crate) fn head_of(path: &Path) -> Option<u64> {
     let mut head = Vec::new();
     regular::open(path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
@@ -123,23 +127,23 @@ pub(crate) fn head_of(path: &Path) -> Option<u64> {
     Some(hasher.finish())
 }
 
-/// What is known of the program that writes a file.
+/// State of the program that writes a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writer {
-    /// The file was there before, or the system does not say.
+    /// The file was there before, or the system does not tell.
     Unknown,
-    /// It made the file, or has it open, and was not seen to close it.
+    /// It created the file or has it open, and was not seen to close it.
     Open,
     /// It closed the file, or the file was moved here.
     Closed,
 }
 
-/// How a file was seen to grow.
+/// Observed growth of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Growth {
     None,
     Seen,
-    /// The file was examined before, and appended to since: its writer closes it more than once.
+    /// The file was examined and has been appended to since: its writer closes it more than once.
     Appended,
 }
 
@@ -151,18 +155,18 @@ pub(crate) struct Candidate {
     since: Instant,
     pub writer: Writer,
     pub growth: Growth,
-    /// It was looked for among the open files since it last changed.
+    /// Whether it was looked for among the open files since it last changed.
     pub asked: bool,
 }
 
 impl Candidate {
-    /// A file that is seen for the first time at `now`.
+    /// Creates a candidate that is first seen at `now`.
     pub(crate) fn new(stamp: Stamp, now: Instant) -> Self {
         let (writer, growth) = (Writer::Unknown, Growth::None);
         Self { stamp, since: now, writer, growth, asked: false }
     }
 
-    /// Takes in how the file is at `now`.
+    /// Notes the state of the file at `now`.
     pub(crate) fn see(&mut self, stamp: Stamp, now: Instant) {
         if !self.stamp.is_unchanged(&stamp) {
             if self.growth == Growth::None && self.stamp.bytes > 0 {
@@ -173,10 +177,10 @@ impl Candidate {
         self.stamp = stamp;
     }
 
-    /// Returns how long it still has to rest until it counts as finished; `age` is the time since it was written, by the clock
-    /// of its file system.
+    /// Returns the remaining rest until it counts as finished. `age` is the time since it was
+    /// written, by the clock of its file system.
     pub(crate) fn remaining(&self, settle: Duration, now: Instant, age: Duration) -> Duration {
-        // Either clock will do: it was seen to rest, or was last written long ago.
+        // Either clock counts: it was seen to rest, or was last written long ago.
         let rested = now.saturating_duration_since(self.since).max(age);
         self.needed(settle).saturating_sub(rested)
     }
@@ -185,19 +189,19 @@ impl Candidate {
         if !self.stamp.is_file
             || (self.is_closed() && self.growth != Growth::Appended && self.stamp.bytes > 0)
         {
-            // Examining says what is wrong with something that is no file.
+            // Examining reports the problem with anything but a file.
             return Duration::ZERO;
         }
         let is_fresh = self.stamp.bytes == 0 && !self.is_closed();
         if self.writer == Writer::Open || is_fresh { settle.max(OPEN_REST) } else { settle }
     }
 
-    /// Whether its writer was seen to close it.
+    /// Returns whether its writer was seen to close it.
     pub(crate) fn is_closed(&self) -> bool {
         self.writer == Writer::Closed
     }
 
-    /// Whether it is likely to be finished soon, so that later names wait for it.
+    /// Returns whether it will probably be finished soon, so that later names wait for it.
     pub(crate) fn is_about_to_finish(&self) -> bool {
         self.writer != Writer::Open && self.growth == Growth::None && self.stamp.bytes > 0
     }
@@ -243,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn file_that_was_appended_to_has_to_rest_although_it_was_closed() {
+    fn appended_file_has_to_rest_although_closed() {
         let mut file = candidate(188);
         (file.growth, file.writer) = (Growth::Appended, Writer::Closed);
         assert_eq!((remaining(&file, 0), remaining(&file, 2)), (2, 0));

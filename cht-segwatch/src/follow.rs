@@ -1,7 +1,7 @@
-//! Folders that grow: what is there, then what comes.
+//! Folders that grow: the segments in them, then the new ones.
 //!
-//! A session ends with its recorder, which holds a lock as long as it lives. Other folders have no end: they are
-//! followed, with the folders in them, until SIGINT or SIGTERM.
+//! A session ends with its recorder, which holds a lock as long as it lives. Other folders have no
+//! end: they are followed, with their subfolders, until SIGINT or SIGTERM.
 
 mod folder;
 mod recording;
@@ -21,7 +21,8 @@ use cht_core::session::{
 use self::{folder::Folder, recording::Recording, shared::Shared};
 use crate::args::Args;
 
-/// Folders at rest that are looked at in one round: years of folders cost no more than a day of them.
+/// Folders at rest that are looked at in one round: years of folders cost no more than a day of
+/// them.
 const LOOKED_AT: usize = 64;
 
 /// Follows what `args` names until it ends.
@@ -53,21 +54,21 @@ pub(crate) fn follow(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// A folder that is followed.
+/// A followed folder.
 enum Place {
     Session(Box<Recording>),
     Folder(Box<Folder>),
 }
 
-/// All that is followed, by numbers in the order in which it was found.
+/// All followed folders, numbered in the order in which they were found.
 #[derive(Default)]
 struct Places {
     all: BTreeMap<usize, Place>,
     by_id: HashMap<Id, usize>,
-    /// Folders that were found in other ones, and are followed or were.
+    /// Subfolders that are followed, or were.
     entered: HashSet<PathBuf>,
     next: usize,
-    /// The folder at rest at which the next round begins.
+    /// The folder at rest with which the next round begins.
     turn: usize,
 }
 
@@ -106,7 +107,7 @@ impl Places {
         }
     }
 
-    /// Emits what is new; `false` if nothing more will come.
+    /// Emits new segments. Returns `false` if nothing more will come.
     fn look(&mut self, shared: &mut Shared) -> Result<bool> {
         for number in self.due() {
             let Some(place) = self.all.get_mut(&number) else { continue };
@@ -125,7 +126,7 @@ impl Places {
         Ok(!self.all.is_empty())
     }
 
-    /// Returns the places to be looked at in this round: those where something happens, and some of the others.
+    /// Returns the folders to look at in this round: those with activity, and some of the others.
     fn due(&mut self) -> Vec<usize> {
         let is_busy = |place: &Place| match place {
             Place::Session(_) => true,
@@ -170,7 +171,7 @@ impl Places {
         }
     }
 
-    /// Follows folders that were found in a folder, and what is there already.
+    /// Follows subfolders, with the segments already in them.
     fn enter_all(&mut self, folders: Vec<PathBuf>, shared: &mut Shared) -> Result<()> {
         for path in folders {
             if !self.entered.insert(path.clone()) || shared.is_stopped() {
@@ -183,7 +184,7 @@ impl Places {
             match Folder::open(&path, false, shared) {
                 Ok(folder) => {
                     let number = self.add(Place::Folder(Box::new(folder)));
-                    // What was made in it before it was watched is found by listing it.
+                    // Segments made before it was watched are found by listing it.
                     self.look_into(number, shared)?;
                 }
                 Err(_) if !path.is_dir() => drop(self.entered.remove(&path)),
@@ -227,7 +228,8 @@ impl Place {
     }
 }
 
-/// The session in a folder that was not named as one: a folder `stream` alone may be another program's.
+/// Returns the session in a folder that was not named as one: a folder `stream` alone may be
+/// another program's.
 fn session_in(path: &Path) -> Option<Session> {
     let session = Session::open(path).ok()?;
     let is_ours =
@@ -235,7 +237,7 @@ fn session_in(path: &Path) -> Option<Session> {
     is_ours.then_some(session)
 }
 
-/// The session whose folder `stream` this is.
+/// Returns the session that has `path` as its folder `stream`.
 fn session_around(path: &Path) -> Option<Session> {
     path.parent()
         .filter(|_| path.file_name().is_some_and(|name| name == "stream"))

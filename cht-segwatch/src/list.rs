@@ -1,7 +1,8 @@
-//! Named segments, patterns and folders: each finished segment in natural order, then the end.
+//! Lists named segments, patterns and folders: each finished segment in natural order, then the
+//! end.
 //!
-//! Run from cron, a file that is still written is the normal case: it is left for the next run. Only who names just this
-//! file is told.
+//! For a run from cron, a file still being written is normal: it is left for the next run. Only
+//! naming that very file is an error.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -25,7 +26,7 @@ use crate::{
     writers,
 };
 
-/// Lists what `args` names.
+/// Lists the segments that `args` names.
 pub(crate) fn list(args: &Args) -> Result<()> {
     let mut emitter = Emitter::new(args.cache())?;
     let mut paths = Vec::new();
@@ -68,7 +69,7 @@ pub(crate) fn list(args: &Args) -> Result<()> {
             break;
         }
     }
-    // From cron, whatever is said is a mail.
+    // From cron, any message is a mail.
     if let Some(first) = left.first().filter(|_| stderr().is_terminal()) {
         let more =
             if left.len() > 1 { format!(" and {} more", left.len() - 1) } else { String::new() };
@@ -80,7 +81,7 @@ pub(crate) fn list(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Leaves out what is there by another name: a file is what it is, not how it is called. The first name stays.
+/// Removes paths of the same file. The first name stays.
 fn each_once(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
     let mut known = HashSet::new();
     paths.retain(|path| identity(path).is_none_or(|it| known.insert(it)));
@@ -88,7 +89,7 @@ fn each_once(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
     paths
 }
 
-/// The segments that an argument means.
+/// Returns the segments that an argument stands for.
 fn expand(argument: &Path) -> Result<Vec<PathBuf>> {
     if argument.is_dir() {
         return match Session::open(argument) {
@@ -96,7 +97,7 @@ fn expand(argument: &Path) -> Result<Vec<PathBuf>> {
             Err(_) => in_folder(argument),
         };
     }
-    // A file's name may hold brackets: what exists is no pattern.
+    // A file's name may contain brackets: an existing path is not a pattern.
     if argument.exists() {
         return Ok(vec![argument.to_owned()]);
     }
@@ -115,7 +116,7 @@ fn expand(argument: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The segments in a folder of another program.
+/// Returns the segments in a folder of another program.
 fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     let Contents { segments, folders, left_out } = Contents::of(folder)?;
     if segments.is_empty() {
@@ -130,7 +131,7 @@ fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(segments)
 }
 
-/// Returns those of `paths` that are still written; waits as long as --settle, once, to see it.
+/// Returns the paths of files still being written; waits once for --settle to see it.
 fn growing(paths: &[PathBuf], named: &HashSet<PathBuf>, settle: Duration) -> HashSet<PathBuf> {
     let now = clock::monotonic();
     let mut young: HashMap<&PathBuf, Candidate> = HashMap::new();
@@ -141,7 +142,7 @@ fn growing(paths: &[PathBuf], named: &HashSet<PathBuf>, settle: Duration) -> Has
             continue;
         }
         let mut candidate = Candidate::new(stamp, now);
-        // Who names just this file is told that it is empty.
+        // A named file is examined even if it is empty.
         if stamp.bytes == 0 && named.contains(path) {
             candidate.writer = Writer::Closed;
         }

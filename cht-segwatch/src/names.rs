@@ -1,5 +1,5 @@
-//! Which files of a folder are segments, by their names. Other programs' folders hold more than segments: files that are
-//! hidden, files with a temporary name, videos in other containers.
+//! Tells the segments in a folder by their names. Other programs' folders hold more: hidden files,
+//! files with a temporary name, videos in other containers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,32 +7,32 @@ use std::{
     path::Path,
 };
 
-/// Names of MPEG-TS files end with one of these.
+/// Extensions of MPEG-TS files.
 const SEGMENTS: [&str; 7] = ["ts", "m2ts", "mts", "mpegts", "m2t", "tp", "trp"];
-/// Videos that are no transport streams, or may be none.
+/// Extensions of videos that are not, or may not be, transport streams.
 const VIDEOS: [&str; 15] = [
     "mp4", "mkv", "flv", "mov", "avi", "webm", "m4s", "m4v", "mpg", "mpeg", "vob", "wmv", "3gp",
     "ogv", "mxf",
 ];
-/// Last part of a stem that a writer takes away when the file is whole: `NAME.tmp.ts`.
+/// Last parts of a stem that a writer removes when the file is whole: `NAME.tmp.ts`.
 const TEMPORARY: [&str; 5] = ["tmp", "temp", "part", "partial", "incomplete"];
 
-/// What a name says of a file.
+/// Kind of a file, by its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    /// A segment, or what claims to be one.
+    /// A segment, by its extension.
     Segment,
-    /// A segment that its writer, or somebody, keeps from view.
+    /// A hidden segment.
     Hidden,
     /// A segment under a temporary name.
     Temporary,
     /// A video in another container, by its extension.
     Video(String),
-    /// Something else.
+    /// Any other file.
     Other,
 }
 
-/// Returns what a file is by its name.
+/// Returns the kind of a file, by its name.
 pub(crate) fn kind_of(path: &Path) -> Kind {
     let part = |part: Option<&std::ffi::OsStr>| {
         part.and_then(|part| part.to_str()).unwrap_or_default().to_ascii_lowercase()
@@ -54,17 +54,17 @@ pub(crate) fn kind_of(path: &Path) -> Kind {
     }
 }
 
-/// Whether a folder's name keeps it from view.
+/// Returns whether a name is hidden.
 pub(crate) fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-/// The extensions of segments, for messages.
+/// Returns the extensions of segments, for messages.
 pub(crate) fn extensions() -> String {
     SEGMENTS.map(|extension| format!(".{extension}")).join(", ")
 }
 
-/// What was left out of a folder, counted by kind, each with an example.
+/// Files left out of a folder, counted by kind, each with an example.
 #[derive(Debug, Default)]
 pub(crate) struct LeftOut {
     counts: BTreeMap<Kind, (u64, String)>,
@@ -81,14 +81,14 @@ impl LeftOut {
         self.counts.entry(kind).or_insert_with(|| (0, name())).0 += 1;
     }
 
-    /// Counts what another listing of the same folder left out.
+    /// Adds the counts of another listing of the same folder.
     pub(crate) fn add(&mut self, other: Self) {
         for (kind, counted) in other.counts {
             self.counts.entry(kind).or_insert(counted);
         }
     }
 
-    /// Returns, of each kind that was not asked for before, one sentence.
+    /// Returns one sentence for each kind that was not returned before.
     pub(crate) fn news(&mut self) -> Vec<String> {
         let news = self.counts.iter().filter(|(kind, _)| !self.said.contains(kind));
         let (kinds, lines): (Vec<_>, Vec<_>) =
@@ -97,7 +97,7 @@ impl LeftOut {
         lines
     }
 
-    /// Describes all that was left out, as the end of a message.
+    /// Returns the end of a message about all files left out.
     pub(crate) fn summary(&self) -> String {
         let mut text = String::new();
         for (kind, (count, name)) in &self.counts {
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_segments_from_what_lies_next_to_them() {
+    fn names_tell_segments_from_other_files() {
         let of = |name: &str| kind_of(Path::new(name));
         for name in ["a.ts", "a.M2T", "tape.tp", "2026-11-28_07.00.ts", "x.m2ts", "tmp.ts"] {
             assert_eq!(of(name), Kind::Segment, "{name}");
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_news_once() {
+    fn left_out_kind_is_reported_once() {
         let mut left_out = LeftOut::default();
         for name in ["a.mp4", "b.mp4", ".c.ts"] {
             left_out.count(Path::new(name), kind_of(Path::new(name)));

@@ -1,4 +1,4 @@
-//! In a pipe: events and paths on stdin; a segment that was closed is examined.
+//! In a pipe: reads events and paths on stdin, and examines the segments that were closed.
 
 use std::{
     collections::HashMap,
@@ -27,7 +27,7 @@ pub(crate) fn pass(args: &Args) -> Result<()> {
     let at_interrupt = Arc::clone(&interrupted);
     signals::on_interrupt(move || at_interrupt.store(true, Ordering::SeqCst))?;
     let mut emitter = Emitter::new(args.cache())?;
-    // The last segment seen of each session: the recorder leaves events out when its reader stalls.
+    // The last segment of each session: the recorder leaves events out when its reader stalls.
     let mut last = HashMap::new();
     for line in Lines::new(BufReader::new(stdin().lock())) {
         match line.context("stdin")? {
@@ -44,10 +44,10 @@ pub(crate) fn pass(args: &Args) -> Result<()> {
                 catch_up(&mut emitter, &session, before + 1..closed.seq)?;
                 emitter.segment(Path::new(&closed.path))?;
             }
-            // Whatever lists paths ends at Ctrl-C; the pipe holds a thousand of them.
+            // A program that lists paths ends at Ctrl-C, with a thousand of them in the pipe.
             Line::Path(path) if interrupted.load(Ordering::SeqCst) => {
                 let path = path.display();
-                bail!("stopped by Ctrl-C before {path}; the same command begins anew");
+                bail!("stopped by Ctrl-C before {path}; the same command starts over");
             }
             Line::Path(path) => emitter.segment(&path)?,
             Line::Bad(bad) => emitter.bad_line(&format!("stdin, {bad}"))?,
@@ -62,7 +62,7 @@ pub(crate) fn pass(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Examines segments that were recorded and not announced.
+/// Examines segments that were recorded but not announced.
 fn catch_up(emitter: &mut Emitter, session: &str, seqs: std::ops::Range<u64>) -> Result<()> {
     if seqs.is_empty() {
         return Ok(());
@@ -70,7 +70,7 @@ fn catch_up(emitter: &mut Emitter, session: &str, seqs: std::ops::Range<u64>) ->
     let Ok(session) = Session::open(Path::new(session)) else { return Ok(()) };
     let record = SegmentLog::of(&session);
     for seq in record.deleted().filter(|seq| seqs.contains(seq)) {
-        // We were too late for it: opening it says so.
+        // It is gone: opening it reports that.
         emitter.segment(&session.segment(seq))?;
     }
     for closed in record.kept().filter(|closed| seqs.contains(&closed.seq)) {

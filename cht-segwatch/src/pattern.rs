@@ -1,5 +1,6 @@
-//! Paths that match a pattern. Differs from the `glob` crate in that `**` enters no folder twice: a symbolic link to a folder
-//! above itself would give a path for each of the 40 links that the kernel follows, and two of them 2⁴⁰.
+//! Expands patterns. Unlike in the `glob` crate, `**` enters no folder twice: a symbolic link to a
+//! parent folder would give a path for each of the 40 links that the kernel follows, and two of
+//! them 2⁴⁰.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -12,16 +13,17 @@ use anyhow::{Context as _, Result};
 use cht_core::session::identity;
 use glob::{MatchOptions, Pattern};
 
-/// As in a shell, a file is hidden from `*` by a dot.
+/// As in a shell, `*` does not match a leading dot.
 const OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: false,
     require_literal_leading_dot: true,
 };
 
-/// Returns the paths that match, a folder of `**` by its path without links, or else the one with the fewest.
+/// Returns the matching paths. A folder of `**` has its path without links, or else the one with
+/// the fewest.
 pub(crate) fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
-    // Refuses what is no pattern, as a whole.
+    // Refuses an invalid pattern as a whole.
     Pattern::new(pattern)?;
     let from = if pattern.starts_with('/') { "/" } else { "" };
     let mut found = vec![PathBuf::from(from)];
@@ -45,7 +47,7 @@ pub(crate) fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Returns these folders and all below them, each once: links are followed when nothing else is left.
+/// Returns these folders and all below them, each once. Links are followed last.
 fn folders_below(folders: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     let mut known = HashSet::new();
     let mut waiting: VecDeque<PathBuf> = folders.into();
@@ -68,7 +70,7 @@ fn folders_below(folders: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Returns the names in a folder, in order; none where it is no folder.
+/// Returns the names in a folder, in order; none if it is not a folder.
 fn names_in(folder: &Path) -> Result<Vec<OsString>> {
     let folder = folder_of(folder);
     if !folder.is_dir() {
@@ -81,7 +83,7 @@ fn names_in(folder: &Path) -> Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// The folder that an empty path stands for is this one.
+/// Returns the folder of a path: an empty one is the current folder.
 fn folder_of(path: &Path) -> &Path {
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
@@ -96,7 +98,7 @@ mod tests {
 
     use super::*;
 
-    /// What matches in a folder with these files, as paths from there.
+    /// Returns the matches in a folder with these files, relative to it.
     fn matched(folder: &Path, pattern: &str) -> Vec<String> {
         let found = matching(&format!("{}/{pattern}", folder.display())).unwrap();
         let names = found.iter().map(|path| path.strip_prefix(folder).unwrap());
@@ -113,7 +115,7 @@ mod tests {
         folder
     }
 
-    /// A folder in which a link is all there is.
+    /// Creates a folder with a link and nothing else.
     fn tree_of_link(target: &Path) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         symlink(target, folder.path().join("to")).unwrap();
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn pattern_gives_what_a_shell_gives() {
+    fn pattern_matches_as_in_shell() {
         let tree = tree(&["a/1.ts", "a/b/2.ts", "c/b/3.ts", "c/b/3.txt", ".d/4.ts", "a/.5.ts"]);
         let matched = |pattern: &str| matched(tree.path(), pattern);
         assert_eq!(matched("**/*.ts"), ["a/1.ts", "a/b/2.ts", "c/b/3.ts"]);
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn links_to_a_folder_above_are_not_entered_again() {
+    fn link_to_parent_folder_is_not_entered_again() {
         let tree = tree(&["b/1.ts", "b/z/2.ts"]);
         for link in ["b/a", "b/loop", "b/z/up"] {
             symlink("..", tree.path().join(link)).unwrap();

@@ -1,7 +1,8 @@
-//! Which files other programs have open for writing, as far as this user may see it.
+//! Finds the files that other programs have open for writing, as far as this user may see them.
 //!
-//! At a low bitrate a file rests for seconds between two writes: ffmpeg writes 256 KiB at a time. `/proc` tells it from one that
-//! is finished. One look costs a `stat` for each open file of each process, so it is taken for many files at once.
+//! At a low bitrate a file rests for seconds between two writes: ffmpeg writes 256 KiB at a time.
+//! `/proc` tells it from a finished one. A look costs a `stat` for each open file of each process,
+//! so it serves many files at once.
 
 use std::{
     collections::HashSet,
@@ -11,14 +12,14 @@ use std::{
     path::Path,
 };
 
-/// Bits of the flags in `/proc/PID/fdinfo/FD` that say how a file was opened, and how it is when only read.
+/// Bits of the flags in `/proc/PID/fdinfo/FD` with the access mode, and their value for reading.
 const ACCESS: u32 = 0o3;
 const READ_ONLY: u32 = 0;
 
-/// The device and the inode of a file.
+/// Device and inode of a file.
 pub(crate) type Id = (u64, u64);
 
-/// Returns those of `files` that a process has open for writing.
+/// Returns the `files` that a process has open for writing.
 pub(crate) fn written(files: &HashSet<Id>) -> HashSet<Id> {
     let mut found = HashSet::new();
     if files.is_empty() {
@@ -29,7 +30,7 @@ pub(crate) fn written(files: &HashSet<Id>) -> HashSet<Id> {
         let is_process =
             process.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit);
         if is_process {
-            // Processes of other users, and those that have just ended, do not say.
+            // Other users' processes, and those that have just ended, cannot be read.
             let _ = look_at(&process.path(), files, &mut found);
         }
     }
@@ -60,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_open_for_writing_is_told_from_one_that_is_read() {
+    fn only_file_open_for_writing_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let id = |name: &str| {
             let metadata = folder.path().join(name).metadata().unwrap();

@@ -145,7 +145,7 @@ fn a_start_at_a_full_disk_waits_for_room_or_makes_it() {
             BufReader::new(recv.child.stderr.take().unwrap()).lines().map(Result::unwrap);
         if retention.is_empty() {
             let waits =
-                said.find(|line| line.contains("nobody is listened to until there is room"));
+                said.find(|line| line.contains("no sender is accepted until there is room"));
             assert!(waits.unwrap().contains("No space left on device"));
             fs::remove_file(&filler).unwrap();
         } else {

@@ -271,7 +271,7 @@ fn file_that_ts_cannot_hold_is_refused_or_transcoded() {
         ffmpeg(words(&format!("{video} {sound} {options} {}", at(name))));
         let (input, sessions) = (at(name), at("refused"));
         let said = refused(&format!("--input {input} --sessions {sessions}"));
-        assert!(said.contains(refusal) && said.contains("--transcode encodes it"), "{said}");
+        assert!(said.contains(refusal) && said.contains("--transcode re-encodes it"), "{said}");
         assert!(!Path::new(&sessions).exists(), "a session was made");
 
         let mut recv = Recorder::start(&input, "--transcode");
@@ -282,7 +282,7 @@ fn file_that_ts_cannot_hold_is_refused_or_transcoded() {
         assert_eq!(recv.frames(), 50, "{}", recv.said());
         // What can be kept is kept.
         assert_eq!(
-            recv.said().matches("it is encoded anew").count(),
+            recv.said().matches("it is re-encoded").count(),
             2 - usize::from(!kept.is_empty())
         );
     }
@@ -308,7 +308,7 @@ fn turned_video_is_said_or_turned() {
     ffmpeg(words(&format!("-i {} {turn} {}", at("up.mp4"), at("phone.mp4"))));
     for (options, stream, says) in [
         ("", "h264,160,90", "(--transcode turns them)"),
-        ("--transcode", "h264,90,160", "it is encoded anew"),
+        ("--transcode", "h264,90,160", "it is re-encoded"),
     ] {
         let mut recv = Recorder::start(&at("phone.mp4"), options);
         assert!(recv.stage.finish().success(), "{}", recv.said());

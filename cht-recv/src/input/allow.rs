@@ -28,27 +28,28 @@ impl FromStr for Cidr {
         if bits(network) == cidr.masked(network) {
             Ok(cidr)
         } else {
-            // More likely a slip than a wish: one address was meant, or another prefix.
+            // Probably a typing error: one address was meant, or another prefix.
             Err(format!("{network} has bits beyond /{prefix}; write the network's first address"))
         }
     }
 }
 
 impl Cidr {
-    /// Whether an address lies in the network. One of IPv4 in IPv6's clothes counts as IPv4.
+    /// Returns whether an address lies in the network. An IPv4-mapped IPv6 address counts as IPv4.
     fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_ipv4() == self.network.is_ipv4() && self.masked(address) == bits(self.network)
     }
 
-    /// The bits of an address of the same kind that the prefix covers.
+    /// Returns the bits of an address of the same family that the prefix covers.
     fn masked(&self, address: IpAddr) -> u128 {
         let hidden = width(address) - self.prefix;
         bits(address).checked_shr(hidden).map_or(0, |shown| shown << hidden)
     }
 }
 
-/// Whether a peer may send: everybody that can reach the listening address, unless networks are named.
+/// Returns whether a peer may send: any that reaches the listening address, unless networks are
+/// named.
 pub(crate) fn allows(networks: &[Cidr], peer: IpAddr) -> bool {
     networks.is_empty() || networks.iter().any(|network| network.contains(peer))
 }
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_hold_their_addresses() {
+    fn network_contains_its_addresses() {
         assert!(contains("192.168.1.0/24", "192.168.1.255"));
         assert!(!contains("192.168.1.0/24", "192.168.2.0"));
         assert!(contains("10.0.0.7", "10.0.0.7") && !contains("10.0.0.7", "10.0.0.6"));
@@ -84,14 +85,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_network_is_refused() {
+    fn invalid_network_is_refused() {
         for wrong in ["", "x", "10.0.0.0/33", "::/129", "10.0.0.1/8", "10.0.0.0/", "10.0.0.0/-1"] {
             assert!(wrong.parse::<Cidr>().is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn no_network_means_everybody() {
+    fn empty_allow_list_allows_all() {
         assert!(allows(&[], "8.8.8.8".parse().unwrap()));
         let some = ["::1".parse().unwrap(), "127.0.0.0/8".parse().unwrap()];
         assert!(allows(&some, "127.0.0.9".parse().unwrap()));

@@ -1,7 +1,8 @@
-//! Connections that have not shown yet that they bring a stream: handshakes, and senders that are silent so far.
+//! Connections before they become senders: handshakes, and connections that have sent nothing.
 //!
-//! A connection becomes a sender with its first bytes. Until then it takes nobody's place and has no number, so that
-//! port scanners, browsers and idle connections disturb no recording, however many they are. Nothing here blocks.
+//! A connection becomes a sender with its first bytes. Until then it has no number and blocks no
+//! other, so that port scanners, browsers and idle connections cannot disturb a recording, in any
+//! number. Nothing here blocks.
 
 use std::{
     cmp::Reverse,
@@ -21,70 +22,71 @@ use super::{
 /// Code of the `error` event about a foreign protocol.
 pub(crate) const FOREIGN: &str = "foreign_protocol";
 
-/// Connections that wait at a time. One more ends another, which [`victim`] names.
+/// Limit of waiting connections. One more ends another, which [`victim`] chooses.
 const WAITING: usize = 256;
 
-/// Connections that are looked at in one go: a handshake costs a signature, and the sender that is served has to be read
-/// in between.
+/// Connections examined per call: a handshake costs a signature, and the current sender must be
+/// read in between.
 const STEPS: usize = 16;
 
-/// Most bytes that are received of a connection before it is let in: as many as of a sender at a time.
+/// Bytes received of a connection before it is let in: as many as one read of a sender.
 const FIRST: usize = 256 * 1024;
 
-/// How long first bytes that may still become a foreign protocol are waited on. They are recorded then.
+/// Time that first bytes which may still become a foreign protocol are held. They are recorded
+/// afterwards.
 const DOUBT: Duration = Duration::from_secs(2);
 
-/// Connections that wait, oldest first.
+/// Waiting connections, oldest first.
 #[derive(Debug)]
 pub(crate) struct Candidates {
     waiting: Vec<Candidate>,
-    /// How long one may be silent; `None`: as long as there is room.
+    /// Silence after which a connection is closed; `None`: never, while there is room.
     patience: Option<Duration>,
-    /// Whether a sender is served, so that nobody is waited for.
+    /// Whether a sender is served, so that none is waited for.
     served: bool,
     buffer: Vec<u8>,
     foreign: Limited,
     failures: Limited,
-    /// What has to be said of a foreign protocol.
+    /// The pending complaint about a foreign protocol.
     complaint: Option<String>,
 }
 
-/// A connection that is no sender yet.
+/// A connection that is not a sender yet.
 #[derive(Debug)]
 pub(crate) struct Candidate {
     peer: String,
-    /// The machine that it comes from; `None`: this one.
+    /// Address of its machine; `None` for this one.
     origin: Option<IpAddr>,
     line: Box<dyn Incoming>,
     progress: Progress,
     deadline: Option<Instant>,
-    /// Its first bytes may become those of a foreign protocol; `deadline` says until when that is waited on.
+    /// Its first bytes may become those of a foreign protocol, until `deadline`.
     in_doubt: bool,
 }
 
-/// How far a connection has come.
+/// Progress of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Progress {
-    /// Nothing was received.
+    /// It has sent nothing.
     Silent,
-    /// Something was.
+    /// It has sent something.
     Begun,
     /// Its first bytes are those of a stream, or it ended without any.
     Ready,
 }
 
-/// What a look at a connection found.
+/// Outcome of looking at a connection.
 enum Step {
     Waits,
     Ready,
-    /// It ended before it sent anything.
+    /// It ended before it sent a byte.
     Gone,
     Foreign(&'static str),
     Failed(String),
 }
 
 impl Candidates {
-    /// Without connections. One that is silent for `patience` is closed.
+    /// Creates an empty list. A connection that is silent for `patience` is closed.
     pub(crate) fn new(patience: Option<Duration>) -> Self {
         Self {
             waiting: Vec::new(),
@@ -97,7 +99,7 @@ impl Candidates {
         }
     }
 
-    /// Takes in a connection.
+    /// Adds a connection.
     pub(crate) fn push(&mut self, mut candidate: Candidate, now: Instant) {
         candidate.deadline = candidate.deadline.or(self.patience.map(|patience| now + patience));
         self.waiting.push(candidate);
@@ -108,7 +110,7 @@ impl Candidates {
         }
     }
 
-    /// Adds what to wait for.
+    /// Adds the descriptors to wait for.
     pub(crate) fn descriptors<'a>(&'a self, descriptors: &mut Vec<PollFd<'a>>) {
         descriptors.extend(self.undecided().map(|candidate| candidate.line.interest()));
     }
@@ -117,7 +119,7 @@ impl Candidates {
         self.waiting.iter().filter(|candidate| candidate.progress < Progress::Ready)
     }
 
-    /// When to look here again, even if no descriptor is ready.
+    /// Returns when to call [`Self::look`] again, even if no descriptor is ready.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         if self.has_ready() {
             return Some(clock::monotonic());
@@ -125,8 +127,8 @@ impl Candidates {
         self.waiting.iter().filter_map(|candidate| candidate.deadline).min()
     }
 
-    /// A sender is served from now on, or none is. A connection that ended without a byte counts only where one is
-    /// waited for: it takes nobody's place.
+    /// Notes whether a sender is served. Meanwhile a connection that ended without a byte is
+    /// dropped, because none is waited for.
     pub(crate) fn serve(&mut self, served: bool) {
         self.served = served;
         if served {
@@ -134,24 +136,24 @@ impl Candidates {
         }
     }
 
-    /// Whether somebody can be let in.
+    /// Returns whether a connection can be let in.
     pub(crate) fn has_ready(&self) -> bool {
         self.waiting.iter().any(|candidate| candidate.progress == Progress::Ready)
     }
 
-    /// The connection that became ready and has waited longest.
+    /// Takes the connection that has been ready longest.
     pub(crate) fn take(&mut self) -> Option<Sender> {
         let at = self.waiting.iter().position(|candidate| candidate.progress == Progress::Ready)?;
         let Candidate { peer, line, .. } = self.waiting.remove(at);
         Some(Sender { peer, stream: line })
     }
 
-    /// The message of a refusal, for an `error` event.
+    /// Returns the message about a refused connection, for an `error` event.
     pub(crate) fn complaint(&mut self) -> Option<String> {
         self.complaint.take()
     }
 
-    /// Looks at those of which something was heard, and at those whose time is over.
+    /// Advances the connections that can be read, and those whose time is over.
     pub(crate) fn look(&mut self, now: Instant) {
         for at in self.stirring(now).into_iter().rev() {
             let candidate = &mut self.waiting[at];
@@ -172,7 +174,8 @@ impl Candidates {
         }
     }
 
-    /// Places of those that can be read, or whose time is over: a bounded number, in order.
+    /// Returns the indexes of connections to look at, in order: readable or overdue, at most
+    /// [`STEPS`].
     fn stirring(&self, now: Instant) -> Vec<usize> {
         let mut descriptors: Vec<_> =
             self.undecided().map(|candidate| candidate.line.interest()).collect();
@@ -186,7 +189,8 @@ impl Candidates {
         });
         let mut stirring: Vec<_> =
             stirs.map(|((at, candidate), _)| (candidate.progress, at)).collect();
-        // Those that answer come first: a flood asks for handshakes, and does not go on with them.
+        // Connections that answer come first: a flood asks for handshakes and does not continue
+        // them.
         stirring.sort_by_key(|(progress, at)| (Reverse(*progress), *at));
         let mut first: Vec<_> = stirring.into_iter().map(|(_, at)| at).take(STEPS).collect();
         first.sort_unstable();
@@ -204,15 +208,15 @@ impl Candidates {
     }
 }
 
-/// The message about a connection or a datagram of a protocol that is refused.
+/// Returns the message about a connection or a datagram of a refused protocol.
 pub(crate) fn refusal(peer: &str, protocol: &str) -> String {
     format!(
         "{peer} was refused: it speaks {protocol}, as a browser does; nothing of it is recorded"
     )
 }
 
-/// Which of the connections that wait has to go: of the machine that has most of them, the one that has come least far,
-/// and of these the oldest. Whoever means it is ready within a few round trips.
+/// Chooses the connection to end: of the machine with the most, the one with the least progress,
+/// and of these the oldest. A real sender is ready within a few round trips.
 fn victim(waiting: &[(Option<IpAddr>, Progress)]) -> usize {
     let mut counts: BTreeMap<Option<IpAddr>, usize> = BTreeMap::new();
     for (origin, _) in waiting {
@@ -224,7 +228,7 @@ fn victim(waiting: &[(Option<IpAddr>, Progress)]) -> usize {
 }
 
 impl Candidate {
-    /// A connection from `origin`. If it begins with a handshake, that has to be done before `deadline`.
+    /// Creates a candidate from `origin`. A handshake has to be done before `deadline`.
     pub(crate) fn new(
         peer: String,
         origin: Option<IpAddr>,
@@ -235,12 +239,12 @@ impl Candidate {
         Self { peer, origin, line, progress, deadline, in_doubt: false }
     }
 
-    /// Returns the address of the other end, or what else tells who it is.
+    /// Returns the address of the other end, or its process where it has none.
     pub(crate) fn peer(&self) -> &str {
         &self.peer
     }
 
-    /// Whether it ended without a byte.
+    /// Returns whether it ended without a byte.
     fn is_empty(&self) -> bool {
         self.progress == Progress::Ready && self.line.first().is_empty()
     }
@@ -249,7 +253,7 @@ impl Candidate {
         self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
-    /// Takes what is there.
+    /// Takes what has arrived.
     fn step(&mut self, buffer: &mut [u8], now: Instant, patience: Option<Duration>) -> Step {
         let was_handshaking = self.line.is_handshaking();
         match self.line.advance(buffer) {
@@ -261,7 +265,7 @@ impl Candidate {
                 self.progress = Progress::Begun;
                 return Step::Waits;
             }
-            // From here on it is a sender that is silent, as any other.
+            // From here on it is a silent sender like any other.
             Handshake::Done if was_handshaking => {
                 self.deadline = patience.map(|patience| now + patience);
             }
@@ -277,7 +281,7 @@ impl Candidate {
                 (false, true) => Step::Failed("it was silent for too long".to_owned()),
                 (false, false) => Step::Waits,
             },
-            // All that it sent is too short to be told.
+            // All its bytes are too few to tell the protocol.
             Verdict::Undecided if has_ended || (late && self.in_doubt) => Step::Ready,
             Verdict::Undecided => {
                 if !std::mem::replace(&mut self.in_doubt, true) {
@@ -297,9 +301,9 @@ mod tests {
     #[test]
     fn victim_is_oldest_silent_connection_of_busiest_machine() {
         let at = |n: u8| Some(IpAddr::from([10, 0, 0, n]));
-        // One machine has most of them: the other's oldest stays.
+        // One machine has the most: the oldest connection of the other stays.
         assert_eq!(victim(&[(at(1), Silent), (at(2), Silent), (at(2), Silent)]), 1);
-        // Whoever has come further stays, however old.
+        // More progress keeps a connection, however old.
         assert_eq!(victim(&[(at(1), Begun), (at(1), Silent), (at(1), Silent)]), 1);
         assert_eq!(victim(&[(at(1), Ready), (at(1), Begun), (at(1), Begun)]), 1);
         assert_eq!(victim(&[(None, Silent), (None, Silent)]), 0);

@@ -1,16 +1,17 @@
-//! Protocols that are no transport stream, told by the first bytes of a connection or by a datagram. Pure.
+//! Protocols other than a transport stream, told by the first bytes of a connection or by a
+//! datagram. Pure.
 //!
-//! A browser connects to any port that a web page names, the loopback address included. Whatever such a page can send
-//! is refused here; other data is recorded, transport stream or not.
+//! A browser connects to any port that a web page names, the loopback address included. All that a
+//! page can send is refused here; other data is recorded, transport stream or not.
 
-/// The judgement on first bytes.
+/// Verdict on first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// More bytes are needed.
     Undecided,
-    /// None of the protocols that are known here.
+    /// None of the known protocols.
     Stream,
-    /// A protocol that is refused, by name.
+    /// A refused protocol, by name.
     Foreign(&'static str),
 }
 
@@ -40,7 +41,8 @@ const STUN: [[u16; 8]; 2] = [
     [0x00, 0x03, ANY, ANY, 0x21, 0x12, 0xA4, 0x42],
 ];
 
-/// Initial packets of QUIC (RFC 9000 §17.2.2): HTTP/3, WebTransport. The first byte's other bits vary.
+/// Initial packets of QUIC (RFC 9000 §17.2.2): HTTP/3, WebTransport. The first byte's other bits
+/// vary.
 const QUIC: [u16; 5] = [0xC0, 0x00, 0x00, 0x00, 0x01];
 
 /// A handshake record of DTLS (RFC 9147 §4): WebRTC.
@@ -63,7 +65,7 @@ pub(crate) fn judge(first: &[u8]) -> Verdict {
     verdict
 }
 
-/// The protocol of a datagram that is refused.
+/// Returns the protocol of a datagram, if it is refused.
 pub(crate) fn of_datagram(datagram: &[u8]) -> Option<&'static str> {
     if let Verdict::Foreign(name) = judge(datagram) {
         return Some(name);
@@ -85,7 +87,7 @@ enum Found {
     Whole,
 }
 
-/// How far bytes are what a pattern says.
+/// Compares bytes with a pattern.
 fn compare(pattern: impl ExactSizeIterator<Item = u16>, bytes: &[u8]) -> Found {
     let is_whole = bytes.len() >= pattern.len();
     let differs = |(wanted, byte): (u16, &u8)| wanted != ANY && wanted != u16::from(*byte);
@@ -112,7 +114,7 @@ mod tests {
         ] {
             assert_eq!(judge(first), Verdict::Foreign(name));
             assert_eq!(of_datagram(first), Some(name));
-            // Each prefix is waited for, down to none.
+            // Each prefix is undecided, down to the empty one.
             let decided = (0..first.len()).find(|end| judge(&first[..*end]) != Verdict::Undecided);
             assert_eq!(judge(&first[..decided.unwrap()]), Verdict::Foreign(name));
         }
@@ -120,7 +122,7 @@ mod tests {
 
     #[test]
     fn other_data_is_stream() {
-        // The sync byte is a G.
+        // The sync byte is the letter G.
         assert_eq!(judge(b"\x47"), Verdict::Undecided);
         let packet = [0x47; 188];
         for first in [

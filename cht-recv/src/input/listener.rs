@@ -1,5 +1,5 @@
-//! A listening socket and those who are not let in yet: who becomes a sender. Nothing here blocks, so that nobody who waits
-//! disturbs the sender that is served.
+//! A listening socket and the connections that are not let in yet. Nothing here blocks, so that no
+//! waiting connection disturbs the sender that is served.
 
 use std::{
     fmt::Debug,
@@ -19,28 +19,29 @@ use super::{
 };
 use crate::net::{RETRY_AFTER, is_passing};
 
-/// Connections that are accepted in one go, while the system holds the others.
+/// Connections accepted per call, while the system holds the others.
 const ACCEPTS: usize = 32;
 
 /// A listening socket of one kind.
 pub(crate) trait Listener: AsFd + Debug {
-    /// Accepts a connection. `None`, and said, if it may not send; an error of kind `WouldBlock` if none waits.
+    /// Accepts a connection. Returns `None`, after a message, if it may not send; an error of kind
+    /// `WouldBlock` if none waits.
     fn accept(&mut self, now: Instant) -> io::Result<Option<Candidate>>;
 }
 
-/// A listener and the connections that wait.
+/// A listener and its waiting connections.
 #[derive(Debug)]
 pub(crate) struct SocketSource<L> {
     listener: L,
     candidates: Candidates,
-    /// When a listener that failed is tried again.
+    /// When a failed listener is tried again.
     resting: Option<Instant>,
     seconds: Limited,
     failures: Limited,
 }
 
 impl<L: Listener> SocketSource<L> {
-    /// Lets in who comes to `listener`. `patience` is for [`Candidates::new`].
+    /// Lets in connections of `listener`. `patience` is for [`Candidates::new`].
     pub(crate) fn new(listener: L, patience: Option<Duration>) -> Self {
         let candidates = Candidates::new(patience);
         Self {
@@ -52,13 +53,13 @@ impl<L: Listener> SocketSource<L> {
         }
     }
 
-    /// Takes in those who have come, and looks who of them can be let in.
+    /// Accepts connections, and advances those that wait.
     fn look(&mut self, now: Instant, taken: bool) {
         if self.resting.is_some_and(|until| until <= now) {
             self.resting = None;
         }
         self.candidates.look(now);
-        // Those who have come first are let in first; the system holds the others.
+        // First come, first served; the system holds the others.
         let accepts = if !taken && self.candidates.has_ready() { 0 } else { ACCEPTS };
         for _ in 0..accepts {
             if self.resting.is_some() {
@@ -69,10 +70,11 @@ impl<L: Listener> SocketSource<L> {
                 Ok(Some(candidate)) => self.candidates.push(candidate, now),
                 Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // The peer has gone again before it was served.
+                // The peer has left before it was served.
                 Err(error) if is_passing(&error) => {}
                 Err(error) => {
-                    self.failures.note(now, format_args!("nobody can be let in for now: {error}"));
+                    self.failures
+                        .note(now, format_args!("no connection can be accepted for now: {error}"));
                     self.resting = Some(now + RETRY_AFTER);
                 }
             }
@@ -96,7 +98,7 @@ impl<L: Listener> Source for SocketSource<L> {
         self.candidates.descriptors(descriptors);
     }
 
-    /// When somebody has to go or can be let in, or the listener is tried again.
+    /// Returns when a connection has to leave or can be let in, or the listener is tried again.
     fn deadline(&self) -> Option<Instant> {
         self.candidates.deadline().into_iter().chain(self.resting).min()
     }

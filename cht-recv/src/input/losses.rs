@@ -1,13 +1,14 @@
-//! What was lost on the way to us: counted, and said once in a while.
+//! Data lost on the way to us: counted, and reported from time to time.
 
 use std::time::Instant;
 
 use cht_core::process::report::{self, SAY_EVERY};
 
-/// Counts losses of one kind. Each changes the exit status: what is recorded is not what was sent.
+/// Counts losses of one kind. Each changes the exit status, because the recording differs from the
+/// stream.
 #[derive(Debug)]
 pub(crate) struct Losses {
-    /// Behind the number: what was lost, and what to do.
+    /// Text after the number: what was lost, and the remedy.
     what: String,
     unsaid: u64,
     said_at: Option<Instant>,
@@ -18,7 +19,7 @@ impl Losses {
         Self { what, unsaid: 0, said_at: None }
     }
 
-    /// So many more; says it unless something was said shortly before `now`.
+    /// Adds `count` losses. Reports them unless a report was made shortly before `now`.
     pub(crate) fn add(&mut self, count: u64, now: Instant) {
         self.unsaid += count;
         if self.said_at.is_none_or(|said| said + SAY_EVERY <= now) && self.unsaid > 0 {

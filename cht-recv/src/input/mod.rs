@@ -1,11 +1,12 @@
 //! Inputs: where senders come from, and the bytes of each.
 //!
-//! An input is a [`source::Source`], which lets in one [`sender::Sender`] at a time. `spec` tells from a URL which kind it
-//! is, and `open` opens it: the one module that names all kinds. A new kind needs its own module, a variant in `spec` and a
-//! line in `open`.
+//! An input is a [`source::Source`], which lets in one [`sender::Sender`] at a time. `spec` tells
+//! its kind from a URL, and `open` opens it: the one module that names all kinds. A new kind needs
+//! its own module, a variant in `spec` and a line in `open`.
 //!
-//! Imports: `open` → the kinds (`tcp`, `unix`, `udp`, `stdin`, `ffmpeg`) → `listener` → `candidates` → `sender`. Nothing here
-//! knows of the recording; of `report` only `ffmpeg` uses a list of variables.
+//! Imports: `open` → the kinds (`tcp`, `unix`, `udp`, `stdin`, `ffmpeg`) → `listener` →
+//! `candidates` → `sender`. Nothing here knows the recording. Of `report`, `ffmpeg` uses a list of
+//! environment variables, and nothing else is used.
 
 pub(crate) mod allow;
 pub(crate) mod candidates;

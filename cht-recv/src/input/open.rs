@@ -20,7 +20,7 @@ use super::{
 use crate::net;
 
 /// Consequence of an address that is open to all networks, for the message about it.
-const OPEN: &str = "whoever reaches it may send (--allow CIDR names who may)";
+const OPEN: &str = "any machine that reaches it may send (--allow CIDR limits that)";
 
 /// Opens `input`, which `url` stands for. Returns it, and its address to show.
 pub(crate) fn open(
@@ -60,7 +60,7 @@ pub(crate) fn open(
                 net::tell_if_open(
                     &address,
                     open,
-                    "whoever reaches it may send (a firewall, or SRT's passphrase, bounds that)",
+                    "any machine that reaches it may send (a firewall, or SRT's passphrase, limits that)",
                 );
             }
             (Box::new(FfmpegSource::prepare(input, &options.ffmpeg)?), address)

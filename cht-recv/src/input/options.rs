@@ -17,7 +17,8 @@ pub(crate) struct InputOptions {
     /// What happens to a second sender while one is connected (with --once: reject)
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = SecondSender::Reject)]
     pub second_sender: SecondSender,
-    /// Disconnect a sender after this much silence; 0: never [default: 0; udp and rtp 5; by ffmpeg 30]
+    /// Disconnect a sender after this much silence; 0: never [default: 0; udp and rtp 5; by ffmpeg
+    /// 30]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub idle_timeout: Option<f64>,
     /// Disconnect a TCP sender whose machine has not answered for this long
@@ -58,7 +59,8 @@ pub(crate) struct FfmpegOptions {
     /// Read a file or http:// no faster than it plays
     #[arg(long)]
     pub realtime: bool,
-    /// Encode streams that MPEG-TS cannot hold (VP9, MJPEG, PCM, rotated video) as H.264 and AAC; inputs by ffmpeg only
+    /// Encode streams that MPEG-TS cannot hold (VP9, MJPEG, PCM, rotated video) as H.264 and AAC;
+    /// inputs by ffmpeg only
     #[arg(long)]
     pub transcode: bool,
     /// ffmpeg program for inputs that need one

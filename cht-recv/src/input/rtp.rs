@@ -1,4 +1,4 @@
-//! MPEG-TS in RTP (RFC 3550, RFC 2250): the packets in their order, without their headers. Pure.
+//! MPEG-TS in RTP (RFC 3550, RFC 2250): puts packets in order and removes their headers. Pure.
 
 use std::{
     collections::BTreeMap,
@@ -8,35 +8,37 @@ use std::{
 /// Payload type of MPEG-TS (RFC 3551 §6).
 const MP2T: u8 = 33;
 
-/// Packets that are held until one that is missing comes.
+/// Packets held at most, until a missing one comes.
 const WINDOW: usize = 64;
 
-/// How long they are held at most.
+/// Longest time that packets are held.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// A packet so far ahead, or so far behind, is of a sender that has begun anew (RFC 3550 appendix A.1).
+/// Distances ahead and back from which on a packet belongs to a sender that has restarted (RFC 3550
+/// appendix A.1).
 const MAX_DROPOUT: i64 = 3000;
 const MAX_MISORDER: i64 = 100;
 
 /// Puts packets in order.
 #[derive(Debug, Default)]
 pub(crate) struct Reorder {
-    /// The sender, by its own word.
+    /// The sender, by its SSRC.
     source: u32,
-    /// The number of the packet that is next, counted on over wraps; `None` before the first.
+    /// Sequence number of the next packet, unwrapped; `None` before the first.
     next: Option<i64>,
-    /// Packets that came before their turn.
+    /// Packets that came ahead of their turn.
     held: BTreeMap<i64, Vec<u8>>,
-    /// Since when one is missing.
+    /// Since when a packet is missing.
     missing_since: Option<Instant>,
-    /// Packets that never came, or too late.
+    /// Packets that never came, or came too late.
     pub lost: u64,
-    /// Datagrams that are no RTP, or another payload than MPEG-TS.
+    /// Datagrams that are not RTP, or have another payload than MPEG-TS.
     pub foreign: u64,
 }
 
 impl Reorder {
-    /// Takes a datagram that arrived at `now`; appends what is in order now to `out`.
+    /// Takes a datagram that arrived at `now`, and appends the bytes that are now in order to
+    /// `out`.
     pub(crate) fn push(&mut self, datagram: &[u8], now: Instant, out: &mut Vec<u8>) {
         let Some(packet) = Packet::parse(datagram) else {
             self.foreign += 1;
@@ -52,7 +54,7 @@ impl Reorder {
             ahead = 0;
         }
         if ahead < 0 {
-            // It came twice, or after we gave it up, which was counted then.
+            // It came twice, or after it was given up and counted as lost.
             return;
         }
         self.held.entry(next + ahead).or_insert_with(|| packet.payload.to_vec());
@@ -68,7 +70,7 @@ impl Reorder {
         }
     }
 
-    /// Appends all that is held, whatever is missing.
+    /// Appends all held packets, whatever is missing.
     pub(crate) fn flush(&mut self, out: &mut Vec<u8>) {
         while !self.held.is_empty() {
             self.give_up(out);
@@ -76,7 +78,7 @@ impl Reorder {
         self.missing_since = None;
     }
 
-    /// Begins anew with a packet; what its sequence number counts as.
+    /// Starts over with a packet. Returns its unwrapped sequence number.
     fn begin(&mut self, packet: &Packet<'_>, out: &mut Vec<u8>) -> i64 {
         self.flush(out);
         let next = i64::from(packet.sequence);
@@ -84,7 +86,7 @@ impl Reorder {
         next
     }
 
-    /// Appends what has its turn.
+    /// Appends the packets whose turn it is.
     fn release(&mut self, out: &mut Vec<u8>) {
         let Some(next) = &mut self.next else { return };
         while let Some(payload) = self.held.remove(next) {
@@ -93,7 +95,7 @@ impl Reorder {
         }
     }
 
-    /// Goes on behind what is missing.
+    /// Skips the missing packets.
     fn give_up(&mut self, out: &mut Vec<u8>) {
         if let (Some(&first), Some(next)) = (self.held.keys().next(), self.next) {
             self.lost += (first - next) as u64;
@@ -103,7 +105,7 @@ impl Reorder {
     }
 }
 
-/// Whether a datagram is RTP with MPEG-TS in it.
+/// Returns whether a datagram is RTP with MPEG-TS in it.
 pub(crate) fn is_rtp(datagram: &[u8]) -> bool {
     Packet::parse(datagram).is_some()
 }
@@ -167,13 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn doubled_packets_are_taken_once_and_missing_ones_counted() {
+    fn duplicate_packets_are_dropped_and_missing_ones_counted() {
         assert_eq!(order(&[7, 7, 8, 10, 10, 9, 8]), (vec![7, 8, 9, 10], 0));
         assert_eq!(order(&[7, 9, 12]), (vec![7, 9, 12], 3));
     }
 
     #[test]
-    fn patience_ends_with_time_and_with_the_window() {
+    fn missing_packet_is_given_up_after_time_or_window() {
         let (mut reorder, mut out) = (Reorder::default(), Vec::new());
         let start = Instant::now();
         reorder.push(&packet(1, 1, b"a"), start, &mut out);
@@ -181,7 +183,7 @@ mod tests {
         assert_eq!(out, b"a");
         reorder.push(&packet(1, 4, b"d"), start + PATIENCE, &mut out);
         assert_eq!((&out[..], reorder.lost), (&b"acd"[..], 1));
-        // What comes after it was given up has lost its place.
+        // A packet that comes after it was given up is dropped.
         reorder.push(&packet(1, 2, b"b"), start + PATIENCE, &mut out);
         assert_eq!(out, b"acd");
         for sequence in 6..6 + WINDOW as u16 {
@@ -191,8 +193,8 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_that_begins_anew_is_taken_as_it_is() {
-        // By its number, and by its name.
+    fn restarted_sender_starts_new_order() {
+        // By its sequence number, and by its SSRC.
         assert_eq!(order(&[40_000, 40_001, 5, 6]).1, 0);
         assert_eq!(order(&[40_000, 40_001, 5, 6]).0.len(), 4);
         let (mut reorder, mut out) = (Reorder::default(), Vec::new());
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_taken_off_whatever_is_in_them() {
+    fn headers_of_any_form_are_removed() {
         let payload = |datagram: &[u8]| Packet::parse(datagram).map(|p| p.payload.to_vec());
         // Two contributors, an extension of one word, three bytes of padding.
         let mut full = vec![0xB2, 0xA1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1];
@@ -210,7 +212,7 @@ mod tests {
         full.extend([0xBE, 0xDE, 0, 1, 9, 9, 9, 9]);
         full.extend(b"payload\0\0\x03");
         assert_eq!(payload(&full).unwrap(), b"payload");
-        // Cut anywhere, it is refused or shorter, and never read beyond.
+        // Cut anywhere, it is refused or shorter, and never read past its end.
         for end in 0..full.len() {
             assert!(payload(&full[..end]).is_none_or(|payload| payload.len() < 10));
         }

@@ -1,4 +1,4 @@
-//! A connected sender: its bytes, whatever they come wrapped in. Nothing here blocks.
+//! A connected sender and its stream of bytes. Nothing here blocks.
 
 use std::{
     fmt::Debug,
@@ -17,26 +17,26 @@ use rustix::{
 
 use crate::net::is_passing;
 
-/// How often the system asks a silent sender's machine whether it is still there.
+/// Probes that the system sends to a silent sender's machine before it gives up.
 const PROBES: u32 = 3;
 
-/// The reason of a connection that ended as it should.
+/// Reason of a connection that ended in order.
 pub(crate) const END_OF_STREAM: &str = "end of stream";
 
 /// A connected sender.
 #[derive(Debug)]
 pub(crate) struct Sender {
-    /// Its address, or what else tells who it is.
+    /// Its address, or its process where it has none.
     pub peer: String,
     pub stream: Box<dyn Stream>,
 }
 
-/// The bytes of a sender, whatever they come wrapped in. Nothing here blocks.
+/// The bytes of a sender, without whatever they are wrapped in. Nothing here blocks.
 pub(crate) trait Stream: Debug {
     /// Takes what has arrived, with one read of at most `buffer`.
     fn receive<'a>(&'a mut self, buffer: &'a mut [u8]) -> Received<'a>;
 
-    /// Gives the bytes that are held back to `record`, before the sender is given up.
+    /// Passes the bytes that are held back to `record`, before the sender is given up.
     fn finish(&mut self, _buffer: &mut [u8], _record: &mut Write<'_>) -> Result<()> {
         Ok(())
     }
@@ -44,7 +44,8 @@ pub(crate) trait Stream: Debug {
     /// Returns the descriptor to poll, and the events to wait for.
     fn interest(&self) -> PollFd<'_>;
 
-    /// Counts the bytes that were received before it became a sender, and are not taken yet.
+    /// Returns the number of bytes that were received before it became a sender and are not taken
+    /// yet.
     fn held(&self) -> u64 {
         0
     }
@@ -78,7 +79,7 @@ pub(crate) enum Handshake {
 /// Writes bytes into the recording.
 pub(crate) type Write<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
 
-/// A connected socket, or a pipe, whose bytes come as they are.
+/// A connected socket or a pipe, with plain bytes.
 #[derive(Debug)]
 pub(crate) struct Plain {
     file: File,
@@ -133,19 +134,19 @@ impl Stream for Plain {
     }
 }
 
-/// What a sender had to give.
+/// Result of receiving from a sender.
 #[derive(Debug, Default)]
 pub(crate) struct Received<'a> {
-    /// To be recorded, also if the connection ended.
+    /// Bytes to record, also if the connection ended.
     pub bytes: &'a [u8],
-    /// Bytes that the socket gave for it.
+    /// Number of bytes that the socket gave for them.
     pub raw: usize,
-    /// Why nothing more will come.
+    /// Reason why nothing more will come.
     pub end: Option<String>,
 }
 
 impl<'a> Received<'a> {
-    /// The result of a read into `buffer`.
+    /// Wraps the result of a read into `buffer`.
     pub(crate) fn of(read: Result<usize, String>, buffer: &'a [u8]) -> Self {
         match read {
             Ok(raw) => Self { bytes: &buffer[..raw], raw, end: None },
@@ -155,17 +156,17 @@ impl<'a> Received<'a> {
 }
 
 impl Sender {
-    /// A sender whose bytes come by `stream`.
+    /// Creates a sender that sends `stream`.
     pub(crate) fn new(peer: String, stream: impl Stream + 'static) -> Self {
         Self { peer, stream: Box::new(stream) }
     }
 
-    /// Counts the bytes that have arrived and were not taken.
+    /// Returns the number of bytes that have arrived and were not taken.
     pub(crate) fn arrived(&self) -> u64 {
         self.stream.held() + rustix::io::ioctl_fionread(self.stream.interest()).unwrap_or(0)
     }
 
-    /// Whether the sender will send no more, even if not all that it sent has been taken.
+    /// Returns whether the sender will send no more, even if some of its bytes are not taken yet.
     pub(crate) fn has_hung_up(&self) -> bool {
         let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
         let interest = self.stream.interest();
@@ -175,8 +176,8 @@ impl Sender {
     }
 }
 
-/// Sets up a socket that was just accepted. A sender's machine that has gone without a word is noticed after
-/// `keepalive`, whole seconds: half of it in silence, then as many probes as fill the rest.
+/// Sets up an accepted socket. A sender's machine that vanishes is noticed after `keepalive`, in
+/// whole seconds: half of it in silence, then probes for the rest.
 pub(crate) fn prepare(socket: &TcpStream, keepalive: Duration) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     sockopt::set_socket_keepalive(socket, true)?;
@@ -187,7 +188,8 @@ pub(crate) fn prepare(socket: &TcpStream, keepalive: Duration) -> io::Result<()>
     Ok(())
 }
 
-/// One read: how much there was, which may be nothing, or why nothing more will come.
+/// Reads once. Returns the number of bytes, which may be 0, or the reason why nothing more will
+/// come.
 pub(crate) fn read(socket: &mut impl Read, buffer: &mut [u8]) -> Result<usize, String> {
     match socket.read(buffer) {
         Ok(0) => Err(END_OF_STREAM.to_owned()),

@@ -1,4 +1,4 @@
-//! `--input`: what a person names, and what it stands for. Pure.
+//! `--input`: the kind of input that a URL, a path or `-` stands for. Pure.
 
 use std::path::PathBuf;
 
@@ -12,22 +12,23 @@ use super::{
     udp_address::UdpAddress,
 };
 
-/// Silence that ends a connection of datagrams: nothing else does.
+/// Silence that ends a connection of datagrams, in seconds: nothing else does.
 const DATAGRAM_SILENCE: f64 = 5.0;
 
-/// Silence after which ffmpeg is started anew: some protocols never notice that the other side has gone.
+/// Silence after which ffmpeg is restarted, in seconds: some protocols never notice that the other
+/// side has gone.
 const FETCH_SILENCE: f64 = 30.0;
 
-/// Where a stream comes from.
+/// Kind of an input.
 #[derive(Debug)]
 pub(crate) enum Input {
-    /// Senders connect by TCP, with TLS or without: see `address`.
+    /// Senders connect by TCP, with or without TLS: see `tcp_address`.
     Streams,
     /// Senders connect to a socket in the file system.
     Unix(PathBuf),
     /// Another program's output.
     Stdin,
-    /// UDP, with RTP or without.
+    /// UDP, with or without RTP.
     Datagrams(UdpAddress),
     /// ffmpeg receives or fetches it.
     Fetched(FfmpegInput),
@@ -58,22 +59,22 @@ impl Input {
             None if url.strip_prefix("file:").unwrap_or(url).is_empty() => {
                 bail!("--input: a path or a URL is missing")
             }
-            // What looks like an address is no file's name.
+            // A number alone is a port without its scheme, not a file's name.
             None if url.bytes().all(|byte| byte.is_ascii_digit()) => Self::Streams,
             None => Self::Fetched(FfmpegInput::file(url)),
         })
     }
 
-    /// Seconds of silence that end a connection, unless somebody says otherwise; 0: any.
+    /// Returns the default of --idle-timeout, in seconds; 0: none.
     pub(crate) fn idle_timeout(&self) -> f64 {
         match self {
             Self::Datagrams(_) => DATAGRAM_SILENCE,
-            Self::Fetched(place) if !place.is_finite() => FETCH_SILENCE,
+            Self::Fetched(input) if !input.is_finite() => FETCH_SILENCE,
             _ => 0.0,
         }
     }
 
-    /// Returns the verb for what happens at the input's address, for people.
+    /// Returns the verb for what happens at the input's address, for messages.
     pub(crate) fn verb(&self) -> &'static str {
         match self {
             Self::Stdin => "reading",
@@ -86,10 +87,10 @@ impl Input {
         }
     }
 
-    /// The URL as it may be seen by everybody.
+    /// Returns the URL to show.
     pub(crate) fn shown(&self, url: &str) -> String {
         match self {
-            Self::Fetched(place) => place.shown().to_owned(),
+            Self::Fetched(input) => input.shown().to_owned(),
             _ => url.to_owned(),
         }
     }
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_url_has_its_way() {
+    fn url_selects_input() {
         let parse = |url| Input::parse(url).unwrap();
         assert!(matches!(parse("-"), Input::Stdin));
         assert!(matches!(parse("tls://:1"), Input::Streams));
@@ -108,15 +109,15 @@ mod tests {
             assert!(matches!(parse(url), Input::Unix(path) if path.as_os_str() == "/a/b"));
         }
         assert!(matches!(parse("rtp://:1"), Input::Datagrams(_)));
-        assert!(matches!(parse("srt://:1"), Input::Fetched(place) if !place.is_finite()));
-        assert!(matches!(parse("a/b.mp4"), Input::Fetched(place) if place.is_finite()));
+        assert!(matches!(parse("srt://:1"), Input::Fetched(input) if !input.is_finite()));
+        assert!(matches!(parse("a/b.mp4"), Input::Fetched(input) if input.is_finite()));
         for wrong in ["unix:", "", "file:", "gopher://x:1", "udp://x", "srt://", "rtsp://u:p@"] {
             assert!(Input::parse(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn an_error_tells_no_secret() {
+    fn error_has_no_secret() {
         let error = Input::parse("ftp://me:secret@host/x?token=secret").unwrap_err().to_string();
         assert!(error.starts_with("ftp://host/x: ") && !error.contains("secret"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! `--input -`: what another program writes into our stdin, once.
+//! `--input -`: another program's output on our stdin, once.
 
 use std::{fs::File, io, os::fd::AsFd as _, time::Instant};
 
@@ -11,14 +11,14 @@ use super::{
     source::Source,
 };
 
-/// Our stdin, until somebody has taken it.
+/// Our stdin, until it becomes a sender.
 #[derive(Debug)]
 pub(crate) struct StdinSource(Option<File>);
 
 impl StdinSource {
     pub(crate) fn open() -> Result<Self> {
         cli::refuse_terminal("pipe a transport stream into it")?;
-        // A handle of our own, that is read without the standard library's buffer.
+        // A handle of our own, without the standard library's buffer.
         match io::stdin().as_fd().try_clone_to_owned() {
             Ok(input) => Ok(Self(Some(input.into()))),
             Err(error) => bail!("stdin: {error}"),
@@ -31,7 +31,8 @@ impl Source for StdinSource {
         descriptors.extend(self.0.iter().map(|input| PollFd::new(input, PollFlags::IN)));
     }
 
-    /// Lets it in when there is something to read: its flags are shared with others, so that a read may block.
+    /// Lets it in when there is something to read. Its flags are shared with other processes, so a
+    /// read may block.
     fn admit(&mut self, now: Instant, _taken: bool) -> Result<Option<Sender>> {
         let Some(input) = &self.0 else { return Ok(None) };
         let mut descriptors = [PollFd::new(input, PollFlags::IN)];

@@ -1,39 +1,40 @@
-//! How often one sender of datagrams may take the place of another that goes on sending. Pure.
+//! Limits how often one sender of datagrams replaces another that goes on sending. Pure.
 //!
-//! There is no connection to close, so the sender that was replaced still sends. If it were a newcomer again with each
-//! datagram, two senders would take the place from each other hundreds of times a second, with a file each time.
+//! There is no connection to close, so a replaced sender still sends. If each of its datagrams
+//! counted as a new sender, two senders would replace each other hundreds of times a second, with a
+//! file each time.
 
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
-/// Least time between two takeovers, whoever sends.
+/// Shortest time between two takeovers, by any sender.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Silence after which a sender that was replaced counts as one that begins.
+/// Silence after which a replaced sender counts as new.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// Replaced senders that are remembered.
 const FORMER: usize = 64;
 
-/// What happened so far.
+/// The takeovers so far.
 #[derive(Debug, Default)]
 pub(crate) struct Takeovers {
     last: Option<Instant>,
-    /// Senders that were replaced, and when each was last heard; oldest first.
+    /// Replaced senders, and when each was last heard; oldest first.
     former: Vec<(SocketAddr, Instant)>,
 }
 
 impl Takeovers {
-    /// Whether `from`, of which a datagram came at `now`, may take the place of the sender that is served.
+    /// Returns whether `from`, which sent a datagram at `now`, may replace the current sender.
     pub(crate) fn allows(&mut self, from: SocketAddr, now: Instant) -> bool {
         let former = self.former.iter_mut().find(|(address, _)| *address == from);
         let begins = former.is_none_or(|(_, heard)| std::mem::replace(heard, now) + SILENCE <= now);
         begins && self.last.is_none_or(|last| last + INTERVAL <= now)
     }
 
-    /// `by` has taken the place of `replaced`.
+    /// Notes that `by` has replaced `replaced`.
     pub(crate) fn note(&mut self, replaced: SocketAddr, by: SocketAddr, now: Instant) {
         self.last = Some(now);
         self.former.retain(|(address, _)| *address != by && *address != replaced);
@@ -48,7 +49,7 @@ impl Takeovers {
 mod tests {
     use super::*;
 
-    /// Takeovers in `millis`, when each of `senders` sends a datagram each millisecond.
+    /// Counts the takeovers in `millis` when each of `senders` sends a datagram per millisecond.
     fn takeovers(senders: u16, millis: u64) -> usize {
         let address = |n: u16| SocketAddr::from(([127, 0, 0, 1], n));
         let (mut takeovers, mut served, mut count) = (Takeovers::default(), address(0), 0);
@@ -65,17 +66,17 @@ mod tests {
     }
 
     #[test]
-    fn two_senders_that_go_on_change_over_once() {
+    fn two_continuing_senders_change_over_once() {
         assert_eq!(takeovers(2, 60_000), 1);
     }
 
     #[test]
-    fn any_number_of_senders_changes_over_once_in_interval() {
+    fn many_senders_change_over_once_per_interval() {
         assert_eq!(takeovers(50, 60_000), 6);
     }
 
     #[test]
-    fn replaced_sender_that_paused_begins_again() {
+    fn replaced_sender_after_pause_counts_as_new() {
         let (a, b) = (SocketAddr::from(([1; 4], 1)), SocketAddr::from(([1; 4], 2)));
         let (mut takeovers, start) = (Takeovers::default(), Instant::now());
         assert!(takeovers.allows(b, start));

@@ -1,4 +1,4 @@
-//! TCP connections, with TLS or without: who may send by their address.
+//! TCP connections, with or without TLS, from addresses that may send.
 
 use std::{
     io,
@@ -19,8 +19,8 @@ use super::{
     tls::Tls,
 };
 
-/// Connections that the system holds until they are accepted: a flood must not fill the queue, for the system lets a
-/// sender that finds it full wait for a second. `net.core.somaxconn` bounds it.
+/// Length of the system's accept queue: a flood must not fill it, because the system makes a sender
+/// that finds it full wait for a second. `net.core.somaxconn` bounds it.
 const BACKLOG: i32 = 4096;
 
 /// A listening TCP socket.
@@ -28,7 +28,7 @@ const BACKLOG: i32 = 4096;
 pub(crate) struct Tcp {
     listener: TcpListener,
     networks: Vec<Cidr>,
-    /// What TLS needs, and how long a handshake may take.
+    /// Configuration of TLS, and the time limit of a handshake.
     tls: Option<(Arc<ServerConfig>, Duration)>,
     keepalive: Duration,
     strangers: Limited,
@@ -36,15 +36,15 @@ pub(crate) struct Tcp {
 }
 
 impl Tcp {
-    /// Accepts from `networks`; with `tls`, only after a handshake that takes no longer than its limit. `keepalive` is
-    /// for [`sender::prepare`].
+    /// Accepts connections from `networks`; with `tls`, only after a handshake within its time
+    /// limit. `keepalive` is for [`sender::prepare`].
     pub(crate) fn new(
         listener: TcpListener,
         networks: Vec<Cidr>,
         keepalive: Duration,
         tls: Option<(ServerConfig, Duration)>,
     ) -> Self {
-        // Only a longer queue is asked for.
+        // A failure only means a shorter queue.
         let _ = rustix::net::listen(&listener, BACKLOG);
         let tls = tls.map(|(config, limit)| (Arc::new(config), limit));
         Self {
@@ -57,7 +57,7 @@ impl Tcp {
         }
     }
 
-    /// Sets up a connection of somebody who may send.
+    /// Sets up a connection from an address that may send.
     fn prepare(&self, socket: TcpStream, peer: SocketAddr, now: Instant) -> io::Result<Candidate> {
         sender::prepare(&socket, self.keepalive)?;
         let (name, origin) = (peer.to_string(), Some(peer.ip()));

@@ -1,4 +1,4 @@
-//! `tls://`: the server's side of TLS, fed by hand so that no sender can block the listener.
+//! `tls://`: the server's side of TLS, driven by hand so that no sender can block the listener.
 
 use std::{
     fmt::Display,
@@ -19,9 +19,9 @@ use rustls::{
 
 use super::sender::{END_OF_STREAM, Handshake, Incoming, Received, Stream, read};
 
-/// What we show to senders, and what we want to see of them: files in PEM.
+/// Returns the configuration for a certificate and its key, in PEM.
 ///
-/// With `client_ca` only senders are let in that have a certificate which one of its authorities signed.
+/// With `client_ca`, only senders with a certificate from one of its authorities are let in.
 pub(crate) fn config(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<ServerConfig> {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -45,8 +45,8 @@ pub(crate) fn config(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Resul
     let mut config = builder.with_single_cert(chain, private).with_context(|| {
         format!("--cert {} --key {}: cannot be used together", cert.display(), key.display())
     })?;
-    // A sender never reads. Tickets would lie unread in its socket when it closes, and make the close a
-    // reset, which throws away what we have not read yet.
+    // A sender never reads. Tickets would lie unread in its socket when it closes, and turn the
+    // close into a reset, which discards bytes that we have not read yet.
     config.send_tls13_tickets = 0;
     Ok(config)
 }
@@ -54,45 +54,46 @@ pub(crate) fn config(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Resul
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let found = CertificateDer::pem_file_iter(path).map_err(no_pem("certificate"))?;
     let found = found.collect::<Result<Vec<_>, _>>().map_err(no_pem("certificate"))?;
-    anyhow::ensure!(!found.is_empty(), "no certificate in it; PEM is wanted");
+    anyhow::ensure!(!found.is_empty(), "no certificate in it; it must be PEM");
     Ok(found)
 }
 
 fn no_pem<E: Display>(what: &'static str) -> impl Fn(E) -> anyhow::Error {
-    move |error| anyhow::anyhow!("no {what} could be read from it; PEM is wanted ({error})")
+    move |error| anyhow::anyhow!("no {what} could be read from it; it must be PEM ({error})")
 }
 
-/// A connection in TLS, during its handshake and after.
+/// A TLS connection, during its handshake and after.
 #[derive(Debug)]
 pub(crate) struct Tls {
     socket: TcpStream,
     connection: ServerConnection,
-    /// What was decrypted. What came right behind the handshake waits here.
+    /// Decrypted bytes. Those that came right after the handshake wait here.
     plain: Vec<u8>,
     /// Whether `plain` was handed out.
     taken: bool,
-    /// Why nothing more will come, if that was found while shaking hands.
+    /// Reason why nothing more will come, if the handshake found it.
     end: Option<String>,
 }
 
 impl Tls {
-    /// Begins a handshake on a socket that does not block.
+    /// Starts a handshake on a socket that does not block.
     pub(crate) fn new(socket: TcpStream, config: &Arc<ServerConfig>) -> Result<Self> {
         let connection = ServerConnection::new(Arc::clone(config))?;
         Ok(Self { socket, connection, plain: Vec::new(), taken: false, end: None })
     }
 
-    /// One read, decrypted behind `plain`: the bytes read, and why nothing more will come.
+    /// Reads once and appends the decrypted bytes to `plain`. Returns the number of bytes read, and
+    /// the reason why nothing more will come.
     fn pump(&mut self, buffer: &mut [u8]) -> (usize, Option<String>) {
         let raw = match read(&mut self.socket, buffer) {
             Ok(raw) => raw,
-            // A sender that was killed ends so as well; how it ended is for people to judge.
+            // A killed sender ends like that too; people can judge it.
             Err(end) if end == END_OF_STREAM => return (0, Some(format!("{end}, without TLS's"))),
             Err(end) => return (0, Some(end)),
         };
         let mut rest = &buffer[..raw];
         let mut end = None;
-        // rustls takes a record or so at a time.
+        // rustls takes about a record at a time.
         while end.is_none() && !rest.is_empty() {
             end = match self.connection.read_tls(&mut rest) {
                 Ok(0) => break,
@@ -102,13 +103,13 @@ impl Tls {
                 },
                 Err(error) => Some(format!("TLS: {error}")),
             };
-            // The error only says that there is no more for now.
+            // The error only means that there is no more for now.
             let _ = self.connection.reader().read_to_end(&mut self.plain);
         }
         (raw, self.flush().err().map(|error| error.to_string()).filter(|_| end.is_none()).or(end))
     }
 
-    /// Sends what TLS has to say, as far as the socket takes it.
+    /// Sends what TLS has queued, as far as the socket takes it.
     fn flush(&mut self) -> io::Result<()> {
         while self.connection.wants_write() {
             match self.connection.write_tls(&mut self.socket) {
@@ -166,7 +167,7 @@ impl Stream for Tls {
 impl Drop for Tls {
     fn drop(&mut self) {
         self.connection.send_close_notify();
-        // Nobody may be there to hear it.
+        // The peer may have gone.
         let _ = self.flush();
     }
 }

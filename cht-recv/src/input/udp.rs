@@ -1,5 +1,5 @@
-//! A UDP socket: datagrams of one sender after another. A connection is what one sender sends without a long
-//! silence; whose datagrams they are is known by the address that they come from.
+//! A UDP socket: datagrams of one sender after another. A connection is the datagrams of one
+//! address until a long silence.
 
 use std::{
     cell::RefCell,
@@ -41,22 +41,22 @@ use super::{
 };
 use crate::net::is_passing;
 
-/// What the system is asked to hold for us, in bytes: a second of 64 Mbit/s.
+/// Receive buffer that the system is asked for, in bytes: a second of 64 Mbit/s.
 const BUFFER: usize = 8 << 20;
 
-/// The largest datagram.
+/// Size of the largest datagram.
 const DATAGRAM: usize = 1 << 16;
 
-/// Bytes that are taken at a time.
+/// Bytes taken per call.
 const TAKE: usize = 256 * 1024;
 
-/// Bytes that are kept of somebody who begins while another one sends.
+/// Bytes kept of a new sender while another one sends.
 const HELD: usize = 4 << 20;
 
-/// Who begins while another one sends gets the place if the other one is silent for so long.
+/// Silence of the current sender after which a new one replaces it.
 const GIVE_WAY: Duration = Duration::from_secs(1);
 
-/// How often the system is asked what it dropped.
+/// Time between two reads of the system's drop counter.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// A UDP socket, shared with the sender that is served.
@@ -73,21 +73,21 @@ struct Shared {
     state: RefCell<State>,
 }
 
-/// What outlasts a sender.
+/// State that outlasts a sender.
 #[derive(Debug)]
 struct State {
     networks: Vec<Cidr>,
-    /// Present if a sender that begins takes the place of the one that is served.
+    /// Present if a new sender may replace the current one.
     takeovers: Option<Takeovers>,
-    /// Who has begun, but is not served yet.
+    /// A sender that has begun, but is not served yet.
     newcomer: Option<Newcomer>,
     strangers: Limited,
     seconds: Limited,
     foreign: Limited,
-    /// What has to be said of a foreign protocol.
+    /// The pending complaint about a foreign protocol.
     complaint: Option<String>,
     dropped: Dropped,
-    /// One that `recv` fills.
+    /// Buffer for one datagram.
     buffer: Box<[u8]>,
 }
 
@@ -128,17 +128,17 @@ impl UdpSource {
     }
 }
 
-/// A socket that does not block, bound, and in its group.
+/// Opens a non-blocking socket, bound, and joined to its group.
 fn open(group: &UdpAddress) -> Result<UdpSocket> {
     let UdpAddress { address, interface, .. } = group;
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(family, SocketType::DGRAM, flags, None)?;
     if address.ip().is_multicast() {
-        // Several programs may watch a group; to an address of ours only one.
+        // Several programs may receive a group, but only one an address of this machine.
         set_socket_reuseaddr(&socket, true)?;
     }
-    // Bound to the group itself: a socket that is bound to any address gets the datagrams of all groups.
+    // Bound to the group itself: a socket bound to any address gets the datagrams of all groups.
     bind(&socket, address)?;
     let index = match interface {
         Some(Interface::Name(name)) => {
@@ -163,13 +163,13 @@ fn open(group: &UdpAddress) -> Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// Asks the system to hold more for us than it does for others.
+/// Asks the system for a larger receive buffer than usual.
 fn enlarge(socket: &UdpSocket, url: &str) -> io::Result<()> {
-    // The first needs rights; the second is cut to what the system allows, in silence.
+    // The first call needs a capability; the second is silently cut to the system's limit.
     if set_socket_recv_buffer_size_force(socket, BUFFER).is_err() {
         set_socket_recv_buffer_size(socket, BUFFER)?;
     }
-    // Linux doubles it, for its own bookkeeping.
+    // Linux doubles it for its own bookkeeping.
     let got = socket_recv_buffer_size(socket)? / 2;
     if got < BUFFER {
         report::note(format_args!(
@@ -183,7 +183,7 @@ fn enlarge(socket: &UdpSocket, url: &str) -> io::Result<()> {
 
 impl Source for UdpSource {
     fn descriptors<'a>(&'a self, descriptors: &mut Vec<PollFd<'a>>) {
-        // While somebody is served, the sender itself looks who else is there.
+        // While a sender is served, its stream reads the socket and finds the others.
         if Rc::strong_count(&self.shared) == 1 {
             descriptors.push(PollFd::new(&self.shared.socket, PollFlags::IN));
         }
@@ -229,8 +229,8 @@ impl Source for UdpSource {
 }
 
 impl State {
-    /// The next datagram of a sender that may send, if there is one. A sender other than the one that is `served` must
-    /// not begin with a foreign protocol.
+    /// Receives the next datagram from an allowed address, if there is one. A sender other than the
+    /// one `served` must not begin with a foreign protocol.
     fn receive(
         &mut self,
         socket: &UdpSocket,
@@ -262,7 +262,7 @@ impl State {
         }
     }
 
-    /// Keeps a datagram of somebody who is not served, in case the place becomes free.
+    /// Keeps a datagram of a sender that is not served, in case the current one falls silent.
     fn keep(&mut self, from: SocketAddr, datagram: Vec<u8>, now: Instant) {
         let newcomer = self.newcomer.get_or_insert_with(|| Newcomer {
             from,
@@ -287,7 +287,7 @@ impl State {
         self.seconds.note(now, message);
     }
 
-    /// Whether `from` takes the place of a sender that goes on.
+    /// Returns whether `from` replaces a sender that goes on.
     fn takes_over(&mut self, from: SocketAddr, now: Instant) -> bool {
         let may = self.takeovers.as_mut().is_some_and(|takeovers| takeovers.allows(from, now));
         if may && let Some(other) = self.newcomer.take_if(|newcomer| newcomer.from != from) {
@@ -302,17 +302,17 @@ impl State {
 pub(crate) struct Datagrams {
     shared: Rc<Shared>,
     from: SocketAddr,
-    /// What came before it was served.
+    /// Datagrams that came before it was served.
     first: VecDeque<Vec<u8>>,
     /// When it was last heard.
     heard: Instant,
-    /// What is handed out.
+    /// Bytes to hand out.
     out: Vec<u8>,
     payload: Box<dyn Payload>,
 }
 
 impl Stream for Datagrams {
-    /// Takes what has arrived, in the order of its arrival: as many datagrams as come to [`TAKE`].
+    /// Takes the datagrams that have arrived, in order, up to [`TAKE`] bytes.
     fn receive<'a>(&'a mut self, _buffer: &'a mut [u8]) -> Received<'a> {
         let now = clock::monotonic();
         let mut state = self.shared.state.borrow_mut();
@@ -328,7 +328,7 @@ impl Stream for Datagrams {
                 Ok(Some((from, datagram))) if from == self.from => {
                     raw += datagram.len();
                     self.heard = now;
-                    // Whoever came while this one goes on has come for nothing.
+                    // This sender goes on, so the new one came in vain.
                     if let Some(newcomer) = state.newcomer.take() {
                         state.send_away(newcomer.from, now);
                     }
@@ -374,7 +374,7 @@ impl Drop for Datagrams {
     }
 }
 
-/// What the system dropped because we did not take it in time.
+/// Datagrams that the system dropped because they were not read in time.
 #[derive(Debug)]
 struct Dropped {
     inode: u64,
@@ -408,7 +408,8 @@ impl Dropped {
     }
 }
 
-/// The drops of a socket, from the table of proc(5): the inode is the tenth column, they are the last.
+/// Returns the drops of a socket from the table of proc(5): the inode is the tenth column, the
+/// drops are the last.
 fn drops(table: &str, inode: u64) -> Option<u64> {
     let inode = inode.to_string();
     table.lines().skip(1).find_map(|line| {

@@ -1,4 +1,5 @@
-//! `udp://` and `rtp://`: the address of datagrams as a person writes it. Pure, but for names of hosts.
+//! `udp://` and `rtp://`: the address of datagrams as people write it. Pure, but for names of
+//! hosts.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -6,7 +7,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::net;
 
-/// Where datagrams arrive.
+/// Address at which datagrams arrive.
 #[derive(Debug)]
 pub(crate) struct UdpAddress {
     /// An address of this machine, or a multicast group.
@@ -25,7 +26,8 @@ pub(crate) enum Interface {
 }
 
 impl UdpAddress {
-    /// Reads what follows `udp://` or `rtp://`: `[@][HOST]:PORT[?iface=…]`; without a host, the loopback address.
+    /// Reads what follows `udp://` or `rtp://`: `[@][HOST]:PORT[?iface=…]`; without a host, the
+    /// loopback address.
     pub(crate) fn parse(rest: &str, rtp: bool) -> Result<Self> {
         let scheme = if rtp { "rtp" } else { "udp" };
         let wrong = || {
@@ -34,7 +36,7 @@ impl UdpAddress {
             )
         };
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        // `udp://@239.1.1.1:5000` is how players write it.
+        // Players write `udp://@239.1.1.1:5000`.
         let place = place.trim_start_matches('@').trim_end_matches('/');
         let address = net::resolve(place).with_context(wrong)?;
         let mut interface = None;
@@ -57,7 +59,7 @@ impl UdpAddress {
         Ok(Self { address, interface, rtp })
     }
 
-    /// The URL of the address that a socket has got.
+    /// Returns the URL of the address that a socket is bound to.
     pub(crate) fn url(&self, address: SocketAddr) -> String {
         format!("{}://{address}", if self.rtp { "rtp" } else { "udp" })
     }
@@ -68,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn groups_and_hosts() {
+    fn address_of_group_or_host_is_parsed() {
         let parse = |text| UdpAddress::parse(text, false).unwrap();
         assert_eq!(parse(":5000").address.to_string(), "127.0.0.1:5000");
         assert_eq!(parse("@239.1.1.1:5000").address.to_string(), "239.1.1.1:5000");

@@ -1,4 +1,5 @@
-//! `unix:PATH`: a socket in the file system, for senders on this machine. Who may write the file may send.
+//! `unix:PATH`: a socket in the file system, for senders on this machine with write permission on
+//! it.
 
 use std::{
     fs, io,
@@ -19,7 +20,7 @@ use rustix::{fs::Mode, io::Errno, net::sockopt, process::umask};
 
 use super::{candidates::Candidate, listener::Listener, sender::Plain};
 
-/// A listening socket, whose file goes with it.
+/// A listening socket. Dropping it removes its file.
 #[derive(Debug)]
 pub(crate) struct Unix {
     listener: UnixListener,
@@ -29,11 +30,11 @@ pub(crate) struct Unix {
 }
 
 impl Unix {
-    /// Listens at `path`, which only its owner may use. A socket that nobody listens at any more is replaced.
+    /// Listens at `path`, with access for its owner alone. A socket without a listener is replaced.
     pub(crate) fn bind(path: &Path) -> Result<Self> {
         let at = || format!("unix:{}", path.display());
         remove_stale(path).with_context(at)?;
-        // With its permissions from the start: a chmod would come too late for somebody who is quick.
+        // Permissions from the start: a chmod would leave a moment to connect.
         let before = umask(Mode::from_raw_mode(0o177));
         let bound = UnixListener::bind(path);
         umask(before);
@@ -44,7 +45,7 @@ impl Unix {
     }
 }
 
-/// Makes room where a socket is left of a program that was killed.
+/// Removes a socket that a killed program has left.
 fn remove_stale(path: &Path) -> Result<()> {
     let kind = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata.file_type(),
@@ -54,7 +55,7 @@ fn remove_stale(path: &Path) -> Result<()> {
     if !kind.is_socket() {
         bail!("something else than a socket is there; name another path");
     }
-    // The wrong kind of socket, on purpose: whoever listens does not notice it.
+    // The wrong kind of socket, on purpose: a listener does not notice the attempt.
     match UnixDatagram::unbound()?.connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             Ok(fs::remove_file(path)?)
@@ -85,17 +86,17 @@ impl AsFd for Unix {
     }
 }
 
-/// Who is at the other end, by the system's word.
+/// Returns the process at the other end, as the system reports it.
 fn peer(socket: &UnixStream) -> String {
     sockopt::socket_peercred(socket).map_or_else(
         |_| "unix".to_owned(),
-        |who| format!("pid {} of uid {}", who.pid.as_raw_nonzero(), who.uid.as_raw()),
+        |peer| format!("pid {} of uid {}", peer.pid.as_raw_nonzero(), peer.uid.as_raw()),
     )
 }
 
 impl Drop for Unix {
     fn drop(&mut self) {
-        // Another program's socket may have taken the place.
+        // Another program may have put its socket there.
         if identity(&self.path).is_ok_and(|file| file == self.file)
             && let Err(error) = fs::remove_file(&self.path)
         {

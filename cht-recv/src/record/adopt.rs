@@ -1,4 +1,5 @@
-//! One segment that a killed recorder left, or that has come back: its final name, and its line for the record.
+//! Adopts one segment that a killed recorder left, or that has come back: gives it its final name
+//! and its line in the record.
 
 use std::{fs, io::Read as _, path::Path};
 
@@ -15,15 +16,15 @@ use jiff::Timestamp;
 
 use crate::disk::{is_not_found, named};
 
-/// The segment before the one that is adopted.
+/// The segment before the adopted one.
 #[derive(Debug, Clone)]
 pub(crate) struct Before {
     pub closed: SegmentClosed,
-    /// Its connection may go on in the next segment.
+    /// Its connection may continue in the next segment.
     pub may_go_on: bool,
 }
 
-/// Gives a segment its final name; its line for the record. `None` if it holds nothing.
+/// Gives a segment its final name. Returns its line for the record, or `None` if it is empty.
 pub(crate) fn adopt(
     session: &Session,
     seq: u64,
@@ -60,8 +61,8 @@ pub(crate) fn adopt(
     }))
 }
 
-/// The line of a segment that was missing and is there again. An error if it is not what it was: it may still be on its
-/// way back.
+/// Returns the line of a segment that was missing and is there again. Fails if its bytes differ: it
+/// may still be being copied.
 pub(crate) fn again(
     session: &Session,
     before: &SegmentClosed,
@@ -80,15 +81,15 @@ pub(crate) fn again(
     Ok(SegmentClosed { path: path.to_string_lossy().into_owned(), ..before.clone() })
 }
 
-/// A segment that has its final name.
+/// A segment with its final name.
 struct Finished {
     bytes: u64,
     blake3: String,
-    /// When it was last written.
+    /// Time of the last write.
     closed_at: Timestamp,
 }
 
-/// Gives a segment its final name, if it has none. `None` if it holds nothing; then it is gone.
+/// Gives a segment its final name, if it has none. An empty one is removed; returns `None` for it.
 fn finish(session: &Session, seq: u64, largest: u64) -> Result<Option<Finished>> {
     let (part, path) = (session.part(seq), session.segment(seq));
     let file = if is_not_found(&path) { &part } else { &path };
@@ -108,9 +109,9 @@ fn finish(session: &Session, seq: u64, largest: u64) -> Result<Option<Finished>>
     Ok(Some(Finished { bytes, blake3, closed_at }))
 }
 
-/// Connection and place of a segment about which nothing was written down: the kill came between its first byte
-/// and the writing of `open.json`. If its clock goes on where the one before ends, it belongs to the same connection, unless
-/// that had ended.
+/// Returns connection and anchor of a segment that `open.json` does not describe: the kill came
+/// after its first byte and before that file was written. It belongs to the connection before it if
+/// its clock continues where that one ends, unless that connection had ended.
 fn place(session: &Session, path: &Path, before: Option<&Before>) -> (u32, Option<Anchor>) {
     let pts = examine(path).and_then(|segment| segment.first_pts);
     let Some(Before { closed, may_go_on }) = before else {
@@ -125,10 +126,10 @@ fn place(session: &Session, path: &Path, before: Option<&Before>) -> (u32, Optio
     }
 }
 
-/// Where on the timeline of `session` a recorded segment ends, in ticks.
+/// Returns the end of a recorded segment on the session's timeline, in ticks.
 pub(crate) fn end_of(session: &Session, closed: &SegmentClosed) -> i64 {
     let begin = closed.timeline.map_or(0, |anchor| anchor.offset);
-    // What the record does not tell is in the segment; one that has gone counts by its beginning.
+    // The segment itself has what the record lacks. Without the segment, its beginning counts.
     let examined = || examine(&session.segment(closed.seq)).and_then(|segment| segment.duration);
     let length = closed.duration.or_else(examined);
     begin + length.map_or(0, ticks)
@@ -138,8 +139,8 @@ fn examine(path: &Path) -> Option<Segment> {
     examine_alone(path).ok()
 }
 
-/// Size and BLAKE3 of a regular file of `largest` bytes at most: others may have put anything there, and the recorder waits
-/// for it.
+/// Returns size and BLAKE3 of a regular file of at most `largest` bytes: the recorder waits for
+/// this, and another program may have put anything there.
 fn hash(path: &Path, largest: u64) -> Result<(u64, String)> {
     let mut file = regular::open(path).with_context(named(path))?;
     let bytes = file.metadata().with_context(named(path))?.len();

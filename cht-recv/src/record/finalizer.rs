@@ -1,4 +1,4 @@
-//! Finishing segments, on a thread of its own: a slow fsync must not keep the socket waiting.
+//! Finishes segments on a thread of its own: a slow fsync must not keep the socket waiting.
 
 use std::{
     fs::File,
@@ -25,28 +25,28 @@ use crate::{
     report::{events::EventWriter, heartbeat::Heartbeat},
 };
 
-/// Segments that may wait for their fsync; a disk that is slower than that makes the sender wait.
+/// Segments that may wait for their fsync. A slower disk makes the sender wait.
 const QUEUE: usize = 64;
 
-/// How often a queue that is full is tried.
+/// Pause before a full queue is tried again.
 const MOMENT: Duration = Duration::from_millis(10);
 
-/// How long the recorder waits for room to be made, until it says that there is none.
+/// Time that the recorder waits for retention to make room.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// What the recorder asks for, in the order of the stream.
+/// Tasks from the recorder, in the order of the stream.
 #[derive(Debug)]
 enum Task {
     Opened(SegmentOpen),
     Close(File, SegmentClosed),
     /// PAT and PMT of a connection.
     Tables(u32, Vec<u8>),
-    /// Much was written: is there room for more?
+    /// Check the free space: many bytes were written.
     Look,
-    /// The disk is full. The answer: whether there is more room now.
+    /// Make room on a full disk. The answer is whether there is more room now.
     MakeRoom(SyncSender<bool>),
-    /// To be said when everything before is finished.
-    Say(Event),
+    /// Emit an event after everything before it is finished.
+    Emit(Event),
 }
 
 /// The recorder's end of the queue.
@@ -54,7 +54,7 @@ enum Task {
 pub(crate) struct Finalizer {
     tasks: SyncSender<Task>,
     thread: JoinHandle<Result<()>>,
-    /// Old segments are removed.
+    /// Whether old segments are removed.
     retains: bool,
     heartbeat: Rc<Heartbeat>,
     /// Shared with the thread.
@@ -62,7 +62,7 @@ pub(crate) struct Finalizer {
 }
 
 impl Finalizer {
-    /// Starts the thread.
+    /// Starts the thread, and opens the record.
     pub(crate) fn start(
         session: Session,
         playlist: PlaylistFile,
@@ -71,7 +71,7 @@ impl Finalizer {
         heartbeat: Rc<Heartbeat>,
     ) -> Result<Self> {
         let path = session.record();
-        // Here, so that a folder that cannot be written to is found at the start.
+        // Opened here, so that a folder without write permission is found at the start.
         Journal::open(&path).with_context(named(&path))?;
         let (tasks, queue) = sync_channel(QUEUE);
         let retains = retention.is_some();
@@ -105,14 +105,14 @@ impl Finalizer {
         self.send(Task::Tables(connection, packets));
     }
 
-    /// Emits an event behind those of the segments that were closed before.
-    pub(crate) fn say(&self, event: Event) {
-        self.send(Task::Say(event));
+    /// Emits an event after those of the segments closed before it.
+    pub(crate) fn emit(&self, event: Event) {
+        self.send(Task::Emit(event));
     }
 
-    /// Waits for a place in the queue, if it has none: the disk is too slow, but we are alive.
+    /// Waits for a place in a full queue: the disk is slow, but the recorder is alive.
     fn send(&self, mut task: Task) {
-        // Any other error means that the thread has ended with one, which `finish` returns.
+        // Any other error means that the thread has failed; `finish` returns its error.
         while let Err(TrySendError::Full(back)) = self.tasks.try_send(task) {
             task = back;
             clock::rest(MOMENT);
@@ -120,22 +120,22 @@ impl Finalizer {
         }
     }
 
-    /// Lets retention look whether there is room.
+    /// Lets retention check the free space.
     pub(crate) fn look(&self) {
-        // A queue that is full brings it to look soon enough.
+        // A full queue makes it check soon enough.
         let _ = self.tasks.try_send(Task::Look);
     }
 
-    /// Lets retention, if there is any, remove something at once. Whether there is more room now.
+    /// Lets retention, if enabled, remove segments at once. Returns whether there is more room now.
     pub(crate) fn make_room(&self) -> bool {
         let (answer, answered) = sync_channel(1);
-        // A queue that is full has enough to do.
+        // A full queue has enough to do.
         self.retains
             && self.tasks.try_send(Task::MakeRoom(answer)).is_ok()
             && clock::receive_within(&answered, ANSWER).unwrap_or(false)
     }
 
-    /// Whether the thread has ended before its time: a disk that refuses.
+    /// Returns whether the thread has ended early, because of a disk that refuses.
     pub(crate) fn has_failed(&self) -> bool {
         self.thread.is_finished()
     }
@@ -154,9 +154,9 @@ struct Worker {
     playlist: PlaylistFile,
     retention: Option<Retention>,
     refusal: Refusal,
-    /// Tables that are still to be written, and their connection.
+    /// Tables still to be written, and their connection.
     tables: Option<(u32, Vec<u8>)>,
-    /// That a file for late readers cannot be written was said.
+    /// Whether a warning said that a file for late readers cannot be written.
     unhelpful: bool,
 }
 
@@ -180,19 +180,19 @@ impl Worker {
                 }
                 Task::Look => self.look(),
                 Task::MakeRoom(answer) => {
-                    // Whoever asked may have stopped waiting.
+                    // The recorder may have stopped waiting.
                     let _ = answer.send(self.make_room());
                 }
-                Task::Say(event) => self.events.emit(event),
+                Task::Emit(event) => self.events.emit(event),
             }
         }
-        // Nothing grows any more.
+        // No segment grows any more.
         self.playlist.end();
         let _ = std::fs::remove_file(self.session.open_record());
         Ok(())
     }
 
-    /// The next task; `None` at the end.
+    /// Returns the next task; `None` at the end.
     fn next(&mut self, queue: &Receiver<Task>) -> Option<Task> {
         loop {
             let Some(limit) = self.retention.as_ref().and_then(Retention::next_look) else {
@@ -217,7 +217,7 @@ impl Worker {
         retention.is_some_and(|retention| retention.make_room(Some(&mut self.playlist)))
     }
 
-    /// Writes the tables that are still to be written.
+    /// Writes the pending tables.
     fn write_tables(&mut self) {
         let Some((connection, packets)) = self.tables.take() else { return };
         if !self.help(&self.session.tables(connection), &packets) {
@@ -225,7 +225,7 @@ impl Worker {
         }
     }
 
-    /// Writes a file that helps late readers, and that a disk may refuse. Returns whether it did not.
+    /// Writes a file for late readers. Returns whether the disk accepted it.
     fn help(&mut self, path: &Path, bytes: &[u8]) -> bool {
         let written = durable::replace(path, bytes);
         if let Err(error) = &written
@@ -242,7 +242,7 @@ impl Worker {
 
     fn close(&mut self, file: &File, closed: &SegmentClosed) -> Result<()> {
         let (part, path) = (self.session.part(closed.seq), self.session.segment(closed.seq));
-        // It gets its name though it is not durable: what the disk holds of it stays.
+        // It gets its name even if it is not durable: what is on disk of it stays.
         let synced = file.sync_all();
         let name = self.insist(&part, || name(&part, &path)).with_context(named(&part))?;
         if let Name::Lost = name {
@@ -279,7 +279,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Says of a segment that could not be closed where its bytes are.
+    /// Returns where the bytes of a segment are that could not be closed.
     fn fate_of(&self, closed: &SegmentClosed) -> String {
         let (path, bytes) = (&closed.path, closed.bytes);
         let names = [self.session.part(closed.seq), self.session.segment(closed.seq)];
@@ -290,7 +290,7 @@ impl Worker {
         }
     }
 
-    /// Another program has removed the segment while it grew: that is written down, and the recording goes on.
+    /// Records that another program has removed the segment while it grew. The recording goes on.
     fn lost(&mut self, closed: &SegmentClosed) -> Result<()> {
         let message = format!(
             "{}: removed by another program while it grew; {} bytes are lost",
@@ -311,7 +311,7 @@ impl Worker {
         self.insist(&record, || segment_log::append(&record, lines)).with_context(named(&record))
     }
 
-    /// Does what the disk may refuse for `path`, until it does not, or we are asked to stop.
+    /// Repeats `action` on `path` until the disk accepts it, or the recorder is asked to stop.
     fn insist<T>(&mut self, path: &Path, action: impl Fn() -> io::Result<T>) -> io::Result<T> {
         let mut said = false;
         loop {
@@ -339,12 +339,12 @@ impl Worker {
     }
 }
 
-/// What came of giving a segment its final name.
+/// Outcome of giving a segment its final name.
 enum Name {
     Given,
-    /// Something else had it, which has this name now.
+    /// Something else had that name, and has been moved to this one.
     InPlaceOf(PathBuf),
-    /// The segment has gone.
+    /// The segment is gone.
     Lost,
 }
 
@@ -354,7 +354,7 @@ fn name(part: &Path, path: &Path) -> io::Result<Name> {
             let aside = durable::set_aside(path, ".foreign")?;
             durable::rename_new(part, path).map(|()| Name::InPlaceOf(aside))
         }
-        // A folder that has gone may come back.
+        // A missing folder may come back.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let folder_is_there = part.parent().is_some_and(Path::is_dir);
             if folder_is_there && is_not_found(part) { Ok(Name::Lost) } else { Err(error) }

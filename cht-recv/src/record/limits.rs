@@ -1,50 +1,54 @@
-//! How far a segment may go, whatever the stream says. Pure.
+//! Limits of a segment's size and length, and of how often segments end. Pure.
 
 use std::time::{Duration, Instant};
 
-/// So much before the bound in bytes, at most, a picture is looked for at which to end.
+/// Largest range before the size limit in which a picture is looked for, in bytes.
 const MOST_RESERVE: u64 = 8 << 20;
 
-/// A segment that was left is adopted up to this size, in bytes, however small the bound is now.
+/// Size up to which a leftover segment is always adopted, in bytes, however small the limit is now.
 const LEAST_ADOPTED: u64 = 2 << 30;
 
-/// Of a pause only so much counts: a source that waits is no endless segment.
+/// Longest part of a pause that counts as arrival time: a waiting source does not lengthen a
+/// segment.
 const MOST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A stream whose last time stamp is older than this, while its bytes come, shows no picture to end at.
+/// Age of the last time stamp from which on a stream whose bytes still come offers no picture to
+/// end at.
 const SILENT: Duration = Duration::from_secs(1);
 
-/// The bounds of a segment.
+/// Limits of a segment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SegmentLimits {
     pub bytes: u64,
-    /// By the stream's clock, and by the clock of arrival.
+    /// Maximum length, by the stream's clock and by arrival time.
     pub time: Duration,
 }
 
 impl SegmentLimits {
-    /// From so many bytes on a segment ends at the next picture, so that it need not end within one.
+    /// Returns the size from which on a segment ends at the next picture, so that it need not end
+    /// within one.
     pub(crate) fn soft_bytes(&self) -> u64 {
         self.bytes - (self.bytes / 8).min(MOST_RESERVE)
     }
 
-    /// A file of more bytes is no segment that a recorder has left, also if its bound was somewhat larger.
+    /// Returns the maximum size of a leftover segment. It allows for a larger limit at an earlier
+    /// start.
     pub(crate) fn adopted_bytes(&self) -> u64 {
         self.bytes.saturating_mul(2).max(LEAST_ADOPTED)
     }
 }
 
-/// How long a segment has been arriving, its pauses left out.
+/// Arrival time of a segment, without pauses.
 #[derive(Debug, Default)]
 pub(crate) struct Arrival {
     lasted: Duration,
     last: Option<Instant>,
-    /// When the last time stamp of the stream came.
+    /// Arrival of the stream's last time stamp.
     stamp: Option<Instant>,
 }
 
 impl Arrival {
-    /// Bytes of the segment arrived at `now`; how long it has been arriving.
+    /// Notes that bytes of the segment arrived at `now`. Returns how long it has been arriving.
     pub(crate) fn observe(&mut self, now: Instant) -> Duration {
         if let Some(last) = self.last.replace(now) {
             self.lasted += now.saturating_duration_since(last).min(MOST_PAUSE);
@@ -52,45 +56,46 @@ impl Arrival {
         self.lasted
     }
 
-    /// The stream's clock was seen at `now`.
+    /// Notes that a time stamp arrived at `now`.
     pub(crate) fn stamped(&mut self, now: Instant) {
         self.stamp = Some(now);
     }
 
-    /// Whether no picture can be expected at `now`.
+    /// Returns whether no picture can be expected at `now`.
     pub(crate) fn is_silent(&self, now: Instant) -> bool {
         self.stamp.is_none_or(|stamp| now.saturating_duration_since(stamp) >= SILENT)
     }
 
-    /// How long the segment had been arriving when its last bytes came.
+    /// Returns how long the segment had been arriving when its last bytes came.
     pub(crate) fn lasted(&self) -> Duration {
         self.lasted
     }
 
-    /// A segment begins with what comes next.
+    /// Starts a new segment.
     pub(crate) fn restart(&mut self) {
         self.lasted = Duration::ZERO;
     }
 }
 
-/// Cuts in quick succession that are saved up at most.
+/// Quick cuts that can be saved up.
 const SAVED: u32 = 64;
-/// Pictures, and arrival time, after which another one is allowed.
+/// Pictures, and arrival time, that earn one more quick cut.
 const UNITS_PER_CUT: u32 = 128;
 const TIME_PER_CUT: Duration = Duration::from_secs(10);
 
-/// Limits how often segments end that hold next to nothing: a file each, three syncs, a line in the playlist.
+/// Limits how often nearly empty segments end: each costs a file, three syncs and a line in the
+/// playlist.
 #[derive(Debug, Default)]
 pub(crate) struct Allowance {
     used: u32,
-    /// Pictures since the last one was earned by them.
+    /// Pictures since they last earned a cut.
     units: u32,
-    /// When the first one in use was taken, or the last one was earned by time.
+    /// When the first cut in use was taken, or time last earned one.
     since: Option<Instant>,
 }
 
 impl Allowance {
-    /// A picture has come.
+    /// Notes a picture.
     pub(crate) fn unit(&mut self) {
         self.units += 1;
         if self.units >= UNITS_PER_CUT {
@@ -99,12 +104,12 @@ impl Allowance {
         }
     }
 
-    /// Whether a cut is allowed at `now`.
+    /// Returns whether a cut is allowed at `now`.
     pub(crate) fn is_left(&self, now: Instant) -> bool {
         self.used.saturating_sub(self.earned(now)) < SAVED
     }
 
-    /// A cut is made at `now`.
+    /// Notes a cut at `now`.
     pub(crate) fn take(&mut self, now: Instant) {
         let earned = self.earned(now);
         self.used = self.used.saturating_sub(earned);
@@ -142,13 +147,13 @@ mod tests {
         let later = start + 3 * TIME_PER_CUT + Duration::from_secs(5);
         assert_eq!(spend(&mut allowance, later), 3);
         assert_eq!(spend(&mut allowance, later + Duration::from_secs(5)), 1);
-        // However long nothing came.
+        // However long the pause was.
         assert_eq!(spend(&mut allowance, later + 10_000 * TIME_PER_CUT), SAVED);
         assert_eq!(spend(&mut allowance, later + 10_000 * TIME_PER_CUT), 0);
     }
 
     #[test]
-    fn a_pause_counts_for_little() {
+    fn long_pause_counts_as_short() {
         let start = Instant::now();
         let mut arrival = Arrival::default();
         assert_eq!(arrival.observe(start), Duration::ZERO);
@@ -163,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reserve_is_an_eighth_and_not_too_much() {
+    fn reserve_is_an_eighth_up_to_limit() {
         let soft = |bytes| SegmentLimits { bytes, time: Duration::ZERO }.soft_bytes();
         assert_eq!((soft(80_000), soft(1 << 30)), (70_000, (1 << 30) - (8 << 20)));
     }

@@ -1,11 +1,13 @@
 //! The recording: where the bytes of a connection are cut, and the life of a segment on disk.
 //!
-//! `recorder` takes the bytes of one session's connections, `segmenter` says where they are cut, and `finalizer` closes
-//! segments on a thread of its own, with `playlist_file` and `retention`. `recover` and `adopt` bring in what an earlier
-//! recorder left.
+//! `recorder` takes the bytes of one session's connections. `segmenter` decides where a segment
+//! ends, within the `limits`. `finalizer` closes segments on a thread of its own, lists them in
+//! `playlist_file`, and lets `retention` remove old ones. `recover` and `adopt` take in what an
+//! earlier recorder left.
 //!
-//! Imports: `recorder` → `finalizer` → {`recover` → `adopt`, `retention`} → `playlist_file` → `playlist`. The folder uses
-//! `report` for events and nothing of `input`: it does not know where bytes come from.
+//! Imports: `recorder` → `finalizer` → {`recover` → `adopt`, `retention`} → `playlist_file` →
+//! `playlist`. The folder uses `report` for events. It uses nothing of `input`, and does not know
+//! where bytes come from.
 
 pub(crate) mod adopt;
 pub(crate) mod finalizer;

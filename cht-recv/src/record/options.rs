@@ -18,7 +18,8 @@ pub(crate) struct RecordOptions {
     /// Maximum size of a segment; it ends before a picture where possible
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = units::segment_size)]
     pub segment_max_bytes: Size,
-    /// Maximum length of a segment, with or without a keyframe [default: ten times --segment-time, at least 60]
+    /// Maximum length of a segment, with or without a keyframe [default: ten times --segment-time,
+    /// at least 60]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub segment_max_time: Option<f64>,
     #[command(flatten)]

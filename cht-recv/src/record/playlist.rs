@@ -1,10 +1,9 @@
-//! The session as an HLS playlist (RFC 8216) over the very segments that are recorded. Pure: what was
-//! recorded in, text out.
+//! The session as an HLS playlist (RFC 8216) of the recorded segments. Pure: records in, text out.
 //!
-//! As long as nothing is removed it is an EVENT playlist: lines are only ever appended (§6.2.1), with two
-//! exceptions that no live recorder can avoid, both in `docs/recording.md`: the target duration is raised
-//! when a segment turns out longer than it, and a session that is continued loses its end mark. With retention
-//! it has no type, and segments leave it at its beginning (§6.2.2).
+//! Unless segments are removed, it is an EVENT playlist: lines are only appended (§6.2.1), with two
+//! exceptions that no live recorder can avoid (`docs/recording.md`): the target duration is raised
+//! for a longer segment, and a continued session loses its end mark. With retention it has no type,
+//! and segments leave at its beginning (§6.2.2).
 
 use std::{collections::VecDeque, fmt::Write as _, path::Path};
 
@@ -16,8 +15,8 @@ use cht_core::{
 /// Lowest version with EXT-X-MAP for whole segments (§7).
 const VERSION: u32 = 6;
 
-/// Seconds by which a segment may outlast the segment time: it ends at the next keyframe, and encoders
-/// that are left to themselves set one every 250 frames, which is 10 s at 25 frames a second.
+/// Time by which a segment may exceed the segment time, in seconds: it ends at the next keyframe,
+/// which encoders by default set every 250 frames, 10 s at 25 frames a second.
 const KEYFRAME_SLACK: u64 = 10;
 
 /// The end mark.
@@ -26,31 +25,31 @@ const BREAK: &str = "#EXT-X-DISCONTINUITY";
 const NUMBER: &str = "#EXT-X-MEDIA-SEQUENCE:";
 const BREAKS: &str = "#EXT-X-DISCONTINUITY-SEQUENCE:";
 
-/// With each segment that has to leave a playlist, one of so many of those that stay leaves as well: the file is
-/// written anew that much more seldom, and a player loses a thirtieth of the oldest.
+/// Fraction of the remaining segments that leave together with one that has to: one in 32. The file
+/// is rewritten that much less often, and a player loses a thirtieth of the oldest segments.
 const AHEAD: usize = 32;
 
 /// The playlist of a session, as it grows.
 #[derive(Debug)]
 pub(crate) struct Playlist {
-    /// EXT-X-TARGETDURATION, seconds.
+    /// EXT-X-TARGETDURATION, in seconds.
     target: u64,
     entries: VecDeque<Entry>,
     /// The last segment recorded, and whether it is listed.
     last: Option<(SegmentClosed, bool)>,
-    /// Something was listed.
+    /// Whether a segment was listed.
     begun: bool,
-    /// The tables that apply to what comes next.
+    /// File name of the tables for the segments to come.
     map: Option<String>,
-    /// Segments are taken out at its beginning.
+    /// Whether segments leave at its beginning.
     window: bool,
-    /// What was taken out, ever.
+    /// Segments that have left, in total.
     gone: Gone,
-    /// The playlist that this one continues, until it is known where.
+    /// Text of the playlist that this one continues, until its position in that is known.
     before: Option<String>,
 }
 
-/// What was taken out of a playlist at its beginning.
+/// Number of segments and breaks that have left at the beginning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Gone {
     segments: u64,
@@ -58,28 +57,29 @@ struct Gone {
 }
 
 impl Gone {
-    /// What had left a playlist when it was written.
+    /// Reads the numbers in the head of a playlist.
     fn in_head(playlist: &str) -> Self {
         let number = |tag| number_in(playlist, tag).unwrap_or(0);
         Self { segments: number(NUMBER), breaks: number(BREAKS) }
     }
 }
 
-/// A segment that is listed.
+/// A listed segment.
 #[derive(Debug)]
 struct Entry {
     seq: u64,
     name: String,
     seconds: f64,
-    /// It does not continue the one before, and when it was opened.
+    /// It does not continue the one before it; and when it was opened.
     is_break: bool,
     opened_at: String,
     map: Option<String>,
 }
 
 impl Playlist {
-    /// An empty playlist. `segment_time` in seconds; with `retained`, segments will be taken out. `before` is the
-    /// text of the playlist that it replaces, whose target duration and numbers are kept.
+    /// Creates an empty playlist. `segment_time` is in seconds; with `retained`, segments will
+    /// leave. `before` is the text of the playlist that it replaces, whose target duration and
+    /// numbers are kept.
     pub(crate) fn new(segment_time: f64, retained: bool, before: Option<&str>) -> Self {
         let planned = segment_time.ceil() as u64 + KEYFRAME_SLACK;
         Self {
@@ -94,11 +94,12 @@ impl Playlist {
         }
     }
 
-    /// Appends a segment. `tables` is the file name of its connection's PAT and PMT, once there is one.
+    /// Appends a segment. `tables` is the file name of its connection's PAT and PMT, once there is
+    /// one.
     ///
-    /// A segment without a duration holds nothing that has a time: it cannot be listed, and what
-    /// comes behind it does not continue what came before. Returns the new target duration in
-    /// seconds, if the segment is longer than the one promised.
+    /// A segment without a duration has no time and cannot be listed; the one after it does not
+    /// continue the one before it. Returns the new target duration in seconds, if the segment
+    /// exceeds the promised one.
     pub(crate) fn push(&mut self, segment: &SegmentClosed, tables: Option<&str>) -> Option<u64> {
         let last = self.last.replace((segment.clone(), segment.duration.is_some()));
         let seconds = segment.duration?;
@@ -117,7 +118,7 @@ impl Playlist {
             seq: segment.seq,
             name: name.clone(),
             seconds,
-            // Before the first there is nothing to break with.
+            // The first segment has nothing to break with.
             is_break: !continues && self.begun,
             opened_at: segment.opened_at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
             map: self.map.clone(),
@@ -134,12 +135,12 @@ impl Playlist {
         })
     }
 
-    /// Gives the segments the numbers that they have in the playlist `before`, when the segment `seq` of the file `name` was
-    /// listed. One that comes before all of those in it was missing for a while, and is there again.
+    /// Numbers the segments as in the playlist `before`, once the segment `seq` of the file `name`
+    /// is listed. A segment before all of those in it was missing for a while, and is back.
     fn go_on_from(&mut self, before: String, seq: u64, name: &str) {
         let is_back = first_in(&before).is_some_and(|first| seq < first);
         let old = if is_back { Gone::in_head(&before) } else { gone_before(&before, Some(name)) };
-        // As many of those that had left are listed before the first that had not, or will be.
+        // As many of those that had left are listed, or will be, before the first that had not.
         let back = self.entries.len() - usize::from(!is_back);
         let breaks = self.entries.iter().filter(|entry| entry.is_break).count();
         self.gone = Gone {
@@ -149,7 +150,8 @@ impl Playlist {
         self.before = is_back.then_some(before);
     }
 
-    /// Takes out the segments up to the number `seq`, and some more if there are many. Returns whether there were any.
+    /// Removes the segments up to `seq`, and some more if there are many. Returns whether there
+    /// were any.
     pub(crate) fn remove_up_to(&mut self, seq: u64) -> bool {
         let count = self.entries.iter().take_while(|entry| entry.seq <= seq).count();
         if count == 0 {
@@ -163,39 +165,39 @@ impl Playlist {
         true
     }
 
-    /// The number of segments that are listed.
+    /// Returns the number of listed segments.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether nothing is or was ever listed.
+    /// Returns whether no segment is or was ever listed.
     pub(crate) fn nothing_listed(&self) -> bool {
         self.entries.is_empty() && self.gone() == Gone::default()
     }
 
-    /// Whether tables of this file name apply to a segment that is listed, or to one that comes next.
+    /// Returns whether tables of this file name apply to a listed segment or to the next one.
     pub(crate) fn refers_to(&self, tables: &str) -> bool {
-        // Each names its own, or those of the one before.
+        // A segment names its own tables, or uses those of the one before.
         let first = self.entries.front().and_then(|entry| entry.map.as_deref());
         [first, self.map.as_deref()].contains(&Some(tables))
     }
 
-    /// What was taken out, ever: all of the playlist that this one continues, as long as nothing is listed.
+    /// Returns what has left in total: all of the continued playlist, as long as nothing is listed.
     fn gone(&self) -> Gone {
         let before = self.before.as_deref().filter(|_| self.entries.is_empty());
         before.map_or(self.gone, |before| gone_before(before, None))
     }
 
-    /// The text of the file; with `ended`, nothing will be appended any more (§4.3.3.4).
+    /// Returns the text of the file; with `ended`, it is complete (§4.3.3.4).
     pub(crate) fn render(&self, ended: bool) -> String {
         let Gone { segments, breaks } = self.gone();
         let mut text =
             format!("#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{}\n", self.target);
         if self.window || segments > 0 {
-            // §4.3.3.2, §4.3.3.3: how much has left it.
+            // §4.3.3.2, §4.3.3.3: how many have left.
             let _ = write!(text, "{NUMBER}{segments}\n{BREAKS}{breaks}\n");
         } else {
-            // §4.3.5.2: a player that comes late begins with the beginning, not near the end.
+            // §4.3.5.2: a late player starts at the beginning, not near the end.
             text.push_str("#EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-START:TIME-OFFSET=0\n");
         }
         text.push_str(&self.render_from(0));
@@ -203,18 +205,19 @@ impl Playlist {
         text
     }
 
-    /// The lines of the segments from the `first` listed one on, counted from 0: those before it are not changed by them.
+    /// Returns the lines of the segments from index `first` on; they change no line before them.
     pub(crate) fn render_from(&self, first: usize) -> String {
         let mut text = String::new();
         let before = first.checked_sub(1).and_then(|n| self.entries.get(n));
         let mut map = before.and_then(|entry| entry.map.as_ref());
         for (n, entry) in self.entries.iter().enumerate().skip(first) {
             if entry.is_break {
-                // §4.3.2.3: the timestamps start anew.
+                // §4.3.2.3: time stamps start anew.
                 let _ = writeln!(text, "{BREAK}");
             }
             if entry.is_break || n == 0 {
-                // §4.3.2.6. Between two of them players add up durations, which do not step as a wall clock may.
+                // §4.3.2.6: in between, players add up durations, which do not step as a wall clock
+                // may.
                 let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", entry.opened_at);
             }
             if let Some(tables) = entry.map.as_ref().filter(|tables| map != Some(*tables)) {
@@ -227,8 +230,8 @@ impl Playlist {
         text
     }
 
-    /// The number of the first segment that may be listed after `before`, from which segments have left: those
-    /// before it have left as well, though their files may be there.
+    /// Returns the number of the first segment to list after `before`, if segments have left that
+    /// one: earlier ones have left too, even if their files are there.
     pub(crate) fn first_after(before: &str) -> u64 {
         if number_in(before, NUMBER).is_none_or(|gone| gone == 0) {
             return 0;
@@ -236,36 +239,37 @@ impl Playlist {
         first_in(before).unwrap_or(0)
     }
 
-    /// Whether `text` is, but for blank lines, the text of this playlist without its end.
+    /// Returns whether `text` is this playlist without its end, ignoring blank lines.
     pub(crate) fn is(&self, text: &str) -> bool {
         let lines = text.lines().filter(|line| !line.is_empty());
         text.ends_with('\n') && lines.eq(self.render(false).lines())
     }
 }
 
-/// The target duration of a playlist, in seconds.
+/// Returns the target duration of a playlist, in seconds.
 fn target_in(playlist: &str) -> Option<u64> {
     number_in(playlist, "#EXT-X-TARGETDURATION:")
 }
 
-/// The number after `tag`, unless no playlist of ours could have it.
+/// Returns the number after `tag`, unless it exceeds that of any playlist of ours.
 fn number_in(playlist: &str, tag: &str) -> Option<u64> {
     let number: Option<u64> =
         playlist.lines().find_map(|line| line.strip_prefix(tag)?.parse().ok());
     number.filter(|number| *number <= MAX_SEQUENCE)
 }
 
-/// The number in the name of the first segment that `playlist` lists.
+/// Returns the number of the first segment that `playlist` lists.
 fn first_in(playlist: &str) -> Option<u64> {
     let mut names = playlist.lines().filter(|line| !line.starts_with('#'));
     names.find_map(|name| sequence(Path::new(name)))
 }
 
-/// What has left `playlist` when it begins with `name`, which may not have been in it; all of it without a name.
+/// Returns what has left `playlist` when it begins with `name`, which need not be in it; all of it
+/// without a name.
 fn gone_before(playlist: &str, name: Option<&str>) -> Gone {
     let mut gone = Gone::in_head(playlist);
     for line in playlist.lines() {
-        // The first of a playlist that is made anew has no break before it.
+        // A new playlist has no break before its first segment.
         gone.breaks += u64::from(line == BREAK);
         if Some(line) == name {
             break;
@@ -281,7 +285,8 @@ mod tests {
 
     use super::*;
 
-    /// A segment that begins at `start` seconds of its clock, and of the session `shift` seconds later.
+    /// Creates a segment that begins at `start` seconds of its clock, and `shift` seconds later on
+    /// the timeline.
     fn segment(seq: u64, connection: u32, start: i64, shift: i64) -> SegmentClosed {
         let at = "2026-11-23T06:24:29.569950449Z".parse().unwrap();
         SegmentClosed {
@@ -303,18 +308,18 @@ mod tests {
                         #EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-START:TIME-OFFSET=0\n";
 
     #[test]
-    fn number_that_no_playlist_of_ours_has_is_passed_over() {
+    fn number_beyond_limit_is_ignored() {
         let text = "#EXT-X-MEDIA-SEQUENCE:18446744073709551615\n#EXTINF:1,\nsegment_000001.ts\n";
         assert_eq!(gone_before(text, None).segments, 1);
     }
 
     #[test]
-    fn connections_jumps_and_the_end() {
+    fn connections_and_jumps_make_breaks() {
         let mut playlist = Playlist::new(2.0, false, None);
         assert!(playlist.nothing_listed());
         playlist.push(&segment(1, 1, 0, 0), Some("psi_000001.ts"));
         playlist.push(&segment(2, 1, 2, 0), Some("psi_000001.ts"));
-        // The same connection, on another line of the timeline.
+        // The same connection, after a jump of its clock.
         playlist.push(&segment(3, 1, 2, 2), Some("psi_000001.ts"));
         playlist.push(&segment(4, 2, 4, 2), Some("psi_000002.ts"));
         let date = "#EXT-X-PROGRAM-DATE-TIME:2026-11-23T06:24:29.569Z\n";
@@ -338,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_listed_is_only_ever_appended_to() {
+    fn playlist_without_retention_only_grows() {
         let mut playlist = Playlist::new(2.0, false, None);
         let mut before = playlist.render(false);
         for n in 1..20 {
@@ -353,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_new_segments_are_what_a_whole_rendering_appends() {
+    fn appended_lines_equal_full_rendering() {
         let mut playlist = Playlist::new(2.0, false, None);
         let mut text = playlist.render(false);
         for n in 1..20 {
@@ -368,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn playlist_of_many_is_seldom_written_anew_when_they_leave() {
+    fn long_playlist_is_rarely_rewritten_as_segments_leave() {
         let mut playlist = Playlist::new(2.0, true, None);
         let mut written = 0;
         for n in 1..=20_000 {
@@ -379,7 +384,7 @@ mod tests {
             assert!(n < 1000 || (960..=1000).contains(&playlist.len()), "{}", playlist.len());
         }
         assert!(written < 19_000 / 28, "{written}");
-        // Continued: what has left does not come back, though its file is there.
+        // Continued: segments that have left do not come back, although their files are there.
         let text = playlist.render(true);
         let first = Playlist::first_after(&text);
         assert!((19_001..=19_033).contains(&first), "{first}");
@@ -389,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn segments_that_are_there_again_are_listed_and_no_other_gets_a_new_number() {
+    fn returned_segments_are_listed_and_others_keep_their_numbers() {
         // Connections of two segments each: a break before every odd one but the first.
         let listed = |seqs: &[u64], before: Option<&str>| {
             let mut playlist = Playlist::new(2.0, false, before);
@@ -407,13 +412,13 @@ mod tests {
         let all_back = listed(&[1, 2, 3, 4, 5, 6], Some(&some_back));
         assert_eq!(numbers(&all_back), Gone::default());
         assert!(whole.ends_with(all_back.split_once("SEQUENCE:0\n#EXT-X-PROGRAM").unwrap().1));
-        // Only what was not in it.
+        // Only one that it did not list.
         let before_all = listed(&[1, 2], Some(&rest));
         assert_eq!(numbers(&before_all), Gone { segments: 1, breaks: 1 });
     }
 
     #[test]
-    fn playlist_that_is_continued_with_nothing_left_lists_nothing_and_is_open() {
+    fn continued_playlist_without_segments_is_empty_and_open() {
         let mut playlist = Playlist::new(2.0, false, None);
         playlist.push(&segment(1, 1, 0, 0), None);
         playlist.push(&segment(2, 2, 2, 0), None);
@@ -424,14 +429,14 @@ mod tests {
     }
 
     #[test]
-    fn without_tables_there_is_no_map() {
+    fn playlist_without_tables_has_no_map() {
         let mut playlist = Playlist::new(2.0, false, None);
         playlist.push(&segment(1, 1, 0, 0), None);
         assert!(!playlist.render(true).contains("EXT-X-MAP"));
     }
 
     #[test]
-    fn what_has_no_time_is_left_out_and_leaves_a_break() {
+    fn segment_without_duration_is_skipped_and_makes_break() {
         let mut playlist = Playlist::new(2.0, false, None);
         let timeless = |seq| SegmentClosed { duration: None, ..segment(seq, 1, 0, 0) };
         playlist.push(&timeless(1), None);
@@ -446,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn the_target_is_kept_and_raised_only_when_it_must() {
+    fn target_duration_is_kept_and_raised_only_when_exceeded() {
         let mut playlist = Playlist::new(2.0, false, None);
         let lasting = |seq, seconds| SegmentClosed {
             duration: Some(seconds),
@@ -463,10 +468,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_out_is_counted_over_restarts() {
+    fn removed_segments_are_counted_over_restarts() {
         let mut playlist = Playlist::new(2.0, true, None);
         for n in 1..=6_u64 {
-            // A new connection with every second segment.
+            // A new connection with every other segment.
             let connection = n.div_ceil(2);
             let tables = format!("psi_{connection}.ts");
             playlist.push(&segment(n, connection as u32, n as i64 * 2, 0), Some(&tables));
@@ -481,20 +486,20 @@ mod tests {
                     #EXT-X-PROGRAM-DATE-TIME:2026-11-23T06:24:29.569Z\n#EXT-X-MAP:URI=\"psi_2.ts\"\n\
                     #EXTINF:2.000000,\nsegment_000004.ts\n#EXT-X-DISCONTINUITY\n";
         assert!(text.starts_with(head), "{text}");
-        // Continued, the fourth being removed in between.
+        // Continued, after the fourth was removed.
         let mut continued = Playlist::new(2.0, true, Some(&text));
         continued.push(&segment(5, 3, 10, 0), None);
         let text = continued.render(false);
         assert!(text.contains("MEDIA-SEQUENCE:4\n#EXT-X-DISCONTINUITY-SEQUENCE:2\n"), "{text}");
         assert!(!text.contains("#EXT-X-DISCONTINUITY\n"), "{text}");
-        // All of it, and one that it never held.
+        // All of it, and one that it never listed.
         let mut continued = Playlist::new(2.0, false, Some(&text));
         continued.push(&segment(9, 4, 10, 0), None);
         assert!(continued.render(false).contains("#EXT-X-MEDIA-SEQUENCE:5\n"));
     }
 
     #[test]
-    fn a_playlist_of_which_all_was_taken_out_is_still_one() {
+    fn playlist_after_removal_of_all_keeps_its_numbers() {
         let mut playlist = Playlist::new(2.0, true, None);
         playlist.push(&segment(1, 1, 2, 0), None);
         playlist.remove_up_to(1);

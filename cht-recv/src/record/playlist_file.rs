@@ -1,11 +1,12 @@
-//! `stream/session.m3u8` on disk: lines are appended after each segment, and it is replaced as a whole when segments leave it.
+//! `stream/session.m3u8` on disk: lines are appended after each segment, and the file is replaced
+//! when segments leave.
 //!
-//! What a reader sees ends with a whole line at any moment: a write never crosses the border of a page, within which
-//! the system makes it visible at once. A kill between two writes leaves whole lines, or a torn one if the system itself
-//! dies; the next start makes the playlist anew.
+//! A reader always sees whole lines: no write crosses a page border, and within a page the system
+//! makes a write visible at once. A kill between two writes leaves whole lines; a crash of the
+//! system may leave a torn one, and the next start writes the playlist anew.
 //!
-//! The playlist is made from the record and can be made again: that it cannot be written is said, and
-//! stops no recording.
+//! The playlist can be made from the record at any time. A failed write is reported and stops no
+//! recording.
 
 use std::{fs::OpenOptions, io, os::unix::fs::FileExt as _, path::Path};
 
@@ -19,25 +20,25 @@ use cht_core::{
 
 use super::playlist::{END, Playlist};
 
-/// Bytes that the system makes visible at once, if they lie between two multiples of it.
+/// Size of a page, within which the system makes a write visible at once.
 const PAGE: u64 = 4096;
 
-/// The playlist's file and what is in it.
+/// The playlist's file and its content.
 #[derive(Debug)]
 pub(crate) struct PlaylistFile {
     session: Session,
     playlist: Playlist,
-    /// Length of the file in bytes, if it holds all that is listed, and no end.
+    /// Length of the file in bytes, if it holds all listed segments and no end mark.
     appendable: Option<u64>,
     /// The last connection that has tables.
     has_tables: Option<u32>,
-    /// The last write has failed, and that was said.
+    /// Whether the last write failed, which was reported.
     failing: bool,
 }
 
 impl PlaylistFile {
-    /// The playlist of a session whose record so far is `record`, open at its end again. `segment_time` in seconds;
-    /// with `retained`, segments will be taken out of it.
+    /// Reopens the playlist of a session with this `record`. `segment_time` is in seconds; with
+    /// `retained`, segments will leave.
     pub(crate) fn continuing(
         session: &Session,
         record: &SegmentLog,
@@ -54,8 +55,8 @@ impl PlaylistFile {
         this
     }
 
-    /// Makes the playlist of a session that nobody records anew, if it has one: without what was removed, with what was
-    /// adopted, and with an end. Returns it.
+    /// Rewrites the playlist of a session without a recorder, if it has one: without removed
+    /// segments, with adopted ones, and with an end mark. Returns it.
     pub(crate) fn renew(session: &Session) -> Option<Self> {
         let before = regular::read_to_string(&session.playlist()).ok()?;
         let mut this = Self::of(session, &SegmentLog::of(session), 0.0, false, Some(&before));
@@ -63,7 +64,8 @@ impl PlaylistFile {
         Some(this)
     }
 
-    /// Whether the playlist of `session` has an end, as that of a session has which was finished. `None` if there is none.
+    /// Returns whether the playlist of `session` has an end mark, as that of a finished session
+    /// does. Returns `None` if there is no playlist.
     pub(crate) fn has_end(session: &Session) -> Option<bool> {
         let file = regular::open(&session.playlist()).ok()?;
         let at = file.metadata().ok()?.len().checked_sub(END.len() as u64);
@@ -82,7 +84,8 @@ impl PlaylistFile {
         let session = session.clone();
         let mut this =
             Self { session, playlist, appendable: None, has_tables: None, failing: false };
-        // Without retention nothing leaves it for good: what was missing and is there again is listed again.
+        // Without retention no segment leaves for good: one that was missing and is back is listed
+        // again.
         let first = before.filter(|_| retained).map_or(0, Playlist::first_after);
         for segment in record.kept().skip_while(|segment| segment.seq < first) {
             this.push(segment);
@@ -90,18 +93,18 @@ impl PlaylistFile {
         this
     }
 
-    /// Takes out the segments up to the number `seq`.
+    /// Removes the segments up to `seq`.
     pub(crate) fn remove_up_to(&mut self, seq: u64) {
         if self.playlist.remove_up_to(seq) {
             self.write(false);
         }
     }
 
-    /// Lists a segment that has its final name and stands in the record.
+    /// Lists a segment that has its final name and is in the record.
     pub(crate) fn add(&mut self, segment: &SegmentClosed) {
         let listed = self.playlist.len();
         if self.push(segment) {
-            // In the first lines.
+            // The target duration is in the first lines.
             self.appendable = None;
         }
         if self.playlist.len() > listed || self.failing {
@@ -110,13 +113,13 @@ impl PlaylistFile {
         }
     }
 
-    /// Says that nothing will follow.
+    /// Appends the end mark.
     pub(crate) fn end(&mut self) {
         self.append(END, true);
         self.appendable = None;
     }
 
-    /// Whether tables of this file name apply to anything that is listed, or comes next.
+    /// Returns whether tables of this file name apply to a listed segment or to the next one.
     pub(crate) fn refers_to(&self, tables: &Path) -> bool {
         let name = tables.file_name().and_then(|name| name.to_str());
         name.is_some_and(|name| self.playlist.refers_to(name))
@@ -126,7 +129,7 @@ impl PlaylistFile {
     fn push(&mut self, segment: &SegmentClosed) -> bool {
         let duration = segment.duration.or_else(|| examined_duration(&self.session, segment));
         let segment = &SegmentClosed { duration, ..segment.clone() };
-        // Written before the segment was closed, if the connection has sent any by then.
+        // Tables are written before the segment is closed, if the connection has sent any.
         let tables = self.session.tables(segment.connection);
         if self.has_tables != Some(segment.connection) && tables.is_file() {
             self.has_tables = Some(segment.connection);
@@ -143,7 +146,7 @@ impl PlaylistFile {
         raised.is_some()
     }
 
-    /// Takes the end off the file.
+    /// Removes the end mark from the file.
     fn reopen(&mut self, length: u64) {
         let path = self.session.playlist();
         let opened = durable::open(&path, OpenOptions::new().write(true));
@@ -153,7 +156,7 @@ impl PlaylistFile {
         }
     }
 
-    /// Appends lines to the file, or makes it anew where that is not possible.
+    /// Appends lines to the file, or writes it anew where that is not possible.
     fn append(&mut self, lines: &str, ended: bool) {
         let appended = self
             .appendable
@@ -185,7 +188,7 @@ impl PlaylistFile {
     }
 }
 
-/// Appends `lines` to the file at `path`, whose length is `length`, unless it is another one by now. Returns its new length.
+/// Appends `lines` to the file at `path` if its length is still `length`. Returns its new length.
 fn append_at(path: &Path, length: u64, lines: &[u8]) -> io::Result<u64> {
     let file = durable::open(path, OpenOptions::new().write(true))?;
     if file.metadata()?.len() != length {
@@ -198,15 +201,15 @@ fn append_at(path: &Path, length: u64, lines: &[u8]) -> io::Result<u64> {
         Ok(())
     });
     if let Err(error) = written.and_then(|()| file.sync_data()) {
-        // A part of a line would be read as one.
+        // A reader would take a part of a line for a line.
         let _ = file.set_len(length);
         return Err(error);
     }
     Ok(at)
 }
 
-/// Divides lines into pieces to be written one after another at `length`, so that none crosses the border of a page: blank
-/// lines fill it up (RFC 8216, §4.1).
+/// Splits lines into pieces to write one after another at `length`, so that none crosses a page
+/// border: blank lines fill the page (RFC 8216 §4.1).
 fn pieces(length: u64, lines: &[u8]) -> Vec<Vec<u8>> {
     let room = PAGE - length % PAGE;
     if lines.len() as u64 <= room || lines.len() as u64 > PAGE {
@@ -215,8 +218,8 @@ fn pieces(length: u64, lines: &[u8]) -> Vec<Vec<u8>> {
     vec![vec![b'\n'; room as usize], lines.to_vec()]
 }
 
-/// The length of a segment whose record does not tell: it was recovered, torn by a full disk, or written by an
-/// older cht-recv.
+/// Returns the duration of a segment whose record has none: it was recovered, torn by a full disk,
+/// or written by an older cht-recv.
 fn examined_duration(session: &Session, record: &SegmentClosed) -> Option<f64> {
     record.timeline?;
     examine_alone(&session.segment(record.seq)).ok()?.duration
@@ -249,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn file_grows_by_what_is_new_and_no_write_crosses_a_page() {
+    fn added_segment_is_appended_and_no_write_crosses_page() {
         use std::os::unix::fs::MetadataExt as _;
         let folder = tempfile::tempdir().unwrap();
         let session = Session::create(folder.path(), None, &clock::local()).unwrap();
@@ -273,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn playlist_that_others_have_changed_or_removed_is_made_anew() {
+    fn playlist_changed_or_removed_by_others_is_rewritten() {
         let folder = tempfile::tempdir().unwrap();
         let session = Session::create(folder.path(), None, &clock::local()).unwrap();
         let mut file = PlaylistFile::continuing(&session, &SegmentLog::default(), 2.0, false);

@@ -1,4 +1,4 @@
-//! One session: connections come one after another, and each becomes a run of segments.
+//! Records one session: connections come one after another, and each becomes a run of segments.
 
 use std::{
     fs::File,
@@ -36,10 +36,10 @@ use crate::{
     report::{events::EventWriter, heartbeat::Heartbeat},
 };
 
-/// A segment without any PTS is announced after so many bytes all the same.
+/// Bytes after which a segment without a PTS is announced all the same.
 const ANNOUNCE_WITHOUT_CLOCK: u64 = 1 << 20;
 
-/// After so many bytes the disk is looked at: a segment may grow for long.
+/// Bytes after which the free space is checked, because a segment may grow for long.
 const LOOK_AFTER: u64 = 16 << 20;
 
 /// Records connections into one session.
@@ -51,7 +51,7 @@ pub(crate) struct Recorder {
     /// Readable when the recorder is asked to stop.
     stop: UnixStream,
     timeline: Timeline,
-    /// Ticks.
+    /// Minimum length of a segment, in ticks.
     segment_time: i64,
     bounds: SegmentLimits,
     next_seq: u64,
@@ -76,7 +76,7 @@ impl Recorder {
         };
         let playlist =
             PlaylistFile::continuing(&session, &record, plan.segment_time, plan.retention.any());
-        // A folder that cannot be listed was said; a number that is taken will be passed over.
+        // A folder that cannot be listed was reported; a taken number will be skipped.
         let after_the_last = record.last().map_or(1, |last| last.seq + 1);
         let next_seq = record.next_sequence(&session).unwrap_or(after_the_last);
         let retention = plan.retention.any().then(|| {
@@ -103,18 +103,18 @@ impl Recorder {
         })
     }
 
-    /// The session that is recorded.
+    /// Returns the recorded session.
     pub(crate) fn session(&self) -> &Session {
         &self.session
     }
 
-    /// Says that senders can connect.
+    /// Announces that senders can connect.
     pub(crate) fn listening(&self, listening: Listening) {
         self.heartbeat.listening(self.session.name(), &listening.address);
         self.events.emit(self.session.event(listening));
     }
 
-    /// Begins a connection; bytes are pushed to what it returns.
+    /// Starts a connection.
     pub(crate) fn connection(&mut self) -> Connection<'_> {
         self.connections += 1;
         Connection {
@@ -130,7 +130,7 @@ impl Recorder {
                 heartbeat: &self.heartbeat,
                 segment: None,
                 next_anchor: None,
-                begins: PictureStarts::default(),
+                starts: PictureStarts::default(),
                 torn: false,
                 written: 0,
                 looked_at: 0,
@@ -139,12 +139,12 @@ impl Recorder {
         }
     }
 
-    /// Emits an event behind those of the segments that were closed before.
+    /// Emits an event after those of the segments closed before it.
     pub(crate) fn emit_last(&self, body: impl Into<Body>) {
-        self.finalizer.say(self.session.event(body));
+        self.finalizer.emit(self.session.event(body));
     }
 
-    /// Finishes what is still being closed.
+    /// Waits until all segments are closed.
     pub(crate) fn finish(self) -> Result<()> {
         self.finalizer.finish()
     }
@@ -157,7 +157,7 @@ pub(crate) struct Connection<'a> {
     pub number: u32,
     segmenter: Segmenter<'a>,
     out: Output<'a>,
-    /// Received, and not yet written because a cut may still fall before it.
+    /// Received bytes that are not written yet, because a cut may still fall before them.
     held: Vec<u8>,
 }
 
@@ -167,7 +167,7 @@ impl Connection<'_> {
         self.out.events.emit(self.out.session.event(body));
     }
 
-    /// Records the bytes that arrived at `now`.
+    /// Records bytes that arrived at `now`.
     pub(crate) fn push(&mut self, bytes: &[u8], now: Instant) -> Result<()> {
         if self.out.finalizer.has_failed() {
             bail!("{}: segments cannot be finished", self.out.session.stream().display());
@@ -180,20 +180,20 @@ impl Connection<'_> {
         self.record(cuts, bytes)
     }
 
-    /// When [`Self::rest`] is due, if nothing more comes.
+    /// Returns when [`Self::rest`] is due, if nothing more comes.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.segmenter.deadline()
     }
 
-    /// Nothing has come up to `now`: writes what waited for the next picture, if that takes too long.
+    /// Writes a picture that has waited too long for the next one. Nothing has come up to `now`.
     pub(crate) fn rest(&mut self, now: Instant) -> Result<()> {
         let cuts = self.segmenter.rest(now);
         self.record(cuts, &[])
     }
 
-    /// Writes what is settled of what is held and of `bytes`, with these cuts.
+    /// Makes these cuts, and writes what is settled of the held bytes and of `bytes`.
     fn record(&mut self, cuts: Vec<Cut>, bytes: &[u8]) -> Result<()> {
-        self.out.begins.extend(self.segmenter.take_begins());
+        self.out.starts.extend(self.segmenter.take_starts());
         let mut rest = bytes;
         self.cut(cuts, &mut rest)?;
         self.write_up_to(self.segmenter.settled(), &mut rest)?;
@@ -203,10 +203,10 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Makes cuts in what is held, and then in `rest`.
+    /// Makes cuts in the held bytes, and then in `rest`.
     fn cut(&mut self, cuts: Vec<Cut>, rest: &mut &[u8]) -> Result<()> {
         for Cut { offset, reason, before, anchor } in cuts {
-            // A cut that lay before what is written already would tear nothing but the rule.
+            // A cut before bytes that are written already comes late, but loses nothing.
             self.write_up_to(offset, rest)?;
             self.out.close(reason, before);
             self.out.begin(anchor);
@@ -228,10 +228,11 @@ impl Connection<'_> {
         self.out.write(now)
     }
 
-    /// The connection has ended: writes what was held back and closes the segment. Returns the bytes received.
+    /// Ends the connection: writes the held bytes and closes the segment. Returns the bytes
+    /// received.
     pub(crate) fn finish(mut self, reason: EndReason) -> Result<u64> {
         let cuts = self.segmenter.finish();
-        self.out.begins.extend(self.segmenter.take_begins());
+        self.out.starts.extend(self.segmenter.take_starts());
         self.cut(cuts, &mut [].as_slice())?;
         let held = std::mem::take(&mut self.held);
         self.out.write(&held)?;
@@ -240,7 +241,7 @@ impl Connection<'_> {
     }
 }
 
-/// Where a connection's bytes go.
+/// The files that a connection is written to.
 #[derive(Debug)]
 struct Output<'a> {
     session: &'a Session,
@@ -251,18 +252,19 @@ struct Output<'a> {
     stop: &'a UnixStream,
     heartbeat: &'a Heartbeat,
     segment: Option<Growing>,
-    /// The place of a segment that begins with the next bytes.
+    /// Anchor of the segment that begins with the next bytes.
     next_anchor: Option<Anchor>,
-    begins: PictureStarts,
-    /// The disk ended the segment before, at no cut: how long its parts are is not known.
+    starts: PictureStarts,
+    /// The disk ended the segment before without a cut, so the durations of its parts are not
+    /// known.
     torn: bool,
     /// Bytes of the connection written so far.
     written: u64,
-    /// What `written` was when the disk was last looked at.
+    /// Value of `written` when the free space was last checked.
     looked_at: u64,
 }
 
-/// A segment that is being written.
+/// The segment being written.
 #[derive(Debug)]
 struct Growing {
     file: File,
@@ -276,7 +278,7 @@ struct Growing {
 }
 
 impl Output<'_> {
-    /// The next bytes begin a segment at `anchor`.
+    /// Notes that a segment at `anchor` begins with the next bytes.
     fn begin(&mut self, anchor: Option<Anchor>) {
         self.next_anchor = anchor;
     }
@@ -285,7 +287,7 @@ impl Output<'_> {
         let (seq, file) = loop {
             let seq = *self.next_seq;
             match durable::create_to_append(&self.session.part(seq)) {
-                // Somebody else has put something there.
+                // Another program has put something there.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => *self.next_seq += 1,
                 result => break (seq, result?),
             }
@@ -306,7 +308,8 @@ impl Output<'_> {
         Ok(())
     }
 
-    /// Writes bytes, however long the disk refuses them: the sender waits meanwhile, and nothing is lost.
+    /// Writes bytes, and waits while the disk refuses them. The sender waits meanwhile, and nothing
+    /// is lost.
     fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
         let (mut refused, mut said) = (false, false);
         while !bytes.is_empty() {
@@ -322,7 +325,7 @@ impl Output<'_> {
                 Err(error) if disk::is_full(&error) && self.finalizer.make_room() => {}
                 Err(error) if disk::refuses(&error) => {
                     if !std::mem::replace(&mut refused, true) {
-                        // What it took is closed as it is.
+                        // The bytes on disk are closed as a segment.
                         self.close(EndReason::Disk, None);
                         self.torn = true;
                     }
@@ -364,27 +367,28 @@ impl Output<'_> {
         Ok(count)
     }
 
-    /// Says that the disk refuses, unless somebody has. Returns whether it did.
+    /// Reports that the disk refuses, unless the other thread has. Returns whether it did.
     fn say_refused(&self, error: &io::Error) -> bool {
-        let begins = self.finalizer.refusal.begin();
-        if begins {
+        let is_news = self.finalizer.refusal.begin();
+        if is_news {
             let path = self.session.stream().to_string_lossy().into_owned();
             let message = format!("{path}: {error}{}", disk::remedy(error));
             self.events.fail(Some(self.session.name()), "disk", &message, Some(&path));
         }
-        begins
+        is_news
     }
 
-    /// The growing segment lies at `anchor`, if its place was not known; one that the disk began, at its first picture.
+    /// Places the growing segment at `anchor`, if it has no place yet. One that the disk began lies
+    /// at its first picture.
     fn place(&mut self, anchor: Option<Anchor>) {
         let Some(segment) = &mut self.segment else { return };
         let anchor =
-            if self.torn { self.begins.first_in(segment.offset, u64::MAX) } else { anchor };
+            if self.torn { self.starts.first_in(segment.offset, u64::MAX) } else { anchor };
         segment.timeline = segment.timeline.or(anchor);
-        self.begins.forget_before(segment.offset);
+        self.starts.forget_before(segment.offset);
     }
 
-    /// Says that a segment grows, once its place is known (or will not be soon).
+    /// Announces the growing segment once its place is known, or will not be known soon.
     fn announce_if_placed(&mut self) {
         let Some(segment) = &self.segment else { return };
         let unplaced_for = self.written - segment.offset;
@@ -393,7 +397,7 @@ impl Output<'_> {
         }
     }
 
-    /// Says that a segment grows, if that was not said before: each is announced before it is closed.
+    /// Announces the growing segment, unless that was done: each is announced before it is closed.
     fn announce(&mut self) {
         let Some(segment) = self.segment.as_mut().filter(|segment| !segment.announced) else {
             return;
@@ -410,23 +414,23 @@ impl Output<'_> {
         self.finalizer.opened(open);
     }
 
-    /// Hands the segment, which lies at `place`, to be finished.
+    /// Closes the segment, which lies at `place`.
     fn close(&mut self, end_reason: EndReason, place: Option<SegmentStart>) {
         if let Some(segment) = &mut self.segment {
             if segment.offset == self.written {
-                // It holds nothing, and nobody is to hear of it.
+                // An empty segment is removed and never announced.
                 let part = self.session.part(segment.seq);
                 self.segment = None;
-                // Where the disk refuses that, too, the next start removes it.
+                // If the disk refuses that too, the next start removes it.
                 let _ = std::fs::remove_file(&part);
                 return;
             }
             // It may have begun and ended within one read.
             if self.torn || place.is_none() {
                 let begin = segment.offset;
-                let begins = &self.begins;
-                let first = || begins.first_in(begin, self.written);
-                segment.timeline = segment.timeline.or_else(first).or_else(|| begins.within(begin));
+                let starts = &self.starts;
+                let first = || starts.first_in(begin, self.written);
+                segment.timeline = segment.timeline.or_else(first).or_else(|| starts.within(begin));
             }
             segment.timeline = segment.timeline.or(place.map(|place| place.anchor));
         }

@@ -1,10 +1,13 @@
-//! What a killed recorder left behind is adopted: closed, recorded and announced, never a byte thrown away.
+//! Adopts what a killed recorder left: its segments are closed, recorded and announced, and no byte
+//! is lost.
 //!
-//! A kill can fall between any two steps of a segment's life (`docs/recording.md`), so there may be a torn last line in
-//! the record, a `.part`, or a segment that has its final name and no line in the record.
+//! A kill can fall between any two steps of a segment's life (`docs/recording.md`). It may leave a
+//! torn last line in the record, a `.part`, or a segment with its final name and no line in the
+//! record.
 //!
-//! Nothing that lies in a session keeps the recorder from recording: what cannot be read, adopted or removed is said and left
-//! as it is. Only a disk without any room is an error, because nothing could be recorded on it either.
+//! Nothing in a session keeps the recorder from recording: what cannot be read, adopted or removed
+//! is reported and left as it is. Only a disk without any room is an error, because nothing could
+//! be recorded on it either.
 
 use std::{
     collections::BTreeSet,
@@ -36,7 +39,8 @@ use crate::{
     report::events::EventWriter,
 };
 
-/// Adopts what was left in the other sessions below `sessions`, where no recorder is alive: segments of `largest` bytes at most.
+/// Adopts what was left in the other sessions below `sessions` that have no recorder: segments of
+/// at most `largest` bytes.
 pub(crate) fn recover_others(
     sessions: &Path,
     ours: &Session,
@@ -66,7 +70,7 @@ pub(crate) fn recover_others(
         }
         match session.try_lock() {
             Ok(_lock) => recover_other(&session, largest, events)?,
-            // It has a recorder to care for it.
+            // Its own recorder takes care of it.
             Err(SessionError::Busy(_)) => {}
             Err(error) => {
                 let mut trouble = Trouble::default();
@@ -80,14 +84,14 @@ pub(crate) fn recover_others(
 }
 
 fn recover_other(session: &Session, largest: u64, events: &EventWriter) -> Result<()> {
-    // Its next own start, or the next of any recorder, tries again.
+    // Its own next start, or the next of any recorder, tries again.
     let mut recovery = Recovery::new(session, largest, 0, events);
     let path = session.record();
     let known = || segment_log::mend(&path).and_then(|()| SegmentLog::read(session));
-    // Without its record nobody can tell what is missing in a session.
+    // Only the record tells what is missing in a session.
     let recovered = match recovery.attempt(|| known().with_context(named(&path))) {
         Ok(Some(known)) => recovery.run(&known).map(|()| {
-            // A recorder that was killed has left it open, or torn.
+            // A killed recorder has left it open, or torn.
             if recovery.changed || PlaylistFile::has_end(session) == Some(false) {
                 PlaylistFile::renew(session);
             }
@@ -99,11 +103,11 @@ fn recover_other(session: &Session, largest: u64, events: &EventWriter) -> Resul
     recovered
 }
 
-/// Adopts what was left in `session`, whose lock must be held and which is to be continued: segments of `largest` bytes at
-/// most. A record that cannot be read is set aside, and a new one is begun.
+/// Adopts what was left in `session`, whose lock must be held and which is to be continued:
+/// segments of at most `largest` bytes. An unreadable record is set aside, and a new one begins.
 pub(crate) fn recover(session: &Session, largest: u64, events: &EventWriter) -> Result<()> {
     let path = session.record();
-    // A record that is set aside for a passing error costs every segment its place.
+    // Setting a record aside for a passing error would cost every segment its place.
     let read = || segment_log::mend(&path).and_then(|()| SegmentLog::read(session).map(drop));
     let read = || read().with_context(named(&path));
     let mut tries = START_TRIES;
@@ -122,7 +126,8 @@ pub(crate) fn recover(session: &Session, largest: u64, events: &EventWriter) -> 
     recovered
 }
 
-/// Takes a step, again as long as its error `passes` and `tries` are left. Says so before the first of [`START_TRIES`].
+/// Repeats a step while its error `passes` and `tries` are left. Reports the first error, if all
+/// [`START_TRIES`] are left.
 fn patiently<T>(
     tries: &mut u32,
     passes: impl Fn(&io::Error) -> bool,
@@ -141,10 +146,10 @@ fn patiently<T>(
     }
 }
 
-/// What was wrong with a session: said once.
+/// Problems with one session, reported together.
 #[derive(Debug, Default)]
 struct Trouble {
-    /// The path and the message.
+    /// Path and message of the first problem.
     first: Option<(String, String)>,
     more: u64,
 }
@@ -172,16 +177,16 @@ impl Trouble {
     }
 }
 
-/// The recovery of one session, whose lock is held and whose record is whole.
+/// Recovery of one session, whose lock is held and whose record is whole.
 struct Recovery<'a> {
     session: &'a Session,
     events: &'a EventWriter,
-    /// No segment has more bytes: what is larger is not read.
+    /// Maximum size of a segment: a larger file is not read.
     largest: u64,
     /// Further tries that a refusing disk gets.
     tries: u32,
     trouble: Trouble,
-    /// Something was written into the record.
+    /// Whether the record was changed.
     changed: bool,
 }
 
@@ -190,8 +195,8 @@ impl<'a> Recovery<'a> {
         Self { session, events, largest, tries, trouble: Trouble::default(), changed: false }
     }
 
-    /// Takes a step, again while the disk refuses it and tries are left. Returns what succeeded. What failed is counted as
-    /// trouble, unless the disk has no room: that is an error.
+    /// Repeats a step while the disk refuses it and tries are left. Returns its result, or `None`
+    /// after noting its error. A disk without room is an error.
     fn attempt<T>(&mut self, step: impl Fn() -> Result<T>) -> Result<Option<T>> {
         let stream = self.session.stream();
         let has_no_room = |cause: &io::Error| disk::has_no_room(cause, &stream);
@@ -218,9 +223,10 @@ impl<'a> Recovery<'a> {
         self.attempt(|| durable::remove(&path).with_context(named(&path))).map(drop)
     }
 
-    /// The numbers of the segments that have a name in the folder, whatever is there. `None` if it cannot be listed.
+    /// Returns the numbers of the segments that have a name in the folder; `None` if it cannot be
+    /// listed.
     ///
-    /// Removes the temporary files that a kill has left: tables have no later writer that would.
+    /// Removes temporary files that a kill has left: tables have no later writer to remove them.
     fn listed(&mut self) -> Result<Option<BTreeSet<u64>>> {
         let stream = self.session.stream();
         let list = || {
@@ -229,7 +235,7 @@ impl<'a> Recovery<'a> {
                 let name = entry?.file_name();
                 listed.extend(sequence(Path::new(&name)));
                 if durable::unfinished(&name).is_some() {
-                    // If it cannot be removed, it harms nobody.
+                    // If it stays, it does no harm.
                     let _ = fs::remove_file(stream.join(&name));
                 }
             }
@@ -238,7 +244,7 @@ impl<'a> Recovery<'a> {
         self.attempt(|| list().with_context(named(&stream)))
     }
 
-    /// Removes the files whose removal by retention is written down.
+    /// Removes the files of segments whose removal by retention is recorded.
     fn finish_removals(&mut self, known: &SegmentLog, listed: &BTreeSet<u64>) -> Result<()> {
         for seq in listed {
             if !known.is_deleted(*seq) || known.missing(*seq).is_some() {
@@ -252,7 +258,7 @@ impl<'a> Recovery<'a> {
         Ok(())
     }
 
-    /// Writes down the segments that are not there and should be. One that merely cannot be seen is none of them.
+    /// Records the segments that are missing. One that only cannot be seen is not.
     fn record_missing(&mut self, known: &SegmentLog, listed: &BTreeSet<u64>) -> Result<()> {
         let kept = known.kept().filter(|closed| !listed.contains(&closed.seq));
         let gone = kept.filter(|closed| is_not_found(&self.session.segment(closed.seq)));
@@ -273,7 +279,7 @@ impl<'a> Recovery<'a> {
         Ok(())
     }
 
-    /// Records anew the segments that were missing at an earlier start and are there again.
+    /// Records anew the segments that were missing at an earlier start and are back.
     fn record_again(&mut self, known: &SegmentLog, listed: &BTreeSet<u64>) -> Result<()> {
         for seq in listed {
             let Some(closed) = known.missing(*seq) else { continue };
@@ -287,7 +293,7 @@ impl<'a> Recovery<'a> {
         Ok(())
     }
 
-    /// Adopts the segments that the record does not know, in order.
+    /// Adopts the segments that are not in the record, in order.
     fn adopt(&mut self, known: &SegmentLog, listed: &BTreeSet<u64>) -> Result<()> {
         let mut open = None;
         let mut before = known
@@ -305,14 +311,14 @@ impl<'a> Recovery<'a> {
             let Some(Some(closed)) = self.attempt(adopt)? else { continue };
             if self.record(&closed)? {
                 report::note(format_args!("{}: recovered, {} bytes", closed.path, closed.bytes));
-                // Both were left by one recorder.
+                // One recorder has left both.
                 before = Some(Before { closed, may_go_on: true });
             }
         }
         Ok(())
     }
 
-    /// Writes a line about a segment into the record, and announces it. Returns whether that succeeded.
+    /// Appends a segment's line to the record, and announces it. Returns whether that succeeded.
     fn record(&mut self, closed: &SegmentClosed) -> Result<bool> {
         let path = self.session.record();
         let event = self.session.event(closed.clone());
@@ -327,7 +333,7 @@ impl<'a> Recovery<'a> {
     }
 }
 
-/// The `deleted` event of a segment that nobody removed here.
+/// Returns the `deleted` event of a missing segment.
 pub(crate) fn missing(session: &Session, closed: &SegmentClosed) -> Event {
     let path = session.segment(closed.seq).to_string_lossy().into_owned();
     let (reason, at) = (DeleteReason::Missing, clock::wall());
@@ -335,7 +341,7 @@ pub(crate) fn missing(session: &Session, closed: &SegmentClosed) -> Event {
     session.event(deleted)
 }
 
-/// What the killed recorder said about the segment that it was writing.
+/// Reads what the killed recorder noted about the segment it was writing.
 fn open_segment(session: &Session) -> Option<SegmentOpen> {
     let mut line = Vec::new();
     let file = regular::open(&session.open_record()).ok()?;

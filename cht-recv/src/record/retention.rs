@@ -1,7 +1,8 @@
-//! Keeping room: the oldest closed segments are removed, in whatever session they are.
+//! Keeps room: removes the oldest closed segments of all sessions.
 //!
-//! A removal is written down in the record, then the playlist lets go of the segment, then the file goes, then it is
-//! said. So a crash leaves at worst a file that recovery removes. Frames and index stay.
+//! A removal is first recorded, then the playlist drops the segment, then the file is removed, then
+//! the event is emitted. So a crash leaves at worst a file that recovery removes. Frames and index
+//! stay.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -29,13 +30,14 @@ use crate::{
     units::{self, Size},
 };
 
-/// How long until the free space is looked at again: others write to the disk as well.
+/// Time until the free space is checked again, because others write to the disk as well.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
-/// At a full disk, one of so many segments goes at once: each time costs a look at all of them.
+/// Number of segments of which one is removed at once on a full disk: each removal has to list all
+/// of them.
 const AT_ONCE: usize = 128;
 
-/// At the least so much time is between two looks for the sake of age.
+/// Shortest time between two checks by age.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
 
 /// Limits that retention keeps, over all sessions.
@@ -44,7 +46,8 @@ pub(crate) struct Limits {
     /// Remove the oldest segments of all sessions to keep this much of the disk free, such as 20GiB
     #[arg(long, value_name = "SIZE")]
     pub min_free: Option<Size>,
-    /// Remove the oldest segments when those of all sessions are larger than this together, such as 500GiB
+    /// Remove the oldest segments when those of all sessions are larger than this together, such as
+    /// 500GiB
     #[arg(long = "retain-bytes", value_name = "SIZE")]
     pub bytes: Option<Size>,
     /// Remove segments this long after they were closed, such as 12h or 7d; 0s: every closed one
@@ -53,7 +56,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Whether anything is ever removed.
+    /// Returns whether anything is ever removed.
     pub(crate) fn any(&self) -> bool {
         self.min_free.is_some() || self.bytes.is_some() || self.age.is_some()
     }
@@ -62,15 +65,16 @@ impl Limits {
 /// A closed segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Candidate {
-    /// Which session, by its place in the list of sessions.
+    /// Index of its session.
     session: usize,
     seq: u64,
     bytes: u64,
-    /// When it was closed, or one before it in its session, if the wall clock was set back in between.
+    /// When it was closed, or when an earlier one of its session was, if the wall clock was set
+    /// back in between.
     closed_at: Timestamp,
 }
 
-/// A session, and what its record says.
+/// A session and its record.
 #[derive(Debug)]
 struct Shelf {
     session: Session,
@@ -83,24 +87,24 @@ pub(crate) struct Retention {
     limits: Limits,
     /// The folder of all sessions.
     sessions: PathBuf,
-    /// The one that is recorded, if that has begun.
+    /// The session being recorded, once that has begun.
     ours: Option<Session>,
     events: EventWriter,
     shelves: Vec<Shelf>,
-    /// Where in the list a session is.
+    /// Index of each session's folder.
     places: HashMap<PathBuf, usize>,
-    /// When the oldest was closed.
+    /// When the oldest remaining segment was closed.
     oldest: Option<Timestamp>,
     removed: Limited,
     trouble: Limited,
-    /// When a removal at a full disk last gave no room.
+    /// When a removal on a full disk last gave no room.
     fruitless: Option<Instant>,
-    /// That nothing is left to remove was said, and has not changed since.
+    /// Whether a warning said that nothing is left to remove, and that still holds.
     said_empty: bool,
 }
 
 impl Retention {
-    /// For the sessions in a folder, of which `ours` is recorded.
+    /// Creates the retention of the sessions in a folder. `ours` is the recorded one.
     pub(crate) fn new(
         limits: Limits,
         sessions: PathBuf,
@@ -122,7 +126,7 @@ impl Retention {
         }
     }
 
-    /// Removes what is too much. `playlist` is ours.
+    /// Removes segments beyond the limits. `playlist` is that of the recorded session.
     pub(crate) fn look(&mut self, playlist: &mut PlaylistFile) {
         let (candidates, total) = self.candidates();
         let now = clock::wall();
@@ -158,8 +162,9 @@ impl Retention {
         self.said_empty &= lacking;
     }
 
-    /// The disk is full: removes the oldest segment, or several of many, whatever the limits say. Returns whether there is more room now.
-    /// `playlist` is ours, if there is one.
+    /// Removes the oldest segment, or several of many, whatever the limits are: the disk is full.
+    /// Returns whether there is more room now. `playlist` is that of the recorded session, if there
+    /// is one.
     pub(crate) fn make_room(&mut self, playlist: Option<&mut PlaylistFile>) -> bool {
         let now = clock::monotonic();
         if self.fruitless.is_some_and(|then| now.saturating_duration_since(then) < LOOK_AGAIN) {
@@ -172,14 +177,15 @@ impl Retention {
         let oldest = &candidates[..candidates.len().div_ceil(AT_ONCE)];
         let before = disk::free(&self.sessions).ok();
         self.remove(oldest, &vec![DeleteReason::Disk; oldest.len()], playlist);
-        // A quota, a snapshot, or a reader may keep the room: then the next one would go for nothing.
+        // A quota, a snapshot or a reader may keep the room: then removing the next one gains
+        // nothing.
         let after = disk::free(&self.sessions).ok();
         let more = before.zip(after).is_some_and(|(before, after)| before < after);
         self.fruitless = (!more).then_some(now);
         more
     }
 
-    /// How long until the next look, if nothing happens before.
+    /// Returns the time until the next check, if nothing happens before.
     pub(crate) fn next_look(&self) -> Option<Duration> {
         let free = self.limits.min_free.map(|_| LOOK_AGAIN);
         let age = self.limits.age.zip(self.oldest).map(|(limit, oldest)| {
@@ -188,7 +194,7 @@ impl Retention {
         free.into_iter().chain(age).min()
     }
 
-    /// The segments that may be removed, the oldest first, and the bytes of all that are there.
+    /// Returns the segments that may be removed, oldest first, and the total bytes of all segments.
     fn candidates(&mut self) -> (Vec<Candidate>, u64) {
         self.find_sessions();
         let (mut candidates, mut total) = (Vec::new(), 0);
@@ -196,7 +202,7 @@ impl Retention {
             record.update(session);
             let bytes: u64 = record.kept().map(|closed| closed.bytes).sum();
             total += bytes;
-            // One that another cht-recv records is that one's to care for.
+            // Another cht-recv takes care of the session it records.
             if bytes == 0 || (self.ours.as_ref() != Some(session) && session.is_recording()) {
                 continue;
             }
@@ -206,7 +212,7 @@ impl Retention {
                 Candidate { session: n, seq: closed.seq, bytes: closed.bytes, closed_at: latest }
             }));
         }
-        // Stable, so that those of a session stay in order.
+        // Stable, so that segments of one session stay in order.
         candidates.sort_by_key(|candidate| candidate.closed_at);
         (candidates, total)
     }
@@ -266,8 +272,8 @@ impl Retention {
         let event = |one: &Deleted| session.event(one.clone());
         let lines: Vec<u8> = deleted.iter().flat_map(|one| event(one).to_session_line()).collect();
         match segment_log::append(&session.record(), &lines) {
-            // No room to write it down: the first one makes it. A crash just here leaves a segment missing, which
-            // recovery writes down.
+            // No room to record it: removing the first one makes room. A crash here leaves a
+            // missing segment, which recovery records.
             Err(error) if disk::is_full(&error) => {
                 if let Some(first) = deleted.first() {
                     durable::remove(Path::new(&first.path))?;
@@ -294,13 +300,14 @@ impl Retention {
         }
         let tables = self.tables_without_segments(session, deleted);
         for path in tables.iter().filter(|path| !playlist.is_some_and(|it| it.refers_to(path))) {
-            // One that stays is a few hundred bytes that nobody reads.
+            // If it stays, it is a few hundred bytes without a reader.
             let _ = fs::remove_file(path);
         }
         Ok(())
     }
 
-    /// The tables of the connections of which the segments in `deleted`, the first of `session`, were the last.
+    /// Returns the tables of connections whose last segments are in `deleted`, the first ones of
+    /// `session`.
     fn tables_without_segments(&self, session: &Session, deleted: &[Deleted]) -> Vec<PathBuf> {
         let Some(place) = self.places.get(session.root()) else { return Vec::new() };
         let record = &self.shelves[*place].record;
@@ -328,10 +335,11 @@ fn age(closed_at: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(closed_at)).unwrap_or_default()
 }
 
-/// Why each of the first of `candidates`, oldest first, has to go, up to the first that may stay. Pure.
+/// Returns the reasons to remove the first of `candidates`, oldest first, up to the first that may
+/// stay. Pure.
 ///
-/// What a removed file gives back is reckoned, not measured: file systems may take their time, and a reader may
-/// still hold it.
+/// The room that a removal gives back is calculated, not measured: file systems may take their
+/// time, and a reader may still hold the file.
 fn choose(
     candidates: &[Candidate],
     mut total: u64,
@@ -371,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_without_a_limit_and_the_oldest_first_with_one() {
+    fn oldest_segments_are_chosen_only_with_limit() {
         let now = Timestamp::from_second(1600).unwrap();
         let chosen = |free, limits: Limits| choose(&ten(), 1000, free, now, &limits);
         assert!(chosen(Some(0), Limits::default()).is_empty());
@@ -389,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_not_be_removed_counts_all_the_same() {
+    fn segments_that_must_stay_count_towards_limit() {
         let limits = Limits { bytes: Some(Size(100)), ..Limits::default() };
         let chosen = choose(&ten(), 5000, None, Timestamp::MIN, &limits);
         assert_eq!(chosen.len(), 10);

@@ -1,4 +1,5 @@
-//! Where a connection's bytes are cut into segments. Pure: bytes and arrival times in, offsets out.
+//! Decides where a connection's bytes are cut into segments. Pure: bytes and arrival times in,
+//! offsets out.
 
 use std::time::{Duration, Instant};
 
@@ -11,32 +12,33 @@ use cht_ts::{Damage, Found, Media, ParameterSets, Pes, Program, Scanner, time::t
 use super::limits::{Allowance, Arrival, SegmentLimits};
 use crate::received::Seen;
 
-/// Longest time and most bytes that a picture in doubt is held back for the next one to decide it.
+/// Longest time and most bytes that a doubtful picture is held until the next one decides.
 const DOUBT_TIME: Duration = Duration::from_secs(3);
 const DOUBT_BYTES: u64 = 4 << 20;
 
 /// A place where one segment ends and the next begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cut {
-    /// The next segment's first byte, from the beginning of the connection.
+    /// Offset of the next segment's first byte in the connection.
     pub offset: u64,
-    /// Why the segment before it ends.
+    /// Reason why the segment before it ends.
     pub reason: EndReason,
-    /// Where that segment lies, if a PTS was seen in it.
+    /// Place of the segment before it, if a PTS was seen in it.
     pub before: Option<SegmentStart>,
-    /// The next segment's place on the timeline, if it begins with a PTS.
+    /// Anchor of the next segment, if it begins with a PTS.
     pub anchor: Option<Anchor>,
 }
 
-/// Where a segment lies on the timeline.
+/// Place of a segment on the timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SegmentStart {
     pub anchor: Anchor,
-    /// Ticks.
+    /// Length in ticks.
     pub length: i64,
 }
 
-/// A segment of fewer pictures that arrived in less time ends only by allowance.
+/// Number of pictures and arrival time below which a segment counts as short, and ends only by
+/// allowance.
 const FEW_UNITS: i64 = 16;
 const SHORT: Duration = Duration::from_secs(1);
 
@@ -50,41 +52,42 @@ pub(crate) struct Segmenter<'a> {
 #[derive(Debug)]
 struct State<'a> {
     timeline: &'a mut Timeline,
-    /// Ticks.
+    /// Minimum length of a segment, in ticks.
     segment_time: i64,
     bounds: SegmentLimits,
     /// Offset of the growing segment's first byte.
     begin: u64,
     arrival: Arrival,
-    /// The growing segment has been arriving for so long that it ends at the next picture.
+    /// Whether the growing segment has been arriving for so long that it ends at the next picture.
     overdue: bool,
     /// The PID whose clock and keyframes count.
     clock: Option<u16>,
-    /// Whether that PID is video; audio gives the clock only where no video is announced.
+    /// Whether that PID is audio, because no video is announced.
     audio_only: bool,
     /// The growing segment's anchor.
     anchor: Option<Anchor>,
-    /// The picture in which it began, if it began within one: its place, as long as none begins in it.
+    /// Anchor of the picture in which the growing segment began, until one begins in it.
     within: Option<Anchor>,
     /// Its pictures on the timeline.
     extent: Extent,
-    /// A picture that left the line, and its arrival: nothing from it on is written before the next one decides.
+    /// A picture off the timeline, and its arrival. No byte from it on is written until the next
+    /// one decides.
     doubt: Option<(Pes, Instant)>,
-    /// Cuts that come sooner than any stream needs them.
+    /// Limit of cuts that come sooner than any stream needs them.
     allowance: Allowance,
     cuts: Vec<Cut>,
-    /// The tables were seen, or have changed.
+    /// Whether tables were seen or have changed.
     tables: bool,
-    /// Parameter sets that went with the tables.
+    /// Parameter sets that were returned with the tables.
     sets: Option<ParameterSets>,
-    /// Its `packets` are those that were told already.
+    /// Its `packets` are those already reported.
     seen: Seen,
-    /// Where pictures begin, and their places, since they were asked for.
-    begins: Vec<(u64, Anchor)>,
+    /// Offsets and anchors of pictures, since they were last taken.
+    starts: Vec<(u64, Anchor)>,
 }
 
 impl<'a> Segmenter<'a> {
-    /// A new connection in the session of `timeline`. `segment_time` in ticks.
+    /// Starts a connection on the session's `timeline`. `segment_time` is in ticks.
     pub(crate) fn new(
         timeline: &'a mut Timeline,
         segment_time: i64,
@@ -109,12 +112,12 @@ impl<'a> Segmenter<'a> {
             tables: false,
             sets: None,
             seen: Seen::default(),
-            begins: Vec::new(),
+            starts: Vec::new(),
         };
         Self { scanner: Scanner::new(), state }
     }
 
-    /// The next bytes, which arrived at `now`. Returns the cuts that are now certain, in order.
+    /// Takes bytes that arrived at `now`. Returns the cuts that are now certain, in order.
     pub(crate) fn push(&mut self, mut bytes: &[u8], now: Instant) -> Vec<Cut> {
         let state = &mut self.state;
         state.overdue |= state.arrival.observe(now) >= state.bounds.time;
@@ -123,7 +126,7 @@ impl<'a> Segmenter<'a> {
             self.cut_here(EndReason::MaxTime);
         }
         while !bytes.is_empty() {
-            // Up to the bound at most, so that it can be kept to the packet.
+            // At most up to the size limit, to keep it to the packet.
             let room = (self.state.begin + self.state.bounds.bytes) - self.scanner.position();
             let (now_due, later) = bytes.split_at(bytes.len().min(room as usize));
             let state = &mut self.state;
@@ -140,26 +143,26 @@ impl<'a> Segmenter<'a> {
         std::mem::take(&mut self.state.cuts)
     }
 
-    /// Nothing has come up to `now`. Returns the cuts that are now certain.
+    /// Notes that nothing has come up to `now`. Returns the cuts that are now certain.
     pub(crate) fn rest(&mut self, now: Instant) -> Vec<Cut> {
         self.state.settle_late(now);
         std::mem::take(&mut self.state.cuts)
     }
 
-    /// When the picture in doubt is decided, if nothing more comes.
+    /// Returns when the doubtful picture is decided, if nothing more comes.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.state.doubt.map(|(_, since)| since + DOUBT_TIME)
     }
 
-    /// No more bytes come. Returns the last cuts.
+    /// Ends the connection. Returns the last cuts.
     pub(crate) fn finish(&mut self) -> Vec<Cut> {
-        // A last picture that goes on from none before it makes no segment.
+        // A last picture that continues none before it makes no segment.
         self.state.settle_as(false);
         std::mem::take(&mut self.state.cuts)
     }
 
-    /// Ends the segment where no picture lets it end: before the one that is not decided yet, or else at a
-    /// packet, or else anywhere.
+    /// Ends the segment without a picture to end at: before the undecided one, or at a packet, or
+    /// anywhere.
     fn cut_here(&mut self, reason: EndReason) {
         self.state.settle();
         let begin = self.state.begin;
@@ -170,28 +173,29 @@ impl<'a> Segmenter<'a> {
         }
     }
 
-    /// Bytes before this offset can be written: no later cut lies before it. Little more than 1 MiB stays
-    /// behind, or 4 MiB where the stream's clock has just jumped.
+    /// Returns the offset up to which bytes can be written, because no later cut lies before it.
+    /// Little more than 1 MiB is held back, or 4 MiB after a jump of the stream's clock.
     pub(crate) fn settled(&self) -> u64 {
-        // Before its first picture is placed, the growing segment is not cut at one.
+        // Until its first picture is placed, the growing segment is not cut at a picture.
         let doubt = self.state.doubt.filter(|_| self.state.anchor.is_some());
         let doubt = doubt.map_or(u64::MAX, |(pes, _)| pes.cut);
         self.scanner.holdback().min(doubt)
     }
 
-    /// The growing segment's place on the timeline, once a PTS was seen.
+    /// Returns the growing segment's anchor, once a PTS was seen.
     pub(crate) fn anchor(&self) -> Option<Anchor> {
         self.state.anchor
     }
 
-    /// Where the growing segment lies, up to the end of its last frame, once a PTS was seen.
+    /// Returns the place of the growing segment, up to the end of its last frame, once a PTS was
+    /// seen.
     pub(crate) fn place(&self) -> Option<SegmentStart> {
         let length = |anchor: Anchor| self.state.extent.length_from(anchor.offset);
         let anchor = self.state.anchor.or(self.state.within);
         anchor.map(|anchor| SegmentStart { anchor, length: length(anchor) })
     }
 
-    /// What was seen since the last call.
+    /// Takes the observations since the last call.
     pub(crate) fn take_seen(&mut self) -> Seen {
         let packets = self.scanner.counters().packets;
         let told = Seen { packets, ..Seen::default() };
@@ -199,13 +203,13 @@ impl<'a> Segmenter<'a> {
         Seen { packets: packets - seen.packets, ..seen }
     }
 
-    /// Where pictures were found to begin since the last call: the offset, and the place.
-    pub(crate) fn take_begins(&mut self) -> Vec<(u64, Anchor)> {
-        std::mem::take(&mut self.state.begins)
+    /// Takes the offsets and anchors of the pictures found since the last call.
+    pub(crate) fn take_starts(&mut self) -> Vec<(u64, Anchor)> {
+        std::mem::take(&mut self.state.starts)
     }
 
-    /// PAT and PMT as packets, if they were seen or have changed since the last call; behind them the parameter sets of
-    /// the video, if keyframes come without.
+    /// Returns PAT and PMT as packets, if they were seen or have changed since the last call,
+    /// followed by the parameter sets of the video if keyframes come without.
     pub(crate) fn new_tables(&mut self) -> Option<Vec<u8>> {
         let state = &mut self.state;
         let lacking = state.clock.filter(|pid| self.scanner.lacks_parameters(*pid));
@@ -241,7 +245,7 @@ impl State<'_> {
         self.audio_only = streams().next().is_some()
             && !streams().any(|stream| stream.codec.media() == Media::Video);
         if self.clock.is_some_and(|pid| streams().all(|stream| stream.pid != pid)) {
-            // The video goes on under another PID, perhaps on another clock.
+            // The video continues under another PID, perhaps on another clock.
             self.settle();
             self.clock = None;
             self.timeline.connect();
@@ -274,12 +278,12 @@ impl State<'_> {
         }
     }
 
-    /// Decides the picture in doubt without a next one.
+    /// Decides the doubtful picture without a next one.
     fn settle(&mut self) {
         self.settle_as(true);
     }
 
-    /// Does that if the next one has not come for long.
+    /// Decides it if the next one has not come for long.
     fn settle_late(&mut self, now: Instant) {
         let is_late = |since| now.saturating_duration_since(since) >= DOUBT_TIME;
         if self.doubt.is_some_and(|(_, since)| is_late(since)) {
@@ -287,7 +291,7 @@ impl State<'_> {
         }
     }
 
-    /// Decides it; one after a jump is placed only if it `may_jump`.
+    /// Decides it; after a jump, it is placed only if it `may_jump`.
     fn settle_as(&mut self, may_jump: bool) {
         if let Some((doubt, since)) = self.doubt.take()
             && let Some(placed) = self.timeline.settle(may_jump && self.may_cut(since))
@@ -296,21 +300,22 @@ impl State<'_> {
         }
     }
 
-    /// Whether the growing segment may end at a picture: it has lasted, or ends sooner than any need not often.
+    /// Returns whether the growing segment may end at a picture: it is long enough, or the
+    /// allowance covers it.
     fn may_cut(&self, now: Instant) -> bool {
         self.extent.units() >= FEW_UNITS
             || self.arrival.lasted() >= SHORT
             || self.allowance.is_left(now)
     }
 
-    /// A picture that arrived at `now` was placed.
+    /// Handles a placed picture that arrived at `now`.
     fn placed(&mut self, pes: &Pes, placed: Placed, now: Instant) {
         let Placed::At(step, anchor) = placed else {
             self.seen.strays += 1;
             self.extent.observe_stray();
             return;
         };
-        self.begins.push((pes.offset, anchor));
+        self.starts.push((pes.offset, anchor));
         let Some(begin) = self.anchor else {
             self.anchor = Some(anchor);
             self.extend(anchor);
@@ -335,7 +340,7 @@ impl State<'_> {
                 self.cut(Cut { offset: pes.cut, reason, before, anchor: Some(anchor) });
             }
             None if step == Step::Start => {
-                // On a clock of its own: where it is, the growing segment cannot say.
+                // It is on a clock of its own, which the growing segment cannot relate to its own.
                 (self.clock, self.seen.strays) = (None, self.seen.strays + 1);
                 return self.timeline.connect();
             }
@@ -344,13 +349,14 @@ impl State<'_> {
         self.extend(anchor);
     }
 
-    /// The picture that was placed last is one of the growing segment.
+    /// Adds the picture placed last to the growing segment.
     fn extend(&mut self, anchor: Anchor) {
         let decoded = self.timeline.decoded().unwrap_or(anchor.offset);
         self.extent.observe(anchor.offset, decoded);
     }
 
-    /// Why the growing segment ends before a picture that comes `length` ticks after its first, if it does.
+    /// Returns the reason to end the growing segment before a picture `length` ticks after its
+    /// first, if there is one.
     fn reason_to_cut(&self, pes: &Pes, length: i64) -> Option<EndReason> {
         let is_keyframe = pes.random_access || self.audio_only;
         if is_keyframe && length >= self.segment_time {
@@ -366,10 +372,10 @@ impl State<'_> {
 
     fn cut(&mut self, cut: Cut) {
         self.anchor = cut.anchor;
-        // A tick behind the picture: that one belongs to the segment in which it begins.
+        // A tick after the picture, which belongs to the segment in which it begins.
         let behind = |last: Anchor| Anchor { pts: last.pts + 1, offset: last.offset + 1 };
         self.within = self.timeline.anchor().map(behind);
-        // A cut that was decided late may lie before one that was made for want of room.
+        // A late decision may lie before a cut that a limit forced.
         self.begin = self.begin.max(cut.offset);
         self.extent = Extent::default();
         self.arrival.restart();

@@ -1,6 +1,6 @@
-//! How the recorder is doing, in numbers from its start: for `stats` events and for Prometheus.
+//! Counters since the start, for `stats` events and for Prometheus.
 //!
-//! To count costs a few additions for each read of the socket. Whoever asks pays for the rest.
+//! Counting costs a few additions per read of the socket; a snapshot costs the rest.
 
 use std::{
     collections::BTreeMap,
@@ -19,20 +19,20 @@ use cht_core::{event::Body, process::lock::lock};
 
 use crate::{disk, received::Seen};
 
-/// PIDs that are counted by name. A stream that is mostly noise could name all 8192.
+/// PIDs counted by name. A stream that is mostly noise could name all 8192.
 const PIDS: usize = 64;
 
-/// What all threads count.
+/// Counters of all threads.
 #[derive(Debug)]
 pub(crate) struct Counters {
     started: Instant,
-    /// The folder of the sessions, which need not be there yet.
+    /// Folder of the sessions, which need not exist yet.
     folder: PathBuf,
     connected: AtomicBool,
     connections: AtomicU64,
     bytes: AtomicU64,
     packets: AtomicU64,
-    /// Nanoseconds from `started` to the last byte; 0 before any.
+    /// Nanoseconds from `started` to the last byte; 0 before the first.
     last_byte: AtomicU64,
     segments: AtomicU64,
     errors: AtomicU64,
@@ -43,13 +43,13 @@ pub(crate) struct Counters {
 /// Gaps in continuity counters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Gaps {
-    /// The first `PIDS` that were listed or had a gap.
+    /// Gaps of the first `PIDS` that were listed or had one.
     pub by_pid: BTreeMap<u16, u64>,
-    /// Those of all further PIDs.
+    /// Gaps of all other PIDs.
     pub others: u64,
 }
 
-/// All of it at one moment.
+/// All counters at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Snapshot {
     pub connected: bool,
@@ -57,17 +57,17 @@ pub(crate) struct Snapshot {
     pub bytes: u64,
     pub packets: u64,
     pub gaps: Gaps,
-    /// Since the last byte, if there was one.
+    /// Time since the last byte, if there was one.
     pub idle: Option<Duration>,
     pub segments: u64,
     pub errors: u64,
     pub left_out: u64,
-    /// Bytes, where the system tells.
+    /// Free space in bytes, if the system reports it.
     pub free_disk: Option<u64>,
 }
 
 impl Counters {
-    /// Nothing has happened yet. `folder` is where the disk is that matters.
+    /// Starts counting. `folder` is on the disk whose free space counts.
     pub(crate) fn new(folder: PathBuf, now: Instant) -> Self {
         Self {
             started: now,
@@ -84,18 +84,18 @@ impl Counters {
         }
     }
 
-    /// A sender has come.
+    /// Notes a new sender.
     pub(crate) fn connected(&self) {
         self.connections.fetch_add(1, Relaxed);
         self.connected.store(true, Relaxed);
     }
 
-    /// It has gone.
+    /// Notes that it has gone.
     pub(crate) fn disconnected(&self) {
         self.connected.store(false, Relaxed);
     }
 
-    /// Bytes arrived at `now`, with `seen` in them.
+    /// Notes bytes that arrived at `now`, with `seen` in them.
     pub(crate) fn received(&self, bytes: usize, seen: &Seen, now: Instant) {
         self.bytes.fetch_add(bytes as u64, Relaxed);
         self.packets.fetch_add(seen.packets, Relaxed);
@@ -108,7 +108,7 @@ impl Counters {
         }
     }
 
-    /// An event is about to be emitted.
+    /// Notes an event about to be emitted.
     pub(crate) fn emitted(&self, body: &Body) {
         match body {
             Body::SegmentClosed(_) => self.segments.fetch_add(1, Relaxed),
@@ -117,12 +117,12 @@ impl Counters {
         };
     }
 
-    /// An event was left out.
+    /// Notes an event that was left out.
     pub(crate) fn left_out(&self) {
         self.left_out.fetch_add(1, Relaxed);
     }
 
-    /// Everything, as it is at `now`.
+    /// Returns all counters at `now`.
     pub(crate) fn snapshot(&self, now: Instant) -> Snapshot {
         let last = Some(self.last_byte.load(Relaxed)).filter(|nanos| *nanos > 0);
         let last = last.map(|nanos| self.started + Duration::from_nanos(nanos));
@@ -150,7 +150,7 @@ impl Gaps {
         }
     }
 
-    /// Over all PIDs.
+    /// Returns the gaps of all PIDs.
     pub(crate) fn total(&self) -> u64 {
         self.by_pid.values().sum::<u64>() + self.others
     }
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gaps_are_counted_by_pid_and_bounded() {
+    fn gaps_are_counted_by_pid_up_to_limit() {
         let start = cht_core::process::clock::monotonic();
         let counters = Counters::new(".".into(), start);
         assert_eq!(counters.snapshot(start).idle, None);

@@ -1,7 +1,7 @@
-//! Events out, without ever waiting for whoever reads them.
+//! Emits events without ever waiting for their reader.
 //!
-//! A thread of its own writes to stdout. Between it and the recorder is a bounded queue: when the reader
-//! stalls, events are dropped (the record on disk has them all); when it goes, that is said once.
+//! A thread of its own writes to stdout, after a bounded queue: when the reader stalls, events are
+//! dropped (the record on disk has them all); when it ends, that is reported once.
 
 use std::{
     sync::{
@@ -21,22 +21,23 @@ use cht_core::{
 
 use super::counters::Counters;
 
-/// Hours of events at any sensible segment time.
+/// Length of the queue: hours of events at any sensible segment time.
 const QUEUE: usize = 4096;
 
-/// Passing events that may wait in the queue. More of them would take the place of others.
+/// `stats` events that may wait in the queue. More would take the place of others.
 const PASSING: u64 = 8;
 
-/// How long the end waits for a reader that is slow.
+/// Longest wait for a slow reader at the end.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// The recorder's end of the queue.
 #[derive(Debug, Clone)]
 pub(crate) struct EventWriter {
     queue: SyncSender<Event>,
-    /// Events left out since the reader stalled; said at the first, and how many when it reads again.
+    /// Events left out since the reader stalled. The first is reported, and their number when it
+    /// reads again.
     left_out: Arc<AtomicU64>,
-    /// Passing events in the queue.
+    /// `stats` events in the queue.
     passing: Arc<AtomicU64>,
     counters: Arc<Counters>,
 }
@@ -71,7 +72,7 @@ pub(crate) fn start(counters: Arc<Counters>) -> std::io::Result<(EventWriter, Fi
 }
 
 impl EventWriter {
-    /// Hands an event over; never waits.
+    /// Queues an event, or drops it if the queue is full.
     pub(crate) fn emit(&self, event: Event) {
         self.counters.emitted(&event.body);
         let full = matches!(self.queue.try_send(event), Err(TrySendError::Full(_)));
@@ -93,8 +94,8 @@ impl EventWriter {
         }
     }
 
-    /// Hands over an event that the next one of its kind makes worthless (`stats`), unless some of them wait
-    /// already: a reader that has stalled needs the place for those that count.
+    /// Queues a `stats` event, or drops it if older ones are still queued: the next one makes it
+    /// worthless, and a stalled reader needs the place for others.
     pub(crate) fn emit_passing(&self, event: Event) {
         if self.passing.fetch_add(1, Ordering::Relaxed) >= PASSING
             || self.queue.try_send(event).is_err()
@@ -103,7 +104,7 @@ impl EventWriter {
         }
     }
 
-    /// Says on stderr and in an `error` event what is wrong.
+    /// Reports a problem on stderr and in an `error` event.
     pub(crate) fn fail(
         &self,
         session: Option<&str>,
@@ -123,7 +124,7 @@ impl EventWriter {
 }
 
 impl Finish {
-    /// Waits until all events are written. All announcers must be gone.
+    /// Waits until all events are written. All writers must be dropped.
     pub(crate) fn wait(self) {
         if clock::receive_within(&self.0, LAST_WAIT).is_err() {
             report::warn("the reader of stdout has stalled; its last events were left out");

@@ -1,5 +1,5 @@
-//! What the main loop does besides recording, each time round: `stats` events, and signs of life for the service
-//! manager. Only a loop that goes round gives them.
+//! The duties of the main loop besides recording: `stats` events, and signs of life for the service
+//! manager. Only a loop that runs gives them.
 
 use std::{
     cell::{Cell, RefCell},
@@ -24,11 +24,11 @@ pub(crate) struct Heartbeat {
     counters: Arc<Counters>,
     events: EventWriter,
     service: Systemd,
-    /// Between two `stats`; none are wanted without it.
+    /// Time between two `stats` events; `None` for no events.
     interval: Option<Duration>,
-    /// When the last `stats` was made, and the bytes received by then.
+    /// When the last `stats` event was made, and the bytes received by then.
     last: Cell<(Instant, u64)>,
-    /// Absent until there is one.
+    /// Name of the session, once there is one.
     session: RefCell<Option<String>>,
     peer: RefCell<Option<String>>,
     strays: RefCell<Limited>,
@@ -38,7 +38,7 @@ pub(crate) struct Heartbeat {
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 impl Heartbeat {
-    /// Of a recorder that starts `now`.
+    /// Starts the heartbeat at `now`.
     pub(crate) fn new(
         counters: Arc<Counters>,
         events: EventWriter,
@@ -62,20 +62,20 @@ impl Heartbeat {
         &self.events
     }
 
-    /// Senders can connect, and are recorded into `session`.
+    /// Notes that senders can connect, and are recorded into `session`.
     pub(crate) fn listening(&self, session: &str, address: &str) {
         self.session.replace(Some(session.to_owned()));
         self.service.tell(&format!("READY=1\nSTATUS=listening on {address}"));
     }
 
-    /// A sender has come.
+    /// Notes a new sender.
     pub(crate) fn connected(&self, peer: &str) {
         self.counters.connected();
         self.peer.replace(Some(peer.to_owned()));
         self.service.tell(&format!("STATUS=recording {peer}"));
     }
 
-    /// Bytes arrived at `now`, with `seen` in them.
+    /// Notes bytes that arrived at `now`, with `seen` in them.
     pub(crate) fn received(&self, bytes: usize, seen: &Seen, now: Instant) {
         self.counters.received(bytes, seen, now);
         if seen.strays > 0 {
@@ -85,12 +85,12 @@ impl Heartbeat {
         }
     }
 
-    /// Says on stderr and in an `error` event what is wrong.
+    /// Reports a problem on stderr and in an `error` event.
     pub(crate) fn complain(&self, code: &str, message: &str) {
         self.events.fail(self.session.borrow().as_deref(), code, message, None);
     }
 
-    /// The sender has gone, and all its bytes are counted.
+    /// Notes that the sender has gone, and all its bytes are counted.
     pub(crate) fn disconnected(&self) {
         self.counters.disconnected();
         self.peer.take();
@@ -100,18 +100,18 @@ impl Heartbeat {
         self.service.tell("STATUS=waiting for a sender");
     }
 
-    /// No more senders; what was received is finished.
+    /// Notes that no more senders are served, and the last segment is being finished.
     pub(crate) fn stopping(&self) {
         self.service.tell("STOPPING=1\nSTATUS=finishing the last segment");
     }
 
-    /// When the loop has to go round again.
+    /// Returns when [`Self::beat`] is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let due = self.interval.map(|interval| self.last.get().0 + interval);
         due.into_iter().chain(self.service.deadline()).min()
     }
 
-    /// Does what is due.
+    /// Does everything that is due at `now`.
     pub(crate) fn beat(&self, now: Instant) {
         self.service.feed(now);
         if self.interval.is_some_and(|interval| self.last.get().0 + interval <= now) {
@@ -119,12 +119,12 @@ impl Heartbeat {
         }
     }
 
-    /// Says how things are.
+    /// Emits a `stats` event.
     fn stats(&self, now: Instant) {
         let counters = self.counters.snapshot(now);
         let (at, before) = self.last.replace((now, counters.bytes));
         let interval = now.saturating_duration_since(at).as_secs_f64();
-        // Over less than a millisecond a rate says nothing.
+        // Over less than a millisecond, a rate means nothing.
         let bits = (counters.bytes - before) as f64 * 8.0;
         let recv = RecvStats {
             connected: counters.connected,

@@ -1,7 +1,7 @@
-//! The few words of HTTP that a scraper speaks: `GET /metrics`, one answer, and the connection is closed.
+//! Serves metrics over a minimum of HTTP: `GET /metrics`, one answer, and the connection is closed.
 //!
-//! One thread serves all scrapers, a bounded number of them, and none for long. So those that hang, however many, keep
-//! nobody out, and the recorder never waits for them.
+//! One thread serves all scrapers, a bounded number of them, and each for a bounded time. So
+//! scrapers that hang keep no other out, and the recorder never waits for them.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -18,13 +18,13 @@ use rustix::event::{PollFd, PollFlags};
 use super::{counters::Counters, prometheus};
 use crate::net::{self, RETRY_AFTER, is_passing};
 
-/// How long one scraper may take.
+/// Longest time for one scraper.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Scrapers at a time. One more ends another.
+/// Limit of scrapers at a time. One more ends another.
 const SCRAPERS: usize = 32;
 
-/// The longest request that is read.
+/// Length of the longest request, in bytes.
 const HEAD: usize = 8 << 10;
 
 /// Listens at `HOST:PORT`; without a host, at the loopback address.
@@ -36,7 +36,7 @@ pub(crate) fn bind(place: &str) -> Result<TcpListener> {
         )
     })?;
     let url = format!("http://{address}/metrics");
-    net::tell_if_open(&url, address.ip(), "whoever reaches it can read the numbers");
+    net::tell_if_open(&url, address.ip(), "any machine that reaches it can read the metrics");
     Ok(listener)
 }
 
@@ -45,7 +45,7 @@ fn resolve(place: &str) -> Result<SocketAddr> {
     net::resolve(place).map_err(|error| wrong().context(error))
 }
 
-/// Serves scrapers on a thread of its own, as long as the process lives. Returns where.
+/// Serves scrapers on a thread of its own, as long as the process lives. Returns the URL.
 pub(crate) fn serve(listener: TcpListener, counters: Arc<Counters>) -> io::Result<String> {
     let url = format!("http://{}/metrics", listener.local_addr()?);
     listener.set_nonblocking(true)?;
@@ -58,19 +58,19 @@ pub(crate) fn serve(listener: TcpListener, counters: Arc<Counters>) -> io::Resul
 #[derive(Debug)]
 struct Server {
     listener: TcpListener,
-    /// When a listener that failed is tried again.
+    /// When a failed listener is tried again.
     resting: Option<Instant>,
     scrapers: Vec<Scraper>,
     counters: Arc<Counters>,
 }
 
-/// A scraper that is connected.
+/// A connected scraper.
 #[derive(Debug)]
 struct Scraper {
     socket: TcpStream,
-    /// What was received of its request.
+    /// The request, as far as it was received.
     head: Vec<u8>,
-    /// The answer, and how much of it was sent. Empty until the request is complete.
+    /// The answer, and the number of bytes sent of it. Empty until the request is complete.
     answer: Vec<u8>,
     sent: usize,
     deadline: Instant,
@@ -82,7 +82,7 @@ impl Server {
             let ready = self.wait();
             let now = clock::monotonic();
             for at in ready.into_iter().rev() {
-                // A scraper that has gone is its own affair, and so is one that was answered.
+                // A scraper that was answered or has gone is done with.
                 if !matches!(self.scrapers[at].step(&self.counters), Ok(false)) {
                     self.scrapers.remove(at);
                 }
@@ -92,7 +92,7 @@ impl Server {
         }
     }
 
-    /// Waits until something can be done; the places of those that can go on.
+    /// Waits until something can be done. Returns the indexes of the scrapers that can continue.
     fn wait(&self) -> Vec<usize> {
         let limit = self.scrapers.iter().map(|scraper| scraper.deadline).chain(self.resting).min();
         let listener = PollFd::new(&self.listener, PollFlags::IN);
@@ -105,7 +105,7 @@ impl Server {
         (0..self.scrapers.len()).filter(is_ready).collect()
     }
 
-    /// Takes in those who have come. One too many ends the oldest of those that have asked for nothing, or the oldest.
+    /// Accepts scrapers. One too many ends the oldest without a request, or else the oldest.
     fn accept(&mut self, now: Instant) {
         if self.resting.is_some_and(|until| until > now) {
             return;
@@ -132,7 +132,7 @@ impl Server {
             }
             if self.scrapers.len() > SCRAPERS {
                 let silent = self.scrapers.iter().position(|scraper| scraper.head.is_empty());
-                // The newest is among the silent ones, and stays.
+                // The newest is among those without a request, and stays.
                 self.scrapers.remove(silent.filter(|at| *at < SCRAPERS).unwrap_or(0));
             }
         }
@@ -145,7 +145,7 @@ impl Scraper {
         PollFd::new(&self.socket, flags)
     }
 
-    /// Reads on, or writes on. Whether all is done.
+    /// Continues to read or to write. Returns whether all is done.
     fn step(&mut self, counters: &Counters) -> io::Result<bool> {
         if self.answer.is_empty() {
             let mut buffer = [0; 1024];
@@ -178,7 +178,7 @@ impl Scraper {
     }
 }
 
-/// Status, content type and body for a request; `None` while it is not complete.
+/// Returns status, content type and body for a request; `None` while it is incomplete.
 fn respond(head: &[u8], counters: &Counters) -> Option<(&'static str, &'static str, String)> {
     let plain = |status| Some((status, "text/plain", format!("{status}\n")));
     let mut headers = [httparse::EMPTY_HEADER; 64];
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_unless_told_otherwise() {
+    fn address_without_host_is_loopback() {
         let address = |text: &str| resolve(text).unwrap().to_string();
         assert_eq!(address(":9444"), "127.0.0.1:9444");
         assert_eq!(address("0.0.0.0:1"), "0.0.0.0:1");
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_requests_are_answered() {
+    fn incomplete_request_is_not_answered() {
         let counters = Counters::new(".".into(), clock::monotonic());
         let status = |head: &str| respond(head.as_bytes(), &counters).map(|(status, ..)| status);
         assert_eq!(status("GET /metrics HTTP/1.1\r\nHost: x\r\n"), None);

@@ -1,7 +1,9 @@
-//! How the recorder is doing: events on stdout, `stats`, Prometheus, and the service manager.
+//! The state of the recorder for the outside: events on stdout, `stats`, Prometheus, and the
+//! service manager.
 //!
-//! All threads count in `counters`; `events` writes on a thread of its own; `heartbeat` does what the main loop owes the
-//! outside in each round. Nothing here waits for its readers, and nothing here knows of `input` or `record`.
+//! All threads count in `counters`. `events` writes on a thread of its own. `heartbeat` does the
+//! duties of the main loop in each round. Nothing here waits for its readers, and nothing here
+//! knows `input` or `record`.
 
 pub(crate) mod counters;
 pub(crate) mod events;

@@ -1,4 +1,4 @@
-//! `--metrics`: the numbers of [`Counters`](super::counters::Health) for Prometheus, in its text format.
+//! `--metrics`: a [`Snapshot`] in the text format of Prometheus.
 
 use cht_core::process::clock;
 use prometheus::{
@@ -8,10 +8,11 @@ use prometheus::{
 
 use super::counters::Snapshot;
 
-/// Of [`exposition`].
+/// Content type of [`exposition`].
 pub(crate) const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
-/// The numbers as text. They are counted elsewhere, so the registry lives no longer than this call.
+/// Returns the metrics as text. The values are counted elsewhere, so the registry lives no longer
+/// than this call.
 pub(crate) fn exposition(counters: &Snapshot) -> Result<String> {
     let registry = Registry::new();
     let add = |collector: Box<dyn Collector>| registry.register(collector);
@@ -69,7 +70,7 @@ mod tests {
     use crate::received::Seen;
 
     #[test]
-    fn each_number_has_its_line() {
+    fn each_counter_has_line() {
         let start = clock::monotonic();
         let counters = Counters::new(".".into(), start);
         counters.connected();

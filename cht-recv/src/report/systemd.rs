@@ -1,7 +1,7 @@
-//! What the service manager is told, if there is one: `sd_notify(3)`, in its plain form.
+//! Messages to the service manager, if there is one: `sd_notify(3)`, in its plain form.
 //!
-//! One datagram a message, and none of them is waited for: a service manager that hangs must not stop a recording.
-//! The ffmpeg that cht-recv may start does not inherit the address (`guard`).
+//! Each message is one datagram that is never waited for: a service manager that hangs must not
+//! stop a recording. ffmpeg does not inherit the address (`die_with_parent`).
 
 use std::{
     cell::Cell,
@@ -18,23 +18,23 @@ use std::{
 
 use cht_core::process::report;
 
-/// What it tells us by.
+/// Environment variables that name its requests.
 pub(crate) const VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// The service manager.
 #[derive(Debug)]
 pub(crate) struct Systemd {
-    /// Its socket and ours; none if nobody wants to hear of us.
+    /// Its socket and ours; `None` without a service manager.
     manager: Option<(UnixDatagram, SocketAddr)>,
-    /// How often it wants a sign of life.
+    /// Interval of the watchdog.
     watchdog: Option<Duration>,
     fed: Cell<Instant>,
-    /// The last message could not be sent.
+    /// Whether the last message could not be sent.
     deaf: Cell<bool>,
 }
 
 impl Systemd {
-    /// The one that the environment names.
+    /// Returns the service manager that the environment names.
     pub(crate) fn of_environment(now: Instant) -> Self {
         let address = env::var_os("NOTIFY_SOCKET").map(OsStringExt::into_vec);
         let manager = address.and_then(|path| match open(&path) {
@@ -55,7 +55,7 @@ impl Systemd {
         Self { manager, watchdog, fed: Cell::new(now), deaf: Cell::new(false) }
     }
 
-    /// Tells it something: assignments, one a line.
+    /// Sends assignments, one per line.
     pub(crate) fn tell(&self, state: &str) {
         let Some((socket, address)) = &self.manager else { return };
         let sent = socket.send_to_addr(state.as_bytes(), address);
@@ -65,13 +65,13 @@ impl Systemd {
         }
     }
 
-    /// When it has to get a sign of life.
+    /// Returns when the next sign of life is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        // Half of the time, as `sd_watchdog_enabled(3)` advises.
+        // Half of the interval, as `sd_watchdog_enabled(3)` advises.
         self.watchdog.map(|time| self.fed.get() + time / 2)
     }
 
-    /// Gives it a sign of life, if it is time.
+    /// Sends a sign of life, if it is due.
     pub(crate) fn feed(&self, now: Instant) {
         if self.deadline().is_some_and(|deadline| deadline <= now) {
             self.tell("WATCHDOG=1");
@@ -80,7 +80,7 @@ impl Systemd {
     }
 }
 
-/// A socket of our own, and the address of the manager's: a path, or `@` and an abstract name.
+/// Opens a socket, and resolves the manager's address: a path, or `@` and an abstract name.
 fn open(path: &[u8]) -> io::Result<(UnixDatagram, SocketAddr)> {
     let address = match path.split_first() {
         Some((b'@', name)) => SocketAddr::from_abstract_name(name)?,

@@ -1,8 +1,9 @@
-//! A folder of another program that grows. It is listed at the beginning, and then when something changed in it that the system did
-//! not send; what comes is found by its name in the events.
+//! A growing folder of another program. It is listed at the beginning, and after a change that the
+//! system did not report; otherwise new files are found by the names in the system's events.
 //!
-//! A file is examined when it is finished, whatever the others do: two cameras may write into one folder. A file that was
-//! written again since it was examined, as in a ring of names, is another file.
+//! A file is examined when it is finished, independently of the others: two cameras may write into
+//! one folder. A file that was written again after it was examined, as in a ring of names, is
+//! another file.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -30,26 +31,27 @@ use crate::{
 /// Two changes of a folder within this time may leave it the same time stamp.
 const SAME_STAMP: Duration = Duration::from_secs(1);
 
-/// Files that were examined although nobody was seen to close them, and are looked at again.
+/// Examined files that were not seen to be closed, and are checked again.
 const DOUBTED: usize = 16;
 
-/// A folder that is followed.
+/// A followed folder.
 pub(super) struct Folder {
     pub path: PathBuf,
     pub id: Id,
-    /// Named on the command line.
+    /// Whether the command line names it.
     pub is_root: bool,
-    /// What may be finished some time.
+    /// Files that may become finished.
     waiting: HashMap<OsString, Candidate>,
     examined: HashMap<OsString, Examined>,
     doubted: VecDeque<OsString>,
     noticed: Vec<Change>,
     left_out: LeftOut,
-    /// When the folder had changed last, at the last listing or event; unknown where another change may have the same time stamp.
+    /// Time of the folder's last change, at the last listing or event; unknown where another change
+    /// may have the same time stamp.
     changed_at: Option<SystemTime>,
 }
 
-/// A file as it was when it was examined.
+/// State of a file when it was examined.
 #[derive(Debug)]
 struct Examined {
     stamp: Stamp,
@@ -72,17 +74,17 @@ impl Folder {
         })
     }
 
-    /// Takes in what the system says of the folder.
+    /// Notes a change that the system reports.
     pub(super) fn notice(&mut self, change: &Change) {
         self.noticed.push(change.clone());
     }
 
-    /// Whether something happened in it, or may have to be waited for.
+    /// Returns whether something has happened in it, or a file has to be waited for.
     pub(super) fn is_busy(&self) -> bool {
         !self.noticed.is_empty() || !self.waiting.is_empty()
     }
 
-    /// Emits the files that are finished; returns folders in it that were not seen before.
+    /// Emits the finished files. Returns the subfolders that are new.
     pub(super) fn look(&mut self, shared: &mut Shared) -> Result<Vec<PathBuf>> {
         let now = clock::monotonic();
         let mut folders = Vec::new();
@@ -106,7 +108,7 @@ impl Folder {
         Ok(folders)
     }
 
-    /// Says what was not finished.
+    /// Reports the files that were not finished.
     pub(super) fn say_rest(&self) {
         for name in sorted(&self.waiting) {
             let path = self.path.join(name);
@@ -176,7 +178,7 @@ impl Folder {
         Ok(folders)
     }
 
-    /// Looks at a name of the folder: is it a file that was not examined, as it is now?
+    /// Checks a name of the folder for a file that was not examined in its present state.
     fn see(&mut self, name: &OsStr, now: Instant, shared: &Shared) {
         let path = self.path.join(name);
         match kind_of(&path) {
@@ -207,7 +209,7 @@ impl Folder {
         self.waiting.insert(name.to_owned(), candidate);
     }
 
-    /// Looks again at files that were examined although nobody was seen to close them.
+    /// Checks again the examined files that were not seen to be closed.
     fn doubt(&mut self, now: Instant, shared: &Shared) {
         for name in self.doubted.clone() {
             self.see(&name, now, shared);
@@ -234,8 +236,8 @@ impl Folder {
         Ok(())
     }
 
-    /// Returns the names of the files that are finished. Of each one that only rests it is asked, once, whether a program has
-    /// it open.
+    /// Returns the names of the finished files. Each one that only rests is looked for once among
+    /// the files that programs have open.
     fn finished(&mut self, now: Instant, settle: Duration) -> HashSet<OsString> {
         let (mut finished, mut doubtful) = (HashSet::new(), Vec::new());
         for (name, candidate) in &mut self.waiting {
@@ -284,14 +286,14 @@ impl Folder {
 }
 
 impl Examined {
-    /// Whether the file goes on where this one ended.
+    /// Returns whether the file continues where this one ended.
     fn was_appended_to(&self, stamp: &Stamp, path: &Path) -> bool {
         let same = self.stamp.id == stamp.id && self.stamp.bytes < stamp.bytes;
         same && self.stamp.bytes > 0 && self.head.is_some() && self.head == head_of(path)
     }
 }
 
-/// The names in natural order.
+/// Returns the names in natural order.
 fn sorted(waiting: &HashMap<OsString, Candidate>) -> impl Iterator<Item = &OsString> {
     let mut names: Vec<_> = waiting.keys().collect();
     names.sort_by(|a, b| natural_sort::compare(Path::new(a), Path::new(b)));

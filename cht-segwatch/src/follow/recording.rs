@@ -1,7 +1,8 @@
-//! A session that grows, by what cht-recv writes down: its record is read on, and its folder is not listed.
+//! A growing session, followed by its record: the folder is not listed.
 //!
-//! A segment gets its final name before its line in the record, which says where it lies. So a name alone means nothing while a
-//! recorder lives. What the record does not name when none lives any more is taken for the file of another program.
+//! A segment gets its final name before its line in the record, which describes its place. So a
+//! name alone means nothing while a recorder lives. Afterwards, a segment that is not in the record
+//! is taken for another program's file.
 
 use std::time::{Duration, Instant};
 
@@ -19,24 +20,25 @@ use cht_core::{
 
 use crate::emit::Emitter;
 
-/// How long the successor of a recorder that was killed is waited for: a service manager starts one within seconds.
+/// Time to wait for the successor of a killed recorder: a service manager starts one within
+/// seconds.
 const SUCCESSOR: Duration = Duration::from_secs(10);
 
-/// A session that is followed.
+/// A followed session.
 pub(super) struct Recording {
     session: Session,
-    /// How its folder is watched.
+    /// Watch of its folder.
     pub(super) id: Id,
     record: SegmentLog,
-    /// The record is watched.
+    /// Whether the record is watched.
     watched: bool,
-    /// What was there at the beginning has been looked at.
+    /// Whether the segments present at the beginning were handled.
     begun: bool,
-    /// When a recorder was alive, as seen last.
+    /// When a recorder was last seen alive.
     alive_at: Option<Instant>,
-    /// The growing segment that was announced last.
+    /// Number of the growing segment that was announced last.
     announced: u64,
-    /// That `open.json` is no file was said.
+    /// Whether a message said that `open.json` is not a file.
     refused: bool,
 }
 
@@ -56,12 +58,12 @@ impl Recording {
         })
     }
 
-    /// Emits what is new; `false` if nothing more will come.
+    /// Emits new segments. Returns `false` if nothing more will come.
     pub(super) fn look(&mut self, emitter: &mut Emitter, watch: &Watch) -> Result<bool> {
-        // It is made by the first recorder. A file system that sends nothing is looked at again anyway.
+        // The first recorder creates it. A file system without events is polled anyway.
         self.watched = self.watched || watch.add(&self.session.record()).is_ok();
-        // The order matters. What a recorder did before its end is seen by what follows; and a segment is closed
-        // before the next one is announced.
+        // The order matters: a recorder's last actions are seen after its end, and a segment is
+        // closed before the next one is announced.
         let alive = self.session.is_recording();
         let open = self.growing(emitter)?;
         self.emit_recorded(emitter)?;
@@ -83,12 +85,12 @@ impl Recording {
         Ok(false)
     }
 
-    /// Emits the segments that were written down since the last look, in that order.
+    /// Emits the segments recorded since the last look, in that order.
     fn emit_recorded(&mut self, emitter: &mut Emitter) -> Result<()> {
         for seq in self.record.closed_since(&self.session) {
             match self.record.get(seq) {
                 Some(closed) => emitter.recorded(&self.session, closed)?,
-                // Removed before we looked: reading it says so.
+                // It was removed before this look: reading it reports that.
                 None if self.begun => emitter.segment(&self.session.segment(seq))?,
                 None => {}
             }
@@ -97,12 +99,12 @@ impl Recording {
         Ok(())
     }
 
-    /// Whether a segment that grows is to be announced.
+    /// Returns whether a growing segment has to be announced.
     fn is_news(&self, seq: u64) -> bool {
         seq > self.announced && self.record.get(seq).is_none() && !self.record.is_deleted(seq)
     }
 
-    /// The `segment_open` event of the segment that grows now, and its number.
+    /// Returns the `segment_open` event of the growing segment, and its number.
     fn growing(&mut self, emitter: &mut Emitter) -> Result<Option<(Event, u64)>> {
         let path = self.session.open_record();
         let line = match regular::read(&path) {
@@ -120,12 +122,12 @@ impl Recording {
         Ok(Some((event, seq)))
     }
 
-    /// Whether the recorder was killed a moment ago: one that ends in order removes `open.json`. The next one adopts what was left
-    /// and may go on in this session.
+    /// Returns whether the recorder was killed a moment ago: one that ends in order removes
+    /// `open.json`. The next one adopts what was left, and may continue this session.
     fn awaits_successor(&self, growing: Option<u64>) -> bool {
         let (open, part) = (self.session.open_record(), growing.map(|seq| self.session.part(seq)));
         let seen = self.alive_at.map(|at| clock::monotonic().saturating_duration_since(at));
-        // Dead since before we came: it wrote until its end.
+        // It died before this run: it wrote until its end.
         let wrote = || part.and_then(|part| clock::age_of(&part).ok());
         let since = seen.or_else(wrote).or_else(|| clock::age_of(&open).ok());
         open.exists() && since.is_some_and(|since| since < SUCCESSOR)

@@ -1,7 +1,9 @@
-//! Programs that end when we do, even if we are killed: a listening ffmpeg that stayed would keep its port.
+//! Child programs that end when cht-recv does, even if it is killed: a listening ffmpeg would keep
+//! its port.
 //!
-//! The system does that for whoever asks for it, and only the program itself can ask, before it becomes ffmpeg:
-//! so cht-recv starts itself, asks, and becomes ffmpeg. Doing it between fork and exec would need `unsafe`.
+//! The kernel does that for a program that asks for it itself, before it becomes ffmpeg. So
+//! cht-recv starts itself, asks, and becomes ffmpeg. Asking between fork and exec would need
+//! `unsafe`.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -13,23 +15,24 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 use crate::report::systemd;
 
-/// Not for people, and so not in `--help`.
+/// Argument that starts this mode. It is for internal use, and so not in `--help`.
 const REQUEST: &str = "--become-until-parent-ends";
 
-/// A command that runs `command`, and is killed when the thread that started it ends.
+/// Returns a command that runs `command` and is killed when the thread that started it ends.
 pub(crate) fn guarded(command: &Command) -> Command {
     // The file of this program may have been replaced since it was started.
     let mut guard = Command::new("/proc/self/exe");
     guard.arg(REQUEST).arg(std::process::id().to_string()).arg(command.get_program());
     guard.args(command.get_args());
-    // What the service manager asks of us is not asked of it.
+    // The service manager's requests are for cht-recv, not for ffmpeg.
     for variable in systemd::VARIABLES {
         guard.env_remove(variable);
     }
     guard
 }
 
-/// Becomes what our arguments ask for, if they ask for it. Returns only if they do not, or if it fails.
+/// Becomes the program that the arguments name, if they ask for it. Returns only if they do not, or
+/// if it fails.
 pub(crate) fn become_if_asked() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().as_deref() != Some(OsStr::new(REQUEST)) {
@@ -50,7 +53,7 @@ fn become_program(
     if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
         return anyhow::Error::new(error).context("PR_SET_PDEATHSIG");
     }
-    // It may have gone before we asked.
+    // The parent may have ended before the request.
     if getppid().is_none_or(|id| id.as_raw_nonzero().get() as u32 != parent) {
         return anyhow::anyhow!("cht-recv has ended");
     }

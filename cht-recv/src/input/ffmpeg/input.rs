@@ -1,23 +1,24 @@
-//! What ffmpeg receives or fetches: its options for each protocol, and what of a URL may be seen. Pure.
+//! Inputs that ffmpeg opens: its options for each protocol, and the part of a URL that may be
+//! shown. Pure.
 
 use std::net::IpAddr;
 
 use super::{redact::Redactor, url::Parts};
 use crate::net::{is_every_interface, numeric, with_host};
 
-/// Something that ffmpeg opens.
+/// An input that ffmpeg opens.
 #[derive(Debug)]
 pub(crate) struct FfmpegInput {
     kind: Kind,
-    /// As ffmpeg is given it.
+    /// The URL for ffmpeg.
     url: String,
-    /// As everybody may see it.
+    /// The URL to show.
     shown: String,
-    /// What of it ffmpeg's messages must not tell.
+    /// Hides its secrets in ffmpeg's messages.
     redactor: Redactor,
 }
 
-/// What is spoken.
+/// Protocol of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Srt,
@@ -30,19 +31,19 @@ enum Kind {
     File,
 }
 
-/// Which side begins.
+/// Side that begins a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     /// A sender connects to us.
     Listens,
     /// We connect to a server or a sender.
     Calls,
-    /// We read what lies there.
+    /// We read stored data.
     Reads,
 }
 
 impl FfmpegInput {
-    /// A URL, if it is one for ffmpeg.
+    /// Returns the input for a URL, if ffmpeg can open it.
     pub(crate) fn url(scheme: &str, url: &str) -> Option<Self> {
         let kind = match scheme {
             "srt" => Kind::Srt,
@@ -76,36 +77,37 @@ impl FfmpegInput {
         Some(Self { kind, shown, redactor, url: whole })
     }
 
-    /// A file, by `PATH` or `file:PATH`.
+    /// Returns the input for a file, by `PATH` or `file:PATH`.
     pub(crate) fn file(path: &str) -> Self {
         let path = path.strip_prefix("file:").unwrap_or(path);
-        // With its protocol, no name is taken for an option or another protocol.
+        // The prefix keeps a name from being read as an option or another protocol.
         let url = format!("file:{path}");
         let redactor = Redactor::over(&[&url], path, &[]);
         Self { kind: Kind::File, url, shown: path.to_owned(), redactor }
     }
 
-    /// The address without passwords, queries and keys.
+    /// Returns the URL without passwords, queries and keys.
     pub(crate) fn shown(&self) -> &str {
         &self.shown
     }
 
-    /// What ffmpeg's words must pass.
+    /// Returns the redactor for ffmpeg's messages.
     pub(crate) fn redactor(&self) -> &Redactor {
         &self.redactor
     }
 
-    /// It ends for good: what failed in it would fail again.
+    /// Returns whether the input ends for good, so that a failure would only repeat.
     pub(crate) fn is_finite(&self) -> bool {
         self.kind == Kind::File
     }
 
-    /// It lies somewhere, and may come faster than real time. When ffmpeg has read all of it, that was all.
+    /// Returns whether the data is stored, so that it may come faster than real time and ends when
+    /// ffmpeg has read all of it.
     pub(crate) fn is_stored(&self) -> bool {
         matches!(self.kind, Kind::File | Kind::Http)
     }
 
-    /// Which side begins.
+    /// Returns the side that begins a connection.
     pub(crate) fn way(&self) -> Way {
         let listens = |parts: Parts<'_>| parts.settings().any(|setting| setting == LISTENER);
         match self.kind {
@@ -116,31 +118,32 @@ impl FfmpegInput {
         }
     }
 
-    /// The address at which anybody who reaches this machine may send, if that is so.
+    /// Returns the listening address, if any machine that reaches this one may send to it.
     pub(crate) fn open_to_all(&self) -> Option<IpAddr> {
         let parts = Parts::of(&self.url).filter(|_| self.way() == Way::Listens)?;
         let is_secret = parts.settings().any(|setting| setting.starts_with("passphrase="));
         numeric(parts.host()).filter(|address| !is_secret && is_every_interface(*address))
     }
 
-    /// What of ffmpeg's protocols it takes.
+    /// Returns the ffmpeg protocol that the input needs.
     pub(crate) fn protocol(&self) -> &str {
         match self.kind {
-            // RTSP is a format to ffmpeg.
+            // To ffmpeg, RTSP is a format.
             Kind::Rtsp if self.url.starts_with("rtsps") => "tls",
             Kind::Rtsp => "tcp",
             _ => self.url.split(':').next().unwrap_or_default(),
         }
     }
 
-    /// ffmpeg's arguments, from the input's to the output's; `encoding` is for streams that are not copied.
+    /// Returns ffmpeg's arguments, from the input's to the output's. `encoding` is for streams that
+    /// are not copied.
     pub(crate) fn arguments<'a>(&'a self, realtime: bool, encoding: &'a [String]) -> Vec<&'a str> {
         let mut arguments = vec!["-loglevel", "level+info"];
         // Microseconds.
         arguments.extend_from_slice(match self.kind {
             Kind::Srt | Kind::File | Kind::Rtmps => &[],
             Kind::RtmpListen => &["-listen", "1"],
-            // Over UDP a camera's pictures arrive in shreds; but some servers have nothing else.
+            // Over UDP a camera's pictures arrive damaged, but some servers offer nothing else.
             Kind::Rtsp => &["-rtsp_flags", "prefer_tcp", "-timeout", "10000000"],
             Kind::Http => &[
                 "-rw_timeout",
@@ -156,7 +159,7 @@ impl FfmpegInput {
             ],
         });
         if !self.is_stored() {
-            // Nothing comes out before ffmpeg has looked at so much. Less, and it takes a codec for unknown.
+            // Data that ffmpeg analyses before it writes any. With less, it misses codecs.
             arguments.extend(["-analyzeduration", "2000000"]);
         }
         if realtime {
@@ -170,16 +173,16 @@ impl FfmpegInput {
     }
 }
 
-/// Every stream but attachments (fonts, which a TS cannot hold), as it is, at once.
+/// Copies every stream but attachments (fonts, which MPEG-TS cannot hold).
 #[rustfmt::skip]
 const STREAMS: &[&str] = &["-map", "0", "-map", "-0:t", "-copy_unknown", "-c", "copy"];
 
-/// The transport stream.
+/// Output options: a transport stream on stdout, written at once.
 #[rustfmt::skip]
 const OUTPUT: &[&str] = &[
-    // Without these the first PTS is 1.4 s late against its own PCR, for the sake of tape and satellite.
+    // Without these the first PTS is 1.4 s late against its own PCR, for tape and satellite.
     "-muxdelay", "0", "-muxpreload", "0",
-    // A subtitle that is silent must not hold up the video for ten seconds.
+    // A silent subtitle track must not delay the video by ten seconds.
     "-max_interleave_delta", "500000",
     "-flush_packets", "1", "-f", "mpegts", "pipe:1",
 ];
@@ -187,7 +190,7 @@ const OUTPUT: &[&str] = &[
 /// Setting of an SRT URL that makes ffmpeg wait for a caller.
 const LISTENER: &str = "mode=listener";
 
-/// Completes a URL: loopback where it names no host, and listening where it names no host to call.
+/// Completes a URL: loopback where it names no host, and listening where there is no host to call.
 fn whole(kind: Kind, parts: &Parts<'_>) -> String {
     let Parts { scheme, userinfo, authority, path, query } = parts;
     let userinfo = userinfo.map_or(String::new(), |userinfo| format!("{userinfo}@"));
@@ -204,13 +207,13 @@ fn whole(kind: Kind, parts: &Parts<'_>) -> String {
 mod tests {
     use super::*;
 
-    fn place(url: &str) -> FfmpegInput {
+    fn input(url: &str) -> FfmpegInput {
         FfmpegInput::url(url.split_once("://").unwrap().0, url).unwrap()
     }
 
     #[test]
-    fn nobody_to_call_means_listening_on_loopback() {
-        let url = |text| place(text).url;
+    fn srt_without_host_to_call_listens_on_loopback() {
+        let url = |text| input(text).url;
         assert_eq!(url("srt://:9000"), "srt://127.0.0.1:9000?mode=listener");
         assert_eq!(url("srt://0.0.0.0:9?latency=1"), "srt://0.0.0.0:9?latency=1&mode=listener");
         assert_eq!(url("srt://0:9"), "srt://0:9?mode=listener");
@@ -233,14 +236,14 @@ mod tests {
             ("rtsp://0.0.0.0/cam", Way::Calls, false),
             ("http://host/a.ts", Way::Reads, false),
         ] {
-            let place = place(url);
-            assert_eq!((place.way(), place.open_to_all().is_some()), (way, open), "{url}");
+            let input = input(url);
+            assert_eq!((input.way(), input.open_to_all().is_some()), (way, open), "{url}");
         }
     }
 
     #[test]
-    fn what_is_shown_has_no_secrets() {
-        let shown = |text| place(text).shown;
+    fn shown_url_has_no_secrets() {
+        let shown = |text| input(text).shown;
         assert_eq!(shown("srt://h:1?passphrase=abcdefghij"), "srt://h:1");
         assert_eq!(shown("rtmp://h:1935/live/key"), "rtmp://h:1935/live");
         assert_eq!(shown("rtsp://me:w@rd@h/cam?x=1"), "rtsp://h/cam");
@@ -248,8 +251,8 @@ mod tests {
     }
 
     #[test]
-    fn words_of_ffmpeg_pass_the_veil() {
-        let hide = |url: &str, words: &str| place(url).redactor.hide(words);
+    fn ffmpeg_messages_are_redacted() {
+        let hide = |url: &str, text: &str| input(url).redactor.hide(text);
         let srt = "srt://h:1?passphrase=abcdefghij&latency=20";
         let said = format!("Connection to {srt} failed");
         assert_eq!(hide(srt, &said), "Connection to srt://h:1 failed");
@@ -260,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_no_option_and_no_protocol() {
+    fn file_name_is_neither_option_nor_protocol() {
         let file = FfmpegInput::file("-x:y.ts");
         assert!(file.arguments(true, &[]).windows(3).any(|w| w == ["-re", "-i", "file:-x:y.ts"]));
         assert_eq!(FfmpegInput::file("file:/a").url, "file:/a");

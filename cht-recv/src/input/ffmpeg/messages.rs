@@ -1,4 +1,4 @@
-//! What ffmpeg says while it runs: its warnings for people, its description of the output, and whom it sends away.
+//! ffmpeg's messages while it runs: warnings, the description of its output, and refused senders.
 
 use std::sync::{
     Arc, Mutex,
@@ -13,23 +13,23 @@ use super::{
     survey::{Survey, Unfit},
 };
 
-/// Kinds of warnings that are told apart; the others share one limit.
+/// Kinds of warnings with a limit of their own; all others share one.
 const KINDS: usize = 16;
 
-/// Hears the lines of ffmpeg's stderr.
+/// Reads the lines of ffmpeg's stderr.
 #[derive(Debug)]
 pub(crate) struct Messages {
     shown: String,
     redactor: Redactor,
     refused: Limited,
-    /// Warnings by their text without numbers.
+    /// Warnings, keyed by their text without numbers.
     warnings: Vec<(String, Limited)>,
     survey: Arc<Mutex<Survey>>,
-    /// Tells that the survey is complete, once.
+    /// Signals once that the survey is complete.
     surveyed: Option<Sender<()>>,
 }
 
-/// The other end of [`Messages`]: what ffmpeg will write.
+/// The other end of [`Messages`]: the streams that ffmpeg will write.
 #[derive(Debug)]
 pub(crate) struct Surveyed {
     survey: Arc<Mutex<Survey>>,
@@ -37,20 +37,22 @@ pub(crate) struct Surveyed {
 }
 
 impl Surveyed {
-    /// The streams that cannot be kept as they are, as far as ffmpeg has described its output within `limit`.
+    /// Returns the streams that MPEG-TS cannot hold, as far as ffmpeg has described its output
+    /// within `limit`.
     pub(crate) fn unfit(&self, limit: Duration) -> Vec<Unfit> {
-        // A newer ffmpeg may end its description with nothing, and one that has ended has said all.
+        // A newer ffmpeg may end its description without a mark, and one that has ended has said
+        // all.
         let _ = clock::receive_within(&self.complete, limit);
         lock(&self.survey).unfit().to_vec()
     }
 }
 
 impl Messages {
-    /// Of an ffmpeg that reads `shown`.
+    /// Creates the reader for an ffmpeg that reads `shown`.
     pub(crate) fn of(shown: &str, redactor: Redactor) -> (Self, Surveyed) {
         let (surveyed, complete) = channel();
         let survey = Arc::new(Mutex::new(Survey::default()));
-        let words = Self {
+        let messages = Self {
             shown: shown.to_owned(),
             redactor,
             refused: Limited::default(),
@@ -58,11 +60,11 @@ impl Messages {
             survey: Arc::clone(&survey),
             surveyed: Some(surveyed),
         };
-        (words, Surveyed { survey, complete })
+        (messages, Surveyed { survey, complete })
     }
 
-    /// Hears a line. Whether it was used; others may be ffmpeg's last words.
-    pub(crate) fn hear(&mut self, line: &str) -> bool {
+    /// Reads a line. Returns whether it was used; other lines may say why ffmpeg ends.
+    pub(crate) fn read(&mut self, line: &str) -> bool {
         if let Some(reason) = rejection(line) {
             let message = format!("{}: a sender was sent away: {reason}", self.shown);
             self.refused.note(clock::monotonic(), message);
@@ -103,8 +105,8 @@ enum Level {
     Warning,
 }
 
-/// The level of a line and what follows it: `[mpegts @ 0x55d8eb352b00] [warning] …`. `None` for lines that tell why ffmpeg
-/// ends, and those of its libraries.
+/// Splits a line such as `[mpegts @ 0x55d8eb352b00] [warning] …` into level and text. Returns
+/// `None` for errors and for lines of ffmpeg's libraries.
 fn leveled(line: &str) -> Option<(Level, &str)> {
     [("[info] ", Level::Info), ("[warning] ", Level::Warning)].into_iter().find_map(
         |(mark, level)| {
@@ -114,11 +116,11 @@ fn leveled(line: &str) -> Option<(Level, &str)> {
     )
 }
 
-/// Why a listening ffmpeg sent somebody away, if that is what a line of libsrt says. It listens on, so that
-/// nobody would hear of it otherwise.
+/// Returns why a listening ffmpeg refused a sender, if this line of libsrt says so. ffmpeg listens
+/// on, so no other message would report it.
 fn rejection(line: &str) -> Option<&str> {
     let (_, reason) = line.split_once("processConnectRequest: rsp(REJECT): ")?;
-    Some(reason.split_once(" - ").map_or(reason, |(_, words)| words))
+    Some(reason.split_once(" - ").map_or(reason, |(_, text)| text))
 }
 
 #[cfg(test)]
@@ -126,14 +128,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn libsrt_says_why() {
+    fn rejection_by_libsrt_has_reason() {
         let line = "08:23:44.689839/SRT:RcvQ:w1!W:SRT.cn: processConnectRequest: rsp(REJECT): 1010 - Incorrect passphrase";
         assert_eq!(rejection(line), Some("Incorrect passphrase"));
         assert_eq!(rejection("srt://h:1: Input/output error"), None);
     }
 
     #[test]
-    fn level_is_told_from_text() {
+    fn line_splits_into_level_and_text() {
         assert_eq!(leveled("[info]   Stream #0:0"), Some((Level::Info, "  Stream #0:0")));
         let line = "[mpegts @ 0x55d8eb352b00] [warning] Stream 0, codec vp9";
         assert_eq!(leveled(line), Some((Level::Warning, "Stream 0, codec vp9")));
@@ -143,15 +145,15 @@ mod tests {
     }
 
     #[test]
-    fn output_is_surveyed_before_its_end() {
+    fn output_description_is_surveyed_before_its_end() {
         let redactor = Redactor::over(&[], "a", &[]);
-        let (mut words, surveyed) = Messages::of("a", redactor);
+        let (mut messages, surveyed) = Messages::of("a", redactor);
         for line in [
             "[info] Output #0, mpegts, to 'pipe:1':",
             "[info]   Stream #0:0: Video: vp9 (Profile 0), yuv420p",
             "[info] Stream mapping:",
         ] {
-            assert!(words.hear(line));
+            assert!(messages.read(line));
         }
         assert_eq!(surveyed.unfit(Duration::from_secs(60)).len(), 1);
     }

@@ -1,8 +1,8 @@
 //! Inputs that ffmpeg opens: RTMP, SRT, RTSP, HLS, files and devices.
 //!
-//! `source` starts ffmpeg again and again; `process` is one run of it, and the sender that it becomes. `input` knows
-//! ffmpeg's options for each protocol, `redact` and `url` what its messages must not tell, `messages` and `survey` what they
-//! say.
+//! `source` starts ffmpeg again and again. `process` is one run of it, which becomes a sender.
+//! `input` knows ffmpeg's options for each protocol, `redact` and `url` the secrets that its
+//! messages must not show, `messages` and `survey` the meaning of these messages.
 
 pub(crate) mod die_with_parent;
 pub(crate) mod input;

@@ -1,4 +1,4 @@
-//! One run of ffmpeg, whose output is recorded.
+//! One run of ffmpeg, the output of which is recorded.
 
 use std::{
     cell::Cell,
@@ -24,25 +24,25 @@ use super::{
 };
 use crate::input::sender::{END_OF_STREAM, Received, Stream, Write, read};
 
-/// What the pipe from ffmpeg holds: the largest that anybody may ask for.
+/// Size of the pipe from ffmpeg, in bytes: the largest that an unprivileged process may ask for.
 const PIPE: usize = 1 << 20;
 
-/// How long an ffmpeg that was asked to end may take for its farewells.
+/// Time that ffmpeg gets to end after it is asked to.
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
-/// How a run has ended.
+/// Outcome of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// It was stopped by us, or runs.
+    /// It runs, or was stopped by us.
     #[default]
     Not,
-    /// It read all there was.
+    /// It read its input to the end.
     Well,
     /// It failed.
     Badly,
 }
 
-/// A running ffmpeg. It is asked to end when it is dropped.
+/// A running ffmpeg. Dropping it asks it to end.
 #[derive(Debug)]
 pub(crate) struct FfmpegRun {
     process: Option<Process>,
@@ -51,7 +51,7 @@ pub(crate) struct FfmpegRun {
     surveyed: Surveyed,
     ended: Rc<Cell<Ended>>,
     pub started: Instant,
-    /// Whether its output was found fit to be recorded.
+    /// Whether its output was checked and can be recorded.
     pub judged: bool,
 }
 
@@ -64,13 +64,14 @@ impl FfmpegRun {
         ended: Rc<Cell<Ended>>,
         now: Instant,
     ) -> Result<Self> {
-        let (mut words, surveyed) = Messages::of(shown, redactor.clone());
-        let mut process =
-            Process::spawn(&mut die_with_parent::guarded(command), move |line| words.hear(line))?;
+        let (mut messages, surveyed) = Messages::of(shown, redactor.clone());
+        let mut process = Process::spawn(&mut die_with_parent::guarded(command), move |line| {
+            messages.read(line)
+        })?;
         drop(process.stdin());
         let output = process.stdout().ok_or_else(|| anyhow!("ffmpeg has no stdout"))?;
         let output = File::from(OwnedFd::from(output));
-        // A smaller one does as well.
+        // A smaller pipe works as well.
         let _ = rustix::pipe::fcntl_setpipe_size(&output, PIPE);
         Ok(Self {
             process: Some(process),
@@ -83,22 +84,23 @@ impl FfmpegRun {
         })
     }
 
-    /// What it writes.
+    /// Returns its output.
     pub(crate) fn output(&self) -> &File {
         &self.output
     }
 
-    /// The streams of its output that a transport stream cannot hold, as far as it has described them within `limit`.
+    /// Returns its streams that MPEG-TS cannot hold, as far as it has described them within
+    /// `limit`.
     pub(crate) fn unfit(&self, limit: Duration) -> Vec<Unfit> {
         self.surveyed.unfit(limit)
     }
 
-    /// Whether there is something to read.
+    /// Returns whether there is output to read.
     pub(crate) fn has_delivered(&self) -> bool {
         rustix::io::ioctl_fionread(&self.output).is_ok_and(|bytes| bytes > 0)
     }
 
-    /// Whether it will write no more.
+    /// Returns whether its output has ended.
     pub(crate) fn has_ended(&self) -> bool {
         let mut descriptors = [PollFd::new(&self.output, PollFlags::IN)];
         let now = Some(clock::monotonic());
@@ -107,15 +109,15 @@ impl FfmpegRun {
             && !self.has_delivered()
     }
 
-    /// Its output has ended: why.
+    /// Ends a run that delivered nothing, and returns the reason.
     pub(crate) fn end(mut self) -> String {
         self.reason()
     }
 
-    /// As [`Self::end`], for one whose output was read to the end.
+    /// Returns the reason why its output ended.
     pub(crate) fn reason(&mut self) -> String {
         let Some(mut process) = self.process.take() else { return END_OF_STREAM.to_owned() };
-        // Its output is closed; whatever it does besides must not hold up the recorder.
+        // Its output is closed: anything else it does must not hold up the recorder.
         process.end_within(SHUTDOWN_GRACE);
         match process.finish() {
             Ok(()) => {
@@ -124,14 +126,14 @@ impl FfmpegRun {
             }
             Err(error @ FfmpegError::Failed { .. }) => {
                 self.ended.set(Ended::Badly);
-                // The level that ffmpeg puts before each line.
+                // ffmpeg puts the level before each line.
                 self.redactor.hide(&error.to_string().replace("[error] ", ""))
             }
             Err(error) => error.to_string(),
         }
     }
 
-    /// Ends it at once: nothing of its output is wanted.
+    /// Kills it: its output is not wanted.
     pub(crate) fn discard(mut self) {
         if let Some(process) = &mut self.process {
             process.kill();
@@ -148,7 +150,7 @@ impl Stream for FfmpegRun {
         Received::of(read, buffer)
     }
 
-    /// Asks ffmpeg to end, and takes what it still writes.
+    /// Asks ffmpeg to end, and records what it still writes.
     fn finish(&mut self, buffer: &mut [u8], record: &mut Write<'_>) -> Result<()> {
         if let Some(process) = &self.process {
             process.ask_to_end();

@@ -1,19 +1,19 @@
-//! What must not be told: passwords and keys in the words of another program. Pure.
+//! Hides passwords and keys in another program's messages. Pure.
 
 use super::url::shown;
 
-/// A shorter secret would take letters out of innocent words.
+/// Length of the shortest secret: a shorter one would remove letters of ordinary words.
 const SHORTEST: usize = 4;
 
 /// Hides secrets in text.
 #[derive(Debug, Clone)]
 pub(crate) struct Redactor {
-    /// What is replaced by what, in this order.
+    /// Pairs of a secret and its replacement, in this order.
     replaced: Vec<(String, String)>,
 }
 
 impl Redactor {
-    /// Shows each of `urls` as `shown`, and none of the `secrets`.
+    /// Shows each of `urls` as `shown`, and hides the `secrets`.
     pub(crate) fn over(urls: &[&str], shown: &str, secrets: &[&str]) -> Self {
         let urls = urls.iter().map(|url| ((*url).to_owned(), shown.to_owned()));
         let secrets = secrets.iter().filter(|secret| secret.len() >= SHORTEST);
@@ -21,7 +21,7 @@ impl Redactor {
         Self { replaced: urls.chain(secrets).collect() }
     }
 
-    /// The text without secrets; of other URLs in it, too, only what everybody may see.
+    /// Returns the text without secrets. Other URLs in it lose credentials and query, too.
     pub(crate) fn hide(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (secret, instead) in &self.replaced {
@@ -30,7 +30,7 @@ impl Redactor {
         let is_end = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | ',' | ')' | '>');
         let words = text.split_inclusive(is_end).map(|word| {
             let url = word.trim_end_matches(is_end);
-            // Of what is no URL, nothing is taken.
+            // Text that is not a URL stays.
             format!("{}{}", shown(url), &word[url.len()..])
         });
         words.collect()

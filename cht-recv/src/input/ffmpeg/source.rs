@@ -1,6 +1,7 @@
-//! Inputs that ffmpeg receives or fetches: started, watched, started again.
+//! An input that ffmpeg receives or fetches: started, watched, started again.
 //!
-//! Each run of ffmpeg that delivers is a connection. It begins with ffmpeg's first byte, not with its start.
+//! Each run of ffmpeg that delivers is a connection. It begins with ffmpeg's first byte, not with
+//! its start.
 
 use std::{
     cell::Cell,
@@ -24,31 +25,31 @@ use super::{
 };
 use crate::input::{options::FfmpegOptions, sender::Sender, source::Source};
 
-/// The least time between two starts: of an ffmpeg that delivered, and at most, of one that never does.
+/// Shortest time between two starts, and the longest, for an ffmpeg that never delivers.
 const LEAST_INTERVAL: Duration = Duration::from_millis(500);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long the description of a file is waited for, before there is a session.
+/// Time to wait for the description of a file, before there is a session.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// How long the description of an output is waited for that delivers already.
+/// Time to wait for the description of an output that already delivers.
 const DESCRIBE: Duration = Duration::from_millis(500);
 
-/// A place that ffmpeg opens, again and again.
+/// An input that ffmpeg opens again and again.
 #[derive(Debug)]
 pub(crate) struct FfmpegSource {
     program: Program,
-    place: FfmpegInput,
+    input: FfmpegInput,
     realtime: bool,
-    /// Whether what a transport stream cannot hold is encoded.
+    /// Whether streams that MPEG-TS cannot hold are encoded.
     transcode: bool,
-    /// Streams that are encoded.
+    /// The streams that are encoded.
     encoded: Vec<Unfit>,
-    /// Whether something was delivered that can be recorded.
+    /// Whether a run has delivered a stream that can be recorded.
     has_served: bool,
     complaint: Option<String>,
     state: State,
-    /// How the last run ended that was served.
+    /// Outcome of the last run that was served.
     ended: Rc<Cell<Ended>>,
     interval: Duration,
     failures: Limited,
@@ -56,30 +57,30 @@ pub(crate) struct FfmpegSource {
 
 #[derive(Debug)]
 enum State {
-    /// No ffmpeg runs until then.
+    /// ffmpeg starts at this time.
     Resting(Instant),
-    /// It has not delivered yet.
+    /// ffmpeg has not delivered yet.
     Starting(Box<FfmpegRun>),
-    /// Somebody else has it; it was started then.
+    /// A run is being served; it was started at this time.
     Served(Instant),
 }
 
 impl FfmpegSource {
-    /// Looks for an ffmpeg that can do it. It is started when there is a session to record into.
-    /// What a file holds is looked at before that.
-    pub(crate) fn prepare(place: FfmpegInput, options: &FfmpegOptions) -> Result<Self> {
-        let shown = place.shown();
-        if place.is_finite() && !Path::new(shown).exists() {
+    /// Finds an ffmpeg that supports the input. It starts when there is a session; a file is
+    /// examined before that.
+    pub(crate) fn prepare(input: FfmpegInput, options: &FfmpegOptions) -> Result<Self> {
+        let shown = input.shown();
+        if input.is_finite() && !Path::new(shown).exists() {
             bail!(
                 "{shown}: no such file, and no URL that is received \
                  (tcp, tls, unix, udp, rtp, srt, rtmp, rtmps, rtsp, http, https, or - for stdin)"
             );
         }
-        if place.is_finite() && Path::new(shown).is_dir() {
+        if input.is_finite() && Path::new(shown).is_dir() {
             bail!("{shown}: is a folder; name a file, once for each");
         }
         let program = Program::find(&options.ffmpeg)?;
-        let protocol = place.protocol();
+        let protocol = input.protocol();
         if !program.reads(protocol)? {
             bail!(
                 "{shown}: {} was built without {protocol}; install one that has it \
@@ -89,7 +90,7 @@ impl FfmpegSource {
         }
         let mut fetch = Self {
             program,
-            place,
+            input,
             realtime: options.realtime,
             transcode: options.transcode,
             encoded: Vec::new(),
@@ -100,7 +101,7 @@ impl FfmpegSource {
             interval: LEAST_INTERVAL,
             failures: Limited::default(),
         };
-        if fetch.place.is_finite() {
+        if fetch.input.is_finite() {
             let now = clock::monotonic();
             let run = Box::new(fetch.start(now)?);
             if let Some(run) = fetch.judge(run, LOOK, now)? {
@@ -110,8 +111,9 @@ impl FfmpegSource {
         Ok(fetch)
     }
 
-    /// A run whose output can be recorded. What a transport stream cannot hold ends the run: it is encoded by the next
-    /// one, or it is an error. `limit` is for ffmpeg's description of its output.
+    /// Returns the run if its output can be recorded. A stream that MPEG-TS cannot hold ends the
+    /// run: the next run encodes it, or it is an error. `limit` is the time for ffmpeg's
+    /// description of its output.
     fn judge(
         &mut self,
         mut run: Box<FfmpegRun>,
@@ -129,7 +131,7 @@ impl FfmpegSource {
                 return Ok(Some(run));
             }
             for stream in &unfit {
-                self.say(stream, "it is encoded anew");
+                self.say(stream, "it is re-encoded");
             }
             self.encoded.extend(unfit);
             run.discard();
@@ -143,11 +145,11 @@ impl FfmpegSource {
             return Ok(Some(run));
         };
         let message = format!(
-            "{}: {stream}, which MPEG-TS cannot hold; nothing could decode the recording (--transcode encodes it anew)",
-            self.place.shown()
+            "{}: {stream}, which MPEG-TS cannot hold; nothing could decode the recording (--transcode re-encodes it)",
+            self.input.shown()
         );
-        if self.has_served || self.place.way() == Way::Listens {
-            // Whoever sends this must not end the recorder.
+        if self.has_served || self.input.way() == Way::Listens {
+            // A sender of such a stream must not end the recorder.
             self.complaint = Some(message);
             run.discard();
             self.state = State::Resting(now + self.interval);
@@ -159,40 +161,40 @@ impl FfmpegSource {
     }
 
     fn say(&self, stream: &Unfit, then: &str) {
-        let shown = self.place.shown();
+        let shown = self.input.shown();
         report::note(format_args!("{shown}: {stream}, which MPEG-TS cannot hold; {then}"));
     }
 
     fn start(&self, now: Instant) -> Result<FfmpegRun> {
         let mut command = self.program.command();
         let encoding = survey::encoding(&self.encoded);
-        command.args(self.place.arguments(self.realtime, &encoding));
-        let redactor = self.place.redactor().clone();
+        command.args(self.input.arguments(self.realtime, &encoding));
+        let redactor = self.input.redactor().clone();
         self.ended.set(Ended::Not);
         FfmpegRun::start(
             command.as_inner(),
             redactor,
-            self.place.shown(),
+            self.input.shown(),
             Rc::clone(&self.ended),
             now,
         )
     }
 
-    /// ffmpeg has ended before it delivered.
+    /// Handles an ffmpeg that ended before it delivered.
     fn failed(&mut self, run: FfmpegRun, now: Instant) -> Result<()> {
         let started = run.started;
-        let words = run.end();
-        let shown = self.place.shown();
-        let words = if words == crate::input::sender::END_OF_STREAM {
+        let reason = run.end();
+        let shown = self.input.shown();
+        let reason = if reason == crate::input::sender::END_OF_STREAM {
             "there was nothing in it".to_owned()
         } else {
-            words
+            reason
         };
-        if self.place.is_finite() {
-            return Err(anyhow!("{shown}: {words}"));
+        if self.input.is_finite() {
+            return Err(anyhow!("{shown}: {reason}"));
         }
         self.state = State::Resting(started + self.interval);
-        let message = format_args!("{shown}: {words}; it is tried again, every 30 s at least");
+        let message = format_args!("{shown}: {reason}; it is tried again, every 30 s at least");
         self.failures.note(now, message);
         self.interval = (self.interval * 2).min(LONGEST_INTERVAL);
         Ok(())
@@ -233,7 +235,7 @@ impl Source for FfmpegSource {
             {
                 self.interval = LEAST_INTERVAL;
                 self.has_served = true;
-                return Ok(Some(Sender { peer: self.place.shown().to_owned(), stream: run }));
+                return Ok(Some(Sender { peer: self.input.shown().to_owned(), stream: run }));
             }
         } else if run.has_ended()
             && let State::Starting(run) = std::mem::replace(&mut self.state, State::Resting(now))
@@ -249,9 +251,9 @@ impl Source for FfmpegSource {
 
     fn is_done(&self) -> bool {
         match self.ended.get() {
-            // What is stored would be recorded once more.
-            Ended::Well => self.place.is_stored(),
-            Ended::Badly | Ended::Not => self.place.is_finite(),
+            // Stored data would be recorded a second time.
+            Ended::Well => self.input.is_stored(),
+            Ended::Badly | Ended::Not => self.input.is_finite(),
         }
     }
 }

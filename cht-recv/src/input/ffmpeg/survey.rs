@@ -1,12 +1,14 @@
-//! What ffmpeg says it will write: which streams a transport stream can hold, and which have to be encoded. Pure.
+//! The streams that ffmpeg says it will write: which of them MPEG-TS can hold, and which have to be
+//! encoded. Pure.
 //!
-//! ffmpeg describes its output on stderr before the first byte of it. So the answer comes without opening the input
-//! twice, which a live one would not bear.
+//! ffmpeg describes its output on stderr before the first byte of it. So the input need not be
+//! opened twice, which a live one does not allow.
 
 use std::fmt;
 
-/// Codecs that ffmpeg writes into a transport stream so that a decoder finds them again (`get_dvb_stream_type` in its
-/// `mpegtsenc.c`; tried with ffmpeg 5.1). It writes the others as private data, which nothing can decode.
+/// Codecs that ffmpeg writes into a transport stream so that a decoder finds them again
+/// (`get_dvb_stream_type` in its `mpegtsenc.c`; tested with ffmpeg 5.1). It writes all others as
+/// private data, which nothing can decode.
 const VIDEO: [&str; 9] =
     ["h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "cavs", "dirac", "vvc"];
 const AUDIO: [&str; 10] =
@@ -19,26 +21,26 @@ pub(crate) enum Kind {
     Audio,
 }
 
-/// Why a stream cannot be kept as it is.
+/// Reason why MPEG-TS cannot hold a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Why {
-    /// Its codec, by ffmpeg's name.
+    /// The codec, by ffmpeg's name.
     Codec(String),
-    /// Degrees that the picture has to be turned by, which a transport stream cannot say.
+    /// The rotation of the picture in degrees, which a transport stream cannot express.
     Turned(i32),
 }
 
-/// A stream that a transport stream cannot hold as it is.
+/// A stream that MPEG-TS cannot hold as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unfit {
     pub kind: Kind,
-    /// Its place among the output's streams of its kind.
+    /// Index among the output's streams of its kind.
     pub index: usize,
     pub why: Why,
 }
 
 impl Unfit {
-    /// Whether it is the same stream of the output.
+    /// Returns whether it is the same stream of the output.
     pub(crate) fn is_same_stream(&self, other: &Self) -> bool {
         (self.kind, self.index) == (other.kind, other.index)
     }
@@ -54,20 +56,20 @@ impl fmt::Display for Unfit {
     }
 }
 
-/// What was read so far.
+/// The description read so far.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
     in_output: bool,
     complete: bool,
     videos: usize,
     audios: usize,
-    /// Whether the last stream that was named is a video that is shown.
+    /// Whether the last named stream is a video that is shown.
     in_video: bool,
     unfit: Vec<Unfit>,
 }
 
 impl Survey {
-    /// Reads a line of stderr, without its level. Whether the description is complete with it.
+    /// Reads a line of stderr, without its level. Returns whether it completes the description.
     pub(crate) fn read(&mut self, line: &str) -> bool {
         if self.complete {
             return false;
@@ -88,7 +90,7 @@ impl Survey {
         if let Some((_, stream)) = line.strip_prefix("Stream #0:").and_then(|l| l.split_once(": "))
         {
             self.in_video = false;
-            // A picture that belongs to sound is no video to be looked at.
+            // Cover art of a sound file is not video to record.
             let is_cover = stream.contains("(attached pic)");
             let (kind, codecs, index) = if let Some(rest) = stream.strip_prefix("Video: ") {
                 self.videos += 1;
@@ -120,13 +122,13 @@ impl Survey {
         }
     }
 
-    /// The streams that a transport stream cannot hold as they are.
+    /// Returns the streams that MPEG-TS cannot hold as they are.
     pub(crate) fn unfit(&self) -> &[Unfit] {
         &self.unfit
     }
 }
 
-/// ffmpeg's arguments that encode these streams, after `-c copy`.
+/// Returns ffmpeg's arguments that encode these streams, to follow `-c copy`.
 pub(crate) fn encoding(unfit: &[Unfit]) -> Vec<String> {
     let mut arguments = Vec::new();
     for Unfit { kind, index, .. } in unfit {
@@ -136,7 +138,7 @@ pub(crate) fn encoding(unfit: &[Unfit]) -> Vec<String> {
                 ("-preset:v", "veryfast"),
                 ("-force_key_frames:v", "expr:gte(t,n_forced*2)"),
                 ("-pix_fmt:v", "yuv420p"),
-                // Its chroma is half as large: sizes are even.
+                // Chroma has half the size, so sizes must be even.
                 ("-filter:v", "pad=ceil(iw/2)*2:ceil(ih/2)*2"),
             ],
             Kind::Audio => &[("-c:a", "aac")],
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn codec_that_ts_cannot_hold_is_found_in_the_output_alone() {
+    fn codec_that_ts_cannot_hold_is_found_in_output_only() {
         let (unfit, complete) = survey(
             "Input #0, matroska,webm, from 'a.webm':
   Stream #0:0: Video: gif, bgra, 128x96

@@ -6,7 +6,7 @@ use cht_ts::time::TICKS_PER_SECOND;
 const PID: u16 = 0x101;
 const SECOND: u64 = 90_000;
 
-/// Tables, then a packet for each picture of (PTS, is a keyframe).
+/// Returns tables, then a packet for each picture of (PTS, is a keyframe).
 fn stream(pictures: impl IntoIterator<Item = (u64, bool)>) -> Vec<u8> {
     let mut out = Vec::new();
     let pat = testutil::pat(0, 0, 0, &[(1, 0x100)]);
@@ -22,22 +22,23 @@ fn stream(pictures: impl IntoIterator<Item = (u64, bool)>) -> Vec<u8> {
     out
 }
 
-/// The cuts of a stream that arrives at once, in pieces, and the pictures that are not placed.
+/// Returns the cuts of a stream that arrives at once, in pieces, and the number of pictures without
+/// a place.
 fn cuts(bytes: &[u8]) -> (Vec<Cut>, u64) {
     let bounds = SegmentLimits { bytes: 1 << 30, time: Duration::from_secs(100) };
     let (mut timeline, now) = (Timeline::default(), clock::monotonic());
-    let mut cutter = Segmenter::new(&mut timeline, 10 * TICKS_PER_SECOND, bounds);
+    let mut segmenter = Segmenter::new(&mut timeline, 10 * TICKS_PER_SECOND, bounds);
     let (mut all, mut strays) = (Vec::new(), 0);
     for piece in bytes.chunks(1000) {
-        let cuts = cutter.push(piece, now);
-        // Nothing that a later cut may lie before was written.
-        let settled = cutter.settled();
+        let cuts = segmenter.push(piece, now);
+        // No byte after a later cut was written.
+        let settled = segmenter.settled();
         assert!(cuts.iter().all(|cut| cut.offset <= settled));
         all.extend(cuts);
-        strays += cutter.take_seen().strays;
+        strays += segmenter.take_seen().strays;
     }
-    all.extend(cutter.finish());
-    strays += cutter.take_seen().strays;
+    all.extend(segmenter.finish());
+    strays += segmenter.take_seen().strays;
     (all, strays)
 }
 
@@ -46,26 +47,26 @@ fn reasons(cuts: &[Cut]) -> Vec<EndReason> {
 }
 
 #[test]
-fn picture_in_doubt_is_placed_when_nothing_comes_for_long() {
+fn doubtful_picture_is_placed_after_long_silence() {
     let bounds = SegmentLimits { bytes: 1 << 30, time: Duration::from_secs(100) };
     let (mut timeline, now) = (Timeline::default(), clock::monotonic());
-    let mut cutter = Segmenter::new(&mut timeline, 10 * TICKS_PER_SECOND, bounds);
-    // Null packets: what a transport stream is shows after a few packets.
+    let mut segmenter = Segmenter::new(&mut timeline, 10 * TICKS_PER_SECOND, bounds);
+    // Null packets: the scanner needs a few packets to recognise a transport stream.
     let mut bytes = stream([(SECOND, true)]);
     bytes.resize(8 * 188, 0xFF);
     bytes[3 * 188..]
         .chunks_mut(188)
         .for_each(|null| null[..3].copy_from_slice(&[0x47, 0x1F, 0xFF]));
-    assert!(cutter.push(&bytes, now).is_empty());
-    assert_eq!(cutter.deadline(), Some(now + DOUBT_TIME));
+    assert!(segmenter.push(&bytes, now).is_empty());
+    assert_eq!(segmenter.deadline(), Some(now + DOUBT_TIME));
     let (early, late) = (now + DOUBT_TIME / 2, now + DOUBT_TIME);
-    assert!(cutter.rest(early).is_empty() && cutter.anchor().is_none());
-    assert!(cutter.rest(late).is_empty() && cutter.deadline().is_none());
-    assert_eq!(cutter.anchor(), Some(Anchor { pts: SECOND as i64, offset: 0 }));
+    assert!(segmenter.rest(early).is_empty() && segmenter.anchor().is_none());
+    assert!(segmenter.rest(late).is_empty() && segmenter.deadline().is_none());
+    assert_eq!(segmenter.anchor(), Some(Anchor { pts: SECOND as i64, offset: 0 }));
 }
 
 #[test]
-fn rests_without_keyframes_end_no_segment() {
+fn pauses_without_keyframes_end_no_segment() {
     let slide = |n: u64| (0..4).map(move |m| n * 90 * SECOND + m * 45_000);
     let pictures = (0..2).flat_map(slide).map(|pts| (126_000 + pts, pts == 0));
     assert_eq!(cuts(&stream(pictures)), (Vec::new(), 0));
@@ -81,7 +82,7 @@ fn outlier_ends_no_segment() {
 }
 
 #[test]
-fn jump_ends_the_segment_at_its_first_packet() {
+fn jump_ends_segment_at_its_first_packet() {
     let line = |begin: u64| (0..50).map(move |n| (begin + n * 3600, n == 0));
     let first = stream(line(50 * SECOND));
     let both = stream(line(50 * SECOND).chain(line(SECOND)));
@@ -93,10 +94,10 @@ fn jump_ends_the_segment_at_its_first_packet() {
 }
 
 #[test]
-fn clocks_that_jump_at_every_picture_make_a_bounded_number_of_segments() {
+fn clock_that_jumps_at_every_picture_makes_bounded_number_of_segments() {
     const PICTURES: u64 = 8000;
     type Clock = Box<dyn FnMut(u64) -> u64>;
-    // Each some allowance, and a sixteenth of the pictures.
+    // Some allowance, and a sixteenth of the pictures.
     let bound = 64 + PICTURES as usize / 16 + PICTURES as usize / 128;
     let mut state = 1_u64;
     let mut random = move || {
@@ -116,7 +117,7 @@ fn clocks_that_jump_at_every_picture_make_a_bounded_number_of_segments() {
 }
 
 #[test]
-fn video_that_changes_its_pid_at_every_picture_makes_a_bounded_number_of_segments() {
+fn video_that_changes_pid_at_every_picture_makes_bounded_number_of_segments() {
     let mut bytes = stream([]);
     for n in 0..2000_u16 {
         let pid = 0x200 + n % 4000;
