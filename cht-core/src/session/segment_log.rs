@@ -77,6 +77,12 @@ impl SegmentLog {
         }
     }
 
+    /// Reads the end of the log of `session`: segment `seq` and those closed after it.
+    #[must_use]
+    pub fn since(session: &Session, seq: u64) -> Self {
+        Self::after(session, seq.saturating_sub(1))
+    }
+
     /// Reads the lines appended since. Returns whether there were any.
     pub fn update(&mut self, session: &Session) -> bool {
         self.read_what_can_be(session, |_| ())

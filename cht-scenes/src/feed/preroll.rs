@@ -46,7 +46,9 @@ pub(super) fn run_up(last: &Checkpoint, next: Position<'_>) -> Vec<Before> {
     let Some(nearest) = before(last.done.seq, last.anchor, &last.path, last.from) else {
         return Vec::new();
     };
-    let record = Session::of_segment(Path::new(&last.path)).map(|session| SegmentLog::of(&session));
+    let first = last.done.seq.saturating_sub(MOST_RUN_UP as u64);
+    let session = Session::of_segment(Path::new(&last.path));
+    let record = session.map(|session| SegmentLog::since(&session, first));
     let mut segments = vec![nearest];
     let connection = record.as_ref().and_then(|record| Some(record.get(last.done.seq)?.connection));
     for earlier in record.iter().flat_map(|record| record.kept().rev()) {
@@ -115,8 +117,8 @@ pub(super) fn unsure(unsure: &[Checkpoint], run_up: Vec<Before>) -> Vec<Before> 
 /// Whether the segment before the one at `path` was ended for its size, or by the disk.
 pub(super) fn began_within_a_picture(path: &str, seq: u64, connection: Option<u32>) -> bool {
     let session = Session::of_segment(Path::new(path));
-    let record = session.map(|session| SegmentLog::of(&session));
-    record.as_ref().and_then(|record| record.get(seq.checked_sub(1)?)).is_some_and(|before| {
+    let log = session.map(|session| SegmentLog::since(&session, seq.saturating_sub(1)));
+    log.as_ref().and_then(|log| log.get(seq.checked_sub(1)?)).is_some_and(|before| {
         matches!(before.end_reason, EndReason::MaxBytes | EndReason::Disk)
             && Some(before.connection) == connection
     })

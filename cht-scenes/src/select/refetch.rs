@@ -142,7 +142,7 @@ impl Refetcher {
 /// Returns the segment before one whose pictures need it: cht-recv had to cut within a group of pictures, or where only later
 /// pictures are exact.
 fn before(source: &Source, path: &Path) -> Option<(Source, String)> {
-    let record = SegmentLog::of(&Session::of_segment(path)?);
+    let record = SegmentLog::since(&Session::of_segment(path)?, source.seq.saturating_sub(1));
     let before = record.get(source.seq.checked_sub(1)?)?;
     let own = record.get(source.seq).map(|own| own.connection).or(source.connection);
     let goes_on = own.is_none_or(|own| own == before.connection)
@@ -152,7 +152,7 @@ fn before(source: &Source, path: &Path) -> Option<(Source, String)> {
 
 /// The finished segment behind one that ends within a group of pictures.
 fn behind(source: &Source, path: &Path) -> Option<(Source, String)> {
-    let record = SegmentLog::of(&Session::of_segment(path)?);
+    let record = SegmentLog::since(&Session::of_segment(path)?, source.seq);
     let is_cut = record.get(source.seq)?.end_reason.is_within_pictures();
     let behind = record.get(source.seq + 1).filter(|_| is_cut)?;
     let goes_on = behind.timeline.is_some_and(|anchor| source.anchor.continues(&anchor));

@@ -33,7 +33,7 @@ fn tables(path: &Path, connection: Option<u32>) -> Option<PathBuf> {
     let session = Session::of_segment(path)?;
     let connection = connection.or_else(|| {
         let seq = session::sequence(path)?;
-        Some(SegmentLog::of(&session).get(seq)?.connection)
+        Some(SegmentLog::since(&session, seq).get(seq)?.connection)
     })?;
     Some(session.tables(connection))
 }
