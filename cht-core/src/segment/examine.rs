@@ -15,7 +15,8 @@ use crate::{
     event::{self, Body, Damage, Event, Jump, Segment, SegmentClosed, StreamInfo},
     process::clock::monotonic,
     session::{
-        self, SegmentError, Session, natural_sort, segment_log::SegmentLog, windows::Windows,
+        self, SegmentError, Session, finished_segment::FinishedSegment, natural_sort,
+        segment_log::SegmentLog,
     },
     timeline::{Span, Succession},
 };
@@ -220,15 +221,15 @@ impl Examiner {
     /// Scans the segment at `path`, unless the cache has its results. `is_recorded`: it is not
     /// written any more.
     fn read(&self, path: &Path, is_recorded: bool) -> Result<Scanned, SegmentError> {
-        let mut windows = Windows::open(path)?;
-        let key = self.cache.key_of(windows.file());
-        let known = key.as_ref().and_then(|key| self.cache.get(key, windows.length()));
+        let segment = FinishedSegment::open(path)?;
+        let key = self.cache.key_of(segment.file());
+        let known = key.as_ref().and_then(|key| self.cache.get(key, segment.length()));
         if let Some(known) = known {
             return known.of(path);
         }
-        let known = scan_all(&mut windows)?;
-        if let Some(key) = key.filter(|_| is_recorded || has_rested(windows.file())) {
-            self.cache.put(&key, windows.file(), &known);
+        let known = scan_all(&segment)?;
+        if let Some(key) = key.filter(|_| is_recorded || has_rested(segment.file())) {
+            self.cache.put(&key, segment.file(), &known);
         }
         known.of(path)
     }
@@ -251,14 +252,14 @@ impl Examiner {
 /// Examines a segment by itself, without a place among others.
 pub fn examine_alone(path: &Path) -> Result<Segment, SegmentError> {
     let name = event::absolute(path)?;
-    let scanned = scan_all(&mut Windows::open(path)?)?.of(path)?;
+    let scanned = scan_all(&FinishedSegment::open(path)?)?.of(path)?;
     Ok(scanned.placed(session::sequence(path).unwrap_or(1), name, None, None))
 }
 
 /// Scans a whole segment.
-fn scan_all(windows: &mut Windows) -> Result<Known, SegmentError> {
-    let length = windows.length();
-    let contents = scan(windows)?;
+fn scan_all(segment: &FinishedSegment) -> Result<Known, SegmentError> {
+    let length = segment.length();
+    let contents = scan(segment.all())?;
     Ok(contents
         .map_or(Known::NotTransportStream, |it| Known::Segment(Box::new(it.scanned(length)))))
 }

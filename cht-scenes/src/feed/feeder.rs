@@ -14,7 +14,7 @@ use cht_core::{
     event::Decoded,
     process::{ffmpeg::Program, report},
     segment::{Cache, Examiner, SegmentError},
-    session::windows::Windows,
+    session::finished_segment::{FinishedSegment, Windows},
 };
 use cht_detect::threshold::Rules;
 use cht_ts::Codec;
@@ -285,8 +285,8 @@ impl Feeder {
             }
             return Ok(());
         }
-        let length = Windows::open(Path::new(&part.path))?.length();
-        let windows = Windows::open_part(Path::new(&part.path), &part.source.range())?;
+        let segment = FinishedSegment::open(Path::new(&part.path))?;
+        let (length, windows) = (segment.length(), segment.windows(&part.source.range()));
         let source = Source { live: false, bytes: Some(length), ..part.source };
         self.begin(&part.path, source.bytes_from, source)?;
         let fed = match self.feed_all(windows) {

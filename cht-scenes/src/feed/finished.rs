@@ -6,7 +6,7 @@ use anyhow::Result;
 use cht_core::{
     event::{Anchor, Decoded, Jump, Segment},
     segment::SegmentError,
-    session::{Session, windows::Windows},
+    session::{Session, finished_segment::FinishedSegment},
 };
 
 use super::feeder::Feeder;
@@ -108,15 +108,14 @@ impl Feeder {
             self.selector()?.writer.fail("too_large", &message, Some(&segment.path))?;
             return self.leave_out(segment);
         }
-        let length = Windows::open(Path::new(&segment.path))?.length();
-        let again = asked.is_any().then(|| Windows::open(Path::new(&segment.path)).ok()).flatten();
-        let first = again.and_then(|windows| changes::first_pts(windows, pid));
+        let file = FinishedSegment::open(Path::new(&segment.path))?;
+        let first = asked.is_any().then(|| changes::first_pts(file.all(), pid)).flatten();
         let by_its_clock = self.by_its_clock(anchor, first);
         let codec = self.codec_of(named.and_then(|video| video.codec), pid);
         let source = Source {
             ahead: self.ahead,
             connection: segment.connection,
-            bytes: Some(length),
+            bytes: Some(file.length()),
             ..Source::alone(segment.seq, by_its_clock, pid, codec)
         };
         let within = segment.video_pid.is_none() || listed.is_some_and(|video| video.units == 0);
@@ -129,10 +128,14 @@ impl Feeder {
         let mut is_fed = true;
         for (bytes, anchor) in parts(jumps, by_its_clock) {
             is_fed = is_fed
-                && self.feed_part(&segment.path, Source { anchor, ..source }.part_of(bytes))?;
+                && self.feed_part(
+                    &file,
+                    &segment.path,
+                    Source { anchor, ..source }.part_of(bytes),
+                )?;
         }
         if is_fed {
-            self.fed(length, within);
+            self.fed(file.length(), within);
         }
         let others = listed.map_or(0, |video| video.units.saturating_sub(video.keyframes));
         let newest = segment.last_pts.map(|pts| anchor.place(pts));
@@ -147,16 +150,14 @@ impl Feeder {
 
     /// Feeds a part of a finished segment as far as it can be read, to another decoder where its video changes; `false` if
     /// one has ended before.
-    fn feed_part(&mut self, path: &str, source: Source) -> Result<bool> {
-        let [windows, again] =
-            [(); 2].map(|()| Windows::open_part(Path::new(path), &source.range()));
-        let (windows, again) = (windows?, again?);
+    fn feed_part(&mut self, file: &FinishedSegment, path: &str, source: Source) -> Result<bool> {
+        let windows = || file.windows(&source.range());
         let mut at = source.bytes_from;
-        let mut stretches = changes::divide(again, source.pid, source.codec, self.args.video())
+        let mut stretches = changes::divide(windows(), source.pid, source.codec, self.args.video())
             .into_iter()
             .map(|stretch| TrackSpan { from: stretch.from + source.bytes_from, ..stretch })
             .peekable();
-        for window in windows {
+        for window in windows() {
             let window = match window {
                 Ok(window) => window,
                 // Of nothing, nothing is done.

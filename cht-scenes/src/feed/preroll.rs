@@ -4,7 +4,11 @@ use std::path::Path;
 
 use cht_core::{
     event::{Anchor, EndReason},
-    session::{Session, segment_log::SegmentLog, windows::Windows},
+    session::{
+        Session,
+        finished_segment::{FinishedSegment, Windows},
+        segment_log::SegmentLog,
+    },
 };
 
 use crate::select::{journal::Checkpoint, succession::Position};
@@ -97,7 +101,7 @@ fn before(
     next: Position<'_>,
 ) -> Option<Before> {
     let anchor = anchor.filter(|&anchor| Position { path, anchor }.leads_to(&next))?;
-    let windows = Windows::open_part(Path::new(path), &(from..u64::MAX)).ok()?;
+    let windows = FinishedSegment::open(Path::new(path)).ok()?.windows(&(from..u64::MAX));
     Some(Before { seq, anchor, path: path.to_owned(), from, windows: Some(windows) })
 }
 

@@ -7,19 +7,24 @@
 use std::{collections::HashMap, path::Path};
 
 use anyhow::Result;
-use cht_core::{process::ffmpeg::Program, session::windows::Windows};
+use cht_core::{
+    process::ffmpeg::Program,
+    session::finished_segment::{FinishedSegment, Windows},
+};
 use cht_detect::measure::Blocks;
 use cht_ts::{
     Group, Plan, survey,
     time::{TICKS_PER_SECOND, difference33},
 };
 
-use crate::decode::{
-    filter::Wanted,
-    job::DecodeJob,
-    mode::{Decode, Limits},
+use crate::{
+    decode::{
+        filter::Wanted,
+        job::DecodeJob,
+        mode::{Decode, Limits},
+    },
+    input::{Source, WRITE},
 };
-use crate::input::{Source, WRITE};
 
 /// A picture that takes this part of its keyframe's bytes is new as a whole.
 const NEW: usize = 2;
@@ -47,12 +52,15 @@ pub(crate) fn plan(
 ) -> Result<Option<Plan>> {
     let Some(codec) = source.codec else { return Ok(None) };
     // What cannot be read is said by whoever feeds it.
-    let surveyed = Windows::open_part(path, &source.range())
-        .and_then(|windows| survey(windows, source.pid, codec));
-    let Ok(Some(groups)) = surveyed else { return Ok(None) };
+    let Ok(segment) = FinishedSegment::open(path) else { return Ok(None) };
+    let windows = || segment.windows(&source.range());
+    let Ok(Some(groups)) = survey(windows(), source.pid, codec) else { return Ok(None) };
     // A single group is all there is to look at.
-    let changed =
-        if groups.len() > 1 { changed(ffmpeg, limits, source, path)? } else { HashMap::new() };
+    let changed = if groups.len() > 1 {
+        changed(ffmpeg, limits, source, path, windows())?
+    } else {
+        HashMap::new()
+    };
     Ok(Some(choose(&groups, &changed)))
 }
 
@@ -121,9 +129,9 @@ fn changed(
     limits: Limits,
     source: &Source,
     path: &Path,
+    windows: Windows,
 ) -> Result<HashMap<u64, bool>> {
     let pass = DecodeJob::of(ffmpeg, limits, source, path, Decode::Keyframes, Wanted::Small);
-    let windows = Windows::open_part(path, &source.range())?;
     let mut blocks = Blocks::default();
     let mut changed = HashMap::new();
     pass.run(

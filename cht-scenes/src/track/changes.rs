@@ -1,6 +1,6 @@
 //! Finds where the video changes its PID or codec within a segment: another decoder starts there.
 
-use cht_core::session::windows::Windows;
+use cht_core::session::finished_segment::Windows;
 use cht_ts::{Codec, Found, Program, Scanner};
 
 use super::select::Asked;

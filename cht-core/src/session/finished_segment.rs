@@ -7,8 +7,9 @@
 
 use std::{
     fs::File,
-    io::{self, Read as _, Seek as _, SeekFrom},
+    io,
     ops::{Deref, Range},
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -23,14 +24,22 @@ use crate::{process::lock::lock, storage::regular};
 /// in the processor's cache when they are scanned.
 const WINDOW: usize = 512 << 10;
 
-/// A finished segment, read window by window. Bytes before an error come first, and nothing comes
-/// after one.
+/// A finished segment, opened once. What is read is the file that was opened, whatever has its name
+/// by then.
+#[derive(Debug, Clone)]
+pub struct FinishedSegment {
+    path: PathBuf,
+    file: Arc<File>,
+    length: u64,
+}
+
+/// Bytes of a finished segment, window by window. Bytes before an error come first, and nothing
+/// comes after one.
 #[derive(Debug)]
 pub struct Windows {
-    path: PathBuf,
-    file: File,
-    length: u64,
+    segment: FinishedSegment,
     at: u64,
+    end: u64,
     /// Error that ended it, to be returned after the bytes before it.
     failed: Option<io::Error>,
     /// The buffer, when no window has it.
@@ -46,8 +55,8 @@ pub struct Window {
     spare: Arc<Mutex<Option<MmapMut>>>,
 }
 
-impl Windows {
-    /// Opens a segment.
+impl FinishedSegment {
+    /// Opens the segment at `path`.
     pub fn open(path: &Path) -> Result<Self, SegmentError> {
         let io = |error| SegmentError::Io { path: path.to_owned(), error };
         let file = match regular::open(path) {
@@ -60,19 +69,9 @@ impl Windows {
         if length == 0 {
             return Err(SegmentError::Empty(path.to_owned()));
         }
-        // Front to back, once: the kernel reads further ahead.
+        // Front to back: the kernel reads further ahead.
         let _ = fadvise(&file, 0, None, Advice::Sequential);
-        Ok(Self { path: path.to_owned(), file, length, at: 0, failed: None, spare: Arc::default() })
-    }
-
-    /// Opens a part of a segment, which may reach beyond its end.
-    pub fn open_part(path: &Path, part: &Range<u64>) -> Result<Self, SegmentError> {
-        let mut windows = Self::open(path)?;
-        windows.length = windows.length.min(part.end);
-        windows.at = part.start.min(windows.length);
-        let sought = windows.file.seek(SeekFrom::Start(windows.at));
-        sought.map_err(|error| SegmentError::Io { path: path.to_owned(), error })?;
-        Ok(windows)
+        Ok(Self { path: path.to_owned(), file: Arc::new(file), length })
     }
 
     /// Returns the open file.
@@ -81,22 +80,39 @@ impl Windows {
         &self.file
     }
 
-    /// Returns the segment's size in bytes, or the end of its part.
+    /// Returns its size in bytes when it was opened.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.length
     }
 
+    /// Reads a part of it, which may reach beyond its end.
+    #[must_use]
+    pub fn windows(&self, part: &Range<u64>) -> Windows {
+        let end = self.length.min(part.end);
+        let (at, segment) = (part.start.min(end), self.clone());
+        Windows { segment, at, end, failed: None, spare: Arc::default() }
+    }
+
+    /// Reads all of it.
+    #[must_use]
+    pub fn all(&self) -> Windows {
+        self.windows(&(0..u64::MAX))
+    }
+}
+
+impl Windows {
     /// Reads the next window, or a part of it before an error.
     fn read(&mut self) -> io::Result<Window> {
         let buffer = lock(&self.spare).take();
         let mut buffer = buffer.map_or_else(|| MmapMut::map_anon(WINDOW), Ok)?;
-        let wanted = WINDOW.min(usize::try_from(self.length - self.at).unwrap_or(WINDOW));
+        let wanted = WINDOW.min(usize::try_from(self.end - self.at).unwrap_or(WINDOW));
         let mut count = 0;
         while count < wanted {
-            match self.file.read(&mut buffer[count..wanted]) {
+            let at = self.at + count as u64;
+            match self.segment.file.read_at(&mut buffer[count..wanted], at) {
                 Ok(0) => {
-                    self.failed = Some(truncated(self.at + count as u64, self.length));
+                    self.failed = Some(truncated(at, self.end));
                     break;
                 }
                 Ok(more) => count += more,
@@ -118,17 +134,17 @@ impl Iterator for Windows {
     fn next(&mut self) -> Option<Self::Item> {
         let result = match self.failed.take() {
             Some(error) => Err(error),
-            None if self.at == self.length => return None,
+            None if self.at == self.end => return None,
             None => self.read(),
         };
         match result {
             Ok(window) if window.is_empty() => self.next(),
             Ok(window) => Some(Ok(window)),
             Err(error) => {
-                self.length = self.at;
+                self.end = self.at;
                 let message = format!("{error}, at byte {} of it", self.at);
                 let error = io::Error::new(error.kind(), message);
-                Some(Err(SegmentError::Io { path: self.path.clone(), error }))
+                Some(Err(SegmentError::Io { path: self.segment.path.clone(), error }))
             }
         }
     }
@@ -185,8 +201,9 @@ mod tests {
         for length in [1, WINDOW, WINDOW + 1, 3 * WINDOW] {
             let bytes: Vec<u8> = (0..length).map(|n| (n / 7) as u8).collect();
             std::fs::write(&path, &bytes).unwrap();
-            let mut windows = Windows::open(&path).unwrap();
-            assert_eq!(windows.length(), length as u64);
+            let segment = FinishedSegment::open(&path).unwrap();
+            assert_eq!(segment.length(), length as u64);
+            let mut windows = segment.all();
             assert!(read(&mut windows) == bytes, "{length}");
             let memory = windows.spare.lock().unwrap();
             assert_eq!(memory.as_ref().map(|memory| memory.len()), Some(WINDOW));
@@ -198,7 +215,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.ts");
         std::fs::write(&path, vec![7; 2 * WINDOW]).unwrap();
-        let mut windows = Windows::open(&path).unwrap();
+        let mut windows = FinishedSegment::open(&path).unwrap().all();
         File::options().write(true).open(&path).unwrap().set_len(WINDOW as u64 + 5).unwrap();
         let lengths = [(); 2].map(|()| windows.next().unwrap().unwrap().len());
         assert_eq!(lengths, [WINDOW, 5]);
@@ -213,7 +230,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.ts");
         std::fs::write(&path, b"one").unwrap();
-        let mut windows = Windows::open(&path).unwrap();
+        let mut windows = FinishedSegment::open(&path).unwrap().all();
         std::fs::write(&path, b"one more").unwrap();
         assert_eq!(read(&mut windows), b"one");
     }
