@@ -123,7 +123,7 @@ impl StartPoint {
     /// Reads the tables that cht-recv keeps for readers that begin within the connection.
     fn tables_of_connection(&self, session: &Session) -> Option<Vec<u8>> {
         let open = || {
-            let line = regular::read(&session.open_record()).ok()?;
+            let line = regular::read(&session.open_event()).ok()?;
             match Event::parse(line.trim_ascii()).ok()??.body {
                 Body::SegmentOpen(open) if open.seq == self.seq => Some(open.connection),
                 _ => None,

@@ -233,7 +233,7 @@ impl Place {
 fn session_in(path: &Path) -> Option<Session> {
     let session = Session::open(path).ok()?;
     let is_ours =
-        session.is_recording() || session.record().exists() || session.open_record().exists();
+        session.is_recording() || session.segment_log().exists() || session.open_event().exists();
     is_ours.then_some(session)
 }
 

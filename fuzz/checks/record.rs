@@ -13,7 +13,7 @@ static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
 /// Panics if it does not hold.
 pub(crate) fn check(input: &[u8]) {
     let session = Session::open(FOLDER.path()).expect("a session");
-    fs::write(session.record(), input).expect("a record");
+    fs::write(session.segment_log(), input).expect("a record");
     let mut record = SegmentLog::of(&session);
     let kept: Vec<_> = record.kept().map(|segment| segment.seq).collect();
     assert!(kept.is_sorted());
@@ -22,5 +22,5 @@ pub(crate) fn check(input: &[u8]) {
     let _ = (record.last(), record.connections(), record.next_sequence(&session));
     record.update(&session);
     assert_eq!(record.kept().map(|segment| segment.seq).collect::<Vec<_>>(), kept);
-    assert_eq!(fs::read(session.record()).expect("the record"), input);
+    assert_eq!(fs::read(session.segment_log()).expect("the record"), input);
 }

@@ -82,7 +82,7 @@ impl Steps {
             at: clock::wall(),
         };
         let event = Event::new(Some(self.session.name().to_owned()), open);
-        durable::replace(&self.session.open_record(), &event.to_line()).unwrap();
+        durable::replace(&self.session.open_event(), &event.to_line()).unwrap();
     }
 
     fn rename(&self, seq: u64) {
@@ -105,7 +105,7 @@ impl Steps {
             end_reason: EndReason::Keyframe,
         };
         let line = Event::new(Some(self.session.name().to_owned()), closed).to_line();
-        segment_log::append(&self.session.record(), &line).unwrap();
+        segment_log::append(&self.session.segment_log(), &line).unwrap();
     }
 
     fn follow(&self) -> Stage {
@@ -126,7 +126,7 @@ impl Steps {
     }
 
     fn end(&self) {
-        fs::remove_file(self.session.open_record()).unwrap();
+        fs::remove_file(self.session.open_event()).unwrap();
     }
 }
 

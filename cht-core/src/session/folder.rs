@@ -193,14 +193,14 @@ impl Session {
 
     /// Returns the path of the segment log: cht-recv's `segment_closed` event of each segment.
     #[must_use]
-    pub fn record(&self) -> PathBuf {
+    pub fn segment_log(&self) -> PathBuf {
         self.stream().join("segments.ndjson")
     }
 
     /// Returns the path of the growing segment's `segment_open` event, for a stage that starts in
     /// the middle.
     #[must_use]
-    pub fn open_record(&self) -> PathBuf {
+    pub fn open_event(&self) -> PathBuf {
         self.stream().join("open.json")
     }
 

@@ -64,7 +64,7 @@ impl SegmentLog {
     /// before it. The cost grows with their number.
     #[must_use]
     pub fn after(session: &Session, seq: u64) -> Self {
-        let length = std::fs::metadata(session.record()).map_or(0, |metadata| metadata.len());
+        let length = std::fs::metadata(session.segment_log()).map_or(0, |metadata| metadata.len());
         let mut tail = TAIL;
         loop {
             let mut log = Self { read: length.saturating_sub(tail), ..Self::default() };
@@ -104,7 +104,7 @@ impl SegmentLog {
         {
             report::warn(format_args!(
                 "{}: {error}; nothing is known of the segments in it",
-                session.record().display()
+                session.segment_log().display()
             ));
         }
         self.read > before
@@ -112,7 +112,7 @@ impl SegmentLog {
 
     /// Reads on, and gives `each` the number of each segment that was closed.
     fn read_on(&mut self, session: &Session, mut each: impl FnMut(u64)) -> io::Result<()> {
-        let mut file = match regular::open(&session.record()) {
+        let mut file = match regular::open(&session.segment_log()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             result => result?,
         };
@@ -301,7 +301,7 @@ mod tests {
         let (_folder, session) = new_session();
         let mut log = SegmentLog::of(&session);
         assert!(log.last().is_none() && !log.update(&session));
-        let path = session.record();
+        let path = session.segment_log();
         for seq in 1..=3 {
             append(&path, &closed(&session, seq)).unwrap();
         }
@@ -317,8 +317,8 @@ mod tests {
     fn record_read_from_its_end_has_all_later_segments() {
         let (_folder, session) = new_session();
         let lines: Vec<u8> = (1..=2000).flat_map(|seq| closed(&session, seq)).collect();
-        append(&session.record(), &lines).unwrap();
-        append(&session.record(), &deleted(&session, 3)).unwrap();
+        append(&session.segment_log(), &lines).unwrap();
+        append(&session.segment_log(), &deleted(&session, 3)).unwrap();
         for seq in [0, 1, 1500, 1999, 2000] {
             let log = SegmentLog::after(&session, seq);
             assert_eq!(log.kept().filter(|closed| closed.seq > seq).count() as u64, {
@@ -327,7 +327,7 @@ mod tests {
         }
         let mut log = SegmentLog::after(&session, 2000);
         assert!(log.kept().count() < 400, "{}", log.kept().count());
-        append(&session.record(), &closed(&session, 2001)).unwrap();
+        append(&session.segment_log(), &closed(&session, 2001)).unwrap();
         assert!(log.update(&session) && log.get(2001).is_some());
     }
 
@@ -336,10 +336,11 @@ mod tests {
         let (_folder, session) = new_session();
         let line = closed(&session, 1);
         let (begin, end) = line.split_at(20);
-        std::fs::write(session.record(), begin).unwrap();
+        std::fs::write(session.segment_log(), begin).unwrap();
         let mut log = SegmentLog::of(&session);
         assert!(log.last().is_none());
-        let mut file = std::fs::OpenOptions::new().append(true).open(session.record()).unwrap();
+        let mut file =
+            std::fs::OpenOptions::new().append(true).open(session.segment_log()).unwrap();
         std::io::Write::write_all(&mut file, end).unwrap();
         assert!(log.update(&session) && log.get(1).is_some());
         assert!(!log.update(&session));
@@ -349,22 +350,22 @@ mod tests {
     fn missing_segment_comes_back_with_another_line_and_a_removed_one_does_not() {
         let (_folder, session) = new_session();
         for seq in 1..=3 {
-            append(&session.record(), &closed(&session, seq)).unwrap();
+            append(&session.segment_log(), &closed(&session, seq)).unwrap();
         }
         for (seq, reason) in [(1, DeleteReason::MinFree), (2, DeleteReason::Missing)] {
-            append(&session.record(), &deleted_for(&session, seq, reason)).unwrap();
+            append(&session.segment_log(), &deleted_for(&session, seq, reason)).unwrap();
         }
         let mut log = SegmentLog::read(&session).unwrap();
         assert!(log.missing(1).is_none() && log.missing(2).is_some());
         assert!(log.is_deleted(1) && log.is_deleted(2));
         let lines = [closed(&session, 1), closed(&session, 2)].concat();
-        append(&session.record(), &lines).unwrap();
+        append(&session.segment_log(), &lines).unwrap();
         assert!(log.update(&session));
         assert_eq!(log.kept().map(|closed| closed.seq).collect::<Vec<_>>(), [2, 3]);
         assert!(log.is_deleted(1) && !log.is_deleted(2) && log.missing(2).is_none());
         // Missing again, and then removed by retention: that one is final.
         for reason in [DeleteReason::Missing, DeleteReason::RetainAge] {
-            append(&session.record(), &deleted_for(&session, 2, reason)).unwrap();
+            append(&session.segment_log(), &deleted_for(&session, 2, reason)).unwrap();
         }
         assert!(log.update(&session) && log.missing(2).is_none() && log.is_deleted(2));
     }
@@ -372,7 +373,7 @@ mod tests {
     #[test]
     fn garbage_lines_are_skipped_and_none_is_held_in_memory_whole() {
         let (_folder, session) = new_session();
-        let path = session.record();
+        let path = session.segment_log();
         let good = closed(&session, 7);
         let text = String::from_utf8(good.clone()).unwrap();
         let huge = format!("{{{}\n", "x".repeat(3 * MAX_LINE));
@@ -396,8 +397,10 @@ mod tests {
     fn record_that_is_no_file_is_an_error() {
         let (_folder, session) = new_session();
         assert!(SegmentLog::read(&session).unwrap().last().is_none());
-        std::fs::create_dir(session.record()).unwrap();
-        assert!(SegmentLog::read(&session).is_err() && append(&session.record(), b"{}\n").is_err());
+        std::fs::create_dir(session.segment_log()).unwrap();
+        assert!(
+            SegmentLog::read(&session).is_err() && append(&session.segment_log(), b"{}\n").is_err()
+        );
     }
 
     #[test]
@@ -405,9 +408,11 @@ mod tests {
         let (_folder, session) = new_session();
         let mut log = SegmentLog::default();
         assert!(log.closed_since(&session).is_empty());
-        append(&session.record(), &[closed(&session, 2), closed(&session, 1)].concat()).unwrap();
+        append(&session.segment_log(), &[closed(&session, 2), closed(&session, 1)].concat())
+            .unwrap();
         assert_eq!(log.closed_since(&session), [2, 1]);
-        append(&session.record(), &[closed(&session, 3), deleted(&session, 3)].concat()).unwrap();
+        append(&session.segment_log(), &[closed(&session, 3), deleted(&session, 3)].concat())
+            .unwrap();
         assert_eq!(log.closed_since(&session), [3]);
         assert!(log.get(3).is_none() && log.closed_since(&session).is_empty());
     }

@@ -70,7 +70,7 @@ impl Finalizer {
         stop: UnixStream,
         heartbeat: Rc<Heartbeat>,
     ) -> Result<Self> {
-        let path = session.record();
+        let path = session.segment_log();
         // Opened here, so that a folder without write permission is found at the start.
         Journal::open(&path).with_context(named(&path))?;
         let (tasks, queue) = sync_channel(QUEUE);
@@ -167,7 +167,7 @@ impl Worker {
             match task {
                 Task::Opened(open) => {
                     let event = self.session.event(open);
-                    let path = self.session.open_record();
+                    let path = self.session.open_event();
                     self.help(&path, &event.to_session_line());
                 }
                 Task::Close(file, closed) => {
@@ -188,7 +188,7 @@ impl Worker {
         }
         // No segment grows any more.
         self.playlist.end();
-        let _ = std::fs::remove_file(self.session.open_record());
+        let _ = std::fs::remove_file(self.session.open_event());
         Ok(())
     }
 
@@ -307,7 +307,7 @@ impl Worker {
 
     /// Appends lines to the record.
     fn record(&mut self, lines: &[u8]) -> Result<()> {
-        let record = self.session.record();
+        let record = self.session.segment_log();
         self.insist(&record, || segment_log::append(&record, lines)).with_context(named(&record))
     }
 

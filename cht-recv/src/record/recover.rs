@@ -86,7 +86,7 @@ pub(crate) fn recover_others(
 fn recover_other(session: &Session, largest: u64, events: &EventWriter) -> Result<()> {
     // Its own next start, or the next of any recorder, tries again.
     let mut recovery = Recovery::new(session, largest, 0, events);
-    let path = session.record();
+    let path = session.segment_log();
     let known = || segment_log::mend(&path).and_then(|()| SegmentLog::read(session));
     // Only the record tells what is missing in a session.
     let recovered = match recovery.attempt(|| known().with_context(named(&path))) {
@@ -106,7 +106,7 @@ fn recover_other(session: &Session, largest: u64, events: &EventWriter) -> Resul
 /// Adopts what was left in `session`, whose lock must be held and which is to be continued:
 /// segments of at most `largest` bytes. An unreadable record is set aside, and a new one begins.
 pub(crate) fn recover(session: &Session, largest: u64, events: &EventWriter) -> Result<()> {
-    let path = session.record();
+    let path = session.segment_log();
     // Setting a record aside for a passing error would cost every segment its place.
     let read = || segment_log::mend(&path).and_then(|()| SegmentLog::read(session).map(drop));
     let read = || read().with_context(named(&path));
@@ -219,7 +219,7 @@ impl<'a> Recovery<'a> {
             self.record_again(known, &listed)?;
             self.adopt(known, &listed)?;
         }
-        let path = self.session.open_record();
+        let path = self.session.open_event();
         self.attempt(|| durable::remove(&path).with_context(named(&path))).map(drop)
     }
 
@@ -266,7 +266,7 @@ impl<'a> Recovery<'a> {
         if gone.is_empty() {
             return Ok(());
         }
-        let path = self.session.record();
+        let path = self.session.segment_log();
         let lines: Vec<u8> = gone.iter().flat_map(Event::to_session_line).collect();
         let append = || segment_log::append(&path, &lines).with_context(named(&path));
         if self.attempt(append)?.is_some() {
@@ -320,7 +320,7 @@ impl<'a> Recovery<'a> {
 
     /// Appends a segment's line to the record, and announces it. Returns whether that succeeded.
     fn record(&mut self, closed: &SegmentClosed) -> Result<bool> {
-        let path = self.session.record();
+        let path = self.session.segment_log();
         let event = self.session.event(closed.clone());
         let append =
             || segment_log::append(&path, &event.to_session_line()).with_context(named(&path));
@@ -344,7 +344,7 @@ pub(crate) fn missing(session: &Session, closed: &SegmentClosed) -> Event {
 /// Reads what the killed recorder noted about the segment it was writing.
 fn open_segment(session: &Session) -> Option<SegmentOpen> {
     let mut line = Vec::new();
-    let file = regular::open(&session.open_record()).ok()?;
+    let file = regular::open(&session.open_event()).ok()?;
     file.take(MAX_LINE as u64).read_to_end(&mut line).ok()?;
     match Event::parse(&line).ok()??.body {
         Body::SegmentOpen(open) if open.connection < u32::MAX => Some(open),

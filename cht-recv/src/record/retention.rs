@@ -271,14 +271,14 @@ impl Retention {
         let _lock = if ours.is_some() { None } else { Some(session.lock()?) };
         let event = |one: &Deleted| session.event(one.clone());
         let lines: Vec<u8> = deleted.iter().flat_map(|one| event(one).to_session_line()).collect();
-        match segment_log::append(&session.record(), &lines) {
+        match segment_log::append(&session.segment_log(), &lines) {
             // No room to record it: removing the first one makes room. A crash here leaves a
             // missing segment, which recovery records.
             Err(error) if disk::is_full(&error) => {
                 if let Some(first) = deleted.first() {
                     durable::remove(Path::new(&first.path))?;
                 }
-                segment_log::append(&session.record(), &lines)?;
+                segment_log::append(&session.segment_log(), &lines)?;
             }
             result => result?,
         }

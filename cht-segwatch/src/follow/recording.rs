@@ -61,7 +61,7 @@ impl Recording {
     /// Emits new segments. Returns `false` if nothing more will come.
     pub(super) fn look(&mut self, emitter: &mut Emitter, watch: &Watch) -> Result<bool> {
         // The first recorder creates it. A file system without events is polled anyway.
-        self.watched = self.watched || watch.add(&self.session.record()).is_ok();
+        self.watched = self.watched || watch.add(&self.session.segment_log()).is_ok();
         // The order matters: a recorder's last actions are seen after its end, and a segment is
         // closed before the next one is announced.
         let alive = self.session.is_recording();
@@ -106,7 +106,7 @@ impl Recording {
 
     /// Returns the `segment_open` event of the growing segment, and its number.
     fn growing(&mut self, emitter: &mut Emitter) -> Result<Option<(Event, u64)>> {
-        let path = self.session.open_record();
+        let path = self.session.open_event();
         let line = match regular::read(&path) {
             Ok(line) => line,
             Err(error) => {
@@ -125,7 +125,7 @@ impl Recording {
     /// Returns whether the recorder was killed a moment ago: one that ends in order removes
     /// `open.json`. The next one adopts what was left, and may continue this session.
     fn awaits_successor(&self, growing: Option<u64>) -> bool {
-        let (open, part) = (self.session.open_record(), growing.map(|seq| self.session.part(seq)));
+        let (open, part) = (self.session.open_event(), growing.map(|seq| self.session.part(seq)));
         let seen = self.alive_at.map(|at| clock::monotonic().saturating_duration_since(at));
         // It died before this run: it wrote until its end.
         let wrote = || part.and_then(|part| clock::age_of(&part).ok());
