@@ -20,10 +20,10 @@ const WIDE_LINES: usize = 640;
 
 /// Phrases, and how many of them 1000 words of comments and of pages may have.
 const LIMITS: [(&[&str], f64, f64); 4] = [
-    (&["what is", "what was"], 3.4, 1.6),
+    (&["what is", "what was"], 3.4, 0.1),
     (&["so many", "so much", "so long"], 1.0, 0.1),
-    (&["whoever", "nobody", "somebody"], 1.4, 0.9),
-    (&["behind", "beside"], 1.0, 0.8),
+    (&["whoever", "nobody", "somebody"], 1.4, 0.2),
+    (&["behind", "beside"], 1.0, 0.1),
 ];
 
 /// The files below `folder` with this extension.
