@@ -40,11 +40,10 @@ pub(crate) fn follow(args: &Args) -> Result<()> {
         if !path.is_dir() {
             bail!("{}: no such folder; --follow takes sessions and folders", path.display());
         }
-        let place = match Session::open(path) {
-            Ok(session) => Place::Session(Box::new(Recording::open(session, &shared.watch)?)),
-            Err(_) => Place::Folder(Box::new(Folder::open(path, true, &shared)?)),
-        };
-        places.add(place);
+        match Session::open(path) {
+            Ok(session) => places.add_session(Recording::open(session, &shared.watch)?),
+            Err(_) => drop(places.add_folder(Folder::open(path, true, &shared)?)),
+        }
     }
     while places.look(&mut shared)? && !shared.is_stopped() {
         let changes = shared.watch.wait(Some(&shared.stop), LOOK_AGAIN)?;
@@ -54,16 +53,13 @@ pub(crate) fn follow(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// A followed folder.
-enum Place {
-    Session(Box<Recording>),
-    Folder(Box<Folder>),
-}
-
-/// All followed folders, numbered in the order in which they were found.
+/// All followed sessions and folders, numbered in the order in which they were found.
 #[derive(Default)]
 struct Places {
-    all: BTreeMap<usize, Place>,
+    sessions: BTreeMap<usize, Recording>,
+    /// Folders of other programs.
+    folders: BTreeMap<usize, Folder>,
+    /// Numbers of folders, by their watch.
     by_id: HashMap<Id, usize>,
     /// Subfolders that are followed, or were.
     entered: HashSet<PathBuf>,
@@ -73,36 +69,43 @@ struct Places {
 }
 
 impl Places {
-    fn add(&mut self, place: Place) -> usize {
-        let number = self.next;
+    fn number(&mut self) -> usize {
         self.next += 1;
-        if let Place::Folder(folder) = &place {
-            self.by_id.insert(folder.id, number);
-        }
-        self.all.insert(number, place);
+        self.next - 1
+    }
+
+    fn add_session(&mut self, recording: Recording) {
+        let number = self.number();
+        self.sessions.insert(number, recording);
+    }
+
+    fn add_folder(&mut self, folder: Folder) -> usize {
+        let number = self.number();
+        self.by_id.insert(folder.id, number);
+        self.folders.insert(number, folder);
         number
     }
 
     fn remove(&mut self, number: usize, watch: &Watch) {
-        let id = match self.all.remove(&number) {
-            Some(Place::Folder(folder)) => folder.id,
-            Some(Place::Session(recording)) => recording.id,
-            None => return,
-        };
-        if self.by_id.get(&id).is_none_or(|by_id| *by_id == number) {
+        let session = self.sessions.remove(&number).map(|recording| recording.id);
+        let removed = session.or_else(|| self.folders.remove(&number).map(|folder| folder.id));
+        if let Some(id) = removed
+            && self.by_id.get(&id).is_none_or(|by_id| *by_id == number)
+        {
             self.by_id.remove(&id);
             watch.forget(id);
         }
     }
 
+    /// Notes changes of the folders; sessions are looked at in every round.
     fn notice(&mut self, changes: &[Change]) {
         for change in changes {
-            let of_one = self.by_id.get(&change.id).filter(|_| !change.lost);
-            for place in self.all.values_mut().filter(|_| change.lost) {
-                place.notice(change);
-            }
-            if let Some(place) = of_one.and_then(|number| self.all.get_mut(number)) {
-                place.notice(change);
+            if change.lost {
+                self.folders.values_mut().for_each(|folder| folder.notice(change));
+            } else if let Some(number) = self.by_id.get(&change.id)
+                && let Some(folder) = self.folders.get_mut(number)
+            {
+                folder.notice(change);
             }
         }
     }
@@ -110,44 +113,36 @@ impl Places {
     /// Emits new segments. Returns `false` if nothing more will come.
     fn look(&mut self, shared: &mut Shared) -> Result<bool> {
         for number in self.due() {
-            let Some(place) = self.all.get_mut(&number) else { continue };
-            match place {
-                Place::Session(recording) => {
-                    if !recording.look(&mut shared.emitter, &shared.watch)? {
-                        self.remove(number, &shared.watch);
-                    }
+            if let Some(recording) = self.sessions.get_mut(&number) {
+                if !recording.look(&mut shared.emitter, &shared.watch)? {
+                    self.remove(number, &shared.watch);
                 }
-                Place::Folder(_) => self.look_into(number, shared)?,
+            } else {
+                self.look_into(number, shared)?;
             }
             if shared.is_stopped() {
                 break;
             }
         }
-        Ok(!self.all.is_empty())
+        Ok(!self.sessions.is_empty() || !self.folders.is_empty())
     }
 
-    /// Returns the folders to look at in this round: those with activity, and some of the others.
+    /// Returns what to look at in this round: sessions, folders with activity, and some of the
+    /// others.
     fn due(&mut self) -> Vec<usize> {
-        let is_busy = |place: &Place| match place {
-            Place::Session(_) => true,
-            Place::Folder(folder) => folder.is_busy(),
-        };
-        let mut due: Vec<_> =
-            self.all.iter().filter(|(_, place)| is_busy(place)).map(|(n, _)| *n).collect();
-        let numbers = self.all.range(self.turn..).chain(self.all.range(..self.turn));
-        let resting: Vec<_> = numbers
-            .filter(|(_, place)| !is_busy(place))
-            .map(|(number, _)| *number)
-            .take(LOOKED_AT)
-            .collect();
-        self.turn = resting.last().map_or(0, |last| last + 1);
-        due.extend(resting);
+        let folders = self.folders.range(self.turn..).chain(self.folders.range(..self.turn));
+        let (busy, mut resting): (Vec<_>, Vec<_>) =
+            folders.partition(|(_, folder)| folder.is_busy());
+        resting.truncate(LOOKED_AT);
+        self.turn = resting.last().map_or(0, |(last, _)| *last + 1);
+        let folders = busy.into_iter().chain(resting).map(|(number, _)| number);
+        let mut due: Vec<_> = self.sessions.keys().chain(folders).copied().collect();
         due.sort_unstable();
         due
     }
 
     fn look_into(&mut self, number: usize, shared: &mut Shared) -> Result<()> {
-        let Some(Place::Folder(folder)) = self.all.get_mut(&number) else { return Ok(()) };
+        let Some(folder) = self.folders.get_mut(&number) else { return Ok(()) };
         let path = folder.path.clone();
         if folder.is_root {
             let folders = folder.look(shared)?;
@@ -183,7 +178,7 @@ impl Places {
             }
             match Folder::open(&path, false, shared) {
                 Ok(folder) => {
-                    let number = self.add(Place::Folder(Box::new(folder)));
+                    let number = self.add_folder(folder);
                     // Segments made before it was watched are found by listing it.
                     self.look_into(number, shared)?;
                 }
@@ -198,33 +193,18 @@ impl Places {
 
     fn enter_session(&mut self, session: Session, shared: &Shared) -> Result<()> {
         let root = session.root().to_owned();
-        let is_it = |place: &Place| match place {
-            Place::Folder(folder) => !folder.is_root && is_same(&folder.path, &root),
-            Place::Session(_) => false,
-        };
-        let taken_for_folder = self.all.iter().find(|(_, place)| is_it(place));
+        let is_it = |folder: &Folder| !folder.is_root && is_same(&folder.path, &root);
+        let taken_for_folder = self.folders.iter().find(|(_, folder)| is_it(folder));
         if let Some(number) = taken_for_folder.map(|(number, _)| *number) {
             self.remove(number, &shared.watch);
         }
         let recording = Recording::open(session, &shared.watch)?;
-        self.add(Place::Session(Box::new(recording)));
+        self.add_session(recording);
         Ok(())
     }
 
     fn say_rest(&self) {
-        for place in self.all.values() {
-            if let Place::Folder(folder) = place {
-                folder.say_rest();
-            }
-        }
-    }
-}
-
-impl Place {
-    fn notice(&mut self, change: &Change) {
-        if let Self::Folder(folder) = self {
-            folder.notice(change);
-        }
+        self.folders.values().for_each(Folder::say_rest);
     }
 }
 

@@ -23,7 +23,7 @@ use crate::received::Seen;
 pub(crate) struct Heartbeat {
     counters: Arc<Counters>,
     events: EventWriter,
-    service: Systemd,
+    systemd: Systemd,
     /// Time between two `stats` events; `None` for no events.
     interval: Option<Duration>,
     /// When the last `stats` event was made, and the bytes received by then.
@@ -48,7 +48,7 @@ impl Heartbeat {
         Self {
             counters,
             events,
-            service: Systemd::of_environment(now),
+            systemd: Systemd::of_environment(now),
             interval,
             last: Cell::new((now, 0)),
             session: RefCell::default(),
@@ -65,14 +65,14 @@ impl Heartbeat {
     /// Notes that senders can connect, and are recorded into `session`.
     pub(crate) fn listening(&self, session: &str, address: &str) {
         self.session.replace(Some(session.to_owned()));
-        self.service.tell(&format!("READY=1\nSTATUS=listening on {address}"));
+        self.systemd.tell(&format!("READY=1\nSTATUS=listening on {address}"));
     }
 
     /// Notes a new sender.
     pub(crate) fn connected(&self, peer: &str) {
         self.counters.connected();
         self.peer.replace(Some(peer.to_owned()));
-        self.service.tell(&format!("STATUS=recording {peer}"));
+        self.systemd.tell(&format!("STATUS=recording {peer}"));
     }
 
     /// Notes bytes that arrived at `now`, with `seen` in them.
@@ -97,23 +97,23 @@ impl Heartbeat {
         if self.interval.is_some() {
             self.stats(clock::monotonic());
         }
-        self.service.tell("STATUS=waiting for a sender");
+        self.systemd.tell("STATUS=waiting for a sender");
     }
 
     /// Notes that no more senders are served, and the last segment is being finished.
     pub(crate) fn stopping(&self) {
-        self.service.tell("STOPPING=1\nSTATUS=finishing the last segment");
+        self.systemd.tell("STOPPING=1\nSTATUS=finishing the last segment");
     }
 
     /// Returns when [`Self::beat`] is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let due = self.interval.map(|interval| self.last.get().0 + interval);
-        due.into_iter().chain(self.service.deadline()).min()
+        due.into_iter().chain(self.systemd.deadline()).min()
     }
 
     /// Does everything that is due at `now`.
     pub(crate) fn beat(&self, now: Instant) {
-        self.service.feed(now);
+        self.systemd.feed(now);
         if self.interval.is_some_and(|interval| self.last.get().0 + interval <= now) {
             self.stats(now);
         }
@@ -143,7 +143,7 @@ impl Heartbeat {
         };
         if let Some(peer) = &*self.peer.borrow() {
             let rate = recv.bitrate as f64 / 1e6;
-            self.service.tell(&format!("STATUS=recording {peer}, {rate:.1} Mbit/s"));
+            self.systemd.tell(&format!("STATUS=recording {peer}, {rate:.1} Mbit/s"));
         }
         let stats = Stats {
             stage: report::stage().to_owned(),
