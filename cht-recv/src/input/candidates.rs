@@ -16,11 +16,9 @@ use rustix::event::PollFd;
 
 use super::{
     foreign::{self, Verdict},
+    refusals::Refusals,
     sender::{Handshake, Incoming, Sender},
 };
-
-/// Code of the `error` event about a foreign protocol.
-pub(crate) const FOREIGN: &str = "foreign_protocol";
 
 /// Limit of waiting connections. One more ends another, which [`victim`] chooses.
 const WAITING: usize = 256;
@@ -45,10 +43,8 @@ pub(crate) struct Candidates {
     /// Whether a sender is served, so that none is waited for.
     served: bool,
     buffer: Vec<u8>,
-    foreign: Limited,
+    refusals: Refusals,
     failures: Limited,
-    /// The pending complaint about a foreign protocol.
-    complaint: Option<String>,
 }
 
 /// A connection that is not a sender yet.
@@ -93,9 +89,8 @@ impl Candidates {
             patience,
             served: false,
             buffer: vec![0; FIRST],
-            foreign: Limited::default(),
+            refusals: Refusals::default(),
             failures: Limited::default(),
-            complaint: None,
         }
     }
 
@@ -149,8 +144,8 @@ impl Candidates {
     }
 
     /// Returns the message about a refused connection, for an `error` event.
-    pub(crate) fn complaint(&mut self) -> Option<String> {
-        self.complaint.take()
+    pub(crate) fn complaint(&mut self) -> Option<(&'static str, String)> {
+        self.refusals.take()
     }
 
     /// Advances the connections that can be read, and those whose time is over.
@@ -167,8 +162,7 @@ impl Candidates {
                 }
                 Step::Foreign(protocol) => {
                     let Candidate { peer, .. } = self.waiting.remove(at);
-                    let message = refusal(&peer, protocol);
-                    self.complaint = self.foreign.line(now, message).or(self.complaint.take());
+                    self.refusals.note(now, peer, protocol);
                 }
             }
         }
@@ -206,13 +200,6 @@ impl Candidates {
         };
         self.failures.note(now, message);
     }
-}
-
-/// Returns the message about a connection or a datagram of a refused protocol.
-pub(crate) fn refusal(peer: &str, protocol: &str) -> String {
-    format!(
-        "{peer} was refused: it speaks {protocol}, as a browser does; nothing of it is recorded"
-    )
 }
 
 /// Chooses the connection to end: of the machine with the most, the one with the least progress,

@@ -13,7 +13,7 @@ use cht_core::process::report::Limited;
 use rustix::event::{PollFd, PollFlags};
 
 use super::{
-    candidates::{Candidate, Candidates, FOREIGN},
+    candidates::{Candidate, Candidates},
     sender::Sender,
     source::Source,
 };
@@ -128,6 +128,6 @@ impl<L: Listener> Source for SocketSource<L> {
     }
 
     fn complaint(&mut self) -> Option<(&'static str, String)> {
-        self.candidates.complaint().map(|message| (FOREIGN, message))
+        self.candidates.complaint()
     }
 }

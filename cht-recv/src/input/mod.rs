@@ -17,6 +17,7 @@ pub(crate) mod losses;
 pub(crate) mod open;
 pub(crate) mod options;
 pub(crate) mod payload;
+pub(crate) mod refusals;
 pub(crate) mod rtp;
 pub(crate) mod sender;
 pub(crate) mod source;

@@ -30,10 +30,10 @@ use rustix::{
 
 use super::{
     allow::{self, Cidr},
-    candidates::{FOREIGN, refusal},
     foreign,
     losses::Losses,
     payload::{Bare, Payload, Rtp},
+    refusals::Refusals,
     sender::{Received, Sender, Stream, Write},
     source::Source,
     takeover::Takeovers,
@@ -83,9 +83,7 @@ struct State {
     newcomer: Option<Newcomer>,
     strangers: Limited,
     seconds: Limited,
-    foreign: Limited,
-    /// The pending complaint about a foreign protocol.
-    complaint: Option<String>,
+    refusals: Refusals,
     dropped: Dropped,
     /// Buffer for one datagram.
     buffer: Box<[u8]>,
@@ -114,8 +112,7 @@ impl UdpSource {
             newcomer: None,
             strangers: Limited::default(),
             seconds: Limited::default(),
-            foreign: Limited::default(),
-            complaint: None,
+            refusals: Refusals::default(),
             dropped,
             buffer: vec![0; DATAGRAM].into(),
         };
@@ -224,7 +221,7 @@ impl Source for UdpSource {
     }
 
     fn complaint(&mut self) -> Option<(&'static str, String)> {
-        self.shared.state.borrow_mut().complaint.take().map(|message| (FOREIGN, message))
+        self.shared.state.borrow_mut().refusals.take()
     }
 }
 
@@ -249,11 +246,7 @@ impl State {
                         && self.newcomer.as_ref().is_none_or(|newcomer| newcomer.from != from);
                     match foreign::of_datagram(datagram).filter(|_| begins) {
                         None => return Ok(Some((from, datagram.to_vec()))),
-                        Some(protocol) => {
-                            let message = refusal(&from.to_string(), protocol);
-                            let line = self.foreign.line(now, message);
-                            self.complaint = line.or(self.complaint.take());
-                        }
+                        Some(protocol) => self.refusals.note(now, from, protocol),
                     }
                 }
                 Err(error) if is_passing(&error) => return Ok(None),
