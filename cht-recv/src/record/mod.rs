@@ -1,18 +1,19 @@
 //! The recording: where the bytes of a connection are cut, and the life of a segment on disk.
 //!
 //! `recorder` takes the bytes of one session's connections. `segmenter` decides where a segment
-//! ends, within the `limits`. `finalizer` closes segments on a thread of its own, lists them in
-//! `playlist_file`, and lets `retention` remove old ones. `recover` and `adopt` take in what an
-//! earlier recorder left.
+//! ends, within the `limits`, and `output` writes up to there. `finalizer` closes segments on a
+//! thread of its own, lists them in `playlist_file`, and lets `retention` remove old ones.
+//! `recover` and `adopt` take in what an earlier recorder left.
 //!
-//! Imports: `recorder` → `finalizer` → {`recover` → `adopt`, `retention`} → `playlist_file` →
-//! `playlist`. The folder uses `report` for events. It uses nothing of `input`, and does not know
-//! where bytes come from.
+//! Imports: `recorder` → `output` → `finalizer` → {`recover` → `adopt`, `retention`} →
+//! `playlist_file` → `playlist`. The folder uses `report` for events. It uses nothing of `input`,
+//! and does not know where bytes come from.
 
 pub(crate) mod adopt;
 pub(crate) mod finalizer;
 pub(crate) mod limits;
 pub(crate) mod options;
+pub(crate) mod output;
 pub(crate) mod picture_starts;
 pub(crate) mod playlist;
 pub(crate) mod playlist_file;
