@@ -1,4 +1,4 @@
-//! The command line: what was typed, before it becomes inputs and plans.
+//! The command line, before it becomes inputs and plans.
 
 use std::path::PathBuf;
 

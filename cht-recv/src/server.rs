@@ -57,7 +57,7 @@ pub(crate) fn record(args: &Args) -> Result<()> {
     let mut server = Server { source: &mut *source, stop: &stop, rules, heartbeat: &heartbeat };
     let served = server.run(&mut recording, &starter);
     heartbeat.stopping();
-    // In any case, what was received is finished and announced first.
+    // In any case, received bytes are finished and announced first.
     let finished = recording.map_or(Ok(()), |recording| recording.recorder.finish());
     drop((starter, heartbeat));
     written.wait();

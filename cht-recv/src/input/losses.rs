@@ -8,7 +8,7 @@ use cht_core::process::report::{self, SAY_EVERY};
 /// stream.
 #[derive(Debug)]
 pub(crate) struct Losses {
-    /// Text after the number: what was lost, and the remedy.
+    /// Text after the number: the loss, and the remedy.
     what: String,
     unsaid: u64,
     said_at: Option<Instant>,

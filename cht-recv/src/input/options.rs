@@ -1,4 +1,4 @@
-//! Options of the command line that say who may send, and how.
+//! Options of the command line about senders and their bytes.
 
 use std::{path::PathBuf, time::Duration};
 

@@ -170,7 +170,7 @@ impl Connection<'_> {
         self.record(cuts, &[])
     }
 
-    /// Makes these cuts, and writes what is settled of the held bytes and of `bytes`.
+    /// Makes these cuts, and writes the settled part of the held bytes and of `bytes`.
     fn record(&mut self, cuts: Vec<Cut>, bytes: &[u8]) -> Result<()> {
         self.out.extend_starts(self.segmenter.take_starts());
         let mut rest = bytes;

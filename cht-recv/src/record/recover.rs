@@ -279,7 +279,7 @@ impl<'a> Recovery<'a> {
         Ok(())
     }
 
-    /// Records anew the segments that were missing at an earlier start and are back.
+    /// Records again the segments that were missing at an earlier start and are back.
     fn record_again(&mut self, known: &SegmentLog, listed: &BTreeSet<u64>) -> Result<()> {
         for seq in listed {
             let Some(closed) = known.missing(*seq) else { continue };

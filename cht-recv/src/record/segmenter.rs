@@ -58,7 +58,7 @@ struct State<'a> {
     /// Offset of the growing segment's first byte.
     begin: u64,
     arrival: Arrival,
-    /// Whether the growing segment has been arriving for so long that it ends at the next picture.
+    /// Whether the growing segment is overdue, and ends at the next picture.
     overdue: bool,
     /// The PID whose clock and keyframes count.
     clock: Option<u16>,
