@@ -1,7 +1,13 @@
-//! What goes into the decoder: segments in order, whole when they are finished, followed while they grow.
+//! Feeds decoders: segments in order, whole when they are finished, followed while they grow.
 //!
-//! A **run** is one decoder over consecutive segments. It ends where the stream's clock, its video PID, the folder of the
-//! segments or that of the frames changes, and where the decoder fails.
+//! Its child modules enter the folder of a session (`enter`), start a run (`start`), and feed finished
+//! segments (`finished`), a growing one (`live`), and those that only the segment log names (`undone`).
+
+mod enter;
+mod finished;
+mod live;
+mod start;
+mod undone;
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -53,28 +59,28 @@ use crate::{
 /// Feeds decoders.
 #[derive(Debug)]
 pub(crate) struct Feeder {
-    pub(super) args: Args,
-    pub(super) rules: Rules,
-    pub(super) ffmpeg: Program,
-    pub(super) output: Output,
-    pub(super) disk: Disk,
-    pub(super) counters: Arc<Counters>,
-    pub(super) upstream: Arc<Upstream>,
-    pub(super) interrupt: Arc<Interrupt>,
-    pub(super) folder: Option<Folder>,
+    args: Args,
+    rules: Rules,
+    ffmpeg: Program,
+    output: Output,
+    disk: Disk,
+    counters: Arc<Counters>,
+    upstream: Arc<Upstream>,
+    interrupt: Arc<Interrupt>,
+    folder: Option<Folder>,
     /// Files that were given by their paths.
-    pub(super) given: HashSet<FileId>,
+    given: HashSet<FileId>,
     /// Folders that this run has opened, by device and inode.
-    pub(super) opened: HashSet<(u64, u64)>,
-    pub(super) decoding: Decoding,
-    pub(super) catch_up: CatchUp,
+    opened: HashSet<(u64, u64)>,
+    decoding: Decoding,
+    catch_up: CatchUp,
     /// By how much the video's clock is ahead of the anchors, in ticks.
-    pub(super) ahead: i64,
+    ahead: i64,
     /// What a decoder that failed did not come to.
-    pub(super) left: VecDeque<Part>,
-    pub(super) refused: Refused,
+    left: VecDeque<Part>,
+    refused: Refused,
     /// Examines segments that nobody announced.
-    pub(super) examiner: Examiner,
+    examiner: Examiner,
 }
 
 impl Feeder {
@@ -123,22 +129,22 @@ impl Feeder {
     }
 
     /// Returns the decoder that runs.
-    pub(super) fn run(&self) -> Option<&Running> {
+    fn run(&self) -> Option<&Running> {
         self.folder.as_ref()?.run()
     }
 
     /// Returns the decoder that runs, to feed it.
-    pub(super) fn run_mut(&mut self) -> Option<&mut Running> {
+    fn run_mut(&mut self) -> Option<&mut Running> {
         self.folder.as_mut()?.run_mut()
     }
 
     /// Returns the selector of the folder, where no decoder runs.
-    pub(super) fn selector(&mut self) -> Result<&mut FrameSelector> {
+    fn selector(&mut self) -> Result<&mut FrameSelector> {
         self.folder.as_mut().context("no folder was entered")?.selector()
     }
 
     /// Returns the codec of a segment's video. Where its tables do not say, that of what came before.
-    pub(super) fn codec_of(&self, named: Option<Codec>, pid: u16) -> Option<Codec> {
+    fn codec_of(&self, named: Option<Codec>, pid: u16) -> Option<Codec> {
         let of_run = || self.run().filter(|run| run.pid == pid)?.codec;
         let of_last = || {
             let last = self.folder.as_ref()?.idle()?.writer.journal.last()?;
@@ -158,19 +164,19 @@ impl Feeder {
     }
 
     /// Whether nobody will ever say that the segment at `path` is finished.
-    pub(super) fn is_orphaned(&self, path: &str) -> bool {
+    fn is_orphaned(&self, path: &str) -> bool {
         self.upstream.ended.load(Ordering::SeqCst) && self.upstream.begun().get(path) != Some(&true)
     }
 
     /// Whether more is asked for than ffmpeg's score.
-    pub(super) fn measures(&self) -> bool {
+    fn measures(&self) -> bool {
         self.args.detect != [Detect::Scene]
             || self.args.max_frames.is_some()
             || self.args.scores.is_some()
     }
 
     /// The detectors that measure, as they were when this was saved, or as they begin.
-    pub(super) fn detectors(&self, saved: Option<Vec<u8>>) -> Result<Detectors> {
+    fn detectors(&self, saved: Option<Vec<u8>>) -> Result<Detectors> {
         let Some(bytes) = saved else {
             return Ok(Detectors::new(Options::of(&self.args).rules()));
         };
@@ -179,7 +185,7 @@ impl Feeder {
 
     /// Makes sure that a decoder is there for a segment, and tells the
     /// selector that its bytes follow, from byte `from` on.
-    pub(super) fn begin(&mut self, path: &str, from: u64, source: Source) -> Result<()> {
+    fn begin(&mut self, path: &str, from: u64, source: Source) -> Result<()> {
         if !self.continues(&source, path) {
             // Of the same video another part is decoded: what is known of it stays.
             let goes_on =
@@ -205,7 +211,7 @@ impl Feeder {
     }
 
     /// What is decoded of a segment. One that grows cannot be looked through beforehand.
-    pub(super) fn decode_of(&self, source: &Source) -> Decode {
+    fn decode_of(&self, source: &Source) -> Decode {
         match self.args.decode {
             _ if self.catch_up.decoding() == Decoded::Keyframes => Decode::Keyframes,
             Decode::Fast if source.live => Decode::Full,
@@ -214,7 +220,7 @@ impl Feeder {
     }
 
     /// Looks through a segment for what is to be decoded of it, where that is asked for.
-    pub(super) fn plan(&mut self, path: &str, source: &Source) {
+    fn plan(&mut self, path: &str, source: &Source) {
         if self.run().is_none_or(|run| run.decode != Decode::Fast) {
             return;
         }
@@ -231,7 +237,7 @@ impl Feeder {
     }
 
     /// Feeds a whole segment; `false` if the decoder has ended before.
-    pub(super) fn feed_all(&mut self, windows: Windows) -> Result<bool> {
+    fn feed_all(&mut self, windows: Windows) -> Result<bool> {
         for window in windows {
             for chunk in window?.chunks(WRITE) {
                 if !self.feed(chunk)? {
@@ -243,7 +249,7 @@ impl Feeder {
     }
 
     /// Feeds the decoder; `false` if it has ended (and was seen to).
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<bool> {
+    fn feed(&mut self, bytes: &[u8]) -> Result<bool> {
         let Some(run) = self.run_mut() else { return Ok(false) };
         if run.feed(bytes).is_err() {
             self.stop_run()?;
@@ -252,7 +258,7 @@ impl Feeder {
     }
 
     /// The segment that was begun last was fed to its end; `within`: none of its pictures begins in it.
-    pub(super) fn fed(&mut self, bytes: u64, within: bool) {
+    fn fed(&mut self, bytes: u64, within: bool) {
         if let Some(run) = self.run_mut() {
             run.fed(bytes, within);
         }
@@ -305,7 +311,7 @@ impl Feeder {
     }
 
     /// Ends the decoder, takes the rest of its frames, and reports what went wrong. A [`Cut`] is an error.
-    pub(super) fn stop_run(&mut self) -> Result<()> {
+    fn stop_run(&mut self) -> Result<()> {
         let Some(run) = self.folder.as_mut().and_then(Folder::take_run) else { return Ok(()) };
         let fed_last = run.path.clone();
         let Stopped { mut selector, end, last_words, finished } = run.stop()?;

@@ -4,16 +4,11 @@
 //! video PID, the folder of the segments or that of the frames changes, and where the decoder fails.
 
 pub(crate) mod engine;
-pub(crate) mod enter;
 pub(crate) mod feeder;
-pub(crate) mod finished;
 pub(crate) mod folder;
 pub(crate) mod indexed;
-pub(crate) mod live;
 pub(crate) mod preroll;
 pub(crate) mod prescan;
 pub(crate) mod refused;
 pub(crate) mod run;
-pub(crate) mod start;
-pub(crate) mod undone;
 pub(crate) mod upstream;

@@ -12,7 +12,8 @@ use cht_core::{
 };
 use cht_ts::time::{TICKS_PER_SECOND, unwrap33};
 
-use super::{engine::Engine, feeder::Feeder, preroll::began_within_a_picture};
+use super::Feeder;
+use crate::feed::{engine::Engine, preroll::began_within_a_picture};
 use crate::{
     input::{Source, WRITE},
     select::journal::key,
@@ -31,7 +32,7 @@ const ONE_CLOCK: i64 = 10 * TICKS_PER_SECOND;
 
 impl Feeder {
     /// The place of a segment by the clock of its video, whose first PTS is given where that need not be the clock of `anchor`.
-    pub(super) fn by_its_clock(&mut self, anchor: Anchor, first: Option<u64>) -> Anchor {
+    pub(crate) fn by_its_clock(&mut self, anchor: Anchor, first: Option<u64>) -> Anchor {
         if let Some(first) = first {
             let ahead = unwrap33(anchor.pts, first) - anchor.pts;
             if (ahead - self.ahead).abs() > ONE_CLOCK {
@@ -189,18 +190,18 @@ impl Feeder {
     }
 
     /// Whether the other way of decoding is wanted, to catch up or because it has caught up.
-    pub(super) fn wants_change(&mut self) -> bool {
+    pub(crate) fn wants_change(&mut self) -> bool {
         self.catch_up.wants_change(clock::monotonic(), || self.counters.lag.now())
     }
 
     /// The next decoder decodes the other way.
-    pub(super) fn change_decoding(&mut self) {
+    pub(crate) fn change_decoding(&mut self) {
         self.catch_up.change(clock::monotonic(), self.counters.lag.now());
         self.counters.decoding(self.catch_up.decoding());
     }
 
     /// These pictures were fed, or left out.
-    pub(super) fn passed(&mut self, passed: &Passed) {
+    pub(crate) fn passed(&mut self, passed: &Passed) {
         self.counters.lag.fed(&passed.keyframes, passed.newest);
         if self.catch_up.decoding() == Decoded::Keyframes {
             self.catch_up.skip(passed.others);

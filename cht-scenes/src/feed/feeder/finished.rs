@@ -9,7 +9,7 @@ use cht_core::{
     session::{Session, finished_segment::FinishedSegment},
 };
 
-use super::feeder::Feeder;
+use super::Feeder;
 use crate::{
     feed::preroll::began_within_a_picture,
     input::{Source, WRITE},
@@ -22,14 +22,14 @@ use crate::{
 
 impl Feeder {
     /// Decodes a finished segment of the session that was entered. One that cannot be read is an `error` event.
-    pub(super) fn take_segment(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
+    pub(crate) fn take_segment(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
         self.upstream.begun().remove(&segment.path);
         let decoded = self.decode(session, segment);
         self.report_lost(decoded, &segment.path)
     }
 
     /// Reports an error of the segment at `path` alone, after what its decoder has given; others are returned.
-    pub(super) fn report_lost(&mut self, result: Result<()>, path: &str) -> Result<()> {
+    pub(crate) fn report_lost(&mut self, result: Result<()>, path: &str) -> Result<()> {
         let Err(error) = result else { return Ok(()) };
         let Some(lost) = error.downcast_ref::<SegmentError>() else { return Err(error) };
         self.end_run()?;
@@ -187,7 +187,7 @@ impl Feeder {
     }
 
     /// Emits that a segment cannot be read to its end. What came before is decoded, and the segment is done with it.
-    pub(super) fn torn(&self, path: &str, error: &SegmentError) -> Result<()> {
+    pub(crate) fn torn(&self, path: &str, error: &SegmentError) -> Result<()> {
         let session = Session::of_segment(Path::new(path));
         let session = session.as_ref().map(Session::name);
         self.output.fail(session, error.code(), &error.to_string(), Some(path))

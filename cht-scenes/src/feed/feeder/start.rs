@@ -7,8 +7,8 @@ use cht_core::{process::report, segment::SegmentError};
 use cht_detect::threshold::State;
 use cht_ts::Codec;
 
-use super::{
-    feeder::Feeder,
+use super::Feeder;
+use crate::feed::{
     folder::{Folder, Work},
     preroll::{Before, nearest, run_up, two_frames, unsure},
     run::Running,
@@ -26,7 +26,7 @@ use crate::{
 impl Feeder {
     /// Starts a decoder for the segment at `path`, and decodes what leads up to it. With `goes_on`, the
     /// selector goes on as it is: another decoder has decoded the same video up to here.
-    pub(super) fn start_run(&mut self, source: Source, path: &str, goes_on: bool) -> Result<()> {
+    pub(crate) fn start_run(&mut self, source: Source, path: &str, goes_on: bool) -> Result<()> {
         let folder = self.folder.as_mut().context("no folder was entered")?;
         let mut selector = folder.take_selector()?;
         let replayed = folder.replayed.take();

@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use anyhow::{Result, bail};
 use cht_core::session::{Session, identity};
 
-use super::{
-    feeder::Feeder,
+use super::Feeder;
+use crate::feed::{
     folder::{Folder, Work},
     refused::NoFolder,
 };
@@ -22,7 +22,7 @@ const REMEMBERED: usize = 256;
 
 impl Feeder {
     /// Goes to the folder that the frames of `session` belong in. Returns whether it can be used; if not, that was said.
-    pub(super) fn enter(&mut self, session: Option<&str>) -> Result<bool> {
+    pub(crate) fn enter(&mut self, session: Option<&str>) -> Result<bool> {
         let entered = self.go_to(session);
         let Err(error) = entered else { return Ok(true) };
         let given = self.args.out.is_some();
@@ -42,7 +42,7 @@ impl Feeder {
     }
 
     /// Does that, or tells why it cannot.
-    pub(super) fn go_to(&mut self, session: Option<&str>) -> Result<()> {
+    pub(crate) fn go_to(&mut self, session: Option<&str>) -> Result<()> {
         let path = match (&self.args.out, session, &self.args.session) {
             (Some(out), ..) => Some(out.clone()),
             (None, Some(name), _) => Some(Session::frames_of(name).map_err(NoFolder::foreign)?),
@@ -100,7 +100,7 @@ impl Feeder {
     }
 
     /// Begins anew where the last checkpoint is, as a restart does: what was decoded since is decoded again when it comes.
-    pub(super) fn give_back(&mut self) -> Result<()> {
+    pub(crate) fn give_back(&mut self) -> Result<()> {
         self.end_run()?;
         self.folder = None;
         Ok(())

@@ -13,8 +13,8 @@ use cht_core::{
     session::{Session, segment_log::SegmentLog},
 };
 
-use super::{
-    feeder::Feeder,
+use super::Feeder;
+use crate::feed::{
     folder::{Folder, Work},
     indexed::{INDEX, last_indexed},
 };
@@ -76,7 +76,7 @@ impl Feeder {
 
     /// Emits again what the index of `session` lacks, and decodes the segments that its record names before number `before`
     /// and that are not done. Where the last one was just before it, there is none.
-    pub(super) fn catch_up(&mut self, session: Option<&str>, before: u64) -> Result<()> {
+    pub(crate) fn catch_up(&mut self, session: Option<&str>, before: u64) -> Result<()> {
         if self.folder.as_ref().is_some_and(|folder| folder.by_name) {
             self.emit_again()?;
         }
@@ -107,7 +107,7 @@ impl Feeder {
 
     /// The recorder of the segment `seq` was killed while that was followed. Goes back to the last checkpoint, as a restart
     /// does: what the decoder made of half a picture at the end may have changed pictures before it.
-    pub(super) fn abandon(&mut self, session: Option<&str>, seq: u64) -> Result<()> {
+    pub(crate) fn abandon(&mut self, session: Option<&str>, seq: u64) -> Result<()> {
         if let Some(run) = self.folder.as_mut().and_then(Folder::take_run) {
             run.abandon()?;
         }
@@ -160,7 +160,7 @@ impl Feeder {
     }
 
     /// Refuses a segment that comes when a later one is done: its frames would get later numbers.
-    pub(super) fn refuse_late(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
+    pub(crate) fn refuse_late(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
         let message = format!(
             "{}: comes after a later segment was done; left out, because its frames would get later numbers \
              (to decode all of the session anew: --overwrite, or --out DIR)",
