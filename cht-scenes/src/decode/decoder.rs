@@ -1,4 +1,4 @@
-//! One ffmpeg that decodes a run of segments: bytes in, scores and pictures out.
+//! Runs one ffmpeg that decodes a run of segments: bytes in, scores and pictures out.
 
 use std::{
     io::Write as _,
@@ -36,24 +36,25 @@ use super::{
 };
 use crate::{decode::message::Sent, picture::formats};
 
-/// Held while the streams of one ffmpeg can be inherited: by another they would be held open. That they are inherited as they are,
-/// and not put in a certain place, spares a copy of our page tables for each start.
+/// Lock held while the streams of one ffmpeg can be inherited; a second ffmpeg that inherits them
+/// too would keep them open. Streams are inherited under their own numbers: moving them to fixed
+/// ones would copy the page tables of this process at each start.
 static STARTING: Mutex<()> = Mutex::new(());
 
-/// It was said that pictures are not turned: once is enough, whatever the number of decoders.
+/// Whether the note that pictures are not turned was printed; all decoders together print it once.
 static TURN_IS_SAID: AtomicBool = AtomicBool::new(false);
 
-/// The video that a decoder is given.
+/// Describes the video that a decoder is fed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Input<'a> {
     pub pid: u16,
-    /// Where that is known.
+    /// Codec of the video, if known.
     pub codec: Option<Codec>,
-    /// Parameter sets, for a first keyframe that comes without any.
+    /// Parameter sets for a first keyframe that has none.
     pub sets: Option<&'a [u8]>,
 }
 
-/// Pauses of a live stream.
+/// Tracks the pauses of a live stream.
 #[derive(Debug)]
 struct Pauses {
     arrivals: Arrivals,
@@ -61,34 +62,36 @@ struct Pauses {
     stand_ins: StandIns,
 }
 
-/// Time stamps that ffmpeg was given in the place of others, until it has given their pictures.
+/// Substitute time stamps that ffmpeg was fed, until it returns their pictures.
 type StandIns = Arc<Mutex<Vec<StandIn>>>;
 
-/// A running decoder.
+/// Holds a running decoder.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     process: Process,
     input: Option<ChildStdin>,
-    /// The filter graph, until the stream decides it. Nothing is fed before.
+    /// Filter graph, until the stream decides it. ffmpeg is fed nothing before that.
     graph: Option<Box<GraphChoice>>,
-    /// Takes what is to be decoded out of what is fed; without it, ffmpeg does.
+    /// Extracts the packets to decode from the bytes fed; without it, ffmpeg demultiplexes.
     extract: Option<Box<Extract>>,
-    /// When bytes that do not come as they arrive are taken to arrive; none for a live stream.
+    /// Arrival time given to all bytes of a finished segment; none for a live stream.
     arrival: Option<Instant>,
     orientation: Option<OrientationMask>,
-    /// Ends the last picture where a live stream pauses.
+    /// Ends the last picture when a live stream pauses.
     pauses: Option<Box<Pauses>>,
-    /// What goes to ffmpeg next.
+    /// Bytes to write to ffmpeg next.
     buffer: Vec<u8>,
 }
 
 impl Decoder {
-    /// Starts decoding the video of `input`. Frames go to `messages`.
+    /// Starts decoding the video of `input`; sends the frames to `messages`.
     ///
-    /// The probe is as small as can be, so that the first frame comes at once, live as from a file: one way of
-    /// decoding gives one result. If `live`, threads work on slices where these give the same pictures also of a damaged stream,
-    /// and never on frames: a frame thread holds back a frame. Else there is one thread, unless more are asked for: threads on frames cost a tenth more in all, for a frame that another
-    /// processor has decoded is not in this one's cache when it is measured.
+    /// The probe is as small as possible, so that the first frame comes at once. Live streams and
+    /// files are decoded the same way, so they give the same result. If `live`, threads work on
+    /// slices where slices give the same pictures of a damaged stream too; they never work on
+    /// frames, because a frame thread holds back a frame. Otherwise there is one thread, unless
+    /// `decoding.jobs` asks for more: frame threads cost a tenth more in total, because a frame
+    /// decoded on another processor is not in this one's cache when it is measured.
     pub(crate) fn start(
         ffmpeg: &Program,
         input: &Input<'_>,
@@ -100,13 +103,14 @@ impl Decoder {
         let &Input { pid, codec, sets } = input;
         let mut command = ffmpeg.command();
         command.args(["-loglevel", "repeat+info"]);
-        // A stretch without keyframes is no failure of the decoder, however many of its pictures are errors
-        // (fftools/ffmpeg.c, exit status 69).
+        // A span without keyframes is no failure of the decoder, even if all its pictures are
+        // errors (fftools/ffmpeg.c, exit status 69).
         command.args(["-max_error_rate", "1"]);
         let jobs = decoding.jobs.to_string();
         command.args(match codec {
-            // Threads on slices conceal losses otherwise than one thread (H.264 with several slices), or go on elsewhere
-            // (HEVC with wavefronts): damaged pictures would differ from those of the finished segment.
+            // Slice threads conceal losses differently from one thread (H.264 with several slices),
+            // or resume at another point (HEVC with wavefronts): damaged pictures would differ from
+            // those of the finished segment.
             Some(Codec::H264 | Codec::Hevc) if live => ["-threads", "1"],
             _ if live => ["-thread_type", "slice"],
             _ => ["-threads", &jobs],
@@ -114,8 +118,9 @@ impl Decoder {
         command.args(["-filter_complex_threads", "1"]);
         command.args(["-max_pixels", &decoding.limits.pixels.to_string()]);
         command.args(decoding.hwaccel.options()).args(decoding.decode.options(codec));
-        // ffmpeg turns only the pictures that carry a display orientation, which may be keyframes alone: lying and upright
-        // ones would take turns. As they are coded, all lie alike. H.264 and HEVC do not even get there ([`OrientationMask`]).
+        // ffmpeg turns only the pictures that carry a display orientation, and those may be the
+        // keyframes alone: lying and upright pictures would alternate. As coded, all lie the same
+        // way. For H.264 and HEVC, [`OrientationMask`] hides the orientation from ffmpeg.
         command.arg("-noautorotate");
         command.args(["-probesize", "32", "-analyzeduration", "0", "-copyts"]);
         command.format("mpegts").input("pipe:0");
@@ -133,7 +138,7 @@ impl Decoder {
             command.filter_complex(usual);
             None
         };
-        // The small luma first: a picture that nobody takes yet must not hold it back.
+        // The small luma comes first: a picture that is not read yet must not hold it back.
         let small = match start.wanted {
             Wanted::Candidates(..) | Wanted::Small => {
                 Some(output(ffmpeg, &mut command, "[small]", &mut inherited)?)
@@ -148,7 +153,7 @@ impl Decoder {
         let mut process = Process::spawn(command.as_inner_mut(), move |line| {
             let (ours, frame) = parser.read(line);
             if let Some(frame) = frame {
-                // The picker has gone only if the stage ends.
+                // The selector is gone only if the stage ends.
                 let _ = messages.send(Sent::Decoded(as_in_the_stream(frame, &given)));
             }
             let is_usual = ours || is_chatter(line) || line.trim().is_empty();
@@ -157,12 +162,13 @@ impl Decoder {
             }
             is_usual
         })?;
-        // They end when ffmpeg closes them.
+        // The streams end when ffmpeg closes its copies.
         drop(inherited);
         drop(starting);
         let stdin = process.stdin().context("ffmpeg has no stdin")?;
-        // Fewer, larger writes; a system that grants less is only a little slower. Of a live stream a megabyte is seconds, which
-        // would have to be decoded before another way of decoding shows.
+        // A larger pipe means fewer, larger writes; a system that grants less is only a little
+        // slower. A megabyte of a live stream is seconds of video, all of which would be decoded
+        // before a change of decode mode takes effect.
         if !live {
             let _ = rustix::pipe::fcntl_setpipe_size(&stdin, 1 << 20);
         }
@@ -191,7 +197,7 @@ impl Decoder {
         ))
     }
 
-    /// Feeds it; an error means that it has ended.
+    /// Feeds the decoder; returns an error if it has ended.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let now = self.now();
         let Some(input) = &mut self.input else { return Ok(()) };
@@ -222,12 +228,12 @@ impl Decoder {
         written
     }
 
-    /// Ends the last picture of a live stream that pauses, as far as that is possible without harm, and returns the pause.
-    /// An error means that it has ended.
+    /// Ends the last picture of a live stream that pauses, if that does no harm, and returns the
+    /// pause. Returns an error if the decoder has ended.
     pub(crate) fn pause(&mut self, now: Instant) -> std::io::Result<Option<Pause>> {
         let extract = self.extract.as_mut().filter(|_| self.arrival.is_none());
         let goes_on = extract.is_some_and(|extract| extract.rest(now, &mut self.buffer));
-        // What the end of a segment has left comes first, and what waited for the next picture.
+        // The bytes left from the end of a segment come first, then the picture that was held back.
         if (goes_on || self.pauses.is_some()) && !self.buffer.is_empty() {
             self.feed(&[])?;
         }
@@ -245,55 +251,56 @@ impl Decoder {
         written.map(|()| pauses.arrivals.pause(now))
     }
 
-    /// From the next access point on, decodes more of some groups than that.
+    /// Decodes, from the next access point on, more of some groups than that point.
     pub(crate) fn follow(&mut self, plan: Plan) {
         if let Some(extract) = &mut self.extract {
             extract.follow(plan);
         }
     }
 
-    /// The next bytes are those of another file. Returns whether this one has frames to be decoded.
+    /// Ends the file that was fed; the next bytes are another file's. Returns whether this one has
+    /// frames to decode.
     pub(crate) fn end_segment(&mut self) -> bool {
         let now = self.now();
         self.extract.as_mut().is_none_or(|extract| extract.end_segment(now, &mut self.buffer))
     }
 
-    /// When the next bytes arrive.
+    /// Returns the arrival time of the next bytes.
     fn now(&self) -> Instant {
         self.arrival.unwrap_or_else(clock::monotonic)
     }
 
-    /// No more bytes: it decodes what it holds, and ends.
+    /// Ends the input: the decoder decodes the bytes that it holds, and ends.
     pub(crate) fn end_input(&mut self) {
         self.end_segment();
         let now = self.now();
         if let Some(extract) = &mut self.extract {
             extract.finish(now, &mut self.buffer);
         }
-        // What was held back may be refused by a decoder that has ended; its end is looked at next.
+        // A decoder that has ended refuses these bytes; the caller looks at its end next.
         let _ = self.graph.take().map(|graph| graph.choose());
         let _ = self.feed(&[]);
         self.input = None;
     }
 
-    /// Its id, to stop it while another thread feeds it.
+    /// Returns the process id, to stop the decoder while another thread feeds it.
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// The end of what it said.
+    /// Returns the last messages of the decoder.
     pub(crate) fn last_words(&self) -> String {
         self.process.last_words()
     }
 
-    /// Waits for its end, once its output was read to the end.
+    /// Waits for the decoder to end; its output has to be read to the end before.
     pub(crate) fn finish(self) -> Result<(), FfmpegError> {
         self.process.finish()
     }
 }
 
 impl Pauses {
-    /// Takes the next packets, which arrived at `now`.
+    /// Takes the next packets, received at `now`.
     fn arrive(&mut self, packets: &mut [u8], now: Instant) {
         if self.delimiter.pass(packets) {
             self.arrivals.arrive(self.delimiter.newest(), now);
@@ -303,7 +310,7 @@ impl Pauses {
     }
 }
 
-/// A frame with its own time stamp.
+/// Returns a frame with the time stamp that the stream gave it.
 fn as_in_the_stream(frame: Decoded, given: &Mutex<Vec<StandIn>>) -> Decoded {
     const CIRCLE: i64 = 1 << 33;
     let Some(pts) = frame.pts else { return frame };
@@ -311,12 +318,12 @@ fn as_in_the_stream(frame: Decoded, given: &Mutex<Vec<StandIn>>) -> Decoded {
     let found = given.iter().position(|stand_in| stand_in.given as i64 == pts.rem_euclid(CIRCLE));
     let Some(found) = found else { return frame };
     let stamp = given[found].stamp;
-    // Those before it were of pictures that could not be decoded.
+    // Earlier substitutes belong to pictures that could not be decoded.
     given.drain(..=found);
     Decoded { pts: stamp.map(|stamp| stamp as i64), ..frame }
 }
 
-/// Adds an output of raw video.
+/// Adds an output of raw video, and returns the end to read it from.
 fn output(
     ffmpeg: &Program,
     command: &mut FfmpegCommand,
@@ -328,9 +335,9 @@ fn output(
     command.map(label).arg("-noautoscale");
     // A picture is written at once.
     command.args(ffmpeg.passthrough()).args(["-flush_packets", "1"]);
-    // The encoder of raw video, too, would hold back a frame for each thread.
+    // The raw video encoder would also hold back a frame for each thread.
     command.args(["-threads", "1"]);
-    // Ticks as they are: rounded to a frame rate, two frames would share one.
+    // Keep ticks as they are: rounded to a frame rate, two frames would share one.
     command.args(["-enc_time_base", "1:90000"]);
     command
         .codec_video("rawvideo")
@@ -340,7 +347,8 @@ fn output(
     Ok(reader)
 }
 
-/// What ffmpeg says in the normal course of things, and what would push its real complaints out of memory.
+/// Returns whether a line is one of ffmpeg's routine messages. Kept, these would push its real
+/// complaints out of memory.
 fn is_chatter(line: &str) -> bool {
     const CHATTER: [&str; 13] = [
         "Input #",

@@ -1,49 +1,51 @@
-//! Reading what ffmpeg's `metadata` and `showinfo` filters say on stderr.
+//! Reads the lines that ffmpeg's `metadata` and `showinfo` filters write to stderr.
 //!
-//! Each frame gives `frame:… pts:…` and `lavfi.scene_score=…`; a frame whose picture follows on stdout gives its
-//! size besides. The names after `@` are those of the graph in [`super::filter`].
+//! Each frame gives `frame:… pts:…` and `lavfi.scene_score=…`; a frame whose picture follows in the
+//! output also gives its size. The names after `@` are those of the graph in [`super::filter`].
 
 use crate::picture::{FrameFormat, field};
 
-/// One frame that the decoder has given.
+/// Describes one decoded frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Decoded {
-    /// As ffmpeg has it: ticks, on the 33-bit circle. `None` where the stream gave none.
+    /// PTS as ffmpeg prints it: ticks on the 33-bit circle; `None` if the stream gave none.
     pub pts: Option<i64>,
-    /// ffmpeg's scene score, six decimals.
+    /// Scene score of ffmpeg, with six decimals.
     pub score: f64,
-    /// The picture that follows on stdout, if it does.
+    /// Format of the picture that follows in the output, if one does.
     pub picture: Option<FrameFormat>,
-    /// The filter graph began anew: the first frame, or the picture's size or format changed.
+    /// Whether the filter graph was restarted: at the first frame, or where the size or format of
+    /// the picture changed.
     pub restarted: bool,
 }
 
-/// Puts lines together.
+/// Joins the lines about one frame.
 #[derive(Debug, Default)]
 pub(crate) struct LineParser {
-    /// The number and PTS of the frame whose score comes next.
+    /// PTS of the frame whose score comes next.
     pending: Option<i64>,
-    /// A frame of the other branch whose picture is described next.
+    /// Frame of the picture branch, whose format comes next.
     taken: Option<Decoded>,
-    /// Where pictures take a branch next to that of the score, one may be described first.
+    /// Picture described before its score, where pictures take a branch next to that of the score.
     ahead: Ahead,
-    /// The first line about it.
+    /// First line about the picture.
     shown: Option<String>,
-    /// Frames of both branches are counted from 0 by each `metadata` filter.
+    /// Frames of both branches since the filter graph was restarted.
     frames: u64,
 }
 
-/// What was said about a picture before its score.
+/// Holds a picture's description that came before its score.
 #[derive(Debug, Default)]
 enum Ahead {
     #[default]
     Nothing,
-    /// Its form, if that could be read.
+    /// Format of the picture, if it could be read.
     Picture(Option<FrameFormat>),
 }
 
 impl LineParser {
-    /// Reads one line. The first value says whether it was one of ours.
+    /// Reads one line. Returns whether one of our filters wrote it, and the frame that it
+    /// completes.
     pub(crate) fn read(&mut self, line: &str) -> (bool, Option<Decoded>) {
         if let Some(text) = message(line, "metadata@passed") {
             return (true, self.metadata(text));
@@ -61,19 +63,19 @@ impl LineParser {
                 // Each new graph configures its filters before its first frame.
                 (self.frames, self.ahead) = (0, Ahead::Nothing);
             }
-            // Side data has lines of its own, between that of the frame and that of its colours.
+            // Side data has its own lines, between the line of the frame and that of its colours.
             if text.starts_with("n:") {
                 self.shown = Some(text.to_owned());
             }
             if !text.starts_with("color_range:") {
                 return (true, None);
             }
-            let form = self.shown.take().and_then(|shown| FrameFormat::read(&shown, text));
+            let format = self.shown.take().and_then(|shown| FrameFormat::read(&shown, text));
             let Some(frame) = self.taken.take() else {
-                self.ahead = Ahead::Picture(form);
+                self.ahead = Ahead::Picture(format);
                 return (true, None);
             };
-            return (true, Some(Decoded { picture: form, ..frame }));
+            return (true, Some(Decoded { picture: format, ..frame }));
         }
         (false, None)
     }
@@ -96,11 +98,11 @@ impl LineParser {
     }
 }
 
-/// What the filter called `name` says on this line: `[name @ 0x55…] text`.
+/// Returns the text that the filter `name` wrote on this line: `[name @ 0x55…] text`.
 fn message<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let rest = line.strip_prefix('[')?.strip_prefix(name)?;
     let text = &rest[rest.find("] ")? + 2..];
-    // With `-loglevel level` the level stands between the two.
+    // With `-loglevel level`, the level stands between the name and the text.
     Some(text.strip_prefix("[info] ").unwrap_or(text).trim_start())
 }
 
@@ -108,7 +110,7 @@ fn message<'a>(line: &'a str, name: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    /// Where pictures take a branch of their own, nothing says which of the two ffmpeg speaks of first.
+    /// Where pictures have their own branch, ffmpeg may write about either branch first.
     #[test]
     fn picture_described_before_its_score_belongs_to_it() {
         let score = [
@@ -125,12 +127,12 @@ mod tests {
             let frames: Vec<_> = lines.filter_map(|line| parser.read(line).1).collect();
             assert_eq!(frames.len(), 1, "{frames:?}");
             assert_eq!((frames[0].pts, frames[0].score), (Some(3600), 0.25));
-            assert_eq!(frames[0].picture.map(|form| form.bytes()), Some(3 * 64 * 48));
+            assert_eq!(frames[0].picture.map(|format| format.bytes()), Some(3 * 64 * 48));
         }
     }
 
     #[test]
-    fn both_branches() {
+    fn lines_of_both_branches_give_frames_in_order() {
         let text = "\
 [showinfo@taken @ 0x55edef3f7a40] config in time_base: 1/90000, frame_rate: 24/1
 [metadata@taken @ 0x55edef3f6440] frame:0    pts:133500  pts_time:1.48333
@@ -147,13 +149,13 @@ mod tests {
         let read: Vec<_> = text.lines().map(|line| parser.read(line)).collect();
         assert_eq!(read.iter().filter(|(ours, _)| !ours).count(), 1);
         let frames: Vec<_> = read.into_iter().filter_map(|(_, frame)| frame).collect();
-        let form = frames[0].picture.unwrap();
-        assert_eq!((form.width, form.height), (1280, 720));
+        let format = frames[0].picture.unwrap();
+        assert_eq!((format.width, format.height), (1280, 720));
         let frame = |pts, score, picture, restarted| Decoded { pts, score, picture, restarted };
         assert_eq!(
             frames,
             [
-                frame(Some(133_500), 0.0, Some(form), true),
+                frame(Some(133_500), 0.0, Some(format), true),
                 frame(Some(137_250), 0.000_068, None, false),
                 frame(None, 0.5, None, false),
             ]

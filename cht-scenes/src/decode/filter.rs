@@ -1,15 +1,18 @@
-//! The detector's rule in ffmpeg's expression language: which pictures leave the decoder.
+//! Writes the detector's rule in ffmpeg's expression language: it tells which pictures leave the
+//! decoder.
 //!
-//! Full pictures of every frame through a pipe would cost more than decoding them. So ffmpeg's `select`
-//! filter hands over only those that [`cht_detect::threshold`] will keep, or that may come to be wanted, and of all others just the score.
-//! What it hands over is of use, and no decision: that is taken here, by the same rule.
+//! Full pictures of every frame through a pipe would cost more than decoding them. So ffmpeg's
+//! `select` filter hands over only the pictures that [`cht_detect::threshold`] will keep or that a
+//! detector may ask for later, and the score alone of all other frames. A picture handed over is a
+//! candidate, not a decision: cht-scenes decides, by the same rule.
 //!
-//! Times are compared on the 33-bit circle, so that it does not matter how ffmpeg represents a PTS after a wrap.
-//! Registers: 0 last kept, 1 last kept cut, 2 cuts waiting, 3 a cut is due, 4 the frame is handed over,
-//! 5 something was kept, 6 a cut was kept, 7 the frame is a cut.
+//! Times are compared on the 33-bit circle, so any representation of a PTS after a wrap works.
+//! Registers: 0 last kept, 1 last kept cut, 2 cuts waiting, 3 a cut is due, 4 the frame is handed
+//! over, 5 something was kept, 6 a cut was kept, 7 the frame is a cut.
 //!
-//! A picture that a live stream brings after a pause has the time of the one before it, and a tick ([`cht_ts::Delimiter`]): which
-//! time is its own was not known. It is handed over, and so are the pictures just after it (registers 8 and 9).
+//! The first picture of a live stream after a pause has the time of the picture before it plus one
+//! tick ([`cht_ts::Delimiter`]), because its own time was not known yet. It is handed over, and so
+//! are the pictures just after it (registers 8 and 9).
 
 use cht_core::event::Anchor;
 use cht_ts::{
@@ -21,31 +24,33 @@ use serde::{Deserialize, Serialize};
 use super::mode::Decode;
 use cht_detect::threshold::{Rules, State};
 
-/// Where the expression begins: what holds at the frame `from`.
+/// Describes the state at the frame `from`, where the expression begins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Start<'a> {
     pub wanted: Wanted<'a>,
-    /// The line that the decoder's input lies on.
+    /// Anchor of the decoder's input on the session's timeline.
     pub anchor: Anchor,
-    /// Frames before this tick of the session's timeline are decoded for their effect only.
+    /// First tick of the session's timeline that counts; earlier frames are decoded for their
+    /// effect only.
     pub from: i64,
 }
 
-/// Which pictures are wanted.
+/// Selects the pictures that leave the decoder.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wanted<'a> {
-    /// Those that the rule on ffmpeg's score keeps.
+    /// Pictures that the rule on ffmpeg's score keeps.
     Scene(Rules, State),
-    /// Those that a detector may come to want, which knows more than the score; by default one each so many ticks.
+    /// Pictures that a detector with more than the score may ask for, and at least one per this
+    /// number of ticks.
     Candidates(Candidates, i64),
-    /// Those of these frames, in ticks of the session.
+    /// Pictures of these frames, in ticks of the session.
     Exact(&'a [i64]),
-    /// None, but small luma; only the first picture of each size, to tell it.
+    /// Small luma alone, and the first picture of each size, to tell the size.
     Small,
 }
 
-/// Whether the filter of the score takes pictures of such samples only after ffmpeg has made coarser ones of them. ffmpeg 5.1
-/// takes 4:2:0 of 8 and 10 bits and 4:2:2 of 8 bits.
+/// Returns whether ffmpeg converts such samples to coarser ones before its score filter takes them.
+/// The filter of ffmpeg 5.1 takes 4:2:0 of 8 and 10 bits and 4:2:2 of 8 bits.
 pub(crate) fn is_coarsened(samples: SampleFormat) -> bool {
     match samples.chroma {
         Chroma::Grey => false,
@@ -55,19 +60,19 @@ pub(crate) fn is_coarsened(samples: SampleFormat) -> bool {
     }
 }
 
-/// The same filter graph where the score would make the pictures coarser: the score is measured in a branch of its own, and pictures
-/// leave the decoder as they are coded. That branch cannot tell the other what the score is, so every picture is handed over that
-/// the score might ask for.
+/// Returns the filter graph for streams whose pictures the score filter would make coarser: the
+/// score is measured in its own branch, and pictures leave the decoder as coded. The score does not
+/// reach the picture branch, so it hands over every picture that the score might ask for.
 pub(crate) fn graph_as_coded(pid: u16, start: &Start, formats: &str) -> String {
     let since_start = since(&start.pts(Some(start.from)).to_string());
     let (before, handed) = match start.wanted {
         Wanted::Scene(..) => ("", format!("gte({since_start},0)")),
         Wanted::Candidates(..) => (SMALL, format!("gt(eq(n,0)+gte({since_start},-{WAITING}),0)")),
         Wanted::Exact(ticks) => ("", exact(ticks, start)),
-        // Nothing but the size of a picture is looked at.
+        // Only the size of a picture is read.
         Wanted::Small => return graph(pid, start, formats),
     };
-    // The formats stand in the branch of the score as well, so that ffmpeg converts for it as in the other graph.
+    // The score branch names the formats too, so that ffmpeg converts for it as in the other graph.
     format!(
         "[0:i:{pid:#x}]{before}split[scored][coded];[scored]select=n=2:e='1+{handed}+0*scene'[passed][taken];\
          [passed]metadata@passed=print:key=lavfi.scene_score,nullsink;\
@@ -76,7 +81,8 @@ pub(crate) fn graph_as_coded(pid: u16, start: &Start, formats: &str) -> String {
     )
 }
 
-/// The filter graph from input stream `pid` to the output `[out]`, of pictures in one of `formats`, and `[small]` where luma is measured.
+/// Returns the filter graph from the input stream `pid` to the output `[out]`, pictures in one of
+/// `formats`, and to `[small]` if luma is measured.
 pub(crate) fn graph(pid: u16, start: &Start, formats: &str) -> String {
     let (before, expression) = match start.wanted {
         Wanted::Scene(rules, state) => ("", expression(&rules, &state, start)),
@@ -84,7 +90,7 @@ pub(crate) fn graph(pid: u16, start: &Start, formats: &str) -> String {
         Wanted::Exact(ticks) => ("", format!("1+{}+0*scene", exact(ticks, start))),
         Wanted::Small => (SMALL, "1+eq(n,0)+0*scene".to_owned()),
     };
-    // In a graph description , ; [ ] end the filter; inside quotes they do not.
+    // In a graph description, `,`, `;`, `[` and `]` end the filter, but not inside quotes.
     format!(
         "[0:i:{pid:#x}]{before}select=n=2:e='{expression}'[passed][taken];\
          [passed]metadata@passed=print:key=lavfi.scene_score,nullsink;\
@@ -92,81 +98,87 @@ pub(crate) fn graph(pid: u16, start: &Start, formats: &str) -> String {
     )
 }
 
-/// Luma at a quarter of the width and height, with the codes of the stream. A field is every second row without a copy, so `scale`
-/// has a quarter of the rows to read: this costs a tenth of scaling the whole picture, and a picture that is interlaced shows no
-/// comb. Grey has full range for ffmpeg; where the picture is said to have that too, no code becomes another, nor depends on
-/// what the stream says about its range.
+/// Filters that give luma at a quarter of the width and height, with the codes of the stream. A
+/// field is every second row without a copy, so `scale` reads a quarter of the rows: this costs a
+/// tenth of scaling the whole picture, and interlaced pictures show no comb. ffmpeg takes grey as
+/// full range; with `in_range=full` no code changes, and none depends on the range that the stream
+/// names.
 const SMALL: &str = "split[whole][looked];[whole]field,field,scale=iw/4:ih:flags=area:in_range=full,format=gray[small];[looked]";
 
-/// Width and height of the small luma of a picture.
+/// Returns the width and height of a picture's small luma.
 pub(crate) fn small_size(width: u32, height: u32) -> (usize, usize) {
     ((width / 4) as usize, height.div_ceil(2).div_ceil(2) as usize)
 }
 
-/// A frame may be a cut whose score is above this, and above so many times what was just changing.
+/// Score that a cut exceeds, and the ratio of its score to the recent change that it exceeds.
 const MAY_BE_CUT: f64 = 0.01;
 const STANDS_OUT: f64 = 2.0;
 
-/// A frame changes something if its score is above this, above so many times what was just changing, and so many times the mean.
+/// Score that a change exceeds, and the ratios to the recent change and to the mean score that it
+/// exceeds.
 const CHANGES: f64 = 1e-4;
 const CHANGES_OF_RECENT: f64 = 4.0;
 const CHANGES_OF_MEAN: f64 = 3.0;
 
-/// So long after a change the picture is handed over, for it may have come to rest.
+/// Time after a change when the picture may be at rest and is handed over, in ticks.
 const SETTLED: i64 = TICKS_PER_SECOND / 4;
 
-/// Scores that add up to less are no change: the coding mends the picture.
+/// Sum of scores that a change exceeds; a smaller sum is the encoder refining the picture.
 const CHANGED: f64 = 1e-5;
 
-/// What of the score of a frame counts as just changing in the next one.
+/// Part of the recent change that remains after one frame.
 const FADES: f64 = 0.5;
 
-/// A picture in which little changes is handed over so often, and one that moves.
+/// Intervals at which a changing picture is handed over: with little change, and with movement, in
+/// ticks.
 const CALM: i64 = TICKS_PER_SECOND / 2;
 const MOVING: i64 = TICKS_PER_SECOND;
 
-/// The mean score up to which little moves, and how fast it follows.
+/// Mean score from which on the picture is moving, and the weight of a new score in the mean.
 const CALM_SCORE: f64 = 0.0016;
 const FOLLOWS: f64 = 0.03;
 
-/// A score counts for so much at most: one change is no movement.
+/// Largest score that the mean takes in: one change is no movement.
 const ONE_CHANGE: f64 = 0.005;
 
-/// A picture that does not change is handed over so often, to be there for an interval that ends.
+/// Interval at which an unchanged picture is handed over, ready for `--max-interval`, in ticks.
 const STILL: i64 = 2 * TICKS_PER_SECOND;
 
-/// A keyframe is handed over so often, where only keyframes are decoded: nearly each of them may be chosen.
+/// The same interval where only keyframes are decoded, in ticks: nearly each of them may be
+/// selected.
 const SPARSE: i64 = TICKS_PER_SECOND / 2;
 
-/// How often a picture that does not change is handed over.
+/// Returns the interval at which an unchanged picture is handed over, in ticks.
 pub(crate) fn every(decode: Decode) -> i64 {
     if decode == Decode::Keyframes { SPARSE } else { STILL }
 }
 
-/// Time after a pause in which all pictures are handed over, in ticks: until what it ended with has come to rest.
+/// Time after a pause in which all pictures are handed over, in ticks: until the change that ended
+/// it is at rest.
 const AFTER_PAUSE: i64 = TICKS_PER_SECOND * 6 / 10;
 
-/// How long before its end a run-up hands over all pictures: one of them may have been waiting.
+/// Time before its end in which a preroll hands over all pictures, in ticks: a detector may be
+/// waiting for one of them.
 const WAITING: i64 = 3 * TICKS_PER_SECOND;
 
-/// Which pictures a detector may come to want: a cut, or the picture as it has come to rest.
+/// Finds the pictures that a detector may ask for: a cut, or a picture at rest after a change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Candidates {
-    /// When a picture was last handed over.
+    /// Tick of the last picture handed over.
     handed: Option<i64>,
-    /// The scores since, with what was just changing then.
+    /// Sum of the scores since, and the recent change at that time.
     changed: f64,
-    /// When something changed last.
+    /// Tick of the last change.
     change: Option<i64>,
-    /// What was just changing.
+    /// Recent change: the scores, of which each frame forgets a part.
     recent: f64,
-    /// The mean score.
+    /// Mean score.
     mean: f64,
 }
 
 impl Candidates {
-    /// Takes the frame at `at`, which may be the `first` one of its size; whether its picture is a candidate. A picture that does not
-    /// change is one each `every` ticks.
+    /// Takes the frame at `at`, which may be the `first` of its size. Returns whether its picture
+    /// is a candidate; an unchanged picture is one every `every` ticks.
     pub(crate) fn take(&mut self, at: i64, score: f64, first: bool, every: i64) -> bool {
         let first = first || self.handed.is_none();
         let usual = (CHANGES_OF_RECENT * self.recent).max(CHANGES_OF_MEAN * self.mean);
@@ -191,10 +203,10 @@ impl Candidates {
         is_candidate
     }
 
-    /// The same in ffmpeg's language.
+    /// Returns the same rule in ffmpeg's expression language.
     ///
-    /// Registers: 0 last handed over, 1 the scores since, 2 mean score, 3 something was handed over, 4 this frame is, 5 its score, 6 what
-    /// was just changing, 7 when something changed last.
+    /// Registers: 0 last handed over, 1 sum of the scores since, 2 mean score, 3 something was
+    /// handed over, 4 this frame is, 5 its score, 6 recent change, 7 time of the last change.
     fn expression(&self, start: &Start, every: i64) -> String {
         let (since_handed, since_change) = (since("ld(0)"), since("ld(7)"));
         let before = since(&start.pts(Some(start.from)).to_string());
@@ -225,7 +237,7 @@ impl Candidates {
 }
 
 impl Start<'_> {
-    /// The same for a decoder that begins later: what it then has to know is not known.
+    /// Returns the same start for a decoder that begins later, whose state is not known.
     pub(crate) fn without_state(self) -> Self {
         let wanted = match self.wanted {
             Wanted::Scene(rules, _) => Wanted::Scene(rules, State::default()),
@@ -235,7 +247,8 @@ impl Start<'_> {
         Self { wanted, ..self }
     }
 
-    /// A tick of the session as PTS; that it may be negative or beyond 33 bits is no matter on the circle.
+    /// Returns a tick of the session as PTS. It may be negative or exceed 33 bits, which is
+    /// harmless on the circle.
     fn pts(&self, tick: Option<i64>) -> i64 {
         tick.map_or(0, |tick| self.anchor.pts + (tick - self.anchor.offset))
     }
@@ -248,8 +261,8 @@ fn expression(rules: &Rules, state: &State, start: &Start) -> String {
     let Rules { threshold, min_gap, max_interval } = rules;
     let interval =
         if *max_interval > 0 { format!("gte({kept_since},{max_interval})") } else { "0".into() };
-    // A graph that begins anew behind `from` does so because the picture's size has changed: as at the
-    // very beginning, the first frame is handed over.
+    // A graph restarts after `from` because the picture's size has changed: its first frame is
+    // handed over, as at the beginning of the stream.
     format!(
         "if(eq(n,0),st(0,{kept});st(1,{cut});st(2,{waiting});\
          st(5,{any_kept}*lt({before},0));st(6,{any_cut}));\
@@ -270,20 +283,22 @@ fn expression(rules: &Rules, state: &State, start: &Start) -> String {
     )
 }
 
-/// Whether a frame is one of those at `ticks`. (`select` measures the score only where an expression has its name.)
+/// Returns an expression that is true for the frames at `ticks`. (`select` measures the score only
+/// if an expression names it.)
 fn exact(ticks: &[i64], start: &Start) -> String {
     let is_at = |&tick: &i64| format!("+not({})", since(&start.pts(Some(tick)).to_string()));
     format!("gt(0{},0)", ticks.iter().map(is_at).collect::<String>())
 }
 
-/// The signed distance on the 33-bit circle from the PTS `from` to the frame's, in ffmpeg's language.
+/// Returns the signed distance on the 33-bit circle from the PTS `from` to the frame's, in ffmpeg's
+/// expression language.
 fn since(from: &str) -> String {
     const WRAP: i64 = 1 << 33;
-    // Three half turns keep the argument positive however the two are represented.
+    // Three half turns keep the argument positive in each representation of the two.
     format!("(mod(pts-({from})+{},{WRAP})-{})", 3 * WRAP / 2, WRAP / 2)
 }
 
-/// The tick of the session that ffmpeg's `pts` stands for, near `reference` (a tick).
+/// Returns the tick of the session that ffmpeg's `pts` stands for, near the tick `reference`.
 pub(crate) fn tick_of(anchor: Anchor, reference: i64, pts: i64) -> i64 {
     let shift = anchor.pts - anchor.offset;
     unwrap33(reference + shift, pts as u64) - shift

@@ -1,4 +1,4 @@
-//! A frame as a decoder gives it: what is said about it, its small luma, its picture.
+//! Reads the frames of a decoder: each has a description, small luma and a picture.
 
 use std::{
     io,
@@ -10,26 +10,27 @@ use cht_detect::measure::Plane;
 use super::{ffmpeg_log::Decoded, filter::small_size, pipes::Outputs};
 use crate::picture::FrameFormat;
 
-/// A frame.
+/// Holds a decoded frame.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub decoded: Decoded,
-    /// Its luma at a quarter of the width and height, where it is measured.
+    /// Luma at a quarter of the width and height, if it is measured.
     pub small: Option<Plane>,
-    /// Where it was handed over.
+    /// Picture, if the decoder handed it over.
     pub picture: Option<Picture>,
 }
 
-/// A picture as it came from the decoder.
+/// Holds a picture as decoded.
 #[derive(Debug)]
 pub(crate) struct Picture {
     pub samples: Vec<u8>,
-    pub form: FrameFormat,
-    /// Where its memory goes.
+    pub format: FrameFormat,
+    /// Pool that its memory returns to.
     pool: Pool,
 }
 
-/// Memory for pictures, which is used again: to get megabytes from the system for each picture costs as much as to copy it.
+/// Reuses the memory of pictures: getting megabytes from the system for each picture costs as much
+/// as copying it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
 
@@ -37,21 +38,21 @@ pub(crate) struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     pool: Pool,
-    /// Width and height of the small luma: those of the last picture tell.
+    /// Width and height of the small luma, after those of the last picture.
     size: (usize, usize),
 }
 
 impl Reader {
-    /// With memory from `pool`.
+    /// Creates a reader that takes its memory from `pool`.
     pub(crate) fn new(pool: Pool) -> Self {
         Self { pool, size: (0, 0) }
     }
 
-    /// Reads what belongs to a frame. Fails as [`Outputs::read`].
+    /// Reads the samples of a frame. Fails as [`Outputs::read`] does.
     pub(crate) fn read(&mut self, decoded: Decoded, outputs: &Outputs) -> io::Result<Frame> {
-        let mut picture = decoded.picture.map(|form| self.pool.picture(form));
-        if let Some(form) = &decoded.picture {
-            self.size = small_size(form.width, form.height);
+        let mut picture = decoded.picture.map(|format| self.pool.picture(format));
+        if let Some(format) = &decoded.picture {
+            self.size = small_size(format.width, format.height);
         }
         let (width, height) = self.size;
         let mut small =
@@ -65,12 +66,12 @@ impl Reader {
 }
 
 impl Pool {
-    /// Memory of a picture that is gone, or new one.
-    fn picture(&self, form: FrameFormat) -> Picture {
+    /// Returns a picture in memory that an earlier one has freed, or in new memory.
+    fn picture(&self, format: FrameFormat) -> Picture {
         let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut samples = free.unwrap_or_default();
-        samples.resize(form.bytes(), 0);
-        Picture { samples, form, pool: self.clone() }
+        samples.resize(format.bytes(), 0);
+        Picture { samples, format, pool: self.clone() }
     }
 }
 
@@ -82,7 +83,7 @@ impl Drop for Picture {
 }
 
 impl Frame {
-    /// Bytes that it holds.
+    /// Returns the size of the samples, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.small.as_ref().map_or(0, |small| small.samples.len())
             + self.picture.as_ref().map_or(0, |picture| picture.samples.len())
@@ -90,12 +91,12 @@ impl Frame {
 }
 
 impl Picture {
-    /// Its luma at a quarter of the width and height, as it is measured.
+    /// Returns the luma at a quarter of the width and height, as it is measured.
     pub(crate) fn small(&self) -> Plane {
         const PART: usize = 4;
-        let (width, height) = small_size(self.form.width, self.form.height);
-        let (bytes, depth) = (self.form.sample(), self.form.samples.depth);
-        let row = self.form.width as usize * bytes;
+        let (width, height) = small_size(self.format.width, self.format.height);
+        let (bytes, depth) = (self.format.sample(), self.format.samples.depth);
+        let row = self.format.width as usize * bytes;
         let level = |sample: &[u8]| {
             let wide = sample.iter().rev().fold(0, |wide, &byte| wide << 8 | u32::from(byte));
             wide >> (depth - 8)

@@ -1,4 +1,4 @@
-//! Reads what a decoder and its feeder have sent, each frame with its samples.
+//! Reads the messages of a decoder and its feeder, each frame with its samples.
 
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError},
@@ -14,20 +14,20 @@ use super::{
     pipes::Outputs,
 };
 
-/// The receiving end of a decoder.
+/// Receives the messages of a decoder.
 #[derive(Debug)]
 pub(crate) struct Frames {
     sent: Receiver<Sent>,
-    /// The pipes that samples come through; none where frames are sent with their samples.
+    /// Pipes that samples come through; none if frames are sent with their samples.
     outputs: Option<Outputs>,
     reader: Reader,
 }
 
-/// The next message, or why there is none.
+/// Holds the next message, or the reason why there is none.
 #[derive(Debug)]
 pub(crate) enum Next {
     Message(Message),
-    /// Nothing came within the time allowed.
+    /// No message came within the time allowed.
     Timeout,
     End(End),
 }
@@ -56,7 +56,7 @@ impl Frames {
         }
     }
 
-    /// Returns what was sent and not read, up to the end of the feeder.
+    /// Returns the messages that were sent and not read, up to the end of the feeder.
     pub(crate) fn rest(self) -> impl Iterator<Item = Message> {
         self.sent.into_iter().filter_map(|sent| match sent {
             Sent::Message(message) => Some(message),

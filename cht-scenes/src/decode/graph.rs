@@ -1,8 +1,8 @@
 //! Chooses the filter graph of a decoder by the samples of its stream.
 //!
-//! A live stream has not named its samples when its decoder starts. So ffmpeg starts at once and reads its graph from a pipe,
-//! which is written when the first parameter sets are about to be fed to it. These are the same live and in batch,
-//! and so is the graph.
+//! A live stream has not named its samples when its decoder starts. So ffmpeg starts at once and
+//! reads its graph from a pipe. cht-scenes writes that pipe just before it feeds the first
+//! parameter sets. These are the same live and in batch, and so is the graph.
 
 use std::{fs::File, io, io::Write as _, os::fd::OwnedFd};
 
@@ -11,10 +11,10 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::filter::{Wanted, is_coarsened};
 
-/// Longest beginning of a stream that is searched for parameter sets, in bytes.
+/// Length of the beginning of a stream that is searched for parameter sets, in bytes.
 const SEARCH: usize = 4 << 20;
 
-/// A null packet (ISO/IEC 13818-1 §2.4.3.3), and the number of them that brings a scanner in sync.
+/// Null packet (ISO/IEC 13818-1 §2.4.3.3), and the number of them that brings a scanner in sync.
 const NULL_PACKET: [u8; PACKET_LEN] = {
     let mut packet = [0xFF; PACKET_LEN];
     [packet[0], packet[1], packet[2], packet[3]] = [0x47, 0x1F, 0xFF, 0x10];
@@ -22,34 +22,36 @@ const NULL_PACKET: [u8; PACKET_LEN] = {
 };
 const NULL_PACKETS: usize = 5;
 
-/// Two filter graphs for the same frames.
+/// Holds two filter graphs for the same frames.
 #[derive(Debug)]
 pub(crate) struct Graphs {
-    /// Hands over the pictures that the score asks for, converted if the score does not take their samples.
+    /// Graph that hands over the pictures that the score asks for, converted if the score filter
+    /// does not take their samples.
     pub usual: String,
-    /// Hands over every picture that the score may ask for, as coded.
+    /// Graph that hands over every picture that the score may ask for, as coded.
     pub as_coded: String,
 }
 
-/// A choice between two filter graphs, for which ffmpeg waits.
+/// Chooses between two filter graphs; ffmpeg waits for the choice.
 #[derive(Debug)]
 pub(crate) struct GraphChoice {
     graphs: Graphs,
     pid: u16,
     scanner: Scanner,
-    /// Bytes of the stream that were scanned.
+    /// Part of the stream that was scanned, in bytes.
     scanned: usize,
     ffmpeg: File,
 }
 
-/// Whether the graph for the `wanted` pictures depends on the parameter sets of a stream coded as `codec`. The score takes MPEG-2 as
-/// it is.
+/// Returns whether the graph for the `wanted` pictures depends on the parameter sets of a stream
+/// coded as `codec`. The score filter takes MPEG-2 as it is.
 pub(crate) fn is_open(codec: Option<Codec>, wanted: Wanted<'_>) -> bool {
     matches!(codec, Some(Codec::H264 | Codec::Hevc)) && !matches!(wanted, Wanted::Small)
 }
 
 impl GraphChoice {
-    /// Returns the choice for the video `pid`, and the end of the pipe that ffmpeg reads its graph from.
+    /// Returns the choice for the video `pid`, and the end of the pipe that ffmpeg reads its graph
+    /// from.
     pub(crate) fn new(pid: u16, graphs: Graphs) -> io::Result<(Self, OwnedFd)> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
         let mut scanner = Scanner::new();
@@ -58,15 +60,15 @@ impl GraphChoice {
         Ok((Self { graphs, pid, scanner, scanned: 0, ffmpeg: writer.into() }, reader))
     }
 
-    /// Takes the beginning of the stream as received so far: packets of tables and of the one video. Returns whether it decides
-    /// the choice.
+    /// Takes the beginning of the stream as received so far: packets of tables and of the video.
+    /// Returns whether it decides the choice.
     pub(crate) fn is_decided_by(&mut self, packets: &[u8]) -> bool {
         self.scanner.push(&packets[self.scanned..], &mut |_| {});
         self.scanned = packets.len();
         packets.len() > SEARCH || !self.formats().is_empty()
     }
 
-    /// Writes the graph to ffmpeg. Without parameter sets, writes the one that suits all samples.
+    /// Writes the graph to ffmpeg; without parameter sets, the graph that suits all samples.
     pub(crate) fn choose(mut self) -> io::Result<()> {
         let formats = self.formats();
         let is_usual = !formats.is_empty() && !formats.into_iter().any(is_coarsened);
@@ -95,7 +97,7 @@ mod tests {
         b"\x67\xf4\0\x0a\x91\x96\x84\x7b\x01\x10\0\0\x03\0\x10\0\0\x03\x03\x20\xf1\x22\x6a";
     const REST: &[u8] = b"\0\0\0\x01\x68\xce\x3c\x80\0\0\0\x01\x65\x88\x84";
 
-    /// Tables, and a packet of the video that begins with the unit `first`.
+    /// Returns tables, and a packet of the video that begins with the unit `first`.
     fn stream(first: &[u8]) -> Vec<u8> {
         let mut packets = Vec::new();
         SingleStream::begin(PID, Codec::H264, &mut packets).unwrap();
@@ -107,7 +109,7 @@ mod tests {
         packets
     }
 
-    /// The graph that ffmpeg gets.
+    /// Returns the graph that ffmpeg gets for a stream.
     fn chosen(stream: &[u8]) -> String {
         let graphs = Graphs { usual: "usual".into(), as_coded: "as coded".into() };
         let (mut choice, reader) = GraphChoice::new(PID, graphs).unwrap();
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn graph_follows_the_samples_that_the_first_parameter_sets_name() {
+    fn graph_follows_samples_of_first_parameter_sets() {
         assert_eq!(chosen(&stream(YUV420)), "usual");
         assert_eq!(chosen(&stream(YUV444)), "as coded");
     }

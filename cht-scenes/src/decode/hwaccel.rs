@@ -1,8 +1,8 @@
-//! `--hwaccel`: a hardware decoder, if there is one that works.
+//! Chooses a hardware decoder that works (`--hwaccel`), or the processor.
 //!
-//! Whether it works shows only when it is tried: a driver may be missing, a device taken or
-//! forbidden. So a picture is decoded on it at the start. Frames come back into memory, so that all
-//! else stays as it is.
+//! Only a trial shows whether a device works: its driver may be missing, the device taken or
+//! forbidden. So each candidate decodes a picture at the start. Frames are copied back into memory,
+//! so the rest of the program is the same for all devices.
 
 use std::{io::Write as _, time::Duration};
 
@@ -12,10 +12,10 @@ use cht_core::process::{
 };
 use clap::ValueEnum;
 
-/// A keyframe of H.264, 256×256.
+/// Keyframe of H.264, 256×256 pixels.
 const TRIAL: &[u8] = include_bytes!("trial.h264");
 
-/// A driver that takes longer for one picture does not work.
+/// Longest time that a working driver takes for one picture.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Who decodes.
@@ -33,7 +33,7 @@ pub(crate) enum Hwaccel {
 }
 
 impl Hwaccel {
-    /// Those to be tried, in order.
+    /// Returns the devices to try, in order.
     fn candidates(self) -> &'static [Self] {
         match self {
             Self::None => &[],
@@ -43,7 +43,7 @@ impl Hwaccel {
         }
     }
 
-    /// As on the command line, and in ffmpeg's.
+    /// Returns the name on our command line and on ffmpeg's.
     fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -53,7 +53,7 @@ impl Hwaccel {
         }
     }
 
-    /// Options of ffmpeg in front of its input. Without an output format frames are copied back
+    /// Returns ffmpeg's options before its input. Without an output format, frames are copied back
     /// into memory.
     pub(crate) fn options(self) -> Vec<&'static str> {
         match self {
@@ -62,8 +62,8 @@ impl Hwaccel {
         }
     }
 
-    /// Options for the trial: here frames must come from the device, where a decoder would fall
-    /// back without a word.
+    /// Returns the options for the trial. In it, frames must come from the device, because ffmpeg
+    /// would silently fall back to the processor.
     fn trial(self) -> Vec<&'static str> {
         let mut options = self.options();
         options.extend(["-hwaccel_output_format", self.name(), "-f", "h264", "-i", "pipe:0"]);
@@ -71,7 +71,7 @@ impl Hwaccel {
         options
     }
 
-    /// The one that works, tried in order; says why another does not.
+    /// Returns the first candidate that works, and reports why the others do not.
     pub(crate) fn choose(self, ffmpeg: &Program) -> Self {
         let mut reasons = Vec::new();
         for &candidate in self.candidates() {
@@ -96,7 +96,7 @@ impl Hwaccel {
         let mut process =
             Process::spawn(command.as_inner_mut(), |_| false).map_err(|error| error.to_string())?;
         if let Some(mut input) = process.stdin() {
-            // One that has ended takes nothing; its last words say why.
+            // A process that has ended takes no input; its last messages say why.
             let _ = input.write_all(TRIAL);
         }
         process.end_within(LIMIT);
@@ -109,12 +109,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_processor_needs_no_options_and_no_trial() {
+    fn processor_has_no_options_and_no_trial() {
         assert!(Hwaccel::None.options().is_empty() && Hwaccel::None.candidates().is_empty());
     }
 
     #[test]
-    fn frames_come_back_into_memory_but_not_in_a_trial() {
+    fn device_frames_are_copied_to_memory_except_in_trial() {
         for (device, name) in [(Hwaccel::Cuda, "cuda"), (Hwaccel::Vaapi, "vaapi")] {
             assert_eq!(device.options(), ["-hwaccel", name]);
             let trial = device.trial().join(" ");

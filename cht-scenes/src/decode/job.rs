@@ -1,4 +1,4 @@
-//! A decoder for a part of the stream, by itself: fed and followed to its end.
+//! Decodes a part of the stream on its own: feeds a decoder and reads its frames to the end.
 
 use std::{
     io::{Read as _, Seek as _, SeekFrom},
@@ -26,7 +26,7 @@ use crate::{
     track::parameter_sets,
 };
 
-/// What is decoded, and what is to be handed over of it.
+/// Describes the video to decode, and the pictures to hand over.
 #[derive(Debug, Clone)]
 pub(crate) struct DecodeJob<'a> {
     pub ffmpeg: Program,
@@ -38,25 +38,27 @@ pub(crate) struct DecodeJob<'a> {
     pub sets: Option<Arc<[u8]>>,
 }
 
-/// How it ended.
+/// Tells how a decode job ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub end: End,
-    /// The decoder has complained.
+    /// Whether the decoder has complained.
     pub complains: bool,
     pub last_words: String,
     pub finished: Result<(), FfmpegError>,
 }
 
 impl Ended {
-    /// Whether it has ended before its time, or had nothing that it could decode.
+    /// Returns whether the decoder has ended before its time, or found nothing that it could
+    /// decode.
     pub(crate) fn has_failed(&self) -> bool {
         self.finished.as_ref().is_err_and(|error| !error.is_for_errors_in_frames())
     }
 }
 
 impl<'a> DecodeJob<'a> {
-    /// Of the segment at `path`, by the processor. A decoder that exceeds `limits` is stopped.
+    /// Creates a job for the segment at `path`, decoded by the processor. A decoder that exceeds
+    /// `limits` is stopped.
     pub(crate) fn of(
         ffmpeg: &Program,
         limits: Limits,
@@ -73,12 +75,13 @@ impl<'a> DecodeJob<'a> {
         Self { ffmpeg: ffmpeg.clone(), pid, codec, decoding, start, sets }
     }
 
-    /// The same that begins later.
+    /// Returns the same job for a decoder that begins later.
     pub(crate) fn within(&self) -> Self {
         Self { start: self.start.without_state(), ..self.clone() }
     }
 
-    /// Feeds the decoder by `feed`, on a thread of its own; `take` gets each frame. A decoder that fails is an error.
+    /// Feeds the decoder with `feed` on a thread, and passes each frame to `take`. Returns an error
+    /// if the decoder fails.
     pub(crate) fn run(
         &self,
         feed: impl FnOnce(&mut Decoder) -> Result<()> + Send,
@@ -88,16 +91,17 @@ impl<'a> DecodeJob<'a> {
             take(frame);
             true
         })?;
-        let what = match ended.end {
+        let end = match ended.end {
             End::Complete => return Ok(()),
             End::Hung => "hung and was stopped",
             End::Died => "died",
             End::Cut => "was stopped",
         };
-        bail!("ffmpeg {what}; it said: {}", ended.last_words)
+        bail!("ffmpeg {end}; it said: {}", ended.last_words)
     }
 
-    /// The same; `take` also gets whether the decoder has complained since the last frame, and says whether it wants more.
+    /// Does the same as [`Self::run`], and returns how the job ended. `take` also gets whether the
+    /// decoder has complained since the last frame, and returns whether it wants more.
     pub(crate) fn follow(
         &self,
         reader: Reader,
@@ -131,7 +135,7 @@ impl<'a> DecodeJob<'a> {
                 take(frame, std::mem::take(&mut has_just))
             });
             if !matches!(end, Ok(End::Complete)) {
-                // It may be waiting for us, and its feeder for it.
+                // The decoder may be waiting for this thread, and the feeder for the decoder.
                 cht_core::process::ffmpeg::kill(id);
             }
             let fed = feeding.join().unwrap_or_else(|_| bail!("the feeding thread panicked"));
@@ -142,7 +146,8 @@ impl<'a> DecodeJob<'a> {
     }
 }
 
-/// Reads frames until the decoder ends, or `take` wants no more. It gets each frame, and none where the decoder complains.
+/// Reads frames until the decoder ends or `take` wants no more. `take` gets each frame, and `None`
+/// for each complaint of the decoder.
 fn read_frames(
     frames: &mut Frames,
     timeout: Duration,
@@ -170,7 +175,7 @@ pub(crate) fn feed_file(decoder: &mut Decoder, path: &Path, bytes: &Range<u64>) 
     let mut buffer = vec![0; WRITE];
     loop {
         let count = part.read(&mut buffer)?;
-        // One that has ended takes nothing; what it gave is what there is.
+        // A decoder that has ended takes no input; the frames that it gave remain.
         if count == 0 || decoder.feed(&buffer[..count]).is_err() {
             break;
         }

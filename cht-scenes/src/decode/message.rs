@@ -10,16 +10,16 @@ use anyhow::{Context as _, Result};
 use super::{ffmpeg_log::Decoded, frame::Frame, pause::Pause};
 use crate::input::Part;
 
-/// A message about the input of a decoder, or a frame.
+/// Holds a message about the input of a decoder, or a frame.
 #[derive(Debug)]
 pub(crate) enum Message {
     /// The bytes of a segment follow.
     Segment(Part),
     /// A segment was fed to its end.
     Fed {
-        /// Its size.
+        /// Size of the segment, in bytes.
         bytes: u64,
-        /// Whether some of it is to be decoded.
+        /// Whether the segment has frames to decode.
         has_frames: bool,
     },
     /// A frame was decoded.
@@ -28,11 +28,11 @@ pub(crate) enum Message {
     Pause(Pause),
     /// The decoder complains.
     Complaint,
-    /// No more input comes for this decoder.
+    /// The input of this decoder has ended.
     Ended,
 }
 
-/// An item of the channel from a decoder and its feeder.
+/// Holds an item of the channel from a decoder and its feeder.
 #[derive(Debug)]
 pub(crate) enum Sent {
     /// A message.
@@ -49,15 +49,15 @@ impl From<Message> for Sent {
     }
 }
 
-/// How a decoder's output ended.
+/// Tells how the output of a decoder ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Complete,
-    /// It did nothing until the deadline.
+    /// The decoder did nothing until the deadline.
     Hung,
-    /// It ended in the middle of a picture.
+    /// The decoder ended within a picture.
     Died,
-    /// Ctrl-C ended it where a segment was done.
+    /// Ctrl-C ended the decoder where a segment was done.
     Cut,
 }
 
@@ -72,7 +72,7 @@ impl End {
     }
 }
 
-/// Writes to a decoder, counted: tells a decoder that hangs from one that has nothing to do.
+/// Counts the writes to a decoder, to tell a decoder that hangs from one that has nothing to do.
 #[derive(Debug, Default)]
 pub(crate) struct Writes(Mutex<Counted>);
 

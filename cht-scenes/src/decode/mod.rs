@@ -1,4 +1,7 @@
-//! Runs ffmpeg as a decoder: its input, its filters, and the frames that it writes.
+//! Runs ffmpeg as a decoder: builds its command and filters, feeds it bytes, and reads the frames
+//! that it writes. A decoder knows one PID and one filter graph; it decides about no frame. This
+//! folder imports `cht_detect`, `picture`, `track` and `input`; `feed`, `select`, `parallel` and
+//! `cli` import it.
 
 pub(crate) mod decoder;
 pub(crate) mod ffmpeg_log;

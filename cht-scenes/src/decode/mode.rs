@@ -1,4 +1,4 @@
-//! What of the stream is decoded, and by whom: `--decode`.
+//! Extracts the part of the stream to decode (`--decode`), and sets the limits of a decoder.
 
 use std::{
     fmt::Display,
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hwaccel::Hwaccel;
 
-/// What is decoded.
+/// Selects the frames to decode.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Decode {
@@ -26,7 +26,7 @@ pub(crate) enum Decode {
 }
 
 impl Decode {
-    /// As on the command line.
+    /// Returns the name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -35,8 +35,8 @@ impl Decode {
         }
     }
 
-    /// Options of ffmpeg's decoder. What is fed is thinned out already; these are for access units
-    /// that share a PES packet.
+    /// Returns the options of ffmpeg's decoder. Its input is filtered already; these options are
+    /// for access units that share a PES packet.
     pub(crate) fn options(self, codec: Option<Codec>) -> &'static [&'static str] {
         match (self, codec) {
             // The second field of a keyframe may be a P picture.
@@ -49,35 +49,35 @@ impl Decode {
     }
 }
 
-/// A keyframe that is decoded alone comes out when so many have begun behind it: ffmpeg's demuxer
-/// waits for the next one, its parser for that one's successor, and the decoder of a codec whose
-/// keyframes may be reordered for one more.
+/// Returns the number of later keyframes that have to begin before a keyframe decoded alone comes
+/// out: ffmpeg's demuxer waits for the next one, its parser for the one after it, and the decoder
+/// of a codec whose keyframes may be reordered for one more.
 pub(crate) fn holds(codec: Option<Codec>) -> usize {
     if codec == Some(Codec::H264) { 2 } else { 3 }
 }
 
-/// How a stream is decoded.
+/// Describes how a stream is decoded.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Decoding {
     pub decode: Decode,
     pub hwaccel: Hwaccel,
-    /// Threads for finished segments.
+    /// Threads for finished segments, from `--jobs`.
     pub jobs: u8,
     pub limits: Limits,
 }
 
-/// What a decoder may take.
+/// Limits the time and the picture size of a decoder.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Time after which a decoder that does nothing is taken to hang.
+    /// Time without progress after which a decoder counts as hung.
     pub timeout: Duration,
-    /// Pixels in the largest picture that is decoded.
+    /// Size of the largest picture to decode, in pixels.
     pub pixels: u64,
 }
 
 impl Limits {
-    /// Returns what is said about the segment at `path` if its pictures are larger, as ffmpeg found
-    /// when it said `words`.
+    /// Returns the error message for the segment at `path` if its pictures are larger, as ffmpeg's
+    /// last messages, `words`, say.
     pub(crate) fn exceeded(&self, path: &str, words: &str) -> Option<String> {
         let (before, _) = words.split_once(" exceeds specified max pixel count")?;
         let (_, size) = before.rsplit_once("Picture size ")?;
@@ -85,7 +85,7 @@ impl Limits {
         Some(self.too_large(path, &width, &height))
     }
 
-    /// Returns the same where the size is known before anything is decoded.
+    /// Returns the same message where the size is known before decoding.
     pub(crate) fn exceeded_by(&self, path: &str, (width, height): (u32, u32)) -> Option<String> {
         let is_too_large = u64::from(width) * u64::from(height) > self.pixels;
         is_too_large.then(|| self.too_large(path, &width, &height))
@@ -99,25 +99,25 @@ impl Limits {
     }
 }
 
-/// Takes from the segments what is fed to the decoder.
+/// Extracts the packets for the decoder from the segments.
 #[derive(Debug)]
 pub(crate) struct Extract {
     single: SingleStream,
     completion: Option<Box<Completion>>,
-    thin: Option<GopFilter>,
+    filter: Option<GopFilter>,
     mender: Mender,
-    /// Packets of the video: as they come, completed, and thinned out.
+    /// Packets of the video: as received, completed, and filtered.
     packets: Vec<u8>,
     complete: Vec<u8>,
-    thinned: Vec<u8>,
-    /// Access points before this segment.
+    filtered: Vec<u8>,
+    /// Number of access points before this segment.
     before: u64,
 }
 
 impl Extract {
-    /// Begins with tables, written to `out`. The first keyframe gets the parameter `sets`, if it
-    /// comes without any. A picture that begins with the PTS `first` begins the recording. `None`
-    /// where the stream has to be fed as it is.
+    /// Writes tables to `out` to begin with. The first keyframe gets the parameter `sets` if it has
+    /// none. A picture that begins with the PTS `first` begins the recording. Returns `None` where
+    /// the stream has to be fed as it is.
     pub(crate) fn begin(
         pid: u16,
         codec: Codec,
@@ -127,36 +127,36 @@ impl Extract {
         out: &mut Vec<u8>,
     ) -> Option<Self> {
         let single = SingleStream::begin(pid, codec, out)?;
-        let thin = match decode {
+        let filter = match decode {
             Decode::Full => None,
             Decode::Keyframes | Decode::Fast => Some(GopFilter::new(pid, codec)),
         };
         let completion = sets.map(|sets| Box::new(Completion::new(pid, codec, sets.to_vec())));
-        let [packets, complete, thinned] = [const { Vec::new() }; 3];
+        let [packets, complete, filtered] = [const { Vec::new() }; 3];
         let mender = Mender::from_first(first);
-        Some(Self { single, completion, thin, mender, packets, complete, thinned, before: 0 })
+        Some(Self { single, completion, filter, mender, packets, complete, filtered, before: 0 })
     }
 
-    /// From the next access point on, decodes more of some groups than that.
+    /// Decodes, from the next access point on, more of some groups than that point.
     pub(crate) fn follow(&mut self, plan: Plan) {
-        if let Some(thin) = &mut self.thin {
-            thin.follow(plan);
+        if let Some(filter) = &mut self.filter {
+            filter.follow(plan);
         }
     }
 
-    /// Appends what is to be decoded of the next bytes, which arrived at `now`, to `out`.
+    /// Appends the packets to decode from the next bytes, received at `now`, to `out`.
     pub(crate) fn push(&mut self, bytes: &[u8], now: Instant, out: &mut Vec<u8>) {
         self.single.push(bytes, &mut self.packets);
         self.hand_on(now, out);
     }
 
-    /// Nothing has come up to `now` of a live stream: appends the picture that waits for the next
-    /// one, if that takes too long. Returns whether one did.
+    /// Notes that nothing of a live stream has come up to `now`: appends the picture held back for
+    /// the next one, if that takes too long. Returns whether it appended one.
     pub(crate) fn rest(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         self.mender.rest(now, out)
     }
 
-    /// Completes, thins out and mends the packets that have come.
+    /// Completes, filters and mends the packets received.
     fn hand_on(&mut self, now: Instant, out: &mut Vec<u8>) {
         let packets = match &mut self.completion {
             Some(completion) => {
@@ -165,40 +165,41 @@ impl Extract {
             }
             None => &mut self.packets,
         };
-        let packets = match &mut self.thin {
-            Some(thin) => {
-                thin.push(packets, &mut self.thinned);
-                &mut self.thinned
+        let packets = match &mut self.filter {
+            Some(filter) => {
+                filter.push(packets, &mut self.filtered);
+                &mut self.filtered
             }
             None => packets,
         };
         self.mender.push(packets, now, out);
-        self.thinned.clear();
+        self.filtered.clear();
         self.packets.clear();
         self.complete.clear();
     }
 
-    /// The next bytes are those of another file. Returns whether this one has frames to be decoded.
+    /// Ends the file that was pushed; the next bytes are another file's. Returns whether this one
+    /// has frames to decode.
     pub(crate) fn end_segment(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         self.single.finish(&mut self.packets);
         self.hand_on(now, out);
-        let Some(thin) = &mut self.thin else { return true };
-        let points = thin.access_points();
+        let Some(filter) = &mut self.filter else { return true };
+        let points = filter.access_points();
         std::mem::replace(&mut self.before, points) < points
     }
 
-    /// No more bytes come.
+    /// Ends the input, and appends all packets that were held back.
     pub(crate) fn finish(&mut self, now: Instant, out: &mut Vec<u8>) {
         if let Some(completion) = &mut self.completion {
             completion.finish(&mut self.packets);
         }
         self.completion = None;
         self.hand_on(now, out);
-        if let Some(thin) = &mut self.thin {
-            thin.finish(&mut self.thinned);
+        if let Some(filter) = &mut self.filter {
+            filter.finish(&mut self.filtered);
         }
-        self.mender.push(&self.thinned, now, out);
-        self.thinned.clear();
+        self.mender.push(&self.filtered, now, out);
+        self.filtered.clear();
         self.mender.finish(out);
     }
 }
@@ -208,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn size_is_limited_by_the_tables_and_by_what_ffmpeg_says() {
+    fn size_above_limit_is_named_from_tables_and_from_ffmpeg() {
         let limits = Limits { timeout: Duration::ZERO, pixels: 35_651_584 };
         assert_eq!(limits.exceeded_by("a", (7680, 4320)), None);
         assert_eq!(limits.exceeded_by("a", (8192, 4352)), None);

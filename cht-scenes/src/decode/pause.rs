@@ -1,47 +1,49 @@
-//! Pauses of a live video: when its last picture is taken to be whole, and how much of the stream's time has passed since.
+//! Finds the pauses of a live video: the moment when its last picture counts as whole, and the
+//! stream time that has passed since.
 //!
-//! Both are judged by the clock on which pictures arrive, and are never certain: the next picture may be on its way. So
-//! time on the stream's clock is taken to pass later, by as much as pictures have been late before.
+//! Both are estimated from the clock of arrivals, and never certain: the next picture may be on its
+//! way. So the estimate lets the stream's clock run late, by the lateness of earlier pictures.
 
 use std::time::{Duration, Instant};
 
 use cht_ts::time::{TICKS_PER_SECOND, unwrap33};
 
-/// Time without anything new of the video after which its last picture is ended.
+/// Time without new data of the video after which its last picture is ended.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// Least time by which a picture may be late, in ticks.
+/// Least lateness that a picture is allowed, in ticks.
 const LEAST_LATE: i64 = TICKS_PER_SECOND;
 
-/// Time in which the lateness of a picture is forgotten by half.
+/// Half-life of the lateness of a picture.
 const FORGETS: Duration = Duration::from_secs(60);
 
-/// Least time between two looks at a pause.
+/// Least time between two checks of a pause.
 const STEP: Duration = Duration::from_millis(100);
 
-/// A pause after a picture.
+/// Describes a pause after a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pause {
-    /// The PTS of the picture.
+    /// PTS of the picture.
     pub pts: u64,
-    /// How long it is shown at least, in ticks.
+    /// Least time that the picture is displayed, in ticks.
     pub lasts: i64,
 }
 
-/// When pictures have arrived.
+/// Records the arrival times of pictures.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
-    /// The last picture: its PTS, and when it was there.
+    /// PTS and arrival time of the last picture.
     last: Option<(u64, Instant)>,
-    /// When anything of the video arrived last.
+    /// Time of the last arrival of any data of the video.
     newest: Option<Instant>,
-    /// By how many ticks a picture was late, and when.
+    /// Lateness of a picture, in ticks, and the time when it was measured.
     late: Option<(i64, Instant)>,
     looked: Option<Instant>,
 }
 
 impl Arrivals {
-    /// Takes note that something of the video arrived at `now`, by when the last picture was that with the PTS `newest`.
+    /// Notes that data of the video arrived at `now`, when the last picture was the one with the
+    /// PTS `newest`.
     pub(crate) fn arrive(&mut self, newest: Option<u64>, now: Instant) {
         self.newest = Some(now);
         let Some(pts) = newest else { return };
@@ -57,7 +59,8 @@ impl Arrivals {
         }
     }
 
-    /// Whether nothing has come for so long that the last picture is to be ended, or looked at again.
+    /// Returns whether the quiet has lasted long enough to end the last picture, or to check the
+    /// pause again.
     pub(crate) fn is_due(&mut self, now: Instant) -> bool {
         let since = |then: Option<Instant>| then.map(|then| now.saturating_duration_since(then));
         let is_due = since(self.newest).is_some_and(|quiet| quiet >= PAUSE)
@@ -68,14 +71,14 @@ impl Arrivals {
         is_due
     }
 
-    /// Returns the pause after the last picture, if it has lasted longer than pictures are late.
+    /// Returns the pause after the last picture, if it is longer than the lateness of pictures.
     pub(crate) fn pause(&self, now: Instant) -> Option<Pause> {
         let (pts, _) = self.last?;
         let lasts = ticks(now.saturating_duration_since(self.newest?)) - self.late(now);
         (lasts > 0).then_some(Pause { pts, lasts })
     }
 
-    /// By how many ticks a picture may be late.
+    /// Returns the lateness that a picture is allowed, in ticks.
     fn late(&self, now: Instant) -> i64 {
         let late = self.late.map_or(0, |(late, then)| {
             let since = now.saturating_duration_since(then).as_secs_f64() / FORGETS.as_secs_f64();
@@ -96,7 +99,8 @@ mod tests {
 
     const SECOND: u64 = TICKS_PER_SECOND as u64;
 
-    /// The pause after so many seconds without a picture, when pictures with these PTS have arrived at these times.
+    /// Returns the pause after `seconds` without a picture, when pictures with these PTS have
+    /// arrived at these times.
     fn pause_after(arrivals: &[(u64, f64)], seconds: f64) -> Option<i64> {
         let start = clock::monotonic();
         let at = |seconds| start + Duration::from_secs_f64(seconds);
@@ -111,15 +115,15 @@ mod tests {
     }
 
     #[test]
-    fn pause_lasts_as_long_as_nothing_comes_less_the_time_by_which_pictures_are_late() {
+    fn pause_without_pictures_lasts_for_the_quiet_less_their_lateness() {
         assert_eq!(pause_after(&[(0, 0.0)], 0.9), None);
         assert_eq!(pause_after(&[(0, 0.0)], 3.0), Some(20));
-        // A picture each ten seconds, also when they come at once, is not late.
+        // A picture every ten seconds is not late, even if several come at once.
         assert_eq!(
             pause_after(&[(0, 0.0), (10 * SECOND, 10.0), (20 * SECOND, 10.5)], 3.0),
             Some(20)
         );
-        // A sender that sends each two seconds what it has is late by nearly two.
+        // A sender that sends every two seconds is late by nearly two.
         let bursts: Vec<_> = (0..100).map(|n| (n * SECOND / 25, (n / 50) as f64 * 2.0)).collect();
         assert_eq!((pause_after(&bursts, 1.9), pause_after(&bursts, 3.0)), (None, Some(11)));
         // One that hung once is trusted again.
@@ -129,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn last_picture_is_looked_at_once_in_a_while() {
+    fn pause_check_repeats_after_a_step() {
         let (start, mut arrivals) = (clock::monotonic(), Arrivals::default());
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
         assert!(!arrivals.is_due(at(1000)));

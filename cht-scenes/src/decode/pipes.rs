@@ -1,7 +1,7 @@
-//! What a decoder gives: pictures, and small luma, each on a stream of its own.
+//! Reads the outputs of a decoder: pictures and small luma, each on its own stream.
 //!
-//! Streams are sockets. Whoever writes to a pipe and whoever reads it hold one lock while they copy, and spin for it: of
-//! pictures, that costs as much as copying them.
+//! Streams are sockets. The writer and the reader of a pipe take one lock while they copy, and spin
+//! for it: for pictures, that costs as much as copying them.
 
 use std::{
     io::{self, Read as _},
@@ -15,21 +15,22 @@ use rustix::{
     net::sockopt::set_socket_send_buffer_size,
 };
 
-/// So much may wait in a stream, where the system grants it: a decoder waits less often.
+/// Size of a stream's buffer, in bytes, if the system grants it: with a large one, a decoder waits
+/// less often.
 const WAITS: usize = 1 << 20;
 
-/// The reading ends.
+/// Holds the reading ends of a decoder's streams.
 #[derive(Debug)]
 pub(crate) struct Outputs {
-    /// Pictures, as they are described.
+    /// Stream of pictures, each in the format that the log describes.
     pub pictures: UnixStream,
-    /// Small luma of all frames, where it is measured.
+    /// Stream of the small luma of all frames, if it is measured.
     pub small: Option<UnixStream>,
-    /// Reading fails when nothing comes for so long.
+    /// Time without data after which reading fails.
     pub limit: Duration,
 }
 
-/// A stream: the end to read, which does not block, and the one to write.
+/// Creates a stream: the end to read, which does not block, and the end to write.
 pub(crate) fn stream() -> io::Result<(UnixStream, OwnedFd)> {
     let (reader, writer) = UnixStream::pair()?;
     reader.set_nonblocking(true)?;
@@ -39,14 +40,14 @@ pub(crate) fn stream() -> io::Result<(UnixStream, OwnedFd)> {
 }
 
 impl Outputs {
-    /// Whether luma is measured.
+    /// Returns whether luma is measured.
     pub(crate) fn has_small(&self) -> bool {
         self.small.is_some()
     }
 
-    /// Fills both with what comes next: whichever comes first, for the decoder may write one only when the other was read.
-    /// Fails with [`io::ErrorKind::TimedOut`] when nothing comes within the limit, and with
-    /// [`io::ErrorKind::UnexpectedEof`] when the decoder has ended.
+    /// Fills both with the next samples, in the order in which they come: the decoder may write one
+    /// only after the other was read. Fails with [`io::ErrorKind::TimedOut`] when nothing comes
+    /// within the limit, and with [`io::ErrorKind::UnexpectedEof`] when the decoder has ended.
     pub(crate) fn read(&self, picture: &mut [u8], small: &mut [u8]) -> io::Result<()> {
         let both = [(Some(&self.pictures), picture), (self.small.as_ref(), small)];
         let parts = both.into_iter().filter_map(|(stream, part)| Some((stream?, part)));
@@ -74,7 +75,7 @@ impl Outputs {
     }
 }
 
-/// Reads what is there; `None` if that is nothing yet.
+/// Reads the samples that are available; returns `None` if there are none yet.
 fn read_some(mut stream: &UnixStream, part: &mut [u8]) -> io::Result<Option<usize>> {
     match stream.read(part) {
         Ok(0) if !part.is_empty() => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_is_read_whichever_comes_first() {
+    fn samples_in_either_order_are_read() {
         let (mut outputs, mut picture, mut luma) = outputs();
         // More than a stream holds: a writer that is not read waits.
         outputs.limit = Duration::from_secs(60);
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_come_is_an_error() {
+    fn samples_that_do_not_come_are_an_error() {
         let (outputs, mut picture, _luma) = outputs();
         picture.write_all(b"on").unwrap();
         let late = outputs.read(&mut [0; 3], &mut []).unwrap_err();

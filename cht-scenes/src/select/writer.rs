@@ -223,7 +223,7 @@ impl FrameWriter {
             session: self.session.as_deref(),
             segment: &part.path,
         };
-        let file = self.painter.paint(&picture.samples, &picture.form, &origin)?;
+        let file = self.painter.paint(&picture.samples, &picture.format, &origin)?;
         let thumbnail = file.thumbnail.as_deref();
         let frame = Frame {
             thumbnail: thumbnail.map(|_| self.journal.thumbnail(&id)).transpose()?,
