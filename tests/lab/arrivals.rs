@@ -1,4 +1,4 @@
-//! The events that come out of the pipeline, each checked when it comes.
+//! Checks each event of the pipeline on arrival.
 
 use std::{
     fs,
@@ -7,14 +7,14 @@ use std::{
 
 use cht_tests::wire::{self, Body};
 
-/// What has come so far.
+/// Events so far.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
     session: PathBuf,
-    /// A frame came before it was in the index, and that was said.
+    /// Whether a frame came before it was in the index, with a message.
     is_early: bool,
     pub count: usize,
-    /// Recorders that said that they listen.
+    /// Number of `listening` events.
     pub listening: usize,
 }
 
@@ -23,10 +23,11 @@ impl Arrivals {
         Self { session, is_early: false, count: 0, listening: 0 }
     }
 
-    /// Takes a line of the last stage; what is wrong with it. With `is_there`, files are not meddled with.
+    /// Takes a line of the last stage, and returns its errors; `is_there` if no files are meddled
+    /// with.
     pub(crate) fn take(&mut self, line: &[u8], is_there: bool) -> Vec<String> {
         self.count += 1;
-        // A stage that is killed may leave a line unfinished.
+        // A killed stage may leave an unfinished line.
         let Some(line) = line.strip_suffix(b"\n") else { return Vec::new() };
         let text = String::from_utf8_lossy(line);
         let event = match wire::parse(&text) {
@@ -58,7 +59,7 @@ impl Arrivals {
         if let Body::Frame(frame) = &event.body {
             let index = fs::read_to_string(self.session.join("frames/index.json"));
             let id = format!("\"id\":\"{}\"", &*frame.id);
-            // An edit of ours may have put spaces there.
+            // An edit by the lab may have put spaces there.
             let spaced = format!("\"id\": \"{}\"", &*frame.id);
             let is_early = !index.is_ok_and(|index| index.contains(&id) || index.contains(&spaced));
             if is_early && !std::mem::replace(&mut self.is_early, true) {

@@ -1,4 +1,4 @@
-//! The invariants of `ARCHITECTURE.md`, checked on the disk after a round.
+//! Checks the invariants of `ARCHITECTURE.md` on the disk after a round.
 
 mod folder;
 mod frames;
@@ -14,12 +14,12 @@ use crate::{
     round::Done,
 };
 
-/// Findings, and how many frames there are.
+/// Findings, and the number of frames.
 pub(crate) fn all(plan: &Plan, place: &Place, done: &Done, stream: &[u8]) -> (Vec<String>, usize) {
     let session = place.session();
     let mut findings = recording::check(plan, place, done, stream);
     findings.extend(playlist::check(&session));
-    // The live pipeline, started again until it came to its end, has left nothing to do.
+    // The live pipeline, restarted until it ended in order, has left nothing to do.
     let live = frames::of(&session);
     let mut options = plan.scenes_options();
     let (complaints, _) = run_finished(place, &session, &options);
@@ -42,7 +42,7 @@ pub(crate) fn all(plan: &Plan, place: &Place, done: &Done, stream: &[u8]) -> (Ve
     (findings, after.len())
 }
 
-/// Copies what was recorded, with its record naming the copy.
+/// Copies a recording, with a record that names the copy.
 fn copy_session(from: &Path, to: &Path) {
     for folder in ["stream", "frames"] {
         std::fs::create_dir_all(to.join(folder)).unwrap();

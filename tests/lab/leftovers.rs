@@ -1,18 +1,18 @@
-//! Processes that outlive their round, and panics in the words of stages.
+//! Finds processes that outlive their round, and panics on stderr.
 
 use std::{fs, path::Path, time::Duration};
 
 use cht_core::process::clock;
 use rustix::process::Signal;
 
-/// Whether a line of stderr is that of a panic.
+/// Returns whether a line of stderr reports a panic.
 pub(crate) fn is_panic(line: &str) -> bool {
     ["panicked at", "attempt to ", "stack overflow", "RUST_BACKTRACE"]
         .iter()
         .any(|word| line.contains(word))
 }
 
-/// A process of this round that still runs some seconds after its end; it is ended.
+/// Finds a process that still runs seconds after the end of its round, and kills it.
 pub(crate) fn left_running(root: &Path) -> Option<String> {
     let mark = format!("LAB_ROUND={}\0", root.display());
     let is_ours = |id: u32| {

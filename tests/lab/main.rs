@@ -1,16 +1,17 @@
 //! The lab: the live pipeline over a generated stream, with faults at moments that a seed decides.
 //!
-//! Each round records into a session of its own, while stages are killed, stopped or kept from their disk and files are
-//! meddled with. Afterwards the invariants of `ARCHITECTURE.md` are checked, and the frames compared with those of one
-//! run over the same segments. `cargo test` runs a few rounds; by hand:
+//! Each round records into a session of its own, while stages are killed, stopped or kept from
+//! their disk and files are meddled with. Afterwards the invariants of `ARCHITECTURE.md` are
+//! checked, and the frames compared with those of one run over the same segments. `cargo test` runs
+//! a few rounds; by hand:
 //!
 //! ```sh
 //! cargo test -p cht-tests --release --test lab -- --rounds 500 --seed 1 --jobs 2
 //! cargo test -p cht-tests --release --test lab -- --seed 1 --round 17 --keep
 //! ```
 //!
-//! A round with a finding prints its plan and keeps its folder. The plan is the same each time; the moments are those of
-//! a real machine, so that a finding may take a few tries (`--repeat`).
+//! A round with a finding prints its plan and keeps its folder. The plan is the same each time; the
+//! moments are those of a real machine, so that a finding may take a few tries (`--repeat`).
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -43,13 +44,13 @@ use std::{
 
 use crate::{material::Stream, options::Options, pipeline::Place, plan::Plan, round::Outcome};
 
-/// What all rounds share.
+/// State that all rounds share.
 struct Lab {
     options: Options,
     binaries: PathBuf,
     shim: Option<PathBuf>,
     streams: BTreeMap<&'static str, Arc<Vec<u8>>>,
-    /// Where folders of rounds with findings stay.
+    /// Folder that keeps the folders of rounds with findings.
     kept: PathBuf,
 }
 
@@ -85,7 +86,7 @@ fn name_of(stream: Stream) -> &'static str {
     }
 }
 
-/// Runs the rounds, some at a time; says what was found.
+/// Runs the rounds in parallel, and prints the findings.
 fn run(lab: &Lab) -> ExitCode {
     let rounds = lab.options.rounds();
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
@@ -107,7 +108,7 @@ fn run(lab: &Lab) -> ExitCode {
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs a round and says how it went; whether nothing was found.
+/// Runs a round, prints its result, and returns whether there were no findings.
 fn play(lab: &Lab, seed: u64, round: u64) -> bool {
     let plan = Plan::of(seed, round, &|fault| lab.options.is_wanted(fault));
     let folder = tempfile::Builder::new().prefix("cht-lab-").tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The streams that rounds record: generated once, kept in the target folder.
+//! Generates the streams that rounds record, once, in the target folder.
 
 use std::{
     fs,
@@ -6,13 +6,13 @@ use std::{
     process::Command,
 };
 
-/// Changes with the streams: older ones are made anew.
+/// Version of the streams: older ones are generated again.
 const VERSION: u32 = 1;
 
-/// Seconds of each stream.
+/// Length of each stream, in seconds.
 pub(crate) const SECONDS: f64 = 29.5;
 
-/// A stream by what it shows.
+/// Stream, by its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stream {
     /// Cuts, dissolves, a fade to black, stills, moving patterns; a keyframe each second.

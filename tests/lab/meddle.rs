@@ -1,4 +1,4 @@
-//! What others do to the files of a session: they move, cut, link, mark and damage them.
+//! Moves, cuts, links, marks and damages files of a session, as other programs might.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{pipeline::Place, plan::Written, round::Done};
 
-/// A finished segment that nobody has touched yet; an early one.
+/// Returns an early finished segment that is still unchanged.
 fn untouched(place: &Place, done: &Done) -> Option<(u64, PathBuf)> {
     let stream = place.session().join("stream");
     let mut found: Vec<_> = fs::read_dir(stream)
@@ -24,7 +24,7 @@ fn untouched(place: &Place, done: &Done) -> Option<(u64, PathBuf)> {
         .filter(|(seq, _)| !done.meddled.contains_key(seq))
         .collect();
     found.sort();
-    // The newest is the one that stages are busy with.
+    // Stages may be busy with the newest one.
     found.pop()
 }
 
@@ -36,8 +36,8 @@ fn at_home(place: &Place, seq: u64) -> PathBuf {
     place.session().join("stream").join(format!("segment_{seq:06}.ts"))
 }
 
-/// Moves a finished segment away; its number. One without a line in the record would be adopted by the next recorder that finds it,
-/// and none may come after it is back.
+/// Moves a finished segment away, and returns its number. It must have a line in the record:
+/// otherwise the next recorder would have to adopt it, and none may start after it is back.
 pub(crate) fn vanish(place: &Place, done: &mut Done) -> Option<u64> {
     let (seq, path) = untouched(place, done)?;
     let record = fs::read_to_string(place.session().join("stream/segments.ndjson")).ok()?;
@@ -86,7 +86,7 @@ fn read_index(place: &Place) -> Option<Vec<Value>> {
     serde_json::from_slice(&fs::read(index_of(place)).ok()?).ok()
 }
 
-/// A frame of the index that nobody has marked.
+/// Returns a frame of the index that is not marked.
 pub(crate) fn unmarked(place: &Place, done: &Done) -> Option<String> {
     let ids = read_index(place)?;
     let ids = ids.iter().filter_map(|frame| frame["id"].as_str());
@@ -100,7 +100,7 @@ pub(crate) fn edit(place: &Place, done: &mut Done) -> bool {
     let Some(mut frames) = read_index(place) else { return false };
     let Some(frame) = frames.iter_mut().find(|frame| frame["id"] == *id) else { return false };
     frame["sent_to_agent"] = true.into();
-    // An element that is none of ours is no reason to lose the others.
+    // A foreign element must not lose the others.
     frames.push(serde_json::json!({"id": null, "note": "by hand"}));
     let text = serde_json::to_string_pretty(&frames).unwrap();
     let new = place.session().join("frames/.edited");
@@ -110,10 +110,10 @@ pub(crate) fn edit(place: &Place, done: &mut Done) -> bool {
     true
 }
 
-/// What the files of others hold.
+/// Contents of foreign files.
 pub(crate) const PRECIOUS: &str = "precious\n";
 
-/// Links to a file of somebody under names that temporary files have had.
+/// Puts links to a foreign file under names of temporary files.
 pub(crate) fn plant(place: &Place, done: &mut Done) {
     let victim = place.aside().join("victim");
     fs::write(&victim, PRECIOUS).unwrap();
@@ -140,7 +140,7 @@ pub(crate) fn plant(place: &Place, done: &mut Done) {
     }
 }
 
-/// Leaves a line without its end in a journal, or damages what the detectors know. No stage may run.
+/// Leaves a torn line in a journal, or damages a state of the detectors. No stage may run.
 pub(crate) fn tear(place: &Place, written: Written) {
     let session = place.session();
     let path = match written {
@@ -156,12 +156,12 @@ pub(crate) fn tear(place: &Place, written: Written) {
     let begin = text.trim_ascii_end().iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
     let line = &text[begin..];
     let mut torn = line[..line.len() / 2].to_vec();
-    // Some file systems leave zeros where a write did not come to its end.
+    // Some file systems leave zeros after an interrupted write.
     torn.extend_from_slice(&[0; 3]);
     fs::File::options().append(true).open(&path).unwrap().write_all(&torn).unwrap();
 }
 
-/// Cuts the newest state in half: the one before it is there.
+/// Cuts the newest state in half, if there is one before it.
 fn damage_states(frames: &Path) {
     let entries = fs::read_dir(frames).into_iter().flatten().flatten();
     let states = entries.map(|entry| entry.path());
@@ -177,7 +177,7 @@ fn damage_states(frames: &Path) {
 pub(crate) fn kill_decoder(id: u32) -> bool {
     for task in fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten() {
         let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        // It also asks ffmpeg for its version.
+        // The process also runs ffmpeg for its version.
         let decodes = |id: &&str| {
             let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
             String::from_utf8_lossy(&line).contains("-filter_complex")

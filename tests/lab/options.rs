@@ -1,13 +1,13 @@
-//! The command line of the lab, which `cargo test` runs as any test.
+//! Command line of the lab, which `cargo test` runs like any test.
 
 use std::path::PathBuf;
 
 use crate::plan::Fault;
 
-/// Seed and count of the rounds that `cargo test` runs: less than two minutes.
+/// Seed and number of the rounds that `cargo test` runs, in less than two minutes.
 const USUAL: (u64, u64) = (7, 20);
 
-/// What is asked for.
+/// Options of the lab.
 #[derive(Debug)]
 pub(crate) struct Options {
     seed: u64,
@@ -22,7 +22,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Reads a command line; `None` where another test is meant.
+    /// Parses a command line; `None` if another test is meant.
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
         let mut options = Self {
             seed: USUAL.0,
@@ -61,14 +61,14 @@ impl Options {
         Some(options)
     }
 
-    /// Seeds and numbers of the rounds to run.
+    /// Returns seeds and numbers of the rounds to run.
     pub(crate) fn rounds(&self) -> Vec<(u64, u64)> {
         let numbers = self.first..self.first + self.count;
         let rounds = numbers.flat_map(|n| (0..self.repeat).map(move |_| n));
         rounds.map(|round| (self.seed, round)).collect()
     }
 
-    /// Whether a fault is let into the plans.
+    /// Returns whether plans may contain a fault.
     pub(crate) fn is_wanted(&self, fault: Fault) -> bool {
         let is_in = |list: &[String]| list.iter().any(|kind| kind == fault.kind());
         (self.only.is_empty() || is_in(&self.only)) && !is_in(&self.without)

@@ -1,4 +1,4 @@
-//! The stages as processes: started, stopped, killed, waited for.
+//! Starts, stops and kills the stages, and waits for them.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ use crate::{
     shim::Control,
 };
 
-/// Where all of a round lies.
+/// Folders of a round.
 #[derive(Debug)]
 pub(crate) struct Place {
     pub root: PathBuf,
@@ -27,7 +27,7 @@ pub(crate) struct Place {
     pub shim: Option<PathBuf>,
 }
 
-/// The name of the session that is recorded.
+/// Name of the recorded session.
 pub(crate) const ID: &str = "live";
 
 impl Place {
@@ -39,7 +39,7 @@ impl Place {
         self.sessions().join(ID)
     }
 
-    /// Where files of others lie, and segments that have vanished.
+    /// Returns the folder of foreign files and of segments that were moved away.
     pub(crate) fn aside(&self) -> PathBuf {
         self.root.join("aside")
     }
@@ -48,7 +48,7 @@ impl Place {
         Control::new(self.root.join("control").join(stage.name()))
     }
 
-    /// What a stage has told people, in all its lives.
+    /// Returns the file with the stderr of all runs of a stage.
     pub(crate) fn said(&self, stage: Stage) -> PathBuf {
         self.root.join("said").join(stage.name())
     }
@@ -68,13 +68,13 @@ impl Place {
     }
 }
 
-/// A stage that runs or has run.
+/// Stage that runs or has ended.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub stage: Stage,
     child: Child,
     pub status: Option<ExitStatus>,
-    /// It was killed on purpose.
+    /// Whether it was killed on purpose.
     pub is_killed: bool,
 }
 
@@ -92,7 +92,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Whether it has ended, without waiting.
+    /// Returns whether it has ended, without waiting.
     pub(crate) fn has_ended(&mut self) -> bool {
         if self.status.is_none() {
             self.status = self.child.try_wait().unwrap();
@@ -117,7 +117,7 @@ impl Process {
         }
     }
 
-    /// How it ended, unless that was to be expected.
+    /// Returns an unexpected exit status.
     pub(crate) fn complaint(&self) -> Option<String> {
         let status = self.status?;
         let name = self.stage.name();
@@ -129,7 +129,7 @@ impl Process {
         }
     }
 
-    /// Whether it has a handler for SIGTERM.
+    /// Returns whether it has a handler for SIGTERM.
     pub(crate) fn heeds_term(&self) -> bool {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.unwrap_or_default();
@@ -138,7 +138,7 @@ impl Process {
         caught.is_some_and(|mask| mask & 1 << (15 - 1) != 0)
     }
 
-    /// Open descriptors, and the most memory it had, in MiB.
+    /// Returns the number of its open descriptors, and its peak memory in MiB.
     pub(crate) fn usage(&self) -> Option<(usize, u64)> {
         let folder = PathBuf::from(format!("/proc/{}", self.child.id()));
         let descriptors = fs::read_dir(folder.join("fd")).ok()?.count();
@@ -155,14 +155,14 @@ impl Drop for Process {
     }
 }
 
-/// The stages that run now, the recorder first where it is among them.
+/// Running stages, the recorder first if it is among them.
 #[derive(Debug, Default)]
 pub(crate) struct Pipeline {
     pub processes: Vec<Process>,
 }
 
 impl Pipeline {
-    /// Starts all stages. What the last one says goes to `lines`.
+    /// Starts all stages. Events of the last one go to `lines`.
     pub(crate) fn start(
         place: &Place,
         plan: &Plan,
@@ -219,7 +219,7 @@ impl Pipeline {
     }
 
     pub(crate) fn kill_all(&mut self) {
-        // All at once: none sees another's end first.
+        // All at once, so that none sees the end of another first.
         for process in &mut self.processes {
             if !process.has_ended() {
                 process.is_killed = true;
@@ -229,16 +229,16 @@ impl Pipeline {
         self.processes.iter_mut().for_each(Process::kill);
     }
 
-    /// Whether all have ended.
+    /// Returns whether all have ended.
     pub(crate) fn has_ended(&mut self) -> bool {
-        // Each is asked: an ended one is to be reaped.
+        // Each is checked, to reap the ended ones.
         let running =
             self.processes.iter_mut().filter_map(|p| (!p.has_ended()).then_some(())).count();
         running == 0
     }
 }
 
-/// A stage whose faults can be ordered and whose words are kept.
+/// Returns a command of a stage with injected faults and its stderr in a file.
 fn live(place: &Place, stage: Stage, command: &mut Command, input: Stdio) -> Process {
     if let Some(library) = &place.shim {
         place.control(stage).load(command, library, &place.session());
@@ -248,7 +248,7 @@ fn live(place: &Place, stage: Stage, command: &mut Command, input: Stdio) -> Pro
 }
 
 fn pass_on(output: ChildStdout, lines: SyncSender<Vec<u8>>) {
-    // A reader that is slow is to be felt soon.
+    // A small pipe makes a slow reader felt soon.
     let _ = rustix::pipe::fcntl_setpipe_size(&output, 1 << 12);
     std::thread::spawn(move || {
         let mut output = BufReader::with_capacity(1 << 12, output);
@@ -262,7 +262,7 @@ fn pass_on(output: ChildStdout, lines: SyncSender<Vec<u8>>) {
     });
 }
 
-/// Runs a pipeline over a session that nobody records, to its end; how it ended, the complaints, its lines.
+/// Runs a pipeline over a session without a recorder, and returns its status, complaints and lines.
 pub(crate) fn run_finished(
     place: &Place,
     session: &Path,

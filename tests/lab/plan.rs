@@ -1,4 +1,4 @@
-//! What happens in a round, all of it from its seed.
+//! Plans the events of a round from its seed.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use crate::{
     rng::Rng,
 };
 
-/// A stage of the live pipeline, by its place.
+/// Stage of the live pipeline, by its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
     Recv,
@@ -17,7 +17,7 @@ pub(crate) enum Stage {
 }
 
 pub(crate) const STAGES: [Stage; 4] = [Stage::Recv, Stage::Segwatch, Stage::Scenes, Stage::Index];
-/// Those that write to the session, twice those that write most.
+/// Stages that write to the session, the busiest ones twice.
 const WRITERS: [Stage; 5] = [Stage::Recv, Stage::Recv, Stage::Scenes, Stage::Scenes, Stage::Index];
 
 impl Stage {
@@ -31,20 +31,20 @@ impl Stage {
     }
 }
 
-/// What a supervisor does when a stage has died.
+/// Reaction of the supervisor to a dead stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum After {
     /// It asks the recorder to stop, waits for all stages, and starts all again.
     Drain,
     /// It kills the others and starts all again.
     Kill,
-    /// It leaves the others for so many milliseconds, then drains.
+    /// It leaves the others for this many milliseconds, then drains.
     Leave(u64),
     /// The recorder goes on; `cht-segwatch --follow` begins the rest of the pipeline anew.
     Follow,
 }
 
-/// A journal, or what else may be damaged while no stage runs.
+/// Files that may be damaged while no stage runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
     Record,
@@ -53,7 +53,7 @@ pub(crate) enum Written {
     State,
 }
 
-/// One fault.
+/// Fault.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Fault {
     Kill(Stage, After),
@@ -68,7 +68,7 @@ pub(crate) enum Fault {
         after: After,
     },
     Stop(Stage, u64),
-    /// The disk refuses a stage for so many milliseconds after the first refusal.
+    /// The disk refuses writes of a stage for this many milliseconds after the first refusal.
     Refuse {
         stage: Stage,
         errno: i32,
@@ -82,23 +82,23 @@ pub(crate) enum Fault {
         milliseconds: u64,
     },
     SlowReader(u64),
-    /// A finished segment is moved away; it comes back after so many milliseconds.
+    /// A finished segment is moved away, and back after this many milliseconds.
     Vanish(u64),
     Truncate,
     /// A finished segment becomes a link to where it was moved.
     Link,
     /// A frame is marked by an edit of `index.json`.
     Edit,
-    /// A frame is marked by `cht-index --sent`, which is killed after so many microseconds, if any.
+    /// A frame is marked by `cht-index --sent`, which may be killed after this many microseconds.
     Sent(Option<u64>),
-    /// Links to files of others under the names that temporary files might have.
+    /// Links to foreign files are put under names of temporary files.
     Plant,
     /// The decoder that cht-scenes runs is killed.
     KillDecoder,
 }
 
 impl Fault {
-    /// Whether frames may be others after it: files could not be read when they were needed.
+    /// Returns whether frames may differ after it, since files could not be read when needed.
     fn loses_frames(self) -> bool {
         matches!(
             self,
@@ -106,12 +106,12 @@ impl Fault {
                 | Self::Truncate
                 | Self::KillDecoder
                 | Self::Unreadable { .. }
-                // Where it is the first one, the detectors begin anew, and say so.
+                // If it is the first state, the detectors start over, with a message.
                 | Self::KillAll(Some(Written::State))
         )
     }
 
-    /// The word for it on the command line.
+    /// Returns its name on the command line.
     pub(crate) fn kind(self) -> &'static str {
         match self {
             Self::Kill(..) => "kill",
@@ -133,16 +133,16 @@ impl Fault {
     }
 }
 
-/// When a fault comes.
+/// Time of a fault.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Moment {
-    /// When so much of the stream was sent, of 1.
+    /// When this share of the stream was sent.
     Sent(f64),
-    /// When the last stage has passed on so many events.
+    /// When the last stage has passed on this many events.
     Events(usize),
 }
 
-/// A round.
+/// Round.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Plan {
     pub seed: u64,
@@ -152,16 +152,16 @@ pub(crate) struct Plan {
     pub segment_time: u64,
     pub jobs: u64,
     pub max_interval: u64,
-    /// A socket in the file system instead of a port.
+    /// Whether the recorder listens at a Unix socket.
     pub is_unix: bool,
-    /// How much faster than it plays it is sent; as fast as it goes without.
+    /// Speed of the sender as a factor of real time; `None` for the highest.
     pub pace: Option<f64>,
-    /// Where the sender connects anew, of 1.
+    /// Shares of the stream at which the sender reconnects.
     pub cuts: Vec<f64>,
     pub faults: Vec<(Moment, Fault)>,
 }
 
-/// What a disk may say, and Linux's numbers for it.
+/// Errors of a disk, by Linux's numbers.
 const ERRNOS: [(&str, i32); 10] = [
     ("ENOSPC", 28),
     ("EDQUOT", 122),
@@ -175,13 +175,13 @@ const ERRNOS: [(&str, i32); 10] = [
     ("ENOTCONN", 107),
 ];
 
-/// The name of an error number.
+/// Returns the name of an error number.
 pub(crate) fn name_of(errno: i32) -> &'static str {
     ERRNOS.iter().find(|(_, number)| *number == errno).map_or("?", |(name, _)| name)
 }
 
 impl Plan {
-    /// The round that a seed and a number stand for, with faults that `is_wanted` lets through.
+    /// Plans the round of a seed and a number, with the faults that `is_wanted` accepts.
     pub(crate) fn of(seed: u64, round: u64, is_wanted: &dyn Fn(Fault) -> bool) -> Self {
         let mut rng = Rng::of_round(seed, round);
         let mut plan = Self {
@@ -199,7 +199,7 @@ impl Plan {
         };
         plan.cuts.sort_by(f64::total_cmp);
         let wanted = 1 + rng.below(4);
-        // A kind that is left out leaves the others where they were.
+        // Leaving out a kind does not change the others.
         for _ in 0..40 {
             let (moment, fault) = (moment(&mut rng), fault(&mut rng));
             if plan.faults.len() as u64 != wanted && is_wanted(fault) {
@@ -217,7 +217,7 @@ impl Plan {
         self.faults.iter().any(|(_, fault)| is_it(*fault))
     }
 
-    /// Whether the recorder may die with bytes that it has not written.
+    /// Returns whether the recorder may die with unwritten bytes.
     pub(crate) fn kills_recorder(&self) -> bool {
         self.has(|fault| match fault {
             Fault::Kill(stage, after) | Fault::KillAt { stage, after, .. } => {
@@ -228,7 +228,7 @@ impl Plan {
         })
     }
 
-    /// All of it, in a few lines.
+    /// Describes the plan in a few lines.
     pub(crate) fn describe(&self) -> String {
         let Self { stream, detect, segment_time, jobs, max_interval, is_unix, pace, cuts, .. } =
             self;
@@ -248,7 +248,7 @@ impl Plan {
         text
     }
 
-    /// Options of cht-scenes.
+    /// Returns the options of cht-scenes.
     pub(crate) fn scenes_options(&self) -> Vec<String> {
         let mut options = vec!["--detect".to_owned(), self.detect.to_owned()];
         options.extend(["--max-interval".to_owned(), self.max_interval.to_string()]);

@@ -1,6 +1,6 @@
-//! Numbers from a seed: the same on every machine and in every version (`SplitMix64`).
+//! Generates numbers from a seed, the same on every machine and in every version (`SplitMix64`).
 
-/// A generator of numbers.
+/// Generator of numbers.
 #[derive(Debug, Clone)]
 pub(crate) struct Rng(u64);
 
@@ -8,7 +8,7 @@ impl Rng {
     /// Returns the generator of one round of a seed.
     pub(crate) fn of_round(seed: u64, round: u64) -> Self {
         let mut rng = Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ round);
-        // Neighbouring rounds begin far apart.
+        // Neighbouring rounds start far apart.
         rng.next();
         rng
     }

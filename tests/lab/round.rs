@@ -1,4 +1,4 @@
-//! A round: the live pipeline, and what happens to it, until all that was sent is worked off.
+//! Runs a round: the live pipeline with its faults, until all sent bytes are processed.
 
 mod faults;
 mod supervisor;
@@ -25,18 +25,18 @@ use crate::{
     sender::{Address, Sender, Sent},
 };
 
-/// How often processes, orders and timers are looked at.
+/// Time between two checks of processes, orders and timers.
 const TICK: Duration = Duration::from_millis(4);
-/// How long all of it may take before it counts as hanging.
+/// Longest duration of a round; a longer one hangs.
 const LIMIT: Duration = Duration::from_secs(60);
-/// An order that is not obeyed within this time is taken back.
+/// Time after which an unused order is taken back.
 const UNUSED: Duration = Duration::from_millis(1500);
-/// More descriptors than any stage needs.
+/// Largest number of open descriptors of a stage.
 const DESCRIPTORS: usize = 100;
-/// More memory than any stage needs for these streams, MiB.
+/// Largest memory of a stage for these streams, in MiB.
 const MEMORY: u64 = 600;
 
-/// What a round has come to.
+/// Result of a round.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub findings: Vec<String>,
@@ -44,39 +44,39 @@ pub(crate) struct Outcome {
     pub events: usize,
     pub frames: usize,
     pub faults: usize,
-    /// Most memory of a stage, MiB.
+    /// Largest memory of a stage, in MiB.
     pub memory: u64,
 }
 
-/// What the checks have to know about what was done.
+/// Facts about a round that its checks need.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
     pub sent: Vec<Sent>,
     /// Sizes of growing segments just before their recorder was killed.
     pub parts: Vec<(u64, u64)>,
-    /// Segments that were moved away or changed: what was in them.
+    /// Original contents of segments that were moved away or changed.
     pub meddled: BTreeMap<u64, Vec<u8>>,
     pub truncated: BTreeSet<u64>,
-    /// Frames that are marked for certain, and those that may be.
+    /// Frames that are certainly marked, and those that may be.
     pub marked: BTreeSet<String>,
     pub perhaps_marked: BTreeSet<String>,
-    /// The recorder was stopped and started again: what was on its way to it is lost.
+    /// The recorder was stopped and restarted, which loses bytes on their way to it.
     pub is_restarted: bool,
     /// Links that were planted, and whether any was.
     pub planted: BTreeSet<std::path::PathBuf>,
 }
 
-/// An order to a stage's disk.
+/// Order to the disk of a stage.
 struct Order {
     stage: Stage,
     until: Option<Instant>,
     unused_after: Instant,
     milliseconds: u64,
-    /// The stage dies by it.
+    /// Whether it kills the stage.
     kills: Option<After>,
 }
 
-/// What is to be done later.
+/// Timers and pending reactions.
 enum Later {
     Continue(Stage),
     ReadOn,
@@ -86,11 +86,11 @@ enum Later {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum State {
     Running,
-    /// A stage is dead; the supervisor acts at this time.
+    /// Time at which the supervisor reacts to a dead stage.
     Broken(After, Instant),
-    /// The recorder was asked to stop.
+    /// Whether the recorder was asked to stop.
     Draining,
-    /// Nothing more is sent, and the recorder was asked to stop.
+    /// Whether all is sent, and the recorder was asked to stop.
     Ending,
 }
 
@@ -108,9 +108,9 @@ struct Round<'a> {
     later: Vec<(Instant, Later)>,
     marking: Vec<(Child, String, Option<Instant>)>,
     is_slow: bool,
-    /// Recorders that have said that they listen when the one that runs has; 0 if nobody waits for that.
+    /// Number of `listening` events that includes the running recorder's; 0 if it is not awaited.
     listening: usize,
-    /// A stage was killed since the last start.
+    /// Whether a stage was killed since the last start.
     is_torn: bool,
     looked_at: Instant,
     done: Done,
@@ -161,7 +161,7 @@ impl Round<'_> {
         self.outcome.findings.push(finding.into());
     }
 
-    /// Until all is worked off.
+    /// Runs until all is processed.
     fn live(&mut self) {
         let until = clock::monotonic() + LIMIT;
         loop {
@@ -187,7 +187,7 @@ impl Round<'_> {
                 break;
             }
         }
-        // What is away comes back before the checks.
+        // Segments that are away come back before the checks.
         for (_, later) in std::mem::take(&mut self.later) {
             self.act(&later);
         }
@@ -284,7 +284,7 @@ impl Round<'_> {
                 let _ = child.kill();
             }
             match child.try_wait().unwrap() {
-                // An edit that could not be taken over is said, and is status 1.
+                // An edit that could not be taken over is an error with status 1.
                 Some(status) if matches!(status.code(), Some(0 | 1)) => {
                     self.done.marked.insert(id);
                 }

@@ -1,4 +1,4 @@
-//! A sender that goes on where it was, whatever becomes of the recorder; what it sent is written down.
+//! Sends a stream, resuming at its position when the recorder fails, and logs the sent ranges.
 
 use std::{
     io::{self, Read, Write},
@@ -15,14 +15,14 @@ use std::{
 
 use cht_core::process::clock;
 
-/// Seven transport packets.
+/// Size of a write, in bytes: seven transport packets.
 const STEP: usize = 7 * 188;
-/// How soon a recorder that does not listen is tried again.
+/// Time between two attempts to connect.
 const RETRY: Duration = Duration::from_millis(10);
-/// How long the recorder may take to close a connection that the sender has ended.
-const FAREWELL: Duration = Duration::from_secs(20);
+/// Longest time for the recorder to close a connection that the sender has ended.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Where the recorder listens.
+/// Address of the recorder.
 #[derive(Debug, Clone)]
 pub(crate) enum Address {
     Tcp(u16),
@@ -30,7 +30,7 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// As `--listen` takes it.
+    /// Returns it in the form of `--listen`.
     pub(crate) fn url(&self) -> String {
         match self {
             Self::Tcp(port) => format!("tcp://127.0.0.1:{port}"),
@@ -39,26 +39,26 @@ impl Address {
     }
 }
 
-/// A connection of the sender.
+/// Connection of the sender, as a range of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sent {
     pub begin: usize,
     pub end: usize,
-    /// The sender ended it, and the recorder closed it then.
+    /// Whether the sender ended it, and the recorder closed it in turn.
     pub is_clean: bool,
 }
 
-/// What the sender has done so far.
+/// State and log of the sender.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     pub bytes: AtomicUsize,
     pub is_done: AtomicBool,
-    /// It sends no more.
+    /// Makes the sender stop.
     pub stop: AtomicBool,
     pub connections: Mutex<Vec<Sent>>,
 }
 
-/// A running sender.
+/// Running sender.
 pub(crate) struct Sender {
     pub log: Arc<Log>,
     pub total: usize,
@@ -66,7 +66,7 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// Starts one; `pace` in bytes a second, `cuts` the offsets at which it connects anew.
+    /// Starts one with a `pace` in bytes per second; it reconnects at the offsets `cuts`.
     pub(crate) fn start(
         bytes: Arc<Vec<u8>>,
         address: Address,
@@ -82,7 +82,7 @@ impl Sender {
         Self { log, total, thread: Some(thread) }
     }
 
-    /// How much was sent, of 1.
+    /// Returns the sent share of the stream.
     pub(crate) fn progress(&self) -> f64 {
         self.log.bytes.load(Ordering::SeqCst) as f64 / self.total as f64
     }
@@ -91,7 +91,7 @@ impl Sender {
         self.log.is_done.load(Ordering::SeqCst)
     }
 
-    /// Ends it; what it sent.
+    /// Ends it, and returns the log.
     pub(crate) fn finish(&mut self) -> Vec<Sent> {
         self.log.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
@@ -101,7 +101,7 @@ impl Sender {
     }
 }
 
-/// A connection of either kind.
+/// Connection of either kind.
 enum Connection {
     Tcp(TcpStream),
     Unix(UnixStream),
@@ -129,17 +129,17 @@ impl Connection {
         }
     }
 
-    /// Ends the stream; whether the recorder closed it then.
+    /// Ends the stream, and returns whether the recorder closed it in turn.
     fn end(mut self) -> bool {
         let mut rest = [0];
         let ended = match &mut self {
             Self::Tcp(stream) => stream
                 .shutdown(Shutdown::Write)
-                .and_then(|()| stream.set_read_timeout(Some(FAREWELL)))
+                .and_then(|()| stream.set_read_timeout(Some(CLOSE_TIMEOUT)))
                 .and_then(|()| stream.read(&mut rest)),
             Self::Unix(stream) => stream
                 .shutdown(Shutdown::Write)
-                .and_then(|()| stream.set_read_timeout(Some(FAREWELL)))
+                .and_then(|()| stream.set_read_timeout(Some(CLOSE_TIMEOUT)))
                 .and_then(|()| stream.read(&mut rest)),
         };
         ended.is_ok_and(|count| count == 0)
@@ -174,7 +174,7 @@ fn send(bytes: &[u8], address: &Address, pace: Option<f64>, cuts: &[usize], log:
                 if ahead > 0.0 {
                     clock::rest(Duration::from_secs_f64(ahead));
                 } else if ahead < -0.5 {
-                    // What was not sent during an outage is not made up for.
+                    // The time of an outage is not made up for.
                     slept -= ahead;
                 }
             }

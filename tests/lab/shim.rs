@@ -1,4 +1,4 @@
-//! Building `shim.c`, and telling it what to do to one process.
+//! Builds `shim.c`, and gives it orders for a process.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
 
 static GENERATION: AtomicU32 = AtomicU32::new(1);
 
-/// Builds the library; `None` where there is no C compiler.
+/// Builds the library; `None` without a C compiler.
 pub(crate) fn build(folder: &Path) -> Option<PathBuf> {
     let (code, library) = (folder.join("shim.c"), folder.join("shim.so"));
     fs::write(&code, include_str!("shim.c")).unwrap();
@@ -20,7 +20,7 @@ pub(crate) fn build(folder: &Path) -> Option<PathBuf> {
     Some(library)
 }
 
-/// The order for one stage.
+/// Order for a stage.
 #[derive(Debug)]
 pub(crate) struct Control(PathBuf);
 
@@ -29,12 +29,12 @@ impl Control {
         Self(path)
     }
 
-    /// Puts the library into a command that starts a stage.
+    /// Preloads the library into a command of a stage.
     pub(crate) fn load(&self, command: &mut Command, library: &Path, root: &Path) {
         command.env("LD_PRELOAD", library).env("LAB_CONTROL", &self.0).env("LAB_ROOT", root);
     }
 
-    /// Gives an order, whole or not at all.
+    /// Gives an order atomically.
     pub(crate) fn order(&self, mode: char, errno: i32, first: u64, operations: &str) {
         let generation = GENERATION.fetch_add(1, Ordering::SeqCst);
         let new = self.0.with_extension("new");
@@ -48,7 +48,7 @@ impl Control {
         let _ = fs::remove_file(&self.0);
     }
 
-    /// How often it was obeyed.
+    /// Returns the number of times it was obeyed.
     pub(crate) fn hits(&self) -> u64 {
         fs::metadata(self.hits_path()).map_or(0, |metadata| metadata.len())
     }

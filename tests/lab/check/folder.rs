@@ -1,4 +1,4 @@
-//! What lies in the folders after a round, and that nothing of others was touched.
+//! Checks the folders after a round, and that foreign files are untouched.
 
 use std::{
     collections::BTreeSet,
@@ -12,7 +12,7 @@ use crate::{
     round::Done,
 };
 
-/// What is there and should not be, and what was overwritten.
+/// Returns unexpected and overwritten files.
 pub(super) fn check(place: &Place, done: &Done) -> Vec<String> {
     let mut findings = Vec::new();
     let session = place.session();
@@ -46,7 +46,7 @@ pub(super) fn check(place: &Place, done: &Done) -> Vec<String> {
             }
         }
     }
-    // The newest, and the one before it, should the newest be damaged.
+    // The newest, and the one before it in case the newest is damaged.
     if states > 2 {
         findings.push(format!("{states} states of the detectors"));
     }

@@ -1,11 +1,11 @@
-//! The frames that an index names, and whether two indexes hold the same.
+//! Compares the frames of two indexes.
 
 use std::{collections::BTreeMap, path::Path};
 
 use cht_tests::b3sum_of_jpeg;
 use serde_json::Value;
 
-/// What has to be the same of a frame, as text.
+/// Returns the comparable fields of each frame, as text.
 pub(super) fn of(session: &Path) -> Vec<String> {
     let text = std::fs::read(session.join("frames/index.json")).unwrap_or_default();
     let frames: Vec<Value> = serde_json::from_slice(&text).unwrap_or_default();
@@ -21,8 +21,9 @@ pub(super) fn of(session: &Path) -> Vec<String> {
     frames.map(|frame| describe(frame, may_be_torn(frame))).collect()
 }
 
-/// Names of the segments that may end within a picture. What ffmpeg makes of half a picture depends on the memory after it:
-/// the arithmetic decoder of H.264 reads further than the zeros with which a packet is padded.
+/// Returns the names of segments that may end within a picture. ffmpeg's output for half a picture
+/// depends on the memory after it: the arithmetic decoder of H.264 reads past the zero padding of a
+/// packet.
 fn torn_ends(session: &Path) -> Vec<String> {
     let record = std::fs::read_to_string(session.join("stream/segments.ndjson"));
     let lines = record.unwrap_or_default();
@@ -34,13 +35,13 @@ fn torn_ends(session: &Path) -> Vec<String> {
     lines.filter(is_torn).map(|line| name_in(&line, "path")).collect()
 }
 
-/// The file name of a path in a field.
+/// Returns the file name of a path in a field.
 fn name_in(value: &Value, field: &str) -> String {
     let path = value[field].as_str().unwrap_or_default();
     Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The picture's content is left out if it `may_be_torn`.
+/// Describes a frame, without its content if it `may_be_torn`.
 fn describe(frame: &Value, may_be_torn: bool) -> String {
     let path = Path::new(frame["path"].as_str().unwrap_or_default());
     let hash = match std::fs::read(path) {
@@ -62,7 +63,7 @@ fn describe(frame: &Value, may_be_torn: bool) -> String {
     )
 }
 
-/// What differs between two lists of frames, in short.
+/// Describes the differences between two lists of frames.
 pub(super) fn compare(what: &str, before: &[String], after: &[String]) -> Vec<String> {
     if before == after {
         return Vec::new();
@@ -77,7 +78,7 @@ pub(super) fn compare(what: &str, before: &[String], after: &[String]) -> Vec<St
     vec![text]
 }
 
-/// No id twice.
+/// Returns ids that occur twice.
 pub(super) fn in_order(frames: &[String]) -> Vec<String> {
     let mut ids: Vec<_> = frames.iter().filter_map(|frame| frame.split(' ').next()).collect();
     ids.sort_unstable();

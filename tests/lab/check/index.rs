@@ -1,4 +1,4 @@
-//! The index against its journal, the pictures, the marks, and the journal of cht-scenes.
+//! Checks the index against its journal, the pictures, the marks, and the journal of cht-scenes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::round::Done;
 
-/// What is wrong with the index of a session.
+/// Returns the errors in the index of a session.
 pub(super) fn check(session: &Path, done: &Done, decoder_fails: bool) -> Vec<String> {
     let mut findings = Vec::new();
     let folder = session.join("frames");
@@ -68,10 +68,10 @@ pub(super) fn check(session: &Path, done: &Done, decoder_fails: bool) -> Vec<Str
     findings
 }
 
-/// The frames of the index's journal, the last of each id.
+/// Returns the frames of the index's journal, the last of each id.
 fn journal(path: &Path) -> Result<BTreeMap<String, Frame>, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("index.ndjson: {error}"))?;
-    // A line ends with `\n`, or it is not there: the next that is written takes the place of a torn one.
+    // A line without `\n` does not count: the next one replaces it.
     let text = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
     let mut frames = BTreeMap::new();
     for line in text.lines() {
@@ -86,8 +86,8 @@ fn journal(path: &Path) -> Result<BTreeMap<String, Frame>, String> {
     Ok(frames)
 }
 
-/// The journal of cht-scenes names the frames of the index, which may have more where `decoder_fails`: what a segment gave
-/// while it grew is not taken back if it could not be decoded again.
+/// Checks that the journal of cht-scenes names the frames of the index. The index may have more if
+/// `decoder_fails`: frames of a growing segment are not taken back if it cannot be decoded again.
 fn scenes_journal(path: &Path, in_index: &BTreeSet<String>, decoder_fails: bool) -> Vec<String> {
     let text = fs::read(path).unwrap_or_default();
     let mut numbers = Vec::new();
@@ -95,7 +95,7 @@ fn scenes_journal(path: &Path, in_index: &BTreeSet<String>, decoder_fails: bool)
         let Ok(entry) = serde_json::from_slice::<Value>(line) else {
             return vec![format!("scenes.ndjson: {:?}", String::from_utf8_lossy(line))];
         };
-        // Frames from this number on were chosen for want of more, and are made again.
+        // Frames from this number on were selected only for the end of input, and are made again.
         if let Some(from) = entry["taken_back"].as_u64() {
             numbers.retain(|number| *number < from);
         }

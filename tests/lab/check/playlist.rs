@@ -1,10 +1,10 @@
-//! The playlist lists the kept segments, in order.
+//! Checks that the playlist lists the kept segments, in order.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use cht_tests::wire::{self, Body};
 
-/// What is wrong with the playlist of a session whose recorder ended in order.
+/// Returns the errors in the playlist of a session whose recorder ended in order.
 pub(super) fn check(session: &Path) -> Vec<String> {
     let stream = session.join("stream");
     let record = fs::read_to_string(stream.join("segments.ndjson")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The recording against what was sent, and its record against the files.
+//! Checks the recording against the sent bytes, and its record against the files.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +12,7 @@ use cht_tests::{
 
 use crate::{pipeline::Place, plan::Plan, round::Done};
 
-/// What is wrong with the recording.
+/// Returns the errors in the recording.
 pub(super) fn check(plan: &Plan, place: &Place, done: &Done, stream: &[u8]) -> Vec<String> {
     let folder = place.session().join("stream");
     let text = match fs::read_to_string(folder.join("segments.ndjson")) {
@@ -27,11 +27,11 @@ pub(super) fn check(plan: &Plan, place: &Place, done: &Done, stream: &[u8]) -> V
     let (mut closed, mut deleted) = (Vec::new(), BTreeSet::new());
     for line in text.lines() {
         match wire::parse_stored(line).map(|event| event.body) {
-            // One that had vanished and is there again is recorded again.
+            // A vanished segment that is back is recorded again.
             Ok(Body::SegmentClosed(segment)) if deleted.remove(&segment.seq) => {}
             Ok(Body::SegmentClosed(segment)) => closed.push(segment),
             Ok(Body::Deleted(removal)) => {
-                // What had vanished when a recorder looked.
+                // A segment that had vanished when a recorder checked.
                 if removal.reason != DeleteReason::Missing
                     || !done.meddled.contains_key(&removal.seq)
                 {
@@ -53,7 +53,7 @@ pub(super) fn check(plan: &Plan, place: &Place, done: &Done, stream: &[u8]) -> V
     findings.extend(unrecorded(&folder, &closed));
     findings.extend(bytes_sent(plan, done, stream, &closed, &contents));
     for (seq, size) in &done.parts {
-        // A recorder that was killed had this much on the disk.
+        // A killed recorder had this much on the disk.
         let kept = contents.get(seq).map_or(0, Vec::len) as u64;
         if kept < *size {
             findings.push(format!("segment {seq} had {size} bytes when killed, and has {kept}"));
@@ -62,7 +62,7 @@ pub(super) fn check(plan: &Plan, place: &Place, done: &Done, stream: &[u8]) -> V
     findings
 }
 
-/// The bytes of a recorded segment, if the file is as the record says.
+/// Returns the bytes of a recorded segment, if the file matches the record.
 fn content(
     folder: &std::path::Path,
     segment: &SegmentClosed,
@@ -81,7 +81,7 @@ fn content(
     Ok(bytes)
 }
 
-/// Numbers only rise; offsets of a connection follow one another.
+/// Checks that numbers rise, and that offsets of a connection follow one another.
 fn numbers(closed: &[SegmentClosed]) -> Vec<String> {
     let mut findings = Vec::new();
     for pair in closed.windows(2) {
@@ -101,7 +101,7 @@ fn numbers(closed: &[SegmentClosed]) -> Vec<String> {
     findings
 }
 
-/// Segments that no line names, and what should have been adopted or removed.
+/// Returns segments that no line names, and those that should have been adopted or removed.
 fn unrecorded(folder: &std::path::Path, closed: &[SegmentClosed]) -> Vec<String> {
     let known: BTreeSet<_> = closed.iter().map(|segment| segment.seq).collect();
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -116,7 +116,7 @@ fn unrecorded(folder: &std::path::Path, closed: &[SegmentClosed]) -> Vec<String>
         .collect()
 }
 
-/// Each segment goes on in what a connection sent; nothing is missing that need not be.
+/// Checks that each segment continues the bytes of a connection, without avoidable losses.
 fn bytes_sent(
     plan: &Plan,
     done: &Done,
@@ -150,7 +150,7 @@ fn bytes_sent(
             (at, position) = (next, 0);
         }
         position += bytes.len();
-        // One that was adopted without a word about it may count for the connection before.
+        // A segment adopted without a note may count for the connection before.
         if let Some((connection, number)) = numbers
             && (connection == at) != (number == segment.connection)
             && segment.end_reason != EndReason::Recovered

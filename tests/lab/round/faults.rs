@@ -1,4 +1,4 @@
-//! Doing what the plan says to the stages and their files.
+//! Injects the planned faults into stages and files.
 
 use std::{fs, process::Stdio, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Round<'_> {
-    /// Does what is due of the plan.
+    /// Injects the faults that are due.
     pub(super) fn fire(&mut self) {
         let (sent, events) = (self.sender.progress(), self.arrivals.count);
         for (moment, fault) in std::mem::take(&mut self.pending) {
@@ -28,7 +28,7 @@ impl Round<'_> {
         }
     }
 
-    /// `false` if it cannot be done yet.
+    /// Injects a fault; `false` if it is not possible yet.
     fn inflict(&mut self, fault: Fault) -> bool {
         match fault {
             Fault::Kill(stage, after) => return self.kill(stage, after),
@@ -46,7 +46,7 @@ impl Round<'_> {
                 return self.order(stage, mode, 0, first, &operations, (0, Some(after)));
             }
             Fault::Refuse { stage, errno, operations, mode, milliseconds } => {
-                // EMFILE is of `open` alone.
+                // Only `open` returns EMFILE.
                 let operations = if name_of(errno) == "EMFILE" { "o" } else { operations };
                 return self.order(stage, mode, errno, 0, operations, (milliseconds, None));
             }
@@ -102,7 +102,7 @@ impl Round<'_> {
         if self.place.shim.is_none() {
             return true;
         }
-        // One order for a stage at a time; a recorder that was asked to stop is not kept from it.
+        // One order per stage at a time; a recorder that was asked to stop is not disturbed.
         let is_leaving = matches!(self.state, State::Draining | State::Ending);
         if self.orders.iter().any(|order| order.stage == stage)
             || is_leaving && stage == Stage::Recv && kills.is_none()
@@ -142,7 +142,7 @@ impl Round<'_> {
         }
     }
 
-    /// The supervisor has seen that a stage is dead.
+    /// Notes that the supervisor has seen a dead stage.
     pub(super) fn break_with(&mut self, after: After) {
         if self.state == State::Running {
             let wait = if let After::Leave(milliseconds) = after { milliseconds } else { 0 };

@@ -1,4 +1,4 @@
-//! The supervisor: it sees that stages have ended, and starts the same command line again.
+//! Supervises the stages: notices their end, and restarts them with the same command line.
 
 use std::process::Stdio;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Round<'_> {
-    /// Starts, stops and waits; whether all is over.
+    /// Starts, stops and waits, and returns whether all is over.
     pub(super) fn supervise(&mut self) -> bool {
         match self.state {
             State::Running => {
@@ -23,7 +23,7 @@ impl Round<'_> {
                     .filter_map(|process| process.has_ended().then_some(process.stage))
                     .collect();
                 if !ended.is_empty() {
-                    // One may have died by an order since these were looked at.
+                    // One may have died by an order since the last check.
                     self.look_at_orders();
                     if self.state != State::Running {
                         return false;
@@ -59,10 +59,11 @@ impl Round<'_> {
         false
     }
 
-    /// A recorder that is told to stop while its disk refuses loses what it holds, and may.
+    /// Returns whether the recorder may be stopped; while its disk refuses, it would lose the bytes
+    /// that it holds.
     fn may_stop(&mut self) -> bool {
-        // Before it has a handler, the signal would end it at once; before it has said that it listens, nobody after it
-        // would know of the session.
+        // Without a handler, the signal would end it at once; before its `listening` event, no
+        // stage after it knows the session.
         let is_whole = self.pipeline.processes.iter_mut().all(|process| !process.has_ended());
         let is_known = self.arrivals.listening >= self.listening;
         let is_ready = (is_known || !is_whole)
@@ -99,14 +100,14 @@ impl Round<'_> {
         }
     }
 
-    /// Begins the stages after the recorder anew, on the session's folder.
+    /// Restarts the stages after the recorder, on the session's folder.
     fn follow(&mut self) {
         let is_alive = self.pipeline.get(Stage::Recv).is_some_and(|recv| !recv.has_ended());
         if !is_alive {
             self.state = State::Draining;
             return;
         }
-        // The stages after the dead one drain; one before it has nobody to write to.
+        // The stages after the dead one drain; one before it has no reader.
         if let Some(segwatch) = self.pipeline.get(Stage::Segwatch) {
             segwatch.kill();
         }
@@ -137,7 +138,7 @@ impl Round<'_> {
         self.outcome.findings.extend(complaints);
     }
 
-    /// The same command line again.
+    /// Starts the same command line again.
     fn start_again(&mut self) {
         self.complain();
         self.done.is_restarted = true;
