@@ -31,7 +31,6 @@ impl Imports {
     ///
     /// # Panics
     /// If they cannot be read.
-    #[must_use]
     pub fn of(member: &str) -> Self {
         let folder = root().join(member).join("src");
         let mut code: BTreeMap<Module, String> = BTreeMap::new();
@@ -50,13 +49,11 @@ impl Imports {
     }
 
     /// Returns a circle of files, if there is one.
-    #[must_use]
     pub fn circle_of_files(&self) -> Option<String> {
         circle(self.0.clone())
     }
 
     /// Returns a circle among the folders of the crate and the files next to them, if there is one.
-    #[must_use]
     pub fn circle_of_folders(&self) -> Option<String> {
         let mut folders = Graph::new();
         for (from, targets) in self.0.iter().filter(|(from, _)| !from.is_empty()) {

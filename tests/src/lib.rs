@@ -1,34 +1,31 @@
-//! What the tests under `tests/` share: the real binaries, and a strict reading of what they say.
+//! Shared by the tests under `tests/`: runs the real binaries, and reads their events strictly.
 
-mod imports;
-#[expect(
+#![expect(
     clippy::unwrap_used,
     clippy::missing_panics_doc,
+    clippy::must_use_candidate,
     clippy::print_stdout,
     clippy::format_push_string,
-    reason = "a test says what is wrong by panicking, and what it skips by printing"
+    reason = "tests panic at wrong values, and print the names of skipped parts"
 )]
+
+mod imports;
 mod pipeline;
-#[expect(
-    clippy::unwrap_used,
-    clippy::missing_panics_doc,
-    reason = "a test says what is wrong by panicking"
-)]
 mod recorder;
-#[expect(
-    clippy::unwrap_used,
-    clippy::missing_panics_doc,
-    clippy::print_stdout,
-    reason = "a test says what is wrong by panicking, and what it skips by printing"
-)]
 mod shim;
+mod stage;
 pub mod stamps;
+mod system;
+mod video;
 pub mod wire;
 
 pub use imports::Imports;
 pub use pipeline::*;
 pub use recorder::*;
 pub use shim::Shim;
+pub use stage::*;
+pub use system::*;
+pub use video::*;
 
 use std::{
     path::{Path, PathBuf},
@@ -36,38 +33,29 @@ use std::{
     sync::OnceLock,
 };
 
-/// The programs of the workspace.
+/// Programs of the workspace.
 pub const TOOLS: [&str; 5] = ["cht-recv", "cht-segwatch", "cht-scenes", "cht-index", "cht-monitor"];
 
-/// The root of the workspace.
-#[must_use]
+/// Returns the root of the workspace.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"))
 }
 
-/// The path of the binary `name`, of the profile that this test was built with, built from the sources as they are.
-///
-/// # Panics
-///
-/// If it is not there and cannot be built.
-#[must_use]
+/// Returns the path of the binary `name`, built from the current sources with the profile of this
+/// test.
 pub fn bin(name: &str) -> PathBuf {
     let path = bin_folder().join(name);
     assert!(path.exists(), "{}: not there; is {name} a binary of the workspace?", path.display());
     path
 }
 
-/// The folder that holds the binaries, to be put in front of `PATH`.
-///
-/// # Panics
-///
-/// If they cannot be built.
-#[must_use]
+/// Returns the folder that holds the binaries.
 pub fn bin_folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        // target/PROFILE/deps/TEST-0123: `cargo test` does not build the binaries of other members, and
-        // those that are there may be old. Cargo knows, has a lock of its own, and does nothing if all is well.
+        // target/PROFILE/deps/TEST-0123: `cargo test` does not build the binaries of other members,
+        // and existing ones may be old. Cargo has a lock of its own, and does nothing if they are
+        // current.
         let test = std::env::current_exe().expect("the path of this test");
         let folder = test.ancestors().nth(2).expect("target/PROFILE").to_owned();
         let target = folder.parent().expect("target");
@@ -77,7 +65,8 @@ pub fn bin_folder() -> &'static Path {
         };
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        // What it told this test about itself: build scripts would take it for a change, and run again.
+        // Cargo's variables for this test: build scripts would take them for a change, and run
+        // again.
         for (name, _) in std::env::vars_os() {
             let name_of_ours = name.to_str().filter(|name| {
                 name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_")
@@ -100,8 +89,7 @@ pub fn bin_folder() -> &'static Path {
     })
 }
 
-/// `PATH` with the binaries in front.
-#[must_use]
+/// Returns `PATH` with the folder of the binaries in front.
 pub fn path_with_binaries() -> std::ffi::OsString {
     let mut path = bin_folder().as_os_str().to_owned();
     if let Some(rest) = std::env::var_os("PATH") {
@@ -111,12 +99,7 @@ pub fn path_with_binaries() -> std::ffi::OsString {
     path
 }
 
-/// The source files of the tools and of cht-core.
-///
-/// # Panics
-///
-/// If a folder of them cannot be read.
-#[must_use]
+/// Returns the source files of the tools and of the crates that they use.
 pub fn source_files() -> Vec<PathBuf> {
     let members = TOOLS.into_iter().chain(["cht-ts", "cht-detect", "cht-core"]);
     let mut folders: Vec<_> = members.map(|member| root().join(member).join("src")).collect();
@@ -134,24 +117,24 @@ pub fn source_files() -> Vec<PathBuf> {
     files
 }
 
-/// BLAKE3 of a JPEG without its XMP, which names the segment that it is from.
-///
-/// # Panics
-/// If there is no such file, or it is no JPEG.
-#[must_use]
+/// Returns the BLAKE3 hash, in hex, of a JPEG without its XMP, which names its segment.
 pub fn b3sum_of_jpeg(path: &Path) -> String {
     const APP1: u8 = 0xe1;
     const SOS: u8 = 0xda;
     let bytes = std::fs::read(path).expect("a picture");
     let (mut kept, mut rest) = (Vec::new(), &bytes[2..]);
     while rest[1] != SOS {
-        let (segment, behind) =
-            rest.split_at(2 + usize::from(rest[2]) * 256 + usize::from(rest[3]));
+        let (segment, after) = rest.split_at(2 + usize::from(rest[2]) * 256 + usize::from(rest[3]));
         if segment[1] != APP1 {
             kept.extend_from_slice(segment);
         }
-        rest = behind;
+        rest = after;
     }
     kept.extend_from_slice(rest);
     b3sum(&kept)
+}
+
+/// Returns the BLAKE3 hash of bytes, in hex.
+pub fn b3sum(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
 }

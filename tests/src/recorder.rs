@@ -1,8 +1,8 @@
-//! A recorder of any input, and real senders to it.
+//! Runs a recorder of any input, and real senders to it.
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -11,27 +11,29 @@ use tempfile::TempDir;
 
 use crate::{QUICK, Stage, bin, generate, probe_frames, recording, tool, words};
 
-/// A recorder, and all that belongs to it.
+/// Recorder with a folder of its own.
 pub struct Recorder {
-    /// Holds its sessions.
+    /// Folder of its sessions and its stderr.
     pub folder: TempDir,
     /// The process.
     pub stage: Stage,
-    /// Of the `listening` event.
+    /// Address of the `listening` event.
     pub address: String,
 }
 
 impl Recorder {
-    /// Starts one that listens.
-    #[must_use]
+    /// Starts one without stdin.
     pub fn start(input: &str, options: &str) -> Self {
         Self::with_stdin(input, options, Stdio::null())
     }
 
-    /// With a stdin. Its stderr is kept.
-    #[must_use]
+    /// Starts one with this stdin.
     pub fn with_stdin(input: &str, options: &str, stdin: Stdio) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap(), input, options, stdin)
+    }
+
+    /// Starts one in a folder.
+    pub fn in_folder(folder: TempDir, input: &str, options: &str, stdin: Stdio) -> Self {
         let said = fs::File::create(folder.path().join("said")).unwrap();
         let mut command = tool("cht-recv");
         command.args(["--input", input]).args(words(options)).stdin(stdin).stderr(said);
@@ -40,19 +42,22 @@ impl Recorder {
         Self { folder, stage, address }
     }
 
-    /// Where datagrams are received.
-    #[must_use]
+    /// Returns the address and port of its URL.
     pub fn port(&self) -> SocketAddr {
         self.address.split_once("://").unwrap().1.parse().unwrap()
     }
 
-    /// What it has told people so far.
-    #[must_use]
+    /// Connects by TCP.
+    pub fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.port()).unwrap()
+    }
+
+    /// Returns its stderr so far.
     pub fn said(&self) -> String {
         fs::read_to_string(self.folder.path().join("said")).unwrap()
     }
 
-    /// Waits until it says something.
+    /// Waits until its stderr contains `word`.
     pub fn wait_for_word(&self, word: &str) {
         let script = r#"grep -q -m1 "$1" < <(tail -n +1 --pid $$ -f "$0")"#;
         let mut waiting = Command::new("timeout");
@@ -60,44 +65,39 @@ impl Recorder {
         assert!(waiting.status().unwrap().success(), "{word}: {}", self.said());
     }
 
-    /// Waits until so many bytes were received; `--stats-interval` says how soon that is noticed.
+    /// Waits until `count` bytes were received, which is noticed at each `--stats-interval`.
     pub fn wait_for_bytes(&mut self, count: usize) {
         while self.stage.wait_for("stats")["recv"]["bytes"] != count {}
     }
 
-    /// What is recorded.
-    #[must_use]
+    /// Returns the recorded bytes.
     pub fn recording(&self) -> Vec<u8> {
-        recording(Path::new(self.stage.events[0]["session"].as_str().unwrap()))
+        recording(&self.stage.session())
     }
 
-    /// Pictures that can be decoded of what is recorded.
-    #[must_use]
+    /// Returns the number of recorded frames that can be decoded.
     pub fn frames(&self) -> usize {
         let path = self.folder.path().join("recorded.ts");
         fs::write(&path, self.recording()).unwrap();
         probe_frames(&path).len()
     }
 
-    /// The reason of the next connection that ends.
+    /// Returns the reason of the next end of a connection.
     pub fn reason(&mut self) -> String {
         self.stage.wait_for("disconnected")["reason"].as_str().unwrap().to_owned()
     }
 
-    /// Ends it; nothing was wrong.
+    /// Stops it by SIGTERM, which must be successful.
     pub fn stop(&mut self) {
-        self.stage.signal("TERM");
-        assert!(self.stage.finish().success(), "{}", self.said());
+        assert!(self.stage.terminate().success(), "{}", self.said());
     }
 
-    /// Whether a word is in any event or message.
-    #[must_use]
+    /// Returns whether any event or message contains `word`.
     pub fn tells(&self, word: &str) -> bool {
         self.said().contains(word) || self.stage.events.iter().any(|e| e.to_string().contains(word))
     }
 
-    /// The process that it has started.
-    #[must_use]
+    /// Returns the id of its only child process.
     pub fn child(&self) -> u32 {
         let id = self.stage.child.id();
         let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
@@ -106,8 +106,7 @@ impl Recorder {
     }
 }
 
-/// Runs a recorder that must not start; what it says.
-#[must_use]
+/// Runs a recorder that must refuse to start, and returns its stderr.
 pub fn refused(arguments: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new("timeout");
@@ -118,16 +117,14 @@ pub fn refused(arguments: &str) -> String {
     said
 }
 
-/// `seconds` of video, 25 frames each, in a file of its own.
-#[must_use]
+/// Generates a file with `seconds` of video at 25 frames per second.
 pub fn clip(folder: &TempDir, seconds: f64) -> PathBuf {
     let path = folder.path().join("clip.ts");
     generate(&path, &[("testsrc2=s=320x240:r=25", seconds)], QUICK);
     path
 }
 
-/// A real sender, in real time, from a file to a URL.
-#[must_use]
+/// Returns a command of a real sender, which sends a file to a URL in real time.
 pub fn sender(path: &Path, options: &str, url: &str) -> Command {
     let mut command = Command::new("ffmpeg");
     command.args(words("-hide_banner -loglevel error -nostdin -re -i")).arg(path);
@@ -136,19 +133,18 @@ pub fn sender(path: &Path, options: &str, url: &str) -> Command {
     command
 }
 
-/// Sends as soon as somebody listens: the recorder cannot know when its ffmpeg does.
-pub fn send(path: &Path, options: &str, url: &str) {
+/// Sends a file, retrying until ffmpeg listens, which the recorder cannot know.
+pub fn send_file(path: &Path, options: &str, url: &str) {
     let sent = (0..100).any(|_| sender(path, options, url).status().unwrap().success());
     assert!(sent, "{url}: nobody listens");
 }
 
-/// A port that nobody listens at.
-#[must_use]
+/// Returns a port that is not in use.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Waits until a process has gone that is not ours.
+/// Waits for the end of a process that is no child of the test.
 pub fn wait_for_end(id: u32) {
     let mut waiting = Command::new("timeout");
     waiting.args(["30", "tail", "--pid", &id.to_string(), "-f", "/dev/null"]);

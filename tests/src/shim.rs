@@ -1,5 +1,5 @@
-//! Faults of the system that no file system at hand makes: a library in C before all others (`LD_PRELOAD`), built by
-//! the test. What it does, it does as long as a file is there.
+//! Injects faults that no available file system makes, by a library in C (`LD_PRELOAD`) that the
+//! test builds. It is active while a file exists.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,7 +17,8 @@ const HEAD: &str = "
 static int is_faulty(void) { return access(getenv(\"FAULTY\"), F_OK) == 0; }
 ";
 
-/// Refuses a system call to the process and its children, by a filter in the kernel: `rustix` calls it without libc.
+/// Refuses a system call to the process and its children by a seccomp filter, since `rustix` calls
+/// the kernel without libc.
 const REFUSED_CALL: &str = "
 #include <stddef.h>
 #include <linux/filter.h>
@@ -36,16 +37,15 @@ __attribute__((constructor)) static void refuse(void) {
 }
 ";
 
-/// A library in C, and the file that turns its faults on.
+/// Library of faults, and the file that turns them on.
 pub struct Shim {
     library: PathBuf,
     faulty: PathBuf,
 }
 
 impl Shim {
-    /// Builds one in `folder` from functions in C, which may ask `is_faulty()`; `None` (said by name) where there is no
-    /// compiler.
-    #[must_use]
+    /// Builds one in `folder` from functions in C, which may call `is_faulty()`; `None` (with a
+    /// message) without a compiler.
     pub fn build(folder: &Path, functions: &str) -> Option<Self> {
         let (code, library) = (folder.join("shim.c"), folder.join("shim.so"));
         std::fs::write(&code, format!("{HEAD}{functions}")).unwrap();
@@ -61,29 +61,29 @@ impl Shim {
         Some(Self { library, faulty: folder.join("faulty") })
     }
 
-    /// Builds one that refuses a system call (`SYS_inotify_init1`) with an error (`EMFILE`) for good.
-    #[must_use]
+    /// Builds one that always refuses a system call (such as `SYS_inotify_init1`) with an error
+    /// (such as `EMFILE`).
     pub fn refuse(folder: &Path, call: &str, error: &str) -> Option<Self> {
         let defined = format!("#define CALL {call}\n#define ERROR {error}\n");
         Self::build(folder, &(defined + REFUSED_CALL))
     }
 
-    /// Puts it before all libraries of a command.
+    /// Preloads it into a command.
     pub fn load(&self, command: &mut Command) {
         command.env("LD_PRELOAD", &self.library).env("FAULTY", &self.faulty);
     }
 
-    /// From now on it does harm.
+    /// Turns the faults on.
     pub fn break_it(&self) {
         std::fs::write(&self.faulty, "").unwrap();
     }
 
-    /// From now on it does harm, of the kind that the file says.
+    /// Turns the faults on, with a kind that the functions read from the file.
     pub fn break_with(&self, kind: &str) {
         std::fs::write(&self.faulty, kind).unwrap();
     }
 
-    /// From now on it does none.
+    /// Turns the faults off.
     pub fn mend_it(&self) {
         std::fs::remove_file(&self.faulty).unwrap();
     }

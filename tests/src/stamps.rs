@@ -1,21 +1,21 @@
-//! Time stamps of a transport stream, read and changed where they stand (ISO/IEC 13818-1 §2.4.3).
+//! Reads time stamps of a transport stream, and changes them in place (ISO/IEC 13818-1 §2.4.3).
 //!
-//! Written apart from `cht_ts`, so that what a test expects does not come from what it tests. For whole
-//! packets of 188 bytes, as a muxer writes them.
+//! Independent of `cht_ts`, so that expected values do not come from the code under test. For whole
+//! packets of 188 bytes, as muxers write them.
 
 use std::ops::Range;
 
 const PACKET: usize = 188;
 
-/// The number of values of a time stamp.
+/// Number of values of a time stamp.
 pub const WRAP: i64 = 1 << 33;
 
-/// A PES packet of sound or pictures.
+/// PES packet of audio or video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unit {
-    /// Of the packet in which it starts.
+    /// Byte offset of the packet in which it starts.
     pub offset: usize,
-    /// `stream_id`; 0xE0 to 0xEF are pictures.
+    /// `stream_id`; 0xE0 to 0xEF are video.
     pub id: u8,
     /// 33 bits.
     pub pts: Option<i64>,
@@ -23,8 +23,7 @@ pub struct Unit {
     pub dts: Option<i64>,
 }
 
-/// The PES packets of sound and pictures, in order.
-#[must_use]
+/// Returns the PES packets of audio and video, in order.
 pub fn units(ts: &[u8]) -> Vec<Unit> {
     headers(ts)
         .map(|(offset, header)| {
@@ -41,7 +40,7 @@ pub fn units(ts: &[u8]) -> Vec<Unit> {
         .collect()
 }
 
-/// Gives each PTS and DTS the value that `new` makes of it and of the offset of its packet, cut to 33 bits.
+/// Replaces each PTS and DTS by `new(offset of its packet, value)`, cut to 33 bits.
 pub fn restamp(ts: &mut [u8], new: impl Fn(usize, i64) -> i64) {
     for (offset, header) in headers(ts).collect::<Vec<_>>() {
         let count = [0, 0, 1, 2][usize::from(ts[header.start + 7] >> 6)];
@@ -53,7 +52,7 @@ pub fn restamp(ts: &mut [u8], new: impl Fn(usize, i64) -> i64) {
     }
 }
 
-/// Takes every PTS and DTS away: what stood there is stuffing.
+/// Replaces every PTS and DTS by stuffing.
 pub fn unstamp(ts: &mut [u8]) {
     for (_, header) in headers(ts).collect::<Vec<_>>() {
         let length = usize::from(ts[header.start + 8]);
@@ -62,7 +61,8 @@ pub fn unstamp(ts: &mut [u8]) {
     }
 }
 
-/// Where PES headers stand: the offset of the packet, and the header up to the end of the packet.
+/// Returns the offset of each packet with a PES header, and the range from the header to the end of
+/// the packet.
 fn headers(ts: &[u8]) -> impl Iterator<Item = (usize, Range<usize>)> {
     (0..ts.len() / PACKET).filter_map(|n| {
         let packet = &ts[n * PACKET..][..PACKET];
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_stamp_is_read_back() {
         let mut stamp = [0x21, 0, 1, 0, 1];
         for ticks in [0, 1, 126_000, WRAP - 1, 0x1_5555_5555] {
             write(&mut stamp, ticks);

@@ -1,7 +1,7 @@
-//! The events as they stand on the wire, written down a second time and strictly.
+//! Second, strict definition of the events on the wire.
 //!
-//! `cht-core` reads tolerantly, so it cannot notice a field that was renamed, added or lost in its own types.
-//! These types refuse any field they do not know. Who adds a field to an event adds it here, to
+//! `cht-core` reads tolerantly, so it cannot notice a field that was renamed, added or lost in its
+//! own types. These types refuse unknown fields. A new field of an event is added here, to
 //! `docs/events.md` and to the golden lines in `cht-core/tests/events/`.
 
 use std::collections::BTreeMap;
@@ -9,26 +9,25 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-/// One event.
+/// Event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wire {
-    /// The absolute path of the session's folder.
+    /// Absolute path of the session's folder.
     pub session: Option<String>,
-    /// What happened.
+    /// Fields of its type.
     pub body: Body,
 }
 
 macro_rules! wire {
     ($($(#[$attribute:meta])* $kind:literal $name:ident { $($field:ident: $type:ty,)* })*) => {
-        /// What happened.
+        /// Fields of an event, by its type.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Body {
             $(#[doc = concat!("`", $kind, "`")] $name($name),)*
         }
 
         impl Wire {
-            /// The event's `type`.
-            #[must_use]
+            /// Returns the event's `type`.
             pub fn kind(&self) -> &'static str {
                 match self.body { $(Body::$name(_) => $kind,)* }
             }
@@ -44,7 +43,7 @@ macro_rules! wire {
         $(wire!(@struct $name { $($field: $type,)* });)*
     };
     (@struct $name:ident { $($field:ident: $type:ty,)* }) => {
-        #[doc = concat!("The fields of `", stringify!($name), "`.")]
+        #[doc = concat!("Fields of `", stringify!($name), "`.")]
         #[derive(Debug, Clone, PartialEq, Deserialize)]
         #[serde(deny_unknown_fields)]
         #[expect(missing_docs, reason = "explained in docs/events.md")]
@@ -113,7 +112,7 @@ wire!(@struct ScenesStats {
     pictures_waiting: u64,
 });
 
-/// What of a stream is decoded.
+/// Frames of a stream that are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "explained in docs/events.md")]
@@ -122,7 +121,7 @@ pub enum Decoded {
     Keyframes,
 }
 
-/// What a stream shows.
+/// Content of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "explained in docs/events.md")]
@@ -170,7 +169,7 @@ pub enum Reason {
     Screen,
 }
 
-/// Who took a frame.
+/// Detector that selected a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "explained in docs/events.md")]
@@ -180,7 +179,7 @@ pub enum Detector {
     Screen,
 }
 
-/// A string of a certain form.
+/// Defines a string of a certain form.
 macro_rules! form {
     ($name:ident, $prose:literal, $check:expr) => {
         #[doc = $prose]
@@ -219,20 +218,20 @@ form!(Id, "F and at least six digits", |text| text
     .strip_prefix('F')
     .is_some_and(|digits| digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit())));
 
-/// Reads one line, with or without its newline.
+/// Parses a line, with or without its newline.
 ///
 /// # Errors
 ///
-/// If it is anything but an event of version 1 with exactly the fields that are known here.
+/// Returns an error for anything but an event of version 1 with exactly the fields known here.
 pub fn parse(line: &str) -> Result<Wire, String> {
     parse_without(line, |_| false)
 }
 
-/// The same of a line in a file of a session, which names files from the session's folder on as well.
+/// Parses a line in a file of a session, which has relative paths as well.
 ///
 /// # Errors
 ///
-/// As [`parse`].
+/// Returns the errors of [`parse`].
 pub fn parse_stored(line: &str) -> Result<Wire, String> {
     parse_without(line, |field| field.starts_with("relative_"))
 }
@@ -262,7 +261,7 @@ fn parse_without(line: &str, is_left_out: fn(&str) -> bool) -> Result<Wire, Stri
 }
 
 fn strict<T: DeserializeOwned>(kind: &str, fields: Map<String, Value>) -> Result<T, String> {
-    // An absent field is how "not known" is written; `null` is not.
+    // An unknown value is written as an absent field, never as `null`.
     if let Some((name, _)) = fields.iter().find(|(_, value)| value.is_null()) {
         return Err(format!("`{kind}`: `{name}` is null"));
     }
@@ -274,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_known_is_refused() {
+    fn unknown_field_or_type_is_refused() {
         let line = r#"{"v":1,"type":"sent","session":null,"id":"F000001"}"#;
         assert_eq!(parse(line).unwrap().kind(), "sent");
         for wrong in [

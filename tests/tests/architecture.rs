@@ -1,5 +1,5 @@
 //! What the compiler does not see of the invariants in `ARCHITECTURE.md`.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{fs, path::Path};
 

@@ -1,5 +1,5 @@
-//! Bad input: a message that names it and what to do, the rest goes on, and the exit status tells.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! Bad input: a message names it and the remedy, the rest goes on, and the exit status is an error.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
     ffi::OsStr,
@@ -13,9 +13,12 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use cht_tests::{QUICK, Shim, Stage, bin, generate, tool, words};
+use cht_tests::{QUICK, Shim, bin, generate, generated, make_fifo, recorder, tool, words};
 
-/// Runs a stage on lines; its output.
+#[path = "bad_input/options.rs"]
+mod options;
+
+/// Runs a stage on these lines, and returns its output.
 fn pipe(command: &mut Command, input: &[u8]) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -33,7 +36,7 @@ fn count(output: &Output, kind: &str) -> usize {
 }
 
 #[test]
-fn bad_segments_are_named_and_the_good_one_is_examined() {
+fn bad_segments_are_named_and_good_one_is_examined() {
     let folder = tempfile::tempdir().unwrap();
     let good = folder.path().join("good.ts");
     generate(&good, &[("testsrc2=s=160x120:r=25", 1.0)], QUICK);
@@ -69,7 +72,7 @@ fn bad_segments_are_named_and_the_good_one_is_examined() {
     assert_eq!((count(&output, "frame"), count(&output, "error")), (1, 4), "{output:?}");
 }
 
-/// A command that is killed if it hangs.
+/// Returns a command that is killed if it hangs.
 fn bounded(name: &str) -> Command {
     let mut command = Command::new("timeout");
     command
@@ -80,12 +83,8 @@ fn bounded(name: &str) -> Command {
     command
 }
 
-fn make_fifo(path: &Path) {
-    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
-}
-
 #[test]
-fn fifo_among_segments_is_an_error_and_the_rest_is_done() {
+fn fifo_among_segments_is_an_error_and_others_are_examined() {
     let folder = tempfile::tempdir().unwrap();
     let stream = folder.path().join("call/stream");
     fs::create_dir_all(&stream).unwrap();
@@ -123,7 +122,7 @@ fn fifo_among_segments_is_an_error_and_the_rest_is_done() {
 }
 
 #[test]
-fn fifo_for_a_file_of_ours_is_refused() {
+fn fifo_in_place_of_journal_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let segment = folder.path().join("a.ts");
     generate(&segment, &[("testsrc2=s=160x120:r=25", 1.0)], QUICK);
@@ -143,7 +142,8 @@ fn fifo_for_a_file_of_ours_is_refused() {
     }
 }
 
-/// Bytes of a file named `rotten.ts` cannot be read from the one on that the file of the shim names.
+/// Bytes of a file named `rotten.ts` cannot be read from the one on that the file of the shim
+/// names.
 const BAD_SECTOR: &str = r#"
 ssize_t pread64(int file, void *bytes, size_t count, off64_t at) {
     static ssize_t (*real)(int, void *, size_t, off64_t);
@@ -163,7 +163,7 @@ ssize_t pread64(int file, void *bytes, size_t count, off64_t at) {
 "#;
 
 #[test]
-fn segment_that_cannot_be_read_to_its_end_is_an_error_and_the_rest_is_done() {
+fn segment_with_unreadable_end_is_an_error_and_others_are_decoded() {
     let folder = tempfile::tempdir().unwrap();
     let Some(shim) = Shim::build(folder.path(), BAD_SECTOR) else { return };
     let paths = ["a.ts", "rotten.ts", "z.ts"].map(|name| folder.path().join(name));
@@ -213,11 +213,9 @@ fn segment_that_cannot_be_read_to_its_end_is_an_error_and_the_rest_is_done() {
 }
 
 #[test]
-fn truncated_segments_give_what_they_hold() {
+fn truncated_segment_gives_its_frames() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.ts");
-    generate(&path, &[("testsrc2=s=160x120:r=25", 2.0)], QUICK);
-    let bytes = fs::read(&path).unwrap();
+    let bytes = generated(&[("testsrc2=s=160x120:r=25", 2.0)], QUICK);
     for length in [100, 188, 1000, bytes.len() / 2 + 33] {
         let cut = folder.path().join(format!("cut_{length}.ts"));
         fs::write(&cut, &bytes[..length]).unwrap();
@@ -231,7 +229,7 @@ fn truncated_segments_give_what_they_hold() {
 }
 
 #[test]
-fn a_broken_line_is_named_and_the_rest_goes_on() {
+fn broken_line_is_named_and_others_pass() {
     let folder = tempfile::tempdir().unwrap();
     let input = b"{\"v\":1,\"type\":\"frame\"}\n{broken\n\n{\"v\":1,\"type\":\"dream\"}\n";
     let (out, index) = (folder.path().join("out"), folder.path().join("index.json"));
@@ -252,20 +250,18 @@ fn a_broken_line_is_named_and_the_rest_goes_on() {
 }
 
 #[test]
-fn a_port_in_use() {
+fn port_in_use_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = tool("cht-recv");
-    command.args(["--listen", "tcp://127.0.0.1:0", "--sessions"]).arg(folder.path());
-    let mut first = Stage::start(&mut command);
-    let address = first.wait_for("listening")["address"].as_str().unwrap().to_owned();
-    let output = tool("cht-recv").args(["--listen", &address]).output().unwrap();
+    let (_first, address) = recorder(folder.path(), "");
+    let url = format!("tcp://{address}");
+    let output = tool("cht-recv").args(["--listen", &url]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let said = said(&output);
     assert!(said.contains(&address) && said.contains("another program"), "{said}");
 }
 
 #[test]
-fn wrong_addresses_and_numbers() {
+fn invalid_option_value_is_named() {
     for options in [
         vec!["--listen", "127.0.0.1:4444"],
         vec!["--listen", "tcp://127.0.0.1"],
@@ -282,7 +278,7 @@ fn wrong_addresses_and_numbers() {
 }
 
 #[test]
-fn value_out_of_range_is_refused_with_the_range() {
+fn value_out_of_range_is_refused_with_its_range() {
     for (name, options) in [
         ("cht-scenes", "--decoder-timeout 0"),
         ("cht-scenes", "--max-wait 0"),
@@ -328,7 +324,7 @@ fn age_or_size_without_unit_is_refused_and_removes_nothing() {
 }
 
 #[test]
-fn a_folder_that_is_not_writable() {
+fn folder_without_write_access_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     // A file in place of the folder refuses root as well.
     let blocked = folder.path().join("file");
@@ -346,7 +342,7 @@ fn a_folder_that_is_not_writable() {
 }
 
 #[test]
-fn ffmpeg_missing_or_too_old() {
+fn missing_or_old_ffmpeg_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let old = folder.path().join("ffmpeg");
     fs::write(&old, "#!/bin/sh\necho 'ffmpeg version 4.4.2 Copyright (c) the FFmpeg developers'\n")
@@ -363,7 +359,7 @@ fn ffmpeg_missing_or_too_old() {
 }
 
 #[test]
-fn loose_segments_want_a_place_for_the_frames() {
+fn loose_segments_without_out_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     generate(&path, &[("testsrc2=s=160x120:r=25", 1.0)], QUICK);
@@ -394,7 +390,7 @@ fn frame(session: &Path) -> String {
 }
 
 #[test]
-fn temporary_names_planted_as_links_are_not_followed() {
+fn links_at_temporary_names_are_not_followed() {
     let folder = tempfile::tempdir().unwrap();
     let session = folder.path().join("call");
     let clip = folder.path().join("clip.ts");
@@ -433,7 +429,7 @@ fn temporary_names_planted_as_links_are_not_followed() {
 }
 
 #[test]
-fn journals_planted_as_links_are_not_followed() {
+fn links_at_journal_names_are_not_followed() {
     let folder = tempfile::tempdir().unwrap();
     let session = folder.path().join("call");
     let clip = folder.path().join("clip.ts");
@@ -470,7 +466,7 @@ fn journals_planted_as_links_are_not_followed() {
 }
 
 #[test]
-fn session_that_cannot_have_frames_is_an_error_and_the_rest_goes_on() {
+fn session_without_room_for_frames_is_an_error_and_others_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);
     for good in ["good", "more"] {
@@ -509,7 +505,7 @@ fn session_that_cannot_have_frames_is_an_error_and_the_rest_goes_on() {
 }
 
 #[test]
-fn too_large_picture_costs_its_segment_alone() {
+fn too_large_picture_costs_its_segment_only() {
     let folder = tempfile::tempdir().unwrap();
     let paths = [1, 2, 3].map(|n| folder.path().join(format!("{n}.ts")));
     let shots = ["testsrc2=s=160x120:r=25", "testsrc2=s=640x480:r=25", "mandelbrot=s=160x120:r=25"];

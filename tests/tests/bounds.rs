@@ -1,5 +1,5 @@
-//! Segments that end within a group of pictures: nothing of it is lost to those who decode.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! Segments that end within a GOP: decoders lose no frame of it.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
     fs,
@@ -7,13 +7,13 @@ use std::{
 };
 
 use cht_tests::{
-    Pipeline, Stage, b3sum, b3sum_of_jpeg, ffmpeg, footage, generate,
+    Pipeline, Stage, b3sum, b3sum_of_jpeg, examined, ffmpeg, footage, generate, of_type,
     stamps::{restamp, units},
     tool, words,
 };
 use serde_json::Value;
 
-/// What makes a frame: its place and its picture, not the segment that it came from.
+/// Returns the id, times and picture of each frame, without its segment.
 fn essence(frames: &[Value]) -> Vec<(String, f64, i64, String)> {
     let text = |frame: &Value, field: &str| frame[field].as_str().unwrap().to_owned();
     frames
@@ -26,7 +26,7 @@ fn essence(frames: &[Value]) -> Vec<(String, f64, i64, String)> {
         .collect()
 }
 
-/// A recorded and decoded session.
+/// Recorded and decoded session.
 struct Done {
     _folder: tempfile::TempDir,
     session: PathBuf,
@@ -39,8 +39,7 @@ fn through(bytes: &[u8], options: &str) -> Done {
     let folder = tempfile::tempdir().unwrap();
     let mut pipeline = Pipeline::start(folder.path(), &format!("--once {options}"), "");
     pipeline.send(bytes);
-    let statuses = pipeline.finish();
-    assert!(statuses.iter().all(std::process::ExitStatus::success), "{options}: {statuses:?}");
+    pipeline.succeed();
     assert_eq!(b3sum(&pipeline.recording()), b3sum(bytes));
     let events = |kind: &str| pipeline.index.of_type(kind).into_iter().cloned().collect();
     let done: Vec<Value> = events("segment_done");
@@ -54,30 +53,19 @@ fn through(bytes: &[u8], options: &str) -> Done {
 }
 
 impl Done {
-    /// How many segments ended for this reason.
+    /// Returns the number of segments that ended for this reason.
     fn ended(&self, reason: &str) -> usize {
         self.closed.iter().filter(|segment| segment["end_reason"] == reason).count()
     }
-
-    /// The events of cht-segwatch over the session, as lines.
-    fn examined(&self) -> Vec<String> {
-        let output = tool("cht-segwatch").arg(&self.session).output().unwrap();
-        assert!(output.status.success());
-        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
-    }
 }
 
-/// The frames that cht-scenes keeps of these lines.
+/// Returns the frames that cht-scenes keeps of these lines.
 fn scenes(lines: &[String], out: &Path) -> Vec<Value> {
-    let input = out.with_extension("lines");
-    fs::write(&input, lines.join("\n")).unwrap();
-    let input = fs::File::open(input).unwrap();
-    let mut scenes = Stage::start(tool("cht-scenes").arg("--out").arg(out).stdin(input));
-    assert!(scenes.finish().success(), "{:#?}", scenes.of_type("error"));
-    scenes.of_type("frame").into_iter().cloned().collect()
+    let events = Stage::fed(tool("cht-scenes").arg("--out").arg(out), lines).succeed();
+    of_type(&events, "frame").into_iter().cloned().collect()
 }
 
-/// Three shots, and one keyframe.
+/// Generates three shots with one keyframe.
 fn one_keyframe(path: &Path) -> Vec<u8> {
     let shots = [("testsrc2=s=320x240:r=25", 3.0), ("smptebars=s=320x240:r=25", 3.0)];
     let shots = [&shots[..], &[("mandelbrot=s=320x240:r=25", 3.0)]].concat();
@@ -86,7 +74,7 @@ fn one_keyframe(path: &Path) -> Vec<u8> {
 }
 
 #[test]
-fn a_cut_within_a_group_of_pictures_costs_no_picture() {
+fn segment_end_within_gop_loses_no_frame() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = one_keyframe(&folder.path().join("a.ts"));
     let whole = through(&bytes, "");
@@ -100,13 +88,13 @@ fn a_cut_within_a_group_of_pictures_costs_no_picture() {
         assert_eq!(essence(&cut.index), essence(&whole.index), "{options}");
         assert_eq!(cut.decoded, 225, "{options}");
         // Later, from the segments.
-        let later = scenes(&cut.examined(), &folder.path().join(reason));
+        let later = scenes(&examined(&cut.session), &folder.path().join(reason));
         assert_eq!(essence(&later), essence(&whole.index), "{options}");
     }
 }
 
 #[test]
-fn picture_that_rests_for_minutes_gives_the_frames_of_batch() {
+fn picture_resting_for_minutes_matches_batch() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     let shots = ["testsrc2", "smptebars", "mandelbrot"].map(|it| format!("{it}=s=320x240:r=25"));
@@ -117,9 +105,7 @@ fn picture_that_rests_for_minutes_gives_the_frames_of_batch() {
     let first = units(&bytes)[0].pts.unwrap();
     restamp(&mut bytes, |_, ticks| ticks + (ticks - first) / (3 * 90_000) * 90 * 90_000);
     fs::write(&path, &bytes).unwrap();
-    let examined = tool("cht-segwatch").arg(&path).output().unwrap().stdout;
-    let lines: Vec<_> = String::from_utf8(examined).unwrap().lines().map(str::to_owned).collect();
-    let batch = scenes(&lines, &folder.path().join("batch"));
+    let batch = scenes(&examined(&path), &folder.path().join("batch"));
     // The first shot comes to rest with another picture than it began with.
     let times: Vec<_> = batch.iter().map(|frame| frame["timestamp"].as_f64().unwrap()).collect();
     assert_eq!(times, [0.0, 2.96, 93.0, 186.0]);
@@ -133,11 +119,11 @@ fn picture_that_rests_for_minutes_gives_the_frames_of_batch() {
 }
 
 #[test]
-fn a_decoder_that_is_started_again_goes_back_to_the_keyframe() {
+fn restarted_decoder_goes_back_to_keyframe() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = one_keyframe(&folder.path().join("a.ts"));
     let cut = through(&bytes, "--segment-time 1 --segment-max-time 1");
-    let lines = cut.examined();
+    let lines = examined(&cut.session);
     for known in [1, 4, 7] {
         let out = folder.path().join(format!("after_{known}"));
         scenes(&lines[..known], &out);
@@ -147,7 +133,7 @@ fn a_decoder_that_is_started_again_goes_back_to_the_keyframe() {
 }
 
 #[test]
-fn a_picture_over_several_segments_is_decoded() {
+fn picture_across_segments_is_decoded() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     ffmpeg(words(&format!(
@@ -164,7 +150,7 @@ fn a_picture_over_several_segments_is_decoded() {
 }
 
 #[test]
-fn real_footage_gives_the_same_frames_however_it_is_cut() {
+fn real_footage_matches_at_any_segment_length() {
     for name in ["edited/bikes_640x272p25.mp4", "edited/testvideo_fades_1280x720p30.mp4"] {
         let Some(clip) = footage(name) else { continue };
         let folder = tempfile::tempdir().unwrap();

@@ -1,24 +1,21 @@
-//! A real browser plays a session by hls.js while it is being recorded. Skipped, by name, where chromium or
-//! hls.js cannot be had: `tests/browser/setup FOLDER` gets the latter from npm.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! A real browser plays a session by hls.js during its recording. Skipped, with a message, without
+//! chromium or hls.js: `tests/browser/setup FOLDER` gets the latter from npm.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
     collections::HashMap,
-    fs,
-    io::{BufRead as _, BufReader, Write as _},
-    net::TcpStream,
+    io::{BufRead as _, BufReader},
     os::unix::fs::symlink,
-    path::Path,
     process::{Child, Command, Stdio},
 };
 
-use cht_tests::{QUICK, Stage, generate, root, tool, words};
+use cht_tests::{QUICK, generated, recorder, root, send, words};
 
-/// Python's static server, which ends by itself if the browser never says anything.
+/// Static HTTP server in Python, which ends by itself after five minutes.
 const SERVER: &str = "import runpy, signal; signal.alarm(300); \
                       runpy.run_module('http.server', run_name='__main__')";
 
-/// Ends a process with the test.
+/// Process that ends with the test.
 struct Running(Child);
 
 impl Drop for Running {
@@ -28,14 +25,15 @@ impl Drop for Running {
     }
 }
 
-/// What the page told the server: the query of a line such as `… "GET /report?time=1.2&frames=30 HTTP/1.1" 404 -`.
+/// Parses a report of the page, the query in a line such as
+/// `… "GET /report?time=1.2&frames=30 HTTP/1.1" 404 -`.
 fn report(line: &str) -> Option<HashMap<&str, &str>> {
     let query = line.split_once("GET /report?")?.1.split_whitespace().next()?;
     Some(query.split('&').filter_map(|field| field.split_once('=')).collect())
 }
 
 #[test]
-fn a_browser_plays_the_session_while_it_is_recorded() {
+fn browser_plays_session_during_recording() {
     let folder = tempfile::tempdir().unwrap();
     let site = folder.path();
     let ready = Command::new(root().join("tests/browser/setup")).arg(site).status();
@@ -43,18 +41,12 @@ fn a_browser_plays_the_session_while_it_is_recorded() {
         println!("skipped: chromium or hls.js is not here");
         return;
     }
-    let path = site.join("source.ts");
-    generate(&path, &[("testsrc2=s=320x240:r=25", 6.0)], &format!("{QUICK} -pix_fmt yuv420p"));
-    let bytes = fs::read(&path).unwrap();
+    let bytes =
+        generated(&[("testsrc2=s=320x240:r=25", 6.0)], &format!("{QUICK} -pix_fmt yuv420p"));
 
-    let mut command = tool("cht-recv");
-    command.args(["--listen", "tcp://127.0.0.1:0", "--segment-time", "2", "--sessions"]).arg(site);
-    let mut recv = Stage::start(&mut command);
-    let listening = recv.wait_for("listening");
-    let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
-    let session = Path::new(listening["session"].as_str().unwrap());
-    symlink(session.join("stream"), site.join("stream")).unwrap();
-    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+    let (mut recv, address) = recorder(site, "--segment-time 2");
+    symlink(recv.session().join("stream"), site.join("stream")).unwrap();
+    send(&address, &bytes);
     recv.wait_for("disconnected");
 
     // Its log is how the page speaks to the test.
@@ -94,10 +86,9 @@ fn a_browser_plays_the_session_while_it_is_recorded() {
             // It plays a session that is being recorded; another connection, and the end.
             assert_eq!(seen["live"], "true", "{line}");
             continued = true;
-            TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+            send(&address, &bytes);
             recv.wait_for("disconnected");
-            recv.signal("TERM");
-            assert!(recv.finish().success());
+            recv.stop();
         }
         last.clone_from(&line);
         if seen["ended"] == "true" {

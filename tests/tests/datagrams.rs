@@ -1,5 +1,5 @@
-//! cht-recv: UDP, RTP and multicast, bit for bit.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! cht-recv records UDP, RTP and multicast bit for bit.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
     net::{SocketAddr, UdpSocket},
@@ -13,14 +13,15 @@ const FREQUENT: &str = "--stats-interval 0.1";
 
 type Datagrams = Vec<Vec<u8>>;
 
-/// What passes datagrams on, and keeps a copy.
+/// Relay of datagrams, which keeps copies.
 struct Relay {
     address: SocketAddr,
     passed: JoinHandle<Datagrams>,
 }
 
 impl Relay {
-    /// `alter` gets the number of a datagram, from 0, and those that wait; what it takes out of them is passed on.
+    /// `alter` gets the number of a datagram, from 0, and those that wait; what it takes out of
+    /// them is passed on.
     fn start(to: SocketAddr, alter: fn(usize, &mut Datagrams) -> Datagrams) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
@@ -71,7 +72,7 @@ fn send_all(socket: &UdpSocket, datagrams: &[Vec<u8>]) {
 }
 
 #[test]
-fn udp_of_a_real_sender_is_recorded_bit_for_bit() {
+fn udp_of_real_sender_is_recorded_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let clip = clip(&folder, 3.0);
     let mut recv = Recorder::start("udp://127.0.0.1:0", FREQUENT);
@@ -86,11 +87,12 @@ fn udp_of_a_real_sender_is_recorded_bit_for_bit() {
 }
 
 #[test]
-fn rtp_of_a_real_sender_is_put_in_order_bit_for_bit() {
+fn reordered_rtp_of_real_sender_is_recorded_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let clip = clip(&folder, 3.0);
     let mut recv = Recorder::start("rtp://127.0.0.1:0", FREQUENT);
-    // Every fifth packet waits for the two behind it, and some come twice. The first one tells where it begins.
+    // Every fifth packet comes after the next two, and some come twice. The first one sets the
+    // order.
     let relay = Relay::start(recv.port(), |n, waiting| match (n % 5, n % 7) {
         _ if n < 5 => std::mem::take(waiting),
         (0 | 1, _) => Vec::new(),
@@ -117,14 +119,14 @@ fn lost_rtp_packets_are_counted() {
     let packet = |n: u8| [&[0x80, 33, 0, n, 0, 0, 0, 0, 0, 0, 0, 1][..], &[n; 188]].concat();
     send_all(&socket, &[packet(1), packet(2), packet(5), packet(6)]);
     assert_eq!(recv.reason(), "idle for 0.5 s");
-    // What is recorded is not what was sent.
+    // The recording differs from the sent stream.
     assert_eq!(recv.stage.finish().code(), Some(1));
     assert_eq!(recv.recording(), [[1; 188], [2; 188], [5; 188], [6; 188]].concat());
     assert!(recv.said().contains("warning: 2 RTP packets of 127.0.0.1"), "{}", recv.said());
 }
 
 #[test]
-fn silence_ends_a_connection_of_datagrams_and_the_next_one_begins_another() {
+fn silence_ends_connection_of_datagrams() {
     let mut recv = Recorder::start("udp://127.0.0.1:0", "--idle-timeout 0.3");
     let socket = connect(recv.port());
     for mark in [1, 2] {
@@ -141,7 +143,7 @@ fn silence_ends_a_connection_of_datagrams_and_the_next_one_begins_another() {
 }
 
 #[test]
-fn a_second_sender_of_datagrams_does_not_mix_with_the_first() {
+fn second_sender_of_datagrams_is_ignored() {
     let mut recv = Recorder::start("udp://127.0.0.1:0", "--idle-timeout 1");
     let (first, second) = (connect(recv.port()), connect(recv.port()));
     for (n, datagram) in datagrams(1).iter().enumerate() {
@@ -160,7 +162,7 @@ fn a_second_sender_of_datagrams_does_not_mix_with_the_first() {
 }
 
 #[test]
-fn a_sender_of_datagrams_that_was_started_anew_loses_nothing() {
+fn restarted_sender_of_datagrams_loses_nothing() {
     let mut recv = Recorder::start("udp://127.0.0.1:0", "--idle-timeout 0.5");
     for mark in [1, 2] {
         // From another port; the first one is still being waited for.
@@ -174,7 +176,7 @@ fn a_sender_of_datagrams_that_was_started_anew_loses_nothing() {
 }
 
 #[test]
-fn a_sender_of_datagrams_replaces_another_if_asked_to() {
+fn second_sender_of_datagrams_replaces_first_on_request() {
     let mut recv =
         Recorder::start("udp://127.0.0.1:0", "--second-sender replace --idle-timeout 0.5");
     send_all(&connect(recv.port()), &datagrams(1));
@@ -187,7 +189,7 @@ fn a_sender_of_datagrams_replaces_another_if_asked_to() {
 }
 
 #[test]
-fn two_senders_with_replace_change_over_once() {
+fn two_senders_with_replace_switch_once() {
     let mut recv =
         Recorder::start("udp://127.0.0.1:0", "--second-sender replace --idle-timeout 0.5");
     let (first, second) = (connect(recv.port()), connect(recv.port()));
@@ -226,7 +228,7 @@ fn browser_datagram_is_refused() {
 }
 
 #[test]
-fn strangers_are_not_heard() {
+fn datagrams_of_strangers_are_ignored() {
     let mut recv = Recorder::start("udp://127.0.0.1:0", "--allow 192.168.7.0/24");
     send_all(&connect(recv.port()), &datagrams(1));
     recv.stop();
@@ -234,7 +236,7 @@ fn strangers_are_not_heard() {
 }
 
 #[test]
-fn rtp_that_is_taken_for_udp_is_recorded_and_said() {
+fn rtp_received_as_udp_is_recorded_with_a_note() {
     let mut recv = Recorder::start("udp://127.0.0.1:0", "--once --idle-timeout 0.3");
     let packet = [&[0x80, 33, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1][..], &[0x47; 188]].concat();
     connect(recv.port()).send(&packet).unwrap();
@@ -244,7 +246,7 @@ fn rtp_that_is_taken_for_udp_is_recorded_and_said() {
 }
 
 #[test]
-fn a_multicast_group_is_joined_on_the_interface_that_is_named() {
+fn multicast_group_is_joined_on_named_interface() {
     let folder = tempfile::tempdir().unwrap();
     let clip = clip(&folder, 1.0);
     let url = format!("udp://239.255.77.7:{}", free_port());
@@ -261,7 +263,7 @@ fn a_multicast_group_is_joined_on_the_interface_that_is_named() {
 }
 
 #[test]
-fn what_the_system_dropped_is_said() {
+fn datagrams_dropped_by_the_system_are_reported() {
     let mut recv = Recorder::start("udp://127.0.0.1:0", "--once --idle-timeout 2");
     let socket = connect(recv.port());
     socket.send(&[0x47; 1316]).unwrap();

@@ -1,16 +1,17 @@
-//! Decoding in cht-scenes: parts of the stream, other decoders, and decoders that fail.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! Decoding in cht-scenes: keyframes only, hardware decoders, failing decoders, and changes of the
+//! stream.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
     collections::BTreeMap,
     fs,
-    io::Write as _,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
-use cht_tests::{b3sum_of_jpeg, ffmpeg, generate, probe_frames, tool, words};
+use cht_tests::{
+    Stage, b3sum_of_jpeg, decoder_stub, encode, generate, of_type, probe_frames, tool, words,
+};
 use serde_json::Value;
 
 /// Five seconds in which every frame differs from the one before.
@@ -34,35 +35,20 @@ const CODERS: [(&str, &str); 6] = [
     ("mpeg2", "-c:v mpeg2video -bf 2 -g 15 -b:v 2M"),
 ];
 
-fn encode(path: &Path, source: &str, coder: &str) {
-    let arguments = ["-f", "lavfi", "-i", source].into_iter().chain(words(coder));
-    ffmpeg(arguments.chain(["-pix_fmt", "yuv420p", "-f", "mpegts", path.to_str().unwrap()]));
-}
-
-/// `ls … | cht-scenes`; its events and what it said.
+/// Runs cht-scenes over paths, and returns its events and its stderr.
 fn scenes(paths: &[PathBuf], out: &Path, options: &str) -> (Vec<Value>, String) {
+    let messages = out.with_extension("stderr");
     let mut command = tool("cht-scenes");
-    command.arg("--out").arg(out).args(words(options)).stdin(Stdio::piped());
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    for path in paths {
-        writeln!(stdin, "{}", path.display()).unwrap();
-    }
-    drop(stdin);
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let lines = std::str::from_utf8(&output.stdout).unwrap().lines();
-    let events: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
-    let errors = of_type(&events, "error").len();
-    assert_eq!(output.status.code(), Some(i32::from(errors > 0)), "{said}");
-    (events, said)
+    command.arg("--out").arg(out).args(words(options)).stderr(fs::File::create(&messages).unwrap());
+    let mut stage = Stage::fed(&mut command, paths.iter().map(|path| path.display()));
+    let status = stage.finish();
+    let said = fs::read_to_string(messages).unwrap();
+    let errors = stage.of_type("error").len();
+    assert_eq!(status.code(), Some(i32::from(errors > 0)), "{said}");
+    (stage.events.clone(), said)
 }
 
-fn of_type<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
-    events.iter().filter(|event| event["type"] == kind).collect()
-}
-
-/// PTS and contents of the pictures that were kept.
+/// Returns the hash of each kept picture, by PTS.
 fn kept(events: &[Value]) -> BTreeMap<i64, String> {
     let frames = of_type(events, "frame").into_iter();
     frames
@@ -80,7 +66,7 @@ fn decoded(events: &[Value]) -> Vec<u64> {
     done.map(|done| done["decoded"].as_u64().unwrap()).collect()
 }
 
-/// PTS of the keyframes, by ffprobe.
+/// Returns the PTS of the keyframes by ffprobe.
 fn keyframes(path: &Path) -> Vec<i64> {
     let output = Command::new("ffprobe")
         .args(words("-v error -select_streams v:0 -show_entries packet=pts,flags -of csv=p=0"))
@@ -97,7 +83,7 @@ fn keyframes(path: &Path) -> Vec<i64> {
 }
 
 #[test]
-fn keyframes_alone_have_the_times_and_the_pictures_that_they_have_among_all() {
+fn keyframes_alone_match_those_of_full_decoding() {
     let folder = tempfile::tempdir().unwrap();
     for (name, coder) in CODERS {
         let path = folder.path().join(format!("{name}.ts"));
@@ -121,7 +107,7 @@ fn keyframes_alone_have_the_times_and_the_pictures_that_they_have_among_all() {
 }
 
 #[test]
-fn a_segment_that_begins_between_keyframes_gives_those_that_it_has() {
+fn segment_between_keyframes_gives_its_own_keyframes() {
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole.ts");
     encode(&whole, MOVING, CODERS[1].1);
@@ -145,7 +131,7 @@ fn a_segment_that_begins_between_keyframes_gives_those_that_it_has() {
 }
 
 #[test]
-fn every_detector_takes_keyframes() {
+fn detectors_accept_keyframes_only() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     encode(
@@ -163,7 +149,7 @@ fn every_detector_takes_keyframes() {
 }
 
 #[test]
-fn hardware_that_does_not_work_is_replaced_and_named() {
+fn broken_hwaccel_falls_back_to_cpu_with_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     encode(&path, MOVING, CODERS[0].1);
@@ -186,13 +172,8 @@ fn hardware_that_does_not_work_is_replaced_and_named() {
     }
 }
 
-/// An executable shell script.
-fn script(path: &Path, text: &str) {
-    fs::write(path, format!("#!/bin/sh\n{text}")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-/// Four segments of a run, and an ffmpeg that does `what` instead of its work when it gets to the second.
+/// Four segments of a run, and an ffmpeg that does `what` instead of its work when it gets to the
+/// second.
 fn with_a_decoder_that(folder: &Path, what: &str) -> (Vec<Value>, Vec<PathBuf>) {
     let paths: Vec<PathBuf> = (1..5).map(|n| folder.join(format!("{n}.ts"))).collect();
     for (n, path) in paths.iter().enumerate() {
@@ -203,18 +184,13 @@ fn with_a_decoder_that(folder: &Path, what: &str) -> (Vec<Value>, Vec<PathBuf>) 
     // Into the second: half of it.
     let length = |n: usize| fs::metadata(&paths[n]).unwrap().len();
     let first = length(0) + length(1) / 2;
-    let (marker, stub) = (folder.join("marker"), folder.join("ffmpeg"));
     // Only the first decoder is broken; it dies or hangs within the second segment.
-    script(
-        &stub,
-        &format!(
-            "case \" $* \" in *' pipe:0 '*) ;; *) exec ffmpeg \"$@\" ;; esac\n\
-             if [ -e {marker} ]; then exec ffmpeg \"$@\"; fi\n: >{marker}\n\
-             echo 'the device is on fire' >&2\n\
-             head -c {first} | ffmpeg \"$@\"\n{what}\n",
-            marker = marker.display()
-        ),
+    let script = format!(
+        "if [ -e {marker} ]; then exec ffmpeg \"$@\"; fi\n: >{marker}\n\
+         echo 'the device is on fire' >&2\nhead -c {first} | ffmpeg \"$@\"\n{what}",
+        marker = folder.join("marker").display()
     );
+    let stub = decoder_stub(folder, &script);
     let options = format!("--detect scene --decoder-timeout 1 --ffmpeg {}", stub.display());
     let (events, _) = scenes(&paths, &folder.join("out"), &options);
     (events, paths)
@@ -238,21 +214,21 @@ fn check_second_failed(events: &[Value], paths: &[PathBuf], code: &str) {
 }
 
 #[test]
-fn a_decoder_that_dies_costs_one_segment() {
+fn crashed_decoder_costs_one_segment() {
     let folder = tempfile::tempdir().unwrap();
     let (events, paths) = with_a_decoder_that(folder.path(), "kill -9 $$");
     check_second_failed(&events, &paths, "decoder_failed");
 }
 
 #[test]
-fn a_decoder_that_hangs_is_stopped_and_costs_one_segment() {
+fn hung_decoder_costs_one_segment() {
     let folder = tempfile::tempdir().unwrap();
     let (events, paths) = with_a_decoder_that(folder.path(), "exec tail -f /dev/null");
     check_second_failed(&events, &paths, "decoder_hung");
 }
 
 #[test]
-fn segment_removed_before_it_is_decoded_again_is_an_error_event() {
+fn segment_removed_before_second_decoding_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let third = folder.path().join("3.ts");
     // It has taken all segments when it dies, and the third is gone.
@@ -319,23 +295,23 @@ const HEVC: &str = "-c:v libx265 -preset ultrafast -x265-params log-level=none:k
 const MPEG2: &str = "-c:v mpeg2video -bf 2 -g 15 -b:v 2M";
 
 #[test]
-fn a_change_of_size_loses_no_frame() {
+fn change_of_size_loses_no_frame() {
     check_changes(&[("320x240", H264), ("640x360", H264), ("320x180", H264)]);
 }
 
 #[test]
-fn a_change_of_codec_loses_no_frame() {
+fn change_of_codec_loses_no_frame() {
     check_changes(&[("320x240", H264), ("320x240", HEVC), ("320x240", MPEG2)]);
 }
 
 #[test]
-fn a_change_of_pid_loses_no_frame() {
+fn change_of_pid_loses_no_frame() {
     let other = format!("{H264} -streamid 0:600");
     check_changes(&[("320x240", H264), ("320x240", &other), ("320x240", H264)]);
 }
 
 #[test]
-fn stream_that_begins_long_before_a_keyframe_is_no_failure_of_the_decoder() {
+fn stream_without_early_keyframe_is_no_decoder_failure() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     let encoder = "-c:v libx264 -preset ultrafast -g 75 -keyint_min 75 -sc_threshold 0 -bf 0";

@@ -1,39 +1,23 @@
-//! A disk that is full, read-only or broken, under cht-recv and cht-scenes; and a clock that is set.
+//! cht-recv and cht-scenes on a full, read-only or broken disk, and with a changed wall clock.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a test says what is wrong by panicking, and what it skips by printing"
+    reason = "tests panic at wrong values, and print the names of skipped parts"
 )]
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::Write as _,
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    thread::JoinHandle,
 };
 
-use cht_tests::{QUICK, Shim, Stage, Tmpfs, b3sum, generate, recorder, recording, tool, words};
+use cht_tests::{
+    QUICK, Shim, Stage, Tmpfs, b3sum, count_frames, generate, listen, playlist_of, recorder,
+    recording, send, send_in_thread, source, tool, words,
+};
 use serde_json::Value;
-
-/// So many seconds at 25 frames a second, with a keyframe each second.
-fn source(seconds: f64) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("source.ts");
-    generate(&path, &[("testsrc2=s=320x240:r=25", seconds)], QUICK);
-    fs::read(path).unwrap()
-}
-
-/// Sends bytes from a thread of its own: the recorder may make it wait.
-fn send(address: &str, bytes: &[u8]) -> JoinHandle<()> {
-    let (address, bytes) = (address.to_owned(), bytes.to_owned());
-    std::thread::spawn(move || TcpStream::connect(address).unwrap().write_all(&bytes).unwrap())
-}
-
-fn session_of(recv: &Stage) -> PathBuf {
-    recv.events[0]["session"].as_str().unwrap().into()
-}
 
 /// Numbers, sizes and hashes of the record are those of the files; the bytes.
 fn check(session: &Path) -> Vec<u8> {
@@ -54,95 +38,65 @@ fn check(session: &Path) -> Vec<u8> {
     recording(session)
 }
 
-/// The frames that ffprobe decodes of a session's playlist.
-fn count_frames(session: &Path) -> usize {
-    let output = Command::new("ffprobe")
-        .args(words("-v quiet -count_frames -select_streams v:0 -of csv=p=0"))
-        .args(words("-show_entries stream=nb_read_frames"))
-        .arg(session.join("stream/session.m3u8"))
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().next().unwrap().trim_matches(',').parse().unwrap()
-}
-
-/// A recorder, and its `HOST:PORT`.
-fn on_a_free_port(command: &mut Command) -> (Stage, String) {
-    let mut recv = Stage::start(command.args(["--listen", "tcp://127.0.0.1:0"]));
-    let listening = recv.wait_for("listening");
-    let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
-    (recv, address.to_owned())
-}
-
 #[test]
-fn a_folder_that_turns_read_only() {
+fn read_only_folder_makes_sender_wait() {
     let Some(disk) = Tmpfs::mount(16) else { return };
     let bytes = source(3.0);
     let (mut recv, address) = recorder(disk.path(), "--segment-time 1");
-    send(&address, &bytes).join().unwrap();
+    send(&address, &bytes);
     recv.wait_for("disconnected");
     // The system refuses that as long as a file is open for writing: so between two connections.
     disk.remount("ro");
-    let sender = send(&address, &bytes);
+    let sender = send_in_thread(&address, &bytes);
     let error = recv.wait_for("error");
     assert_eq!(error["code"], "disk");
     assert!(error["message"].as_str().unwrap().contains("Read-only file system"), "{error}");
     disk.remount("rw");
     recv.wait_for("disconnected");
     sender.join().unwrap();
-    recv.signal("TERM");
-    assert_eq!(recv.finish().code(), Some(1));
-    assert_eq!(b3sum(&check(&session_of(&recv))), b3sum(&[&bytes[..], &bytes[..]].concat()));
-    assert_eq!(count_frames(&session_of(&recv)), 150);
+    assert_eq!(recv.terminate().code(), Some(1));
+    assert_eq!(b3sum(&check(&recv.session())), b3sum(&[&bytes[..], &bytes[..]].concat()));
+    assert_eq!(count_frames(&playlist_of(&recv.session()), false), 150);
 }
 
 #[test]
-fn a_disk_that_is_full_from_the_start() {
+fn disk_full_at_start_makes_sender_wait() {
     let Some(disk) = Tmpfs::mount(4) else { return };
-    let filler = disk.path().join("filler");
-    fill(&filler);
+    let filler = disk.fill();
     let bytes = source(4.0);
     let (mut recv, address) = recorder(disk.path(), "--once --segment-time 1");
-    let sender = send(&address, &bytes);
+    let sender = send_in_thread(&address, &bytes);
     let error = recv.wait_for("error");
     assert!(error["message"].as_str().unwrap().contains("No space left on device"), "{error}");
     fs::remove_file(filler).unwrap();
     assert_eq!(recv.finish().code(), Some(1));
     sender.join().unwrap();
-    let session = session_of(&recv);
+    let session = recv.session();
     assert_eq!(b3sum(&check(&session)), b3sum(&bytes));
-    assert_eq!(count_frames(&session), 100);
-}
-
-/// Takes all the room there is.
-fn fill(path: &Path) {
-    let mut file = fs::File::create(path).unwrap();
-    while file.write_all(&[0; 4096]).is_ok() {}
+    assert_eq!(count_frames(&playlist_of(&session), false), 100);
 }
 
 #[test]
-fn a_start_at_a_full_disk_waits_for_room_or_makes_it() {
+fn recovery_at_full_disk_waits_for_room_or_makes_it() {
     let Some(disk) = Tmpfs::mount(8) else { return };
     let bytes = source(4.0);
-    let filler = disk.path().join("filler");
     for retention in ["", "--retain-bytes 1G"] {
         let (mut recv, address) = recorder(disk.path(), "--once --session-id old");
-        send(&address, &bytes).join().unwrap();
+        send(&address, &bytes);
         assert!(recv.finish().success());
-        // Another one is killed with its first segment, and then there is no room for a line about it.
+        // Another one is killed with its first segment, and then there is no room for a line about
+        // it.
         let (mut recv, address) = recorder(disk.path(), "--session-id call");
         let mut sender = TcpStream::connect(&address).unwrap();
         sender.write_all(&bytes).unwrap();
         recv.wait_for("segment_open");
-        recv.signal("KILL");
-        recv.child.wait().unwrap();
-        fill(&filler);
+        recv.kill();
+        let filler = disk.fill();
         let mut command = tool("cht-recv");
         command.args(words(retention)).arg("--sessions").arg(disk.path());
         command.args(["--listen", "tcp://127.0.0.1:0"]).stderr(Stdio::piped());
         let mut recv = Stage::start(&mut command);
-        let mut said =
-            BufReader::new(recv.child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let mut said = recv.stderr();
         if retention.is_empty() {
             let waits =
                 said.find(|line| line.contains("no sender is accepted until there is room"));
@@ -164,13 +118,13 @@ fn a_start_at_a_full_disk_waits_for_room_or_makes_it() {
 }
 
 #[test]
-fn the_playlist_after_a_full_disk_and_after_a_kill() {
+fn playlist_after_full_disk_and_kill_lists_every_segment() {
     let Some(disk) = Tmpfs::mount(4) else { return };
     let bytes = source(8.0);
     let filler = disk.path().join("filler");
     fs::write(&filler, vec![0; (4 << 20) - bytes.len() / 2]).unwrap();
     let (mut recv, address) = recorder(disk.path(), "--session-id call --segment-time 1");
-    let sender = send(&address, &bytes);
+    let sender = send_in_thread(&address, &bytes);
     recv.wait_for("error");
     fs::remove_file(filler).unwrap();
     recv.wait_for("disconnected");
@@ -181,14 +135,12 @@ fn the_playlist_after_a_full_disk_and_after_a_kill() {
     for _ in 0..5 {
         recv.wait_for("segment_closed");
     }
-    recv.signal("KILL");
-    recv.child.wait().unwrap();
+    recv.kill();
     let session = disk.path().join("call");
     let text = || fs::read_to_string(session.join("stream/session.m3u8")).unwrap();
     assert!(!text().contains("ENDLIST"));
     let (mut recv, _) = recorder(disk.path(), "--session-id call --segment-time 1");
-    recv.signal("TERM");
-    assert!(recv.finish().success());
+    recv.stop();
     let recorded = check(&session);
     assert_eq!(b3sum(&recorded[..bytes.len()]), b3sum(&bytes));
     assert!(bytes.starts_with(&recorded[bytes.len()..]));
@@ -207,8 +159,9 @@ fn the_playlist_after_a_full_disk_and_after_a_kill() {
     let lines: Vec<Value> =
         record.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(!lines.iter().all(whole));
-    // A frame may be torn where the disk or the kill cut it off, and its group is then decoded in part.
-    let frames = count_frames(&session);
+    // A frame may be torn where the disk or the kill cut it off, and its group is then decoded in
+    // part.
+    let frames = count_frames(&playlist_of(&session), false);
     assert!((200 + 5 * 25 - 25..=400).contains(&frames), "{frames}");
 }
 
@@ -222,7 +175,8 @@ int fsync(int fd) { return sync_or_fail(\"fsync\", fd); }
 int fdatasync(int fd) { return sync_or_fail(\"fdatasync\", fd); }
 ";
 
-/// A library of faults, and a recorder below it that records into `sessions` of `folder`. `None` without a compiler.
+/// A library of faults, and a recorder below it that records into `sessions` of `folder`. `None`
+/// without a compiler.
 fn with_faults(folder: &Path, faults: &str, options: &str) -> Option<(Shim, Command)> {
     let shim = Shim::build(folder, faults)?;
     let mut command = tool("cht-recv");
@@ -232,14 +186,14 @@ fn with_faults(folder: &Path, faults: &str, options: &str) -> Option<(Shim, Comm
 }
 
 #[test]
-fn an_fsync_that_fails_is_said_and_nothing_is_lost() {
+fn failed_fsync_is_reported_and_nothing_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let faulty = with_faults(folder.path(), BROKEN_FSYNC, "--once --segment-time 1");
     let Some((shim, mut command)) = faulty else { return };
-    let (mut recv, address) = on_a_free_port(&mut command);
+    let (mut recv, address) = listen(&mut command);
     shim.break_it();
     let bytes = source(4.0);
-    let sender = send(&address, &bytes);
+    let sender = send_in_thread(&address, &bytes);
     let error = recv.wait_for("error");
     assert_eq!(error["code"], "disk");
     let message = error["message"].as_str().unwrap();
@@ -249,10 +203,10 @@ fn an_fsync_that_fails_is_said_and_nothing_is_lost() {
     shim.mend_it();
     assert_eq!(recv.finish().code(), Some(1));
     sender.join().unwrap();
-    let session = session_of(&recv);
+    let session = recv.session();
     assert_eq!(b3sum(&check(&session)), b3sum(&bytes));
     assert_eq!(recv.of_type("segment_closed").len(), 4);
-    assert_eq!(count_frames(&session), 100);
+    assert_eq!(count_frames(&playlist_of(&session), false), 100);
 }
 
 /// Whatever is done to a segment or the record fails with the error that the file says.
@@ -293,7 +247,7 @@ int open64(const char *path, int flags, ...) {
 }
 ";
 
-/// Waits until the disk refuses; that an fsync fails is said as well.
+/// Waits for the error event of a refused write, skipping those of a failed fsync.
 fn wait_for_refusal(recv: &mut Stage) -> Value {
     loop {
         let error = recv.wait_for("error");
@@ -303,24 +257,20 @@ fn wait_for_refusal(recv: &mut Stage) -> Value {
     }
 }
 
-/// What a recorder tells people, line by line.
-fn told(recv: &mut Stage) -> impl Iterator<Item = String> + use<> {
-    BufReader::new(recv.child.stderr.take().unwrap()).lines().map(Result::unwrap)
-}
-
-/// Waits until the recorder says that the disk takes bytes again. (An event of a segment comes before its first byte.)
+/// Waits until the recorder says that the disk takes bytes again. (An event of a segment comes
+/// before its first byte.)
 fn wait_for_recovery(told: &mut impl Iterator<Item = String>) {
     assert!(told.any(|line| line.contains("takes bytes again; recording goes on")));
 }
 
 #[test]
-fn any_refusal_is_waited_for_and_nothing_is_lost() {
+fn any_disk_error_is_waited_for_and_nothing_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let faulty = with_faults(folder.path(), REFUSAL, "--segment-time 1");
     let Some((shim, mut command)) = faulty else { return };
     command.stderr(Stdio::piped());
-    let (mut recv, address) = on_a_free_port(&mut command);
-    let mut told = told(&mut recv);
+    let (mut recv, address) = listen(&mut command);
+    let mut told = recv.stderr();
     // Pictures begin in each part.
     let bytes = source(15.0);
     let mut sender = TcpStream::connect(&address).unwrap();
@@ -339,7 +289,7 @@ fn any_refusal_is_waited_for_and_nothing_is_lost() {
     recv.signal("TERM");
     told.for_each(drop);
     assert_eq!(recv.finish().code(), Some(1));
-    assert_eq!(b3sum(&check(&session_of(&recv))), b3sum(&bytes));
+    assert_eq!(b3sum(&check(&recv.session())), b3sum(&bytes));
 }
 
 /// The contents of a segment cannot be brought to the disk.
@@ -355,27 +305,25 @@ int fsync(int fd) {
 ";
 
 #[test]
-fn adoption_that_the_disk_refuses_for_a_moment_is_tried_again() {
+fn adoption_refused_by_disk_is_retried() {
     let folder = tempfile::tempdir().unwrap();
     let faulty = with_faults(folder.path(), SEGMENT_FSYNC, "--session-id call --segment-time 1");
     let Some((shim, mut command)) = faulty else { return };
     command.stderr(Stdio::piped());
-    let (mut killed, address) = on_a_free_port(&mut command);
+    let (mut killed, address) = listen(&mut command);
     let bytes = source(3.0);
     let mut sender = TcpStream::connect(&address).unwrap();
     sender.write_all(&bytes).unwrap();
     killed.wait_for("segment_closed");
-    killed.signal("KILL");
-    killed.finish();
+    killed.kill();
 
     shim.break_it();
     let mut recv = Stage::start(&mut command);
-    assert!(told(&mut recv).any(|line| line.contains("; trying again")));
+    assert!(recv.stderr().any(|line| line.contains("; trying again")));
     shim.mend_it();
     recv.wait_for("listening");
-    recv.signal("TERM");
-    assert_eq!(recv.finish().code(), Some(0));
-    let recorded = check(&session_of(&recv));
+    assert_eq!(recv.terminate().code(), Some(0));
+    let recorded = check(&recv.session());
     assert!(!recorded.is_empty() && bytes.starts_with(&recorded));
     let left = fs::read_dir(folder.path().join("sessions/call/stream")).unwrap();
     let names: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
@@ -383,13 +331,13 @@ fn adoption_that_the_disk_refuses_for_a_moment_is_tried_again() {
 }
 
 #[test]
-fn segments_around_a_full_disk_lie_at_their_own_first_pictures() {
+fn segments_around_full_disk_start_at_their_first_pictures() {
     let folder = tempfile::tempdir().unwrap();
     let faulty = with_faults(folder.path(), REFUSAL, "--segment-time 2");
     let Some((shim, mut command)) = faulty else { return };
     command.stderr(Stdio::piped());
-    let (mut recv, address) = on_a_free_port(&mut command);
-    let mut told = told(&mut recv);
+    let (mut recv, address) = listen(&mut command);
+    let mut told = recv.stderr();
     let bytes = source(9.0);
     let mut sender = TcpStream::connect(&address).unwrap();
     for part in bytes.chunks(bytes.len().div_ceil(6)) {
@@ -405,7 +353,7 @@ fn segments_around_a_full_disk_lie_at_their_own_first_pictures() {
     recv.signal("TERM");
     told.for_each(drop);
     recv.finish();
-    let session = session_of(&recv);
+    let session = recv.session();
     assert_eq!(b3sum(&check(&session)), b3sum(&bytes));
     let mut watch = Stage::start(tool("cht-segwatch").arg(&session));
     watch.finish();
@@ -425,11 +373,11 @@ fn segments_around_a_full_disk_lie_at_their_own_first_pictures() {
 }
 
 #[test]
-fn stop_during_a_refusal_that_passes_loses_nothing() {
+fn stop_during_passing_disk_error_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let faulty = with_faults(folder.path(), REFUSAL, "--segment-time 1");
     let Some((shim, mut command)) = faulty else { return };
-    let (mut recv, address) = on_a_free_port(&mut command);
+    let (mut recv, address) = listen(&mut command);
     let bytes = source(3.0);
     let (before, after) = bytes.split_at(bytes.len() / 2);
     let mut sender = TcpStream::connect(&address).unwrap();
@@ -444,7 +392,7 @@ fn stop_during_a_refusal_that_passes_loses_nothing() {
     shim.mend_it();
     assert_eq!(recv.finish().code(), Some(1));
     // Whatever had been received by then is recorded, and no part is left to be adopted.
-    let recorded = check(&session_of(&recv));
+    let recorded = check(&recv.session());
     assert!(recorded.len() >= before.len() && bytes.starts_with(&recorded));
 }
 
@@ -470,7 +418,7 @@ fn frames(stage: &Stage) -> Vec<[Value; 4]> {
 }
 
 #[test]
-fn full_disk_makes_cht_scenes_wait_and_costs_no_frame() {
+fn full_disk_makes_scenes_wait_and_loses_no_frame() {
     let Some(disk) = Tmpfs::mount(4) else { return };
     let folder = tempfile::tempdir().unwrap();
     let shots = ["testsrc2", "smptebars", "mandelbrot", "rgbtestsrc"];
@@ -489,21 +437,19 @@ fn full_disk_makes_cht_scenes_wait_and_costs_no_frame() {
         let options = format!("{options} --stats-interval 0 --min-gap 0");
         let mut expected = scenes(&paths, &folder.path().join(n.to_string()), &options, |_| {});
         assert!(expected.finish().success());
-        let (out, filler) = (disk.path().join(n.to_string()), disk.path().join("filler"));
-        if is_full_at_once {
-            fill(&filler);
-        }
+        let out = disk.path().join(n.to_string());
+        let mut filler = is_full_at_once.then(|| disk.fill());
         let mut stage = scenes(&paths, &out, &options, |stage| {
             if !is_full_at_once {
                 stage.wait_for("frame");
-                fill(&filler);
+                filler = Some(disk.fill());
             }
         });
         let error = stage.wait_for("error");
         assert_eq!(error["code"], "disk");
         let message = error["message"].as_str().unwrap();
         assert!(message.contains("No space left on device"), "{message}");
-        fs::remove_file(filler).unwrap();
+        fs::remove_file(filler.unwrap()).unwrap();
         assert_eq!(stage.finish().code(), Some(1), "{options}");
         assert_eq!(stage.of_type("error").len(), 1, "{:?}", stage.of_type("error"));
         assert_eq!(frames(&stage), frames(&expected), "{options}");
@@ -519,7 +465,7 @@ const FAKETIME: [&str; 3] = [
 ];
 
 #[test]
-fn a_clock_that_is_set_moves_nothing() {
+fn wall_clock_change_moves_nothing() {
     let Some(library) = FAKETIME.map(Path::new).into_iter().find(|path| path.exists()) else {
         println!("skipped: a clock that is set (scripts/setup faketime installs what it takes)");
         return;
@@ -534,7 +480,7 @@ fn a_clock_that_is_set_moves_nothing() {
     command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", &clock);
     // It would turn the monotonic clock, too, which no setting of a clock does.
     command.env("FAKETIME_NO_CACHE", "1").env("DONT_FAKE_MONOTONIC", "1");
-    let (mut recv, address) = on_a_free_port(&mut command);
+    let (mut recv, address) = listen(&mut command);
     let bytes = source(9.0);
     let mut sender = TcpStream::connect(&address).unwrap();
     let third = bytes.len() / 3;
@@ -547,11 +493,10 @@ fn a_clock_that_is_set_moves_nothing() {
     recv.wait_for("disconnected");
     // Another connection, an hour "before" this one.
     set("-3600");
-    send(&address, &bytes).join().unwrap();
+    send(&address, &bytes);
     recv.wait_for("disconnected");
-    recv.signal("TERM");
-    assert!(recv.finish().success());
-    assert_eq!(b3sum(&check(&session_of(&recv))), b3sum(&[&bytes[..], &bytes[..]].concat()));
+    recv.stop();
+    assert_eq!(b3sum(&check(&recv.session())), b3sum(&[&bytes[..], &bytes[..]].concat()));
     let closed = recv.of_type("segment_closed");
     assert_eq!(closed.len(), 18);
     let hour = |event: &Value| event["opened_at"].as_str().unwrap()[..13].to_owned();
@@ -571,11 +516,11 @@ fn a_clock_that_is_set_moves_nothing() {
 }
 
 #[test]
-fn truncated_segment_is_said_while_it_grows_and_later() {
+fn truncated_segment_is_reported_while_growing_and_later() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = tool("cht-recv");
     command.arg("--sessions").arg(folder.path()).args(words("--once --session-id call"));
-    let (mut recv, address) = on_a_free_port(&mut command);
+    let (mut recv, address) = listen(&mut command);
     let bytes = source(3.0);
     let (before, after) = bytes.split_at(bytes.len() / 2);
     let mut sender = TcpStream::connect(&address).unwrap();
@@ -604,12 +549,12 @@ fn truncated_segment_is_said_while_it_grows_and_later() {
 }
 
 #[test]
-fn stop_while_the_folder_is_gone_says_what_is_lost() {
+fn stop_without_folder_reports_lost_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = tool("cht-recv");
     command.arg("--sessions").arg(folder.path()).args(words("--session-id call --segment-time 1"));
     command.stderr(Stdio::piped());
-    let (mut recv, address) = on_a_free_port(&mut command);
+    let (mut recv, address) = listen(&mut command);
     let bytes = source(3.0);
     let (before, after) = bytes.split_at(bytes.len() / 2);
     let mut sender = TcpStream::connect(&address).unwrap();
@@ -619,7 +564,7 @@ fn stop_while_the_folder_is_gone_says_what_is_lost() {
     sender.write_all(after).unwrap();
     wait_for_refusal(&mut recv);
     recv.signal("TERM");
-    let told: Vec<_> = told(&mut recv).collect();
+    let told: Vec<_> = recv.stderr().collect();
     assert_eq!(recv.finish().code(), Some(2));
     // The segment that grew, and what could not be written any more.
     let lost = told.iter().filter(|line| line.contains(" received bytes are lost"));

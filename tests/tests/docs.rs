@@ -2,7 +2,7 @@
 //!
 //! A block fenced as ```` ```sh run ```` is run, all blocks of a file one after another by one bash in an empty folder;
 //! any other ```` ```sh ```` block is only parsed. Port 4444 stands for one that is free.
-#![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -347,7 +347,7 @@ fn version_is_name_and_number() {
 }
 
 #[test]
-fn a_terminal_as_input_is_refused() {
+fn terminal_as_stdin_is_refused() {
     for tool in ["cht-segwatch", "cht-scenes", "cht-index"] {
         // script(1) gives it a terminal; -e hands the exit status on.
         let output = Command::new("timeout")

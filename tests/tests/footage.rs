@@ -1,5 +1,5 @@
-//! Real footage over a real socket through the whole pipeline.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! Sends real footage over a socket through the whole pipeline.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{fs, path::Path};
 
@@ -23,7 +23,8 @@ const SCREEN: [&str; 6] = [
     "screen/vscode_livedebug_896x480.gif",
 ];
 
-/// The clip as TS: copied where its codec can be, else by x264 with its frames and their times kept.
+/// The clip as TS: copied where its codec can be, else by x264 with its frames and their times
+/// kept.
 fn as_ts(clip: &Path, ts: &Path) {
     let (clip, ts) = (clip.to_str().unwrap(), ts.to_str().unwrap());
     if clip.contains(".mp4") {
@@ -38,7 +39,8 @@ fn as_ts(clip: &Path, ts: &Path) {
     }
 }
 
-/// Sends a file and gives back the frames of the index, having checked what must hold for any input.
+/// Sends a file and gives back the frames of the index, having checked what must hold for any
+/// input.
 fn through(ts: &Path, segment_time: &str) -> (Vec<Value>, Vec<Value>) {
     let folder = tempfile::tempdir().unwrap();
     let options = format!("--once --segment-time {segment_time}");
@@ -71,7 +73,7 @@ fn check_times(name: &str, index: &[Value], times: &[f64]) {
 }
 
 #[test]
-fn clips_with_labels_are_cut_where_a_person_cut_them() {
+fn labelled_cuts_are_found() {
     let Some(labels) = footage("labels.json") else { return };
     let labels: Value = serde_json::from_slice(&fs::read(labels).unwrap()).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -95,7 +97,7 @@ fn clips_with_labels_are_cut_where_a_person_cut_them() {
 }
 
 #[test]
-fn screen_recordings_go_through() {
+fn screen_recordings_are_decoded_without_errors() {
     let folder = tempfile::tempdir().unwrap();
     for name in SCREEN {
         let Some(clip) = footage(name) else { continue };
@@ -109,7 +111,7 @@ fn screen_recordings_go_through() {
 }
 
 #[test]
-fn clean_transport_streams_go_through() {
+fn clean_transport_streams_are_decoded_without_errors() {
     let clean = [
         ("ts/bbb_1080p30_h264.ts", 1),
         ("ts/bbb_mpeg2_1080p24_2500ms.ts", 1),
@@ -125,7 +127,7 @@ fn clean_transport_streams_go_through() {
 }
 
 #[test]
-fn the_cut_right_behind_the_first_frame_is_found() {
+fn cut_after_first_frame_is_found() {
     let Some(ts) = footage("ts/hls_bbb_60s_640x360p24_h264.ts") else { return };
     let (index, _) = through(&ts, "10");
     let frame = &probe_frames(&ts)[1];
@@ -133,7 +135,7 @@ fn the_cut_right_behind_the_first_frame_is_found() {
 }
 
 #[test]
-fn damaged_streams_end_with_an_error_and_what_can_be_had() {
+fn damaged_streams_give_errors_and_decodable_frames() {
     for (name, frames) in [
         ("ts/animalplanet_1080i25_h264_corrupt_tei_pcr.ts", 1),
         ("ts/hevc_corrupt_small.ts", 0),

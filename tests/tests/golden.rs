@@ -1,11 +1,11 @@
-//! The golden events of `cht-core`, read by the strict second copy of the types.
+//! Parses the golden events of `cht-core` with the strict second definition of the events.
 
 use std::fs;
 
 use cht_tests::{root, wire};
 
 #[test]
-fn each_golden_event_is_known_to_the_strict_copy() {
+fn golden_events_parse_strictly() {
     let folder = root().join("cht-core/tests/events");
     let mut seen = 0;
     for entry in fs::read_dir(folder).unwrap() {

@@ -1,5 +1,5 @@
-//! cht-recv: what it says about itself, to pipes, to Prometheus and to the service manager.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! cht-recv reports its state: `stats` events, Prometheus metrics and service manager messages.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
     fs,
@@ -14,10 +14,13 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use cht_tests::{QUICK, Shim, Stage, b3sum, generate, recorder, recording, tool, words};
+use cht_tests::{
+    QUICK, Shim, Stage, b3sum, generate, listen, recorder, recording, send, tool, words,
+};
 use serde_json::Value;
 
-/// Two seconds of video with a packet of its PID left out, and one of them sent twice, which is allowed.
+/// Two seconds of video with a packet of its PID left out, and one of them sent twice, which is
+/// allowed.
 fn stream_with_a_gap(folder: &Path) -> Vec<u8> {
     let path = folder.join("clip.ts");
     generate(&path, &[("testsrc2=s=320x240:r=25", 2.0)], QUICK);
@@ -38,7 +41,7 @@ fn pid(stats: &Value, pid: u16) -> Option<u64> {
 }
 
 #[test]
-fn stats_come_at_intervals_and_at_the_end_of_a_connection() {
+fn stats_come_at_intervals_and_at_disconnection() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = stream_with_a_gap(folder.path());
     let (mut recv, address) = recorder(&folder.path().join("s"), "--stats-interval 0.2");
@@ -76,41 +79,38 @@ fn stats_come_at_intervals_and_at_the_end_of_a_connection() {
     });
     let bits: f64 = rates.sum();
     assert!((bits / 8.0 - bytes.len() as f64).abs() < 1000.0, "{bits}");
-    recv.signal("TERM");
-    assert!(recv.finish().success());
+    recv.stop();
 }
 
 #[test]
-fn without_an_interval_there_are_no_stats_and_with_a_long_one_one_a_connection() {
+fn stats_interval_of_zero_gives_none_and_long_one_gives_one_per_connection() {
     for (interval, count) in [("0", 0), ("3600", 2)] {
         let folder = tempfile::tempdir().unwrap();
         let (mut recv, address) = recorder(folder.path(), &format!("--stats-interval {interval}"));
         for _ in 0..2 {
-            TcpStream::connect(&address).unwrap().write_all(&[0x47; 1880]).unwrap();
+            send(&address, &[0x47; 1880]);
             recv.wait_for("disconnected");
         }
-        recv.signal("TERM");
-        assert!(recv.finish().success());
+        recv.stop();
         assert_eq!(recv.of_type("stats").len(), count, "--stats-interval {interval}");
     }
 }
 
 #[test]
-fn stats_take_no_place_from_other_events_while_the_reader_stalls() {
+fn stats_are_dropped_before_other_events_while_reader_stalls() {
     let folder = tempfile::tempdir().unwrap();
     let (mut recv, address) =
         recorder(&folder.path().join("s"), "--stats-interval 0.001 --metrics 127.0.0.1:0");
     let metrics = recv.events[0]["metrics"].as_str().unwrap().to_owned();
-    // Nobody reads the pipe from now on. Two events a connection are more than pipe and queue hold; so would be the
-    // `stats` of each.
+    // From now on the pipe is not read. Two events per connection are more than pipe and queue
+    // hold, as are their `stats`.
     let connections = 2500;
     for _ in 0..connections {
         drop(TcpStream::connect(&address).unwrap());
     }
     let served = || value(&scrape(&metrics), "cht_recv_connections_total") == "2500";
     while !served() {}
-    recv.signal("TERM");
-    recv.finish();
+    recv.terminate();
     let stats = recv.of_type("stats").len();
     let others = recv.events.len() - stats;
     assert!(others < 2 * connections, "the queue was never full");
@@ -140,7 +140,7 @@ fn value<'a>(text: &'a str, series: &str) -> &'a str {
 }
 
 #[test]
-fn hanging_scrapers_keep_nobody_out() {
+fn hanging_scrapers_keep_no_other_out() {
     let folder = tempfile::tempdir().unwrap();
     let (recv, _) = recorder(folder.path(), "--metrics 127.0.0.1:0");
     let metrics = recv.events[0]["metrics"].as_str().unwrap();
@@ -165,7 +165,7 @@ fn hanging_scrapers_keep_nobody_out() {
 }
 
 #[test]
-fn prometheus_gets_the_same_numbers() {
+fn metrics_match_what_was_received() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = stream_with_a_gap(folder.path());
     let (mut recv, address) =
@@ -203,8 +203,7 @@ fn prometheus_gets_the_same_numbers() {
     assert!(now - 3600.0 < last && last <= now, "{last} {now}");
     assert_ne!(value(&after, "cht_recv_free_disk_bytes"), "0");
     is_well_formed(&after);
-    recv.signal("TERM");
-    assert!(recv.finish().success());
+    recv.stop();
 }
 
 /// Names, types and help as Prometheus wants them; by its own linter where that is installed.
@@ -229,7 +228,7 @@ fn is_well_formed(text: &str) {
 }
 
 #[test]
-fn scrapers_that_hang_disturb_nobody() {
+fn hanging_scrapers_do_not_disturb_recording() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = stream_with_a_gap(folder.path());
     let (mut recv, address) = recorder(&folder.path().join("s"), "--once --metrics 127.0.0.1:0");
@@ -249,12 +248,11 @@ fn scrapers_that_hang_disturb_nobody() {
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     drop(sender);
     assert!(recv.finish().success());
-    let session = recv.events[0]["session"].as_str().unwrap();
-    assert_eq!(b3sum(&recording(Path::new(session))), b3sum(&bytes));
+    assert_eq!(b3sum(&recording(&recv.session())), b3sum(&bytes));
 }
 
 #[test]
-fn an_address_for_metrics_that_cannot_be_had_is_refused() {
+fn unavailable_metrics_address_is_refused() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     for (place, says) in
@@ -292,7 +290,7 @@ fn told(manager: &UnixDatagram, word: &str) -> String {
 }
 
 #[test]
-fn the_service_manager_hears_how_it_goes() {
+fn service_manager_is_told_of_each_state() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
@@ -331,20 +329,18 @@ ssize_t write(int fd, const void *bytes, size_t count) {
 ";
 
 #[test]
-fn a_main_loop_that_hangs_gives_no_sign_of_life() {
+fn hung_main_loop_sends_no_watchdog_signals() {
     let folder = tempfile::tempdir().unwrap();
     let Some(shim) = Shim::build(folder.path(), HANGING_WRITE) else { return };
     // An abstract name, as containers use.
     let name = format!("cht-test-{}", std::process::id());
     let manager = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
     let mut command = tool("cht-recv");
-    command.args(words("--listen tcp://127.0.0.1:0 --metrics 127.0.0.1:0 --stats-interval 0"));
+    command.args(words("--metrics 127.0.0.1:0 --stats-interval 0"));
     command.arg("--sessions").arg(folder.path().join("s"));
     command.env("NOTIFY_SOCKET", format!("@{name}")).env("WATCHDOG_USEC", "100000");
     shim.load(&mut command);
-    let mut recv = Stage::start(&mut command);
-    let listening = recv.wait_for("listening");
-    let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
+    let (mut recv, address) = listen(&mut command);
     let mut sender = TcpStream::connect(address).unwrap();
     sender.write_all(&[0x47; 1880]).unwrap();
     recv.wait_for("connected");
@@ -352,7 +348,8 @@ fn a_main_loop_that_hangs_gives_no_sign_of_life() {
 
     shim.break_it();
     sender.write_all(&[0x47; 1880]).unwrap();
-    // What was on its way comes, and then nothing for ten times the time between two signs, though the process lives.
+    // Messages on their way arrive, then none for ten watchdog intervals, although the process
+    // lives.
     manager.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     let mut buffer = [0; 4096];
     let mut late = 0;
@@ -360,7 +357,7 @@ fn a_main_loop_that_hangs_gives_no_sign_of_life() {
         late += 1;
         assert!(late < 200, "signs of life go on");
     }
-    let metrics = listening["metrics"].as_str().unwrap();
+    let metrics = recv.events[0]["metrics"].as_str().unwrap();
     assert_eq!(value(&scrape(metrics), "cht_recv_connected"), "1");
 
     // As soon as it goes on, so do the signs.
@@ -369,20 +366,18 @@ fn a_main_loop_that_hangs_gives_no_sign_of_life() {
     told(&manager, "WATCHDOG=1");
     drop(sender);
     recv.wait_for("disconnected");
-    recv.signal("TERM");
-    assert!(recv.finish().success());
+    recv.stop();
 }
 
 #[test]
-fn a_watchdog_for_another_process_and_a_manager_that_is_not_there_are_no_matter() {
+fn foreign_watchdog_and_missing_manager_are_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
     let other = [("WATCHDOG_USEC", "1000".to_owned()), ("WATCHDOG_PID", "1".to_owned())];
     let mut recv = service(&folder.path().join("a"), path.to_str().unwrap(), &other);
     recv.wait_for("listening");
-    recv.signal("TERM");
-    assert!(recv.finish().success());
+    recv.stop();
     let mut buffer = [0; 4096];
     loop {
         let length = manager.recv(&mut buffer).unwrap();
@@ -395,7 +390,6 @@ fn a_watchdog_for_another_process_and_a_manager_that_is_not_there_are_no_matter(
     for nobody in ["/nowhere/notify", "vsock:2:1234"] {
         let mut recv = service(&folder.path().join("b"), nobody, &[]);
         recv.wait_for("listening");
-        recv.signal("TERM");
-        assert!(recv.finish().success(), "{nobody}");
+        assert!(recv.terminate().success(), "{nobody}");
     }
 }

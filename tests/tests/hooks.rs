@@ -1,21 +1,20 @@
-//! Hooks without cht's programs, and the unit for systemd.
+//! Hooks by other programs, the systemd unit, and `make reprocess`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a test says what is wrong by panicking, and what it skips by printing"
+    reason = "tests panic at wrong values, and print the names of skipped parts"
 )]
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
-    net::TcpStream,
+    io::{BufRead as _, BufReader},
     process::{Command, Stdio},
     sync::mpsc,
     thread,
     time::Duration,
 };
 
-use cht_tests::{QUICK, bin, bin_folder, generate, recorder, root, tool, words};
+use cht_tests::{QUICK, bin, bin_folder, generate, recorder, root, send, source, tool, words};
 
 fn is_installed(program: &str) -> bool {
     let mut shell = Command::new("sh");
@@ -28,21 +27,19 @@ fn is_installed(program: &str) -> bool {
 }
 
 #[test]
-fn entr_runs_a_command_whenever_the_playlist_is_replaced() {
+fn entr_notices_each_replaced_playlist() {
     if !is_installed("entr") {
         return;
     }
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let command = readme.lines().find(|line| line.contains("| entr ")).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let clip = folder.path().join("clip.ts");
-    generate(&clip, &[("testsrc2=s=320x240:r=25", 1.0)], QUICK);
-    let bytes = fs::read(clip).unwrap();
+    let bytes = source(1.0);
     fs::create_dir(folder.path().join("backup")).unwrap();
     let sessions = folder.path().join("sessions");
     let (mut recv, address) = recorder(&sessions, "--session-id call");
     let mut send = || {
-        TcpStream::connect(&address).unwrap().write_all(&bytes).unwrap();
+        send(&address, &bytes);
         recv.wait_for("segment_closed");
     };
     send();
@@ -55,7 +52,7 @@ fn entr_runs_a_command_whenever_the_playlist_is_replaced() {
     let (heard, said) = mpsc::channel();
     let lines = BufReader::new(hook.stdout.take().unwrap()).lines();
     thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| heard.send(line)));
-    // It copies what is there when it starts.
+    // It copies the existing files when it starts.
     assert!(said.recv().unwrap().contains("segment_000001.ts"));
     // entr does not look while its command runs, and just after: a later change makes up for it.
     let copied = (0..20).any(|_| {
@@ -65,8 +62,7 @@ fn entr_runs_a_command_whenever_the_playlist_is_replaced() {
     assert!(copied, "entr saw no change");
     assert!(Command::new("kill").arg(pid.trim()).status().unwrap().success());
     hook.wait().unwrap();
-    recv.signal("TERM");
-    assert!(recv.finish().success());
+    recv.stop();
     let original = sessions.join("call/stream");
     for entry in fs::read_dir(folder.path().join("backup")).unwrap() {
         let copy = entry.unwrap();
@@ -77,11 +73,11 @@ fn entr_runs_a_command_whenever_the_playlist_is_replaced() {
 }
 
 #[test]
-fn systemd_takes_the_unit_and_cht_recv_its_options() {
+fn systemd_unit_and_its_options_are_valid() {
     let unit = fs::read_to_string(root().join("scripts/cht-recv.service")).unwrap();
     let options = unit.lines().find_map(|line| line.strip_prefix("Environment=\"OPTIONS="));
     let options = options.unwrap().strip_suffix('"').unwrap();
-    // `--version` ends it before it does anything, but behind the options.
+    // `--version` ends it after it has parsed the options.
     let taken = tool("cht-recv").args(words(options)).arg("--version").output().unwrap();
     assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
     if !is_installed("systemd-analyze") {
@@ -99,7 +95,7 @@ fn systemd_takes_the_unit_and_cht_recv_its_options() {
 }
 
 #[test]
-fn make_reprocess_completes_a_partial_index_without_path_and_with_spaces() {
+fn make_reprocess_with_spaces_completes_partial_index() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("my project");
     let sessions = place.join("my sessions");
@@ -111,7 +107,7 @@ fn make_reprocess_completes_a_partial_index_without_path_and_with_spaces() {
     let clip = place.join("clip.ts");
     generate(&clip, &[("testsrc2=s=160x120:r=25", 1.0)], QUICK);
     let (mut recv, address) = recorder(&sessions, "--session-id call --once");
-    TcpStream::connect(&address).unwrap().write_all(&fs::read(clip).unwrap()).unwrap();
+    send(&address, &fs::read(clip).unwrap());
     recv.finish();
     // What a run that was killed leaves.
     let index = sessions.join("call/frames/index.json");

@@ -1,23 +1,15 @@
-//! cht-recv: streams as no muxer should write them. Each byte is kept, segments end where they must, and lie where
-//! they belong.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! cht-recv and cht-scenes with streams that no muxer should write: every byte is kept, and
+//! segments end and lie where they should.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
-use std::{fs, io::Write as _, net::TcpStream, process::Stdio};
+use std::fs;
 
 use cht_tests::{
-    Pipeline, QUICK, Stage, b3sum, ffmpeg, generate, recorder, recording,
+    Pipeline, QUICK, Stage, b3sum, ffmpeg, generate, generated, recording, scenes, source,
     stamps::{WRAP, restamp, units, unstamp},
     tool, words,
 };
 use serde_json::Value;
-
-/// A generated stream: 25 frames a second, encoded by `encoder`.
-fn video(seconds: f64, encoder: &str) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.ts");
-    generate(&path, &[("testsrc2=s=320x240:r=25", seconds)], encoder);
-    fs::read(path).unwrap()
-}
 
 /// What ffmpeg makes of a command line that ends in the file's name.
 fn made(arguments: &str) -> Vec<u8> {
@@ -37,10 +29,7 @@ struct Recorded {
 /// Records `bytes`, and checks what holds for any stream.
 fn record(bytes: &[u8], options: &str) -> Recorded {
     let folder = tempfile::tempdir().unwrap();
-    let (mut recv, address) =
-        recorder(folder.path(), &format!("--once --session-id call {options}"));
-    TcpStream::connect(address).unwrap().write_all(bytes).unwrap();
-    assert!(recv.finish().success());
+    let recv = cht_tests::record(folder.path(), bytes, &format!("--session-id call {options}"));
     let closed: Vec<Value> = recv.of_type("segment_closed").into_iter().cloned().collect();
     assert_eq!(b3sum(&recording(&folder.path().join("call"))), b3sum(bytes), "not what was sent");
     let (mut offset, mut time) = (0, i64::MIN);
@@ -68,8 +57,8 @@ impl Recorded {
         assert_eq!(*last, "disconnected");
     }
 
-    /// Each segment lies where the first time stamp of its pictures says; `truth` has the ticks since the first of the
-    /// stream for an offset in it.
+    /// Each segment lies where the first time stamp of its pictures says; `truth` has the ticks
+    /// since the first of the stream for an offset in it.
     fn lies_where(&self, truth: impl Fn(usize) -> i64) {
         for segment in &self.closed {
             let range = segment["offset"].as_u64().unwrap() as usize..;
@@ -86,7 +75,7 @@ impl Recorded {
         }
     }
 
-    /// What the record says to last so long ends where the next begins.
+    /// Checks that each duration in the record ends where the next segment begins.
     fn durations_add_up(&self) {
         for pair in self.closed.windows(2) {
             let begin =
@@ -114,13 +103,16 @@ fn plain(bytes: &[u8]) -> impl Fn(usize) -> i64 + use<> {
 
 /// From somewhere in the middle of an endless group of pictures.
 fn without_keyframes() -> Vec<u8> {
-    let bytes = video(7.0, "-c:v libx264 -preset ultrafast -g 100000 -sc_threshold 0 -bf 2");
+    let bytes = generated(
+        &[("testsrc2=s=320x240:r=25", 7.0)],
+        "-c:v libx264 -preset ultrafast -g 100000 -sc_threshold 0 -bf 2",
+    );
     let middle = units(&bytes)[20].offset;
     bytes[middle..].to_owned()
 }
 
 #[test]
-fn no_keyframe_ever() {
+fn stream_without_keyframes_ends_segments_by_time() {
     let bytes = without_keyframes();
     let recorded = record(&bytes, "--segment-time 1 --segment-max-time 1.5");
     recorded.all_for("max_time");
@@ -134,7 +126,7 @@ fn no_keyframe_ever() {
 }
 
 #[test]
-fn no_keyframe_and_many_bytes() {
+fn stream_without_keyframes_ends_segments_by_size() {
     let bytes = without_keyframes();
     let recorded = record(&bytes, "--segment-max-bytes 100k");
     recorded.all_for("max_bytes");
@@ -148,7 +140,7 @@ fn no_keyframe_and_many_bytes() {
 }
 
 #[test]
-fn pictures_larger_than_a_segment() {
+fn picture_larger_than_segment_is_divided_between_packets() {
     let bytes = made(
         "-f lavfi -i testsrc2=s=1280x720:r=5:d=3,noise=alls=90 -c:v libx264 -qp 4 -preset ultrafast -g 5 \
          -pix_fmt yuv420p",
@@ -164,8 +156,9 @@ fn pictures_larger_than_a_segment() {
 }
 
 #[test]
-fn a_keyframe_with_every_frame() {
-    let bytes = video(2.0, "-c:v libx264 -preset ultrafast -g 1");
+fn stream_of_keyframes_gives_a_segment_per_frame() {
+    let bytes =
+        generated(&[("testsrc2=s=320x240:r=25", 2.0)], "-c:v libx264 -preset ultrafast -g 1");
     let recorded = record(&bytes, "--segment-time 0");
     assert_eq!(recorded.closed.len(), 50);
     recorded.all_for("keyframe");
@@ -176,7 +169,7 @@ fn a_keyframe_with_every_frame() {
 }
 
 #[test]
-fn no_video() {
+fn stream_without_video_is_cut_by_its_audio() {
     let bytes = made("-f lavfi -i sine=d=5 -c:a aac");
     let recorded = record(&bytes, "--segment-time 1");
     recorded.all_for("keyframe");
@@ -185,8 +178,8 @@ fn no_video() {
 }
 
 #[test]
-fn no_time_stamp_at_all() {
-    let mut bytes = video(6.0, QUICK);
+fn stream_without_time_stamps_is_cut_by_size_and_arrival() {
+    let mut bytes = source(6.0);
     unstamp(&mut bytes);
     assert!(units(&bytes).iter().all(|unit| unit.pts.is_none()));
     let recorded = record(&bytes, "--segment-max-bytes 64k");
@@ -207,7 +200,7 @@ fn no_time_stamp_at_all() {
 }
 
 #[test]
-fn what_is_no_transport_stream_at_all() {
+fn non_ts_input_is_cut_by_size() {
     let garbage: Vec<u8> =
         (0..500_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let recorded = record(&garbage, "--segment-max-bytes 64k");
@@ -216,7 +209,7 @@ fn what_is_no_transport_stream_at_all() {
 }
 
 #[test]
-fn the_video_goes_to_another_pid() {
+fn change_of_pid_ends_segment() {
     let part = |pid: u32, offset: f64| {
         made(&format!(
             "-f lavfi -i testsrc2=s=320x240:r=25:d=3 {QUICK} -pix_fmt yuv420p -output_ts_offset {offset} \
@@ -234,7 +227,7 @@ fn the_video_goes_to_another_pid() {
 }
 
 #[test]
-fn the_clock_wraps_twice_in_one_session() {
+fn clock_wrapping_twice_keeps_timeline() {
     // A slide show: 50 s a picture, for 2.2 × 26.5 hours.
     let frames = 4200;
     let mut bytes = made(&format!(
@@ -256,8 +249,8 @@ fn the_clock_wraps_twice_in_one_session() {
 }
 
 #[test]
-fn the_clock_wraps_between_pts_and_dts() {
-    let mut bytes = video(6.0, QUICK);
+fn clock_wrapping_between_pts_and_dts_keeps_timeline() {
+    let mut bytes = source(6.0);
     let truth = plain(&bytes);
     let first = units(&bytes)[0].pts.unwrap();
     // A picture whose PTS has wrapped and whose DTS has not.
@@ -272,8 +265,8 @@ fn the_clock_wraps_between_pts_and_dts() {
 }
 
 #[test]
-fn the_clock_jumps_back() {
-    let mut bytes = video(8.0, QUICK);
+fn clock_jumping_back_ends_segment() {
+    let mut bytes = source(8.0);
     let middle = units(&bytes)[100].offset;
     restamp(&mut bytes, |offset, ticks| {
         ticks + 20 * 90_000 - if offset < middle { 0 } else { 10 * 90_000 }
@@ -292,8 +285,8 @@ fn first_unit(bytes: &[u8]) -> usize {
 }
 
 #[test]
-fn packets_of_192_bytes() {
-    let bytes = video(4.0, QUICK);
+fn packets_of_192_bytes_are_cut_whole() {
+    let bytes = source(4.0);
     let m2ts: Vec<u8> = bytes
         .chunks(188)
         .enumerate()
@@ -312,8 +305,8 @@ fn packets_of_192_bytes() {
 }
 
 #[test]
-fn garbage_before_the_first_packet_and_within() {
-    let bytes = video(4.0, QUICK);
+fn garbage_between_packets_keeps_cuts_at_keyframes() {
+    let bytes = source(4.0);
     let garbage = vec![0x47; 5000];
     let middle = units(&bytes)[60].offset;
     let all = [&garbage[..], &bytes[..middle], &garbage[..777], &bytes[middle..]].concat();
@@ -335,25 +328,17 @@ fn kept(bytes: &[u8]) -> [Vec<(f64, i64)>; 2] {
         let place = |frame: Value| (frame["timestamp"].as_f64(), frame["pts"].as_i64());
         frames.map(place).map(|(time, pts)| (time.unwrap(), pts.unwrap())).collect::<Vec<_>>()
     };
-    let mut scenes = Stage::start(
-        tool("cht-scenes").arg("--out").arg(folder.path().join("out")).stdin(Stdio::piped()),
-    );
-    writeln!(scenes.child.stdin.take().unwrap(), "{}", path.display()).unwrap();
-    assert!(scenes.finish().success());
-    let from_file = frames(std::mem::take(&mut scenes.events));
+    let from_file = frames(scenes(&[path], &folder.path().join("out"), "").succeed());
     let mut pipeline = Pipeline::start(folder.path(), "--once --session-id call", "");
     pipeline.send(bytes);
-    assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+    pipeline.succeed();
     [from_file, frames(pipeline.read_index())]
 }
 
 #[test]
-fn wrong_time_stamp_costs_no_frame_and_moves_none() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.ts");
+fn wrong_time_stamp_loses_and_moves_no_frame() {
     let shots = [("testsrc2=s=320x240:r=25", 2.0), ("smptebars=s=320x240:r=25", 2.0)];
-    generate(&path, &shots, QUICK);
-    let clean = fs::read(&path).unwrap();
+    let clean = generated(&shots, QUICK);
     let expected = kept(&clean);
     assert_eq!(expected[0], expected[1]);
     assert_eq!(expected[0].len(), 2);
@@ -387,8 +372,8 @@ fn kept_later(frames: &[Vec<(f64, i64)>; 2], ticks: i64) -> [Vec<(f64, i64)>; 2]
 }
 
 #[test]
-fn first_picture_without_time_stamp_is_at_the_beginning() {
-    let clean = video(2.0, QUICK);
+fn first_picture_without_time_stamp_is_at_beginning() {
+    let clean = source(2.0);
     let picture = units(&clean)[1].offset;
     let mut bytes = clean.clone();
     restamp(&mut bytes, |_, ticks| ticks + 90_000 * 7200);
@@ -398,13 +383,13 @@ fn first_picture_without_time_stamp_is_at_the_beginning() {
         // One picture before the next one, in the order of the stream.
         assert!((frames[0].1 - first).abs() <= 4 * 3600, "{frames:?}");
         assert!(frames[0].0.abs() <= 0.2, "{frames:?}");
-        // Besides it only what is shown at the end.
+        // All other frames are at the end.
         assert!(frames[1..].iter().all(|(at, _)| *at >= 1.9), "{frames:?}");
     }
 }
 
 #[test]
-fn recordings_in_one_file_give_what_they_give_one_after_another() {
+fn recordings_joined_in_one_file_follow_one_another() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     let shots = [("testsrc2=s=320x240:r=25", 2.0), ("smptebars=s=320x240:r=25", 2.0)];
@@ -417,11 +402,8 @@ fn recordings_in_one_file_give_what_they_give_one_after_another() {
     assert_eq!(from_file, live);
     fs::write(&path, one.repeat(3)).unwrap();
     // Decided again on its scores, and once more on nothing new.
-    let mut measured = tool("cht-scenes");
-    measured.arg("--scores").arg(&scores).arg("--out").arg(folder.path().join("measured"));
-    let mut measured = Stage::start(measured.stdin(Stdio::piped()));
-    writeln!(measured.child.stdin.take().unwrap(), "{}", path.display()).unwrap();
-    assert!(measured.finish().success());
+    let options = format!("--scores {}", scores.display());
+    scenes(&[&path], &folder.path().join("measured"), &options).succeed();
     for _ in 0..2 {
         let mut again = tool("cht-scenes");
         again.arg("--from-scores").arg(&scores).arg("--out").arg(folder.path().join("again"));
@@ -440,7 +422,7 @@ fn recordings_in_one_file_give_what_they_give_one_after_another() {
 }
 
 #[test]
-fn slides_of_minutes_last_as_long_as_they_are_shown() {
+fn slides_of_minutes_have_their_duration() {
     // A slide rests for 200, 150 and 240 s, and the last picture is there twice.
     let slides = made(&format!(
         "-f lavfi -i testsrc2=s=160x120:r=1:d=4 -vf setpts=N*N*N*5+N*(N-1)*(N-2)*0+N*195/TB \

@@ -1,16 +1,16 @@
-//! cht-index: what others read from disk.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! cht-index keeps `index.json` complete and whole, with the edits of other programs.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
     fs,
     io::Write as _,
     os::unix::fs::FileExt as _,
     path::Path,
-    process::{Child, ChildStdin, Stdio},
+    process::{ChildStdin, Stdio},
     sync::mpsc,
 };
 
-use cht_tests::{Stage, read_json, signal, tool};
+use cht_tests::{Stage, line, read_json, tool};
 use serde_json::{Value, json};
 
 fn frame(n: u32) -> Value {
@@ -22,14 +22,6 @@ fn frame(n: u32) -> Value {
     })
 }
 
-/// An event as a stage writes it: `v` and `type` first.
-fn line(event: &Value) -> String {
-    let mut fields = event.as_object().unwrap().clone();
-    let kind = fields.remove("type").unwrap();
-    fields.remove("v");
-    format!("{{\"v\":1,\"type\":{kind},{}", &Value::from(fields).to_string()[1..])
-}
-
 fn start(index: &Path) -> (Stage, ChildStdin) {
     let mut command = tool("cht-index");
     let mut stage = Stage::start(command.arg("--out").arg(index).stdin(Stdio::piped()));
@@ -38,11 +30,7 @@ fn start(index: &Path) -> (Stage, ChildStdin) {
 }
 
 fn run(index: &Path, events: &[Value]) {
-    let (mut stage, mut stdin) = start(index);
-    for event in events {
-        writeln!(stdin, "{}", line(event)).unwrap();
-    }
-    drop(stdin);
+    let mut stage = Stage::fed(tool("cht-index").arg("--out").arg(index), events.iter().map(line));
     assert!(stage.finish().success());
 }
 
@@ -53,7 +41,7 @@ fn sent(index: &Path) -> Vec<String> {
 }
 
 #[test]
-fn the_four_fields_and_the_rest() {
+fn entry_has_four_fields_and_those_of_event() {
     let folder = tempfile::tempdir().unwrap();
     let index = folder.path().join("sub/index.json");
     run(&index, &[frame(1), frame(2), frame(1)]);
@@ -70,7 +58,7 @@ fn the_four_fields_and_the_rest() {
 }
 
 #[test]
-fn an_empty_session_has_an_index_too() {
+fn empty_session_has_an_index() {
     let folder = tempfile::tempdir().unwrap();
     let index = folder.path().join("index.json");
     run(&index, &[]);
@@ -78,7 +66,7 @@ fn an_empty_session_has_an_index_too() {
 }
 
 #[test]
-fn sent_is_set_in_three_ways_and_never_lost() {
+fn sent_mark_of_any_source_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let index = folder.path().join("index.json");
     let (mut stage, mut stdin) = start(&index);
@@ -89,7 +77,7 @@ fn sent_is_set_in_three_ways_and_never_lost() {
     for n in 1..=4 {
         send(frame(n));
     }
-    // Beside the running stage, whose index may be a moment behind: by the command, once it is there.
+    // By the command, next to the running stage, once the frame is in its index.
     let mark =
         || tool("cht-index").args(["--sent", "F000001", "--out"]).arg(&index).output().unwrap();
     while !mark().status.success() {}
@@ -111,11 +99,8 @@ fn sent_is_set_in_three_ways_and_never_lost() {
 
 #[test]
 fn mark_without_session_is_an_error() {
-    let mut stage = Stage::start(tool("cht-index").stdin(Stdio::piped()));
-    let mut stdin = stage.child.stdin.take().unwrap();
     let mark = json!({"v": 1, "type": "sent", "session": null, "id": "F000002"});
-    writeln!(stdin, "{}", line(&mark)).unwrap();
-    drop(stdin);
+    let mut stage = Stage::fed(&mut tool("cht-index"), [line(&mark)]);
     assert_eq!(stage.finish().code(), Some(1));
     let message = stage.of_type("error")[0]["message"].as_str().unwrap().to_owned();
     assert!(message.contains("F000002: the mark belongs to no session"), "{message}");
@@ -135,7 +120,7 @@ fn edit(index: &Path, id: &str) -> Vec<u8> {
 }
 
 #[test]
-fn an_edit_between_any_two_steps_of_a_commit_is_heard() {
+fn edit_during_commit_is_taken_over() {
     const EDITS: u32 = 300;
     let folder = tempfile::tempdir().unwrap();
     let index = folder.path().join("index.json");
@@ -168,7 +153,7 @@ fn an_edit_between_any_two_steps_of_a_commit_is_heard() {
 }
 
 #[test]
-fn an_edit_that_changes_neither_size_nor_inode_is_heard() {
+fn edit_without_change_of_size_or_inode_is_taken_over() {
     let folder = tempfile::tempdir().unwrap();
     let index = folder.path().join("index.json");
     let (mut stage, mut stdin) = start(&index);
@@ -190,7 +175,7 @@ fn an_edit_that_changes_neither_size_nor_inode_is_heard() {
 }
 
 #[test]
-fn an_edit_that_a_killed_writer_had_swapped_out_is_heard() {
+fn edit_swapped_out_by_killed_writer_is_taken_over() {
     let folder = tempfile::tempdir().unwrap();
     let index = folder.path().join("index.json");
     run(&index, &[frame(1), frame(2)]);
@@ -204,7 +189,7 @@ fn an_edit_that_a_killed_writer_had_swapped_out_is_heard() {
 }
 
 #[test]
-fn a_reader_never_sees_half_a_file() {
+fn reader_always_sees_whole_file() {
     let folder = tempfile::tempdir().unwrap();
     let index = folder.path().join("index.json");
     run(&index, &[]);
@@ -226,7 +211,7 @@ fn a_reader_never_sees_half_a_file() {
 }
 
 #[test]
-fn killed_at_any_moment_it_continues() {
+fn killed_index_is_continued() {
     let folder = tempfile::tempdir().unwrap();
     let index = folder.path().join("index.json");
     for kill in [0, 1, 7, 30] {
@@ -235,7 +220,7 @@ fn killed_at_any_moment_it_continues() {
             writeln!(stdin, "{}", line(&frame(n))).unwrap();
             stage.next_event().unwrap();
         }
-        kill_now(&mut stage.child);
+        stage.kill();
     }
     // A line that was cut off by a kill in the middle of a write.
     let journal = folder.path().join("index.ndjson");
@@ -250,13 +235,8 @@ fn killed_at_any_moment_it_continues() {
     assert_eq!(journal.lines().count(), 40, "nothing doubled");
 }
 
-fn kill_now(child: &mut Child) {
-    signal(child, "KILL");
-    child.wait().unwrap();
-}
-
 #[test]
-fn an_unknown_frame_cannot_be_marked() {
+fn mark_of_unknown_frame_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let index = folder.path().join("index.json");
     run(&index, &[frame(1)]);
@@ -267,7 +247,7 @@ fn an_unknown_frame_cannot_be_marked() {
 }
 
 #[test]
-fn mark_swapped_out_by_a_killed_sent_is_heard_by_the_running_stage() {
+fn mark_swapped_out_by_killed_sent_is_taken_over() {
     let folder = tempfile::tempdir().unwrap();
     let index = folder.path().join("index.json");
     let (mut stage, mut stdin) = start(&index);
@@ -297,7 +277,7 @@ fn said(index: &Path, options: &[&str]) -> (String, Option<i32>) {
 }
 
 #[test]
-fn bad_element_of_an_edit_loses_no_mark_of_others() {
+fn bad_element_of_edit_loses_no_other_mark() {
     let folder = tempfile::tempdir().unwrap();
     let index = folder.path().join("index.json");
     run(&index, &(1..=6).map(frame).collect::<Vec<_>>());
@@ -318,7 +298,7 @@ fn bad_element_of_an_edit_loses_no_mark_of_others() {
 }
 
 #[test]
-fn edit_that_is_no_json_is_kept_and_its_whole_elements_are_heard() {
+fn broken_json_edit_is_kept_and_its_whole_elements_count() {
     let folder = tempfile::tempdir().unwrap();
     let index = folder.path().join("index.json");
     run(&index, &[frame(1), frame(2)]);
@@ -332,7 +312,7 @@ fn edit_that_is_no_json_is_kept_and_its_whole_elements_are_heard() {
 }
 
 #[test]
-fn fields_of_others_are_kept() {
+fn foreign_fields_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let index = folder.path().join("index.json");
     let mut event = frame(1);
@@ -369,7 +349,7 @@ fn fields_of_others_are_kept() {
 }
 
 #[test]
-fn frame_is_in_the_index_when_it_is_passed_on() {
+fn frame_is_indexed_before_it_is_passed_on() {
     let folder = tempfile::tempdir().unwrap();
     let index = folder.path().join("index.json");
     let (mut stage, mut stdin) = start(&index);
@@ -398,7 +378,7 @@ fn frames_out_of_order_are_indexed_by_time() {
 }
 
 #[test]
-fn file_that_is_no_index_is_refused_and_untouched() {
+fn foreign_file_is_refused_and_untouched() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("package.json");
     let texts = [
@@ -419,7 +399,7 @@ fn file_that_is_no_index_is_refused_and_untouched() {
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "{text}");
         }
     }
-    // What is no journal of an index stays as well, with the file that it belongs to.
+    // A foreign journal stays as well, with its file.
     fs::write(folder.path().join("package.ndjson"), "{\"mine\":1}\n").unwrap();
     fs::write(&path, "[]").unwrap();
     assert_eq!(said(&path, &["--overwrite"]).1, Some(2));
@@ -428,7 +408,7 @@ fn file_that_is_no_index_is_refused_and_untouched() {
 }
 
 #[test]
-fn index_without_its_journal_is_taken_up() {
+fn index_without_journal_is_continued() {
     let folder = tempfile::tempdir().unwrap();
     let index = folder.path().join("index.json");
     for nothing in ["", "[]", " [\n]\n"] {
@@ -453,7 +433,7 @@ fn frame_of(session: &Path, n: u32) -> Value {
 }
 
 #[test]
-fn session_that_cannot_have_an_index_is_an_error_and_the_rest_goes_on() {
+fn session_without_room_for_index_is_an_error_and_others_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);
     fs::create_dir_all(place("good/stream")).unwrap();
@@ -467,14 +447,9 @@ fn session_that_cannot_have_an_index_is_an_error_and_the_rest_goes_on() {
     std::os::unix::fs::symlink(place("project"), place("linked/frames")).unwrap();
     let long = "x".repeat(300);
     let bad = ["project", "file", "taken", "other", "linked", "nowhere", &long];
-    let mut stage = Stage::start(tool("cht-index").stdin(Stdio::piped()));
-    let mut stdin = stage.child.stdin.take().unwrap();
-    for session in bad.map(place).iter().chain([&place("good")]) {
-        for n in 1..=2 {
-            writeln!(stdin, "{}", line(&frame_of(session, n))).unwrap();
-        }
-    }
-    drop(stdin);
+    let sessions = bad.into_iter().chain(["good"]).map(place);
+    let frames = sessions.flat_map(|session| [1, 2].map(|n| line(&frame_of(&session, n))));
+    let mut stage = Stage::fed(&mut tool("cht-index"), frames);
     assert_eq!(stage.finish().code(), Some(1));
     assert_eq!(read_json(&place("good/frames/index.json")).len(), 2);
     assert_eq!(stage.of_type("frame").len(), 16, "all are passed on");
@@ -510,18 +485,15 @@ fn more_sessions_than_descriptors_are_indexed() {
 }
 
 #[test]
-fn full_disk_is_waited_for_and_nothing_is_lost() {
+fn full_disk_is_waited_for_and_loses_no_frame() {
     let Some(disk) = cht_tests::Tmpfs::mount(1) else { return };
     let index = disk.path().join("index.json");
     let (mut stage, mut stdin) = start(&index);
     while !index.exists() {}
-    let filler = disk.path().join("filler");
-    let mut file = fs::File::create(&filler).unwrap();
-    while file.write_all(&[7; 4096]).is_ok() {}
+    let filler = disk.fill();
     writeln!(stdin, "{}", line(&frame(1))).unwrap();
     let error = stage.next_event().unwrap();
     assert_eq!((&error["type"], &error["code"]), (&"error".into(), &"disk".into()), "{error}");
-    drop(file);
     fs::remove_file(filler).unwrap();
     assert_eq!(stage.next_event().unwrap()["id"], "F000001");
     writeln!(stdin, "{}", line(&frame(2))).unwrap();
@@ -532,7 +504,7 @@ fn full_disk_is_waited_for_and_nothing_is_lost() {
 }
 
 #[test]
-fn hostile_index_or_journal_is_no_harm() {
+fn hostile_index_or_journal_does_no_harm() {
     let folder = tempfile::tempdir().unwrap();
     let index = folder.path().join("index.json");
     let deep = "[".repeat(200_000);

@@ -1,5 +1,6 @@
-//! cht-recv: inputs other than TCP and datagrams. Which of them are bit exact, and how each begins and ends.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! cht-recv's inputs other than TCP and datagrams: whether they are bit exact, and how each begins
+//! and ends.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
     fs,
@@ -14,11 +15,11 @@ use std::{
 };
 
 use cht_tests::{
-    Recorder, b3sum, clip, ffmpeg, free_port, refused, send, sender, wait_for_end, words,
+    Recorder, b3sum, clip, ffmpeg, free_port, refused, send_file, sender, wait_for_end, words,
 };
 
 #[test]
-fn a_socket_file_takes_streams_bit_for_bit() {
+fn unix_socket_is_recorded_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cht.sock");
     let url = format!("unix:{}", path.display());
@@ -51,7 +52,7 @@ fn a_socket_file_takes_streams_bit_for_bit() {
 }
 
 #[test]
-fn a_second_sender_at_a_socket_file() {
+fn second_sender_at_unix_socket_replaces_first_on_request() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("unix:{}/s", folder.path().display());
     let mut recv = Recorder::start(&url, "--second-sender replace");
@@ -68,7 +69,7 @@ fn a_second_sender_at_a_socket_file() {
 }
 
 #[test]
-fn request_at_socket_file_is_refused() {
+fn http_request_at_unix_socket_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
     let mut recv = Recorder::start(&format!("unix:{}", path.display()), "--once");
@@ -80,7 +81,7 @@ fn request_at_socket_file_is_refused() {
 }
 
 #[test]
-fn what_is_no_socket_is_left_alone() {
+fn file_at_socket_path_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("precious");
     fs::write(&path, "mine").unwrap();
@@ -90,7 +91,7 @@ fn what_is_no_socket_is_left_alone() {
 }
 
 #[test]
-fn stdin_is_recorded_bit_for_bit_and_then_all_is_done() {
+fn stdin_is_recorded_bit_for_bit_to_its_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = clip(&folder, 2.0);
     let bytes = fs::read(&path).unwrap();
@@ -108,7 +109,7 @@ fn stdin_is_recorded_bit_for_bit_and_then_all_is_done() {
 }
 
 #[test]
-fn a_quiet_stdin_can_be_stopped() {
+fn quiet_stdin_can_be_stopped() {
     let mut writer =
         Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut recv = Recorder::with_stdin("-", "", writer.stdout.take().unwrap().into());
@@ -129,7 +130,7 @@ fn assert_nearly_all(frames: usize) {
 }
 
 #[test]
-fn srt_is_received_with_its_passphrase_only_and_tells_it_nobody() {
+fn srt_is_received_with_passphrase_only_and_never_prints_it() {
     let folder = tempfile::tempdir().unwrap();
     let clip = clip(&folder, 3.0);
     let port = free_port();
@@ -140,7 +141,7 @@ fn srt_is_received_with_its_passphrase_only_and_tells_it_nobody() {
     while !recv.said().contains("a sender was sent away: Incorrect passphrase") {
         assert!(!sender(&clip, "-f mpegts", &url("wrong-secret")).status().unwrap().success());
     }
-    send(&clip, "-f mpegts", &url("right-secret"));
+    send_file(&clip, "-f mpegts", &url("right-secret"));
     assert_eq!(recv.reason(), "end of stream");
     assert!(recv.stage.finish().success());
     assert_nearly_all(recv.frames());
@@ -148,7 +149,7 @@ fn srt_is_received_with_its_passphrase_only_and_tells_it_nobody() {
 }
 
 #[test]
-fn srt_is_fetched_and_a_wrong_passphrase_is_named() {
+fn srt_is_fetched_and_wrong_passphrase_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let clip = clip(&folder, 3.0);
     let port = free_port();
@@ -166,13 +167,13 @@ fn srt_is_fetched_and_a_wrong_passphrase_is_named() {
 }
 
 #[test]
-fn rtmp_is_received_from_one_publisher_after_another() {
+fn rtmp_is_received_from_successive_publishers() {
     let folder = tempfile::tempdir().unwrap();
     let clip = clip(&folder, 3.0);
     let url = format!("rtmp://127.0.0.1:{}/live/streamkey", free_port());
     let mut recv = Recorder::start(&url, "");
     for _ in 0..2 {
-        send(&clip, "-f flv", &url);
+        send_file(&clip, "-f flv", &url);
         recv.reason();
     }
     recv.stop();
@@ -217,7 +218,7 @@ fn files_and_playlists_are_fetched_by_http_once() {
 }
 
 #[test]
-fn a_file_is_recorded_once_and_a_bad_one_is_named() {
+fn file_is_recorded_once_and_bad_one_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let clip = clip(&folder, 1.0);
     let mp4 = folder.path().join("a b.mp4");
@@ -299,7 +300,7 @@ fn file_that_ts_cannot_hold_is_refused_or_transcoded() {
 }
 
 #[test]
-fn turned_video_is_said_or_turned() {
+fn rotated_video_is_reported_or_turned() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
     let video = "-f lavfi -i testsrc2=s=160x90:r=25:d=1 -c:v libx264 -pix_fmt yuv420p";
@@ -337,7 +338,7 @@ fn http_server_of_what_ts_cannot_hold_ends_with_failure() {
 }
 
 #[test]
-fn a_file_in_real_time_can_be_stopped_and_leaves_no_ffmpeg() {
+fn stopped_realtime_file_leaves_no_ffmpeg() {
     let folder = tempfile::tempdir().unwrap();
     let clip = clip(&folder, 30.0);
     let mut recv = Recorder::start(clip.to_str().unwrap(), "--realtime");
@@ -353,7 +354,7 @@ fn a_file_in_real_time_can_be_stopped_and_leaves_no_ffmpeg() {
 }
 
 #[test]
-fn an_ffmpeg_that_dies_is_started_again() {
+fn crashed_ffmpeg_is_restarted() {
     let folder = tempfile::tempdir().unwrap();
     let clip = clip(&folder, 60.0);
     let url = format!("srt://127.0.0.1:{}", free_port());
@@ -382,20 +383,20 @@ fn an_ffmpeg_that_dies_is_started_again() {
 }
 
 #[test]
-fn a_recorder_that_is_killed_leaves_no_ffmpeg() {
+fn killed_recorder_leaves_no_ffmpeg() {
     let port = free_port();
     let mut recv = Recorder::start(&format!("rtmp://127.0.0.1:{port}/live/key"), "");
-    // Somebody who says nothing: ffmpeg has nothing to write, and cannot find out by itself that nobody reads.
+    // From a silent client, ffmpeg has nothing to write, so it cannot notice that its reader has
+    // gone.
     let silent = (0..).find_map(|_| TcpStream::connect(("127.0.0.1", port)).ok());
     let ffmpeg = recv.child();
-    recv.stage.signal("KILL");
-    recv.stage.finish();
+    recv.stage.kill();
     wait_for_end(ffmpeg);
     drop(silent);
 }
 
 #[test]
-fn what_ffmpeg_lacks_is_named() {
+fn protocol_missing_in_ffmpeg_is_named() {
     let said = refused("--input srt://127.0.0.1:1 --ffmpeg /nonexistent/ffmpeg");
     assert!(said.contains("/nonexistent/ffmpeg: cannot be run") && said.contains("install ffmpeg"));
     // The real one, but for one line.
@@ -412,7 +413,7 @@ fn what_ffmpeg_lacks_is_named() {
 }
 
 #[test]
-fn options_that_cannot_be_kept_are_refused() {
+fn options_without_meaning_for_input_are_refused() {
     for (arguments, message) in [
         ("--input srt://:9 --allow 127.0.0.1", "--allow cannot be kept"),
         ("--input udp://:9 --max-bitrate 1M", "--max-bitrate makes a sender wait"),

@@ -1,15 +1,12 @@
-//! Decoding side by side gives what one decoder gives.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! Parallel decoders (`--jobs`) give the results of a single one.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
     fs,
-    io::Write as _,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::Stdio,
 };
 
-use cht_tests::{Stage, generate, tool, words};
+use cht_tests::{decoder_stub, generate};
 use serde_json::{Value, json};
 
 /// With a cut each ten seconds. A part has 2000 frames of this size.
@@ -21,43 +18,31 @@ fn film(path: &Path, seconds: u32, encoder: &str) {
     generate(path, &shots, encoder);
 }
 
-/// An ffmpeg that counts its starts as a decoder, one line each; the one numbered `broken` dies in the middle.
+/// An ffmpeg that counts its starts as a decoder, one line each; the one numbered `broken` dies in
+/// the middle.
 fn counting(folder: &Path, broken: usize) -> PathBuf {
-    let (stub, starts) = (folder.join("ffmpeg"), folder.join("starts"));
-    fs::write(
-        &stub,
-        format!(
-            "#!/bin/sh\ncase \" $* \" in *' pipe:0 '*) ;; *) exec ffmpeg \"$@\" ;; esac\n\
-             until mkdir {starts}.lock 2>/dev/null; do :; done\n\
+    let script = format!(
+        "until mkdir {starts}.lock 2>/dev/null; do :; done\n\
              echo >>{starts}; number=$(wc -l <{starts}); rmdir {starts}.lock\n\
              [ $number -eq {broken} ] || exec ffmpeg \"$@\"\n\
-             echo 'the device is on fire' >&2\nhead -c 200000 | ffmpeg \"$@\"\nkill -9 $$\n",
-            starts = starts.display(),
-        ),
-    )
-    .unwrap();
-    fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
-    stub
+             echo 'the device is on fire' >&2\nhead -c 200000 | ffmpeg \"$@\"\nkill -9 $$",
+        starts = folder.join("starts").display(),
+    );
+    decoder_stub(folder, &script)
 }
 
 /// What cht-scenes makes of segments, and how many decoders it has started.
 fn scenes(paths: &[&Path], folder: &Path, options: &str, broken: usize) -> (Vec<Value>, usize) {
     fs::create_dir(folder).unwrap();
     let stub = counting(folder, broken);
-    let mut command = tool("cht-scenes");
-    command.arg("--out").arg(folder.join("frames")).arg("--ffmpeg").arg(stub).args(words(options));
-    let mut stage = Stage::start(command.stdin(Stdio::piped()));
-    let mut stdin = stage.child.stdin.take().unwrap();
-    for path in paths {
-        writeln!(stdin, "{}", path.display()).unwrap();
-    }
-    drop(stdin);
+    let options = format!("--ffmpeg {} {options}", stub.display());
+    let mut stage = cht_tests::scenes(paths, &folder.join("frames"), &options);
     assert_eq!(stage.finish().success(), broken == 0);
     let starts = fs::read_to_string(folder.join("starts")).unwrap().lines().count();
     (std::mem::take(&mut stage.events), starts)
 }
 
-/// All that depends on what was decoded.
+/// Returns the fields that depend on decoding.
 fn found(events: &[Value]) -> Vec<Value> {
     let told =
         events.iter().filter(|event| event["type"] == "frame" || event["type"] == "segment_done");
@@ -78,16 +63,16 @@ fn compare(paths: &[&Path], folder: &Path, options: &str) -> [usize; 2] {
     });
     assert_eq!(found(&three), found(&one), "{options}");
     assert!(found(&one).len() > 4);
-    // What was measured in each frame.
+    // Measurements of each frame.
     assert_eq!(fs::read(scores(3)).unwrap(), fs::read(scores(1)).unwrap(), "{options}");
     [started_one, started_three]
 }
 
 #[test]
-fn parts_are_decoded_side_by_side_and_give_the_same() {
+fn jobs_match_single_decoder() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
-    // Pictures that are shown before a keyframe refer to what was before it.
+    // Pictures displayed before a keyframe refer to pictures before it.
     film(&path, 250, "-c:v libx264 -preset ultrafast -bf 2 -x264-params open-gop=1:keyint=100");
     for options in ["--detect auto", "--detect scene --threshold 0.3"] {
         let starts = compare(&[&path], folder.path(), options);
@@ -96,7 +81,7 @@ fn parts_are_decoded_side_by_side_and_give_the_same() {
 }
 
 #[test]
-fn parts_need_not_end_with_segments() {
+fn jobs_divide_within_segments() {
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole.ts");
     film(&whole, 180, "-c:v mpeg2video -g 50 -bf 2 -q:v 8");
@@ -112,11 +97,12 @@ fn parts_need_not_end_with_segments() {
 }
 
 #[test]
-fn pictures_that_a_part_did_not_hand_over_are_fetched() {
+fn jobs_fetch_pictures_that_a_chunk_dropped() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     generate(&path, &[("smptebars=s=320x180:r=25", 180.0)], "-c:v libx264 -preset ultrafast -g 50");
-    // When a picture is due depends on when one was kept last, which the second and third decoder do not know.
+    // When a picture is due depends on when one was kept last, which the second and third decoder
+    // do not know.
     for detector in ["screen", "scene"] {
         let options = format!("--detect {detector} --max-interval 17");
         let [one, three] = compare(&[&path], folder.path(), &options);
@@ -127,7 +113,7 @@ fn pictures_that_a_part_did_not_hand_over_are_fetched() {
 }
 
 #[test]
-fn where_a_keyframe_does_not_tell_all_the_part_before_is_decoded_as_well() {
+fn jobs_decode_preroll_for_gradual_refresh() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     // Pictures are renewed column by column.
@@ -136,7 +122,7 @@ fn where_a_keyframe_does_not_tell_all_the_part_before_is_decoded_as_well() {
 }
 
 #[test]
-fn a_decoder_that_dies_costs_one_segment_and_what_follows_is_decoded() {
+fn crashed_job_costs_one_segment() {
     let folder = tempfile::tempdir().unwrap();
     let [first, second] = ["1", "2"].map(|name| folder.path().join(format!("{name}.ts")));
     film(&first, 250, "-c:v libx264 -preset ultrafast -g 50");

@@ -1,45 +1,34 @@
-//! cht-scenes beside a live stream: what it says of itself, and what it does when it cannot keep up.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! cht-scenes on a live stream: its `stats`, catching up, and the same frames as in batch.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
     fs,
     io::Write as _,
     net::TcpStream,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
-use cht_tests::{Pipeline, Stage, ffmpeg, tool, words};
+use cht_tests::{Pipeline, Stage, decoder_stub, encode, make_fifo, tool, words};
 use serde_json::Value;
 
-fn encode(path: &Path, source: &str, coder: &str) {
-    let arguments = ["-f", "lavfi", "-i", source].into_iter().chain(words(coder));
-    ffmpeg(arguments.chain(["-pix_fmt", "yuv420p", "-f", "mpegts", path.to_str().unwrap()]));
-}
-
-/// `ls PATH | cht-scenes`, run to its end.
+/// Runs cht-scenes over a path to its end.
 fn scenes(path: &Path, options: &str) -> Stage {
-    let mut command = tool("cht-scenes");
-    let mut stage = Stage::start(command.args(words(options)).stdin(Stdio::piped()));
-    let mut stdin = stage.child.stdin.take().unwrap();
-    writeln!(stdin, "{}", path.display()).unwrap();
-    drop(stdin);
+    let mut stage = Stage::fed(tool("cht-scenes").args(words(options)), [path.display()]);
     assert!(stage.finish().success());
     stage
 }
 
-/// What the `stats` of cht-scenes say, in their order.
+/// Returns the `stats` of cht-scenes, in order.
 fn stats(events: &[Value]) -> Vec<&Value> {
     let own = events.iter().filter(|event| event["stage"] == "cht-scenes");
     own.filter(|event| event["type"] == "stats").map(|event| &event["scenes"]).collect()
 }
 
 #[test]
-fn stats_count_what_was_decoded_and_kept_and_what_held_frames_back() {
+fn stats_count_decoded_kept_and_suppressed_frames() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cuts.ts");
-    // Cuts at 48, 50, 52 and 54; the gap behind 48 lasts five frames.
+    // Cuts at 48, 50, 52 and 54; the gap after 48 lasts five frames.
     let source = "testsrc2=s=160x128:r=25:d=4,\
                   negate=enable='between(n,48,55)*not(mod(floor(n/2),2))'";
     encode(&path, source, "-c:v libx264 -preset ultrafast -g 25");
@@ -57,7 +46,7 @@ fn stats_count_what_was_decoded_and_kept_and_what_held_frames_back() {
 }
 
 #[test]
-fn auto_says_when_it_changes_its_mind() {
+fn auto_reports_change_of_content() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("both.ts");
     let source = "mandelbrot=s=160x128:r=10,noise=alls=20:allf=t,trim=duration=6[a];\
@@ -68,12 +57,13 @@ fn auto_says_when_it_changes_its_mind() {
     let contents: Vec<_> = all.iter().filter_map(|stats| stats["content"].as_str()).collect();
     assert_eq!((contents.first(), contents.last()), (Some(&"film"), Some(&"screen")), "{all:?}");
     let since = all.last().unwrap()["content_since"].as_f64().unwrap();
-    // From 6 s on, five seconds until it looks like one, and seven at most in doubt behind that film.
+    // From 6 s on, five seconds until it looks like a screen, and at most seven in doubt after the
+    // film.
     assert!((6.0..=18.0).contains(&since), "{since}");
 }
 
 #[test]
-fn no_stats_unless_they_are_wanted() {
+fn stats_interval_of_zero_gives_no_stats() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("one.ts");
     encode(&path, "testsrc2=s=320x240:r=25:d=1", "-c:v libx264 -preset ultrafast");
@@ -87,23 +77,20 @@ const SECONDS: usize = 40;
 
 const H264: &str = "-c:v libx264 -preset ultrafast -g 25 -bf 2 -sc_threshold 0";
 
-/// A decoder that stops within the first seconds, until somebody writes to `gate`. It is the first one only.
+/// Makes an ffmpeg whose first decoder stops within the first seconds, until a write to `gate`.
 fn stopping_ffmpeg(folder: &Path) -> (PathBuf, PathBuf) {
-    let (stub, gate) = (folder.join("ffmpeg"), folder.join("gate"));
-    assert!(Command::new("mkfifo").arg(&gate).status().unwrap().success());
+    let gate = folder.join("gate");
+    make_fifo(&gate);
     let script = format!(
-        "#!/bin/sh\ncase \" $* \" in *' pipe:0 '*) ;; *) exec ffmpeg \"$@\" ;; esac\n\
-         if [ -e {marker} ]; then exec ffmpeg \"$@\"; fi\n: >{marker}\n\
-         {{ head -c 100000; read -r _ <{gate}; cat; }} | ffmpeg \"$@\"\n",
+        "if [ -e {marker} ]; then exec ffmpeg \"$@\"; fi\n: >{marker}\n\
+         {{ head -c 100000; read -r _ <{gate}; cat; }} | ffmpeg \"$@\"",
         marker = folder.join("marker").display(),
         gate = gate.display()
     );
-    fs::write(&stub, script).unwrap();
-    fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
-    (stub, gate)
+    (decoder_stub(folder, &script), gate)
 }
 
-/// The pipeline with a decoder that stops for a time; what was sent, and the pipeline when it has ended.
+/// Runs a pipeline with a decoder that stops for a time, and returns it when it has ended.
 fn lagging(folder: &Path, coder: &str, recv: &str, scenes: &str) -> Pipeline {
     let (stub, gate) = stopping_ffmpeg(folder);
     let path = folder.join("long.ts");
@@ -130,11 +117,11 @@ fn lagging(folder: &Path, coder: &str, recv: &str, scenes: &str) -> Pipeline {
         sender.write_all(piece).unwrap();
         wait_for_lag(&mut pipeline, |lag| lag < 1.0);
     }
-    // What is left changes too little to be waited for.
+    // The rest changes too little to be waited for.
     sender.write_all(later.chunks_exact(piece / 4).remainder()).unwrap();
     sender.write_all(last).unwrap();
     drop(sender);
-    assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+    pipeline.succeed();
     assert_eq!(pipeline.recording(), bytes);
     pipeline
 }
@@ -149,7 +136,7 @@ fn wait_for_lag(pipeline: &mut Pipeline, is_it: impl Fn(f64) -> bool) {
 }
 
 #[test]
-fn a_decoder_that_lags_is_reported_and_everything_is_decoded() {
+fn lagging_decoder_is_reported_and_decodes_every_frame() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline =
         lagging(folder.path(), H264, "--segment-time 1000 --stats-interval 0", "--detect scene");
@@ -166,7 +153,7 @@ fn check_catches_up(coder: &str, recv: &str, detector: &str) {
     let pipeline = lagging(folder.path(), coder, recv, &options);
     let all = stats(&pipeline.index.events);
     let last = all.last().unwrap();
-    // Nothing in silence: what was not decoded is counted as skipped.
+    // Frames that were not decoded are counted as skipped.
     let (decoded, skipped) = (last["decoded"].as_u64().unwrap(), last["skipped"].as_u64().unwrap());
     assert_eq!(decoded + skipped, 25 * SECONDS as u64, "{last}");
     assert!(skipped > 200, "{last}");
@@ -181,19 +168,19 @@ fn check_catches_up(coder: &str, recv: &str, detector: &str) {
 }
 
 #[test]
-fn keyframes_only_until_it_has_caught_up_in_a_growing_segment() {
+fn lagging_decoder_catches_up_by_keyframes_in_growing_segment() {
     for detector in ["scene", "auto"] {
         check_catches_up(H264, "--segment-time 1000 --stats-interval 0", detector);
     }
 }
 
 #[test]
-fn keyframes_only_until_it_has_caught_up_in_many_segments() {
+fn lagging_decoder_catches_up_by_keyframes_over_many_segments() {
     check_catches_up(H264, "--segment-time 2 --stats-interval 0", "auto");
 }
 
 #[test]
-fn keyframes_only_until_it_has_caught_up_whatever_the_codec() {
+fn lagging_decoder_catches_up_by_keyframes_of_any_codec() {
     for coder in [
         "-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25:scenecut=0:open-gop=0:pools=none:frame-threads=1",
         "-c:v mpeg2video -flags +cgop -bf 2 -g 25 -sc_threshold 1000000000 -b:v 2M",
@@ -202,7 +189,7 @@ fn keyframes_only_until_it_has_caught_up_whatever_the_codec() {
     }
 }
 
-/// What is the same of two runs over the same bytes: the time and the reason of each frame, and every byte of its picture.
+/// PTS, reason and picture of a frame, which runs over the same bytes share.
 type Kept = (i64, String, String);
 
 fn kept(events: &[Value]) -> Vec<Kept> {
@@ -216,7 +203,8 @@ fn kept(events: &[Value]) -> Vec<Kept> {
         .collect()
 }
 
-/// Drops three datagrams of seven packets each, one of them of the first keyframe, and ends within a packet.
+/// Drops three datagrams of seven packets each, one of them of the first keyframe, and ends within
+/// a packet.
 fn lossy(bytes: &[u8]) -> Vec<u8> {
     let datagrams = bytes.chunks(7 * 188).collect::<Vec<_>>();
     let lost = [3, datagrams.len() / 3, datagrams.len() / 2];
@@ -226,7 +214,7 @@ fn lossy(bytes: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What is kept of the stream at `path` while it is received, and of the file.
+/// Returns the frames kept of the stream at `path` live, and of the file.
 fn live_and_batch(folder: &Path, path: &Path, options: &str) -> (Vec<Kept>, Vec<Kept>) {
     let options = format!("--stats-interval 0 {options}");
     let mut pipeline = Pipeline::start(&folder.join("s"), "--once --segment-time 2", &options);
@@ -237,8 +225,9 @@ fn live_and_batch(folder: &Path, path: &Path, options: &str) -> (Vec<Kept>, Vec<
 }
 
 #[test]
-fn lost_packets_give_the_same_frames_live_and_in_batch() {
-    // Three shots in which something moves; a picture has two slices, so that half of one can be lost.
+fn lossy_stream_gives_same_frames_live_and_in_batch() {
+    // Three shots in which something moves; a picture has two slices, so that half of one can be
+    // lost.
     let source = "testsrc2=s=320x240:r=25:d=4,negate=enable='between(t,1.5,2.7)'";
     for (name, coder) in [
         ("h264", "-c:v libx264 -preset ultrafast -g 25 -bf 0 -slices 2 -b:v 2M"),
@@ -256,9 +245,10 @@ fn lost_packets_give_the_same_frames_live_and_in_batch() {
     }
 }
 
-/// The filter graph depends on the samples, which a live stream has not named when its decoder starts.
+/// The filter graph depends on the samples, which a live stream has not named when its decoder
+/// starts.
 #[test]
-fn samples_finer_than_the_score_takes_give_the_same_frames_live_and_in_batch() {
+fn fine_chroma_gives_same_frames_live_and_in_batch() {
     let source = "testsrc2=s=160x120:r=25:d=4,negate=enable='between(t,1.5,2.7)'";
     for (name, options, coder) in [
         ("4:4:4", "--detect scene", "-c:v libx264 -preset ultrafast -g 25 -pix_fmt yuv444p"),

@@ -1,21 +1,22 @@
-//! cht-monitor: what a player gets, and that it cannot touch the recorder.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! cht-monitor feeds a player, which cannot disturb the recorder.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
     fs,
     io::{Read as _, Write as _},
     net::TcpStream,
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
-use cht_tests::{Pipeline, QUICK, Recorder, Shim, b3sum, generate, recording, stamps, tool};
+use cht_tests::{
+    Pipeline, QUICK, Recorder, Shim, b3sum, generate, generated, make_fifo, recording, source,
+    stamps, tool,
+};
 
 #[test]
-fn a_session_is_followed_to_its_end_bit_for_bit() {
+fn session_is_followed_to_its_end_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.ts");
-    generate(&path, &[("testsrc2=s=320x240:r=25", 6.0)], QUICK);
-    let bytes = fs::read(&path).unwrap();
+    let bytes = source(6.0);
     let mut pipeline = Pipeline::start(folder.path(), "--once --segment-time 2", "");
     let mut sender = TcpStream::connect(&pipeline.address).unwrap();
     sender.write_all(&bytes[..1000]).unwrap();
@@ -31,11 +32,11 @@ fn a_session_is_followed_to_its_end_bit_for_bit() {
     monitor.stdout.take().unwrap().read_to_end(&mut shown).unwrap();
     assert!(monitor.wait().unwrap().success());
     assert_eq!(b3sum(&shown), b3sum(&bytes));
-    assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+    pipeline.succeed();
 }
 
 #[test]
-fn it_begins_with_tables_and_the_newest_keyframe() {
+fn player_begins_with_tables_and_newest_keyframe() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     generate(&path, &[("testsrc2=s=320x240:r=25", 4.0)], QUICK);
@@ -52,26 +53,23 @@ fn it_begins_with_tables_and_the_newest_keyframe() {
         .spawn()
         .unwrap();
     cht_tests::signal(&pipeline.stages[0], "TERM");
-    assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+    pipeline.succeed();
     let shown = newest.wait_with_output().unwrap();
     assert!(shown.status.success());
     let whole = recording(&pipeline.session);
     assert!(!shown.stdout.is_empty() && shown.stdout.len() < whole.len() / 2);
-    // PAT first, then what was recorded.
+    // PAT first, then the recorded bytes.
     assert_eq!(shown.stdout[..3], [0x47, 0x40, 0x00]);
     assert!(whole.ends_with(&shown.stdout[shown.stdout.len() - 188 * 20..]));
 }
 
 #[test]
-fn a_player_that_stalls_or_goes_is_no_matter_to_the_recorder() {
+fn stalled_or_ended_player_does_not_disturb_recorder() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.ts");
-    generate(
-        &path,
+    let bytes = generated(
         &[("testsrc2=s=640x480:r=25", 6.0)],
         "-c:v libx264 -preset ultrafast -qp 1 -g 25",
     );
-    let bytes = fs::read(&path).unwrap();
     assert!(bytes.len() > 4_000_000, "more than pipes hold");
     let mut pipeline = Pipeline::start(folder.path(), "--once --segment-time 2", "");
     let mut sender = TcpStream::connect(&pipeline.address).unwrap();
@@ -86,7 +84,7 @@ fn a_player_that_stalls_or_goes_is_no_matter_to_the_recorder() {
     let mut gone = monitor("head -c 200000 >/dev/null");
     sender.write_all(&bytes[1000..]).unwrap();
     drop(sender);
-    assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+    pipeline.succeed();
     assert_eq!(b3sum(&pipeline.recording()), b3sum(&bytes));
     assert!(gone.wait().unwrap().success());
     assert!(stalled.try_wait().unwrap().is_none(), "it is still waiting for its player");
@@ -95,18 +93,16 @@ fn a_player_that_stalls_or_goes_is_no_matter_to_the_recorder() {
 }
 
 #[test]
-fn player_that_joins_gets_the_pictures_since_the_keyframe_at_once() {
+fn joining_player_gets_pictures_since_keyframe_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.ts");
-    generate(&path, &[("testsrc2=s=160x120:r=25", 8.0)], "-c:v libx264 -g 250 -an");
-    let bytes = fs::read(&path).unwrap();
+    let bytes = generated(&[("testsrc2=s=160x120:r=25", 8.0)], "-c:v libx264 -g 250 -an");
     let input = "tcp://127.0.0.1:0";
     let mut recorder = Recorder::start(input, "--once --stats-interval 0.1");
     let mut sender = TcpStream::connect(recorder.port()).unwrap();
     sender.write_all(&bytes).unwrap();
     recorder.wait_for_bytes(bytes.len());
     let fifo = folder.path().join("fifo");
-    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    make_fifo(&fifo);
     let player = format!("exec cat >'{}'", fifo.display());
     let mut monitor = tool("cht-monitor");
     monitor.args(["--player", &player, "--sessions"]).arg(recorder.folder.path().join("sessions"));
@@ -126,7 +122,7 @@ fn player_that_joins_gets_the_pictures_since_the_keyframe_at_once() {
 }
 
 #[test]
-fn segments_removed_before_they_were_read_are_said() {
+fn segments_removed_before_reading_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     generate(&path, &[("testsrc2=s=160x120:r=25", 6.0)], QUICK);
@@ -148,7 +144,7 @@ fn segments_removed_before_they_were_read_are_said() {
 }
 
 #[test]
-fn the_command_can_be_printed() {
+fn print_command_prints_players_command() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     generate(&path, &[("testsrc2=s=320x240:r=25", 1.0)], QUICK);
@@ -171,7 +167,7 @@ fn the_command_can_be_printed() {
 }
 
 #[test]
-fn tools_without_inotify_go_on_by_looking() {
+fn tools_without_inotify_poll() {
     let refusals = [
         ("SYS_inotify_init1", "EMFILE", "max_user_instances"),
         ("SYS_inotify_add_watch", "ENOSPC", "max_user_watches"),
@@ -179,9 +175,7 @@ fn tools_without_inotify_go_on_by_looking() {
     for (call, error, limit) in refusals {
         let folder = tempfile::tempdir().unwrap();
         let Some(shim) = Shim::refuse(folder.path(), call, error) else { return };
-        let path = folder.path().join("a.ts");
-        generate(&path, &[("testsrc2=s=320x240:r=25", 3.0)], QUICK);
-        let bytes = fs::read(&path).unwrap();
+        let bytes = source(3.0);
         let mut pipeline = Pipeline::start(folder.path(), "--once --segment-time 1", "");
         let mut sender = TcpStream::connect(&pipeline.address).unwrap();
         sender.write_all(&bytes[..100_000]).unwrap();
@@ -205,6 +199,6 @@ fn tools_without_inotify_go_on_by_looking() {
         assert_eq!(b3sum(&shown), b3sum(&bytes));
         let events = String::from_utf8_lossy(&follower.stdout);
         assert!(events.matches("\"type\":\"segment\"").count() >= 3, "{events}");
-        assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+        pipeline.succeed();
     }
 }

@@ -1,14 +1,14 @@
-//! Streams whose NAL units come in PES packets as no muxer of ffmpeg packs them: found, cut and decoded all the same.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! Streams with NAL units packed in PES packets as no muxer of ffmpeg does are found, cut and
+//! decoded.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use cht_ts::testutil;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use cht_tests::{Stage, b3sum_of_jpeg, ffmpeg, recorder, tool, words};
+use cht_tests::{Stage, b3sum_of_jpeg, count_frames, examined, ffmpeg, tool, words};
 use serde_json::Value;
 
 const PID: u16 = 0x101;
@@ -24,7 +24,8 @@ enum Packing {
     LeadApart,
 }
 
-/// The access units of three shots of 2 s, a keyframe each second, as NAL units with their start codes.
+/// The access units of three shots of 2 s, a keyframe each second, as NAL units with their start
+/// codes.
 fn access_units(hevc: bool) -> Vec<Vec<Vec<u8>>> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.es");
@@ -101,27 +102,15 @@ fn packed(access_units: &[Vec<Vec<u8>>], hevc: bool, packing: Packing) -> Vec<u8
 
 /// Records it in segments of a second; the session.
 fn record(bytes: &[u8], folder: &Path) -> (PathBuf, Vec<Value>) {
-    let (mut recv, address) = recorder(folder, "--once --session-id call --segment-time 1");
-    std::io::Write::write_all(&mut std::net::TcpStream::connect(address).unwrap(), bytes).unwrap();
-    assert!(recv.finish().success());
+    let recv = cht_tests::record(folder, bytes, "--session-id call --segment-time 1");
     let closed = recv.of_type("segment_closed").into_iter().cloned().collect();
     (folder.join("call"), closed)
 }
 
-/// The `segment` events of a session.
-fn examined(session: &Path) -> Vec<String> {
-    let output = tool("cht-segwatch").arg(session).output().unwrap();
-    assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
-}
-
 /// The frames that cht-scenes keeps of these lines: time and picture; and how many it decoded.
 fn scenes(lines: &[String], out: &Path, options: &str) -> (Vec<(f64, String)>, u64) {
-    let input = out.with_extension("lines");
-    fs::write(&input, lines.join("\n")).unwrap();
-    let input = fs::File::open(input).unwrap();
-    let mut command = tool("cht-scenes");
-    let mut stage = Stage::start(command.args(words(options)).arg("--out").arg(out).stdin(input));
+    let mut stage =
+        Stage::fed(tool("cht-scenes").args(words(options)).arg("--out").arg(out), lines);
     assert!(stage.finish().success(), "{options}: {:#?}", stage.of_type("error"));
     let frames = stage.of_type("frame").into_iter().map(|frame| {
         let path = frame["path"].as_str().unwrap();
@@ -132,24 +121,15 @@ fn scenes(lines: &[String], out: &Path, options: &str) -> (Vec<(f64, String)>, u
     (frames.collect(), decoded)
 }
 
-/// The pictures that ffmpeg decodes of a file, also those without a time.
-fn pictures(path: &Path) -> usize {
-    let mut probe = Command::new("ffprobe");
-    probe.args(["-v", "error", "-count_frames", "-select_streams", "v:0"]);
-    probe.args(["-show_entries", "stream=nb_read_frames", "-of", "csv=p=0"]).arg(path);
-    let text = String::from_utf8(probe.output().unwrap().stdout).unwrap();
-    text.lines().next().and_then(|line| line.trim_matches(',').parse().ok()).unwrap_or(0)
-}
-
 /// The pictures of a segment that are decoded from its tables on.
 fn pictures_behind(tables: &[u8], segment: &Path, folder: &Path) -> usize {
     let path = folder.join("joined.ts");
     fs::write(&path, [tables, &fs::read(segment).unwrap()].concat()).unwrap();
-    pictures(&path)
+    count_frames(&path, false)
 }
 
 #[test]
-fn packing_changes_neither_cuts_nor_frames() {
+fn packing_in_pes_changes_neither_cuts_nor_frames() {
     for hevc in [false, true] {
         let units = access_units(hevc);
         assert_eq!(units.len(), 150);
@@ -182,7 +162,7 @@ fn packing_changes_neither_cuts_nor_frames() {
 }
 
 #[test]
-fn parameter_sets_sent_once_serve_those_who_begin_later() {
+fn parameter_sets_sent_once_reach_late_readers() {
     for hevc in [false, true] {
         let mut units = access_units(hevc);
         let folder = tempfile::tempdir().unwrap();
@@ -207,7 +187,7 @@ fn parameter_sets_sent_once_serve_those_who_begin_later() {
         assert_eq!((expected.len(), decoded), (3, 150));
         let (first, _) = scenes(&lines[..2], &out("again"), "");
         let (again, _) = scenes(&lines, &out("again"), "");
-        // What was kept at the end because nothing followed is taken back.
+        // A frame that was kept only for the end of the input is taken back.
         assert_eq!((&first[..1], &again), (&expected[..1], &expected));
         for options in ["--jobs 2", "--decode keyframes", "--decode fast"] {
             let name = options[2..].replace(' ', "_");
@@ -223,6 +203,6 @@ fn parameter_sets_sent_once_serve_those_who_begin_later() {
             tool("cht-monitor").args(["--stdout", "--from-start"]).arg(&session).output().unwrap();
         assert!(shown.status.success());
         fs::write(out("shown.ts"), shown.stdout).unwrap();
-        assert_eq!(pictures(&out("shown.ts")), 125);
+        assert_eq!(count_frames(&out("shown.ts"), false), 125);
     }
 }

@@ -1,19 +1,18 @@
-//! The files that cht-scenes writes: formats, sizes, colours, fields, and what is written into them.
+//! Picture files of cht-scenes: formats, sizes, colours, fields and metadata.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a test says what is wrong by panicking, and what it skips by printing"
+    reason = "tests panic at wrong values, and print the names of skipped parts"
 )]
 
 use std::{
     collections::BTreeSet,
     fs,
-    io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
-use cht_tests::{Stage, ffmpeg, footage, tool, words};
+use cht_tests::{Stage, ffmpeg, footage, line, of_type, tool, words};
 use serde_json::Value;
 
 #[path = "pictures/kinds.rs"]
@@ -22,7 +21,8 @@ mod kinds;
 /// Almost without loss, so that what differs was made by the rendering.
 const FINE: &str = "-c:v libx264 -preset ultrafast -qp 8";
 
-/// ffmpeg at its best. Chroma lies at the left, as MPEG has it (`h_chr_pos=0`); ffmpeg alone puts it in the middle.
+/// ffmpeg at its best. Chroma lies at the left, as MPEG has it (`h_chr_pos=0`); ffmpeg alone puts
+/// it in the middle.
 const EXACT: &str = "flags=bicubic+accurate_rnd+full_chroma_int";
 const EXACT_SCALE: &str = "scale=flags=bicubic+accurate_rnd+full_chroma_int";
 
@@ -51,18 +51,15 @@ fn try_scenes(path: &Path, out: &Path, options: &str) -> (Vec<Value>, String, Op
     }
     command.arg("--out").arg(out).args(words(options));
     // Runs are compared, and `stats` are of a run.
-    command.args(["--stats-interval", "0"]);
-    command.stdin(Stdio::piped()).stderr(fs::File::create(&said).unwrap());
-    let mut stage = Stage::start(&mut command);
-    // It may have refused its options and gone.
-    let _ = writeln!(stage.child.stdin.take().unwrap(), "{}", path.display());
+    command.args(["--stats-interval", "0"]).stderr(fs::File::create(&said).unwrap());
+    let mut stage = Stage::fed(&mut command, [path.display()]);
     let code = stage.finish().code();
     (std::mem::take(&mut stage.events), fs::read_to_string(said).unwrap(), code)
 }
 
 /// The `frame` events, of which there is at least one.
 fn frames(events: &[Value]) -> Vec<&Value> {
-    let frames: Vec<_> = events.iter().filter(|event| event["type"] == "frame").collect();
+    let frames = of_type(events, "frame");
     assert!(!frames.is_empty(), "{events:#?}");
     frames
 }
@@ -98,7 +95,7 @@ fn first(path: &Path, folder: &Path, options: &str) -> PathBuf {
 }
 
 #[test]
-fn colours_are_those_that_ffmpeg_shows_with_the_matrix_of_the_stream() {
+fn colours_match_ffmpeg_with_the_streams_matrix() {
     const SD: &str = "testsrc2=s=720x480:r=25:d=0.2,gblur=1";
     const HD: &str = "testsrc2=s=1280x720:r=25:d=0.2,gblur=1";
     let cases = [
@@ -130,7 +127,7 @@ fn colours_are_those_that_ffmpeg_shows_with_the_matrix_of_the_stream() {
 }
 
 #[test]
-fn a_jpeg_takes_chroma_over_as_coarse_as_it_is() {
+fn jpeg_keeps_chroma_of_the_stream() {
     for (name, size, matrix, tag) in
         [("SD", "641x359", "bt601", "smpte170m"), ("HD", "1280x720", "bt709", "bt709")]
     {
@@ -155,7 +152,7 @@ fn a_jpeg_takes_chroma_over_as_coarse_as_it_is() {
 }
 
 #[test]
-fn pixels_are_square() {
+fn anamorphic_pixels_become_square() {
     let folder = tempfile::tempdir().unwrap();
     let source = "testsrc2=s=720x480:r=25:d=0.2,gblur=1,setsar=32/27";
     let path = stream(folder.path(), source, FINE);
@@ -181,7 +178,7 @@ fn anamorphic_footage_looks_as_in_a_player() {
 }
 
 #[test]
-fn an_interlaced_picture_shows_one_moment() {
+fn interlaced_picture_shows_one_field_time() {
     for order in ["tff", "bff"] {
         let folder = tempfile::tempdir().unwrap();
         // What moves fills half of the picture.
@@ -209,7 +206,8 @@ fn an_interlaced_picture_shows_one_moment() {
             truth.to_str().unwrap(),
         ]);
         let moments = ["null", "select=gte(n\\,1)"].map(|moment| rgb(&truth, moment));
-        // Which of the two fields is the first is the encoder's business; ffmpeg's own filter takes it.
+        // Which of the two fields is the first is the encoder's business; ffmpeg's own filter takes
+        // it.
         let moment = usize::from(psnr(&bwdif, &moments[1]) > psnr(&bwdif, &moments[0]));
         let [ours, woven, bwdif] =
             [ours, woven, bwdif].map(|picture| psnr(&picture, &moments[moment]));
@@ -219,7 +217,7 @@ fn an_interlaced_picture_shows_one_moment() {
 }
 
 #[test]
-fn high_dynamic_range_becomes_standard() {
+fn high_dynamic_range_is_tone_mapped() {
     let filters = Command::new("ffmpeg").args(["-hide_banner", "-filters"]).output().unwrap();
     let encoders = Command::new("ffmpeg").args(["-hide_banner", "-encoders"]).output().unwrap();
     let has = |output: &std::process::Output, name: &str| {
@@ -231,7 +229,8 @@ fn high_dynamic_range_becomes_standard() {
     }
     for (name, transfer) in [("PQ", "smpte2084"), ("HLG", "arib-std-b67")] {
         let folder = tempfile::tempdir().unwrap();
-        // White at 80 cd/m²: in the range that stays as it is, so ffmpeg without tone mapping is right as well.
+        // White at 80 cd/m²: in the range that stays as it is, so ffmpeg without tone mapping is
+        // right as well.
         let source = format!(
             "testsrc2=s=640x360:r=25:d=0.2,gblur=1,format=gbrp,\
              setparams=color_primaries=bt709:color_trc=iec61966-2-1:colorspace=gbr:range=pc,\
@@ -258,7 +257,7 @@ fn high_dynamic_range_becomes_standard() {
 }
 
 #[test]
-fn each_format_holds_the_picture_and_where_it_is_from() {
+fn file_formats_hold_picture_and_origin() {
     let folder = tempfile::tempdir().unwrap();
     let path = stream(folder.path(), "testsrc2=s=321x240:r=25:d=0.2,gblur=2,format=yuv444p", FINE);
     let mut exact = Vec::new();
@@ -299,7 +298,7 @@ fn each_format_holds_the_picture_and_where_it_is_from() {
 }
 
 #[test]
-fn colours_finer_than_the_score_takes_stay_as_they_are() {
+fn fine_chroma_keeps_its_colours() {
     // ffmpeg's scene score takes neither 4:4:4 nor RGB: ffmpeg makes 4:2:0 of them for it.
     const HEVC: &str = "-c:v libx265 -preset ultrafast -x265-params log-level=none:qp=4";
     for (format, encoder, options, least) in [
@@ -324,7 +323,7 @@ fn colours_finer_than_the_score_takes_stay_as_they_are() {
 
 /// Every picture of such a stream leaves the decoder, and still the score decides.
 #[test]
-fn colours_finer_than_the_score_takes_give_the_frames_of_coarse_ones() {
+fn fine_chroma_gives_frames_of_coarse_chroma() {
     let folder = tempfile::tempdir().unwrap();
     let chosen = |format: &str, options: &str| {
         let source = "testsrc2=s=160x128:r=25:d=2,gblur=2,negate=enable='mod(floor(n/20),2)'";
@@ -403,7 +402,7 @@ fn exiftool(file: &Path) {
 }
 
 #[test]
-fn a_part_and_a_smaller_size() {
+fn crop_and_scale_give_expected_size() {
     let folder = tempfile::tempdir().unwrap();
     let path = stream(folder.path(), "testsrc2=s=640x360:r=25:d=0.2,gblur=1", FINE);
     let cases = [
@@ -437,7 +436,7 @@ fn a_part_and_a_smaller_size() {
 }
 
 #[test]
-fn thumbnails_lie_beside_and_are_in_the_index() {
+fn thumbnails_are_written_and_indexed() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let path = stream(folder.path(), "testsrc2=s=640x360:r=25:d=0.2,gblur=2", FINE);
@@ -453,17 +452,10 @@ fn thumbnails_lie_beside_and_are_in_the_index() {
     assert!(small > 25.0, "{small} dB");
     // The same again, into an index.
     let index = folder.path().join("index.json");
-    let mut again = tool("cht-scenes")
-        .args(words("--detect scene --format webp --thumbnails 160 --out"))
-        .arg(&out)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    writeln!(again.stdin.take().unwrap(), "{}", path.display()).unwrap();
-    let mut stage = tool("cht-index");
-    stage.arg("--out").arg(&index).stdin(again.stdout.take().unwrap());
-    assert!(Stage::start(&mut stage).finish().success() && again.wait().unwrap().success());
+    let options = "--detect scene --format webp --thumbnails 160";
+    let again = cht_tests::scenes(&[path], &out, options).succeed();
+    let mut stage = Stage::fed(tool("cht-index").arg("--out").arg(&index), again.iter().map(line));
+    assert!(stage.finish().success());
     assert_eq!(cht_tests::read_json(&index)[0]["thumbnail"], frame["thumbnail"]);
 }
 
@@ -473,7 +465,7 @@ fn names(folder: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn another_look_needs_another_folder_or_a_new_beginning() {
+fn changed_output_options_need_overwrite() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let path = stream(folder.path(), "testsrc2=s=320x240:r=25:d=0.2", FINE);
@@ -497,21 +489,16 @@ fn another_look_needs_another_folder_or_a_new_beginning() {
 /// Runs cht-scenes with cht-index after it; the ids in the index, and what cht-scenes said.
 fn indexed(path: &Path, out: &Path, index: &Path, options: &str) -> (Vec<String>, String) {
     let said = out.with_extension("stderr");
-    let mut scenes = tool("cht-scenes")
-        .args(["--out", out.to_str().unwrap(), "--stats-interval", "0"])
-        .args(words(options))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(fs::File::create(&said).unwrap())
-        .spawn()
-        .unwrap();
-    writeln!(scenes.stdin.take().unwrap(), "{}", path.display()).unwrap();
-    let mut stage = tool("cht-index");
-    stage.arg("--out").arg(index).stdin(scenes.stdout.take().unwrap());
-    let mut stage = Stage::start(&mut stage);
-    assert!(stage.finish().success());
+    let mut scenes = tool("cht-scenes");
+    scenes.arg("--out").arg(out).args(["--stats-interval", "0"]).args(words(options));
+    scenes.stderr(fs::File::create(&said).unwrap());
+    let mut scenes = Stage::fed(&mut scenes, [path.display()]);
+    let status = scenes.finish();
     let said = fs::read_to_string(said).unwrap();
-    assert_eq!(scenes.wait().unwrap().code(), Some(1), "{said}");
+    assert_eq!(status.code(), Some(1), "{said}");
+    let events = scenes.events.iter().map(line);
+    let mut stage = Stage::fed(tool("cht-index").arg("--out").arg(index), events);
+    assert!(stage.finish().success());
     let frames = cht_tests::read_json(index);
     for frame in &frames {
         let bytes = fs::read(out.join(format!("{}.jpg", frame["id"].as_str().unwrap()))).unwrap();
@@ -521,7 +508,7 @@ fn indexed(path: &Path, out: &Path, index: &Path, options: &str) -> (Vec<String>
 }
 
 #[test]
-fn folder_named_as_picture_costs_its_number() {
+fn folder_at_picture_path_costs_its_number() {
     let folder = tempfile::tempdir().unwrap();
     let source = "testsrc2=s=160x128:r=25:d=2,negate=enable='mod(floor(n/10),2)'";
     let path = stream(folder.path(), source, FINE);
@@ -555,7 +542,7 @@ fn folder_named_as_picture_costs_its_number() {
 
 /// The orientation stands at keyframes alone, and ffmpeg by itself would turn these only.
 #[test]
-fn display_orientation_turns_no_single_picture() {
+fn display_orientation_turns_no_picture() {
     let folder = tempfile::tempdir().unwrap();
     let plain = stream(folder.path(), "testsrc2=s=320x240:r=25:d=3", "-c:v libx264 -g 25 -bf 2");
     let turned = folder.path().join("turned.ts");

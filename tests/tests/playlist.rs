@@ -1,41 +1,17 @@
-//! cht-recv's HLS playlist: what a player gets is the whole session, also while it is being recorded.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! cht-recv's HLS playlist gives players the whole session, also during its recording.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
     net::TcpStream,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
-use cht_tests::{QUICK, Stage, generate, recorder, words};
+use cht_tests::{count_frames, generate, playlist_of, record, recorder, send, source, words};
 
 const END: &str = "#EXT-X-ENDLIST\n";
-
-fn playlist_of(recv: &Stage) -> PathBuf {
-    Path::new(recv.events[0]["session"].as_str().unwrap()).join("stream/session.m3u8")
-}
-
-/// So many seconds at 25 frames a second, with a keyframe each second.
-fn source(folder: &Path, seconds: f64) -> Vec<u8> {
-    let path = folder.join("source.ts");
-    generate(&path, &[("testsrc2=s=320x240:r=25", seconds)], QUICK);
-    fs::read(path).unwrap()
-}
-
-/// The frames that ffprobe decodes.
-fn count_frames(playlist: &Path) -> usize {
-    let output = Command::new("ffprobe")
-        .args(words("-v error -count_frames -select_streams v:0 -of csv=p=0"))
-        .args(words("-show_entries stream=nb_read_frames"))
-        .arg(playlist)
-        .output()
-        .unwrap();
-    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().next().unwrap().trim_matches(',').parse().unwrap()
-}
 
 /// The durations listed, in seconds.
 fn durations(playlist: &str) -> Vec<f64> {
@@ -44,13 +20,11 @@ fn durations(playlist: &str) -> Vec<f64> {
 }
 
 #[test]
-fn a_finished_session_plays_to_the_last_frame() {
+fn finished_session_plays_to_last_frame() {
     let folder = tempfile::tempdir().unwrap();
-    let bytes = source(folder.path(), 7.0);
-    let (mut recv, address) = recorder(folder.path(), "--once --segment-time 2");
-    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
-    assert!(recv.finish().success());
-    let text = fs::read_to_string(playlist_of(&recv)).unwrap();
+    let bytes = source(7.0);
+    let recv = record(folder.path(), &bytes, "--segment-time 2");
+    let text = fs::read_to_string(playlist_of(&recv.session())).unwrap();
     assert!(text.ends_with(END), "{text}");
     assert_eq!(text.matches("#EXT-X-MAP:URI=\"psi_000001.ts\"\n").count(), 1, "{text}");
     assert!(!text.contains("DISCONTINUITY"), "{text}");
@@ -58,23 +32,23 @@ fn a_finished_session_plays_to_the_last_frame() {
     let recorded: Vec<f64> =
         recv.of_type("segment_closed").iter().map(|e| e["duration"].as_f64().unwrap()).collect();
     assert_eq!((durations(&text), &recorded), (vec![2.0, 2.0, 2.0, 1.0], &durations(&text)));
-    assert_eq!(count_frames(&playlist_of(&recv)), 175);
+    assert_eq!(count_frames(&playlist_of(&recv.session()), true), 175);
 }
 
 #[test]
-fn a_player_follows_the_recording_over_connections_to_its_end() {
+fn player_follows_recording_across_connections() {
     let folder = tempfile::tempdir().unwrap();
-    let bytes = source(folder.path(), 5.0);
+    let bytes = source(5.0);
     let (mut recv, address) = recorder(folder.path(), "--segment-time 2");
     let mut sender = TcpStream::connect(&address).unwrap();
-    // Beyond the keyframe at 2 s, and what is held back behind it.
+    // Beyond the keyframe at 2 s and the bytes held back after it.
     let (begin, rest) = bytes.split_at(bytes.len() * 3 / 4);
     sender.write_all(begin).unwrap();
     recv.wait_for("segment_closed");
     let mut player = Command::new("stdbuf")
         .args(words("-oL ffprobe -v error -live_start_index 0 -select_streams v:0"))
         .args(words("-show_entries frame=pict_type -of csv=p=0"))
-        .arg(playlist_of(&recv))
+        .arg(playlist_of(&recv.session()))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -84,34 +58,33 @@ fn a_player_follows_the_recording_over_connections_to_its_end() {
     sender.write_all(rest).unwrap();
     drop(sender);
     recv.wait_for("disconnected");
-    TcpStream::connect(&address).unwrap().write_all(&bytes).unwrap();
+    send(&address, &bytes);
     recv.wait_for("disconnected");
-    recv.signal("TERM");
-    assert!(recv.finish().success());
+    recv.stop();
     assert_eq!(1 + frames.map_while(Result::ok).filter(|line| !line.is_empty()).count(), 250);
     assert!(player.wait().unwrap().success());
-    let text = fs::read_to_string(playlist_of(&recv)).unwrap();
+    let text = fs::read_to_string(playlist_of(&recv.session())).unwrap();
     assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1, "{text}");
     assert_eq!(text.matches("#EXT-X-PROGRAM-DATE-TIME:").count(), 2, "{text}");
     assert!(text.contains("#EXT-X-MAP:URI=\"psi_000002.ts\"\n"), "{text}");
 }
 
 #[test]
-fn it_only_grows_and_names_only_what_is_there() {
+fn playlist_only_grows_and_lists_existing_files() {
     let folder = tempfile::tempdir().unwrap();
-    let bytes = source(folder.path(), 6.0);
+    let bytes = source(6.0);
     let mut before = String::new();
     let mut seen = 0;
     for _ in 0..2 {
         let options = "--once --session-id call --segment-time 1";
         let (mut recv, address) = recorder(folder.path(), options);
-        let path = playlist_of(&recv);
+        let path = playlist_of(&recv.session());
         if !before.is_empty() {
             // Continued: the end mark has gone, and nothing else.
             assert_eq!(fs::read_to_string(&path).unwrap() + END, before);
             before = before.strip_suffix(END).unwrap().to_owned();
         }
-        TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+        send(&address, &bytes);
         while let Some(event) = recv.next_event() {
             if event["type"] != "segment_closed" {
                 continue;
@@ -133,17 +106,21 @@ fn it_only_grows_and_names_only_what_is_there() {
         assert!(before.ends_with(END), "{before}");
         assert_eq!(durations(&before).len(), seen);
     }
-    assert_eq!((seen, count_frames(&folder.path().join("call/stream/session.m3u8"))), (12, 300));
+    assert_eq!(
+        (seen, count_frames(&folder.path().join("call/stream/session.m3u8"), true)),
+        (12, 300)
+    );
 }
 
 #[test]
-fn a_record_without_durations_is_read_from_the_segments() {
+fn record_without_durations_gives_same_playlist() {
     let folder = tempfile::tempdir().unwrap();
-    let bytes = source(folder.path(), 3.0);
-    let (mut recv, address) = recorder(folder.path(), "--once --session-id old --segment-time 2");
-    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
-    assert!(recv.finish().success());
-    let (path, record) = (playlist_of(&recv), playlist_of(&recv).with_file_name("segments.ndjson"));
+    let bytes = source(3.0);
+    let recv = record(folder.path(), &bytes, "--session-id old --segment-time 2");
+    let (path, record) = (
+        playlist_of(&recv.session()),
+        playlist_of(&recv.session()).with_file_name("segments.ndjson"),
+    );
     let text = fs::read_to_string(&path).unwrap();
     let lines = fs::read_to_string(&record).unwrap();
     let lines = lines.replace("\"duration\":2.0,", "").replace("\"duration\":1.0,", "");
@@ -151,30 +128,27 @@ fn a_record_without_durations_is_read_from_the_segments() {
     fs::write(&record, lines).unwrap();
     fs::remove_file(&path).unwrap();
     let (mut recv, _) = recorder(folder.path(), "--session-id old --segment-time 2");
-    recv.signal("TERM");
-    assert!(recv.finish().success());
+    recv.stop();
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
 }
 
 #[test]
-fn a_group_of_pictures_longer_than_planned_raises_the_target() {
+fn long_gop_raises_target_duration() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("slow.ts");
     let encoder = "-c:v libx264 -preset ultrafast -g 25 -sc_threshold 0";
     generate(&path, &[("testsrc2=s=160x120:r=2", 14.0)], encoder);
-    let (mut recv, address) = recorder(folder.path(), "--once --segment-time 0");
-    TcpStream::connect(address).unwrap().write_all(&fs::read(path).unwrap()).unwrap();
-    assert!(recv.finish().success());
-    let text = fs::read_to_string(playlist_of(&recv)).unwrap();
+    let recv = record(folder.path(), &fs::read(path).unwrap(), "--segment-time 0");
+    let text = fs::read_to_string(playlist_of(&recv.session())).unwrap();
     assert!(text.contains("#EXT-X-TARGETDURATION:13\n"), "{text}");
-    assert_eq!(count_frames(&playlist_of(&recv)), 28);
+    assert_eq!(count_frames(&playlist_of(&recv.session()), true), 28);
 }
 
 #[test]
-fn what_is_no_transport_stream_has_no_playlist() {
+fn non_ts_input_has_no_playlist() {
     let folder = tempfile::tempdir().unwrap();
     let (mut recv, address) = recorder(folder.path(), "--once");
-    TcpStream::connect(address).unwrap().write_all(&vec![7; 100_000]).unwrap();
+    send(&address, &vec![7; 100_000]);
     assert!(recv.finish().success());
-    assert!(!playlist_of(&recv).exists());
+    assert!(!playlist_of(&recv.session()).exists());
 }

@@ -1,39 +1,30 @@
-//! cht-recv: the recording is what was received.
+//! cht-recv records exactly the received bytes.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a test says what is wrong by panicking, and what it skips by printing"
+    reason = "tests panic at wrong values, and print the names of skipped parts"
 )]
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::{Shutdown, TcpStream},
     path::Path,
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
 use cht_tests::{
-    QUICK, Shim, Stage, Tmpfs, b3sum, ffmpeg, generate, recorder, recording, tool, words,
+    QUICK, Shim, Stage, Tmpfs, b3sum, count_frames, ffmpeg, generate, generated, listen, make_fifo,
+    of_type, recorder, recording, send, send_in_thread, source, tool, words,
 };
 use serde_json::Value;
-
-fn session_of(recv: &Stage) -> &Path {
-    Path::new(recv.events[0]["session"].as_str().unwrap())
-}
 
 /// Sends bytes to a recorder with `--once`; its events and its session's bytes.
 fn record(bytes: &[u8], options: &str) -> (Vec<Value>, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
-    let (mut recv, address) = recorder(folder.path(), &format!("--once {options}"));
-    TcpStream::connect(address).unwrap().write_all(bytes).unwrap();
-    assert!(recv.finish().success());
-    let recorded = recording(session_of(&recv));
+    let mut recv = cht_tests::record(folder.path(), bytes, options);
+    let recorded = recording(&recv.session());
     (std::mem::take(&mut recv.events), recorded)
-}
-
-fn of_type<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
-    events.iter().filter(|event| event["type"] == kind).collect()
 }
 
 #[test]
@@ -68,27 +59,20 @@ fn null_packets_several_programs_and_private_data_are_kept() {
 }
 
 #[test]
-fn every_segment_begins_with_tables_and_a_keyframe() {
+fn segments_begin_with_tables_and_keyframe() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     generate(&path, &[("testsrc2=s=320x240:r=25", 6.0)], QUICK);
     let sessions = folder.path().join("sessions");
     let (mut recv, address) = recorder(&sessions, "--once --segment-time 2");
-    TcpStream::connect(address).unwrap().write_all(&fs::read(&path).unwrap()).unwrap();
+    send(&address, &fs::read(&path).unwrap());
     assert!(recv.finish().success());
     let mut frames = 0;
     let closed = recv.of_type("segment_closed");
     for segment in &closed {
         let path = segment["path"].as_str().unwrap();
         // Alone, each decodes completely: it begins with PAT, PMT and a keyframe.
-        let probe = Command::new("ffprobe")
-            .args(["-v", "error", "-count_frames", "-select_streams", "v"])
-            .args(["-show_entries", "stream=nb_read_frames", "-of", "csv=p=0", path])
-            .output()
-            .unwrap();
-        assert!(probe.stderr.is_empty(), "{}", String::from_utf8_lossy(&probe.stderr));
-        let text = String::from_utf8_lossy(&probe.stdout).into_owned();
-        frames += text.lines().next().unwrap().trim_matches(',').parse::<u32>().unwrap();
+        frames += count_frames(Path::new(path), true);
     }
     assert_eq!((closed.len(), frames), (3, 150));
     let starts: Vec<i64> =
@@ -97,11 +81,8 @@ fn every_segment_begins_with_tables_and_a_keyframe() {
 }
 
 #[test]
-fn a_sender_that_dies_within_a_packet_loses_nothing_it_sent() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.ts");
-    generate(&path, &[("testsrc2=s=320x240:r=25", 2.0)], QUICK);
-    let bytes = fs::read(&path).unwrap();
+fn sender_dying_within_packet_loses_nothing_sent() {
+    let bytes = source(2.0);
     let cut = &bytes[..bytes.len() / 2 / 188 * 188 + 77];
     let (events, recorded) = record(cut, "");
     assert_eq!(b3sum(&recorded), b3sum(cut));
@@ -110,7 +91,7 @@ fn a_sender_that_dies_within_a_packet_loses_nothing_it_sent() {
 }
 
 #[test]
-fn what_is_no_transport_stream_is_recorded_all_the_same() {
+fn non_ts_input_is_recorded() {
     let garbage: Vec<u8> =
         (0..3_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let (events, recorded) = record(&garbage, "");
@@ -121,19 +102,16 @@ fn what_is_no_transport_stream_is_recorded_all_the_same() {
 }
 
 #[test]
-fn connections_follow_one_another_in_one_session() {
+fn connections_share_a_session() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.ts");
-    generate(&path, &[("testsrc2=s=320x240:r=25", 1.0)], QUICK);
-    let bytes = fs::read(&path).unwrap();
+    let bytes = source(1.0);
     let (mut recv, address) = recorder(&folder.path().join("sessions"), "");
     for _ in 0..2 {
-        TcpStream::connect(&address).unwrap().write_all(&bytes).unwrap();
+        send(&address, &bytes);
         recv.wait_for("disconnected");
     }
-    recv.signal("TERM");
-    assert!(recv.finish().success());
-    assert_eq!(b3sum(&recording(session_of(&recv))), b3sum(&[&bytes[..], &bytes[..]].concat()));
+    recv.stop();
+    assert_eq!(b3sum(&recording(&recv.session())), b3sum(&[&bytes[..], &bytes[..]].concat()));
     let closed = recv.of_type("segment_closed");
     assert_eq!((&closed[0]["connection"], &closed[1]["connection"]), (&1.into(), &2.into()));
     let offset = |n: usize| closed[n]["timeline"]["offset"].as_i64().unwrap();
@@ -141,16 +119,14 @@ fn connections_follow_one_another_in_one_session() {
 }
 
 #[test]
-fn a_session_can_be_continued() {
+fn named_session_is_continued() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.ts");
-    generate(&path, &[("testsrc2=s=320x240:r=25", 1.0)], QUICK);
-    let bytes = fs::read(&path).unwrap();
+    let bytes = source(1.0);
     let mut offsets = Vec::new();
     for _ in 0..2 {
         let options = "--once --session-id call";
         let (mut recv, address) = recorder(folder.path(), options);
-        TcpStream::connect(&address).unwrap().write_all(&bytes).unwrap();
+        send(&address, &bytes);
         assert!(recv.finish().success());
         let closed = recv.of_type("segment_closed")[0];
         offsets.push((closed["seq"].clone(), closed["timeline"]["offset"].as_i64().unwrap()));
@@ -163,12 +139,10 @@ fn a_session_can_be_continued() {
 }
 
 #[test]
-fn a_signal_closes_and_announces_the_last_segment() {
+fn signal_closes_and_announces_last_segment() {
     for name in ["INT", "TERM"] {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.ts");
-        generate(&path, &[("testsrc2=s=320x240:r=25", 1.0)], QUICK);
-        let bytes = fs::read(&path).unwrap();
+        let bytes = source(1.0);
         let (mut recv, address) = recorder(&folder.path().join("sessions"), "");
         let mut sender = TcpStream::connect(&address).unwrap();
         sender.write_all(&bytes).unwrap();
@@ -179,73 +153,64 @@ fn a_signal_closes_and_announces_the_last_segment() {
         assert!(recv.finish().success(), "{name}");
         let closed = recv.of_type("segment_closed")[0];
         assert_eq!(closed["end_reason"], "stopped");
-        let recorded = recording(session_of(&recv));
-        // The socket may still have held the end of what was sent; what was read is there.
+        let recorded = recording(&recv.session());
+        // The socket may still have held the end of the stream; all bytes read are there.
         assert_eq!(recorded, bytes[..recorded.len()]);
-        // And the sender learns that nobody listens any more.
+        // The sender notices that the recorder has gone.
         sender.shutdown(Shutdown::Write).unwrap();
         let _ = sender.read(&mut [0; 1]);
     }
 }
 
 #[test]
-fn a_stderr_that_nobody_reads_is_no_matter_to_the_recording() {
+fn full_stderr_does_not_disturb_recording() {
     let folder = tempfile::tempdir().unwrap();
     let (mut nobody, stderr) = std::io::pipe().unwrap();
     // Full, so that not a single message goes in.
     let room = rustix::pipe::fcntl_getpipe_size(&stderr).unwrap();
     (&stderr).write_all(&vec![b'.'; room]).unwrap();
     let mut command = tool("cht-recv");
-    command.args(["--listen", "tcp://127.0.0.1:0", "--sessions"]).arg(folder.path());
-    let mut recv = Stage::start(command.stderr(stderr));
+    let (mut recv, address) = listen(command.arg("--sessions").arg(folder.path()).stderr(stderr));
     drop(command);
-    let listening = recv.wait_for("listening");
-    let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
     let bytes = b"nobody reads what is said ".repeat(1 << 20);
-    let sender = TcpStream::connect(address).unwrap();
+    let sender = TcpStream::connect(&address).unwrap();
     (&sender).write_all(&bytes[..9]).unwrap();
     // Something to say: another one is sent away while this one sends.
     recv.wait_for("connected");
-    let mut second = TcpStream::connect(address).unwrap();
+    let mut second = TcpStream::connect(&address).unwrap();
     for part in bytes[9..].chunks(1 << 20) {
         (&sender).write_all(part).unwrap();
     }
     assert!(!matches!(second.read(&mut [0]), Ok(1..)), "it was served");
     sender.shutdown(Shutdown::Write).unwrap();
     assert_eq!(recv.wait_for("disconnected")["bytes"], bytes.len());
-    // Now somebody reads: nothing that was said is lost.
+    // Once stderr is read, no message is lost.
     nobody.read_exact(&mut vec![0; room]).unwrap();
-    recv.signal("TERM");
-    assert!(recv.finish().success());
+    recv.stop();
     let mut said = String::new();
     nobody.read_to_string(&mut said).unwrap();
     assert!(said.starts_with("cht-recv: recording into "), "{said}");
     assert!(said.contains("another sender is connected"), "{said}");
-    assert_eq!(b3sum(&recording(session_of(&recv))), b3sum(&bytes));
+    assert_eq!(b3sum(&recording(&recv.session())), b3sum(&bytes));
 
     // Nor does it stop the end.
     let (_nobody, stderr) = std::io::pipe().unwrap();
     let room = rustix::pipe::fcntl_getpipe_size(&stderr).unwrap();
     (&stderr).write_all(&vec![b'.'; room]).unwrap();
     let mut command = tool("cht-recv");
-    command.args(["--listen", "tcp://127.0.0.1:0", "--sessions"]).arg(folder.path());
-    let mut recv = Stage::start(command.stderr(stderr));
-    recv.wait_for("listening");
-    recv.signal("TERM");
-    assert!(recv.finish().success());
+    listen(command.arg("--sessions").arg(folder.path()).stderr(stderr)).0.stop();
 }
 
 #[test]
-fn a_stdout_that_is_closed_or_stalls_is_no_matter_to_the_recording() {
+fn closed_or_stalled_stdout_does_not_disturb_recording() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.ts");
-    generate(&path, &[("testsrc2=s=320x240:r=25", 4.0)], "-c:v libx264 -preset ultrafast -g 1");
-    let bytes = fs::read(&path).unwrap();
+    let bytes =
+        generated(&[("testsrc2=s=320x240:r=25", 4.0)], "-c:v libx264 -preset ultrafast -g 1");
     let (mut recv, address) =
         recorder(&folder.path().join("sessions"), "--once --segment-time 0.04");
-    let session = session_of(&recv).to_owned();
-    // From now on nobody reads.
-    TcpStream::connect(&address).unwrap().write_all(&bytes).unwrap();
+    let session = recv.session();
+    // From now on stdout is not read.
+    send(&address, &bytes);
     let status = recv.child.wait().unwrap();
     assert!(status.code().is_some());
     assert_eq!(b3sum(&recording(&session)), b3sum(&bytes));
@@ -264,7 +229,7 @@ fn a_stdout_that_is_closed_or_stalls_is_no_matter_to_the_recording() {
     drop(stdout);
     let listening: Value = serde_json::from_str(&line).unwrap();
     let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
-    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+    send(address, &bytes);
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -275,13 +240,11 @@ fn a_stdout_that_is_closed_or_stalls_is_no_matter_to_the_recording() {
 
 /// Kills the recorder at moments that a fixed seed chooses, while 100 Mbit/s come in.
 #[test]
-fn killed_at_random_moments_it_loses_nothing_that_was_written() {
+fn killed_recorder_loses_nothing_written() {
     let rounds: u64 = std::env::var("CHT_KILLS").map_or(12, |kills| kills.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.ts");
     let encoder = "-c:v libx264 -preset ultrafast -g 5 -b:v 100M -maxrate 100M -bufsize 20M";
-    generate(&path, &[("testsrc2=s=1280x720:r=25,noise=alls=70:allf=t", 2.0)], encoder);
-    let bytes = fs::read(&path).unwrap();
+    let bytes = generated(&[("testsrc2=s=1280x720:r=25,noise=alls=70:allf=t", 2.0)], encoder);
     let rate = bytes.len() as f64 * 8.0 / 2.0;
     assert!((80e6..150e6).contains(&rate), "{rate} bits per second");
     let sent = [&bytes[..], &bytes[..]].concat();
@@ -307,16 +270,14 @@ fn killed_at_random_moments_it_loses_nothing_that_was_written() {
         for _ in 0..segments {
             recv.wait_for("segment_closed");
         }
-        recv.signal("KILL");
-        recv.child.wait().unwrap();
+        recv.kill();
         sender.join().unwrap();
         left = written(&sessions.join("call"));
     }
     let (mut recv, _) = recorder(&sessions, "--session-id call");
     known.check(&sessions.join("call"));
     assert_eq!(written(&sessions.join("call")), left);
-    recv.signal("TERM");
-    assert!(recv.finish().success());
+    recv.stop();
     // All of it once more, to the byte.
     let all = check_session(&sessions.join("call"));
     assert_eq!(b3sum(&all), known.hasher.finalize().to_hex().to_string());
@@ -342,7 +303,7 @@ fn written(session: &Path) -> u64 {
     segments.map(|segment| segment.metadata().unwrap().len()).sum()
 }
 
-/// What of a session was checked before: it is only looked at again, and what is new is read.
+/// Checked part of a session, of which only new segments are read.
 #[derive(Default)]
 struct Known {
     record: String,
@@ -393,16 +354,13 @@ fn check_session(session: &Path) -> Vec<u8> {
 }
 
 #[test]
-fn what_was_left_in_another_session_is_adopted_too() {
+fn segment_left_in_another_session_is_adopted() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.ts");
-    generate(&path, &[("testsrc2=s=320x240:r=25", 1.0)], QUICK);
-    let bytes = fs::read(&path).unwrap();
+    let bytes = source(1.0);
     let (mut killed, address) = recorder(folder.path(), "--session-id first");
-    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+    send(&address, &bytes);
     killed.wait_for("segment_open");
-    killed.signal("KILL");
-    killed.child.wait().unwrap();
+    killed.kill();
     let session = folder.path().join("first");
     // As a kill leaves it that comes while tables are written.
     let unfinished = session.join("stream/.psi_000001.ts.cht-tmp");
@@ -411,8 +369,7 @@ fn what_was_left_in_another_session_is_adopted_too() {
     let known = check_session(&session);
     assert!(!unfinished.exists());
     assert!(!known.is_empty() && bytes.starts_with(&known));
-    recv.signal("TERM");
-    assert!(recv.finish().success());
+    recv.stop();
     // Either the end of the connection or the kill came first.
     if let Some(closed) = recv.of_type("segment_closed").first() {
         assert_eq!(closed["end_reason"], "recovered");
@@ -421,65 +378,54 @@ fn what_was_left_in_another_session_is_adopted_too() {
 }
 
 #[test]
-fn segment_left_without_a_note_is_of_a_new_connection_if_the_last_one_had_ended() {
+fn unnoted_segment_after_disconnection_gets_new_connection() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.ts");
-    generate(&path, &[("testsrc2=s=320x240:r=25", 1.0)], QUICK);
-    let bytes = fs::read(&path).unwrap();
+    let bytes = source(1.0);
     // Within a picture, as a sender is cut off; its clock goes on in what it sends next.
     let (first, next) = bytes.split_at(bytes.len() / 2 / 188 * 188);
     let (mut recv, address) = recorder(folder.path(), "--session-id call");
-    TcpStream::connect(address).unwrap().write_all(first).unwrap();
+    send(&address, first);
     recv.wait_for("disconnected");
-    recv.signal("TERM");
-    assert!(recv.finish().success());
+    recv.stop();
     // Killed before it could note whose the segment is.
     fs::write(folder.path().join("call/stream/segment_000002.ts.part"), next).unwrap();
     let (mut recv, _) = recorder(folder.path(), "--session-id call");
-    recv.signal("TERM");
-    assert!(recv.finish().success());
+    recv.stop();
     let [closed] = &recv.of_type("segment_closed")[..] else { panic!("{:?}", recv.events) };
     assert_eq!((&closed["connection"], &closed["offset"]), (&2.into(), &0.into()), "{closed}");
     assert_eq!(check_session(&folder.path().join("call")), bytes);
 }
 
 #[test]
-fn a_full_disk_makes_the_sender_wait_and_loses_nothing() {
+fn full_disk_makes_sender_wait_and_loses_nothing() {
     let Some(disk) = Tmpfs::mount(8) else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.ts");
-    generate(
-        &path,
+    let bytes = generated(
         &[("testsrc2=s=640x480:r=25", 4.0)],
         "-c:v libx264 -preset ultrafast -g 5 -b:v 8M",
     );
-    let bytes = fs::read(&path).unwrap();
     assert!((2_000_000..7_500_000).contains(&bytes.len()), "{}", bytes.len());
     // Room for half of it.
     let filler = disk.path().join("filler");
     fs::write(&filler, vec![0; (8 << 20) - bytes.len() / 2]).unwrap();
     let (mut recv, address) = recorder(disk.path(), "--once --segment-time 0.5");
-    let stream = bytes.clone();
-    let sender = std::thread::spawn(move || {
-        TcpStream::connect(address).unwrap().write_all(&stream).unwrap();
-    });
+    let sender = send_in_thread(&address, &bytes);
     let error = recv.wait_for("error");
     assert_eq!(error["code"], "disk");
     assert!(error["message"].as_str().unwrap().contains("No space left on device"), "{error}");
     fs::remove_file(filler).unwrap();
     assert_eq!(recv.finish().code(), Some(1), "it says that something was wrong");
     sender.join().unwrap();
-    assert_eq!(b3sum(&check_session(session_of(&recv))), b3sum(&bytes));
+    assert_eq!(b3sum(&check_session(&recv.session())), b3sum(&bytes));
     assert_eq!(recv.of_type("error").len(), 1, "said once");
     let reasons: Vec<_> =
         recv.of_type("segment_closed").iter().map(|closed| closed["end_reason"].clone()).collect();
     assert!(reasons.contains(&"disk".into()), "{reasons:?}");
 }
 
-/// Puts something that is no segment into a session's `stream/`.
+/// Function that puts an unexpected entry into a session's `stream/`.
 type Oddity = fn(&Path);
 
-/// What a session on disk may hold that nobody expects; each is named like something of ours.
+/// Unexpected entries of a session on disk, named like files of cht-recv.
 const ODDITIES: [(&str, Oddity); 10] = [
     ("a folder", |stream| fs::create_dir(stream.join("segment_000099.ts")).unwrap()),
     ("a folder that grows", |stream| {
@@ -488,7 +434,7 @@ const ODDITIES: [(&str, Oddity); 10] = [
     ("a dangling link", |stream| {
         std::os::unix::fs::symlink("/nonexistent", stream.join("segment_000099.ts")).unwrap();
     }),
-    ("a FIFO", |stream| fifo(&stream.join("segment_000099.ts.part"))),
+    ("a FIFO", |stream| make_fifo(&stream.join("segment_000099.ts.part"))),
     ("a socket", |stream| {
         std::os::unix::net::UnixListener::bind(stream.join("segment_000099.ts")).unwrap();
     }),
@@ -498,7 +444,7 @@ const ODDITIES: [(&str, Oddity); 10] = [
     }),
     ("a FIFO for a record", |stream| {
         let _ = fs::remove_file(stream.join("segments.ndjson"));
-        fifo(&stream.join("segments.ndjson"));
+        make_fifo(&stream.join("segments.ndjson"));
     }),
     ("a file that no segment is as large as", |stream| {
         let part = fs::File::create(stream.join("segment_000099.ts.part")).unwrap();
@@ -512,12 +458,8 @@ const ODDITIES: [(&str, Oddity); 10] = [
     }),
 ];
 
-fn fifo(path: &Path) {
-    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
-}
-
 #[test]
-fn odd_entries_in_old_sessions_keep_nothing_from_being_recorded() {
+fn odd_entries_in_old_sessions_do_not_stop_recording() {
     let folder = tempfile::tempdir().unwrap();
     let sessions = folder.path().join("sessions");
     for (n, (_, put)) in ODDITIES.iter().enumerate() {
@@ -529,11 +471,10 @@ fn odd_entries_in_old_sessions_keep_nothing_from_being_recorded() {
     // At the start, and in the middle of the service.
     let (mut recv, address) = recorder(&sessions, "--session-gap 0.001");
     for _ in 0..2 {
-        TcpStream::connect(&address).unwrap().write_all(&bytes).unwrap();
+        send(&address, &bytes);
         recv.wait_for("disconnected");
     }
-    recv.signal("TERM");
-    assert_eq!(recv.finish().code(), Some(1), "something was wrong");
+    assert_eq!(recv.terminate().code(), Some(1), "something was wrong");
     let listening = recv.of_type("listening");
     assert_eq!(listening.len(), 2);
     for event in listening {
@@ -552,18 +493,16 @@ fn odd_entries_in_old_sessions_keep_nothing_from_being_recorded() {
 }
 
 #[test]
-fn odd_entries_in_its_own_session_are_passed_over() {
+fn odd_entries_in_own_session_are_skipped() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.ts");
-    generate(&path, &[("testsrc2=s=160x120:r=25", 1.0)], QUICK);
-    let bytes = fs::read(&path).unwrap();
+    let bytes = generated(&[("testsrc2=s=160x120:r=25", 1.0)], QUICK);
     for (n, (what, put)) in ODDITIES.iter().enumerate() {
         let id = format!("call{n}");
         let options = format!("--once --session-id {id}");
         let session = folder.path().join(&id);
         for round in 0..2 {
             let (mut recv, address) = recorder(folder.path(), &options);
-            TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+            send(&address, &bytes);
             let status = recv.finish();
             assert!(matches!(status.code(), Some(0 | 1)), "{what}, {round}: {status}");
             let closed = recv.of_type("segment_closed");
@@ -585,11 +524,9 @@ fn odd_entries_in_its_own_session_are_passed_over() {
 }
 
 #[test]
-fn names_that_others_take_while_it_records_are_passed_over_or_set_aside() {
+fn names_taken_during_recording_are_skipped_or_set_aside() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.ts");
-    generate(&path, &[("testsrc2=s=160x120:r=25", 4.0)], QUICK);
-    let bytes = fs::read(&path).unwrap();
+    let bytes = generated(&[("testsrc2=s=160x120:r=25", 4.0)], QUICK);
     let (mut recv, address) = recorder(folder.path(), "--session-id call --segment-time 1");
     let stream = folder.path().join("call/stream");
     let mut sender = TcpStream::connect(&address).unwrap();
@@ -606,8 +543,7 @@ fn names_that_others_take_while_it_records_are_passed_over_or_set_aside() {
     sender.write_all(&bytes[bytes.len() * 7 / 8..]).unwrap();
     drop(sender);
     recv.wait_for("disconnected");
-    recv.signal("TERM");
-    assert_eq!(recv.finish().code(), Some(1));
+    assert_eq!(recv.terminate().code(), Some(1));
     assert_eq!(fs::read(stream.join("segment_000002.ts.foreign")).unwrap(), b"precious");
     assert_eq!(fs::read(stream.join("segment_000003.ts.part")).unwrap(), b"precious");
     let closed = recv.of_type("segment_closed");
@@ -638,16 +574,14 @@ int open64(const char *path, int flags, ...) {
 ";
 
 #[test]
-fn record_that_cannot_be_read_for_a_moment_is_not_set_aside() {
+fn briefly_unreadable_record_is_not_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     let Some(shim) = Shim::build(folder.path(), RECORD_WITHOUT_DISK) else { return };
-    let path = folder.path().join("a.ts");
-    generate(&path, &[("testsrc2=s=320x240:r=25", 1.0)], QUICK);
-    let bytes = fs::read(&path).unwrap();
+    let bytes = source(1.0);
     let (mut recv, address) = recorder(folder.path(), "--session-id call --once");
-    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+    send(&address, &bytes);
     assert!(recv.finish().success());
-    let stream = session_of(&recv).join("stream");
+    let stream = recv.session().join("stream");
     let record = fs::read(stream.join("segments.ndjson")).unwrap();
     let mut command = tool("cht-recv");
     shim.load(&mut command);
@@ -655,8 +589,7 @@ fn record_that_cannot_be_read_for_a_moment_is_not_set_aside() {
     command.args(["--listen", "tcp://127.0.0.1:0", "--session-id", "call", "--sessions"]);
     command.arg(folder.path()).stderr(Stdio::piped());
     let mut recv = Stage::start(&mut command);
-    let said = BufReader::new(recv.child.stderr.take().unwrap());
-    let mut said = said.lines().map(Result::unwrap);
+    let mut said = recv.stderr();
     assert!(said.any(|line| line.contains("trying again")));
     shim.mend_it();
     recv.wait_for("listening");

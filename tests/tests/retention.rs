@@ -1,8 +1,8 @@
-//! cht-recv removes the oldest segments: which, when, and what becomes of those who read them.
+//! cht-recv removes the oldest segments, and their readers notice.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a test says what is wrong by panicking, and what it skips by printing"
+    reason = "tests panic at wrong values, and print the names of skipped parts"
 )]
 
 use std::{
@@ -10,26 +10,17 @@ use std::{
     io::Write as _,
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
-use cht_tests::{QUICK, Shim, Stage, Tmpfs, b3sum, generate, recorder, recording, tool, words};
+use cht_tests::{
+    Shim, Stage, Tmpfs, b3sum, count_frames, examined, generate, line, pictures, playlist_of,
+    recorder, recording, send, source, tool, words,
+};
 use serde_json::{Value, json};
-
-/// So many seconds at 25 frames a second, with a keyframe each second.
-fn source(seconds: f64) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("source.ts");
-    generate(&path, &[("testsrc2=s=320x240:r=25", seconds)], QUICK);
-    fs::read(path).unwrap()
-}
 
 /// Records `bytes` as one connection; the recorder, which has ended.
 fn record(sessions: &Path, bytes: &[u8], options: &str) -> Stage {
-    let (mut recv, address) = recorder(sessions, &format!("--once --segment-time 1 {options}"));
-    TcpStream::connect(address).unwrap().write_all(bytes).unwrap();
-    assert!(recv.finish().success());
-    recv
+    cht_tests::record(sessions, bytes, &format!("--segment-time 1 {options}"))
 }
 
 fn numbers(recv: &Stage, kind: &str) -> Vec<u64> {
@@ -67,25 +58,12 @@ fn segment(session: &Path, seq: u64) -> PathBuf {
     session.join(format!("stream/segment_{seq:06}.ts"))
 }
 
-/// The frames that ffprobe decodes of a session's playlist.
-fn count_frames(session: &Path) -> usize {
-    let output = Command::new("ffprobe")
-        .args(words("-v error -count_frames -select_streams v:0 -of csv=p=0"))
-        .args(words("-show_entries stream=nb_read_frames"))
-        .arg(session.join("stream/session.m3u8"))
-        .output()
-        .unwrap();
-    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().next().unwrap().trim_matches(',').parse().unwrap()
-}
-
 fn playlist(session: &Path) -> String {
-    fs::read_to_string(session.join("stream/session.m3u8")).unwrap()
+    fs::read_to_string(playlist_of(session)).unwrap()
 }
 
 #[test]
-fn the_oldest_go_and_the_rest_plays() {
+fn oldest_segments_are_removed_and_the_rest_plays() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = source(8.0);
     let limit = bytes.len() / 2;
@@ -102,7 +80,7 @@ fn the_oldest_go_and_the_rest_plays() {
     let text = playlist(&session);
     assert!(text.contains(&format!("#EXT-X-MEDIA-SEQUENCE:{}\n", kept[0] - 1)), "{text}");
     assert!(!text.contains("EVENT") && text.ends_with("#EXT-X-ENDLIST\n"), "{text}");
-    assert_eq!(count_frames(&session), kept.len() * 25);
+    assert_eq!(count_frames(&playlist_of(&session), true), kept.len() * 25);
 
     // Continued: numbers, connections and the playlist's own go on.
     let recv = record(folder.path(), &bytes, &options);
@@ -112,9 +90,9 @@ fn the_oldest_go_and_the_rest_plays() {
     let text = playlist(&session);
     assert!(text.contains(&format!("#EXT-X-MEDIA-SEQUENCE:{}\n", kept[0] - 1)), "{text}");
     assert!(text.contains("#EXT-X-DISCONTINUITY-SEQUENCE:1\n"), "{text}");
-    assert_eq!(count_frames(&session), kept.len() * 25);
+    assert_eq!(count_frames(&playlist_of(&session), true), kept.len() * 25);
 
-    // Even when nothing is left of what was.
+    // Even when no segment is left.
     record(folder.path(), b"", "--session-id call --retain-age 0s");
     assert!(check(&session).is_empty());
     let recv = record(folder.path(), &bytes, "--session-id call");
@@ -125,13 +103,13 @@ fn the_oldest_go_and_the_rest_plays() {
 }
 
 #[test]
-fn the_oldest_of_all_sessions_that_nobody_else_records() {
+fn oldest_segments_of_unlocked_sessions_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = source(3.0);
     record(folder.path(), &bytes, "--session-id old");
-    // One that is as old, and that somebody records.
+    // One that is as old, and is being recorded.
     let (mut other, address) = recorder(folder.path(), "--session-id other --segment-time 1");
-    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+    send(&address, &bytes);
     other.wait_for("disconnected");
     record(folder.path(), &bytes, "--session-id newer");
     let limit = bytes.len() * 5 / 2;
@@ -146,21 +124,20 @@ fn the_oldest_of_all_sessions_that_nobody_else_records() {
     let path = |id: &str| session(id).to_str().unwrap().to_owned();
     let expected = [vec![path("old"); 3], vec![path("newer"); 2]].concat();
     assert_eq!(names, expected);
-    assert_eq!(count_frames(&session("newer")), 25);
-    // What is removed elsewhere makes no index there.
+    assert_eq!(count_frames(&playlist_of(&session("newer")), true), 25);
+    // A removal in another session makes no index there.
     let path = folder.path().join("events");
-    let events: String = recv.events.iter().map(|event| line_of(event) + "\n").collect();
+    let events: String = recv.events.iter().map(|event| line(event) + "\n").collect();
     fs::write(&path, events).unwrap();
     let mut index = Stage::start(tool("cht-index").stdin(fs::File::open(&path).unwrap()));
     assert!(index.finish().success());
     assert!(session("ours").join("frames/index.json").exists());
     assert!(!session("old").join("frames/index.json").exists());
-    other.signal("TERM");
-    assert!(other.finish().success());
+    other.stop();
 }
 
 #[test]
-fn age_is_a_deadline_and_needs_no_new_segment() {
+fn retain_age_needs_no_new_segment() {
     let folder = tempfile::tempdir().unwrap();
     let (mut recv, address) = recorder(folder.path(), "--segment-time 1 --retain-age 2s");
     let mut sender = TcpStream::connect(&address).unwrap();
@@ -170,12 +147,11 @@ fn age_is_a_deadline_and_needs_no_new_segment() {
         let deleted = recv.wait_for("deleted");
         assert_eq!((&deleted["seq"], &deleted["reason"]), (&seq.into(), &"retain_age".into()));
     }
-    let session = PathBuf::from(recv.events[0]["session"].as_str().unwrap());
+    let session = recv.session();
     assert!(session.join("stream/segment_000003.ts.part").exists());
     drop(sender);
     assert_eq!(recv.wait_for("deleted")["seq"], 3);
-    recv.signal("TERM");
-    assert!(recv.finish().success());
+    recv.stop();
     assert!(check(&session).is_empty());
 }
 
@@ -189,7 +165,7 @@ fn heavy(seconds: f64) -> Vec<u8> {
 }
 
 #[test]
-fn a_part_of_the_disk_stays_free() {
+fn min_free_keeps_space_free() {
     let Some(disk) = Tmpfs::mount(12) else { return };
     let bytes = heavy(20.0);
     assert!(bytes.len() > 14_000_000, "{}", bytes.len());
@@ -217,15 +193,15 @@ fn a_part_of_the_disk_stays_free() {
 }
 
 #[test]
-fn at_a_full_disk_the_oldest_makes_room() {
+fn full_disk_removes_oldest_segments() {
     let Some(disk) = Tmpfs::mount(6) else { return };
     let bytes = heavy(15.0);
     assert!(bytes.len() > 10_000_000, "{}", bytes.len());
     // No limit is reached: the disk is smaller than thought.
     let options = "--once --segment-time 0.5 --retain-age 1d --session-id call";
     let (mut recv, address) = recorder(disk.path(), options);
-    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
-    // The playlist may have found no room, which is said; no byte waited for somebody to make it.
+    send(&address, &bytes);
+    // The playlist may have found no room, which is a warning; no received byte waited.
     assert!(matches!(recv.finish().code(), Some(0 | 1)));
     assert!(recv.of_type("error").is_empty());
     let deleted = recv.of_type("deleted");
@@ -241,7 +217,7 @@ fn at_a_full_disk_the_oldest_makes_room() {
 }
 
 #[test]
-fn a_removal_that_a_crash_cut_short_is_finished() {
+fn interrupted_removal_is_finished() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = source(3.0);
     record(folder.path(), &bytes, "--session-id call");
@@ -256,11 +232,10 @@ fn a_removal_that_a_crash_cut_short_is_finished() {
     let mut record_file =
         fs::OpenOptions::new().append(true).open(session.join("stream/segments.ndjson")).unwrap();
     record_file.write_all((head + &fields[1..] + "\n").as_bytes()).unwrap();
-    // And one that somebody else has removed.
+    // And one removed by another program.
     fs::remove_file(segment(&session, 2)).unwrap();
     let (mut recv, _) = recorder(folder.path(), "--session-id other");
-    recv.signal("TERM");
-    assert!(recv.finish().success());
+    recv.stop();
     assert!(recv.of_type("segment_closed").is_empty(), "what was removed is not adopted");
     let deleted = recv.of_type("deleted");
     assert_eq!(deleted.len(), 1);
@@ -276,13 +251,12 @@ fn start_and_stop(sessions: &Path) -> Stage {
 /// The same with options of retention.
 fn clean(sessions: &Path, options: &str) -> Stage {
     let (mut recv, _) = recorder(sessions, options);
-    recv.signal("TERM");
-    recv.finish();
+    recv.terminate();
     recv
 }
 
 #[test]
-fn segment_that_was_missing_for_a_moment_is_kept_and_recorded_anew() {
+fn briefly_missing_segment_is_kept_and_recorded_again() {
     let folder = tempfile::tempdir().unwrap();
     record(folder.path(), &source(3.0), "--session-id call");
     let session = folder.path().join("call");
@@ -313,7 +287,7 @@ fn segment_that_was_missing_for_a_moment_is_kept_and_recorded_anew() {
     assert_eq!(closed.len(), 5);
     assert_eq!(closed[3], closed[1], "the line that it had");
     assert!(playlist(&session).contains("segment_000002.ts"), "{}", playlist(&session));
-    assert_eq!(count_frames(&session), 75);
+    assert_eq!(count_frames(&playlist_of(&session), true), 75);
     // Retention removes it for good.
     clean(folder.path(), "--session-id other --retain-age 0s");
     assert!(!segment(&session, 2).exists());
@@ -323,7 +297,7 @@ fn segment_that_was_missing_for_a_moment_is_kept_and_recorded_anew() {
 }
 
 #[test]
-fn playlists_name_no_segment_that_was_removed_and_a_continued_one_is_open() {
+fn playlists_omit_removed_segments_and_reopen_when_continued() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = source(3.0);
     let old = folder.path().join("old");
@@ -339,19 +313,19 @@ fn playlists_name_no_segment_that_was_removed_and_a_continued_one_is_open() {
     let (mut recv, address) = recorder(folder.path(), "--session-id old --segment-time 1");
     let text = playlist(&old);
     assert!(!text.contains("segment_") && !text.contains("ENDLIST"), "{text}");
-    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+    send(&address, &bytes);
     recv.wait_for("disconnected");
     let text = playlist(&old);
     assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:3\n") && !text.contains("ENDLIST"), "{text}");
-    // Killed, and never continued: the next recorder of another session ends its playlist, whatever its end was.
-    recv.signal("KILL");
-    recv.child.wait().unwrap();
+    // Killed, and never continued: the next recorder of another session ends its playlist, whatever
+    // its end was.
+    recv.kill();
     let path = old.join("stream/session.m3u8");
     for torn in ["", "#EXTINF:1.0", "#EXTINF:1.000000,\nsegment_0000"] {
         fs::write(&path, format!("{text}{torn}")).unwrap();
         clean(folder.path(), "--session-id new");
         assert_eq!(playlist(&old), format!("{text}#EXT-X-ENDLIST\n"), "{torn}");
-        assert_eq!(count_frames(&old), 75);
+        assert_eq!(count_frames(&playlist_of(&old), true), 75);
     }
 }
 
@@ -362,11 +336,10 @@ fn tables_go_with_the_last_segment_of_their_connection() {
     let options = format!("--session-id call --segment-time 1 --retain-bytes {}B", bytes.len() * 3);
     let (mut recv, address) = recorder(folder.path(), &options);
     for _ in 0..6 {
-        TcpStream::connect(&address).unwrap().write_all(&bytes).unwrap();
+        send(&address, &bytes);
         recv.wait_for("disconnected");
     }
-    recv.signal("TERM");
-    assert!(recv.finish().success());
+    recv.stop();
     let session = folder.path().join("call");
     let tables = || {
         let mut names: Vec<_> = fs::read_dir(session.join("stream"))
@@ -382,11 +355,11 @@ fn tables_go_with_the_last_segment_of_their_connection() {
         (3..=4).contains(&names.len()) && names.ends_with(&["psi_000006.ts".into()]),
         "{names:?}"
     );
-    assert_eq!(count_frames(&session), check(&session).len() * 25);
+    assert_eq!(count_frames(&playlist_of(&session), true), check(&session).len() * 25);
     // Of another session likewise.
     clean(folder.path(), &format!("--session-id new --retain-bytes {}B", bytes.len()));
     assert_eq!(tables(), ["psi_000006.ts"]);
-    assert_eq!(count_frames(&session), check(&session).len() * 25);
+    assert_eq!(count_frames(&playlist_of(&session), true), check(&session).len() * 25);
 }
 
 const BROKEN_STAT: &str = "
@@ -408,7 +381,7 @@ int open64(const char *path, int flags, int mode) { return open_or_fail(\"open64
 ";
 
 #[test]
-fn segment_that_cannot_be_looked_at_is_not_missing() {
+fn segment_with_failing_stat_is_not_missing() {
     let folder = tempfile::tempdir().unwrap();
     let Some(shim) = Shim::build(folder.path(), BROKEN_STAT) else { return };
     let sessions = folder.path().join("sessions");
@@ -422,8 +395,7 @@ fn segment_that_cannot_be_looked_at_is_not_missing() {
         command.env("FAULT", fault).args(words("--session-id other --listen tcp://127.0.0.1:0"));
         let mut recv = Stage::start(command.arg("--sessions").arg(&sessions));
         recv.wait_for("listening");
-        recv.signal("TERM");
-        recv.finish();
+        recv.terminate();
         assert!(recv.of_type("deleted").is_empty(), "{fault}: {:?}", recv.events);
     }
     shim.mend_it();
@@ -431,7 +403,7 @@ fn segment_that_cannot_be_looked_at_is_not_missing() {
 }
 
 #[test]
-fn killed_at_random_moments_nothing_comes_back_and_nothing_else_goes() {
+fn killed_retention_restores_and_removes_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = source(8.0);
     let session = folder.path().join("call");
@@ -446,12 +418,10 @@ fn killed_at_random_moments_nothing_comes_back_and_nothing_else_goes() {
         for _ in 0..=round {
             recv.wait_for(if round % 2 == 0 { "deleted" } else { "segment_closed" });
         }
-        recv.signal("KILL");
-        recv.child.wait().unwrap();
+        recv.kill();
         sender.join().unwrap();
         let (mut recv, _) = recorder(folder.path(), &options);
-        recv.signal("TERM");
-        assert!(recv.finish().success());
+        recv.stop();
         let kept = check(&session);
         assert!(kept.is_sorted() && *kept.last().unwrap() > last, "round {round}: {kept:?}");
         last = *kept.last().unwrap();
@@ -459,7 +429,7 @@ fn killed_at_random_moments_nothing_comes_back_and_nothing_else_goes() {
 }
 
 #[test]
-fn a_stage_that_starts_later_passes_over_and_one_that_lags_says_so() {
+fn late_stage_skips_removed_segments_and_lagging_one_reports_them() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = source(6.0);
     let options = format!("--session-id call --retain-bytes {}B", bytes.len() / 2);
@@ -475,16 +445,8 @@ fn a_stage_that_starts_later_passes_over_and_one_that_lags_says_so() {
     }
 
     // The events come to it late: every removal has already happened.
-    let events: String = recv
-        .events
-        .iter()
-        .filter(|event| event["type"] == "segment_closed")
-        .map(|event| line_of(event) + "\n")
-        .collect();
-    let path = folder.path().join("events");
-    fs::write(&path, events).unwrap();
-    let input = || Stdio::from(fs::File::open(&path).unwrap());
-    let mut watch = Stage::start(tool("cht-segwatch").stdin(input()));
+    let closed = recv.of_type("segment_closed");
+    let mut watch = Stage::fed(&mut tool("cht-segwatch"), closed.into_iter().map(line));
     assert_eq!(watch.finish().code(), Some(1));
     assert_eq!(numbers(&watch, "segment"), kept, "it goes on");
     let errors = watch.of_type("error");
@@ -496,32 +458,14 @@ fn a_stage_that_starts_later_passes_over_and_one_that_lags_says_so() {
     }
 }
 
-/// An event as its stage wrote it: the envelope comes first.
-fn line_of(event: &Value) -> String {
-    let fields = event.as_object().unwrap();
-    let rest: serde_json::Map<_, _> = fields
-        .iter()
-        .filter(|(name, _)| !["v", "type", "session"].contains(&name.as_str()))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    let rest = serde_json::to_string(&rest).unwrap();
-    format!("{{\"v\":1,\"type\":{},\"session\":{},{}", event["type"], event["session"], &rest[1..])
-}
-
 #[test]
-fn frames_stay_and_a_lagging_decoder_goes_on() {
+fn frames_of_removed_segments_stay_and_decoder_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = source(4.0);
     record(folder.path(), &bytes, "--session-id call");
     let session = folder.path().join("call");
-    let mut watch = Stage::start(tool("cht-segwatch").arg(&session));
-    assert!(watch.finish().success());
-    let events: String =
-        watch.of_type("segment").into_iter().map(|event| line_of(event) + "\n").collect();
-    let path = folder.path().join("events");
-    fs::write(&path, events).unwrap();
-    let input = || Stdio::from(fs::File::open(&path).unwrap());
-    let mut first = Stage::start(tool("cht-scenes").stdin(input()));
+    let events = examined(&session);
+    let mut first = Stage::fed(&mut tool("cht-scenes"), &events);
     assert!(first.finish().success());
     let frames = first.of_type("frame").len();
     assert!(frames > 0);
@@ -529,20 +473,15 @@ fn frames_stay_and_a_lagging_decoder_goes_on() {
     let limit = segment(&session, 4).metadata().unwrap().len();
     let recv = record(folder.path(), b"", &format!("--session-id call --retain-bytes {limit}B"));
     assert_eq!(numbers(&recv, "deleted"), [1, 2, 3]);
-    let pictures = || {
-        let names = fs::read_dir(session.join("frames")).unwrap();
-        names
-            .filter(|name| name.as_ref().unwrap().path().extension() == Some("jpg".as_ref()))
-            .count()
-    };
+    let pictures = || pictures(&session.join("frames")).len();
     assert_eq!(pictures(), frames);
-    // The same again: what was done before is known without the segments.
-    let mut again = Stage::start(tool("cht-scenes").stdin(input()));
+    // A second run knows the done segments without their files.
+    let mut again = Stage::fed(&mut tool("cht-scenes"), &events);
     assert!(again.finish().success());
     assert_eq!((again.of_type("frame").len(), pictures()), (frames, frames));
     // One that knows nothing of them.
     let out = folder.path().join("late");
-    let mut late = Stage::start(tool("cht-scenes").arg("--out").arg(&out).stdin(input()));
+    let mut late = Stage::fed(tool("cht-scenes").arg("--out").arg(&out), &events);
     assert_eq!(late.finish().code(), Some(1));
     let codes: Vec<_> = late.of_type("error").iter().map(|e| e["code"].clone()).collect();
     assert_eq!(codes, ["deleted", "deleted", "deleted"]);
@@ -550,22 +489,18 @@ fn frames_stay_and_a_lagging_decoder_goes_on() {
 }
 
 #[test]
-fn removed_segment_that_is_also_announced_is_one_error() {
+fn removed_and_announced_segment_is_one_error() {
     let folder = tempfile::tempdir().unwrap();
     record(folder.path(), &source(4.0), "--session-id call");
     let session = folder.path().join("call");
-    let mut watch = Stage::start(tool("cht-segwatch").arg(&session));
-    assert!(watch.finish().success());
+    let announced = examined(&session);
     let limit = segment(&session, 4).metadata().unwrap().len();
     let recv = record(folder.path(), b"", &format!("--session-id call --retain-bytes {limit}B"));
     assert_eq!(numbers(&recv, "deleted"), [1, 2, 3]);
-    // The recorder's start makes cht-scenes read the record; what was announced before comes after that.
-    let listening = recv.of_type("listening").into_iter();
-    let events = listening.chain(watch.of_type("segment")).map(|event| line_of(event) + "\n");
-    let path = folder.path().join("events");
-    fs::write(&path, events.collect::<String>()).unwrap();
-    let input = Stdio::from(fs::File::open(&path).unwrap());
-    let mut late = Stage::start(tool("cht-scenes").stdin(input));
+    // The recorder's start makes cht-scenes read the record; the earlier announcements come after
+    // it.
+    let listening = recv.of_type("listening").into_iter().map(line);
+    let mut late = Stage::fed(&mut tool("cht-scenes"), listening.chain(announced));
     assert_eq!(late.finish().code(), Some(1));
     let codes: Vec<_> = late.of_type("error").iter().map(|e| e["code"].clone()).collect();
     assert_eq!(codes, ["deleted", "deleted", "deleted"]);

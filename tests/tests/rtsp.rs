@@ -1,8 +1,9 @@
-//! cht-recv: RTSP, over TCP from a server of our own, which passes on what a real ffmpeg publishes, and from VLC.
+//! cht-recv fetches RTSP over TCP from a server in this test, which relays a real ffmpeg, and from
+//! VLC.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a test says what is wrong by panicking, and what it skips by printing"
+    reason = "tests panic at wrong values, and print the names of skipped parts"
 )]
 
 use std::{
@@ -17,7 +18,7 @@ use std::{
 
 use cht_tests::{Recorder, free_port, generate, words};
 
-/// So many seconds without B-frames, which RTP's sender of ffmpeg wants.
+/// Generates `seconds` of video without B-frames, which ffmpeg's RTP sender requires.
 fn clip(folder: &Path, seconds: f64) -> PathBuf {
     let path = folder.join("cam.ts");
     let encoder = "-c:v libx264 -preset ultrafast -g 25 -bf 0";
@@ -121,7 +122,7 @@ fn relay(publishers: TcpListener, players: TcpListener) -> JoinHandle<()> {
 }
 
 #[test]
-fn rtsp_is_fetched_over_tcp_with_every_picture() {
+fn rtsp_over_tcp_is_fetched_with_every_picture() {
     let folder = tempfile::tempdir().unwrap();
     let clip = clip(folder.path(), 4.0);
     let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
@@ -168,10 +169,10 @@ fn rtsp_server(clip: &Path, port: u16) -> Option<Child> {
 }
 
 #[test]
-fn rtsp_is_fetched_from_a_real_server() {
+fn rtsp_of_real_server_is_fetched() {
     let folder = tempfile::tempdir().unwrap();
     let clip = clip(folder.path(), 30.0);
-    // For a server that runs as somebody else.
+    // For a server that runs as another user.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let port = free_port();
     let Some(mut server) = rtsp_server(&clip, port) else { return };

@@ -1,17 +1,19 @@
-//! cht-scenes in its pipeline: what is kept, when, and what a restart gives.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! cht-scenes in its pipeline: kept frames, restarts, journals and options.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
     collections::BTreeMap,
     fs,
     io::Write as _,
     net::TcpStream,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use cht_tests::{Pipeline, QUICK, Stage, ffmpeg, footage, generate, probe_frames, tool, words};
+use cht_tests::{
+    Pipeline, QUICK, Stage, ffmpeg, footage, generate, generated, held_decoder, probe_frames,
+    scenes, tool, words,
+};
 use serde_json::Value;
 
 const SHOTS: [(&str, f64); 5] = [
@@ -22,7 +24,7 @@ const SHOTS: [(&str, f64); 5] = [
     ("rgbtestsrc=s=320x240:r=25", 2.0),
 ];
 
-/// Segments of ffmpeg's own muxer, cut at keyframes; `stem_%d.ts`.
+/// Makes five segments with ffmpeg's muxer, cut at keyframes.
 fn segments(folder: &Path, options: &str) -> Vec<PathBuf> {
     let whole = folder.join("whole.ts");
     generate(&whole, &SHOTS, QUICK);
@@ -33,22 +35,11 @@ fn segments(folder: &Path, options: &str) -> Vec<PathBuf> {
     (0..5).map(|n| folder.join(format!("part_{n}.ts"))).collect()
 }
 
-/// `ls … | cht-scenes`; its events.
-fn scenes(paths: &[PathBuf], out: &Path, options: &str) -> Vec<Value> {
-    let mut command = tool("cht-scenes");
+/// Runs cht-scenes over paths, and returns its events.
+fn events_of(paths: &[PathBuf], out: &Path, options: &str) -> Vec<Value> {
     let detect = if options.contains("--detect") { "" } else { "--detect scene" };
-    command.arg("--out").arg(out).args(words(detect)).args(words(options));
-    // Runs are compared, and `stats` are of a run.
-    command.args(["--stats-interval", "0"]);
-    command.stdin(Stdio::piped());
-    let mut stage = Stage::start(&mut command);
-    let mut stdin = stage.child.stdin.take().unwrap();
-    for path in paths {
-        writeln!(stdin, "{}", path.display()).unwrap();
-    }
-    drop(stdin);
-    assert!(stage.finish().success());
-    std::mem::take(&mut stage.events)
+    // Runs are compared, and `stats` differ between runs.
+    scenes(paths, out, &format!("{detect} {options} --stats-interval 0")).succeed()
 }
 
 fn times(events: &[Value]) -> Vec<f64> {
@@ -70,26 +61,26 @@ fn pictures(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 fn cuts_on_segment_boundaries_are_found() {
     let folder = tempfile::tempdir().unwrap();
     let paths = segments(folder.path(), "");
-    let events = scenes(&paths, &folder.path().join("out"), "");
+    let events = events_of(&paths, &folder.path().join("out"), "");
     assert_eq!(times(&events), [0.0, 2.0, 4.0, 6.0, 8.0]);
 }
 
 #[test]
-fn segments_that_begin_at_zero_again_are_laid_end_to_end() {
+fn segments_restarting_at_zero_are_laid_end_to_end() {
     let folder = tempfile::tempdir().unwrap();
     let paths = segments(folder.path(), "-reset_timestamps 1");
-    let events = scenes(&paths, &folder.path().join("out"), "");
+    let events = events_of(&paths, &folder.path().join("out"), "");
     for (found, expected) in times(&events).iter().zip([0.0, 2.0, 4.0, 6.0, 8.0]) {
         assert!((found - expected).abs() < 0.02, "{found} is not {expected}");
     }
 }
 
 #[test]
-fn a_still_clip_gives_the_first_frame_and_one_each_interval() {
+fn still_clip_gives_first_frame_and_one_per_interval() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("still.ts");
     generate(&path, &[("color=gray:s=320x240:r=10", 7.0)], QUICK);
-    let events = scenes(&[path], &folder.path().join("out"), "--max-interval 3");
+    let events = events_of(&[path], &folder.path().join("out"), "--max-interval 3");
     assert_eq!(times(&events), [0.0, 3.0, 6.0]);
     let reasons: Vec<_> =
         events.iter().filter(|e| e["type"] == "frame").map(|e| e["reason"].clone()).collect();
@@ -97,7 +88,7 @@ fn a_still_clip_gives_the_first_frame_and_one_each_interval() {
 }
 
 #[test]
-fn scores_are_those_of_ffmpeg_to_six_digits() {
+fn scores_match_ffmpeg_to_six_digits() {
     let Some(clip) = footage("edited/bikes_640x272p25.mp4") else { return };
     let folder = tempfile::tempdir().unwrap();
     let ts = folder.path().join("a.ts");
@@ -113,7 +104,7 @@ fn scores_are_those_of_ffmpeg_to_six_digits() {
         text.lines().filter_map(|l| l.strip_prefix("lavfi.scene_score=")).collect();
     let frames = probe_frames(&ts);
     assert_eq!(scores.len(), frames.len());
-    let events = scenes(&[ts], &folder.path().join("out"), "--threshold 0.02 --min-gap 0");
+    let events = events_of(&[ts], &folder.path().join("out"), "--threshold 0.02 --min-gap 0");
     let kept: Vec<&Value> = events.iter().filter(|event| event["type"] == "frame").collect();
     let above = |score: &&&str| score.parse::<f64>().unwrap() > 0.02;
     assert_eq!(kept.len(), 1 + scores.iter().filter(above).count());
@@ -126,7 +117,7 @@ fn scores_are_those_of_ffmpeg_to_six_digits() {
 }
 
 #[test]
-fn a_picture_that_changes_its_size_is_kept() {
+fn picture_of_new_size_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let (small, large) = (folder.path().join("1.ts"), folder.path().join("2.ts"));
     generate(&small, &[("color=gray:s=320x240:r=25", 2.0)], QUICK);
@@ -137,7 +128,7 @@ fn a_picture_that_changes_its_size_is_kept() {
     );
     let both = folder.path().join("both.ts");
     fs::write(&both, [fs::read(small).unwrap(), fs::read(large).unwrap()].concat()).unwrap();
-    let events = scenes(&[both], &folder.path().join("out"), "");
+    let events = events_of(&[both], &folder.path().join("out"), "");
     let sizes: Vec<_> =
         events.iter().filter(|e| e["type"] == "frame").map(|e| e["width"].clone()).collect();
     assert_eq!(sizes, [320, 640]);
@@ -145,7 +136,7 @@ fn a_picture_that_changes_its_size_is_kept() {
 }
 
 #[test]
-fn a_frame_is_in_the_index_while_its_segment_is_open() {
+fn frame_is_indexed_while_its_segment_is_open() {
     let folder = tempfile::tempdir().unwrap();
     let mut pipeline = Pipeline::start(folder.path(), "--once", "--detect scene");
     let url = format!("tcp://{}?tcp_nodelay=1", pipeline.address);
@@ -165,7 +156,7 @@ fn a_frame_is_in_the_index_while_its_segment_is_open() {
     assert!((second["timestamp"].as_f64().unwrap() - 2.0).abs() < 0.001);
     assert!(Path::new(second["path"].as_str().unwrap()).exists());
     assert!(sender.wait().unwrap().success());
-    assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+    pipeline.succeed();
     assert_eq!(pipeline.read_index().len(), 2);
 }
 
@@ -175,26 +166,19 @@ fn detecting(detect: &str) -> String {
     format!("--detect {detect}{threshold}")
 }
 
-/// Kills the stage when it has emitted so many frames, then runs it to its end.
+/// Kills the stage after `frames` frames, then runs it to its end.
 fn killed_after(frames: usize, paths: &[PathBuf], out: &Path, detect: &str) -> Vec<Value> {
-    let mut command = tool("cht-scenes");
-    command.args(words(&detecting(detect))).arg("--out").arg(out).stdin(Stdio::piped());
-    let mut stage = Stage::start(&mut command);
-    let mut stdin = stage.child.stdin.take().unwrap();
-    for path in paths {
-        writeln!(stdin, "{}", path.display()).unwrap();
-    }
+    let mut stage = scenes(paths, out, &detecting(detect));
     for _ in 0..frames {
         stage.wait_for("frame");
     }
-    stage.signal("KILL");
-    stage.child.wait().unwrap();
+    stage.kill();
     drop(stage);
-    scenes(paths, out, &detecting(detect))
+    events_of(paths, out, &detecting(detect))
 }
 
 #[test]
-fn a_stage_that_was_killed_ends_with_the_same_result() {
+fn killed_run_gives_same_result() {
     for detect in ["scene", "adaptive", "screen", "auto", "scene,screen"] {
         killed_anywhere(detect);
     }
@@ -210,7 +194,7 @@ fn killed_anywhere(detect: &str) {
         let events = events.iter().filter(|event| event["type"] != "stats");
         events.map(|event| event.to_string().replace(&out, "OUT")).collect()
     };
-    let expected = without(scenes(&paths, &whole, &detecting(detect)), &whole);
+    let expected = without(events_of(&paths, &whole, &detecting(detect)), &whole);
     let frames = expected.iter().filter(|line| line.contains("\"frame\"")).count();
     assert!(frames >= 4, "{detect}: {frames}");
     for kill in 0..frames {
@@ -221,17 +205,10 @@ fn killed_anywhere(detect: &str) {
     }
 }
 
-/// Runs the stage; its exit status, and its events in order of their text, with `OUT` for the folder: a frame may come before the
-/// segment before its own is done.
+/// Runs the stage; its exit status, and its events in order of their text, with `OUT` for the
+/// folder: a frame may come before the segment before its own is done.
 fn run(paths: &[PathBuf], out: &Path) -> (Option<i32>, Vec<String>) {
-    let mut command = tool("cht-scenes");
-    command.args(words("--detect adaptive --stats-interval 0 --out")).arg(out);
-    let mut stage = Stage::start(command.stdin(Stdio::piped()));
-    let mut stdin = stage.child.stdin.take().unwrap();
-    for path in paths {
-        writeln!(stdin, "{}", path.display()).unwrap();
-    }
-    drop(stdin);
+    let mut stage = scenes(paths, out, "--detect adaptive --stats-interval 0");
     let status = stage.finish().code();
     let out = out.to_str().unwrap();
     let events = stage.events.iter().map(|event| event.to_string().replace(out, "OUT"));
@@ -241,7 +218,7 @@ fn run(paths: &[PathBuf], out: &Path) -> (Option<i32>, Vec<String>) {
 }
 
 #[test]
-fn damaged_journal_gives_the_same_frames() {
+fn damaged_journal_gives_same_frames() {
     type Damage = fn(&Path);
     let journal = |out: &Path| out.join("scenes.ndjson");
     let folder = tempfile::tempdir().unwrap();
@@ -261,7 +238,7 @@ fn damaged_journal_gives_the_same_frames() {
         damage(&out);
         let (ended, events) = run(&paths, &out);
         assert_eq!((ended, &events), (Some(status), &expected), "{what}");
-        // What was written then is read by the next run.
+        // The next run reads the mended journal.
         let (_, events) = run(&paths, &out);
         assert_eq!(events, expected, "{what}");
     }
@@ -301,22 +278,22 @@ fn places(events: &[Value]) -> Vec<(String, f64)> {
 }
 
 #[test]
-fn frame_chosen_before_its_segment_moves_with_that_segment() {
+fn frame_selected_before_its_segment_moves_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let [here, there, out] = ["here", "there", "out"].map(|name| folder.path().join(name));
     fs::create_dir(&here).unwrap();
-    let before = places(&scenes(&segments(&here, ""), &out, "--detect adaptive"));
+    let before = places(&events_of(&segments(&here, ""), &out, "--detect adaptive"));
     assert!(before.len() > 3, "{before:?}");
     fs::rename(&here, &there).unwrap();
     let paths: Vec<_> = (0..5).map(|n| there.join(format!("part_{n}.ts"))).collect();
-    let after = places(&scenes(&paths, &out, "--detect adaptive"));
+    let after = places(&events_of(&paths, &out, "--detect adaptive"));
     let [here, there] = [here, there].map(|path| path.to_str().unwrap().to_owned());
     let moved = |(segment, time): (String, f64)| (segment.replace(&here, &there), time);
     assert_eq!(after, before.into_iter().map(moved).collect::<Vec<_>>());
 }
 
 #[test]
-fn segment_after_one_that_was_done_is_compared_with_that_one() {
+fn segment_after_done_one_is_compared_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole.ts");
     generate(&whole, &[("testsrc2=s=320x240:r=25", 2.0), ("smptebars=s=320x240:r=25", 2.0)], QUICK);
@@ -326,14 +303,14 @@ fn segment_after_one_that_was_done_is_compared_with_that_one() {
     ffmpeg(["-i", whole].into_iter().chain(options).chain([pattern]));
     let paths: Vec<_> = (0..4).map(|n| folder.path().join(format!("part_{n}.ts"))).collect();
     let out = folder.path().join("out");
-    scenes(&[paths[0].clone(), paths[2].clone()], &out, "");
+    events_of(&[paths[0].clone(), paths[2].clone()], &out, "");
     // The second one turns up late, and the fourth is as the third.
-    let found = places(&scenes(&paths, &out, ""));
+    let found = places(&events_of(&paths, &out, ""));
     assert!(found.iter().all(|(segment, _)| !segment.ends_with("part_3.ts")), "{found:?}");
 }
 
 #[test]
-fn another_file_of_the_same_name_and_size_is_decoded() {
+fn replaced_file_of_same_name_and_size_is_decoded() {
     let folder = tempfile::tempdir().unwrap();
     let [path, other, out] = ["a.ts", "b.ts", "out"].map(|name| folder.path().join(name));
     generate(&path, &SHOTS[..2], QUICK);
@@ -346,21 +323,21 @@ fn another_file_of_the_same_name_and_size_is_decoded() {
     }
     let paths = [path.clone()];
     let count = |events: &[Value]| events.iter().filter(|event| event["type"] == "frame").count();
-    let before = scenes(&paths, &out, "");
+    let before = events_of(&paths, &out, "");
     assert_eq!(count(&before), 2);
-    assert_eq!(scenes(&paths, &out, ""), before, "nothing is decoded again");
+    assert_eq!(events_of(&paths, &out, ""), before, "nothing is decoded again");
     fs::write(&path, bytes).unwrap();
-    let after = scenes(&paths, &out, "");
+    let after = events_of(&paths, &out, "");
     let frames: Vec<_> = after.iter().filter(|event| event["type"] == "frame").collect();
     assert_eq!(frames.len(), 1, "{after:?}");
     assert_eq!((&frames[0]["id"], &frames[0]["reason"]), (&"F000003".into(), &"first".into()));
-    assert_eq!(scenes(&paths, &out, ""), after);
+    assert_eq!(events_of(&paths, &out, ""), after);
     // The same file twice takes no more time than once.
     let [next, once, twice] = ["next.ts", "once", "twice"].map(|name| folder.path().join(name));
     generate(&next, &SHOTS[2..3], QUICK);
     let [first] = paths;
-    let twice = scenes(&[first.clone(), first.clone(), next.clone()], &twice, "");
-    assert_eq!(places(&twice), places(&scenes(&[first, next], &once, "")));
+    let twice = events_of(&[first.clone(), first.clone(), next.clone()], &twice, "");
+    assert_eq!(places(&twice), places(&events_of(&[first, next], &once, "")));
 }
 
 fn cut_end(out: &Path, bytes: u64) {
@@ -374,12 +351,12 @@ fn append(out: &Path, bytes: &[u8]) {
 }
 
 #[test]
-fn a_second_run_with_other_options_is_refused_until_told_otherwise() {
+fn second_run_with_other_options_needs_overwrite() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     generate(&path, &SHOTS[..2], QUICK);
     let out = folder.path().join("out");
-    scenes(std::slice::from_ref(&path), &out, "");
+    events_of(std::slice::from_ref(&path), &out, "");
     let mut command = tool("cht-scenes");
     command
         .args(["--detect", "scene", "--threshold", "0.9", "--out"])
@@ -391,13 +368,13 @@ fn a_second_run_with_other_options_is_refused_until_told_otherwise() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("--threshold 0.1") && said.contains("--overwrite"), "{said}");
-    let events = scenes(&[path], &out, "--threshold 0.9 --overwrite");
+    let events = events_of(&[path], &out, "--threshold 0.9 --overwrite");
     assert_eq!(times(&events), [0.0]);
     assert_eq!(pictures(&out).len(), 1);
 }
 
 #[test]
-fn options_of_a_folder_are_accepted_as_its_message_names_them() {
+fn options_named_by_refusal_are_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     generate(&path, &SHOTS[..1], QUICK);
@@ -432,11 +409,9 @@ fn options_of_a_folder_are_accepted_as_its_message_names_them() {
 }
 
 #[test]
-fn the_rest_of_a_pipeline_is_picked_up_while_the_recorder_goes_on() {
+fn killed_stages_are_restarted_during_recording() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.ts");
-    generate(&path, &SHOTS, QUICK);
-    let bytes = fs::read(&path).unwrap();
+    let bytes = generated(&SHOTS, QUICK);
     let mut pipeline = Pipeline::start(folder.path(), "--once --segment-time 2", "--detect scene");
     let mut sender = TcpStream::connect(&pipeline.address).unwrap();
     let half = bytes.len() / 2;
@@ -473,21 +448,13 @@ fn the_rest_of_a_pipeline_is_picked_up_while_the_recorder_goes_on() {
 }
 
 #[test]
-fn segments_that_wait_are_passed_on_at_once_and_dealt_with_in_order() {
+fn waiting_segments_are_passed_on_at_once_and_decoded_in_order() {
     const MANY: u64 = 5000;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("1.ts");
     generate(&path, &SHOTS[..1], QUICK);
     // Its decoder begins when all events have come through.
-    let (stub, gate) = (folder.path().join("ffmpeg"), folder.path().join("gate"));
-    let fifo = Command::new("mkfifo").arg(&gate).status().unwrap();
-    assert!(fifo.success());
-    let script = format!(
-        "#!/bin/sh\ncase \" $* \" in *' pipe:0 '*) read gate <{} ;; esac\nexec ffmpeg \"$@\"\n",
-        gate.display()
-    );
-    fs::write(&stub, script).unwrap();
-    fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
+    let (stub, gate) = held_decoder(folder.path());
     let examined = tool("cht-segwatch").args(["--settle", "0"]).arg(&path).output().unwrap().stdout;
     let first = String::from_utf8(examined).unwrap();
     let mut command = tool("cht-scenes");
@@ -530,7 +497,7 @@ fn by_folder(events: &[Value]) -> BTreeMap<String, Vec<f64>> {
 }
 
 #[test]
-fn recordings_of_several_folders_give_what_each_gives_alone() {
+fn recordings_of_several_folders_match_each_alone() {
     let folder = tempfile::tempdir().unwrap();
     let recorded = segments(folder.path(), "");
     // The second one is shorter; both begin at the same PTS.
@@ -547,24 +514,24 @@ fn recordings_of_several_folders_give_what_each_gives_alone() {
         let mut expected = BTreeMap::new();
         for (n, alone) in paths.iter().enumerate() {
             let out = folder.path().join(format!("alone{n}"));
-            expected.extend(by_folder(&scenes(alone, &out, &format!("{detect} --overwrite"))));
+            expected.extend(by_folder(&events_of(alone, &out, &format!("{detect} --overwrite"))));
         }
         let out = folder.path().join("together");
-        let events = scenes(&paths.concat(), &out, &format!("{detect} --overwrite"));
+        let events = events_of(&paths.concat(), &out, &format!("{detect} --overwrite"));
         assert_eq!(by_folder(&events), expected, "{detect}");
         // A later run goes on after part of them, and gives the same.
         let out = folder.path().join("later");
-        scenes(&paths.concat()[..5], &out, &format!("{detect} --overwrite"));
-        let events = scenes(&paths.concat(), &out, detect);
+        events_of(&paths.concat()[..5], &out, &format!("{detect} --overwrite"));
+        let events = events_of(&paths.concat(), &out, detect);
         assert_eq!(by_folder(&events), expected, "{detect}, by two runs");
         // Both grow from run to run.
         let out = folder.path().join("grown");
         let grown = |count| paths.iter().flat_map(move |of| of.iter().take(count).cloned());
-        scenes(&grown(1).collect::<Vec<_>>(), &out, &format!("{detect} --overwrite"));
-        scenes(&grown(2).collect::<Vec<_>>(), &out, detect);
-        let found = by_folder(&scenes(&paths.concat(), &out, detect));
+        events_of(&grown(1).collect::<Vec<_>>(), &out, &format!("{detect} --overwrite"));
+        events_of(&grown(2).collect::<Vec<_>>(), &out, detect);
+        let found = by_folder(&events_of(&paths.concat(), &out, detect));
         if detect == "--detect screen" {
-            // What was kept at the end of a run because nothing followed stays.
+            // A frame that was kept for the end of a run stays.
             let is_there = |folder: &String, time: &f64| found[folder].contains(time);
             let mut times = expected
                 .iter()
@@ -576,7 +543,7 @@ fn recordings_of_several_folders_give_what_each_gives_alone() {
     }
     // Given in the wrong order, a recording loses frames no more.
     let backward: Vec<PathBuf> = paths[0].iter().rev().cloned().collect();
-    let events = scenes(&backward, &folder.path().join("backward"), "");
+    let events = events_of(&backward, &folder.path().join("backward"), "");
     let shown = |event: &&Value| event["type"] == "segment_done";
     assert!(events.iter().filter(shown).all(|done| done["events"].as_u64() >= Some(1)));
 }
@@ -588,9 +555,9 @@ fn segment_by_another_name_is_not_decoded_again() {
     let paths = segments(&folder.path().join("old"), "");
     let name = |path: &PathBuf| path.file_name().unwrap().to_owned();
     let first = &paths[..3];
-    let whole = scenes(&paths, &folder.path().join("whole"), "--detect screen");
+    let whole = events_of(&paths, &folder.path().join("whole"), "--detect screen");
     let out = folder.path().join("out");
-    scenes(first, &out, "--detect screen");
+    events_of(first, &out, "--detect screen");
     let known = pictures(&out);
     // By a link, by a path with dots, and both names at once.
     std::os::unix::fs::symlink(folder.path().join("old"), folder.path().join("link")).unwrap();
@@ -599,7 +566,7 @@ fn segment_by_another_name_is_not_decoded_again() {
         first.iter().map(path).collect::<Vec<_>>()
     };
     for names in [by("link"), [by("old/../old"), by("old")].concat()] {
-        let events = scenes(&names, &out, "--detect screen");
+        let events = events_of(&names, &out, "--detect screen");
         assert!(events.iter().all(|event| event["type"] != "error"), "{events:?}");
         let done = events.iter().filter(|event| event["type"] == "segment_done").count();
         assert_eq!((done, &pictures(&out)), (3, &known), "{names:?}");
@@ -610,7 +577,7 @@ fn segment_by_another_name_is_not_decoded_again() {
     let moved: Vec<_> =
         paths.iter().map(|path| folder.path().join("moved").join(name(path))).collect();
     let out = folder.path().join("later");
-    let events = scenes(&moved, &out, "--detect screen");
+    let events = events_of(&moved, &out, "--detect screen");
     assert_eq!(times(&events), times(&whole));
     for frame in events.iter().filter(|event| event["type"] == "frame") {
         for path in ["path", "segment"].map(|field| frame[field].as_str().unwrap()) {
@@ -620,117 +587,18 @@ fn segment_by_another_name_is_not_decoded_again() {
 }
 
 #[test]
-fn option_without_effect_is_wrong_usage_that_says_where_it_has_one() {
-    for (tool_name, options, place) in [
-        ("cht-scenes", "--threshold 0.3", "with --detect scene"),
-        ("cht-scenes", "--detect adaptive --settle 1", "with --detect auto or screen"),
-        ("cht-scenes", "--detect scene --max-wait 1", "with --detect auto or screen"),
-        ("cht-scenes", "--detect scene --dedupe", "with --detect auto or screen"),
-        ("cht-scenes", "--lag-limit 5", "with --on-lag keyframes"),
-        ("cht-scenes", "--decode keyframes --on-lag keyframes", "with --decode full or fast"),
-        ("cht-scenes", "--detect screen --min-gap 1", "with --detect auto, adaptive or scene"),
-        ("cht-scenes", "--out x --session y", "without --out"),
-        ("cht-scenes", "--from-scores x --session y", "without --from-scores"),
-        ("cht-scenes", "--from-scores x --jobs 2", "without --from-scores"),
-        ("cht-scenes", "--from-scores x --hwaccel auto", "without --from-scores"),
-        ("cht-scenes", "--from-scores x --decode fast", "without --from-scores"),
-        ("cht-scenes", "--from-scores x --program 1", "without --from-scores"),
-        ("cht-scenes", "--from-scores x --stream 0", "without --from-scores"),
-        ("cht-scenes", "--from-scores x --on-lag keyframes", "without --from-scores"),
-        ("cht-scenes", "--from-scores x --stats-interval 1", "without --from-scores"),
-        ("cht-scenes", "--format png --quality 50", "with --format jpeg or webp"),
-        ("cht-segwatch", "--settle 5", "with PATH or --follow"),
-        ("cht-segwatch", "--session x a.ts", "with --follow and without PATH"),
-        ("cht-index", "--session x --out y.json", "without --out"),
-        ("cht-index", "--sent F000001 --out y.json --overwrite", "without --sent"),
-        ("cht-monitor", "--player cat --cuda on", "without --player and --stdout"),
-        ("cht-monitor", "--stdout --ffplay x", "without --player and --stdout"),
-        ("cht-monitor", "x --sessions y", "without SESSION"),
-        ("cht-recv", "--once --second-sender replace", "without --once"),
-        ("cht-recv", "--input - --second-sender replace", "with tcp://"),
-        ("cht-recv", "--input srt://:9 --second-sender replace", "with tcp://"),
-        ("cht-recv", "--input - --session-gap 9", "without --once"),
-        ("cht-recv", "--once --session-gap 9", "without --once"),
-        ("cht-recv", "--ffmpeg x", "with srt://"),
-        ("cht-recv", "--input udp://127.0.0.1:0 --keepalive 9", "with tcp:// and tls://"),
-        ("cht-recv", "--handshake-timeout 5", "with tls://"),
-    ] {
-        let mut command = Command::new("timeout");
-        command.arg("20").arg(cht_tests::bin(tool_name)).args(words(options));
-        let output = command
-            .env_remove("CHT_SESSION")
-            .env("CHT_CACHE", "none")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{tool_name} {options}: {said}");
-        assert!(said.contains(&format!("has no effect here; it has one {place}")), "{said}");
-    }
-}
-
-/// Options that do something wherever they are taken, or that are refused with a message of their own.
-const EFFECTIVE: &[(&str, &str)] = &[
-    (
-        "cht-recv",
-        "listen sessions session-id segment-time segment-max-bytes segment-max-time min-free \
-         retain-bytes retain-age once idle-timeout realtime transcode allow max-bitrate cert key \
-         client-ca stats-interval metrics",
-    ),
-    ("cht-segwatch", "follow cache reread"),
-    (
-        "cht-scenes",
-        "out detect max-interval max-frames decoder-timeout max-pixels format crop scale thumbnails \
-         scores from-scores overwrite ffmpeg",
-    ),
-    ("cht-index", "out sent"),
-    ("cht-monitor", "from-start player stdout"),
-];
-
-/// What has no effect next to something else is in the list above.
-const REFUSED: &[(&str, &str)] = &[
-    ("cht-recv", "second-sender keepalive ffmpeg session-gap handshake-timeout"),
-    ("cht-segwatch", "settle session"),
-    (
-        "cht-scenes",
-        "session threshold min-gap settle max-wait min-change ignore program stream decode jobs \
-         hwaccel on-lag lag-limit stats-interval quality dedupe",
-    ),
-    ("cht-index", "session overwrite"),
-    ("cht-monitor", "sessions cuda ffplay print-command"),
-];
-
-#[test]
-fn each_option_was_asked_where_it_has_no_effect() {
-    for ((tool_name, effective), (_, refused)) in EFFECTIVE.iter().zip(REFUSED) {
-        let output = tool(tool_name).arg("--help").output().unwrap();
-        let help = String::from_utf8(output.stdout).unwrap();
-        let lines = help.lines().skip_while(|line| *line != "Options:");
-        let options = lines.filter_map(|line| {
-            // Further lines of a text are indented by more.
-            line.strip_prefix("      --")?.split([' ', '.']).next()
-        });
-        let mut found: Vec<_> = options.collect();
-        let mut known: Vec<_> = [words(effective), words(refused)].concat();
-        found.sort_unstable();
-        known.sort_unstable();
-        assert_eq!(found, known, "{tool_name}: put an option that is new into one of the lists");
-    }
-}
-
-#[test]
-fn overwrite_with_the_same_options_begins_anew() {
+fn overwrite_with_same_options_starts_over() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     generate(&path, &[("testsrc2=s=160x120:r=25", 1.0)], QUICK);
     let out = folder.path().join("out");
     let paths = [path];
-    scenes(&paths, &out, "");
+    events_of(&paths, &out, "");
     let picture = out.join("F000001.jpg");
     let whole = std::fs::read(&picture).unwrap();
     std::fs::write(&picture, "").unwrap();
-    scenes(&paths, &out, "");
+    events_of(&paths, &out, "");
     assert!(std::fs::read(&picture).unwrap().is_empty(), "what is done is not done again");
-    scenes(&paths, &out, "--overwrite");
+    events_of(&paths, &out, "--overwrite");
     assert_eq!(std::fs::read(&picture).unwrap(), whole);
 }

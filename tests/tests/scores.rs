@@ -1,5 +1,5 @@
-//! Deciding again on what was measured: `--scores`, `--from-scores`, and `--max-frames`.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! Decisions from recorded measurements (`--scores`, `--from-scores`), and `--max-frames`.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
     process::Stdio,
 };
 
-use cht_tests::{QUICK, Stage, generate, tool, words};
+use cht_tests::{QUICK, generate, tool, words};
 use serde_json::{Value, json};
 
 const SHOTS: [(&str, f64); 4] = [
@@ -26,17 +26,8 @@ fn clip(folder: &Path, name: &str, options: &str) -> PathBuf {
 
 /// Runs cht-scenes on these paths; its exit status and its events.
 fn scenes(paths: &[PathBuf], out: &Path, options: &[&str]) -> (Option<i32>, Vec<Value>) {
-    let mut command = tool("cht-scenes");
-    command.arg("--out").arg(out).args(options).stdin(Stdio::piped());
-    let mut stage = Stage::start(&mut command);
-    let mut stdin = stage.child.stdin.take().unwrap();
-    for path in paths {
-        // One that decides again reads nothing, and may have ended.
-        let _ = writeln!(stdin, "{}", path.display());
-    }
-    drop(stdin);
-    let status = stage.finish().code();
-    (status, std::mem::take(&mut stage.events))
+    let mut stage = cht_tests::scenes(paths, out, &options.join(" "));
+    (stage.finish().code(), stage.events.clone())
 }
 
 /// What the frames are, without the folder that they are in.
@@ -48,7 +39,7 @@ fn frames(events: &[Value]) -> Vec<Value> {
 }
 
 #[test]
-fn what_was_decided_is_decided_again_on_what_was_measured() {
+fn decision_from_scores_matches_first_decision() {
     let folder = tempfile::tempdir().unwrap();
     let paths = [clip(folder.path(), "1.ts", ""), clip(folder.path(), "2.ts", "-bf 0")];
     for detect in ["auto", "adaptive", "screen", "scene,screen"] {
@@ -62,7 +53,8 @@ fn what_was_decided_is_decided_again_on_what_was_measured() {
         let (status, decided) =
             scenes(&[], &again, &[&options[..], &["--from-scores", scores]].concat());
         assert_eq!(status, Some(0));
-        // To `screen` the last shot, which looks filmed, is still the film that filled the screen before it.
+        // To `screen` the last shot, which looks filmed, is still the film that filled the screen
+        // before it.
         assert!(frames(&decoded).len() >= 5, "{detect}: {}", frames(&decoded).len());
         assert_eq!(frames(&decided), frames(&decoded), "{detect}");
         for frame in decoded.iter().filter(|event| event["type"] == "frame") {
@@ -80,7 +72,7 @@ fn what_was_decided_is_decided_again_on_what_was_measured() {
 }
 
 #[test]
-fn other_options_give_other_frames_and_a_second_run_says_the_same() {
+fn other_options_give_other_frames_and_same_ones_again() {
     let folder = tempfile::tempdir().unwrap();
     let paths = [clip(folder.path(), "1.ts", "")];
     let scores = folder.path().join("scores.ndjson");
@@ -100,7 +92,7 @@ fn other_options_give_other_frames_and_a_second_run_says_the_same() {
 }
 
 #[test]
-fn a_picture_that_was_not_handed_over_is_decoded_again() {
+fn dropped_picture_is_decoded_again() {
     let folder = tempfile::tempdir().unwrap();
     let paths = [clip(folder.path(), "1.ts", "")];
     let scores = folder.path().join("scores.ndjson");
@@ -123,7 +115,8 @@ fn a_picture_that_was_not_handed_over_is_decoded_again() {
     assert_eq!(frames(&decided), frames(&decoded));
 }
 
-/// Sets `random_access_indicator` in every `nth` packet that begins a picture and has an adaptation field.
+/// Sets `random_access_indicator` in every `nth` packet that begins a picture and has an adaptation
+/// field.
 fn claim_access(path: &Path, nth: usize) {
     let mut stream = fs::read(path).unwrap();
     let begins =
@@ -134,7 +127,7 @@ fn claim_access(path: &Path, nth: usize) {
 }
 
 #[test]
-fn picture_after_a_false_access_point_is_the_one_that_was_decoded() {
+fn picture_after_false_access_point_matches_full_decoding() {
     let folder = tempfile::tempdir().unwrap();
     let refreshed = "-bf 0 -x264-params intra-refresh=1:keyint=25:bframes=0";
     let claimed = "-g 400 -sc_threshold 0 -refs 3";
@@ -162,7 +155,7 @@ fn picture_after_a_false_access_point_is_the_one_that_was_decoded() {
 }
 
 #[test]
-fn scores_of_a_run_that_was_killed_are_those_of_one_that_was_not() {
+fn scores_of_killed_run_match_one_run() {
     let folder = tempfile::tempdir().unwrap();
     let paths: Vec<_> = (0..3)
         .map(|n| clip(folder.path(), &format!("{n}.ts"), &format!("-output_ts_offset {}", 11 * n)))
@@ -172,23 +165,17 @@ fn scores_of_a_run_that_was_killed_are_those_of_one_that_was_not() {
     scenes(&paths, &folder.path().join("whole"), &["--scores", whole.to_str().unwrap()]);
     let out = folder.path().join("killed");
     for frames in [1, 5] {
-        let mut command = tool("cht-scenes");
-        command.arg("--out").arg(&out).arg("--scores").arg(&killed).stdin(Stdio::piped());
-        let mut stage = Stage::start(&mut command);
-        let mut stdin = stage.child.stdin.take().unwrap();
-        for path in &paths {
-            writeln!(stdin, "{}", path.display()).unwrap();
-        }
+        let options = format!("--scores {}", killed.display());
+        let mut stage = cht_tests::scenes(&paths, &out, &options);
         (0..frames).for_each(|_| drop(stage.wait_for("frame")));
-        stage.signal("KILL");
-        stage.child.wait().unwrap();
+        stage.kill();
     }
     scenes(&paths, &out, &["--scores", killed.to_str().unwrap()]);
     assert!(fs::read(&whole).unwrap() == fs::read(&killed).unwrap(), "the scores differ");
 }
 
 #[test]
-fn a_file_that_holds_no_scores_is_neither_read_nor_overwritten() {
+fn foreign_scores_file_is_neither_read_nor_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let path = clip(folder.path(), "1.ts", "");
     let notes = folder.path().join("notes");
@@ -212,7 +199,7 @@ fn a_file_that_holds_no_scores_is_neither_read_nor_overwritten() {
 }
 
 #[test]
-fn frames_are_spread_over_the_hour() {
+fn max_frames_are_spread_over_the_hour() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("busy.ts");
     // A cut each second for a minute and a half.

@@ -1,16 +1,15 @@
-//! cht-segwatch: finished segments, whoever wrote them.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! cht-segwatch examines finished segments of any program.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
     fs,
     io::Write as _,
-    net::TcpStream,
     os::unix::fs::FileExt as _,
     path::Path,
     process::{Command, Stdio},
 };
 
-use cht_tests::{QUICK, Stage, generate, recorder, tool, words};
+use cht_tests::{QUICK, Stage, generate, make_fifo, recorder, send, tool, words};
 use serde_json::Value;
 
 fn names(stage: &Stage) -> Vec<String> {
@@ -23,7 +22,7 @@ fn small(path: &Path) {
 }
 
 #[test]
-fn natural_order_each_once_from_patterns_and_folders() {
+fn patterns_and_folders_give_each_segment_once_in_natural_order() {
     let folder = tempfile::tempdir().unwrap();
     let first = folder.path().join("segment_2.ts");
     small(&first);
@@ -43,7 +42,7 @@ fn natural_order_each_once_from_patterns_and_folders() {
 }
 
 #[test]
-fn file_with_several_names_is_examined_once_and_continues_in_its_folder() {
+fn file_with_several_names_is_examined_once() {
     let folder = tempfile::tempdir().unwrap();
     let real = folder.path().join("real");
     fs::create_dir(&real).unwrap();
@@ -64,7 +63,7 @@ fn file_with_several_names_is_examined_once_and_continues_in_its_folder() {
 }
 
 #[test]
-fn what_is_in_a_segment() {
+fn segment_event_has_streams_and_sizes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     let with_sound = format!("{QUICK} -f lavfi");
@@ -92,7 +91,7 @@ fn what_is_in_a_segment() {
 }
 
 #[test]
-fn damage_is_counted() {
+fn damage_of_segment_is_counted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     small(&path);
@@ -110,7 +109,7 @@ fn damage_is_counted() {
 }
 
 #[test]
-fn segments_of_another_program_are_followed_as_they_are_finished() {
+fn foreign_segments_are_followed_when_finished() {
     let folder = tempfile::tempdir().unwrap();
     let mut stage =
         Stage::start(tool("cht-segwatch").args(["--follow", "--settle", "30"]).arg(folder.path()));
@@ -133,11 +132,10 @@ fn segments_of_another_program_are_followed_as_they_are_finished() {
 }
 
 #[test]
-fn fifo_in_a_followed_folder_is_an_error_and_the_rest_is_done() {
+fn fifo_in_followed_folder_is_an_error_and_others_are_examined() {
     let folder = tempfile::tempdir().unwrap();
     small(&folder.path().join("a1.ts"));
-    let fifo = Command::new("mkfifo").arg(folder.path().join("b2.ts")).status();
-    assert!(fifo.unwrap().success());
+    make_fifo(&folder.path().join("b2.ts"));
     small(&folder.path().join("c3.ts"));
     let mut stage =
         Stage::start(tool("cht-segwatch").args(["--follow", "--settle", "0"]).arg(folder.path()));
@@ -145,24 +143,22 @@ fn fifo_in_a_followed_folder_is_an_error_and_the_rest_is_done() {
     assert_eq!(error["code"], "unreadable");
     assert!(error["path"].as_str().unwrap().ends_with("b2.ts"), "{error}");
     stage.wait_for("segment");
-    stage.signal("TERM");
-    assert_eq!(stage.finish().code(), Some(1));
+    assert_eq!(stage.terminate().code(), Some(1));
     assert_eq!(names(&stage), ["a1.ts", "c3.ts"]);
 }
 
 #[test]
-fn fifo_for_the_growing_segment_is_an_error_and_said_once() {
+fn fifo_as_growing_segment_is_one_error() {
     let folder = tempfile::tempdir().unwrap();
     let (mut recv, address) = recorder(folder.path(), "--session-id call --once");
     let session = folder.path().join("call");
-    let fifo = Command::new("mkfifo").arg(session.join("stream/open.json")).status();
-    assert!(fifo.unwrap().success());
+    make_fifo(&session.join("stream/open.json"));
     let mut stage = Stage::start(tool("cht-segwatch").arg("--follow").arg(&session));
     let error = stage.wait_for("error");
     assert!(error["message"].as_str().unwrap().contains("open.json: not a regular file (a FIFO)"));
     let clip = folder.path().join("clip.ts");
     small(&clip);
-    TcpStream::connect(address).unwrap().write_all(&fs::read(&clip).unwrap()).unwrap();
+    send(&address, &fs::read(&clip).unwrap());
     recv.finish();
     stage.finish();
     assert_eq!(stage.of_type("error").len(), 1, "{:?}", stage.events);
@@ -170,7 +166,7 @@ fn fifo_for_the_growing_segment_is_an_error_and_said_once() {
 }
 
 #[test]
-fn a_segment_that_is_still_written_is_left_out_of_a_list() {
+fn growing_segment_is_left_out_of_a_list() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
     small(&path);
@@ -240,7 +236,7 @@ fn watching(folder: &Path, bytes: &[u8], settle: &str) -> Stage {
 }
 
 #[test]
-fn file_open_and_empty_or_at_rest_is_examined_when_it_is_closed() {
+fn open_file_at_rest_is_examined_when_closed() {
     let (lab, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (bytes, half) = sample(lab.path());
     let mut stage = watching(folder.path(), &bytes, "0.3");
@@ -292,7 +288,7 @@ fn two_cameras_in_one_folder_do_not_wait_for_each_other() {
 }
 
 #[test]
-fn file_that_was_written_again_is_examined_again_and_one_that_was_renamed_is_not() {
+fn rewritten_file_is_examined_again_and_renamed_one_is_not() {
     let (lab, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (bytes, _) = sample(lab.path());
     let mut stage = watching(folder.path(), &bytes, "0.3");
@@ -310,7 +306,7 @@ fn file_that_was_written_again_is_examined_again_and_one_that_was_renamed_is_not
 }
 
 #[test]
-fn file_that_grew_after_it_was_examined_is_examined_as_a_whole() {
+fn file_grown_after_examination_is_examined_whole() {
     let (lab, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (bytes, half) = sample(lab.path());
     let mut stage = watching(folder.path(), &bytes, "0.3");
@@ -325,7 +321,7 @@ fn file_that_grew_after_it_was_examined_is_examined_as_a_whole() {
 }
 
 #[test]
-fn temporary_and_hidden_names_wait_for_their_final_one() {
+fn temporary_and_hidden_names_wait_for_final_name() {
     let (lab, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (bytes, _) = sample(lab.path());
     let mut stage = watching(folder.path(), &bytes, "0.3");
@@ -341,7 +337,7 @@ fn temporary_and_hidden_names_wait_for_their_final_one() {
 }
 
 #[test]
-fn folders_that_come_later_are_followed() {
+fn new_folders_are_followed() {
     let (lab, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (bytes, _) = sample(lab.path());
     fs::create_dir_all(folder.path().join("cam/2026-11-28")).unwrap();
@@ -361,7 +357,7 @@ fn folders_that_come_later_are_followed() {
 }
 
 #[test]
-fn sessions_below_a_followed_folder_are_followed_by_their_record() {
+fn sessions_below_followed_folder_are_followed_by_record() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = sample(folder.path()).0;
     let sessions = folder.path().join("sessions");
@@ -370,7 +366,7 @@ fn sessions_below_a_followed_folder_are_followed_by_their_record() {
     let mut stage = following(&sessions, "0.3");
     stage.wait_for("segment");
     let (mut recv, address) = recorder(&sessions, "--session-id call --once");
-    TcpStream::connect(address).unwrap().write_all(&bytes).unwrap();
+    send(&address, &bytes);
     recv.finish();
     let closed = stage.wait_for("segment_closed");
     let segment = stage.wait_for("segment");
@@ -392,7 +388,7 @@ fn listed(paths: &[&Path]) -> (Vec<String>, String, Option<i32>) {
 }
 
 #[test]
-fn segments_that_are_still_written_are_left_for_the_next_run_without_a_word() {
+fn growing_segments_are_left_to_next_run_silently() {
     let (lab, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (bytes, half) = sample(lab.path());
     // Both rest longer than --settle, as at a low bitrate; one of them is not the last name.
@@ -416,7 +412,7 @@ fn segments_that_are_still_written_are_left_for_the_next_run_without_a_word() {
 }
 
 #[test]
-fn folder_without_segments_says_what_was_looked_for_and_what_lies_there() {
+fn folder_without_segments_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let said = |name: &str, make: &dyn Fn(&Path)| {
         let folder = folder.path().join(name);
@@ -449,7 +445,7 @@ fn read_by(command: &mut Command) -> (Vec<Value>, u64) {
 }
 
 #[test]
-fn segment_that_an_earlier_run_has_read_is_not_read_again() {
+fn segment_examined_by_earlier_run_is_not_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("1.ts");
     small(&path);
@@ -492,7 +488,7 @@ fn segment_that_an_earlier_run_has_read_is_not_read_again() {
 }
 
 #[test]
-fn segment_that_was_edited_and_has_its_old_time_is_read_again() {
+fn edited_segment_with_old_time_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("1.ts");
     small(&path);

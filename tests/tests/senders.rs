@@ -1,8 +1,8 @@
-//! cht-recv: who may send, how long, and in what.
+//! cht-recv's senders: which are accepted, for how long, and over TLS.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a test says what is wrong by panicking, and what it skips by printing"
+    reason = "tests panic at wrong values, and print the names of skipped parts"
 )]
 
 use std::{
@@ -14,58 +14,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cht_tests::{QUICK, Stage, b3sum, ffmpeg, generate, recording, tool, words};
-use tempfile::TempDir;
+use cht_tests::{QUICK, Recorder, Stage, b3sum, ffmpeg, generate, recording, tool, words};
 
-/// A recorder, and all that belongs to it.
-struct Recorder {
-    folder: TempDir,
-    stage: Stage,
-    address: String,
+/// Starts a recorder of TCP.
+fn start(options: &str) -> Recorder {
+    Recorder::start("tcp://127.0.0.1:0", options)
 }
 
-impl Recorder {
-    fn start(options: &str) -> Self {
-        Self::listen("tcp", tempfile::tempdir().unwrap(), options)
-    }
-
-    /// With its stderr in the file `said`.
-    fn listen(scheme: &str, folder: TempDir, options: &str) -> Self {
-        let said = fs::File::create(folder.path().join("said")).unwrap();
-        let mut command = tool("cht-recv");
-        command.arg("--listen").arg(format!("{scheme}://127.0.0.1:0")).stderr(said);
-        command.arg("--sessions").arg(folder.path().join("sessions")).args(words(options));
-        let mut stage = Stage::start(&mut command);
-        let listening = stage.wait_for("listening");
-        let url = listening["address"].as_str().unwrap();
-        let address = url.strip_prefix(&format!("{scheme}://")).unwrap().to_owned();
-        Self { folder, stage, address }
-    }
-
-    fn connect(&self) -> TcpStream {
-        TcpStream::connect(&self.address).unwrap()
-    }
-
-    fn said(&self) -> String {
-        fs::read_to_string(self.folder.path().join("said")).unwrap()
-    }
-
-    fn recording(&self) -> Vec<u8> {
-        recording(Path::new(self.stage.events[0]["session"].as_str().unwrap()))
-    }
-
-    /// The reason of the next connection that ends.
-    fn reason(&mut self) -> String {
-        self.stage.wait_for("disconnected")["reason"].as_str().unwrap().to_owned()
-    }
-
-    fn stop(&mut self) {
-        self.stage.signal("TERM");
-        assert!(self.stage.finish().success());
-    }
-}
-
-/// Waits until the other side closes; whether it did so without having read everything does not matter.
+/// Waits until the other side closes; whether it did so without having read everything does not
+/// matter.
 fn wait_for_close(mut socket: &TcpStream) {
     // With TLS there is a word of farewell.
     if let Err(error) = socket.read_to_end(&mut Vec::new()) {
@@ -85,8 +42,8 @@ fn stream(folder: &Path, mark: u8) -> Vec<u8> {
 }
 
 #[test]
-fn a_second_sender_is_sent_away_and_the_first_is_not_disturbed() {
-    let mut recv = Recorder::start("");
+fn second_sender_is_refused_and_first_undisturbed() {
+    let mut recv = start("");
     let bytes = stream(recv.folder.path(), 1);
     let mut first = recv.connect();
     first.write_all(&bytes[..5000]).unwrap();
@@ -109,11 +66,11 @@ fn a_second_sender_is_sent_away_and_the_first_is_not_disturbed() {
 }
 
 #[test]
-fn a_sender_that_comes_back_at_once_is_never_sent_away() {
-    let mut recv = Recorder::start("");
+fn reconnecting_sender_is_never_refused() {
+    let mut recv = start("");
     let bytes = vec![0x47; 1 << 20];
     for _ in 0..20 {
-        // Nobody waits until the recorder has read it all.
+        // The next sender does not wait until the recorder has read all of it.
         recv.connect().write_all(&bytes).unwrap();
     }
     for _ in 0..20 {
@@ -123,8 +80,8 @@ fn a_sender_that_comes_back_at_once_is_never_sent_away() {
 }
 
 #[test]
-fn a_second_sender_takes_the_place_of_the_first_if_asked_to() {
-    let mut recv = Recorder::start("--second-sender replace");
+fn second_sender_replaces_first_on_request() {
+    let mut recv = start("--second-sender replace");
     let (one, two) = (stream(recv.folder.path(), 1), stream(recv.folder.path(), 2));
     let mut first = recv.connect();
     first.write_all(&one).unwrap();
@@ -153,7 +110,7 @@ fn request(recv: &Recorder, head: &[u8], stream: &[u8]) {
 #[test]
 fn browser_request_is_refused_and_disturbs_no_sender() {
     for options in ["--session-gap 0.000001", "--second-sender replace"] {
-        let mut recv = Recorder::start(options);
+        let mut recv = start(options);
         let bytes = stream(recv.folder.path(), 1);
         let heads: [&[u8]; 3] = [
             b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
@@ -177,23 +134,22 @@ fn browser_request_is_refused_and_disturbs_no_sender() {
         sender.write_all(&bytes[5000..]).unwrap();
         drop(sender);
         assert_eq!(recv.reason(), "end of stream");
-        recv.stage.signal("TERM");
-        assert_eq!(recv.stage.finish().code(), Some(1));
+        assert_eq!(recv.stage.terminate().code(), Some(1));
         drop(silent);
         assert_eq!(b3sum(&recv.recording()), b3sum(&bytes));
         assert_eq!(recv.stage.of_type("connected").len(), 1, "{options}");
         assert_eq!(recv.stage.of_type("listening").len(), 1, "{options}");
-        // However many there are, it is said once in a while.
+        // Messages about many of them are limited.
         assert_eq!(recv.said().matches("was refused: it speaks").count(), 1, "{}", recv.said());
     }
 }
 
 #[test]
-fn silent_connection_takes_no_place_and_no_number() {
-    let mut recv = Recorder::start("--second-sender replace");
-    let address = recv.address.clone();
+fn silent_connection_takes_no_number() {
+    let mut recv = start("--second-sender replace");
+    let address = recv.port();
     let connect =
-        |n| (0..n).map(|_| TcpStream::connect(&address).unwrap()).collect::<Vec<TcpStream>>();
+        |n| (0..n).map(|_| TcpStream::connect(address).unwrap()).collect::<Vec<TcpStream>>();
     let mut silent = connect(300);
     let mut sender = recv.connect();
     sender.write_all(&[1, 2, 3]).unwrap();
@@ -205,17 +161,16 @@ fn silent_connection_takes_no_place_and_no_number() {
     sender.write_all(&[4, 5]).unwrap();
     drop(sender);
     assert_eq!(recv.reason(), "end of stream");
-    recv.stage.signal("TERM");
-    recv.stage.finish();
+    recv.stage.terminate();
     assert_eq!(recv.recording(), [1, 2, 3, 4, 5]);
     assert_eq!(recv.stage.of_type("connected").len(), 1);
 }
 
 #[test]
-fn every_interface_is_said_unless_senders_are_named() {
+fn listening_on_every_interface_is_reported_without_allow() {
     for address in ["tcp://0:0", "tcp://0.0.0.0:0", "tcp://[::]:0", "udp://0:0", "rtp://[::]:0"] {
         for (allow, says) in [("", true), ("--allow 127.0.0.1", false)] {
-            let mut recv = cht_tests::Recorder::start(address, allow);
+            let mut recv = Recorder::start(address, allow);
             recv.stop();
             let said = recv.said();
             assert_eq!(
@@ -228,8 +183,8 @@ fn every_interface_is_said_unless_senders_are_named() {
 }
 
 #[test]
-fn a_silent_sender_is_disconnected() {
-    let mut recv = Recorder::start("--once --idle-timeout 2");
+fn silent_sender_is_disconnected() {
+    let mut recv = start("--once --idle-timeout 2");
     let bytes = stream(recv.folder.path(), 1);
     let mut sender = recv.connect();
     sender.write_all(&bytes).unwrap();
@@ -240,14 +195,15 @@ fn a_silent_sender_is_disconnected() {
 }
 
 #[test]
-fn the_system_asks_whether_a_sender_is_still_alive() {
-    let mut recv = Recorder::start("");
+fn connection_has_keepalive() {
+    let mut recv = start("");
     let mut sender = recv.connect();
     sender.write_all(&[0x47]).unwrap();
     recv.stage.wait_for("connected");
     let port = |address: std::net::SocketAddr| format!(":{:04X}", address.port());
     let (ours, theirs) = (port(sender.peer_addr().unwrap()), port(sender.local_addr().unwrap()));
-    // The columns of proc(5): local address, remote address, state, queues, timer (02 is keepalive).
+    // The columns of proc(5): local address, remote address, state, queues, timer (02 is
+    // keepalive).
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
     let line = table.lines().map(words).find(|line| {
         line.get(1).is_some_and(|local| local.ends_with(&ours)) && line[2].ends_with(&theirs)
@@ -289,7 +245,7 @@ impl Drop for Machine {
 }
 
 #[test]
-fn a_sender_whose_machine_has_vanished_is_noticed() {
+fn vanished_sender_is_disconnected() {
     let Some(machine) = Machine::connect() else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut command = tool("cht-recv");
@@ -303,20 +259,19 @@ fn a_sender_whose_machine_has_vanished_is_noticed() {
     sender.args(["netns", "exec", &machine.name, "bash", "-c", &script]);
     let mut sender = sender.spawn().unwrap();
     while recv.wait_for("stats")["recv"]["bytes"] != b"hello".len() {}
-    // No more cable: nobody says that the connection has ended.
+    // With the link down, the connection ends silently.
     assert!(machine.shell("ip -n NS link set NSb down"));
     let reason = recv.wait_for("disconnected")["reason"].as_str().unwrap().to_owned();
     sender.kill().unwrap();
     sender.wait().unwrap();
     assert!(reason.contains("timed out"), "{reason}");
     assert!(recv.finish().success());
-    let session = recv.events[0]["session"].as_str().unwrap();
-    assert_eq!(recording(Path::new(session)), b"hello");
+    assert_eq!(recording(&recv.session()), b"hello");
 }
 
 #[test]
-fn a_stranger_is_sent_away_before_a_byte_is_read() {
-    let mut recv = Recorder::start("--allow ::1 --allow 192.168.7.0/24");
+fn stranger_is_refused_before_reading() {
+    let mut recv = start("--allow ::1 --allow 192.168.7.0/24");
     for _ in 0..3 {
         let mut stranger = recv.connect();
         // It may be closed already.
@@ -329,15 +284,15 @@ fn a_stranger_is_sent_away_before_a_byte_is_read() {
     assert_eq!(said.matches("--allow does not name its address").count(), 1, "{said}");
     assert!(said.contains("2 more like one above"), "{said}");
 
-    let mut recv = Recorder::start("--once --allow 10.0.0.0/8 --allow 127.0.0.0/8");
+    let mut recv = start("--once --allow 10.0.0.0/8 --allow 127.0.0.0/8");
     recv.connect().write_all(&[0x47; 188]).unwrap();
     assert!(recv.stage.finish().success());
     assert_eq!(recv.recording(), [0x47; 188]);
 }
 
 #[test]
-fn a_sender_that_is_too_fast_waits_and_loses_nothing() {
-    let mut recv = Recorder::start("--once --max-bitrate 32M --idle-timeout 1");
+fn too_fast_sender_waits_and_loses_nothing() {
+    let mut recv = start("--once --max-bitrate 32M --idle-timeout 1");
     let bytes: Vec<u8> = (0..8_000_000_u32).map(|n| (n >> 7) as u8).collect();
     let begin = Instant::now();
     recv.connect().write_all(&bytes).unwrap();
@@ -347,7 +302,8 @@ fn a_sender_that_is_too_fast_waits_and_loses_nothing() {
     assert_eq!(b3sum(&recv.recording()), b3sum(&bytes));
 }
 
-/// An authority, and certificates that it signed: `ca.pem`, `server.pem`, `client.pem`, and their keys.
+/// An authority, and certificates that it signed: `ca.pem`, `server.pem`, `client.pem`, and their
+/// keys.
 fn certificates(folder: &Path) {
     let script = "
         key() { openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $1.key -out $1.csr -subj /CN=$1; }
@@ -373,14 +329,14 @@ fn tls_recorder(options: &str) -> Recorder {
         at("server.key"),
         options.replace("CA", &at("ca.pem"))
     );
-    Recorder::listen("tls", folder, &options)
+    Recorder::in_folder(folder, "tls://127.0.0.1:0", &options, Stdio::null())
 }
 
 /// A sender by openssl's client, which sends its stdin.
 fn s_client(recv: &Recorder, options: &str) -> Child {
     let mut command = Command::new("openssl");
     command.args(words("s_client -quiet -no_ign_eof -verify_return_error -CAfile ca.pem"));
-    command.arg("-connect").arg(&recv.address).args(words(options));
+    command.arg("-connect").arg(recv.port().to_string()).args(words(options));
     command.current_dir(recv.folder.path()).stdin(Stdio::piped());
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
@@ -393,7 +349,7 @@ fn send_by_s_client(recv: &Recorder, options: &str, bytes: &[u8]) {
 }
 
 #[test]
-fn what_comes_through_tls_is_what_was_sent() {
+fn tls_is_recorded_bit_for_bit() {
     for version in ["-tls1_3", "-tls1_2"] {
         let mut recv = tls_recorder("--once");
         // No letters: openssl's client takes some of them for commands.
@@ -407,7 +363,7 @@ fn what_comes_through_tls_is_what_was_sent() {
 }
 
 #[test]
-fn ffmpeg_sends_through_tls() {
+fn ffmpeg_sends_over_tls() {
     let mut recv = tls_recorder("--once --client-ca CA");
     let at = |name: &str| recv.folder.path().join(name).display().to_string();
     let clip: PathBuf = recv.folder.path().join("clip.ts");
@@ -418,7 +374,7 @@ fn ffmpeg_sends_through_tls() {
     let clip = clip.to_str().unwrap();
     ffmpeg([&["-i", clip], &copy[..], &[plain.to_str().unwrap()]].concat());
     let url = format!(
-        "tls://{}?verify=1&cafile={}&cert={}&key={}",
+        "{}?verify=1&cafile={}&cert={}&key={}",
         recv.address,
         at("ca.pem"),
         at("client.pem"),
@@ -430,7 +386,7 @@ fn ffmpeg_sends_through_tls() {
 }
 
 #[test]
-fn without_a_certificate_of_the_authority_nobody_sends() {
+fn client_without_certificate_is_refused() {
     let mut recv = tls_recorder("--client-ca CA");
     send_by_s_client(&recv, "", b"without");
     // Signed by itself: the authority does not know it.
@@ -449,7 +405,7 @@ fn without_a_certificate_of_the_authority_nobody_sends() {
 }
 
 #[test]
-fn a_handshake_that_stalls_blocks_nobody_and_ends() {
+fn stalled_handshake_blocks_no_other_and_ends() {
     let mut recv = tls_recorder("--handshake-timeout 1");
     let silent: Vec<TcpStream> = (0..3).map(|_| recv.connect()).collect();
     let mut nonsense = recv.connect();
@@ -465,7 +421,7 @@ fn a_handshake_that_stalls_blocks_nobody_and_ends() {
 }
 
 #[test]
-fn one_handshake_too_many_ends_the_oldest() {
+fn excess_handshake_ends_the_oldest() {
     let mut recv = tls_recorder("--handshake-timeout 3600");
     // As many as may go on at a time.
     let silent: Vec<TcpStream> = (0..256).map(|_| recv.connect()).collect();
@@ -533,7 +489,7 @@ fn sender_in_handshake_survives_flood_of_connections() {
 }
 
 #[test]
-fn only_who_has_shaken_hands_takes_the_place_of_another() {
+fn unfinished_handshake_replaces_no_sender() {
     let mut recv = tls_recorder("--second-sender replace");
     let mut first = s_client(&recv, "");
     let mut stdin = first.stdin.take().unwrap();
@@ -553,9 +509,9 @@ fn only_who_has_shaken_hands_takes_the_place_of_another() {
 }
 
 #[test]
-fn after_a_gap_the_next_sender_starts_a_new_session() {
+fn sender_after_gap_starts_new_session() {
     for (gap, sessions) in [("0", 1), ("3600", 1), ("0.000001", 2)] {
-        let mut recv = Recorder::start(&format!("--session-gap {gap}"));
+        let mut recv = start(&format!("--session-gap {gap}"));
         for mark in [1, 2] {
             recv.connect().write_all(&[mark; 188]).unwrap();
             recv.stage.wait_for("disconnected");
@@ -570,7 +526,7 @@ fn after_a_gap_the_next_sender_starts_a_new_session() {
 }
 
 #[test]
-fn options_that_do_not_fit_are_refused() {
+fn contradicting_options_are_refused() {
     for (options, says) in [
         ("--listen tls://:0", "needs --cert FILE and --key FILE"),
         ("--listen tcp://:0 --cert /nowhere --key /nowhere", "are for tls://"),

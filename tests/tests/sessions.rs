@@ -1,5 +1,5 @@
-//! Several sessions through one pipe.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! Several sessions through one pipe, and followed sessions.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
@@ -13,7 +13,7 @@ use cht_core::{
 use cht_tests::{Pipeline, QUICK, Stage, b3sum, generate, read_json, recording, tool};
 
 #[test]
-fn each_session_of_a_pipe_has_its_own_recording_frames_and_index() {
+fn sessions_of_one_pipe_have_their_own_files() {
     let folder = tempfile::tempdir().unwrap();
     let clips: Vec<Vec<u8>> = ["testsrc2", "smptebars"]
         .map(|source| {
@@ -29,9 +29,7 @@ fn each_session_of_a_pipe_has_its_own_recording_frames_and_index() {
         pipeline.index.wait_for("disconnected");
     }
     cht_tests::signal(&pipeline.stages[0], "INT");
-    for status in pipeline.finish() {
-        assert!(status.success());
-    }
+    pipeline.succeed();
     let listening = pipeline.index.of_type("listening");
     let sessions: Vec<&str> =
         listening.iter().map(|event| event["session"].as_str().unwrap()).collect();
@@ -131,7 +129,7 @@ impl Steps {
 }
 
 #[test]
-fn followed_segment_is_placed_by_the_record_and_not_before() {
+fn followed_segment_is_placed_by_its_record() {
     let steps = Steps::new();
     let lock = steps.session.lock().unwrap();
     steps.open(1);
@@ -157,7 +155,7 @@ fn followed_segment_is_placed_by_the_record_and_not_before() {
 }
 
 #[test]
-fn followed_session_of_a_killed_recorder_waits_for_the_next_one() {
+fn followed_session_of_killed_recorder_waits_for_next_one() {
     let steps = Steps::new();
     // Killed a moment ago, in the middle of the second segment.
     steps.open(1);
@@ -182,7 +180,7 @@ fn followed_session_of_a_killed_recorder_waits_for_the_next_one() {
 }
 
 #[test]
-fn unrecorded_segment_of_a_living_recorder_is_left_out_of_a_list() {
+fn unrecorded_segment_of_running_recorder_is_left_out_of_a_list() {
     let steps = Steps::new();
     let lock = steps.session.lock().unwrap();
     for seq in [1, 2] {
@@ -197,7 +195,7 @@ fn unrecorded_segment_of_a_living_recorder_is_left_out_of_a_list() {
     let mut list = Stage::start(tool("cht-segwatch").arg(&path));
     assert_eq!(list.finish().code(), Some(1));
     assert_eq!(list.of_type("error")[0]["code"], "growing", "{:?}", list.events);
-    // Nobody will write it down any more.
+    // It will never be recorded any more.
     drop(lock);
     let mut list = Stage::start(tool("cht-segwatch").arg(&path));
     assert!(list.finish().success());
@@ -221,7 +219,7 @@ fn again(session: &Path) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn moved_session_has_the_same_frames_where_it_is() {
+fn moved_session_gives_same_frames() {
     let folder = tempfile::tempdir().unwrap();
     let clip = folder.path().join("clip.ts");
     let shots = [("testsrc2=s=320x240:r=25", 2.0), ("smptebars=s=320x240:r=25", 2.0)];
@@ -229,7 +227,7 @@ fn moved_session_has_the_same_frames_where_it_is() {
     let mut pipeline =
         Pipeline::start(folder.path(), "--once --session-id call --segment-time 1", "");
     pipeline.send(&fs::read(&clip).unwrap());
-    assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+    pipeline.succeed();
     let before = pipeline.read_index();
     assert!(before.len() > 1);
     let moved = folder.path().join("moved");
@@ -275,7 +273,7 @@ fn moved_session_has_the_same_frames_where_it_is() {
 }
 
 #[test]
-fn end_of_the_connection_before_ends_no_picture_of_this_one() {
+fn end_of_earlier_connection_ends_no_picture() {
     let folder = tempfile::tempdir().unwrap();
     let clip = folder.path().join("clip.ts");
     let shots = [("testsrc2=s=320x240:r=25", 1.0), ("mandelbrot=s=320x240:r=25", 1.0)];

@@ -1,15 +1,14 @@
-//! Screens that rest: one that comes back, and decoding no more than is needed.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! Screens at rest: returning slides, fast decoding, live slides and small changes.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
     fs,
     io::Write as _,
     net::TcpStream,
     path::{Path, PathBuf},
-    process::Stdio,
 };
 
-use cht_tests::{Pipeline, Stage, ffmpeg, generate, stamps, tool, words};
+use cht_tests::{Pipeline, ffmpeg, generate, pictures, stamps, words};
 use serde_json::{Value, json};
 
 const BARS: &str = "smptebars=s=640x360:r=25";
@@ -19,12 +18,12 @@ const OTHERS: &str = "pal75bars=s=640x360:r=25";
 /// Seconds for which a slide is shown.
 const SECONDS: f64 = 8.0;
 
-/// Slides of eight seconds, two of which come back.
+/// Generates slides of eight seconds, two of which come back.
 fn deck(folder: &Path) -> PathBuf {
     deck_of(folder, SECONDS)
 }
 
-/// The same, shown for so long.
+/// Generates the same deck with `seconds` per slide.
 fn deck_of(folder: &Path, seconds: f64) -> PathBuf {
     let path = folder.join("deck.ts");
     let slides = [BARS, COLOURS, OTHERS, BARS, COLOURS].map(|slide| (slide, seconds));
@@ -32,8 +31,8 @@ fn deck_of(folder: &Path, seconds: f64) -> PathBuf {
     path
 }
 
-/// The same deck from a sender that sends this many pictures of each slide, and then none until the next one: also in two files,
-/// of which the second begins with the fourth slide.
+/// The same deck from a sender that sends this many pictures of each slide, and then none until the
+/// next one: also in two files, of which the second begins with the fourth slide.
 fn sparse(deck: &Path, seconds: f64, pictures: u32) -> [PathBuf; 3] {
     let name = |name: &str| deck.with_file_name(format!("of{pictures}_{name}.ts"));
     let [whole, parts, first, second] = ["whole", "part%d", "part0", "part1"].map(name);
@@ -63,16 +62,7 @@ fn scenes_of(paths: &[&Path], out: &Path, options: &str) -> Vec<Value> {
 
 /// The same, with these options alone.
 fn scenes_by(paths: &[&Path], out: &Path, options: &str) -> Vec<Value> {
-    let mut command = tool("cht-scenes");
-    command.arg("--out").arg(out);
-    let mut stage = Stage::start(command.args(words(options)).stdin(Stdio::piped()));
-    let mut stdin = stage.child.stdin.take().unwrap();
-    for path in paths {
-        writeln!(stdin, "{}", path.display()).unwrap();
-    }
-    drop(stdin);
-    assert!(stage.finish().success());
-    std::mem::take(&mut stage.events)
+    cht_tests::scenes(paths, out, options).succeed()
 }
 
 /// These fields of all frames.
@@ -83,13 +73,8 @@ fn frames(events: &[Value], fields: &[&str]) -> Vec<Value> {
         .collect()
 }
 
-fn pictures(folder: &Path) -> usize {
-    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    names.filter(|path| path.extension().is_some_and(|extension| extension == "jpg")).count()
-}
-
 #[test]
-fn a_slide_that_came_back_is_told_and_has_no_second_file_if_that_is_asked_for() {
+fn returned_slide_is_named_and_dedupe_writes_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = deck(folder.path());
     let out = folder.path().join("all");
@@ -102,25 +87,25 @@ fn a_slide_that_came_back_is_told_and_has_no_second_file_if_that_is_asked_for() 
         json!(["F000005", "F000002"]),
     ];
     assert_eq!(frames(&events, &["id", "returned_to"]), expected);
-    assert_eq!(pictures(&out), 5);
+    assert_eq!(pictures(&out).len(), 5);
 
     let out = folder.path().join("once");
     let once = scenes(&path, &out, "--dedupe");
     assert_eq!(frames(&once, &["id", "returned_to"]), expected);
     assert_eq!(frames(&once, &["id", "timestamp"]), frames(&events, &["id", "timestamp"]));
-    assert_eq!(pictures(&out), 3);
+    assert_eq!(pictures(&out).len(), 3);
     for frame in once.iter().filter(|event| event["type"] == "frame") {
         assert!(Path::new(frame["path"].as_str().unwrap()).exists());
         let shown = frame["returned_to"].as_str().or(frame["id"].as_str()).unwrap();
         assert!(frame["path"].as_str().unwrap().ends_with(&format!("{shown}.jpg")), "{frame}");
     }
-    // What was said is said again by a second run.
+    // A second run emits the same.
     let again = scenes(&path, &out, "--dedupe");
     assert_eq!(frames(&again, &["id", "path"]), frames(&once, &["id", "path"]));
 }
 
 #[test]
-fn what_does_not_change_is_not_decoded_and_nothing_is_missed() {
+fn fast_decoding_skips_still_gops_and_misses_no_change() {
     let folder = tempfile::tempdir().unwrap();
     let path = deck(folder.path());
     let decoded = |events: &[Value]| {
@@ -140,11 +125,12 @@ fn what_does_not_change_is_not_decoded_and_nothing_is_missed() {
 }
 
 #[test]
-fn change_that_comes_when_an_interval_is_due_is_kept_as_that_change() {
+fn change_during_due_interval_keeps_its_reason() {
     let folder = tempfile::tempdir().unwrap();
     let deck = deck(folder.path());
     for (detect, reason) in [("screen", "screen"), ("adaptive", "scene")] {
-        // A picture for the interval is looked for in its last two seconds, and a slide is shown for eight.
+        // A picture for the interval is looked for in its last two seconds, and a slide is shown
+        // for eight.
         let options = format!("--detect {detect} --max-interval 10");
         let events = scenes_by(&[&deck], &folder.path().join(detect), &options);
         let reasons: Vec<_> = frames(&events, &["reason"]);
@@ -154,7 +140,7 @@ fn change_that_comes_when_an_interval_is_due_is_kept_as_that_change() {
 }
 
 #[test]
-fn slides_of_one_to_three_pictures_are_kept_once_each() {
+fn slides_of_few_pictures_are_kept_once() {
     let folder = tempfile::tempdir().unwrap();
     let deck = deck(folder.path());
     for pictures in [1, 2, 3] {
@@ -169,7 +155,7 @@ fn slides_of_one_to_three_pictures_are_kept_once_each() {
             .collect();
         assert_eq!(slides, [0.0, 1.0, 2.0, 3.0, 4.0], "{pictures} pictures a slide");
 
-        // Decided again on what was measured, and by two runs, the first of which ends within a slide.
+        // Decided again from the scores, and by two runs, the first of which ends within a slide.
         let fields = ["id", "timestamp", "returned_to", "change", "hash"];
         let again = format!("--from-scores {}", scores.display());
         let again = scenes_of(&[], &out("again"), &again);
@@ -192,9 +178,10 @@ fn slides(stream: &[u8], pictures: usize) -> Vec<&[u8]> {
 }
 
 #[test]
-fn live_slide_that_rests_is_announced_while_nothing_more_comes() {
+fn resting_live_slide_is_announced_without_more_input() {
     let folder = tempfile::tempdir().unwrap();
-    // Pictures that come earlier than their times by more than that would have to be confirmed by others.
+    // Pictures that come earlier than their times by more than that would have to be confirmed by
+    // others.
     let deck = deck_of(folder.path(), 2.0);
     for pictures in [1, 2] {
         let stream = fs::read(&sparse(&deck, 2.0, pictures)[0]).unwrap();
@@ -210,10 +197,10 @@ fn live_slide_that_rests_is_announced_while_nothing_more_comes() {
         }
         assert!(pipeline.index.of_type("segment_closed").is_empty());
         drop(sender);
-        assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+        pipeline.succeed();
         assert!(pipeline.index.of_type("error").is_empty());
 
-        // What was chosen ahead of the next picture is what is chosen with all of them known.
+        // Frames selected ahead of the next picture are those selected with all pictures known.
         let segment = pipeline.index.of_type("segment_closed")[0]["path"].clone();
         let out = folder.path().join(format!("finished{pictures}"));
         let finished = scenes(Path::new(segment.as_str().unwrap()), &out, "");
@@ -228,7 +215,7 @@ fn live_slide_that_rests_is_announced_while_nothing_more_comes() {
 }
 
 #[test]
-fn live_slide_is_announced_where_its_segment_ends_while_it_rests() {
+fn resting_live_slide_is_announced_at_end_of_segment() {
     let folder = tempfile::tempdir().unwrap();
     let deck = deck_of(folder.path(), 2.0);
     let stream = fs::read(&sparse(&deck, 2.0, 1)[0]).unwrap();
@@ -246,7 +233,7 @@ fn live_slide_is_announced_where_its_segment_ends_while_it_rests() {
         }
     }
     drop(sender);
-    assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+    pipeline.succeed();
     let closed = pipeline.index.of_type("segment_closed");
     let segments: Vec<_> =
         closed.iter().map(|segment| PathBuf::from(segment["path"].as_str().unwrap())).collect();
@@ -257,10 +244,10 @@ fn live_slide_is_announced_where_its_segment_ends_while_it_rests() {
     assert_eq!(frames(&pipeline.index.events, &fields), frames(&finished, &fields));
 }
 
-/// Film, and a cut to what rests at a keyframe, also at the first one of a segment: the detectors, which decide some
-/// frames later, find those frames.
+/// Film, and a cut to what rests at a keyframe, also at the first one of a segment: the detectors,
+/// which decide some frames later, find those frames.
 #[test]
-fn fast_decoding_keeps_no_second_picture_of_one_state() {
+fn fast_decoding_keeps_one_picture_per_state() {
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole.ts");
     let shots = [("testsrc2=s=640x360:r=25", 5.0), (BARS, 5.0)];
@@ -271,29 +258,23 @@ fn fast_decoding_keeps_no_second_picture_of_one_state() {
     cht_tests::ffmpeg(input.chain([part("%d").to_str().unwrap()]));
     for (name, paths) in [("one", vec![whole]), ("two", vec![part("0"), part("1")])] {
         let found = ["full", "fast"].map(|decode| {
-            let mut command = tool("cht-scenes");
-            command.args(["--stats-interval", "0", "--decode", decode, "--out"]);
-            command.arg(folder.path().join(format!("{name}_{decode}"))).stdin(Stdio::piped());
-            let mut stage = Stage::start(&mut command);
-            let mut stdin = stage.child.stdin.take().unwrap();
-            for path in &paths {
-                writeln!(stdin, "{}", path.display()).unwrap();
-            }
-            drop(stdin);
-            assert!(stage.finish().success());
-            frames(&stage.events, &["timestamp", "reason"])
+            let out = folder.path().join(format!("{name}_{decode}"));
+            let options = format!("--stats-interval 0 --decode {decode}");
+            let events = cht_tests::scenes(&paths, &out, &options).succeed();
+            frames(&events, &["timestamp", "reason"])
         });
         assert_eq!(found[1], found[0], "{name}");
         assert_eq!(found[1], [json!([0.0, "first"]), json!([5.0, "scene"])], "{name}");
     }
 }
 
-/// The segments of the digits 0 to 9 as a display has them, the topmost first, clockwise, and the one in the middle last.
+/// Segments of the digits 0 to 9 on a seven-segment display: clockwise from the top, the middle one
+/// last.
 const SEGMENTS: [&str; 10] =
     ["012345", "12", "01346", "01236", "1256", "02356", "023456", "012", "0123456", "012356"];
 
-/// A board of 1280 × 720 that shows a number of digits of this height for 2 s each, one of which changes, next to a clock of seconds and
-/// a caret; `finally` filters all of it.
+/// Generates a board of 1280 × 720 that shows numbers of this height for 2 s each, next to a clock
+/// of seconds and a caret; `finally` filters the result.
 fn board(path: &Path, height: usize, numbers: &[usize], finally: &str) {
     let (width, stroke) = (height / 2, height.div_ceil(10));
     let digit = |x: usize, y: usize, digit: usize, when: &str| -> Vec<String> {
@@ -337,9 +318,10 @@ fn board(path: &Path, height: usize, numbers: &[usize], finally: &str) {
 }
 
 #[test]
-fn each_number_that_changes_in_place_is_kept() {
+fn number_changing_in_place_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    // An upright stroke changes each time: of a level one of two rows the small luma may see nothing.
+    // An upright stroke changes each time: of a level one of two rows the small luma may see
+    // nothing.
     let numbers = [123, 126, 196, 190, 890, 892, 832, 132];
     for height in [20, 32] {
         let path = folder.path().join(format!("{height}.ts"));
@@ -363,7 +345,7 @@ fn each_number_that_changes_in_place_is_kept() {
 }
 
 #[test]
-fn number_that_changes_in_place_returns_to_the_frame_that_shows_it_alone() {
+fn number_changing_in_place_returns_to_its_own_frame() {
     let folder = tempfile::tempdir().unwrap();
     let numbers = [123, 126, 196, 126, 123, 190];
     for (height, finally) in [(20, ""), (32, ",negate"), (60, "")] {
@@ -381,6 +363,6 @@ fn number_that_changes_in_place_returns_to_the_frame_that_shows_it_alone() {
         ];
         let found = frames(&events, &["id", "returned_to"]);
         assert_eq!(found, expected, "digits of {height} pixels");
-        assert_eq!(pictures(&out), 4, "digits of {height} pixels");
+        assert_eq!(pictures(&out).len(), 4, "digits of {height} pixels");
     }
 }

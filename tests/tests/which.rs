@@ -1,5 +1,5 @@
-//! Which video of a stream cht-scenes looks at, and where a growing segment goes on with another.
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+//! cht-scenes selects one of several videos, and follows its changes in a growing segment.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
     fs,
@@ -8,10 +8,11 @@ use std::{
     process::Stdio,
 };
 
-use cht_tests::{Pipeline, Stage, ffmpeg, tool, words};
+use cht_tests::{Pipeline, Stage, ffmpeg, of_type, tool, words};
 use serde_json::Value;
 
-/// Three videos of different widths; `programs` is for ffmpeg's muxer, `more` comes before the third input.
+/// Three videos of different widths; `programs` is for ffmpeg's muxer, `more` comes before the
+/// third input.
 fn mux(folder: &Path, programs: &str, more: &str) -> PathBuf {
     let path = folder.join("mux.ts");
     let video = |width: u32| format!("-f lavfi -i testsrc2=s={width}x128:r=25:d=4");
@@ -28,21 +29,13 @@ fn mux(folder: &Path, programs: &str, more: &str) -> PathBuf {
 
 const TWO_PROGRAMS: &str = "-program title=one:st=0:st=1 -program title=two:st=2";
 
-/// `ls PATH | cht-scenes`; its events.
+/// Runs cht-scenes over a path, and returns its events.
 fn scenes(path: &Path, options: &str) -> Vec<Value> {
-    let mut command = tool("cht-scenes");
-    let mut stage = Stage::start(command.args(words(options)).stdin(Stdio::piped()));
-    let mut stdin = stage.child.stdin.take().unwrap();
-    writeln!(stdin, "{}", path.display()).unwrap();
-    drop(stdin);
+    let mut stage = Stage::fed(tool("cht-scenes").args(words(options)), [path.display()]);
     let status = stage.finish();
     let errors = stage.of_type("error").len();
     assert_eq!(status.code(), Some(i32::from(errors > 0)));
     std::mem::take(&mut stage.events)
-}
-
-fn of_type<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
-    events.iter().filter(|event| event["type"] == kind).collect()
 }
 
 fn widths(events: &[Value]) -> Vec<u64> {
@@ -50,7 +43,7 @@ fn widths(events: &[Value]) -> Vec<u64> {
 }
 
 #[test]
-fn a_program_and_a_stream_can_be_named() {
+fn program_and_stream_select_the_video() {
     let folder = tempfile::tempdir().unwrap();
     let path = mux(folder.path(), TWO_PROGRAMS, "");
     for (n, (options, width)) in [
@@ -73,7 +66,7 @@ fn a_program_and_a_stream_can_be_named() {
 }
 
 #[test]
-fn what_is_not_there_is_an_error_that_names_what_is() {
+fn missing_video_is_an_error_naming_existing_ones() {
     let folder = tempfile::tempdir().unwrap();
     let path = mux(folder.path(), TWO_PROGRAMS, "");
     for (n, options) in
@@ -91,7 +84,7 @@ fn what_is_not_there_is_an_error_that_names_what_is() {
 }
 
 #[test]
-fn another_video_is_another_result() {
+fn changed_video_needs_overwrite() {
     let folder = tempfile::tempdir().unwrap();
     let path = mux(folder.path(), TWO_PROGRAMS, "");
     let out = folder.path().join("out");
@@ -106,7 +99,7 @@ fn another_video_is_another_result() {
 }
 
 #[test]
-fn a_program_with_a_clock_of_its_own_lies_on_the_same_timeline() {
+fn program_with_own_clock_lies_on_same_timeline() {
     let folder = tempfile::tempdir().unwrap();
     let path = mux(folder.path(), TWO_PROGRAMS, "-itsoffset 5000");
     let out = folder.path().join("out");
@@ -116,18 +109,19 @@ fn a_program_with_a_clock_of_its_own_lies_on_the_same_timeline() {
     assert!(first["pts"].as_i64().unwrap() > 4000 * 90_000, "{first}");
 }
 
-/// What a pipeline makes of bytes that all lie in one segment while it grows, with `options` of cht-scenes.
+/// What a pipeline makes of bytes that all lie in one segment while it grows, with `options` of
+/// cht-scenes.
 fn live(folder: &Path, bytes: &[u8], options: &str) -> Vec<Value> {
     let mut pipeline =
         Pipeline::start(&folder.join("sessions"), "--once --segment-time 1000", options);
     pipeline.send(bytes);
-    assert!(pipeline.finish().iter().all(std::process::ExitStatus::success));
+    pipeline.succeed();
     assert_eq!(pipeline.recording(), bytes);
     std::mem::take(&mut pipeline.index.events)
 }
 
 #[test]
-fn a_growing_segment_gives_the_video_that_was_named() {
+fn growing_segment_gives_selected_video() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = fs::read(mux(folder.path(), TWO_PROGRAMS, "")).unwrap();
     let events = live(folder.path(), &bytes, "--program 1 --stream 1 --detect scene");
@@ -136,7 +130,7 @@ fn a_growing_segment_gives_the_video_that_was_named() {
 }
 
 #[test]
-fn a_change_of_codec_or_pid_in_a_growing_segment_loses_no_frame() {
+fn change_of_codec_or_pid_in_growing_segment_loses_no_frame() {
     let folder = tempfile::tempdir().unwrap();
     let mut bytes = Vec::new();
     for (n, coder) in [
@@ -160,7 +154,8 @@ fn a_change_of_codec_or_pid_in_a_growing_segment_loses_no_frame() {
     for detector in ["scene", "adaptive,screen"] {
         let folder = folder.path().join(detector);
         let events = live(&folder, &bytes, &format!("--detect {detector} --max-interval 0"));
-        // Where the PID changes, cht-recv begins a segment; where the codec does, it goes on with the one that grows.
+        // Where the PID changes, cht-recv begins a segment; where the codec does, it goes on with
+        // the one that grows.
         let done = of_type(&events, "segment_done");
         let decoded: Vec<_> = done.iter().map(|done| done["decoded"].as_u64().unwrap()).collect();
         assert_eq!(decoded, [200, 100], "{detector}");

@@ -1,5 +1,5 @@
-//! Pictures of each kind of stream next to ffmpeg's: each pair of coding, field order, chroma, file format and part of the
-//! picture is there once. `bench/colours` compares all combinations.
+//! Pictures of each kind of stream next to ffmpeg's: each pair of coding, field order, chroma, file
+//! format and part of the picture is there once. `bench/colours` compares all combinations.
 
 use std::{fs::create_dir, path::Path, process::Command};
 
@@ -77,8 +77,8 @@ impl Kind {
         coded.unwrap().success()
     }
 
-    /// ffmpeg's filters for the same picture. Of two fields, cht-scenes takes the chroma of the first, which lies a quarter of a
-    /// row beside that of a picture of half the height.
+    /// ffmpeg's filters for the same picture. Of two fields, cht-scenes takes the chroma of the
+    /// first, which lies a quarter of a row beside that of a picture of half the height.
     fn reading(&self) -> String {
         let Self { field, chroma, depth, range, .. } = self;
         let to_rgb = format!(
@@ -113,7 +113,7 @@ impl Kind {
 }
 
 #[test]
-fn pictures_of_each_kind_of_stream_are_those_of_ffmpeg() {
+fn pictures_of_any_stream_match_ffmpeg() {
     for (codec, field, chroma, depth, range, format, (look, part)) in KINDS {
         let options = format!("--format {format} {look}");
         let name = format!("{codec} {field} {chroma}, {depth} bits, {range}, {options}");

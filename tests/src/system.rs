@@ -1,0 +1,76 @@
+//! Makes parts of a system: file systems, FIFOs, and programs in place of ffmpeg.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// Small file system of its own, which is removed with the test.
+pub struct Tmpfs(tempfile::TempDir);
+
+impl Tmpfs {
+    /// Mounts one; `None` (with a message) if mounting is not allowed.
+    pub fn mount(megabytes: u32) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
+            .arg(folder.path())
+            .stderr(Stdio::null())
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self(folder));
+        }
+        println!("skipped: a disk of our own (mounting a tmpfs is not allowed here)");
+        None
+    }
+
+    /// Returns the mount point.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Remounts it with these options, such as `ro`.
+    pub fn remount(&self, options: &str) {
+        let options = format!("remount,{options}");
+        let status = Command::new("mount").args(["-o", &options]).arg(self.path()).status();
+        assert!(status.unwrap().success(), "{options}");
+    }
+
+    /// Fills it with a file, and returns its path.
+    pub fn fill(&self) -> PathBuf {
+        let path = self.path().join("filler");
+        let mut file = fs::File::create(&path).unwrap();
+        while file.write_all(&[0; 4096]).is_ok() {}
+        path
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+/// Makes a FIFO.
+pub fn make_fifo(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+/// Makes an ffmpeg whose decoders run a script of sh instead; all other uses run the real one.
+pub fn decoder_stub(folder: &Path, script: &str) -> PathBuf {
+    let stub = folder.join("ffmpeg");
+    let real = "case \" $* \" in *' pipe:0 '*) ;; *) exec ffmpeg \"$@\" ;; esac";
+    fs::write(&stub, format!("#!/bin/sh\n{real}\n{script}\n")).unwrap();
+    fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
+    stub
+}
+
+/// Makes an ffmpeg whose decoders wait for a line in a FIFO before they start; returns both paths.
+pub fn held_decoder(folder: &Path) -> (PathBuf, PathBuf) {
+    let hold = folder.join("hold");
+    make_fifo(&hold);
+    (decoder_stub(folder, &format!("read go <{}\nexec ffmpeg \"$@\"", hold.display())), hold)
+}
