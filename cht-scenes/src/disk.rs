@@ -5,12 +5,12 @@
 use std::{
     io,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    process::report,
+    process::{lock::lock, report},
     storage::patience::{Patience, Turn},
 };
 
@@ -33,7 +33,7 @@ impl Disk {
 
     /// Sets the session of the writes that follow.
     pub(crate) fn enter(&self, session: Option<&str>) {
-        let mut known = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.session);
         *known = session.map(str::to_owned);
     }
 
@@ -43,7 +43,7 @@ impl Disk {
         path: &Path,
         attempt: impl FnMut() -> io::Result<T>,
     ) -> Result<T> {
-        let mut patience = self.patience.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut patience = lock(&self.patience);
         let done = patience.insist(attempt, |turn| self.tell(path, &turn));
         done.with_context(|| path.display().to_string())
     }
@@ -54,7 +54,7 @@ impl Disk {
         path: &Path,
         attempt: impl FnMut() -> io::Result<T>,
     ) -> Result<T> {
-        let mut patience = self.patience.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut patience = lock(&self.patience);
         let done = patience.insist_at_start(attempt, |turn| self.tell(path, &turn));
         done.with_context(|| path.display().to_string())
     }
@@ -69,7 +69,7 @@ impl Disk {
             "{}: {error}; it waits until the disk serves again (remove something, or stop it)",
             path.display()
         );
-        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = lock(&self.session);
         // An error of stdout ends the stage elsewhere.
         let _ = self.output.fail(session.as_deref(), "disk", &message, path.to_str());
     }

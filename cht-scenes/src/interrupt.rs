@@ -11,10 +11,10 @@
 use std::{
     collections::HashSet,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
-use cht_core::process::report;
+use cht_core::process::{lock::lock, report};
 
 /// Decides which segments are decoded after Ctrl-C.
 #[derive(Debug, Default)]
@@ -110,7 +110,7 @@ impl Interrupt {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::{
     fs::File,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use anyhow::{Context as _, Result};
 use cht_core::{
     event::Event,
     ndjson::{self, Writer},
+    process::lock::lock,
 };
 
 /// Standard output; clones share it.
@@ -23,7 +24,7 @@ impl Output {
 
     /// Locks it, to keep lines together.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Writer<File>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Emits an event.

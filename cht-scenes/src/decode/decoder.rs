@@ -8,7 +8,7 @@ use std::{
     },
     process::ChildStdin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
         mpsc::SyncSender,
     },
@@ -19,6 +19,7 @@ use anyhow::{Context as _, Result};
 use cht_core::process::{
     clock,
     ffmpeg::{FfmpegError, Process, Program},
+    lock::lock,
     report,
 };
 use cht_ts::{Codec, Delimiter, OrientationMask, Plan, StandIn};
@@ -148,7 +149,7 @@ impl Decoder {
         let pictures = output(ffmpeg, &mut command, "[out]", &mut inherited)?;
         let stand_ins = StandIns::default();
         let (mut parser, given) = (LineParser::default(), Arc::clone(&stand_ins));
-        let starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        let starting = lock(&STARTING);
         inherited.iter().try_for_each(|end| fcntl_setfd(end, FdFlags::empty()))?;
         let mut process = Process::spawn(command.as_inner_mut(), move |line| {
             let (ours, frame) = parser.read(line);
@@ -306,7 +307,7 @@ impl Pauses {
             self.arrivals.arrive(self.delimiter.newest(), now);
         }
         let stand_in = self.delimiter.take_stamp();
-        self.stand_ins.lock().unwrap_or_else(PoisonError::into_inner).extend(stand_in);
+        lock(&self.stand_ins).extend(stand_in);
     }
 }
 
@@ -314,7 +315,7 @@ impl Pauses {
 fn as_in_the_stream(frame: Decoded, given: &Mutex<Vec<StandIn>>) -> Decoded {
     const CIRCLE: i64 = 1 << 33;
     let Some(pts) = frame.pts else { return frame };
-    let mut given = given.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut given = lock(given);
     let found = given.iter().position(|stand_in| stand_in.given as i64 == pts.rem_euclid(CIRCLE));
     let Some(found) = found else { return frame };
     let stamp = given[found].stamp;

@@ -2,9 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
+use cht_core::process::lock::lock;
 use cht_detect::measure::Plane;
 
 use super::{ffmpeg_log::Decoded, filter::small_size, pipes::Outputs};
@@ -68,7 +69,7 @@ impl Reader {
 impl Pool {
     /// Returns a picture in memory that an earlier one has freed, or in new memory.
     fn picture(&self, format: FrameFormat) -> Picture {
-        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let free = lock(&self.0).pop();
         let mut samples = free.unwrap_or_default();
         samples.resize(format.bytes(), 0);
         Picture { samples, format, pool: self.clone() }
@@ -78,7 +79,7 @@ impl Pool {
 impl Drop for Picture {
     fn drop(&mut self) {
         let samples = std::mem::take(&mut self.samples);
-        self.pool.0.lock().unwrap_or_else(PoisonError::into_inner).push(samples);
+        lock(&self.pool.0).push(samples);
     }
 }
 

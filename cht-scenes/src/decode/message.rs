@@ -2,10 +2,11 @@
 
 use std::{
     io,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 use anyhow::{Context as _, Result};
+use cht_core::process::lock::lock;
 
 use super::{ffmpeg_log::Decoded, frame::Frame, pause::Pause};
 use crate::input::Part;
@@ -101,6 +102,6 @@ impl Writes {
     }
 
     fn lock(&self) -> MutexGuard<'_, Counted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }

@@ -3,10 +3,10 @@
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    sync::{Mutex, MutexGuard, atomic::AtomicBool},
 };
 
-use cht_core::session::live_segment::finished_path;
+use cht_core::{process::lock::lock, session::live_segment::finished_path};
 
 /// Segments that were announced, and the end of stdin.
 #[derive(Debug, Default)]
@@ -33,6 +33,6 @@ impl Upstream {
     }
 
     pub(super) fn begun(&self) -> MutexGuard<'_, HashMap<String, bool>> {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.begun)
     }
 }

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use cht_core::process::report;
+use cht_core::process::{lock::lock, report};
 use rustix::fs::OFlags;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -148,7 +148,7 @@ impl<T: Serialize + DeserializeOwned> Backlog<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

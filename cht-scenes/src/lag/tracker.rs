@@ -9,11 +9,12 @@ use std::{
     fs::File,
     io::{Read as _, Seek as _, SeekFrom},
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::Mutex,
 };
 
 use cht_core::{
     event::{Anchor, SegmentOpen},
+    process::lock::lock,
     session::live_segment::finished_path,
     storage::regular,
 };
@@ -192,10 +193,6 @@ impl Newest {
         }
         self.tick
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

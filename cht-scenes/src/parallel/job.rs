@@ -3,13 +3,14 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
         mpsc::Receiver,
     },
 };
 
 use anyhow::Result;
+use cht_core::process::lock::lock;
 
 use super::{queue::Queue, split::Chunk};
 use crate::{
@@ -63,7 +64,7 @@ pub(super) fn decode_chunks(
     stopped: &Stopped,
 ) {
     loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let job = lock(jobs).recv();
         let Ok(Job { chunk, queue }) = job else { return };
         if stopped.is_all() || stopped.decoders.load(Ordering::SeqCst) {
             continue;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
+use cht_core::process::lock::lock;
 
 use crate::decode::{frame::Frame, job::Ended};
 
@@ -81,6 +82,6 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 }

@@ -1,6 +1,6 @@
 //! What an event says about a frame that is kept.
 
-use cht_core::event::{self, Reason};
+use cht_core::event::{self, Reason, rounded};
 use cht_detect::{Cause, Detector, Kind, Selection};
 use cht_ts::time::seconds;
 
@@ -49,8 +49,4 @@ pub(crate) fn reason(cause: Cause) -> Reason {
         Cause::Found(Kind::Gradual) => Reason::Gradual,
         Cause::Found(Kind::Rest) => Reason::Screen,
     }
-}
-
-fn rounded(strength: f64) -> f64 {
-    (strength * 1e6).round() / 1e6
 }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         mpsc::{RecvTimeoutError, Sender, channel},
     },
     thread::JoinHandle,
@@ -10,8 +10,8 @@ use std::{
 };
 
 use cht_core::{
-    event::{Content, Decoded, Event, ScenesStats, Stats},
-    process::{clock, report},
+    event::{Content, Decoded, Event, ScenesStats, Stats, rounded},
+    process::{clock, lock::lock, report},
 };
 use cht_detect::{self, SceneDetector};
 use cht_ts::time::seconds;
@@ -220,7 +220,7 @@ impl Counters {
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.counts)
     }
 }
 
@@ -251,11 +251,6 @@ impl Heartbeat {
         drop(self.stop);
         let _ = self.thread.join();
     }
-}
-
-/// Rounds seconds to six decimals, as in all events.
-fn rounded(seconds: f64) -> f64 {
-    (seconds * 1e6).round() / 1e6
 }
 
 #[cfg(test)]
