@@ -192,7 +192,7 @@ impl ContentTracker {
         self.lead + (self.film_until - self.content_since).max(0)
     }
 
-    /// Tells whether a detector may report now. While the content is unknown, both may, except for
+    /// Tells whether `auto` asks a detector now: of the two it chooses from. While the content is unknown, both may, except for
     /// [`Detector::Screen`] after pictures that look filmed: they are film once the content is
     /// known. On a screen, a cut from or to a picture that looks filmed and changes as a whole
     /// counts as well.
@@ -200,13 +200,13 @@ impl ContentTracker {
     pub fn asks(&self, detector: Detector) -> bool {
         const NEAR_A_CUT: u32 = (1 << (LOOKAHEAD + 2)) - 1;
         match (detector, self.content) {
-            (Detector::Scene, _) | (Detector::Screen, Some(Content::Film)) => false,
             (Detector::Adaptive, Some(Content::Screen)) => self.filmed & NEAR_A_CUT != 0,
             (Detector::Adaptive, _) => true,
             (Detector::Screen, None) => {
                 self.filmed & 1 == 0 && self.drawn.is_some_and(|(late, _)| late >= FILMED)
             }
-            (Detector::Screen, _) => self.filmed & 1 == 0,
+            (Detector::Screen, Some(Content::Screen)) => self.filmed & 1 == 0,
+            _ => false,
         }
     }
 }
