@@ -142,8 +142,8 @@ fn fifo_in_place_of_journal_is_refused() {
     }
 }
 
-/// Bytes of a file named `rotten.ts` cannot be read from the one on that the file of the shim
-/// names.
+/// Fault: bytes of a file named `rotten.ts` cannot be read from an offset on, which the shim's file
+/// holds.
 const BAD_SECTOR: &str = r#"
 ssize_t pread64(int file, void *bytes, size_t count, off64_t at) {
     static ssize_t (*real)(int, void *, size_t, off64_t);
@@ -380,7 +380,7 @@ fn plant(folder: &Path, names: &[&str]) -> PathBuf {
     victim
 }
 
-/// A `frame` event of `session`.
+/// Returns a `frame` event of `session`.
 fn frame(session: &Path) -> String {
     let rest = r#""timestamp":1,"pts":1,"path":"/x","segment":"/x","reason":"scene","scores":{"scene":0.5},"width":1,"height":1,"bytes":1,"hash":"0""#;
     format!(

@@ -8,7 +8,7 @@ use std::{
 
 use cht_tests::{Recorder, b3sum, clip, free_port, refused, sender};
 
-/// Silence of five seconds would end a connection, as it does for everybody.
+/// Options for frequent `stats`.
 const FREQUENT: &str = "--stats-interval 0.1";
 
 type Datagrams = Vec<Vec<u8>>;
@@ -20,8 +20,8 @@ struct Relay {
 }
 
 impl Relay {
-    /// `alter` gets the number of a datagram, from 0, and those that wait; what it takes out of
-    /// them is passed on.
+    /// Starts it. `alter` gets the number of a datagram, from 0, and the waiting ones; datagrams
+    /// that it takes are passed on.
     fn start(to: SocketAddr, alter: fn(usize, &mut Datagrams) -> Datagrams) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
@@ -46,7 +46,7 @@ impl Relay {
         Self { address, passed }
     }
 
-    /// Nothing more will come: the datagrams, in the order of their arrival.
+    /// Ends it, and returns the datagrams in the order of arrival.
     fn end(self) -> Vec<Vec<u8>> {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.send_to(&[], self.address).unwrap();
@@ -54,7 +54,7 @@ impl Relay {
     }
 }
 
-/// Datagrams of a transport stream: few enough for a socket's usual buffer.
+/// Returns datagrams of a transport stream, few enough for a socket's default buffer.
 fn datagrams(mark: u8) -> Vec<Vec<u8>> {
     (0..40_u8).map(|n| [0x47, mark, n, 0x10].repeat(329)).collect()
 }

@@ -14,10 +14,10 @@ use cht_tests::{
 };
 use serde_json::Value;
 
-/// Five seconds in which every frame differs from the one before.
+/// Five seconds of frames that all differ.
 const MOVING: &str = "testsrc2=s=320x240:r=25:d=5";
 
-/// Every frame that is decoded.
+/// Options that keep every decoded frame.
 const ALL: &str = "--detect scene --threshold 0 --min-gap 0";
 
 const CODERS: [(&str, &str); 6] = [
@@ -172,8 +172,7 @@ fn broken_hwaccel_falls_back_to_cpu_with_a_warning() {
     }
 }
 
-/// Four segments of a run, and an ffmpeg that does `what` instead of its work when it gets to the
-/// second.
+/// Decodes four segments with an ffmpeg that runs `what` in the middle of the second.
 fn with_a_decoder_that(folder: &Path, what: &str) -> (Vec<Value>, Vec<PathBuf>) {
     let paths: Vec<PathBuf> = (1..5).map(|n| folder.join(format!("{n}.ts"))).collect();
     for (n, path) in paths.iter().enumerate() {
@@ -243,7 +242,7 @@ fn segment_removed_before_second_decoding_is_an_error() {
     assert_eq!(done, [0, 1, 3].map(|n| paths[n].to_str().unwrap()));
 }
 
-/// Five seconds each, one after the other on one clock, as files of their own and as one.
+/// Encodes five seconds with each coder on one clock, as single files and as one.
 fn in_turn(folder: &Path, coders: &[(&str, &str)]) -> (Vec<PathBuf>, PathBuf, usize) {
     let sources = ["testsrc2", "smptebars", "mandelbrot"];
     let mut paths = Vec::new();

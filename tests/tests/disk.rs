@@ -19,7 +19,7 @@ use cht_tests::{
 };
 use serde_json::Value;
 
-/// Numbers, sizes and hashes of the record are those of the files; the bytes.
+/// Checks numbers, sizes and hashes of the record against the files, and returns the bytes.
 fn check(session: &Path) -> Vec<u8> {
     let record = fs::read_to_string(session.join("stream/segments.ndjson")).unwrap();
     let mut last = 0;
@@ -175,8 +175,7 @@ int fsync(int fd) { return sync_or_fail(\"fsync\", fd); }
 int fdatasync(int fd) { return sync_or_fail(\"fdatasync\", fd); }
 ";
 
-/// A library of faults, and a recorder below it that records into `sessions` of `folder`. `None`
-/// without a compiler.
+/// Returns a library of faults, and a command of a recorder with it. `None` without a compiler.
 fn with_faults(folder: &Path, faults: &str, options: &str) -> Option<(Shim, Command)> {
     let shim = Shim::build(folder, faults)?;
     let mut command = tool("cht-recv");
@@ -209,7 +208,7 @@ fn failed_fsync_is_reported_and_nothing_is_lost() {
     assert_eq!(count_frames(&playlist_of(&session), false), 100);
 }
 
-/// Whatever is done to a segment or the record fails with the error that the file says.
+/// Fault: writes to a segment or the record fail with the error number in the file.
 const REFUSAL: &str = "
 #include <stdarg.h>
 #include <fcntl.h>
@@ -292,7 +291,7 @@ fn any_disk_error_is_waited_for_and_nothing_is_lost() {
     assert_eq!(b3sum(&check(&recv.session())), b3sum(&bytes));
 }
 
-/// The contents of a segment cannot be brought to the disk.
+/// Fault: the fsync of a segment fails.
 const SEGMENT_FSYNC: &str = "
 int fsync(int fd) {
     char link[64], path[4096];
@@ -411,7 +410,7 @@ fn scenes(paths: &[PathBuf], out: &Path, options: &str, then: impl FnOnce(&mut S
     stage
 }
 
-/// What does not depend on the folder of a frame.
+/// Returns the fields of each frame that do not depend on its folder.
 fn frames(stage: &Stage) -> Vec<[Value; 4]> {
     let fields = ["id", "timestamp", "hash", "reason"];
     stage.of_type("frame").iter().map(|frame| fields.map(|field| frame[field].clone())).collect()
@@ -457,7 +456,7 @@ fn full_disk_makes_scenes_wait_and_loses_no_frame() {
     }
 }
 
-/// Where Debian and Fedora have it.
+/// Paths of libfaketime on Debian and Fedora.
 const FAKETIME: [&str; 3] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",

@@ -23,8 +23,7 @@ const SCREEN: [&str; 6] = [
     "screen/vscode_livedebug_896x480.gif",
 ];
 
-/// The clip as TS: copied where its codec can be, else by x264 with its frames and their times
-/// kept.
+/// Makes a TS of a clip: copied if possible, else encoded with the same frames and times.
 fn as_ts(clip: &Path, ts: &Path) {
     let (clip, ts) = (clip.to_str().unwrap(), ts.to_str().unwrap());
     if clip.contains(".mp4") {
@@ -62,7 +61,7 @@ fn through(ts: &Path, segment_time: &str) -> (Vec<Value>, Vec<Value>) {
     (index, errors)
 }
 
-/// Each kept frame has the time of a frame that ffprobe sees.
+/// Checks that each kept frame has the time of a frame by ffprobe.
 fn check_times(name: &str, index: &[Value], times: &[f64]) {
     let half = times.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::MAX, f64::min) / 2.0;
     for frame in index {

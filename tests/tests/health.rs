@@ -19,8 +19,7 @@ use cht_tests::{
 };
 use serde_json::Value;
 
-/// Two seconds of video with a packet of its PID left out, and one of them sent twice, which is
-/// allowed.
+/// Returns two seconds of video with a lost packet, and a duplicate one, which is allowed.
 fn stream_with_a_gap(folder: &Path) -> Vec<u8> {
     let path = folder.join("clip.ts");
     generate(&path, &[("testsrc2=s=320x240:r=25", 2.0)], QUICK);
@@ -117,7 +116,7 @@ fn stats_are_dropped_before_other_events_while_reader_stalls() {
     assert!(others > 4000, "{others} events, and {stats} stats");
 }
 
-/// What Prometheus would get.
+/// Returns the metrics, as Prometheus gets them.
 fn scrape(url: &str) -> String {
     let place = url.strip_prefix("http://").unwrap().strip_suffix("/metrics").unwrap();
     let mut socket = TcpStream::connect(place).unwrap();
@@ -133,7 +132,7 @@ fn scrape(url: &str) -> String {
     body.to_owned()
 }
 
-/// The value of a series.
+/// Returns the value of a series.
 fn value<'a>(text: &'a str, series: &str) -> &'a str {
     let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no {series} in\n{text}"))
@@ -206,7 +205,7 @@ fn metrics_match_what_was_received() {
     recv.stop();
 }
 
-/// Names, types and help as Prometheus wants them; by its own linter where that is installed.
+/// Checks names, types and help of metrics, also by Prometheus' linter if it is installed.
 fn is_well_formed(text: &str) {
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let name = line.split(['{', ' ']).next().unwrap();
@@ -269,7 +268,7 @@ fn unavailable_metrics_address_is_refused() {
     }
 }
 
-/// A recorder with a service manager, which is us.
+/// Starts a recorder whose service manager is the test.
 fn service(sessions: &Path, manager: &str, variables: &[(&str, String)]) -> Stage {
     let mut command = tool("cht-recv");
     command.args(words("--listen tcp://127.0.0.1:0 --stats-interval 0 --sessions")).arg(sessions);
@@ -277,7 +276,7 @@ fn service(sessions: &Path, manager: &str, variables: &[(&str, String)]) -> Stag
     Stage::start(&mut command)
 }
 
-/// The next message that holds `word`.
+/// Returns the next message that contains `word`.
 fn told(manager: &UnixDatagram, word: &str) -> String {
     let mut buffer = [0; 4096];
     loop {
@@ -314,7 +313,7 @@ fn service_manager_is_told_of_each_state() {
     assert!(recv.finish().success());
 }
 
-/// A disk that hangs: writing to a segment that grows does not return.
+/// Fault: writes to a growing segment hang.
 const HANGING_WRITE: &str = "
 ssize_t write(int fd, const void *bytes, size_t count) {
     char link[64], path[4096];

@@ -11,7 +11,7 @@ use cht_tests::{
 };
 use serde_json::Value;
 
-/// What ffmpeg makes of a command line that ends in the file's name.
+/// Returns the output of ffmpeg for a command line without the file's name.
 fn made(arguments: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
@@ -19,7 +19,7 @@ fn made(arguments: &str) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-/// A session that was recorded.
+/// Recorded session.
 struct Recorded {
     folder: tempfile::TempDir,
     closed: Vec<Value>,
@@ -49,7 +49,7 @@ impl Recorded {
         self.closed.iter().map(|segment| segment["end_reason"].as_str().unwrap()).collect()
     }
 
-    /// Every segment but the last ended for this reason, the last with the connection.
+    /// Checks that the last segment ended with the connection, and all others for this reason.
     fn all_for(&self, reason: &str) {
         let reasons = self.reasons();
         let (last, others) = reasons.split_last().unwrap();
@@ -57,8 +57,8 @@ impl Recorded {
         assert_eq!(*last, "disconnected");
     }
 
-    /// Each segment lies where the first time stamp of its pictures says; `truth` has the ticks
-    /// since the first of the stream for an offset in it.
+    /// Checks that each segment lies at the first time stamp of its pictures; `truth` returns the
+    /// ticks since the first of the stream for a byte offset.
     fn lies_where(&self, truth: impl Fn(usize) -> i64) {
         for segment in &self.closed {
             let range = segment["offset"].as_u64().unwrap() as usize..;
@@ -85,7 +85,7 @@ impl Recorded {
         }
     }
 
-    /// What cht-segwatch says of the segments.
+    /// Returns the `segment` events of cht-segwatch.
     fn examined(&self) -> Vec<Value> {
         let mut watch = Stage::start(tool("cht-segwatch").arg(self.folder.path().join("call")));
         watch.finish();
@@ -93,7 +93,7 @@ impl Recorded {
     }
 }
 
-/// Ticks since the first picture of a stream whose clock does nothing special.
+/// Returns the ticks since the first picture, of a stream with a regular clock.
 fn plain(bytes: &[u8]) -> impl Fn(usize) -> i64 + use<> {
     let units = units(bytes);
     let pictures = units.into_iter().filter(|unit| unit.id >= 0xE0);
@@ -101,7 +101,7 @@ fn plain(bytes: &[u8]) -> impl Fn(usize) -> i64 + use<> {
     move |offset| stamps.iter().find(|(at, _)| *at >= offset).unwrap().1 - stamps[0].1
 }
 
-/// From somewhere in the middle of an endless group of pictures.
+/// Returns a stream from the middle of an endless GOP.
 fn without_keyframes() -> Vec<u8> {
     let bytes = generated(
         &[("testsrc2=s=320x240:r=25", 7.0)],
@@ -318,7 +318,7 @@ fn garbage_between_packets_keeps_cuts_at_keyframes() {
     assert_eq!(start, [0.0, 1.0, 2.0, 3.0]);
 }
 
-/// The frames that are kept of a stream: times and time stamps, from its file and live.
+/// Returns times and PTS of the frames kept of a stream, from its file and live.
 fn kept(bytes: &[u8]) -> [Vec<(f64, i64)>; 2] {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");
@@ -366,7 +366,7 @@ fn wrong_time_stamp_loses_and_moves_no_frame() {
     }
 }
 
-/// The same frames of a clock that is ahead.
+/// Returns the same frames by a clock that is ahead.
 fn kept_later(frames: &[Vec<(f64, i64)>; 2], ticks: i64) -> [Vec<(f64, i64)>; 2] {
     frames.clone().map(|frames| frames.into_iter().map(|(at, pts)| (at, pts + ticks)).collect())
 }

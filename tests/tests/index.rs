@@ -425,7 +425,7 @@ fn index_without_journal_is_continued() {
     assert_eq!(sent(&index), ["F000002"]);
 }
 
-/// A frame of a session.
+/// Returns a frame of a session.
 fn frame_of(session: &Path, n: u32) -> Value {
     let mut frame = frame(n);
     frame["session"] = session.to_str().unwrap().into();

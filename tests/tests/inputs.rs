@@ -124,7 +124,8 @@ fn quiet_stdin_can_be_stopped() {
     writer.wait().unwrap();
 }
 
-/// A sender that hangs up at once takes with it what SRT still holds for its latency, 120 ms.
+/// Checks the number of frames; a sender that closes at once loses those that SRT holds for its
+/// latency of 120 ms.
 fn assert_nearly_all(frames: usize) {
     assert!((65..=75).contains(&frames), "{frames} of 75");
 }
@@ -181,7 +182,7 @@ fn rtmp_is_received_from_successive_publishers() {
     assert!(recv.address.ends_with("/live") && !recv.tells("streamkey"), "{}", recv.said());
 }
 
-/// A server of a folder, and where it listens.
+/// Starts a server of a folder, and returns its address.
 fn http_server(folder: &Path) -> (Child, String) {
     let mut server = Command::new("python3")
         .args(["-u", "-m", "http.server", "--bind", "127.0.0.1", "0", "--directory"])
@@ -244,7 +245,7 @@ fn file_is_recorded_once_and_bad_one_is_named() {
     );
 }
 
-/// What ffprobe says of each stream of a recording, one a line, as `codec,width,height`.
+/// Returns each stream of a recording by ffprobe, as a line `codec,width,height`.
 fn streams(recv: &Recorder) -> Vec<String> {
     let path = recv.folder.path().join("probed.ts");
     fs::write(&path, recv.recording()).unwrap();

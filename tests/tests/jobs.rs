@@ -9,7 +9,7 @@ use std::{
 use cht_tests::{decoder_stub, generate};
 use serde_json::{Value, json};
 
-/// With a cut each ten seconds. A part has 2000 frames of this size.
+/// Generates a film with a cut every ten seconds. A chunk has 2000 frames of this size.
 fn film(path: &Path, seconds: u32, encoder: &str) {
     let sources = ["testsrc2", "smptebars", "testsrc", "pal75bars"];
     let sources = sources.map(|source| format!("{source}=s=320x180:r=25"));
@@ -18,8 +18,7 @@ fn film(path: &Path, seconds: u32, encoder: &str) {
     generate(path, &shots, encoder);
 }
 
-/// An ffmpeg that counts its starts as a decoder, one line each; the one numbered `broken` dies in
-/// the middle.
+/// Makes an ffmpeg that counts its starts as a decoder; number `broken` dies in the middle.
 fn counting(folder: &Path, broken: usize) -> PathBuf {
     let script = format!(
         "until mkdir {starts}.lock 2>/dev/null; do :; done\n\
@@ -31,7 +30,7 @@ fn counting(folder: &Path, broken: usize) -> PathBuf {
     decoder_stub(folder, &script)
 }
 
-/// What cht-scenes makes of segments, and how many decoders it has started.
+/// Runs cht-scenes, and returns its events and the number of decoders that it started.
 fn scenes(paths: &[&Path], folder: &Path, options: &str, broken: usize) -> (Vec<Value>, usize) {
     fs::create_dir(folder).unwrap();
     let stub = counting(folder, broken);

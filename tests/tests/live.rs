@@ -72,7 +72,7 @@ fn stats_interval_of_zero_gives_no_stats() {
     assert!(stats(&stage.events).is_empty());
 }
 
-/// Forty seconds, of which a decoder's pipe holds one or two, with a keyframe each second.
+/// Length of the stream, in seconds; a decoder's pipe holds one or two.
 const SECONDS: usize = 40;
 
 const H264: &str = "-c:v libx264 -preset ultrafast -g 25 -bf 2 -sc_threshold 0";
@@ -245,8 +245,8 @@ fn lossy_stream_gives_same_frames_live_and_in_batch() {
     }
 }
 
-/// The filter graph depends on the samples, which a live stream has not named when its decoder
-/// starts.
+/// The filter graph depends on the sample format, which is unknown when the decoder of a live
+/// stream starts.
 #[test]
 fn fine_chroma_gives_same_frames_live_and_in_batch() {
     let source = "testsrc2=s=160x120:r=25:d=4,negate=enable='between(t,1.5,2.7)'";

@@ -13,18 +13,18 @@ use serde_json::Value;
 
 const PID: u16 = 0x101;
 
-/// How the NAL units of an access unit come.
+/// Packing of the NAL units of an access unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Packing {
     /// In one PES packet.
     Whole,
     /// Each in a PES packet of its own, all with the same PTS.
     Each,
-    /// What comes before the picture in a PES packet of its own, which has the PTS.
+    /// The units before the picture in a PES packet of their own, which has the PTS.
     LeadApart,
 }
 
-/// The access units of three shots of 2 s, a keyframe each second, as NAL units with their start
+/// Returns the access units of three shots of 2 s, a keyframe each second, as NAL units with start
 /// codes.
 fn access_units(hevc: bool) -> Vec<Vec<Vec<u8>>> {
     let folder = tempfile::tempdir().unwrap();
@@ -60,7 +60,7 @@ trait TrimZeros {
 }
 
 impl TrimZeros for [u8] {
-    /// Without the zeros that belong to the next start code.
+    /// Strips the zeros that belong to the next start code.
     fn trim_ascii_end_zeros(&self) -> &[u8] {
         &self[..self.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)]
     }
@@ -74,7 +74,7 @@ fn is_parameter_set(hevc: bool, unit: &[u8]) -> bool {
     if hevc { matches!(unit[4] >> 1 & 63, 32..=34) } else { matches!(unit[4] & 31, 7 | 8) }
 }
 
-/// Tables at the beginning alone, then the access units at 25 a second.
+/// Returns a stream with tables only at its beginning, and access units at 25 per second.
 fn packed(access_units: &[Vec<Vec<u8>>], hevc: bool, packing: Packing) -> Vec<u8> {
     let stream_type = if hevc { 0x24 } else { 0x1B };
     let mut out =
@@ -107,7 +107,7 @@ fn record(bytes: &[u8], folder: &Path) -> (PathBuf, Vec<Value>) {
     (folder.join("call"), closed)
 }
 
-/// The frames that cht-scenes keeps of these lines: time and picture; and how many it decoded.
+/// Returns time and picture of each frame that cht-scenes keeps, and the number of decoded ones.
 fn scenes(lines: &[String], out: &Path, options: &str) -> (Vec<(f64, String)>, u64) {
     let mut stage =
         Stage::fed(tool("cht-scenes").args(words(options)).arg("--out").arg(out), lines);
@@ -121,7 +121,7 @@ fn scenes(lines: &[String], out: &Path, options: &str) -> (Vec<(f64, String)>, u
     (frames.collect(), decoded)
 }
 
-/// The pictures of a segment that are decoded from its tables on.
+/// Returns the number of decoded pictures of a segment after its tables.
 fn pictures_behind(tables: &[u8], segment: &Path, folder: &Path) -> usize {
     let path = folder.join("joined.ts");
     fs::write(&path, [tables, &fs::read(segment).unwrap()].concat()).unwrap();

@@ -18,15 +18,15 @@ use serde_json::Value;
 #[path = "pictures/kinds.rs"]
 mod kinds;
 
-/// Almost without loss, so that what differs was made by the rendering.
+/// Options of an almost lossless encoder, so that differences are caused by the rendering.
 const FINE: &str = "-c:v libx264 -preset ultrafast -qp 8";
 
-/// ffmpeg at its best. Chroma lies at the left, as MPEG has it (`h_chr_pos=0`); ffmpeg alone puts
-/// it in the middle.
+/// Flags of ffmpeg's best scaler. Chroma lies at the left as in MPEG (`h_chr_pos=0`); ffmpeg's
+/// default is the middle.
 const EXACT: &str = "flags=bicubic+accurate_rnd+full_chroma_int";
 const EXACT_SCALE: &str = "scale=flags=bicubic+accurate_rnd+full_chroma_int";
 
-/// One or more frames of a lavfi source, coded.
+/// Encodes frames of a lavfi source.
 fn stream(folder: &Path, source: &str, encoder: &str) -> PathBuf {
     let path = folder.join("in.ts");
     let mut arguments = vec!["-f", "lavfi", "-i", source];
@@ -36,7 +36,7 @@ fn stream(folder: &Path, source: &str, encoder: &str) -> PathBuf {
     path
 }
 
-/// `cht-scenes` on one segment; it has to end well. Its events, and what it said.
+/// Runs cht-scenes on a segment, which must be successful, and returns its events and stderr.
 fn scenes(path: &Path, out: &Path, options: &str) -> (Vec<Value>, String) {
     let (events, said, code) = try_scenes(path, out, options);
     assert_eq!(code, Some(0), "{said}");
@@ -57,7 +57,7 @@ fn try_scenes(path: &Path, out: &Path, options: &str) -> (Vec<Value>, String, Op
     (std::mem::take(&mut stage.events), fs::read_to_string(said).unwrap(), code)
 }
 
-/// The `frame` events, of which there is at least one.
+/// Returns the `frame` events, which must be some.
 fn frames(events: &[Value]) -> Vec<&Value> {
     let frames = of_type(events, "frame");
     assert!(!frames.is_empty(), "{events:#?}");
@@ -68,7 +68,7 @@ fn size(frame: &Value) -> (u64, u64) {
     (frame["width"].as_u64().unwrap(), frame["height"].as_u64().unwrap())
 }
 
-/// The first frame of a file through a filter of ffmpeg, as packed RGB.
+/// Returns the first frame of a file through a filter of ffmpeg, as packed RGB.
 fn rgb(path: &Path, filter: &str) -> Vec<u8> {
     let output = Command::new("ffmpeg")
         .args(["-loglevel", "error", "-nostdin", "-i", path.to_str().unwrap()])
@@ -79,7 +79,7 @@ fn rgb(path: &Path, filter: &str) -> Vec<u8> {
     output.stdout
 }
 
-/// Peak signal to noise ratio in dB.
+/// Returns the peak signal-to-noise ratio, in dB.
 fn psnr(one: &[u8], other: &[u8]) -> f64 {
     assert_eq!(one.len(), other.len(), "pictures of two sizes");
     let square = |(a, b): (&u8, &u8)| f64::from(i32::from(*a) - i32::from(*b)).powi(2);
@@ -87,7 +87,7 @@ fn psnr(one: &[u8], other: &[u8]) -> f64 {
     10.0 * (255.0 * 255.0 / error.max(1e-9)).log10()
 }
 
-/// The picture that cht-scenes makes of the first frame.
+/// Returns the picture file of the first frame.
 fn first(path: &Path, folder: &Path, options: &str) -> PathBuf {
     let format = if options.contains("--format") { "" } else { "--format png" };
     let (events, _) = scenes(path, &folder.join("out"), &format!("{format} {options}"));
@@ -321,7 +321,7 @@ fn fine_chroma_keeps_its_colours() {
     }
 }
 
-/// Every picture of such a stream leaves the decoder, and still the score decides.
+/// Every picture of such a stream leaves the decoder, but only the score selects.
 #[test]
 fn fine_chroma_gives_frames_of_coarse_chroma() {
     let folder = tempfile::tempdir().unwrap();
@@ -345,7 +345,7 @@ fn fine_chroma_gives_frames_of_coarse_chroma() {
     }
 }
 
-/// The XMP packet of a JPEG, PNG or WebP file, found by the structure of the file.
+/// Returns the XMP packet of a JPEG, PNG or WebP file, by the structure of the file.
 fn xmp(file: &[u8]) -> Option<String> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
     let big = |at: usize| Some(u32::from_be_bytes(file.get(at..at + 4)?.try_into().ok()?) as usize);
@@ -385,7 +385,7 @@ fn xmp(file: &[u8]) -> Option<String> {
     None
 }
 
-/// What another reader makes of it, where there is one.
+/// Checks a file with exiftool, if it is installed.
 fn exiftool(file: &Path) {
     let Ok(output) =
         Command::new("exiftool").args(["-j", "-validate", "-warning"]).arg(file).output()
@@ -540,7 +540,7 @@ fn folder_at_picture_path_costs_its_number() {
     assert_eq!(ids, ["F000001", "F000004", "F000005", "F000006", "F000007"]);
 }
 
-/// The orientation stands at keyframes alone, and ffmpeg by itself would turn these only.
+/// Only keyframes have the orientation, and ffmpeg's default would turn only these.
 #[test]
 fn display_orientation_turns_no_picture() {
     let folder = tempfile::tempdir().unwrap();

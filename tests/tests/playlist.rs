@@ -13,7 +13,7 @@ use cht_tests::{count_frames, generate, playlist_of, record, recorder, send, sou
 
 const END: &str = "#EXT-X-ENDLIST\n";
 
-/// The durations listed, in seconds.
+/// Returns the listed durations, in seconds.
 fn durations(playlist: &str) -> Vec<f64> {
     let lines = playlist.lines().filter_map(|line| line.strip_prefix("#EXTINF:"));
     lines.map(|line| line.trim_end_matches(',').parse().unwrap()).collect()

@@ -296,7 +296,7 @@ fn killed_recorder_loses_nothing_written() {
     assert!(playlist.ends_with("#EXT-X-ENDLIST\n"), "{playlist}");
 }
 
-/// Bytes of all segments of a session, whatever they are called by now.
+/// Returns the size of all segments of a session, finished or not.
 fn written(session: &Path) -> u64 {
     let entries = fs::read_dir(session.join("stream")).unwrap().map(|entry| entry.unwrap());
     let segments = entries.filter(|e| e.file_name().to_str().unwrap().starts_with("segment_"));
@@ -312,7 +312,7 @@ struct Known {
 }
 
 impl Known {
-    /// Record and files agree, and nothing that was known has changed. The bytes that are new.
+    /// Checks that record and files agree and known parts are unchanged, and returns the new bytes.
     fn check(&mut self, session: &Path) -> Vec<u8> {
         let path = session.join("stream/segments.ndjson");
         let record = fs::read_to_string(path).unwrap_or_default();
@@ -345,7 +345,7 @@ impl Known {
     }
 }
 
-/// Record and files of a session agree; the segments, one after another.
+/// Checks that record and files of a session agree, and returns the bytes of its segments.
 fn check_session(session: &Path) -> Vec<u8> {
     let mut known = Known::default();
     let bytes = known.check(session);
@@ -562,7 +562,7 @@ fn names_taken_during_recording_are_skipped_or_set_aside() {
     assert!(messages.iter().any(|message| message.contains("by another program")), "{messages:?}");
 }
 
-/// The record cannot be opened.
+/// Fault: the record cannot be opened.
 const RECORD_WITHOUT_DISK: &str = "
 #include <stdarg.h>
 #include <fcntl.h>

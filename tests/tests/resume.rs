@@ -19,7 +19,7 @@ use cht_tests::{
 };
 use serde_json::Value;
 
-/// Ten shots in segments of two seconds; dissolves and fades to black lie across and next to the
+/// Generates shots in segments of two seconds, with dissolves and fades across and next to their
 /// boundaries.
 fn dissolves(folder: &Path) -> Vec<PathBuf> {
     let sources = "testsrc2 mandelbrot smptehdbars gradients rgbtestsrc testsrc pal75bars";
@@ -59,8 +59,8 @@ fn start(paths: &[PathBuf], out: &Path, options: &str) -> Stage {
     scenes(paths, out, &format!("--stats-interval 0 {options}"))
 }
 
-/// What it said of frames and segments, whatever the order: a frame may be certain before the
-/// segment before it is done.
+/// Returns the sorted events of frames and segments: a frame may come before the segment before it
+/// is done.
 fn said(stage: &Stage, out: &Path) -> Vec<String> {
     let kinds = ["frame", "segment_done", "error"];
     let events =
@@ -78,7 +78,7 @@ fn run(paths: &[PathBuf], out: &Path, options: &str) -> Vec<String> {
     said(&stage, out)
 }
 
-/// `segment_done` comes after the frames of its segment, and counts them.
+/// Checks that `segment_done` comes after the frames of its segment, and counts them.
 fn in_order(stage: &Stage) {
     let mut done: Vec<&Value> = Vec::new();
     for event in &stage.events {
@@ -262,8 +262,8 @@ fn ctrl_c_stops_reprocess_at_segment_and_it_is_continued() {
     check_ctrl_c_in_a_terminal("--jobs 2");
 }
 
-/// The first segment alone is larger than the pipe to a decoder (1 MiB): where that is held, the
-/// segments after it are not fed.
+/// Shots whose first segment is larger than the pipe to a decoder (1 MiB): while that is held,
+/// later segments are not fed.
 const SHOTS: [(&str, f64); 5] = [
     ("testsrc2=s=320x240:r=25,noise=alls=80:allf=t", 2.0),
     ("smptebars=s=320x240:r=25", 2.0),
@@ -272,12 +272,12 @@ const SHOTS: [(&str, f64); 5] = [
     ("rgbtestsrc=s=320x240:r=25", 2.0),
 ];
 
-/// cht-scenes over these events, in the folders of their sessions.
+/// Runs cht-scenes over these events, in the folders of their sessions.
 fn decode(lines: &[String]) -> Stage {
     Stage::fed(tool("cht-scenes").args(["--detect", "auto", "--stats-interval", "0"]), lines)
 }
 
-/// Five shots of two seconds as one stream.
+/// Returns five shots of two seconds as one stream.
 fn stream() -> Vec<u8> {
     generated(&SHOTS, QUICK)
 }
@@ -292,7 +292,8 @@ fn listening(session: &Path) -> String {
     format!(r#"{{"v":1,"type":"listening","session":"{session}","address":"tcp://127.0.0.1:1"}}"#)
 }
 
-/// All that a journal knows: the events of a run over all segments, which decodes nothing any more.
+/// Returns the events and pictures of a run over all segments, which must find all of them in the
+/// journal.
 fn whole(session: &Path) -> (Vec<String>, BTreeMap<String, Vec<u8>>) {
     let journal = || fs::read(session.join("frames/scenes.ndjson")).unwrap();
     let before = journal();
@@ -480,7 +481,7 @@ fn session_by_another_name_is_not_decoded_again() {
     assert!(journal(&moved.join("live")) == before, "decoded again where it was moved to");
 }
 
-/// The paths in the lines of a file of a session, from the session's folder on.
+/// Returns the relative paths in a file of a session.
 fn relative_paths(file: &Path) -> Vec<String> {
     let text = fs::read_to_string(file).unwrap();
     let value = |line: &str| serde_json::from_str::<Value>(line).unwrap();

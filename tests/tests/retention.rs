@@ -13,7 +13,7 @@ use std::{
 };
 
 use cht_tests::{
-    Shim, Stage, Tmpfs, b3sum, count_frames, examined, generate, line, pictures, playlist_of,
+    Shim, Stage, Tmpfs, b3sum, count_frames, examined, generated, line, pictures, playlist_of,
     recorder, recording, send, source, tool, words,
 };
 use serde_json::{Value, json};
@@ -32,7 +32,8 @@ fn lines(session: &Path) -> Vec<Value> {
     record.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The segments on disk are those of the record that were not removed; their numbers.
+/// Checks that the segments on disk are those of the record without removed ones, and returns their
+/// numbers.
 fn check(session: &Path) -> Vec<u64> {
     let lines = lines(session);
     let of = |kind: &str| -> Vec<u64> {
@@ -155,13 +156,10 @@ fn retain_age_needs_no_new_segment() {
     assert!(check(&session).is_empty());
 }
 
-/// 8 Mbit/s or so.
+/// Returns a stream of about 8 Mbit/s.
 fn heavy(seconds: f64) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("heavy.ts");
     let encoder = "-c:v libx264 -preset ultrafast -g 5 -b:v 8M -maxrate 8M -bufsize 8M";
-    generate(&path, &[("testsrc2=s=640x480:r=25,noise=alls=20:allf=t", seconds)], encoder);
-    fs::read(path).unwrap()
+    generated(&[("testsrc2=s=640x480:r=25,noise=alls=20:allf=t", seconds)], encoder)
 }
 
 #[test]
@@ -243,12 +241,12 @@ fn interrupted_removal_is_finished() {
     assert_eq!(check(&session), [3]);
 }
 
-/// A start of a recorder in another session, which looks after this one; what it says.
+/// Starts and stops a recorder of another session, which recovers this one.
 fn start_and_stop(sessions: &Path) -> Stage {
     clean(sessions, "--session-id other")
 }
 
-/// The same with options of retention.
+/// Does the same with options of retention.
 fn clean(sessions: &Path, options: &str) -> Stage {
     let (mut recv, _) = recorder(sessions, options);
     recv.terminate();

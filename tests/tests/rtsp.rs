@@ -32,7 +32,7 @@ struct Peer {
     writer: TcpStream,
 }
 
-/// What a peer sent.
+/// Message of a peer.
 enum Sent {
     /// A request: its first line and headers, its body.
     Request(String, String),
@@ -46,7 +46,7 @@ impl Peer {
         Self { reader: BufReader::new(writer.try_clone().unwrap()), writer }
     }
 
-    /// What comes next; `None` at the end.
+    /// Reads the next message; `None` at the end.
     fn next(&mut self) -> Option<Sent> {
         if self.reader.fill_buf().ok()?.first()? == &b'$' {
             let mut packet = vec![0; 4];
@@ -68,7 +68,8 @@ impl Peer {
         Some(Sent::Request(head, String::from_utf8(body).unwrap()))
     }
 
-    /// Answers requests up to the one that starts the stream; a publisher's description of it.
+    /// Answers requests up to the one that starts the stream, and returns a publisher's description
+    /// of it.
     fn shake_hands(&mut self, description: &str) -> String {
         let mut announced = String::new();
         loop {
@@ -143,7 +144,7 @@ fn rtsp_over_tcp_is_fetched_with_every_picture() {
     assert!(!recv.tells("secret"), "{}", recv.said());
 }
 
-/// A real RTSP server, VLC; `None` (said by name) where there is none. It refuses to run as root.
+/// Starts VLC as RTSP server; `None` (with a message) without it. It refuses to run as root.
 fn rtsp_server(clip: &Path, port: u16) -> Option<Child> {
     if Command::new("cvlc")
         .arg("--version")

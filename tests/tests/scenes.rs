@@ -47,7 +47,7 @@ fn times(events: &[Value]) -> Vec<f64> {
     frames.map(|frame| frame["timestamp"].as_f64().unwrap()).collect()
 }
 
-/// Names and contents of the pictures in a folder.
+/// Returns names and contents of the files in a folder, without journals.
 fn pictures(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let pictures = entries.filter(|path| path.extension().is_none_or(|e| e != "ndjson"));
@@ -160,7 +160,7 @@ fn frame_is_indexed_while_its_segment_is_open() {
     assert_eq!(pipeline.read_index().len(), 2);
 }
 
-/// The options of a detector; the threshold has an effect on one of them.
+/// Returns the options of a detector; only `scene` takes a threshold.
 fn detecting(detect: &str) -> String {
     let threshold = if detect == "scene" { " --threshold 0.02" } else { "" };
     format!("--detect {detect}{threshold}")
@@ -205,8 +205,8 @@ fn killed_anywhere(detect: &str) {
     }
 }
 
-/// Runs the stage; its exit status, and its events in order of their text, with `OUT` for the
-/// folder: a frame may come before the segment before its own is done.
+/// Runs the stage, and returns its exit status and its sorted events, with `OUT` for the folder: a
+/// frame may come before the segment before its own is done.
 fn run(paths: &[PathBuf], out: &Path) -> (Option<i32>, Vec<String>) {
     let mut stage = scenes(paths, out, "--detect adaptive --stats-interval 0");
     let status = stage.finish().code();
@@ -268,7 +268,7 @@ fn damaged_journal_gives_same_frames() {
     assert_eq!((status, events), (Some(0), others));
 }
 
-/// Segment and time of each frame.
+/// Returns segment and time of each frame.
 fn places(events: &[Value]) -> Vec<(String, f64)> {
     let frames = events.iter().filter(|event| event["type"] == "frame");
     let place = |frame: &Value| {
@@ -485,7 +485,7 @@ fn waiting_segments_are_passed_on_at_once_and_decoded_in_order() {
     assert_eq!(lost, expected);
 }
 
-/// Number of frames and their times, by the folder of their segment.
+/// Returns the times of frames by the folder of their segment.
 fn by_folder(events: &[Value]) -> BTreeMap<String, Vec<f64>> {
     let mut found = BTreeMap::<_, Vec<f64>>::new();
     for frame in events.iter().filter(|event| event["type"] == "frame") {

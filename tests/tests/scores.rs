@@ -30,7 +30,7 @@ fn scenes(paths: &[PathBuf], out: &Path, options: &[&str]) -> (Option<i32>, Vec<
     (stage.finish().code(), stage.events.clone())
 }
 
-/// What the frames are, without the folder that they are in.
+/// Returns the fields of each frame that do not depend on its folder.
 fn frames(events: &[Value]) -> Vec<Value> {
     let frames = events.iter().filter(|event| event["type"] == "frame");
     let fields =

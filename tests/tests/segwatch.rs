@@ -205,7 +205,7 @@ fn events_pass_unchanged_and_at_once() {
     assert!(child.wait().unwrap().success());
 }
 
-/// A stage that follows `folder`.
+/// Starts a stage that follows `folder`.
 fn following(folder: &Path, settle: &str) -> Stage {
     Stage::start(tool("cht-segwatch").args(["--follow", "--settle", settle]).arg(folder))
 }
@@ -217,7 +217,7 @@ fn end(mut stage: Stage) -> Stage {
     stage
 }
 
-/// A small segment's bytes, and half of its packets.
+/// Returns the bytes of a small segment, and the size of half of its packets.
 fn sample(folder: &Path) -> (Vec<u8>, usize) {
     let path = folder.join("sample.bin");
     small(&path);
@@ -374,7 +374,8 @@ fn sessions_below_followed_folder_are_followed_by_record() {
     end(stage);
 }
 
-/// What a list says: its events' types and names, stderr, and the exit status.
+/// Runs cht-segwatch over a list, and returns types and names of its events, stderr, and the exit
+/// status.
 fn listed(paths: &[&Path]) -> (Vec<String>, String, Option<i32>) {
     let output = tool("cht-segwatch").args(["--settle", "0.3"]).args(paths).output().unwrap();
     let events = String::from_utf8(output.stdout).unwrap();

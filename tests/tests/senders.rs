@@ -30,7 +30,7 @@ fn wait_for_close(mut socket: &TcpStream) {
     }
 }
 
-/// A second of video, and some bytes more that tell it from others.
+/// Returns a second of video, and bytes that distinguish it from others.
 fn stream(folder: &Path, mark: u8) -> Vec<u8> {
     let path = folder.join("clip.ts");
     if !path.exists() {
@@ -99,7 +99,7 @@ fn second_sender_replaces_first_on_request() {
     assert_eq!((&closed[0]["connection"], &closed[1]["connection"]), (&1.into(), &2.into()));
 }
 
-/// A web page's request to the recorder's address, in clear or in TLS, with a stream in its body.
+/// Sends a browser's request, in clear or in TLS, with a stream in its body.
 fn request(recv: &Recorder, head: &[u8], stream: &[u8]) {
     let mut browser = recv.connect();
     // It may be closed before all is sent.
@@ -211,13 +211,13 @@ fn connection_has_keepalive() {
     assert!(line.unwrap()[5].starts_with("02:"), "no keepalive");
 }
 
-/// A machine at the other end of a cable: a network namespace. It goes with the test.
+/// Network namespace at the other end of a virtual cable, which is removed with the test.
 struct Machine {
     name: String,
 }
 
 impl Machine {
-    /// `None` (said by name) where that is not allowed.
+    /// Connects one; `None` (with a message) if that is not allowed.
     fn connect() -> Option<Self> {
         let machine = Self { name: format!("cht{}", std::process::id()) };
         let connected = machine.shell(
@@ -302,7 +302,7 @@ fn too_fast_sender_waits_and_loses_nothing() {
     assert_eq!(b3sum(&recv.recording()), b3sum(&bytes));
 }
 
-/// An authority, and certificates that it signed: `ca.pem`, `server.pem`, `client.pem`, and their
+/// Makes a certificate authority and certificates: `ca.pem`, `server.pem`, `client.pem`, and their
 /// keys.
 fn certificates(folder: &Path) {
     let script = "
@@ -318,7 +318,7 @@ fn certificates(folder: &Path) {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// A recorder on `tls://` with the certificates in its folder.
+/// Starts a recorder of TLS with the certificates in its folder.
 fn tls_recorder(options: &str) -> Recorder {
     let folder = tempfile::tempdir().unwrap();
     certificates(folder.path());
@@ -332,7 +332,7 @@ fn tls_recorder(options: &str) -> Recorder {
     Recorder::in_folder(folder, "tls://127.0.0.1:0", &options, Stdio::null())
 }
 
-/// A sender by openssl's client, which sends its stdin.
+/// Starts openssl's client, which sends its stdin.
 fn s_client(recv: &Recorder, options: &str) -> Child {
     let mut command = Command::new("openssl");
     command.args(words("s_client -quiet -no_ign_eof -verify_return_error -CAfile ca.pem"));

@@ -49,7 +49,7 @@ fn sessions_of_one_pipe_have_their_own_files() {
     assert_eq!(known, sessions.into_iter().collect());
 }
 
-/// What a recorder does, step by step.
+/// Steps of a recorder, done one by one.
 struct Steps {
     folder: tempfile::TempDir,
     session: Session,
@@ -65,7 +65,7 @@ impl Steps {
         Self { session, bytes: fs::read(clip).unwrap(), folder }
     }
 
-    /// The place of a segment: nothing that its bytes could tell.
+    /// Returns the anchor of a segment, which its bytes do not hold.
     fn anchor(seq: u64) -> Anchor {
         Anchor { pts: 126_000, offset: 900_000 * seq as i64 }
     }
@@ -110,7 +110,7 @@ impl Steps {
         Stage::start(tool("cht-segwatch").arg("--follow").arg(self.session.root()))
     }
 
-    /// The next events are those of a segment, as it was written down.
+    /// Checks that the next events are those of a recorded segment.
     fn expect_closed(&self, stage: &mut Stage, seq: u64) {
         let [closed, segment] = [(); 2].map(|()| stage.next_event().unwrap());
         assert_eq!((&closed["type"], &closed["seq"]), (&"segment_closed".into(), &seq.into()));
@@ -204,7 +204,7 @@ fn unrecorded_segment_of_running_recorder_is_left_out_of_a_list() {
     drop(steps.folder);
 }
 
-/// The stages after the recorder over a session that was recorded; what they say.
+/// Runs the stages after the recorder over a recorded session, and returns their events.
 fn again(session: &Path) -> Vec<serde_json::Value> {
     let mut watch =
         tool("cht-segwatch").arg(session).stdout(std::process::Stdio::piped()).spawn().unwrap();

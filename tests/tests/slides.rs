@@ -15,7 +15,7 @@ const BARS: &str = "smptebars=s=640x360:r=25";
 const COLOURS: &str = "rgbtestsrc=s=640x360:r=25";
 const OTHERS: &str = "pal75bars=s=640x360:r=25";
 
-/// Seconds for which a slide is shown.
+/// Duration of a slide, in seconds.
 const SECONDS: f64 = 8.0;
 
 /// Generates slides of eight seconds, two of which come back.
@@ -31,8 +31,8 @@ fn deck_of(folder: &Path, seconds: f64) -> PathBuf {
     path
 }
 
-/// The same deck from a sender that sends this many pictures of each slide, and then none until the
-/// next one: also in two files, of which the second begins with the fourth slide.
+/// Makes the same deck with only this many pictures of each slide, as one file and as two, of which
+/// the second begins with the fourth slide.
 fn sparse(deck: &Path, seconds: f64, pictures: u32) -> [PathBuf; 3] {
     let name = |name: &str| deck.with_file_name(format!("of{pictures}_{name}.ts"));
     let [whole, parts, first, second] = ["whole", "part%d", "part0", "part1"].map(name);
@@ -50,22 +50,22 @@ fn sparse(deck: &Path, seconds: f64, pictures: u32) -> [PathBuf; 3] {
     [whole, first, second]
 }
 
-/// The events of cht-scenes.
+/// Runs cht-scenes with the screen detector over a path, and returns its events.
 fn scenes(path: &Path, out: &Path, options: &str) -> Vec<Value> {
     scenes_of(&[path], out, options)
 }
 
-/// The same, of several segments.
+/// Does the same over several segments.
 fn scenes_of(paths: &[&Path], out: &Path, options: &str) -> Vec<Value> {
     scenes_by(paths, out, &format!("--detect screen --max-interval 0 {options}"))
 }
 
-/// The same, with these options alone.
+/// Does the same with only these options.
 fn scenes_by(paths: &[&Path], out: &Path, options: &str) -> Vec<Value> {
     cht_tests::scenes(paths, out, options).succeed()
 }
 
-/// These fields of all frames.
+/// Returns these fields of all frames.
 fn frames(events: &[Value], fields: &[&str]) -> Vec<Value> {
     let frames = events.iter().filter(|event| event["type"] == "frame");
     frames
@@ -168,7 +168,7 @@ fn slides_of_few_pictures_are_kept_once() {
     }
 }
 
-/// The bytes of each slide of a stream with this many pictures of each.
+/// Returns the bytes of each slide of a stream with this many pictures of each.
 fn slides(stream: &[u8], pictures: usize) -> Vec<&[u8]> {
     let begins = stamps::units(stream).into_iter().step_by(pictures).skip(1);
     let mut ends: Vec<usize> = begins.map(|unit| unit.offset).collect();

@@ -11,8 +11,8 @@ use std::{
 use cht_tests::{Pipeline, Stage, ffmpeg, of_type, tool, words};
 use serde_json::Value;
 
-/// Three videos of different widths; `programs` is for ffmpeg's muxer, `more` comes before the
-/// third input.
+/// Muxes three videos of different widths; `programs` is for ffmpeg's muxer, `more` comes before
+/// the third input.
 fn mux(folder: &Path, programs: &str, more: &str) -> PathBuf {
     let path = folder.join("mux.ts");
     let video = |width: u32| format!("-f lavfi -i testsrc2=s={width}x128:r=25:d=4");
@@ -109,8 +109,8 @@ fn program_with_own_clock_lies_on_same_timeline() {
     assert!(first["pts"].as_i64().unwrap() > 4000 * 90_000, "{first}");
 }
 
-/// What a pipeline makes of bytes that all lie in one segment while it grows, with `options` of
-/// cht-scenes.
+/// Runs a pipeline over bytes in one growing segment, with `options` of cht-scenes, and returns its
+/// events.
 fn live(folder: &Path, bytes: &[u8], options: &str) -> Vec<Value> {
     let mut pipeline =
         Pipeline::start(&folder.join("sessions"), "--once --segment-time 1000", options);

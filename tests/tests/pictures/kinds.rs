@@ -7,7 +7,7 @@ use cht_tests::words;
 
 use super::{EXACT, first, psnr, rgb};
 
-/// A kind of stream, and what is made of it.
+/// Kind of stream, and the options for its pictures.
 struct Kind {
     codec: &'static str,
     field: &'static str,
@@ -23,7 +23,7 @@ struct Kind {
 type Look = (&'static str, &'static str);
 
 const WHOLE: Look = ("", "null");
-/// The cubic of ffmpeg with the numbers of Keys, as ours.
+/// `--scale`, and ffmpeg's cubic filter with the kernel of Keys, as in cht-scenes.
 const SCALED: Look = ("--scale 96", "scale=96:72:flags=bicubic+accurate_rnd:param0=0:param1=0.5");
 const CROPPED: Look = ("--crop 16,8,96x64", "crop=96:64:16:8:exact=1");
 
@@ -77,8 +77,8 @@ impl Kind {
         coded.unwrap().success()
     }
 
-    /// ffmpeg's filters for the same picture. Of two fields, cht-scenes takes the chroma of the
-    /// first, which lies a quarter of a row beside that of a picture of half the height.
+    /// Returns ffmpeg's filters for the same picture. Of two fields, cht-scenes takes the chroma of
+    /// the first, which lies a quarter of a row away from that of a picture of half the height.
     fn reading(&self) -> String {
         let Self { field, chroma, depth, range, .. } = self;
         let to_rgb = format!(
@@ -100,7 +100,7 @@ impl Kind {
         )
     }
 
-    /// The picture that cht-scenes makes of the source, and ffmpeg's.
+    /// Returns the pictures that cht-scenes and ffmpeg make of the source.
     fn pictures(&self, source: &str, folder: &Path) -> Option<[Vec<u8>; 2]> {
         create_dir(folder).unwrap();
         let path = folder.join("in.ts");
