@@ -1,4 +1,4 @@
-//! One chunk of a stream, and a decoder for it.
+//! Decodes one chunk of a stream.
 
 use std::{
     path::PathBuf,
@@ -22,17 +22,17 @@ use crate::{
     input::Bytes,
 };
 
-/// What the threads have to know of each other.
+/// Tells all threads when to stop.
 #[derive(Debug, Default)]
 pub(crate) struct Stopped {
-    /// No frame is wanted any more.
+    /// Whether frames are no longer wanted.
     all: AtomicBool,
-    /// The stream is not decoded side by side any more.
+    /// Whether the stream is no longer divided: one decoder decodes the rest.
     pub(super) decoders: AtomicBool,
 }
 
 impl Stopped {
-    /// No frame is wanted any more.
+    /// Notes that frames are no longer wanted.
     pub(crate) fn all(&self) {
         self.all.store(true, Ordering::SeqCst);
     }
@@ -42,7 +42,7 @@ impl Stopped {
     }
 }
 
-/// A chunk, and where its frames go.
+/// Holds a chunk, and the queue for its frames.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
     pub(super) chunk: Arc<Chunk>,
@@ -50,13 +50,13 @@ pub(super) struct Job {
 }
 
 impl Chunk {
-    /// What decodes a stream from here on.
-    pub(super) fn pass(&self, stream: &DecodeJob<'static>) -> DecodeJob<'static> {
+    /// Returns the job that decodes a stream from this chunk on.
+    pub(super) fn decode_job(&self, stream: &DecodeJob<'static>) -> DecodeJob<'static> {
         if self.begins.is_none() { stream.clone() } else { stream.within() }
     }
 }
 
-/// Decodes chunks, one after another, until there are no more.
+/// Decodes chunks, one after another, until the channel ends.
 pub(super) fn decode_chunks(
     stream: &DecodeJob<'static>,
     jobs: &Mutex<Receiver<Job>>,
@@ -69,7 +69,7 @@ pub(super) fn decode_chunks(
         if stopped.is_all() || stopped.decoders.load(Ordering::SeqCst) {
             continue;
         }
-        let ended = chunk.pass(stream).follow(
+        let ended = chunk.decode_job(stream).follow(
             Reader::new(pool.clone()),
             |decoder| feed(decoder, None, chunk.bytes.iter().chain(&chunk.beyond)).map(drop),
             |frame, complains| queue.push(frame, complains),
@@ -78,7 +78,7 @@ pub(super) fn decode_chunks(
     }
 }
 
-/// Feeds a decoder whose last bytes came from the file `at`; which file that is then.
+/// Feeds a decoder whose last bytes came from the file `at`. Returns the file that it was fed last.
 pub(crate) fn feed<'a>(
     decoder: &mut Decoder,
     mut at: Option<PathBuf>,

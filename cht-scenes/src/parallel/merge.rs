@@ -1,7 +1,8 @@
-//! Chunks put together again, as one decoder would have given them.
+//! Joins the frames of chunks, so that they are the frames of one decoder.
 //!
-//! At each join it is looked at whether two decoders give the same. Where they do not, or where the second one complains at its
-//! beginning, it needed to know more than a keyframe tells: then another one decodes both chunks.
+//! At each join, the frames of two decoders are compared. Where they differ, or where the second
+//! decoder complains at its beginning, the second chunk needs more of the stream than its keyframe:
+//! then another decoder decodes both chunks.
 
 use std::sync::{
     Arc,
@@ -23,87 +24,88 @@ use crate::decode::{
     message::{End, Message, Sent},
 };
 
-/// So many frames behind a join tell whether a decoder lacks what came before: H.264 and HEVC refer to sixteen at most.
+/// Number of frames after a join that show whether a decoder lacks earlier references: H.264 and
+/// HEVC refer to sixteen frames at most.
 const LOOKED_AT: usize = 32;
 
-/// The score of a frame depends on two before it.
+/// Number of earlier frames that the score of a frame depends on.
 const SCORED_BY: usize = 2;
 
-/// A join of fewer frames than this proves nothing.
+/// Least number of frames in a join that proves two decoders the same.
 const FEWEST: usize = 3;
 
-/// A stream that cannot be divided so often in a row is not divided any more.
+/// Number of failed joins in a row after which a stream is no longer divided.
 const SPARED: usize = 2;
 
-/// How all of it ended.
+/// Tells how the decoding of all chunks ended.
 #[derive(Debug)]
 pub(crate) struct Whole {
-    /// The last complaints.
+    /// Last complaints of the decoders.
     pub last_words: String,
     pub finished: Result<()>,
 }
 
-/// Puts chunks together.
+/// Joins the frames of chunks in order.
 pub(crate) struct Joiner {
     stream: Arc<DecodeJob<'static>>,
     messages: SyncSender<Sent>,
     stopped: Arc<Stopped>,
-    /// The last chunks: one whose beginning was as it should be, and those behind it.
+    /// Last chunks: one whose beginning was sound, and those after it.
     lead: Vec<Arc<Chunk>>,
-    /// The end of the last one, as far as it was given.
+    /// End of the last chunk, as far as its frames were sent.
     end: Edge,
-    /// PTS of the last frame that was given.
+    /// PTS of the last frame sent.
     last: Option<u64>,
     last_words: String,
 }
 
-/// What a decoder gives at its beginning.
+/// Holds the first frames of a decoder.
 #[derive(Debug)]
 struct Opening {
     begins: Edge,
-    /// Frames behind the join.
-    behind: Vec<Frame>,
-    /// The decoder has complained since the first frame of the join.
+    /// Frames after the join.
+    after: Vec<Frame>,
+    /// Whether the decoder has complained since the first frame of the join.
     complains: bool,
     ended: Option<Ended>,
 }
 
-/// The frames of one decoder about a join, in order.
+/// Collects the frames of one decoder within a join, in order.
 #[derive(Debug)]
 struct Edge {
     join: Option<Join>,
-    place: Place,
-    /// Those within.
+    position: Position,
+    /// Frames within the join.
     frames: Vec<Frame>,
 }
 
-/// Where the next frame lies.
+/// Tells where a frame lies relative to a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Position {
     Before,
     Within,
-    Behind,
+    After,
 }
 
 impl Edge {
     fn new(join: Option<Join>) -> Self {
-        Self { join, place: Place::Before, frames: Vec::new() }
+        Self { join, position: Position::Before, frames: Vec::new() }
     }
 
-    /// Where a frame lies.
-    fn place(&mut self, frame: &Frame) -> Place {
-        let (Some(join), Some(pts)) = (self.join, frame.decoded.pts) else { return self.place };
-        let is_behind = |tick: u64| difference33(tick as i64, pts as u64);
-        if self.place == Place::Before && is_behind(join.from) == 0 {
-            self.place = Place::Within;
+    /// Returns where a frame lies relative to the join.
+    fn position(&mut self, frame: &Frame) -> Position {
+        let (Some(join), Some(pts)) = (self.join, frame.decoded.pts) else { return self.position };
+        let distance = |tick: u64| difference33(tick as i64, pts as u64);
+        if self.position == Position::Before && distance(join.from) == 0 {
+            self.position = Position::Within;
         }
-        if self.place == Place::Within && is_behind(join.to) > 0 {
-            self.place = Place::Behind;
+        if self.position == Position::Within && distance(join.to) > 0 {
+            self.position = Position::After;
         }
-        self.place
+        self.position
     }
 
-    /// Whether another decoder has given the same frames.
+    /// Returns whether another decoder gave the same frames.
     fn agrees(&self, other: &Self) -> bool {
         let is_same = |(n, (a, b)): (usize, (&Frame, &Frame))| {
             let pts = a.decoded.pts.zip(b.decoded.pts);
@@ -134,7 +136,7 @@ impl Joiner {
         }
     }
 
-    /// Takes chunks in order to their end, or to the first that fails.
+    /// Joins chunks in order, to the end of the channel or to the first chunk that fails.
     pub(super) fn run(mut self, mut chunks: Receiver<Job>) -> Whole {
         let (mut taken, mut bad, mut finished) = (0, 0, Ok(()));
         let mut end = End::Complete;
@@ -163,7 +165,7 @@ impl Joiner {
             self.give_join();
             let _ = self.messages.send(Sent::Over(end));
         } else if 3 * bad <= 2 * taken {
-            // One decoder would have had more good frames than ffmpeg asks for.
+            // A single decoder would have had more good frames than ffmpeg requires.
             finished = Ok(());
         }
         self.stopped.all();
@@ -173,12 +175,14 @@ impl Joiner {
         Whole { last_words: self.last_words, finished }
     }
 
-    /// Takes what the decoder of a chunk gives, or what another one does if that is not what it should be.
+    /// Sends the frames of a chunk's decoder, or those of another decoder if its beginning is not
+    /// sound.
     fn chunk(&mut self, chunk: &Chunk, queue: &Queue, chunks: &mut Receiver<Job>) -> Result<Ended> {
-        let Opening { begins, behind, complains, ended } = Opening::of(chunk, queue)?;
+        let Opening { begins, after, complains, ended } = Opening::of(chunk, queue)?;
         let is_sound = match &ended {
             Some(ended) if ended.end != End::Complete => true,
-            // It fails where nothing can be decoded; one that had more would have gone on.
+            // A decoder fails if it can decode nothing; with more of the stream, it would have gone
+            // on.
             _ if chunk.begins.is_none() => !ended.as_ref().is_some_and(Ended::has_failed),
             _ => !complains && self.end.agrees(&begins),
         };
@@ -189,14 +193,14 @@ impl Joiner {
         self.lead.clear();
         self.give_join();
         self.end = Edge::new(chunk.ends);
-        for frame in behind {
+        for frame in after {
             self.give(frame);
         }
         let Some(ended) = ended else { return self.rest(queue) };
         Ok(ended)
     }
 
-    /// Takes all that a decoder gives.
+    /// Sends the remaining frames of a decoder.
     fn rest(&mut self, queue: &Queue) -> Result<Ended> {
         while !self.stopped.is_all() {
             match queue.next() {
@@ -207,8 +211,9 @@ impl Joiner {
         bail!("nobody takes the frames")
     }
 
-    /// Decodes a chunk as what follows those before, from the last one on whose beginning was as it should be. Where that had to be
-    /// done too often, it is done with all that follow as well.
+    /// Decodes a chunk again, together with those before it, from the last chunk whose beginning
+    /// was sound. After [`SPARED`] such attempts in a row, decodes all following chunks with the
+    /// same decoder.
     fn decode_again(&mut self, chunk: &Chunk, chunks: &mut Receiver<Job>) -> Result<Ended> {
         let goes_on = self.lead.is_empty() || self.lead.len() > SPARED;
         if goes_on {
@@ -219,7 +224,7 @@ impl Joiner {
         let bytes = lead.iter().flat_map(|chunk| &chunk.bytes).chain(&chunk.bytes);
         let beyond = chunk.beyond.iter().filter(|_| !goes_on);
         let (last, mut is_new) = (self.last, self.last.is_none());
-        lead.first().map_or(chunk, |first| first).pass(&self.stream).follow(
+        lead.first().map_or(chunk, |first| first).decode_job(&self.stream).follow(
             Reader::default(),
             move |decoder| {
                 let mut at = feed(decoder, None, bytes.chain(beyond))?;
@@ -230,9 +235,9 @@ impl Joiner {
                 Ok(())
             },
             |frame, _| {
-                // What was given already comes first.
-                let is_behind = |last: u64, pts: i64| difference33(last as i64, pts as u64) > 0;
-                is_new |= last.zip(frame.decoded.pts).is_some_and(|(a, b)| is_behind(a, b));
+                // The first frames were sent already.
+                let is_after = |last: u64, pts: i64| difference33(last as i64, pts as u64) > 0;
+                is_new |= last.zip(frame.decoded.pts).is_some_and(|(a, b)| is_after(a, b));
                 if is_new {
                     self.give(frame);
                 }
@@ -241,16 +246,17 @@ impl Joiner {
         )
     }
 
-    /// Gives a frame, unless it is for the next chunk to give; those of a join when it is known to be one.
+    /// Sends a frame before the join, and holds a frame within it until the join has proved sound.
+    /// A frame after the join belongs to the next chunk.
     fn give(&mut self, frame: Frame) {
-        match self.end.place(&frame) {
-            Place::Before => self.send(frame),
-            Place::Within => self.end.frames.push(frame),
-            Place::Behind => {}
+        match self.end.position(&frame) {
+            Position::Before => self.send(frame),
+            Position::Within => self.end.frames.push(frame),
+            Position::After => {}
         }
     }
 
-    /// Gives the frames of the join.
+    /// Sends the frames of the join.
     fn give_join(&mut self) {
         for frame in std::mem::take(&mut self.end.frames) {
             self.send(frame);
@@ -266,19 +272,19 @@ impl Joiner {
 }
 
 impl Opening {
-    /// Waits for it.
+    /// Waits for the first frames of a chunk's decoder.
     fn of(chunk: &Chunk, queue: &Queue) -> Result<Self> {
         let begins = Edge::new(chunk.begins);
-        let mut opening = Self { begins, behind: Vec::new(), complains: false, ended: None };
-        while opening.ended.is_none() && opening.behind.len() < LOOKED_AT {
+        let mut opening = Self { begins, after: Vec::new(), complains: false, ended: None };
+        while opening.ended.is_none() && opening.after.len() < LOOKED_AT {
             match queue.next() {
                 Given::Frame(frame, complains) => {
-                    // Frames that are shown before the keyframe cannot be decoded, and need not be.
-                    opening.complains |= complains && opening.begins.place != Place::Before;
-                    match opening.begins.place(&frame) {
-                        Place::Before if chunk.begins.is_some() => {}
-                        Place::Within => opening.begins.frames.push(*frame),
-                        Place::Before | Place::Behind => opening.behind.push(*frame),
+                    // Frames displayed before the keyframe cannot be decoded, and need not be.
+                    opening.complains |= complains && opening.begins.position != Position::Before;
+                    match opening.begins.position(&frame) {
+                        Position::Before if chunk.begins.is_some() => {}
+                        Position::Within => opening.begins.frames.push(*frame),
+                        Position::Before | Position::After => opening.after.push(*frame),
                     }
                 }
                 Given::Ended(ended) => opening.ended = Some(ended?),

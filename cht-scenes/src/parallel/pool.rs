@@ -1,8 +1,9 @@
-//! `--jobs`: chunks of the stream decoded side by side, and put together as one decoder would have given them.
+//! Decodes chunks of the stream in parallel (`--jobs`), and joins their frames as one decoder would
+//! have given them.
 //!
-//! Each chunk begins with a keyframe and has a decoder of its own. What the detectors know is handed on with the frames: they take
-//! them in order, as always. Only which pictures leave a decoder depends on what came before the chunk; one that is missing is
-//! fetched.
+//! Each chunk begins with a keyframe and has its own decoder. The detectors keep their state,
+//! because they take the frames in order, as always. Only the choice of the pictures that leave a
+//! decoder depends on the frames before the chunk; a missing picture is decoded again.
 
 use std::{
     io,
@@ -25,11 +26,11 @@ use crate::{
     parallel::job::{Job, Stopped, decode_chunks},
 };
 
-/// Decoders at work, who are fed as if they were one.
+/// Feeds several decoders as if they were one.
 #[derive(Debug)]
 pub(crate) struct DecoderPool {
     divider: Divider,
-    /// To the decoders, and in order to who puts together what they give; none when the input has ended.
+    /// Channels to the decoders and, in order, to the joiner; none after the input has ended.
     outlets: Option<(SyncSender<Job>, Sender<Job>)>,
     stopped: Arc<Stopped>,
     decoders: Vec<JoinHandle<()>>,
@@ -37,7 +38,7 @@ pub(crate) struct DecoderPool {
 }
 
 impl DecoderPool {
-    /// Starts so many decoders of a stream, whose frames go to `messages`.
+    /// Starts `jobs` decoders of a stream, whose frames go to `messages`.
     pub(crate) fn start(jobs: u8, stream: DecodeJob<'static>, messages: SyncSender<Sent>) -> Self {
         let stream = Arc::new(stream);
         let (to_decoders, queue) = sync_channel(0);
@@ -57,12 +58,12 @@ impl DecoderPool {
         Self { divider, outlets, stopped, decoders, joiner }
     }
 
-    /// What is fed next lies in the file at `path`, from byte `from` on.
+    /// Notes that the next bytes lie in the file at `path`, from byte `from` on.
     pub(crate) fn enter(&mut self, path: &Path, from: u64) {
         self.divider.enter(path, from);
     }
 
-    /// Feeds them; an error means that they have ended.
+    /// Feeds the decoders; returns an error if they have ended.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(outlets) = &self.outlets else { return Ok(()) };
         if self.stopped.is_all() {
@@ -72,19 +73,19 @@ impl DecoderPool {
         Ok(())
     }
 
-    /// No more bytes.
+    /// Ends the input.
     pub(crate) fn end_input(&mut self) {
         if let Some(outlets) = self.outlets.take() {
             hand_out(&outlets, self.divider.finish());
         }
     }
 
-    /// To stop them while another thread feeds them.
+    /// Returns the flag that stops the decoders while another thread feeds them.
     pub(crate) fn stopped(&self) -> Arc<Stopped> {
         Arc::clone(&self.stopped)
     }
 
-    /// Waits for their end: the last words, and how it went.
+    /// Waits for the decoders to end. Returns their last messages and their result.
     pub(crate) fn finish(mut self) -> (String, Result<()>) {
         self.end_input();
         for decoder in self.decoders {
@@ -98,7 +99,8 @@ impl DecoderPool {
     }
 }
 
-/// Waits for a decoder that is free. Whoever has ended takes nothing; that is looked at elsewhere.
+/// Waits for a free decoder and hands it the chunk. A thread that has ended takes none;
+/// [`DecoderPool::finish`] returns its result.
 fn hand_out((decoders, joiner): &(SyncSender<Job>, Sender<Job>), chunk: Chunk) {
     let job = Job { chunk: Arc::new(chunk), queue: Arc::default() };
     let _ = joiner.send(job.clone());

@@ -1,4 +1,4 @@
-//! Frames that wait for their turn.
+//! Queues the frames of decoders that are ahead of their turn.
 
 use std::{
     collections::VecDeque,
@@ -10,19 +10,19 @@ use cht_core::process::lock::lock;
 
 use crate::decode::{frame::Frame, job::Ended};
 
-/// A decoder that is ahead of its turn by so many bytes waits.
+/// Size of the queued frames at which a decoder waits for its turn, in bytes.
 const MOST: usize = 64 << 20;
 
-/// What a decoder gives, in order.
+/// Holds an item of the queue.
 #[derive(Debug)]
 pub(crate) enum Given {
-    /// A frame; and whether the decoder has complained since the one before.
+    /// A frame, and whether the decoder has complained since the frame before it.
     Frame(Box<Frame>, bool),
-    /// That is all.
+    /// The end of the decoder.
     Ended(Result<Ended>),
 }
 
-/// What one decoder has given.
+/// Queues the frames of one decoder.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
@@ -33,12 +33,12 @@ pub(crate) struct Queue {
 struct Waiting {
     given: VecDeque<Given>,
     bytes: usize,
-    /// Nobody wants it any more.
+    /// Whether the frames are no longer wanted.
     abandoned: bool,
 }
 
 impl Queue {
-    /// Adds a frame when there is room; `false` if nobody wants it.
+    /// Adds a frame when there is room; returns `false` if frames are no longer wanted.
     pub(crate) fn push(&self, frame: Frame, complains: bool) -> bool {
         let is_full = |waiting: &mut Waiting| !waiting.abandoned && waiting.bytes >= MOST;
         let waited = self.changed.wait_while(self.lock(), is_full);
@@ -52,13 +52,13 @@ impl Queue {
         true
     }
 
-    /// Nothing more comes.
+    /// Adds the end of the decoder.
     pub(crate) fn end(&self, ended: Result<Ended>) {
         self.lock().given.push_back(Given::Ended(ended));
         self.changed.notify_all();
     }
 
-    /// Waits for what comes next.
+    /// Waits for the next item.
     pub(crate) fn next(&self) -> Given {
         let mut waiting = self.lock();
         loop {
@@ -73,7 +73,7 @@ impl Queue {
         }
     }
 
-    /// What has come is forgotten, and what comes is refused.
+    /// Drops the queued frames, and refuses further ones.
     pub(crate) fn abandon(&self) {
         let mut waiting = self.lock();
         waiting.abandoned = true;

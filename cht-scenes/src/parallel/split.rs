@@ -1,8 +1,9 @@
-//! Where a stream is divided: pure.
+//! Divides a stream into chunks; does no I/O.
 //!
-//! A **chunk** begins with a keyframe. Its decoder goes on into the next one by a few frames, for two reasons: frames that are shown
-//! before a keyframe and come behind it need what was before, and so does the score of the first ones. The frames that two decoders
-//! give of the same are a **join**.
+//! A **chunk** begins with a keyframe. Its decoder continues into the next chunk by a few frames,
+//! for two reasons: frames that come after a keyframe but are displayed before it need earlier
+//! frames, and so does the score of the first frames. The frames that two decoders both give are a
+//! **join**.
 
 use std::path::Path;
 
@@ -10,32 +11,36 @@ use cht_ts::{Entry, Found, Pes, Scanner, VideoFormat, time::difference33};
 
 use crate::input::Bytes;
 
-/// Luma samples in a chunk, at least: seconds of work, beside which starting a decoder costs little.
+/// Least size of a chunk, in luma samples: seconds of work, so that starting a decoder costs little
+/// in comparison.
 const SAMPLES: u64 = 500_000_000;
 
-/// Frames in a chunk that is as long as it has to be, of any size, and where the size is not known.
+/// Largest least length of a chunk, whatever the picture size, and the least length if the size is
+/// not known, in frames.
 const MOST: usize = 2000;
 const USUAL: usize = 250;
 
-/// So many units that are shown behind the keyframe belong to a join: as many frames, or half as many where a unit is a field.
+/// Length of a join, in access units displayed after the keyframe: 4 frames, or 2 for field-coded
+/// video.
 const JOIN: usize = 4;
 
-/// A keyframe behind which so many units do not tell which ones these are is no place to divide.
+/// Number of units after a keyframe in which the units of its join have to be found; else the
+/// stream is not divided there.
 const LOOKED_AT: usize = 40;
 
-/// A part of the stream for one decoder.
+/// Describes a part of the stream for one decoder.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Chunk {
-    /// None: the beginning.
+    /// Join at its beginning; none at the beginning of the stream.
     pub begins: Option<Join>,
     pub bytes: Vec<Bytes>,
-    /// What of the next one is decoded as well.
+    /// Bytes of the next chunk that are decoded as well.
     pub beyond: Vec<Bytes>,
-    /// None: the end.
+    /// Join at its end; none at the end of the stream.
     pub ends: Option<Join>,
 }
 
-/// PTS (33 bits) of the first and the last frame that two decoders give.
+/// Holds the PTS (33 bits) of the first and the last frame that two decoders both give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Join {
     pub from: u64,
@@ -52,41 +57,41 @@ pub(crate) struct Divider {
 #[derive(Debug)]
 struct Plan {
     pid: u16,
-    /// Where the file begins for the scanner, and how far it is read, in bytes.
+    /// Position in the file where the scanner began, and the position that was read to, in bytes.
     base: u64,
     position: u64,
     begins: Option<Join>,
-    /// The chunk so far, the last one open.
+    /// Byte ranges of the chunk so far; the last one is open.
     bytes: Vec<Bytes>,
-    /// Units in it.
+    /// Units in the chunk.
     units: usize,
-    /// How many it has at least.
+    /// Least number of units in the chunk.
     least: usize,
-    /// Where the next one may begin.
+    /// Keyframe that the next chunk may begin with.
     next: Option<Keyframe>,
-    /// Those that are complete.
+    /// Complete chunks.
     chunks: Vec<Chunk>,
 }
 
-/// A keyframe that another chunk may begin with.
+/// Describes a keyframe that the next chunk may begin with.
 #[derive(Debug)]
 struct Keyframe {
-    /// Where it lies: which of the chunk's bytes, and where in the file.
+    /// Index of its byte range in the chunk, and its position in that file, in bytes.
     file: usize,
     offset: u64,
     pts: u64,
     /// Units of the chunk before it.
     before: usize,
-    /// PTS of what is shown behind it.
+    /// PTS of the units displayed after it.
     later: Vec<u64>,
-    /// The last frame of the join, once all before it are known.
+    /// PTS of the last frame of the join, once all frames before that are known.
     to: Option<u64>,
-    /// The unit behind it has come.
+    /// Whether the unit after the join has come.
     is_complete: bool,
 }
 
 impl Divider {
-    /// Of the video `pid`.
+    /// Creates a divider for the video `pid`.
     pub(crate) fn new(pid: u16) -> Self {
         let plan = Plan {
             pid,
@@ -102,7 +107,7 @@ impl Divider {
         Self { scanner: Scanner::new(), plan }
     }
 
-    /// What is pushed next lies in the file at `path`, from byte `from` on.
+    /// Notes that the next bytes lie in the file at `path`, from byte `from` on.
     pub(crate) fn enter(&mut self, path: &Path, from: u64) {
         self.leave();
         self.scanner = Scanner::new();
@@ -110,7 +115,7 @@ impl Divider {
         self.plan.bytes.push((path.to_owned(), from..from));
     }
 
-    /// Takes the next bytes; gives the chunks that are complete.
+    /// Takes the next bytes, and returns the chunks that are complete.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> impl Iterator<Item = Chunk> + '_ {
         let Self { scanner, plan } = self;
         scanner.push(bytes, &mut |found| plan.take(&found));
@@ -121,14 +126,14 @@ impl Divider {
         plan.chunks.drain(..)
     }
 
-    /// No more bytes: the last chunk.
+    /// Ends the input, and returns the last chunk.
     pub(crate) fn finish(&mut self) -> Chunk {
         self.leave();
         let bytes = std::mem::take(&mut self.plan.bytes);
         Chunk { begins: self.plan.begins, bytes, ..Chunk::default() }
     }
 
-    /// The end of a file.
+    /// Ends the last byte range at the end of a file.
     fn leave(&mut self) {
         let position = self.plan.position;
         if let Some((_, last)) = self.plan.bytes.last_mut() {
@@ -137,7 +142,7 @@ impl Divider {
     }
 }
 
-/// Frames in a chunk, at least.
+/// Returns the least number of frames in a chunk.
 fn least(format: VideoFormat) -> usize {
     let samples = u64::from(format.width) * u64::from(format.height);
     SAMPLES.checked_div(samples).map_or(USUAL, |frames| (frames as usize).clamp(1, MOST))
@@ -147,7 +152,7 @@ impl Plan {
     fn take(&mut self, found: &Found<'_>) {
         match found {
             Found::Pes(pes) if pes.pid == self.pid => self.unit(pes),
-            // What is shown here depends on what came before.
+            // The pictures from here on depend on earlier ones.
             Found::Damage(_) | Found::SyncLost { .. } => self.next = None,
             _ => {}
         }
@@ -155,7 +160,7 @@ impl Plan {
 
     fn unit(&mut self, pes: &Pes) {
         let offset = self.base + pes.offset;
-        // A picture may end in the unit behind its own.
+        // A picture may end in the unit after its own.
         if let Some(next) = self.next.take_if(|next| next.is_complete)
             && let Some(to) = next.to
         {
@@ -175,7 +180,7 @@ impl Plan {
         self.units += 1;
     }
 
-    /// The chunk ends before a keyframe, and its decoder goes on to the byte `up_to`.
+    /// Ends the chunk before a keyframe; its decoder continues to the byte `up_to`.
     fn divide(&mut self, keyframe: &Keyframe, to: u64, up_to: u64) {
         if let Some((_, last)) = self.bytes.last_mut() {
             last.end = up_to;
@@ -194,17 +199,18 @@ impl Plan {
 }
 
 impl Keyframe {
-    /// Takes a unit that comes behind it. What is shown before the unit is decoded has all come.
+    /// Takes a unit that comes after the keyframe. All units displayed before this one is decoded
+    /// have come.
     fn take(&mut self, pes: &Pes) {
         self.is_complete = self.to.is_some();
         let Some(pts) = pes.pts.filter(|_| !self.is_complete) else { return };
-        let behind = |pts: u64| difference33(self.pts as i64, pts);
-        if behind(pts) > 0 {
+        let distance = |pts: u64| difference33(self.pts as i64, pts);
+        if distance(pts) > 0 {
             self.later.push(pts);
         }
-        self.later.sort_unstable_by_key(|&pts| behind(pts));
-        let decoded = behind(pes.dts.unwrap_or(pts));
-        self.to = self.later.get(JOIN - 1).copied().filter(|&to| behind(to) <= decoded);
+        self.later.sort_unstable_by_key(|&pts| distance(pts));
+        let decoded = distance(pes.dts.unwrap_or(pts));
+        self.to = self.later.get(JOIN - 1).copied().filter(|&to| distance(to) <= decoded);
     }
 }
 
@@ -216,7 +222,7 @@ mod tests {
 
     const PID: u16 = 0x100;
 
-    /// Takes units of 10 bytes: PTS, DTS, and whether it is a keyframe.
+    /// Takes units of 10 bytes, given as PTS, DTS, and whether each is a keyframe.
     fn divide(plan: &mut Plan, units: &[(u64, u64, bool)]) -> Vec<Chunk> {
         for &(pts, dts, random_access) in units {
             let (offset, pts, dts) = (plan.position, Some(pts), Some(dts));
@@ -241,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_ends_at_a_keyframe_and_goes_on_for_the_join() {
+    fn chunk_ends_at_keyframe_and_continues_for_join() {
         let mut plan = plan();
         let units: Vec<_> = (0..13).map(|n| (n, n, n == 2 || n == 4)).collect();
         let chunks = divide(&mut plan, &units);
@@ -254,20 +260,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_before_is_waited_for() {
+    fn join_waits_for_units_displayed_earlier() {
         let mut plan = plan();
-        // I0 P3 B1 B2, then I6 with B4 and B5, which are shown before it; P9 B7 B8 P12 B10 B11 P15.
+        // I0 P3 B1 B2, then I6 with B4 and B5, which are displayed before it; P9 B7 B8 P12 B10 B11
+        // P15.
         let pts = [0, 3, 1, 2, 6, 4, 5, 9, 7, 8, 12, 10, 11, 15, 13];
         let units: Vec<_> =
             pts.into_iter().zip(0..).map(|(pts, n)| (pts + 2, n, pts % 6 == 0)).collect();
         let chunks = divide(&mut plan, &units);
-        // The last of the join is 10, with 2 added: when what is decoded at 12 begins, all up to it has come.
+        // The join ends at 10, plus 2: when the unit decoded at 12 begins, all units up to it have
+        // come.
         assert_eq!(chunks[0].ends, Some(Join { from: 8, to: 12 }));
         assert_eq!((&chunks[0].bytes, &chunks[0].beyond), (&bytes(0..40), &bytes(40..140)));
     }
 
     #[test]
-    fn nothing_is_divided_where_the_stream_is_damaged() {
+    fn damaged_stream_is_not_divided() {
         let mut plan = plan();
         assert!(divide(&mut plan, &[(0, 0, true), (1, 1, false), (2, 2, false)]).is_empty());
         divide(&mut plan, &[(3, 3, true), (4, 4, false)]);
@@ -279,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_may_lie_in_several_files_and_the_clock_may_wrap() {
+    fn chunk_across_files_and_clock_wrap_is_one() {
         let wrap = |n: u64| ((1 << 33) - 5 + n) % (1 << 33);
         let mut divider = Divider::new(PID);
         divider.enter(Path::new("a"), 100);
