@@ -1,4 +1,4 @@
-//! What a run is fed to: one decoder, or several at once.
+//! Feeds one decoder, or several at once, through one interface.
 
 use std::{io, path::Path, sync::Arc, time::Instant};
 
@@ -10,7 +10,7 @@ use crate::{
     parallel::{job::Stopped, pool::DecoderPool},
 };
 
-/// One decoder, or several that stand for one.
+/// Holds one decoder, or several that stand for one.
 #[derive(Debug)]
 pub(super) enum Engine {
     One(Decoder),
@@ -25,7 +25,7 @@ pub(super) enum StopHandle {
 }
 
 impl StopHandle {
-    /// Stops it at once, or as soon as each decoder has given a frame.
+    /// Stops the engine at once, or as soon as each decoder has given a frame.
     pub(super) fn stop(&self) {
         match self {
             Self::One(id) => cht_core::process::ffmpeg::kill(*id),
@@ -35,14 +35,14 @@ impl StopHandle {
 }
 
 impl Engine {
-    /// What is fed next lies in the file at `path`, from byte `from` on.
+    /// Notes that the next bytes lie in the file at `path`, from byte `from` on.
     pub(super) fn enter(&mut self, path: &Path, from: u64) {
         if let Self::Many(jobs) = self {
             jobs.enter(path, from);
         }
     }
 
-    /// Feeds it; an error means that it has ended.
+    /// Feeds the engine; returns an error if it has ended.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::One(decoder) => decoder.feed(bytes),
@@ -50,7 +50,7 @@ impl Engine {
         }
     }
 
-    /// See [`Decoder::pause`]; several decoders are fed no live stream.
+    /// Does [`Decoder::pause`]; several decoders are fed no live stream.
     pub(super) fn pause(&mut self, now: Instant) -> io::Result<Option<Pause>> {
         match self {
             Self::One(decoder) => decoder.pause(now),
@@ -58,14 +58,15 @@ impl Engine {
         }
     }
 
-    /// See [`Decoder::follow`].
+    /// Does [`Decoder::follow`].
     pub(super) fn follow(&mut self, plan: Plan) {
         if let Self::One(decoder) = self {
             decoder.follow(plan);
         }
     }
 
-    /// The next bytes are those of another file. Returns whether this one has frames to be decoded.
+    /// Ends the file that was fed; the next bytes are another file's. Returns whether this one has
+    /// frames to decode.
     pub(super) fn end_segment(&mut self) -> bool {
         match self {
             Self::One(decoder) => decoder.end_segment(),
@@ -73,7 +74,7 @@ impl Engine {
         }
     }
 
-    /// No more bytes: it decodes what it holds, and ends.
+    /// Ends the input: the engine decodes the bytes that it holds, and ends.
     pub(super) fn end_input(&mut self) {
         match self {
             Self::One(decoder) => decoder.end_input(),
@@ -81,7 +82,7 @@ impl Engine {
         }
     }
 
-    /// To stop it while another thread feeds it.
+    /// Returns the handle that stops the engine while another thread feeds it.
     pub(super) fn stop_handle(&self) -> StopHandle {
         match self {
             Self::One(decoder) => StopHandle::One(decoder.id()),
@@ -89,7 +90,8 @@ impl Engine {
         }
     }
 
-    /// Waits for its end, once its output was read to the end: its last words, and how it went.
+    /// Waits for the engine to end; its output has to be read to the end before. Returns its last
+    /// messages and its result.
     pub(super) fn finish(self) -> (String, Result<()>) {
         match self {
             Self::One(decoder) => (decoder.last_words(), decoder.finish().map_err(Into::into)),

@@ -1,7 +1,8 @@
 //! Feeds decoders: segments in order, whole when they are finished, followed while they grow.
 //!
-//! Its child modules enter the folder of a session (`enter`), start a run (`start`), and feed finished
-//! segments (`finished`), a growing one (`live`), and those that only the segment log names (`undone`).
+//! Its child modules enter the folder of a session (`enter`), start a run (`start`), and feed
+//! finished segments (`finished`), a growing one (`live`), and those that only the segment log
+//! names (`undone`).
 
 mod enter;
 mod finished;
@@ -56,7 +57,7 @@ use crate::{
     stats::counters::Counters,
 };
 
-/// Feeds decoders.
+/// Holds the state of the feeding thread.
 #[derive(Debug)]
 pub(crate) struct Feeder {
     args: Args,
@@ -68,18 +69,18 @@ pub(crate) struct Feeder {
     upstream: Arc<Upstream>,
     interrupt: Arc<Interrupt>,
     folder: Option<Folder>,
-    /// Files that were given by their paths.
+    /// Files given by their paths.
     given: HashSet<FileId>,
     /// Folders that this run has opened, by device and inode.
     opened: HashSet<(u64, u64)>,
     decoding: Decoding,
     catch_up: CatchUp,
-    /// By how much the video's clock is ahead of the anchors, in ticks.
+    /// Difference of the video's clock from the anchors, in ticks.
     ahead: i64,
-    /// What a decoder that failed did not come to.
+    /// Parts that a failed decoder did not reach.
     left: VecDeque<Part>,
     refused: Refused,
-    /// Examines segments that nobody announced.
+    /// Examines segments that no event announced.
     examiner: Examiner,
 }
 
@@ -99,7 +100,7 @@ impl Feeder {
             jobs: args.jobs,
             limits: args.limits(),
         };
-        // Keyframes are all there is already.
+        // Already only keyframes are decoded.
         let on_lag = if args.decode == Decode::Keyframes { OnLag::Keep } else { args.on_lag };
         let catch_up = CatchUp::new(on_lag, args.lag_limit);
         if args.decode == Decode::Keyframes {
@@ -143,7 +144,8 @@ impl Feeder {
         self.folder.as_mut().context("no folder was entered")?.selector()
     }
 
-    /// Returns the codec of a segment's video. Where its tables do not say, that of what came before.
+    /// Returns the codec of a segment's video; if its tables do not name one, that of the video
+    /// before it.
     fn codec_of(&self, named: Option<Codec>, pid: u16) -> Option<Codec> {
         let of_run = || self.run().filter(|run| run.pid == pid)?.codec;
         let of_last = || {
@@ -153,7 +155,7 @@ impl Feeder {
         named.or_else(of_run).or_else(of_last)
     }
 
-    /// Everything was announced: finishes what is under way.
+    /// Finishes the work under way, after the last event.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.end_run()?;
         if let Some(selector) = self.folder.as_mut().and_then(|folder| folder.selector().ok()) {
@@ -163,19 +165,19 @@ impl Feeder {
         Ok(())
     }
 
-    /// Whether nobody will ever say that the segment at `path` is finished.
+    /// Returns whether no event can announce any more that the segment at `path` is finished.
     fn is_orphaned(&self, path: &str) -> bool {
         self.upstream.ended.load(Ordering::SeqCst) && self.upstream.begun().get(path) != Some(&true)
     }
 
-    /// Whether more is asked for than ffmpeg's score.
+    /// Returns whether the options need more than ffmpeg's score.
     fn measures(&self) -> bool {
         self.args.detect != [Detect::Scene]
             || self.args.max_frames.is_some()
             || self.args.scores.is_some()
     }
 
-    /// The detectors that measure, as they were when this was saved, or as they begin.
+    /// Returns the measuring detectors, restored from `saved`, or new.
     fn detectors(&self, saved: Option<Vec<u8>>) -> Result<Detectors> {
         let Some(bytes) = saved else {
             return Ok(Detectors::new(Options::of(&self.args).rules()));
@@ -183,11 +185,11 @@ impl Feeder {
         Ok(Detectors::restore(Saved::from_bytes(&bytes)?))
     }
 
-    /// Makes sure that a decoder is there for a segment, and tells the
-    /// selector that its bytes follow, from byte `from` on.
+    /// Starts a decoder for a segment unless the running one fits, and tells the selector that its
+    /// bytes follow, from byte `from` on.
     fn begin(&mut self, path: &str, from: u64, source: Source) -> Result<()> {
         if !self.continues(&source, path) {
-            // Of the same video another part is decoded: what is known of it stays.
+            // The same video continues with another decode mode: the selector keeps its state.
             let goes_on =
                 self.run().is_some_and(|run| run.is_of(&source, path) && run.takes(&source));
             self.end_run()?;
@@ -203,14 +205,14 @@ impl Feeder {
         Ok(())
     }
 
-    /// Whether the decoder at work can go on with the segment at `path`.
+    /// Returns whether the running decoder can go on with the segment at `path`.
     fn continues(&self, source: &Source, path: &str) -> bool {
         let decode = self.decode_of(source);
         let is_right = |run: &Running| run.is_of(source, path) && run.takes(source);
         self.run().is_some_and(|run| is_right(run) && run.decode == decode)
     }
 
-    /// What is decoded of a segment. One that grows cannot be looked through beforehand.
+    /// Returns the decode mode of a segment. A growing segment cannot be prescanned.
     fn decode_of(&self, source: &Source) -> Decode {
         match self.args.decode {
             _ if self.catch_up.decoding() == Decoded::Keyframes => Decode::Keyframes,
@@ -219,7 +221,7 @@ impl Feeder {
         }
     }
 
-    /// Looks through a segment for what is to be decoded of it, where that is asked for.
+    /// Prescans a segment for the pictures to decode, if its decode mode is `fast`.
     fn plan(&mut self, path: &str, source: &Source) {
         if self.run().is_none_or(|run| run.decode != Decode::Fast) {
             return;
@@ -231,12 +233,12 @@ impl Feeder {
                 }
             }
             Ok(None) => {}
-            // What cannot be read is said when it is decoded.
+            // An unreadable segment is reported when it is decoded.
             Err(error) => report::note(format_args!("{path}: {error:#}; all of it is decoded")),
         }
     }
 
-    /// Feeds a whole segment; `false` if the decoder has ended before.
+    /// Feeds a whole segment; returns `false` if the decoder has ended before.
     fn feed_all(&mut self, windows: Windows) -> Result<bool> {
         for window in windows {
             for chunk in window?.chunks(WRITE) {
@@ -248,7 +250,7 @@ impl Feeder {
         Ok(true)
     }
 
-    /// Feeds the decoder; `false` if it has ended (and was seen to).
+    /// Feeds the decoder; returns `false` if it has ended (and was stopped).
     fn feed(&mut self, bytes: &[u8]) -> Result<bool> {
         let Some(run) = self.run_mut() else { return Ok(false) };
         if run.feed(bytes).is_err() {
@@ -257,18 +259,18 @@ impl Feeder {
         Ok(self.run().is_some())
     }
 
-    /// The segment that was begun last was fed to its end; `within`: none of its pictures begins in it.
+    /// Notes that the last segment was fed to its end; `within`: no picture begins in it.
     fn fed(&mut self, bytes: u64, within: bool) {
         if let Some(run) = self.run_mut() {
             run.fed(bytes, within);
         }
     }
 
-    /// Ends the decoder. What it did not come to because it failed is given to another.
+    /// Ends the decoder. Parts that it did not reach because it failed go to another decoder.
     pub(crate) fn end_run(&mut self) -> Result<()> {
         self.stop_run()?;
         while let Some(part) = self.left.pop_front() {
-            // What is left while this one is fed comes before the rest.
+            // Parts left over while this one is fed come before the rest.
             let rest = std::mem::take(&mut self.left);
             let fed = self.feed_again(&part);
             self.report_lost(fed, &part.path)?;
@@ -282,7 +284,7 @@ impl Feeder {
 
     fn feed_again(&mut self, part: &Part) -> Result<()> {
         if part.source.live && !Path::new(&part.path).exists() {
-            // It is decoded when it is finished.
+            // The segment is decoded when it is finished.
             if let Some(folder) = &mut self.folder {
                 let key = key(&part.path, folder.by_name);
                 folder.handled.remove(key);
@@ -310,7 +312,8 @@ impl Feeder {
         Ok(())
     }
 
-    /// Ends the decoder, takes the rest of its frames, and reports what went wrong. A [`Cut`] is an error.
+    /// Ends the decoder, takes the rest of its frames, and reports its failures. A [`Cut`] is an
+    /// error.
     fn stop_run(&mut self) -> Result<()> {
         let Some(run) = self.folder.as_mut().and_then(Folder::take_run) else { return Ok(()) };
         let fed_last = run.path.clone();
@@ -318,7 +321,7 @@ impl Feeder {
         if end == End::Cut {
             bail!(Cut(selector.into_undone()));
         }
-        // Given nothing to decode, it complains.
+        // A decoder without any input fails as well.
         let failed = end != End::Complete || (finished.is_err() && selector.expects_frames());
         let Rest { blamed, left, undecoded } = selector.end(failed)?;
         let path = blamed.map_or(fed_last, |part| part.path);
@@ -329,7 +332,7 @@ impl Feeder {
         } else if let (Err(error), true, true) = (finished, failed, undecoded.is_empty()) {
             writer.fail("decoder_failed", &format!("{path}: {error:#}"), Some(&path))?;
         }
-        // Of a segment that has other pictures as well, or that still grows.
+        // The segment has other pictures as well, or still grows.
         if let Some(message) = self.decoding.limits.exceeded(&path, &last_words)
             && undecoded.is_empty()
         {
@@ -343,7 +346,7 @@ impl Feeder {
             let message = format!("{path}: no frame could be decoded; ffmpeg said: {last_words}");
             writer.fail("undecodable", &message, Some(&path))?;
         }
-        // What comes first here came before what is left already.
+        // These parts came before the parts left already.
         left.into_iter().rev().for_each(|part| self.left.push_front(part));
         if let Some(folder) = &mut self.folder {
             folder.work = Work::Idle(selector);

@@ -1,4 +1,4 @@
-//! The folder of the frames that are selected at present, and the segments that it knows.
+//! Holds the folder of the frames being selected, and the segments that it knows.
 
 use std::{
     collections::HashMap,
@@ -16,39 +16,39 @@ use crate::{
     },
 };
 
-/// A folder of frames.
+/// Describes a folder of frames.
 #[derive(Debug)]
 pub(super) struct Folder {
     pub(super) path: PathBuf,
     pub(super) work: Work,
-    /// Its device and inode: a folder may have several names.
+    /// Device and inode of the folder, which may have several names.
     pub(super) place: Option<(u64, u64)>,
     /// Whether segments are known by their names.
     pub(super) by_name: bool,
-    /// Segments done by an earlier run of the program by their keys, with their sizes, and which files they were.
+    /// Segments done by an earlier run of the program, by key: size and file.
     pub(super) done_before: HashMap<String, (u64, Option<FileId>)>,
-    /// The keys of segments by their files: one that has several names is known by the first.
+    /// Keys of segments by file: a file with several names is known by the first.
     pub(super) files: HashMap<FileId, String>,
-    /// Segments that were dealt with by this one, by their keys, and which files they were, if that counts.
+    /// Segments handled by this run, by key, with their files if these count.
     pub(super) handled: HashMap<String, Option<FileId>>,
-    /// The segment dealt with last, if an earlier run had done it.
+    /// Last segment handled, if an earlier run had done it.
     pub(super) replayed: Option<Checkpoint>,
-    /// The number of the last of them; in the folder of a session also of an earlier run.
+    /// Number of the last segment handled; in the folder of a session, also by an earlier run.
     pub(super) last_seq: Option<u64>,
-    /// The end of the session's record, from where an earlier run has come to.
-    pub(super) record: Option<SegmentLog>,
-    /// What an index next to the frames may lack was emitted again.
+    /// End of the segment log, from the last segment of an earlier run on.
+    pub(super) segment_log: Option<SegmentLog>,
+    /// Whether the frames that an index next to them may lack were emitted again.
     pub(super) joined: bool,
 }
 
-/// The selector of a folder.
+/// Holds the selector of a folder.
 #[derive(Debug)]
 pub(super) enum Work {
     /// No decoder runs.
     Idle(Box<FrameSelector>),
-    /// It follows a decoder.
+    /// The selector follows a decoder.
     Running(Box<Running>),
-    /// It is gone with a thread that has panicked, or with a decoder that could not be started.
+    /// The selector is lost, because its thread panicked or its decoder could not be started.
     Lost,
 }
 
@@ -62,7 +62,7 @@ impl Folder {
         }
     }
 
-    /// Returns the selector to look at, where no decoder runs.
+    /// Returns the selector for reading, where no decoder runs.
     pub(super) fn idle(&self) -> Option<&FrameSelector> {
         match &self.work {
             Work::Idle(selector) => Some(selector),
@@ -95,7 +95,7 @@ impl Folder {
         }
     }
 
-    /// Takes out the decoder that runs; its selector comes back with its end.
+    /// Takes out the decoder that runs; stopping it returns its selector.
     pub(super) fn take_run(&mut self) -> Option<Box<Running>> {
         match std::mem::replace(&mut self.work, Work::Lost) {
             Work::Running(run) => Some(run),
@@ -106,25 +106,25 @@ impl Folder {
         }
     }
 
-    /// Whether `path` is another name of it.
+    /// Returns whether `path` is another name of the folder.
     pub(super) fn is_at(&self, path: &Path) -> bool {
         self.place.is_some() && self.place == identity(path)
     }
 
-    /// What a segment is known by.
+    /// Returns the key of a segment.
     pub(super) fn key<'a>(&self, path: &'a str) -> &'a str {
         key(path, self.by_name)
     }
 
-    /// Returns the path that a segment is known by, which is this `file`; its own if that comes for the first time.
+    /// Returns the path that the segment in `file` is known by; `path` itself if the file is new.
     pub(super) fn name_of(&mut self, path: &str, file: Option<FileId>) -> String {
         let known = file.filter(|_| self.key(path) == path);
         let known = known.map(|file| self.files.entry(file).or_insert_with(|| path.to_owned()));
-        // What has another key by now is the same file, and what has changed since is another one.
+        // A file under another key is the same file; a file that has changed since is another one.
         known.map_or_else(|| path.to_owned(), |known| known.clone())
     }
 
-    /// Whether an earlier run or this one has dealt with a segment.
+    /// Returns whether an earlier run or this one has handled a segment.
     pub(super) fn knows(&self, path: &str) -> bool {
         let key = self.key(path);
         self.handled.contains_key(key) || self.done_before.contains_key(key)

@@ -1,4 +1,4 @@
-//! How far the index next to the frames has come: its journal is read from the end.
+//! Finds the last frame in the index next to the frames; reads its journal from the end.
 
 use std::{io, path::Path};
 
@@ -9,13 +9,13 @@ use cht_core::{
 
 use crate::select::journal::number;
 
-/// The journal of cht-index.
+/// Name of cht-index's journal.
 pub(super) const INDEX: &str = "index.ndjson";
 
-/// How much of its end is read at first, in bytes.
+/// Length of the end that is read first, in bytes.
 const TAIL: u64 = 64 << 10;
 
-/// Returns the number of the last frame in the journal at `path`; 0 where there is none.
+/// Returns the number of the last frame in the journal at `path`, or 0.
 pub(super) fn last_indexed(path: &Path) -> u64 {
     let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     let mut tail = TAIL;
@@ -29,7 +29,8 @@ pub(super) fn last_indexed(path: &Path) -> u64 {
     }
 }
 
-/// The number of the last frame in the lines from byte `from` on, where a line need not begin.
+/// Returns the number of the last frame in the lines from byte `from` on, which may lie within a
+/// line.
 fn last_after(path: &Path, from: u64) -> io::Result<Option<u64>> {
     let mut lines = Lines::open(path, from)?;
     let mut last = None;
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn last_frame_is_found_before_any_number_of_marks() {
+    fn last_frame_before_many_marks_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(INDEX);
         assert_eq!(last_indexed(&path), 0);

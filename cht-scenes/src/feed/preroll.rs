@@ -1,4 +1,5 @@
-//! What is decoded before a segment, for its effect on the first frames: where the last one was done by an earlier run of the program.
+//! Finds the preroll: segments decoded before the next one for their effect on its first frames. An
+//! earlier run of the program has done them.
 
 use std::path::Path;
 
@@ -13,28 +14,29 @@ use cht_core::{
 
 use crate::select::{journal::Checkpoint, succession::Position};
 
-/// How many segments a run-up has at most: a stream without keyframes would have all of them.
-const MOST_RUN_UP: usize = 32;
+/// Largest number of segments in a preroll: a stream without keyframes would need all.
+const MAX_PREROLL: usize = 32;
 
-/// A segment of the run-up.
+/// Describes a segment of the preroll.
 pub(super) struct Before {
     pub seq: u64,
     pub anchor: Anchor,
     pub path: String,
-    /// Where its last part begins, in bytes: there its clock jumped for the last time.
+    /// Start of its last part, in bytes: the last jump of its clock.
     pub from: u64,
-    /// Its bytes; none where it is not decoded.
+    /// Bytes of the segment; none if it is not decoded.
     pub windows: Option<Windows>,
 }
 
-/// The segment that was dealt with last: an earlier run may have done one between the last one and the next.
+/// Returns the segment handled last: an earlier run may have done one between the last one and the
+/// next.
 pub(super) fn nearest(last: Checkpoint, replayed: Option<Checkpoint>) -> Checkpoint {
     let leads = |replayed: &Checkpoint| {
         let (last_anchor, anchor) = last.anchor.zip(replayed.anchor)?;
-        let place = Position { path: &replayed.path, anchor };
+        let position = Position { path: &replayed.path, anchor };
         Some(
             last.path != replayed.path
-                && Position { path: &last.path, anchor: last_anchor }.leads_to(&place),
+                && Position { path: &last.path, anchor: last_anchor }.leads_to(&position),
         )
     };
     match replayed {
@@ -43,20 +45,21 @@ pub(super) fn nearest(last: Checkpoint, replayed: Option<Checkpoint>) -> Checkpo
     }
 }
 
-/// The segments to decode before the one at `next`, the `last` of which was done: one, or as many as it takes to begin
-/// with a keyframe where cht-recv had to cut within a group of pictures. None if they do not lead there.
-pub(super) fn run_up(last: &Checkpoint, next: Position<'_>) -> Vec<Before> {
+/// Returns the segments to decode before the one at `next`, up to the `last` one done: one segment,
+/// or, where cht-recv had to cut within a group of pictures, enough to begin with a keyframe.
+/// Returns none if they do not lead to `next`.
+pub(super) fn preroll(last: &Checkpoint, next: Position<'_>) -> Vec<Before> {
     let before = |seq, anchor, path: &str, from| before(seq, anchor, path, from, next);
     let Some(nearest) = before(last.done.seq, last.anchor, &last.path, last.from) else {
         return Vec::new();
     };
-    let first = last.done.seq.saturating_sub(MOST_RUN_UP as u64);
+    let first = last.done.seq.saturating_sub(MAX_PREROLL as u64);
     let session = Session::of_segment(Path::new(&last.path));
-    let record = session.map(|session| SegmentLog::since(&session, first));
+    let log = session.map(|session| SegmentLog::since(&session, first));
     let mut segments = vec![nearest];
-    let connection = record.as_ref().and_then(|record| Some(record.get(last.done.seq)?.connection));
-    for earlier in record.iter().flat_map(|record| record.kept().rev()) {
-        let Some(first) = segments.last().filter(|_| segments.len() < MOST_RUN_UP) else { break };
+    let connection = log.as_ref().and_then(|log| Some(log.get(last.done.seq)?.connection));
+    for earlier in log.iter().flat_map(|log| log.kept().rev()) {
+        let Some(first) = segments.last().filter(|_| segments.len() < MAX_PREROLL) else { break };
         if earlier.seq >= first.seq {
             continue;
         }
@@ -73,26 +76,26 @@ pub(super) fn run_up(last: &Checkpoint, next: Position<'_>) -> Vec<Before> {
     segments
 }
 
-/// Puts one more segment before a run-up of one: of each only a keyframe may be decoded, and a score needs two frames
-/// before it.
-pub(super) fn two_frames(earlier: Option<&Checkpoint>, mut run_up: Vec<Before>) -> Vec<Before> {
-    if let ([first], Some(earlier)) = (&run_up[..], earlier)
+/// Puts one more segment before a preroll of one: each may have a single decoded keyframe, and a
+/// score needs two frames before it.
+pub(super) fn two_frames(earlier: Option<&Checkpoint>, mut preroll: Vec<Before>) -> Vec<Before> {
+    if let ([first], Some(earlier)) = (&preroll[..], earlier)
         && earlier.done.seq + 1 == first.seq
         && let Some(earlier) =
-            before(earlier.done.seq, earlier.anchor, &earlier.path, earlier.from, first.place())
+            before(earlier.done.seq, earlier.anchor, &earlier.path, earlier.from, first.position())
     {
-        run_up.insert(0, earlier);
+        preroll.insert(0, earlier);
     }
-    run_up
+    preroll
 }
 
 impl Before {
-    fn place(&self) -> Position<'_> {
+    fn position(&self) -> Position<'_> {
         Position { path: &self.path, anchor: self.anchor }
     }
 }
 
-/// A segment of a run-up to what lies at `next`, if it leads there and can be read.
+/// Returns a segment of the preroll for `next`, if it leads there and can be read.
 fn before(
     seq: u64,
     anchor: Option<Anchor>,
@@ -105,20 +108,21 @@ fn before(
     Some(Before { seq, anchor, path: path.to_owned(), from, windows: Some(windows) })
 }
 
-/// Puts the segments that are done once more before a run-up: frames are chosen in them, and none is decoded.
-pub(super) fn unsure(unsure: &[Checkpoint], run_up: Vec<Before>) -> Vec<Before> {
-    let Some(first) = run_up.first() else { return run_up };
+/// Puts the segments that are done once more before a preroll: frames are selected in them, and
+/// none is decoded.
+pub(super) fn unsure(unsure: &[Checkpoint], preroll: Vec<Before>) -> Vec<Before> {
+    let Some(first) = preroll.first() else { return preroll };
     let earlier = unsure.iter().filter(|unsure| unsure.done.seq < first.seq).filter_map(|unsure| {
         let (seq, path, from) = (unsure.done.seq, &unsure.path, unsure.from);
         let anchor = unsure.anchor?;
-        let leads = Position { path, anchor }.leads_to(&first.place());
+        let leads = Position { path, anchor }.leads_to(&first.position());
         leads.then(|| Before { seq, anchor, path: path.clone(), from, windows: None })
     });
     let earlier: Vec<_> = earlier.collect();
-    earlier.into_iter().chain(run_up).collect()
+    earlier.into_iter().chain(preroll).collect()
 }
 
-/// Whether the segment before the one at `path` was ended for its size, or by the disk.
+/// Returns whether the segment before the one at `path` was ended for its size, or by the disk.
 pub(super) fn began_within_a_picture(path: &str, seq: u64, connection: Option<u32>) -> bool {
     let session = Session::of_segment(Path::new(path));
     let log = session.map(|session| SegmentLog::since(&session, seq.saturating_sub(1)));

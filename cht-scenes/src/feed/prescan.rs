@@ -1,8 +1,9 @@
-//! `--decode fast`: where in a segment something changes, found by its keyframes.
+//! Finds the changes in a segment by its keyframes, for `--decode fast`.
 //!
-//! The keyframes are decoded alone. Between two that show the same nothing has happened, unless a picture between them takes as
-//! many bytes as a picture that is new. Where they differ, the group is decoded up to a second behind the last picture that takes
-//! more bytes than the others: from there on nothing moves until the next keyframe, which is decoded anyway.
+//! The keyframes are decoded alone. Between two that show the same, nothing has changed, unless a
+//! picture between them takes as many bytes as a new picture. Where they differ, the group is
+//! decoded up to a second after the last picture that takes more bytes than the others: from there
+//! on nothing moves until the next keyframe, which is decoded anyway.
 
 use std::{collections::HashMap, path::Path};
 
@@ -26,24 +27,28 @@ use crate::{
     input::{Source, WRITE},
 };
 
-/// A picture that takes this part of its keyframe's bytes is new as a whole.
+/// Part of its keyframe's bytes that a wholly new picture takes, as a divisor.
 const NEW: usize = 2;
 
-/// One that takes so many times the bytes of most in its group, and this part of the keyframe's, shows something new.
+/// A picture with a change takes more than this multiple of the median bytes of its group, and more
+/// than this part of the keyframe's bytes (a divisor).
 const STANDS_OUT: usize = 4;
 const LOUD: usize = 256;
 
-/// One that takes this part of the keyframe's bytes may be all that the next keyframe shows.
+/// Part of the keyframe's bytes, as a divisor, with which a picture may hold the whole change that
+/// the next keyframe shows.
 const LARGE: usize = 16;
 
-/// So long behind the last change a group is decoded: a detector has to see that it rests.
+/// Time after the last change to which a group is decoded, in ticks: a detector has to see the
+/// picture at rest.
 const RESTS: i64 = TICKS_PER_SECOND;
 
-/// So many blocks may differ between keyframes that show the same: a cursor, a caret, a clock.
+/// Largest number of blocks that differ between keyframes that show the same: a cursor, a caret, a
+/// clock.
 const SPECKS: usize = 12;
 
-/// Plans what to decode of the finished segment at `path`. Nothing is planned, so all of it is to be decoded, where the stream
-/// cannot be thinned out.
+/// Plans the pictures to decode of the finished segment at `path`. Returns no plan if the stream
+/// cannot be filtered; then all of it is decoded.
 pub(crate) fn plan(
     ffmpeg: &Program,
     limits: Limits,
@@ -51,11 +56,11 @@ pub(crate) fn plan(
     path: &Path,
 ) -> Result<Option<Plan>> {
     let Some(codec) = source.codec else { return Ok(None) };
-    // What cannot be read is said by whoever feeds it.
+    // The feeder reports an unreadable segment.
     let Ok(segment) = FinishedSegment::open(path) else { return Ok(None) };
     let windows = || segment.windows(&source.range());
     let Ok(Some(groups)) = survey(windows(), source.pid, codec) else { return Ok(None) };
-    // A single group is all there is to look at.
+    // A single group has no later keyframe to compare with.
     let changed = if groups.len() > 1 {
         changed(ffmpeg, limits, source, path, windows())?
     } else {
@@ -64,14 +69,15 @@ pub(crate) fn plan(
     Ok(Some(choose(&groups, &changed)))
 }
 
-/// Chooses what to decode, given of each keyframe (by its PTS) whether it shows something else than the one before.
+/// Chooses the pictures to decode. `changed` tells of each keyframe, by its PTS, whether it differs
+/// from the one before.
 fn choose(groups: &[Group], changed: &HashMap<u64, bool>) -> Plan {
     let mut plan = Plan::new();
-    // Something has changed up to the keyframe of a group, or with it. So it may be with the first one: what was before
-    // the segment is not known.
+    // Whether the picture has changed up to the keyframe of a group, or with it. For the first
+    // group this is assumed: the picture before the segment is not known.
     let mut has_changed = true;
     for (n, group) in groups.iter().enumerate() {
-        // What follows the last one is not known.
+        // The keyframe after the last group is not known.
         let next = groups.get(n + 1).and_then(|next| changed.get(&next.pts)).copied();
         let differs = next.unwrap_or(true);
         let loud = last_loud(group);
@@ -82,7 +88,7 @@ fn choose(groups: &[Group], changed: &HashMap<u64, bool>) -> Plan {
                 .any(|(_, bytes)| bytes * NEW > group.bytes)
                 .then_some(group.others.len()),
             Some(last) => Some(up_to(group, last)),
-            // Bit by bit, or not at all.
+            // The change comes bit by bit, or not at all.
             None => group
                 .others
                 .iter()
@@ -90,7 +96,7 @@ fn choose(groups: &[Group], changed: &HashMap<u64, bool>) -> Plan {
                 .then_some(group.others.len()),
         };
         let rests = has_changed.then(|| up_to(group, group.pts));
-        // A refresh comes bit by bit, whatever the pictures next to it show.
+        // A refresh comes bit by bit, even if the pictures around it show the same.
         let refresh = group.is_refresh.then_some(group.others.len());
         if let Some(others) = own.max(rests).max(refresh).filter(|&others| others > 0) {
             plan.insert(group.pts, 1 + others);
@@ -100,7 +106,7 @@ fn choose(groups: &[Group], changed: &HashMap<u64, bool>) -> Plan {
     plan
 }
 
-/// The PTS of the last picture that takes more bytes than the others of its group.
+/// Returns the PTS of the last picture that takes more bytes than the others of its group.
 fn last_loud(group: &Group) -> Option<u64> {
     let mut bytes: Vec<usize> = group.others.iter().map(|(_, bytes)| *bytes).collect();
     bytes.sort_unstable();
@@ -109,21 +115,23 @@ fn last_loud(group: &Group) -> Option<u64> {
     group.others.iter().rev().find(|(_, bytes)| is_loud(*bytes)).map(|(pts, _)| *pts)
 }
 
-/// Tells whether the last picture of a group that may have changed something comes a good while before its end. Where no
-/// picture does, the change comes with the next keyframe; and next to one that comes late nothing tells them apart.
+/// Returns whether the last picture of a group with a possible change comes well before the group's
+/// end. If no picture has one, the change comes with the next keyframe; and a late change cannot be
+/// told from one that comes with the next keyframe.
 fn rests_within(group: &Group) -> bool {
     let is_large = |bytes: usize| bytes * LARGE > group.bytes;
     let last = group.others.iter().rev().find(|(_, bytes)| is_large(*bytes));
     last.is_some_and(|&(pts, _)| up_to(group, pts) < group.others.len())
 }
 
-/// How many units behind the access point lead to where a change at `pts` rests.
+/// Returns the number of units after the access point, up to the one where a change at `pts` is at
+/// rest.
 fn up_to(group: &Group, pts: u64) -> usize {
     let is_within = |other: u64| difference33(pts as i64, other) <= RESTS;
     group.others.iter().rposition(|(other, _)| is_within(*other)).map_or(0, |last| last + 1)
 }
 
-/// Of each keyframe, by its PTS (33 bits), whether it shows something else than the one before.
+/// Returns of each keyframe, by its PTS (33 bits), whether it differs from the one before.
 fn changed(
     ffmpeg: &Program,
     limits: Limits,
@@ -131,14 +139,14 @@ fn changed(
     path: &Path,
     windows: Windows,
 ) -> Result<HashMap<u64, bool>> {
-    let pass = DecodeJob::of(ffmpeg, limits, source, path, Decode::Keyframes, Wanted::Small);
+    let job = DecodeJob::of(ffmpeg, limits, source, path, Decode::Keyframes, Wanted::Small);
     let mut blocks = Blocks::default();
     let mut changed = HashMap::new();
-    pass.run(
+    job.run(
         |decoder| {
             for window in windows.map_while(Result::ok) {
                 for chunk in window.chunks(WRITE) {
-                    // One that has ended takes nothing; what it gave is what there is.
+                    // A decoder that has ended takes no input; the frames that it gave remain.
                     if decoder.feed(chunk).is_err() {
                         return Ok(());
                     }
@@ -162,13 +170,14 @@ fn changed(
 mod tests {
     use super::*;
 
-    /// A group of pictures 25 a second, of these bytes.
+    /// Returns a group of pictures at 25 a second, with these sizes in bytes.
     fn group(bytes: usize, others: &[usize]) -> Group {
         let others = others.iter().zip(1..).map(|(&bytes, n)| (n * 3600, bytes)).collect();
         Group { pts: 0, bytes, others, is_refresh: false }
     }
 
-    /// How much is decoded of the first and of the second of two groups, of which the second shows something else if it `differs`.
+    /// Returns the number of units decoded of each of two groups; the second shows another picture
+    /// if it `differs`.
     fn kept(others: &[usize], differs: bool) -> [Option<usize>; 2] {
         let first = group(40_000, others);
         let end = (others.len() as u64 + 1) * 3600;
@@ -179,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_ends_as_it_began_is_left_out() {
+    fn group_that_ends_as_it_began_is_left_out() {
         assert_eq!(kept(&[200; 50], false), [Some(26), None], "but for the beginning");
         let mut others = [200; 50];
         others[10] = 30_000;
@@ -187,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_decoded_until_it_rests() {
+    fn change_within_group_is_decoded_until_at_rest() {
         let mut others = [50; 100];
         others[10] = 9_000;
         assert_eq!(kept(&others, true), [Some(1 + 11 + 25), None]);
@@ -195,9 +204,9 @@ mod tests {
         assert_eq!(kept(&[50; 50], true), [Some(26), Some(26)], "it came with the keyframe");
     }
 
-    /// Detectors decide some frames later, and so late there would be none.
+    /// Detectors decide some frames later; at the end of a group, those lie in the next one.
     #[test]
-    fn change_at_end_of_group_is_decoded_until_it_rests_in_the_next() {
+    fn change_at_end_of_group_is_decoded_until_at_rest_in_the_next() {
         assert_eq!(kept(&[20_000; 50], true), [Some(51), Some(26)], "film, and a cut");
         let mut others = [50; 50];
         others[48] = 9_000;

@@ -1,20 +1,21 @@
-//! Sessions that events name and whose frames cannot be kept: an `error` event, and the rest goes on.
+//! Refuses sessions whose frames cannot be kept: each gets an `error` event, and the others go on.
 
 use std::{collections::VecDeque, fmt, io};
 
 use cht_core::session::SessionError;
 
-/// The folder for the frames of a session cannot be used.
+/// Reports that the folder for the frames of a session cannot be used.
 #[derive(Debug)]
 pub(super) struct NoFolder(anyhow::Error);
 
 impl NoFolder {
-    /// An event names a place that is no session.
+    /// Creates the error for an event that names a place that is no session.
     pub(super) fn foreign(error: SessionError) -> Self {
         Self(error.into())
     }
 
-    /// Takes an error of the system for one; others, as frames made with other options, end the run.
+    /// Turns an error of the system into this error; other errors, such as frames made with other
+    /// options, end the run.
     pub(super) fn or(error: anyhow::Error) -> anyhow::Error {
         if error.chain().any(<dyn std::error::Error>::is::<io::Error>) {
             Self(error).into()
@@ -32,5 +33,5 @@ impl fmt::Display for NoFolder {
 
 impl std::error::Error for NoFolder {}
 
-/// The sessions whose error was said.
+/// Sessions whose error was emitted.
 pub(super) type Refused = VecDeque<String>;

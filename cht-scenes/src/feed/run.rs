@@ -1,4 +1,4 @@
-//! A run: one decoder over consecutive segments, and the thread that follows it.
+//! Runs one decoder over consecutive segments, and the thread that follows it.
 
 use std::{
     io,
@@ -35,13 +35,13 @@ use crate::{
     },
 };
 
-/// Frames that may wait for the selector, where their samples wait elsewhere.
+/// Largest number of frames queued for the selector, while their samples wait in the pipes.
 const FRAMES: usize = 4096;
 
-/// Frames that may wait for the selector with their samples.
+/// Largest number of frames queued for the selector with their samples.
 const WHOLE_FRAMES: usize = 16;
 
-/// A decoder at work, and the thread that follows it.
+/// Holds a running decoder, and the thread that follows it.
 #[derive(Debug)]
 pub(super) struct Running {
     pub engine: Engine,
@@ -50,14 +50,14 @@ pub(super) struct Running {
     pub pid: u16,
     pub codec: Option<Codec>,
     pub connection: Option<u32>,
-    /// The segment that is being fed.
+    /// Path of the segment being fed.
     pub path: String,
     messages: SyncSender<Sent>,
     follower: JoinHandle<(Box<FrameSelector>, Result<End>)>,
     writes: Arc<Writes>,
 }
 
-/// What is left of a run.
+/// Holds the results of a run.
 #[derive(Debug)]
 pub(super) struct Stopped {
     pub selector: Box<FrameSelector>,
@@ -66,12 +66,11 @@ pub(super) struct Stopped {
     pub finished: Result<()>,
 }
 
-/// An engine, and both ends of what it says.
+/// An engine, and both ends of its messages.
 type Started = (Engine, SyncSender<Sent>, Frames);
 
 impl Running {
-    /// Starts a decoder for the video of `source`, whose frames `selector` gets. `anchor` is that of the
-    /// first segment that it is fed.
+    /// Starts a decoder for the video of `source`, whose frames `selector` gets.
     pub(super) fn start(
         ffmpeg: &Program,
         decoding: Decoding,
@@ -87,7 +86,7 @@ impl Running {
             let mut run = Run { frames, pid, timeout: decoding.limits.timeout, writes: &seen };
             let end = selector.follow(&mut run);
             if !matches!(end, Ok(End::Complete)) {
-                // The feeder may be waiting for it to take more.
+                // The feeder may be waiting for the engine to take more.
                 stop.stop();
                 selector.leave(run.frames);
             }
@@ -112,27 +111,27 @@ impl Running {
         let _ = self.messages.send(Message::Segment(part).into());
     }
 
-    /// Feeds it; an error means that it has ended.
+    /// Feeds the engine; returns an error if it has ended.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.writes.count(|| self.engine.feed(bytes))
     }
 
     /// Ends the last picture if a live stream pauses, and tells the selector.
     pub(super) fn pause(&mut self) {
-        // One that has ended is noticed when it is fed.
+        // The next feed notices a decoder that has ended.
         let pause = self.writes.count(|| self.engine.pause(clock::monotonic()).ok().flatten());
         if let Some(pause) = pause {
             let _ = self.messages.send(Message::Pause(pause).into());
         }
     }
 
-    /// Notes that a segment was fed to its end; `within`: none of its pictures begins in it.
+    /// Notes that a segment was fed to its end; `within`: no picture begins in it.
     pub(super) fn fed(&mut self, bytes: u64, within: bool) {
         let has_frames = self.engine.end_segment() && !within;
         let _ = self.messages.send(Message::Fed { bytes, has_frames }.into());
     }
 
-    /// Ends its input, and waits until it has decoded what it holds.
+    /// Ends the input, and waits until the engine has decoded the bytes that it holds.
     pub(super) fn stop(mut self) -> Result<Stopped> {
         let _ = self.messages.send(Message::Ended.into());
         drop(self.messages);
@@ -142,18 +141,18 @@ impl Running {
         Ok(Stopped { selector, end: end?, last_words, finished })
     }
 
-    /// Stops it at once, and gives its selector up.
+    /// Stops the run at once, and drops its selector.
     pub(super) fn abandon(self) -> Result<()> {
         self.engine.stop_handle().stop();
         drop(self.messages);
-        // Its selector has the folder's lock.
+        // The selector holds the lock of the folder.
         let Ok(joined) = self.follower.join() else { bail!("the selector panicked") };
         drop(joined);
         let _ = self.engine.finish();
         Ok(())
     }
 
-    /// Whether it decodes the video that the segment at `path` goes on with.
+    /// Returns whether the run decodes the video that the segment at `path` continues.
     pub(super) fn is_of(&self, source: &Source, path: &str) -> bool {
         let fed = Position { path: &self.path, anchor: self.anchor };
         fed.leads_to(&Position { path, anchor: source.anchor })
@@ -161,13 +160,14 @@ impl Running {
             && self.connection == source.connection
     }
 
-    /// Whether a segment can be fed to it: several decoders read files that do not change any more.
+    /// Returns whether a segment can be fed to the run: several decoders read finished files only.
     pub(super) fn takes(&self, source: &Source) -> bool {
         !(source.live && matches!(self.engine, Engine::Many(_)))
     }
 }
 
-/// Starts what decodes a run: several decoders where that is asked for and the stream can be divided, which one that grows cannot.
+/// Starts the engine of a run: several decoders if `--jobs` asks for them and the stream can be
+/// divided. A growing segment cannot be divided.
 fn engine(
     ffmpeg: &Program,
     decoding: Decoding,

@@ -1,4 +1,4 @@
-//! What the thread that reads stdin knows and the feeder asks for.
+//! Shares the state of the thread that reads stdin with the feeder.
 
 use std::{
     collections::HashMap,
@@ -8,13 +8,13 @@ use std::{
 
 use cht_core::{process::lock::lock, session::live_segment::finished_path};
 
-/// Segments that were announced, and the end of stdin.
+/// Holds the announced segments and the end of stdin.
 #[derive(Debug, Default)]
 pub(crate) struct Upstream {
-    /// Stdin has ended: what is not finished by now will not be announced any more.
+    /// Whether stdin has ended; unfinished segments will then not be announced any more.
     pub ended: AtomicBool,
-    /// Segments that began to grow, by their final path, and whether they were announced as finished. One that is dealt with is
-    /// forgotten.
+    /// Segments that began to grow, by their final path, and whether they were announced as
+    /// finished. A handled segment is removed.
     begun: Mutex<HashMap<String, bool>>,
 }
 

@@ -1,4 +1,4 @@
-//! Goes to the folder of frames that a segment belongs to.
+//! Enters the folder of frames that a segment belongs to.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -17,11 +17,12 @@ use crate::{
     },
 };
 
-/// Sessions whose error was emitted, and is not emitted again.
+/// Number of sessions whose error was emitted and is not emitted again.
 const REMEMBERED: usize = 256;
 
 impl Feeder {
-    /// Goes to the folder that the frames of `session` belong in. Returns whether it can be used; if not, that was said.
+    /// Enters the folder that the frames of `session` belong in. Returns whether it can be used; if
+    /// not, an `error` event was emitted.
     pub(crate) fn enter(&mut self, session: Option<&str>) -> Result<bool> {
         let entered = self.go_to(session);
         let Err(error) = entered else { return Ok(true) };
@@ -34,14 +35,14 @@ impl Feeder {
                 self.refused.pop_front();
             }
             self.refused.push_back(session.to_owned());
-            // An event of ours holds absolute paths.
+            // Our events hold absolute paths.
             let absolute = Some(session).filter(|session| session.starts_with('/'));
             self.output.fail(absolute, "session", &error.to_string(), Some(session))?;
         }
         Ok(false)
     }
 
-    /// Does that, or tells why it cannot.
+    /// Enters the folder, or returns the error that prevents it.
     pub(crate) fn go_to(&mut self, session: Option<&str>) -> Result<()> {
         let path = match (&self.args.out, session, &self.args.session) {
             (Some(out), ..) => Some(out.clone()),
@@ -65,7 +66,7 @@ impl Feeder {
         }
         self.folder = None;
         let options = Options::of(&self.args);
-        // What this run made there stays when it comes back to the folder.
+        // Frames that this run wrote there stay when it comes back to the folder.
         let is_ours = identity(&path).is_some_and(|place| self.opened.contains(&place));
         let overwrite = self.args.overwrite && !is_ours;
         let journal = FrameJournal::open(&path, &options, overwrite, self.disk.clone())
@@ -93,13 +94,14 @@ impl Feeder {
             handled: HashMap::new(),
             replayed: None,
             last_seq,
-            record: None,
+            segment_log: None,
             joined: false,
         });
         Ok(())
     }
 
-    /// Begins anew where the last checkpoint is, as a restart does: what was decoded since is decoded again when it comes.
+    /// Goes back to the last checkpoint, as a restart does: segments decoded since then are decoded
+    /// again when they come.
     pub(crate) fn give_back(&mut self) -> Result<()> {
         self.end_run()?;
         self.folder = None;

@@ -21,14 +21,16 @@ use crate::{
 };
 
 impl Feeder {
-    /// Decodes a finished segment of the session that was entered. One that cannot be read is an `error` event.
+    /// Decodes a finished segment of the session that was entered; emits an `error` event if it
+    /// cannot be read.
     pub(crate) fn take_segment(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
         self.upstream.begun().remove(&segment.path);
         let decoded = self.decode(session, segment);
         self.report_lost(decoded, &segment.path)
     }
 
-    /// Reports an error of the segment at `path` alone, after what its decoder has given; others are returned.
+    /// Emits an error that concerns the segment at `path` alone, after the frames of its decoder;
+    /// returns other errors.
     pub(crate) fn report_lost(&mut self, result: Result<()>, path: &str) -> Result<()> {
         let Err(error) = result else { return Ok(()) };
         let Some(lost) = error.downcast_ref::<SegmentError>() else { return Err(error) };
@@ -42,7 +44,7 @@ impl Feeder {
         let name = folder.name_of(&segment.path, file);
         let key = key(&name, folder.by_name);
         let is_recorded = folder.by_name && key != segment.path;
-        // Of a segment that was recorded, the record says what it is; another one may have been written again.
+        // The segment log identifies a recorded segment; any other file may have been rewritten.
         let file = file.filter(|_| !is_recorded);
         let is_same = |known: &Option<FileId>| {
             known.zip(file).is_none_or(|(known, file)| known.is_written_as(&file))
@@ -76,7 +78,7 @@ impl Feeder {
             }
             return Ok(());
         }
-        // Cut for its size within a picture, it need not say what it holds.
+        // A segment that was cut for its size within a picture may hold no tables.
         let asked = self.args.video();
         let video = asked.of_segment(segment);
         let named = video.as_ref().ok().copied().flatten();
@@ -119,11 +121,11 @@ impl Feeder {
             ..Source::alone(segment.seq, by_its_clock, pid, codec)
         };
         let within = segment.video_pid.is_none() || listed.is_some_and(|video| video.units == 0);
-        // All frames again only where a picture needs none before it.
+        // Decode all frames again only where a picture needs no earlier one.
         if self.wants_change() && (self.catch_up.decoding() == Decoded::Full || !began_within()) {
             self.change_decoding();
         }
-        // Where another clock jumps is not known.
+        // The jumps of another clock are not known.
         let jumps = if self.ahead == 0 { &segment.jumps[..] } else { &[] };
         let mut is_fed = true;
         for (bytes, anchor) in parts(jumps, by_its_clock) {
@@ -143,24 +145,24 @@ impl Feeder {
         Ok(())
     }
 
-    /// Announces that a segment is done without frames.
+    /// Emits that a segment is done without frames.
     fn leave_out(&mut self, segment: &Segment) -> Result<()> {
         self.selector()?.leave_out(segment.seq, &segment.path, segment.bytes)
     }
 
-    /// Feeds a part of a finished segment as far as it can be read, to another decoder where its video changes; `false` if
-    /// one has ended before.
+    /// Feeds a part of a finished segment as far as it can be read, to another decoder where its
+    /// video changes; returns `false` if a decoder has ended before.
     fn feed_part(&mut self, file: &FinishedSegment, path: &str, source: Source) -> Result<bool> {
         let windows = || file.windows(&source.range());
         let mut at = source.bytes_from;
-        let mut stretches = changes::divide(windows(), source.pid, source.codec, self.args.video())
+        let mut spans = changes::divide(windows(), source.pid, source.codec, self.args.video())
             .into_iter()
-            .map(|stretch| TrackSpan { from: stretch.from + source.bytes_from, ..stretch })
+            .map(|span| TrackSpan { from: span.from + source.bytes_from, ..span })
             .peekable();
         for window in windows() {
             let window = match window {
                 Ok(window) => window,
-                // Of nothing, nothing is done.
+                // Nothing could be read, so nothing is done.
                 Err(error) if at == 0 => return Err(error.into()),
                 Err(error) => {
                     self.torn(path, &error)?;
@@ -169,24 +171,23 @@ impl Feeder {
             };
             let mut rest = &window[..];
             while !rest.is_empty() {
-                if let Some(TrackSpan { pid, codec, .. }) =
-                    stretches.next_if(|next| next.from <= at)
-                {
+                if let Some(TrackSpan { pid, codec, .. }) = spans.next_if(|next| next.from <= at) {
                     self.begin(path, at, Source { pid, codec, ..source })?;
                 }
-                let up_to = stretches.peek().map_or(u64::MAX, |next| next.from - at);
-                let (chunk, behind) = rest.split_at(rest.len().min(WRITE).min(up_to as usize));
+                let up_to = spans.peek().map_or(u64::MAX, |next| next.from - at);
+                let (chunk, later) = rest.split_at(rest.len().min(WRITE).min(up_to as usize));
                 if !self.feed(chunk)? {
                     return self.end_run().map(|()| false);
                 }
                 at += chunk.len() as u64;
-                rest = behind;
+                rest = later;
             }
         }
         Ok(true)
     }
 
-    /// Emits that a segment cannot be read to its end. What came before is decoded, and the segment is done with it.
+    /// Emits that a segment cannot be read to its end. The bytes before the error are decoded, and
+    /// then the segment is done.
     pub(crate) fn torn(&self, path: &str, error: &SegmentError) -> Result<()> {
         let session = Session::of_segment(Path::new(path));
         let session = session.as_ref().map(Session::name);

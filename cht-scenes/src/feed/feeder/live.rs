@@ -1,4 +1,4 @@
-//! Feeding a live stream: segments while they grow, and what is done when decoding is slower than they are.
+//! Feeds a live stream: segments while they grow, with only keyframes decoded while decoding lags.
 
 use std::path::Path;
 
@@ -24,14 +24,17 @@ use crate::{
     },
 };
 
-/// How far a growing segment is searched for its video before it is left until it is finished.
+/// Length of a growing segment that is searched for its video, in bytes; after that, it waits until
+/// it is finished.
 const PROBE: usize = 4 << 20;
 
-/// Two clocks that are no further apart are one, in ticks: pictures of a segment begin within it.
+/// Largest difference of two readings of one clock, in ticks: the pictures of a segment begin
+/// within it.
 const ONE_CLOCK: i64 = 10 * TICKS_PER_SECOND;
 
 impl Feeder {
-    /// The place of a segment by the clock of its video, whose first PTS is given where that need not be the clock of `anchor`.
+    /// Returns the anchor of a segment on the clock of its video. `first` is the video's first PTS,
+    /// given if its clock may differ from that of `anchor`.
     pub(crate) fn by_its_clock(&mut self, anchor: Anchor, first: Option<u64>) -> Anchor {
         if let Some(first) = first {
             let ahead = unwrap33(anchor.pts, first) - anchor.pts;
@@ -55,16 +58,17 @@ impl Feeder {
         if folder.knows(&path) {
             return Ok(());
         }
-        // After a gap in the events, the segments come finished and in order; this one among them.
+        // After a gap in the events, the segments come finished and in order, and this one is among
+        // them.
         if folder.last_seq.is_some_and(|last| last + 1 != open.seq) {
             return Ok(());
         }
         if self.is_divided_within_a_picture(&path, open) {
             return Ok(());
         }
-        let mut growing = match LiveSegment::open(part) {
-            Ok(growing) => growing,
-            // Gone already: its `segment` event will say more, or nothing will.
+        let mut live = match LiveSegment::open(part) {
+            Ok(live) => live,
+            // The file is gone already; its `segment` event follows, if any does.
             Err(error) if !regular::is_refusal(&error) => return Ok(()),
             Err(error) => {
                 self.end_run()?;
@@ -72,16 +76,16 @@ impl Feeder {
                 return self.selector()?.writer.fail("unreadable", &message, Some(&open.path));
             }
         };
-        let mut course = GrowingSegment::new(self.args.video(), anchor);
+        let mut growing = GrowingSegment::new(self.args.video(), anchor);
         let (mut source, mut total) = (None, 0);
         let mut buffer = vec![0; WRITE];
         let mut is_level = true;
         loop {
-            // Where more is there already, nothing pauses.
+            // The stream does not pause while unread bytes are there.
             if is_level {
                 self.pause();
             }
-            let bytes = match growing.read(&mut buffer) {
+            let bytes = match live.read(&mut buffer) {
                 Err(error) => {
                     let error = SegmentError::Io { path: path.clone().into(), error };
                     return self.report_lost(Err(error.into()), &path);
@@ -89,7 +93,8 @@ impl Feeder {
                 Ok(Growth::Bytes(count)) => &buffer[..count],
                 Ok(Growth::Finished) => break,
                 Ok(Growth::Nothing) if !self.is_orphaned(&path) => continue,
-                // The next recorder will finish what was written, and announce it to this run or a later one.
+                // The next recorder will finish the file, and announce it to this run or a later
+                // one.
                 Ok(Growth::Nothing | Growth::Abandoned) if source.is_some() => {
                     return self.abandon(session, open.seq);
                 }
@@ -98,10 +103,10 @@ impl Feeder {
             };
             is_level = bytes.len() < WRITE;
             total += bytes.len() as u64;
-            course.push(bytes);
+            growing.push(bytes);
             if source.is_none() {
-                let Some((video, first)) = course.video() else {
-                    if course.held() > PROBE {
+                let Some((video, first)) = growing.video() else {
+                    if growing.held() > PROBE {
                         return Ok(());
                     }
                     continue;
@@ -123,27 +128,27 @@ impl Feeder {
                     ..Source::alone(seq, anchor, pid, codec)
                 };
                 self.begin(&path, 0, begun)?;
-                course.place(anchor);
+                growing.place(anchor);
                 source = Some(begun);
             }
             if let Some(source) = &mut source
-                && !self.follow(&mut course, &path, source)?
+                && !self.follow(&mut growing, &path, source)?
             {
                 return self.give_back();
             }
         }
         if let Some(source) = &mut source {
-            course.finish();
-            if !self.follow(&mut course, &path, source)? {
+            growing.finish();
+            if !self.follow(&mut growing, &path, source)? {
                 return self.give_back();
             }
-            self.fed(total, course.within);
+            self.fed(total, growing.within);
         }
         Ok(())
     }
 
-    /// Whether several decoders have come to the middle of a picture, where another one could not go on: the segment is for
-    /// them, when it is finished.
+    /// Returns whether several decoders have stopped within a picture, where another decoder could
+    /// not go on: they decode this segment when it is finished.
     fn is_divided_within_a_picture(&self, path: &str, open: &SegmentOpen) -> bool {
         let connection = Some(open.connection);
         let run = self.run().filter(|run| run.connection == connection);
@@ -151,25 +156,25 @@ impl Feeder {
             && began_within_a_picture(path, open.seq, connection)
     }
 
-    /// Tells the selector how long nothing new has come, if that is long enough to decide on it. To be called
-    /// each moment: a pause goes on where its segment ends.
+    /// Tells the selector the length of a pause, if it is long enough to decide on. Callers call
+    /// this often: a pause goes on after its segment ends.
     pub(crate) fn pause(&mut self) {
         if let Some(run) = self.run_mut() {
             run.pause();
         }
     }
 
-    /// Feeds what has come of a segment that grows, to another decoder where its video changes, or where decoding lags or has
-    /// caught up; `false` as [`Self::feed`].
+    /// Feeds the new bytes of a growing segment, to another decoder where its video changes, or
+    /// where decoding lags or has caught up. Returns `false` as [`Self::feed`] does.
     fn follow(
         &mut self,
-        course: &mut GrowingSegment,
+        growing: &mut GrowingSegment,
         path: &str,
         source: &mut Source,
     ) -> Result<bool> {
         loop {
             let seek = self.wants_change();
-            let Some(piece) = course.next(seek) else { return Ok(true) };
+            let Some(piece) = growing.next(seek) else { return Ok(true) };
             match piece {
                 Piece::Bytes(bytes, passed) => {
                     if !self.feed(&bytes)? {
@@ -189,18 +194,18 @@ impl Feeder {
         }
     }
 
-    /// Whether the other way of decoding is wanted, to catch up or because it has caught up.
+    /// Returns whether decoding should change, to catch up or because it has caught up.
     pub(crate) fn wants_change(&mut self) -> bool {
         self.catch_up.wants_change(clock::monotonic(), || self.counters.lag.now())
     }
 
-    /// The next decoder decodes the other way.
+    /// Changes between all frames and keyframes for the next decoder.
     pub(crate) fn change_decoding(&mut self) {
         self.catch_up.change(clock::monotonic(), self.counters.lag.now());
         self.counters.decoding(self.catch_up.decoding());
     }
 
-    /// These pictures were fed, or left out.
+    /// Counts pictures that were fed or left out.
     pub(crate) fn passed(&mut self, passed: &Passed) {
         self.counters.lag.fed(&passed.keyframes, passed.newest);
         if self.catch_up.decoding() == Decoded::Keyframes {
@@ -209,8 +214,9 @@ impl Feeder {
         }
     }
 
-    /// A connection has ended, when `opened` segments had begun to grow: what the decoder holds of it is due. The first segment of
-    /// the next connection may have been announced before.
+    /// Drains the decoder after a connection has ended, when `opened` segments had begun to grow:
+    /// the frames that the decoder holds are due. The first segment of the next connection may have
+    /// been announced before.
     pub(crate) fn drain(&mut self, connection: u32, opened: u64) -> Result<()> {
         if self.run().is_some_and(|run| run.connection == Some(connection)) {
             self.end_run()?;

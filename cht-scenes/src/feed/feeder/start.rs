@@ -1,4 +1,4 @@
-//! Starts a run: what the selector knows, what leads up to its first segment, and its decoder.
+//! Starts a run: sets the state of the selector, starts its decoder, and feeds the preroll.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use cht_ts::Codec;
 use super::Feeder;
 use crate::feed::{
     folder::{Folder, Work},
-    preroll::{Before, nearest, run_up, two_frames, unsure},
+    preroll::{Before, nearest, preroll, two_frames, unsure},
     run::Running,
 };
 use crate::{
@@ -24,14 +24,14 @@ use crate::{
 };
 
 impl Feeder {
-    /// Starts a decoder for the segment at `path`, and decodes what leads up to it. With `goes_on`, the
-    /// selector goes on as it is: another decoder has decoded the same video up to here.
+    /// Starts a decoder for the segment at `path`, and decodes its preroll. With `goes_on`, the
+    /// selector keeps its state: another decoder has decoded the same video up to here.
     pub(crate) fn start_run(&mut self, source: Source, path: &str, goes_on: bool) -> Result<()> {
         let folder = self.folder.as_mut().context("no folder was entered")?;
         let mut selector = folder.take_selector()?;
         let replayed = folder.replayed.take();
         let decode = self.decode_of(&source);
-        let before = self.run_up_to(&mut selector, (&source, path), replayed, decode, goes_on)?;
+        let before = self.preroll_to(&mut selector, (&source, path), replayed, decode, goes_on)?;
         selector.decode = decode;
         let keyframes_only = decode == Decode::Keyframes;
         self.counters.lag.decodes(keyframes_only.then(|| mode::holds(source.codec)));
@@ -52,12 +52,12 @@ impl Feeder {
         if let Some(folder) = &mut self.folder {
             folder.work = Work::Running(Box::new(run));
         }
-        self.feed_run_up(before, source)
+        self.feed_preroll(before, source)
     }
 
-    /// Sets what the selector knows before the segment at `path`, and returns what leads up to it: the
+    /// Sets the state of the selector before the segment at `path`, and returns the preroll: the
     /// first score needs the frames before it.
-    fn run_up_to(
+    fn preroll_to(
         &self,
         selector: &mut FrameSelector,
         (source, path): (&Source, &str),
@@ -67,19 +67,20 @@ impl Feeder {
     ) -> Result<Vec<Before>> {
         let last = selector.writer.journal.last().cloned();
         let last = last.map(|last| nearest(last, replayed));
-        let place = Position { path, anchor: source.anchor };
+        let position = Position { path, anchor: source.anchor };
         let is_of_it = |last: &Checkpoint| {
             !goes_on
                 && last.done.seq < source.seq
                 && last.pid == Some(source.pid)
                 && last.codec.as_deref().and_then(Codec::named) == source.codec
         };
-        let mut before = last.filter(is_of_it).map_or_else(Vec::new, |last| run_up(&last, place));
+        let mut before =
+            last.filter(is_of_it).map_or_else(Vec::new, |last| preroll(&last, position));
         if before.is_empty() {
             selector.writer.release()?;
-            before = self.run_up_of_another(selector, place, is_of_it)?;
+            before = self.preroll_of_another(selector, position, is_of_it)?;
         } else {
-            // The same as after a restart, also within one run of the program.
+            // Within one run of the program, the same holds as after a restart.
             selector.take_back()?;
             let journal = &mut selector.writer.journal;
             if decode == Decode::Keyframes {
@@ -90,7 +91,7 @@ impl Feeder {
                 self.measures().then(|| self.detectors(journal.saved())).transpose()?;
         }
         if before.is_empty() {
-            // Nothing to compare the first frame with: it is kept.
+            // There is no frame to compare the first one with: it is kept.
             selector.state = State::default();
             if !goes_on {
                 selector.detectors = self.measures().then(|| self.detectors(None)).transpose()?;
@@ -99,16 +100,16 @@ impl Feeder {
         Ok(before)
     }
 
-    /// Lets the selector go on from the last segment of the recording that goes on at `place`, where
-    /// another recording came after it. Returns what leads up to it.
-    fn run_up_of_another(
+    /// Lets the selector go on from the last segment of the recording that continues at `position`, if
+    /// another recording came in between. Returns the preroll.
+    fn preroll_of_another(
         &self,
         selector: &mut FrameSelector,
-        place: Position<'_>,
+        position: Position<'_>,
         is_of_it: impl Fn(&Checkpoint) -> bool,
     ) -> Result<Vec<Before>> {
         let journal = &mut selector.writer.journal;
-        let Some(other) = journal.recording(&place).cloned().filter(is_of_it) else {
+        let Some(other) = journal.recording(&position).cloned().filter(is_of_it) else {
             return Ok(Vec::new());
         };
         selector.state = other.state;
@@ -116,11 +117,11 @@ impl Feeder {
             let saved = journal.go_on_from(&other);
             selector.detectors = Some(self.detectors(saved)?.forget_kept());
         }
-        Ok(run_up(&other, place))
+        Ok(preroll(&other, position))
     }
 
-    /// Feeds what leads up to a segment.
-    fn feed_run_up(&mut self, before: Vec<Before>, source: Source) -> Result<()> {
+    /// Feeds the preroll of a segment.
+    fn feed_preroll(&mut self, before: Vec<Before>, source: Source) -> Result<()> {
         for Before { seq, anchor, path, from, windows } in before {
             let source = Source { seq, anchor, bytes: None, ..source }.part_of(from..u64::MAX);
             if let Some(run) = self.run_mut() {

@@ -1,7 +1,9 @@
-//! Segments that the record of a session names and that are not done: they come first, in order.
+//! Decodes segments that the segment log of a session names and that are not done: first and in
+//! order.
 //!
-//! A recorder that is started again announces what it adopts, and nothing that was closed before. What cht-scenes
-//! had not come to when all stages were killed is in the record alone.
+//! A restarted recorder announces the segments that it adopts, and none that was closed before. The
+//! segments that cht-scenes had not reached when all stages were killed are in the segment log
+//! alone.
 
 use std::path::Path;
 
@@ -21,7 +23,7 @@ use crate::feed::{
 use crate::select::journal::{FileId, key};
 
 impl Feeder {
-    /// Decodes a finished segment, and before it what the record names before it and is not done.
+    /// Decodes a finished segment, after the earlier segments of the segment log that are not done.
     pub(crate) fn segment(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
         if !self.enter(session)? {
             return Ok(());
@@ -34,7 +36,7 @@ impl Feeder {
 
     /// Decodes the finished segment at a path.
     pub(crate) fn path(&mut self, path: &Path) -> Result<()> {
-        // The same file once more has no other place on the timeline.
+        // A file given twice has one place on the timeline.
         if FileId::at(&path.to_string_lossy()).is_some_and(|file| !self.given.insert(file)) {
             return Ok(());
         }
@@ -44,10 +46,11 @@ impl Feeder {
         }
     }
 
-    /// A recorder has come to a session: emits again what its index lacks, and decodes what was closed before and nobody
-    /// announces.
+    /// Joins a session whose recorder has started: emits again the frames that its index lacks, and
+    /// decodes the segments that were closed before and that no event announces.
     pub(crate) fn join(&mut self, session: &str) -> Result<()> {
-        let is_empty = || Some(std::fs::metadata(Path::new(session).join(RECORD)).ok()?.len() == 0);
+        let is_empty =
+            || Some(std::fs::metadata(Path::new(session).join(SEGMENT_LOG)).ok()?.len() == 0);
         if self.args.out.is_some() || is_empty() != Some(false) {
             return Ok(());
         }
@@ -57,8 +60,9 @@ impl Feeder {
         self.catch_up(Some(session), u64::MAX)
     }
 
-    /// Emits again the frames that were kept and did not reach the index before all stages were killed. Whatever begins a
-    /// session does so first: `listening` of its recorder, or, of one that is followed, its first segment.
+    /// Emits again the frames that were kept and did not reach the index before all stages were
+    /// killed. The first event of a session triggers this: `listening` of its recorder, or the
+    /// first segment of a followed session.
     fn emit_again(&mut self) -> Result<()> {
         let Some(folder) = self.folder.as_mut().filter(|folder| !folder.joined) else {
             return Ok(());
@@ -74,8 +78,9 @@ impl Feeder {
         Ok(())
     }
 
-    /// Emits again what the index of `session` lacks, and decodes the segments that its record names before number `before`
-    /// and that are not done. Where the last one was just before it, there is none.
+    /// Emits again the frames that the index of `session` lacks, and decodes the segments that its
+    /// segment log names before number `before` and that are not done. If the last segment was just
+    /// before that number, there are none.
     pub(crate) fn catch_up(&mut self, session: Option<&str>, before: u64) -> Result<()> {
         if self.folder.as_ref().is_some_and(|folder| folder.by_name) {
             self.emit_again()?;
@@ -93,10 +98,10 @@ impl Feeder {
         if folder.path != session.frames() && !folder.is_at(&session.frames()) {
             return Ok(());
         }
-        let record = folder.record.get_or_insert_with(|| SegmentLog::after(&session, last));
-        record.update(&session);
-        let kept = record.kept().map(|closed| closed.seq);
-        let mut undone: Vec<u64> = kept.chain(record.deleted()).collect();
+        let log = folder.segment_log.get_or_insert_with(|| SegmentLog::after(&session, last));
+        log.update(&session);
+        let kept = log.kept().map(|closed| closed.seq);
+        let mut undone: Vec<u64> = kept.chain(log.deleted()).collect();
         undone.retain(|seq| (last + 1..before).contains(seq));
         undone.sort_unstable();
         for seq in undone {
@@ -105,8 +110,9 @@ impl Feeder {
         Ok(())
     }
 
-    /// The recorder of the segment `seq` was killed while that was followed. Goes back to the last checkpoint, as a restart
-    /// does: what the decoder made of half a picture at the end may have changed pictures before it.
+    /// Goes back to the last checkpoint, as a restart does, after the recorder of the segment `seq`
+    /// was killed while that was followed: half a picture at the end may have changed the decoded
+    /// pictures before it.
     pub(crate) fn abandon(&mut self, session: Option<&str>, seq: u64) -> Result<()> {
         if let Some(run) = self.folder.as_mut().and_then(Folder::take_run) {
             run.abandon()?;
@@ -123,10 +129,11 @@ impl Feeder {
         if folder.knows(&path.to_string_lossy()) {
             return Ok(());
         }
-        if folder.record.as_ref().is_some_and(|record| record.is_deleted(seq)) {
+        if folder.segment_log.as_ref().is_some_and(|log| log.is_deleted(seq)) {
             folder.last_seq = folder.last_seq.max(Some(seq));
-            if folder.record.as_ref().is_some_and(|record| record.missing(seq).is_none()) {
-                // It is announced as well where this stage lags, and never comes back.
+            if folder.segment_log.as_ref().is_some_and(|log| log.missing(seq).is_none()) {
+                // If this stage lags, the segment is announced as well, and its file never comes
+                // back.
                 let name = folder.key(&path.to_string_lossy()).to_owned();
                 folder.handled.insert(name, None);
             }
@@ -141,7 +148,7 @@ impl Feeder {
         Ok(())
     }
 
-    /// Looks at what is in a finished segment; `None` if it is none, which is then said.
+    /// Examines a finished segment; emits an error and returns `None` if the file is no segment.
     fn examine(&mut self, path: &Path) -> Result<Option<(Option<String>, Segment)>> {
         let event = match self.examiner.examine(path) {
             Ok(event) => event,
@@ -149,7 +156,7 @@ impl Feeder {
         };
         let damage = damage(&event);
         if matches!(&event.body, Body::Segment(segment) if segment.connection.is_none()) {
-            // Of what cht-recv has recorded, it has said so.
+            // cht-recv has reported the oddities of its own recordings.
             oddities(&event).into_iter().for_each(report::note);
         }
         let Event { session, body: Body::Segment(segment) } = event else { return Ok(None) };
@@ -159,7 +166,7 @@ impl Feeder {
         Ok(Some((session, segment)))
     }
 
-    /// Refuses a segment that comes when a later one is done: its frames would get later numbers.
+    /// Refuses a segment that comes after a later one is done: its frames would get later numbers.
     pub(crate) fn refuse_late(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
         let message = format!(
             "{}: comes after a later segment was done; left out, because its frames would get later numbers \
@@ -185,8 +192,9 @@ impl Feeder {
     }
 }
 
-/// So many of the last frames in an index may have been chosen anew since, under the same numbers.
+/// Number of the last frames in an index that may have been selected anew since, under the same
+/// numbers.
 const CHOSEN_ANEW: u64 = 16;
 
-/// Where the record lies in a session.
-const RECORD: &str = "stream/segments.ndjson";
+/// Path of the segment log in a session.
+const SEGMENT_LOG: &str = "stream/segments.ndjson";
