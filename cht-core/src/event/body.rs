@@ -1,7 +1,6 @@
 //! The bodies of the events, one struct a type.
 
 use jiff::Timestamp;
-use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::Stats;
@@ -37,8 +36,9 @@ macro_rules! bodies {
         })*
 
         /// Returns the JSON Schema of each event's body, with its type and one sentence about it.
+        #[cfg(feature = "schema")]
         #[must_use]
-        pub fn schemas() -> Vec<(&'static str, &'static str, Schema)> {
+        pub fn schemas() -> Vec<(&'static str, &'static str, schemars::Schema)> {
             vec![$(($kind, $prose, schemars::schema_for!($name)),)*]
         }
     };
@@ -62,7 +62,8 @@ bodies! {
 /// One point known both on the stream's clock and on the session's timeline.
 ///
 /// A PTS `p` of the same segment is at `offset + (p − pts)`, both unwrapped near `pts`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Anchor {
     /// Ticks on the stream's clock, unwrapped within the connection.
     pub pts: i64,
@@ -71,7 +72,8 @@ pub struct Anchor {
 }
 
 /// cht-recv accepts connections.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Listening {
     /// Where senders connect, as a URL: `tcp://127.0.0.1:4444` (or `tls://`), with the real port if
     /// 0 was asked for; or another source of the stream, without secrets.
@@ -82,19 +84,21 @@ pub struct Listening {
 }
 
 /// A sender has connected.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Connected {
     /// The number of the connection in its session, from 1.
     pub connection: u32,
     /// The sender's address.
     pub peer: String,
     /// Wall clock.
-    #[schemars(with = "String")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub at: Timestamp,
 }
 
 /// A connection has ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Disconnected {
     /// The number of the connection in its session.
     pub connection: u32,
@@ -106,12 +110,13 @@ pub struct Disconnected {
     /// Bytes received, all of them recorded.
     pub bytes: u64,
     /// Wall clock.
-    #[schemars(with = "String")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub at: Timestamp,
 }
 
 /// A segment has begun to grow.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SegmentOpen {
     /// The segment's number in its session, from 1.
     pub seq: u64,
@@ -123,12 +128,13 @@ pub struct SegmentOpen {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeline: Option<Anchor>,
     /// Wall clock.
-    #[schemars(with = "String")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub at: Timestamp,
 }
 
 /// Why a segment ended where it did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
     /// The segment time was over and a keyframe came.
@@ -166,7 +172,8 @@ impl EndReason {
 }
 
 /// A segment has its final name.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SegmentClosed {
     /// The segment's number in its session, from 1.
     pub seq: u64,
@@ -189,17 +196,18 @@ pub struct SegmentClosed {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<f64>,
     /// Wall clock of its first byte.
-    #[schemars(with = "String")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub opened_at: Timestamp,
     /// Wall clock of its last byte.
-    #[schemars(with = "String")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub closed_at: Timestamp,
     /// Why it ended.
     pub end_reason: EndReason,
 }
 
 /// Why a segment was removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DeleteReason {
     /// Less was free than `--min-free`.
@@ -215,7 +223,8 @@ pub enum DeleteReason {
 }
 
 /// A segment has been removed, or is about to be: its frames stay.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Deleted {
     /// The segment's number in its session. It is not given again.
     pub seq: u64,
@@ -226,12 +235,13 @@ pub struct Deleted {
     /// Why it was removed.
     pub reason: DeleteReason,
     /// Wall clock.
-    #[schemars(with = "String")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub at: Timestamp,
 }
 
 /// One elementary stream of a segment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StreamInfo {
     /// Packet identifier.
     pub pid: u16,
@@ -263,7 +273,8 @@ pub struct StreamInfo {
 }
 
 /// Damage in a segment's packets.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Damage {
     /// Gaps in continuity counters, over all PIDs.
     pub continuity_errors: u64,
@@ -290,7 +301,8 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// A place in a segment where the stream's clock jumps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Jump {
     /// The byte from where on another anchor holds.
     pub byte: u64,
@@ -299,7 +311,8 @@ pub struct Jump {
 }
 
 /// A finished segment, examined.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Segment {
     /// Its number: cht-recv's, or its place in natural order, from 1.
     pub seq: u64,
@@ -347,7 +360,8 @@ pub struct Segment {
 }
 
 /// Why a frame was kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// It is the first that could be decoded.
@@ -363,7 +377,8 @@ pub enum Reason {
 }
 
 /// Detector that found the change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Detector {
     /// ffmpeg's scene score above a threshold.
@@ -375,7 +390,8 @@ pub enum Detector {
 }
 
 /// Measures of the detectors for a frame.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Scores {
     /// ffmpeg's scene score, 0 to 1, six decimals.
     pub scene: f64,
@@ -390,7 +406,8 @@ pub struct Scores {
 }
 
 /// A kept frame.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Frame {
     /// Sequential in its session: `F000001`.
     pub id: String,
@@ -430,7 +447,8 @@ pub struct Frame {
 }
 
 /// A stage has emitted all that a segment gives.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SegmentDone {
     /// The stage: `cht-scenes`.
     pub stage: String,
@@ -446,7 +464,8 @@ pub struct SegmentDone {
 }
 
 /// A frame was sent to an agent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Sent {
     /// The frame's id.
     pub id: String,
@@ -456,7 +475,8 @@ pub struct Sent {
 }
 
 /// Something was wrong with one segment, line or frame.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
     /// The program that found it.
     pub stage: String,

@@ -15,10 +15,12 @@ mod stats;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "schema")]
+pub use body::schemas;
 pub use body::{
     Anchor, Body, Connected, Damage, DeleteReason, Deleted, Detector, Disconnected, EndReason,
     Failure, Frame, Jump, Listening, Reason, Scores, Segment, SegmentClosed, SegmentDone,
-    SegmentOpen, Sent, StreamInfo, schemas,
+    SegmentOpen, Sent, StreamInfo,
 };
 pub use path::{NotUtf8, absolute, clean};
 pub use relative::Relative;
