@@ -18,7 +18,7 @@ const TRIAL: &[u8] = include_bytes!("trial.h264");
 /// Longest time that a working driver takes for one picture.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Who decodes.
+/// Selects the device that decodes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Hwaccel {
     /// CPU only

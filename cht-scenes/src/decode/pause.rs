@@ -126,7 +126,7 @@ mod tests {
         // A sender that sends every two seconds is late by nearly two.
         let bursts: Vec<_> = (0..100).map(|n| (n * SECOND / 25, (n / 50) as f64 * 2.0)).collect();
         assert_eq!((pause_after(&bursts, 1.9), pause_after(&bursts, 3.0)), (None, Some(11)));
-        // One that hung once is trusted again.
+        // A sender that hung once is trusted again.
         let hung = |n: u64| (n * SECOND, n as f64 + if n > 1 { 30.0 } else { 0.0 });
         let hung: Vec<_> = (0..400).map(hung).collect();
         assert_eq!(pause_after(&hung, 3.0), Some(20));

@@ -15,8 +15,8 @@ use crate::input::Bytes;
 /// in comparison.
 const SAMPLES: u64 = 500_000_000;
 
-/// Largest least length of a chunk, whatever the picture size, and the least length if the size is
-/// not known, in frames.
+/// Upper bound of a chunk's least length, and the least length where the picture size is not known,
+/// in frames.
 const MOST: usize = 2000;
 const USUAL: usize = 250;
 

@@ -1,11 +1,11 @@
-//! Looking ahead while a live stream pauses: what has come to rest is announced before the next
-//! picture comes.
+//! Looks ahead while a live stream pauses: announces a picture at rest before the next picture
+//! comes.
 //!
-//! Nothing is decided here. A second scene detector, which knows what the first one knows, lets the
-//! time of the pause pass, and its selections are announced, with their pictures on disk. When the
-//! next picture comes, or none will, the first one decides on the same time, and its selections were
-//! announced already. The journal holds its selections alone: a picture that was late and contradicts
-//! the pause takes an announced frame back, whose number the next one has.
+//! It decides nothing. A second scene detector, with the state of the first one, lets the time of
+//! the pause pass, and its selections are announced, with their pictures on disk. When the next
+//! picture comes, or none will, the first detector decides on the same time, and its selections
+//! were announced already. The journal holds the first detector's selections alone: a late picture
+//! that contradicts the pause takes an announced frame back, and the next frame gets its number.
 
 use anyhow::Result;
 use cht_detect::{Revisits, SceneDetector, Selection};
@@ -18,17 +18,17 @@ use super::{
 };
 use crate::decode::{frame::Picture, pause::Pause};
 
-/// A scene detector that is ahead of the last frame, and the kept pictures that it remembers.
+/// Holds a scene detector ahead of the last frame, and the kept pictures that it remembers.
 #[derive(Debug)]
 pub(crate) struct Lookahead(Box<(SceneDetector<Candidate>, Revisits)>);
 
 impl Lookahead {
-    /// Looks ahead from where `detectors` are.
+    /// Creates a lookahead from the state of `detectors`.
     pub(crate) fn of(detectors: &Detectors) -> Self {
         Self(Box::new(detectors.ahead()))
     }
 
-    /// Announces what has come to rest in a pause after the frame at `at`.
+    /// Announces pictures that are at rest in a pause after the frame at `at`.
     pub(crate) fn wait(
         &mut self,
         (at, pause): (i64, Pause),
@@ -41,7 +41,7 @@ impl Lookahead {
             let at = shown.at();
             let lent = detectors.decider.borrow(at).flatten();
             let is_lent = lent.is_some();
-            // What cannot be fetched is said when it is selected.
+            // A picture that cannot be fetched is reported when it is selected.
             let Some((at, picture)) =
                 lent.map(|picture| (at, picture)).or_else(|| writer.fetch(queue, at))
             else {
@@ -66,9 +66,9 @@ impl Lookahead {
         writer: &mut FrameWriter,
     ) -> Result<()> {
         let Some(part) = queue.parts_of(at).next() else { return Ok(()) };
-        let (decider, revisits) = &mut *self.0;
-        let hidden = decider.hidden();
-        let changed = decider.take_small();
+        let (detector, revisits) = &mut *self.0;
+        let hidden = detector.hidden();
+        let changed = detector.take_small();
         let returned = revisits.keep(&picture.small(), &hidden, changed);
         writer.announce(part, at, &Found::of(selection, at, score, returned), picture)
     }

@@ -1,42 +1,45 @@
-//! What an event says about a frame that is kept.
+//! Describes a selected frame for its event.
 
 use cht_core::event::{self, Reason, rounded};
 use cht_detect::{Cause, Detector, Kind, Selection};
 use cht_ts::time::seconds;
 
-/// What is said about a frame that is kept.
+/// Describes a selected frame.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub reason: Reason,
     pub detector: Option<event::Detector>,
     pub scores: event::Scores,
-    /// Seconds on the session's timeline: when the change began.
+    /// Start of the change, in seconds on the session's timeline.
     pub change: Option<f64>,
-    /// How many kept frames ago the same was shown.
+    /// Number of kept frames back to one with the same picture.
     pub returned: Option<usize>,
 }
 
 impl Found {
-    /// Describes a selection that is shown by the frame at `at`, whose scene score is `score`, and
-    /// which shows the same as the kept frame `returned` frames ago. Where nothing has changed,
-    /// nothing has returned.
-    pub(crate) fn of(choice: &Selection, at: i64, score: f64, returned: Option<usize>) -> Self {
+    /// Describes a selection that the frame at `at` shows, with the scene score `score`, and the
+    /// same picture as the kept frame `returned` frames ago. A frame without a change returns to
+    /// nothing.
+    pub(crate) fn of(selection: &Selection, at: i64, score: f64, returned: Option<usize>) -> Self {
         let strength = |detector| {
-            choice.detector.filter(|&found| found == detector).map(|_| rounded(choice.strength))
+            selection
+                .detector
+                .filter(|&found| found == detector)
+                .map(|_| rounded(selection.strength))
         };
         let scores = event::Scores {
             scene: score,
             adaptive: strength(Detector::Adaptive),
             screen: strength(Detector::Screen),
         };
-        let change = choice.detector.map(|_| seconds(choice.since.min(at)));
+        let change = selection.detector.map(|_| seconds(selection.since.min(at)));
         let returned = returned.filter(|_| change.is_some());
-        let detector = choice.detector.map(|detector| match detector {
+        let detector = selection.detector.map(|detector| match detector {
             Detector::Scene => event::Detector::Scene,
             Detector::Adaptive => event::Detector::Adaptive,
             Detector::Screen => event::Detector::Screen,
         });
-        Self { reason: reason(choice.cause), detector, scores, change, returned }
+        Self { reason: reason(selection.cause), detector, scores, change, returned }
     }
 }
 

@@ -1,8 +1,10 @@
-//! The folder of the frames: pictures, ids, and a journal that makes a restart give the same result.
+//! Keeps the folder of the frames: pictures, ids, and a journal with which a restart gives the same
+//! result.
 //!
 //! `scenes.ndjson` holds, line by line, the options, every `frame` event, and at the end of each
-//! segment a checkpoint with the state of the detector. A restart forgets what stands behind the last checkpoint, replays
-//! the segments before it from here, and decodes the next one again: same ids, same pictures. [`known`] reads it.
+//! segment a checkpoint with the state of the detector. A restart drops the lines after the last
+//! checkpoint, replays the segments before it from the journal, and decodes the next one again:
+//! same ids, same pictures. [`known`] reads it.
 
 mod entry;
 mod file_id;
@@ -42,39 +44,40 @@ pub(crate) use self::{
     unsure::number,
 };
 
-/// Size of the largest state that is read, in bytes; they have about one million.
+/// Largest state that is read, in bytes; a state has about one million.
 const LARGEST_STATE: u64 = 256 << 20;
 
-/// What has the name of a file of ours, and cannot be replaced: a folder, for one.
+/// Describes a file system entry, for example a folder, that has the name of a file of ours and
+/// cannot be replaced.
 #[derive(Debug)]
 pub(crate) struct Obstruction {
     pub path: PathBuf,
     pub error: std::io::Error,
 }
 
-/// The folder, opened by the one stage that writes to it.
+/// Holds the folder, opened by the only stage that writes to it.
 #[derive(Debug)]
 pub(crate) struct FrameJournal {
     folder: PathBuf,
-    /// The journal's path.
+    /// Path of the journal.
     path: PathBuf,
     disk: Disk,
     format: Format,
-    /// A picture that is there already is not to be written again.
+    /// Whether an equal picture is not written again.
     pub dedupe: bool,
     journal: Journal,
-    /// The session's segments, where this is its folder of frames.
+    /// Folder of the session's segments, if this is its folder of frames.
     stream: Option<PathBuf>,
-    /// What the journal says.
+    /// State that the journal describes.
     known: Known,
-    /// What the detectors knew at the last checkpoint.
+    /// State of the detectors at the last checkpoint.
     saved: Option<Vec<u8>>,
-    /// The hash of what was saved for the next checkpoint.
+    /// Hash of the state saved for the next checkpoint.
     hash: Option<String>,
 }
 
 impl FrameJournal {
-    /// Opens `folder`, making it if it is not there.
+    /// Opens `folder`, and creates it if it is missing.
     pub(crate) fn open(
         folder: &Path,
         options: &Options,
@@ -89,7 +92,7 @@ impl FrameJournal {
         let stream =
             folder.parent().filter(|_| folder.file_name().is_some_and(|name| name == "frames"));
         let stream = stream.map(|session| session.join("stream")).filter(|stream| stream.is_dir());
-        let mut store = Self {
+        let mut opened = Self {
             folder: folder.to_owned(),
             path,
             disk,
@@ -101,9 +104,9 @@ impl FrameJournal {
             saved: None,
             hash: None,
         };
-        let known = store.read()?;
+        let known = opened.read()?;
         match &known.options {
-            Some(found) if found.is_same(options) && !overwrite => store.take(known)?,
+            Some(found) if found.is_same(options) && !overwrite => opened.take(known)?,
             Some(found) if !overwrite => bail!(
                 "{}: holds frames made with {found}; use these, another --out, or --overwrite",
                 named()
@@ -111,23 +114,23 @@ impl FrameJournal {
             None if known.last.is_some() && !overwrite => {
                 report::warn(format_args!(
                     "{}: the options of the frames in it cannot be read; it goes on with those given now",
-                    store.path.display()
+                    opened.path.display()
                 ));
-                store.take(known)?;
-                store.append(&Entry::Options(options.clone()))?;
+                opened.take(known)?;
+                opened.append(&Entry::Options(options.clone()))?;
             }
             found => {
                 if found.is_some() || known.last.is_some() {
                     remove_pictures(folder).with_context(named)?;
                 }
-                store.cut(0)?;
-                store.append(&Entry::Options(options.clone()))?;
+                opened.cut(0)?;
+                opened.append(&Entry::Options(options.clone()))?;
             }
         }
-        Ok(store)
+        Ok(opened)
     }
 
-    /// Reads the journal up to its last checkpoint whose state is there.
+    /// Reads the journal up to the last checkpoint whose state exists.
     fn read(&mut self) -> Result<Known> {
         let (known, skipped) = self.read_until(u64::MAX)?;
         skipped.warn(&self.path);
@@ -141,7 +144,7 @@ impl FrameJournal {
         };
         let damaged = self.state(last.slot()).display().to_string();
         let (before, _) = self.read_until(known.end_before)?;
-        // Before the first checkpoint, the detectors know nothing.
+        // Before the first checkpoint, the detectors have no state.
         let saved = before.last.as_ref().map_or(Some(None), |last| self.state_of(last).ok());
         if let Some(saved) = saved {
             report::warn(format_args!(
@@ -168,7 +171,7 @@ impl FrameJournal {
         disk.insist(path, || journal.cut(end))
     }
 
-    /// Goes on after what is known. What the journal says after that is made again.
+    /// Goes on after the last known line. Later lines are cut off and made again.
     fn take(&mut self, known: Known) -> Result<()> {
         self.cut(known.end)?;
         self.known = known;
@@ -179,7 +182,7 @@ impl FrameJournal {
         Ok(())
     }
 
-    /// What the detectors knew at a checkpoint; an error where that is lost.
+    /// Returns the state of the detectors at a checkpoint, or an error if that is lost.
     fn state_of(&self, checkpoint: &Checkpoint) -> Result<Option<Vec<u8>>> {
         let bytes = match durable::read(&self.state(checkpoint.slot()), LARGEST_STATE) {
             Ok(bytes) => bytes,
@@ -198,39 +201,40 @@ impl FrameJournal {
         }
     }
 
-    /// What is known about a segment that was done before.
+    /// Returns the entry of a segment that was done before.
     pub(crate) fn done(&self, path: &str, bytes: u64) -> Option<&Done> {
         self.known.done.get(self.key(path)).filter(|done| done.checkpoint.bytes == bytes)
     }
 
-    /// The segments that were done before by their paths, with their sizes.
+    /// Returns the segments that were done before: their sizes by path.
     pub(crate) fn done_paths(&self) -> HashMap<String, u64> {
         let done = self.known.done.values().map(|done| &done.checkpoint);
         done.map(|checkpoint| (checkpoint.path.clone(), checkpoint.bytes)).collect()
     }
 
-    /// The keys of the segments that were done before by their files.
+    /// Returns the keys of the segments that were done before, by file.
     pub(crate) fn files(&self) -> HashMap<FileId, String> {
         self.known.files()
     }
 
-    /// The segments that were done before by their keys, with their sizes, and which files they were.
+    /// Returns the segments that were done before: their sizes and files by key.
     pub(crate) fn done_before(&self) -> HashMap<String, (u64, Option<FileId>)> {
         let done = self.known.done.iter().map(|(key, done)| (key, &done.checkpoint));
         done.map(|(key, it)| (key.clone(), (it.bytes, it.file))).collect()
     }
 
-    /// The segments that were done before and hold a frame with a number above `known`, in order, with their sizes.
+    /// Returns the segments that were done before and hold a frame with a number above `known`, in
+    /// order, with their sizes.
     pub(crate) fn done_after(&self, known: u64) -> Vec<(String, u64)> {
         let first = |done: &Done| done.frames.iter().filter_map(number).find(|&id| id > known);
         let done = self.known.done.values();
         let mut found: Vec<_> = done.filter_map(|done| Some((first(done)?, done))).collect();
         found.sort_by_key(|(id, _)| *id);
-        let place = |done: &Done| (done.checkpoint.path.clone(), done.checkpoint.bytes);
-        found.into_iter().map(|(_, done)| place(done)).collect()
+        let path_and_size = |done: &Done| (done.checkpoint.path.clone(), done.checkpoint.bytes);
+        found.into_iter().map(|(_, done)| path_and_size(done)).collect()
     }
 
-    /// Whether segments are known by their names: see [`key`].
+    /// Returns whether segments are known by their names: see [`key`].
     pub(crate) fn by_name(&self) -> bool {
         self.known.by_name
     }
@@ -239,7 +243,8 @@ impl FrameJournal {
         key(path, self.known.by_name)
     }
 
-    /// Whether the frame with this PTS was kept before, behind the end of a segment whose state we have gone on from.
+    /// Returns whether the frame with this PTS was kept before, after the end of the segment whose
+    /// state the detectors went on from.
     pub(crate) fn was_kept(&mut self, segment: &str, pts: i64) -> bool {
         let segment = self.key(segment);
         let late = &mut self.known.late;
@@ -247,36 +252,36 @@ impl FrameJournal {
         found.map(|found| late.remove(found)).is_some()
     }
 
-    /// What the detectors knew at the last checkpoint.
+    /// Returns the state of the detectors at the last checkpoint.
     pub(crate) fn saved(&mut self) -> Option<Vec<u8>> {
-        // Read at the start, to see whether it is whole; later checkpoints are our own.
+        // The state was read at the start, to check it; later checkpoints are our own.
         self.saved.take().or_else(|| self.state_of(self.last()?).ok()?)
     }
 
-    /// The last checkpoint.
+    /// Returns the last checkpoint.
     pub(crate) fn last(&self) -> Option<&Checkpoint> {
         self.known.last.as_ref()
     }
 
-    /// The checkpoint before the last one.
+    /// Returns the checkpoint before the last one.
     pub(crate) fn before_last(&self) -> Option<&Checkpoint> {
         self.known.before.as_ref()
     }
 
-    /// The segment that was done last is not to be decoded as a run-up.
+    /// Forbids decoding the last done segment as a preroll.
     pub(crate) fn forbid_run_up(&mut self) {
         if let Some(last) = &mut self.known.last {
             last.anchor = None;
         }
     }
 
-    /// The number of the next frame.
+    /// Returns the number of the next frame.
     pub(crate) fn next_id(&self) -> u64 {
         self.known.next_id
     }
 
-    /// Saves what the detectors know, before the next checkpoint is written. The inner value is what has
-    /// the name of the file and cannot be replaced: a restart then does without this state.
+    /// Saves the state of the detectors, before the next checkpoint is written. The inner error is
+    /// the obstruction that has the name of the file: a restart then does without this state.
     pub(crate) fn save(&mut self, state: &[u8]) -> Result<Result<(), Obstruction>> {
         let replaced = self.replace(self.state(self.next_slot()), state)?;
         self.hash = replaced.is_ok().then(|| hash_of(state));
@@ -287,25 +292,26 @@ impl FrameJournal {
         self.folder.join(format!("scenes_{slot:06}.state"))
     }
 
-    /// The number of the next checkpoint's state.
+    /// Returns the number of the next checkpoint's state.
     fn next_slot(&self) -> u64 {
         self.known.last.as_ref().map_or(1, |last| last.slot().saturating_add(1))
     }
 
-    /// The path that the next picture will have after so many others, and its id.
+    /// Returns the id and the path of the next picture after this number of others.
     pub(crate) fn next_picture(&self, others: usize) -> Result<(String, PathBuf)> {
         let id = format!("F{:06}", self.known.next_id + others as u64);
         let path = event::absolute(&self.folder.join(format!("{id}{}", self.format.suffix())))?;
         Ok((id, path.into()))
     }
 
-    /// The path of the small picture beside that of `id`.
+    /// Returns the path of the thumbnail next to the picture of `id`.
     pub(crate) fn thumbnail(&self, id: &str) -> Result<String> {
         Ok(event::absolute(&self.folder.join(format!("{id}{THUMBNAIL}")))?)
     }
 
-    /// Writes the next picture durably, with the small one next to it, and the event in the journal. The inner value is
-    /// what has one of their names and cannot be replaced: then nothing is kept, and the next picture has the next number.
+    /// Writes the next picture and its thumbnail durably, and the event to the journal. The inner
+    /// error is the obstruction that has one of their names: then the frame is not kept, and the
+    /// next picture gets the next number.
     pub(crate) fn keep(
         &mut self,
         picture: &[u8],
@@ -315,7 +321,7 @@ impl FrameJournal {
     ) -> Result<Result<Event, Obstruction>> {
         if let Err(obstruction) = self.write(&frame, picture, thumbnail)? {
             if obstruction.path != Path::new(&frame.path) {
-                // The picture was there first, and belongs to no frame now.
+                // The picture was written before its thumbnail, and belongs to no frame now.
                 let _ = fs::remove_file(&frame.path);
             }
             self.known.next_id += 1;
@@ -324,8 +330,8 @@ impl FrameJournal {
         self.keep_again(session, frame).map(Ok)
     }
 
-    /// Writes a picture durably, with the small one next to it, that may yet turn out to be none that is kept: the journal knows
-    /// nothing of it. `false` if something has one of their names that cannot be replaced.
+    /// Writes a picture and its thumbnail durably, without a line in the journal: the frame may not
+    /// be kept in the end. Returns `false` if an obstruction has one of their names.
     pub(crate) fn announce(
         &self,
         frame: &Frame,
@@ -335,7 +341,8 @@ impl FrameJournal {
         Ok(self.write(frame, picture, thumbnail)?.is_ok())
     }
 
-    /// Writes the picture of a frame durably, with the small one next to it. The inner value is what has one of their names.
+    /// Writes the picture of a frame and its thumbnail durably. The inner error is the obstruction
+    /// that has one of their names.
     fn write(
         &self,
         frame: &Frame,
@@ -359,7 +366,7 @@ impl FrameJournal {
         Ok(replaced.map_err(|error| Obstruction { path, error }))
     }
 
-    /// Writes the event of the next frame in the journal, whose picture is there.
+    /// Writes the event of the next frame, whose picture exists, to the journal.
     pub(crate) fn keep_again(&mut self, session: Option<&str>, frame: Frame) -> Result<Event> {
         self.known.next_id += 1;
         self.append(&Entry::Frame(session.map(str::to_owned), frame.clone()))?;
@@ -367,27 +374,27 @@ impl FrameJournal {
         Ok(Event::new(session.map(str::to_owned), frame))
     }
 
-    /// The frame that was kept so many ago; 1 is the last one.
+    /// Returns the frame kept `back` frames ago; 1 is the last one.
     pub(crate) fn kept(&self, back: usize) -> Option<&Frame> {
         self.known.recent.get(self.known.recent.len().checked_sub(back)?)
     }
 
-    /// Writes down that a segment is done, durably.
+    /// Writes durably to the journal that a segment is done.
     pub(crate) fn checkpoint(&mut self, mut checkpoint: Checkpoint) -> Result<()> {
         checkpoint.saved = self.hash.take();
         checkpoint.slot = Some(self.next_slot());
         checkpoint.file = FileId::at(&checkpoint.path);
-        // What was read at the start is of an earlier one.
+        // The state read at the start belongs to an earlier checkpoint.
         self.saved = None;
         let line = line_of(&Entry::Checkpoint(Box::new(checkpoint.clone())))?;
         let Self { journal, disk, path, .. } = self;
         disk.insist(path, || journal.append_durably(&line))?;
         let held = self.known.slots();
         self.known.set_last(&checkpoint);
-        // That of the checkpoint before stays: the last one may be damaged.
+        // The state of the checkpoint before stays: the last one may be damaged.
         let kept = self.known.slots();
         for slot in held.iter().filter(|slot| !kept.contains(slot)) {
-            // Without detectors that measure there is none.
+            // Without measuring detectors there is no state.
             let _ = fs::remove_file(self.state(*slot));
         }
         Ok(())
@@ -399,8 +406,8 @@ impl FrameJournal {
         disk.insist(path, || journal.append(&line))
     }
 
-    /// Removes what a killed run did not finish. Finished pictures stay, even those of a segment that
-    /// never came again: an index may name them.
+    /// Removes files that a killed run did not finish. Finished pictures stay, even those of a
+    /// segment that never came again: an index may name them.
     pub(crate) fn remove_unfinished(&self) {
         if let Err(error) = remove_unfinished(&self.folder).and_then(|()| self.remove_old_states())
         {
@@ -408,7 +415,8 @@ impl FrameJournal {
         }
     }
 
-    /// What a run leaves that is killed between a checkpoint and the removal of the state before it.
+    /// Removes the states left by a run that was killed between a checkpoint and the removal of the
+    /// state before it.
     fn remove_old_states(&self) -> std::io::Result<()> {
         let kept = self.known.slots().into_iter();
         let kept: Vec<PathBuf> = kept.map(|slot| self.state(slot)).collect();

@@ -1,4 +1,7 @@
-//! Selects frames from what the decoder gives, and writes them: pictures, journal, events.
+//! Selects frames from those of the decoder, and writes them: pictures, journal, events. `selector`
+//! takes the frames, `segment_queue` tells the segment of each, `detectors` decide, and `writer`
+//! writes the selected ones into the folder that `journal` keeps. `feed` and `stage` import this
+//! folder; it imports `decode`, `picture`, `track`, `input` and `cht_detect`.
 
 pub(crate) mod detectors;
 pub(crate) mod early;

@@ -1,4 +1,5 @@
-//! A picture that the decoder did not hand over: its group of pictures is cut out of the segment and decoded again.
+//! Fetches a picture that the decoder did not hand over: cuts its group of pictures out of the
+//! segment and decodes it again.
 
 use std::{
     io,
@@ -24,13 +25,13 @@ use crate::{
     track::gop_index::GopIndex,
 };
 
-/// So many segments may lie between a picture and its access point.
+/// Largest number of segments between a picture and its access point.
 const MOST_BEFORE: usize = 32;
 
-/// How many of the access points before a picture are passed over, in one attempt after another.
+/// Number of access points before a picture that each attempt passes over.
 const SKIPPED: [usize; 3] = [0, 1, ALL];
 
-/// All of them: from the segment's beginning.
+/// Passes over all access points: decodes from the beginning of the segment.
 const ALL: usize = usize::MAX;
 
 /// Fetches pictures.
@@ -38,18 +39,18 @@ const ALL: usize = usize::MAX;
 pub(crate) struct Refetcher {
     ffmpeg: Program,
     limits: Limits,
-    /// Of the segment that was looked into last.
+    /// GOP index of the last segment read.
     known: Option<(PathBuf, GopIndex)>,
 }
 
 impl Refetcher {
-    /// Decodes with `ffmpeg`, within `limits`.
+    /// Creates a refetcher that decodes with `ffmpeg`, within `limits`.
     pub(crate) fn new(ffmpeg: Program, limits: Limits) -> Self {
         Self { ffmpeg, limits, known: None }
     }
 
-    /// The pictures of the frames at `ticks` (of the session, rising) in the segment whose final path is `path`. Those that its
-    /// bytes do not give are missing.
+    /// Returns the pictures of the frames at `ticks` (of the session, rising) in the segment whose
+    /// final path is `path`, without those that its bytes do not give.
     pub(crate) fn fetch(
         &mut self,
         source: &Source,
@@ -57,8 +58,9 @@ impl Refetcher {
         ticks: &[i64],
     ) -> Result<Vec<(i64, Picture)>> {
         let mut pictures = self.fetch_in(source, path, ticks)?;
-        // Where cht-recv had to cut within a group of pictures, a picture may lie on the other side.
-        for neighbour in [before, behind] {
+        // Where cht-recv had to cut within a group of pictures, a picture may lie in the segment
+        // before or after.
+        for neighbour in [before, after] {
             let is_found = |tick: i64| pictures.iter().any(|(found, _)| *found == tick);
             let missing: Vec<i64> = ticks.iter().copied().filter(|&tick| !is_found(tick)).collect();
             if !missing.is_empty()
@@ -71,8 +73,9 @@ impl Refetcher {
         Ok(pictures)
     }
 
-    /// Fetches those whose bytes lie in the segment itself. An access point that does not lead to a picture was none: what is
-    /// missing is decoded from the one before, and at last from the segment's beginning and what leads up to it.
+    /// Fetches the pictures whose bytes lie in the segment itself. If decoding from an access point
+    /// does not give a picture, decodes from the one before, and at last from the beginning of the
+    /// segment and its lead.
     fn fetch_in(
         &mut self,
         source: &Source,
@@ -114,7 +117,7 @@ impl Refetcher {
         Ok(&self.known.insert((path.to_owned(), gops)).1)
     }
 
-    /// Decodes a part of a segment, and hands over what is wanted of it.
+    /// Decodes a part of a segment, and returns its pictures at `ticks`.
     fn decode(
         &self,
         source: &Source,
@@ -123,9 +126,9 @@ impl Refetcher {
     ) -> Result<Vec<(i64, Picture)>> {
         let wanted = Wanted::Exact(ticks);
         let first = bytes.first().map_or(Path::new(""), |(path, _)| path);
-        let pass = DecodeJob::of(&self.ffmpeg, self.limits, source, first, Decode::Full, wanted);
+        let job = DecodeJob::of(&self.ffmpeg, self.limits, source, first, Decode::Full, wanted);
         let mut found = Vec::new();
-        pass.run(
+        job.run(
             |decoder| {
                 bytes.iter().try_for_each(|(path, bytes)| job::feed_file(decoder, path, bytes))
             },
@@ -139,34 +142,34 @@ impl Refetcher {
     }
 }
 
-/// Returns the segment before one whose pictures need it: cht-recv had to cut within a group of pictures, or where only later
-/// pictures are exact.
+/// Returns the segment before one whose pictures need it: cht-recv had to cut within a group of
+/// pictures, or where only later pictures are exact.
 fn before(source: &Source, path: &Path) -> Option<(Source, String)> {
-    let record = SegmentLog::since(&Session::of_segment(path)?, source.seq.saturating_sub(1));
-    let before = record.get(source.seq.checked_sub(1)?)?;
-    let own = record.get(source.seq).map(|own| own.connection).or(source.connection);
+    let log = SegmentLog::since(&Session::of_segment(path)?, source.seq.saturating_sub(1));
+    let before = log.get(source.seq.checked_sub(1)?)?;
+    let own = log.get(source.seq).map(|own| own.connection).or(source.connection);
     let goes_on = own.is_none_or(|own| own == before.connection)
         && before.timeline.is_some_and(|anchor| anchor.continues(&source.anchor));
-    goes_on.then(|| beside(source, before)).flatten()
+    goes_on.then(|| source_in(source, before)).flatten()
 }
 
-/// The finished segment behind one that ends within a group of pictures.
-fn behind(source: &Source, path: &Path) -> Option<(Source, String)> {
-    let record = SegmentLog::since(&Session::of_segment(path)?, source.seq);
-    let is_cut = record.get(source.seq)?.end_reason.is_within_pictures();
-    let behind = record.get(source.seq + 1).filter(|_| is_cut)?;
-    let goes_on = behind.timeline.is_some_and(|anchor| source.anchor.continues(&anchor));
-    goes_on.then(|| beside(source, behind)).flatten()
+/// Returns the finished segment after one that ends within a group of pictures.
+fn after(source: &Source, path: &Path) -> Option<(Source, String)> {
+    let log = SegmentLog::since(&Session::of_segment(path)?, source.seq);
+    let is_cut = log.get(source.seq)?.end_reason.is_within_pictures();
+    let next = log.get(source.seq + 1).filter(|_| is_cut)?;
+    let goes_on = next.timeline.is_some_and(|anchor| source.anchor.continues(&anchor));
+    goes_on.then(|| source_in(source, next)).flatten()
 }
 
-/// A segment in which the video of `source` goes on.
-fn beside(source: &Source, segment: &SegmentClosed) -> Option<(Source, String)> {
-    let beside = Source::alone(segment.seq, segment.timeline?, source.pid, source.codec);
-    Some((beside, segment.path.clone()))
+/// Returns the source for a segment in which the video of `source` goes on.
+fn source_in(source: &Source, segment: &SegmentClosed) -> Option<(Source, String)> {
+    let source = Source::alone(segment.seq, segment.timeline?, source.pid, source.codec);
+    Some((source, segment.path.clone()))
 }
 
-/// What leads up to a segment that begins within a group of pictures: from the last access point of the segments before. Nothing if they
-/// do not lead there.
+/// Returns the lead of a segment that begins within a group of pictures: the bytes from the last
+/// access point of the segments before. Returns nothing if these do not lead to it.
 fn lead(source: &Source, path: &Path) -> Vec<Bytes> {
     let mut lead = Vec::new();
     let (mut source, mut path) = (*source, path.to_owned());
@@ -186,7 +189,8 @@ fn lead(source: &Source, path: &Path) -> Vec<Bytes> {
     Vec::new()
 }
 
-/// Returns what is to be decoded, with what leads up to the segment where its beginning is needed, and which pictures it gives.
+/// Returns the bytes to decode and the pictures that they give; adds the lead where the beginning
+/// of the segment is needed.
 fn parts(
     gops: &GopIndex,
     ticks: &[i64],
@@ -202,7 +206,7 @@ fn parts(
     together(gops, ticks, skipped).into_iter().map(with_lead).collect()
 }
 
-/// Returns what is to be decoded, and which pictures it gives: ticks whose bytes overlap go together.
+/// Returns the bytes to decode and the pictures that they give; joins ticks whose bytes overlap.
 fn together(gops: &GopIndex, ticks: &[i64], skipped: usize) -> Vec<(Range<u64>, Vec<i64>)> {
     let mut parts: Vec<(Range<u64>, Vec<i64>)> = Vec::new();
     for &tick in ticks {

@@ -1,5 +1,5 @@
-//! `--from-scores`: decides again on what was measured, without decoding. Only the pictures that are kept are decoded, each with its
-//! group of pictures.
+//! Decides again on logged measures, without decoding (`--from-scores`). Only the selected pictures
+//! are decoded, each with its group of pictures.
 
 use std::{
     collections::HashMap,
@@ -28,19 +28,19 @@ use crate::{
     stats::counters::Counters,
 };
 
-/// A frame that is to be kept.
+/// Describes a selected frame.
 #[derive(Debug)]
 struct Wanted {
     at: i64,
-    choice: Selection,
-    /// ffmpeg's scene score.
+    selection: Selection,
+    /// Scene score of ffmpeg.
     score: f64,
-    /// Blocks that never rested then.
+    /// Blocks that were never at rest at that time.
     hidden: Vec<bool>,
     changed: Vec<usize>,
 }
 
-/// A segment, or the part of one that one decoder has decoded.
+/// Describes a segment, or the part of one that one decoder has decoded.
 #[derive(Debug)]
 struct Segment {
     origin: Origin,
@@ -48,19 +48,19 @@ struct Segment {
     wanted: Vec<Wanted>,
 }
 
-/// Decides, and fetches the pictures.
+/// Decides on the scores, and fetches the pictures.
 pub(crate) fn run(
     args: &Args,
     scores: &Path,
     output: &Output,
-    tally: &Arc<Counters>,
+    counters: &Arc<Counters>,
 ) -> Result<()> {
     let options = Options::of(args);
     let segments = decide(scores, &options)?;
     let ffmpeg = Program::find(&args.ffmpeg)?;
     let mut folders: HashMap<PathBuf, FrameWriter> = HashMap::new();
     let disk = Disk::new(output);
-    // What was kept since the last break.
+    // Frames kept since the last break.
     let (mut returned, mut last) = (Revisits::default(), None::<Origin>);
     let (mut segments, mut parts) = (segments.into_iter().peekable(), Parts::default());
     while let Some(segment) = segments.next() {
@@ -73,7 +73,8 @@ pub(crate) fn run(
             disk.enter(origin.session.as_deref());
             let journal = FrameJournal::open(&folder, &options, args.overwrite, disk.clone())?;
             let (output, ffmpeg) = (output.clone(), ffmpeg.clone());
-            let writer = FrameWriter::new(journal, None, output, args, ffmpeg, Arc::clone(tally));
+            let writer =
+                FrameWriter::new(journal, None, output, args, ffmpeg, Arc::clone(counters));
             folders.insert(folder.clone(), writer);
         }
         let writer = folders.get_mut(&folder).context("a folder that was opened")?;
@@ -91,21 +92,21 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// What is known of the earlier parts of a segment that several decoders have decoded.
+/// Sums up the earlier parts of a segment that several decoders have decoded.
 #[derive(Debug, Default)]
 struct Parts {
     is_last: bool,
-    /// An earlier run has made all of it, and that was said.
+    /// Whether an earlier run has done the whole segment, and its events were emitted again.
     is_replayed: bool,
     frames: u64,
     decoded: u64,
 }
 
-/// Reads the measures and runs the detectors over them.
+/// Reads the measures, and runs the detectors over them.
 fn decide(scores: &Path, options: &Options) -> Result<Vec<Segment>> {
     let mut segments: Vec<Segment> = Vec::new();
-    let mut decider: SceneDetector<()> = SceneDetector::new(options.rules());
-    // The first segment that the decider has seen.
+    let mut detector: SceneDetector<()> = SceneDetector::new(options.rules());
+    // Index of the first segment that the scene detector has seen.
     let mut run = 0;
     let mut lines = Reader::open(scores)?;
     while let Some(line) = lines.next()? {
@@ -113,8 +114,8 @@ fn decide(scores: &Path, options: &Options) -> Result<Vec<Segment>> {
             Line::Segment(origin) => {
                 let continues = segments.last().is_some_and(|last| last.origin.leads_to(&origin));
                 if !continues {
-                    conclude(&mut segments[run..], decider);
-                    decider = SceneDetector::new(options.rules());
+                    conclude(&mut segments[run..], detector);
+                    detector = SceneDetector::new(options.rules());
                     run = segments.len();
                 }
                 segments.push(Segment { origin, decoded: 0, wanted: Vec::new() });
@@ -125,51 +126,51 @@ fn decide(scores: &Path, options: &Options) -> Result<Vec<Segment>> {
                 };
                 segment.decoded += 1;
                 if !frame.measures.gap {
-                    decider.pass(frame.measures.at);
-                    assign_chosen(&mut segments[run..], &mut decider);
+                    detector.pass(frame.measures.at);
+                    assign_selected(&mut segments[run..], &mut detector);
                 }
-                decider.push(&frame.measures, frame.picture.then_some(()));
-                assign_chosen(&mut segments[run..], &mut decider);
+                detector.push(&frame.measures, frame.picture.then_some(()));
+                assign_selected(&mut segments[run..], &mut detector);
             }
         }
     }
-    conclude(&mut segments[run..], decider);
+    conclude(&mut segments[run..], detector);
     Ok(segments)
 }
 
-/// Gives what is chosen by now to the segments.
-fn assign_chosen(segments: &mut [Segment], decider: &mut SceneDetector<()>) {
-    while let Some((choice, shown)) = decider.next_choice() {
-        assign(segments, decider, choice, &shown);
+/// Assigns the selections made so far to their segments.
+fn assign_selected(segments: &mut [Segment], detector: &mut SceneDetector<()>) {
+    while let Some((selection, shown)) = detector.next_choice() {
+        assign(segments, detector, selection, &shown);
     }
 }
 
-/// A run has ended: what is left is chosen.
-fn conclude(segments: &mut [Segment], mut decider: SceneDetector<()>) {
-    decider.finish();
-    while let Some((choice, shown)) = decider.last_choice() {
-        assign(segments, &mut decider, choice, &shown);
+/// Makes the last selections at the end of a run.
+fn conclude(segments: &mut [Segment], mut detector: SceneDetector<()>) {
+    detector.finish();
+    while let Some((selection, shown)) = detector.last_choice() {
+        assign(segments, &mut detector, selection, &shown);
     }
 }
 
-/// Gives a choice to the segment that it is in.
+/// Assigns a selection to the segment that it lies in.
 fn assign(
     segments: &mut [Segment],
-    decider: &mut SceneDetector<()>,
-    choice: Selection,
+    detector: &mut SceneDetector<()>,
+    selection: Selection,
     shown: &Shown<()>,
 ) {
     let at = shown.at();
     let holds = |segment: &Segment| segment.origin.anchor.offset <= at;
     let segment = segments.iter().rposition(holds).unwrap_or(0);
     if let Some(segment) = segments.get_mut(segment) {
-        let (score, hidden) = (decider.score(at), decider.hidden());
-        let changed = decider.take_small();
-        segment.wanted.push(Wanted { at, choice, score, hidden, changed });
+        let (score, hidden) = (detector.score(at), detector.hidden());
+        let changed = detector.take_small();
+        segment.wanted.push(Wanted { at, selection, score, hidden, changed });
     }
 }
 
-/// Writes what a segment gives, or says it again.
+/// Writes the frames of a segment, or emits again those of an earlier run.
 fn keep(
     writer: &mut FrameWriter,
     segment: Segment,
@@ -202,14 +203,14 @@ fn keep(
             HashMap::new()
         }
     };
-    for Wanted { at, choice, score, hidden, changed } in wanted {
+    for Wanted { at, selection, score, hidden, changed } in wanted {
         let Some(picture) = pictures.get(&at) else {
             let message = format!("{}: no picture at {} s", part.path, seconds(at));
             writer.fail("no_picture", &message, Some(&part.path))?;
             continue;
         };
         let back = returned.keep(&picture.small(), &hidden, changed);
-        let found = Found::of(&choice, at, score, back);
+        let found = Found::of(&selection, at, score, back);
         writer.keep(&part, at, &found, picture)?;
         parts.frames += 1;
     }
@@ -223,12 +224,13 @@ fn keep(
 }
 
 impl Origin {
-    /// Whether the detectors went on from this segment to `next` without a break.
+    /// Returns whether the detectors went on from this segment to `next` without a break.
     fn leads_to(&self, next: &Self) -> bool {
-        self.place().leads_to(&next.place()) && (self.pid, &self.codec) == (next.pid, &next.codec)
+        self.position().leads_to(&next.position())
+            && (self.pid, &self.codec) == (next.pid, &next.codec)
     }
 
-    fn place(&self) -> Position<'_> {
+    fn position(&self) -> Position<'_> {
         Position { path: &self.path, anchor: self.anchor }
     }
 
@@ -248,7 +250,7 @@ mod tests {
     use super::super::score_log;
     use super::*;
 
-    /// Scores of two segments of ten frames, as they are written.
+    /// Returns the scores of two segments of ten frames, as they are written.
     fn scores() -> Vec<u8> {
         let mut text = String::new();
         for segment in 0..2_i64 {
@@ -301,13 +303,13 @@ mod tests {
         lines[4] = b"{\"frame\":{\"timest\n";
         let segments = decided(&lines.concat()).unwrap();
         assert_eq!(segments.iter().map(|segment| segment.decoded).collect::<Vec<_>>(), [9, 10]);
-        // A torn end is not there.
+        // A torn last line counts as missing.
         let segments = decided(&text[..text.len() - 5]).unwrap();
         assert_eq!(segments.iter().map(|segment| segment.decoded).collect::<Vec<_>>(), [10, 9]);
     }
 
     #[test]
-    fn measures_of_no_picture_are_skipped() {
+    fn implausible_measures_are_skipped() {
         let text = String::from_utf8(scores()).unwrap();
         for (good, bad) in [
             ("\"at\":3600", "\"at\":-9223372036854775808"),
@@ -336,7 +338,7 @@ mod tests {
         }
 
         #[test]
-        fn times_in_any_order_are_decided_on(
+        fn times_in_any_order_give_a_decision(
             times in prop::collection::vec(-(1_i64 << 56) + 1..1_i64 << 56, 1..30)
         ) {
             let text = String::from_utf8(scores()).unwrap();

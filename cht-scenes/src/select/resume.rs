@@ -1,8 +1,8 @@
-//! What an earlier run of the program did: emitted again, or in part taken back.
+//! Emits the results of an earlier run of the program again, or takes some of them back.
 //!
-//! At the end of its input the stage decides on what it has: a dissolve of which it has seen one half,
-//! a fade to black that may come back, a cut that waits for the end of a gap. If a later run goes on
-//! with the same video, it knows better. Those frames are then *provisional*: they are taken back, and
+//! At the end of its input the stage decides on incomplete changes: one half of a dissolve, a fade
+//! to black that may come back, a cut that waits for the end of a gap. If a later run goes on with
+//! the same video, it knows better. Such frames are *provisional*: they are taken back, and
 //! selected anew under the same numbers, so that the result is that of one run. Until it is known
 //! whether the video goes on, they are not emitted again.
 
@@ -12,7 +12,8 @@ use cht_core::event::{Event, SegmentDone};
 use super::{journal::number, writer::FrameWriter};
 
 impl FrameWriter {
-    /// Emits again what an earlier run of the program made of a segment; `false` if it has made nothing.
+    /// Emits again the events that an earlier run of the program made of a segment; returns `false`
+    /// if it made none.
     pub(crate) fn replay(&mut self, path: &str, bytes: u64) -> Result<bool> {
         let is_unsure = self.journal.is_unsure(path);
         if !is_unsure {
@@ -36,8 +37,8 @@ impl FrameWriter {
         Ok(true)
     }
 
-    /// Emits what an earlier run had selected at its end, since the video does not go on, as far as is
-    /// known.
+    /// Emits the frames that an earlier run had selected at its end, since the video does not go
+    /// on, as far as is known.
     pub(crate) fn release(&mut self) -> Result<()> {
         for event in std::mem::take(&mut self.held) {
             self.emit(&event)?;
@@ -45,16 +46,16 @@ impl FrameWriter {
         Ok(())
     }
 
-    /// Takes back what an earlier run selected because nothing followed, since the video goes on.
-    /// Returns the segments that are done once more.
+    /// Takes back the frames that an earlier run selected because its input ended, since the video
+    /// goes on. Returns the segments that are done once more.
     pub(crate) fn take_back(&mut self) -> Result<Vec<SegmentDone>> {
         self.held.clear();
         self.journal.go_on()?;
         Ok(self.journal.unsure().iter().map(|unsure| unsure.done.clone()).collect())
     }
 
-    /// Writes down and announces that a segment of an earlier run is done, now that what follows is
-    /// known. Frames from number `provisional_from` on may again be taken back.
+    /// Writes to the journal and emits that a segment of an earlier run is done, now that the
+    /// following one is known. Frames from number `provisional_from` on may again be taken back.
     pub(crate) fn done_again(
         &mut self,
         mut done: SegmentDone,

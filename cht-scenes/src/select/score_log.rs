@@ -1,7 +1,8 @@
-//! `--scores`: what was measured in each frame, one line of JSON a frame, to decide again without decoding.
+//! Logs the measures of each frame (`--scores`), one line of JSON per frame, to decide again
+//! without decoding.
 //!
-//! A line with `segment` says where the frames behind it are from. A run that goes on after a kill writes the lines again that
-//! belong to segments which were not done.
+//! A line with `segment` names the segment of the frames after it. A run that goes on after a kill
+//! writes the lines of segments that were not done again.
 
 use std::{
     collections::HashMap,
@@ -22,36 +23,36 @@ use serde::{Deserialize, Serialize};
 use crate::disk::Disk;
 use crate::input::Part;
 
-/// A segment whose frames follow.
+/// Describes a segment whose frames follow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Origin {
     pub session: Option<String>,
-    /// Its final path.
+    /// Final path of the segment.
     pub path: String,
     pub seq: u64,
     pub anchor: Anchor,
     pub pid: u16,
     pub codec: Option<String>,
-    /// The byte from where on the part of the segment lies there.
+    /// First byte of the part of the segment.
     #[serde(default)]
     pub from: u64,
-    /// The byte where it ends, unless it is the last one.
+    /// End of the part, in bytes, unless it is the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<u64>,
 }
 
-/// What was measured in a frame.
+/// Holds the measures of a frame.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Scored {
     /// Seconds on the session's timeline.
     pub timestamp: f64,
-    /// Its picture was handed over by the decoder.
+    /// Whether the decoder handed over the picture of the frame.
     pub picture: bool,
     #[serde(flatten)]
     pub measures: Measures,
 }
 
-/// One line.
+/// Holds one line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Line {
@@ -59,29 +60,30 @@ pub(crate) enum Line {
     Frame(Box<Scored>),
 }
 
-/// Bytes that are written at once.
+/// Size of one write, in bytes.
 const WRITTEN: usize = 64 * 1024;
 
-/// The file that is being written.
+/// Writes the log.
 #[derive(Debug)]
 pub(crate) struct ScoreLog {
     path: PathBuf,
     disk: Disk,
     file: Journal,
-    /// Whole lines that are still to be written.
+    /// Whole lines still to be written.
     lines: Vec<u8>,
-    /// Path, PID and first byte of what was added last.
+    /// Path, PID and first byte of the part added last.
     segment: Option<(String, u16, u64)>,
 }
 
 impl ScoreLog {
-    /// Opens it; what is in it about segments that are not `done` (by their path) is written again.
+    /// Opens the log, and cuts it at the first segment that is not `done` (by its path): its lines
+    /// are written again.
     pub(crate) fn open(path: &Path, done: &HashMap<String, u64>, disk: Disk) -> Result<Self> {
         let named = || path.display().to_string();
         let mut file = disk.insist(path, || Journal::open(path))?;
         let mut begin = Vec::new();
         file.file().take(BEGIN.len() as u64).read_to_end(&mut begin).with_context(named)?;
-        // Another file is not ours to cut.
+        // Only a file of scores may be cut.
         if file.end() == 0 && !begin.is_empty() && begin != BEGIN {
             bail!("{}: holds no scores (no line of any); name another file", path.display());
         }
@@ -141,7 +143,7 @@ impl ScoreLog {
         if self.lines.len() < WRITTEN { Ok(()) } else { self.flush() }
     }
 
-    /// Hands over to the system what was added.
+    /// Writes the added lines to the file.
     pub(crate) fn flush(&mut self) -> Result<()> {
         let Self { path, disk, file, lines, .. } = self;
         if !lines.is_empty() {
@@ -152,16 +154,16 @@ impl ScoreLog {
     }
 }
 
-/// How a file of scores begins.
+/// First bytes of a file of scores.
 const BEGIN: &[u8] = b"{\"segment\":";
 
-/// Reads what was written.
+/// Reads the log.
 #[derive(Debug)]
 pub(crate) struct Reader {
     path: PathBuf,
     lines: Lines<BufReader<File>>,
     skipped: Skipped,
-    /// A segment was read, so that frames belong to it.
+    /// Whether a segment was read, so that frames belong to it.
     begun: bool,
 }
 
@@ -172,7 +174,8 @@ impl Reader {
         Ok(Self { path, lines, skipped, begun: false })
     }
 
-    /// Returns the next line; `None` at the end. Lines that cannot be used are skipped, unless there is no other before them.
+    /// Returns the next line, or `None` at the end. Unusable lines are skipped, unless there is no
+    /// other before them.
     pub(crate) fn next(&mut self) -> Result<Option<Line>> {
         while let Some(line) = self.lines.next().with_context(|| self.path.display().to_string())? {
             match parse(line.bytes) {
@@ -195,7 +198,7 @@ impl Reader {
     }
 }
 
-/// Reads a line; an error if it cannot be calculated with.
+/// Reads a line; returns an error if its values are implausible.
 fn parse(line: &[u8]) -> Result<Line, String> {
     let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let is_plausible = match &line {

@@ -1,5 +1,5 @@
-//! The segments on their way through a decoder: which one a frame belongs to, when a segment is
-//! settled, and which one a decoder has failed in.
+//! Queues the segments on their way through a decoder: tells the segment of a frame, when a segment
+//! is settled, and the segment in which a decoder has failed.
 
 use std::collections::VecDeque;
 
@@ -8,51 +8,51 @@ use cht_core::event::SegmentDone;
 use super::detectors::Saved;
 use crate::{decode::filter::tick_of, input::Part};
 
-/// A segment that is being decoded.
+/// Describes a segment that is being decoded.
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub part: Part,
-    /// Its size, once it was fed to its end.
+    /// Size of the segment in bytes, once it was fed to its end.
     pub bytes: Option<u64>,
-    /// Whether some of it is to be decoded.
+    /// Whether the segment has frames to decode.
     pub has_frames: bool,
-    /// Frames kept.
+    /// Number of frames kept.
     pub frames: u64,
     pub decoded: u64,
-    /// The state after its last frame; frames that follow may still bring selections in it.
+    /// State after its last frame; later frames may still bring selections in it.
     pub end: Option<Snapshot>,
-    /// Its event, where frames of it were taken back and it is done once more.
+    /// Event of the segment, if frames of it were taken back and it is done once more.
     pub again: Option<SegmentDone>,
 }
 
-/// The state at the end of a segment, for its checkpoint.
+/// Holds the state at the end of a segment, for its checkpoint.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub saved: Option<Saved>,
     pub next_id: u64,
-    /// Frames that have followed.
+    /// Number of frames since.
     pub followed: usize,
 }
 
-/// Segments in the order of the stream.
+/// Queues segments in the order of the stream.
 #[derive(Debug, Default)]
 pub(crate) struct SegmentQueue {
     segments: VecDeque<Segment>,
-    /// The tick of the last frame of this decoder.
+    /// Tick of the last frame of this decoder.
     last: Option<i64>,
-    /// Path, kept and decoded frames of the segment whose first part another decoder has decoded.
+    /// Path, kept and decoded frames of a segment whose first part another decoder has decoded.
     carried: Option<(String, u64, u64)>,
-    /// The segments of an earlier run that are done once more, when they come.
+    /// Segments of an earlier run that are done once more, when they come.
     again: Vec<SegmentDone>,
 }
 
-/// The segments of a decoder that has ended.
+/// Holds the segments of a decoder that has ended.
 #[derive(Debug, Default)]
 pub(crate) struct Ended {
     pub done: Vec<Segment>,
-    /// The first one that a decoder that failed has not decoded to its end.
+    /// First segment that a failed decoder has not decoded to its end.
     pub blamed: Option<Part>,
-    /// Those after it, which are for another decoder.
+    /// Segments after the blamed one, for another decoder.
     pub left: Vec<Part>,
 }
 
@@ -120,8 +120,8 @@ impl SegmentQueue {
         self.unended().for_each(|segment| segment.end = Some(snapshot()));
     }
 
-    /// Removes the first segment where nothing more will be selected in it: `is_decided` says so of
-    /// the number of frames that have followed it, and of the tick at which the next one begins.
+    /// Removes the first segment if no more frame will be selected in it: `is_decided` tells that
+    /// from the number of frames since, and from the tick at which the next segment begins.
     pub(crate) fn pop_settled(
         &mut self,
         is_decided: impl FnOnce(usize, i64) -> bool,
@@ -148,14 +148,14 @@ impl SegmentQueue {
         self.unended().next()
     }
 
-    /// Returns the segment that the frame at `at` belongs to by its time, of a run-up too.
+    /// Returns the segment that the frame at `at` belongs to by its time, also one of a preroll.
     pub(crate) fn holding(&mut self, at: i64) -> Option<&mut Segment> {
         let holding = self.index(at);
         self.segments.get_mut(holding)
     }
 
-    /// Returns the part that the frame at `at` belongs to by its time, and the next one, in which its
-    /// bytes may lie.
+    /// Returns the part that the frame at `at` belongs to by its time, and the next one, in which
+    /// its bytes may lie.
     pub(crate) fn parts_of(&self, at: i64) -> impl Iterator<Item = &Part> {
         self.segments.iter().skip(self.index(at)).take(2).map(|segment| &segment.part)
     }
@@ -167,11 +167,11 @@ impl SegmentQueue {
             if !failed || segment.end.is_some() {
                 ended.done.push(segment);
             } else if segment.part.warm_up {
-                // The next decoder goes without a run-up.
+                // The next decoder starts without a preroll.
                 ended.blamed = Some(segment.part);
             } else if ended.blamed.is_none() {
                 ended.blamed = Some(segment.part.clone());
-                // It is done as well as can be. Nobody should decode it as a run-up.
+                // The segment is done as far as possible, and is never decoded as a preroll.
                 (segment.bytes, segment.part.runs_up) =
                     (segment.bytes.or(segment.part.bytes), false);
                 ended.done.push(segment);

@@ -1,5 +1,5 @@
-//! Whether one segment goes on where another one ends. That both lie on one line of time does not say it: all recordings by
-//! the same muxer begin at the same PTS.
+//! Tells whether one segment goes on where another one ends. A common timeline does not prove it:
+//! all recordings by the same muxer begin at the same PTS.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use cht_core::{
     session::{is_same_folder, natural_sort::series},
 };
 
-/// A segment, and its place on the timeline of its recording.
+/// Holds the path of a segment, and its anchor on the timeline of its recording.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Position<'a> {
     pub path: &'a str,
@@ -16,17 +16,18 @@ pub(crate) struct Position<'a> {
 }
 
 impl Position<'_> {
-    /// Whether `next` goes on from this segment, or is a later part of it: in the same folder and series of names, on the same
-    /// line of time, and not before it.
+    /// Returns whether `next` goes on from this segment, or is a later part of it: in the same
+    /// folder and series of names, on the same timeline, and not before it.
     pub(crate) fn leads_to(&self, next: &Position<'_>) -> bool {
         // A picture may be so large that several segments lie within it, at the same time.
         let is_forward = next.anchor.offset >= self.anchor.offset;
-        is_forward && self.anchor.continues(&next.anchor) && is_beside(self.path, next.path)
+        is_forward && self.anchor.continues(&next.anchor) && is_of_one_series(self.path, next.path)
     }
 }
 
-/// Whether two files lie in the same folder, under names of one series: two cameras may write into it.
-fn is_beside(one: &str, other: &str) -> bool {
+/// Returns whether two files lie in the same folder, under names of one series: two cameras may
+/// write into one folder.
+fn is_of_one_series(one: &str, other: &str) -> bool {
     let paths = [one, other].map(Path::new);
     let [folder, other] = paths.map(|path| path.parent().unwrap_or(Path::new("/")));
     let [series, other_series] = paths.map(series);
@@ -38,12 +39,12 @@ mod tests {
     use super::*;
 
     fn leads(before: (&str, i64), next: (&str, i64)) -> bool {
-        let place = |(path, offset): (&'static str, i64)| Position {
+        let position = |(path, offset): (&'static str, i64)| Position {
             path,
             anchor: Anchor { pts: 126_000 + offset, offset },
         };
         let leak = |path: &str| &*path.to_owned().leak();
-        place((leak(before.0), before.1)).leads_to(&place((leak(next.0), next.1)))
+        position((leak(before.0), before.1)).leads_to(&position((leak(next.0), next.1)))
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Writes frames: their pictures, their lines in the journal, their events.
+//! Writes frames: pictures, lines in the journal, events.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ use crate::{
 pub(crate) struct FrameWriter {
     pub journal: FrameJournal,
     pub refetcher: Refetcher,
-    /// The session that the frames belong to.
+    /// Session that the frames belong to.
     pub session: Option<String>,
     painter: Painter,
     output: Output,
@@ -42,7 +42,7 @@ pub(crate) struct FrameWriter {
 }
 
 impl FrameWriter {
-    /// Goes on where `journal` ends.
+    /// Creates a writer that goes on at the end of `journal`.
     pub(crate) fn new(
         journal: FrameJournal,
         session: Option<&str>,
@@ -63,7 +63,7 @@ impl FrameWriter {
         }
     }
 
-    /// Writes a picture and announces it, unless that was done before; `false` if it was.
+    /// Writes a picture and emits its event; returns `false` if that was done before.
     pub(crate) fn keep(
         &mut self,
         part: &Part,
@@ -103,8 +103,8 @@ impl FrameWriter {
         }
     }
 
-    /// Writes a picture and announces it before it is kept. One whose file cannot be written is left
-    /// until it is kept.
+    /// Writes a picture and emits its event before it is kept. A picture whose file cannot be
+    /// written waits until it is kept.
     pub(crate) fn announce(
         &mut self,
         part: &Part,
@@ -123,13 +123,13 @@ impl FrameWriter {
         Ok(())
     }
 
-    /// Forgets what was announced: the next frames decide anew.
+    /// Forgets the announced frames: the next frames decide anew.
     pub(crate) fn forget_announced(&mut self) {
         self.announced.clear();
     }
 
-    /// Returns whether a frame that is kept was announced. One that was not takes the others back,
-    /// whose numbers follow.
+    /// Returns whether a kept frame was announced. One that was not takes back the other announced
+    /// frames, whose numbers follow.
     fn confirm(&mut self, frame: &Frame) -> bool {
         let is_announced = self.announced.first() == Some(frame);
         self.announced.drain(..if is_announced { 1 } else { self.announced.len() });
@@ -150,7 +150,7 @@ impl FrameWriter {
         })
     }
 
-    /// Emits that the picture of the frame at `at` is missing, and which one is kept for it.
+    /// Emits that the picture of the frame at `at` is missing, and the time of the one kept for it.
     pub(crate) fn miss(&self, path: &str, at: i64, near: Option<i64>) -> Result<()> {
         let at = seconds(at);
         let message = match near.map(seconds) {
@@ -160,7 +160,7 @@ impl FrameWriter {
         self.fail("no_picture", &message, Some(path))
     }
 
-    /// Writes down and announces that a segment is done.
+    /// Writes to the journal and emits that a segment is done.
     pub(crate) fn done(&mut self, checkpoint: Checkpoint) -> Result<()> {
         self.release()?;
         let event = checkpoint.done.clone();
@@ -183,7 +183,8 @@ impl FrameWriter {
     }
 
     /// Describes a frame under the next number after the first `others` announced frames, with the
-    /// file of its picture; without one where that was written before and is not to be doubled.
+    /// file of its picture. There is no file if an equal picture was written before and `--dedupe`
+    /// is set.
     fn describe(
         &mut self,
         part: &Part,

@@ -78,7 +78,7 @@ impl Feeder {
             }
             return Ok(());
         }
-        // A segment that was cut for its size within a picture may hold no tables.
+        // A segment that was cut for its size within a picture may not name its video.
         let asked = self.args.video();
         let video = asked.of_segment(segment);
         let named = video.as_ref().ok().copied().flatten();

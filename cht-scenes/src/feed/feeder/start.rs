@@ -100,8 +100,8 @@ impl Feeder {
         Ok(before)
     }
 
-    /// Lets the selector go on from the last segment of the recording that continues at `position`, if
-    /// another recording came in between. Returns the preroll.
+    /// Lets the selector go on from the last segment of the recording that continues at `position`,
+    /// if another recording came in between. Returns the preroll.
     fn preroll_of_another(
         &self,
         selector: &mut FrameSelector,

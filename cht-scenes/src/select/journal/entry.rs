@@ -1,4 +1,4 @@
-//! Lines of the journal.
+//! Defines the lines of the journal.
 
 use cht_core::event::{Anchor, Event, Frame, SegmentDone};
 use cht_detect::threshold::State;
@@ -7,49 +7,51 @@ use serde::{Deserialize, Serialize};
 use super::file_id::FileId;
 use crate::cli::options::Options;
 
-/// A segment that is done, and how the world looked then.
+/// Describes a done segment, and the state of the selection at its end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Checkpoint {
-    /// The segment's final path, as in events.
+    /// Final path of the segment, as in events.
     pub path: String,
-    /// Its size, to notice another file of the same name.
+    /// Size in bytes, to notice another file of the same name.
     pub bytes: u64,
-    /// Which file it is, to know it by another name.
+    /// Identity of the file, to recognize it by another name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileId>,
-    /// Its event, to be emitted again.
+    /// Event of the segment, to emit it again.
     pub done: SegmentDone,
-    /// Its place on the timeline.
+    /// Anchor on the timeline.
     pub anchor: Option<Anchor>,
-    /// Where the part of it lies that the anchor is of, in bytes: from where its clock has jumped for the last time.
+    /// Start of the part that the anchor belongs to, in bytes: the last jump of its clock.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub from: u64,
-    /// The PID that was decoded.
+    /// PID that was decoded.
     pub pid: Option<u16>,
-    /// How it was coded.
+    /// Codec of the video.
     #[serde(default)]
     pub codec: Option<String>,
-    /// By how much its clock is ahead of the recorder's anchors, in ticks: another program may have its own.
+    /// Difference of its clock from the recorder's anchors, in ticks: another program may have its
+    /// own clock.
     #[serde(default)]
     pub ahead: i64,
-    /// The detector behind its last frame.
+    /// State of the threshold rule after its last frame.
     pub state: State,
-    /// The number of the next frame.
+    /// Number of the next frame.
     pub next_id: u64,
-    /// The number of the file that holds what the detectors that measure know; that of the segment if absent. Segments of
-    /// several recordings may have the same number.
+    /// Number of the file that holds the state of the measuring detectors; that of the segment if
+    /// absent. Segments of several recordings may have the same number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<u64>,
-    /// BLAKE3 of the file that holds what the detectors that measure know; absent where they know nothing.
+    /// BLAKE3 of the file that holds the state of the measuring detectors; absent if they have
+    /// none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saved: Option<String>,
-    /// The number of the first frame before this line that was chosen because nothing followed.
+    /// Number of the first frame before this line that was selected because the input ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provisional_from: Option<u64>,
 }
 
 impl Checkpoint {
-    /// Returns one that no later segment goes on from.
+    /// Returns a checkpoint that no later segment goes on from.
     pub(crate) fn alone(done: SegmentDone, bytes: u64, state: State, next_id: u64) -> Self {
         Self {
             path: done.path.clone(),
@@ -74,20 +76,22 @@ impl Checkpoint {
     }
 }
 
-/// One line of the journal.
+/// Holds one line of the journal.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Entry {
     Options(Options),
     Frame(Option<String>, Frame),
     Checkpoint(Box<Checkpoint>),
-    /// Frames from this number on count no more: they were chosen because nothing followed, and something did.
+    /// Frames from this number on count no more: they were selected because the input ended, and it
+    /// went on.
     TakenBack(u64),
-    /// A segment that frames were taken back of is done once more; frames from this number on may again be taken back.
+    /// A segment that lost frames is done once more; frames from this number on may again be taken
+    /// back.
     Again(SegmentDone, Option<u64>),
 }
 
-/// What the journal knows about a finished segment.
+/// Holds the journal's lines about a done segment.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub checkpoint: Checkpoint,

@@ -1,21 +1,23 @@
-//! Which file a segment is, however it is called: a link, another spelling of its path, a folder that was moved.
+//! Identifies the file of a segment by any of its names: a link, another spelling of its path, a
+//! folder that was moved.
 
 use std::{os::unix::fs::MetadataExt as _, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-/// A file. When it was written is part of it: the inode of one that was removed goes to another.
+/// Identifies a file. The time of the last write is part of it: the inode of a removed file goes to
+/// another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct FileId {
     dev: u64,
     ino: u64,
     bytes: u64,
-    /// Nanoseconds since 1970.
+    /// Time of the last write, in nanoseconds since 1970.
     written: i128,
 }
 
 impl FileId {
-    /// Returns which file is at `path`.
+    /// Returns the identity of the file at `path`.
     pub(crate) fn at(path: &str) -> Option<Self> {
         let metadata = Path::new(path).metadata().ok()?;
         let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
@@ -23,7 +25,8 @@ impl FileId {
         Some(Self { dev: metadata.dev(), ino: metadata.ino(), bytes: metadata.len(), written })
     }
 
-    /// Whether two files have the same size and were last written at the same time, as a file and its copy that keeps the times.
+    /// Returns whether two files have the same size and were last written at the same time, such as
+    /// a file and a copy that keeps the times.
     pub(crate) fn is_written_as(&self, other: &Self) -> bool {
         (self.bytes, self.written) == (other.bytes, other.written)
     }
@@ -34,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_is_the_same_by_each_of_its_names_and_another_once_written() {
+    fn file_under_any_name_is_same_until_written() {
         let folder = tempfile::tempdir().unwrap();
         let named = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         std::fs::write(named("a.ts"), "one").unwrap();

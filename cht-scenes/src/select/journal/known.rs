@@ -1,8 +1,8 @@
-//! What a journal says about earlier runs. Pure: lines in, what is known out.
+//! Reads what earlier runs have written to a journal. Pure: lines in, state out.
 //!
-//! A journal may be damaged. A line that cannot be used is skipped, and the rest counts: ids go on after the largest
-//! number that any line names, so that no picture is overwritten, and a frame whose segment has lost its checkpoint
-//! is not kept a second time when that segment is decoded again.
+//! A journal may be damaged. An unusable line is skipped, and the rest counts: ids go on after the
+//! largest number that any line names, so that no picture is overwritten, and a frame whose segment
+//! has lost its checkpoint is not kept a second time when that segment is decoded again.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -20,45 +20,47 @@ use cht_ts::time::is_time;
 use super::entry::{Checkpoint, Done, Entry};
 use crate::cli::options::Options;
 
-/// Number of frames that are remembered, for one that shows the same: as many as the detectors remember.
+/// Number of frames that are remembered, to find one with the same picture; the detectors remember
+/// the same number.
 const REMEMBERED: usize = 64;
 
-/// Larger than the number of any frame or segment.
+/// Number larger than that of any frame or segment.
 const MOST: u64 = 1 << 56;
 
-/// What is known.
+/// Holds the state that a journal describes.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     pub options: Option<Options>,
     /// Whether segments are known by their names.
     pub by_name: bool,
-    /// By [`key`].
+    /// Done segments by [`key`].
     pub done: HashMap<String, Done>,
-    /// The last checkpoint.
+    /// Last checkpoint.
     pub last: Option<Checkpoint>,
-    /// The checkpoint before that.
+    /// Checkpoint before the last one.
     pub before: Option<Checkpoint>,
-    /// The last checkpoint of each other recording, the newest last.
+    /// Last checkpoint of each other recording, the newest last.
     pub others: Vec<Checkpoint>,
-    /// The last segments, where frames that were chosen because nothing followed may be taken back, or were.
+    /// Last segments, where frames that were selected because the input ended may be taken back, or
+    /// were.
     pub unsure: Vec<Checkpoint>,
-    /// Where the last checkpoint ends in the journal, and where the one before does.
+    /// End of the last checkpoint in the journal, and of the one before, in bytes.
     pub end: u64,
     pub end_before: u64,
     /// Number of the next frame.
     pub next_id: u64,
-    /// The last frames that were kept, the newest last.
+    /// Last frames that were kept, the newest last.
     pub recent: VecDeque<Frame>,
-    /// Frames that will be chosen again.
+    /// Frames that will be selected again.
     pub late: Vec<Late>,
 }
 
-/// A frame that will be chosen again: the state of the last checkpoint does not know of it yet, or the checkpoint of
-/// its segment was lost.
+/// Describes a frame that will be selected again: the state of the last checkpoint does not include
+/// it yet, or the checkpoint of its segment was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Late {
     pub(crate) pts: i64,
-    /// Set where the frame is meant in this segment alone.
+    /// Segment of the frame; none if it counts in every segment.
     pub(crate) segment: Option<String>,
 }
 
@@ -105,7 +107,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// Takes the entry of a line that ends at byte `end`; an error says why it cannot be used.
+    /// Takes the entry of a line that ends at byte `end`; returns the reason if it cannot be used.
     fn take(&mut self, entry: Entry, end: u64) -> Result<(), &'static str> {
         match entry {
             Entry::Options(options) => {
@@ -158,7 +160,7 @@ impl Reader {
         known.done.insert(key, Done { checkpoint, frames });
     }
 
-    /// The frames since the last checkpoint, which are then known.
+    /// Returns the frames since the last checkpoint, and remembers them.
     fn frames(&mut self) -> Vec<Event> {
         let known = &mut self.known;
         known.next_id = known.next_id.max(self.last_id + 1);
@@ -173,7 +175,7 @@ impl Reader {
 
     fn finish(mut self) -> Known {
         let Some(last) = &self.known.last else { return self.known };
-        // What comes after the last checkpoint is made again.
+        // Lines after the last checkpoint are made again.
         let again = self.frames.first().and_then(|(_, frame)| number_of(&frame.id));
         let kept = self.places.into_iter().filter(|(id, ..)| again.is_none_or(|again| *id < again));
         let done: HashSet<&str> = self.known.done.keys().map(String::as_str).collect();
@@ -189,8 +191,8 @@ impl Reader {
     }
 }
 
-/// Returns the key of the segment at `path`: in the folder of a session the name of the file, so that the session may
-/// be moved and have several names; else its path.
+/// Returns the key of the segment at `path`: in the folder of a session, the name of the file, so
+/// that the session may be moved and have several names; otherwise its path.
 pub(crate) fn key(path: &str, by_name: bool) -> &str {
     let path_of = Path::new(path);
     let is_of_session = || path_of.parent()?.file_name().filter(|name| *name == "stream");
@@ -199,7 +201,7 @@ pub(crate) fn key(path: &str, by_name: bool) -> &str {
     name.unwrap_or(path)
 }
 
-/// Adds a frame to the last ones.
+/// Adds a frame to the last frames kept.
 pub(crate) fn remember(recent: &mut VecDeque<Frame>, frame: Frame) {
     if recent.len() == REMEMBERED {
         recent.pop_front();
@@ -213,7 +215,7 @@ pub(crate) fn number_of(id: &str) -> Option<u64> {
     (1..MOST).contains(&number).then_some(number)
 }
 
-/// Whether a checkpoint can be calculated with.
+/// Returns whether the values of a checkpoint are plausible.
 fn is_plausible(checkpoint: &Checkpoint) -> bool {
     let Checkpoint { anchor, ahead, state, next_id, done, .. } = checkpoint;
     let ticks = anchor.iter().flat_map(|anchor| [anchor.pts, anchor.offset]);
@@ -250,13 +252,13 @@ mod tests {
 
     fn journal() -> Vec<String> {
         let first = [OPTIONS.to_owned(), frame(1, 0, "/1.ts"), checkpoint(1, 2)];
-        // The third frame was chosen before the second segment was done.
+        // The third frame was selected before the second segment was done.
         let second = [frame(2, 90, "/2.ts"), frame(3, 180, "/3.ts"), checkpoint(2, 3)];
         [&first[..], &second, &[frame(4, 270, "/3.ts")]].concat()
     }
 
     #[test]
-    fn journal_of_whole_lines_is_known() {
+    fn journal_of_whole_lines_is_read() {
         let (known, skipped) = read(&journal());
         assert!(known.options.is_some());
         assert_eq!((known.next_id, known.done.len(), skipped), (4, 2, 0));
@@ -283,7 +285,7 @@ mod tests {
             let (known, skipped) = read(&lines);
             assert_eq!(skipped, 1, "{damaged}");
             let (next, last) = match damaged {
-                // The third frame will be chosen again, and has its number again.
+                // The third frame will be selected again, under the same number.
                 4 => (3, 2),
                 // Without the last checkpoint, the one before counts.
                 5 => (2, 1),
@@ -331,7 +333,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn damaged_bytes_give_numbers_that_only_rise(
+        fn damaged_bytes_give_rising_numbers(
             cut in 0..1500_usize, damage in prop::collection::vec((0..1500_usize, any::<u8>()), 0..8)
         ) {
             let mut text = journal().join("\n").into_bytes();

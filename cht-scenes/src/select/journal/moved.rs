@@ -1,4 +1,4 @@
-//! Segments that were moved, or have another name by now: what is known of them names them as they are.
+//! Finds segments that were moved or renamed, and updates their paths in the journal's state.
 
 use std::{collections::HashMap, path::Path};
 
@@ -7,8 +7,8 @@ use cht_core::event::Body;
 use super::{FrameJournal, file_id::FileId, known::Known};
 
 impl FrameJournal {
-    /// The segment with this key is at `path`, too: if it was moved there, what is known of it names that, which is then its
-    /// key. Returns its key.
+    /// Notes that the segment with this key is also at `path`: if it was moved there, the state
+    /// names that path, which is then its key. Returns its key.
     pub(crate) fn found_at<'a>(&mut self, key: &'a str, path: &'a str) -> &'a str {
         if key == path || Path::new(key).exists() {
             return key;
@@ -33,8 +33,9 @@ impl FrameJournal {
     }
 }
 
-/// Returns where the segment of a frame is, when another one was found at `path` instead of `key`: some frames were chosen before
-/// their own segment was done, and it may have moved with the other one's folder.
+/// Returns the path of a frame's segment, when another segment was found at `path` instead of
+/// `key`: some frames were selected before their own segment was done, and it may have moved with
+/// the other one's folder.
 fn moved(segment: &str, key: &str, path: &str) -> String {
     if segment == key {
         return path.to_owned();
@@ -47,7 +48,7 @@ fn moved(segment: &str, key: &str, path: &str) -> String {
 }
 
 impl Known {
-    /// Returns the keys of the segments that are done by their files.
+    /// Returns the keys of the done segments, by file.
     pub(crate) fn files(&self) -> HashMap<FileId, String> {
         let done = self.done.iter();
         done.filter_map(|(key, done)| Some((done.checkpoint.file?, key.clone()))).collect()

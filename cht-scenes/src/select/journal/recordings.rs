@@ -1,4 +1,5 @@
-//! Several recordings in one folder of frames: each goes on from its own last segment, whatever came in between.
+//! Keeps several recordings in one folder of frames apart: each goes on from its own last segment,
+//! even if others came in between.
 
 use std::path::Path;
 
@@ -10,12 +11,13 @@ use super::{
 };
 use crate::select::succession::Position;
 
-/// So many recordings are remembered besides the last one. Each has a state of about 1 MB.
+/// Number of recordings that are remembered in addition to the last one. Each has a state of about
+/// 1 MB.
 const MOST: usize = 32;
 
 impl Known {
-    /// Remembers the last checkpoint as that of its recording, if `next` is of another one. In a session the record says what follows
-    /// what.
+    /// Remembers the last checkpoint as that of its recording, if `next` belongs to another one. In
+    /// a session, the segment log tells the order.
     pub(crate) fn set_aside(&mut self, next: &Checkpoint) {
         if self.by_name {
             return;
@@ -29,7 +31,7 @@ impl Known {
         }
     }
 
-    /// The numbers of the states that a later run may go on from.
+    /// Returns the numbers of the states that a later run may go on from.
     pub(crate) fn slots(&self) -> Vec<u64> {
         let checkpoints = self.last.iter().chain(&self.before).chain(&self.others);
         checkpoints.map(Checkpoint::slot).collect()
@@ -37,7 +39,8 @@ impl Known {
 }
 
 impl FrameJournal {
-    /// The last segment of the recording that goes on at `next`, if another recording came after it.
+    /// Returns the last segment of the recording that goes on at `next`, if another recording came
+    /// after it.
     pub(crate) fn recording(&self, next: &Position<'_>) -> Option<&Checkpoint> {
         let leads = |other: &&Checkpoint| {
             other.anchor.is_some_and(|anchor| Position { path: &other.path, anchor }.leads_to(next))
@@ -45,8 +48,8 @@ impl FrameJournal {
         self.known.others.iter().rfind(leads)
     }
 
-    /// Goes on from the last segment of a recording: what the detectors knew then, if that is there. What was chosen because nothing
-    /// followed stays, and is not kept again.
+    /// Goes on from the last segment of a recording. Returns the state of the detectors there, if
+    /// it exists. Frames that were selected because the input ended stay, and are not kept again.
     pub(crate) fn go_on_from(&mut self, other: &Checkpoint) -> Option<Vec<u8>> {
         let by_name = self.by_name();
         let segment = key(&other.path, by_name);
@@ -62,7 +65,8 @@ impl FrameJournal {
     }
 }
 
-/// Whether two segments are of one recording: in the same folder and series of names, and on the same line of time.
+/// Returns whether two segments belong to one recording: in the same folder and series of names,
+/// and on the same timeline.
 fn is_of_one(one: &Checkpoint, other: &Checkpoint) -> bool {
     let anchors = one.anchor.zip(other.anchor);
     let [path, other] = [&one.path, &other.path].map(Path::new);

@@ -1,7 +1,8 @@
-//! Frames that were chosen because nothing followed: taken back when something follows, and chosen anew under the
-//! same numbers.
+//! Takes back frames that were selected because the input ended, when the video goes on. They are
+//! selected anew under the same numbers.
 //!
-//! They lie before the checkpoints of the last segments, whose `provisional_from` is the number of the first of them.
+//! These frames lie before the checkpoints of the last segments, whose `provisional_from` is the
+//! number of the first such frame.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +29,7 @@ impl Known {
         }
     }
 
-    /// Takes in that a segment is done once more, and the frames that were chosen since.
+    /// Notes that a segment is done once more, and adds the frames selected since.
     pub(crate) fn finish_again(
         &mut self,
         event: &SegmentDone,
@@ -51,7 +52,8 @@ impl Known {
         }
     }
 
-    /// Finds the segments of a session, and what frames name, in `stream`, where the session lies now.
+    /// Updates the paths of a session's segments, and those that frames name, to `stream`, where
+    /// the session lies now.
     pub(crate) fn move_to(&mut self, stream: &Path) -> Result<()> {
         let mut moved = Moved::to(stream.parent().unwrap_or(stream))?;
         for event in self.done.values_mut().flat_map(|done| &mut done.frames) {
@@ -72,14 +74,15 @@ impl Known {
         Ok(())
     }
 
-    /// Finds the pictures of earlier frames in `folder`, where their folder lies now.
+    /// Updates the paths of earlier frames' pictures to `folder`, where their folder lies now.
     pub(crate) fn move_pictures(&mut self, folder: &Path) {
         let frames = self.done.values_mut().flat_map(|done| &mut done.frames);
         let frames = frames.filter_map(|event| match &mut event.body {
             Body::Frame(frame) => Some(frame),
             _ => None,
         });
-        // Of a folder that was moved, all were; one that has several names keeps the one that it had.
+        // All files of a moved folder moved; a folder with several names keeps the name that it
+        // had.
         let mut known: Option<(PathBuf, bool)> = None;
         for frame in frames.chain(&mut self.recent) {
             for path in [Some(&mut frame.path), frame.thumbnail.as_mut()].into_iter().flatten() {
@@ -123,24 +126,24 @@ impl Known {
 }
 
 impl FrameJournal {
-    /// The number of the first frame that may be taken back.
+    /// Returns the number of the first frame that may be taken back.
     pub(crate) fn provisional(&self) -> Option<u64> {
         self.last()?.provisional_from
     }
 
-    /// The last segments, where frames may be taken back, or were.
+    /// Returns the last segments, where frames may be taken back, or were.
     pub(crate) fn unsure(&self) -> &[Checkpoint] {
         &self.known.unsure
     }
 
-    /// Whether frames of the segment at `path` may be taken back, or were.
+    /// Returns whether frames of the segment at `path` may be taken back, or were.
     pub(crate) fn is_unsure(&self, path: &str) -> bool {
         let by_name = self.by_name();
         self.unsure().iter().any(|unsure| key(&unsure.path, by_name) == key(path, by_name))
     }
 
-    /// Goes on from the last checkpoint: frames that were chosen because nothing followed it are taken back, and those
-    /// that its state does not know of will be chosen again.
+    /// Goes on from the last checkpoint: takes back frames that were selected because the input
+    /// ended, and notes that frames which its state does not include will be selected again.
     pub(crate) fn go_on(&mut self) -> Result<()> {
         if let Some(from) = self.provisional() {
             self.append(&Entry::TakenBack(from))?;
@@ -154,7 +157,7 @@ impl FrameJournal {
         Ok(())
     }
 
-    /// Writes down that a segment is done once more, now that what follows is known.
+    /// Writes to the journal that a segment is done once more, now that the following one is known.
     pub(crate) fn done_again(
         &mut self,
         done: &SegmentDone,
@@ -166,7 +169,7 @@ impl FrameJournal {
     }
 }
 
-/// The number in the id of a frame.
+/// Returns the number in the id of a frame.
 pub(crate) fn number(event: &Event) -> Option<u64> {
     let Body::Frame(frame) = &event.body else { return None };
     number_of(&frame.id)
