@@ -1,4 +1,5 @@
-//! What must hold of what ffmpeg says on stderr, into which a stream's metadata may get: nothing panics.
+//! Properties of the reader of ffmpeg's stderr, which may hold metadata of the stream: it never
+//! panics.
 
 /// Panics if it does not hold.
 pub(crate) fn check(input: &[u8]) {

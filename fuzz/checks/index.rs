@@ -1,4 +1,4 @@
-//! What must hold of an index: a journal up to the first byte 0xff, then the `index.json` beside it.
+//! Properties of an index: a journal up to the first byte 0xff, then the `index.json` next to it.
 use std::{fs, sync::LazyLock};
 
 use tempfile::TempDir;

@@ -26,7 +26,7 @@ pub(crate) fn check(input: &[u8]) {
     let (before, end) = read(input, 1 << 16);
     assert_eq!(read(input, 3), (before.clone(), end));
     assert!(input.get(end as usize..).is_some_and(|torn| !torn.contains(&b'\n')));
-    // What is appended is read, and what was there as well.
+    // Appended lines are read, and so are the earlier ones.
     let path = FOLDER.path().join("journal.ndjson");
     fs::write(&path, input).expect("a journal");
     let mut journal = Journal::open(&path).expect("a journal");

@@ -1,4 +1,4 @@
-//! What must hold of what a decoder gives over its sockets: nothing panics, and nothing is waited for in vain.
+//! Properties of the reader of a decoder's sockets: it never panics, and never waits in vain.
 
 /// Panics if it does not hold.
 pub(crate) fn check(input: &[u8]) {

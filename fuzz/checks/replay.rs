@@ -1,7 +1,7 @@
 //! Replaying a corpus in an ordinary test.
 use std::{fs, path::Path};
 
-/// Checks each input of `corpus/NAME`, and `damages` times a beginning of it and small damages there.
+/// Checks each input of `corpus/NAME`, and `damages` truncated copies of it with small damages.
 pub(crate) fn replay(name: &str, check: fn(&[u8]), damages: usize) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name);
     let mut seen = 0;

@@ -1,4 +1,4 @@
-//! What must hold of a state of the detectors that anybody may have written: nothing panics when it is gone on from.
+//! Properties of a saved state of the detectors: continuing from it never panics.
 
 /// Panics if it does not hold.
 pub(crate) fn check(input: &[u8]) {

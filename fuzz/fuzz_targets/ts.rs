@@ -1,6 +1,7 @@
 //! The transport stream scanner, on input divided as the input says: `cargo +nightly fuzz run ts`.
 //!
-//! `corpus/ts` is kept small: `cargo +nightly fuzz cmin ts -- -max_len=6144`. An ordinary test of cht-core replays it.
+//! `corpus/ts` is kept small: `cargo +nightly fuzz cmin ts -- -max_len=6144`. A test of cht-ts
+//! replays it.
 #![no_main]
 mod check;
 

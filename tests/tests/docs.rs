@@ -1,7 +1,7 @@
-//! What the documentation says is true: its examples run, its flags exist, its messages are printed.
+//! The documentation is true: its examples run, and its flags, messages, paths and links exist.
 //!
-//! A block fenced as ```` ```sh run ```` is run, all blocks of a file one after another by one bash in an empty folder;
-//! any other ```` ```sh ```` block is only parsed. Port 4444 stands for one that is free.
+//! A block fenced as ```` ```sh run ```` is run, all blocks of a file one after another by one bash in
+//! an empty folder; any other ```` ```sh ```` block is only parsed. Port 4444 stands for one that is free.
 #![expect(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{
@@ -94,7 +94,7 @@ fn check_flags(place: &Path, shell: &str) -> usize {
     for (tool, flags) in &uses {
         let known: BTreeSet<_> =
             help(tool).split([' ', ',', '\n']).filter(|word| word.starts_with('-')).collect();
-        // What is quoted belongs to another program: `--player 'mpv --fs -'`.
+        // Quoted flags belong to another program: `--player 'mpv --fs -'`.
         for flag in flags.iter().take_while(|flag| !flag.ends_with('\'')) {
             if *tool == "cht-monitor" && !known.contains(flag.as_str()) && shell.contains('\'') {
                 continue;
