@@ -4,9 +4,9 @@
 //! computes the scene score in it, and outputs only pictures that may be kept. `docs/scenes.md` has
 //! the rules.
 //!
-//! Public are functions without I/O: [`measure`] turns the luma of each frame into a few numbers;
-//! [`detect`] decides on nothing but these numbers, so that a decision can be taken again without
-//! decoding. The program itself is in the library as well, so that fuzz targets reach its parsers.
+//! [`cht_detect`] turns the luma of each frame into a few numbers, and decides on these numbers
+//! alone, so that a decision can be taken again without decoding. The program is in a library, so
+//! that fuzz targets reach its parsers.
 
 #[doc(hidden)]
 pub mod fuzzing;
