@@ -1,6 +1,6 @@
 //! What must hold of the scanner for any input. Also for the ordinary test that replays the corpus.
 //!
-//! The first byte gives the sizes of the pushes; all pushes together must find the same as one push.
+//! The first byte gives the sizes of the pushes; all of them together must find the same as one.
 use cht_ts::{Codec, Completion, Found, GopFilter, ParameterSets, Scanner, SingleStream};
 
 fn scan<'a>(parts: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Scanner) {
