@@ -1,9 +1,8 @@
 //! Measures each picture by its luma made small: a sample for each 4 × 4 pixels.
 //!
-//! In order, each using only those before it: `plane`, `samples`, `texture`, `blocks` (which blocks changed),
-//! `rle`
-//! (their serialization), `continuity`, `ramp` (dissolves and fades), `film` (both, frame by
-//! frame), `synthetic` (drawn or filmed), [`Meter`].
+//! In order, each using only those before it: `plane`, `samples`, `texture`, `blocks` (which blocks
+//! changed), `rle` (their serialization), `continuity`, `ramp` (dissolves and fades), `film` (both,
+//! frame by frame), `synthetic` (drawn or filmed), [`Meter`].
 
 mod blocks;
 mod continuity;
