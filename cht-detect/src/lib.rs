@@ -22,7 +22,7 @@
 //!    `combine` (all of these).
 //! 4. `picture_matcher`, `scene_detector`; next to them `revisits`.
 //!
-//! `docs/scenes.md` describes the detectors and their accuracy.
+//! `docs/design/detectors.md` describes the detectors and their accuracy.
 
 mod adaptive;
 mod area;

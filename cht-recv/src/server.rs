@@ -182,9 +182,19 @@ impl Server<'_> {
         let number = connection.number;
         connection.emit(Connected { connection: number, peer: peer.clone(), at: clock::wall() });
         self.heartbeat.connected(&peer);
-        let (after, reason) = self.receive(&mut connection, &mut sender)?;
+        let received = self.receive(&mut connection, &mut sender);
         // Before the segment is finished: a sender that is sent away should know at once.
         drop(sender);
+        let (after, reason) = match received {
+            Ok(received) => received,
+            Err(error) => {
+                // The bytes that are held are finished first.
+                if let Err(consequence) = connection.finish(EndReason::Stopped) {
+                    report::warn(format_args!("{consequence:#}"));
+                }
+                return Err(error);
+            }
+        };
         let end =
             if matches!(after, After::Stop) { EndReason::Stopped } else { EndReason::Disconnected };
         let bytes = connection.finish(end)?;

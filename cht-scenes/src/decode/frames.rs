@@ -14,6 +14,9 @@ use super::{
     pipes::Outputs,
 };
 
+/// Largest number of frames queued for their reader, while their samples wait in the pipes.
+pub(crate) const MAX_QUEUED: usize = 4096;
+
 /// Receives the messages of a decoder.
 #[derive(Debug)]
 pub(crate) struct Frames {

@@ -21,7 +21,7 @@ use super::{
     mode::{Decode, Decoding, Limits},
 };
 use crate::{
-    decode::frames::{Frames, Next},
+    decode::frames::{Frames, MAX_QUEUED, Next},
     input::{Source, WRITE, open},
     track::parameter_sets,
 };
@@ -95,7 +95,7 @@ impl<'a> DecodeJob<'a> {
             End::Complete => return Ok(()),
             End::Hung => "hung and was stopped",
             End::Died => "died",
-            End::Cut => "was stopped",
+            End::Cut | End::Unwanted => "was stopped",
         };
         bail!("ffmpeg {end}; it said: {}", ended.last_words)
     }
@@ -108,7 +108,7 @@ impl<'a> DecodeJob<'a> {
         feed: impl FnOnce(&mut Decoder) -> Result<()> + Send,
         mut take: impl FnMut(Frame, bool) -> bool,
     ) -> Result<Ended> {
-        let (messages, received) = sync_channel(4096);
+        let (messages, received) = sync_channel(MAX_QUEUED);
         let (mut decoder, outputs) = Decoder::start(
             &self.ffmpeg,
             &Input { pid: self.pid, codec: self.codec, sets: self.sets.as_deref() },
@@ -162,7 +162,7 @@ fn read_frames(
             Next::End(end) => return Ok(end),
         };
         if !wanted {
-            return Ok(End::Died);
+            return Ok(End::Unwanted);
         }
     }
 }

@@ -60,6 +60,8 @@ pub(crate) enum End {
     Died,
     /// Ctrl-C ended the decoder where a segment was done.
     Cut,
+    /// Nobody wanted more of its frames.
+    Unwanted,
 }
 
 impl End {

@@ -22,7 +22,7 @@ use crate::{
         decoder::{Decoder, Input},
         filter::Start,
         frame::Reader,
-        frames::Frames,
+        frames::{Frames, MAX_QUEUED},
         job::DecodeJob,
         message::{End, Message, Sent, Writes},
         mode::{Decode, Decoding},
@@ -34,9 +34,6 @@ use crate::{
         succession::Position,
     },
 };
-
-/// Largest number of frames queued for the selector, while their samples wait in the pipes.
-const FRAMES: usize = 4096;
 
 /// Largest number of frames queued for the selector with their samples.
 const WHOLE_FRAMES: usize = 16;
@@ -186,7 +183,7 @@ fn engine(
         let frames = Frames::new(received, None, Reader::default());
         return Ok((Engine::Many(jobs), messages, frames));
     }
-    let (messages, received) = sync_channel(FRAMES);
+    let (messages, received) = sync_channel(MAX_QUEUED);
     let (decoder, outputs) = Decoder::start(
         ffmpeg,
         &Input { pid, codec: source.codec, sets: sets.as_deref() },

@@ -112,7 +112,7 @@ impl Feeder {
         }
         let file = FinishedSegment::open(Path::new(&segment.path))?;
         let first = asked.is_any().then(|| changes::first_pts(file.all(), pid)).flatten();
-        let by_its_clock = self.by_its_clock(anchor, first);
+        let by_its_clock = self.on_video_clock(anchor, first);
         let codec = self.codec_of(named.and_then(|video| video.codec), pid);
         let source = Source {
             ahead: self.ahead,

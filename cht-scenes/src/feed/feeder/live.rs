@@ -33,9 +33,9 @@ const PROBE: usize = 4 << 20;
 const ONE_CLOCK: i64 = 10 * TICKS_PER_SECOND;
 
 impl Feeder {
-    /// Returns the anchor of a segment on the clock of its video. `first` is the video's first PTS,
-    /// given if its clock may differ from that of `anchor`.
-    pub(crate) fn by_its_clock(&mut self, anchor: Anchor, first: Option<u64>) -> Anchor {
+    /// Notes by how much the video's clock is ahead of that of `anchor`, where it may differ and the
+    /// video's first PTS is given, and returns the anchor on the clock of the video.
+    pub(crate) fn on_video_clock(&mut self, anchor: Anchor, first: Option<u64>) -> Anchor {
         if let Some(first) = first {
             let ahead = unwrap33(anchor.pts, first) - anchor.pts;
             if (ahead - self.ahead).abs() > ONE_CLOCK {
@@ -50,7 +50,7 @@ impl Feeder {
         if !self.enter(session)? {
             return Ok(());
         }
-        self.catch_up(session, open.seq)?;
+        self.decode_undone(session, open.seq)?;
         let part = Path::new(&open.path);
         let path = finished_path(part).to_string_lossy().into_owned();
         let Some(folder) = &self.folder else { return Ok(()) };
@@ -118,7 +118,7 @@ impl Feeder {
                 }
                 let Video { pid, codec, .. } = video;
                 let first = Some(first).filter(|_| self.args.video().is_any());
-                let anchor = self.by_its_clock(anchor, first);
+                let anchor = self.on_video_clock(anchor, first);
                 let (ahead, connection) = (self.ahead, Some(open.connection));
                 let seq = open.seq;
                 let begun = Source {

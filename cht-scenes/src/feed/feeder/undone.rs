@@ -29,7 +29,7 @@ impl Feeder {
             return Ok(());
         }
         if segment.connection.is_some() {
-            self.catch_up(session, segment.seq)?;
+            self.decode_undone(session, segment.seq)?;
         }
         self.take_segment(session, segment)
     }
@@ -49,15 +49,15 @@ impl Feeder {
     /// Joins a session whose recorder has started: emits again the frames that its index lacks, and
     /// decodes the segments that were closed before and that no event announces.
     pub(crate) fn join(&mut self, session: &str) -> Result<()> {
-        let is_empty =
-            || Some(std::fs::metadata(Path::new(session).join(SEGMENT_LOG)).ok()?.len() == 0);
-        if self.args.out.is_some() || is_empty() != Some(false) {
+        let log = Session::open(Path::new(session)).map(|session| session.segment_log());
+        let length = log.ok().and_then(|log| Some(std::fs::metadata(log).ok()?.len()));
+        if self.args.out.is_some() || length.is_none_or(|length| length == 0) {
             return Ok(());
         }
         if !self.enter(Some(session))? {
             return Ok(());
         }
-        self.catch_up(Some(session), u64::MAX)
+        self.decode_undone(Some(session), u64::MAX)
     }
 
     /// Emits again the frames that were kept and did not reach the index before all stages were
@@ -81,7 +81,7 @@ impl Feeder {
     /// Emits again the frames that the index of `session` lacks, and decodes the segments that its
     /// segment log names before number `before` and that are not done. If the last segment was just
     /// before that number, there are none.
-    pub(crate) fn catch_up(&mut self, session: Option<&str>, before: u64) -> Result<()> {
+    pub(crate) fn decode_undone(&mut self, session: Option<&str>, before: u64) -> Result<()> {
         if self.folder.as_ref().is_some_and(|folder| folder.by_name) {
             self.emit_again()?;
         }
@@ -119,7 +119,7 @@ impl Feeder {
         }
         self.left.clear();
         self.folder = None;
-        if self.enter(session)? { self.catch_up(session, seq) } else { Ok(()) }
+        if self.enter(session)? { self.decode_undone(session, seq) } else { Ok(()) }
     }
 
     /// Decodes a segment that was closed and not announced.
@@ -195,6 +195,3 @@ impl Feeder {
 /// Number of the last frames in an index that may have been selected anew since, under the same
 /// numbers.
 const CHOSEN_ANEW: u64 = 16;
-
-/// Path of the segment log in a session.
-const SEGMENT_LOG: &str = "stream/segments.ndjson";
