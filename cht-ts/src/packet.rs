@@ -88,7 +88,7 @@ pub(crate) fn body(header: Header, packet: &Packet) -> Option<Body<'_>> {
     Some(body)
 }
 
-/// Returns the number of packets that [`write`] makes of a PES packet of `length` bytes.
+/// Returns the number of packets that [`write()`] makes of a PES packet of `length` bytes.
 pub(crate) fn packets_of(length: usize) -> usize {
     length.div_ceil(PAYLOAD)
 }
