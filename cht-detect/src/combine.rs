@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Adaptive, Cause, Content, ContentTracker, Detector, Finding, PerHour, Screen, ScreenRules,
-    Selection, Suppressed, measure::Measures, pacing::Pacing,
+    Selection, Suppressed, measure::Measures, pacing::Pacing, threshold::Threshold,
 };
 
 /// Rules of detection, times in ticks of 90 kHz.
@@ -47,6 +47,9 @@ pub struct Combiner {
     screen: Screen,
     content: ContentTracker,
     pacing: Pacing,
+    /// The rule that decides alone, if it is set.
+    #[serde(skip)]
+    pub(crate) threshold: Option<Threshold>,
 }
 
 impl Combiner {
@@ -59,8 +62,10 @@ impl Combiner {
             rules,
             adaptive: Adaptive::default(),
             content: ContentTracker::default(),
+            threshold: None,
         }
     }
+
     /// Returns the present content of the stream, if `auto` is set and it is known.
     #[must_use]
     pub fn content(&self) -> Option<Content> {
@@ -87,6 +92,12 @@ impl Combiner {
 
     /// Takes the next frame. Returns the selections that are certain now, in the order of frames.
     pub fn push(&mut self, measures: &Measures) -> Vec<Selection> {
+        if let Some(threshold) = &mut self.threshold {
+            let kept = threshold.push(measures);
+            let waits = threshold.state.waiting.is_some() && measures.score > threshold.threshold;
+            self.pacing.suppressed.min_gap += u64::from(waits);
+            return kept.into_iter().collect();
+        }
         self.content.push(measures);
         let adaptive = self.adaptive.push(measures);
         let screen = self.screen.push(measures);

@@ -9,6 +9,7 @@ use crate::measure::Measures;
 use crate::{
     Cause, Combiner, Content, Detector, LOOKAHEAD, PictureMatcher, Rules, Selection, Shown,
     Suppressed,
+    threshold::{State, Threshold},
 };
 
 /// Age up to which any frame may be selected, in ticks; detectors select older ones among the last
@@ -94,6 +95,29 @@ impl<P> SceneDetector<P> {
         }
     }
 
+    /// Selects by ffmpeg's score alone, and continues from `state`. Of [`Measures`] it needs `at`,
+    /// `score` and `resized`; it decides at once, and its own picture shows a frame.
+    #[must_use]
+    pub fn by_threshold(rules: &Rules, state: State) -> Self {
+        let Rules { threshold, min_gap, max_interval, .. } = *rules;
+        let mut detector = Self::new(Rules::default());
+        let rule = Threshold::new(threshold, min_gap, max_interval, state);
+        detector.combiner.threshold = Some(rule);
+        detector
+    }
+
+    /// Returns the rule that decides alone, with its state.
+    #[must_use]
+    pub fn threshold(&self) -> Option<&Threshold> {
+        self.combiner.threshold.as_ref()
+    }
+
+    /// Takes back the selection of the last frame, which has no picture. Returns false where the
+    /// detectors cannot choose another frame for it.
+    pub fn take_back(&mut self) -> bool {
+        self.combiner.threshold.as_mut().map(Threshold::take_back).is_some()
+    }
+
     /// Returns the state to continue from.
     #[must_use]
     pub fn save(&self) -> Decided {
@@ -161,9 +185,12 @@ impl<P> SceneDetector<P> {
     }
 
     /// Tells whether everything that waits, and everything that detectors may still find, is at
-    /// `at` or later.
+    /// `at` or later, when frames have `followed` the last one before `at`.
     #[must_use]
-    pub fn waits_from(&self, at: i64) -> bool {
+    pub fn is_decided_before(&self, at: i64, followed: usize) -> bool {
+        if followed <= LOOKAHEAD && self.threshold().is_none() {
+            return false;
+        }
         let picture = self.matcher.waiting().next();
         let choice = self.matcher.choices().map(|choice| choice.at).min();
         let now = self.recent.back().map_or(i64::MIN, |frame| frame.0);
@@ -241,7 +268,8 @@ impl<P> SceneDetector<P> {
             let oldest = frame.min(now.saturating_sub(LOOKED_BACK));
             let newest = self.matcher.waiting().last().unwrap_or(oldest);
             let waits = self.matcher.choices().map(|choice| choice.at).min().unwrap_or(oldest);
-            self.matcher.forget_before(oldest.min(newest).min(waits));
+            let wanted = oldest.min(newest).min(waits);
+            self.matcher.forget_before(if self.threshold().is_some() { i64::MAX } else { wanted });
         }
         next
     }

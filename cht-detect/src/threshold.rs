@@ -8,24 +8,15 @@
 //!   never lost. Only frames that are cuts themselves start a gap: neither an interval frame nor
 //!   one kept for a waiting cut hides a cut.
 //! - A frame that comes `max_interval` or more after the last kept one is kept.
+//!
+//! `Pacing` paces the findings of the other detectors by another rule: it takes the picture of an
+//! interval early, keeps a waiting cut at the end of the stream, and starts a gap at a new picture
+//! size. This rule can be written in ffmpeg's language, so the decoder hands over no picture that
+//! is not kept.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cause, Kind};
-
-/// Rules, times in ticks.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rules {
-    /// Score above which a frame is a cut.
-    pub threshold: f64,
-    /// Longest time without a kept frame; 0 for no limit.
-    pub max_interval: i64,
-    /// Least time from a kept cut to the next.
-    pub min_gap: i64,
-}
-
-/// A frame whose score is above the threshold, or that stands for one.
-const CUT: Cause = Cause::Found(Kind::Cut);
+use crate::{Cause, Detector, Kind, Selection, measure::Measures};
 
 /// State that the next decision depends on, saved at the end of each segment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -38,37 +29,64 @@ pub struct State {
     pub waiting: Option<f64>,
 }
 
-/// A frame to keep.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Kept {
-    /// Why it is kept: as the first, for a cut, or for the interval.
-    pub cause: Cause,
-    /// The score of the frame, or of the cut that it stands for.
-    pub score: f64,
+/// The rule and its state, times in ticks.
+#[derive(Debug, Clone, Copy)]
+pub struct Threshold {
+    /// Score above which a frame is a cut.
+    pub threshold: f64,
+    /// Longest time without a kept frame; 0 for no limit.
+    pub max_interval: i64,
+    /// Least time from a kept cut to the next.
+    pub min_gap: i64,
+    /// State after the last frame.
+    pub state: State,
+    /// State after the last frame if that has no picture to be kept.
+    missed: State,
 }
 
-impl State {
-    /// Decides on the frame at `at` (ticks).
-    pub fn decide(&mut self, rules: &Rules, at: i64, score: f64) -> Option<Kept> {
-        if score > rules.threshold {
-            self.waiting = Some(self.waiting.map_or(score, |waiting| waiting.max(score)));
+impl Threshold {
+    /// Continues from this state.
+    pub(crate) fn new(threshold: f64, min_gap: i64, max_interval: i64, state: State) -> Self {
+        Self { threshold, max_interval, min_gap, state, missed: state }
+    }
+
+    /// Takes the next frame. Returns it if it is kept, with its score, or that of the cut that it
+    /// stands for.
+    pub(crate) fn push(&mut self, measures: &Measures) -> Option<Selection> {
+        let Measures { at, score, resized, .. } = *measures;
+        let Self { state, missed, .. } = self;
+        let is_cut = score > self.threshold;
+        if resized && state.last_kept.is_some() {
+            // Another picture for sure, and no score can tell.
+            state.waiting = Some(1.0);
         }
-        let gap_is_over = self.last_cut.is_none_or(|last| at - last >= rules.min_gap);
-        let due = |last| rules.max_interval > 0 && at - last >= rules.max_interval;
-        let kept = match (self.last_kept, self.waiting) {
-            (None, waiting) => Kept { cause: Cause::First, score: waiting.unwrap_or(score) },
-            (_, Some(score)) if gap_is_over => Kept { cause: CUT, score },
-            (Some(last), _) if due(last) => Kept { cause: Cause::Interval, score },
+        if is_cut {
+            state.waiting = Some(state.waiting.map_or(score, |waiting| waiting.max(score)));
+        }
+        *missed = *state;
+        let gap_is_over = state.last_cut.is_none_or(|last| at - last >= self.min_gap);
+        let due = |last| self.max_interval > 0 && at - last >= self.max_interval;
+        let (cause, strength) = match (state.last_kept, state.waiting) {
+            (None, waiting) => (Cause::First, waiting.unwrap_or(score)),
+            (_, Some(waiting)) if gap_is_over => (Cause::Found(Kind::Cut), waiting),
+            (Some(last), _) if due(last) => (Cause::Interval, score),
             _ => return None,
         };
-        self.last_kept = Some(at);
-        if kept.cause != Cause::Interval {
-            self.waiting = None;
+        state.last_kept = Some(at);
+        if cause != Cause::Interval {
+            state.waiting = None;
         }
-        if kept.cause == CUT && score > rules.threshold {
-            self.last_cut = Some(at);
+        let is_found = cause == Cause::Found(Kind::Cut);
+        if is_found && is_cut {
+            state.last_cut = Some(at);
         }
-        Some(kept)
+        let detector = is_found.then_some(Detector::Scene);
+        Some(Selection { at, by: at, since: at, cause, detector, strength })
+    }
+
+    /// Takes the last frame back, which has no picture: the rule is still due at the next one.
+    pub(crate) fn take_back(&mut self) {
+        self.state = self.missed;
     }
 }
 
@@ -76,13 +94,14 @@ impl State {
 mod tests {
     use super::*;
 
-    const RULES: Rules = Rules { threshold: 0.1, max_interval: 300, min_gap: 20 };
+    const CUT: Cause = Cause::Found(Kind::Cut);
 
     /// Runs the detector over (time, score) pairs and lists what it keeps.
     fn keep(frames: &[(i64, f64)]) -> Vec<(i64, Cause)> {
-        let mut state = State::default();
+        let mut threshold = Threshold::new(0.1, 20, 300, State::default());
         let decide = |&(at, score): &(i64, f64)| {
-            state.decide(&RULES, at, score).map(|kept| (at, kept.cause))
+            let kept = threshold.push(&Measures { at, score, ..Measures::default() });
+            kept.map(|kept| (kept.at, kept.cause))
         };
         frames.iter().filter_map(decide).collect()
     }

@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, path::Path, time::Duration};
 
-use cht_detect::measure::Plane;
+use cht_detect::{SceneDetector, measure::Plane};
 use clap::Parser as _;
 
 use crate::{
@@ -72,11 +72,11 @@ pub fn state(bytes: &[u8]) {
         let level = |at: usize| if n % 7 == 0 { at as u8 } else { (n * 5) as u8 };
         let small = Plane { width, height, samples: (0..width * height).map(level).collect() };
         let frame = Decoded { pts: Some(n), score: 0.5, picture: None, restarted: false };
-        measured.frame(n * 3600, &frame, small, None, 1, false);
+        measured.frame(n * 3600, &frame, Some(small), None, 1, false);
         while measured.decider.next_choice().is_some() {}
         let _ = (measured.decider.hidden(), measured.decider.content(), measured.decider.waiting());
     }
-    let _ = measured.save().to_bytes();
+    let _ = measured.save().map(|saved| saved.to_bytes());
     measured.decider.finish();
     while measured.decider.last_choice().is_some() {}
 }
@@ -98,12 +98,12 @@ pub fn journal(folder: &Path) {
 #[must_use]
 pub fn sample_state() -> Vec<u8> {
     let args = Args::parse_from(["cht-scenes"]);
-    let mut measured = Detectors::new(Options::of(&args).rules());
+    let mut measured = Detectors::new(SceneDetector::new(Options::of(&args).rules()));
     for n in 0..FRAMES {
         let small = Plane { width: 16, height: 9, samples: vec![(n / 9 * 50) as u8; 16 * 9] };
         let frame = Decoded { pts: Some(n), score: 0.01, picture: None, restarted: n == 0 };
-        measured.frame(n * 3600, &frame, small, None, 1, false);
+        measured.frame(n * 3600, &frame, Some(small), None, 1, false);
         while measured.decider.next_choice().is_some() {}
     }
-    measured.save().to_bytes().unwrap_or_default()
+    measured.save().and_then(|saved| saved.to_bytes().ok()).unwrap_or_default()
 }

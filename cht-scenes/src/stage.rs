@@ -60,11 +60,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
             queue.close();
         }
     })?;
-    let rules = args.threshold_rules();
     let upstream = Arc::new(Upstream::default());
     let feeder = Feeder::new(
         args,
-        rules,
         output.clone(),
         Arc::clone(&counters),
         Arc::clone(&upstream),

@@ -3,8 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use cht_core::process::cli::{Effect, seconds_from};
-use cht_detect::{Area, PerHour, threshold::Rules};
-use cht_ts::time::ticks;
+use cht_detect::{Area, PerHour};
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -152,15 +151,6 @@ impl Args {
     /// Returns the video that the options ask for.
     pub(crate) fn video(&self) -> Asked {
         Asked { program: self.program, stream: self.stream }
-    }
-
-    /// Returns the rule of `--detect scene`.
-    pub(crate) fn threshold_rules(&self) -> Rules {
-        Rules {
-            threshold: self.threshold,
-            max_interval: ticks(self.max_interval),
-            min_gap: ticks(self.min_gap),
-        }
     }
 
     /// Returns the limits of a decoder.

@@ -22,7 +22,7 @@ use cht_ts::{
 use serde::{Deserialize, Serialize};
 
 use super::mode::Decode;
-use cht_detect::threshold::{Rules, State};
+use cht_detect::threshold::{State, Threshold};
 
 /// Describes the state at the frame `from`, where the expression begins.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +39,7 @@ pub(crate) struct Start<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wanted<'a> {
     /// Pictures that the rule on ffmpeg's score keeps.
-    Scene(Rules, State),
+    Scene(Threshold),
     /// Pictures that a detector with more than the score may ask for, and at least one per this
     /// number of ticks.
     Candidates(Candidates, i64),
@@ -85,7 +85,7 @@ pub(crate) fn graph_as_coded(pid: u16, start: &Start, formats: &str) -> String {
 /// `formats`, and to `[small]` if luma is measured.
 pub(crate) fn graph(pid: u16, start: &Start, formats: &str) -> String {
     let (before, expression) = match start.wanted {
-        Wanted::Scene(rules, state) => ("", expression(&rules, &state, start)),
+        Wanted::Scene(threshold) => ("", expression(&threshold, start)),
         Wanted::Candidates(candidates, every) => (SMALL, candidates.expression(start, every)),
         Wanted::Exact(ticks) => ("", format!("1+{}+0*scene", exact(ticks, start))),
         Wanted::Small => (SMALL, "1+eq(n,0)+0*scene".to_owned()),
@@ -240,7 +240,10 @@ impl Start<'_> {
     /// Returns the same start for a decoder that begins later, whose state is not known.
     pub(crate) fn without_state(self) -> Self {
         let wanted = match self.wanted {
-            Wanted::Scene(rules, _) => Wanted::Scene(rules, State::default()),
+            Wanted::Scene(mut rule) => {
+                rule.state = State::default();
+                Wanted::Scene(rule)
+            }
             Wanted::Candidates(_, every) => Wanted::Candidates(Candidates::default(), every),
             wanted => wanted,
         };
@@ -254,11 +257,11 @@ impl Start<'_> {
     }
 }
 
-fn expression(rules: &Rules, state: &State, start: &Start) -> String {
+fn expression(threshold: &Threshold, start: &Start) -> String {
     let pts = |tick| start.pts(tick);
     let kept_since = since("ld(0)");
     let cut_since = since("ld(1)");
-    let Rules { threshold, min_gap, max_interval } = rules;
+    let Threshold { threshold, min_gap, max_interval, state, .. } = threshold;
     let interval =
         if *max_interval > 0 { format!("gte({kept_since},{max_interval})") } else { "0".into() };
     // A graph restarts after `from` because the picture's size has changed: its first frame is

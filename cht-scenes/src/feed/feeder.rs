@@ -23,7 +23,7 @@ use cht_core::{
     segment::{Cache, Examiner, SegmentError},
     session::finished_segment::{FinishedSegment, Windows},
 };
-use cht_detect::threshold::Rules;
+use cht_detect::{SceneDetector, threshold::State};
 use cht_ts::Codec;
 
 use super::{
@@ -61,7 +61,6 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Feeder {
     args: Args,
-    rules: Rules,
     ffmpeg: Program,
     output: Output,
     disk: Disk,
@@ -87,7 +86,6 @@ pub(crate) struct Feeder {
 impl Feeder {
     pub(crate) fn new(
         args: Args,
-        rules: Rules,
         output: Output,
         counters: Arc<Counters>,
         upstream: Arc<Upstream>,
@@ -110,7 +108,6 @@ impl Feeder {
         let cache = Cache::of_environment().scanning_again(args.overwrite);
         Ok(Self {
             args,
-            rules,
             ffmpeg,
             output,
             disk,
@@ -177,12 +174,15 @@ impl Feeder {
             || self.args.scores.is_some()
     }
 
-    /// Returns the measuring detectors, restored from `saved`, or new.
-    fn detectors(&self, saved: Option<Vec<u8>>) -> Result<Detectors> {
-        let Some(bytes) = saved else {
-            return Ok(Detectors::new(Options::of(&self.args).rules()));
-        };
-        Ok(Detectors::restore(Saved::from_bytes(&bytes)?))
+    /// Returns the measuring detectors, restored from `saved`, or new; or the rule on ffmpeg's
+    /// score alone, which continues from `state`.
+    fn detectors(&self, saved: Option<Vec<u8>>, state: State) -> Result<Detectors> {
+        let rules = Options::of(&self.args).rules();
+        Ok(match saved {
+            _ if !self.measures() => Detectors::new(SceneDetector::by_threshold(&rules, state)),
+            Some(bytes) => Detectors::restore(Saved::from_bytes(&bytes)?),
+            None => Detectors::new(SceneDetector::new(rules)),
+        })
     }
 
     /// Starts a decoder for a segment unless the running one fits, and tells the selector that its

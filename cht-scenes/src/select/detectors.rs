@@ -1,15 +1,17 @@
-//! Detectors that measure: what they know, and the pictures that wait for their word.
+//! Detectors: what they know, and the pictures that wait for their word.
 //!
 //! Their word comes late: a cut is certain some frames later, a screen has to come to rest. So a segment is done when nothing more
 //! can be said about it.
 
 use anyhow::{Context as _, Result, ensure};
 use cht_detect::{
-    Decided, Revisits, Rules, SceneDetector,
+    Decided, Revisits, SceneDetector, Selection,
     measure::{Measures, Meter, Plane},
+    threshold::State,
 };
 use serde::{Deserialize, Serialize};
 
+use super::found::Found;
 use crate::decode::{ffmpeg_log::Decoded, filter::Candidates, frame::Picture};
 
 /// Version of the saved state; it changes with what the detectors know. Its first bytes are those of no earlier state.
@@ -37,23 +39,25 @@ pub(crate) struct Detectors {
 }
 
 impl Detectors {
-    pub(crate) fn new(rules: Rules) -> Self {
-        Self {
-            meter: Meter::default(),
-            candidates: Candidates::default(),
-            decider: SceneDetector::new(rules),
-            returned: Revisits::default(),
-        }
+    pub(crate) fn new(decider: SceneDetector<Candidate>) -> Self {
+        let (meter, candidates) = (Meter::default(), Candidates::default());
+        Self { meter, candidates, decider, returned: Revisits::default() }
     }
 
-    /// What is to be known to go on from here.
-    pub(crate) fn save(&self) -> Saved {
-        Saved {
+    /// What is to be known to go on from here. ffmpeg's score leaves no more than
+    /// [`threshold_state`](Self::threshold_state).
+    pub(crate) fn save(&self) -> Option<Saved> {
+        self.decider.threshold().is_none().then(|| Saved {
             meter: self.meter.clone(),
             decided: self.decider.save(),
             candidates: self.candidates,
             returned: self.returned.clone(),
-        }
+        })
+    }
+
+    /// Returns the state of the rule on ffmpeg's score, where that decides alone.
+    pub(crate) fn threshold_state(&self) -> State {
+        self.decider.threshold().map(|threshold| threshold.state).unwrap_or_default()
     }
 
     /// Goes on from what was saved. The pictures that waited come with the run-up.
@@ -71,30 +75,44 @@ impl Detectors {
         Self { returned: Revisits::default(), ..self }
     }
 
-    /// Remembers a picture that is kept; how many kept frames ago the same was shown.
-    pub(crate) fn remember(&mut self, picture: &Picture) -> Option<usize> {
+    /// Remembers a picture that is kept, and describes it. ffmpeg's score alone tells neither when
+    /// the change began nor whether the picture was shown before.
+    pub(crate) fn keep(&mut self, selection: &Selection, at: i64, picture: &Picture) -> Found {
+        if self.decider.threshold().is_some() {
+            return Found { change: None, ..Found::of(selection, at, selection.strength, None) };
+        }
+        let score = self.decider.score(at);
         let changed = self.decider.take_small();
-        self.returned.keep(&picture.small(), &self.decider.hidden(), changed)
+        let returned = self.returned.keep(&picture.small(), &self.decider.hidden(), changed);
+        Found::of(selection, at, score, returned)
     }
 
-    /// What decides from here on by itself, and remembers.
-    pub(crate) fn ahead(&self) -> (SceneDetector<Candidate>, Revisits) {
-        (self.decider.ahead(), self.returned.clone())
+    /// Returns detectors that decide from here on by themselves, without another picture.
+    pub(crate) fn ahead(&self) -> Self {
+        Self { returned: self.returned.clone(), ..Self::new(self.decider.ahead()) }
     }
 
-    /// Takes a frame: what was measured in it, and whether its picture may come to be wanted. By default that is so each `every` ticks.
-    /// With `gap`, pictures before it were not decoded.
+    /// Takes a frame. Returns its measures, and whether its picture is a candidate; by default one
+    /// is each `every` ticks. With `gap`, pictures before it were not decoded. Without `small`,
+    /// ffmpeg's score decides alone, and each picture that was handed over is a candidate.
     pub(crate) fn frame(
         &mut self,
         at: i64,
         frame: &Decoded,
-        small: Plane,
+        small: Option<Plane>,
         picture: Option<Picture>,
         every: i64,
         gap: bool,
     ) -> (Measures, bool) {
-        let is_candidate = self.candidates.take(at, frame.score, frame.restarted, every);
-        let measures = Measures { gap, ..self.meter.push(at, frame.score, small) };
+        let (score, resized) = (frame.score, frame.restarted);
+        let (measures, is_candidate) = match small {
+            Some(small) => {
+                let is_candidate = self.candidates.take(at, score, resized, every);
+                (self.meter.push(at, score, small), is_candidate)
+            }
+            None => (Measures { at, score, resized, ..Measures::default() }, picture.is_some()),
+        };
+        let measures = Measures { gap, ..measures };
         self.decider.push(&measures, is_candidate.then_some(picture));
         (measures, is_candidate)
     }

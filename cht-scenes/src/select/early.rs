@@ -8,19 +8,14 @@
 //! that contradicts the pause takes an announced frame back, and the next frame gets its number.
 
 use anyhow::Result;
-use cht_detect::{Revisits, SceneDetector, Selection};
+use cht_detect::Selection;
 
-use super::{
-    detectors::{Candidate, Detectors},
-    found::Found,
-    segment_queue::SegmentQueue,
-    writer::FrameWriter,
-};
+use super::{detectors::Detectors, segment_queue::SegmentQueue, writer::FrameWriter};
 use crate::decode::{frame::Picture, pause::Pause};
 
-/// Holds a scene detector ahead of the last frame, and the kept pictures that it remembers.
+/// Holds detectors ahead of the last frame.
 #[derive(Debug)]
-pub(crate) struct Lookahead(Box<(SceneDetector<Candidate>, Revisits)>);
+pub(crate) struct Lookahead(Box<Detectors>);
 
 impl Lookahead {
     /// Creates a lookahead from the state of `detectors`.
@@ -36,8 +31,8 @@ impl Lookahead {
         queue: &SegmentQueue,
         writer: &mut FrameWriter,
     ) -> Result<()> {
-        self.0.0.wait(at.saturating_add(pause.lasts));
-        while let Some((selection, shown)) = self.0.0.next_choice() {
+        self.0.decider.wait(at.saturating_add(pause.lasts));
+        while let Some((selection, shown)) = self.0.decider.next_choice() {
             let at = shown.at();
             let lent = detectors.decider.borrow(at).flatten();
             let is_lent = lent.is_some();
@@ -47,8 +42,7 @@ impl Lookahead {
             else {
                 continue;
             };
-            let score = detectors.decider.score(at);
-            let announced = self.announce(&selection, (at, score), &picture, queue, writer);
+            let announced = self.announce(&selection, at, &picture, queue, writer);
             if is_lent {
                 detectors.decider.run_up(at, Some(Some(picture)));
             }
@@ -60,16 +54,13 @@ impl Lookahead {
     fn announce(
         &mut self,
         selection: &Selection,
-        (at, score): (i64, f64),
+        at: i64,
         picture: &Picture,
         queue: &SegmentQueue,
         writer: &mut FrameWriter,
     ) -> Result<()> {
         let Some(part) = queue.parts_of(at).next() else { return Ok(()) };
-        let (detector, revisits) = &mut *self.0;
-        let hidden = detector.hidden();
-        let changed = detector.take_small();
-        let returned = revisits.keep(&picture.small(), &hidden, changed);
-        writer.announce(part, at, &Found::of(selection, at, score, returned), picture)
+        let found = self.0.keep(selection, at, picture);
+        writer.announce(part, at, &found, picture)
     }
 }

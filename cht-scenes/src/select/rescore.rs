@@ -218,9 +218,8 @@ fn keep(
     if !parts.is_last {
         return Ok(());
     }
-    let state = writer.journal.last().map(|last| last.state).unwrap_or_default();
     let done = segment_done(origin.seq, origin.path, parts.frames, parts.decoded);
-    writer.done_alone(done, bytes, state)
+    writer.done_alone(done, bytes)
 }
 
 impl Origin {

@@ -3,20 +3,12 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::Result;
-use cht_core::{
-    event::{self, SegmentDone},
-    process::report,
-};
-use cht_detect::{
-    Cause, LOOKAHEAD, Selection, Shown,
-    measure::Plane,
-    threshold::{Kept, Rules, State},
-};
+use cht_core::{event::SegmentDone, process::report};
+use cht_detect::{Selection, Shown, measure::Plane};
 
 use super::{
     detectors::{Candidate, Detectors},
     early::Lookahead,
-    found::{Found, reason},
     journal::{Checkpoint, Obstruction},
     score_log::ScoreLog,
     segment_queue::{Segment, SegmentQueue, Snapshot},
@@ -62,13 +54,9 @@ pub(crate) struct Rest {
 #[derive(Debug)]
 pub(crate) struct FrameSelector {
     pub writer: FrameWriter,
-    /// The detectors that measure; without them ffmpeg's score alone decides.
-    pub detectors: Option<Detectors>,
-    /// The state of the rule on ffmpeg's score.
-    pub state: State,
+    pub detectors: Detectors,
     /// What is decoded.
     pub decode: Decode,
-    rules: Rules,
     queue: SegmentQueue,
     /// Where measures are written, if they are asked for.
     scores: Option<ScoreLog>,
@@ -93,17 +81,16 @@ impl FrameSelector {
     /// Goes on where the journal of `writer` ends.
     pub(crate) fn new(
         writer: FrameWriter,
+        detectors: Detectors,
         args: &Args,
         scores: Option<ScoreLog>,
         counters: Arc<Counters>,
         interrupt: Arc<Interrupt>,
     ) -> Self {
         Self {
-            state: writer.journal.last().map(|last| last.state).unwrap_or_default(),
             writer,
-            detectors: None,
+            detectors,
             decode: args.decode,
-            rules: args.threshold_rules(),
             queue: SegmentQueue::default(),
             scores,
             counters,
@@ -175,24 +162,17 @@ impl FrameSelector {
         };
         let Some(at) = self.queue.place(pts) else { return Ok(()) };
         let Self { queue, detectors, writer, .. } = self;
-        queue.end_before(at, || snapshot(detectors.as_ref(), writer));
+        queue.end_before(at, || snapshot(detectors, writer));
         self.finish_settled()?;
-        match small {
-            Some(small) => self.measure(at, &decoded, small, picture),
-            None => self.decide(at, &decoded, picture),
-        }
+        self.decide(at, &decoded, small, picture)
     }
 
     /// Finishes the segments in which nothing more will be selected.
     fn finish_settled(&mut self) -> Result<()> {
         loop {
-            let detectors = self.detectors.as_ref();
-            let settled = self.queue.pop_settled(|followed, next| {
-                detectors.is_none_or(|detectors| {
-                    followed > LOOKAHEAD && detectors.decider.waits_from(next)
-                })
-            });
-            let Some(settled) = settled else { return Ok(()) };
+            let decider = &self.detectors.decider;
+            let settled = |followed, next| decider.is_decided_before(next, followed);
+            let Some(settled) = self.queue.pop_settled(settled) else { return Ok(()) };
             self.finish(settled)?;
             self.is_cut = self.is_cut || self.interrupt.is_cut();
             if let Some(first) = self.queue.first() {
@@ -201,32 +181,29 @@ impl FrameSelector {
         }
     }
 
-    /// Gives a frame to the detectors that measure.
-    fn measure(
+    /// Gives a frame to the detectors, and keeps what is selected then.
+    fn decide(
         &mut self,
         at: i64,
         frame: &Decoded,
-        small: Plane,
+        small: Option<Plane>,
         picture: Option<Picture>,
     ) -> Result<()> {
         self.queue.count_frame();
-        let (Some(detectors), Some(segment)) = (&mut self.detectors, self.queue.current()) else {
-            return Ok(());
-        };
+        let Some(segment) = self.queue.current() else { return Ok(()) };
         if segment.part.warm_up {
-            detectors.decider.run_up(at, picture.map(Some));
+            self.detectors.decider.run_up(at, picture.map(Some));
             return Ok(());
         }
         segment.decoded += 1;
         let gap = self.decode == Decode::Keyframes;
         if !gap {
-            detectors.decider.pass(at);
+            self.detectors.decider.pass(at);
             self.keep_selected()?;
         }
         self.forget_ahead();
-        let (Some(detectors), Some(segment)) = (&mut self.detectors, self.queue.current()) else {
-            return Ok(());
-        };
+        let Self { detectors, queue, .. } = self;
+        let Some(segment) = queue.current() else { return Ok(()) };
         let every = filter::every(self.decode);
         let (measures, is_candidate) = detectors.frame(at, frame, small, picture, every, gap);
         self.counters.measured(at, &mut detectors.decider);
@@ -239,9 +216,7 @@ impl FrameSelector {
 
     /// Announces what has come to rest in a pause, if all that was fed before it has been looked at.
     fn look_ahead(&mut self, pause: Pause) -> Result<()> {
-        let Self { detectors: Some(detectors), queue, writer, ahead, .. } = self else {
-            return Ok(());
-        };
+        let Self { detectors, queue, writer, ahead, .. } = self;
         let last = queue.last_of(pause.pts as i64);
         let last = last.filter(|&last| detectors.decider.last() == Some(last));
         let Some(last) = last.filter(|_| self.decode == Decode::Full) else { return Ok(()) };
@@ -257,9 +232,7 @@ impl FrameSelector {
 
     /// Keeps what is selected by now.
     fn keep_selected(&mut self) -> Result<()> {
-        while let Some((selection, shown)) =
-            self.detectors.as_mut().and_then(|detectors| detectors.decider.next_choice())
-        {
+        while let Some((selection, shown)) = self.detectors.decider.next_choice() {
             self.keep(&selection, shown)?;
         }
         Ok(())
@@ -271,6 +244,9 @@ impl FrameSelector {
             Shown::Picture(at, Some(picture)) => (at, picture),
             Shown::Picture(at, None) | Shown::Fetch(at) => {
                 let fetched = self.writer.fetch(&self.queue, at);
+                if fetched.is_none() && self.detectors.decider.take_back() {
+                    return Ok(());
+                }
                 let is_missing = fetched.is_none();
                 let found = fetched.or_else(|| self.nearest(at));
                 if is_missing && let Some(part) = self.queue.parts_of(at).next() {
@@ -280,12 +256,8 @@ impl FrameSelector {
                 found
             }
         };
-        let (Some(detectors), Some(segment)) = (&mut self.detectors, self.queue.holding(at)) else {
-            return Ok(());
-        };
-        let score = detectors.decider.score(at);
-        let returned = detectors.remember(&picture);
-        let found = Found::of(selection, at, score, returned);
+        let Some(segment) = self.queue.holding(at) else { return Ok(()) };
+        let found = self.detectors.keep(selection, at, &picture);
         let is_new = self.writer.keep(&segment.part, at, &found, &picture)?;
         // A run-up that is done again has counted what it kept before.
         segment.frames += u64::from(is_new || !segment.part.warm_up);
@@ -294,52 +266,13 @@ impl FrameSelector {
 
     /// Returns the candidate that is nearest to `at`, which cannot be fetched.
     fn nearest(&mut self, at: i64) -> Option<(i64, Picture)> {
-        while let Some((at, candidate)) = self.detectors.as_mut()?.decider.nearest(at) {
+        while let Some((at, candidate)) = self.detectors.decider.nearest(at) {
             let found = candidate.map(|picture| (at, picture));
             if let Some(found) = found.or_else(|| self.writer.fetch(&self.queue, at)) {
                 return Some(found);
             }
         }
         None
-    }
-
-    /// Decides by ffmpeg's score alone.
-    fn decide(&mut self, at: i64, frame: &Decoded, picture: Option<Picture>) -> Result<()> {
-        let Some(segment) = self.queue.current() else { return Ok(()) };
-        if segment.part.warm_up {
-            return Ok(());
-        }
-        segment.decoded += 1;
-        self.counters.decoded(at);
-        if frame.restarted && self.state.last_kept.is_some() {
-            // A new size or format: another picture for sure, and no score can tell.
-            self.state.waiting = Some(1.0);
-        }
-        // Without a picture there is nothing to keep; the rule is still due at the next one.
-        let mut state = self.state;
-        let kept = state.decide(&self.rules, at, frame.score);
-        let is_shown = kept.is_some_and(|kept| kept.cause != Cause::Interval);
-        let is_cut = frame.score > self.rules.threshold;
-        self.counters.suppress(Suppressions::MinGap, (is_cut && !is_shown).into());
-        let Some(Kept { cause, score }) = kept else {
-            self.state = state;
-            return Ok(());
-        };
-        // A decoder that began within the stream did not know which ones to hand over.
-        let Some(picture) = picture.or_else(|| Some(self.writer.fetch(&self.queue, at)?.1)) else {
-            if is_cut {
-                let waiting = self.state.waiting;
-                self.state.waiting = Some(waiting.map_or(frame.score, |w| w.max(frame.score)));
-            }
-            return Ok(());
-        };
-        self.state = state;
-        let Some(segment) = self.queue.current() else { return Ok(()) };
-        segment.frames += 1;
-        let scores = event::Scores { scene: score, ..event::Scores::default() };
-        let detector = matches!(cause, Cause::Found(_)).then_some(event::Detector::Scene);
-        let found = Found { reason: reason(cause), detector, scores, change: None, returned: None };
-        self.writer.keep(&segment.part, at, &found, &picture).map(drop)
     }
 
     /// Whether some segment of the run had frames to be decoded.
@@ -354,23 +287,17 @@ impl FrameSelector {
         // of more is no state.
         if !failed {
             let Self { queue, detectors, writer, .. } = self;
-            queue.end_all(|| snapshot(detectors.as_ref(), writer));
+            queue.end_all(|| snapshot(detectors, writer));
         }
-        if let Some(detectors) = &mut self.detectors {
-            self.provisional_from = Some(self.writer.journal.next_id());
-            detectors.decider.finish();
-        }
-        while let Some((selection, shown)) =
-            self.detectors.as_mut().and_then(|detectors| detectors.decider.last_choice())
-        {
+        self.provisional_from = Some(self.writer.journal.next_id());
+        self.detectors.decider.finish();
+        while let Some((selection, shown)) = self.detectors.decider.last_choice() {
             self.keep(&selection, shown)?;
         }
         self.forget_ahead();
         let next_id = self.writer.journal.next_id();
         self.provisional_from = self.provisional_from.filter(|&from| from < next_id);
-        if let Some(detectors) = &mut self.detectors {
-            self.counters.ended(&mut detectors.decider);
-        }
+        self.counters.ended(&mut self.detectors.decider);
         let ended = self.queue.end_run(failed);
         for segment in ended.done {
             self.finish(segment)?;
@@ -414,7 +341,7 @@ impl FrameSelector {
             self.undecoded.push(part.path.clone());
         }
         // After a decoder that failed nothing follows, and what is known now is the state.
-        let end = end.unwrap_or_else(|| snapshot(self.detectors.as_ref(), &self.writer));
+        let end = end.unwrap_or_else(|| snapshot(&self.detectors, &self.writer));
         if let Some(saved) = &end.saved
             && let Err(Obstruction { path, error }) =
                 self.writer.journal.save(&saved.to_bytes()?)?
@@ -435,14 +362,14 @@ impl FrameSelector {
             codec: source.codec.map(|codec| codec.as_str().to_owned()),
             ahead: source.ahead,
             provisional_from: self.provisional_from.filter(|_| part.runs_up),
-            ..Checkpoint::alone(done, bytes, self.state, end.next_id)
+            ..Checkpoint::alone(done, bytes, self.detectors.threshold_state(), end.next_id)
         })
     }
 
     /// Announces that a segment is done of which nothing is decoded.
     pub(crate) fn leave_out(&mut self, seq: u64, path: &str, bytes: u64) -> Result<()> {
         self.flush_scores()?;
-        self.writer.done_alone(segment_done(seq, path.to_owned(), 0, 0), bytes, self.state)
+        self.writer.done_alone(segment_done(seq, path.to_owned(), 0, 0), bytes)
     }
 
     fn flush_scores(&mut self) -> Result<()> {
@@ -451,9 +378,8 @@ impl FrameSelector {
 }
 
 /// Returns the state for the checkpoint of a segment that ends now.
-fn snapshot(detectors: Option<&Detectors>, writer: &FrameWriter) -> Snapshot {
-    let saved = detectors.map(Detectors::save);
-    Snapshot { saved, next_id: writer.journal.next_id(), followed: 0 }
+fn snapshot(detectors: &Detectors, writer: &FrameWriter) -> Snapshot {
+    Snapshot { saved: detectors.save(), next_id: writer.journal.next_id(), followed: 0 }
 }
 
 /// Describes a segment that is done.

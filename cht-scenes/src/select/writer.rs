@@ -7,7 +7,6 @@ use cht_core::{
     event::{Event, Frame, SegmentDone},
     process::{ffmpeg::Program, report},
 };
-use cht_detect::threshold::State;
 use cht_ts::time::seconds;
 
 use super::{
@@ -169,7 +168,8 @@ impl FrameWriter {
     }
 
     /// Does the same for a segment that no later one goes on from.
-    pub(crate) fn done_alone(&mut self, done: SegmentDone, bytes: u64, state: State) -> Result<()> {
+    pub(crate) fn done_alone(&mut self, done: SegmentDone, bytes: u64) -> Result<()> {
+        let state = self.journal.last().map(|last| last.state).unwrap_or_default();
         let next_id = self.journal.next_id();
         self.done(Checkpoint::alone(done, bytes, state, next_id))
     }

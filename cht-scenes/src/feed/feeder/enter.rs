@@ -76,6 +76,8 @@ impl Feeder {
         let (done_before, files, by_name) =
             (journal.done_before(), journal.files(), journal.by_name());
         let last_seq = journal.last().map(|last| last.done.seq).filter(|_| by_name);
+        let state = journal.last().map(|last| last.state).unwrap_or_default();
+        let detectors = self.detectors(None, state)?;
         let scores = self.args.scores.as_ref();
         let scores =
             scores.map(|path| ScoreLog::open(path, &journal.done_paths(), self.disk.clone()));
@@ -83,7 +85,7 @@ impl Feeder {
         let (output, args, ffmpeg) = (self.output.clone(), &self.args, self.ffmpeg.clone());
         let counters = || Arc::clone(&self.counters);
         let writer = FrameWriter::new(journal, session, output, args, ffmpeg, counters());
-        let selector = FrameSelector::new(writer, args, scores, counters(), interrupt);
+        let selector = FrameSelector::new(writer, detectors, args, scores, counters(), interrupt);
         self.folder = Some(Folder {
             place: identity(&path),
             path,

@@ -19,7 +19,9 @@ use crate::{
         mode::{self, Decode, Decoding},
     },
     input::Source,
-    select::{journal::Checkpoint, selector::FrameSelector, succession::Position},
+    select::{
+        detectors::Detectors, journal::Checkpoint, selector::FrameSelector, succession::Position,
+    },
     track::parameter_sets,
 };
 
@@ -40,10 +42,9 @@ impl Feeder {
             .iter()
             .find(|before| before.windows.is_some())
             .map_or(source.anchor, |first| first.anchor);
-        let wanted = match &selector.detectors {
-            Some(detectors) => Wanted::Candidates(detectors.candidates, filter::every(decode)),
-            None => Wanted::Scene(self.rules, selector.state),
-        };
+        let Detectors { decider, candidates, .. } = &selector.detectors;
+        let candidates = || Wanted::Candidates(*candidates, filter::every(decode));
+        let wanted = decider.threshold().copied().map_or_else(candidates, Wanted::Scene);
         let start = Start { wanted, anchor, from: source.anchor.offset };
         let first = Path::new(before.first().map_or(path, |first| &first.path));
         let sets = parameter_sets::before(first, source.connection, source.pid);
@@ -87,14 +88,14 @@ impl Feeder {
                 before = two_frames(journal.before_last(), before);
             }
             before = unsure(journal.unsure(), before);
-            selector.detectors =
-                self.measures().then(|| self.detectors(journal.saved())).transpose()?;
+            if self.measures() {
+                selector.detectors = self.detectors(journal.saved(), State::default())?;
+            }
         }
         if before.is_empty() {
             // There is no frame to compare the first one with: it is kept.
-            selector.state = State::default();
-            if !goes_on {
-                selector.detectors = self.measures().then(|| self.detectors(None)).transpose()?;
+            if !goes_on || !self.measures() {
+                selector.detectors = self.detectors(None, State::default())?;
             }
         }
         Ok(before)
@@ -112,11 +113,8 @@ impl Feeder {
         let Some(other) = journal.recording(&position).cloned().filter(is_of_it) else {
             return Ok(Vec::new());
         };
-        selector.state = other.state;
-        if self.measures() {
-            let saved = journal.go_on_from(&other);
-            selector.detectors = Some(self.detectors(saved)?.forget_kept());
-        }
+        let saved = self.measures().then(|| journal.go_on_from(&other)).flatten();
+        selector.detectors = self.detectors(saved, other.state)?.forget_kept();
         Ok(preroll(&other, position))
     }
 
