@@ -1,7 +1,7 @@
-//! Detectors: what they know, and the pictures that wait for their word.
+//! Detectors: their state, and the pictures that wait for their decision.
 //!
-//! Their word comes late: a cut is certain some frames later, a screen has to come to rest. So a segment is done when nothing more
-//! can be said about it.
+//! Detectors that measure decide with a delay: a cut is certain some frames later, a screen has to
+//! come to rest. So a segment is done when nothing more can be selected in it.
 
 use anyhow::{Context as _, Result, ensure};
 use cht_detect::{
@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::found::Found;
 use crate::decode::{ffmpeg_log::Decoded, filter::Candidates, frame::Picture};
 
-/// Version of the saved state; it changes with what the detectors know. Its first bytes are those of no earlier state.
+/// Version of the saved state, which changes with the state of the detectors. Its first bytes are
+/// those of no earlier state.
 const VERSION: u32 = 0x6374_0004;
 
 /// A picture that may be wanted; none where it would have to be fetched.
