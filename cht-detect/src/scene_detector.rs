@@ -133,7 +133,7 @@ impl<P> SceneDetector<P> {
     }
 
     /// Restores the saved state. Each picture that waited waits again, at first as `P::default()`:
-    /// the run-up hands over those that it can ([`Self::run_up`]), and the others are fetched when
+    /// the preroll hands over those that it can ([`Self::preroll`]), and the others are fetched when
     /// they are selected.
     #[must_use]
     pub fn restore(decided: Decided) -> Self
@@ -198,8 +198,8 @@ impl<P> SceneDetector<P> {
         picture.into_iter().chain(choice).chain(found).all(|oldest| oldest >= at)
     }
 
-    /// Hands over the picture of a frame of the run-up, which is kept if it waits.
-    pub fn run_up(&mut self, at: i64, picture: Option<P>) {
+    /// Hands over the picture of a frame of the preroll, which is kept if it waits.
+    pub fn preroll(&mut self, at: i64, picture: Option<P>) {
         if let Some(picture) = picture {
             self.matcher.hand_over(at, picture);
         }
@@ -304,7 +304,7 @@ impl<P> SceneDetector<P> {
         Self::restore(self.save())
     }
 
-    /// Takes out the picture of the frame at `at` for a moment; [`Self::run_up`] puts it back.
+    /// Takes out the picture of the frame at `at` for a moment; [`Self::preroll`] puts it back.
     pub fn borrow(&mut self, at: i64) -> Option<P>
     where
         P: Default,

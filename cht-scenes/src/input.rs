@@ -44,9 +44,9 @@ pub(crate) struct Part {
     /// Size of the segment, where it is known beforehand.
     pub bytes: Option<u64>,
     /// Decoded only for its effect on the next segment.
-    pub warm_up: bool,
+    pub is_preroll: bool,
     /// Whether it may serve as preroll of the next segment.
-    pub runs_up: bool,
+    pub may_be_preroll: bool,
 }
 
 impl Source {
@@ -77,8 +77,14 @@ impl Source {
     }
 
     /// Returns it as a part of a run.
-    pub(crate) fn part(self, path: &str, warm_up: bool) -> Part {
-        Part { source: self, path: path.to_owned(), bytes: self.bytes, warm_up, runs_up: true }
+    pub(crate) fn part(self, path: &str, is_preroll: bool) -> Part {
+        Part {
+            source: self,
+            path: path.to_owned(),
+            bytes: self.bytes,
+            is_preroll,
+            may_be_preroll: true,
+        }
     }
 }
 

@@ -61,7 +61,7 @@ impl Detectors {
         self.decider.threshold().map(|threshold| threshold.state).unwrap_or_default()
     }
 
-    /// Goes on from what was saved. The pictures that waited come with the run-up.
+    /// Goes on from what was saved. The pictures that waited come with the preroll.
     pub(crate) fn restore(saved: Saved) -> Self {
         Self {
             meter: saved.meter,

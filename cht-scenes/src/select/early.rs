@@ -44,7 +44,7 @@ impl Lookahead {
             };
             let announced = self.announce(&selection, at, &picture, queue, writer);
             if is_lent {
-                detectors.decider.run_up(at, Some(Some(picture)));
+                detectors.decider.preroll(at, Some(Some(picture)));
             }
             announced?;
         }

@@ -269,7 +269,7 @@ impl FrameJournal {
     }
 
     /// Forbids decoding the last done segment as a preroll.
-    pub(crate) fn forbid_run_up(&mut self) {
+    pub(crate) fn forbid_preroll(&mut self) {
         if let Some(last) = &mut self.known.last {
             last.anchor = None;
         }

@@ -70,9 +70,9 @@ impl SegmentQueue {
     /// Adds a segment whose bytes follow.
     pub(crate) fn push(&mut self, part: Part) {
         let carried = self.carried.take();
-        let carried = carried.filter(|(path, ..)| *path == part.path && !part.warm_up);
+        let carried = carried.filter(|(path, ..)| *path == part.path && !part.is_preroll);
         let (_, mut frames, decoded) = carried.unwrap_or_default();
-        let again = self.again.iter().position(|again| part.warm_up && again.path == part.path);
+        let again = self.again.iter().position(|again| part.is_preroll && again.path == part.path);
         let again = again.map(|again| self.again.remove(again));
         if let Some(again) = &again {
             frames = again.events;
@@ -166,13 +166,13 @@ impl SegmentQueue {
         for mut segment in self.segments.drain(..) {
             if !failed || segment.end.is_some() {
                 ended.done.push(segment);
-            } else if segment.part.warm_up {
+            } else if segment.part.is_preroll {
                 // The next decoder starts without a preroll.
                 ended.blamed = Some(segment.part);
             } else if ended.blamed.is_none() {
                 ended.blamed = Some(segment.part.clone());
                 // The segment is done as far as possible, and is never decoded as a preroll.
-                (segment.bytes, segment.part.runs_up) =
+                (segment.bytes, segment.part.may_be_preroll) =
                     (segment.bytes.or(segment.part.bytes), false);
                 ended.done.push(segment);
             } else {

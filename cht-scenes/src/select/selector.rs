@@ -191,8 +191,8 @@ impl FrameSelector {
     ) -> Result<()> {
         self.queue.count_frame();
         let Some(segment) = self.queue.current() else { return Ok(()) };
-        if segment.part.warm_up {
-            self.detectors.decider.run_up(at, picture.map(Some));
+        if segment.part.is_preroll {
+            self.detectors.decider.preroll(at, picture.map(Some));
             return Ok(());
         }
         segment.decoded += 1;
@@ -259,8 +259,8 @@ impl FrameSelector {
         let Some(segment) = self.queue.holding(at) else { return Ok(()) };
         let found = self.detectors.keep(selection, at, &picture);
         let is_new = self.writer.keep(&segment.part, at, &found, &picture)?;
-        // A run-up that is done again has counted what it kept before.
-        segment.frames += u64::from(is_new || !segment.part.warm_up);
+        // A preroll that is done again has counted what it kept before.
+        segment.frames += u64::from(is_new || !segment.part.is_preroll);
         Ok(())
     }
 
@@ -302,8 +302,8 @@ impl FrameSelector {
         for segment in ended.done {
             self.finish(segment)?;
         }
-        if ended.blamed.as_ref().is_some_and(|part| part.warm_up) {
-            self.writer.journal.forbid_run_up();
+        if ended.blamed.as_ref().is_some_and(|part| part.is_preroll) {
+            self.writer.journal.forbid_preroll();
         }
         (self.any, self.expected, self.provisional_from) = (false, false, None);
         let undecoded = std::mem::take(&mut self.undecoded);
@@ -314,7 +314,7 @@ impl FrameSelector {
     pub(crate) fn into_undone(mut self) -> HashSet<String> {
         let left = self.queue.end_run(true);
         let parts = left.done.into_iter().map(|segment| segment.part).chain(left.left);
-        parts.filter(|part| !part.warm_up).map(|part| part.path).collect()
+        parts.filter(|part| !part.is_preroll).map(|part| part.path).collect()
     }
 
     /// Goes on with the same video after the last segment of an earlier run, which is decoded once
@@ -328,7 +328,7 @@ impl FrameSelector {
     /// Announces that a segment is done, if it was fed to its end.
     fn finish(&mut self, segment: Segment) -> Result<()> {
         let Segment { part, bytes, has_frames, frames, decoded, end, again } = segment;
-        if part.warm_up {
+        if part.is_preroll {
             let Some(again) = again else { return Ok(()) };
             return self.writer.done_again(again, frames, self.provisional_from);
         }
@@ -356,12 +356,12 @@ impl FrameSelector {
         let source = part.source;
         let done = segment_done(source.seq, part.path, frames, decoded);
         self.writer.done(Checkpoint {
-            anchor: Some(source.anchor).filter(|_| part.runs_up),
+            anchor: Some(source.anchor).filter(|_| part.may_be_preroll),
             from: source.bytes_from,
             pid: Some(source.pid),
             codec: source.codec.map(|codec| codec.as_str().to_owned()),
             ahead: source.ahead,
-            provisional_from: self.provisional_from.filter(|_| part.runs_up),
+            provisional_from: self.provisional_from.filter(|_| part.may_be_preroll),
             ..Checkpoint::alone(done, bytes, self.detectors.threshold_state(), end.next_id)
         })
     }
