@@ -3,8 +3,8 @@
 //! No threshold on a single difference tells a cut in a dark shot from a shaking camera in a bright
 //! one. So a frame is judged by how much it stands out from the frames on either side, in three
 //! measures that fail in different ways, and by whether the picture before it comes back, as after
-//! a flash. The sum is a logistic regression; `docs/design/detectors.md` names the footage on which it was
-//! fitted.
+//! a flash. The sum is a logistic regression; `docs/design/detectors.md` names the footage on which
+//! it was fitted.
 
 use std::collections::VecDeque;
 

@@ -194,8 +194,8 @@ impl ContentTracker {
 
     /// Tells whether `auto` asks a detector now: of the two it chooses from. While the content is
     /// unknown, it asks both, except for [`Detector::Screen`] after pictures that look filmed: they
-    /// are film once the content is known. On a screen, a cut from or to a picture that looks filmed
-    /// and changes as a whole counts as well.
+    /// are film once the content is known. On a screen, a cut from or to a picture that looks
+    /// filmed and changes as a whole counts as well.
     #[must_use]
     pub fn asks(&self, detector: Detector) -> bool {
         const NEAR_A_CUT: u32 = (1 << (LOOKAHEAD + 2)) - 1;

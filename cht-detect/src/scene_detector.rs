@@ -133,8 +133,8 @@ impl<P> SceneDetector<P> {
     }
 
     /// Restores the saved state. Each picture that waited waits again, at first as `P::default()`:
-    /// the preroll hands over those that it can ([`Self::preroll`]), and the others are fetched when
-    /// they are selected.
+    /// the preroll hands over those that it can ([`Self::preroll`]), and the others are fetched
+    /// when they are selected.
     #[must_use]
     pub fn restore(decided: Decided) -> Self
     where

@@ -1,4 +1,4 @@
-//! The rule of [`Detector::Scene`](crate::Detector::Scene): a pure function over the times and
+//! The rule of [`Detector::Scene`](crate::Detector): a pure function over the times and
 //! scores of all frames, in order.
 //!
 //! - The first frame is kept.

@@ -7,8 +7,8 @@
 //! [`cht_detect`] turns the luma of each frame into a few numbers, and decides on these numbers
 //! alone, so that a decision can be taken again without decoding.
 //!
-//! The program is a library so that fuzz targets reach its parsers. Its folders import each other in
-//! this order: `stage` → `feed` → `select` → `parallel` → `decode` → `picture`, `track`, `lag`,
+//! The program is a library so that fuzz targets reach its parsers. Its folders import each other
+//! in this order: `stage` → `feed` → `select` → `parallel` → `decode` → `picture`, `track`, `lag`,
 //! `stats`, `cli` and `input`.
 
 #[doc(hidden)]

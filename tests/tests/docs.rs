@@ -1,8 +1,8 @@
 //! The documentation is true: its examples run, and its flags, messages, paths and links exist.
 //!
 //! A block fenced as ```` ```sh run ```` is run, all blocks of a file one after another by one bash
-//! in an empty folder; any other ```` ```sh ```` block is only parsed. Port 4444 stands for one that
-//! is free.
+//! in an empty folder; any other ```` ```sh ```` block is only parsed. Port 4444 stands for one
+//! that is free.
 #![expect(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
 use std::{

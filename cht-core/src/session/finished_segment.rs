@@ -24,8 +24,8 @@ use crate::{process::lock::lock, storage::regular};
 /// in the processor's cache when they are scanned.
 const WINDOW: usize = 512 << 10;
 
-/// A finished segment, opened once. What is read is the file that was opened, whatever has its name
-/// by then.
+/// A finished segment, opened once: its bytes are those of the file that was opened, even if
+/// another file has its name by then.
 #[derive(Debug, Clone)]
 pub struct FinishedSegment {
     path: PathBuf,

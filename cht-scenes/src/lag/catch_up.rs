@@ -68,7 +68,7 @@ impl CatchUp {
         }
     }
 
-    /// Returns what is decoded now.
+    /// Returns the present way of decoding.
     pub(crate) fn decoding(&self) -> Decoded {
         if self.keyframes_since.is_some() { Decoded::Keyframes } else { Decoded::Full }
     }

@@ -21,7 +21,7 @@ const VERSION: u32 = 0x6374_0004;
 /// A picture that may be wanted; none where it would have to be fetched.
 pub(crate) type Candidate = Option<Picture>;
 
-/// What is saved at the end of a segment.
+/// State of the detectors at the end of a segment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Saved {
     meter: Meter,
@@ -45,7 +45,7 @@ impl Detectors {
         Self { meter, candidates, decider, returned: Revisits::default() }
     }
 
-    /// What is to be known to go on from here. ffmpeg's score leaves no more than
+    /// Returns the state to go on from. ffmpeg's score leaves no more than
     /// [`threshold_state`](Self::threshold_state).
     pub(crate) fn save(&self) -> Option<Saved> {
         self.decider.threshold().is_none().then(|| Saved {
@@ -61,7 +61,7 @@ impl Detectors {
         self.decider.threshold().map(|threshold| threshold.state).unwrap_or_default()
     }
 
-    /// Goes on from what was saved. The pictures that waited come with the preroll.
+    /// Goes on from a saved state. The pictures that waited come with the preroll.
     pub(crate) fn restore(saved: Saved) -> Self {
         Self {
             meter: saved.meter,

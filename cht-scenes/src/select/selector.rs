@@ -55,7 +55,7 @@ pub(crate) struct Rest {
 pub(crate) struct FrameSelector {
     pub writer: FrameWriter,
     pub detectors: Detectors,
-    /// What is decoded.
+    /// How the run is decoded.
     pub decode: Decode,
     queue: SegmentQueue,
     /// Where measures are written, if they are asked for.
@@ -73,7 +73,7 @@ pub(crate) struct FrameSelector {
     expected: bool,
     /// The number of the first frame that was selected because nothing followed.
     provisional_from: Option<u64>,
-    /// Segments that gave no frame at all, to be spoken of when the decoder has said its last words.
+    /// Segments that gave no frame at all, to be reported with the last words of the decoder.
     undecoded: Vec<String>,
 }
 
@@ -134,7 +134,7 @@ impl FrameSelector {
         frames.rest().for_each(|message| self.note(message));
     }
 
-    /// Takes note of what is fed.
+    /// Takes note of the input of the decoder.
     fn note(&mut self, message: Message) {
         match message {
             Message::Segment(part) => {
@@ -181,7 +181,7 @@ impl FrameSelector {
         }
     }
 
-    /// Gives a frame to the detectors, and keeps what is selected then.
+    /// Gives a frame to the detectors, and keeps the frames that they select then.
     fn decide(
         &mut self,
         at: i64,
@@ -214,7 +214,8 @@ impl FrameSelector {
         self.keep_selected()
     }
 
-    /// Announces what has come to rest in a pause, if all that was fed before it has been looked at.
+    /// Announces a picture that has come to rest in a pause, if the frames before the pause were
+    /// decided on.
     fn look_ahead(&mut self, pause: Pause) -> Result<()> {
         let Self { detectors, queue, writer, ahead, .. } = self;
         let last = queue.last_of(pause.pts as i64);
@@ -230,7 +231,7 @@ impl FrameSelector {
         self.writer.forget_announced();
     }
 
-    /// Keeps what is selected by now.
+    /// Keeps the frames that are selected by now.
     fn keep_selected(&mut self) -> Result<()> {
         while let Some((selection, shown)) = self.detectors.decider.next_choice() {
             self.keep(&selection, shown)?;
@@ -280,10 +281,10 @@ impl FrameSelector {
         self.expected
     }
 
-    /// Selects what is left when the run has ended, and ends its segments. Where the decoder has
+    /// Selects the last frames when the run has ended, and ends its segments. Where the decoder has
     /// failed, the first segment that it has not decoded to its end is the one to blame.
     pub(crate) fn end(&mut self, failed: bool) -> Result<Rest> {
-        // A later run of the program goes on as if more had followed: what is selected now for want
+        // A later run of the program goes on as if more had followed: a selection made now for want
         // of more is no state.
         if !failed {
             let Self { queue, detectors, writer, .. } = self;
@@ -340,7 +341,7 @@ impl FrameSelector {
         if decoded == 0 && has_frames && !(self.decode != Decode::Full && self.any) {
             self.undecoded.push(part.path.clone());
         }
-        // After a decoder that failed nothing follows, and what is known now is the state.
+        // After a decoder that failed nothing follows: the present state is the state.
         let end = end.unwrap_or_else(|| snapshot(&self.detectors, &self.writer));
         if let Some(saved) = &end.saved
             && let Err(Obstruction { path, error }) =

@@ -102,7 +102,7 @@ impl Counters {
         self.content(decider.content(), at);
     }
 
-    /// Counts what is left when the decoder has ended and all frames are selected.
+    /// Counts the rest when the decoder has ended and all frames are selected.
     pub(crate) fn ended<P>(&self, decider: &mut SceneDetector<P>) {
         self.found(decider);
         let (choices, _) = decider.waiting();
@@ -120,7 +120,7 @@ impl Counters {
         self.waiting(choices, pictures);
     }
 
-    /// Sets what is decoded from now on, and emits `stats` if that is a change.
+    /// Sets the way of decoding from now on, and emits `stats` if that is a change.
     pub(crate) fn decoding(&self, decoding: Decoded) {
         let before = std::mem::replace(&mut self.counts().scenes.decoding, decoding);
         if before != decoding {

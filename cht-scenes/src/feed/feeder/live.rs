@@ -33,8 +33,8 @@ const PROBE: usize = 4 << 20;
 const ONE_CLOCK: i64 = 10 * TICKS_PER_SECOND;
 
 impl Feeder {
-    /// Notes by how much the video's clock is ahead of that of `anchor`, where it may differ and the
-    /// video's first PTS is given, and returns the anchor on the clock of the video.
+    /// Notes by how much the video's clock is ahead of that of `anchor`, where it may differ and
+    /// the video's first PTS is given, and returns the anchor on the clock of the video.
     pub(crate) fn on_video_clock(&mut self, anchor: Anchor, first: Option<u64>) -> Anchor {
         if let Some(first) = first {
             let ahead = unwrap33(anchor.pts, first) - anchor.pts;
