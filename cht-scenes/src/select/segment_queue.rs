@@ -34,14 +34,23 @@ pub(crate) struct Snapshot {
     pub followed: usize,
 }
 
+/// The first part of a segment whose rest another decoder decodes.
+#[derive(Debug, Default)]
+struct FirstPart {
+    path: String,
+    /// Frames kept.
+    frames: u64,
+    decoded: u64,
+}
+
 /// Queues segments in the order of the stream.
 #[derive(Debug, Default)]
 pub(crate) struct SegmentQueue {
     segments: VecDeque<Segment>,
     /// Tick of the last frame of this decoder.
     last: Option<i64>,
-    /// Path, kept and decoded frames of a segment whose first part another decoder has decoded.
-    carried: Option<(String, u64, u64)>,
+    /// The first part of the next segment, where another decoder has decoded that.
+    carried: Option<FirstPart>,
     /// Segments of an earlier run that are done once more, when they come.
     again: Vec<SegmentDone>,
 }
@@ -70,27 +79,35 @@ impl SegmentQueue {
     /// Adds a segment whose bytes follow.
     pub(crate) fn push(&mut self, part: Part) {
         let carried = self.carried.take();
-        let carried = carried.filter(|(path, ..)| *path == part.path && !part.is_preroll);
-        let (_, mut frames, decoded) = carried.unwrap_or_default();
+        let carried = carried.filter(|first| first.path == part.path && !part.is_preroll);
+        let FirstPart { mut frames, decoded, .. } = carried.unwrap_or_default();
         let again = self.again.iter().position(|again| part.is_preroll && again.path == part.path);
         let again = again.map(|again| self.again.remove(again));
         if let Some(again) = &again {
             frames = again.events;
         }
-        let (bytes, has_frames, end) = (None, true, None);
-        self.segments.push_back(Segment { part, bytes, has_frames, frames, decoded, end, again });
+        self.segments.push_back(Segment {
+            part,
+            bytes: None,
+            has_frames: true,
+            frames,
+            decoded,
+            end: None,
+            again,
+        });
     }
 
     /// Notes that the last segment was fed to its end.
     pub(crate) fn fed(&mut self, bytes: u64, has_frames: bool) {
         if let Some(segment) = self.segments.back_mut() {
-            (segment.bytes, segment.has_frames) = (Some(bytes), has_frames);
+            segment.bytes = Some(bytes);
+            segment.has_frames = has_frames;
         }
     }
 
     /// Counts the frames of a segment whose rest another decoder decodes.
     pub(crate) fn carry(&mut self, path: String, frames: u64, decoded: u64) {
-        self.carried = Some((path, frames, decoded));
+        self.carried = Some(FirstPart { path, frames, decoded });
     }
 
     /// Returns the tick of the session at which a frame lies.
@@ -172,8 +189,8 @@ impl SegmentQueue {
             } else if ended.blamed.is_none() {
                 ended.blamed = Some(segment.part.clone());
                 // The segment is done as far as possible, and is never decoded as a preroll.
-                (segment.bytes, segment.part.may_be_preroll) =
-                    (segment.bytes.or(segment.part.bytes), false);
+                segment.bytes = segment.bytes.or(segment.part.bytes);
+                segment.part.may_be_preroll = false;
                 ended.done.push(segment);
             } else {
                 ended.left.push(segment.part);

@@ -338,7 +338,7 @@ impl FrameSelector {
             return Ok(());
         };
         // A keyframe at the end of a segment may belong to the next one by its time.
-        if decoded == 0 && has_frames && !(self.decode != Decode::Full && self.any) {
+        if decoded == 0 && has_frames && (self.decode == Decode::Full || !self.any) {
             self.undecoded.push(part.path.clone());
         }
         // After a decoder that failed nothing follows: the present state is the state.
