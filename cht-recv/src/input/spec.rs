@@ -70,7 +70,7 @@ impl Input {
         match self {
             Self::Datagrams(_) => DATAGRAM_SILENCE,
             Self::Fetched(input) if !input.is_finite() => FETCH_SILENCE,
-            _ => 0.0,
+            Self::Fetched(_) | Self::Streams | Self::Unix(_) | Self::Stdin => 0.0,
         }
     }
 
@@ -83,7 +83,7 @@ impl Input {
                 Way::Calls => "calling",
                 Way::Reads => "reading",
             },
-            _ => "listening on",
+            Self::Streams | Self::Unix(_) | Self::Datagrams(_) => "listening on",
         }
     }
 

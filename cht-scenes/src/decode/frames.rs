@@ -60,7 +60,7 @@ impl Frames {
     }
 
     /// Returns the messages that were sent and not read, up to the end of the feeder.
-    pub(crate) fn rest(self) -> impl Iterator<Item = Message> {
+    pub(crate) fn into_remaining(self) -> impl Iterator<Item = Message> {
         self.sent.into_iter().filter_map(|sent| match sent {
             Sent::Message(message) => Some(message),
             Sent::Decoded(_) | Sent::Over(_) => None,

@@ -52,7 +52,7 @@ use crate::{
     select::{
         detectors::{Detectors, Saved},
         journal::{FileId, key},
-        selector::{FrameSelector, Rest},
+        selector::{FrameSelector, Leftover},
     },
     stats::counters::Counters,
 };
@@ -323,7 +323,7 @@ impl Feeder {
         }
         // A decoder without any input fails as well.
         let failed = end != End::Complete || (finished.is_err() && selector.expects_frames());
-        let Rest { blamed, left, undecoded } = selector.end(failed)?;
+        let Leftover { blamed, left, undecoded } = selector.end(failed)?;
         let path = blamed.map_or(fed_last, |part| part.path);
         let writer = &selector.writer;
         if end == End::Hung {

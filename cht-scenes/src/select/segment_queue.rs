@@ -57,7 +57,7 @@ pub(crate) struct SegmentQueue {
 
 /// Holds the segments of a decoder that has ended.
 #[derive(Debug, Default)]
-pub(crate) struct Ended {
+pub(crate) struct EndedRun {
     pub done: Vec<Segment>,
     /// First segment that a failed decoder has not decoded to its end.
     pub blamed: Option<Part>,
@@ -178,8 +178,8 @@ impl SegmentQueue {
     }
 
     /// Takes all segments out when the decoder has ended.
-    pub(crate) fn end_run(&mut self, failed: bool) -> Ended {
-        let mut ended = Ended::default();
+    pub(crate) fn end_run(&mut self, failed: bool) -> EndedRun {
+        let mut ended = EndedRun::default();
         for mut segment in self.segments.drain(..) {
             if !failed || segment.end.is_some() {
                 ended.done.push(segment);

@@ -41,7 +41,7 @@ pub(crate) struct Run<'a> {
 
 /// What a decoder that has ended leaves to its feeder.
 #[derive(Debug, Default)]
-pub(crate) struct Rest {
+pub(crate) struct Leftover {
     /// The segment that a decoder that failed is blamed for.
     pub blamed: Option<Part>,
     /// Segments for another decoder.
@@ -131,7 +131,7 @@ impl FrameSelector {
 
     /// Takes note of what else was fed to a decoder that has failed.
     pub(crate) fn leave(&mut self, frames: Frames) {
-        frames.rest().for_each(|message| self.note(message));
+        frames.into_remaining().for_each(|message| self.note(message));
     }
 
     /// Takes note of the input of the decoder.
@@ -283,7 +283,7 @@ impl FrameSelector {
 
     /// Selects the last frames when the run has ended, and ends its segments. Where the decoder has
     /// failed, the first segment that it has not decoded to its end is the one to blame.
-    pub(crate) fn end(&mut self, failed: bool) -> Result<Rest> {
+    pub(crate) fn end(&mut self, failed: bool) -> Result<Leftover> {
         // A later run of the program goes on as if more had followed: a selection made now for want
         // of more is no state.
         if !failed {
@@ -308,7 +308,7 @@ impl FrameSelector {
         }
         (self.any, self.expected, self.provisional_from) = (false, false, None);
         let undecoded = std::mem::take(&mut self.undecoded);
-        Ok(Rest { blamed: ended.blamed, left: ended.left, undecoded })
+        Ok(Leftover { blamed: ended.blamed, left: ended.left, undecoded })
     }
 
     /// Returns the segments that Ctrl-C has left undone.
