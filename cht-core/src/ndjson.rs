@@ -206,20 +206,26 @@ impl<W: Write> Writer<W> {
         message: &str,
         path: Option<&str>,
     ) -> io::Result<()> {
-        report::warn(message);
-        let failure = Failure {
-            stage: report::stage().to_owned(),
-            code: code.to_owned(),
-            message: message.to_owned(),
-            path: path.map(str::to_owned),
-        };
-        self.emit(&Event::new(session.map(str::to_owned), failure))
+        self.emit(&failure(session, code, message, path))
     }
 
     /// Tells whether the reader has gone.
     pub fn closed(&self) -> bool {
         self.closed
     }
+}
+
+/// Reports a problem on stderr ([`report::warn`]), and returns its `error` event.
+#[must_use]
+pub fn failure(session: Option<&str>, code: &str, message: &str, path: Option<&str>) -> Event {
+    report::warn(message);
+    let failure = Failure {
+        stage: report::stage().to_owned(),
+        code: code.to_owned(),
+        message: message.to_owned(),
+        path: path.map(str::to_owned),
+    };
+    Event::new(session.map(str::to_owned), failure)
 }
 
 /// Returns standard output for events. Rust's own `Stdout` looks for newlines; this writes straight

@@ -319,7 +319,7 @@ impl Screen {
         if !is_due {
             return None;
         }
-        // Whatever counts as kept has to be in the picture, also moving parts.
+        // All parts that count as kept have to be in the picture, moving ones too.
         let ended = |part: &Part| if rests(&part) { part.moved } else { part.last };
         let ended = parts.iter().map(ended).max().unwrap_or(at);
         let shown = (ended + 1).clamp(at - PATIENCE, at).min(self.frame);

@@ -1,4 +1,4 @@
-//! A disk that refuses: which errors may pass when somebody makes room, and how to wait for that.
+//! Waits for a disk that fails with an error that may pass, such as a lack of room.
 
 use std::{
     io,

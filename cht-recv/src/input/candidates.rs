@@ -240,7 +240,7 @@ impl Candidate {
         self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
-    /// Takes what has arrived.
+    /// Takes the bytes that have arrived.
     fn step(&mut self, buffer: &mut [u8], now: Instant, patience: Option<Duration>) -> Step {
         let was_handshaking = self.line.is_handshaking();
         match self.line.advance(buffer) {

@@ -33,7 +33,7 @@ pub(crate) struct Sender {
 
 /// The bytes of a sender, without whatever they are wrapped in. Nothing here blocks.
 pub(crate) trait Stream: Debug {
-    /// Takes what has arrived, with one read of at most `buffer`.
+    /// Takes the bytes that have arrived, with one read of at most `buffer`.
     fn receive<'a>(&'a mut self, buffer: &'a mut [u8]) -> Received<'a>;
 
     /// Passes the bytes that are held back to `record`, before the sender is given up.
@@ -53,7 +53,7 @@ pub(crate) trait Stream: Debug {
 
 /// A connection that is not a sender yet: it takes part in a handshake, and shows its first bytes.
 pub(crate) trait Incoming: Stream {
-    /// Takes what has arrived, with one read of at most `buffer`.
+    /// Takes the bytes that have arrived, with one read of at most `buffer`.
     fn advance(&mut self, buffer: &mut [u8]) -> Handshake;
 
     /// Returns whether the handshake goes on.

@@ -14,7 +14,7 @@ use std::{
 };
 
 use cht_core::{
-    event::{Body, Event, Failure},
+    event::{Body, Event},
     ndjson,
     process::{clock, report},
 };
@@ -112,14 +112,7 @@ impl EventWriter {
         message: &str,
         path: Option<&str>,
     ) {
-        report::warn(message);
-        let failure = Failure {
-            stage: report::stage().to_owned(),
-            code: code.to_owned(),
-            message: message.to_owned(),
-            path: path.map(str::to_owned),
-        };
-        self.emit(Event::new(session.map(str::to_owned), failure));
+        self.emit(ndjson::failure(session, code, message, path));
     }
 }
 

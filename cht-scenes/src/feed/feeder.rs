@@ -155,7 +155,7 @@ impl Feeder {
     /// Finishes the work under way, after the last event.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.end_run()?;
-        if let Some(selector) = self.folder.as_mut().and_then(|folder| folder.selector().ok()) {
+        if let Ok(selector) = self.selector() {
             selector.writer.release()?;
             selector.writer.journal.remove_unfinished();
         }

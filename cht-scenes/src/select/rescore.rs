@@ -16,9 +16,8 @@ use super::{
     found::Found,
     journal::FrameJournal,
     score_log::{Line, Origin, Reader},
-    selector::segment_done,
     succession::Position,
-    writer::FrameWriter,
+    writer::{FrameWriter, segment_done},
 };
 use crate::output::Output;
 use crate::{

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::Result;
-use cht_core::{event::SegmentDone, process::report};
+use cht_core::process::report;
 use cht_detect::{Selection, Shown, measure::Plane};
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     journal::{Checkpoint, Obstruction},
     score_log::ScoreLog,
     segment_queue::{Segment, SegmentQueue, Snapshot},
-    writer::FrameWriter,
+    writer::{FrameWriter, segment_done},
 };
 use crate::{
     cli::args::Args,
@@ -381,10 +381,4 @@ impl FrameSelector {
 /// Returns the state for the checkpoint of a segment that ends now.
 fn snapshot(detectors: &Detectors, writer: &FrameWriter) -> Snapshot {
     Snapshot { saved: detectors.save(), next_id: writer.journal.next_id(), followed: 0 }
-}
-
-/// Describes a segment that is done.
-pub(crate) fn segment_done(seq: u64, path: String, frames: u64, decoded: u64) -> SegmentDone {
-    let stage = report::stage().to_owned();
-    SegmentDone { stage, seq, path, events: frames, decoded: Some(decoded) }
 }

@@ -251,3 +251,9 @@ impl FrameWriter {
 fn pts_of(part: &Part, at: i64) -> i64 {
     part.source.anchor.pts + (at - part.source.anchor.offset)
 }
+
+/// Describes a segment that is done.
+pub(crate) fn segment_done(seq: u64, path: String, frames: u64, decoded: u64) -> SegmentDone {
+    let stage = report::stage().to_owned();
+    SegmentDone { stage, seq, path, events: frames, decoded: Some(decoded) }
+}

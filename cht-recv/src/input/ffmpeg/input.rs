@@ -194,10 +194,10 @@ const LISTENER: &str = "mode=listener";
 fn whole(kind: Kind, parts: &Parts<'_>) -> String {
     let Parts { scheme, userinfo, authority, path, query } = parts;
     let userinfo = userinfo.map_or(String::new(), |userinfo| format!("{userinfo}@"));
-    let calls_nobody =
+    let has_no_host =
         authority.starts_with(':') || numeric(parts.host()).is_some_and(is_every_interface);
     let has_mode = parts.settings().any(|setting| setting.starts_with("mode="));
-    let mode = (kind == Kind::Srt && calls_nobody && !has_mode).then_some(LISTENER);
+    let mode = (kind == Kind::Srt && has_no_host && !has_mode).then_some(LISTENER);
     let query = query.iter().copied().chain(mode).collect::<Vec<_>>().join("&");
     let mark = if query.is_empty() && parts.query.is_none() { "" } else { "?" };
     format!("{scheme}://{userinfo}{}{path}{mark}{query}", with_host(authority))

@@ -55,13 +55,13 @@ impl Feeder {
         self.counters.enter(session);
         self.disk.enter(session);
         if self.folder.as_ref().is_some_and(|folder| folder.path == path || folder.is_at(&path)) {
-            if let Some(selector) = self.folder.as_mut().and_then(|folder| folder.selector().ok()) {
+            if let Ok(selector) = self.selector() {
                 selector.writer.session = session.map(str::to_owned);
             }
             return Ok(());
         }
         self.end_run()?;
-        if let Some(selector) = self.folder.as_mut().and_then(|folder| folder.selector().ok()) {
+        if let Ok(selector) = self.selector() {
             selector.writer.release()?;
         }
         self.folder = None;

@@ -9,7 +9,7 @@ use cht_ts::Codec;
 
 use super::Feeder;
 use crate::feed::{
-    folder::{Folder, Work},
+    folder::Work,
     preroll::{Before, nearest, preroll, two_frames, unsure},
     run::Running,
 };
@@ -134,7 +134,7 @@ impl Feeder {
                 ensure!(error.is::<SegmentError>(), error);
                 report::warn(format_args!("{error}; the first scores after it may be off"));
             }
-            if let Some(run) = self.folder.as_mut().and_then(Folder::run_mut) {
+            if let Some(run) = self.run_mut() {
                 run.engine.end_segment();
             }
         }
