@@ -153,7 +153,7 @@ impl Frames {
 
 /// Returns the journal's line of a mark.
 pub(crate) fn line_of_mark(id: &str) -> Vec<u8> {
-    Event::new(None, Sent { id: id.to_owned(), path: None }).to_line()
+    Event::new(None, Sent { id: id.to_owned(), ..Sent::default() }).to_line()
 }
 
 /// Adds fields of other programs to a frame, and warns if they are too large. Returns whether

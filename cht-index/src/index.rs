@@ -119,7 +119,7 @@ impl Index {
                     self.frames.write_line(&frame.id, &mut self.pending);
                 }
             }
-            Body::Sent(sent) => self.mark(&sent.id),
+            Body::Sent(sent) if sent.is_of_agent() => self.mark(&sent.id),
             _ => {}
         }
     }
@@ -218,7 +218,7 @@ impl Index {
                     }
                     self.frames.take(session, frame, extra);
                 }
-                Ok(Some(Event { body: Body::Sent(sent), .. })) => {
+                Ok(Some(Event { body: Body::Sent(sent), .. })) if sent.is_of_agent() => {
                     self.frames.mark(&sent.id);
                 }
                 Ok(_) => {}

@@ -75,14 +75,27 @@ wire! {
         streams: Vec<StreamInfo>, jumps: Option<Vec<Jump>>, damage: Damage,
     }
     "frame" Frame {
-        id: Id, timestamp: f64, pts: i64, path: Absolute, thumbnail: Option<Absolute>,
+        id: Id, timestamp: f64, pts: i64, at: Option<Time>, path: Absolute, thumbnail: Option<Absolute>,
         segment: Absolute, reason: Reason, detector: Option<Detector>, change: Option<f64>, returned_to: Option<String>, scores: Scores, width: u32,
         height: u32, bytes: u64, hash: Hash,
+    }
+    "audio" Audio {
+        id: AudioId, start: f64, duration: f64, pts: i64, at: Option<Time>, path: Option<Absolute>, segment: Absolute, pid: u16,
+        language: Option<String>, samples: u64, rate: u32, channels: u16, loudness: Option<f64>,
+        speech: Vec<[f64; 2]>, silent: bool, bytes: u64, hash: Option<Hash>,
+    }
+    "transcript" Transcript {
+        start: f64, end: f64, text: String, audio: Option<AudioId>, language: Option<String>,
+        speaker: Option<String>, confidence: Option<f64>, source: Option<String>,
+    }
+    "text" Text {
+        id: Id, text: String, boxes: Option<Vec<TextBox>>, language: Option<String>,
+        confidence: Option<f64>, source: Option<String>,
     }
     "segment_done" SegmentDone {
         stage: String, seq: u64, path: Absolute, events: u64, decoded: Option<u64>,
     }
-    "sent" Sent { id: Id, path: Option<Absolute>, }
+    "sent" Sent { id: Id, path: Option<Absolute>, reader: Option<String>, at: Option<Time>, }
     "stats" Stats {
         stage: String, at: Time, interval: f64, recv: Option<RecvStats>, scenes: Option<ScenesStats>,
     }
@@ -95,6 +108,7 @@ wire!(@struct Damage {
     continuity_errors: u64, sync_losses: u64, skipped_bytes: u64, transport_errors: u64,
     table_errors: u64, strays: Option<u64>, missing_bytes: Option<u64>,
 });
+wire!(@struct TextBox { x: u32, y: u32, width: u32, height: u32, text: String, });
 wire!(@struct Jump { byte: u64, timeline: Anchor, });
 wire!(@struct StreamInfo {
     pid: u16, program: u16, codec: String, units: u64, keyframes: u64, continuity_errors: u64,
@@ -214,9 +228,13 @@ form!(Time, "RFC 3339 in UTC", |text| text.len() >= 20
     && text.ends_with('Z'));
 form!(Hash, "64 hexadecimal digits", |text| text.len() == 64
     && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
-form!(Id, "F and at least six digits", |text| text
-    .strip_prefix('F')
-    .is_some_and(|digits| digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit())));
+form!(Id, "F and at least six digits", |text| is_numbered(text, 'F'));
+form!(AudioId, "A and at least six digits", |text| is_numbered(text, 'A'));
+
+fn is_numbered(text: &str, letter: char) -> bool {
+    let is_number = |digits: &str| digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit());
+    text.strip_prefix(letter).is_some_and(is_number)
+}
 
 /// Parses a line, with or without its newline.
 ///

@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "schema")]
 pub use body::schemas;
 pub use body::{
-    Anchor, Body, Connected, Damage, DeleteReason, Deleted, Detector, Disconnected, EndReason,
+    Anchor, Audio, Body, Connected, Damage, DeleteReason, Deleted, Detector, Disconnected, EndReason,
     Failure, Frame, Jump, Listening, Reason, Scores, Segment, SegmentClosed, SegmentDone,
-    SegmentOpen, Sent, StreamInfo,
+    SegmentOpen, Sent, StreamInfo, Text, TextBox, Transcript,
 };
 pub use path::{NotUtf8, absolute, clean};
 pub use relative::Relative;
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn event_round_trips() {
-        let event = Event::new(Some("/s".into()), Sent { id: "F000001".into(), path: None });
+        let event = Event::new(Some("/s".into()), Sent { id: "F000001".into(), ..Sent::default() });
         let line = event.to_line();
         assert_eq!(
             String::from_utf8_lossy(&line),

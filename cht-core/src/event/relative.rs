@@ -7,13 +7,13 @@ use super::{Body, Frame};
 /// Paths of an event relative to its session's folder. Absent for files elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Relative<'a> {
-    /// Path of the segment or picture.
+    /// Path of the segment, picture or piece of sound.
     #[serde(rename = "relative_path", skip_serializing_if = "Option::is_none")]
     pub path: Option<&'a str>,
     /// Path of the small picture.
     #[serde(rename = "relative_thumbnail", skip_serializing_if = "Option::is_none")]
     pub thumbnail: Option<&'a str>,
-    /// Path of the segment of a picture.
+    /// Path of the segment of a picture or piece of sound.
     #[serde(rename = "relative_segment", skip_serializing_if = "Option::is_none")]
     pub segment: Option<&'a str>,
 }
@@ -33,6 +33,13 @@ impl<'a> Relative<'a> {
     pub(super) fn of(session: Option<&str>, body: &'a Body) -> Self {
         let path = match body {
             Body::Frame(frame) => return Self::of_frame(session, frame),
+            Body::Audio(audio) => {
+                return Self {
+                    path: audio.path.as_deref().and_then(|path| within(session, path)),
+                    thumbnail: None,
+                    segment: within(session, &audio.segment),
+                };
+            }
             Body::SegmentOpen(open) => &open.path,
             Body::SegmentClosed(closed) => &closed.path,
             Body::Deleted(deleted) => &deleted.path,
