@@ -7,6 +7,7 @@ use cht_core::{
     event::{Detector, Event, Frame, Reason, Relative, Scores, append_fields},
     session::natural_sort,
 };
+use jiff::Timestamp;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{IgnoredAny, MapAccess, Visitor},
@@ -18,13 +19,14 @@ const LARGEST_EXTRA: usize = 64 << 10;
 
 /// Fields of a `frame` event and of an element of `index.json`. All others belong to other
 /// programs.
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 23] = [
     "v",
     "type",
     "session",
     "id",
     "timestamp",
     "pts",
+    "at",
     "path",
     "relative_path",
     "thumbnail",
@@ -62,6 +64,8 @@ struct Entry<'a> {
     sent_to_agent: bool,
     session: Option<&'a str>,
     pts: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
     #[serde(flatten)]
     relative: Relative<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,6 +98,7 @@ impl Item {
             sent_to_agent,
             session: session.as_deref(),
             pts: frame.pts,
+            at: frame.at,
             relative: Relative::of_frame(session.as_deref(), frame),
             thumbnail: frame.thumbnail.as_deref(),
             segment: &frame.segment,
@@ -227,7 +232,7 @@ mod tests {
 
     use super::*;
 
-    const LINE: &str = r#"{"v":1,"type":"frame","session":null,"id":"F000001","timestamp":1.5,"pts":1,"path":"/f/F000001.jpg","segment":"/s/a.ts","reason":"scene","scores":{"scene":0.5},"width":1,"height":1,"bytes":1,"hash":"0","note":{"by":"me"},"at":null}"#;
+    const LINE: &str = r#"{"v":1,"type":"frame","session":null,"id":"F000001","timestamp":1.5,"pts":1,"path":"/f/F000001.jpg","segment":"/s/a.ts","reason":"scene","scores":{"scene":0.5},"width":1,"height":1,"bytes":1,"hash":"0","note":{"by":"me"},"seen":null}"#;
 
     fn item(line: &str) -> Item {
         let Event { session, body: Body::Frame(frame) } =
@@ -249,7 +254,7 @@ mod tests {
         let mut json = Vec::new();
         first.write(true, &mut json).unwrap();
         let json: Value = serde_json::from_slice(&json).unwrap();
-        assert_eq!((&json["note"]["by"], &json["at"]), (&"me".into(), &Value::Null));
+        assert_eq!((&json["note"]["by"], &json["seen"]), (&"me".into(), &Value::Null));
         assert_eq!(json["sent_to_agent"], true);
     }
 

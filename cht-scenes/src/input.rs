@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cht_core::{event::Anchor, session::PART, storage::regular};
+use cht_core::{event::Anchor, session::PART, storage::regular, timeline::WallClock};
 use cht_ts::Codec;
 
 /// Size of a write to a decoder, in bytes.
@@ -24,6 +24,8 @@ pub(crate) struct Source {
     pub anchor: Anchor,
     pub pid: u16,
     pub codec: Option<Codec>,
+    /// Absent for segments without a record.
+    pub wall_clock: Option<WallClock>,
     /// Lead of the video's clock over the recorder's anchors, in ticks.
     pub ahead: i64,
     pub(crate) connection: Option<u32>,
@@ -57,6 +59,7 @@ impl Source {
             anchor,
             pid,
             codec,
+            wall_clock: None,
             ahead: 0,
             connection: None,
             live: false,

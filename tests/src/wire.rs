@@ -68,7 +68,7 @@ wire! {
         seq: u64, path: Absolute, bytes: u64, reason: DeleteReason, at: Time,
     }
     "segment" Segment {
-        seq: u64, path: Absolute, bytes: u64, connection: Option<u32>, timeline: Option<Anchor>,
+        seq: u64, path: Absolute, bytes: u64, connection: Option<u32>, opened_at: Option<Time>, timeline: Option<Anchor>,
         first_pts: Option<i64>, last_pts: Option<i64>, start: Option<f64>, duration: Option<f64>,
         keyframes: u64, video_pid: Option<u16>, video_codec: Option<String>,
         packet_size: u16, packets: u64,

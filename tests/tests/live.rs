@@ -272,3 +272,37 @@ fn fine_chroma_gives_same_frames_live_and_in_batch() {
         assert!(live.len() > 1, "{name}: {live:?}");
     }
 }
+
+#[test]
+fn frame_has_same_wall_clock_live_in_batch_and_from_scores() {
+    let folder = tempfile::tempdir().unwrap();
+    let (stream, scores) = (folder.path().join("in.ts"), folder.path().join("scores.ndjson"));
+    encode(&stream, "testsrc2=s=160x120:r=25:d=4", "-c:v libx264 -preset ultrafast -g 25 -bf 0");
+    let options = "--stats-interval 0 --detect scene --max-interval 1";
+    let sessions = folder.path().join("s");
+    let mut pipeline = Pipeline::start(&sessions, "--once --segment-time 2", options);
+    pipeline.send(&fs::read(&stream).unwrap());
+    pipeline.finish();
+    let clocks = |events: &[Value]| -> Vec<_> {
+        let frames = events.iter().filter(|event| event["type"] == "frame");
+        frames.map(|frame| (frame["pts"].clone(), frame["at"].clone())).collect()
+    };
+    let live = clocks(&pipeline.index.events);
+    assert!(live.len() >= 4, "{live:?}");
+    let closed = pipeline.index.of_type("segment_closed");
+    // The first picture has the wall clock of the first byte.
+    let opened_at = closed[0]["opened_at"].as_str().unwrap();
+    assert!(opened_at.starts_with(live[0].1.as_str().unwrap().trim_end_matches('Z')), "{live:?}");
+
+    let run = |out: &str, lines: &[String], more: &str| {
+        let out = folder.path().join(out);
+        let all = format!("{options} --out {} {more}", out.display());
+        clocks(&Stage::fed(tool("cht-scenes").args(words(&all)), lines).succeed())
+    };
+    let examined = cht_tests::examined(&pipeline.session);
+    assert_eq!(run("batch", &examined, ""), live);
+    let measured = run("measured", &examined, &format!("--scores {}", scores.display()));
+    let again = run("again", &[], &format!("--from-scores {}", scores.display()));
+    assert_eq!(again, measured);
+    assert!(measured.iter().all(|(_, at)| at.is_string()), "{measured:?}");
+}

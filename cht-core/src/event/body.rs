@@ -326,6 +326,10 @@ pub struct Segment {
     /// The connection it comes from, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<u32>,
+    /// Wall clock of its first byte; absent for segments without a record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub opened_at: Option<Timestamp>,
     /// Its place on the timeline; absent if nothing in it has a PTS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeline: Option<Anchor>,

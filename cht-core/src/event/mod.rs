@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "schema")]
 pub use body::schemas;
 pub use body::{
-    Anchor, Audio, Body, Connected, Damage, DeleteReason, Deleted, Detector, Disconnected, EndReason,
-    Failure, Frame, Jump, Listening, Reason, Scores, Segment, SegmentClosed, SegmentDone,
-    SegmentOpen, Sent, StreamInfo, Text, TextBox, Transcript,
+    Anchor, Audio, Body, Connected, Damage, DeleteReason, Deleted, Detector, Disconnected,
+    EndReason, Failure, Frame, Jump, Listening, Reason, Scores, Segment, SegmentClosed,
+    SegmentDone, SegmentOpen, Sent, StreamInfo, Text, TextBox, Transcript,
 };
 pub use path::{NotUtf8, absolute, clean};
 pub use relative::Relative;

@@ -214,6 +214,7 @@ impl Examiner {
         let missing = closed.bytes.saturating_sub(scanned.bytes());
         let mut segment =
             scanned.placed(closed.seq, name, Some(closed.connection), closed.timeline);
+        segment.opened_at = Some(closed.opened_at);
         segment.damage.missing_bytes = missing;
         Ok(session.event(segment))
     }
@@ -287,6 +288,7 @@ impl Contents {
             path: String::new(),
             bytes,
             connection: None,
+            opened_at: None,
             timeline: None,
             first_pts: None,
             last_pts: None,

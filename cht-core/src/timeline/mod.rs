@@ -1,17 +1,19 @@
 //! The session's timeline: which tick of the session a PTS is. The rules are in `docs/time.md`.
 //!
 //! In order, each using only those before it: `anchor`, `extent`, `succession` (loose segments),
-//! `live` (a stream as it comes), `mend` (outliers, for decoders).
+//! `live` (a stream as it comes), `mend` (outliers, for decoders), `wall_clock`.
 
 mod anchor;
 mod extent;
 mod live;
 mod mend;
 mod succession;
+mod wall_clock;
 
 pub use self::{
     extent::Extent,
     live::{Observed, Placed, Stamp, Step, Timeline},
     mend::Mender,
     succession::{Span, Succession},
+    wall_clock::WallClock,
 };

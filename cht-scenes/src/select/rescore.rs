@@ -235,7 +235,8 @@ impl Origin {
     fn source(&self) -> Source {
         let codec = self.codec.as_deref().and_then(Codec::named);
         let range = self.from..self.until.unwrap_or(u64::MAX);
-        Source::alone(self.seq, self.anchor, self.pid, codec).part_of(range)
+        let whole = Source::alone(self.seq, self.anchor, self.pid, codec);
+        Source { wall_clock: self.wall_clock, ..whole }.part_of(range)
     }
 }
 
@@ -262,6 +263,7 @@ mod tests {
                 anchor,
                 pid: 256,
                 codec,
+                wall_clock: None,
                 from: 0,
                 until: None,
             };

@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result, bail};
 use cht_core::{
     event::Anchor,
     storage::journal::{Journal, Lines, Skipped},
+    timeline::WallClock,
 };
 use cht_detect::measure::Measures;
 use cht_ts::time::{is_time, seconds};
@@ -33,6 +34,8 @@ pub(crate) struct Origin {
     pub anchor: Anchor,
     pub pid: u16,
     pub codec: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_clock: Option<WallClock>,
     /// First byte of the part of the segment.
     #[serde(default)]
     pub from: u64,
@@ -129,6 +132,7 @@ impl ScoreLog {
                 anchor: source.anchor,
                 pid: source.pid,
                 codec: source.codec.map(|codec| codec.as_str().to_owned()),
+                wall_clock: source.wall_clock,
                 from: source.bytes_from,
                 until: Some(source.bytes_until).filter(|&until| until < u64::MAX),
             }))?;

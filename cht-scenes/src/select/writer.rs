@@ -194,6 +194,7 @@ impl FrameWriter {
         others: usize,
     ) -> Result<(Frame, Option<Encoded>)> {
         let (timestamp, pts) = (seconds(at), pts_of(part, at));
+        let wall = part.source.wall_clock.and_then(|clock| clock.at(at));
         let others = &self.announced[..others];
         let (id, path) = self.journal.next_picture(others.len())?;
         let before = found.returned.and_then(|back| match others.len().checked_sub(back) {
@@ -206,7 +207,7 @@ impl FrameWriter {
                 id,
                 timestamp,
                 pts,
-                at: None,
+                at: wall,
                 segment: part.path.clone(),
                 reason: found.reason,
                 detector: found.detector,
@@ -232,7 +233,7 @@ impl FrameWriter {
             id,
             timestamp,
             pts,
-            at: None,
+            at: wall,
             path: path.to_string_lossy().into_owned(),
             segment: part.path.clone(),
             reason: found.reason,

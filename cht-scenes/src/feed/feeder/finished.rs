@@ -7,6 +7,7 @@ use cht_core::{
     event::{Anchor, Decoded, Jump, Segment},
     segment::SegmentError,
     session::{Session, finished_segment::FinishedSegment},
+    timeline::WallClock,
 };
 
 use super::Feeder;
@@ -89,32 +90,26 @@ impl Feeder {
             (follows && began_within()).then_some(run.pid)
         });
         let (Some(anchor), Some(pid)) = (segment.timeline, pid) else {
-            self.end_run()?;
-            let writer = &self.selector()?.writer;
             let path = &segment.path;
-            if let Err(there) = video {
-                let message = format!("{path}: no {asked} in it; there is {there}");
-                writer.fail("no_stream", &message, Some(path))?;
-            } else {
-                let message = format!("{path}: no video in it; nothing to look at");
-                writer.fail("no_video", &message, Some(path))?;
-            }
-            return self.leave_out(segment);
+            let (code, message) = match video {
+                Err(there) => ("no_stream", format!("{path}: no {asked} in it; there is {there}")),
+                Ok(_) => ("no_video", format!("{path}: no video in it; nothing to look at")),
+            };
+            return self.leave_out(segment, code, &message);
         };
         let listed = segment.streams.iter().find(|stream| stream.pid == pid);
         let size = listed.and_then(|video| video.width.zip(video.height));
         if let Some(message) =
             size.and_then(|size| self.decoding.limits.exceeded_by(&segment.path, size))
         {
-            self.end_run()?;
-            self.selector()?.writer.fail("too_large", &message, Some(&segment.path))?;
-            return self.leave_out(segment);
+            return self.leave_out(segment, "too_large", &message);
         }
         let file = FinishedSegment::open(Path::new(&segment.path))?;
         let first = asked.is_any().then(|| changes::first_pts(file.all(), pid)).flatten();
         let by_its_clock = self.on_video_clock(anchor, first);
         let codec = self.codec_of(named.and_then(|video| video.codec), pid);
         let source = Source {
+            wall_clock: segment.opened_at.and_then(|at| WallClock::of_segment(at, anchor)),
             ahead: self.ahead,
             connection: segment.connection,
             bytes: Some(file.length()),
@@ -145,9 +140,12 @@ impl Feeder {
         Ok(())
     }
 
-    /// Emits that a segment is done without frames.
-    fn leave_out(&mut self, segment: &Segment) -> Result<()> {
-        self.selector()?.leave_out(segment.seq, &segment.path, segment.bytes)
+    /// Emits an error, and that a segment is done without frames.
+    fn leave_out(&mut self, segment: &Segment, code: &str, message: &str) -> Result<()> {
+        self.end_run()?;
+        let selector = self.selector()?;
+        selector.writer.fail(code, message, Some(&segment.path))?;
+        selector.leave_out(segment.seq, &segment.path, segment.bytes)
     }
 
     /// Feeds a part of a finished segment as far as it can be read, to another decoder where its

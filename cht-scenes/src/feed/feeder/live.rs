@@ -9,6 +9,7 @@ use cht_core::{
     segment::SegmentError,
     session::live_segment::{Growth, LiveSegment, finished_path},
     storage::regular,
+    timeline::WallClock,
 };
 use cht_ts::time::{TICKS_PER_SECOND, unwrap33};
 
@@ -118,10 +119,12 @@ impl Feeder {
                 }
                 let Video { pid, codec, .. } = video;
                 let first = Some(first).filter(|_| self.args.video().is_any());
+                let wall_clock = WallClock::of_segment(open.at, anchor);
                 let anchor = self.on_video_clock(anchor, first);
                 let (ahead, connection) = (self.ahead, Some(open.connection));
                 let seq = open.seq;
                 let begun = Source {
+                    wall_clock,
                     ahead,
                     connection,
                     live: true,
