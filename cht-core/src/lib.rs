@@ -4,12 +4,13 @@
 //! `ARCHITECTURE.md` has the map and the invariants.
 //!
 //! In order, each module using only those before it: [`event`], [`process`], [`ndjson`],
-//! [`storage`], [`timeline`], [`session`], [`segment`].
+//! [`storage`], [`timeline`], [`session`], [`segment`], [`stage`].
 
 pub mod event;
 pub mod ndjson;
 pub mod process;
 pub mod segment;
 pub mod session;
+pub mod stage;
 pub mod storage;
 pub mod timeline;

@@ -12,13 +12,12 @@ use crate::{
         frame::{Pool, Reader},
         pipes::{Outputs, stream},
     },
-    disk::Disk,
-    output::Output,
     select::{
         detectors::{Detectors, Saved},
         journal::FrameJournal,
     },
 };
+use cht_core::stage::{Disk, Output};
 
 /// Number of frames that a restored state continues with: more than any detector's lookahead.
 const FRAMES: i64 = 40;

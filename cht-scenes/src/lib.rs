@@ -16,12 +16,9 @@ pub mod fuzzing;
 
 mod cli;
 mod decode;
-mod disk;
 mod feed;
 mod input;
-mod interrupt;
 mod lag;
-mod output;
 mod parallel;
 mod picture;
 mod select;

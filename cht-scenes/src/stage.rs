@@ -1,45 +1,21 @@
 //! Runs the stage: one thread reads stdin and passes events on, so that no later stage waits for
 //! decoding; another feeds the decoder.
 
-use std::{
-    borrow::Cow,
-    collections::HashSet,
-    io::{BufReader, stdin},
-    panic::AssertUnwindSafe,
-    path::PathBuf,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{borrow::Cow, collections::HashSet, panic::AssertUnwindSafe, sync::Arc};
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    event::{Body, Event, Segment, SegmentOpen},
-    ndjson::{Line, Lines},
+    event::SegmentOpen,
     process::{cli, clock, signals},
+    stage::{Announced, Backlog, Cut, Interrupt, Output, Reader, Upstream, Work},
 };
-use serde::{Deserialize, Serialize};
 
 use crate::{
     cli::args::Args,
-    feed::{feeder::Feeder, upstream::Upstream},
-    interrupt::{Cut, Interrupt},
-    lag::backlog::Backlog,
-    output::Output,
+    feed::feeder::Feeder,
     select::rescore,
     stats::counters::{Counters, Heartbeat},
 };
-
-/// Work for the feeder, in the order of stdin.
-#[derive(Debug, Serialize, Deserialize)]
-enum Work {
-    /// A recorder has started or continued a session.
-    Join(String),
-    Open(Option<String>, SegmentOpen),
-    Segment(Option<String>, Box<Segment>),
-    Path(PathBuf),
-    /// The connection of this number has ended, so the decoder has to output what it holds; the
-    /// second number counts the segments opened until then.
-    Disconnected(u32, u64),
-}
 
 /// Runs the stage to the end of its input.
 pub(crate) fn run(args: Args) -> Result<()> {
@@ -71,17 +47,12 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let heartbeat = Heartbeat::start(&counters);
     let reader = Reader {
         output: output.clone(),
-        counters: Arc::clone(&counters),
+        announced: Lag(Arc::clone(&counters)),
         upstream,
         backlog: Arc::clone(&backlog),
         interrupt: Arc::clone(&interrupt),
     };
-    let reader = std::thread::spawn(move || {
-        let read = reader.read();
-        reader.upstream.ended.store(true, Ordering::SeqCst);
-        reader.backlog.close();
-        read
-    });
+    let reader = std::thread::spawn(move || reader.run().map_err(anyhow::Error::from));
     let worked = std::panic::catch_unwind(AssertUnwindSafe(|| feed(feeder, &backlog, &interrupt)))
         .unwrap_or_else(|_| bail!("the feeding thread panicked"));
     // The reader may wait for room.
@@ -109,76 +80,16 @@ pub(crate) fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// Thread that reads stdin.
-struct Reader {
-    output: Output,
-    counters: Arc<Counters>,
-    upstream: Arc<Upstream>,
-    backlog: Arc<Backlog<Work>>,
-    interrupt: Arc<Interrupt>,
-}
+/// Tells the lag tracker of announced segments.
+struct Lag(Arc<Counters>);
 
-impl Reader {
-    /// Passes every event on, then queues its work for the feeder.
-    fn read(&self) -> Result<()> {
-        let Self { output, counters, upstream, backlog, interrupt } = self;
-        for line in Lines::new(BufReader::new(stdin().lock())) {
-            let task = match line.context("stdin")? {
-                Line::Event { raw, event } => {
-                    let mut output = output.lock();
-                    if backlog.is_abandoned() {
-                        break;
-                    }
-                    output.pass(&raw)?;
-                    drop(output);
-                    let Some(Event { session, body }) = event.map(|event| *event) else { continue };
-                    if matches!(
-                        body,
-                        Body::Listening(_) | Body::Connected(_) | Body::SegmentOpen(_)
-                    ) {
-                        interrupt.set_live();
-                    }
-                    match body {
-                        Body::SegmentOpen(open) => {
-                            upstream.begin(&open.path);
-                            counters.lag.open(session.as_deref(), &open);
-                            Work::Open(session, open)
-                        }
-                        Body::SegmentClosed(closed) => {
-                            upstream.finish(&closed.path);
-                            continue;
-                        }
-                        Body::Segment(segment) => {
-                            upstream.finish(&segment.path);
-                            Work::Segment(session, Box::new(segment))
-                        }
-                        Body::Listening(_) | Body::Connected(_) => match session {
-                            Some(session) => Work::Join(session),
-                            None => continue,
-                        },
-                        Body::Disconnected(ended) => {
-                            Work::Disconnected(ended.connection, counters.lag.opened())
-                        }
-                        _ => continue,
-                    }
-                }
-                Line::Path(path) => {
-                    if backlog.push_slowly(Work::Path(path)) {
-                        continue;
-                    }
-                    break;
-                }
-                Line::Bad(bad) => {
-                    output.fail(None, "bad_line", &format!("stdin, {bad}"), None)?;
-                    continue;
-                }
-            };
-            if !backlog.push(task) {
-                // The feeder has ended with an error.
-                break;
-            }
-        }
-        Ok(())
+impl Announced for Lag {
+    fn open(&self, session: Option<&str>, open: &SegmentOpen) {
+        self.0.lag.open(session, open);
+    }
+
+    fn opened(&self) -> u64 {
+        self.0.lag.opened()
     }
 }
 
@@ -219,15 +130,4 @@ fn undone(worked: Result<()>, path: Option<String>) -> Result<u64> {
     };
     undone.extend(path);
     Ok(undone.len() as u64)
-}
-
-impl Work {
-    /// Returns the path of a whole segment.
-    fn path(&self) -> Option<Cow<'_, str>> {
-        match self {
-            Self::Segment(_, segment) => Some(Cow::Borrowed(&segment.path)),
-            Self::Path(path) => Some(path.to_string_lossy()),
-            _ => None,
-        }
-    }
 }

@@ -22,6 +22,7 @@ use cht_core::{
     process::{ffmpeg::Program, report},
     segment::{Cache, Examiner, SegmentError},
     session::finished_segment::{FinishedSegment, Windows},
+    stage::{Cut, Disk, Interrupt, Output, Upstream},
 };
 use cht_detect::{SceneDetector, threshold::State};
 use cht_ts::Codec;
@@ -40,15 +41,9 @@ use crate::{
         message::End,
         mode::{Decode, Decoding},
     },
-    disk::Disk,
-    feed::{
-        folder::{Folder, Work},
-        upstream::Upstream,
-    },
+    feed::folder::{Folder, Work},
     input::{Part, Source, WRITE},
-    interrupt::{Cut, Interrupt},
     lag::catch_up::{CatchUp, OnLag},
-    output::Output,
     select::{
         detectors::{Detectors, Saved},
         journal::{FileId, key},

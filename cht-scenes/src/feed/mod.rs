@@ -15,4 +15,3 @@ pub(crate) mod preroll;
 pub(crate) mod prescan;
 pub(crate) mod refused;
 pub(crate) mod run;
-pub(crate) mod upstream;

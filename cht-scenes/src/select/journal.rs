@@ -24,6 +24,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use cht_core::{
     event::{self, Event, Frame},
     process::report,
+    stage::Disk,
     storage::{
         durable,
         journal::{Journal, Skipped},
@@ -35,7 +36,7 @@ use self::{
     files::{THUMBNAIL, is_state, lock, remove_pictures, remove_unfinished},
 };
 use super::{detectors::Saved, journal::known::Known};
-use crate::{cli::options::Options, disk::Disk, picture::Format};
+use crate::{cli::options::Options, picture::Format};
 
 pub(crate) use self::{
     entry::{Checkpoint, Done},
@@ -162,13 +163,13 @@ impl FrameJournal {
     }
 
     fn read_until(&self, end: u64) -> Result<(Known, Skipped)> {
-        self.disk
-            .insist(&self.path, || Known::read(self.journal.lines(0)?, end, self.known.by_name))
+        let read = || Known::read(self.journal.lines(0)?, end, self.known.by_name);
+        Ok(self.disk.insist(&self.path, read)?)
     }
 
     fn cut(&mut self, end: u64) -> Result<()> {
         let Self { journal, disk, path, .. } = self;
-        disk.insist(path, || journal.cut(end))
+        Ok(disk.insist(path, || journal.cut(end))?)
     }
 
     /// Goes on after the last known line. Later lines are cut off and made again.
@@ -403,7 +404,7 @@ impl FrameJournal {
     fn append(&mut self, entry: &Entry) -> Result<()> {
         let line = line_of(entry)?;
         let Self { journal, disk, path, .. } = self;
-        disk.insist(path, || journal.append(&line))
+        Ok(disk.insist(path, || journal.append(&line))?)
     }
 
     /// Removes files that a killed run did not finish. Finished pictures stay, even those of a

@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use cht_core::process::ffmpeg::Program;
+use cht_core::{
+    process::ffmpeg::Program,
+    stage::{Disk, Output},
+};
 use cht_detect::{Revisits, SceneDetector, Selection, Shown};
 use cht_ts::{Codec, time::seconds};
 
@@ -19,10 +22,8 @@ use super::{
     succession::Position,
     writer::{FrameWriter, segment_done},
 };
-use crate::output::Output;
 use crate::{
     cli::{args::Args, options::Options},
-    disk::Disk,
     input::Source,
     stats::counters::Counters,
 };

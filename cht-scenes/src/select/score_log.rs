@@ -14,6 +14,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     event::Anchor,
+    stage::Disk,
     storage::journal::{Journal, Lines, Skipped},
     timeline::WallClock,
 };
@@ -21,7 +22,6 @@ use cht_detect::measure::Measures;
 use cht_ts::time::{is_time, seconds};
 use serde::{Deserialize, Serialize};
 
-use crate::disk::Disk;
 use crate::input::Part;
 
 /// Describes a segment whose frames follow.

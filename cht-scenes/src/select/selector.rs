@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::Result;
-use cht_core::process::report;
+use cht_core::{process::report, stage::Interrupt};
 use cht_detect::{Selection, Shown, measure::Plane};
 
 use super::{
@@ -26,7 +26,6 @@ use crate::{
         pause::Pause,
     },
     input::Part,
-    interrupt::Interrupt,
     stats::counters::{Counters, Suppressions},
 };
 

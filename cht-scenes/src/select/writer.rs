@@ -6,6 +6,7 @@ use anyhow::Result;
 use cht_core::{
     event::{Event, Frame, SegmentDone},
     process::{ffmpeg::Program, report},
+    stage::Output,
 };
 use cht_ts::time::seconds;
 
@@ -19,7 +20,6 @@ use crate::{
     cli::args::Args,
     decode::frame::Picture,
     input::Part,
-    output::Output,
     picture::{Encoded, Origin, Painter},
     stats::counters::Counters,
 };
@@ -175,11 +175,11 @@ impl FrameWriter {
     }
 
     pub(crate) fn emit(&self, event: &Event) -> Result<()> {
-        self.output.emit(event)
+        Ok(self.output.emit(event)?)
     }
 
     pub(crate) fn fail(&self, code: &str, message: &str, path: Option<&str>) -> Result<()> {
-        self.output.fail(self.session.as_deref(), code, message, path)
+        Ok(self.output.fail(self.session.as_deref(), code, message, path)?)
     }
 
     /// Describes a frame under the next number after the first `others` announced frames, with the

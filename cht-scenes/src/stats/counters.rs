@@ -12,11 +12,12 @@ use std::{
 use cht_core::{
     event::{Content, Decoded, Event, ScenesStats, Stats, rounded},
     process::{clock, lock::lock, report},
+    stage::Output,
 };
 use cht_detect::{self, SceneDetector};
 use cht_ts::time::seconds;
 
-use crate::{lag::tracker::LagTracker, output::Output};
+use crate::lag::tracker::LagTracker;
 
 /// Reason why a selected frame is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

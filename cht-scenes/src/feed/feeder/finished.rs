@@ -189,7 +189,7 @@ impl Feeder {
     pub(crate) fn torn(&self, path: &str, error: &SegmentError) -> Result<()> {
         let session = Session::of_segment(Path::new(path));
         let session = session.as_ref().map(Session::name);
-        self.output.fail(session, error.code(), &error.to_string(), Some(path))
+        Ok(self.output.fail(session, error.code(), &error.to_string(), Some(path))?)
     }
 }
 

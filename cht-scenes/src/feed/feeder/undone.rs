@@ -188,7 +188,7 @@ impl Feeder {
         message: &str,
         path: Option<&str>,
     ) -> Result<()> {
-        self.output.fail(session, code, message, path)
+        Ok(self.output.fail(session, code, message, path)?)
     }
 }
 

@@ -14,17 +14,17 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-use cht_core::process::{lock::lock, report};
+use crate::process::{lock::lock, report};
 
 /// Decides which segments are decoded after Ctrl-C.
 #[derive(Debug, Default)]
-pub(crate) struct Interrupt {
+pub struct Interrupt {
     state: Mutex<State>,
 }
 
 /// Ctrl-C stopped the decoders before these segments were done.
 #[derive(Debug)]
-pub(crate) struct Cut(pub HashSet<String>);
+pub struct Cut(pub HashSet<String>);
 
 impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,17 +51,18 @@ struct State {
 
 impl Interrupt {
     /// Handles Ctrl-C for `jobs` decoders.
-    pub(crate) fn of_jobs(jobs: u8) -> Self {
+    #[must_use]
+    pub fn of_jobs(jobs: u8) -> Self {
         Self { state: Mutex::new(State { is_ahead: jobs > 1, ..State::default() }) }
     }
 
     /// Notes that events come from a recorder.
-    pub(crate) fn set_live(&self) {
+    pub fn set_live(&self) {
         self.state().is_live = true;
     }
 
     /// Starts the segment at `path`; `false` leaves it to the next run.
-    pub(crate) fn begin(&self, path: Option<&str>) -> bool {
+    pub fn begin(&self, path: Option<&str>) -> bool {
         let mut state = self.state();
         state.stops |= state.is_early && !state.is_live && path.is_some();
         if state.stops {
@@ -74,7 +75,7 @@ impl Interrupt {
     }
 
     /// Notes that the segment at `path` is the one whose frames come.
-    pub(crate) fn decoding(&self, path: &str) {
+    pub fn decoding(&self, path: &str) {
         let mut state = self.state();
         if state.is_ahead && !state.stops {
             state.segment = Some(name_of(path));
@@ -82,14 +83,15 @@ impl Interrupt {
     }
 
     /// Returns, at the end of a segment, whether decoders that are ahead stop there.
-    pub(crate) fn is_cut(&self) -> bool {
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
         let state = self.state();
         state.is_ahead && state.stops
     }
 
     /// Handles the first Ctrl-C while `waiting` segments wait: prints which segments will be
     /// finished, and returns whether a list stops.
-    pub(crate) fn interrupt(&self, waiting: u64) -> bool {
+    pub fn interrupt(&self, waiting: u64) -> bool {
         let mut state = self.state();
         state.is_early = !state.is_live && waiting == 0 && state.segment.is_none();
         state.stops = !state.is_live && !state.is_early && (waiting > 0 || state.is_ahead);

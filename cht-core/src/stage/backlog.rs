@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use cht_core::process::{lock::lock, report};
+use crate::process::{lock::lock, report};
 use rustix::fs::OFlags;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -27,7 +27,7 @@ const WAIT: Duration = Duration::from_millis(500);
 
 /// Queue between two threads.
 #[derive(Debug)]
-pub(crate) struct Backlog<T> {
+pub struct Backlog<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
 }
@@ -57,8 +57,16 @@ struct Spill {
     has_failed: bool,
 }
 
+impl<T: Serialize + DeserializeOwned> Default for Backlog<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T: Serialize + DeserializeOwned> Backlog<T> {
-    pub(crate) fn new() -> Self {
+    /// Creates an empty queue.
+    #[must_use]
+    pub fn new() -> Self {
         let state = State {
             first: VecDeque::new(),
             spilled: Spill::default(),
@@ -70,7 +78,7 @@ impl<T: Serialize + DeserializeOwned> Backlog<T> {
     }
 
     /// Adds an item without waiting; `false` if no more are accepted.
-    pub(crate) fn push(&self, item: T) -> bool {
+    pub fn push(&self, item: T) -> bool {
         let mut state = self.lock();
         if state.has_room() {
             state.first.push_back(item);
@@ -82,7 +90,7 @@ impl<T: Serialize + DeserializeOwned> Backlog<T> {
     }
 
     /// Adds an item once there is room in memory; `false` if no more are accepted.
-    pub(crate) fn push_slowly(&self, item: T) -> bool {
+    pub fn push_slowly(&self, item: T) -> bool {
         let mut state = self.lock();
         while !state.has_room() && !state.is_abandoned {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -100,7 +108,7 @@ impl<T: Serialize + DeserializeOwned> Backlog<T> {
 
     /// Takes the next item, or waits for it, calling `meanwhile` at intervals; `None` after the
     /// last one.
-    pub(crate) fn pop_or(&self, meanwhile: &mut dyn FnMut()) -> io::Result<Option<T>> {
+    pub fn pop_or(&self, meanwhile: &mut dyn FnMut()) -> io::Result<Option<T>> {
         let mut state = self.lock();
         loop {
             if state.first.is_empty() {
@@ -125,24 +133,26 @@ impl<T: Serialize + DeserializeOwned> Backlog<T> {
     }
 
     /// Returns the number of items that wait.
-    pub(crate) fn waiting(&self) -> u64 {
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
         let state = self.lock();
         (state.first.len() + state.last.len()) as u64 + state.spilled.count
     }
 
     /// Returns whether no more items are accepted.
-    pub(crate) fn is_abandoned(&self) -> bool {
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
         self.lock().is_abandoned
     }
 
     /// Ends the queue after the items in it.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         self.lock().is_closed = true;
         self.changed.notify_all();
     }
 
     /// Makes the queue accept no more items.
-    pub(crate) fn abandon(&self) {
+    pub fn abandon(&self) {
         self.lock().is_abandoned = true;
         self.changed.notify_all();
     }

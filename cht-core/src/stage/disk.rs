@@ -4,21 +4,28 @@
 
 use std::{
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
-use anyhow::{Context as _, Result};
-use cht_core::{
+use super::Output;
+use crate::{
     process::{lock::lock, report},
     storage::patience::{Patience, Turn},
 };
 
-use crate::output::Output;
+/// A write that failed for another reason, or that the disk refused for too long.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}")]
+pub struct Refused {
+    path: PathBuf,
+    #[source]
+    error: io::Error,
+}
 
 /// Writer that retries; clones share their state.
 #[derive(Debug, Clone)]
-pub(crate) struct Disk {
+pub struct Disk {
     output: Output,
     patience: Arc<Mutex<Patience>>,
     /// Session that the writes belong to.
@@ -27,36 +34,37 @@ pub(crate) struct Disk {
 
 impl Disk {
     /// Reports to `output`.
-    pub(crate) fn new(output: &Output) -> Self {
+    #[must_use]
+    pub fn new(output: &Output) -> Self {
         Self { output: output.clone(), patience: Arc::default(), session: Arc::default() }
     }
 
     /// Sets the session of the writes that follow.
-    pub(crate) fn enter(&self, session: Option<&str>) {
+    pub fn enter(&self, session: Option<&str>) {
         let mut known = lock(&self.session);
         *known = session.map(str::to_owned);
     }
 
     /// Repeats `attempt`, which writes `path`, until the disk accepts it.
-    pub(crate) fn insist<T>(
+    pub fn insist<T>(
         &self,
         path: &Path,
         attempt: impl FnMut() -> io::Result<T>,
-    ) -> Result<T> {
+    ) -> Result<T, Refused> {
         let mut patience = lock(&self.patience);
         let done = patience.insist(attempt, |turn| self.tell(path, &turn));
-        done.with_context(|| path.display().to_string())
+        done.map_err(|error| Refused { path: path.to_owned(), error })
     }
 
     /// Does the same at the start of the stage, where a disk that stays read-only is an error.
-    pub(crate) fn insist_at_start<T>(
+    pub fn insist_at_start<T>(
         &self,
         path: &Path,
         attempt: impl FnMut() -> io::Result<T>,
-    ) -> Result<T> {
+    ) -> Result<T, Refused> {
         let mut patience = lock(&self.patience);
         let done = patience.insist_at_start(attempt, |turn| self.tell(path, &turn));
-        done.with_context(|| path.display().to_string())
+        done.map_err(|error| Refused { path: path.to_owned(), error })
     }
 
     /// Reports that the disk refuses, or accepts writes again.

@@ -6,11 +6,11 @@ use std::{
     sync::{Mutex, MutexGuard, atomic::AtomicBool},
 };
 
-use cht_core::{process::lock::lock, session::live_segment::finished_path};
+use crate::{process::lock::lock, session::live_segment::finished_path};
 
 /// Holds the announced segments and the end of stdin.
 #[derive(Debug, Default)]
-pub(crate) struct Upstream {
+pub struct Upstream {
     /// Whether stdin has ended; unfinished segments will then not be announced any more.
     pub ended: AtomicBool,
     /// Segments that began to grow, by their final path, and whether they were announced as
@@ -20,19 +20,20 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     /// Notes that a segment grows at `part`.
-    pub(crate) fn begin(&self, part: &str) {
+    pub fn begin(&self, part: &str) {
         let path = finished_path(Path::new(part)).to_string_lossy().into_owned();
         self.begun().insert(path, false);
     }
 
     /// Notes that a segment was announced as finished.
-    pub(crate) fn finish(&self, path: &str) {
+    pub fn finish(&self, path: &str) {
         if let Some(is_finished) = self.begun().get_mut(path) {
             *is_finished = true;
         }
     }
 
-    pub(super) fn begun(&self) -> MutexGuard<'_, HashMap<String, bool>> {
+    /// Returns the announced segments, to change them.
+    pub fn begun(&self) -> MutexGuard<'_, HashMap<String, bool>> {
         lock(&self.begun)
     }
 }

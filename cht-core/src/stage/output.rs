@@ -2,44 +2,49 @@
 
 use std::{
     fs::File,
+    io,
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use anyhow::{Context as _, Result};
-use cht_core::{
+use crate::{
     event::Event,
     ndjson::{self, Writer},
     process::lock::lock,
 };
 
+/// Standard output cannot be written to.
+#[derive(Debug, thiserror::Error)]
+#[error("stdout")]
+pub struct Stdout(#[from] io::Error);
+
 /// Standard output; clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Output(Arc<Mutex<Writer<File>>>);
+pub struct Output(Arc<Mutex<Writer<File>>>);
 
 impl Output {
     /// Opens standard output.
-    pub(crate) fn open() -> Result<Self> {
+    pub fn open() -> io::Result<Self> {
         Ok(Self(Arc::new(Mutex::new(ndjson::stdout()?))))
     }
 
     /// Locks it, to keep lines together.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Writer<File>> {
+    pub fn lock(&self) -> MutexGuard<'_, Writer<File>> {
         lock(&self.0)
     }
 
     /// Emits an event.
-    pub(crate) fn emit(&self, event: &Event) -> Result<()> {
-        self.lock().emit(event).context("stdout")
+    pub fn emit(&self, event: &Event) -> Result<(), Stdout> {
+        Ok(self.lock().emit(event)?)
     }
 
     /// Emits an `error` event, and prints a warning ([`Writer::fail`]).
-    pub(crate) fn fail(
+    pub fn fail(
         &self,
         session: Option<&str>,
         code: &str,
         message: &str,
         path: Option<&str>,
-    ) -> Result<()> {
-        self.lock().fail(session, code, message, path).context("stdout")
+    ) -> Result<(), Stdout> {
+        Ok(self.lock().fail(session, code, message, path)?)
     }
 }
