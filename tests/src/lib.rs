@@ -34,7 +34,8 @@ use std::{
 };
 
 /// Programs of the workspace.
-pub const TOOLS: [&str; 5] = ["cht-recv", "cht-segwatch", "cht-scenes", "cht-index", "cht-monitor"];
+pub const TOOLS: [&str; 6] =
+    ["cht-recv", "cht-segwatch", "cht-scenes", "cht-index", "cht-agent", "cht-monitor"];
 
 /// Returns the root of the workspace.
 pub fn root() -> &'static Path {

@@ -50,7 +50,7 @@ fn nothing_is_unsafe() {
 }
 
 /// Members of the workspace, each with the members that it may depend on.
-const MEMBERS: [(&str, &[&str]); 8] = [
+const MEMBERS: [(&str, &[&str]); 9] = [
     ("cht-ts", &[]),
     ("cht-detect", &[]),
     ("cht-core", &["cht-ts"]),
@@ -58,6 +58,7 @@ const MEMBERS: [(&str, &[&str]); 8] = [
     ("cht-segwatch", &["cht-core", "cht-ts"]),
     ("cht-scenes", &["cht-core", "cht-detect", "cht-ts"]),
     ("cht-index", &["cht-core", "cht-ts"]),
+    ("cht-agent", &["cht-core", "cht-ts"]),
     ("cht-monitor", &["cht-core", "cht-ts"]),
 ];
 

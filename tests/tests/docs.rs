@@ -90,17 +90,32 @@ fn uses(shell: &str) -> Vec<(&'static str, Vec<String>)> {
     uses
 }
 
+/// The options of a tool, with those of its commands.
+fn options(tool: &str) -> BTreeSet<String> {
+    let mut text = help(tool).to_owned();
+    let commands = text.split("\nCommands:\n").nth(1).unwrap_or_default();
+    let commands = commands.lines().take_while(|line| line.starts_with("  "));
+    let names: Vec<_> = commands.filter_map(|line| line.split_whitespace().next()).collect();
+    let names: Vec<_> = names.into_iter().map(str::to_owned).collect();
+    for name in names.iter().filter(|name| *name != "help") {
+        let output = Command::new(bin(tool)).args([name, "--help"]).output().unwrap();
+        assert!(output.status.success(), "{tool} {name} --help");
+        text.push_str(&String::from_utf8(output.stdout).unwrap());
+    }
+    let words = text.split([' ', ',', '\n']).filter(|word| word.starts_with('-'));
+    words.map(str::to_owned).collect()
+}
+
 fn check_flags(place: &Path, shell: &str) -> usize {
     let uses = uses(shell);
     for (tool, flags) in &uses {
-        let known: BTreeSet<_> =
-            help(tool).split([' ', ',', '\n']).filter(|word| word.starts_with('-')).collect();
+        let known = options(tool);
         // Quoted flags belong to another program: `--player 'mpv --fs -'`.
         for flag in flags.iter().take_while(|flag| !flag.ends_with('\'')) {
-            if *tool == "cht-monitor" && !known.contains(flag.as_str()) && shell.contains('\'') {
+            if *tool == "cht-monitor" && !known.contains(flag) && shell.contains('\'') {
                 continue;
             }
-            assert!(known.contains(flag.as_str()), "{}: {tool} has no {flag}", place.display());
+            assert!(known.contains(flag), "{}: {tool} has no {flag}", place.display());
         }
     }
     uses.len()

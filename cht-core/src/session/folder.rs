@@ -191,6 +191,25 @@ impl Session {
         self.root.join("frames")
     }
 
+    /// Returns the folder where each reader keeps which frames it has acknowledged.
+    #[must_use]
+    pub fn agent(&self) -> PathBuf {
+        self.root.join("agent")
+    }
+
+    /// Waits for the lock of what readers have acknowledged, and makes the folder if it is missing.
+    /// It is held as long as the returned file is, and by no process that is dead.
+    pub fn lock_readers(&self) -> io::Result<File> {
+        let folder = self.agent();
+        if !folder.is_dir() {
+            fs::create_dir(&folder)?;
+            durable::sync_folder_of(&folder)?;
+        }
+        let folder = File::open(folder)?;
+        rustix::fs::flock(&folder, FlockOperation::LockExclusive)?;
+        Ok(folder)
+    }
+
     /// Returns the path of the segment log: cht-recv's `segment_closed` event of each segment.
     #[must_use]
     pub fn segment_log(&self) -> PathBuf {

@@ -1,0 +1,244 @@
+//! `ack`: acknowledges frames that a reader has processed.
+//!
+//! The file of the reader is written under a lock on its folder. Those of the reader `agent` are
+//! marks in the journal first, under the lock of cht-index, so that `sent_to_agent` follows; a
+//! crash in between leaves them acknowledged.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result, bail};
+use cht_core::{
+    event::{Event, Sent},
+    process::report,
+    session::Session,
+    storage::journal as stored,
+};
+use jiff::Timestamp;
+use rustix::fs::FlockOperation;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    store::{
+        cursor::Cursor,
+        ids,
+        journal::{self, Journal},
+        line::{self, Kind},
+        state::{Reader, State},
+    },
+    unread::{self, Marks},
+};
+
+/// What to acknowledge.
+#[derive(Debug, Clone)]
+pub(crate) enum What {
+    /// Frames by their ids.
+    Ids(Vec<String>),
+    /// All frames before a place.
+    To(Cursor),
+    /// All frames up to now.
+    All,
+}
+
+/// The answer of `ack`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Answer {
+    /// The session's folder.
+    pub session: String,
+    /// Name of the reader.
+    pub reader: String,
+    /// Number of frames that were not acknowledged before.
+    pub acknowledged: u64,
+    /// Number of frames that are not acknowledged now.
+    pub left: u64,
+    /// How to go on.
+    pub next: String,
+}
+
+/// Acknowledges frames of `session` for `reader`.
+pub(crate) fn acknowledge(
+    session: &Session,
+    reader: &Reader,
+    what: &What,
+    at: Timestamp,
+) -> Result<Answer> {
+    let _lock = session.lock_readers().with_context(|| session.agent().display().to_string())?;
+    let mut work = Work::begin(session, reader)?;
+    match what {
+        What::Ids(ids) => work.take_ids(ids)?,
+        What::To(cursor) => work.take_to(*cursor)?,
+        What::All => {
+            let end = work.journal.each_line(work.state.cursor.frames, |_, _, _| true)?;
+            work.pass(end, end)?;
+        }
+    }
+    work.commit(at)?;
+    let newest = work.journal.newest()?;
+    let all = newest.as_ref().and_then(|frame| ids::number(&frame.id)).unwrap_or(0);
+    let unmarked = work.marks.keys().filter(|id| !work.state.frames.contains(id)).count() as u64;
+    let left = all.saturating_sub(work.state.frames.len() + unmarked);
+    let next =
+        if left > 0 { "ask for the next frames" } else { "ask for the next frames, and wait" };
+    Ok(Answer {
+        session: session.name().to_owned(),
+        reader: reader.name().to_owned(),
+        acknowledged: work.new.len() as u64,
+        left,
+        next: next.to_owned(),
+    })
+}
+
+/// Saves that all frames before byte `end` are acknowledged already.
+pub(crate) fn pass(session: &Session, reader: &Reader, end: u64, at: Timestamp) -> Result<()> {
+    let _lock = session.lock_readers()?;
+    let mut work = Work::begin(session, reader)?;
+    // Another process may have gone on since.
+    let batch = unread::read(&mut work.journal, &work.state, &work.marks, 1)?;
+    if batch.acknowledged_to >= end {
+        work.pass(end, end)?;
+        work.save(at)?;
+    }
+    Ok(())
+}
+
+/// An acknowledgement that is being made.
+struct Work<'a> {
+    session: &'a Session,
+    reader: &'a Reader,
+    journal: Journal,
+    state: State,
+    marks: Marks,
+    /// Frames that were not acknowledged before.
+    new: Vec<String>,
+}
+
+impl<'a> Work<'a> {
+    fn begin(session: &'a Session, reader: &'a Reader) -> Result<Self> {
+        let mut journal = Journal::open(session)?;
+        let state = State::read(&journal, reader)?;
+        let marks = if reader.is_agent() {
+            unread::marks(&mut journal, state.cursor.frames)?
+        } else {
+            Marks::new()
+        };
+        Ok(Self { session, reader, journal, state, marks, new: Vec::new() })
+    }
+
+    fn take(&mut self, id: &str) {
+        if self.state.frames.insert(id) && !self.marks.contains_key(id) {
+            self.new.push(id.to_owned());
+        }
+    }
+
+    /// Takes frames by their ids, all of which have to be there.
+    fn take_ids(&mut self, ids: &[String]) -> Result<()> {
+        let known = |id: &&String| !self.state.frames.contains(id);
+        let mut wanted: BTreeSet<&str> = ids.iter().filter(known).map(String::as_str).collect();
+        let asked = wanted.clone();
+        // Those that were given last are near the cursor; the rest may be anywhere.
+        for from in [self.state.cursor.frames, 0] {
+            if wanted.is_empty() {
+                break;
+            }
+            self.journal.each_line(from, |line, _, _| {
+                if line::kind(line) == Kind::Frame
+                    && let Some(id) = line::id(line)
+                {
+                    wanted.remove(id.as_str());
+                }
+                !wanted.is_empty()
+            })?;
+        }
+        if let Some(id) = wanted.first() {
+            bail!("{id}: no such frame in {}; nothing is acknowledged", self.session.name());
+        }
+        for id in asked {
+            self.take(id);
+        }
+        // The cursor goes on to the first frame that is not acknowledged.
+        let (mut end, words) = (self.state.cursor.frames, self.state.cursor.words);
+        let (state, marks) = (&self.state, &self.marks);
+        self.journal.each_line(end, |line, _, after| {
+            let id = if line::kind(line) == Kind::Frame { line::id(line) } else { return true };
+            let is_known =
+                id.is_some_and(|id| state.frames.contains(&id) || marks.contains_key(&id));
+            end = if is_known { after } else { end };
+            is_known
+        })?;
+        self.pass(end, words)
+    }
+
+    /// Takes all frames before a cursor of an answer.
+    fn take_to(&mut self, cursor: Cursor) -> Result<()> {
+        let holds = match self.journal.file() {
+            Some(file) => cursor.holds(file)?,
+            None => cursor.frames == 0,
+        };
+        if !holds {
+            bail!(
+                "{cursor}: no place in the index of {}: it is of another session, or from before the \
+                 index was started over; nothing is acknowledged, ask for the next frames",
+                self.session.name()
+            );
+        }
+        self.pass(cursor.frames, cursor.words)
+    }
+
+    /// Takes all frames before byte `end`, and their words before byte `words`.
+    fn pass(&mut self, end: u64, words: u64) -> Result<()> {
+        let from = self.state.cursor.frames;
+        if end > from {
+            let mut ids = Vec::new();
+            self.journal.each_line(from, |line, begin, _| {
+                if begin < end && line::kind(line) == Kind::Frame {
+                    ids.extend(line::id(line));
+                }
+                begin < end
+            })?;
+            for id in &ids {
+                self.take(id);
+            }
+        }
+        if let Some(file) = self.journal.file() {
+            let words = words.max(self.state.cursor.words);
+            self.state.cursor = Cursor::at(file, end.max(from), words)?;
+        }
+        Ok(())
+    }
+
+    /// Makes it durable.
+    fn commit(&mut self, at: Timestamp) -> Result<()> {
+        if !self.reader.is_agent() {
+            return self.save(at);
+        }
+        self.mark(at)?;
+        if let Err(error) = self.save(at) {
+            // The marks count.
+            report::note(format_args!(
+                "{error:#}; the frames are marked in the journal all the same"
+            ));
+        }
+        Ok(())
+    }
+
+    fn save(&self, at: Timestamp) -> Result<()> {
+        self.state.save(self.session, self.reader, at)
+    }
+
+    /// Appends the marks to the journal, under the lock of its writers.
+    fn mark(&self, at: Timestamp) -> Result<()> {
+        if self.new.is_empty() {
+            return Ok(());
+        }
+        let mut lines = Vec::new();
+        for id in &self.new {
+            let sent = Sent { id: id.clone(), path: None, reader: None, at: Some(at) };
+            lines.extend(Event::new(Some(self.session.name().to_owned()), sent).to_line());
+        }
+        let path = journal::path(self.session);
+        let named = || format!("{}: nothing is acknowledged", path.display());
+        let mut journal = stored::Journal::open(&path).with_context(named)?;
+        rustix::fs::flock(journal.file(), FlockOperation::LockExclusive).with_context(named)?;
+        journal.append_durably(&lines).with_context(named)
+    }
+}

@@ -1,0 +1,105 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args as Options, Parser, Subcommand};
+
+use crate::{follow, sessions::Place, store::state::Reader};
+
+const EXAMPLES: &str = "\
+Examples:
+  cht-agent sessions
+  cht-agent next --wait 60 | jq -r '.frames[].path'
+  cht-agent ack F000012 F000013
+  cht-agent follow --from now | jq -r 'select(.type==\"text\").text'
+";
+
+/// Hands a recording to an AI agent or a script, while it still grows
+#[derive(Debug, Parser)]
+#[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
+          help_template = HELP)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    place: PlaceOptions,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// As `cht_core::process::cli::HELP`.
+const HELP: &str = "{about}\n\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+
+#[derive(Debug, Options)]
+struct PlaceOptions {
+    /// Session: its folder, or its name below --sessions [default: the one that is recorded, or the
+    /// newest]
+    #[arg(long, value_name = "DIR", env = "CHT_SESSION", global = true)]
+    session: Option<PathBuf>,
+    /// Folder of the sessions
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "CHT_SESSIONS",
+        default_value = "sessions",
+        global = true
+    )]
+    sessions: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the sessions: those that are recorded now first, then the newest
+    Sessions {
+        /// Largest number of sessions
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
+    /// Give the frames that a reader has not acknowledged, oldest first, with their words
+    Next {
+        #[command(flatten)]
+        reader: ReaderOption,
+        /// Largest number of frames
+        #[arg(long, value_name = "N", default_value_t = 10, value_parser = count)]
+        limit: usize,
+        /// Wait for a frame, at most this long
+        #[arg(long, value_name = "SECONDS", default_value_t = 0.0,
+              value_parser = cht_core::process::cli::seconds)]
+        wait: f64,
+    },
+    /// Acknowledge frames, so that they are not given again
+    Ack {
+        #[command(flatten)]
+        reader: ReaderOption,
+        /// Frames by their ids
+        #[arg(value_name = "ID", required_unless_present = "to", conflicts_with = "to")]
+        ids: Vec<String>,
+        /// All frames up to the cursor of an answer, or up to `now`
+        #[arg(long, value_name = "CURSOR|now")]
+        to: Option<String>,
+    },
+    /// Write frames, text and speech as they come, for ever, one line of JSON each
+    Follow {
+        /// Where to begin: start, now, or after a frame or the cursor of a line
+        #[arg(long, value_name = "ID|CURSOR|start|now", default_value = "now")]
+        from: follow::From,
+    },
+}
+
+#[derive(Debug, Options)]
+pub(crate) struct ReaderOption {
+    /// Name of the reader: each gets every frame; what `agent` acknowledges is `sent_to_agent` in
+    /// the index
+    #[arg(long, value_name = "NAME", env = "CHT_READER", default_value = "agent")]
+    pub reader: Reader,
+}
+
+impl Args {
+    /// Returns where sessions are.
+    pub(crate) fn place(&self) -> Place {
+        Place { session: self.place.session.clone(), sessions: self.place.sessions.clone() }
+    }
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=10_000).contains(number));
+    number.ok_or_else(|| "must be a number from 1 to 10000".to_owned())
+}

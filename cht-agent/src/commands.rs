@@ -1,0 +1,60 @@
+//! Runs a command, and writes its answer: one line of JSON, or an indented one on a terminal.
+
+use std::{io::IsTerminal as _, time::Duration};
+
+use anyhow::{Context as _, Result};
+use cht_core::{
+    ndjson::{self, Writer},
+    process::clock,
+};
+use serde::Serialize;
+
+use crate::{
+    ack::{self, What},
+    args::{Args, Command, ReaderOption},
+    follow, next,
+    sessions::{self, SessionView},
+};
+
+/// Runs the command of the command line.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let (place, mut output) = (args.place(), ndjson::stdout().context("stdout")?);
+    match &args.command {
+        Command::Sessions { limit } => {
+            let sessions = sessions::describe(&place, *limit, clock::wall())?;
+            answer(&mut output, &Sessions { sessions })
+        }
+        Command::Next { reader: ReaderOption { reader }, limit, wait } => {
+            let wait = Duration::from_secs_f64(*wait);
+            let asked = next::Asked { reader: reader.clone(), limit: *limit, wait };
+            answer(&mut output, &next::answer(&place, &asked)?)
+        }
+        Command::Ack { reader: ReaderOption { reader }, ids, to } => {
+            let what = match to.as_deref() {
+                None => What::Ids(ids.clone()),
+                Some("now") => What::All,
+                Some(cursor) => What::To(cursor.parse()?),
+            };
+            let session = place.session()?;
+            answer(&mut output, &ack::acknowledge(&session, reader, &what, clock::wall())?)
+        }
+        Command::Follow { from } => follow::run(&place, from, &mut output),
+    }
+}
+
+/// The answer of `sessions`.
+#[derive(Debug, Serialize)]
+struct Sessions {
+    sessions: Vec<SessionView>,
+}
+
+fn answer<W: std::io::Write>(output: &mut Writer<W>, answer: &impl Serialize) -> Result<()> {
+    let is_read_by_people = std::io::stdout().is_terminal();
+    let mut text = if is_read_by_people {
+        serde_json::to_vec_pretty(answer)?
+    } else {
+        serde_json::to_vec(answer)?
+    };
+    text.push(b'\n');
+    output.pass(&text).context("stdout")
+}

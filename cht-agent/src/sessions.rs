@@ -1,0 +1,159 @@
+//! The sessions below a folder: the one that is meant, its contents, and how live it is.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use cht_core::{
+    event::{Body, Event, Frame},
+    process::clock,
+    session::{Session, segment_log::SegmentLog},
+    storage::journal::Lines,
+};
+use cht_ts::time::TICKS_PER_SECOND;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::store::{ids, journal::Journal};
+
+/// Where sessions are.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// The session that was named.
+    pub session: Option<PathBuf>,
+    /// Folder of the sessions.
+    pub sessions: PathBuf,
+}
+
+/// A session.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct SessionView {
+    /// Name of its folder.
+    pub id: String,
+    /// Its folder.
+    pub path: String,
+    /// Whether it is being recorded now.
+    pub live: bool,
+    /// Wall clock of its first byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub started_at: Option<Timestamp>,
+    /// Seconds that are recorded in finished segments.
+    pub duration: f64,
+    /// Number of kept frames.
+    pub frames: u64,
+    /// The newest frame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest: Option<Newest>,
+}
+
+/// The newest frame of a session.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(crate) struct Newest {
+    /// Its id.
+    pub id: String,
+    /// Its time in the session, in seconds.
+    pub timestamp: f64,
+    /// Its wall clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub at: Option<Timestamp>,
+    /// How long ago that was, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age: Option<f64>,
+}
+
+impl Place {
+    /// Returns the session that is meant: the one that was named, or the one that is recorded now,
+    /// or else the newest.
+    pub(crate) fn session(&self) -> Result<Session> {
+        if let Some(named) = &self.session {
+            return self.named(named);
+        }
+        let newest = self.all()?.into_iter().next();
+        newest.with_context(|| {
+            format!("{}: no session there yet; start cht-recv first", self.sessions.display())
+        })
+    }
+
+    /// Returns the session at a path, or of that name below the folder of the sessions.
+    pub(crate) fn named(&self, named: &Path) -> Result<Session> {
+        let below = self.sessions.join(named);
+        let is_name = named.components().count() == 1 && !named.is_dir() && below.is_dir();
+        Ok(Session::open(if is_name { &below } else { named })?)
+    }
+
+    /// Returns all sessions: first those that are recorded now, then the newest.
+    pub(crate) fn all(&self) -> Result<Vec<Session>> {
+        let entries = std::fs::read_dir(&self.sessions).with_context(|| {
+            format!(
+                "{}: no sessions there; name a session with --session or their folder with --sessions",
+                self.sessions.display()
+            )
+        })?;
+        let found = entries.filter_map(|entry| Session::open(&entry.ok()?.path()).ok());
+        let mut sessions: Vec<_> = found.map(|it| (is_live_and_made_at(&it), it)).collect();
+        sessions.sort_by(|(one, _), (other, _)| other.cmp(one));
+        Ok(sessions.into_iter().map(|(_, session)| session).collect())
+    }
+
+    /// Returns the sessions to search: the one that was named, or all.
+    pub(crate) fn searched(&self) -> Result<Vec<Session>> {
+        match &self.session {
+            Some(named) => Ok(vec![self.named(named)?]),
+            None => self.all(),
+        }
+    }
+}
+
+fn is_live_and_made_at(session: &Session) -> (bool, Option<Timestamp>) {
+    (session.is_recording(), clock::modified(&session.stream()).ok())
+}
+
+/// Describes a session.
+pub(crate) fn view(session: &Session, now: Timestamp) -> Result<SessionView> {
+    let newest = Journal::open(session)?.newest()?;
+    let log = SegmentLog::after(session, u64::MAX);
+    let end = log.last().and_then(|last| {
+        Some(last.timeline?.offset as f64 / TICKS_PER_SECOND as f64 + last.duration?)
+    });
+    Ok(SessionView {
+        id: session.root().file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        path: session.name().to_owned(),
+        live: session.is_recording(),
+        started_at: started_at(session),
+        duration: end.unwrap_or(0.0).max(0.0),
+        frames: newest.as_ref().and_then(|frame| ids::number(&frame.id)).unwrap_or(0),
+        newest: newest.as_ref().map(|frame| Newest::of(frame, now)),
+    })
+}
+
+/// Returns the wall clock of the first byte of a session.
+fn started_at(session: &Session) -> Option<Timestamp> {
+    let event = |path: &Path| {
+        let mut lines = Lines::open(path, 0).ok()?;
+        Event::parse(lines.next().ok()??.bytes).ok()?
+    };
+    match event(&session.segment_log()).or_else(|| event(&session.open_event()))?.body {
+        Body::SegmentClosed(closed) => Some(closed.opened_at),
+        Body::SegmentOpen(open) => Some(open.at),
+        _ => None,
+    }
+}
+
+impl Newest {
+    /// Describes a frame.
+    pub(crate) fn of(frame: &Frame, now: Timestamp) -> Self {
+        let age = frame.at.map(|at| (now.as_millisecond() - at.as_millisecond()) as f64 / 1000.0);
+        Self { id: frame.id.clone(), timestamp: frame.timestamp, at: frame.at, age }
+    }
+}
+
+/// Describes the sessions that are meant, at most `limit`.
+pub(crate) fn describe(place: &Place, limit: usize, now: Timestamp) -> Result<Vec<SessionView>> {
+    let sessions = place.searched()?;
+    if sessions.is_empty() {
+        bail!("{}: no session there yet; start cht-recv first", place.sessions.display());
+    }
+    sessions.iter().take(limit).map(|session| view(session, now)).collect()
+}

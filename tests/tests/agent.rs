@@ -1,0 +1,283 @@
+//! cht-agent gives each reader every frame at least once, while the recording grows and afterwards.
+#![expect(clippy::unwrap_used, reason = "tests panic at wrong values")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use cht_tests::{Pipeline, QUICK, Tmpfs, generated, tool, words};
+use serde_json::Value;
+
+/// Two cuts, at 1 s and 2 s.
+fn clip() -> Vec<u8> {
+    let scenes = [("testsrc2=s=320x240:r=25", 1.0), ("smptebars=s=320x240:r=25", 1.0)];
+    generated(&[scenes[0], scenes[1], scenes[0]], QUICK)
+}
+
+fn agent(session: &Path, arguments: &str) -> Command {
+    let mut command = tool("cht-agent");
+    command.env_remove("CHT_SESSIONS").env_remove("CHT_READER");
+    command.arg("--session").arg(session).args(words(arguments));
+    command
+}
+
+/// Runs a command that succeeds, and returns its answer.
+fn ask(session: &Path, arguments: &str) -> Value {
+    let output = agent(session, arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{arguments}: {said}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Runs a command that fails, and returns its message.
+fn refused(session: &Path, arguments: &str) -> String {
+    let output = agent(session, arguments).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{arguments}: {said}");
+    assert!(output.stdout.is_empty());
+    said
+}
+
+fn ids(answer: &Value) -> Vec<String> {
+    let frames = answer["frames"].as_array().unwrap();
+    frames.iter().map(|frame| frame["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Frames that are not marked in the index.
+fn unsent(pipeline: &Pipeline) -> Vec<String> {
+    let index = pipeline.read_index();
+    let unsent = index.iter().filter(|element| element["sent_to_agent"] == false);
+    unsent.map(|element| element["id"].as_str().unwrap().to_owned()).collect()
+}
+
+struct Follow {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Follow {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        Self { child, lines }
+    }
+
+    fn next(&mut self) -> Value {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+}
+
+impl Drop for Follow {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn waiting_reader_gets_each_frame_until_it_acknowledges_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pipeline = Pipeline::start(folder.path(), "--once", "--detect scene");
+    let session = pipeline.session.clone();
+    let waiting = agent(&session, "next --wait 60 --limit 2").stdout(Stdio::piped()).spawn();
+    let mut follow = Follow::start(&mut agent(&session, "follow --from start"));
+    pipeline.send(&clip());
+    let first = waiting.unwrap().wait_with_output().unwrap();
+    let first: Value = serde_json::from_slice(&first.stdout).unwrap();
+    assert_eq!(ids(&first)[0], "F000001");
+    let followed: Vec<_> = (0..3).map(|_| follow.next()["id"].clone()).collect();
+    assert_eq!(followed, ["F000001", "F000002", "F000003"]);
+
+    // Given again until it is acknowledged; other readers are on their own.
+    let two = ask(&session, "next --limit 2");
+    assert_eq!((ids(&two).len(), &two["lag"]["frames"]), (2, &1.into()));
+    assert!(Path::new(two["frames"][1]["path"].as_str().unwrap()).is_file());
+    ask(&session, &format!("ack --to {}", two["cursor"].as_str().unwrap()));
+    ask(&session, "ack --reader other F000003");
+    assert_eq!(ids(&ask(&session, "next")), ["F000003"]);
+    assert_eq!(ids(&ask(&session, "next --reader other")), ["F000001", "F000002"]);
+    pipeline.succeed();
+    let update = || {
+        let run = tool("cht-index").arg("--session").arg(&session).stdin(Stdio::null()).status();
+        assert!(run.unwrap().success());
+    };
+    update();
+    assert_eq!(unsent(&pipeline), ["F000003"], "acknowledged while cht-index ran");
+
+    // An edit of the index and `--sent` count as well.
+    let index = session.join("frames/index.json");
+    let edited = fs::read_to_string(&index).unwrap().replace("false", "true");
+    fs::write(&index, edited).unwrap();
+    update();
+    let end = ask(&session, "next");
+    assert_eq!((ids(&end).len(), end["lag"]["live"].as_bool()), (0, Some(false)));
+    assert_eq!(ids(&ask(&session, "next --reader other")).len(), 2);
+    let sessions =
+        tool("cht-agent").args(["--sessions"]).arg(folder.path()).arg("sessions").output();
+    let sessions: Value = serde_json::from_slice(&sessions.unwrap().stdout).unwrap();
+    let listed = &sessions["sessions"][0];
+    assert_eq!((&listed["frames"], &listed["live"]), (&3.into(), &false.into()));
+}
+
+#[test]
+fn follow_goes_on_with_the_next_session_and_after_its_cursor() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = tool("cht-agent");
+    command.arg("--sessions").arg(folder.path()).args(["follow", "--from", "start"]);
+    let mut follow = Follow::start(&mut command);
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let mut pipeline = Pipeline::start(folder.path(), "--once", "--detect scene");
+        pipeline.send(&clip());
+        seen.extend((0..3).map(|_| follow.next()));
+        pipeline.succeed();
+    }
+    let sessions: BTreeSet<_> = seen.iter().map(|line| line["session"].as_str().unwrap()).collect();
+    assert_eq!((sessions.len(), seen.len()), (2, 6));
+    let newest = Path::new(seen[5]["session"].as_str().unwrap());
+    let cursor = seen[3]["cursor"].as_str().unwrap();
+    for from in [cursor, "F000001"] {
+        let mut rest = Follow::start(&mut agent(newest, &format!("follow --from {from}")));
+        assert_eq!([rest.next()["id"].clone(), rest.next()["id"].clone()], ["F000002", "F000003"]);
+    }
+}
+
+/// A session with a journal of so many frames.
+fn made(folder: &Path, frames: u32) {
+    for name in ["stream", "frames", "agent"] {
+        fs::create_dir_all(folder.join(name)).unwrap();
+    }
+    let mut journal = fs::File::create(folder.join("frames/index.ndjson")).unwrap();
+    for n in 1..=frames {
+        journal.write_all(frame(folder, n, "a").as_bytes()).unwrap();
+    }
+}
+
+fn frame(folder: &Path, n: u32, hash: &str) -> String {
+    let (root, id) = (folder.display(), format!("F{n:06}"));
+    format!(
+        r#"{{"v":1,"type":"frame","session":"{root}","id":"{id}","timestamp":{n},"pts":{n},"path":"{root}/frames/{id}.jpg","segment":"{root}/stream/segment_000001.ts","reason":"scene","scores":{{"scene":0.5}},"width":1,"height":1,"bytes":1,"hash":"{hash}"}}"#
+    ) + "\n"
+}
+
+#[test]
+fn killed_acknowledgements_lose_nothing_and_hit_no_other_reader() {
+    let folder = tempfile::tempdir().unwrap();
+    made(folder.path(), 40);
+    let mut given = [BTreeSet::new(), BTreeSet::new()];
+    let mut random = 7_u32;
+    for round in 0..24 {
+        for (reader, given) in ["agent", "other"].iter().zip(&mut given) {
+            let answer = ask(folder.path(), &format!("next --reader {reader} --limit 3"));
+            given.extend(ids(&answer));
+            let to = answer["cursor"].as_str().unwrap();
+            let mut ack = agent(folder.path(), &format!("ack --reader {reader} --to {to}"))
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap();
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            if round % 2 == 0 {
+                // At a moment between its start and its end, which is some milliseconds later.
+                let mut turns = random >> 14;
+                while turns > 0 && ack.try_wait().unwrap().is_none() {
+                    turns -= turns.min(1 << 10);
+                }
+                let _ = ack.kill();
+            }
+            ack.wait().unwrap();
+        }
+    }
+    for (reader, given) in ["agent", "other"].iter().zip(&mut given) {
+        loop {
+            let answer = ask(folder.path(), &format!("next --reader {reader} --limit 30"));
+            if ids(&answer).is_empty() {
+                break;
+            }
+            given.extend(ids(&answer));
+            ask(
+                folder.path(),
+                &format!("ack --reader {reader} --to {}", answer["cursor"].as_str().unwrap()),
+            );
+        }
+        assert_eq!(given.len(), 40, "{reader}");
+    }
+}
+
+#[test]
+fn moved_and_read_only_session_is_read() {
+    let Some(disk) = Tmpfs::mount(4) else { return };
+    let before = disk.path().join("before");
+    made(&before, 3);
+    for n in 1..=3 {
+        fs::write(before.join(format!("frames/F{n:06}.jpg")), "x").unwrap();
+    }
+    let cursor = ask(&before, "next --limit 1")["cursor"].as_str().unwrap().to_owned();
+    ask(&before, &format!("ack --to {cursor}"));
+    let session = disk.path().join("after");
+    fs::rename(&before, &session).unwrap();
+    let answer = ask(&session, "next");
+    assert_eq!((ids(&answer).len(), &answer["missed"]), (2, &Value::Null));
+    let path = answer["frames"][0]["path"].as_str().unwrap();
+    assert_eq!(Path::new(path), session.join("frames/F000002.jpg"));
+    disk.remount("ro");
+    assert_eq!(ids(&ask(&session, "next")).len(), 2);
+    let said = refused(&session, "ack F000002");
+    assert!(said.contains("nothing is acknowledged") && said.contains("Read-only"), "{said}");
+    disk.remount("rw");
+    let filler = disk.fill();
+    let said = refused(&session, "ack --reader other F000002");
+    assert!(said.contains("nothing is acknowledged, and what was before still is"), "{said}");
+    fs::remove_file(filler).unwrap();
+    assert_eq!(ids(&ask(&session, "next --reader other")).len(), 3);
+}
+
+#[test]
+fn bad_input_is_named_and_acknowledges_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    made(folder.path(), 3);
+    let mut journal = fs::OpenOptions::new();
+    let mut journal = journal.append(true).open(folder.path().join("frames/index.ndjson")).unwrap();
+    journal.write_all(br#"{"v":1,"type":"frame","id":"F0000"#).unwrap();
+    assert_eq!(ids(&ask(folder.path(), "next")).len(), 3, "a torn line is for later");
+    let other = tempfile::tempdir().unwrap();
+    made(other.path(), 9);
+    let foreign = ask(other.path(), "next")["cursor"].as_str().unwrap().to_owned();
+    for (arguments, says) in [
+        ("ack F000001 F000009", "F000009: no such frame in "),
+        (&format!("ack --to {foreign}"), "no place in the index of "),
+        ("ack --to 9999999.9999999.00000000", "no place in the index of "),
+        ("ack --to yesterday", "\"yesterday\": no cursor"),
+        ("ack", "the following required arguments were not provided"),
+        ("next --reader a/b", "must be 1 to 64 letters"),
+        ("next --limit 0", "must be a number from 1 to 10000"),
+        ("follow --from F000009", "F000009: no such frame in "),
+    ] {
+        let said = refused(folder.path(), arguments);
+        assert!(said.contains(says), "{arguments}: {said}");
+    }
+    assert_eq!(ids(&ask(folder.path(), "next")).len(), 3);
+    fs::write(folder.path().join("agent/torn.ndjson"), r#"{"v":1,"#).unwrap();
+    let said = refused(folder.path(), "next --reader torn");
+    assert!(said.contains("torn.ndjson: damaged; remove it, and the reader begins anew"), "{said}");
+    let said = refused(&folder.path().join("absent"), "next");
+    assert!(said.contains("not a session"), "{said}");
+}
+
+#[test]
+fn index_that_is_started_over_is_given_once_more() {
+    let folder = tempfile::tempdir().unwrap();
+    made(folder.path(), 3);
+    ask(folder.path(), "ack --reader other --to now");
+    assert!(ids(&ask(folder.path(), "next --reader other")).is_empty());
+    let journal = folder.path().join("frames/index.ndjson");
+    let lines: String = (1..=3).map(|n| frame(folder.path(), n, "b")).collect();
+    fs::write(&journal, lines).unwrap();
+    let answer = ask(folder.path(), "next --reader other");
+    assert_eq!((ids(&answer).len(), &answer["restarted"]), (3, &true.into()));
+}
