@@ -4,10 +4,13 @@
 //! `ARCHITECTURE.md` has the map and the invariants.
 //!
 //! In order, each module using only those before it: [`event`], [`process`], [`ndjson`],
-//! [`storage`], [`timeline`], [`session`], [`segment`], [`stage`].
+//! [`storage`], [`timeline`], [`session`], [`segment`], [`stage`], [`live`], [`net`], [`http`].
 
 pub mod event;
+pub mod http;
+pub mod live;
 pub mod ndjson;
+pub mod net;
 pub mod process;
 pub mod segment;
 pub mod session;

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 use cht_core::process::cli::Effect;
 use clap::{Parser, ValueEnum};
@@ -8,35 +8,51 @@ use clap::{Parser, ValueEnum};
 const EXAMPLES: &str = "\
 Examples:
   cht-monitor
-  cht-monitor sessions/20261123_010203 --cuda off
-  cht-monitor --player 'mpv --profile=low-latency -'
+  cht-monitor sessions/20261123_010203 --from 12:30
+  cht-recv | cht-monitor - | cht-segwatch | cht-scenes | cht-index
+  cht-monitor --player mpv
+  cht-monitor --fifo monitor.pipe
+  cht-monitor --http :8080
   cht-monitor --stdout | ffmpeg -i - -c copy -f flv rtmp://127.0.0.1/live
 ";
 
-/// Shows a session live in ffplay, with CUDA where possible
+/// Shows a session live in a player, and through a FIFO or HTTP
 #[derive(Debug, Parser)]
 #[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
           help_template = cht_core::process::cli::HELP)]
 pub(crate) struct Args {
-    /// Session to show [default: the newest below --sessions]
+    /// Session to show, or - for the one that events on stdin name; they are passed on [default: the
+    /// newest below --sessions]
     #[arg(value_name = "SESSION", env = "CHT_SESSION")]
     pub session: Option<PathBuf>,
     /// Folder of the sessions
     #[arg(long, value_name = "DIR", default_value = "sessions")]
     pub sessions: PathBuf,
-    /// Start at the beginning of the session instead of now
-    #[arg(long)]
-    pub from_start: bool,
-    /// Decode on an NVIDIA GPU
-    #[arg(long, value_enum, default_value_t = Cuda::Auto)]
-    pub cuda: Cuda,
+    /// Begin there instead of now, and show everything from there on: start, seconds, MINUTES:SECONDS,
+    /// or -SECONDS before now
+    #[arg(long, value_name = "start|TIME")]
+    pub from: Option<From>,
+    /// Player to run: ffplay, mpv, vlc, or a command for sh that reads MPEG-TS on stdin [default:
+    /// ffplay, without --fifo, --http and --stdout]
+    #[arg(long, value_name = "NAME|CMD", conflicts_with = "stdout")]
+    pub player: Option<String>,
     /// ffplay program to run
     #[arg(long, value_name = "PATH", default_value = "ffplay")]
     pub ffplay: PathBuf,
-    /// Another player, run by sh, that reads MPEG-TS on stdin
-    #[arg(long, value_name = "CMD", conflicts_with = "stdout")]
-    pub player: Option<String>,
-    /// Write MPEG-TS to stdout instead of running a player
+    /// Decode on the GPU
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Hwaccel::Auto)]
+    pub hwaccel: Hwaccel,
+    /// Start the player again after it was closed
+    #[arg(long)]
+    pub restart: bool,
+    /// Write to this FIFO, which is made if it is absent, for any player that opens it
+    #[arg(long, value_name = "PATH", conflicts_with = "stdout")]
+    pub fifo: Option<PathBuf>,
+    /// Serve the stream to any number of viewers at http://HOST:PORT/live.ts; without a host, at the
+    /// loopback address
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "stdout")]
+    pub http: Option<String>,
+    /// Write MPEG-TS to stdout, bit for bit
     #[arg(long)]
     pub stdout: bool,
     /// Print the command line of the player and end
@@ -46,13 +62,75 @@ pub(crate) struct Args {
 
 /// Use of the GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Cuda {
-    /// If the machine has one and ffplay supports it
+pub(crate) enum Hwaccel {
+    /// What the machine has and the player supports
     Auto,
-    /// Without checking
-    On,
-    /// In software
-    Off,
+    /// None: in software
+    None,
+    /// NVIDIA
+    Cuda,
+    /// Intel and AMD
+    Vaapi,
+    /// Any GPU with Vulkan Video
+    Vulkan,
+}
+
+/// Place in the session where to begin.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum From {
+    Start,
+    /// On the session's timeline; negative: before its end.
+    Seconds(f64),
+}
+
+impl FromStr for From {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "start" {
+            return Ok(Self::Start);
+        }
+        let (sign, digits) = match text.strip_prefix('-') {
+            Some(digits) => (-1.0, digits),
+            None => (1.0, text),
+        };
+        let parts: Vec<&str> = digits.split(':').collect();
+        let number = |part: &&str| {
+            let is_number = part.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+            part.parse::<f64>().ok().filter(|_| is_number)
+        };
+        let numbers: Option<Vec<f64>> = parts.iter().map(number).collect();
+        match numbers {
+            Some(numbers) if numbers.len() <= 3 => {
+                Ok(Self::Seconds(sign * numbers.iter().fold(0.0, |all, part| all * 60.0 + part)))
+            }
+            _ => {
+                Err("must be start, or a time as 90, 1:30, 1:00:00 or -30 (before now)".to_owned())
+            }
+        }
+    }
+}
+
+impl Args {
+    /// Returns whether to run a player.
+    pub(crate) fn plays(&self) -> bool {
+        let elsewhere = self.stdout || self.fifo.is_some() || self.http.is_some();
+        self.player.is_some() || !elsewhere
+    }
+
+    fn plays_ffplay(&self) -> bool {
+        self.plays() && self.player.as_ref().is_none_or(|player| player == "ffplay")
+    }
+
+    fn plays_by_name(&self) -> bool {
+        let named = |player: &String| ["ffplay", "mpv", "vlc"].contains(&player.as_str());
+        self.plays() && self.player.as_ref().is_none_or(named)
+    }
+
+    /// Returns whether events on stdin name the session.
+    pub(crate) fn reads_events(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.as_os_str() == "-")
+    }
 }
 
 /// Options that have an effect only with certain others.
@@ -63,18 +141,45 @@ const EFFECTS: &[Effect<Args>] = &[
         place: "without SESSION and CHT_SESSION",
     },
     Effect {
-        option: "cuda",
-        is_there: |args| args.player.is_none() && !args.stdout,
-        place: "without --player and --stdout",
+        option: "from",
+        is_there: |args| args.fifo.is_none() && args.http.is_none(),
+        place: "without --fifo and --http, which are live",
     },
     Effect {
         option: "ffplay",
-        is_there: |args| args.player.is_none() && !args.stdout,
-        place: "without --player and --stdout",
+        is_there: Args::plays_ffplay,
+        place: "where ffplay runs: without another --player, --fifo, --http and --stdout",
     },
-    Effect { option: "print_command", is_there: |args| !args.stdout, place: "without --stdout" },
+    Effect {
+        option: "hwaccel",
+        is_there: Args::plays_by_name,
+        place: "with ffplay, mpv or vlc as player",
+    },
+    Effect { option: "restart", is_there: Args::plays, place: "with a player" },
+    Effect { option: "print_command", is_there: Args::plays, place: "with a player" },
 ];
 
 pub(crate) fn parse() -> Args {
     cht_core::process::cli::parse(EFFECTS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_read_as_people_write_it() {
+        let seconds = |text: &str| match text.parse() {
+            Ok(From::Seconds(seconds)) => Some(seconds),
+            _ => None,
+        };
+        assert_eq!("start".parse(), Ok(From::Start));
+        assert_eq!(
+            ["90", "1:30", "0:01:30.5", "-30"].map(seconds),
+            [Some(90.0), Some(90.0), Some(90.5), Some(-30.0)]
+        );
+        for wrong in ["", "now", "1:2:3:4", "--3", "1e3", "nan", "1:-2"] {
+            assert_eq!(seconds(wrong), None, "{wrong}");
+        }
+    }
 }

@@ -5,12 +5,11 @@
 //! segment.
 //!
 //! Imports: `main` → `server` → `start` → `args` → {`input`, `record`} → `report` → the plain
-//! modules (`disk`, `net`, `rate_limit`, `received`, `units`).
+//! modules (`disk`, `rate_limit`, `received`, `units`).
 
 mod args;
 mod disk;
 mod input;
-mod net;
 mod rate_limit;
 mod received;
 mod record;

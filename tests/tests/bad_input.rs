@@ -114,7 +114,7 @@ fn fifo_among_segments_is_an_error_and_others_are_examined() {
     assert_eq!((count(&output, "segment_done"), count(&output, "error")), (2, 2), "{output:?}");
 
     let mut monitor = bounded("cht-monitor");
-    let monitor = monitor.args(["--stdout", "--from-start"]).arg(folder.path().join("call"));
+    let monitor = monitor.args(["--stdout", "--from", "start"]).arg(folder.path().join("call"));
     let output = monitor.output().unwrap();
     assert_eq!(output.stdout.len() as u64, 2 * fs::metadata(&names[0]).unwrap().len());
     assert_eq!(output.status.code(), Some(1), "{output:?}");

@@ -3,14 +3,16 @@
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
-    process::Stdio,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Child, Command, Stdio},
 };
 
 use cht_tests::{
-    Pipeline, QUICK, Recorder, Shim, b3sum, generate, generated, make_fifo, recording, source,
-    stamps, tool,
+    Pipeline, QUICK, Recorder, Shim, Stage, b3sum, generate, generated, make_fifo, record,
+    recording, send, source, stamps, tool,
 };
 
 #[test]
@@ -21,7 +23,7 @@ fn session_is_followed_to_its_end_bit_for_bit() {
     let mut sender = TcpStream::connect(&pipeline.address).unwrap();
     sender.write_all(&bytes[..1000]).unwrap();
     let mut monitor = tool("cht-monitor")
-        .args(["--stdout", "--from-start"])
+        .args(["--stdout", "--from", "start"])
         .arg(&pipeline.session)
         .stdout(Stdio::piped())
         .spawn()
@@ -77,7 +79,7 @@ fn stalled_or_ended_player_does_not_disturb_recorder() {
     // One never reads, one reads a little and goes.
     let monitor = |player: &str| {
         let mut monitor = tool("cht-monitor");
-        monitor.args(["--from-start", "--player", player]).arg(&pipeline.session);
+        monitor.args(["--from", "start", "--player", player]).arg(&pipeline.session);
         monitor.stdin(Stdio::null()).spawn().unwrap()
     };
     let mut stalled = monitor("exec sleep 600");
@@ -133,7 +135,7 @@ fn segments_removed_before_reading_are_reported() {
         let segment = |n: &u32| pipeline.session.join(format!("stream/segment_{n:06}.ts"));
         names.iter().map(segment).for_each(|path| fs::remove_file(path).unwrap());
         let mut monitor = tool("cht-monitor");
-        let output = monitor.args(["--stdout", "--from-start"]).arg(&pipeline.session).output();
+        let output = monitor.args(["--stdout", "--from", "start"]).arg(&pipeline.session).output();
         let output = output.unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(1) && stderr.matches(said).count() == 1, "{stderr}");
@@ -158,7 +160,7 @@ fn print_command_prints_players_command() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
-    let software = print(&["--cuda", "off"]);
+    let software = print(&["--hwaccel", "none"]);
     assert!(software.starts_with("ffplay ") && software.contains("-i pipe:0"), "{software}");
     assert!(!software.contains("cuvid") && !software.contains("hwaccel"));
     // To ffmpeg, none means the default of 5 s.
@@ -185,7 +187,7 @@ fn tools_without_inotify_poll() {
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         };
         let mut shown = vec![0; 50_000];
-        let mut monitor = run("cht-monitor", &["--stdout", "--from-start"]);
+        let mut monitor = run("cht-monitor", &["--stdout", "--from", "start"]);
         monitor.stdout.as_mut().unwrap().read_exact(&mut shown).unwrap();
         let follower = run("cht-segwatch", &["--follow"]);
         sender.write_all(&bytes[100_000..]).unwrap();
@@ -201,4 +203,212 @@ fn tools_without_inotify_poll() {
         assert!(events.matches("\"type\":\"segment\"").count() >= 3, "{events}");
         pipeline.succeed();
     }
+}
+
+/// Starts cht-monitor on the sessions of a recorder; its messages are read from it.
+fn monitor(recorder: &Recorder, options: &[&str]) -> (Child, impl Iterator<Item = String> + use<>) {
+    let mut command = tool("cht-monitor");
+    command.args(options).arg("--sessions").arg(recorder.folder.path().join("sessions"));
+    let mut monitor = command.stderr(Stdio::piped()).spawn().unwrap();
+    let said = BufReader::new(monitor.stderr.take().unwrap());
+    (monitor, said.lines().map(Result::unwrap))
+}
+
+/// Returns a recorder that has recorded these bytes of a connection that is still open.
+fn recorder_with(bytes: &[u8]) -> (Recorder, TcpStream) {
+    let mut recorder = Recorder::start("tcp://127.0.0.1:0", "--once --stats-interval 0.1");
+    let mut sender = recorder.connect();
+    sender.write_all(bytes).unwrap();
+    recorder.wait_for_bytes(bytes.len());
+    (recorder, sender)
+}
+
+/// Whether a stream begins with its tables and a keyframe.
+fn begins_well(stream: &[u8]) -> bool {
+    let first = stamps::units(stream)[0].offset;
+    // The muxer sets random_access_indicator.
+    let is_keyframe = stream[first + 3] & 0x20 != 0 && stream[first + 5] & 0x40 != 0;
+    stream.starts_with(&[0x47, 0x40, 0]) && is_keyframe
+}
+
+#[test]
+fn reader_of_fifo_that_comes_back_begins_with_keyframe() {
+    let bytes = generated(&[("testsrc2=s=320x240:r=25", 4.0)], "-c:v libx264 -g 50 -an");
+    let (recorder, sender) = recorder_with(&bytes);
+    let fifo = recorder.folder.path().join("monitor.pipe");
+    let (mut monitor, mut said) = monitor(&recorder, &["--fifo", fifo.to_str().unwrap()]);
+    said.find(|line| line.contains("showing")).unwrap();
+    for end in ["the reader went", "the reader went"] {
+        let mut read = vec![0; 188 * 20];
+        fs::File::open(&fifo).unwrap().read_exact(&mut read).unwrap();
+        assert!(begins_well(&read));
+        said.find(|line| line.contains(end)).unwrap();
+    }
+    let mut last = fs::File::open(&fifo).unwrap();
+    drop(sender);
+    let mut rest = Vec::new();
+    last.read_to_end(&mut rest).unwrap();
+    assert_eq!(stamps::units(&rest).len(), 50, "the last group of pictures, to the end");
+    assert!(monitor.wait().unwrap().success());
+}
+
+#[test]
+fn viewers_over_http_do_not_wait_for_each_other() {
+    let bytes = generated(
+        &[("testsrc2=s=640x480:r=25", 4.0)],
+        "-c:v libx264 -preset ultrafast -qp 1 -g 100",
+    );
+    assert!(bytes.len() > 2_000_000, "more than sockets hold");
+    let (recorder, mut sender) = recorder_with(&bytes[..1_000_000]);
+    let (mut monitor, mut said) = monitor(&recorder, &["--http", "127.0.0.1:0"]);
+    let line = said.find(|line| line.contains("serving http://")).unwrap();
+    let place = line.split_once("http://").unwrap().1.strip_suffix("/live.ts").unwrap();
+    let ask = |path: &str| {
+        let mut viewer = TcpStream::connect(place).unwrap();
+        write!(viewer, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        viewer
+    };
+    let answer = |mut viewer: TcpStream| {
+        let mut answer = Vec::new();
+        viewer.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        (String::from_utf8(answer[..end].to_vec()).unwrap(), answer[end..].to_vec())
+    };
+    let stalled = ask("/live.ts");
+    let [one, two] = [ask("/live.ts"), ask("/live.ts?as=recorded")];
+    assert!(answer(ask("/other")).0.starts_with("HTTP/1.1 404 "));
+    sender.write_all(&bytes[1_000_000..]).unwrap();
+    drop(sender);
+    let answers = [one, two].map(|viewer| std::thread::spawn(move || answer(viewer)));
+    let [one, two] = answers.map(|answer| answer.join().unwrap());
+    assert!(one.0.contains("Content-Type: video/mp2t\r\n"), "{}", one.0);
+    assert!(begins_well(&one.1) && bytes.ends_with(&two.1[188 * 4..]));
+    assert_eq!([&one.1, &two.1].map(|ts| stamps::units(ts).len()), [100, 100]);
+    drop(stalled);
+    assert!(monitor.wait().unwrap().success());
+}
+
+#[test]
+fn events_are_passed_on_and_their_next_session_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = generated(&[("testsrc2=s=160x120:r=25", 2.0)], "-c:v libx264 -g 25 -an");
+    let mut recorder = tool("cht-recv");
+    recorder.args(["--session-gap", "0.001", "--sessions"]).arg(folder.path());
+    recorder.args(["--listen", "tcp://127.0.0.1:0"]);
+    let mut recorder = recorder.stdout(Stdio::piped()).spawn().unwrap();
+    let shown = folder.path().join("shown.ts");
+    let mut monitor = tool("cht-monitor");
+    // The events go on after the player was closed.
+    let player = format!("head -c {} >'{}'", 2 * bytes.len() - 188, shown.display());
+    monitor.args(["-", "--player", &player]).stdin(recorder.stdout.take().unwrap());
+    let mut monitor = Stage::start(&mut monitor);
+    let listening = monitor.wait_for("listening");
+    let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
+    for _ in 0..3 {
+        send(address, &bytes);
+        monitor.wait_for("disconnected");
+    }
+    let sessions = monitor.of_type("listening");
+    assert!(sessions.len() >= 2, "{:#?}", monitor.events);
+    cht_tests::signal(&recorder, "TERM");
+    assert!(monitor.finish().success() && recorder.wait().unwrap().success());
+    let shown = fs::read(&shown).unwrap();
+    assert!(begins_well(&shown));
+    assert!(stamps::units(&shown).len() > 60, "more than one session");
+}
+
+#[test]
+fn closed_player_is_started_again_at_a_keyframe() {
+    let bytes = generated(&[("testsrc2=s=160x120:r=25", 2.0)], "-c:v libx264 -g 25 -an");
+    let (recorder, sender) = recorder_with(&bytes);
+    let fifo = recorder.folder.path().join("fifo");
+    make_fifo(&fifo);
+    let player = format!("head -c 3760 >'{}'; exit 3", fifo.display());
+    let (mut monitor, mut said) = monitor(&recorder, &["--restart", "--player", &player]);
+    for _ in 0..2 {
+        let mut shown = Vec::new();
+        fs::File::open(&fifo).unwrap().read_to_end(&mut shown).unwrap();
+        assert!(shown.len() == 3760 && begins_well(&shown));
+        said.find(|line| line.contains("the player ended with exit status: 3")).unwrap();
+        said.find(|line| line.contains("it starts again in")).unwrap();
+    }
+    monitor.kill().unwrap();
+    monitor.wait().unwrap();
+    drop(sender);
+}
+
+/// Makes an ffplay of version 5.1 with NVIDIA's decoders that runs a script.
+fn fake_ffplay(folder: &Path, script: &str) -> String {
+    let path = folder.join("ffplay");
+    let text = format!(
+        "#!/bin/sh\ncase \" $* \" in\n\
+         *' -version '*) echo 'ffplay version 5.1.9';;\n\
+         *' -decoders '*) echo ' V..... h264_cuvid  Nvidia';;\n\
+         *' -h '*) ;;\n*) {script};;\nesac\n"
+    );
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn gpu_that_refuses_is_replaced_by_software() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = generated(&[("testsrc2=s=160x120:r=25", 2.0)], "-c:v libx264 -g 25 -an");
+    record(folder.path(), &bytes, "");
+    // One ends at once; the other would go on without a picture.
+    for refusal in
+        ["exit 1", "echo '[h264_cuvid @ 1] Cannot load libcuda.so.1' >&2; exec sleep 600"]
+    {
+        let script = format!(
+            "case \"$*\" in *cuvid*) {refusal};; esac; echo \"$*\" >&2; exec cat >/dev/null"
+        );
+        let ffplay = fake_ffplay(folder.path(), &script);
+        let mut monitor = tool("cht-monitor");
+        monitor.args(["--hwaccel", "cuda", "--ffplay", &ffplay, "--sessions"]).arg(folder.path());
+        let output = monitor.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        for message in [
+            "decoding on NVIDIA's GPU (-vcodec h264_cuvid)",
+            "the next way is tried",
+            "decoding in software: the GPU refuses this stream",
+        ] {
+            assert_eq!(said.matches(message).count(), 1, "{said}");
+        }
+    }
+}
+
+#[test]
+fn stream_begins_at_keyframe_before_asked_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = generated(&[("testsrc2=s=160x120:r=25", 8.0)], "-c:v libx264 -g 25 -an");
+    let mut recorded = record(folder.path(), &bytes, "--segment-time 3");
+    let session = recorded.session();
+    recorded.finish();
+    let first = stamps::units(&bytes)[0].pts.unwrap();
+    for (from, seconds) in
+        [("start", 0), ("5.5", 5), ("0:05.5", 5), ("-2.5", 5), ("3600", 7), ("-99", 0)]
+    {
+        let mut monitor = tool("cht-monitor");
+        let output = monitor.args(["--stdout", "--from", from]).arg(&session).output().unwrap();
+        assert!(output.status.success(), "{from}");
+        let pts = stamps::units(&output.stdout)[0].pts.unwrap();
+        assert_eq!(pts - first, seconds * 90_000, "{from}");
+    }
+}
+
+#[test]
+fn sound_alone_begins_with_newest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sound.ts");
+    let mut encoder = Command::new("ffmpeg");
+    encoder.args(["-hide_banner", "-loglevel", "error", "-f", "lavfi", "-i", "sine=330:d=6"]);
+    assert!(encoder.args(["-c:a", "aac"]).arg(&path).status().unwrap().success());
+    let bytes = fs::read(&path).unwrap();
+    record(folder.path(), &bytes, "");
+    let mut monitor = tool("cht-monitor");
+    let output = monitor.arg("--stdout").arg("--sessions").arg(folder.path()).output().unwrap();
+    assert!(output.status.success() && output.stdout.starts_with(&[0x47, 0x40, 0]));
+    assert!(output.stdout.len() < bytes.len() / 4, "{}", output.stdout.len());
 }

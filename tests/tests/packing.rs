@@ -199,8 +199,11 @@ fn parameter_sets_sent_once_reach_late_readers() {
         fs::remove_file(path(0)).unwrap();
         let (later, decoded) = scenes(&lines[1..], &out("later"), "");
         assert_eq!((later.len(), decoded), (3, 125));
-        let shown =
-            tool("cht-monitor").args(["--stdout", "--from-start"]).arg(&session).output().unwrap();
+        let shown = tool("cht-monitor")
+            .args(["--stdout", "--from", "start"])
+            .arg(&session)
+            .output()
+            .unwrap();
         assert!(shown.status.success());
         fs::write(out("shown.ts"), shown.stdout).unwrap();
         assert_eq!(count_frames(&out("shown.ts"), false), 125);

@@ -516,7 +516,7 @@ fn moved_session_keeps_relative_paths_and_doubles_nothing() {
     let ids = |index: &[Value]| -> Vec<_> { index.iter().map(|it| it["id"].clone()).collect() };
     assert_eq!(ids(&index(&session)), ids(&before));
     let mut monitor = tool("cht-monitor");
-    let shown = monitor.args(["--stdout", "--from-start"]).arg(&session).output().unwrap();
+    let shown = monitor.args(["--stdout", "--from", "start"]).arg(&session).output().unwrap();
     assert!(shown.status.success() && shown.stdout.len() >= bytes.len());
     // The recording goes on there.
     let after = index(&record("there", &bytes));

@@ -17,7 +17,7 @@ use super::{
     sender::Sender,
     source::Source,
 };
-use crate::net::{RETRY_AFTER, is_passing};
+use cht_core::net::{RETRY_AFTER, is_passing};
 
 /// Connections accepted per call, while the system holds the others.
 const ACCEPTS: usize = 32;

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use anyhow::{Result, bail, ensure};
+use cht_core::net;
 
 use super::{
     ffmpeg::source::FfmpegSource,
@@ -17,7 +18,6 @@ use super::{
     udp::UdpSource,
     unix::Unix,
 };
-use crate::net;
 
 /// Consequence of an address that is open to all networks, for the message about it.
 const OPEN: &str = "any machine that reaches it may send (--allow CIDR limits that)";

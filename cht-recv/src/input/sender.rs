@@ -15,7 +15,7 @@ use rustix::{
     net::sockopt,
 };
 
-use crate::net::is_passing;
+use cht_core::net::is_passing;
 
 /// Probes that the system sends to a silent sender's machine before it gives up.
 const PROBES: u32 = 3;

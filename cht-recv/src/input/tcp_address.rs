@@ -3,8 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 
 use anyhow::{Context as _, Result, anyhow};
-
-use crate::net;
+use cht_core::net;
 
 /// Protocol of the connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -39,7 +39,7 @@ use super::{
     takeover::Takeovers,
     udp_address::{Interface, UdpAddress},
 };
-use crate::net::is_passing;
+use cht_core::net::is_passing;
 
 /// Receive buffer that the system is asked for, in bytes: a second of 64 Mbit/s.
 const BUFFER: usize = 8 << 20;

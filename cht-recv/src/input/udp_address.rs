@@ -4,8 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-
-use crate::net;
+use cht_core::net;
 
 /// Address at which datagrams arrive.
 #[derive(Debug)]

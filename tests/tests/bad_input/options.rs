@@ -28,9 +28,12 @@ fn option_without_effect_is_refused_with_its_place() {
         ("cht-segwatch", "--session x a.ts", "with --follow and without PATH"),
         ("cht-index", "--session x --out y.json", "without --out"),
         ("cht-index", "--sent F000001 --out y.json --overwrite", "without --sent"),
-        ("cht-monitor", "--player cat --cuda on", "without --player and --stdout"),
-        ("cht-monitor", "--stdout --ffplay x", "without --player and --stdout"),
+        ("cht-monitor", "--player cat --hwaccel cuda", "with ffplay, mpv or vlc as player"),
+        ("cht-monitor", "--stdout --ffplay x", "where ffplay runs"),
         ("cht-monitor", "x --sessions y", "without SESSION"),
+        ("cht-monitor", "--http :0 --from start", "without --fifo and --http"),
+        ("cht-monitor", "--fifo x --restart", "with a player"),
+        ("cht-monitor", "--http :0 --print-command", "with a player"),
         ("cht-recv", "--once --second-sender replace", "without --once"),
         ("cht-recv", "--input - --second-sender replace", "with tcp://"),
         ("cht-recv", "--input srt://:9 --second-sender replace", "with tcp://"),
@@ -63,7 +66,7 @@ const EFFECTIVE: &[(&str, &str)] = &[
          scores from-scores overwrite ffmpeg",
     ),
     ("cht-index", "out sent"),
-    ("cht-monitor", "from-start player stdout"),
+    ("cht-monitor", "player stdout fifo http"),
 ];
 
 /// Options without effect in some combination, which is tested above.
@@ -76,7 +79,7 @@ const REFUSED: &[(&str, &str)] = &[
          hwaccel on-lag lag-limit stats-interval quality dedupe",
     ),
     ("cht-index", "session overwrite"),
-    ("cht-monitor", "sessions cuda ffplay print-command"),
+    ("cht-monitor", "sessions from ffplay hwaccel restart print-command"),
 ];
 
 #[test]

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::{redact::Redactor, url::Parts};
-use crate::net::{is_every_interface, numeric, with_host};
+use cht_core::net::{is_every_interface, numeric, with_host};
 
 /// An input that ffmpeg opens.
 #[derive(Debug)]

@@ -7,41 +7,44 @@ use std::{
     time::Duration,
 };
 
-use cht_core::process::report;
+use crate::process::report;
 
 /// Pause after an error of a listening socket: usually this process has too many files open.
-pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Host of an address that names none.
 const LOOPBACK: &str = "127.0.0.1";
 
 /// Adds the loopback address to a `:PORT` without a host.
-pub(crate) fn with_host(place: &str) -> String {
+#[must_use]
+pub fn with_host(place: &str) -> String {
     let host = if place.starts_with(':') { LOOPBACK } else { "" };
     format!("{host}{place}")
 }
 
 /// Returns the address that `HOST:PORT` stands for; without a host, the loopback address.
-pub(crate) fn resolve(place: &str) -> io::Result<SocketAddr> {
+pub fn resolve(place: &str) -> io::Result<SocketAddr> {
     let mut addresses = with_host(place).to_socket_addrs()?;
     addresses.next().ok_or_else(|| io::Error::other("the host has no address"))
 }
 
 /// Says that a socket at `url` is open to all networks of this machine, if its address means that.
-pub(crate) fn tell_if_open(url: &str, address: IpAddr, consequence: &str) {
+pub fn tell_if_open(url: &str, address: IpAddr, consequence: &str) {
     if is_every_interface(address) {
         report::note(format_args!("{url} is every interface of this machine: {consequence}"));
     }
 }
 
 /// Returns whether listening at `address` means all addresses of the machine.
-pub(crate) fn is_every_interface(address: IpAddr) -> bool {
+#[must_use]
+pub fn is_every_interface(address: IpAddr) -> bool {
     address.to_canonical().is_unspecified()
 }
 
 /// Returns the address of a numeric host in a URL: `::1` with or without brackets, and IPv4 as
 /// `inet_aton(3)` reads it, where `0` is 0.0.0.0 and `127.1` is 127.0.0.1.
-pub(crate) fn numeric(host: &str) -> Option<IpAddr> {
+#[must_use]
+pub fn numeric(host: &str) -> Option<IpAddr> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     if let Ok(address) = bare.parse() {
         return Some(address);
@@ -63,7 +66,8 @@ pub(crate) fn numeric(host: &str) -> Option<IpAddr> {
 }
 
 /// Returns whether a failed call on a socket is worth repeating.
-pub(crate) fn is_passing(error: &io::Error) -> bool {
+#[must_use]
+pub fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
     matches!(error.kind(), ConnectionAborted | Interrupted | WouldBlock)
 }

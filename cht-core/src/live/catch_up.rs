@@ -17,7 +17,8 @@ use cht_ts::{
     time::{TICKS_PER_SECOND, difference33, unwrap33},
 };
 
-use crate::{
+use super::{
+    continuity::Continuity,
     playout::Playout,
     stamps::{self, Packet, PesStart},
 };
@@ -55,12 +56,16 @@ const FRAME: i64 = TICKS_PER_SECOND / 25;
 
 /// Rewrites a stream for a player, packet by packet.
 #[derive(Debug)]
-pub(crate) struct CatchUp {
+pub struct CatchUp {
     began: Instant,
     /// Beginning of an incomplete packet.
     rest: Vec<u8>,
     /// Whether the last read found the end.
     was_at_end: bool,
+    /// Whether there is no video, so that the sound's clock counts.
+    is_sound: bool,
+    /// Whether packets were left out since the last picture.
+    rejoins: bool,
     /// `None` before the first picture: everything passes unchanged.
     clock: Option<Clock>,
     /// Time until which the player is squeezed at its start, in ticks since `began`.
@@ -71,7 +76,7 @@ pub(crate) struct CatchUp {
     tracks: HashMap<u16, Track>,
 }
 
-/// The video whose clock counts.
+/// The video whose clock counts, or the sound where there is no video.
 #[derive(Debug)]
 struct Clock {
     pid: u16,
@@ -87,11 +92,10 @@ struct Clock {
     window: i64,
 }
 
-/// One PID of sound or subtitles.
+/// One PID.
 #[derive(Debug, Default)]
 struct Track {
-    /// Packets left out: later continuity counters are lower by that number.
-    left_out: u8,
+    continuity: Continuity,
     /// Whether the current PES packet is left out.
     is_out: bool,
     /// Whether a PES packet has passed: players recognise a track by its first one.
@@ -102,11 +106,14 @@ struct Track {
 
 impl CatchUp {
     /// Creates the state for a player that starts now.
-    pub(crate) fn new(now: Instant) -> Self {
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
         Self {
             began: now,
             rest: Vec::new(),
             was_at_end: false,
+            is_sound: false,
+            rejoins: false,
             clock: None,
             ready: ticks_of(STARTUP),
             slack: SLACK,
@@ -115,9 +122,48 @@ impl CatchUp {
         }
     }
 
+    /// Creates the state for a player of a stream without video. Of sound there is nothing to show
+    /// while the player starts, so none is left out then.
+    #[must_use]
+    pub fn of_sound(now: Instant) -> Self {
+        Self { is_sound: true, ready: 0, ..Self::new(now) }
+    }
+
+    /// Continues at the keyframe that is pushed next, after others were left out: the player did
+    /// not take them. Its clock continues without a gap, and all is squeezed until it has had time
+    /// to play what it still holds.
+    pub fn rejoin(&mut self, now: Instant) {
+        self.rest.clear();
+        self.rejoins = true;
+        if !self.is_sound {
+            self.ready = ticks_of(now.saturating_duration_since(self.began) + STARTUP);
+        }
+        for track in self.tracks.values_mut() {
+            track.continuity.rejoin();
+            track.is_out = track.is_known;
+        }
+    }
+
+    /// Squeezes from the next picture on: the player is late, and there is no keyframe to skip to.
+    pub fn hurry(&mut self) {
+        if let Some(clock) = &mut self.clock
+            && !clock.playout.is_squeezing()
+        {
+            clock.playout.squeeze(clock.dts);
+        }
+    }
+
+    /// Returns how late the player plays the last picture, by what it was given until `now`.
+    #[must_use]
+    pub fn backlog(&self, now: Instant) -> Duration {
+        let now = ticks_of(now.saturating_duration_since(self.began));
+        let due = self.clock.as_ref().map_or(now, |clock| clock.due);
+        Duration::from_micros((due - now).max(0) as u64 * 100 / 9)
+    }
+
     /// Appends the rewritten `bytes`, which were read at `now`, to `out`. With `at_end`, there was
     /// nothing more to read.
-    pub(crate) fn push(&mut self, bytes: &[u8], now: Instant, at_end: bool, out: &mut Vec<u8>) {
+    pub fn push(&mut self, bytes: &[u8], now: Instant, at_end: bool, out: &mut Vec<u8>) {
         let now = ticks_of(now.saturating_duration_since(self.began));
         if self.was_at_end {
             // The player has played its backlog meanwhile.
@@ -149,7 +195,7 @@ impl CatchUp {
     }
 
     /// Appends an incomplete packet to `out`.
-    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
         out.append(&mut self.rest);
     }
 
@@ -157,19 +203,19 @@ impl CatchUp {
     fn packet(&mut self, packet: &mut Packet, now: i64) -> bool {
         let pid = stamps::pid(packet);
         let start = PesStart::of(packet);
-        if let Some(start) = start.filter(|start| start.is_video) {
+        if let Some(start) = start.filter(|start| start.is_video || self.is_sound) {
             self.picture(pid, start, now);
         }
-        let Some(clock) = &self.clock else { return true };
+        let track = self.tracks.entry(pid).or_default();
+        let Some(clock) = &self.clock else { return track.pass(packet) };
         if let Some(start) = start {
             if !start.is_video {
-                self.tracks.entry(pid).or_default().begin(clock, start);
+                track.begin(clock, start);
             }
             let place = |stamp| clock.playout.place33(clock.dts, stamp);
             start.write(packet, place(start.pts), place(start.dts));
         }
         stamps::place_pcr(packet, |pcr| clock.playout.place33(clock.dts, pcr));
-        let Some(track) = self.tracks.get_mut(&pid) else { return true };
         track.pass(packet)
     }
 
@@ -186,10 +232,15 @@ impl CatchUp {
 
     /// Notes the time of a picture, and decides whether to squeeze from it on.
     fn picture(&mut self, pid: u16, start: PesStart, now: i64) {
+        let rejoins = std::mem::take(&mut self.rejoins);
         let Some(clock) = &mut self.clock else {
             self.clock = Some(Clock::new(pid, start.dts as i64, now));
             return;
         };
+        if rejoins {
+            clock.rejoin(pid, start.dts, now);
+            return;
+        }
         if !clock.advance(pid, start.dts, now) {
             return;
         }
@@ -244,6 +295,15 @@ impl Clock {
         true
     }
 
+    /// Continues with a picture that follows pictures left out.
+    fn rejoin(&mut self, pid: u16, dts: u64, now: i64) {
+        let dts = unwrap33(self.dts, dts);
+        self.playout = Playout::begin_at(dts, self.placed + FRAME);
+        let due = now.max(self.due + FRAME);
+        (self.pid, self.dts, self.placed) = (pid, dts, self.placed + FRAME);
+        (self.read, self.due, self.shortest) = (now, due, i64::MAX);
+    }
+
     /// Returns whether the backlog was never short over a whole window.
     fn rests(&mut self, backlog: i64, now: i64) -> bool {
         self.shortest = self.shortest.min(backlog);
@@ -270,12 +330,11 @@ impl Track {
     /// Renumbers a packet. Returns `false` if it is left out.
     fn pass(&mut self, packet: &mut Packet) -> bool {
         if self.is_out {
-            self.left_out = self.left_out.wrapping_add(u8::from(stamps::has_payload(packet)));
-            return false;
+            self.continuity.leave_out(packet);
+        } else {
+            self.continuity.pass(packet);
         }
-        let counter = stamps::continuity(packet).wrapping_sub(self.left_out);
-        stamps::set_continuity(packet, counter);
-        true
+        !self.is_out
     }
 }
 
@@ -286,7 +345,7 @@ fn ticks_of(duration: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stamps::tests::pes;
+    use crate::live::stamps::tests::pes;
 
     const VIDEO: u16 = 256;
     const SOUND: u16 = 257;
@@ -298,7 +357,7 @@ mod tests {
 
     impl Player {
         fn start() -> Self {
-            let began = cht_core::process::clock::monotonic();
+            let began = crate::process::clock::monotonic();
             Self { catch_up: CatchUp::new(began), began }
         }
 
@@ -422,11 +481,59 @@ mod tests {
     }
 
     #[test]
+    fn player_continues_without_gap_after_pictures_left_out() {
+        let mut player = Player::start();
+        player.live(0.0, 0.0, 5.0);
+        let before = player.get(5.0, &[5.0]);
+        // Stopped for a minute; what was read meanwhile is left out.
+        player.catch_up.rejoin(player.began + Duration::from_secs(65));
+        let after = player.get(65.0, &tenths(64.5, 6));
+        let pictures: Vec<_> = after.iter().filter(|got| got.0 == VIDEO).collect();
+        assert!((pictures[0].1 - before[0].1 - 0.04).abs() < 1e-3, "{before:?} {after:?}");
+        assert!(pictures[5].1 - pictures[0].1 < 0.01, "{pictures:?}");
+        let counter = |pid, got: &[(u16, f64, u8)]| got.iter().find(|got| got.0 == pid).unwrap().2;
+        for pid in [VIDEO, SOUND] {
+            let next = player.get(67.0, &[67.0]);
+            let later = player.get(67.1, &[67.1]);
+            assert_eq!(counter(pid, &later).wrapping_sub(counter(pid, &next)) & 15, 0, "{pid}");
+        }
+        let live = player.live(67.2, 67.2, 72.2);
+        assert!((live[49] - live[0] - 4.9).abs() < 1e-3, "{live:?}");
+    }
+
+    #[test]
+    fn late_player_of_sound_alone_gets_newest_sound() {
+        let began = crate::process::clock::monotonic();
+        let mut player = Player { catch_up: CatchUp::of_sound(began), began };
+        let sound = |player: &mut Player, at: f64, seconds: &[f64]| {
+            let mut out = Vec::new();
+            for (at_second, second) in seconds.iter().enumerate() {
+                let ticks = cht_ts::time::ticks(*second);
+                let packet = pes(SOUND, 0xC0, ticks, ticks);
+                let now = player.began + Duration::from_secs_f64(at);
+                player.catch_up.push(&packet, now, at_second + 1 == seconds.len(), &mut out);
+            }
+            out.len() / PACKET_LEN
+        };
+        let live = |player: &mut Player, from: u32| -> usize {
+            (from..from + 30).map(|n| f64::from(n) / 10.0).map(|at| sound(player, at, &[at])).sum()
+        };
+        assert_eq!(live(&mut player, 0), 30);
+        // A pause of the network of 5 s, and then all at once.
+        let burst = sound(&mut player, 8.0, &tenths(3.0, 50));
+        assert!((1..10).contains(&burst), "{burst}");
+        // Half a second of it was given to the player before.
+        let after = live(&mut player, 81);
+        assert!((20..30).contains(&after), "{after}");
+        assert_eq!(live(&mut player, 111), 30);
+    }
+
+    #[test]
     fn other_bytes_than_packets_pass_unchanged() {
-        let mut catch_up = CatchUp::new(cht_core::process::clock::monotonic());
+        let mut catch_up = CatchUp::new(crate::process::clock::monotonic());
         let mut out = Vec::new();
         let bytes = [vec![1; 500], vec![0x47; 100]].concat();
-        catch_up.push(&bytes, cht_core::process::clock::monotonic(), true, &mut out);
+        catch_up.push(&bytes, crate::process::clock::monotonic(), true, &mut out);
         catch_up.finish(&mut out);
         assert_eq!(out, bytes);
     }

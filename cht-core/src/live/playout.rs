@@ -10,7 +10,7 @@ const SQUEEZE: i64 = 100;
 /// Maps time stamps of the stream to those for the player, in ticks. Continuous and increasing, to
 /// keep the order of pictures and of PTS and DTS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Playout {
+pub(super) struct Playout {
     /// Start of the last squeezed stretch, in the stream's time, unwrapped.
     from: i64,
     /// End of it; `None` while it continues.
@@ -21,16 +21,21 @@ pub(crate) struct Playout {
 
 impl Playout {
     /// Begins with a squeezed stretch at `from`, which keeps its time.
-    pub(crate) fn begin(from: i64) -> Self {
-        Self { from, to: None, at: from }
+    pub(super) fn begin(from: i64) -> Self {
+        Self::begin_at(from, from)
     }
 
-    pub(crate) fn is_squeezing(&self) -> bool {
+    /// Begins with a squeezed stretch at `from`, for which the player's time is `at`.
+    pub(super) fn begin_at(from: i64, at: i64) -> Self {
+        Self { from, to: None, at }
+    }
+
+    pub(super) fn is_squeezing(&self) -> bool {
         self.to.is_none()
     }
 
     /// Returns the player's time for `ticks` of the stream, unwrapped.
-    pub(crate) fn place(&self, ticks: i64) -> i64 {
+    pub(super) fn place(&self, ticks: i64) -> i64 {
         if ticks < self.from {
             return self.at - (self.from - ticks);
         }
@@ -40,29 +45,29 @@ impl Playout {
     }
 
     /// Returns the player's time for the 33 bits of a stamp near `reference`.
-    pub(crate) fn place33(&self, reference: i64, stamp: u64) -> u64 {
+    pub(super) fn place33(&self, reference: i64, stamp: u64) -> u64 {
         self.place(unwrap33(reference, stamp)) as u64 & ((1 << 33) - 1)
     }
 
     /// Returns whether `stamp`, near `reference`, lies in the squeezed stretch, where there is no
     /// time to play sound.
-    pub(crate) fn is_squeezed(&self, reference: i64, stamp: u64) -> bool {
+    pub(super) fn is_squeezed(&self, reference: i64, stamp: u64) -> bool {
         let ticks = reference + difference33(reference, stamp);
         ticks >= self.from && self.to.is_none_or(|to| ticks < to)
     }
 
     /// Starts squeezing at `ticks`.
-    pub(crate) fn squeeze(&mut self, ticks: i64) {
+    pub(super) fn squeeze(&mut self, ticks: i64) {
         *self = Self { from: ticks, to: None, at: self.place(ticks) };
     }
 
     /// Ends the squeezed stretch at `ticks`.
-    pub(crate) fn resume(&mut self, ticks: i64) {
+    pub(super) fn resume(&mut self, ticks: i64) {
         self.to = Some(ticks.max(self.from));
     }
 
     /// Continues at the player's time `at` with `ticks`, after a jump of the stream's clock.
-    pub(crate) fn jump(&mut self, ticks: i64, at: i64) {
+    pub(super) fn jump(&mut self, ticks: i64, at: i64) {
         *self = Self { from: ticks, to: self.to.map(|_| ticks), at };
     }
 }

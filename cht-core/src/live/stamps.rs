@@ -3,11 +3,11 @@
 use cht_ts::PACKET_LEN;
 
 /// A transport packet of 188 bytes.
-pub(crate) type Packet = [u8; PACKET_LEN];
+pub(super) type Packet = [u8; PACKET_LEN];
 
 /// The start of a PES packet with a PTS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PesStart {
+pub(super) struct PesStart {
     pub is_video: bool,
     /// 33 bits of 90 kHz ticks.
     pub pts: u64,
@@ -18,32 +18,32 @@ pub(crate) struct PesStart {
     has_dts: bool,
 }
 
-pub(crate) fn pid(packet: &Packet) -> u16 {
+pub(super) fn pid(packet: &Packet) -> u16 {
     u16::from_be_bytes([packet[1], packet[2]]) & 0x1FFF
 }
 
-pub(crate) fn has_payload(packet: &Packet) -> bool {
+pub(super) fn has_payload(packet: &Packet) -> bool {
     packet[3] & 0x10 != 0
 }
 
 /// Returns whether a PES packet or a section starts in this packet.
-pub(crate) fn starts_unit(packet: &Packet) -> bool {
+pub(super) fn starts_unit(packet: &Packet) -> bool {
     packet[1] & 0x40 != 0
 }
 
 /// Returns the `continuity_counter`.
-pub(crate) fn continuity(packet: &Packet) -> u8 {
+pub(super) fn continuity(packet: &Packet) -> u8 {
     packet[3] & 0x0F
 }
 
-pub(crate) fn set_continuity(packet: &mut Packet, counter: u8) {
+pub(super) fn set_continuity(packet: &mut Packet, counter: u8) {
     packet[3] = (packet[3] & 0xF0) | (counter & 0x0F);
 }
 
 impl PesStart {
     /// Reads the header of the PES packet that starts in `packet`. Returns `None` if none starts,
     /// if it is scrambled or has no PTS, or if its header continues in the next packet.
-    pub(crate) fn of(packet: &Packet) -> Option<Self> {
+    pub(super) fn of(packet: &Packet) -> Option<Self> {
         let is_clear = packet[3] & 0xC0 == 0;
         if !(starts_unit(packet) && has_payload(packet) && is_clear) {
             return None;
@@ -65,7 +65,7 @@ impl PesStart {
     }
 
     /// Replaces the time stamps.
-    pub(crate) fn write(self, packet: &mut Packet, pts: u64, dts: u64) {
+    pub(super) fn write(self, packet: &mut Packet, pts: u64, dts: u64) {
         write(&mut packet[self.at..], pts);
         if self.has_dts {
             write(&mut packet[self.at + 5..], dts);
@@ -74,7 +74,7 @@ impl PesStart {
 }
 
 /// Replaces the base of the PCR in `packet`, if there is one, by the result of `place`.
-pub(crate) fn place_pcr(packet: &mut Packet, place: impl Fn(u64) -> u64) {
+pub(super) fn place_pcr(packet: &mut Packet, place: impl Fn(u64) -> u64) {
     let has_pcr = packet[3] & 0x20 != 0 && packet[4] >= 7 && packet[5] & 0x10 != 0;
     if !has_pcr {
         return;
@@ -101,11 +101,11 @@ fn write(stamp: &mut [u8], ticks: u64) {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Returns a packet with the start of a PES packet, and a PCR equal to the DTS.
-    pub(crate) fn pes(pid: u16, id: u8, pts: i64, dts: i64) -> Packet {
+    pub(in crate::live) fn pes(pid: u16, id: u8, pts: i64, dts: i64) -> Packet {
         let mut packet = [0xFF; PACKET_LEN];
         packet[..4].copy_from_slice(&[0x47, 0x40 | (pid >> 8) as u8, pid as u8, 0x30]);
         packet[4..12].copy_from_slice(&[7, 0x10, 0, 0, 0, 0, 0x7E, 0]);
@@ -118,7 +118,7 @@ pub(crate) mod tests {
         packet
     }
 
-    pub(crate) fn pcr(packet: &mut Packet) -> u64 {
+    pub(super) fn pcr(packet: &mut Packet) -> u64 {
         let base = std::cell::Cell::new(0);
         place_pcr(packet, |pcr| {
             base.set(pcr);
