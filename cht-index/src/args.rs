@@ -10,10 +10,12 @@ Examples:
   cht-recv | cht-segwatch | cht-scenes | cht-index
   cht-segwatch 'old/**/*.ts' | cht-scenes --out frames | cht-index --out frames/index.json
   cht-index --session sessions/20261123_010203 --sent F000012 F000013
+  cht-index --session /new/place/20261123_010203      # after it was moved
   jq -r '.[] | select(.sent_to_agent | not).path' sessions/20261123_010203/frames/index.json
 ";
 
-/// Keeps a JSON index of a session's frames. It reads events on stdin
+/// Keeps a JSON index of a session's frames. It reads events on stdin; on a terminal it brings the
+/// index of --session or --out up to date, and ends
 #[derive(Debug, Parser)]
 #[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
           help_template = cht_core::process::cli::HELP)]

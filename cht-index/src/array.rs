@@ -1,28 +1,39 @@
-//! The elements of a JSON array, one by one, so that a bad one does not affect the others. Pure.
+//! The elements of a JSON array, one by one, so that a bad one does not affect the others, and the
+//! text is never in memory as a whole.
 
-/// Yields the text of each element of a top-level array; afterwards, [`Self::is_whole`] tells
+use std::io::{self, Read};
+
+use crate::fields::Scan;
+
+/// Length of a read, in bytes.
+const BLOCK: usize = 64 << 10;
+
+/// Longest element that is read, in bytes.
+const LARGEST_ELEMENT: usize = 64 << 20;
+
+/// Reads the text of each element of a top-level array; afterwards, [`Self::is_whole`] tells
 /// whether the array was whole.
 #[derive(Debug)]
-pub(crate) struct Elements<'a> {
-    rest: &'a [u8],
+pub(crate) struct Elements<R> {
+    input: R,
+    /// Text that was read, from `at` on not yet used.
+    buffer: Vec<u8>,
+    at: usize,
     state: State,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    Before,
     Inside,
     Whole,
     Broken,
 }
 
-impl<'a> Elements<'a> {
-    /// Reads `text`, which may begin with a byte order mark.
-    pub(crate) fn new(text: &'a [u8]) -> Self {
-        let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text).trim_ascii();
-        match text.strip_prefix(b"[") {
-            Some(rest) => Self { rest, state: State::Inside },
-            None => Self { rest: text, state: State::Broken },
-        }
+impl<R: Read> Elements<R> {
+    /// Reads `input`, which may begin with a byte order mark.
+    pub(crate) fn new(input: R) -> Self {
+        Self { input, buffer: Vec::new(), at: 0, state: State::Before }
     }
 
     /// Returns whether the array ended with its bracket and nothing follows. Ask after the last
@@ -31,62 +42,139 @@ impl<'a> Elements<'a> {
         self.state == State::Whole
     }
 
-    fn end(&mut self, state: State) -> Option<&'a [u8]> {
-        self.state = state;
-        None
-    }
-}
-
-impl<'a> Iterator for Elements<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        if self.state != State::Inside {
-            return None;
+    /// Returns the next element; `None` after the last one, and where no array goes on.
+    pub(crate) fn next(&mut self) -> io::Result<Option<&[u8]>> {
+        if !self.begin()? {
+            return Ok(None);
         }
-        let text = self.rest.trim_ascii_start();
-        if let Some(after) = text.strip_prefix(b"]") {
-            let whole = after.trim_ascii().is_empty();
-            return self.end(if whole { State::Whole } else { State::Broken });
-        }
-        let Some(length) = length(text) else { return self.end(State::Broken) };
-        let (element, rest) = text.split_at(length);
-        self.rest = match rest.strip_prefix(b",") {
-            Some(rest) => rest,
-            None if rest.starts_with(b"]") => rest,
-            None => return self.end(State::Broken),
+        let mut scan = Scan::default();
+        let length = loop {
+            if let Some(length) = scan.element(&self.buffer[self.at..]) {
+                break length;
+            }
+            if self.buffer.len() - self.at > LARGEST_ELEMENT || !self.fill()? {
+                self.state = State::Broken;
+                return Ok(None);
+            }
         };
-        Some(element.trim_ascii_end())
+        let begin = self.at;
+        self.at += length;
+        if self.buffer[self.at] == b'}' {
+            self.state = State::Broken;
+            return Ok(None);
+        }
+        // The separator is here: nothing is read, and the element does not move.
+        self.separator()?;
+        Ok(Some(self.buffer[begin..begin + length].trim_ascii_end()))
     }
-}
 
-/// Returns the length of the first element, up to a comma or bracket of the array; `None` if it
-/// does not end.
-fn length(text: &[u8]) -> Option<usize> {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for (at, &byte) in text.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'{' | b'[' => depth += 1,
-            b',' | b']' | b'}' if depth == 0 => return Some(at),
-            b'}' | b']' => depth -= 1,
-            _ => {}
+    /// Skips the next element if it is `expected`, an object, to the byte. Returns whether it was.
+    pub(crate) fn take_if(&mut self, expected: &[u8]) -> io::Result<bool> {
+        if !self.begin()? {
+            return Ok(false);
+        }
+        while self.buffer.len() - self.at < expected.len() {
+            if !self.fill()? {
+                return Ok(false);
+            }
+        }
+        if !self.buffer[self.at..].starts_with(expected) {
+            return Ok(false);
+        }
+        self.at += expected.len();
+        self.separator()?;
+        Ok(true)
+    }
+
+    /// Moves to the next element. Returns whether there is one, or something that is none.
+    fn begin(&mut self) -> io::Result<bool> {
+        if self.state == State::Before {
+            while self.buffer.len() < 3 && self.fill()? {}
+            if self.buffer.starts_with(b"\xEF\xBB\xBF") {
+                self.at = 3;
+            }
+            let begins = self.peek()? == Some(b'[');
+            self.state = if begins { State::Inside } else { State::Broken };
+            self.at += usize::from(begins);
+        }
+        if self.state == State::Inside && self.peek()? == Some(b']') {
+            self.at += 1;
+            let ends = self.peek()?.is_none();
+            self.state = if ends { State::Whole } else { State::Broken };
+        }
+        Ok(self.state == State::Inside)
+    }
+
+    /// Skips the comma after an element, and leaves a bracket.
+    fn separator(&mut self) -> io::Result<()> {
+        match self.peek()? {
+            Some(b',') => self.at += 1,
+            Some(b']') => {}
+            _ => self.state = State::Broken,
+        }
+        Ok(())
+    }
+
+    /// Skips white space, and returns the next byte.
+    fn peek(&mut self) -> io::Result<Option<u8>> {
+        loop {
+            let rest = &self.buffer[self.at..];
+            if let Some(blank) = rest.iter().position(|byte| !byte.is_ascii_whitespace()) {
+                self.at += blank;
+                return Ok(Some(self.buffer[self.at]));
+            }
+            self.at = self.buffer.len();
+            if !self.fill()? {
+                return Ok(None);
+            }
         }
     }
-    None
+
+    /// Reads more. Returns whether there was more.
+    fn fill(&mut self) -> io::Result<bool> {
+        if self.at >= BLOCK || self.at == self.buffer.len() {
+            self.buffer.drain(..self.at);
+            self.at = 0;
+        }
+        let filled = self.buffer.len();
+        self.buffer.resize(filled + BLOCK, 0);
+        let read = loop {
+            match self.input.read(&mut self.buffer[filled..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.buffer.truncate(filled + *read.as_ref().unwrap_or(&0));
+        Ok(read? > 0)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> (Vec<String>, bool) {
-        let mut elements = Elements::new(text.as_bytes());
-        let read = elements.by_ref().map(|e| String::from_utf8_lossy(e).into_owned()).collect();
+    /// Returns few bytes at a time, so that elements cross the end of each read.
+    struct Slow<'a>(&'a [u8]);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(&mut buffer[..3])
+        }
+    }
+
+    fn read_bytes(text: &[u8]) -> (Vec<Vec<u8>>, bool) {
+        let mut elements = Elements::new(Slow(text));
+        let mut read = Vec::new();
+        while let Some(element) = elements.next().unwrap() {
+            read.push(element.to_vec());
+        }
         (read, elements.is_whole())
+    }
+
+    fn read(text: &str) -> (Vec<String>, bool) {
+        let (elements, is_whole) = read_bytes(text.as_bytes());
+        let text = |element: Vec<u8>| String::from_utf8(element).unwrap();
+        (elements.into_iter().map(text).collect(), is_whole)
     }
 
     #[test]
@@ -108,13 +196,28 @@ mod tests {
     #[test]
     fn deep_nesting_is_one_element() {
         let deep = "[".repeat(100_000) + &"]".repeat(100_000);
-        assert_eq!(read(&format!("[{deep},1]")).0.len(), 2);
+        let text = format!("[{deep},1]");
+        let mut elements = Elements::new(text.as_bytes());
+        assert_eq!(elements.next().unwrap().map(<[u8]>::len), Some(deep.len()));
+        assert_eq!(elements.next().unwrap(), Some(&b"1"[..]));
     }
 
     #[test]
     fn any_bytes_give_bounded_elements() {
         for text in [&b"[}"[..], b"[}}", b"[,", b"[,,1]", b"[\xFF,\\\"]", b"[]]", b"[{]"] {
-            assert!(Elements::new(text).count() <= text.len());
+            assert!(read_bytes(text).0.len() <= text.len());
         }
+    }
+
+    #[test]
+    fn expected_element_is_skipped_and_another_is_read() {
+        let text = b"[\n{\"a\":1},\n{\"b\":22},\n{\"c\":3}\n]\n";
+        let mut elements = Elements::new(&text[..]);
+        assert!(elements.take_if(b"{\"a\":1}").unwrap());
+        assert!(!elements.take_if(b"{\"b\":2}").unwrap());
+        assert!(!elements.take_if(&[b'x'; 99]).unwrap(), "more than there is");
+        assert_eq!(elements.next().unwrap(), Some(&b"{\"b\":22}"[..]));
+        assert!(elements.take_if(b"{\"c\":3}").unwrap());
+        assert!(!elements.take_if(b"{}").unwrap() && elements.is_whole());
     }
 }

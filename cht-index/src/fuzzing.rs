@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use cht_core::process::clock;
 
 use crate::index::Index;
 
@@ -13,8 +14,9 @@ use crate::index::Index;
 ///
 /// If the index is refused, or the disk refuses.
 pub fn index(path: &Path) -> Result<()> {
-    let mut index = Index::open(path, false)?;
+    let now = clock::monotonic();
+    let mut index = Index::open(path, false, now)?;
     index.mark("F000001");
-    index.commit()?;
+    index.commit(now)?;
     index.finish()
 }

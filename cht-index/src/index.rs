@@ -3,37 +3,43 @@
 //! The journal (`index.ndjson`) holds `frame` and `sent` events. The index is their sum. A writer
 //! holds a lock on the journal and first reads what others have appended, so that any number of
 //! `cht-index` processes (the stage, and `--sent`) agree. `index.json` is replaced by a rename: a
-//! reader sees the old one or the new one.
+//! reader sees the old one or the new one. It is written at once while it is small, and at a pace
+//! that bounds its cost when it is large ([`Pace`]).
 //!
 //! Edits of `index.json` by other programs are taken over: marks (`sent_to_agent`), and fields of
-//! their own. The text is read before the file is replaced, and once more from the file that was
-//! swapped out, which contains an edit made in between. A file that a killed writer had swapped out
-//! is read by the next one before it is overwritten. Its bytes tell whether a file is our own;
-//! inode, size and time may all be the same.
+//! their own. An edited file is read before it is replaced, and once more when it was swapped out,
+//! for an edit made in between. A file that a killed writer had swapped out is read by the next one
+//! before it is overwritten. The stamp of a file tells whether it is our own ([`Stamp`]).
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, Write as _},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    event::{Body, Event},
+    event::{Body, Event, Frame, ParseError, Sent},
     process::report,
     session::Moved,
     storage::{
+        draft::{Draft, Exchanged, Stamp},
         durable,
         journal::{Journal, Skipped},
     },
 };
 use rustix::fs::FlockOperation;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use crate::{
     array::Elements,
-    entry,
-    frames::{self, Changes, Frames},
+    edits::{Edit, Edits, Reader, Rule},
+    entry::{self, Entry, FrameLine},
+    frames::{Frames, Span},
+    lines::StoredLines,
     ours::{self, LARGEST},
+    pace::Pace,
 };
 
 /// Number of edits that are not JSON and are kept next to an index.
@@ -47,42 +53,54 @@ pub(crate) struct Index {
     /// Offset up to which the journal was read.
     position: u64,
     frames: Frames,
-    /// Lines to append.
-    pending: Vec<u8>,
-    /// Whether `index.json` is older than the journal: the disk refused.
-    behind: bool,
-    /// Text of `index.json` as last written or read.
-    known: Vec<u8>,
+    /// Changes that the journal does not have yet.
+    pending: Vec<Change>,
+    snapshot: Snapshot,
     /// Place of the index's session, which may have been moved.
     moved: Option<Moved>,
 }
 
-/// Completeness of an edit's text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Edit {
-    /// Every element was read.
-    Whole,
-    /// It is not a JSON array, or ends within one.
-    Broken,
+/// A change of the index.
+#[derive(Debug)]
+enum Change {
+    /// A frame of an event.
+    Frame(Box<Entry>),
+    /// Fields that another program added to a frame.
+    Fields(String, Map<String, Value>),
+    /// A frame was sent to an agent.
+    Mark(String),
+}
+
+/// State of `index.json`.
+#[derive(Debug)]
+struct Snapshot {
+    /// The file as it was last written or read.
+    seen: Option<Stamp>,
+    /// Offset up to which it has the journal, if we have written it.
+    shows: Option<u64>,
+    /// Whether it has less than the journal.
+    behind: bool,
+    pace: Pace,
 }
 
 impl Index {
-    /// Opens the index at `path`, creates its folder, and brings `index.json` up to date.
-    pub(crate) fn open(path: &Path, overwrite: bool) -> Result<Self> {
+    /// Opens the index at `path`, creates its folder, and takes over edits. [`Index::commit`]
+    /// brings `index.json` up to date.
+    pub(crate) fn open(path: &Path, overwrite: bool, now: Instant) -> Result<Self> {
         let named = || path.display().to_string();
         let journal = ours::journal_of(path)?;
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         }
         let journal = Journal::open(&journal).with_context(|| journal.display().to_string())?;
+        let snapshot = Snapshot { seen: None, shows: None, behind: true, pace: Pace::new(now) };
         let mut index = Self {
             path: path.to_owned(),
             journal,
             position: 0,
             frames: Frames::default(),
             pending: Vec::new(),
-            behind: false,
-            known: Vec::new(),
+            snapshot,
             moved: path.parent().and_then(Moved::of_frames),
         };
         index.locked(|index| {
@@ -93,14 +111,23 @@ impl Index {
                 }
                 durable::remove(&durable::swapped_out(path)).with_context(named)?;
             }
-            index.write()
+            index.catch_up()?;
+            if index.frames.is_empty() && index.position == 0 {
+                index.adopt()?;
+                index.append()?;
+            }
+            index.take_over_leftover()?;
+            // An index that is as it would be written is not written.
+            index.snapshot.behind = index.take_over_edit()? != Edit::None;
+            index.append()
         })?;
+        index.snapshot.pace = Pace::new(now);
         Ok(index)
     }
 
     /// Returns whether there is a frame with this id.
     pub(crate) fn contains(&self, id: &str) -> bool {
-        self.frames.contains(id)
+        self.frames.get(id).is_some()
     }
 
     /// Adds an event with the text `line`; [`Index::commit`] makes it durable.
@@ -115,9 +142,8 @@ impl Index {
                     ));
                     Map::new()
                 });
-                if self.frames.take(event.session.clone(), frame.clone(), extra) {
-                    self.frames.write_line(&frame.id, &mut self.pending);
-                }
+                let (session, frame) = (event.session.clone(), frame.clone());
+                self.pending.push(Change::Frame(Box::new(Entry { session, frame, extra })));
             }
             Body::Sent(sent) if sent.is_of_agent() => self.mark(&sent.id),
             _ => {}
@@ -126,25 +152,40 @@ impl Index {
 
     /// Marks a frame as sent.
     pub(crate) fn mark(&mut self, id: &str) {
-        if self.frames.mark(id) {
-            self.pending.extend(frames::line_of_mark(id));
+        self.pending.push(Change::Mark(id.to_owned()));
+    }
+
+    /// Makes additions durable in the journal, and writes `index.json` if it is due.
+    pub(crate) fn commit(&mut self, now: Instant) -> Result<()> {
+        let is_due = self.wait(now).is_some_and(|wait| wait.is_zero());
+        if self.pending.is_empty() && !is_due {
+            return Ok(());
         }
+        self.locked(|index| {
+            index.catch_up()?;
+            index.append()?;
+            if index.wait(now).is_some_and(|wait| wait.is_zero()) {
+                index.publish()
+            } else {
+                Ok(())
+            }
+        })
     }
 
-    /// Makes additions durable, in the journal and in `index.json`.
-    pub(crate) fn commit(&mut self) -> Result<()> {
-        if self.pending.is_empty() && !self.behind { Ok(()) } else { self.locked(Self::write) }
+    /// Returns the time until `index.json` has to be written; `None` if it is up to date.
+    pub(crate) fn wait(&mut self, now: Instant) -> Option<Duration> {
+        self.snapshot.behind.then(|| self.snapshot.pace.wait(now))
     }
 
-    /// Commits for the last time, and takes over edits made since the last commit.
+    /// Commits for the last time: takes over edits made since the last commit, and brings
+    /// `index.json` up to date.
     pub(crate) fn finish(&mut self) -> Result<()> {
         self.locked(|index| {
-            let is_ours = durable::read(&index.path, LARGEST).is_ok_and(|text| text == index.known);
-            if is_ours && index.pending.is_empty() && !index.behind {
-                Ok(())
-            } else {
-                index.write()
-            }
+            index.catch_up()?;
+            index.append()?;
+            let now = durable::open_to_read(&index.path).and_then(|file| Stamp::of(&file)).ok();
+            let is_ours = now.is_some() && now == index.snapshot.seen;
+            if is_ours && !index.snapshot.behind { Ok(()) } else { index.publish() }
         })
     }
 
@@ -159,69 +200,33 @@ impl Index {
         done
     }
 
-    fn write(&mut self) -> Result<()> {
-        self.behind = true;
-        self.read_journal()?;
-        self.take_over_leftover();
-        let on_disk = durable::read(&self.path, LARGEST).ok();
-        if self.frames.is_empty() && self.position == 0 {
-            self.adopt(on_disk.as_deref().unwrap_or_default());
-        }
-        let mut edit = Edit::Whole;
-        if let Some(text) = &on_disk {
-            edit = self.take_over(text);
-            self.known.clone_from(text);
-        }
-        loop {
-            if !self.pending.is_empty() {
-                self.journal.append_durably(&self.pending)?;
-                self.position = self.journal.end();
-                self.pending.clear();
-            }
-            let json = self.frames.json()?;
-            if self.known == json && on_disk.as_ref() == Some(&json) {
-                break;
-            }
-            match durable::swap(&self.path, &json, LARGEST)? {
-                None => edit = Edit::Whole,
-                Some(Ok(text)) if text == self.known => {}
-                Some(Ok(text)) => edit = self.take_over(&text),
-                Some(Err(error)) => {
-                    report::warn(format_args!("{}: {error}", self.path.display()));
-                    edit = Edit::Broken;
-                }
-            }
-            if edit == Edit::Broken {
-                self.keep_aside()?;
-                edit = Edit::Whole;
-            }
-            self.known = json;
-            if self.pending.is_empty() {
-                break;
-            }
-        }
-        durable::remove(&durable::swapped_out(&self.path))?;
-        self.behind = false;
-        Ok(())
+    /// Forgets the journal, to read it once more from its beginning.
+    fn forget(&mut self) {
+        (self.frames, self.position) = (Frames::default(), 0);
+        (self.snapshot.shows, self.snapshot.behind) = (None, true);
     }
 
     /// Reads the new part of the journal.
-    fn read_journal(&mut self) -> Result<()> {
+    fn catch_up(&mut self) -> Result<()> {
+        let length = self.journal.file().metadata()?.len();
+        if length < self.position {
+            // Another process has started it over.
+            self.forget();
+        }
+        if length == self.position {
+            return Ok(());
+        }
         let mut skipped = Skipped::default();
         let mut lines = self.journal.lines(self.position)?;
         while let Some(line) = lines.next()? {
-            match Event::parse(line.bytes) {
-                Ok(Some(Event { mut session, body: Body::Frame(mut frame) })) => {
-                    let extra = entry::extra(line.bytes).unwrap_or_default();
-                    if let Some(moved) = &mut self.moved {
-                        moved.mend(&mut session, &mut frame);
-                    }
-                    self.frames.take(session, frame, extra);
+            let span = Span::before(line.end, line.bytes.len());
+            match read_line(line.bytes) {
+                Ok(Stored::Frame(frame)) => {
+                    self.frames.set(frame.kept(self.moved.as_mut()), span);
+                    self.snapshot.behind = true;
                 }
-                Ok(Some(Event { body: Body::Sent(sent), .. })) if sent.is_of_agent() => {
-                    self.frames.mark(&sent.id);
-                }
-                Ok(_) => {}
+                Ok(Stored::Mark(id)) => self.snapshot.behind |= self.frames.mark(&id),
+                Ok(Stored::Other) => {}
                 Err(error) => skipped.add(line.number, error),
             }
         }
@@ -230,46 +235,233 @@ impl Index {
         Ok(())
     }
 
+    /// Appends the pending changes to the journal, durably. After an error, they are pending.
+    fn append(&mut self) -> Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let pending = std::mem::take(&mut self.pending);
+        let appended = self.append_all(&pending);
+        if appended.is_err() {
+            // The frames in memory are ahead of the journal.
+            self.forget();
+            self.pending = pending;
+        }
+        appended
+    }
+
+    fn append_all(&mut self, changes: &[Change]) -> Result<()> {
+        let mut batch = Vec::new();
+        for change in changes {
+            let line = match change {
+                Change::Mark(id) => {
+                    let sent = Sent { id: id.clone(), ..Sent::default() };
+                    self.frames.mark(id).then(|| Event::new(None, sent).to_line())
+                }
+                Change::Frame(new) => {
+                    let Entry { session, frame, extra } = &**new;
+                    self.changed(&batch, &frame.id, Some((session, frame)), extra)?
+                }
+                Change::Fields(id, extra) => self.changed(&batch, id, None, extra)?,
+            };
+            let Some(line) = line else { continue };
+            batch.extend_from_slice(&line);
+            let end = self.position + batch.len() as u64;
+            if let Ok(Stored::Frame(frame)) = read_line(line.trim_ascii_end()) {
+                self.frames.set(frame.kept(self.moved.as_mut()), Span::before(end, line.len() - 1));
+            }
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.snapshot.behind = true;
+        self.journal.append_durably(&batch)?;
+        let end = self.position + batch.len() as u64;
+        if self.journal.end() == end {
+            self.position = end;
+        } else {
+            // Another program has written to it without the lock.
+            self.forget();
+            self.catch_up()?;
+        }
+        Ok(())
+    }
+
+    /// Returns the line of a frame that an event or an edit changes; `None` if nothing is new.
+    fn changed(
+        &mut self,
+        batch: &[u8],
+        id: &str,
+        event: Option<(&Option<String>, &Frame)>,
+        extra: &Map<String, Value>,
+    ) -> Result<Option<Vec<u8>>> {
+        let known = match self.frames.get(id).map(|item| item.line) {
+            None => None,
+            Some(span) if span.offset >= self.position => {
+                let from = (span.offset - self.position) as usize;
+                Entry::parse(&batch[from..from + span.length as usize])
+            }
+            Some(span) => Entry::parse(StoredLines::of(self.journal.file()).get(span)?),
+        };
+        let mut is_new = known.is_none();
+        let mut entry = match (known, event) {
+            (None, None) => return Ok(None),
+            (Some(known), None) => known,
+            (None, Some((session, frame))) => {
+                Entry { session: session.clone(), frame: frame.clone(), extra: Map::new() }
+            }
+            (Some(mut known), Some((session, frame))) => {
+                if let Some(moved) = &mut self.moved {
+                    moved.mend(&mut known.session, &mut known.frame);
+                }
+                if known.frame != *frame {
+                    is_new = true;
+                    if known.frame.hash != frame.hash {
+                        // Another picture of the same name: it was made anew.
+                        known.extra.clear();
+                    }
+                    (known.session, known.frame) = (session.clone(), frame.clone());
+                }
+                known
+            }
+        };
+        match entry.merge(extra.clone()) {
+            Ok(changed) => is_new |= changed,
+            Err(error) => report::warn(error),
+        }
+        Ok(is_new.then(|| entry.into_line()))
+    }
+
+    /// Replaces `index.json` by the state of the journal, and takes over edits.
+    fn publish(&mut self) -> Result<()> {
+        self.take_over_leftover()?;
+        let mut edit = self.take_over_edit()?;
+        loop {
+            self.append()?;
+            if edit == Edit::None && !self.snapshot.behind {
+                break;
+            }
+            let shows = self.position;
+            let Exchanged { stamp, replaced } = self.draft()?.exchange()?;
+            match replaced {
+                None => edit = Edit::Whole,
+                Some(Ok(file)) if Some(Stamp::of(&file)?) == self.snapshot.seen => {}
+                Some(Ok(file)) => edit = self.take_over(file)?,
+                Some(Err(error)) => {
+                    report::warn(format_args!("{}: {error}", self.path.display()));
+                    edit = Edit::Broken;
+                }
+            }
+            if edit == Edit::Broken {
+                self.keep_aside()?;
+            }
+            self.snapshot.seen = stamp;
+            self.snapshot.shows = Some(shows);
+            self.snapshot.pace.spend(stamp.map_or(0, Stamp::size));
+            self.snapshot.behind = !self.pending.is_empty();
+            edit = Edit::None;
+        }
+        durable::remove(&durable::swapped_out(&self.path))?;
+        Ok(())
+    }
+
+    /// Writes a new `index.json` next to the present one: one element per line, in order.
+    fn draft(&mut self) -> Result<Draft> {
+        self.frames.sort();
+        let mut draft = Draft::create(&self.path)?;
+        let (mut lines, mut element) = (StoredLines::of(self.journal.file()), b"[".to_vec());
+        for (n, item) in self.frames.items().iter().enumerate() {
+            element.extend(if n == 0 { "\n" } else { ",\n" }.as_bytes());
+            let line = lines.get(item.line)?;
+            entry::write_element(line, item.sent, self.moved.as_mut(), &mut element);
+            draft.write_all(&element)?;
+            element.clear();
+        }
+        element.extend(b"\n]\n");
+        draft.write_all(&element)?;
+        Ok(draft)
+    }
+
     /// Takes over the file that a killed writer had swapped out and may not have read. It may also
     /// be an unfinished new one, or an old one, so it changes no existing field.
-    fn take_over_leftover(&mut self) {
-        let leftover = durable::read(&durable::swapped_out(&self.path), LARGEST);
-        let mut changes = Changes::default();
-        for element in Elements::new(&leftover.unwrap_or_default()) {
-            let _ = self.frames.take_over(element, false, &mut changes);
+    fn take_over_leftover(&mut self) -> Result<()> {
+        let Ok(file) = durable::open_to_read(&durable::swapped_out(&self.path)) else {
+            return Ok(());
+        };
+        if file.metadata()?.len() <= LARGEST {
+            let (_, edits) = self.read_edits(file, Rule::Additions)?;
+            self.take_up(edits);
         }
-        self.frames.write_changes(&changes, &mut self.pending);
+        Ok(())
+    }
+
+    /// Takes over edits of `index.json`, if it is not as it was last seen.
+    fn take_over_edit(&mut self) -> Result<Edit> {
+        let Ok(file) = durable::open_to_read(&self.path) else { return Ok(Edit::Whole) };
+        if Some(Stamp::of(&file)?) == self.snapshot.seen {
+            return Ok(if self.snapshot.behind { Edit::Whole } else { Edit::None });
+        }
+        if file.metadata()?.len() > LARGEST {
+            // Once it is swapped out, it is kept.
+            return Ok(Edit::Whole);
+        }
+        let seen = Stamp::settled(&file)?;
+        let edit = self.take_over(file)?;
+        self.snapshot.seen = seen;
+        if edit == Edit::None {
+            self.snapshot.shows = Some(self.position);
+        }
+        Ok(edit)
+    }
+
+    /// Takes over the edits in a file that was `index.json`.
+    fn take_over(&mut self, file: File) -> Result<Edit> {
+        let size = file.metadata()?.len();
+        if size == 0 {
+            // There is nothing to keep.
+            return Ok(Edit::Whole);
+        }
+        if size > LARGEST {
+            let path = self.path.display();
+            report::warn(format_args!("{path}: larger than {LARGEST} bytes, and not read"));
+            return Ok(Edit::Broken);
+        }
+        self.snapshot.pace.spend(size);
+        let (edit, edits) = self.read_edits(file, Rule::Since(self.snapshot.shows))?;
+        if let Some(first) = &edits.first {
+            let (path, refused) = (self.path.display(), edits.refused);
+            report::warn(format_args!("{path}: {refused} edits are not taken over; {first}"));
+        }
+        self.take_up(edits);
+        Ok(edit)
+    }
+
+    fn read_edits(&mut self, file: File, rule: Rule) -> io::Result<(Edit, Edits)> {
+        self.frames.sort();
+        let mut edits = Edits::default();
+        let (frames, moved) = (&self.frames, self.moved.as_mut());
+        let lines = StoredLines::of(self.journal.file());
+        let edit = Reader { frames, lines, moved, rule }.read(file, &mut edits)?;
+        Ok((edit, edits))
+    }
+
+    fn take_up(&mut self, edits: Edits) {
+        let fields = edits.fields.into_iter();
+        self.pending.extend(fields.map(|(id, fields)| Change::Fields(id.to_string(), fields)));
+        self.pending.extend(edits.marks.iter().map(|id| Change::Mark(id.to_string())));
     }
 
     /// Adds the frames of an index without a journal to a new one.
-    fn adopt(&mut self, text: &[u8]) {
-        for (session, frame) in Elements::new(text).filter_map(ours::frame) {
-            let id = frame.id.clone();
-            if self.frames.take(session, frame, Map::new()) {
-                self.frames.write_line(&id, &mut self.pending);
+    fn adopt(&mut self) -> io::Result<()> {
+        let Ok(file) = durable::open_to_read(&self.path) else { return Ok(()) };
+        let mut elements = Elements::new(file);
+        while let Some(element) = elements.next()? {
+            if let Some((session, frame)) = ours::frame(element) {
+                let extra = Map::new();
+                self.pending.push(Change::Frame(Box::new(Entry { session, frame, extra })));
             }
         }
-    }
-
-    /// Takes over the edits in `text`, which was read from `index.json`.
-    fn take_over(&mut self, text: &[u8]) -> Edit {
-        if text == self.known {
-            return Edit::Whole;
-        }
-        let (mut refused, mut first) = (0_u64, None);
-        let (mut elements, mut changes) = (Elements::new(text), Changes::default());
-        for (number, element) in (1..).zip(elements.by_ref()) {
-            if let Err(error) = self.frames.take_over(element, true, &mut changes) {
-                refused += 1;
-                first.get_or_insert_with(|| format!("element {number}: {error}"));
-            }
-        }
-        self.frames.write_changes(&changes, &mut self.pending);
-        let path = self.path.display();
-        if let Some(first) = first {
-            report::warn(format_args!("{path}: {refused} edits are not taken over; {first}"));
-        }
-        if elements.is_whole() { Edit::Whole } else { Edit::Broken }
+        Ok(())
     }
 
     /// Renames a swapped-out file that could not be read to its end: an edit is never thrown away.
@@ -297,4 +489,42 @@ impl Index {
         ));
         Ok(())
     }
+}
+
+/// A line of the journal.
+enum Stored<'a> {
+    Frame(StoredFrame<'a>),
+    Mark(String),
+    Other,
+}
+
+/// A frame's line, as cht-index writes it or otherwise.
+#[expect(clippy::large_enum_variant, reason = "a journal has few lines of the other kind")]
+enum StoredFrame<'a> {
+    Usual(FrameLine<'a>),
+    Other(Box<Entry>),
+}
+
+impl StoredFrame<'_> {
+    fn kept<'a>(&'a self, moved: Option<&'a mut Moved>) -> crate::frames::Kept<'a> {
+        match self {
+            Self::Usual(line) => line.kept(moved),
+            Self::Other(entry) => entry.kept(moved),
+        }
+    }
+}
+
+/// Reads a line of the journal.
+fn read_line(line: &[u8]) -> Result<Stored<'_>, ParseError> {
+    if let Some(frame) = FrameLine::parse(line) {
+        return Ok(Stored::Frame(StoredFrame::Usual(frame)));
+    }
+    Ok(match Event::parse(line)? {
+        Some(Event { session, body: Body::Frame(frame) }) => {
+            let entry = Entry { session, frame, extra: Map::new() };
+            Stored::Frame(StoredFrame::Other(Box::new(entry)))
+        }
+        Some(Event { body: Body::Sent(sent), .. }) if sent.is_of_agent() => Stored::Mark(sent.id),
+        _ => Stored::Other,
+    })
 }

@@ -4,12 +4,13 @@ use std::{
     collections::HashSet,
     io::{self, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::Result;
 use cht_core::{
     ndjson::Writer,
-    process::report,
+    process::{clock, report},
     storage::{
         disk_error::may_pass,
         patience::{Patience, Turn},
@@ -19,7 +20,7 @@ use rustix::io::Errno;
 
 use crate::index::Index;
 
-/// Limit of open indexes. Each holds its frames in memory, and one descriptor.
+/// Limit of open indexes. Each holds places of its frames in memory, and one descriptor.
 const OPEN: usize = 16;
 
 /// Indexes by path, the most recently used one last.
@@ -60,7 +61,7 @@ impl Indexes {
                 insist(&mut self.patience, &path, At::Work, output, || oldest.finish())?;
             }
             let overwrite = self.overwrite && !self.begun.contains(path);
-            let open = || Index::open(path, overwrite);
+            let open = || Index::open(path, overwrite, clock::monotonic());
             let index = insist(&mut self.patience, path, At::Start, output, open)?;
             if self.overwrite {
                 self.begun.insert(path.to_owned());
@@ -73,10 +74,16 @@ impl Indexes {
         }
     }
 
-    /// Makes additions to all indexes durable. Returns those that cannot be written, which are
-    /// closed.
+    /// Makes additions to all indexes durable, and writes each `index.json` that is due. Returns the
+    /// indexes that cannot be written, which are closed.
     pub(crate) fn commit(&mut self, output: &mut Writer<impl Write>) -> Vec<Failed> {
-        self.write(output, Index::commit)
+        self.write(output, |index| index.commit(clock::monotonic()))
+    }
+
+    /// Returns the time until an `index.json` has to be written; `None` if all are up to date.
+    pub(crate) fn wait(&mut self) -> Option<Duration> {
+        let now = clock::monotonic();
+        self.open.iter_mut().filter_map(|(_, index)| index.wait(now)).min()
     }
 
     /// Does the same for the last time.

@@ -1,23 +1,29 @@
 //! cht-index: keeps `index.json`, which a UI or an agent reads from disk while the stream still
 //! runs.
 //!
-//! `stage` reads events and passes them on. `indexes` keeps a few indexes open, `index` is one of
-//! them on disk, and `frames` its content in memory, of `entry` elements. `ours` protects other
-//! programs' files.
+//! `stage` reads events and passes them on. `indexes` keeps a few indexes open, and `index` is one
+//! of them on disk. `frames` knows in memory where its journal has which frame, `lines` reads them
+//! there, and `entry` makes elements of them. `edits` reads changes by other programs, `pace` says
+//! when `index.json` is written, and `ours` protects other programs' files.
 //!
 //! It is a library so that fuzz targets reach the code that reads other programs' files.
 //!
-//! Imports: `stage` → `indexes` → `index` → {`frames` → `entry`, `ours` → `array`}.
+//! Imports: `stage` → `indexes` → `index` → {`edits` → {`entry` → `frames`, `lines`}, `ours` →
+//! `array` → `fields`, `pace`}.
 
 mod args;
 mod array;
+mod edits;
 mod entry;
+mod fields;
 mod frames;
 #[doc(hidden)]
 pub mod fuzzing;
 mod index;
 mod indexes;
+mod lines;
 mod ours;
+mod pace;
 mod stage;
 
 use std::process::ExitCode;

@@ -3,7 +3,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -67,7 +67,9 @@ fn is_journal(path: &Path) -> io::Result<bool> {
     if any {
         return Ok(false);
     }
-    let torn = durable::read(path, LARGEST)?;
+    // A torn line.
+    let mut torn = Vec::new();
+    durable::open_to_read(path)?.take(64).read_to_end(&mut torn)?;
     let text = torn.trim_ascii_start();
     let begin: &[u8] = br#"{"v":"#;
     Ok(text.starts_with(b"\0") || begin.starts_with(&text[..text.len().min(begin.len())]))
@@ -76,11 +78,20 @@ fn is_journal(path: &Path) -> io::Result<bool> {
 /// Returns whether a file without a journal is an index: empty, without frames, or with an element
 /// that is a frame.
 fn is_index(path: &Path) -> bool {
-    let Ok(text) = durable::read(path, LARGEST) else { return false };
-    let mut elements = Elements::new(&text);
-    let mut none = true;
-    let found = elements.by_ref().inspect(|_| none = false).any(|text| frame(text).is_some());
-    found || text.is_empty() || (none && elements.is_whole())
+    let has_frames = || -> io::Result<bool> {
+        let file = durable::open_to_read(path)?;
+        let is_empty = file.metadata()?.len() == 0;
+        let mut elements = Elements::new(file);
+        let mut none = true;
+        while let Some(element) = elements.next()? {
+            none = false;
+            if frame(element).is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(is_empty || (none && elements.is_whole()))
+    };
+    has_frames().unwrap_or(false)
 }
 
 /// Reads an element as a frame, with its session.

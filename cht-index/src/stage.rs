@@ -1,12 +1,13 @@
 //! The stage: adds frames to their index, and passes every line on.
 //!
-//! A `frame` or `sent` event is passed on when it is in the index: the next stage may rely on that.
-//! Lines after it wait with it, to keep their order. Lines that have already arrived are added
-//! together, with one commit.
+//! A `frame` or `sent` event is passed on when it is in the index: the next stage may rely on that,
+//! and on `index.json` while that is small. Lines after it wait with it, to keep their order. Lines
+//! that have already arrived are added together, with one commit. While no lines come, an
+//! `index.json` that is due is written.
 
 use std::{
     collections::VecDeque,
-    io::{BufReader, Write, stdin},
+    io::{BufReader, IsTerminal as _, Write, stdin},
     path::PathBuf,
 };
 
@@ -14,9 +15,10 @@ use anyhow::{Context as _, Result, bail};
 use cht_core::{
     event::{Body, Event},
     ndjson::{self, Line, Lines, Writer},
-    process::{cli, signals},
+    process::{cli, clock, signals},
     session::{Session, SessionError},
 };
+use rustix::event::{PollFd, PollFlags};
 
 use crate::{
     args::Args,
@@ -35,6 +37,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if !args.sent.is_empty() {
         return mark_sent(args);
     }
+    if let Some(path) = given(args).filter(|_| stdin().is_terminal()) {
+        // No events come: the index is brought up to date, for a session that was moved.
+        return Index::open(&existing(path)?, args.overwrite, clock::monotonic())?.finish();
+    }
     cli::refuse_terminal("pipe the events of cht-scenes into it")?;
     signals::drain_on_interrupt()?;
     let mut stage = Stage {
@@ -49,13 +55,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         stage.indexes.get(&path, &mut stage.output).map_err(|failed| failed.error)?;
     }
     let mut lines = Lines::new(BufReader::with_capacity(READ, stdin().lock()));
-    while let Some(line) = lines.next() {
-        stage.take(line.context("stdin")?)?;
+    loop {
         if !lines.has_line() {
             stage.settle()?;
+            stage.wait()?;
         }
+        let Some(line) = lines.next() else { break };
+        stage.take(line.context("stdin")?)?;
     }
-    stage.settle()?;
     let failed = stage.indexes.finish(&mut stage.output);
     failed.into_iter().try_for_each(|failed| stage.fail(failed))
 }
@@ -180,16 +187,35 @@ impl<W: Write> Stage<'_, W> {
         self.output.fail(None, "session", &message, failed.path.to_str()).context("stdout")
     }
 
+    /// Waits for the next line, and writes each `index.json` that is due meanwhile.
+    fn wait(&mut self) -> Result<()> {
+        while let Some(wait) = self.indexes.wait() {
+            let stdin = stdin();
+            let mut input = [PollFd::new(&stdin, PollFlags::IN)];
+            clock::wait_ready(&mut input, Some(clock::monotonic() + wait)).context("stdin")?;
+            if !input[0].revents().is_empty() {
+                break;
+            }
+            self.commit()?;
+        }
+        Ok(())
+    }
+
     /// Makes additions durable, and passes on the lines that waited for it.
     fn settle(&mut self) -> Result<()> {
         if self.held.is_empty() {
             return Ok(());
         }
-        for failed in self.indexes.commit(&mut self.output) {
-            self.fail(failed)?;
-        }
+        self.commit()?;
         for line in self.held.drain(..) {
             self.output.pass(&line).context("stdout")?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        for failed in self.indexes.commit(&mut self.output) {
+            self.fail(failed)?;
         }
         Ok(())
     }
@@ -201,19 +227,25 @@ fn given(args: &Args) -> Option<PathBuf> {
     args.out.clone().or_else(of_session)
 }
 
+/// Returns the path of an index that exists.
+fn existing(path: PathBuf) -> Result<PathBuf> {
+    if path.exists() {
+        return Ok(path);
+    }
+    bail!("{}: no such index; check --session or --out", path.display())
+}
+
 fn mark_sent(args: &Args) -> Result<()> {
     let Some(path) = given(args) else {
         bail!("--sent: say which index with --session DIR or --out FILE");
     };
-    if !path.exists() {
-        bail!("{}: no such index; check --session or --out", path.display());
-    }
-    let mut index = Index::open(&path, false)?;
+    let path = existing(path)?;
+    let mut index = Index::open(&path, false, clock::monotonic())?;
     for id in &args.sent {
         if !index.contains(id) {
             bail!("--sent {id}: no such frame in {}", path.display());
         }
         index.mark(id);
     }
-    index.commit()
+    index.finish()
 }

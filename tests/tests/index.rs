@@ -485,6 +485,83 @@ fn more_sessions_than_descriptors_are_indexed() {
 }
 
 #[test]
+fn copied_session_names_its_own_files_after_run_on_terminal_or_empty_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let frames = place("old/frames");
+    fs::create_dir_all(place("old/stream")).unwrap();
+    fs::create_dir_all(&frames).unwrap();
+    let in_session = |n: u32| {
+        let mut frame = frame_of(&place("old"), n);
+        frame["path"] = frames.join(format!("F{n:06}.jpg")).to_str().unwrap().into();
+        frame
+    };
+    let mut stage = Stage::fed(&mut tool("cht-index"), [1, 2].map(|n| line(&in_session(n))));
+    assert!(stage.finish().success());
+    let copy = |name: &str| {
+        let mut copy = std::process::Command::new("cp");
+        assert!(copy.arg("-r").args([place("old"), place(name)]).status().unwrap().success());
+        place(name)
+    };
+    let names_own_files = |session: &Path| {
+        for entry in read_json(&session.join("frames/index.json")) {
+            let relative = entry["relative_path"].as_str().unwrap();
+            assert_eq!(entry["path"], *session.join(relative).to_str().unwrap());
+            assert_eq!(entry["session"], *session.to_str().unwrap());
+        }
+    };
+    let empty = copy("by empty input");
+    assert_eq!(said(&empty.join("frames/index.json"), &[]).1, Some(0));
+    let terminal = copy("by terminal");
+    let command = format!("cht-index --session '{}'", terminal.display());
+    let output = std::process::Command::new("timeout")
+        .args(["30", "script", "-qec", &command, "/dev/null"])
+        .env("PATH", cht_tests::path_with_binaries())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    for session in [place("old"), empty, terminal] {
+        names_own_files(&session);
+    }
+}
+
+#[test]
+fn mark_and_frames_of_large_index_are_there_at_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    let lines: Vec<_> = (1..=20_000).map(|n| line(&frame(n)) + "\n").collect();
+    let events = folder.path().join("events");
+    fs::write(&events, lines.concat()).unwrap();
+    let mut command = tool("cht-index");
+    command.arg("--out").arg(&index).stdin(fs::File::open(&events).unwrap());
+    assert!(command.stdout(Stdio::null()).status().unwrap().success());
+    let whole = fs::metadata(&index).unwrap().len();
+    assert!(whole > 4 << 20, "{whole}");
+    // Opened and not changed, it is not written.
+    let written = || fs::metadata(&index).unwrap().modified().unwrap();
+    let before = written();
+    assert_eq!(said(&index, &[]).1, Some(0));
+    assert_eq!(written(), before);
+    let (mut stage, mut stdin) = start(&index);
+    let mut times = std::collections::BTreeSet::new();
+    for n in 20_001..=20_100 {
+        writeln!(stdin, "{}", line(&frame(n))).unwrap();
+        stage.next_event().unwrap();
+        times.insert(written());
+    }
+    let mark = json!({"v": 1, "type": "sent", "session": null, "id": "F000007"});
+    writeln!(stdin, "{}", line(&mark)).unwrap();
+    stage.next_event().unwrap();
+    let journal = fs::read_to_string(index.with_extension("ndjson")).unwrap();
+    assert_eq!(journal.lines().count(), 20_101, "in the journal before it is passed on");
+    drop(stdin);
+    assert!(stage.finish().success());
+    assert!(times.len() < 50, "written {} times", times.len());
+    assert_eq!((read_json(&index).len(), sent(&index)), (20_100, vec!["F000007".to_owned()]));
+}
+
+#[test]
 fn full_disk_is_waited_for_and_loses_no_frame() {
     let Some(disk) = cht_tests::Tmpfs::mount(1) else { return };
     let index = disk.path().join("index.json");

@@ -43,15 +43,25 @@ impl Moved {
         root.join("stream").is_dir().then(|| Self::to(root).ok()).flatten()
     }
 
-    /// Replaces the paths of a frame that was made when its session was at `session` by the present
-    /// ones. A session with several names keeps the one that it had.
-    pub fn mend(&mut self, session: &mut Option<String>, frame: &mut Frame) {
-        let Some(old) = session.as_deref().filter(|old| *old != self.root) else { return };
+    /// Returns the present folder if the session was at `old` before it was moved. A session with
+    /// several names keeps the one that it had.
+    pub fn present(&mut self, old: &str) -> Option<&str> {
+        if old == self.root {
+            return None;
+        }
         if self.last.as_ref().is_none_or(|(last, _)| last != old) {
             let is_gone = !is_same_folder(Path::new(old), Path::new(&self.root));
             self.last = Some((old.to_owned(), is_gone));
         }
-        if !self.last.as_ref().is_some_and(|(_, is_gone)| *is_gone) {
+        let is_gone = self.last.as_ref().is_some_and(|(_, is_gone)| *is_gone);
+        is_gone.then_some(&self.root)
+    }
+
+    /// Replaces the paths of a frame that was made when its session was at `session` by the present
+    /// ones.
+    pub fn mend(&mut self, session: &mut Option<String>, frame: &mut Frame) {
+        let Some(old) = session.as_deref() else { return };
+        if self.present(old).is_none() {
             return;
         }
         let paths = [Some(&mut frame.path), frame.thumbnail.as_mut(), Some(&mut frame.segment)];

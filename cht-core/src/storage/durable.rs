@@ -31,38 +31,8 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     unless_refused(&temporary, publish(&file, &temporary, path))
 }
 
-/// Replaces a file as [`replace`] does, and returns the text of the file at `path` until then, if
-/// any: the system exchanges the two names, so that no change by another program is lost. The inner
-/// error means that `path` was replaced and the old file cannot be read: it is larger than `limit`,
-/// or no regular file.
-///
-/// The replaced file lies under the temporary name afterwards ([`swapped_out`]), and the caller
-/// removes it once its content is safe elsewhere. The next `swap` overwrites it. A file system that
-/// cannot exchange names (NFS) leaves a moment between reading the old file and the rename.
-pub fn swap(path: &Path, bytes: &[u8], limit: u64) -> io::Result<Option<io::Result<Vec<u8>>>> {
-    use rustix::{
-        fs::{CWD, RenameFlags, renameat_with},
-        io::Errno,
-    };
-    let (file, temporary) = write_temporary(path, bytes)?;
-    unless_refused(&temporary, file.sync_all())?;
-    let before = match renameat_with(CWD, &temporary, CWD, path, RenameFlags::EXCHANGE) {
-        Ok(()) => Some(read(&temporary, limit)),
-        Err(Errno::NOENT | Errno::INVAL | Errno::NOSYS) => {
-            let before = match read(path, limit) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                before => Some(before),
-            };
-            unless_refused(&temporary, fs::rename(&temporary, path))?;
-            before
-        }
-        Err(error) => return unless_refused(&temporary, Err(error.into())),
-    };
-    sync_folder_of(path)?;
-    Ok(before)
-}
-
-/// Returns the path where [`swap`] leaves the replaced file; after a crash also an unfinished one.
+/// Returns the path where [`Draft::exchange`](super::draft::Draft::exchange) leaves the replaced
+/// file; after a crash also an unfinished one.
 #[must_use]
 pub fn swapped_out(path: &Path) -> PathBuf {
     temporary(path)
@@ -97,8 +67,15 @@ pub fn unfinished(name: &OsStr) -> Option<&OsStr> {
 
 /// Writes `bytes` into a new temporary file for `path`.
 fn write_temporary(path: &Path, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
+    let (mut file, temporary) = create_temporary(path)?;
+    unless_refused(&temporary, file.write_all(bytes))?;
+    Ok((file, temporary))
+}
+
+/// Creates a new temporary file for `path`.
+pub(super) fn create_temporary(path: &Path) -> io::Result<(File, PathBuf)> {
     let temporary = temporary(path);
-    let mut file = match File::create_new(&temporary) {
+    let file = match File::create_new(&temporary) {
         // Left by a kill, or planted: `create_new` follows no link, and a link itself is removed.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             fs::remove_file(&temporary)?;
@@ -106,7 +83,6 @@ fn write_temporary(path: &Path, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
         }
         result => result?,
     };
-    unless_refused(&temporary, file.write_all(bytes))?;
     Ok((file, temporary))
 }
 
@@ -219,6 +195,7 @@ mod tests {
     use rustix::fs::{CWD, FileType, mknodat};
 
     use super::*;
+    use crate::storage::draft::Draft;
 
     #[test]
     fn recording_is_not_renamed_over_another() {
@@ -244,19 +221,6 @@ mod tests {
             assert_eq!(set_aside(&path, ".old").unwrap(), with_suffix(&path, suffix));
         }
         assert_eq!(set_aside(&path, ".old").unwrap_err().kind(), io::ErrorKind::NotFound);
-    }
-
-    #[test]
-    fn replaced_file_is_returned() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.json");
-        let swap = |bytes| swap(&path, bytes, 99).unwrap().map(Result::unwrap);
-        assert_eq!(swap(b"one"), None);
-        assert_eq!(swap(b"two"), Some(b"one".to_vec()));
-        std::fs::write(&path, b"by another").unwrap();
-        assert_eq!(swap(b"three"), Some(b"by another".to_vec()));
-        assert_eq!(std::fs::read(&path).unwrap(), b"three");
-        assert_eq!(std::fs::read(swapped_out(&path)).unwrap(), b"by another");
     }
 
     #[test]
@@ -314,7 +278,7 @@ mod tests {
             assert_eq!(std::fs::read(&path).unwrap(), round);
             assert!(!path.is_symlink());
             plant(&temporary(&path));
-            swap(&path, b"three", 99).unwrap().unwrap().unwrap();
+            Draft::create(&path).unwrap().exchange().unwrap();
             assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
         }
     }

@@ -1,6 +1,7 @@
 //! Writes and reads files that survive kills, full disks and crashes.
 
 pub mod disk_error;
+pub mod draft;
 pub mod durable;
 pub mod journal;
 pub mod patience;
