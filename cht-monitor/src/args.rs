@@ -18,6 +18,7 @@ Examples:
 
 /// Shows a session live in a player, and through a FIFO or HTTP
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "independent options")]
 #[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
           help_template = cht_core::process::cli::HELP)]
 pub(crate) struct Args {
@@ -52,6 +53,9 @@ pub(crate) struct Args {
     /// loopback address
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "stdout")]
     pub http: Option<String>,
+    /// Show no status line on a terminal
+    #[arg(long)]
+    pub quiet: bool,
     /// Write MPEG-TS to stdout, bit for bit
     #[arg(long)]
     pub stdout: bool,
@@ -156,6 +160,11 @@ const EFFECTS: &[Effect<Args>] = &[
         place: "with ffplay, mpv or vlc as player",
     },
     Effect { option: "restart", is_there: Args::plays, place: "with a player" },
+    Effect {
+        option: "quiet",
+        is_there: |args| !args.stdout && !args.print_command && args.from.is_none(),
+        place: "without --stdout, --from and --print-command, which show no status line",
+    },
     Effect { option: "print_command", is_there: Args::plays, place: "with a player" },
 ];
 

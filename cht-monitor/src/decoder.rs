@@ -138,3 +138,106 @@ fn why_software(wanted: Hwaccel, ffplay: &Probed, devices: Devices, codec: Optio
         _ => format!("ffplay {version} has no such decoder for {}", codec.unwrap_or_default()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads outputs of ffplay; each file begins with their origin.
+    fn ffplay(text: &str) -> Probed {
+        let section = |name: &str| {
+            let begin = text.split(&format!("== {name}\n")).nth(1).unwrap();
+            begin.split("\n== ").next().unwrap().to_owned()
+        };
+        Probed::of(&section("-version"), &section("-h"), &section("-decoders"))
+    }
+
+    fn debian_5() -> Probed {
+        ffplay(include_str!("../ffplay/5.1.9.txt"))
+    }
+
+    const BOTH: Devices = Devices { nvidia: true, render: true };
+    const INTEL: Devices = Devices { nvidia: false, render: true };
+    const NONE: Devices = Devices { nvidia: false, render: false };
+
+    /// Options of the ways to decode, in order; the last one must be in software.
+    fn ways(wanted: Hwaccel, ffplay: &Probed, devices: Devices, codec: &str) -> Vec<String> {
+        let choices = choices(wanted, ffplay, devices, Some(codec));
+        let (software, hardware) = choices.split_last().unwrap();
+        assert!(!software.is_hardware && software.options.is_empty());
+        assert!(hardware.iter().all(|choice| choice.is_hardware && !choice.options.is_empty()));
+        hardware.iter().map(|choice| choice.options.join(" ")).collect()
+    }
+
+    fn reason(wanted: Hwaccel, ffplay: &Probed, devices: Devices, codec: Option<&str>) -> String {
+        choices(wanted, ffplay, devices, codec).pop().unwrap().why
+    }
+
+    #[test]
+    fn outputs_are_read() {
+        let old = debian_5();
+        assert_eq!(old.version, "5.1.9-0+deb12u1");
+        assert!(!old.has_hwaccel);
+        assert!(old.decoders.contains(&"hevc_cuvid".to_owned()), "{:?}", old.decoders);
+        assert!(!old.decoders.contains(&"=".to_owned()), "{:?}", old.decoders);
+    }
+
+    #[test]
+    fn ffplay_before_7_decodes_by_codec_on_nvidia_alone() {
+        for old in [debian_5(), ffplay(include_str!("../ffplay/6.1.1.txt"))] {
+            for (codec, decoder) in [
+                ("h264", "h264_cuvid"),
+                ("hevc", "hevc_cuvid"),
+                ("av1", "av1_cuvid"),
+                ("mpeg2video", "mpeg2_cuvid"),
+            ] {
+                let ways = ways(Hwaccel::Auto, &old, BOTH, codec);
+                assert_eq!(ways, [format!("-vcodec {decoder}")]);
+            }
+            assert!(ways(Hwaccel::Auto, &old, BOTH, "theora").is_empty());
+            assert!(ways(Hwaccel::Auto, &old, INTEL, "h264").is_empty());
+            let why = reason(Hwaccel::Auto, &old, INTEL, Some("h264"));
+            assert!(why.ends_with("reaches VAAPI and Vulkan from 7.0 on"), "{why}");
+            // Even where no device was found.
+            assert_eq!(ways(Hwaccel::Cuda, &old, NONE, "h264"), ["-vcodec h264_cuvid"]);
+        }
+    }
+
+    #[test]
+    fn ffplay_from_7_uses_hwaccel_with_its_renderer() {
+        for text in [
+            include_str!("../ffplay/7.1.1.txt"),
+            include_str!("../ffplay/8.0.txt"),
+            include_str!("../ffplay/9.0.2.txt"),
+        ] {
+            let new = ffplay(text);
+            let auto = |devices| ways(Hwaccel::Auto, &new, devices, "h264");
+            assert_eq!(auto(BOTH), ["-hwaccel cuda", "-hwaccel vaapi", "-hwaccel vulkan"]);
+            assert_eq!(auto(INTEL), ["-hwaccel vaapi", "-hwaccel vulkan"]);
+            assert!(auto(NONE).is_empty());
+            assert_eq!(ways(Hwaccel::Vulkan, &new, NONE, "h264"), ["-hwaccel vulkan"]);
+            assert!(ways(Hwaccel::None, &new, BOTH, "h264").is_empty());
+        }
+    }
+
+    #[test]
+    fn ffplay_without_renderer_falls_back_to_named_decoders() {
+        let plain = ffplay(include_str!("../ffplay/7.1.1-plain.txt"));
+        assert!(plain.has_hwaccel && ways(Hwaccel::Auto, &plain, BOTH, "h264").is_empty());
+        let why = reason(Hwaccel::Auto, &plain, BOTH, Some("h264"));
+        assert!(why.contains("7.1.1 was built without a Vulkan renderer"), "{why}");
+        let with_cuvid = Probed { decoders: debian_5().decoders, ..plain };
+        assert_eq!(ways(Hwaccel::Auto, &with_cuvid, BOTH, "hevc"), ["-vcodec hevc_cuvid"]);
+    }
+
+    #[test]
+    fn reason_for_software_is_told() {
+        let old = debian_5();
+        let why = |wanted, devices, codec| reason(wanted, &old, devices, codec);
+        assert!(why(Hwaccel::Auto, NONE, Some("h264")).contains("no GPU here"));
+        assert!(why(Hwaccel::None, BOTH, Some("h264")).contains("--hwaccel none"));
+        assert!(why(Hwaccel::Auto, BOTH, None).contains("there is no video"));
+        assert!(why(Hwaccel::Auto, BOTH, Some("theora")).contains("no such decoder for theora"));
+        assert!(why(Hwaccel::Auto, BOTH, Some("h264")).contains("the GPU refuses"));
+    }
+}

@@ -56,7 +56,11 @@ fn show_from(args: &Args, sessions: Sessions, first: Session) -> Result<()> {
     }
     if let Some(path) = &args.fifo {
         fifo::make(path)?;
-        fifo::serve(path.clone(), Live::new(broadcast.clone(), Status::default())?)?;
+        let status = if args.plays() { Status::default() } else { status.clone() };
+        fifo::serve(path.clone(), Live::new(broadcast.clone(), status)?)?;
+    }
+    if !args.quiet {
+        status.show(broadcast.clone())?;
     }
     let follower = stream::follow(sessions, first, broadcast.clone())?;
     if args.plays() {

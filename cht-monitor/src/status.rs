@@ -1,14 +1,24 @@
-//! The state of the stream, for people.
+//! The state of the stream, for people: a line on a terminal, and messages.
 
 use std::{
+    fmt::Write as _,
+    io::{self, IsTerminal as _},
     sync::{Arc, Mutex},
+    thread,
     time::{Duration, Instant},
 };
 
+use anyhow::{Context as _, Result};
 use cht_core::{
-    live::{Feed, LeftOut},
-    process::{lock::lock, report},
+    live::{Broadcast, Feed, LeftOut, Summary},
+    process::{clock, lock::lock, report},
 };
+
+/// Time between two lines.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Longest line, in columns: a longer one would wrap on most terminals, and stay.
+const COLUMNS: usize = 79;
 
 /// The state of the player's feed. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -16,7 +26,7 @@ pub(crate) struct Status(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    behind: Duration,
+    behind: Option<Duration>,
     left_out: LeftOut,
     limited: report::Limited,
 }
@@ -25,7 +35,7 @@ impl Status {
     /// Notes the state of a feed; says what was left out.
     pub(crate) fn watch(&self, feed: &Feed, now: Instant) {
         let mut state = lock(&self.0);
-        state.behind = feed.behind();
+        state.behind = Some(feed.behind());
         let left_out = feed.left_out();
         if left_out.groups > state.left_out.groups {
             let LeftOut { groups, bytes } = left_out;
@@ -36,5 +46,81 @@ impl Status {
             state.limited.note(now, message);
         }
         state.left_out = left_out;
+    }
+
+    /// Shows a line about the stream on a terminal, on a thread of its own, to the stream's end.
+    pub(crate) fn show(&self, broadcast: Broadcast) -> Result<()> {
+        if !io::stderr().is_terminal() {
+            return Ok(());
+        }
+        let status = self.clone();
+        let thread = thread::Builder::new().name("status".to_owned());
+        let shown = thread.spawn(move || {
+            let (mut before, mut at) = (Summary::default(), clock::monotonic());
+            while !broadcast.has_ended() {
+                clock::rest(EVERY);
+                let (summary, now) = (broadcast.summary(), clock::monotonic());
+                let behind = lock(&status.0).behind;
+                let behind = behind.map(|behind| behind.max(broadcast.longest_wait(now)));
+                let seconds = now.saturating_duration_since(at).as_secs_f64();
+                report::status(line(&summary, &before, seconds, behind));
+                (before, at) = (summary, now);
+            }
+            report::status("");
+        });
+        shown.context("a thread for the status line").map(|_| ())
+    }
+}
+
+/// Returns the line: format, rates since `before`, delay and losses.
+fn line(now: &Summary, before: &Summary, seconds: f64, behind: Option<Duration>) -> String {
+    let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
+    let bits = 8.0 * rate(now.bytes, before.bytes);
+    let mut line = String::new();
+    for (_, codec) in now.layout().into_iter().flatten() {
+        let _ = write!(line, "{codec} ");
+    }
+    if let Some((width, height)) = now.size {
+        let _ = write!(line, "{width}x{height} ");
+    }
+    if now.video.is_some() {
+        let _ = write!(line, "{:.0} fps ", rate(now.pictures, before.pictures));
+    }
+    let _ = match bits {
+        0.0..1e6 => write!(line, "{:.0} kbit/s", bits / 1e3),
+        _ => write!(line, "{:.1} Mbit/s", bits / 1e6),
+    };
+    if let Some(behind) = behind {
+        let _ = write!(line, ", {:.1} s behind", behind.as_secs_f64());
+    }
+    if now.lost > 0 {
+        let _ = write!(line, ", packets lost {} times", now.lost);
+    }
+    line.truncate(COLUMNS);
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_has_rates_since_the_last_one() {
+        let before = Summary {
+            video: Some((256, cht_ts::Codec::H264)),
+            sound: Some((257, cht_ts::Codec::Aac)),
+            size: Some((1280, 720)),
+            pictures: 100,
+            bytes: 1_000_000,
+            lost: 0,
+        };
+        let now = Summary { pictures: 150, bytes: 1_500_000, lost: 2, ..before };
+        let behind = Some(Duration::from_millis(340));
+        assert_eq!(
+            line(&now, &before, 2.0, behind),
+            "h264 aac 1280x720 25 fps 2.0 Mbit/s, 0.3 s behind, packets lost 2 times"
+        );
+        // Another session begins anew.
+        assert_eq!(line(&Summary::default(), &before, 1.0, None), "0 kbit/s");
     }
 }

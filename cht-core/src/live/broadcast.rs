@@ -88,6 +88,13 @@ impl Broadcast {
         lock(&self.0).has_ended
     }
 
+    /// Returns how long the oldest bytes have waited for a viewer.
+    #[must_use]
+    pub fn longest_wait(&self, now: Instant) -> Duration {
+        let state = lock(&self.0);
+        state.viewers.iter().map(|seat| seat.queue.wait(now)).max().unwrap_or_default()
+    }
+
     /// Tells whether every viewer has used all that there was.
     #[must_use]
     pub fn is_drained(&self) -> bool {

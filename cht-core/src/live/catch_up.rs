@@ -130,18 +130,18 @@ impl CatchUp {
     }
 
     /// Continues at the keyframe that is pushed next, after others were left out: the player did
-    /// not take them. Its clock continues without a gap, and all is squeezed until it has had time
-    /// to play what it still holds.
-    pub fn rejoin(&mut self, now: Instant) {
+    /// not take them. Appends the `tables` of the stream to `out`. The player's clock continues
+    /// without a gap, and all is squeezed until it has had time to play what it still holds.
+    pub fn rejoin(&mut self, tables: &[u8], now: Instant, out: &mut Vec<u8>) {
         self.rest.clear();
         self.rejoins = true;
         if !self.is_sound {
             self.ready = ticks_of(now.saturating_duration_since(self.began) + STARTUP);
         }
-        for track in self.tracks.values_mut() {
-            track.continuity.rejoin();
-            track.is_out = track.is_known;
-        }
+        self.tracks.values_mut().for_each(Track::rejoin);
+        self.push(tables, now, false, out);
+        // The stream's own tables follow these.
+        self.tracks.values_mut().for_each(|track| track.continuity.rejoin());
     }
 
     /// Squeezes from the next picture on: the player is late, and there is no keyframe to skip to.
@@ -317,6 +317,12 @@ impl Clock {
 }
 
 impl Track {
+    /// Leaves out the rest of a PES packet of which the player has the beginning.
+    fn rejoin(&mut self) {
+        self.continuity.rejoin();
+        self.is_out = self.is_known;
+    }
+
     /// Decides whether there is time to play the PES packet that starts.
     fn begin(&mut self, clock: &Clock, start: PesStart) {
         let is_near = difference33(clock.dts, start.pts).abs() <= JUMP;
@@ -486,7 +492,7 @@ mod tests {
         player.live(0.0, 0.0, 5.0);
         let before = player.get(5.0, &[5.0]);
         // Stopped for a minute; what was read meanwhile is left out.
-        player.catch_up.rejoin(player.began + Duration::from_secs(65));
+        player.catch_up.rejoin(&[], player.began + Duration::from_secs(65), &mut Vec::new());
         let after = player.get(65.0, &tenths(64.5, 6));
         let pictures: Vec<_> = after.iter().filter(|got| got.0 == VIDEO).collect();
         assert!((pictures[0].1 - before[0].1 - 0.04).abs() < 1e-3, "{before:?} {after:?}");

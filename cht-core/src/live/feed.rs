@@ -71,8 +71,7 @@ impl Feed {
         });
         let mut out = Vec::with_capacity(next.bytes.len());
         if let Some(tables) = next.tables {
-            catch_up.rejoin(now);
-            catch_up.push(&tables, now, false, &mut out);
+            catch_up.rejoin(&tables, now, &mut out);
         } else if late > LATE {
             catch_up.hurry();
         }

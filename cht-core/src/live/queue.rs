@@ -68,6 +68,12 @@ impl Queue {
         self.pieces.is_empty()
     }
 
+    /// Returns how long the first piece has waited.
+    pub(super) fn wait(&self, now: Instant) -> Duration {
+        let first = self.pieces.front();
+        first.map_or(Duration::ZERO, |first| now.saturating_duration_since(first.arrived))
+    }
+
     /// Returns the sum of all that was left out.
     pub(super) fn left_out(&self) -> LeftOut {
         self.left_out
@@ -97,8 +103,7 @@ impl Queue {
 
     /// Takes the next piece; of several groups the newest, if the first has waited too long.
     pub(super) fn pop(&mut self, now: Instant) -> Option<Next> {
-        let first = self.pieces.front()?;
-        if now.saturating_duration_since(first.arrived) > self.limits.wait {
+        if self.wait(now) > self.limits.wait {
             self.skip();
         }
         let piece = self.pieces.pop_front()?;

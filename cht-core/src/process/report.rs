@@ -48,6 +48,20 @@ pub fn stage() -> &'static str {
     STAGE.get().copied().unwrap_or("cht")
 }
 
+/// The line that is shown below all messages; empty if there is none.
+static STATUS: Mutex<String> = Mutex::new(String::new());
+
+/// Shows a line below all messages, in place of the one before; an empty one removes it. For a
+/// stderr that is a terminal.
+pub fn status(line: impl Into<String>) {
+    let mut shown = lock(&STATUS);
+    *shown = line.into();
+    let _ = io::stderr().lock().write_all(format!("{CLEAR}{shown}").as_bytes());
+}
+
+/// Moves a terminal's cursor to the beginning of the line, and clears that (ECMA-48 EL).
+const CLEAR: &str = "\r\x1b[K";
+
 /// Prints a message. The exit status stays the same.
 pub fn note(message: impl Display) {
     say("", &message);
@@ -162,6 +176,9 @@ pub fn never_wait() -> io::Result<()> {
 
 /// Waits until all messages are written, for a limited time.
 pub(crate) fn finish() {
+    if !lock(&STATUS).is_empty() {
+        status("");
+    }
     let Some(Queue { lines, written }) = queue_now().take() else { return };
     drop(lines);
     // A reader that does not read cannot be told that either.
@@ -191,7 +208,12 @@ fn line_of(kind: &str, message: &dyn Display) -> String {
 /// Writes a line with one call, so that the lines of the stages of a pipeline do not mix. After
 /// stderr is closed, messages are dropped.
 fn write(line: &str) {
-    let _ = io::stderr().lock().write_all(line.as_bytes());
+    let shown = lock(&STATUS);
+    let _ = if shown.is_empty() {
+        io::stderr().lock().write_all(line.as_bytes())
+    } else {
+        io::stderr().lock().write_all(format!("{CLEAR}{line}{shown}").as_bytes())
+    };
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ fn option_without_effect_is_refused_with_its_place() {
         ("cht-monitor", "x --sessions y", "without SESSION"),
         ("cht-monitor", "--http :0 --from start", "without --fifo and --http"),
         ("cht-monitor", "--fifo x --restart", "with a player"),
+        ("cht-monitor", "--stdout --quiet", "which show no status line"),
         ("cht-monitor", "--http :0 --print-command", "with a player"),
         ("cht-recv", "--once --second-sender replace", "without --once"),
         ("cht-recv", "--input - --second-sender replace", "with tcp://"),
@@ -79,7 +80,7 @@ const REFUSED: &[(&str, &str)] = &[
          hwaccel on-lag lag-limit stats-interval quality dedupe",
     ),
     ("cht-index", "session overwrite"),
-    ("cht-monitor", "sessions from ffplay hwaccel restart print-command"),
+    ("cht-monitor", "sessions from ffplay hwaccel restart quiet print-command"),
 ];
 
 #[test]
