@@ -76,6 +76,25 @@ pub(crate) enum Command {
         #[arg(long, value_name = "CURSOR|now")]
         to: Option<String>,
     },
+    /// Serve the commands as tools of an MCP client, over stdin and stdout
+    Mcp {
+        #[command(flatten)]
+        reader: ReaderOption,
+        /// Give paths only, no pictures
+        #[arg(long)]
+        no_images: bool,
+        /// Largest answer in tokens, estimated
+        #[arg(long, value_name = "N", env = "CHT_MAX_TOKENS", default_value_t = 25_000,
+              value_parser = clap::value_parser!(u64).range(2000..))]
+        max_tokens: u64,
+        /// Largest message in bytes
+        #[arg(long, value_name = "N", env = "CHT_MAX_BYTES", default_value_t = 1 << 20,
+              value_parser = clap::value_parser!(u64).range(65_536..))]
+        max_bytes: u64,
+        /// Path of the ffmpeg that makes pictures smaller
+        #[arg(long, value_name = "PATH", default_value = "ffmpeg")]
+        ffmpeg: PathBuf,
+    },
     /// Write frames, text and speech as they come, for ever, one line of JSON each
     Follow {
         /// Where to begin: start, now, or after a frame or the cursor of a line

@@ -12,7 +12,11 @@ use serde::Serialize;
 use crate::{
     ack::{self, What},
     args::{Args, Command, ReaderOption},
-    follow, next,
+    budget::Budget,
+    follow,
+    mcp::{self, Tools},
+    next,
+    picture::fit::Painter,
     sessions::{self, SessionView},
 };
 
@@ -27,7 +31,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Command::Next { reader: ReaderOption { reader }, limit, wait } => {
             let wait = Duration::from_secs_f64(*wait);
             let asked = next::Asked { reader: reader.clone(), limit: *limit, wait };
-            answer(&mut output, &next::answer(&place, &asked)?)
+            answer(&mut output, &next::answer(&place, &asked, None)?)
         }
         Command::Ack { reader: ReaderOption { reader }, ids, to } => {
             let what = match to.as_deref() {
@@ -38,6 +42,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             let session = place.session()?;
             answer(&mut output, &ack::acknowledge(&session, reader, &what, clock::wall())?)
         }
+        Command::Mcp {
+            reader: ReaderOption { reader },
+            no_images,
+            max_tokens,
+            max_bytes,
+            ffmpeg,
+        } => mcp::run(Tools {
+            place,
+            reader: reader.clone(),
+            images: !no_images,
+            budget: Budget { tokens: *max_tokens, bytes: *max_bytes },
+            painter: Painter::new(ffmpeg.clone()),
+        }),
         Command::Follow { from } => follow::run(&place, from, &mut output),
     }
 }

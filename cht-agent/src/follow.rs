@@ -65,7 +65,7 @@ pub(crate) fn run<W: Write>(place: &Place, from: &From, output: &mut Writer<W>) 
             (Err(_), Some(follower), _) => follower.session.clone(),
             (Err(error), None, None) => return Err(error),
             (Err(_), None, Some(sessions)) => {
-                Waiter::new(None, Some(sessions)).wait(FOR_EVER)?;
+                Waiter::new(None, Some(sessions)).wait(None, FOR_EVER)?;
                 continue;
             }
         };
@@ -80,7 +80,7 @@ pub(crate) fn run<W: Write>(place: &Place, from: &From, output: &mut Writer<W>) 
             none => none.insert(Follower::begin(session, from)?),
         };
         follower.read(output)?;
-        waiter.wait(FOR_EVER)?;
+        waiter.wait(None, FOR_EVER)?;
     }
     Ok(())
 }

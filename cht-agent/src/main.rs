@@ -4,14 +4,18 @@
 //! until it acknowledges it. Nothing here slows a stage: it only reads the session's files, writes
 //! `agent/NAME.ndjson`, and appends marks to the journal of cht-index.
 //!
-//! Imports: `commands` → {`next`, `ack`, `follow`} → {`unread`, `sessions`, `wait`, `view`} →
-//! `store`.
+//! Imports: `commands` → `mcp` → {`next`, `ack`, `follow`, `budget`, `picture`} → {`unread`,
+//! `sessions`, `find`, `wait`, `view`} → `store`.
 
 mod ack;
 mod args;
+mod budget;
 mod commands;
+mod find;
 mod follow;
+mod mcp;
 mod next;
+mod picture;
 mod sessions;
 mod store;
 mod unread;

@@ -1,12 +1,16 @@
 //! `next`: the frames that a reader has not acknowledged.
 
-use std::time::{Duration, Instant};
+use std::{
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use cht_core::{
     process::clock,
     session::{Session, SessionError},
 };
+use rustix::event::{PollFd, PollFlags};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -36,21 +40,24 @@ pub(crate) struct Answer {
     /// The frames, oldest first.
     pub frames: Vec<FrameView>,
     /// Quotations: texts that came after their frames were given.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late_text: Vec<LateText>,
     /// Quotations: speech that came after the frame on the screen was given.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late_speech: Vec<Speech>,
     /// Place after these frames: acknowledges them all.
     pub cursor: String,
     /// How far this is from what happens now.
     pub lag: Lag,
     /// Ids of these frames whose picture is gone.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missed: Vec<String>,
     /// The index was started over: everything is given once more.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub restarted: bool,
+    /// Some of the words were left out, to keep the answer short.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shortened: bool,
     /// What `text` and `speech` are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
@@ -83,7 +90,8 @@ pub(crate) struct Asked {
 }
 
 /// Returns what the reader has not acknowledged; waits for it as long as it may.
-pub(crate) fn answer(place: &Place, asked: &Asked) -> Result<Answer> {
+/// Fails if `stop` becomes readable while it waits.
+pub(crate) fn answer(place: &Place, asked: &Asked, stop: Option<&dyn AsFd>) -> Result<Answer> {
     let deadline = clock::monotonic().checked_add(asked.wait);
     let rest = || deadline.map_or(asked.wait, |it| it.saturating_duration_since(now()));
     loop {
@@ -100,8 +108,18 @@ pub(crate) fn answer(place: &Place, asked: &Asked) -> Result<Answer> {
                 return Ok(answer);
             }
         }
-        waiter.wait(rest())?;
+        waiter.wait(stop, rest())?;
+        if stop.is_some_and(is_readable) {
+            bail!("cancelled");
+        }
     }
+}
+
+/// Tells whether a descriptor is readable.
+fn is_readable(descriptor: &dyn AsFd) -> bool {
+    let mut descriptors = [PollFd::from_borrowed_fd(descriptor.as_fd(), PollFlags::IN)];
+    let looked = clock::wait_ready(&mut descriptors, Some(now()));
+    looked.is_ok() && !descriptors[0].revents().is_empty()
 }
 
 fn now() -> Instant {
@@ -170,6 +188,7 @@ impl Answer {
             cursor: batch.cursor.to_string(),
             lag,
             restarted,
+            shortened: false,
             next: next.to_owned(),
         }
     }

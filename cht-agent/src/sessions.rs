@@ -83,6 +83,15 @@ impl Place {
         Ok(Session::open(if is_name { &below } else { named })?)
     }
 
+    /// Returns the session whose folder is called `name`.
+    pub(crate) fn called(&self, name: &str) -> Result<Session> {
+        let is_it = |session: &Session| session.root().file_name().is_some_and(|it| it == name);
+        match self.session().ok().filter(is_it) {
+            Some(session) => Ok(session),
+            None => Ok(Session::open(&self.sessions.join(name))?),
+        }
+    }
+
     /// Returns all sessions: first those that are recorded now, then the newest.
     pub(crate) fn all(&self) -> Result<Vec<Session>> {
         let entries = std::fs::read_dir(&self.sessions).with_context(|| {

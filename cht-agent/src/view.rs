@@ -36,14 +36,33 @@ pub(crate) struct FrameView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub returned_to: Option<String>,
     /// The picture's file is gone.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub missing: bool,
     /// Quotation: the text in the picture. Absent where no program has recognised it yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Quotations: speech from this frame to the next one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub speech: Vec<Speech>,
+    /// Some of the words were left out, to keep the answer short.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shortened: bool,
+    /// The picture of this frame in the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub picture: Option<PictureView>,
+}
+
+/// A picture in an answer.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(crate) struct PictureView {
+    /// Its place among the pictures of the answer, from 1.
+    pub number: u32,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Estimated number of tokens.
+    pub tokens: u64,
 }
 
 /// Quotation: words that were said.
@@ -84,6 +103,8 @@ impl FrameView {
             missing: !Path::new(&frame.path).is_file(),
             text: None,
             speech: Vec::new(),
+            shortened: false,
+            picture: None,
         }
     }
 

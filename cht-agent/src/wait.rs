@@ -1,6 +1,6 @@
 //! Waits for the journal of a session to grow, or for a session to begin.
 
-use std::{io, path::Path, time::Duration};
+use std::{io, os::fd::AsFd, path::Path, time::Duration};
 
 use cht_core::session::{
     Session,
@@ -40,7 +40,8 @@ impl Waiter {
     }
 
     /// Waits for a change, for at most `limit` and the time after which to look again.
-    pub(crate) fn wait(&self, limit: Duration) -> io::Result<()> {
-        self.watch.wait(None, limit.min(self.look_again)).map(drop)
+    /// Ends early if `stop` becomes readable.
+    pub(crate) fn wait(&self, stop: Option<&dyn AsFd>, limit: Duration) -> io::Result<()> {
+        self.watch.wait(stop, limit.min(self.look_again)).map(drop)
     }
 }

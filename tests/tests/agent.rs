@@ -148,7 +148,7 @@ fn follow_goes_on_with_the_next_session_and_after_its_cursor() {
     }
 }
 
-/// A session with a journal of so many frames.
+/// Makes a session with a journal of `frames` frames.
 fn made(folder: &Path, frames: u32) {
     for name in ["stream", "frames", "agent"] {
         fs::create_dir_all(folder.join(name)).unwrap();

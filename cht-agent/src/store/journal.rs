@@ -88,20 +88,23 @@ impl Journal {
 
     /// Returns the newest frame.
     pub(crate) fn newest(&mut self) -> Result<Option<Frame>> {
-        let Some(file) = &self.file else { return Ok(None) };
+        Ok(self.newest_frames(1)?.pop())
+    }
+
+    /// Returns the frames on the last `count` lines of frames, the newest first.
+    pub(crate) fn newest_frames(&mut self, count: usize) -> Result<Vec<Frame>> {
+        let Some(file) = &self.file else { return Ok(Vec::new()) };
         let named = || path(&self.session).display().to_string();
         let length = file.metadata().with_context(named)?.len();
         let mut tail = TAIL;
         loop {
             let begin = length.saturating_sub(tail);
             let mut bytes = vec![0; (length - begin) as usize];
-            let count = read_at_most(file, &mut bytes, begin).with_context(named)?;
-            if let Some(line) = last_frame(&bytes[..count], begin == 0) {
-                let line = line.to_vec();
-                return Ok(self.frame(&line));
-            }
-            if begin == 0 {
-                return Ok(None);
+            let read = read_at_most(file, &mut bytes, begin).with_context(named)?;
+            let lines: Vec<_> = last_frames(&bytes[..read], begin == 0).take(count).collect();
+            if lines.len() == count || begin == 0 {
+                let lines: Vec<_> = lines.into_iter().map(<[u8]>::to_vec).collect();
+                return Ok(lines.iter().filter_map(|line| self.frame(line)).collect());
             }
             tail = tail.saturating_mul(8);
         }
@@ -153,18 +156,17 @@ fn read_at_most(file: &File, buffer: &mut [u8], from: u64) -> io::Result<usize> 
     Ok(count)
 }
 
-/// Returns the last whole line of a frame in `bytes`, whose first line may be a part of one unless
-/// `is_whole`.
-fn last_frame(bytes: &[u8], is_whole: bool) -> Option<&[u8]> {
-    let mut end = memchr::memrchr(b'\n', bytes)?;
-    loop {
-        let begin = memchr::memrchr(b'\n', &bytes[..end]);
-        let line = &bytes[begin.map_or(0, |at| at + 1)..end];
-        if (begin.is_some() || is_whole) && line::kind(line) == Kind::Frame {
-            return Some(line);
-        }
-        end = begin?;
-    }
+/// Returns the whole lines of frames in `bytes`, the last one first. The first line may be a part
+/// of one unless `is_whole`.
+fn last_frames(bytes: &[u8], is_whole: bool) -> impl Iterator<Item = &[u8]> {
+    let mut end = memchr::memrchr(b'\n', bytes);
+    let lines = std::iter::from_fn(move || {
+        let at = end?;
+        end = memchr::memrchr(b'\n', &bytes[..at]);
+        let is_known = end.is_some() || is_whole;
+        is_known.then(|| &bytes[end.map_or(0, |begin| begin + 1)..at])
+    });
+    lines.filter(|line| line::kind(line) == Kind::Frame)
 }
 
 #[cfg(test)]
@@ -175,8 +177,8 @@ mod tests {
     fn last_frame_is_found_before_other_lines() {
         let frame = r#"{"v":1,"type":"frame","id":"F1"}"#;
         let text = format!("{frame}\n{{\"v\":1,\"type\":\"sent\",\"id\":\"F1\"}}\n{{\"v\":1");
-        assert_eq!(last_frame(text.as_bytes(), true), Some(frame.as_bytes()));
-        assert_eq!(last_frame(&text.as_bytes()[1..], false), None, "begins within the line");
-        assert_eq!(last_frame(b"", true), None);
+        assert_eq!(last_frames(text.as_bytes(), true).collect::<Vec<_>>(), [frame.as_bytes()]);
+        assert_eq!(last_frames(&text.as_bytes()[1..], false).count(), 0, "begins within the line");
+        assert_eq!(last_frames(b"", true).count(), 0);
     }
 }
