@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, str::FromStr};
 
-use cht_core::process::cli::Effect;
+use cht_core::{
+    live::{Wanted, Which},
+    process::cli::Effect,
+};
 use clap::{Parser, ValueEnum};
 
 const EXAMPLES: &str = "\
@@ -33,6 +36,13 @@ pub(crate) struct Args {
     /// or -SECONDS before now
     #[arg(long, value_name = "start|TIME")]
     pub from: Option<From>,
+    /// Show this program alone
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub program: Option<u16>,
+    /// Of several videos or sounds show this one: its PID, or 0, 1 … for the first, second … video in
+    /// the tables
+    #[arg(long, value_name = "PID|INDEX")]
+    pub stream: Option<Which>,
     /// Player to run: ffplay, mpv, vlc, or a command for sh that reads MPEG-TS on stdin [default:
     /// ffplay, without --fifo, --http and --stdout]
     #[arg(long, value_name = "NAME|CMD", conflicts_with = "stdout")]
@@ -120,6 +130,11 @@ impl Args {
     pub(crate) fn plays(&self) -> bool {
         let elsewhere = self.stdout || self.fifo.is_some() || self.http.is_some();
         self.player.is_some() || !elsewhere
+    }
+
+    /// Returns what is to be shown of the stream.
+    pub(crate) fn wanted(&self) -> Wanted {
+        Wanted { program: self.program, stream: self.stream }
     }
 
     fn plays_ffplay(&self) -> bool {

@@ -39,14 +39,14 @@ fn show_from(args: &Args, sessions: Sessions, first: Session) -> Result<()> {
         return print_command(args, sessions, first);
     }
     if args.stdout {
-        return to_stdout(Recorded::open(sessions, first, args.from)?);
+        return to_stdout(Recorded::open(sessions, first, args.from, args.wanted())?);
     }
     let mut starts = Starts::new(args);
     if args.plays() {
         starts.prepare()?;
     }
     if args.from.is_some() {
-        let recorded = Recorded::open(sessions, first, args.from)?;
+        let recorded = Recorded::open(sessions, first, args.from, args.wanted())?;
         return play(&mut starts, &mut Source::Recorded(Box::new(recorded)), args.restart);
     }
     let broadcast = Broadcast::default();
@@ -62,7 +62,7 @@ fn show_from(args: &Args, sessions: Sessions, first: Session) -> Result<()> {
     if !args.quiet {
         status.show(broadcast.clone())?;
     }
-    let follower = stream::follow(sessions, first, broadcast.clone())?;
+    let follower = stream::follow(sessions, first, args.wanted(), broadcast.clone())?;
     if args.plays() {
         let live = Live::new(broadcast.clone(), status)?;
         play(&mut starts, &mut Source::Live(Box::new(live)), args.restart)?;
@@ -97,7 +97,8 @@ fn to_stdout(recorded: Recorded) -> Result<()> {
 }
 
 fn print_command(args: &Args, sessions: Sessions, first: Session) -> Result<()> {
-    let mut source = Source::Recorded(Box::new(Recorded::open(sessions, first, args.from)?));
+    let mut source =
+        Source::Recorded(Box::new(Recorded::open(sessions, first, args.from, args.wanted())?));
     source.next(None::<&ChildStdin>)?;
     let line = Starts::new(args).of(&source.summary())?.shell() + "\n";
     std::io::stdout().write_all(line.as_bytes()).context("stdout")

@@ -4,7 +4,7 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    live::{Broadcast, Bytes, Piece, StartPoint, Step, Summary, Tail},
+    live::{Broadcast, Bytes, Piece, StartPoint, Step, Summary, Tail, Wanted},
     process::report,
     session::Session,
 };
@@ -15,21 +15,27 @@ use crate::{args::From, sessions::Sessions};
 pub(crate) fn follow(
     mut sessions: Sessions,
     first: Session,
+    wanted: Wanted,
     broadcast: Broadcast,
 ) -> Result<JoinHandle<Result<()>>> {
     let thread = thread::Builder::new().name("stream".to_owned());
     let follower = thread.spawn(move || {
-        let followed = publish(&mut sessions, first, &broadcast);
+        let followed = publish(&mut sessions, first, wanted, &broadcast);
         broadcast.end();
         followed
     });
     follower.context("a thread for the stream")
 }
 
-fn publish(sessions: &mut Sessions, first: Session, broadcast: &Broadcast) -> Result<()> {
+fn publish(
+    sessions: &mut Sessions,
+    first: Session,
+    wanted: Wanted,
+    broadcast: &Broadcast,
+) -> Result<()> {
     let mut next = Some(first);
     while let Some(session) = next {
-        let mut tail = open(session, None)?;
+        let mut tail = open(session, None, wanted)?;
         loop {
             match tail.step().context("the session")? {
                 Step::Piece(piece) => broadcast.publish(&piece, tail.summary()),
@@ -43,20 +49,21 @@ fn publish(sessions: &mut Sessions, first: Session, broadcast: &Broadcast) -> Re
 }
 
 /// Opens a session at a place; by default, now.
-fn open(session: Session, from: Option<From>) -> Result<Tail> {
+fn open(session: Session, from: Option<From>, wanted: Wanted) -> Result<Tail> {
     let start = match from {
-        None => StartPoint::live(&session),
-        Some(From::Start) => StartPoint::first(&session),
-        Some(From::Seconds(seconds)) => StartPoint::at(&session, seconds),
+        None => StartPoint::live(&session, wanted),
+        Some(From::Start) => StartPoint::first(&session, wanted),
+        Some(From::Seconds(seconds)) => StartPoint::at(&session, seconds, wanted),
     };
     let start = start.context("the session")?;
     report::note(format_args!("showing {} from segment {}", session.name(), start.seq));
-    Ok(Tail::new(session, start)?)
+    Ok(Tail::new(session, start, wanted)?)
 }
 
 /// The stream as it was recorded: nothing is left out, and a reader that stalls makes it wait.
 pub(crate) struct Recorded {
     sessions: Sessions,
+    wanted: Wanted,
     tail: Tail,
     begins: Begins,
     has_ended: bool,
@@ -75,10 +82,15 @@ enum Begins {
 
 impl Recorded {
     /// Begins at a place; by default, at the newest keyframe.
-    pub(crate) fn open(sessions: Sessions, first: Session, from: Option<From>) -> Result<Self> {
-        let tail = open(first, from)?;
+    pub(crate) fn open(
+        sessions: Sessions,
+        first: Session,
+        from: Option<From>,
+        wanted: Wanted,
+    ) -> Result<Self> {
+        let tail = open(first, from, wanted)?;
         let begins = if tail.is_entry() { Begins::WithTables } else { Begins::Not };
-        Ok(Self { sessions, tail, begins, has_ended: false })
+        Ok(Self { sessions, wanted, tail, begins, has_ended: false })
     }
 
     /// Makes the next bytes begin at a keyframe.
@@ -104,7 +116,7 @@ impl Recorded {
                     self.has_ended = true;
                     return Ok(Bytes::Ended);
                 };
-                self.tail = open(next, Some(From::Start))?;
+                self.tail = open(next, Some(From::Start), self.wanted)?;
                 Ok(Bytes::None)
             }
         }

@@ -8,7 +8,7 @@
 //!
 //! - [`Scanner`] reads all PIDs of a stream and gives [`Found`]: where PES packets start, with
 //!   which time stamps, where decoding can begin, and which packets are damaged or missing.
-//! - [`SingleStream`] extracts one PID as a transport stream of its own; [`Units`] divides it into
+//! - [`SingleStream`] extracts one PID as a transport stream of its own, [`ProgramFilter`] one program; [`Units`] divides it into
 //!   access units; [`GopFilter`] keeps the keyframes and selected GOPs; [`survey`] lists all GOPs.
 //! - [`Completion`] inserts parameter sets for a decoder that begins in the middle, [`Delimiter`]
 //!   ends the last picture before a pause, [`OrientationMask`] hides display orientation messages,
@@ -65,6 +65,7 @@ pub use rewrite::completion::Completion;
 pub use rewrite::delimiter::{Delimiter, StandIn};
 pub use rewrite::gop_filter::{GopFilter, Plan};
 pub use rewrite::gop_survey::{Group, survey};
+pub use rewrite::program::ProgramFilter;
 pub use rewrite::single::SingleStream;
 pub use rewrite::stamps::{Begins, begins, restamp, with_stamp};
 pub use rewrite::unit::{Unit, Units};

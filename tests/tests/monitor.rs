@@ -11,8 +11,8 @@ use std::{
 };
 
 use cht_tests::{
-    Pipeline, QUICK, Recorder, Shim, Stage, b3sum, generate, generated, make_fifo, record,
-    recording, send, source, stamps, tool,
+    Pipeline, QUICK, Recorder, Shim, Stage, b3sum, generate, generated, make_fifo, probe_frames,
+    record, recording, send, source, stamps, tool,
 };
 
 #[test]
@@ -411,4 +411,50 @@ fn sound_alone_begins_with_newest() {
     let output = monitor.arg("--stdout").arg("--sessions").arg(folder.path()).output().unwrap();
     assert!(output.status.success() && output.stdout.starts_with(&[0x47, 0x40, 0]));
     assert!(output.stdout.len() < bytes.len() / 4, "{}", output.stdout.len());
+}
+
+#[test]
+fn one_of_several_programs_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mux.ts");
+    let mut encoder = Command::new("ffmpeg");
+    encoder.args([
+        "-hide_banner",
+        "-loglevel",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=s=160x120:d=3",
+    ]);
+    encoder.args(["-f", "lavfi", "-i", "testsrc2=s=320x240:d=3", "-f", "lavfi", "-i", "sine=d=3"]);
+    encoder.args(["-map", "0:v", "-map", "1:v", "-map", "2:a", "-c:v", "libx264", "-g", "25"]);
+    encoder.args(["-program", "program_num=1:st=0", "-program", "program_num=2:st=1:st=2"]);
+    assert!(encoder.arg(&path).status().unwrap().success());
+    let recorded = record(folder.path(), &fs::read(&path).unwrap(), "");
+    let show = |options: &[&str]| {
+        let mut monitor = tool("cht-monitor");
+        monitor.args(["--stdout", "--from", "start"]).args(options).arg(recorded.session());
+        let output = monitor.output().unwrap();
+        let shown = folder.path().join("shown.ts");
+        fs::write(&shown, &output.stdout).unwrap();
+        let mut probe = Command::new("ffprobe");
+        probe.args(["-v", "error", "-show_entries", "stream=codec_type,width", "-of", "csv=p=0"]);
+        let streams = probe.arg(&shown).output().unwrap().stdout;
+        let said = String::from_utf8(output.stderr).unwrap();
+        let mut streams: Vec<_> =
+            String::from_utf8(streams).unwrap().lines().map(str::to_owned).collect();
+        streams.retain(|line| !line.is_empty());
+        streams.sort();
+        streams.dedup();
+        (streams, probe_frames(&shown).len(), output.status.code(), said)
+    };
+    let (streams, frames, status, said) = show(&["--program", "2"]);
+    assert_eq!((frames, status), (75, Some(0)), "{said}");
+    assert_eq!(streams, ["audio", "video,320"]);
+    let (streams, frames, ..) = show(&["--stream", "0"]);
+    assert_eq!((streams, frames), (vec!["video,160".to_owned()], 75));
+    let (streams, _, status, said) = show(&["--program", "3"]);
+    assert!(streams.is_empty() && status == Some(1), "{streams:?} {said}");
+    assert_eq!(said.matches("it has program 1: 0x100 h264; program 2: ").count(), 1, "{said}");
 }

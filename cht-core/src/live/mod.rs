@@ -6,7 +6,7 @@
 //! sockets or terminals.
 //!
 //! In order, each using only those before it: `stamps`, `continuity`, `playout`, `catch_up` (time stamps for a
-//! player), `piece`, `wake`, `queue` (one viewer), `splitter` (pieces of a stream), `start` (the
+//! player), `piece`, `wake`, `queue` (one viewer), `selection`, `splitter` (pieces of a stream), `start` (the
 //! place to begin), `tail` (a session), `broadcast` (all viewers), `feed` (the bytes of one).
 
 mod broadcast;
@@ -16,6 +16,7 @@ mod feed;
 mod piece;
 mod playout;
 mod queue;
+mod selection;
 mod splitter;
 mod stamps;
 mod start;
@@ -27,6 +28,7 @@ pub use catch_up::CatchUp;
 pub use feed::{Bytes, Feed};
 pub use piece::Piece;
 pub use queue::{LeftOut, Limits, Next};
+pub use selection::{Wanted, Which};
 pub use splitter::Summary;
 pub use start::{StartPoint, newest};
 pub use tail::{Step, Tail};

@@ -3,9 +3,9 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
-use cht_ts::{Codec, Found, Media, Pes, Program, Scanner};
+use cht_ts::{Codec, Found, Media, Pes, Program, ProgramFilter, Scanner, Stream};
 
-use super::piece::Piece;
+use super::{piece::Piece, selection::Wanted};
 
 /// Sound packets without a picture after which each of them is an entry point: announced video
 /// that does not come.
@@ -14,22 +14,50 @@ const SOUND_ALONE: u32 = 100;
 /// Recognises the places where decoding can begin.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
+    wanted: Wanted,
+    /// What is shown; `None` for everything.
+    filter: Option<ProgramFilter>,
+    /// What there is instead of what is wanted.
+    others: Option<String>,
     has_video: bool,
     /// Sound packets since the last picture.
     sounds: u32,
 }
 
 impl Entries {
-    /// Notes the video that the tables announce.
+    pub(super) fn new(wanted: Wanted) -> Self {
+        Self { wanted, ..Self::default() }
+    }
+
+    /// Notes the streams that the tables announce.
     pub(super) fn announce(&mut self, programs: &[Program]) {
-        let mut streams = programs.iter().flat_map(|program| &program.streams);
-        self.has_video = streams.any(|stream| stream.media() == Media::Video);
+        if self.wanted.is_any() {
+            let filter = self.wanted.filter(programs);
+            self.others = filter.as_ref().err().cloned();
+            self.filter = filter.ok();
+        }
+        let has_video = self.streams(programs).any(|stream| stream.media() == Media::Video);
+        self.has_video = has_video;
+    }
+
+    /// Returns the streams that are shown.
+    fn streams<'a>(&'a self, programs: &'a [Program]) -> impl Iterator<Item = &'a Stream> {
+        let streams = programs.iter().flat_map(|program| &program.streams);
+        streams.filter(|stream| self.shows(stream.pid))
+    }
+
+    fn shows(&self, pid: u16) -> bool {
+        match &self.filter {
+            Some(filter) => filter.keeps(pid),
+            None => !self.wanted.is_any(),
+        }
     }
 
     /// Tells whether decoding can begin with this PES packet: a keyframe, or any sound of a stream
     /// that has no video.
     pub(super) fn is_entry(&mut self, pes: &Pes) -> bool {
         match pes.media {
+            _ if !self.shows(pes.pid) => false,
             Media::Video => {
                 (self.has_video, self.sounds) = (true, 0);
                 pes.random_access
@@ -84,9 +112,9 @@ pub(super) struct Splitter {
 impl Splitter {
     /// Returns a splitter for a stream of which the tables are known, and which may begin at an entry
     /// point.
-    pub(super) fn new(tables: &[u8], is_entry: bool) -> Self {
+    pub(super) fn new(tables: &[u8], is_entry: bool, wanted: Wanted) -> Self {
         let scanner = Scanner::with_psi(tables);
-        let mut entries = Entries::default();
+        let mut entries = Entries::new(wanted);
         entries.announce(scanner.programs());
         let (rest, cuts) = (Vec::new(), is_entry.then_some(0).into_iter().collect());
         Self { scanner, entries, rest, at: 0, cuts, summary: Summary::default() }
@@ -99,8 +127,34 @@ impl Splitter {
     /// Returns the tables as the stream has them now, and whether its keyframes lack parameter
     /// sets.
     pub(super) fn tables(&self) -> (Vec<u8>, bool) {
-        let lacks = self.scanner.video_pid().is_some_and(|pid| self.scanner.lacks_parameters(pid));
+        let lacks = self.video_pid().is_some_and(|pid| self.scanner.lacks_parameters(pid));
         (self.scanner.psi().unwrap_or_default(), lacks)
+    }
+
+    /// Returns a list of the programs if the wanted one is not among them, once.
+    pub(super) fn take_others(&mut self) -> Option<String> {
+        self.entries.others.take()
+    }
+
+    fn video_pid(&self) -> Option<u16> {
+        if self.entries.filter.is_none() {
+            return self.scanner.video_pid();
+        }
+        let mut streams = self.entries.streams(self.scanner.programs());
+        streams.find(|stream| stream.media() == Media::Video).map(|stream| stream.pid)
+    }
+
+    /// Returns the packets that are shown.
+    fn shown(&self, bytes: &[u8]) -> Arc<[u8]> {
+        match &self.entries.filter {
+            None if self.entries.wanted.is_any() => [].into(),
+            None => bytes.into(),
+            Some(filter) => {
+                let mut out = Vec::with_capacity(bytes.len());
+                filter.filter(bytes, &mut out);
+                out.into()
+            }
+        }
     }
 
     /// Takes the next bytes. Hands out all that are decided: `entry` is asked for the tables of
@@ -148,8 +202,8 @@ impl Splitter {
             }
             let next = self.cuts.front().map_or(end, |cut| end.min(*cut));
             let until = used + (next - self.at) as usize;
-            let bytes = Arc::from(&self.rest[used..until]);
-            let entry = is_entry.then(|| entry(self));
+            let bytes = self.shown(&self.rest[used..until]);
+            let entry = is_entry.then(|| self.shown(&entry(self)));
             out.push(Piece { bytes, entry, arrived: now });
             (self.at, used) = (next, until);
         }
@@ -158,16 +212,14 @@ impl Splitter {
 
     fn describe(&mut self) {
         let scanner = &self.scanner;
-        let streams = || scanner.programs().iter().flat_map(|program| &program.streams);
-        let video = scanner.video_pid();
-        let codec = |pid| Some((pid, scanner.codec_of(pid)?));
-        let listed = streams().find(|stream| Some(stream.pid) == video);
-        let size = listed.and_then(|stream| stream.video).map(|it| (it.width, it.height));
-        let sound = streams().find(|stream| stream.media() == Media::Audio);
+        let video = self.video_pid();
+        let mut streams = self.entries.streams(scanner.programs());
+        let sound = streams.find(|stream| stream.media() == Media::Audio);
+        let listed = self.entries.streams(scanner.programs()).find(|it| Some(it.pid) == video);
         self.summary = Summary {
-            video: video.and_then(codec),
+            video: video.and_then(|pid| Some((pid, scanner.codec_of(pid)?))),
             sound: sound.map(|stream| (stream.pid, stream.codec)),
-            size,
+            size: listed.and_then(|stream| stream.video).map(|it| (it.width, it.height)),
             bytes: scanner.position(),
             lost: scanner.counters().continuity_errors,
             ..self.summary
@@ -179,7 +231,8 @@ fn look(entries: &mut Entries, cuts: &mut VecDeque<u64>, summary: &mut Summary, 
     match found {
         Found::Programs(programs) => entries.announce(programs),
         Found::Pes(pes) => {
-            summary.pictures += u64::from(pes.media == Media::Video && pes.pts.is_some());
+            let is_picture = pes.media == Media::Video && pes.pts.is_some();
+            summary.pictures += u64::from(is_picture && entries.shows(pes.pid));
             if entries.is_entry(pes) {
                 cuts.push_back(pes.cut);
             }
@@ -196,7 +249,7 @@ mod tests {
     /// Pieces of a stream that is pushed in parts of `size`, as text: `*` begins an entry point.
     fn split(stream: &[u8], size: usize) -> (Vec<Piece>, Vec<u8>) {
         let now = crate::process::clock::monotonic();
-        let mut splitter = Splitter::new(&[], false);
+        let mut splitter = Splitter::new(&[], false, Wanted::default());
         let mut tables = |splitter: &Splitter| Arc::from(splitter.tables().0);
         let mut out = Vec::new();
         for part in stream.chunks(size) {

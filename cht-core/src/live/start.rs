@@ -11,7 +11,7 @@ use cht_ts::{
     time::{TICKS_PER_SECOND, difference33},
 };
 
-use super::splitter::Entries;
+use super::{selection::Wanted, splitter::Entries};
 use crate::{
     event::{Anchor, Body, Event},
     process::report,
@@ -47,23 +47,23 @@ fn made_at(root: &Path) -> Option<std::time::SystemTime> {
 
 impl StartPoint {
     /// Returns the newest place to begin.
-    pub fn live(session: &Session) -> io::Result<Self> {
+    pub fn live(session: &Session, wanted: Wanted) -> io::Result<Self> {
         let seq = SegmentLog::of(session).next_sequence(session)?;
         let mut place = Self { seq, ..Self::default() };
         if let Some((seq, bytes)) = newest_segment(session)? {
             place.seq = seq;
-            place.look(&bytes, session, &|_| true);
+            place.look(&bytes, session, wanted, &|_| true);
         }
         Ok(place)
     }
 
     /// Returns the beginning of the session.
-    pub fn first(session: &Session) -> io::Result<Self> {
+    pub fn first(session: &Session, wanted: Wanted) -> io::Result<Self> {
         let mut place = Self { seq: 1, ..Self::default() };
         for first in session.segments()? {
             if let Some(bytes) = read(&first)? {
                 place.seq = sequence(&first).unwrap_or(1);
-                place.look(&bytes, session, &|_| true);
+                place.look(&bytes, session, wanted, &|_| true);
                 (place.skip, place.is_entry) = (0, place.completes);
                 break;
             }
@@ -74,7 +74,7 @@ impl StartPoint {
     /// Returns the last keyframe at or before a time of the session, in seconds; with a negative
     /// time, that long before the end of what is recorded now. Before the first keyframe, the
     /// beginning.
-    pub fn at(session: &Session, seconds: f64) -> io::Result<Self> {
+    pub fn at(session: &Session, seconds: f64, wanted: Wanted) -> io::Result<Self> {
         let mut tick = (seconds * TICKS_PER_SECOND as f64) as i64;
         let anchors = anchors(session);
         if seconds < 0.0
@@ -93,22 +93,28 @@ impl StartPoint {
             };
             let Some(bytes) = bytes else { continue };
             let mut place = Self { seq: *seq, ..Self::default() };
-            place.look(&bytes, session, &|pts| anchor.place(pts as i64) <= tick);
+            place.look(&bytes, session, wanted, &|pts| anchor.place(pts as i64) <= tick);
             if place.is_entry {
                 return Ok(place);
             }
         }
-        Self::first(session)
+        Self::first(session, wanted)
     }
 
-    /// Scans a segment up to the last entry point whose PTS is among `wanted`.
-    fn look(&mut self, bytes: &[u8], session: &Session, wanted: &dyn Fn(u64) -> bool) {
+    /// Scans a segment up to the last entry point whose PTS `is_early` enough.
+    fn look(
+        &mut self,
+        bytes: &[u8],
+        session: &Session,
+        wanted: Wanted,
+        is_early: &dyn Fn(u64) -> bool,
+    ) {
         let mut scanner = Scanner::new();
-        let mut entries = Entries::default();
+        let mut entries = Entries::new(wanted);
         let mut cut = None;
         scanner.push(bytes, &mut |found| match found {
             Found::Programs(programs) => entries.announce(programs),
-            Found::Pes(pes) if entries.is_entry(&pes) && pes.pts.is_none_or(wanted) => {
+            Found::Pes(pes) if entries.is_entry(&pes) && pes.pts.is_none_or(is_early) => {
                 cut = Some(pes.cut);
             }
             _ => {}

@@ -4,11 +4,12 @@ use std::{collections::VecDeque, io, sync::Arc};
 
 use super::{
     piece::Piece,
+    selection::Wanted,
     splitter::{Splitter, Summary},
     start::{self, StartPoint},
 };
 use crate::{
-    process::clock,
+    process::{clock, report},
     session::{
         Session,
         reader::{Progress, SessionReader},
@@ -45,10 +46,10 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Reads from `start` on.
-    pub fn new(session: Session, start: StartPoint) -> io::Result<Self> {
+    /// Reads what is `wanted` from `start` on.
+    pub fn new(session: Session, start: StartPoint, wanted: Wanted) -> io::Result<Self> {
         let reader = SessionReader::new(session.clone(), start.seq)?;
-        let splitter = Splitter::new(&start.tables, start.is_entry);
+        let splitter = Splitter::new(&start.tables, start.is_entry, wanted);
         Ok(Self {
             session,
             reader,
@@ -116,6 +117,12 @@ impl Tail {
             None => self.splitter.finish(now, &mut tables, &mut out),
         }
         self.ready.extend(out);
+        if let Some(others) = self.splitter.take_others() {
+            report::warn(format_args!(
+                "{}: the stream has not what --program and --stream name; it has {others}",
+                self.session.name()
+            ));
+        }
     }
 }
 

@@ -125,7 +125,7 @@ impl SingleStream {
 }
 
 /// Makes a packet of one section (§2.4.4.1). `body` begins after `section_length` and has no CRC.
-fn table(pid: u16, table_id: u8, body: &[u8]) -> [u8; PACKET_LEN] {
+pub(crate) fn table(pid: u16, table_id: u8, body: &[u8]) -> [u8; PACKET_LEN] {
     let mut packet = [0xFF; PACKET_LEN];
     let [high, low] = (0x4000 | pid).to_be_bytes();
     // pointer_field 0; section_length counts the CRC.

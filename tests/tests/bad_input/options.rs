@@ -33,7 +33,7 @@ fn option_without_effect_is_refused_with_its_place() {
         ("cht-monitor", "x --sessions y", "without SESSION"),
         ("cht-monitor", "--http :0 --from start", "without --fifo and --http"),
         ("cht-monitor", "--fifo x --restart", "with a player"),
-        ("cht-monitor", "--stdout --quiet", "which show no status line"),
+        ("cht-monitor", "--stdout --quiet", "without --stdout, --from and --print-command"),
         ("cht-monitor", "--http :0 --print-command", "with a player"),
         ("cht-recv", "--once --second-sender replace", "without --once"),
         ("cht-recv", "--input - --second-sender replace", "with tcp://"),
@@ -67,7 +67,7 @@ const EFFECTIVE: &[(&str, &str)] = &[
          scores from-scores overwrite ffmpeg",
     ),
     ("cht-index", "out sent"),
-    ("cht-monitor", "player stdout fifo http"),
+    ("cht-monitor", "program stream player stdout fifo http"),
 ];
 
 /// Options without effect in some combination, which is tested above.
