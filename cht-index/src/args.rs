@@ -29,9 +29,22 @@ pub(crate) struct Args {
     /// Mark these frames as sent to an agent, and end
     #[arg(long, value_name = "ID", num_args = 1..)]
     pub sent: Vec<String>,
+    /// Form of index.json: array of frames, or object with frames, text, sound, speech and segments
+    /// [default: as it is, or array]
+    #[arg(long, value_name = "FORM")]
+    pub format: Option<Format>,
     /// Start over where an index exists
     #[arg(long)]
     pub overwrite: bool,
+}
+
+/// Form of `index.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// Array of frames.
+    Array,
+    /// Object with all that the journal has, and the segments.
+    Object,
 }
 
 /// Options that have an effect only with certain others.

@@ -1,5 +1,5 @@
-//! The elements of a JSON array, one by one, so that a bad one does not affect the others, and the
-//! text is never in memory as a whole.
+//! The elements of a JSON array, or of the array `frames` of an object, one by one, so that a bad
+//! one does not affect the others, and the text is never in memory as a whole.
 
 use std::io::{self, Read};
 
@@ -20,6 +20,7 @@ pub(crate) struct Elements<R> {
     buffer: Vec<u8>,
     at: usize,
     state: State,
+    is_object: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +34,7 @@ enum State {
 impl<R: Read> Elements<R> {
     /// Reads `input`, which may begin with a byte order mark.
     pub(crate) fn new(input: R) -> Self {
-        Self { input, buffer: Vec::new(), at: 0, state: State::Before }
+        Self { input, buffer: Vec::new(), at: 0, state: State::Before, is_object: false }
     }
 
     /// Returns whether the array ended with its bracket and nothing follows. Ask after the last
@@ -42,20 +43,19 @@ impl<R: Read> Elements<R> {
         self.state == State::Whole
     }
 
+    /// Returns whether it is an object that has the array. Ask after the first element.
+    pub(crate) fn is_object(&self) -> bool {
+        self.is_object
+    }
+
     /// Returns the next element; `None` after the last one, and where no array goes on.
     pub(crate) fn next(&mut self) -> io::Result<Option<&[u8]>> {
         if !self.begin()? {
             return Ok(None);
         }
-        let mut scan = Scan::default();
-        let length = loop {
-            if let Some(length) = scan.element(&self.buffer[self.at..]) {
-                break length;
-            }
-            if self.buffer.len() - self.at > LARGEST_ELEMENT || !self.fill()? {
-                self.state = State::Broken;
-                return Ok(None);
-            }
+        let Some(length) = self.length()? else {
+            self.state = State::Broken;
+            return Ok(None);
         };
         let begin = self.at;
         self.at += length;
@@ -93,16 +93,68 @@ impl<R: Read> Elements<R> {
             if self.buffer.starts_with(b"\xEF\xBB\xBF") {
                 self.at = 3;
             }
+            self.is_object = self.peek()? == Some(b'{') && self.find_frames()?;
             let begins = self.peek()? == Some(b'[');
             self.state = if begins { State::Inside } else { State::Broken };
             self.at += usize::from(begins);
         }
         if self.state == State::Inside && self.peek()? == Some(b']') {
             self.at += 1;
-            let ends = self.peek()?.is_none();
+            let ends = if self.is_object { self.ends()? } else { self.peek()?.is_none() };
             self.state = if ends { State::Whole } else { State::Broken };
         }
         Ok(self.state == State::Inside)
+    }
+
+    /// Moves to the value of `frames` in an object. Returns whether there is one.
+    fn find_frames(&mut self) -> io::Result<bool> {
+        self.at += 1;
+        while let Some(b'"') = self.peek()? {
+            // A name ends where its value begins: at a colon, which no scan stops at.
+            while !self.buffer[self.at..].contains(&b':') && self.fill()? {}
+            let rest = &self.buffer[self.at..];
+            let Some(colon) = rest.iter().position(|byte| *byte == b':') else { break };
+            let is_frames = rest[..colon].trim_ascii() == b"\"frames\"";
+            self.at += colon + 1;
+            if is_frames {
+                return Ok(true);
+            }
+            self.peek()?;
+            let Some(length) = self.length()? else { break };
+            self.at += length;
+            if self.peek()? != Some(b',') {
+                break;
+            }
+            self.at += 1;
+            self.peek()?;
+        }
+        Ok(false)
+    }
+
+    /// Reads to the end. Returns whether an object ends there.
+    fn ends(&mut self) -> io::Result<bool> {
+        let mut last = None;
+        loop {
+            let rest = self.buffer[self.at..].trim_ascii_end();
+            last = rest.last().copied().or(last);
+            self.at = self.buffer.len();
+            if !self.fill()? {
+                return Ok(last == Some(b'}'));
+            }
+        }
+    }
+
+    /// Returns the length of the element or value here; `None` if it does not end.
+    fn length(&mut self) -> io::Result<Option<usize>> {
+        let mut scan = Scan::default();
+        loop {
+            if let Some(length) = scan.element(&self.buffer[self.at..]) {
+                return Ok(Some(length));
+            }
+            if self.buffer.len() - self.at > LARGEST_ELEMENT || !self.fill()? {
+                return Ok(None);
+            }
+        }
     }
 
     /// Skips the comma after an element, and leaves a bracket.
@@ -190,6 +242,18 @@ mod tests {
         assert_eq!(read(r#"[{"a":1},{"b":"#), (vec![r#"{"a":1}"#.to_owned()], false));
         for broken in ["", "{}", "[", "[1", "[] x", "null"] {
             assert!(!read(broken).1, "{broken}");
+        }
+    }
+
+    #[test]
+    fn frames_of_object_are_its_elements() {
+        let text = r#"{"v":1, "session": "a,b}" ,"other":{"frames":[7]},"frames" : [ 1,{"a":2} ] ,"audio":[3]}
+"#;
+        assert_eq!(read(text), (vec!["1".to_owned(), r#"{"a":2}"#.to_owned()], true));
+        assert_eq!(read(r#"{"frames":[]}"#), (vec![], true));
+        assert_eq!(read(r#"{"frames":[1],"audio":[3"#), (vec!["1".to_owned()], false));
+        for broken in [r#"{"audio":[1]}"#, r#"{"frames":1}"#, r#"{"a""#, r#"{"a":"#, "{1:[2]}"] {
+            assert_eq!(read(broken), (vec![], false), "{broken}");
         }
     }
 

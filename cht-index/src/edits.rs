@@ -78,6 +78,8 @@ pub(crate) struct Reader<'a> {
     pub lines: StoredLines<'a>,
     pub moved: Option<&'a mut Moved>,
     pub rule: Rule,
+    /// Whether the index is written as an object.
+    pub is_object: bool,
 }
 
 impl Reader<'_> {
@@ -117,7 +119,8 @@ impl Reader<'_> {
         self.decide(newest, edits)?;
         Ok(match elements.is_whole() {
             false => Edit::Broken,
-            true if differs || next < self.frames.items().len() => Edit::Whole,
+            true if differs || elements.is_object() != self.is_object => Edit::Whole,
+            true if next < self.frames.items().len() => Edit::Whole,
             true => Edit::None,
         })
     }
@@ -231,7 +234,8 @@ mod tests {
         fn read(&self, text: &str, rule: Rule) -> (Edit, Edits) {
             let mut edits = Edits::default();
             let lines = StoredLines::of(&self.file);
-            let reader = Reader { frames: &self.frames, lines, moved: None, rule };
+            let reader =
+                Reader { frames: &self.frames, lines, moved: None, rule, is_object: false };
             let edit = reader.read(text.as_bytes(), &mut edits).unwrap();
             (edit, edits)
         }

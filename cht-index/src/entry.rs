@@ -220,6 +220,30 @@ pub(crate) fn write_element(
     json.push(b'}');
 }
 
+/// Appends an event as an object to `json`: the fields of its line but `v` and `type`, with the
+/// paths of a session that was moved.
+pub(crate) fn write_event(line: &[u8], moved: Option<&mut Moved>, json: &mut Vec<u8>) {
+    let fields = || Fields::of(line);
+    let session = fields().find(|field| field.name == b"session");
+    let session = session.and_then(|field| inside(field.value));
+    let new = session.and_then(|session| renamed(session, moved?));
+    let paths = Paths { session, new: new.as_deref() };
+    let begin = json.len();
+    for Field { name, value } in fields().filter(|it| !matches!(it.name, b"v" | b"type")) {
+        write_name(name, json);
+        match name {
+            b"session" => paths.write_session(value, json),
+            b"path" | b"segment" => paths.write(value, json),
+            _ => json.extend(value),
+        }
+    }
+    match json.get_mut(begin) {
+        Some(comma) => *comma = b'{',
+        None => json.push(b'{'),
+    }
+    json.push(b'}');
+}
+
 fn write_name(name: &[u8], json: &mut Vec<u8>) {
     json.extend(b",\"");
     json.extend(name);

@@ -79,7 +79,7 @@ impl Frames {
         self.older.get(id).map_or(&[], Vec::as_slice)
     }
 
-    /// Adds a frame, or replaces what is known of it. The mark goes with another picture: a frame
+    /// Adds a frame, or replaces its line. The mark goes with another picture: a frame
     /// that was made anew has not been sent.
     pub(crate) fn set(&mut self, kept: Kept<'_>, line: Span) {
         let Kept { id, timeline, timestamp, hash } = kept;

@@ -15,7 +15,7 @@ use crate::index::Index;
 /// If the index is refused, or the disk refuses.
 pub fn index(path: &Path) -> Result<()> {
     let now = clock::monotonic();
-    let mut index = Index::open(path, false, now)?;
+    let mut index = Index::open(path, false, None, now)?;
     index.mark("F000001");
     index.commit(now)?;
     index.finish()

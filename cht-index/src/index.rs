@@ -1,6 +1,7 @@
 //! One index: a journal that only grows, and `index.json` made from it.
 //!
-//! The journal (`index.ndjson`) holds `frame` and `sent` events. The index is their sum. A writer
+//! The journal (`index.ndjson`) holds `frame` and `sent` events, and text, speech and sound. The
+//! index is their sum. A writer
 //! holds a lock on the journal and first reads what others have appended, so that any number of
 //! `cht-index` processes (the stage, and `--sent`) agree. `index.json` is replaced by a rename: a
 //! reader sees the old one or the new one. It is written at once while it is small, and at a pace
@@ -24,26 +25,34 @@ use cht_core::{
     process::report,
     session::Moved,
     storage::{
+        disk_error::may_pass,
         draft::{Draft, Exchanged, Stamp},
         durable,
-        journal::{Journal, Skipped},
+        journal::{Journal, Lines, Skipped},
     },
 };
-use rustix::fs::FlockOperation;
+use rustix::{fs::FlockOperation, io::Errno};
 use serde_json::{Map, Value};
 
 use crate::{
+    args::Format,
     array::Elements,
     edits::{Edit, Edits, Reader, Rule},
     entry::{self, Entry, FrameLine},
     frames::{Frames, Span},
     lines::StoredLines,
+    object,
+    others::{self, OtherLine, Others},
     ours::{self, LARGEST},
     pace::Pace,
+    transcript,
 };
 
 /// Number of edits that are not JSON and are kept next to an index.
 const KEPT: u32 = 9;
+
+/// Time after which the journal is looked at for lines of other programs.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// An index on disk.
 #[derive(Debug)]
@@ -53,9 +62,12 @@ pub(crate) struct Index {
     /// Offset up to which the journal was read.
     position: u64,
     frames: Frames,
+    others: Others,
     /// Changes that the journal does not have yet.
     pending: Vec<Change>,
     snapshot: Snapshot,
+    /// Files made from speech, in a session.
+    transcript: Option<transcript::Files>,
     /// Place of the index's session, which may have been moved.
     moved: Option<Moved>,
 }
@@ -69,6 +81,8 @@ enum Change {
     Fields(String, Map<String, Value>),
     /// A frame was sent to an agent.
     Mark(String),
+    /// An event that is no frame, as its line in the journal.
+    Other(Vec<u8>),
 }
 
 /// State of `index.json`.
@@ -80,28 +94,47 @@ struct Snapshot {
     shows: Option<u64>,
     /// Whether it has less than the journal.
     behind: bool,
+    format: Format,
     pace: Pace,
+}
+
+impl Snapshot {
+    fn is_object(&self) -> bool {
+        self.format == Format::Object
+    }
 }
 
 impl Index {
     /// Opens the index at `path`, creates its folder, and takes over edits. [`Index::commit`]
     /// brings `index.json` up to date.
-    pub(crate) fn open(path: &Path, overwrite: bool, now: Instant) -> Result<Self> {
+    pub(crate) fn open(
+        path: &Path,
+        overwrite: bool,
+        format: Option<Format>,
+        now: Instant,
+    ) -> Result<Self> {
         let named = || path.display().to_string();
         let journal = ours::journal_of(path)?;
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         }
         let journal = Journal::open(&journal).with_context(|| journal.display().to_string())?;
-        let snapshot = Snapshot { seen: None, shows: None, behind: true, pace: Pace::new(now) };
+        let (format, pace) = (format.unwrap_or_else(|| object::format_of(path)), Pace::new(now));
+        let snapshot = Snapshot { seen: None, shows: None, behind: true, format, pace };
+        let moved = path.parent().and_then(Moved::of_frames);
+        let session = path.parent().and_then(Path::parent).filter(|_| moved.is_some());
+        let transcript =
+            session.map(|session| transcript::Files::of(session.join("transcript"), now));
         let mut index = Self {
             path: path.to_owned(),
             journal,
             position: 0,
             frames: Frames::default(),
+            others: Others::default(),
             pending: Vec::new(),
             snapshot,
-            moved: path.parent().and_then(Moved::of_frames),
+            transcript,
+            moved,
         };
         index.locked(|index| {
             if overwrite {
@@ -110,6 +143,9 @@ impl Index {
                     durable::replace(path, b"[]\n").with_context(named)?;
                 }
                 durable::remove(&durable::swapped_out(path)).with_context(named)?;
+                if let Some(files) = &mut index.transcript {
+                    files.remove()?;
+                }
             }
             index.catch_up()?;
             if index.frames.is_empty() && index.position == 0 {
@@ -118,8 +154,11 @@ impl Index {
             }
             index.take_over_leftover()?;
             // An index that is as it would be written is not written.
-            index.snapshot.behind = index.take_over_edit()? != Edit::None;
-            index.append()
+            let is_current = index.take_over_edit()? == Edit::None;
+            // An object also has the segments, which are not compared.
+            index.snapshot.behind = !is_current || index.snapshot.is_object();
+            index.append()?;
+            index.write_transcript(Some(now))
         })?;
         index.snapshot.pace = Pace::new(now);
         Ok(index)
@@ -146,6 +185,12 @@ impl Index {
                 self.pending.push(Change::Frame(Box::new(Entry { session, frame, extra })));
             }
             Body::Sent(sent) if sent.is_of_agent() => self.mark(&sent.id),
+            Body::Text(_) | Body::Transcript(_) | Body::Audio(_) => {
+                self.pending.push(Change::Other(others::line_of(event, line)));
+            }
+            Body::SegmentClosed(_) | Body::Segment(_) | Body::Deleted(_) => {
+                self.snapshot.behind |= self.snapshot.is_object();
+            }
             _ => {}
         }
     }
@@ -155,26 +200,45 @@ impl Index {
         self.pending.push(Change::Mark(id.to_owned()));
     }
 
-    /// Makes additions durable in the journal, and writes `index.json` if it is due.
+    /// Makes additions durable in the journal, and writes the files made from it that are due.
     pub(crate) fn commit(&mut self, now: Instant) -> Result<()> {
-        let is_due = self.wait(now).is_some_and(|wait| wait.is_zero());
-        if self.pending.is_empty() && !is_due {
+        if self.pending.is_empty() && !self.wait(now).is_zero() && !self.has_grown()? {
             return Ok(());
         }
         self.locked(|index| {
             index.catch_up()?;
             index.append()?;
-            if index.wait(now).is_some_and(|wait| wait.is_zero()) {
-                index.publish()
-            } else {
-                Ok(())
-            }
+            index.write_transcript(Some(now))?;
+            let is_due = index.snapshot.behind && index.snapshot.pace.wait(now).is_zero();
+            if is_due { index.publish() } else { Ok(()) }
         })
     }
 
-    /// Returns the time until `index.json` has to be written; `None` if it is up to date.
-    pub(crate) fn wait(&mut self, now: Instant) -> Option<Duration> {
-        self.snapshot.behind.then(|| self.snapshot.pace.wait(now))
+    /// Returns the time until there is something to write, or to look whether another program has
+    /// appended a mark.
+    pub(crate) fn wait(&mut self, now: Instant) -> Duration {
+        let snapshot = self.snapshot.behind.then(|| self.snapshot.pace.wait(now));
+        let transcript = self.transcript.as_mut().and_then(|files| files.wait(now));
+        snapshot.into_iter().chain(transcript).fold(LOOK_AGAIN, Duration::min)
+    }
+
+    /// Returns whether another program has appended to the journal.
+    fn has_grown(&self) -> io::Result<bool> {
+        Ok(self.journal.file().metadata()?.len() != self.position)
+    }
+
+    /// Writes the files made from speech. `now` bounds their cost; without it, all is written.
+    fn write_transcript(&mut self, now: Option<Instant>) -> Result<()> {
+        let Some(files) = &mut self.transcript else { return Ok(()) };
+        let mut lines = StoredLines::of(self.journal.file());
+        match files.update(&self.others.transcript, &mut lines, now) {
+            Err(error) if refusal(&error).is_none_or(|error| !may_pass(&error)) => {
+                report::warn(format_args!("{error:#}; the journal has the speech all the same"));
+                self.transcript = None;
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     /// Commits for the last time: takes over edits made since the last commit, and brings
@@ -183,6 +247,7 @@ impl Index {
         self.locked(|index| {
             index.catch_up()?;
             index.append()?;
+            index.write_transcript(None)?;
             let now = durable::open_to_read(&index.path).and_then(|file| Stamp::of(&file)).ok();
             let is_ours = now.is_some() && now == index.snapshot.seen;
             if is_ours && !index.snapshot.behind { Ok(()) } else { index.publish() }
@@ -202,7 +267,10 @@ impl Index {
 
     /// Forgets the journal, to read it once more from its beginning.
     fn forget(&mut self) {
-        (self.frames, self.position) = (Frames::default(), 0);
+        (self.frames, self.others, self.position) = (Frames::default(), Others::default(), 0);
+        if let Some(files) = &mut self.transcript {
+            files.forget();
+        }
         (self.snapshot.shows, self.snapshot.behind) = (None, true);
     }
 
@@ -216,7 +284,7 @@ impl Index {
         if length == self.position {
             return Ok(());
         }
-        let mut skipped = Skipped::default();
+        let (mut skipped, speech) = (Skipped::default(), self.others.transcript.len());
         let mut lines = self.journal.lines(self.position)?;
         while let Some(line) = lines.next()? {
             let span = Span::before(line.end, line.bytes.len());
@@ -226,12 +294,22 @@ impl Index {
                     self.snapshot.behind = true;
                 }
                 Ok(Stored::Mark(id)) => self.snapshot.behind |= self.frames.mark(&id),
+                Ok(Stored::Event(other)) => {
+                    let is_new = self.others.add(&other, span);
+                    self.snapshot.behind |= is_new && self.snapshot.is_object();
+                }
                 Ok(Stored::Other) => {}
                 Err(error) => skipped.add(line.number, error),
             }
         }
         self.position = lines.end();
         skipped.warn(&self.path.with_extension("ndjson"));
+        if self.others.transcript.len() != speech
+            && let Some(files) = &mut self.transcript
+        {
+            // The process that wrote it may have written the files, too.
+            files.forget();
+        }
         Ok(())
     }
 
@@ -263,18 +341,23 @@ impl Index {
                     self.changed(&batch, &frame.id, Some((session, frame)), extra)?
                 }
                 Change::Fields(id, extra) => self.changed(&batch, id, None, extra)?,
+                Change::Other(line) => Some(line.clone()),
             };
             let Some(line) = line else { continue };
-            batch.extend_from_slice(&line);
-            let end = self.position + batch.len() as u64;
-            if let Ok(Stored::Frame(frame)) = read_line(line.trim_ascii_end()) {
-                self.frames.set(frame.kept(self.moved.as_mut()), Span::before(end, line.len() - 1));
+            let end = self.position + (batch.len() + line.len()) as u64;
+            let span = Span::before(end, line.len() - 1);
+            match read_line(line.trim_ascii_end()) {
+                Ok(Stored::Frame(frame)) => self.frames.set(frame.kept(self.moved.as_mut()), span),
+                Ok(Stored::Event(other)) if !self.others.add(&other, span) => continue,
+                _ => {}
             }
+            self.snapshot.behind |=
+                self.snapshot.is_object() || !matches!(change, Change::Other(_));
+            batch.extend_from_slice(&line);
         }
         if batch.is_empty() {
             return Ok(());
         }
-        self.snapshot.behind = true;
         self.journal.append_durably(&batch)?;
         let end = self.position + batch.len() as u64;
         if self.journal.end() == end {
@@ -369,7 +452,12 @@ impl Index {
     fn draft(&mut self) -> Result<Draft> {
         self.frames.sort();
         let mut draft = Draft::create(&self.path)?;
-        let (mut lines, mut element) = (StoredLines::of(self.journal.file()), b"[".to_vec());
+        let (mut lines, mut element) = (StoredLines::of(self.journal.file()), Vec::new());
+        let session = self.path.parent().and_then(Path::parent).filter(|_| self.moved.is_some());
+        if self.snapshot.is_object() {
+            element.extend(object::begin(session)?);
+        }
+        element.push(b'[');
         for (n, item) in self.frames.items().iter().enumerate() {
             element.extend(if n == 0 { "\n" } else { ",\n" }.as_bytes());
             let line = lines.get(item.line)?;
@@ -377,7 +465,12 @@ impl Index {
             draft.write_all(&element)?;
             element.clear();
         }
-        element.extend(b"\n]\n");
+        element.extend(b"\n]");
+        if self.snapshot.is_object() {
+            let moved = self.moved.as_mut();
+            object::write_rest(&self.others, session, lines, moved, &mut draft, &mut element)?;
+        }
+        element.push(b'\n');
         draft.write_all(&element)?;
         Ok(draft)
     }
@@ -441,7 +534,8 @@ impl Index {
         let mut edits = Edits::default();
         let (frames, moved) = (&self.frames, self.moved.as_mut());
         let lines = StoredLines::of(self.journal.file());
-        let edit = Reader { frames, lines, moved, rule }.read(file, &mut edits)?;
+        let is_object = self.snapshot.is_object();
+        let edit = Reader { frames, lines, moved, rule, is_object }.read(file, &mut edits)?;
         Ok((edit, edits))
     }
 
@@ -451,7 +545,7 @@ impl Index {
         self.pending.extend(edits.marks.iter().map(|id| Change::Mark(id.to_string())));
     }
 
-    /// Adds the frames of an index without a journal to a new one.
+    /// Adds the frames and the speech of an index without a journal to a new one.
     fn adopt(&mut self) -> io::Result<()> {
         let Ok(file) = durable::open_to_read(&self.path) else { return Ok(()) };
         let mut elements = Elements::new(file);
@@ -459,6 +553,14 @@ impl Index {
             if let Some((session, frame)) = ours::frame(element) {
                 let extra = Map::new();
                 self.pending.push(Change::Frame(Box::new(Entry { session, frame, extra })));
+            }
+        }
+        let events = self.transcript.as_ref().map(|files| Lines::open(files.events(), 0));
+        if let Some(Ok(mut lines)) = events {
+            while let Some(line) = lines.next()? {
+                if OtherLine::parse(line.bytes).is_some() {
+                    self.pending.push(Change::Other([line.bytes, b"\n"].concat()));
+                }
             }
         }
         Ok(())
@@ -495,6 +597,7 @@ impl Index {
 enum Stored<'a> {
     Frame(StoredFrame<'a>),
     Mark(String),
+    Event(OtherLine<'a>),
     Other,
 }
 
@@ -519,6 +622,9 @@ fn read_line(line: &[u8]) -> Result<Stored<'_>, ParseError> {
     if let Some(frame) = FrameLine::parse(line) {
         return Ok(Stored::Frame(StoredFrame::Usual(frame)));
     }
+    if let Some(other) = OtherLine::parse(line) {
+        return Ok(Stored::Event(other));
+    }
     Ok(match Event::parse(line)? {
         Some(Event { session, body: Body::Frame(frame) }) => {
             let entry = Entry { session, frame, extra: Map::new() };
@@ -527,4 +633,13 @@ fn read_line(line: &[u8]) -> Result<Stored<'_>, ParseError> {
         Some(Event { body: Body::Sent(sent), .. }) if sent.is_of_agent() => Stored::Mark(sent.id),
         _ => Stored::Other,
     })
+}
+
+/// Returns the system's error among the causes.
+pub(crate) fn refusal(error: &anyhow::Error) -> Option<io::Error> {
+    let code = |cause: &(dyn std::error::Error + 'static)| {
+        let of_io = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+        of_io.or_else(|| cause.downcast_ref::<Errno>().map(|errno| errno.raw_os_error()))
+    };
+    error.chain().find_map(code).map(io::Error::from_raw_os_error)
 }

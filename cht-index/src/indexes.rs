@@ -2,11 +2,15 @@
 
 use std::{
     collections::HashSet,
-    io::{self, Write},
+    io::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use crate::{
+    args::Format,
+    index::{Index, refusal},
+};
 use anyhow::Result;
 use cht_core::{
     ndjson::Writer,
@@ -16,9 +20,6 @@ use cht_core::{
         patience::{Patience, Turn},
     },
 };
-use rustix::io::Errno;
-
-use crate::index::Index;
 
 /// Limit of open indexes. Each holds places of its frames in memory, and one descriptor.
 const OPEN: usize = 16;
@@ -27,6 +28,7 @@ const OPEN: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Indexes {
     overwrite: bool,
+    format: Option<Format>,
     open: Vec<(PathBuf, Index)>,
     /// Indexes that `--overwrite` has started over, so that reopening them does not.
     begun: HashSet<PathBuf>,
@@ -41,9 +43,9 @@ pub(crate) struct Failed {
 }
 
 impl Indexes {
-    pub(crate) fn new(overwrite: bool) -> Self {
+    pub(crate) fn new(overwrite: bool, format: Option<Format>) -> Self {
         let patience = Patience::default();
-        Self { overwrite, open: Vec::new(), begun: HashSet::new(), patience }
+        Self { overwrite, format, open: Vec::new(), begun: HashSet::new(), patience }
     }
 
     /// Returns the index at `path`, and opens it if necessary. For that, the least recently used
@@ -61,7 +63,8 @@ impl Indexes {
                 insist(&mut self.patience, &path, At::Work, output, || oldest.finish())?;
             }
             let overwrite = self.overwrite && !self.begun.contains(path);
-            let open = || Index::open(path, overwrite, clock::monotonic());
+            let format = self.format;
+            let open = || Index::open(path, overwrite, format, clock::monotonic());
             let index = insist(&mut self.patience, path, At::Start, output, open)?;
             if self.overwrite {
                 self.begun.insert(path.to_owned());
@@ -74,16 +77,16 @@ impl Indexes {
         }
     }
 
-    /// Makes additions to all indexes durable, and writes each `index.json` that is due. Returns the
-    /// indexes that cannot be written, which are closed.
+    /// Makes additions to all indexes durable, and writes each `index.json` that is due. Returns
+    /// the indexes that cannot be written, which are closed.
     pub(crate) fn commit(&mut self, output: &mut Writer<impl Write>) -> Vec<Failed> {
         self.write(output, |index| index.commit(clock::monotonic()))
     }
 
-    /// Returns the time until an `index.json` has to be written; `None` if all are up to date.
+    /// Returns the time until an index has to be committed; `None` if none is open.
     pub(crate) fn wait(&mut self) -> Option<Duration> {
         let now = clock::monotonic();
-        self.open.iter_mut().filter_map(|(_, index)| index.wait(now)).min()
+        self.open.iter_mut().map(|(_, index)| index.wait(now)).min()
     }
 
     /// Does the same for the last time.
@@ -146,18 +149,12 @@ fn insist<T>(
     done.map_err(|error| Failed { path: path.to_owned(), error })
 }
 
-/// Returns the system's error among the causes.
-fn refusal(error: &anyhow::Error) -> Option<io::Error> {
-    let code = |cause: &(dyn std::error::Error + 'static)| {
-        let of_io = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
-        of_io.or_else(|| cause.downcast_ref::<Errno>().map(|errno| errno.raw_os_error()))
-    };
-    error.chain().find_map(code).map(io::Error::from_raw_os_error)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use anyhow::Context as _;
+    use rustix::io::Errno;
 
     use super::*;
 

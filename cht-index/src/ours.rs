@@ -56,8 +56,11 @@ fn is_journal(path: &Path) -> io::Result<bool> {
     let mut any = false;
     while let Some(line) = lines.next()? {
         any = true;
-        let event = Event::parse(line.bytes);
-        if matches!(event, Ok(Some(Event { body: Body::Frame(_) | Body::Sent(_), .. }))) {
+        let is_kept = |body: &Body| {
+            matches!(body, Body::Frame(_) | Body::Sent(_))
+                || matches!(body, Body::Text(_) | Body::Transcript(_) | Body::Audio(_))
+        };
+        if matches!(Event::parse(line.bytes), Ok(Some(event)) if is_kept(&event.body)) {
             return Ok(true);
         }
         if line.number == LOOKED_AT {

@@ -1,9 +1,9 @@
-//! The stage: adds frames to their index, and passes every line on.
+//! The stage: adds events to their index, and passes every line on.
 //!
-//! A `frame` or `sent` event is passed on when it is in the index: the next stage may rely on that,
-//! and on `index.json` while that is small. Lines after it wait with it, to keep their order. Lines
-//! that have already arrived are added together, with one commit. While no lines come, an
-//! `index.json` that is due is written.
+//! An event that the index keeps is passed on when the journal has it: the next stage may rely on
+//! that, and on `index.json` while that is small. Lines after it wait with it, to keep their order.
+//! Lines that have already arrived are added together, with one commit. While no lines come, the
+//! files that are due are written.
 
 use std::{
     collections::VecDeque,
@@ -39,7 +39,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     if let Some(path) = given(args).filter(|_| stdin().is_terminal()) {
         // No events come: the index is brought up to date, for a session that was moved.
-        return Index::open(&existing(path)?, args.overwrite, clock::monotonic())?.finish();
+        let (path, now) = (existing(path)?, clock::monotonic());
+        return Index::open(&path, args.overwrite, args.format, now)?.finish();
     }
     cli::refuse_terminal("pipe the events of cht-scenes into it")?;
     signals::drain_on_interrupt()?;
@@ -47,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         args,
         given: given(args),
         output: ndjson::stdout()?,
-        indexes: Indexes::new(args.overwrite),
+        indexes: Indexes::new(args.overwrite, args.format),
         held: Vec::new(),
         failed: VecDeque::new(),
     };
@@ -83,8 +84,7 @@ impl<W: Write> Stage<'_, W> {
     fn take(&mut self, line: Line) -> Result<()> {
         match line {
             Line::Event { raw, event } => {
-                let is_indexed =
-                    |event: &Event| matches!(event.body, Body::Frame(_) | Body::Sent(_));
+                let is_indexed = |event: &Event| is_kept(&event.body);
                 if event.as_deref().is_some_and(is_indexed) || !self.held.is_empty() {
                     self.held.push(raw);
                     let at = self.held.len() - 1;
@@ -142,12 +142,15 @@ impl<W: Write> Stage<'_, W> {
         }
     }
 
-    /// Reports a mark without a session, which has no index; an event of another kind needs none.
+    /// Reports an event to keep without a session, which has no index.
     fn fail_mark(&mut self, event: &Event) -> Result<()> {
-        let Body::Sent(sent) = &event.body else { return Ok(()) };
+        let what = match &event.body {
+            Body::Sent(sent) => format!("{}: the mark", sent.id),
+            body if is_kept(body) => format!("a `{}` event", body.kind()),
+            _ => return Ok(()),
+        };
         let message = format!(
-            "{}: the mark belongs to no session; give the event its `session`, or say where the index is with --out FILE",
-            sent.id
+            "{what} belongs to no session; give the event its `session`, or say where the index is with --out FILE"
         );
         self.output.fail(None, "session", &message, None).context("stdout")
     }
@@ -221,6 +224,14 @@ impl<W: Write> Stage<'_, W> {
     }
 }
 
+/// Returns whether the journal has such events.
+fn is_kept(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::Frame(_) | Body::Sent(_) | Body::Text(_) | Body::Transcript(_) | Body::Audio(_)
+    )
+}
+
 /// Returns the index that the command line names.
 fn given(args: &Args) -> Option<PathBuf> {
     let of_session = || Some(args.session.as_ref()?.join("frames").join("index.json"));
@@ -240,7 +251,7 @@ fn mark_sent(args: &Args) -> Result<()> {
         bail!("--sent: say which index with --session DIR or --out FILE");
     };
     let path = existing(path)?;
-    let mut index = Index::open(&path, false, clock::monotonic())?;
+    let mut index = Index::open(&path, false, args.format, clock::monotonic())?;
     for id in &args.sent {
         if !index.contains(id) {
             bail!("--sent {id}: no such frame in {}", path.display());

@@ -53,6 +53,15 @@ impl Draft {
         Ok(Self { output, path: path.to_owned(), temporary: Some(temporary) })
     }
 
+    /// Gives the file its name, durably, in place of one that no other program edits.
+    pub fn publish(mut self) -> io::Result<()> {
+        self.output.flush()?;
+        let Some(temporary) = &self.temporary else { unreachable!("taken here only") };
+        durable::publish(self.output.get_ref(), temporary, &self.path)?;
+        self.temporary = None;
+        Ok(())
+    }
+
     /// Gives the file its name, durably: a reader sees the old file or the new one, never a part.
     ///
     /// A file system that cannot exchange names (NFS) leaves a moment between opening the old file

@@ -79,8 +79,8 @@ fn journal(path: &Path) -> Result<BTreeMap<String, Frame>, String> {
             Body::Frame(frame) => {
                 frames.insert(frame.id.to_string(), frame);
             }
-            Body::Sent(_) => {}
-            _ => return Err(format!("index.ndjson: neither frame nor mark: {line}")),
+            Body::Sent(_) | Body::Text(_) | Body::Transcript(_) | Body::Audio(_) => {}
+            _ => return Err(format!("index.ndjson: none of its events: {line}")),
         }
     }
     Ok(frames)
