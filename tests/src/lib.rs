@@ -34,8 +34,15 @@ use std::{
 };
 
 /// Programs of the workspace.
-pub const TOOLS: [&str; 6] =
-    ["cht-recv", "cht-segwatch", "cht-scenes", "cht-index", "cht-agent", "cht-monitor"];
+pub const TOOLS: [&str; 7] = [
+    "cht-recv",
+    "cht-segwatch",
+    "cht-scenes",
+    "cht-index",
+    "cht-agent",
+    "cht-export",
+    "cht-monitor",
+];
 
 /// Returns the root of the workspace.
 pub fn root() -> &'static Path {

@@ -50,7 +50,7 @@ fn nothing_is_unsafe() {
 }
 
 /// Members of the workspace, each with the members that it may depend on.
-const MEMBERS: [(&str, &[&str]); 9] = [
+const MEMBERS: [(&str, &[&str]); 10] = [
     ("cht-ts", &[]),
     ("cht-detect", &[]),
     ("cht-core", &["cht-ts"]),
@@ -59,6 +59,7 @@ const MEMBERS: [(&str, &[&str]); 9] = [
     ("cht-scenes", &["cht-core", "cht-detect", "cht-ts"]),
     ("cht-index", &["cht-core", "cht-ts"]),
     ("cht-agent", &["cht-core", "cht-ts"]),
+    ("cht-export", &["cht-core", "cht-ts"]),
     ("cht-monitor", &["cht-core", "cht-ts"]),
 ];
 

@@ -1,0 +1,175 @@
+//! Compares the files of a session with its records.
+//!
+//! Each difference is an `error` event on stdout, and a warning for people.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+use cht_core::{
+    event::{Body, Frame},
+    ndjson::{self, Writer},
+    process::report,
+    session::{Session, finished_segment::FinishedSegment, segment_log::SegmentLog},
+    storage::durable,
+};
+
+use crate::{
+    args::Check,
+    recording::{Place, size},
+};
+
+/// Largest snapshot that is read, in bytes.
+const LARGEST: u64 = 1 << 30;
+
+pub(crate) fn run(args: &Check) -> Result<()> {
+    let place = Place::at(&args.session)?;
+    let mut frames = BTreeMap::new();
+    for event in place.events()? {
+        if let Body::Frame(frame) = event.body {
+            frames.insert(frame.id.clone(), frame);
+        }
+    }
+    let session = place.session.as_ref().map(|session| session.name().to_owned());
+    let mut checker =
+        Checker { output: ndjson::stdout()?, session, is_quick: args.quick, findings: 0 };
+    checker.check_frames(&frames)?;
+    checker.check_snapshot(&place.journal.with_extension("json"), &frames)?;
+    if let Some(folder) = place.journal.parent() {
+        checker.check_strangers(folder, &frames)?;
+    }
+    let segments = match &place.session {
+        Some(session) => checker.check_segments(session)?,
+        None => 0,
+    };
+    report::note(format_args!(
+        "{}: {} frames and {segments} segments, {} findings",
+        args.session.display(),
+        frames.len(),
+        checker.findings
+    ));
+    Ok(())
+}
+
+struct Checker<W: io::Write> {
+    output: Writer<W>,
+    session: Option<String>,
+    /// No file is read.
+    is_quick: bool,
+    findings: u64,
+}
+
+impl<W: io::Write> Checker<W> {
+    fn find(&mut self, code: &str, path: &Path, what: &str) -> Result<()> {
+        self.findings += 1;
+        let message = format!("{}: {what}", path.display());
+        self.output.fail(self.session.as_deref(), code, &message, path.to_str()).context("stdout")
+    }
+
+    /// Compares the pictures with the index.
+    fn check_frames(&mut self, frames: &BTreeMap<String, Frame>) -> Result<()> {
+        let mut last: Option<&Frame> = None;
+        for frame in frames.values() {
+            let path = Path::new(&frame.path);
+            self.check_file(path, frame.bytes, &frame.hash)?;
+            if let Some(thumbnail) = &frame.thumbnail
+                && size(thumbnail.as_ref())?.is_none()
+            {
+                self.find("missing", thumbnail.as_ref(), "the thumbnail is gone")?;
+            }
+            if let Some(last) = last.filter(|last| last.timestamp > frame.timestamp) {
+                let what = format!("{} comes before {} in time", frame.id, last.id);
+                self.find("out_of_order", path, &what)?;
+            }
+            last = Some(frame);
+        }
+        Ok(())
+    }
+
+    /// Compares a file with its size and its BLAKE3 hash.
+    fn check_file(&mut self, path: &Path, bytes: u64, hash: &str) -> Result<()> {
+        match size(path) {
+            Ok(None) => self.find("missing", path, "it is gone"),
+            Err(error) => self.find("unreadable", path, &error.to_string()),
+            Ok(Some(size)) if size != bytes => {
+                self.find("damaged", path, &format!("{size} bytes, and the record says {bytes}"))
+            }
+            Ok(Some(_)) if self.is_quick => Ok(()),
+            Ok(Some(_)) => match hash_of(path) {
+                Ok(now) if now == hash => Ok(()),
+                Ok(_) => self.find("damaged", path, "its contents are not those of the record"),
+                Err(error) => self.find("unreadable", path, &error.to_string()),
+            },
+        }
+    }
+
+    /// Compares the snapshot with the journal.
+    fn check_snapshot(&mut self, path: &Path, frames: &BTreeMap<String, Frame>) -> Result<()> {
+        let text = match durable::read(path, LARGEST) {
+            Ok(text) => text,
+            Err(error) => return self.find("unreadable", path, &error.to_string()),
+        };
+        let elements: Vec<serde_json::Value> = match serde_json::from_slice(&text) {
+            Ok(elements) => elements,
+            Err(error) => return self.find("damaged", path, &format!("no JSON array: {error}")),
+        };
+        let listed: BTreeSet<_> = elements.iter().filter_map(|one| one["id"].as_str()).collect();
+        for id in frames.keys().filter(|id| !listed.contains(id.as_str())) {
+            self.find("damaged", path, &format!("{id} of the journal is not in it"))?;
+        }
+        for id in listed.iter().filter(|id| !frames.contains_key(**id)) {
+            self.find("damaged", path, &format!("{id} is not in the journal"))?;
+        }
+        Ok(())
+    }
+
+    /// Finds pictures that the index does not name.
+    fn check_strangers(&mut self, folder: &Path, frames: &BTreeMap<String, Frame>) -> Result<()> {
+        let known: BTreeSet<_> =
+            frames.values().filter_map(|frame| Path::new(&frame.path).file_name()).collect();
+        let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+        let mut strangers: Vec<PathBuf> = Vec::new();
+        for entry in entries {
+            let path = entry?.path();
+            if is_picture(&path) && !path.file_name().is_some_and(|name| known.contains(name)) {
+                strangers.push(path);
+            }
+        }
+        strangers.sort();
+        for path in strangers {
+            self.find("not_indexed", &path, "a picture that the index does not name")?;
+        }
+        Ok(())
+    }
+
+    /// Compares the segments with cht-recv's record. Returns their number.
+    fn check_segments(&mut self, session: &Session) -> Result<usize> {
+        let log =
+            SegmentLog::read(session).with_context(|| session.root().display().to_string())?;
+        for closed in log.kept() {
+            self.check_file(&session.segment(closed.seq), closed.bytes, &closed.blake3)?;
+        }
+        Ok(log.kept().count())
+    }
+}
+
+/// Returns whether a file is named as cht-scenes names pictures.
+fn is_picture(path: &Path) -> bool {
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    let digits = stem.and_then(|stem| stem.strip_prefix('F'));
+    let is_numbered =
+        digits.is_some_and(|it| it.len() >= 6 && it.bytes().all(|byte| byte.is_ascii_digit()));
+    let kind = path.extension().and_then(|kind| kind.to_str());
+    is_numbered && matches!(kind, Some("jpg" | "png" | "webp"))
+}
+
+fn hash_of(path: &Path) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    for window in FinishedSegment::open(path)?.all() {
+        hasher.update(&window?);
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}

@@ -1,0 +1,23 @@
+//! cht-export: writes the findings of a session in the formats of other programs.
+//!
+//! It reads a session or an index, and changes nothing there. Lists need no decoding: their times
+//! are those of the index, and the frame rate is read from the packets of one segment.
+//!
+//! Imports: `export` → {`args`, `check`, `format` → `scene`} → `recording` → `rate`.
+
+mod args;
+mod check;
+mod export;
+mod format;
+mod rate;
+mod recording;
+mod scene;
+mod subtitle_text;
+mod timecode;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = args::parse();
+    cht_core::process::cli::run("cht-export", || export::run(&args))
+}

@@ -1,0 +1,47 @@
+//! Times as the formats write them. Pure.
+
+use cht_ts::time::TICKS_PER_SECOND;
+
+use crate::rate::Rate;
+
+/// Returns ticks as milliseconds, to the nearest.
+pub(crate) fn to_milliseconds(ticks: i64) -> i64 {
+    (ticks * 1000 + TICKS_PER_SECOND / 2).div_euclid(TICKS_PER_SECOND)
+}
+
+/// Returns `HH:MM:SS` with the milliseconds after `mark`.
+pub(crate) fn clock(ticks: i64, mark: char) -> String {
+    let milliseconds = to_milliseconds(ticks).max(0);
+    let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
+    format!("{:02}:{:02}:{:02}{mark}{rest:03}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// Returns `M:SS` or `H:MM:SS`.
+pub(crate) fn short(ticks: i64) -> String {
+    let seconds = ticks.max(0) / TICKS_PER_SECOND;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, minutes, seconds) => format!("{minutes}:{seconds:02}"),
+        (hours, minutes, seconds) => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+/// Returns the SMPTE 12M timecode of a frame, without dropped numbers.
+pub(crate) fn smpte(frame: i64, rate: Rate) -> String {
+    let nominal = rate.nominal();
+    let (seconds, frames) = (frame.max(0) / nominal, frame.max(0) % nominal);
+    format!("{:02}:{:02}:{:02}:{frames:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_in_each_form() {
+        let ticks = 3_723 * TICKS_PER_SECOND + 45_000;
+        assert_eq!(clock(ticks, ','), "01:02:03,500");
+        assert_eq!((short(ticks), short(61 * TICKS_PER_SECOND)), ("1:02:03".into(), "1:01".into()));
+        let rate = "30000/1001".parse().unwrap();
+        assert_eq!(smpte(30 * 61 + 7, rate), "00:01:01:07");
+    }
+}

@@ -1,0 +1,211 @@
+//! cht-export's lists, read back by other programs, and its check of a session.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use cht_tests::{Stage, examined, generated, line, probe_frames, record, recording, tool};
+use serde_json::{Value, json};
+
+const SHOTS: [(&str, f64); 4] = [
+    ("testsrc2=s=320x240:r=30000/1001", 2.3),
+    ("smptebars=s=320x240:r=30000/1001", 1.7),
+    ("mandelbrot=s=320x240:r=30000/1001", 2.0),
+    ("rgbtestsrc=s=320x240:r=30000/1001", 1.0),
+];
+
+/// Makes a session of several segments with four shots, and its index with a transcript.
+fn session(folder: &Path) -> PathBuf {
+    let bytes = generated(&SHOTS, "-c:v libx264 -preset ultrafast -bf 2 -g 30");
+    let mut recorder = record(&folder.join("sessions"), &bytes, "--segment-time 2");
+    assert!(recorder.finish().success());
+    let session = recorder.session();
+    let mut scenes = Stage::fed(tool("cht-scenes").args(["--detect", "scene"]), examined(&session));
+    let lines: Vec<_> = scenes.succeed().iter().map(line).collect();
+    assert!(Stage::fed(&mut tool("cht-index"), lines).finish().success());
+    let name = session.to_str().unwrap();
+    let journal = session.join("frames/index.ndjson");
+    let mut journal = fs::File::options().append(true).open(journal).unwrap();
+    for (start, text) in [(0.5, "Hello."), (3.25, "a < b\n\n--> & more")] {
+        let words = json!({
+            "v": 1, "type": "transcript", "session": name,
+            "start": start, "end": start + 1.5, "text": text,
+        });
+        writeln!(journal, "{}", line(&words)).unwrap();
+    }
+    session
+}
+
+fn list(format: &str, session: &Path, options: &[&str]) -> String {
+    let mut command = tool("cht-export");
+    let output = command.args(["list", format]).arg(session).args(options).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Returns what ffprobe says of a file.
+fn probed(path: &Path, show: &str) -> Value {
+    let mut command = Command::new("ffprobe");
+    command.args(["-loglevel", "error", "-of", "json", show]).arg(path);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn scene_begins_at_its_picture_in_every_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = session(folder.path());
+    let whole = folder.path().join("whole.ts");
+    fs::write(&whole, recording(&session)).unwrap();
+    let pictures = probe_frames(&whole);
+    // The first picture of each shot, as the shots were made.
+    let mut expected = vec![0];
+    for (_, seconds) in &SHOTS[..3] {
+        let frames = (seconds * 30_000.0 / 1001.0).ceil() as i64;
+        expected.push(expected.last().unwrap() + frames);
+    }
+
+    let csv = list("csv", &session, &[]);
+    let rows: Vec<Vec<&str>> = csv.lines().skip(2).map(|row| row.split(',').collect()).collect();
+    let starts: Vec<i64> = rows.iter().map(|row| row[1].parse::<i64>().unwrap() - 1).collect();
+    assert_eq!(starts, expected, "{csv}");
+    for (row, &start) in rows.iter().zip(&expected) {
+        let seconds: f64 = row[3].parse().unwrap();
+        let exact = pictures[start as usize] - pictures[0];
+        assert!((seconds - exact).abs() < 0.001, "{row:?}: {exact}");
+    }
+    assert_eq!(rows[3][4], pictures.len().to_string(), "the last frame of the last scene");
+
+    let qp: Vec<_> = expected.iter().map(|frame| format!("{frame} I -1\n")).collect();
+    assert_eq!(list("qp", &session, &[]), qp.concat());
+    let otio: Value = serde_json::from_str(&list("otio", &session, &[])).unwrap();
+    let clips = otio["tracks"]["children"][0]["children"].as_array().unwrap();
+    let values: Vec<_> = clips
+        .iter()
+        .map(|clip| clip["source_range"]["start_time"]["value"].as_i64().unwrap())
+        .collect();
+    assert_eq!(values, expected);
+    let edl = list("edl", &session, &[]);
+    let timecode = |frame: i64| format!("00:00:{:02}:{:02}", frame / 30, frame % 30);
+    for pair in expected.windows(2) {
+        let source = format!("C        {} {} ", timecode(pair[0]), timecode(pair[1]));
+        assert!(edl.contains(&source), "{source}\n{edl}");
+    }
+    let fcpxml = list("fcpxml", &session, &[]);
+    let second = format!(r#"start="{}/30000s""#, expected[1] * 1001);
+    assert!(
+        fcpxml.contains(&second) && fcpxml.contains(r#"frameDuration="1001/30000s""#),
+        "{fcpxml}"
+    );
+}
+
+#[test]
+fn ffmpeg_reads_chapters_and_subtitles() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = session(folder.path());
+    let path = |name: &str| folder.path().join(name);
+    for (format, name) in [("ffmetadata", "c.txt"), ("srt", "s.srt"), ("vtt", "s.vtt")] {
+        let out = path(name);
+        list(format, &session, &["--out", out.to_str().unwrap()]);
+    }
+    fs::write(path("in.ts"), recording(&session)).unwrap();
+    let muxed = path("out.mkv");
+    let mut mux = Command::new("ffmpeg");
+    mux.current_dir(folder.path()).args(["-loglevel", "error", "-i", "in.ts", "-i", "c.txt"]);
+    mux.args(["-map_metadata", "1", "-map", "0", "-codec", "copy", "out.mkv"]);
+    assert!(mux.status().unwrap().success());
+    let chapters = probed(&muxed, "-show_chapters");
+    let starts: Vec<f64> = chapters["chapters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|chapter| chapter["start_time"].as_str().unwrap().parse().unwrap())
+        .collect();
+    let scenes: Vec<Value> = list("ndjson", &session, &[])
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(starts.len(), scenes.len());
+    for (start, scene) in starts.iter().zip(&scenes) {
+        assert!((start - scene["start"].as_f64().unwrap()).abs() < 0.001, "{chapters}");
+    }
+    for name in ["s.srt", "s.vtt"] {
+        let packets = probed(&path(name), "-show_packets");
+        let times: Vec<_> = packets["packets"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|packet| {
+                (packet["pts_time"].as_str().unwrap(), packet["duration_time"].as_str().unwrap())
+            })
+            .collect();
+        assert_eq!(times, [("0.500000", "1.500000"), ("3.250000", "1.500000")], "{name}");
+    }
+    assert!(fs::read_to_string(path("s.vtt")).unwrap().contains("a &lt; b\n--&gt; &amp; more\n"));
+}
+
+#[test]
+fn check_names_each_file_that_differs_from_its_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = session(folder.path());
+    let check = |options: &[&str]| {
+        let mut command = tool("cht-export");
+        let output = command.arg("check").arg(&session).args(options).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let found: Vec<_> = text
+            .lines()
+            .map(|line| {
+                let event: Value = serde_json::from_str(line).unwrap();
+                let path = PathBuf::from(event["path"].as_str().unwrap());
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                (event["code"].as_str().unwrap().to_owned(), name)
+            })
+            .collect();
+        (output.status.code().unwrap(), found)
+    };
+    assert_eq!(check(&[]), (0, vec![]));
+
+    let frames = session.join("frames");
+    fs::remove_file(frames.join("F000001.jpg")).unwrap();
+    let second = frames.join("F000002.jpg");
+    let mut bytes = fs::read(&second).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&second, bytes).unwrap();
+    fs::write(frames.join("F000099.jpg"), b"x").unwrap();
+    let segment = session.join("stream/segment_000002.ts");
+    fs::File::options().write(true).open(&segment).unwrap().set_len(188).unwrap();
+    let own = |code: &str, name: &str| (code.to_owned(), name.to_owned());
+    let by_size = vec![
+        own("missing", "F000001.jpg"),
+        own("not_indexed", "F000099.jpg"),
+        own("damaged", "segment_000002.ts"),
+    ];
+    assert_eq!(check(&["--quick"]), (1, by_size.clone()));
+    let mut all = by_size;
+    all.insert(1, own("damaged", "F000002.jpg"));
+    assert_eq!(check(&[]), (1, all));
+}
+
+#[test]
+fn list_without_contents_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = session(folder.path());
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    let run = |words: &[&str]| {
+        let output = tool("cht-export").args(words).current_dir(folder.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let session = session.to_str().unwrap();
+    assert!(run(&["list", "csv", "empty"]).contains("name a session's folder or an index.json"));
+    assert!(
+        run(&["list", "csv", session, "--from", "99"]).contains("no scene is left; check --from")
+    );
+    assert!(run(&["list", "csv", session, "--rate", "0"]).contains("must be pictures a second"));
+    assert!(run(&["list", "csv", session, "--out", "empty/no/c.csv"]).contains("empty/no"));
+}
