@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 CARGO ?= cargo
 BIN := $(CURDIR)/target/release
-TOOLS := cht-recv cht-segwatch cht-scenes cht-index cht-agent cht-export cht-monitor
+TOOLS := cht-recv cht-segwatch cht-scenes cht-audio cht-index cht-agent cht-export cht-monitor
 # Folder of the sessions for `make reprocess`.
 SESSIONS ?= sessions
 

@@ -14,12 +14,7 @@ struct Frame {
 /// Finds a frame of `codec` in the payload of a PES packet. A header after the start of the payload
 /// counts only if a second one follows where its frame ends, since sync words are short.
 pub(crate) fn find(codec: Codec, payload: &[u8]) -> Option<(Codec, AudioFormat)> {
-    let read = match codec {
-        Codec::Aac => adts,
-        Codec::Mp1 | Codec::Mp2 | Codec::Mp3 => mpeg,
-        Codec::Ac3 | Codec::Eac3 => ac3,
-        _ => return None,
-    };
+    let read = reader(codec)?;
     let frame = read(payload).or_else(|| {
         (1..payload.len()).find_map(|at| {
             let frame = read(&payload[at..])?;
@@ -28,6 +23,24 @@ pub(crate) fn find(codec: Codec, payload: &[u8]) -> Option<(Codec, AudioFormat)>
         })
     })?;
     Some((frame.codec, frame.format))
+}
+
+/// Reads the frame header of `codec` at the very beginning of `payload`.
+pub(crate) fn header(codec: Codec, payload: &[u8]) -> Option<AudioFormat> {
+    reader(codec)?(payload).map(|frame| frame.format)
+}
+
+/// Reads a frame header.
+type Reader = fn(&[u8]) -> Option<Frame>;
+
+/// Returns the reader of the frame headers of a codec.
+fn reader(codec: Codec) -> Option<Reader> {
+    match codec {
+        Codec::Aac => Some(adts),
+        Codec::Mp1 | Codec::Mp2 | Codec::Mp3 => Some(mpeg),
+        Codec::Ac3 | Codec::Eac3 => Some(ac3),
+        _ => None,
+    }
 }
 
 /// Reads an ADTS header (ISO/IEC 13818-7 §6.2).

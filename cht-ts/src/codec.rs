@@ -110,18 +110,35 @@ impl Codec {
         }
     }
 
-    /// Returns the `stream_type` of a video codec; `None` if a descriptor has to name the codec.
+    /// Returns the `stream_type` of a codec; `None` if a descriptor has to name the codec.
     pub(crate) const fn stream_type(self) -> Option<u8> {
         Some(match self {
             Self::Mpeg1Video => 0x01,
             Self::Mpeg2Video => 0x02,
+            Self::Mp1 | Self::Mp2 | Self::Mp3 => 0x03,
+            Self::Aac => 0x0F,
             Self::Mpeg4 => 0x10,
+            Self::AacLatm => 0x11,
             Self::H264 => 0x1B,
             Self::Hevc => 0x24,
             Self::Vvc => 0x33,
             Self::Cavs => 0x42,
+            Self::Ac3 => 0x81,
+            Self::Dts => 0x82,
+            Self::TrueHd => 0x83,
+            Self::Eac3 => 0x87,
             Self::Dirac => 0xD1,
             Self::Vc1 => 0xEA,
+            _ => return None,
+        })
+    }
+
+    /// Returns the descriptors that name a codec without a `stream_type` of its own; `None` if they
+    /// are not known. Opus has its number of `channels` there.
+    pub(crate) fn descriptors(self, channels: u8) -> Option<Vec<u8>> {
+        Some(match self {
+            Self::Opus => [&b"\x05\x04Opus\x7F\x02\x80"[..], &[channels]].concat(),
+            Self::S302m => b"\x05\x04BSSD".to_vec(),
             _ => return None,
         })
     }

@@ -67,7 +67,7 @@ pub use rewrite::gop_filter::{GopFilter, Plan};
 pub use rewrite::gop_survey::{Group, survey};
 pub use rewrite::program::ProgramFilter;
 pub use rewrite::single::SingleStream;
-pub use rewrite::stamps::{Begins, begins, restamp, with_stamp};
+pub use rewrite::stamps::{Begins, begins, restamp, sound_format, with_stamp};
 pub use rewrite::unit::{Unit, Units};
 pub use scan::found::{Counters, Damage, Found, Pes, PidCounters};
 pub use scan::scanner::Scanner;

@@ -34,10 +34,11 @@ use std::{
 };
 
 /// Programs of the workspace.
-pub const TOOLS: [&str; 7] = [
+pub const TOOLS: [&str; 8] = [
     "cht-recv",
     "cht-segwatch",
     "cht-scenes",
+    "cht-audio",
     "cht-index",
     "cht-agent",
     "cht-export",

@@ -57,6 +57,7 @@ const MEMBERS: [(&str, &[&str]); 10] = [
     ("cht-recv", &["cht-core", "cht-ts"]),
     ("cht-segwatch", &["cht-core", "cht-ts"]),
     ("cht-scenes", &["cht-core", "cht-detect", "cht-ts"]),
+    ("cht-audio", &["cht-core", "cht-ts"]),
     ("cht-index", &["cht-core", "cht-ts"]),
     ("cht-agent", &["cht-core", "cht-ts"]),
     ("cht-export", &["cht-core", "cht-ts"]),

@@ -364,7 +364,7 @@ fn version_is_name_and_number() {
 
 #[test]
 fn terminal_as_stdin_is_refused() {
-    for tool in ["cht-segwatch", "cht-scenes", "cht-index"] {
+    for tool in ["cht-segwatch", "cht-scenes", "cht-audio", "cht-index"] {
         // script(1) gives it a terminal; -e hands the exit status on.
         let output = Command::new("timeout")
             .args(["30", "script", "-qec", tool, "/dev/null"])

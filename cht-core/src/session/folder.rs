@@ -142,13 +142,22 @@ impl Session {
     /// session already, so that an event makes no files elsewhere. The session's folder itself may
     /// be a link.
     pub fn frames_of(name: &str) -> Result<PathBuf, SessionError> {
+        Self::folder_of(name, "frames")
+    }
+
+    /// Returns where the pieces of sound go, by the same rules.
+    pub fn audio_of(name: &str) -> Result<PathBuf, SessionError> {
+        Self::folder_of(name, "audio")
+    }
+
+    fn folder_of(name: &str, folder: &str) -> Result<PathBuf, SessionError> {
         let root = Path::new(name);
-        let frames = root.join("frames");
-        if frames.is_symlink() {
-            return Err(SessionError::Linked(frames));
+        let folder = root.join(folder);
+        if folder.is_symlink() {
+            return Err(SessionError::Linked(folder));
         }
-        let is_session = root.is_absolute() && (root.join("stream").is_dir() || frames.is_dir());
-        if is_session { Ok(frames) } else { Err(SessionError::Foreign(root.to_owned())) }
+        let is_session = root.is_absolute() && (root.join("stream").is_dir() || folder.is_dir());
+        if is_session { Ok(folder) } else { Err(SessionError::Foreign(root.to_owned())) }
     }
 
     /// Returns the session that recorded `segment`, if cht-recv did:
@@ -208,6 +217,12 @@ impl Session {
         let folder = File::open(folder)?;
         rustix::fs::flock(&folder, FlockOperation::LockExclusive)?;
         Ok(folder)
+    }
+
+    /// Returns the folder of the pieces of sound.
+    #[must_use]
+    pub fn audio(&self) -> PathBuf {
+        self.root.join("audio")
     }
 
     /// Returns the path of the segment log: cht-recv's `segment_closed` event of each segment.

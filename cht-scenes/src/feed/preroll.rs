@@ -6,13 +6,13 @@ use std::path::Path;
 use cht_core::{
     event::{Anchor, EndReason},
     session::{
-        Session,
+        Position, Session,
         finished_segment::{FinishedSegment, Windows},
         segment_log::SegmentLog,
     },
 };
 
-use crate::select::{journal::Checkpoint, succession::Position};
+use crate::select::journal::Checkpoint;
 
 /// Largest number of segments in a preroll: a stream without keyframes would need all.
 const MAX_PREROLL: usize = 32;

@@ -13,6 +13,7 @@ use anyhow::{Result, bail};
 use cht_core::{
     event::Anchor,
     process::{clock, ffmpeg::Program},
+    session::Position,
 };
 use cht_ts::{Codec, SingleStream};
 
@@ -29,10 +30,7 @@ use crate::{
     },
     input::{Part, Source},
     parallel::pool::DecoderPool,
-    select::{
-        selector::{FrameSelector, Run},
-        succession::Position,
-    },
+    select::selector::{FrameSelector, Run},
 };
 
 /// Largest number of frames queued for the selector with their samples.

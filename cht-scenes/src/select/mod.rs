@@ -13,5 +13,4 @@ pub(crate) mod resume;
 pub(crate) mod score_log;
 pub(crate) mod segment_queue;
 pub(crate) mod selector;
-pub(crate) mod succession;
 pub(crate) mod writer;

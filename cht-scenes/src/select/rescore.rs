@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     process::ffmpeg::Program,
+    session::Position,
     stage::{Disk, Output},
 };
 use cht_detect::{Revisits, SceneDetector, Selection, Shown};
@@ -19,7 +20,6 @@ use super::{
     found::Found,
     journal::FrameJournal,
     score_log::{Line, Origin, Reader},
-    succession::Position,
     writer::{FrameWriter, segment_done},
 };
 use crate::{

@@ -36,7 +36,12 @@ pub struct SingleStream {
     framing: Option<Framing>,
     in_sync: bool,
     carry: Vec<u8>,
+    /// Offset of the first byte that was not consumed, from the beginning of the file.
+    at: u64,
 }
+
+/// Gets each packet of the PID, and the offset of its first byte from the beginning of the file.
+type Take<'a> = &'a mut dyn FnMut(u64, &[u8; PACKET_LEN]);
 
 impl SingleStream {
     /// Tells whether `stream_type` alone describes a stream of `codec`.
@@ -50,47 +55,84 @@ impl SingleStream {
     /// sender's PMT.
     #[must_use]
     pub fn begin(pid: u16, codec: Codec, out: &mut Vec<u8>) -> Option<Self> {
-        let stream_type = codec.stream_type()?;
+        Some(Self::begin_listed(pid, codec.stream_type()?, &[], out))
+    }
+
+    /// Does the same for sound of `channels` channels, also where descriptors have to name its
+    /// codec: Opus, and linear PCM. Returns `None` for other codecs without a `stream_type`.
+    #[must_use]
+    pub fn begin_sound(pid: u16, codec: Codec, channels: u8, out: &mut Vec<u8>) -> Option<Self> {
+        let Some(stream_type) = codec.stream_type() else {
+            // Private data in PES packets.
+            return Some(Self::begin_listed(pid, 0x06, &codec.descriptors(channels)?, out));
+        };
+        Some(Self::begin_listed(pid, stream_type, &[], out))
+    }
+
+    fn begin_listed(pid: u16, stream_type: u8, descriptors: &[u8], out: &mut Vec<u8>) -> Self {
         let pmt = if pid == PMT_PID { PMT_PID + 1 } else { PMT_PID };
         // §2.4.4.3: table_id 0, transport_stream_id 1, version 0, one program.
         let [program, pmt_field, pid_field] =
             [PROGRAM, 0xE000 | pmt, 0xE000 | pid].map(u16::to_be_bytes);
         let pat = [&[0, 1, 0xC1, 0, 0], &program[..], &pmt_field[..]].concat();
-        // §2.4.4.8: table_id 2, PCR in the stream itself, no descriptors, one stream.
+        // §2.4.4.8: table_id 2, PCR in the stream itself, no descriptors of the program, one stream.
         let body = [
             &program[..],
             &[0xC1, 0, 0],
             &pid_field[..],
             &[0xF0, 0, stream_type],
             &pid_field[..],
-            &[0xF0, 0],
+            &[0xF0, descriptors.len() as u8],
+            descriptors,
         ]
         .concat();
         out.extend(table(0, 0, &pat));
         out.extend(table(pmt, 2, &body));
-        Some(Self { pid, framing: None, in_sync: false, carry: Vec::new() })
+        Self { pid, framing: None, in_sync: false, carry: Vec::new(), at: 0 }
     }
 
     /// Appends the packets of the PID in the next bytes to `out`.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        self.push_to(bytes, &mut |_, packet| out.extend_from_slice(packet));
+    }
+
+    /// Gives `take` each packet of the PID in the next bytes, and its offset in the file.
+    pub fn push_to(&mut self, bytes: &[u8], take: Take<'_>) {
         if self.carry.is_empty() {
-            let used = self.consume(bytes, false, out);
+            let used = self.consume(bytes, false, take);
             self.carry.extend_from_slice(&bytes[used..]);
             return;
         }
         self.carry.extend_from_slice(bytes);
         let carry = std::mem::take(&mut self.carry);
-        let used = self.consume(&carry, false, out);
+        let used = self.consume(&carry, false, take);
         self.carry.extend_from_slice(&carry[used..]);
     }
 
     /// Ends the input, which may end within a packet. The next push begins another file.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        let carry = std::mem::take(&mut self.carry);
-        self.consume(&carry, true, out);
+        self.finish_to(&mut |_, packet| out.extend_from_slice(packet));
     }
 
-    fn consume(&mut self, window: &[u8], end: bool, out: &mut Vec<u8>) -> usize {
+    /// Does the same, and gives `take` the last packet.
+    pub fn finish_to(&mut self, take: Take<'_>) {
+        let carry = std::mem::take(&mut self.carry);
+        self.consume(&carry, true, take);
+        self.at = 0;
+    }
+
+    /// Notes that the next byte pushed is byte `at` of its file.
+    pub fn begin_at(&mut self, at: u64) {
+        self.at = at;
+    }
+
+    fn consume(&mut self, window: &[u8], end: bool, take: Take<'_>) -> usize {
+        let used = self.consume_packets(window, end, take);
+        self.at += used as u64;
+        used
+    }
+
+    fn consume_packets(&mut self, window: &[u8], end: bool, take: Take<'_>) -> usize {
         let mut used = 0;
         loop {
             if !self.in_sync {
@@ -113,7 +155,7 @@ impl SingleStream {
                     break;
                 }
                 if header.pid() == self.pid && !header.transport_error() {
-                    out.extend_from_slice(packet);
+                    take(self.at + used as u64, packet);
                 }
                 used += len.min(rest.len());
             }
@@ -168,6 +210,22 @@ mod tests {
     }
 
     #[test]
+    fn tables_list_sound_that_descriptors_name() {
+        for codec in [Codec::Aac, Codec::AacLatm, Codec::Ac3, Codec::Eac3, Codec::Opus] {
+            let mut out = Vec::new();
+            SingleStream::begin_sound(0x101, codec, 6, &mut out).unwrap();
+            let mut scanner = Scanner::new();
+            scanner.push(&out, &mut |_| {});
+            scanner.finish(&mut |_| {});
+            let stream = &scanner.programs()[0].streams[0];
+            assert_eq!((stream.pid, stream.codec), (0x101, codec));
+            let channels = stream.audio.map(|audio| audio.channels);
+            assert_eq!(channels, (codec == Codec::Opus).then_some(6));
+        }
+        assert!(SingleStream::begin_sound(0x101, Codec::Klv, 2, &mut Vec::new()).is_none());
+    }
+
+    #[test]
     fn packets_of_one_pid_are_kept_in_any_pieces() {
         let mut wanted = Vec::new();
         let mut stream = vec![0xAA; 100];
@@ -180,6 +238,16 @@ mod tests {
             }
         }
         for size in [1, 100, 188, 1000, 100_000] {
+            let mut at = Vec::new();
+            let mut single = SingleStream::begin(0x51, Codec::H264, &mut Vec::new()).unwrap();
+            let mut take = |offset, packet: &[u8; PACKET_LEN]| at.push((offset, packet[4]));
+            stream.chunks(size).for_each(|chunk| single.push_to(chunk, &mut take));
+            single.finish_to(&mut take);
+            for (offset, counter) in at {
+                let damage = if counter > 5 { 77 } else { 0 };
+                let before = 100 + 188 * (2 * u64::from(counter) + 1);
+                assert_eq!(offset, before + damage, "in pieces of {size}");
+            }
             let mut out = Vec::new();
             let mut single = SingleStream::begin(0x51, Codec::H264, &mut out).unwrap();
             out.clear();

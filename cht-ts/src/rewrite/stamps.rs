@@ -1,6 +1,9 @@
 //! Reads, replaces and adds the time stamps in the packet that begins a PES packet.
+use crate::audio;
+use crate::codec::Codec;
 use crate::packet::{self, Header, PACKET_LEN, Packet};
 use crate::pes;
+use crate::program::AudioFormat;
 
 /// Length of a PES header before its optional fields, and of one time stamp, in bytes.
 const FIXED: usize = 9;
@@ -34,6 +37,16 @@ pub fn begins(packet: &[u8; PACKET_LEN]) -> Begins {
         }
         _ => Begins::Nothing,
     }
+}
+
+/// Returns the format of the sound of `codec` whose frame header is the first payload of the PES
+/// packet that begins in `packet`; `None` where it begins otherwise, or the codec has no such
+/// header.
+#[must_use]
+pub fn sound_format(packet: &[u8; PACKET_LEN], codec: Codec) -> Option<AudioFormat> {
+    let bytes = &packet[payload(packet)?..];
+    let pes::Header::Pes { len, .. } = pes::read(bytes) else { return None };
+    audio::header(codec, bytes.get(len..)?)
 }
 
 /// Replaces the time stamps of the PES packet that begins in a packet; a DTS only where there is

@@ -26,6 +26,7 @@ fn option_without_effect_is_refused_with_its_place() {
         ("cht-scenes", "--format png --quality 50", "with --format jpeg or webp"),
         ("cht-segwatch", "--settle 5", "with PATH or --follow"),
         ("cht-segwatch", "--session x a.ts", "with --follow and without PATH"),
+        ("cht-audio", "--session x --out y", "without --out"),
         ("cht-index", "--session x --out y.json", "without --out"),
         ("cht-index", "--sent F000001 --out y.json --overwrite", "without --sent"),
         ("cht-monitor", "--player cat --hwaccel cuda", "with ffplay, mpv or vlc as player"),
@@ -66,6 +67,10 @@ const EFFECTIVE: &[(&str, &str)] = &[
         "out detect max-interval max-frames decoder-timeout max-pixels format crop scale thumbnails \
          scores from-scores overwrite ffmpeg",
     ),
+    (
+        "cht-audio",
+        "out rate channels format min max stream program fill skip-silent overwrite ffmpeg",
+    ),
     ("cht-index", "out sent"),
     ("cht-monitor", "program stream player stdout fifo http"),
 ];
@@ -79,6 +84,7 @@ const REFUSED: &[(&str, &str)] = &[
         "session threshold min-gap settle max-wait min-change ignore program stream decode jobs \
          hwaccel on-lag lag-limit stats-interval quality dedupe",
     ),
+    ("cht-audio", "session"),
     ("cht-index", "session overwrite"),
     ("cht-monitor", "sessions from ffplay hwaccel restart quiet print-command"),
 ];

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use cht_core::{process::report, segment::SegmentError};
+use cht_core::{process::report, segment::SegmentError, session::Position};
 use cht_detect::threshold::State;
 use cht_ts::Codec;
 
@@ -19,9 +19,7 @@ use crate::{
         mode::{self, Decode, Decoding},
     },
     input::Source,
-    select::{
-        detectors::Detectors, journal::Checkpoint, selector::FrameSelector, succession::Position,
-    },
+    select::{detectors::Detectors, journal::Checkpoint, selector::FrameSelector},
     track::parameter_sets,
 };
 

@@ -3,13 +3,15 @@
 
 use std::path::Path;
 
-use cht_core::{event::Frame, session::natural_sort::series};
+use cht_core::{
+    event::Frame,
+    session::{Position, natural_sort::series},
+};
 
 use super::{
     Checkpoint, FrameJournal,
     known::{Known, Late, key, number_of},
 };
-use crate::select::succession::Position;
 
 /// Number of recordings that are remembered in addition to the last one. Each has a state of about
 /// 1 MB.

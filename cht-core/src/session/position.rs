@@ -3,22 +3,23 @@
 
 use std::path::Path;
 
-use cht_core::{
-    event::Anchor,
-    session::{is_same_folder, natural_sort::series},
-};
+use super::{is_same_folder, natural_sort::series};
+use crate::event::Anchor;
 
 /// Holds the path of a segment, and its anchor on the timeline of its recording.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Position<'a> {
+pub struct Position<'a> {
+    /// Its path.
     pub path: &'a str,
+    /// One point of its timeline.
     pub anchor: Anchor,
 }
 
 impl Position<'_> {
     /// Returns whether `next` goes on from this segment, or is a later part of it: in the same
     /// folder and series of names, on the same timeline, and not before it.
-    pub(crate) fn leads_to(&self, next: &Position<'_>) -> bool {
+    #[must_use]
+    pub fn leads_to(&self, next: &Position<'_>) -> bool {
         // A picture may be so large that several segments lie within it, at the same time.
         let is_forward = next.anchor.offset >= self.anchor.offset;
         is_forward && self.anchor.continues(&next.anchor) && is_of_one_series(self.path, next.path)

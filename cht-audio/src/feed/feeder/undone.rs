@@ -1,0 +1,148 @@
+//! Cuts segments that the segment log of a session names and that are not done: first and in order.
+//!
+//! A restarted recorder announces the segments that it adopts, and none that was closed before. The
+//! segments that cht-audio had not reached when all stages were killed are in the segment log
+//! alone.
+
+use std::path::Path;
+
+use anyhow::Result;
+use cht_core::{
+    event::{Body, Event, Segment, absolute},
+    process::report,
+    segment::{SegmentError, damage, oddities},
+    session::{Session, segment_log::SegmentLog},
+};
+
+use super::Feeder;
+use crate::piece::journal::key;
+
+/// Number of the last pieces that are emitted again when a session is joined: a stage after this
+/// one may not have got them.
+const EMITTED_AGAIN: usize = 16;
+
+impl Feeder {
+    /// Cuts a finished segment, after the earlier segments of the segment log that are not done.
+    pub(crate) fn segment(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
+        if !self.enter(session)? {
+            return Ok(());
+        }
+        if segment.connection.is_some() {
+            self.cut_undone(session, segment.seq)?;
+        }
+        self.take_segment(segment)
+    }
+
+    /// Cuts the finished segment at a path.
+    pub(crate) fn path(&mut self, path: &Path) -> Result<()> {
+        match self.examine(path)? {
+            Some((session, segment)) => self.segment(session.as_deref(), &segment),
+            None => Ok(()),
+        }
+    }
+
+    /// Joins a session whose recorder has started: emits its last pieces again, and cuts the
+    /// segments that were closed before and that no event announces.
+    pub(crate) fn join(&mut self, session: &str) -> Result<()> {
+        let log = Session::open(Path::new(session)).map(|session| session.segment_log());
+        let length = log.ok().and_then(|log| Some(std::fs::metadata(log).ok()?.len()));
+        if self.args.out.is_some() || length.is_none_or(|length| length == 0) {
+            return Ok(());
+        }
+        if !self.enter(Some(session))? {
+            return Ok(());
+        }
+        self.cut_undone(Some(session), u64::MAX)
+    }
+
+    /// Emits the last pieces of the folder again, once.
+    fn emit_again(&mut self, session: &Session) -> Result<()> {
+        let folder = self.folder()?;
+        if std::mem::replace(&mut folder.joined, true) {
+            return Ok(());
+        }
+        let Some(writer) = &mut folder.writer else { return Ok(()) };
+        for piece in writer.journal.last_pieces(EMITTED_AGAIN) {
+            let segment = absolute(&session.stream().join(&piece.key))?;
+            writer.emit_again(piece, &segment)?;
+        }
+        let again = writer.journal.last_pieces(EMITTED_AGAIN).map(|piece| piece.audio.id.clone());
+        writer.again = again.collect();
+        Ok(())
+    }
+
+    /// Cuts the segments that the segment log names before number `before` and that are not done.
+    /// If the last segment was just before that number, there are none.
+    pub(super) fn cut_undone(&mut self, session: Option<&str>, before: u64) -> Result<()> {
+        let Some(session) = session.and_then(|path| Session::open(Path::new(path)).ok()) else {
+            return Ok(());
+        };
+        let Some(folder) = self.folder.as_mut().filter(|folder| folder.by_name) else {
+            return Ok(());
+        };
+        if folder.path != session.audio() && !folder.is_at(&session.audio()) {
+            return Ok(());
+        }
+        let last = folder.last_seq.unwrap_or(0);
+        self.emit_again(&session)?;
+        if last.checked_add(1).is_none_or(|next| next >= before) {
+            return Ok(());
+        }
+        let folder = self.folder()?;
+        let log = folder.segment_log.get_or_insert_with(|| SegmentLog::after(&session, last));
+        log.update(&session);
+        let kept = log.kept().map(|closed| closed.seq);
+        let mut undone: Vec<u64> = kept.chain(log.deleted()).collect();
+        undone.retain(|seq| (last + 1..before).contains(seq));
+        undone.sort_unstable();
+        undone.into_iter().try_for_each(|seq| self.undone(&session, seq))
+    }
+
+    /// Cuts a segment that was closed and not announced.
+    fn undone(&mut self, session: &Session, seq: u64) -> Result<()> {
+        let path = session.segment(seq);
+        let folder = self.folder()?;
+        let name = key(&path.to_string_lossy(), folder.by_name).to_owned();
+        if folder.handled.contains_key(&name) {
+            return Ok(());
+        }
+        if folder.segment_log.as_ref().is_some_and(|log| log.is_deleted(seq)) {
+            folder.last_seq = folder.last_seq.max(Some(seq));
+            if folder.segment_log.as_ref().is_some_and(|log| log.missing(seq).is_none()) {
+                // If this stage lags, the segment is announced as well, and its file never comes
+                // back.
+                folder.handled.insert(name, 0);
+            }
+            return self.say(Some(session.name()), &path, &SegmentError::Deleted(path.clone()));
+        }
+        if let Some((_, segment)) = self.examine(&path)? {
+            return self.take_segment(&segment);
+        }
+        let folder = self.folder()?;
+        folder.last_seq = folder.last_seq.max(Some(seq));
+        Ok(())
+    }
+
+    /// Examines a finished segment; emits an error and returns `None` if the file is no segment.
+    fn examine(&mut self, path: &Path) -> Result<Option<(Option<String>, Segment)>> {
+        let event = match self.examiner.examine(path) {
+            Ok(event) => event,
+            Err(error) => return self.say(None, path, &error).map(|()| None),
+        };
+        let damage = damage(&event);
+        if matches!(&event.body, Body::Segment(segment) if segment.connection.is_none()) {
+            // cht-recv has reported the oddities of its own recordings.
+            oddities(&event).into_iter().for_each(report::note);
+        }
+        let Event { session, body: Body::Segment(segment) } = event else { return Ok(None) };
+        if let Some(message) = damage {
+            self.output.fail(session.as_deref(), "damaged", &message, Some(&segment.path))?;
+        }
+        Ok(Some((session, segment)))
+    }
+
+    fn say(&self, session: Option<&str>, path: &Path, error: &SegmentError) -> Result<()> {
+        let name = absolute(path).ok();
+        Ok(self.output.fail(session, error.code(), &error.to_string(), name.as_deref())?)
+    }
+}

@@ -1,0 +1,227 @@
+//! Decides where a piece ends: in a pause, the middle of it.
+//!
+//! A longer pause is a better place, and waiting for one costs time. So the pause that ends a piece
+//! may be the shorter, the longer the piece is: after `min` it takes [`LONG`], at `max` [`SHORT`].
+//! Where none was long enough until `max`, the longest one since `min` ends it; without any, the
+//! quietest place in the last second does. A decision depends on the frames of the piece alone.
+
+use super::speech::{FRAME, Frame, RATE};
+
+/// Pause that ends a piece after `min`, and at `max`, in frames.
+const LONG: usize = frames(0.7);
+const SHORT: usize = frames(0.15);
+
+/// Shortest pause that counts at all, in frames: within words there are some of 50 ms.
+const SHORTEST: usize = frames(0.08);
+
+/// Most that is kept of a pause before and after a cut, while it goes on, in frames.
+const HALF: usize = frames(0.4);
+
+/// Part at the end of a piece that is searched for its quietest place, in frames.
+const SEARCHED: usize = frames(1.0);
+
+/// Frames whose power together makes a place quiet or loud.
+const PLACE: usize = 5;
+
+const fn frames(seconds: f64) -> usize {
+    (seconds * RATE as f64 / FRAME as f64) as usize
+}
+
+/// Limits of a piece, in frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    min: usize,
+    max: usize,
+}
+
+impl Limits {
+    /// Creates limits of seconds.
+    pub(crate) fn of_seconds(min: f64, max: f64) -> Self {
+        let length = FRAME as f64 / f64::from(RATE);
+        let min = ((min / length).ceil() as usize).max(1);
+        Self { min, max: frames(max).max(min) }
+    }
+
+    /// Returns the pause that ends a piece of `length` frames.
+    fn enough(&self, length: usize) -> usize {
+        let over = length.saturating_sub(self.min).min(self.max - self.min);
+        LONG - (LONG - SHORT) * over / (self.max - self.min).max(1)
+    }
+}
+
+/// State of the decision within a piece.
+#[derive(Debug)]
+pub(crate) struct Cutter {
+    limits: Limits,
+    /// Frames that were looked at.
+    seen: usize,
+    /// First frame of the pause that goes on.
+    pause: Option<usize>,
+    /// Whether there was speech.
+    has_speech: bool,
+    /// The longest pause since `min`: its length and the frame before which it would be cut.
+    longest: Option<(usize, usize)>,
+}
+
+impl Cutter {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, seen: 0, pause: None, has_speech: false, longest: None }
+    }
+
+    /// Looks at the next of the `frames` of the piece. Returns the frame before which it ends.
+    pub(crate) fn next(&mut self, frames: &[Frame]) -> Option<usize> {
+        let frame = *frames.get(self.seen)?;
+        let at = self.seen;
+        self.seen += 1;
+        let cut = if frame.is_speech() { self.speech(at) } else { self.silence(at) };
+        cut.or_else(|| (self.seen >= self.limits.max).then(|| self.last_resort(frames)))
+    }
+
+    /// Returns whether frames are left to look at.
+    pub(crate) fn is_behind(&self, frames: &[Frame]) -> bool {
+        self.seen < frames.len()
+    }
+
+    /// Speech at frame `at`: a pause before it has ended.
+    fn speech(&mut self, at: usize) -> Option<usize> {
+        let had_speech = std::mem::replace(&mut self.has_speech, true);
+        let begin = self.pause.take()?;
+        if !had_speech {
+            // What came before is silence: the speech begins a piece of its own.
+            let cut = at.saturating_sub(HALF).max(begin);
+            return (cut >= self.limits.min).then_some(cut);
+        }
+        let (length, cut) = self.within(begin, at)?;
+        if length >= self.limits.enough(cut) {
+            return Some(cut);
+        }
+        self.remember(length, cut);
+        None
+    }
+
+    /// No speech at frame `at`: a pause that is long enough need not end.
+    fn silence(&mut self, at: usize) -> Option<usize> {
+        let begin = *self.pause.get_or_insert(at);
+        let cut = (begin + HALF).max(self.limits.min);
+        (self.has_speech && at + 1 >= cut + HALF).then_some(cut)
+    }
+
+    /// Returns the length of a pause and the place for a cut in it, if that is not before `min`.
+    fn within(&self, begin: usize, end: usize) -> Option<(usize, usize)> {
+        let middle = begin + (end - begin) / 2;
+        let cut = middle.max(self.limits.min);
+        // A pause that reaches beyond `min` counts by its rest, and the same before it.
+        let length = (end.checked_sub(cut)? * 2).min(end - begin);
+        (length >= SHORTEST).then_some((length, cut))
+    }
+
+    fn remember(&mut self, length: usize, cut: usize) {
+        // Of equal pauses the later one: the piece is longer.
+        if self.longest.is_none_or(|(longest, _)| length >= longest) {
+            self.longest = Some((length, cut));
+        }
+    }
+
+    /// Returns where a piece ends that came to `max`.
+    fn last_resort(&mut self, frames: &[Frame]) -> usize {
+        if let Some(begin) = self.pause {
+            if !self.has_speech {
+                return self.seen;
+            }
+            if let Some((length, cut)) = self.within(begin, self.seen) {
+                self.remember(length, cut);
+            }
+        }
+        if let Some((_, cut)) = self.longest {
+            return cut;
+        }
+        quietest(frames, self.limits.min.max(self.seen.saturating_sub(SEARCHED)), self.seen)
+    }
+}
+
+/// Returns the frame in the middle of the quietest place between two frames.
+fn quietest(frames: &[Frame], from: usize, to: usize) -> usize {
+    let power = |at: usize| -> f32 {
+        let around = &frames[at.saturating_sub(PLACE / 2)..(at + PLACE / 2 + 1).min(frames.len())];
+        around.iter().map(|frame| frame.power).sum::<f32>() / around.len() as f32
+    };
+    let places = (from..to).map(|at| (at, power(at)));
+    // Of equal places the last one.
+    places.fold((to, f32::INFINITY), |best, place| if place.1 <= best.1 { place } else { best }).0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns frames of alternating speech and silence, each so many seconds long.
+    fn talk(seconds: &[f64]) -> Vec<Frame> {
+        let spans = seconds.iter().enumerate();
+        spans
+            .flat_map(|(n, seconds)| {
+                let speech = if n % 2 == 0 { 0.9 } else { 0.1 };
+                std::iter::repeat_n(Frame { speech, power: speech }, (seconds * 62.5) as usize)
+            })
+            .collect()
+    }
+
+    /// Returns when the piece ends and when that is decided, in seconds.
+    fn cut(frames: &[Frame]) -> Option<(f64, f64)> {
+        let mut cutter = Cutter::new(Limits::of_seconds(5.0, 30.0));
+        let seconds = |n: usize| n as f64 / 62.5;
+        (0..frames.len()).find_map(|n| Some((seconds(cutter.next(frames)?), seconds(n + 1))))
+    }
+
+    fn is_near(one: f64, other: f64) -> bool {
+        (one - other).abs() < 0.04
+    }
+
+    #[test]
+    fn long_pause_ends_piece_in_its_middle() {
+        let (at, known) = cut(&talk(&[6.0, 0.75, 6.0])).unwrap();
+        assert!(is_near(at, 6.375) && is_near(known, 6.77), "{at} {known}");
+        let (at, known) = cut(&talk(&[6.0, 60.0])).unwrap();
+        assert!(is_near(at, 6.4) && is_near(known, 6.8), "it need not end: {at} {known}");
+    }
+
+    #[test]
+    fn pause_before_min_is_none() {
+        let (at, _) = cut(&talk(&[3.0, 1.0, 8.0, 0.6, 9.0, 1.0, 9.0])).unwrap();
+        assert!(is_near(at, 12.3), "{at}");
+        let (at, _) = cut(&talk(&[4.5, 1.2, 8.0, 1.0, 9.0])).unwrap();
+        assert!((5.0..5.7).contains(&at), "it goes on after min: {at}");
+    }
+
+    #[test]
+    fn shorter_pause_is_enough_for_a_longer_piece() {
+        let talk = talk(&[8.0, 0.3, 8.0, 0.3, 8.0, 0.3, 8.0, 0.3]);
+        let (at, known) = cut(&talk).unwrap();
+        assert!(is_near(at, 24.75) && known - at < 0.3, "{at} {known}");
+    }
+
+    #[test]
+    fn longest_pause_ends_piece_at_max() {
+        let (at, known) = cut(&talk(&[8.0, 0.12, 8.0, 0.3, 9.0, 0.1, 20.0])).unwrap();
+        assert!(is_near(at, 16.27) && is_near(known, 30.0), "{at} {known}");
+    }
+
+    #[test]
+    fn talk_without_pause_ends_at_quietest_place() {
+        let mut frames = talk(&[40.0]);
+        frames[1850].power = 0.2;
+        frames[1200].power = 0.0;
+        let (at, known) = cut(&frames).unwrap();
+        assert!(is_near(at, 1850.0 / 62.5) && is_near(known, 30.0), "{at} {known}");
+    }
+
+    #[test]
+    fn silence_before_speech_is_a_piece_of_its_own() {
+        let mut frames = talk(&[0.0, 12.0, 5.0]);
+        let (at, known) = cut(&frames).unwrap();
+        assert!(is_near(at, 11.6) && is_near(known, 12.0), "{at} {known}");
+        frames = talk(&[0.0, 3.0, 3.0, 1.0, 3.0]);
+        assert!(is_near(cut(&frames).unwrap().0, 6.4), "too short for one");
+        let (at, known) = cut(&talk(&[0.0, 99.0])).unwrap();
+        assert!(is_near(at, 30.0) && is_near(known, 30.0), "{at} {known}");
+    }
+}

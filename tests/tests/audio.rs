@@ -1,0 +1,255 @@
+//! cht-audio: the pieces are the sound of the stream, whatever happens to the stage.
+#![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use cht_tests::{Stage, bin, line, of_type, record, tool, words};
+use serde_json::Value;
+
+/// Bursts of noise that pass for speech, of different lengths, with pauses between them; the left
+/// channel is louder.
+const BURSTS: &str = "aevalsrc=exprs=\
+    0.4*(random(0)-0.5)*gt(sin(2.1*t)+0.6*sin(5.3*t)\\,-0.5)|\
+    0.2*(random(0)-0.5)*gt(sin(2.1*t)+0.6*sin(5.3*t)\\,-0.5):s=48000";
+
+/// Makes a stream of `seconds` of bursts and a small video. Returns its path.
+fn stream(folder: &Path, name: &str, seconds: u32, sound: &str) -> PathBuf {
+    let path = folder.join(name);
+    let status = Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-f", "lavfi", "-i", "testsrc2=s=160x120:r=25"])
+        .args(["-f", "lavfi", "-i", BURSTS, "-t", &seconds.to_string()])
+        .args(words("-c:v libx264 -preset ultrafast -g 25 -b:v 100k -pix_fmt yuv420p"))
+        .args(words(sound))
+        .args(["-f", "mpegts"])
+        .arg(&path)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    path
+}
+
+/// Records a stream, in segments of two seconds. Returns the folder of the session.
+fn recorded(folder: &Path, stream: &Path) -> PathBuf {
+    let sessions = folder.join("sessions");
+    let recv = record(&sessions, &fs::read(stream).unwrap(), "--segment-time 2");
+    recv.session()
+}
+
+/// Returns cht-segwatch's events of a session.
+fn segments(session: &Path) -> Vec<Value> {
+    let mut segwatch = Stage::start(tool("cht-segwatch").arg(session));
+    assert!(segwatch.finish().success());
+    segwatch.events.clone()
+}
+
+/// Runs cht-audio over events, and returns its own.
+fn audio(events: &[Value], options: &str) -> Vec<Value> {
+    let mut stage = Stage::fed(tool("cht-audio").args(words(options)), events.iter().map(line));
+    assert!(stage.finish().success());
+    stage.events.clone()
+}
+
+/// Returns the samples of a WAV file.
+fn samples(path: &str) -> Vec<i16> {
+    let file = fs::read(path).unwrap();
+    file[44..].chunks_exact(2).map(|it| i16::from_le_bytes([it[0], it[1]])).collect()
+}
+
+/// Returns the samples of all pieces.
+fn all_samples(events: &[Value]) -> Vec<i16> {
+    let pieces = of_type(events, "audio").into_iter();
+    pieces.flat_map(|piece| samples(piece["path"].as_str().unwrap())).collect()
+}
+
+/// Returns ffmpeg's own decode of a whole stream.
+fn by_ffmpeg(stream: &Path, options: &str) -> Vec<i16> {
+    let output = Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-i"])
+        .arg(stream)
+        .args(words(options))
+        .args(["-f", "s16le", "-"])
+        .output()
+        .unwrap();
+    output.stdout.chunks_exact(2).map(|it| i16::from_le_bytes([it[0], it[1]])).collect()
+}
+
+/// Returns the files of a folder of pieces.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let files = entries.map(|entry| (entry.file_name().into_string().unwrap(), entry.path()));
+    files
+        .filter(|(name, _)| name != "audio.ndjson")
+        .map(|(name, path)| (name, fs::read(path).unwrap()))
+        .collect()
+}
+
+#[test]
+fn samples_of_pieces_are_those_of_ffmpeg() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, sound) in [
+        ("aac", "-c:a aac -b:a 128k"),
+        ("aac_44", "-ar 44100 -c:a aac -b:a 128k"),
+        ("latm", "-c:a aac -b:a 128k -mpegts_flags latm"),
+        ("ac3", "-c:a ac3 -b:a 192k"),
+        ("eac3", "-c:a eac3 -b:a 192k"),
+        ("mp2", "-c:a mp2 -b:a 192k"),
+        ("opus", "-c:a libopus -b:a 96k"),
+        ("surround", "-ac 6 -c:a ac3 -b:a 320k"),
+    ] {
+        let stream = stream(folder.path(), &format!("{name}.ts"), 14, sound);
+        let session = recorded(&folder.path().join(name), &stream);
+        let events = audio(&segments(&session), "--min 2 --max 5");
+        let pieces = of_type(&events, "audio");
+        assert!(pieces.len() > 2, "{name}: {}", pieces.len());
+        let (ours, theirs) = (all_samples(&events), by_ffmpeg(&stream, "-ar 16000 -ac 1"));
+        assert_eq!(ours.len(), theirs.len(), "{name}");
+        // ffmpeg decodes layer II to 16 bits, and changes the rate of those.
+        let most = if name == "mp2" { 2 } else { 1 };
+        let differ = ours.iter().zip(&theirs).filter(|(one, other)| one.abs_diff(**other) > most);
+        assert_eq!(differ.count(), 0, "{name}");
+        assert!(theirs.iter().any(|sample| sample.unsigned_abs() > 1000), "{name}");
+        // Each piece begins where the one before ends, to the rounding of time stamps.
+        for pair in pieces.windows(2) {
+            let [start, duration] = ["start", "duration"].map(|it| pair[0][it].as_f64().unwrap());
+            let gap = pair[1]["start"].as_f64().unwrap() - start - duration;
+            assert!(gap.abs() < 0.001, "{name}: {gap}");
+        }
+        let done = of_type(&events, "segment_done");
+        assert_eq!(done.len(), of_type(&events, "segment").len(), "{name}");
+        let counted: u64 = done.iter().map(|it| it["events"].as_u64().unwrap()).sum();
+        assert_eq!(counted, pieces.len() as u64);
+    }
+}
+
+#[test]
+fn kept_rate_and_channels_are_those_of_the_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = stream(folder.path(), "a.ts", 6, "-ar 44100 -c:a aac -b:a 128k");
+    let out = folder.path().join("audio");
+    let mut stage = Stage::fed(
+        tool("cht-audio").args(words("--rate keep --channels keep --min 1 --max 3 --out")).arg(out),
+        [stream.display()],
+    );
+    assert!(stage.finish().success());
+    let piece = stage.of_type("audio")[0];
+    assert_eq!((piece["rate"].as_u64(), piece["channels"].as_u64()), (Some(44_100), Some(2)));
+    let ours = all_samples(&stage.events);
+    let theirs = by_ffmpeg(&stream, "");
+    assert!(ours == theirs, "{} and {} samples", ours.len(), theirs.len());
+}
+
+#[test]
+fn killed_stage_gives_the_same_pieces() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = stream(folder.path(), "a.ts", 16, "-c:a aac -b:a 128k");
+    let session = recorded(folder.path(), &stream);
+    let events = segments(&session);
+    let pieces = session.join("audio");
+    audio(&events, "--min 2 --max 4");
+    let expected = files(&pieces);
+    assert!(expected.len() > 4);
+    for killed_after in [1, 2, 5] {
+        fs::remove_dir_all(&pieces).unwrap();
+        // Killed as soon as it has emitted so many pieces more than the time before.
+        let mut seen = 0;
+        loop {
+            let mut command = tool("cht-audio");
+            let mut stage =
+                Stage::fed(command.args(words("--min 2 --max 4")), events.iter().map(line));
+            let until = seen + killed_after;
+            while stage.of_type("audio").len() < until {
+                if stage.next_event().is_none() {
+                    break;
+                }
+            }
+            if stage.of_type("audio").len() < until {
+                assert!(stage.finish().success());
+                // Those that ended with the input may come twice.
+                let unique = |kind: &str, key: &str| {
+                    let events = stage.of_type(kind).into_iter();
+                    events.map(|event| event[key].to_string()).collect::<BTreeSet<_>>().len()
+                };
+                assert_eq!(unique("audio", "id"), expected.len());
+                assert_eq!(unique("segment_done", "seq"), of_type(&events, "segment").len());
+                break;
+            }
+            seen = until;
+            stage.kill();
+        }
+        assert!(files(&pieces) == expected, "killed after each {killed_after}");
+    }
+}
+
+#[test]
+fn sound_that_continues_in_a_later_run_is_cut_as_in_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = stream(folder.path(), "a.ts", 20, "-c:a ac3 -b:a 192k");
+    let session = recorded(folder.path(), &stream);
+    let events = segments(&session);
+    let pieces = session.join("audio");
+    audio(&events, "--min 2 --max 5");
+    let expected = files(&pieces);
+    fs::remove_dir_all(&pieces).unwrap();
+    for count in 1..=events.len() {
+        audio(&events[..count], "--min 2 --max 5");
+    }
+    assert!(files(&pieces) == expected);
+}
+
+#[test]
+fn piece_of_a_growing_segment_comes_before_that_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = stream(folder.path(), "a.ts", 12, "-c:a aac -b:a 128k");
+    let (bytes, sessions) = (fs::read(&stream).unwrap(), folder.path().join("sessions"));
+    let mut recv = tool("cht-recv");
+    recv.args(words("--listen tcp://127.0.0.1:0 --once --segment-time 60 --sessions"));
+    let mut recv = recv.arg(&sessions).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut stage = Stage::start(
+        tool("cht-audio").args(words("--min 2 --max 5")).stdin(recv.stdout.take().unwrap()),
+    );
+    let listening = stage.wait_for("listening");
+    let address = listening["address"].as_str().unwrap().strip_prefix("tcp://").unwrap();
+    let mut sender = std::net::TcpStream::connect(address).unwrap();
+    std::io::Write::write_all(&mut sender, &bytes).unwrap();
+    let first = stage.wait_for("audio");
+    assert!(stage.of_type("segment_closed").is_empty());
+    assert!(Path::new(first["path"].as_str().unwrap()).exists());
+    drop(sender);
+    assert!(recv.wait().unwrap().success());
+    assert!(stage.finish().success());
+    let live = all_samples(&stage.events);
+    assert_eq!(live.len(), by_ffmpeg(&stream, "-ar 16000 -ac 1").len());
+    let session = stage.session();
+    let pieces = files(&session.join("audio"));
+    fs::remove_dir_all(session.join("audio")).unwrap();
+    audio(&segments(&session), "--min 2 --max 5");
+    assert!(files(&session.join("audio")) == pieces, "a batch gives the same");
+}
+
+#[test]
+fn other_options_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = stream(folder.path(), "a.ts", 3, "-c:a aac");
+    let out = folder.path().join("audio");
+    let run = |options: &str| {
+        let mut command = Command::new(bin("cht-audio"));
+        command.args(words(options)).arg("--out").arg(&out);
+        let (mut child, path) =
+            (command.stdin(std::process::Stdio::piped()), format!("{}\n", stream.display()));
+        child = child.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let mut child = child.spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), path.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    assert!(run("--min 1").status.success());
+    let refused = run("--min 2");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(said.contains("holds pieces made with --rate 16000 --channels 1 --format wav --min 1"));
+    assert!(run("--min 2 --overwrite").status.success());
+}
