@@ -50,7 +50,7 @@ fn nothing_is_unsafe() {
 }
 
 /// Members of the workspace, each with the members that it may depend on.
-const MEMBERS: [(&str, &[&str]); 10] = [
+const MEMBERS: [(&str, &[&str]); 11] = [
     ("cht-ts", &[]),
     ("cht-detect", &[]),
     ("cht-core", &["cht-ts"]),
