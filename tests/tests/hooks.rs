@@ -8,13 +8,18 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt,
+    path::Path,
     process::{Command, Stdio},
     sync::mpsc,
     thread,
     time::Duration,
 };
 
-use cht_tests::{QUICK, bin, bin_folder, generate, recorder, root, send, source, tool, words};
+use cht_tests::{
+    QUICK, Stage, bin, bin_folder, generate, line, recorder, root, send, source, tool, words,
+};
+use serde_json::{Value, json};
 
 fn is_installed(program: &str) -> bool {
     let mut shell = Command::new("sh");
@@ -118,4 +123,100 @@ fn make_reprocess_with_spaces_completes_partial_index() {
     assert!(output.status.success(), "{output:?}");
     let index = fs::read_to_string(index).unwrap();
     assert_eq!(index.matches("\"id\"").count(), 1, "{index}");
+}
+
+/// Returns the line of a frame with this picture.
+fn frame(n: u32, picture: &Path, more: &Value) -> String {
+    let mut frame = json!({
+        "v": 1, "type": "frame", "session": null, "id": format!("F{n:06}"), "timestamp": n, "pts": n,
+        "path": picture.to_str().unwrap(), "segment": "/a.ts", "reason": "scene", "scores": {"scene": 0.5},
+        "width": 640, "height": 360, "bytes": 1, "hash": format!("{n:064x}"),
+    });
+    frame.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    line(&frame)
+}
+
+/// Feeds frames to scripts/ocr and an index next to their pictures, with `path` before all programs.
+fn recognise(folder: &Path, path: &Path, frames: &[String]) -> Stage {
+    let script = root().join("scripts/ocr");
+    let binaries = cht_tests::path_with_binaries();
+    let programs = [path.as_os_str(), &binaries];
+    let mut command = Command::new("bash");
+    command.args(["-c", r#""$0" | cht-index --out "$1/index.json""#]).args([&script, folder]);
+    Stage::fed(command.env("PATH", programs.join(std::ffi::OsStr::new(":"))), frames)
+}
+
+#[test]
+fn ocr_recognises_each_picture_once_and_survives_crashes() {
+    if !is_installed("python3") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (calls, program) = (folder.path().join("calls"), folder.path().join("tesseract"));
+    let row = r"5\t1\t1\t1\t1\t1\t10\t20\t30\t40\t90\tWords";
+    let text = format!(
+        r#"#!/bin/sh
+        echo "$1" >>'{}'
+        case "$1" in
+            *F000002*) kill -9 $$ ;;
+            *F000003*) kill -9 $PPID ;;
+        esac
+        printf 'header\n{row}\n'
+        "#,
+        calls.display()
+    );
+    fs::write(&program, text).unwrap();
+    fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    let picture = |n: u32| folder.path().join(format!("F{n:06}.jpg"));
+    let frames = [1, 2, 3, 4, 5].map(|n| {
+        let more = if n == 4 { json!({"returned_to": "F000001"}) } else { json!({}) };
+        frame(n, &picture(n), &more)
+    });
+    let called = || {
+        let called = fs::read_to_string(&calls).unwrap();
+        let called: Vec<_> = called.lines().map(|line| line[line.len() - 5..].to_owned()).collect();
+        fs::remove_file(&calls).unwrap();
+        called
+    };
+    let ids = |stage: &Stage, kind: &str, field: &str| -> Vec<Value> {
+        stage.of_type(kind).iter().map(|event| event[field].clone()).collect()
+    };
+    let mut first = recognise(folder.path(), folder.path(), &frames);
+    assert!(first.finish().success());
+    assert_eq!(ids(&first, "frame", "id"), [1, 2, 3, 4, 5].map(|n| format!("F{n:06}")));
+    assert_eq!(ids(&first, "text", "id"), ["F000001", "F000005"]);
+    assert_eq!(
+        ids(&first, "error", "path"),
+        [2, 3].map(|n| picture(n).to_str().unwrap().to_owned())
+    );
+    let expected = json!([{"x": 10, "y": 20, "width": 30, "height": 40, "text": "Words"}]);
+    let text = first.of_type("text")[0];
+    assert_eq!((&text["text"], &text["boxes"]), (&"Words".into(), &expected));
+    assert_eq!(called(), ["1.jpg", "2.jpg", "3.jpg", "5.jpg"]);
+    // Started again: the index has the others. A frame that was made anew is another picture.
+    let anew = frame(5, &picture(5), &json!({"hash": "f".repeat(64)}));
+    let again: Vec<_> = frames.iter().cloned().chain([anew]).collect();
+    assert!(recognise(folder.path(), folder.path(), &again).finish().success());
+    assert_eq!(called(), ["2.jpg", "3.jpg", "5.jpg"]);
+}
+
+#[test]
+fn ocr_finds_the_words_of_a_picture() {
+    if !is_installed("tesseract") || !is_installed("python3") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("F000001.jpg");
+    let words = "drawtext=text='Quarterly results':fontsize=64:x=80:y=100";
+    let made = Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-f", "lavfi", "-i", "color=white:s=1280x720", "-vf", words])
+        .args(["-frames:v", "1"])
+        .arg(&picture)
+        .status();
+    assert!(made.unwrap().success());
+    let mut stage = recognise(folder.path(), folder.path(), &[frame(1, &picture, &json!({}))]);
+    assert!(stage.finish().success());
+    assert_eq!(stage.of_type("text")[0]["text"], "Quarterly results");
+    let journal = fs::read_to_string(folder.path().join("index.ndjson")).unwrap();
+    assert!(journal.lines().nth(1).unwrap().contains(r#""type":"text""#), "{journal}");
 }
