@@ -141,7 +141,8 @@ impl Args {
         self.plays() && self.player.as_ref().is_none_or(|player| player == "ffplay")
     }
 
-    fn plays_by_name(&self) -> bool {
+    /// Returns whether to run a player that needs a display.
+    pub(crate) fn plays_by_name(&self) -> bool {
         let named = |player: &String| ["ffplay", "mpv", "vlc"].contains(&player.as_str());
         self.plays() && self.player.as_ref().is_none_or(named)
     }

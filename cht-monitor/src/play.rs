@@ -2,10 +2,10 @@
 //! closed.
 
 use std::{
-    io::{BufReader, ErrorKind, Write as _},
+    io::{BufRead, BufReader, ErrorKind, Write as _},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use cht_core::process::{clock, ffmpeg, report};
+use cht_core::process::{clock, ffmpeg, lock::lock, report};
 
 use crate::{
     source::Source,
@@ -28,6 +28,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Longest pause.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
+
+/// Longest message of a player in one piece, in bytes.
+const MAX_MESSAGE: usize = 64 << 10;
 
 /// Size of the pipe into the player, in bytes: what waits there cannot be left out any more, and at
 /// 200 kbit/s the usual 64 KiB are 2.6 s.
@@ -85,9 +88,17 @@ struct Player {
     child: Child,
     input: Option<ChildStdin>,
     began: Instant,
-    /// Whether it has complained about the GPU.
-    complains: Arc<AtomicBool>,
+    said: Arc<Said>,
     messages: Option<JoinHandle<()>>,
+}
+
+/// What a player has said on its stderr.
+#[derive(Debug, Default)]
+struct Said {
+    /// Whether it has complained about the GPU.
+    complains: AtomicBool,
+    /// Its last position, in seconds, and when it was there.
+    position: Mutex<Option<(f64, Instant)>>,
 }
 
 /// How a player ended.
@@ -101,23 +112,29 @@ impl Player {
     fn start(start: &Start) -> Result<Self> {
         let mut command = Command::new(&start.command[0]);
         command.args(&start.command[1..]).stdin(Stdio::piped());
-        if start.is_hardware {
+        if start.tells {
             command.stderr(Stdio::piped());
         }
-        let mut child =
-            command.spawn().with_context(|| format!("{}: cannot be run", start.command[0]))?;
+        let mut child = command.spawn().with_context(|| {
+            format!(
+                "{}: cannot be run; install it, or name another with --player",
+                start.command[0]
+            )
+        })?;
         let began = clock::monotonic();
         let input = child.stdin.take();
         if let Some(input) = &input {
             // A larger one is no error: the player is then later after it stalled.
             let _ = rustix::pipe::fcntl_setpipe_size(input, PIPE);
         }
-        let complains = Arc::new(AtomicBool::new(false));
+        let said = Arc::new(Said::default());
         let messages = child.stderr.take().map(|stderr| {
-            let (complains, id) = (Arc::clone(&complains), child.id());
-            thread::spawn(move || listen(BufReader::new(stderr), &complains, began, id))
+            let (said, id, is_hardware) = (Arc::clone(&said), child.id(), start.is_hardware);
+            thread::spawn(move || {
+                listen(BufReader::new(stderr), |line| said.take(line, began, is_hardware, id));
+            })
         });
-        Ok(Self { child, input, began, complains, messages })
+        Ok(Self { child, input, began, said, messages })
     }
 
     /// Gives it the stream, until one of the two ends.
@@ -129,6 +146,9 @@ impl Player {
             match input.write_all(&bytes) {
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(End::Over),
                 result => result.context("the player")?,
+            }
+            if let Some((position, at)) = lock(&self.said.position).take() {
+                source.observe(position, at);
             }
             match source.next(Some(&*input))? {
                 Some(next) => bytes = next,
@@ -148,7 +168,7 @@ impl Player {
         if let Some(messages) = self.messages.take() {
             let _ = messages.join();
         }
-        let has_complained = self.complains.load(Ordering::Relaxed);
+        let has_complained = self.said.complains.load(Ordering::Relaxed);
         Ok(Ended { status, ran, has_complained })
     }
 
@@ -178,18 +198,54 @@ impl Ended {
     }
 }
 
-/// Passes the messages of a player on. One about its GPU, shortly after its start, ends it: ffplay
-/// would go on with the sound alone.
-fn listen(messages: impl std::io::BufRead, complains: &AtomicBool, began: Instant, player: u32) {
-    for line in messages.split(b'\n').map_while(Result::ok) {
-        let line = String::from_utf8_lossy(&line);
-        report::note(format_args!("player: {}", line.trim_end()));
-        let ran = clock::monotonic().saturating_duration_since(began);
-        if ran < GPU_REFUSES_WITHIN && is_complaint(&line) {
-            complains.store(true, Ordering::Relaxed);
+impl Said {
+    /// Takes a line of the player, which may be its position. Another is passed on; one about its
+    /// GPU, shortly after its start, ends it: ffplay would go on with the sound alone.
+    fn take(&self, line: &str, began: Instant, is_hardware: bool, player: u32) {
+        let now = clock::monotonic();
+        if let Some(position) = position(line) {
+            *lock(&self.position) = position.is_finite().then_some((position, now));
+            return;
+        }
+        report::note(format_args!("player: {line}"));
+        let ran = now.saturating_duration_since(began);
+        if is_hardware && ran < GPU_REFUSES_WITHIN && is_complaint(line) {
+            self.complains.store(true, Ordering::Relaxed);
             ffmpeg::kill(player);
         }
     }
+}
+
+/// Hands out the lines of a player, which end with a new line or return to their beginning.
+fn listen(mut messages: impl BufRead, mut line: impl FnMut(&str)) {
+    let mut rest = Vec::new();
+    loop {
+        let count = match messages.fill_buf() {
+            Ok([]) | Err(_) => break,
+            Ok(bytes) => {
+                rest.extend_from_slice(bytes);
+                bytes.len()
+            }
+        };
+        messages.consume(count);
+        if rest.len() > MAX_MESSAGE {
+            rest.push(b'\n');
+        }
+        while let Some(end) = rest.iter().position(|byte| b"\r\n".contains(byte)) {
+            let text: Vec<u8> = rest.drain(..=end).collect();
+            let text = String::from_utf8_lossy(&text);
+            if !text.trim().is_empty() {
+                line(text.trim());
+            }
+        }
+    }
+}
+
+/// Reads ffplay's line of state, `   5.24 A-V:  0.008 fd=   0 aq=   12KB …`: the position, which is
+/// no number at first; `None` for any other line.
+fn position(line: &str) -> Option<f64> {
+    let is_state = line.contains(" fd=") && line.contains(" vq=");
+    line.split_whitespace().next()?.parse().ok().filter(|_| is_state)
 }
 
 /// Tells whether an error message of ffplay is about the GPU.
@@ -213,6 +269,18 @@ fn is_complaint(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn position_is_told_from_messages() {
+        let text = b"first\nnan    :  0.000 fd=   0 aq=    0KB vq=    0KB sq=    0B \r   5.24 A-V:  0.008 fd=   0 \
+                     aq=   12KB vq=   34KB sq=    0B \rlast\n";
+        let mut lines = Vec::new();
+        listen(&text[..], |line| lines.push((line.to_owned(), position(line))));
+        let positions: Vec<_> = lines.iter().map(|line| line.1).collect();
+        assert!(positions[1].is_some_and(f64::is_nan), "{positions:?}");
+        assert_eq!([positions[0], positions[2], positions[3]], [None, Some(5.24), None]);
+        assert_eq!((&*lines[0].0, &*lines[3].0), ("first", "last"));
+    }
 
     #[test]
     fn message_about_gpu_is_told_from_one_about_stream() {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use cht_core::{
     live,
     ndjson::{self, Line},
@@ -66,7 +66,9 @@ impl Sessions {
                 }
             }
             Self::Events(received) => {
-                received.recv().context("no event on stdin names a session; pipe cht-recv into -")
+                let named = received.recv();
+                named
+                    .map_err(|_| anyhow!("no event on stdin names a session; pipe cht-recv into -"))
             }
         }
     }

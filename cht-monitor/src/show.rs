@@ -43,6 +43,7 @@ fn show_from(args: &Args, sessions: Sessions, first: Session) -> Result<()> {
     }
     let mut starts = Starts::new(args);
     if args.plays() {
+        starts.check_display()?;
         starts.prepare()?;
     }
     if args.from.is_some() {

@@ -3,6 +3,7 @@
 use std::{
     os::fd::{AsFd, BorrowedFd},
     sync::Arc,
+    time::Instant,
 };
 
 use anyhow::Result;
@@ -87,6 +88,15 @@ impl Source {
         match self {
             Self::Live(live) => live.has_ended(),
             Self::Recorded(recorded) => recorded.has_ended(),
+        }
+    }
+
+    /// Notes that the player was at `position` of its time, in seconds, at the time `at`.
+    pub(crate) fn observe(&mut self, position: f64, at: Instant) {
+        if let Self::Live(live) = self
+            && let Some(feed) = &mut live.feed
+        {
+            feed.observe(position, at);
         }
     }
 

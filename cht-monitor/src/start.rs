@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use cht_core::{live::Summary, process::ffmpeg::ask as ask_program};
 
 use crate::{
@@ -19,12 +19,14 @@ pub(crate) struct Start {
     pub why: String,
     /// Whether it may fail because of the GPU.
     pub is_hardware: bool,
+    /// Whether it tells its position on stderr.
+    pub tells: bool,
 }
 
-/// Options of ffplay for a live picture. A small probe, and no frames held back for threads. An
+/// Options of ffplay for a live picture. `-stats` tells its position. A small probe, and no frames held back for threads. An
 /// `-analyzeduration` of 0 would mean 5 s; half a second waits for the first packet of sound, without
 /// which ffplay would leave sound out. `nobuffer` would discard the probed keyframe.
-const FFPLAY: &str = "-hide_banner -loglevel error -autoexit";
+const FFPLAY: &str = "-hide_banner -loglevel error -stats -autoexit";
 const FFPLAY_INPUT: &str = "-flags low_delay -framedrop -probesize 500000 -fpsprobesize 0 \
                             -analyzeduration 500000 -window_title cht -f mpegts -i pipe:0";
 
@@ -42,6 +44,20 @@ pub(crate) struct Starts<'a> {
 impl<'a> Starts<'a> {
     pub(crate) fn new(args: &'a Args) -> Self {
         Self { args, probed: None, failed: 0, has_more: false }
+    }
+
+    /// Fails if there is no place for a window: SDL would show the picture to nobody.
+    pub(crate) fn check_display(&self) -> Result<()> {
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let names = ["DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"];
+        // On a console the player draws on the device itself.
+        if !self.args.plays_by_name() || names.into_iter().any(is_set) || has_device("card") {
+            return Ok(());
+        }
+        bail!(
+            "no display: neither DISPLAY nor WAYLAND_DISPLAY is set; name one, or watch elsewhere by \
+             --http, --fifo or --stdout"
+        );
     }
 
     /// Asks the player for its features beforehand: that takes a moment. Fails if it cannot be run.
@@ -97,7 +113,7 @@ fn with_choice(ffplay: &str, choice: &Choice) -> Start {
     command.extend(FFPLAY.split(' ').map(str::to_owned));
     command.extend(choice.options.iter().cloned());
     command.extend(FFPLAY_INPUT.split_whitespace().map(str::to_owned));
-    Start { command, why: choice.why.clone(), is_hardware: choice.is_hardware }
+    Start { command, why: choice.why.clone(), is_hardware: choice.is_hardware, tells: true }
 }
 
 /// Returns the start of a player other than ffplay. They look for a GPU, and fall back, by
@@ -126,11 +142,11 @@ fn other(player: &str, hwaccel: Hwaccel) -> Start {
         }
         _ => {
             let command = vec!["sh".into(), "-c".into(), player.to_owned()];
-            return Start { command, why: String::new(), is_hardware: false };
+            return Start { command, why: String::new(), is_hardware: false, tells: false };
         }
     };
     let command = command.split(' ').map(str::to_owned).collect();
-    Start { command, why: String::new(), is_hardware: false }
+    Start { command, why: String::new(), is_hardware: false, tells: false }
 }
 
 /// Asks ffplay for its features.
@@ -153,13 +169,17 @@ fn probe(ffplay: &Path) -> Result<Probed> {
 
 /// Looks for GPUs.
 fn devices() -> Devices {
-    let is_render = |name: &str| name.starts_with("renderD");
-    let entries = std::fs::read_dir("/dev/dri").into_iter().flatten().flatten();
-    let render =
-        entries.map(|entry| entry.file_name()).any(|name| name.to_str().is_some_and(is_render));
     // WSL has no device node of NVIDIA's driver.
     let nvidia = ["/dev/nvidia0", "/dev/dxg"].iter().any(|path| Path::new(path).exists());
-    Devices { nvidia, render }
+    Devices { nvidia, render: has_device("renderD") }
+}
+
+/// Returns whether the kernel has a graphics device with this prefix.
+fn has_device(prefix: &str) -> bool {
+    let entries = std::fs::read_dir("/dev/dri").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .any(|it| it.starts_with(prefix))
 }
 
 #[cfg(test)]

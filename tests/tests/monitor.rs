@@ -365,7 +365,8 @@ fn gpu_that_refuses_is_replaced_by_software() {
         );
         let ffplay = fake_ffplay(folder.path(), &script);
         let mut monitor = tool("cht-monitor");
-        monitor.args(["--hwaccel", "cuda", "--ffplay", &ffplay, "--sessions"]).arg(folder.path());
+        monitor.env("DISPLAY", ":0").args(["--hwaccel", "cuda", "--ffplay", &ffplay]);
+        monitor.arg("--sessions").arg(folder.path());
         let output = monitor.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
@@ -377,6 +378,33 @@ fn gpu_that_refuses_is_replaced_by_software() {
             assert_eq!(said.matches(message).count(), 1, "{said}");
         }
     }
+}
+
+#[test]
+fn start_that_cannot_succeed_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), &source(1.0), "");
+    let file = folder.path().join("file");
+    fs::write(&file, "kept").unwrap();
+    let file = file.to_str().unwrap();
+    let no_display = !fs::exists("/dev/dri").unwrap();
+    for (options, display, said) in [
+        (vec!["--player", "mpv"], "", "no display: neither DISPLAY nor WAYLAND_DISPLAY is set"),
+        (vec!["--ffplay", "/nonexistent"], ":0", "/nonexistent: cannot be run; install ffmpeg"),
+        (vec!["--player", "exit 5"], "", "the player ended with exit status: 5"),
+        (vec!["--fifo", file], "", "is there and no FIFO"),
+        (vec!["--http", "127.0.0.1"], "", "--http 127.0.0.1: must be HOST:PORT"),
+    ] {
+        if said.starts_with("no display") && !no_display {
+            continue;
+        }
+        let mut monitor = tool("cht-monitor");
+        monitor.env("DISPLAY", display).env_remove("WAYLAND_DISPLAY").env_remove("SDL_VIDEODRIVER");
+        let output = monitor.args(&options).arg("--sessions").arg(folder.path()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && stderr.contains(said), "{options:?}: {stderr}");
+    }
+    assert_eq!(fs::read(file).unwrap(), b"kept");
 }
 
 #[test]

@@ -19,6 +19,7 @@ use cht_ts::{
 
 use super::{
     continuity::Continuity,
+    lateness::Lateness,
     playout::Playout,
     stamps::{self, Packet, PesStart},
 };
@@ -51,6 +52,9 @@ const JUMP: i64 = 5 * TICKS_PER_SECOND;
 /// Longest step back of a DTS that is not a jump of the clock, in ticks.
 const STEP_BACK: i64 = TICKS_PER_SECOND / 2;
 
+/// Time without a picture after which the position of the player says nothing, in ticks.
+const PAUSE: i64 = TICKS_PER_SECOND;
+
 /// Player's time between the pictures before and after a jump, in ticks.
 const FRAME: i64 = TICKS_PER_SECOND / 25;
 
@@ -74,6 +78,8 @@ pub struct CatchUp {
     /// End of the last squeezed stretch, in ticks since `began`.
     caught_up: Option<i64>,
     tracks: HashMap<u16, Track>,
+    /// Of the player, by its own word.
+    lateness: Lateness,
 }
 
 /// The video whose clock counts, or the sound where there is no video.
@@ -119,6 +125,7 @@ impl CatchUp {
             slack: SLACK,
             caught_up: None,
             tracks: HashMap::new(),
+            lateness: Lateness::default(),
         }
     }
 
@@ -149,6 +156,23 @@ impl CatchUp {
         if let Some(clock) = &mut self.clock
             && !clock.playout.is_squeezing()
         {
+            clock.playout.squeeze(clock.dts);
+        }
+    }
+
+    /// Notes that the player was at `position` of its time, in seconds, at the time `at`. If it is
+    /// too late for a while, squeezes from the next picture on.
+    pub fn observe(&mut self, position: f64, at: Instant) {
+        let at = ticks_of(at.saturating_duration_since(self.began));
+        let Some(clock) = &mut self.clock else { return };
+        let waited = at - clock.read;
+        if clock.playout.is_squeezing() || at < self.ready || !(0..PAUSE).contains(&waited) {
+            self.lateness.clear();
+            return;
+        }
+        let played = unwrap33(clock.placed, cht_ts::time::ticks(position) as u64);
+        if let Some(excess) = self.lateness.note(at, clock.placed + waited - played) {
+            clock.due = clock.due.max(at + excess);
             clock.playout.squeeze(clock.dts);
         }
     }
@@ -505,6 +529,28 @@ mod tests {
         }
         let live = player.live(67.2, 67.2, 72.2);
         assert!((live[49] - live[0] - 4.9).abs() < 1e-3, "{live:?}");
+    }
+
+    #[test]
+    fn player_that_says_it_is_late_is_squeezed() {
+        let mut player = Player::start();
+        player.live(0.0, 0.0, 4.0);
+        // Its sound had stopped for a second: what it plays is that old.
+        let (mut ahead, mut at) = (0.0, 4.0);
+        for n in 40..70 {
+            at = f64::from(n) / 10.0;
+            ahead = player.pictures(at, &[at])[0];
+            let now = player.began + Duration::from_secs_f64(at);
+            player.catch_up.observe(ahead - 1.0, now);
+            if player.catch_up.clock.as_ref().unwrap().playout.is_squeezing() {
+                break;
+            }
+        }
+        assert!(player.catch_up.clock.as_ref().unwrap().playout.is_squeezing());
+        let after = player.live(at + 0.1, at + 0.1, at + 3.1);
+        // All but the usual fifth of a second.
+        let lost = 3.0 - (after[29] - ahead);
+        assert!((0.5..1.0).contains(&lost), "{lost}");
     }
 
     #[test]

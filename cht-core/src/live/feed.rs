@@ -80,6 +80,13 @@ impl Feed {
         Bytes::Some(out.into())
     }
 
+    /// Notes that the player was at `position` of its time, in seconds, at the time `at`.
+    pub fn observe(&mut self, position: f64, at: Instant) {
+        if let Some(catch_up) = &mut self.catch_up {
+            catch_up.observe(position, at);
+        }
+    }
+
     /// Returns how far this viewer is behind the stream, by what it has taken.
     #[must_use]
     pub fn behind(&self) -> Duration {

@@ -5,7 +5,7 @@
 //! pictures, whole, and no other viewer and no recorder waits for it. Nothing here knows of players,
 //! sockets or terminals.
 //!
-//! In order, each using only those before it: `stamps`, `continuity`, `playout`, `catch_up` (time stamps for a
+//! In order, each using only those before it: `stamps`, `continuity`, `lateness`, `playout`, `catch_up` (time stamps for a
 //! player), `piece`, `wake`, `queue` (one viewer), `selection`, `splitter` (pieces of a stream), `start` (the
 //! place to begin), `tail` (a session), `broadcast` (all viewers), `feed` (the bytes of one).
 
@@ -13,6 +13,7 @@ mod broadcast;
 mod catch_up;
 mod continuity;
 mod feed;
+mod lateness;
 mod piece;
 mod playout;
 mod queue;

@@ -89,9 +89,10 @@ impl Queue {
             }
             return;
         }
+        let now = piece.arrived;
         self.bytes += piece.bytes.len();
         self.pieces.push_back(piece);
-        if self.bytes > self.limits.bytes {
+        if self.bytes > self.limits.bytes || self.wait(now) > self.limits.wait {
             self.skip();
         }
         if self.bytes > self.limits.bytes {
@@ -209,5 +210,9 @@ mod tests {
         viewer.push(10.5, "Def");
         assert_eq!(viewer.take(11.1), "*Def");
         assert_eq!(viewer.queue.left_out(), LeftOut { groups: 1, bytes: 20 });
+        // Nobody asks, and no more is kept all the same.
+        viewer.push(20.0, "GhI");
+        viewer.push(21.5, "j");
+        assert_eq!(viewer.queue.bytes, 40);
     }
 }
