@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args as Options, Parser, Subcommand};
 
-use crate::{follow, sessions::Place, store::state::Reader};
+use crate::{follow, picture::size::Crop, sessions::Place, store::state::Reader};
 
 const EXAMPLES: &str = "\
 Examples:
   cht-agent sessions
   cht-agent next --wait 60 | jq -r '.frames[].path'
   cht-agent ack F000012 F000013
+  cht-agent search 'invoice \"due date\"' --since 2h
+  cht-agent frame 1:02:03.5 --out moment.png
   cht-agent follow --from now | jq -r 'select(.type==\"text\").text'
 ";
 
@@ -75,6 +77,50 @@ pub(crate) enum Command {
         /// All frames up to the cursor of an answer, or up to `now`
         #[arg(long, value_name = "CURSOR|now")]
         to: Option<String>,
+    },
+    /// Find words on the screen and in the speech; the newest matches come first
+    Search {
+        /// Words, all of which have to occur; those in quotation marks stand together
+        #[arg(value_name = "QUERY", required = true)]
+        query: Vec<String>,
+        /// Only since then: 2h, 30m, 90s or 1d before now, 14:05, or RFC 3339
+        #[arg(long, value_name = "TIME", conflicts_with = "between")]
+        since: Option<String>,
+        /// Only between two times, in the forms of --since
+        #[arg(long, value_name = "TIME", num_args = 2)]
+        between: Vec<String>,
+        /// Largest number of matches
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = count)]
+        limit: usize,
+    },
+    /// Give the kept frame that was on the screen at a time, its text, and the speech around it
+    Moment {
+        /// When: seconds of the session, 1:02:03.5, 14:05 or @14:05:30 (local), RFC 3339, live, or
+        /// -30 for seconds before that
+        #[arg(value_name = "TIME", allow_hyphen_values = true)]
+        time: String,
+        /// Seconds of speech before and after
+        #[arg(long, value_name = "SECONDS", default_value_t = 15.0,
+              value_parser = cht_core::process::cli::seconds)]
+        around: f64,
+    },
+    /// Give the exact picture at a time, also one that was not kept, or a kept frame
+    Frame {
+        /// A kept frame by its id, or a time as in `moment`
+        #[arg(value_name = "TIME|ID", allow_hyphen_values = true)]
+        which: String,
+        /// File for the picture: .png or .jpg; not needed for a kept frame as it is
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Only this part of it, in pixels
+        #[arg(long, value_name = "X,Y,W,H")]
+        crop: Option<Crop>,
+        /// Make it smaller, to at most this many pixels
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        max_pixels: Option<u64>,
+        /// Path of the ffmpeg that decodes
+        #[arg(long, value_name = "PATH", default_value = "ffmpeg")]
+        ffmpeg: PathBuf,
     },
     /// Serve the commands as tools of an MCP client, over stdin and stdout
     Mcp {

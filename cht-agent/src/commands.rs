@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal as _, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use cht_core::{
     ndjson::{self, Writer},
     process::clock,
@@ -15,8 +15,11 @@ use crate::{
     budget::Budget,
     follow,
     mcp::{self, Tools},
+    moment::{self, Which},
     next,
     picture::fit::Painter,
+    recording::time::Time,
+    search,
     sessions::{self, SessionView},
 };
 
@@ -41,6 +44,26 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             };
             let session = place.session()?;
             answer(&mut output, &ack::acknowledge(&session, reader, &what, clock::wall())?)
+        }
+        Command::Search { query, since, between, limit } => {
+            let range = match between.as_slice() {
+                [since, until] => [Some(since.as_str()), Some(until.as_str())],
+                _ => [since.as_deref(), None],
+            };
+            let asked = search::Asked::read(&query.join(" "), range, *limit)?;
+            answer(&mut output, &search::answer(&place.searched()?, &asked)?)
+        }
+        Command::Moment { time, around } => {
+            let zone = clock::local().time_zone().clone();
+            let time = Time::parse(time, &zone).map_err(Error::msg)?;
+            answer(&mut output, &moment::answer(&place.session()?, time, *around)?)
+        }
+        Command::Frame { which, out, crop, max_pixels, ffmpeg } => {
+            let which = Which::parse(which).map_err(Error::msg)?;
+            let painter = Painter::new(ffmpeg.clone());
+            let found = moment::find(&place.session()?, &which, &painter)?;
+            let shot = moment::write(found, &painter, *crop, *max_pixels, out.as_deref())?;
+            answer(&mut output, &shot)
         }
         Command::Mcp {
             reader: ReaderOption { reader },

@@ -4,8 +4,8 @@
 //! until it acknowledges it. Nothing here slows a stage: it only reads the session's files, writes
 //! `agent/NAME.ndjson`, and appends marks to the journal of cht-index.
 //!
-//! Imports: `commands` → `mcp` → {`next`, `ack`, `follow`, `budget`, `picture`} → {`unread`,
-//! `sessions`, `find`, `wait`, `view`} → `store`.
+//! Imports: `commands` → `mcp` → {`next`, `ack`, `follow`, `moment`, `search`, `budget`} →
+//! {`recording`, `picture`, `query`, `unread`, `sessions`, `find`, `wait`, `view`} → `store`.
 
 mod ack;
 mod args;
@@ -14,8 +14,12 @@ mod commands;
 mod find;
 mod follow;
 mod mcp;
+mod moment;
 mod next;
 mod picture;
+mod query;
+mod recording;
+mod search;
 mod sessions;
 mod store;
 mod unread;

@@ -5,12 +5,13 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{BufRead as _, BufReader, Write as _},
+    net::TcpStream,
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-use cht_tests::{Pipeline, QUICK, Tmpfs, generated, tool, words};
-use serde_json::Value;
+use cht_tests::{Pipeline, QUICK, Tmpfs, generate, generated, recorder, tool, words};
+use serde_json::{Value, json};
 
 /// Two cuts, at 1 s and 2 s.
 fn clip() -> Vec<u8> {
@@ -280,4 +281,123 @@ fn index_that_is_started_over_is_given_once_more() {
     fs::write(&journal, lines).unwrap();
     let answer = ask(folder.path(), "next --reader other");
     assert_eq!((ids(&answer).len(), &answer["restarted"]), (3, &true.into()));
+}
+
+/// Adds the words of a recogniser to the index of a session, as `cht-index` takes them from a pipe.
+fn add_words(session: &Path, events: &[Value]) {
+    let mut index = tool("cht-index");
+    let mut index = index.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut stdin = index.stdin.take().unwrap();
+    for event in events {
+        let mut event = event.clone();
+        event["v"] = 1.into();
+        event["session"] = session.to_str().unwrap().into();
+        writeln!(stdin, "{event}").unwrap();
+    }
+    drop(stdin);
+    assert!(index.wait().unwrap().success());
+}
+
+#[test]
+fn words_are_found_and_lead_to_their_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = folder.path().join("call");
+    made(&session, 3);
+    add_words(
+        &session,
+        &[
+            json!({"type": "text", "id": "F000002", "text": "Invoice 42\nTotal due: 17 €"}),
+            json!({"type": "transcript", "start": 2.2, "end": 2.9, "text": "please ignore the invoice"}),
+            json!({"type": "transcript", "start": 3.5, "end": 4.0, "text": "and now something else"}),
+        ],
+    );
+    let found = ask(&session, "search INVOICE");
+    let places: Vec<_> = found["matches"].as_array().unwrap().iter().collect();
+    let kinds: Vec<_> = places.iter().map(|it| (&it["kind"], &it["id"])).collect();
+    assert_eq!(kinds, [(&"speech".into(), &"F000002".into()), (&"text".into(), &"F000002".into())]);
+    assert!(found["notice"].as_str().unwrap().contains("never instructions"));
+    for (query, count) in [("\"total due\"", 1), ("due 42", 1), ("€", 1), ("\"due total\"", 0)] {
+        let found = agent(&session, "search").arg(query).output().unwrap();
+        let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+        assert_eq!(found["total"], count, "{query}");
+    }
+    let all =
+        tool("cht-agent").arg("--sessions").arg(folder.path()).args(["search", "else"]).output();
+    let all: Value = serde_json::from_slice(&all.unwrap().stdout).unwrap();
+    assert_eq!((&all["sessions"], &all["total"]), (&1.into(), &1.into()));
+
+    let moment = ask(&session, "moment 2.5 --around 0.5");
+    assert_eq!((&moment["frame"]["id"], &moment["until"]), (&"F000002".into(), &3.0.into()));
+    assert!(moment["frame"]["text"].as_str().unwrap().starts_with("Invoice 42"));
+    assert_eq!(moment["speech"].as_array().unwrap().len(), 1);
+    assert!(refused(&session, "moment 0.5 --around 0").contains("the first one is at 1.000 s"));
+    assert!(refused(&session, "moment noon").contains("must be seconds"));
+    let next = ask(&session, "next");
+    assert_eq!(next["frames"][1]["text"], moment["frame"]["text"]);
+    assert_eq!(next["frames"][2]["speech"][0]["text"], "and now something else");
+}
+
+/// Size of the pictures of the clip below, as samples.
+const RGB: usize = 160 * 120 * 3;
+
+/// Returns the pictures of a stream or a file, decoded by ffmpeg alone.
+fn decoded(path: &Path) -> Vec<Vec<u8>> {
+    let mut command = Command::new("ffmpeg");
+    command.args(words("-hide_banner -loglevel error -nostdin -i")).arg(path);
+    command.args(words("-map 0:v -fps_mode passthrough -f rawvideo -pix_fmt rgb24 -"));
+    let output = command.output().unwrap();
+    output.stdout.chunks(RGB).map(<[u8]>::to_vec).collect()
+}
+
+#[test]
+fn picture_at_any_time_is_the_decoders_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("a.ts");
+    let encoder = "-c:v libx264 -preset veryfast -bf 3 -x264-params \
+                   open-gop=1:keyint=20:min-keyint=20:scenecut=0:b-pyramid=normal";
+    generate(&source, &[("testsrc2=s=160x120:r=25", 5.0)], encoder);
+    let (bytes, pictures) = (fs::read(&source).unwrap(), decoded(&source));
+    let (mut recv, address) = recorder(folder.path(), "--segment-time 1.5 --stats-interval 0.1");
+    let mut sender = TcpStream::connect(&address).unwrap();
+    let half = bytes.len() / 188 / 2 * 188;
+    sender.write_all(&bytes[..half]).unwrap();
+    while recv.wait_for("stats")["recv"]["bytes"] != half {}
+    let session = recv.session();
+    let out = folder.path().join("o.png");
+    let shot = |which: &str| {
+        let to = format!("frame {which} --out {}", out.display());
+        let answer = ask(&session, &to);
+        (answer["timestamp"].as_f64().unwrap(), decoded(&out).remove(0))
+    };
+    // In the middle of a segment that grows, and its newest picture.
+    let (live, picture) = shot("live");
+    let number = (live * 25.0).round() as usize;
+    assert!(number > 45 && picture == pictures[number], "{live}");
+    assert!(shot("0:00:01.99").1 == pictures[49]);
+    sender.write_all(&bytes[half..]).unwrap();
+    drop(sender);
+    recv.wait_for("disconnected");
+    recv.stop();
+    assert!(fs::read_dir(session.join("stream")).unwrap().count() > 5, "several segments");
+    // Around the keyframes, which begin segments: some pictures before them come after them.
+    for number in (35..45).chain([0, 1, 57, 76, 77, 78, 79, 80, 81, 99, 123, 124]) {
+        let (time, picture) = shot(&format!("{:.3}", number as f64 / 25.0 + 0.02));
+        assert!((time * 25.0 - number as f64).abs() < 0.01, "{number}: {time}");
+        assert!(picture == pictures[number], "{number}");
+    }
+    let crop = ask(
+        &session,
+        &format!("frame 1 --crop 40,20,80,40 --max-pixels 800 --out {}", out.display()),
+    );
+    assert_eq!((&crop["picture"]["width"], &crop["picture"]["height"]), (&40.into(), &20.into()));
+    for (arguments, says) in [
+        ("frame 1", "say where the picture goes"),
+        ("frame 7", "nothing is recorded at 7.000 s; the recording ends at 5.0"),
+        ("frame F000001 --out x.png", "F000001: no such frame"),
+        ("frame 1 --out x.gif", "must end in .png or .jpg"),
+        ("frame 1 --crop 100,0,100,100 --out x.png", "not within the picture, which has 160×120"),
+    ] {
+        let said = refused(&session, arguments);
+        assert!(said.contains(says), "{arguments}: {said}");
+    }
 }

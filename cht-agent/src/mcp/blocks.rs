@@ -1,6 +1,6 @@
 //! Contents of an answer: words and pictures, within a budget.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 
@@ -8,7 +8,7 @@ use super::base64;
 use crate::{
     budget::{Budget, tokens_of_text},
     picture::{
-        fit::{Painter, Picture},
+        fit::{Painter, Picture, Source},
         size::{Crop, Size},
     },
     view::{FrameView, PictureView},
@@ -40,7 +40,7 @@ pub(crate) enum Block {
 
 /// Picture to add to an answer.
 pub(crate) struct Wanted<'a> {
-    pub path: &'a Path,
+    pub source: Source<'a>,
     pub whole: Size,
     pub crop: Option<Crop>,
     /// Largest number of pixels.
@@ -83,7 +83,7 @@ impl Rest {
         let shape = wanted.crop.map_or(wanted.whole, |crop| crop.size);
         let size = shape.for_model(self.tokens / count).within(u32::MAX, wanted.pixels);
         let bytes = (self.bytes / count / 4 * 3) as usize;
-        let picture = painter.fit(wanted.path, wanted.whole, wanted.crop, size, bytes)?;
+        let picture = painter.fit(wanted.source, wanted.whole, wanted.crop, size, bytes)?;
         self.tokens = self.tokens.saturating_sub(picture.size.tokens());
         self.bytes = self.bytes.saturating_sub(base64::length(picture.bytes.len()) as u64);
         Ok(picture)

@@ -7,10 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use cht_core::{
-    process::{clock, report},
-    session::Session,
-};
+use cht_core::process::{clock, report};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -22,11 +19,14 @@ use super::{
 use crate::{
     ack::{self, What},
     budget::{self, Budget},
-    find, next,
+    moment::{self, Found, Which},
+    next,
     picture::{
-        fit::{Painter, Picture},
-        size::Size,
+        fit::{Painter, Picture, Source},
+        size::{Crop, Size},
     },
+    recording::time::Time,
+    search,
     sessions::{self, Place, SessionView},
     store::{journal::Journal, state::Reader},
     view::{FrameView, PictureView},
@@ -116,6 +116,72 @@ struct AckInput {
     ids: Option<Vec<String>>,
 }
 
+/// Arguments of `search`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SearchInput {
+    /// Words, as `invoice "due date"`
+    query: String,
+    /// Session [default: all]
+    session: Option<PathBuf>,
+    /// Only since then: `2h`, `30m`, `1d` ago, `14:00`, or RFC 3339
+    since: Option<String>,
+    /// Only until then, in the same forms
+    until: Option<String>,
+    /// Largest number of matches, 1 to 50 [default: 10]
+    limit: Option<usize>,
+}
+
+/// Arguments of `moment`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct MomentInput {
+    /// When: seconds of the session (12.5), `1:02:03.5`, `live`, `-30` (seconds before that), a time of day (`14:05`), or RFC 3339
+    time: TimeInput,
+    /// Session [default: the one that is recorded, or the newest]
+    session: Option<PathBuf>,
+    /// Seconds of speech before and after [default: 15]
+    around_s: Option<f64>,
+    /// Whether to include the picture [default: true]
+    images: Option<bool>,
+}
+
+/// Arguments of `frame`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct FrameInput {
+    /// When, as in `moment`: the exact picture at that time
+    time: Option<TimeInput>,
+    /// A kept frame by its id, instead of a time
+    id: Option<String>,
+    /// Session [default: the one that is recorded, or the newest]
+    session: Option<PathBuf>,
+    /// Part of the picture: left edge, top edge, width and height in pixels
+    crop: Option<[u32; 4]>,
+    /// Largest number of pixels; by default as many as a model uses
+    max_pixels: Option<u64>,
+}
+
+/// A time: a number of seconds, or text.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum TimeInput {
+    Seconds(f64),
+    Text(String),
+}
+
+impl TimeInput {
+    fn read(&self) -> Result<Time> {
+        let zone = clock::local().time_zone().clone();
+        let parsed = match self {
+            Self::Seconds(seconds) if *seconds < 0.0 => Ok(Time::BeforeLive(-seconds)),
+            Self::Seconds(seconds) => Ok(Time::Session(*seconds)),
+            Self::Text(text) => Time::parse(text, &zone),
+        };
+        parsed.map_err(|error| anyhow::anyhow!("time {error}"))
+    }
+}
+
 /// The answer of `sessions`.
 #[derive(Debug, Serialize, JsonSchema)]
 struct SessionsOutput {
@@ -152,6 +218,32 @@ returned again.",
             output: schema_for!(ack::Answer),
             is_read_only: false,
         },
+        Tool {
+            name: "search",
+            title: "Search words",
+            description: "Finds words on the screen and in the speech, of one session or all. All words have to occur, in any \
+case; words in quotation marks stand together. The newest matches come first.",
+            input: schema_for!(SearchInput),
+            output: schema_for!(search::Answer),
+            is_read_only: true,
+        },
+        Tool {
+            name: "moment",
+            title: "A moment",
+            description: "Returns the kept frame that was on the screen at a time, its text, and what was said around it.",
+            input: schema_for!(MomentInput),
+            output: schema_for!(moment::Answer),
+            is_read_only: true,
+        },
+        Tool {
+            name: "frame",
+            title: "A picture",
+            description: "Returns the exact picture at any time, also one that was not kept, decoded from the recording; or a \
+kept frame by its id. With crop, a part of it in full detail: for small print.",
+            input: schema_for!(FrameInput),
+            output: schema_for!(moment::Shot),
+            is_read_only: true,
+        },
     ]
 }
 
@@ -162,6 +254,9 @@ impl Tools {
             "sessions" => self.sessions(&read(input)?),
             "next" => self.next(&read(input)?, stop),
             "ack" => self.ack(&read(input)?),
+            "search" => self.search(&read(input)?),
+            "moment" => self.moment(&read(input)?),
+            "frame" => self.frame(&read(input)?),
             _ => {
                 let names: Vec<_> = all().iter().map(|tool| tool.name).collect();
                 bail!("{name:?}: no such tool; there are {}", names.join(", "))
@@ -229,18 +324,77 @@ impl Tools {
         let (name, id) = resources::parse(uri)
             .with_context(|| format!("{uri:?}: no frame; must be {}", resources::template()))?;
         let session = self.place.called(&name)?;
-        let frame = find::by_id(&mut Journal::open(&session)?, &id)?;
-        self.picture_of(&session, &FrameView::of(&frame))
+        let found = moment::find(&session, &Which::Id(id), &self.painter)?;
+        self.hand_out(&found, None, u64::MAX, 0)
     }
 
-    fn picture_of(&self, session: &Session, frame: &FrameView) -> Result<Picture> {
-        let path = Path::new(&frame.path);
-        if !path.starts_with(session.name()) {
-            bail!("{}: lies outside of its session, and is not handed out", path.display());
+    /// Makes a picture for an answer whose JSON has `length` bytes.
+    fn hand_out(
+        &self,
+        found: &Found,
+        crop: Option<Crop>,
+        pixels: u64,
+        length: usize,
+    ) -> Result<Picture> {
+        let wanted = Wanted { source: found.source(), whole: found.size(), crop, pixels };
+        Rest::after(self.budget, length).picture(&self.painter, &wanted, 1)
+    }
+
+    fn search(&self, input: &SearchInput) -> Result<Answer> {
+        let place = self.place_of(input.session.as_deref());
+        let sessions =
+            if input.session.is_some() { vec![place.session()?] } else { place.searched()? };
+        let range = [&input.since, &input.until].map(|time| time.as_deref());
+        let limit = input.limit.unwrap_or(10).clamp(1, 50);
+        let asked = search::Asked::read(&input.query, range, limit)?;
+        self.without_pictures(&search::answer(&sessions, &asked)?)
+    }
+
+    fn frame(&self, input: &FrameInput) -> Result<Answer> {
+        let which = match (&input.id, &input.time) {
+            (Some(id), None) => Which::Id(id.clone()),
+            (None, Some(time)) => Which::At(time.read()?),
+            _ => bail!("give an id or a time, and not both"),
+        };
+        let session = self.place_of(input.session.as_deref()).session()?;
+        let mut found = moment::find(&session, &which, &self.painter)?;
+        let [x, y, width, height] = input.crop.unwrap_or_default();
+        let crop = input.crop.map(|_| Crop { x, y, size: Size { width, height } });
+        crop.map_or(Ok(()), |crop| crop.check(found.size())).map_err(anyhow::Error::msg)?;
+        let mut blocks = Vec::new();
+        if self.images {
+            let pixels = input.max_pixels.unwrap_or(u64::MAX).max(1);
+            let picture = self.hand_out(&found, crop, pixels, 2 * length_of(&found.shot))?;
+            found.shot.picture = Some(PictureView::of(1, picture.size));
+            blocks.push(Block::Picture(picture));
         }
-        let whole = Size { width: frame.width, height: frame.height };
-        let wanted = Wanted { path, whole, crop: None, pixels: u64::MAX };
-        Rest::after(self.budget, 0).picture(&self.painter, &wanted, 1)
+        answer_of(&found.shot, blocks)
+    }
+
+    fn moment(&self, input: &MomentInput) -> Result<Answer> {
+        let session = self.place_of(input.session.as_deref()).session()?;
+        let around = input.around_s.unwrap_or(15.0).clamp(0.0, 3600.0);
+        let mut answer = moment::answer(&session, input.time.read()?, around)?;
+        let images = self.images && input.images.unwrap_or(true);
+        let room = room_for_words(self.budget, images);
+        budget::shorten(&mut answer, room, length_of, moment::Answer::cut);
+        let length = length_of(&answer);
+        let mut blocks = Vec::new();
+        let name = session.root().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some(frame) = answer.frame.as_mut().filter(|frame| !frame.missing) {
+            let found = moment::find(&session, &Which::Id(frame.id.clone()), &self.painter);
+            let picture = found.and_then(|found| self.hand_out(&found, None, u64::MAX, length));
+            match picture {
+                Ok(picture) if images => {
+                    frame.picture = Some(PictureView::of(1, picture.size));
+                    blocks.push(Block::Picture(picture));
+                }
+                Ok(_) => {}
+                Err(error) => report::note(format_args!("{error:#}")),
+            }
+            blocks.push(link(&name, frame));
+        }
+        answer_of(&answer, blocks)
     }
 
     fn reader(&self, named: Option<&str>) -> Result<Reader> {
@@ -266,7 +420,8 @@ impl Tools {
                 return None;
             }
             let whole = Size { width: frame.width, height: frame.height };
-            let wanted = Wanted { path, whole, crop: None, pixels: u64::MAX };
+            let source = Source::File(path);
+            let wanted = Wanted { source, whole, crop: None, pixels: u64::MAX };
             let made = rest.picture(&self.painter, &wanted, count - at);
             made.map_err(|error| report::note(format_args!("{error:#}"))).ok()
         });
@@ -274,12 +429,11 @@ impl Tools {
     }
 
     fn without_pictures(&self, answer: &impl Serialize) -> Result<Answer> {
-        let structured = serde_json::to_value(answer)?;
-        let text = serde_json::to_string(&structured)?;
-        if text.len() > room_for_words(self.budget, false) {
-            bail!("the answer has {} bytes and does not fit; ask for less (limit)", text.len());
+        let length = length_of(answer);
+        if length > room_for_words(self.budget, false) {
+            bail!("the answer has {length} bytes and does not fit; ask for less (limit)");
         }
-        Ok(Answer { structured, blocks: vec![Block::Text(text)] })
+        answer_of(answer, Vec::new())
     }
 }
 
@@ -294,9 +448,23 @@ fn with_pictures(mut answer: next::Answer, pictures: Vec<Option<Picture>>) -> Re
     }
     let name = Path::new(&answer.session).file_name().unwrap_or_default().to_string_lossy();
     blocks.extend(answer.frames.iter().map(|frame| link(&name, frame)));
-    let structured = serde_json::to_value(&answer)?;
+    answer_of(&answer, blocks)
+}
+
+/// Returns an answer: its JSON, structured and as text for clients that read only that, and its
+/// pictures and links.
+fn answer_of(answer: &impl Serialize, mut blocks: Vec<Block>) -> Result<Answer> {
+    let structured = serde_json::to_value(answer)?;
     blocks.insert(0, Block::Text(serde_json::to_string(&structured)?));
     Ok(Answer { structured, blocks })
+}
+
+impl moment::Answer {
+    /// Shortens the words to about `length` characters.
+    fn cut(&mut self, length: usize) -> bool {
+        let frame = self.frame.as_mut().map_or(&mut [][..], std::slice::from_mut);
+        budget::cut_frames(frame, length) | budget::cut_speech(&mut self.speech, length)
+    }
 }
 
 impl next::Answer {

@@ -52,8 +52,14 @@ impl Size {
     }
 }
 
+/// Returns the size of a picture in PNG (its header, ISO/IEC 15948 §11.2.2).
+pub(crate) fn size_of_png(png: &[u8]) -> Option<Size> {
+    let header = png.strip_prefix(b"\x89PNG\r\n\x1a\n")?.get(4..16)?.strip_prefix(b"IHDR")?;
+    let number = |at: usize| Some(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?));
+    Some(Size { width: number(0)?, height: number(4)? })
+}
+
 impl Crop {
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the frames of moments"))]
     /// Fails if the part does not lie within a picture of this size.
     pub(crate) fn check(self, size: Size) -> Result<(), String> {
         let is_within = u64::from(self.x) + u64::from(self.size.width) <= u64::from(size.width)
@@ -100,6 +106,13 @@ mod tests {
         assert!(small.tokens() <= 500 && small.tokens() > 490, "{small:?}");
         assert_eq!(size(10_000, 1).for_model(9), size(1568, 1));
         assert_eq!(size(1000, 1000).within(5000, 0), size(1, 1));
+    }
+
+    #[test]
+    fn size_of_a_png_stands_in_its_header() {
+        let png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x01\x40\0\0\0\xf0\x08";
+        assert_eq!(size_of_png(png), Some(size(320, 240)));
+        assert_eq!((size_of_png(&png[..20]), size_of_png(b"GIF89a")), (None, None));
     }
 
     #[test]

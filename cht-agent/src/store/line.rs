@@ -4,6 +4,7 @@
 //! lines are passed over without reading them as JSON; any other form of a line is read in full.
 
 use cht_core::event::{Body, Event};
+use jiff::Timestamp;
 use memchr::memmem;
 use serde::Deserialize;
 
@@ -62,6 +63,31 @@ pub(crate) fn hash(line: &[u8]) -> Option<String> {
         Ok(Some(Event { body: Body::Frame(frame), .. })) => Some(frame.hash),
         _ => None,
     })
+}
+
+/// Returns the time of a frame in its session, in seconds.
+pub(crate) fn timestamp(line: &[u8]) -> Option<f64> {
+    plain(line, br#","timestamp":"#).and_then(|text| text.parse().ok()).or_else(|| {
+        match Event::parse(line) {
+            Ok(Some(Event { body: Body::Frame(frame), .. })) => Some(frame.timestamp),
+            _ => None,
+        }
+    })
+}
+
+/// Returns the wall clock of a frame.
+pub(crate) fn wall(line: &[u8]) -> Option<Timestamp> {
+    string(line, br#","at":""#)?.parse().ok()
+}
+
+/// Returns the number after the first `begin`.
+fn plain<'a>(line: &'a [u8], begin: &[u8]) -> Option<&'a str> {
+    if !line.starts_with(br#"{"v":1,"type":""#) {
+        return None;
+    }
+    let rest = &line[memmem::find(line, begin)? + begin.len()..];
+    let end = rest.iter().position(|byte| matches!(byte, b',' | b'}'))?;
+    std::str::from_utf8(&rest[..end]).ok()
 }
 
 /// Returns the text after the first `begin`, up to its quotation mark. No string of JSON contains

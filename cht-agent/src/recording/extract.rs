@@ -1,0 +1,168 @@
+//! Decodes the picture that was on the screen at a time, kept or not.
+//!
+//! The bytes from an access point on are decoded, of as many segments as it takes: a picture near
+//! the border of two may need both. The picture is told apart by its PTS.
+
+use std::{
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    process::ChildStdin,
+};
+
+use anyhow::{Context as _, Result, bail};
+use cht_core::{process::ffmpeg::Program, session::Session, storage::regular};
+use cht_ts::time::seconds;
+use jiff::Timestamp;
+
+use crate::picture::fit::run;
+
+use super::{
+    pieces::{Piece, Pieces},
+    time::Time,
+    units::{Part, Units},
+};
+
+/// Largest number of segments before a picture that are searched for its access point.
+const MOST_BEFORE: usize = 32;
+
+/// Number of attempts from earlier and earlier access points.
+const ATTEMPTS: usize = 2;
+
+/// Values of a PTS: it has 33 bits.
+const WRAP: u64 = 1 << 33;
+
+/// A decoded picture.
+#[derive(Debug)]
+pub(crate) struct Extracted {
+    /// Its time in the session, in seconds.
+    pub timestamp: f64,
+    /// Its wall clock.
+    pub at: Option<Timestamp>,
+    /// The picture, as PNG.
+    pub png: Vec<u8>,
+}
+
+/// Decodes the picture that was on the screen of `session` at `time`.
+pub(crate) fn at(session: &Session, time: Time, ffmpeg: &Program) -> Result<Extracted> {
+    let pieces = Pieces::of(session);
+    let tick = pieces.tick(time)?;
+    if let Some(tick) = tick {
+        pieces.check(tick)?;
+    }
+    let near = pieces.all.iter().rposition(|it| tick.is_none_or(|tick| it.anchor.offset <= tick));
+    let near = near.with_context(|| format!("{}: nothing is recorded yet", session.name()))?;
+    // A picture of an open GOP may lie in the segment after the time.
+    let (mut first, last) = (before(&pieces, near), after(&pieces, near));
+    let mut units = read(&pieces, first, last)?;
+    loop {
+        let wanted = units.shown_at(tick);
+        let is_reached = wanted.is_some_and(|wanted| units.part(wanted, 0).is_some());
+        let earlier = before(&pieces, first);
+        if is_reached || earlier == first || near - earlier > MOST_BEFORE {
+            break;
+        }
+        first = earlier;
+        units = read(&pieces, first, last)?;
+    }
+    let wanted = units.shown_at(tick).context("no picture is recorded there")?;
+    let shown = units.all[wanted].tick.context("no picture is recorded there")?;
+    let tables = pieces.tables(&pieces.all[first]);
+    let parts = (0..ATTEMPTS).map_while(|skipped| units.part(wanted, skipped));
+    let mut said = None;
+    for part in parts.chain([units.whole_part(wanted)]) {
+        match decode(ffmpeg, &units, &part, &tables, units.all[wanted].pts) {
+            Ok(png) if !png.is_empty() => {
+                return Ok(Extracted { timestamp: seconds(shown), at: pieces.wall(shown), png });
+            }
+            Ok(_) => {}
+            Err(error) => said = Some(error),
+        }
+    }
+    let failed =
+        format!("{}: the picture at {:.3} s cannot be decoded", session.name(), seconds(shown));
+    match said {
+        Some(error) => Err(error.context(failed)),
+        None => bail!(failed),
+    }
+}
+
+/// Returns the segment before one, if the video runs on from it.
+fn before(pieces: &Pieces, at: usize) -> usize {
+    let goes_on = at > 0 && runs_on(&pieces.all[at - 1], &pieces.all[at]);
+    if goes_on { at - 1 } else { at }
+}
+
+/// Returns the segment after one, if the video runs on into it.
+fn after(pieces: &Pieces, at: usize) -> usize {
+    let next = pieces.all.get(at + 1);
+    let goes_on = next.is_some_and(|next| runs_on(&pieces.all[at], next));
+    if goes_on { at + 1 } else { at }
+}
+
+fn runs_on(one: &Piece, next: &Piece) -> bool {
+    one.seq + 1 == next.seq
+        && one.connection == next.connection
+        && one.anchor.continues(&next.anchor)
+}
+
+/// Reads the pictures of a run of segments.
+fn read(pieces: &Pieces, first: usize, last: usize) -> Result<Units> {
+    let mut units = Units::default();
+    for piece in &pieces.all[first..=last] {
+        let path = pieces.path(piece);
+        let named = || path.display().to_string();
+        let read = units.read(path.clone(), piece.anchor, &pieces.tables(piece));
+        // Renamed since.
+        let read = match read {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                units.read(pieces.path(piece), piece.anchor, &pieces.tables(piece))
+            }
+            read => read,
+        };
+        read.with_context(named)?;
+        if piece.is_growing {
+            units.leave_out_last();
+        }
+    }
+    Ok(units)
+}
+
+/// Decodes a part, and returns the picture with this PTS as PNG; nothing if it does not come out.
+fn decode(
+    ffmpeg: &Program,
+    units: &Units,
+    part: &Part,
+    tables: &[u8],
+    pts: u64,
+) -> Result<Vec<u8>> {
+    let pid = units.pid.context("no video")?;
+    // The decoder's clock may be off by whole wraps.
+    let select = format!("select='not(mod(pts-{pts}+{WRAP}*4\\,{WRAP}))'");
+    let mut command = ffmpeg.command();
+    let command = command.as_inner_mut();
+    command.args([
+        "-loglevel",
+        "error",
+        "-threads",
+        "1",
+        "-copyts",
+        "-f",
+        "mpegts",
+        "-i",
+        "pipe:0",
+    ]);
+    command.args(["-map", &format!("0:i:{pid}"), "-vf", &select, "-frames:v", "1"]);
+    command.args(ffmpeg.passthrough());
+    command.args(["-c:v", "png", "-f", "image2pipe", "-threads", "1", "pipe:1"]);
+    // It may end before its input does, when it has its picture.
+    run(command, |stdin| feed(stdin, units, part, tables))
+}
+
+fn feed(mut stdin: ChildStdin, units: &Units, part: &Part, tables: &[u8]) -> io::Result<()> {
+    stdin.write_all(tables)?;
+    for (segment, bytes) in &part.bytes {
+        let mut file = regular::open(&units.segments[*segment].path)?;
+        file.seek(SeekFrom::Start(bytes.start))?;
+        io::copy(&mut file.take(bytes.end - bytes.start), &mut stdin)?;
+    }
+    Ok(())
+}

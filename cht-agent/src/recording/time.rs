@@ -1,0 +1,181 @@
+//! Times as people, scripts and models write them. Pure.
+
+use std::str::FromStr;
+
+use jiff::{SignedDuration, Timestamp, ToSpan as _, civil, tz::TimeZone};
+
+/// A time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Time {
+    /// Seconds of the session: `12.5`, `1:02:03.5`.
+    Session(f64),
+    /// Seconds before the newest picture: `live`, `-30`.
+    BeforeLive(f64),
+    /// Wall clock: `2026-11-23T14:05:00Z`; without an offset, local.
+    Wall(Timestamp),
+    /// Time of day, local: `14:05`, `@14:05:30`.
+    Day(civil::Time),
+}
+
+const WRONG: &str = "must be seconds (12.5), H:MM:SS of the session (1:02:03.5), a time of day (14:05, @14:05:30), \
+RFC 3339, live, or seconds before that (-30)";
+
+impl Time {
+    /// Reads a time; those without an offset are in `zone`.
+    pub(crate) fn parse(text: &str, zone: &TimeZone) -> Result<Self, String> {
+        let wrong = || format!("{text:?}: {WRONG}");
+        if text == "live" {
+            return Ok(Self::BeforeLive(0.0));
+        }
+        if let Some(seconds) = text.strip_prefix('-') {
+            return seconds_of(seconds).map(Self::BeforeLive).ok_or_else(wrong);
+        }
+        if let Some(day) = text.strip_prefix('@') {
+            return day.parse().map(Self::Day).map_err(|_| wrong());
+        }
+        if let Some(seconds) = seconds_of(text) {
+            return Ok(Self::Session(seconds));
+        }
+        if let Ok(wall) = text.parse() {
+            return Ok(Self::Wall(wall));
+        }
+        if let Ok(date) = civil::DateTime::from_str(text).map(|date| date.to_zoned(zone.clone()))
+            && text.contains(['T', ' '])
+        {
+            return date.map(|date| Self::Wall(date.timestamp())).map_err(|_| wrong());
+        }
+        let parts: Vec<_> = text.split(':').collect();
+        match parts[..] {
+            [_, _] => text.parse().map(Self::Day).map_err(|_| wrong()),
+            [hours, minutes, seconds] => {
+                let part = |text: &str| text.parse::<u32>().ok().map(f64::from);
+                let parts = (part(hours), part(minutes), seconds_of(seconds));
+                let (Some(h), Some(m), Some(s)) = parts else { return Err(wrong()) };
+                if m < 60.0 && s < 60.0 {
+                    Ok(Self::Session(h * 3600.0 + m * 60.0 + s))
+                } else {
+                    Err(wrong())
+                }
+            }
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// Returns a number of seconds that is no less than 0.
+fn seconds_of(text: &str) -> Option<f64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    text.parse().ok().filter(|seconds: &f64| digits && *seconds < 1e9)
+}
+
+/// Returns the time of day `day` that comes first at or after `start`.
+pub(crate) fn day_after(day: civil::Time, start: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    let date = start.to_zoned(zone.clone()).date();
+    let at = |date: civil::Date| {
+        date.to_datetime(day).to_zoned(zone.clone()).ok().map(|it| it.timestamp())
+    };
+    at(date).filter(|at| *at >= start).or_else(|| at(date.checked_add(1.day()).ok()?))
+}
+
+/// Returns the time of day `day` that came last at or before `now`.
+fn day_before(day: civil::Time, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    let date = now.to_zoned(zone.clone()).date();
+    let at = |date: civil::Date| {
+        date.to_datetime(day).to_zoned(zone.clone()).ok().map(|it| it.timestamp())
+    };
+    at(date).filter(|at| *at <= now).or_else(|| at(date.checked_sub(1.day()).ok()?))
+}
+
+/// Reads the beginning or end of a range of wall clocks: `2h` before now, or a time.
+pub(crate) fn wall(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
+    let wrong = || {
+        format!(
+            "{text:?}: must be as 2h, 30m, 90s or 1d before now, a time of day (14:05), or RFC 3339"
+        )
+    };
+    if let Some(ago) = duration(text) {
+        return now.checked_sub(ago).map_err(|_| wrong());
+    }
+    match Time::parse(text, zone) {
+        Ok(Time::Wall(wall)) => Ok(wall),
+        Ok(Time::Day(day)) => day_before(day, now, zone).ok_or_else(wrong),
+        Ok(Time::BeforeLive(0.0)) => Ok(now),
+        _ => Err(wrong()),
+    }
+}
+
+/// Reads `2h`, `1h30m`, `90s`, `1d`.
+fn duration(text: &str) -> Option<SignedDuration> {
+    let mut total = 0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: i64 = rest[..end].parse().ok()?;
+        let unit = match rest.as_bytes()[end] {
+            b's' => 1,
+            b'm' => 60,
+            b'h' => 3600,
+            b'd' => 86_400,
+            _ => return None,
+        };
+        total += number.checked_mul(unit)?;
+        rest = &rest[end + 1..];
+    }
+    (total > 0 && total < 1 << 32).then(|| SignedDuration::from_secs(total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_of_times_are_told_apart() {
+        let zone = TimeZone::fixed(jiff::tz::offset(1));
+        let parse = |text| Time::parse(text, &zone);
+        assert_eq!(parse("12.5"), Ok(Time::Session(12.5)));
+        assert_eq!(parse("1:02:03.5"), Ok(Time::Session(3723.5)));
+        assert_eq!(parse("live"), Ok(Time::BeforeLive(0.0)));
+        assert_eq!(parse("-30"), Ok(Time::BeforeLive(30.0)));
+        assert_eq!(parse("14:05"), Ok(Time::Day(civil::time(14, 5, 0, 0))));
+        assert_eq!(parse("@14:05:30"), Ok(Time::Day(civil::time(14, 5, 30, 0))));
+        let wall = Ok(Time::Wall("2026-11-23T13:05:00Z".parse().unwrap()));
+        for text in ["2026-11-23T14:05:00+01:00", "2026-11-23T14:05", "2026-11-23 14:05:00"] {
+            assert_eq!(parse(text), wall, "{text}");
+        }
+        for wrong in [
+            "",
+            "x",
+            "25:00",
+            "1:60:00",
+            "1:00:61",
+            "1:2:3:4",
+            "--1",
+            "-",
+            "1e5",
+            "nan",
+            "@",
+            "2026-11-23",
+        ] {
+            assert!(parse(wrong).unwrap_err().contains("must be seconds"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn day_is_the_one_of_the_recording_or_the_last_one() {
+        let zone = TimeZone::UTC;
+        let start: Timestamp = "2026-11-23T23:50:00Z".parse().unwrap();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let after = |h, m| day_after(civil::time(h, m, 0, 0), start, &zone).unwrap();
+        assert_eq!(after(23, 55), at("2026-11-23T23:55:00Z"));
+        assert_eq!(after(0, 10), at("2026-11-24T00:10:00Z"));
+        let now = at("2026-11-24T00:05:00Z");
+        let wall = |text| wall(text, now, &zone);
+        assert_eq!(wall("23:55"), Ok(at("2026-11-23T23:55:00Z")));
+        assert_eq!(wall("00:01"), Ok(at("2026-11-24T00:01:00Z")));
+        assert_eq!(wall("1h30m"), Ok(at("2026-11-23T22:35:00Z")));
+        assert_eq!(wall("1d"), Ok(at("2026-11-23T00:05:00Z")));
+        for wrong in ["2", "h", "2w", "0s", "99999999999999999999h", "12.5", "yesterday"] {
+            assert!(wall(wrong).unwrap_err().contains("must be as 2h"), "{wrong}");
+        }
+    }
+}
