@@ -51,6 +51,12 @@ use crate::{
 /// Number of edits that are not JSON and are kept next to an index.
 const KEPT: u32 = 9;
 
+/// Size of an `index.json` that is written before an event is passed on, in bytes: some ms.
+const SMALL: u64 = 1_000_000;
+
+/// Time after which a larger one is written although more events come.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// Time after which the journal is looked at for lines of other programs.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -94,6 +100,10 @@ struct Snapshot {
     shows: Option<u64>,
     /// Whether it has less than the journal.
     behind: bool,
+    /// When that was first noticed.
+    behind_since: Option<Instant>,
+    /// Size of the file, in bytes.
+    size: u64,
     format: Format,
     pace: Pace,
 }
@@ -101,6 +111,17 @@ struct Snapshot {
 impl Snapshot {
     fn is_object(&self) -> bool {
         self.format == Format::Object
+    }
+
+    /// Returns whether it is to be written, with or without events that would wait for it.
+    fn is_due(&mut self, is_idle: bool, now: Instant) -> bool {
+        if !self.behind {
+            self.behind_since = None;
+            return false;
+        }
+        let since = *self.behind_since.get_or_insert(now);
+        let is_turn = is_idle || self.size <= SMALL || now.duration_since(since) > PATIENCE;
+        is_turn && self.pace.wait(now).is_zero()
     }
 }
 
@@ -120,7 +141,8 @@ impl Index {
         }
         let journal = Journal::open(&journal).with_context(|| journal.display().to_string())?;
         let (format, pace) = (format.unwrap_or_else(|| object::format_of(path)), Pace::new(now));
-        let snapshot = Snapshot { seen: None, shows: None, behind: true, format, pace };
+        let (seen, shows, behind_since) = (None, None, None);
+        let snapshot = Snapshot { seen, shows, behind: true, behind_since, size: 0, format, pace };
         let moved = path.parent().and_then(Moved::of_frames);
         let session = path.parent().and_then(Path::parent).filter(|_| moved.is_some());
         let transcript =
@@ -200,17 +222,19 @@ impl Index {
         self.pending.push(Change::Mark(id.to_owned()));
     }
 
-    /// Makes additions durable in the journal, and writes the files made from it that are due.
+    /// Makes additions durable in the journal, and writes the files made from it that are due. A
+    /// large `index.json` waits until there are no additions, so that none waits for it, or until
+    /// that takes too long.
     pub(crate) fn commit(&mut self, now: Instant) -> Result<()> {
         if self.pending.is_empty() && !self.wait(now).is_zero() && !self.has_grown()? {
             return Ok(());
         }
+        let is_idle = self.pending.is_empty();
         self.locked(|index| {
             index.catch_up()?;
             index.append()?;
             index.write_transcript(Some(now))?;
-            let is_due = index.snapshot.behind && index.snapshot.pace.wait(now).is_zero();
-            if is_due { index.publish() } else { Ok(()) }
+            if index.snapshot.is_due(is_idle, now) { index.publish() } else { Ok(()) }
         })
     }
 
@@ -425,7 +449,7 @@ impl Index {
                 break;
             }
             let shows = self.position;
-            let Exchanged { stamp, replaced } = self.draft()?.exchange()?;
+            let Exchanged { stamp, size, replaced } = self.draft()?.exchange()?;
             match replaced {
                 None => edit = Edit::Whole,
                 Some(Ok(file)) if Some(Stamp::of(&file)?) == self.snapshot.seen => {}
@@ -440,7 +464,9 @@ impl Index {
             }
             self.snapshot.seen = stamp;
             self.snapshot.shows = Some(shows);
-            self.snapshot.pace.spend(stamp.map_or(0, Stamp::size));
+            self.snapshot.behind_since = None;
+            self.snapshot.size = size;
+            self.snapshot.pace.spend(size);
             self.snapshot.behind = !self.pending.is_empty();
             edit = Edit::None;
         }
@@ -499,6 +525,7 @@ impl Index {
             return Ok(Edit::Whole);
         }
         let seen = Stamp::settled(&file)?;
+        self.snapshot.size = file.metadata()?.len();
         let edit = self.take_over(file)?;
         self.snapshot.seen = seen;
         if edit == Edit::None {
@@ -519,7 +546,7 @@ impl Index {
             report::warn(format_args!("{path}: larger than {LARGEST} bytes, and not read"));
             return Ok(Edit::Broken);
         }
-        self.snapshot.pace.spend(size);
+        self.snapshot.pace.spend_on_reading(size);
         let (edit, edits) = self.read_edits(file, Rule::Since(self.snapshot.shows))?;
         if let Some(first) = &edits.first {
             let (path, refused) = (self.path.display(), edits.refused);

@@ -13,6 +13,9 @@ const BURST: f64 = 16e6;
 /// Cost of a file in addition to its bytes: names and syncs.
 const FILE: f64 = 32e3;
 
+/// Cost of a byte that is written, in bytes that are read.
+const READING: f64 = 4.0;
+
 /// Balance of bytes. It grows with time, a file takes its size, and the next one waits until it is
 /// positive.
 #[derive(Debug)]
@@ -33,9 +36,14 @@ impl Pace {
         Duration::from_secs_f64((-self.balance / RATE).max(0.0))
     }
 
-    /// Takes the cost of a file of `bytes` that was read or written.
+    /// Takes the cost of a file of `bytes` that was written.
     pub(crate) fn spend(&mut self, bytes: u64) {
         self.balance -= bytes as f64 + FILE;
+    }
+
+    /// Takes the cost of a file of `bytes` that was read and compared.
+    pub(crate) fn spend_on_reading(&mut self, bytes: u64) {
+        self.balance -= bytes as f64 / READING;
     }
 }
 

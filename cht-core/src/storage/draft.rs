@@ -40,6 +40,8 @@ pub struct Draft {
 pub struct Exchanged {
     /// The new file.
     pub stamp: Option<Stamp>,
+    /// Size of the new file, in bytes.
+    pub size: u64,
     /// The replaced file, if there was one. It lies at [`durable::swapped_out`], and the caller
     /// removes it once its content is safe elsewhere.
     pub replaced: Option<io::Result<File>>,
@@ -85,7 +87,8 @@ impl Draft {
         };
         self.temporary = None;
         durable::sync_folder_of(&self.path)?;
-        Ok(Exchanged { stamp, replaced })
+        let size = self.output.get_ref().metadata()?.len();
+        Ok(Exchanged { stamp, size, replaced })
     }
 }
 
@@ -129,12 +132,6 @@ impl Stamp {
     pub fn settled(file: &File) -> io::Result<Option<Self>> {
         let metadata = file.metadata()?;
         Ok((clock::age_of_change(&metadata) > SETTLED).then(|| Self::from(&metadata)))
-    }
-
-    /// Returns the size of the file, in bytes.
-    #[must_use]
-    pub fn size(self) -> u64 {
-        self.size
     }
 
     /// Sets the time of a file's content to the nanosecond. The system writes the time of its last
