@@ -17,7 +17,7 @@ use cht_core::process::{clock, ffmpeg, lock::lock, report};
 
 use crate::{
     source::Source,
-    start::{Start, Starts},
+    start::{self, Start, Starts},
 };
 
 /// Time after its start within which a player's end, or its complaint, means that the GPU refuses.
@@ -241,11 +241,15 @@ fn listen(mut messages: impl BufRead, mut line: impl FnMut(&str)) {
     }
 }
 
-/// Reads ffplay's line of state, `   5.24 A-V:  0.008 fd=   0 aq=   12KB …`: the position, which is
-/// no number at first; `None` for any other line.
+/// Reads a player's position, which is no number at first: in ffplay's line of state, `   5.24 A-V:
+/// 0.008 fd=   0 aq=   12KB vq= …`, or in mpv's, as `Start` asks for it. `None` for any other line.
 fn position(line: &str) -> Option<f64> {
-    let is_state = line.contains(" fd=") && line.contains(" vq=");
-    line.split_whitespace().next()?.parse().ok().filter(|_| is_state)
+    // mpv clears the line before.
+    let mut words = line.trim_start_matches("\x1b[K").split_whitespace();
+    match words.next()? {
+        start::POSITION => words.next()?.parse().ok(),
+        number => number.parse().ok().filter(|_| line.contains(" fd=") && line.contains(" vq=")),
+    }
 }
 
 /// Tells whether an error message of ffplay is about the GPU.
@@ -273,13 +277,13 @@ mod tests {
     #[test]
     fn position_is_told_from_messages() {
         let text = b"first\nnan    :  0.000 fd=   0 aq=    0KB vq=    0KB sq=    0B \r   5.24 A-V:  0.008 fd=   0 \
-                     aq=   12KB vq=   34KB sq=    0B \rlast\n";
+                     aq=   12KB vq=   34KB sq=    0B \r\r\x1b[Kposition 503.7 \rlast\n";
         let mut lines = Vec::new();
         listen(&text[..], |line| lines.push((line.to_owned(), position(line))));
         let positions: Vec<_> = lines.iter().map(|line| line.1).collect();
         assert!(positions[1].is_some_and(f64::is_nan), "{positions:?}");
-        assert_eq!([positions[0], positions[2], positions[3]], [None, Some(5.24), None]);
-        assert_eq!((&*lines[0].0, &*lines[3].0), ("first", "last"));
+        assert_eq!(positions[2..], [Some(5.24), Some(503.7), None]);
+        assert_eq!((&*lines[0].0, &*lines[4].0), ("first", "last"));
     }
 
     #[test]

@@ -30,6 +30,9 @@ const FFPLAY: &str = "-hide_banner -loglevel error -stats -autoexit";
 const FFPLAY_INPUT: &str = "-flags low_delay -framedrop -probesize 500000 -fpsprobesize 0 \
                             -analyzeduration 500000 -window_title cht -f mpegts -i pipe:0";
 
+/// Word before the position in mpv's line of state.
+pub(crate) const POSITION: &str = "position";
+
 /// The ways to start the player that the command line names.
 pub(crate) struct Starts<'a> {
     args: &'a Args,
@@ -119,6 +122,7 @@ fn with_choice(ffplay: &str, choice: &Choice) -> Start {
 /// Returns the start of a player other than ffplay. They look for a GPU, and fall back, by
 /// themselves.
 fn other(player: &str, hwaccel: Hwaccel) -> Start {
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let command = match player {
         "mpv" => {
             let decoder = match hwaccel {
@@ -128,8 +132,11 @@ fn other(player: &str, hwaccel: Hwaccel) -> Start {
                 Hwaccel::Vaapi => "vaapi",
                 Hwaccel::Vulkan => "vulkan",
             };
-            let options = "mpv --profile=low-latency --msg-level=all=error --title=cht";
-            format!("{options} --hwdec={decoder} -")
+            let mut command = words("mpv --profile=low-latency --title=cht");
+            command.extend(words("--msg-level=all=error,statusline=status --rebase-start-time=no"));
+            command.push(format!("--term-status-msg={POSITION} ${{=time-pos/full}} "));
+            command.extend([format!("--hwdec={decoder}"), "-".to_owned()]);
+            return Start { command, why: String::new(), is_hardware: false, tells: true };
         }
         "vlc" => {
             let decoder = match hwaccel {
@@ -145,7 +152,7 @@ fn other(player: &str, hwaccel: Hwaccel) -> Start {
             return Start { command, why: String::new(), is_hardware: false, tells: false };
         }
     };
-    let command = command.split(' ').map(str::to_owned).collect();
+    let command = words(&command);
     Start { command, why: String::new(), is_hardware: false, tells: false }
 }
 

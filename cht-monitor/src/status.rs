@@ -77,7 +77,7 @@ fn line(now: &Summary, before: &Summary, seconds: f64, behind: Option<Duration>)
     let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
     let bits = 8.0 * rate(now.bytes, before.bytes);
     let mut line = String::new();
-    for (_, codec) in now.layout().into_iter().flatten() {
+    for (_, codec) in [now.video, now.sound].into_iter().flatten() {
         let _ = write!(line, "{codec} ");
     }
     if let Some((width, height)) = now.size {

@@ -160,18 +160,21 @@ impl CatchUp {
         }
     }
 
-    /// Notes that the player was at `position` of its time, in seconds, at the time `at`. If it is
-    /// too late for a while, squeezes from the next picture on.
-    pub fn observe(&mut self, position: f64, at: Instant) {
+    /// Notes that the player was at `position` of its time, in seconds, at the time `at`, and got its
+    /// last bytes when they had `waited` for it. If it is too late for a while, squeezes from the
+    /// next picture on.
+    pub fn observe(&mut self, position: f64, at: Instant, waited: Duration) {
         let at = ticks_of(at.saturating_duration_since(self.began));
         let Some(clock) = &mut self.clock else { return };
-        let waited = at - clock.read;
-        if clock.playout.is_squeezing() || at < self.ready || !(0..PAUSE).contains(&waited) {
+        // Less than zero for a position from before the last picture was read.
+        let rests = at - clock.read;
+        if clock.playout.is_squeezing() || at < self.ready || rests.abs() > PAUSE {
             self.lateness.clear();
             return;
         }
         let played = unwrap33(clock.placed, cht_ts::time::ticks(position) as u64);
-        if let Some(excess) = self.lateness.note(at, clock.placed + waited - played) {
+        let late = clock.placed + rests - played + ticks_of(waited);
+        if let Some(excess) = self.lateness.note(at, late) {
             clock.due = clock.due.max(at + excess);
             clock.playout.squeeze(clock.dts);
         }
@@ -540,8 +543,9 @@ mod tests {
         for n in 40..70 {
             at = f64::from(n) / 10.0;
             ahead = player.pictures(at, &[at])[0];
-            let now = player.began + Duration::from_secs_f64(at);
-            player.catch_up.observe(ahead - 1.0, now);
+            // It tells its position just before the picture comes.
+            let told = player.began + Duration::from_secs_f64(at - 0.01);
+            player.catch_up.observe(ahead - 0.51, told, Duration::from_millis(500));
             if player.catch_up.clock.as_ref().unwrap().playout.is_squeezing() {
                 break;
             }

@@ -22,6 +22,8 @@ pub struct Feed {
     /// `None` if the bytes are to stay as they were recorded.
     catch_up: Option<CatchUp>,
     is_recorded: bool,
+    /// How long the last bytes had waited for this viewer, and how late it plays them.
+    waited: Duration,
     lateness: Duration,
 }
 
@@ -41,7 +43,13 @@ impl Feed {
     #[must_use]
     pub fn live(broadcast: &Broadcast, limits: Limits, wake: &Wake, now: Instant) -> Self {
         let viewer = broadcast.join(limits, wake, now);
-        Self { viewer, catch_up: None, is_recorded: false, lateness: Duration::ZERO }
+        Self {
+            viewer,
+            catch_up: None,
+            is_recorded: false,
+            waited: Duration::ZERO,
+            lateness: Duration::ZERO,
+        }
     }
 
     /// Joins a broadcast, bit for bit.
@@ -58,6 +66,7 @@ impl Feed {
             Taken::Ended => return self.end(),
         };
         let late = now.saturating_duration_since(next.arrived);
+        self.waited = late;
         if self.is_recorded {
             self.lateness = late;
             return Bytes::Some(match next.tables {
@@ -83,7 +92,7 @@ impl Feed {
     /// Notes that the player was at `position` of its time, in seconds, at the time `at`.
     pub fn observe(&mut self, position: f64, at: Instant) {
         if let Some(catch_up) = &mut self.catch_up {
-            catch_up.observe(position, at);
+            catch_up.observe(position, at, self.waited);
         }
     }
 

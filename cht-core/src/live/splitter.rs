@@ -89,10 +89,15 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Returns what a player knows from its start on: codec and PID of video and sound.
+    /// Returns what a player knows from its start on: PID and codec of video and sound. The layer of
+    /// MPEG audio, which the tables do not give, makes no difference.
     #[must_use]
     pub fn layout(&self) -> [Option<(u16, Codec)>; 2] {
-        [self.video, self.sound]
+        let common = |(pid, codec)| match codec {
+            Codec::Mp1 | Codec::Mp3 => (pid, Codec::Mp2),
+            _ => (pid, codec),
+        };
+        [self.video, self.sound.map(common)]
     }
 }
 
@@ -212,7 +217,11 @@ impl Splitter {
 
     fn describe(&mut self) {
         let scanner = &self.scanner;
-        let video = self.video_pid();
+        let is_listed =
+            |pid: &u16| self.entries.streams(scanner.programs()).any(|stream| stream.pid == *pid);
+        // Of several videos, always the same one, as long as it is there.
+        let before = self.summary.video.map(|video| video.0).filter(is_listed);
+        let video = before.or_else(|| self.video_pid());
         let mut streams = self.entries.streams(scanner.programs());
         let sound = streams.find(|stream| stream.media() == Media::Audio);
         let listed = self.entries.streams(scanner.programs()).find(|it| Some(it.pid) == video);
@@ -280,6 +289,24 @@ mod tests {
             assert_eq!(entries.len(), 3, "in parts of {size}");
             assert!(entries.iter().all(|tables| tables.starts_with(&[0x47, 0x40, 0])));
         }
+    }
+
+    #[test]
+    fn one_of_two_videos_stays_the_described_one() {
+        let pat = testutil::pat(0, 0, 0, &[(1, 0x100)]);
+        let pmt = testutil::pmt(1, 0, 0x101, &[(0x1B, 0x101, b""), (0x1B, 0x102, b"")]);
+        let mut stream = testutil::section_packets(0, &[&pat], 0).concat();
+        stream.extend(testutil::section_packets(0x100, &[&pmt], 0).concat());
+        let mut splitter = Splitter::new(&stream, false, Wanted::default());
+        let now = crate::process::clock::monotonic();
+        let mut described = Vec::new();
+        // By the number of pictures, the one or the other would be it.
+        for pid in [0x101, 0x102, 0x102, 0x102, 0x101] {
+            let bytes = testutil::h264(pid, &[(9000, true), (12_600, false)]);
+            splitter.push(&bytes, now, &mut |_| [].into(), &mut Vec::new());
+            described.push(splitter.summary().video.map(|video| video.0));
+        }
+        assert_eq!(described, [Some(0x101); 5]);
     }
 
     #[test]
