@@ -30,7 +30,7 @@ pub(crate) struct Moment {
     /// The kept frame that was on the screen.
     pub frame: Option<Frame>,
     pub texts: Vec<Text>,
-    /// What was said around it.
+    /// Speech around it.
     pub speech: Vec<Transcript>,
     /// The kept frame after it.
     pub next: Option<Frame>,

@@ -119,7 +119,7 @@ impl Which {
     }
 }
 
-/// A picture, and what is known of it.
+/// A picture and its description.
 pub(crate) struct Found {
     pub shot: Shot,
     /// The decoded picture; `None` for one that is a file.
