@@ -119,7 +119,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         max_pixels: Option<u64>,
         /// Path of the ffmpeg that decodes
-        #[arg(long, value_name = "PATH", default_value = "ffmpeg")]
+        #[arg(long, value_name = "PATH", env = "CHT_FFMPEG", default_value = "ffmpeg")]
         ffmpeg: PathBuf,
     },
     /// Serve the commands as tools of an MCP client, over stdin and stdout
@@ -138,7 +138,7 @@ pub(crate) enum Command {
               value_parser = clap::value_parser!(u64).range(65_536..))]
         max_bytes: u64,
         /// Path of the ffmpeg that makes pictures smaller
-        #[arg(long, value_name = "PATH", default_value = "ffmpeg")]
+        #[arg(long, value_name = "PATH", env = "CHT_FFMPEG", default_value = "ffmpeg")]
         ffmpeg: PathBuf,
     },
     /// Write frames, text and speech as they come, for ever, one line of JSON each

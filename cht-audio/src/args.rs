@@ -33,23 +33,23 @@ pub(crate) struct Args {
     pub session: Option<PathBuf>,
 
     /// Samples per second: 8000, 16000, 24000, 44100, 48000 …, or that of the stream
-    #[arg(long, value_name = "HERTZ|keep", default_value = "16000")]
+    #[arg(long, value_name = "HERTZ|keep", env = "CHT_AUDIO_RATE", default_value = "16000")]
     pub rate: Rate,
 
     /// Mix all channels into one, or keep them
-    #[arg(long, value_name = "1|keep", value_enum, default_value_t = Channels::One)]
+    #[arg(long, value_name = "1|keep", env = "CHT_AUDIO_CHANNELS", value_enum, default_value_t = Channels::One)]
     pub channels: Channels,
 
     /// Format of the files
-    #[arg(long, value_name = "NAME", value_enum, default_value_t = Format::Wav)]
+    #[arg(long, value_name = "NAME", env = "CHT_AUDIO_FORMAT", value_enum, default_value_t = Format::Wav)]
     pub format: Format,
 
     /// Shortest piece, in seconds, except where the sound ends or has a hole
-    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = |text: &str| seconds_from(0.5, text))]
+    #[arg(long, value_name = "SECONDS", env = "CHT_AUDIO_MIN", default_value_t = 5.0, value_parser = |text: &str| seconds_from(0.5, text))]
     pub min: f64,
 
     /// Longest piece, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = |text: &str| seconds_from(1.0, text))]
+    #[arg(long, value_name = "SECONDS", env = "CHT_AUDIO_MAX", default_value_t = 30.0, value_parser = |text: &str| seconds_from(1.0, text))]
     pub max: f64,
 
     /// Use this sound: its PID; 0, 1 … for the first, second … sound in the tables; or its
@@ -74,7 +74,7 @@ pub(crate) struct Args {
     pub overwrite: bool,
 
     /// Path of the ffmpeg to run
-    #[arg(long, value_name = "PATH", default_value = "ffmpeg")]
+    #[arg(long, value_name = "PATH", env = "CHT_FFMPEG", default_value = "ffmpeg")]
     pub ffmpeg: PathBuf,
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct Args {
     pub sent: Vec<String>,
     /// Form of index.json: array of frames, or object with frames, text, sound, speech and segments
     /// [default: as it is, or array]
-    #[arg(long, value_name = "FORM")]
+    #[arg(long, value_name = "FORM", env = "CHT_INDEX_FORMAT")]
     pub format: Option<Format>,
     /// Start over where an index exists
     #[arg(long)]

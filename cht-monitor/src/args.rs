@@ -30,7 +30,7 @@ pub(crate) struct Args {
     #[arg(value_name = "SESSION", env = "CHT_SESSION")]
     pub session: Option<PathBuf>,
     /// Folder of the sessions
-    #[arg(long, value_name = "DIR", default_value = "sessions")]
+    #[arg(long, value_name = "DIR", env = "CHT_SESSIONS", default_value = "sessions")]
     pub sessions: PathBuf,
     /// Begin there instead of now, and show everything from there on: start, seconds, MINUTES:SECONDS,
     /// or -SECONDS before now

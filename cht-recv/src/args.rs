@@ -40,11 +40,13 @@ pub(crate) struct Args {
         long,
         visible_alias = "input",
         value_name = "URL",
+        env = "CHT_LISTEN",
+        hide_env_values = true,
         default_value = "tcp://127.0.0.1:4444"
     )]
     pub listen: String,
     /// Folder of the sessions; created if missing
-    #[arg(long, value_name = "DIR", default_value = "sessions")]
+    #[arg(long, value_name = "DIR", env = "CHT_SESSIONS", default_value = "sessions")]
     pub sessions: PathBuf,
     /// Name of the session; an existing one is continued [default: the local time]
     #[arg(long, value_name = "ID")]
@@ -58,11 +60,11 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub input: InputOptions,
     /// Time between `stats` events; 0: none
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", env = "CHT_STATS_INTERVAL", default_value_t = 10.0, value_parser = seconds)]
     pub stats_interval: f64,
     /// Serve metrics to Prometheus at this address, under /metrics; without a host, at the loopback
     /// address
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", env = "CHT_METRICS")]
     pub metrics: Option<String>,
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct Args {
     pub follow: bool,
     /// Time without a change after which another program's segment counts as finished, unless it
     /// was seen to be closed
-    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", env = "CHT_SEGMENT_SETTLE", default_value = "2", value_parser = seconds)]
     pub settle: Duration,
     /// Session that --follow uses without PATH
     #[arg(long, value_name = "DIR", env = "CHT_SESSION")]

@@ -90,8 +90,8 @@ fn uses(shell: &str) -> Vec<(&'static str, Vec<String>)> {
     uses
 }
 
-/// The options of a tool, with those of its commands.
-fn options(tool: &str) -> BTreeSet<String> {
+/// The help of a tool, with that of its commands.
+fn text_of_help(tool: &str) -> String {
     let mut text = help(tool).to_owned();
     let commands = text.split("\nCommands:\n").nth(1).unwrap_or_default();
     let commands = commands.lines().take_while(|line| line.starts_with("  "));
@@ -102,8 +102,53 @@ fn options(tool: &str) -> BTreeSet<String> {
         assert!(output.status.success(), "{tool} {name} --help");
         text.push_str(&String::from_utf8(output.stdout).unwrap());
     }
+    text
+}
+
+/// The options of a tool, with those of its commands.
+fn options(tool: &str) -> BTreeSet<String> {
+    let text = text_of_help(tool);
     let words = text.split([' ', ',', '\n']).filter(|word| word.starts_with('-'));
     words.map(str::to_owned).collect()
+}
+
+/// Variables that the help of a tool names, with the option of each.
+fn variables(tool: &str) -> BTreeSet<(String, String)> {
+    let mut variables = BTreeSet::new();
+    let mut option = String::new();
+    let text = text_of_help(tool);
+    for line in text.lines() {
+        // Further lines of a text are indented by more.
+        if let Some(name) = line.strip_prefix("      --") {
+            option = format!("--{}", name.split_whitespace().next().unwrap());
+        } else if line.starts_with("  [SESSION]") {
+            "--session".clone_into(&mut option);
+        }
+        for name in line.split([' ', '=', ']']).filter(|word| word.starts_with("CHT_")) {
+            variables.insert((name.to_owned(), option.clone()));
+        }
+    }
+    variables
+}
+
+#[test]
+fn variables_of_the_tools_are_those_of_the_page() {
+    let page = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let named = rows.flat_map(|row| {
+        let cells: Vec<_> = row.trim_end_matches(" |").split(" | ").collect();
+        let [variable, option, tools] = cells[..] else { panic!("{row}") };
+        let option = option.split('`').nth(1).unwrap().to_owned();
+        let variable = variable.trim_end_matches('`').to_owned();
+        tools.split(", ").map(move |tool| (tool.to_owned(), (variable.clone(), option.clone())))
+    });
+    let named: BTreeSet<_> = named.collect();
+    let of_tool = |tool: &&str| {
+        variables(tool).into_iter().map(|it| ((*tool).to_owned(), it)).collect::<Vec<_>>()
+    };
+    let known: BTreeSet<_> = TOOLS.iter().flat_map(of_tool).collect();
+    assert!(known.len() > 40);
+    assert_eq!(named, known);
 }
 
 fn check_flags(place: &Path, shell: &str) -> usize {

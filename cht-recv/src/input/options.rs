@@ -15,20 +15,20 @@ pub(crate) struct InputOptions {
     #[arg(long)]
     pub once: bool,
     /// What happens to a second sender while one is connected (with --once: reject)
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t = SecondSender::Reject)]
+    #[arg(long, value_name = "WHAT", env = "CHT_SECOND_SENDER", value_enum, default_value_t = SecondSender::Reject)]
     pub second_sender: SecondSender,
     /// Disconnect a sender after this much silence; 0: never [default: 0; udp and rtp 5; by ffmpeg
     /// 30]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", env = "CHT_IDLE_TIMEOUT", value_parser = seconds)]
     pub idle_timeout: Option<f64>,
     /// Disconnect a TCP sender whose machine has not answered for this long
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(6..=86_400))]
+    #[arg(long, value_name = "SECONDS", env = "CHT_KEEPALIVE", default_value_t = 60, value_parser = clap::value_parser!(u64).range(6..=86_400))]
     pub keepalive: u64,
     /// Network or address that may send; repeatable [default: any that reaches the port]
-    #[arg(long, value_name = "CIDR")]
+    #[arg(long, value_name = "CIDR", env = "CHT_ALLOW", value_delimiter = ',')]
     pub allow: Vec<Cidr>,
     /// Maximum rate of reading, in bits per second, such as 20M; the sender has to wait
-    #[arg(long, value_name = "BITS")]
+    #[arg(long, value_name = "BITS", env = "CHT_MAX_BITRATE")]
     pub max_bitrate: Option<Bitrate>,
     #[command(flatten)]
     pub tls: TlsOptions,
@@ -40,13 +40,13 @@ pub(crate) struct InputOptions {
 #[derive(Debug, Args)]
 pub(crate) struct TlsOptions {
     /// Certificate for tls://, with its chain (PEM)
-    #[arg(long, value_name = "FILE", requires = "key")]
+    #[arg(long, value_name = "FILE", env = "CHT_CERT", requires = "key")]
     pub cert: Option<PathBuf>,
     /// Private key of the certificate (PEM)
-    #[arg(long, value_name = "FILE", requires = "cert")]
+    #[arg(long, value_name = "FILE", env = "CHT_KEY", requires = "cert")]
     pub key: Option<PathBuf>,
     /// Accept only senders with a certificate from these authorities (PEM)
-    #[arg(long, value_name = "FILE", requires = "cert")]
+    #[arg(long, value_name = "FILE", env = "CHT_CLIENT_CA", requires = "cert")]
     pub client_ca: Option<PathBuf>,
     /// Maximum time of a TLS handshake
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = |text: &str| seconds_from(0.1, text))]
@@ -64,7 +64,7 @@ pub(crate) struct FfmpegOptions {
     #[arg(long)]
     pub transcode: bool,
     /// ffmpeg program for inputs that need one
-    #[arg(long, value_name = "PATH", default_value = "ffmpeg")]
+    #[arg(long, value_name = "PATH", env = "CHT_FFMPEG", default_value = "ffmpeg")]
     pub ffmpeg: PathBuf,
 }
 

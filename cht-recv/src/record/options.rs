@@ -13,14 +13,14 @@ use crate::units::{self, Size};
 #[derive(Debug, Args)]
 pub(crate) struct RecordOptions {
     /// Minimum length of a segment; it ends before the next keyframe. 0: end before each keyframe
-    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", env = "CHT_SEGMENT_TIME", default_value_t = 60.0, value_parser = seconds)]
     pub segment_time: f64,
     /// Maximum size of a segment; it ends before a picture where possible
-    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = units::segment_size)]
+    #[arg(long, value_name = "SIZE", env = "CHT_SEGMENT_MAX_BYTES", default_value = "1G", value_parser = units::segment_size)]
     pub segment_max_bytes: Size,
     /// Maximum length of a segment, with or without a keyframe [default: ten times --segment-time,
     /// at least 60]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", env = "CHT_SEGMENT_MAX_TIME", value_parser = seconds)]
     pub segment_max_time: Option<f64>,
     #[command(flatten)]
     pub retention: Limits,

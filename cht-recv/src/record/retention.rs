@@ -44,14 +44,14 @@ const LEAST_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct Limits {
     /// Remove the oldest segments of all sessions to keep this much of the disk free, such as 20GiB
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", env = "CHT_MIN_FREE")]
     pub min_free: Option<Size>,
     /// Remove the oldest segments when those of all sessions are larger than this together, such as
     /// 500GiB
-    #[arg(long = "retain-bytes", value_name = "SIZE")]
+    #[arg(long = "retain-bytes", value_name = "SIZE", env = "CHT_RETAIN_BYTES")]
     pub bytes: Option<Size>,
     /// Remove segments this long after they were closed, such as 12h or 7d; 0s: every closed one
-    #[arg(long = "retain-age", value_name = "TIME", value_parser = units::age)]
+    #[arg(long = "retain-age", value_name = "TIME", env = "CHT_RETAIN_AGE", value_parser = units::age)]
     pub age: Option<Duration>,
 }
 

@@ -39,19 +39,26 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", env = "CHT_SESSION")]
     pub session: Option<PathBuf>,
     /// Detectors that select frames, comma-separated; events name the detector of each frame
-    #[arg(long, value_name = "NAME", value_enum, value_delimiter = ',', default_value = "auto")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "CHT_DETECT",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "auto"
+    )]
     pub detect: Vec<Detect>,
     /// scene: keep frames whose scene score (0 to 1) is above this
-    #[arg(long, value_name = "SCORE", default_value_t = 0.1, value_parser = unit)]
+    #[arg(long, value_name = "SCORE", env = "CHT_THRESHOLD", default_value_t = 0.1, value_parser = unit)]
     pub threshold: f64,
     /// Longest time between two kept frames; 0 for no limit
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = cht_core::process::cli::seconds)]
+    #[arg(long, value_name = "SECONDS", env = "CHT_MAX_INTERVAL", default_value_t = 30.0, value_parser = cht_core::process::cli::seconds)]
     pub max_interval: f64,
     /// Shortest time between two cuts; one that follows sooner is kept at the end of the gap
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.1, value_parser = cht_core::process::cli::seconds)]
+    #[arg(long, value_name = "SECONDS", env = "CHT_MIN_GAP", default_value_t = 0.1, value_parser = cht_core::process::cli::seconds)]
     pub min_gap: f64,
     /// Keep at most this many frames in any hour (60/h, or 2/min for 120), spread evenly
-    #[arg(long, value_name = "N/h")]
+    #[arg(long, value_name = "N/h", env = "CHT_MAX_FRAMES")]
     pub max_frames: Option<PerHour>,
     /// screen: keep a frame once nothing has changed for this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0.3, value_parser = cht_core::process::cli::seconds)]
@@ -74,14 +81,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PID|INDEX")]
     pub stream: Option<Which>,
     /// How much of the video to decode; less is faster
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Decode::Full)]
+    #[arg(long, value_name = "WHAT", env = "CHT_DECODE", value_enum, default_value_t = Decode::Full)]
     pub decode: Decode,
     /// Number of parallel decoders for finished segments: the same frames sooner, for 64 MB more
     /// memory each
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(long, value_name = "N", env = "CHT_JOBS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: u8,
     /// Hardware decoder; the CPU takes over if it does not work
-    #[arg(long, value_name = "NAME", value_enum, default_value_t = Hwaccel::None)]
+    #[arg(long, value_name = "NAME", env = "CHT_HWACCEL", value_enum, default_value_t = Hwaccel::None)]
     pub hwaccel: Hwaccel,
     /// Stop a decoder that is stuck for this many seconds, and go on with the next segment
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = |text: &str| seconds_from(1.0, text))]
@@ -91,18 +98,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NUMBER", default_value_t = 35_651_584, value_parser = clap::value_parser!(u64).range(1..))]
     pub max_pixels: u64,
     /// What to decode when decoding falls behind a live stream
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t = OnLag::Keep)]
+    #[arg(long, value_name = "WHAT", env = "CHT_ON_LAG", value_enum, default_value_t = OnLag::Keep)]
     pub on_lag: OnLag,
     /// Lag at which --on-lag takes effect, in seconds of the stream; it ends at a quarter of this
-    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = |text: &str| seconds_from(0.1, text))]
+    #[arg(long, value_name = "SECONDS", env = "CHT_LAG_LIMIT", default_value_t = 2.0, value_parser = |text: &str| seconds_from(0.1, text))]
     pub lag_limit: f64,
     /// Seconds between two `stats` events while there is work; 0 turns them off
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = cht_core::process::cli::seconds)]
+    #[arg(long, value_name = "SECONDS", env = "CHT_STATS_INTERVAL", default_value_t = 10.0, value_parser = cht_core::process::cli::seconds)]
     pub stats_interval: f64,
     #[command(flatten)]
     pub look: OutputOptions,
     /// JPEG and WebP quality, 1 to 100
-    #[arg(long, value_name = "Q", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
+    #[arg(long, value_name = "Q", env = "CHT_QUALITY", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub quality: u8,
     /// Write no picture of a screen that came back; its event names the earlier picture
     #[arg(long)]
@@ -117,7 +124,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub overwrite: bool,
     /// Path of the ffmpeg to run
-    #[arg(long, value_name = "PATH", default_value = "ffmpeg")]
+    #[arg(long, value_name = "PATH", env = "CHT_FFMPEG", default_value = "ffmpeg")]
     pub ffmpeg: PathBuf,
 }
 

@@ -10,16 +10,22 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub(crate) struct OutputOptions {
     /// File format of pictures
-    #[arg(long, value_name = "NAME", value_enum, default_value = "jpeg")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "CHT_PICTURE_FORMAT",
+        value_enum,
+        default_value = "jpeg"
+    )]
     pub format: Format,
     /// Keep only this part: left, top and size in square pixels, applied before --scale
     #[arg(long, value_name = "X,Y,WxH")]
     pub crop: Option<Crop>,
     /// Scale pictures down to at most this width (and height), keeping their aspect ratio
-    #[arg(long, value_name = "WIDTHxHEIGHT|WIDTH")]
+    #[arg(long, value_name = "WIDTHxHEIGHT|WIDTH", env = "CHT_SCALE")]
     pub scale: Option<Scale>,
     /// Write a JPEG thumbnail of at most this width next to each picture
-    #[arg(long, value_name = "WIDTH", value_parser = clap::value_parser!(u32).range(1..=65500))]
+    #[arg(long, value_name = "WIDTH", env = "CHT_THUMBNAILS", value_parser = clap::value_parser!(u32).range(1..=65500))]
     pub thumbnails: Option<u32>,
 }
 
