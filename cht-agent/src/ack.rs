@@ -211,7 +211,13 @@ impl<'a> Work<'a> {
         if !self.reader.is_agent() {
             return self.save(at);
         }
-        self.mark(at)?;
+        let marked = self.mark(at)?;
+        if let (Some((begin, end)), Some(file)) = (marked, self.journal.file())
+            && begin == self.state.cursor.frames
+        {
+            // Nothing lies between: the marks need not be read again.
+            self.state.cursor = Cursor::at(file, end, end)?;
+        }
         if let Err(error) = self.save(at) {
             // The marks count.
             report::note(format_args!(
@@ -225,10 +231,11 @@ impl<'a> Work<'a> {
         self.state.save(self.session, self.reader, at)
     }
 
-    /// Appends the marks to the journal, under the lock of its writers.
-    fn mark(&self, at: Timestamp) -> Result<()> {
+    /// Appends the marks to the journal, under the lock of its writers. Returns where they begin
+    /// and end.
+    fn mark(&self, at: Timestamp) -> Result<Option<(u64, u64)>> {
         if self.new.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let mut lines = Vec::new();
         for id in &self.new {
@@ -239,6 +246,7 @@ impl<'a> Work<'a> {
         let named = || format!("{}: nothing is acknowledged", path.display());
         let mut journal = stored::Journal::open(&path).with_context(named)?;
         rustix::fs::flock(journal.file(), FlockOperation::LockExclusive).with_context(named)?;
-        journal.append_durably(&lines).with_context(named)
+        journal.append_durably(&lines).with_context(named)?;
+        Ok(Some((journal.end() - lines.len() as u64, journal.end())))
     }
 }

@@ -39,11 +39,12 @@ pub(crate) struct Moment {
 /// Returns the moment at `time` of the session, with the speech from `around` seconds before to as
 /// long after it. `None` for a time stands for the newest frame.
 pub(crate) fn moment(journal: &mut Journal, time: Option<f64>, around: f64) -> Result<Moment> {
-    let mut frames: BTreeMap<String, (f64, Vec<u8>)> = BTreeMap::new();
+    // Of each frame that is shown at that time or next: its time, its line and where that begins.
+    let mut frames: BTreeMap<String, (f64, Vec<u8>, u64)> = BTreeMap::new();
     let (mut shown, mut next) = (f64::NEG_INFINITY, f64::INFINITY);
     let until = time.unwrap_or(f64::INFINITY);
     let mut speech = Vec::new();
-    journal.each_line(0, |line, _, _| {
+    journal.each_line(0, |line, begin, _| {
         match line::kind(line) {
             Kind::Frame => {
                 let Some((id, timestamp)) = line::id(line).zip(line::timestamp(line)) else {
@@ -51,14 +52,14 @@ pub(crate) fn moment(journal: &mut Journal, time: Option<f64>, around: f64) -> R
                 };
                 if timestamp <= until && timestamp >= shown {
                     shown = timestamp;
-                    frames.retain(|_, (time, _)| *time > until);
-                    frames.insert(id, (timestamp, line.to_vec()));
+                    frames.retain(|_, (time, ..)| *time > until);
+                    frames.insert(id, (timestamp, line.to_vec(), begin));
                 } else if timestamp > until && timestamp <= next {
                     next = timestamp;
-                    frames.retain(|_, (time, _)| *time <= until);
-                    frames.insert(id, (timestamp, line.to_vec()));
+                    frames.retain(|_, (time, ..)| *time <= until);
+                    frames.insert(id, (timestamp, line.to_vec(), begin));
                 } else if let Some(known) = frames.get_mut(&id) {
-                    *known = (timestamp, line.to_vec());
+                    *known = (timestamp, line.to_vec(), known.2);
                 }
             }
             Kind::Transcript => speech.push(line.to_vec()),
@@ -67,9 +68,14 @@ pub(crate) fn moment(journal: &mut Journal, time: Option<f64>, around: f64) -> R
         true
     })?;
     let mut moment = Moment::default();
-    for (timestamp, line) in frames.into_values() {
+    let mut begin = 0;
+    for (timestamp, line, first) in frames.into_values() {
         let frame = journal.frame(&line);
-        if timestamp <= until { moment.frame = frame } else { moment.next = frame }
+        if timestamp <= until {
+            (moment.frame, begin) = (frame, first);
+        } else {
+            moment.next = frame;
+        }
     }
     let middle = time.or_else(|| moment.frame.as_ref().map(|frame| frame.timestamp));
     let middle = middle.unwrap_or(0.0);
@@ -82,15 +88,15 @@ pub(crate) fn moment(journal: &mut Journal, time: Option<f64>, around: f64) -> R
         }
     }
     if let Some(frame) = &moment.frame {
-        moment.texts = texts_of(journal, &frame.id)?;
+        moment.texts = texts_of(journal, &frame.id, begin)?;
     }
     Ok(moment)
 }
 
-/// Returns the last text of each source of a frame.
-pub(crate) fn texts_of(journal: &mut Journal, id: &str) -> Result<Vec<Text>> {
+/// Returns the last text of each source of a frame whose line begins at byte `begin`.
+fn texts_of(journal: &mut Journal, id: &str, begin: u64) -> Result<Vec<Text>> {
     let mut lines = Vec::new();
-    journal.each_line(0, |line, _, _| {
+    journal.each_line(begin, |line, _, _| {
         if line::kind(line) == Kind::Text && line::id(line).is_some_and(|known| known == id) {
             lines.push(line.to_vec());
         }

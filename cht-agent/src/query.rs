@@ -46,6 +46,14 @@ impl Query {
         self.terms.iter().all(|term| term.may_be_in(line))
     }
 
+    /// Tells whether all words are in `text`.
+    pub(crate) fn is_in(&self, text: &str) -> bool {
+        if self.terms.iter().all(Term::is_plain) {
+            return self.may_be_in(text.as_bytes());
+        }
+        self.may_be_in(text.as_bytes()) && self.find(text).is_some()
+    }
+
     /// Returns the text around the first word if all words are in `text`.
     pub(crate) fn find(&self, text: &str) -> Option<String> {
         let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -88,6 +96,11 @@ impl Term {
         Some(Self { text, part, rarest })
     }
 
+    /// Tells whether it is one word of ASCII, which needs no other form of the text.
+    fn is_plain(&self) -> bool {
+        self.part.len() == self.text.len()
+    }
+
     fn may_be_in(&self, line: &[u8]) -> bool {
         let Some(&letter) = self.part.get(self.rarest) else { return true };
         let upper = letter.to_ascii_uppercase();
@@ -113,10 +126,13 @@ mod tests {
         for found in
             ["invoice", "TOTAL due", "\"due date\"", "42 \"invoice 42\"", "€", "ue dat", "total \""]
         {
-            assert!(query(found).find(text).is_some(), "{found}");
+            assert!(query(found).find(text).is_some() && query(found).is_in(text), "{found}");
         }
         for missing in ["invoices", "\"date due\"", "total tax", "\"42 due\""] {
-            assert!(query(missing).find(text).is_none(), "{missing}");
+            assert!(
+                query(missing).find(text).is_none() && !query(missing).is_in(text),
+                "{missing}"
+            );
         }
         assert!(Query::parse(" \"\" ").is_err());
     }

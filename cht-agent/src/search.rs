@@ -1,16 +1,12 @@
 //! `search`: words on the screen and in the air, of one session or of all.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use anyhow::{Error, Result};
-use cht_core::{
-    event::{Body, Transcript},
-    process::clock,
-    session::Session,
-};
+use cht_core::{process::clock, session::Session};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     query::Query,
@@ -87,9 +83,9 @@ impl Asked {
 pub(crate) fn answer(sessions: &[Session], asked: &Asked) -> Result<Answer> {
     let (mut matches, mut total) = (Vec::new(), 0);
     for session in sessions {
-        let found = search(session, asked)?;
-        total += found.len() as u64;
-        matches.extend(found.into_iter().take(asked.limit - matches.len()));
+        let (found, count) = search(session, asked, asked.limit - matches.len())?;
+        total += count;
+        matches.extend(found);
     }
     let next = if matches.is_empty() {
         "nothing was found: try fewer or other words; all of them have to occur"
@@ -115,57 +111,92 @@ struct Frames {
     places: HashMap<String, usize>,
 }
 
-/// Returns all matches in a session, the newest first.
-fn search(session: &Session, asked: &Asked) -> Result<Vec<Match>> {
-    let mut journal = Journal::open(session)?;
-    let (mut frames, mut lines) = (Frames::default(), Vec::new());
-    journal.each_line(0, |line, _, _| {
-        match line::kind(line) {
-            Kind::Frame => frames.add(line),
-            Kind::Text | Kind::Transcript if asked.query.may_be_in(line) => {
-                lines.push(line.to_vec());
+/// A place where the words were found.
+#[derive(Debug)]
+struct Hit {
+    /// Place of its frame among those of the session, for a text; the time, for speech.
+    place: Place,
+    timestamp: f64,
+    at: Option<Timestamp>,
+    /// Its line in the journal.
+    begin: u64,
+    length: usize,
+}
+
+#[derive(Debug)]
+enum Place {
+    Text(String),
+    Speech,
+}
+
+/// The part of a line that is searched.
+#[derive(Debug, Deserialize)]
+struct Words<'a> {
+    #[serde(borrow)]
+    text: Cow<'a, str>,
+    #[serde(borrow, default)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    source: Option<Cow<'a, str>>,
+    #[serde(default)]
+    start: f64,
+}
+
+/// Returns the newest matches in a session, at most `limit`, the newest first, and the number of
+/// all.
+fn search(session: &Session, asked: &Asked, limit: usize) -> Result<(Vec<Match>, u64)> {
+    let journal = Journal::open(session)?;
+    let (mut frames, mut hits) = (Frames::default(), Vec::new());
+    // Of texts that were found, by frame and source: what a program says last counts.
+    let mut texts: HashMap<String, HashMap<Option<String>, usize>> = HashMap::new();
+    journal.each_line(0, |line, begin, _| {
+        let kind = line::kind(line);
+        if kind == Kind::Frame {
+            frames.add(line);
+        }
+        if !matches!(kind, Kind::Text | Kind::Transcript) {
+            return true;
+        }
+        let is_candidate = asked.query.may_be_in(line);
+        let may_replace = || line::id(line).is_some_and(|id| texts.contains_key(&id));
+        if !is_candidate && (texts.is_empty() || !may_replace()) {
+            return true;
+        }
+        let Ok(words) = serde_json::from_slice::<Words<'_>>(line) else { return true };
+        let is_found = is_candidate && asked.query.is_in(&words.text);
+        let place = match (kind, words.id) {
+            (Kind::Text, Some(id)) => {
+                let (id, source) = (id.into_owned(), words.source.map(Cow::into_owned));
+                let known = texts.entry(id.clone()).or_default();
+                let before =
+                    if is_found { known.insert(source, hits.len()) } else { known.remove(&source) };
+                if let Some(before) = before {
+                    hits[before] = None;
+                }
+                Place::Text(id)
             }
-            _ => {}
+            _ => Place::Speech,
+        };
+        if is_found {
+            let timestamp = words.start;
+            hits.push(Some(Hit { place, timestamp, at: None, begin, length: line.len() }));
         }
         true
     })?;
     frames.sort();
-    // What a program says last about a frame counts.
-    let mut matches: Vec<Match> = Vec::new();
-    let mut seen = HashMap::new();
-    for line in &lines {
-        let found = match journal.event(line).map(|event| event.body) {
-            Some(Body::Text(text)) => {
-                let found = asked.query.find(&text.text);
-                let key = (text.id.clone(), text.source);
-                let found = found.map(|found| frames.of_text(session, text.id, found));
-                if let Some(before) = seen.get(&key).copied() {
-                    let before: usize = before;
-                    if let Some(found) = found {
-                        matches[before] = found;
-                    }
-                    continue;
-                }
-                if found.is_some() {
-                    seen.insert(key, matches.len());
-                }
-                found
-            }
-            Some(Body::Transcript(speech)) => asked
-                .query
-                .find(&speech.text)
-                .map(|found| frames.of_speech(session, &speech, found)),
-            _ => None,
-        };
-        matches.extend(found);
+    let mut hits: Vec<Hit> = hits.into_iter().flatten().collect();
+    for hit in &mut hits {
+        frames.place(hit);
     }
-    let is_in_range = |it: &Match| {
-        asked.since.is_none_or(|since| it.at.is_some_and(|at| at >= since))
-            && asked.until.is_none_or(|until| it.at.is_some_and(|at| at <= until))
-    };
-    matches.retain(is_in_range);
-    matches.sort_by(|a, b| b.timestamp.total_cmp(&a.timestamp));
-    Ok(matches)
+    hits.retain(|hit| {
+        asked.since.is_none_or(|since| hit.at.is_some_and(|at| at >= since))
+            && asked.until.is_none_or(|until| hit.at.is_some_and(|at| at <= until))
+    });
+    hits.sort_by(|a, b| b.timestamp.total_cmp(&a.timestamp));
+    let total = hits.len() as u64;
+    hits.truncate(limit);
+    let matches = hits.into_iter().map(|hit| frames.describe(session, &journal, asked, hit));
+    Ok((matches.collect::<Result<_>>()?, total))
 }
 
 impl Frames {
@@ -180,29 +211,52 @@ impl Frames {
         self.places = ids.collect();
     }
 
-    fn of_text(&self, session: &Session, id: String, text: String) -> Match {
-        let frame = self.places.get(&id).map(|at| &self.times[*at]);
-        let (timestamp, at) = frame.map_or((0.0, None), |(time, at, _)| (*time, *at));
-        let session = session.name().to_owned();
-        Match { session, kind: "text".to_owned(), id: Some(id), timestamp, at, text }
+    /// Finds the time of a text, and the wall clock.
+    fn place(&self, hit: &mut Hit) {
+        match &hit.place {
+            Place::Text(id) => {
+                let frame = self.places.get(id).map(|at| &self.times[*at]);
+                (hit.timestamp, hit.at) = frame.map_or((0.0, None), |(time, at, _)| (*time, *at));
+            }
+            Place::Speech => {
+                // The wall clock runs on from that of the frame, or back from the first one.
+                let near = self.shown_at(hit.timestamp).or(self.times.first());
+                hit.at = near.and_then(|(time, at, _)| {
+                    let since = SignedDuration::try_from_secs_f64(hit.timestamp - time).ok()?;
+                    (*at)?.checked_add(since).ok()
+                });
+            }
+        }
     }
 
-    fn of_speech(&self, session: &Session, speech: &Transcript, text: String) -> Match {
-        let after = self.times.partition_point(|(time, ..)| *time <= speech.start);
-        let frame = after.checked_sub(1).map(|at| &self.times[at]);
-        // The wall clock runs on from that of the frame, or back from the first one.
-        let near = frame.or(self.times.first());
-        let at = near.and_then(|(time, at, _)| {
-            let since = SignedDuration::try_from_secs_f64(speech.start - time).ok()?;
-            (*at)?.checked_add(since).ok()
-        });
-        Match {
+    /// Returns the frame that is shown at a time.
+    fn shown_at(&self, time: f64) -> Option<&(f64, Option<Timestamp>, String)> {
+        let after = self.times.partition_point(|(shown, ..)| *shown <= time);
+        after.checked_sub(1).map(|at| &self.times[at])
+    }
+
+    /// Describes a match, with the text around it.
+    fn describe(
+        &self,
+        session: &Session,
+        journal: &Journal,
+        asked: &Asked,
+        hit: Hit,
+    ) -> Result<Match> {
+        let line = journal.line_at(hit.begin, hit.length)?;
+        let words = serde_json::from_slice::<Words<'_>>(&line).ok();
+        let text = words.and_then(|words| asked.query.find(&words.text)).unwrap_or_default();
+        let (kind, id) = match hit.place {
+            Place::Text(id) => ("text", Some(id)),
+            Place::Speech => ("speech", self.shown_at(hit.timestamp).map(|it| it.2.clone())),
+        };
+        Ok(Match {
             session: session.name().to_owned(),
-            kind: "speech".to_owned(),
-            id: frame.map(|(.., id)| id.clone()),
-            timestamp: speech.start,
-            at,
+            kind: kind.to_owned(),
+            id,
+            timestamp: hit.timestamp,
+            at: hit.at,
             text,
-        }
+        })
     }
 }

@@ -1,18 +1,13 @@
 //! The journal of a session's index, read while cht-index appends to it.
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    io::{self, BufReader, Read},
-    os::unix::fs::FileExt as _,
-    path::PathBuf,
-};
+use std::{collections::HashMap, fs::File, io, os::unix::fs::FileExt as _, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use cht_core::{
     event::{Body, Event, Frame},
+    ndjson::MAX_LINE,
     session::{Moved, Session},
-    storage::{journal::Lines, regular},
+    storage::regular,
 };
 
 use super::line::{self, Kind};
@@ -55,18 +50,45 @@ impl Journal {
         mut take: impl FnMut(&[u8], u64, u64) -> bool,
     ) -> Result<u64> {
         let Some(file) = &self.file else { return Ok(0) };
-        let named = || path(&self.session).display().to_string();
-        let input = From { file, at: from };
-        let mut lines = Lines::new(BufReader::with_capacity(READ, input), from);
-        let mut begin = from;
-        while let Some(line) = lines.next().with_context(named)? {
-            let end = line.end;
-            if !take(line.bytes, begin, end) {
-                return Ok(end);
+        let mut buffer = vec![0; READ];
+        // The buffer holds the file from `base` on; the line that is being read begins at `begin`,
+        // before that if it is longer than any that counts.
+        let (mut base, mut begin, mut filled) = (from, from, 0);
+        loop {
+            let count = read_at_most(file, &mut buffer[filled..], base + filled as u64)
+                .with_context(|| path(&self.session).display().to_string())?;
+            if count == 0 {
+                return Ok(begin);
             }
-            begin = end;
+            filled += count;
+            let mut at = 0;
+            while let Some(length) = memchr::memchr(b'\n', &buffer[at..filled]) {
+                let end = base + (at + length) as u64 + 1;
+                let is_whole = begin >= base && length <= MAX_LINE;
+                let line = if is_whole { &buffer[at..at + length] } else { &[] };
+                if !take(without_nul(line), begin, end) {
+                    return Ok(end);
+                }
+                (begin, at) = (end, at + length + 1);
+            }
+            buffer.copy_within(at..filled, 0);
+            (base, filled) = (base + at as u64, filled - at);
+            if filled > MAX_LINE {
+                (base, filled) = (base + filled as u64, 0);
+            } else if filled == buffer.len() {
+                buffer.resize(2 * filled, 0);
+            }
         }
-        Ok(begin)
+    }
+
+    /// Returns the line of `length` bytes that begins at a byte.
+    pub(crate) fn line_at(&self, begin: u64, length: usize) -> Result<Vec<u8>> {
+        let mut line = vec![0; length];
+        if let Some(file) = &self.file {
+            let read = file.read_exact_at(&mut line, begin);
+            read.with_context(|| path(&self.session).display().to_string())?;
+        }
+        Ok(line)
     }
 
     /// Returns the event on a line, with the present paths of its files.
@@ -123,20 +145,6 @@ impl Journal {
     }
 }
 
-/// The bytes of a file from a place on. Several may read one file.
-struct From<'a> {
-    file: &'a File,
-    at: u64,
-}
-
-impl Read for From<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.at)?;
-        self.at += count as u64;
-        Ok(count)
-    }
-}
-
 /// Returns the path of the journal of a session.
 pub(crate) fn path(session: &Session) -> PathBuf {
     session.frames().join("index.ndjson")
@@ -156,6 +164,12 @@ fn read_at_most(file: &File, buffer: &mut [u8], from: u64) -> io::Result<usize> 
     Ok(count)
 }
 
+/// Returns a line without the NUL bytes that a crash has left before it.
+fn without_nul(line: &[u8]) -> &[u8] {
+    let blank = line.iter().take_while(|byte| **byte == 0).count();
+    &line[blank..]
+}
+
 /// Returns the whole lines of frames in `bytes`, the last one first. The first line may be a part
 /// of one unless `is_whole`.
 fn last_frames(bytes: &[u8], is_whole: bool) -> impl Iterator<Item = &[u8]> {
@@ -171,7 +185,37 @@ fn last_frames(bytes: &[u8], is_whole: bool) -> impl Iterator<Item = &[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use cht_core::storage::journal as stored;
+
     use super::*;
+
+    #[test]
+    fn lines_are_those_of_the_journal_however_they_lie_in_the_buffer() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["stream", "frames"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let path = folder.path().join("frames/index.ndjson");
+        let mut text = b"one\n\0\0\0two\n\n".to_vec();
+        for length in [READ - 30, 7, READ + 9, 3, MAX_LINE, 3 * MAX_LINE, 5, MAX_LINE + 1, READ] {
+            text.resize(text.len() + length, b'a' + (length % 26) as u8);
+            text.push(b'\n');
+        }
+        text.extend(b"torn");
+        std::fs::write(&path, &text).unwrap();
+        let journal = Journal::open(&Session::open(folder.path()).unwrap()).unwrap();
+        for from in [0, 4] {
+            let mut expected = stored::Lines::open(&path, from).unwrap();
+            let end = journal.each_line(from, |line, begin, end| {
+                assert_eq!(begin, expected.end());
+                let known = expected.next().unwrap().unwrap();
+                assert!((known.bytes, known.end) == (line, end), "{}", known.number);
+                true
+            });
+            assert_eq!(end.unwrap(), text.len() as u64 - 4);
+            assert!(expected.next().unwrap().is_none());
+        }
+    }
 
     #[test]
     fn last_frame_is_found_before_other_lines() {
