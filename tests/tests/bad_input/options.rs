@@ -71,7 +71,7 @@ const EFFECTIVE: &[(&str, &str)] = &[
         "cht-audio",
         "out rate channels format min max stream program fill skip-silent overwrite ffmpeg",
     ),
-    ("cht-index", "out sent"),
+    ("cht-index", "out sent format"),
     ("cht-monitor", "program stream player stdout fifo http"),
 ];
 
