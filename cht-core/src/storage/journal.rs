@@ -38,6 +38,9 @@ use std::{
 use super::durable;
 use crate::{ndjson::MAX_LINE, process::report};
 
+/// Length of a read of lines, in bytes.
+const BLOCK: usize = 64 << 10;
+
 /// Length of a read while searching for the last newline, in bytes.
 const STEP: u64 = 4096;
 
@@ -69,7 +72,7 @@ impl Lines<BufReader<File>> {
     pub fn open(path: &Path, from: u64) -> io::Result<Self> {
         let mut file = durable::open_to_read(path)?;
         file.seek(SeekFrom::Start(from))?;
-        Ok(Self::new(BufReader::new(file), from))
+        Ok(Self::new(BufReader::with_capacity(BLOCK, file), from))
     }
 }
 
@@ -94,7 +97,7 @@ impl<R: BufRead> Lines<R> {
             if available.is_empty() {
                 return Ok(None);
             }
-            let newline = available.iter().position(|&byte| byte == b'\n');
+            let newline = memchr::memchr(b'\n', available);
             let (part, taken) = match newline {
                 Some(at) => (&available[..at], at + 1),
                 None => (available, available.len()),
@@ -204,7 +207,7 @@ impl Journal {
     /// Reads the lines from byte `from` on, where a line begins.
     pub fn lines(&self, from: u64) -> io::Result<Lines<BufReader<&File>>> {
         (&self.file).seek(SeekFrom::Start(from))?;
-        Ok(Lines::new(BufReader::new(&self.file), from))
+        Ok(Lines::new(BufReader::with_capacity(BLOCK, &self.file), from))
     }
 
     /// Removes everything after byte `end`, where a line ends.
