@@ -79,7 +79,7 @@ pub(crate) struct Args {
 pub(crate) enum Hwaccel {
     /// What the machine has and the player supports
     Auto,
-    /// None: in software
+    /// In software
     None,
     /// NVIDIA
     Cuda,
