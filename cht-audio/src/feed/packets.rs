@@ -19,6 +19,11 @@ const MAX_AHEAD: i64 = 3600 * TICKS_PER_SECOND;
 /// Longest time before the video that sound begins with, in ticks.
 const MAX_EARLY: i64 = 10 * TICKS_PER_SECOND;
 
+/// Longest step back that a recording joined to another one makes, in ticks, and the number of PES
+/// packets before it that went on. Such a step is no outlier.
+const MAX_OVERLAP: i64 = TICKS_PER_SECOND / 2;
+const WENT_ON: u32 = 8;
+
 /// Largest distance of two packets that agree on a new clock, in ticks.
 const AGREE: i64 = 10 * TICKS_PER_SECOND;
 
@@ -87,11 +92,19 @@ pub(crate) struct Times {
     step: i64,
     /// Time of one that did not go on.
     doubt: Option<i64>,
+    /// Number of packets since then that went on.
+    went_on: u32,
 }
 
 impl Times {
     pub(crate) fn new(anchor: i64) -> Self {
-        Self { anchor, last: None, step: 0, doubt: None }
+        Self { anchor, last: None, step: 0, doubt: None, went_on: 0 }
+    }
+
+    /// Judges the PTS of the first packet of another format: it lies where it says.
+    pub(crate) fn begin_again(&mut self, pts: u64) -> Judged {
+        (self.anchor, self.doubt) = (self.last.take().unwrap_or(self.anchor), None);
+        self.judge(pts)
     }
 
     /// Judges the next PTS. One that does not go on from the one before is an outlier, and lies
@@ -108,7 +121,14 @@ impl Times {
         let at = unwrap33(last, pts);
         if (last..=last + MAX_AHEAD).contains(&at) {
             (self.step, self.last, self.doubt) = (at - last, Some(at), None);
+            self.went_on = self.went_on.saturating_add(1);
             return Judged::At(at);
+        }
+        let is_overlap = (last - MAX_OVERLAP..last).contains(&at) && self.went_on >= WENT_ON;
+        self.went_on = 0;
+        if is_overlap {
+            (self.step, self.last, self.doubt) = (0, Some(at), None);
+            return Judged::Jump(at);
         }
         if self.doubt.is_some_and(|doubt| (0..AGREE).contains(&(at - doubt))) {
             (self.step, self.last, self.doubt) = (0, Some(at), None);
@@ -131,6 +151,16 @@ mod tests {
         let judged = [1000, 3000, 5000, 900_000_000, 9000, 500, 2500].map(|pts| times.judge(pts));
         assert_eq!(judged[..5], [1000, 3000, 5000, 7000, 9000].map(Judged::At));
         assert_eq!(judged[5..], [Judged::At(11_000), Judged::Jump(2500)]);
+    }
+
+    #[test]
+    fn small_step_back_is_a_jump_once_the_clock_went_on() {
+        let mut times = Times::new(0);
+        for n in 0..10 {
+            assert_eq!(times.judge(n * 1000), Judged::At(n as i64 * 1000));
+        }
+        assert_eq!(times.judge(8500), Judged::Jump(8500));
+        assert_eq!(times.judge(8000), Judged::At(8500), "it goes back all the time");
     }
 
     #[test]

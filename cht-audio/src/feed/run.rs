@@ -217,13 +217,14 @@ impl Run {
             }
             return Ok(());
         };
-        let (pts, is_jump) = match self.times.judge(pts) {
+        let is_other = self.is_other_format(&packet);
+        let judged = if is_other { self.times.begin_again(pts) } else { self.times.judge(pts) };
+        let (pts, is_jump) = match judged {
             Judged::At(pts) => (pts, false),
             Judged::Jump(pts) => (pts, true),
             Judged::Foreign => return Ok(()),
         };
         let _ = self.messages.send(Message::First(pts));
-        let is_other = self.is_other_format(&packet);
         if is_jump || is_other {
             self.end_decoder();
             self.recent.clear();
