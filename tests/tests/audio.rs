@@ -253,3 +253,55 @@ fn other_options_are_refused() {
     assert!(said.contains("holds pieces made with --rate 16000 --channels 1 --format wav --min 1"));
     assert!(run("--min 2 --overwrite").status.success());
 }
+
+#[test]
+fn transcript_is_on_the_timeline_and_nothing_is_said_in_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let piece = folder.path().join("A000001.wav");
+    let audio = |id: &str, start: f64| {
+        format!(
+            r#"{{"v":1,"type":"audio","session":null,"id":"{id}","start":{start:?},"duration":8.0,"pts":0,"path":"{}","segment":"/1.ts","pid":257,"samples":128000,"rate":16000,"channels":1,"speech":[[{:?},{:?}]],"silent":false,"bytes":44,"hash":"{id}"}}"#,
+            piece.display(),
+            start + 1.0,
+            start + 3.0,
+        )
+    };
+    // The last word of the first piece is heard at the beginning of the second one as well.
+    let engine = folder.path().join("engine");
+    let script = r#"#!/bin/sh
+echo '{"start":0.0,"end":8.0,"text":" Late we said","words":[[0.1,0.5," Late"],[1.2,2.0," we"],[2.0,7.9," said"],[7.9,7.95,", late"]]}'
+echo '{"start":5.0,"end":7.0,"text":"Thank you for watching"}'
+"#;
+    fs::write(&engine, script).unwrap();
+    assert!(Command::new("chmod").arg("+x").arg(&engine).status().unwrap().success());
+    let mut command = Command::new(cht_tests::root().join("scripts/transcribe"));
+    command.arg("--command").arg(&engine);
+    let lines =
+        [audio("A000001", 100.0), audio("A000001", 100.0), audio("A000002", 108.0), "x".to_owned()];
+    let mut child = command
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, lines.join("\n").as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(lines.iter().all(|line| text.contains(&format!("{line}\n"))), "{text}");
+    let found = text.lines().filter(|line| line.contains("transcript"));
+    let found: Vec<Value> = found
+        .map(|line| {
+            cht_tests::wire::parse(line).unwrap();
+            serde_json::from_str(line).unwrap()
+        })
+        .collect();
+    let spans: Vec<_> = found
+        .iter()
+        .map(|it| (it["start"].as_f64(), it["end"].as_f64(), it["text"].as_str(), &it["audio"]))
+        .collect();
+    let first = (Some(100.0), Some(108.0), Some("Late we said"), &Value::from("A000001"));
+    let second = (Some(109.2), Some(116.0), Some("we said, late"), &Value::from("A000002"));
+    assert_eq!(spans, [first, second]);
+}

@@ -3,7 +3,9 @@
 //! A longer pause is a better place, and waiting for one costs time. So the pause that ends a piece
 //! may be the shorter, the longer the piece is: after `min` it takes [`LONG`], at `max` [`SHORT`].
 //! Where none was long enough until `max`, the longest one since `min` ends it; without any, the
-//! quietest place in the last second does. A decision depends on the frames of the piece alone.
+//! place where speech is least likely does, and in music the quietest one. A decision depends on the frames of the piece alone.
+
+use std::ops::Range;
 
 use super::speech::{FRAME, Frame, RATE};
 
@@ -17,11 +19,17 @@ const SHORTEST: usize = frames(0.08);
 /// Most that is kept of a pause before and after a cut, while it goes on, in frames.
 const HALF: usize = frames(0.4);
 
-/// Part at the end of a piece that is searched for its quietest place, in frames.
-const SEARCHED: usize = frames(1.0);
+/// Part at the end of a piece without a pause that is searched for the place where speech is least
+/// likely, in frames, and for the quietest place, where all of it is speech or music.
+const SEARCHED: usize = frames(10.0);
+const SEARCHED_IN_MUSIC: usize = frames(1.0);
 
-/// Frames whose power together makes a place quiet or loud.
-const PLACE: usize = 5;
+/// Mean probability of speech of a place from which on it says nothing.
+const CERTAIN: f32 = 0.9;
+
+/// Frames that together make a place: a syllable, and a gap between two.
+const PLACE: usize = 9;
+const GAP: usize = 5;
 
 const fn frames(seconds: f64) -> usize {
     (seconds * RATE as f64 / FRAME as f64) as usize
@@ -135,19 +143,30 @@ impl Cutter {
         if let Some((_, cut)) = self.longest {
             return cut;
         }
-        quietest(frames, self.limits.min.max(self.seen.saturating_sub(SEARCHED)), self.seen)
+        let from = |searched| self.limits.min.max(self.seen.saturating_sub(searched));
+        let (at, speech) = least(frames, from(SEARCHED)..self.seen, PLACE, |frame| frame.speech);
+        if speech < CERTAIN {
+            return at;
+        }
+        least(frames, from(SEARCHED_IN_MUSIC)..self.seen, GAP, |frame| frame.power).0
     }
 }
 
-/// Returns the frame in the middle of the quietest place between two frames.
-fn quietest(frames: &[Frame], from: usize, to: usize) -> usize {
-    let power = |at: usize| -> f32 {
-        let around = &frames[at.saturating_sub(PLACE / 2)..(at + PLACE / 2 + 1).min(frames.len())];
-        around.iter().map(|frame| frame.power).sum::<f32>() / around.len() as f32
+/// Returns the frame in the middle of the place with the least mean of `measure`, and that mean; of
+/// equal places the last one.
+fn least(
+    frames: &[Frame],
+    part: Range<usize>,
+    place: usize,
+    measure: impl Fn(&Frame) -> f32,
+) -> (usize, f32) {
+    let mean = |at: usize| {
+        let around = &frames[at.saturating_sub(place / 2)..(at + place / 2 + 1).min(frames.len())];
+        around.iter().map(&measure).sum::<f32>() / around.len() as f32
     };
-    let places = (from..to).map(|at| (at, power(at)));
-    // Of equal places the last one.
-    places.fold((to, f32::INFINITY), |best, place| if place.1 <= best.1 { place } else { best }).0
+    let end = part.end;
+    let places = part.map(|at| (at, mean(at)));
+    places.fold((end, f32::INFINITY), |best, place| if place.1 <= best.1 { place } else { best })
 }
 
 #[cfg(test)]
@@ -206,8 +225,12 @@ mod tests {
     }
 
     #[test]
-    fn talk_without_pause_ends_at_quietest_place() {
+    fn talk_without_pause_ends_where_speech_is_least_likely() {
         let mut frames = talk(&[40.0]);
+        frames[1400..1405].iter_mut().for_each(|frame| frame.speech = 0.6);
+        let (at, _) = cut(&frames).unwrap();
+        assert!(is_near(at, 1402.0 / 62.5), "{at}");
+        frames.iter_mut().for_each(|frame| frame.speech = 0.99);
         frames[1850].power = 0.2;
         frames[1200].power = 0.0;
         let (at, known) = cut(&frames).unwrap();

@@ -11,6 +11,10 @@ pub(crate) const FRAME: usize = 256;
 /// Probability from which on a frame is speech.
 const SPEECH: f32 = 0.5;
 
+/// Frames after which the detector knows a frame best (measured on read speech): its window is as
+/// long.
+const LATE: usize = 3;
+
 /// Longest gap within one span of speech, and shortest span, in frames.
 const GAP: usize = 12;
 const SHORTEST: usize = 3;
@@ -34,7 +38,9 @@ impl Frame {
 /// it depends on the piece alone.
 pub(crate) struct Frames {
     detector: Box<Detector>,
-    /// Frames so far.
+    /// Frames that the detector was given.
+    heard: usize,
+    /// Frames that are known.
     pub frames: Vec<Frame>,
 }
 
@@ -46,30 +52,54 @@ impl std::fmt::Debug for Frames {
 
 impl Frames {
     pub(crate) fn new() -> Self {
-        Self { detector: Detector::default_boxed(), frames: Vec::new() }
+        Self { detector: Detector::default_boxed(), heard: 0, frames: Vec::new() }
     }
 
     /// Begins another piece.
     pub(crate) fn clear(&mut self) {
         self.detector.reset();
+        self.heard = 0;
         self.frames.clear();
     }
 
-    /// Measures the next frame of the piece, whose `samples` so far begin with its first one.
-    /// Returns whether there was a whole one.
+    /// Gives the detector the next frame of the piece, whose `samples` so far begin with its first
+    /// one. Returns whether there was a whole one.
     pub(crate) fn measure(&mut self, samples: &[f32]) -> bool {
-        let from = self.frames.len() * FRAME;
-        let Some(frame) = samples.get(from..from + FRAME) else { return false };
-        let power = frame.iter().map(|sample| sample * sample).sum::<f32>() / FRAME as f32;
+        let Some(frame) = frame(samples, self.heard) else { return false };
         let speech = self.detector.predict_f32(frame);
-        self.frames.push(Frame { speech, power });
+        self.heard += 1;
+        if let Some(known) = self.heard.checked_sub(1 + LATE) {
+            let power = frame_power(samples, known);
+            self.frames.push(Frame { speech, power });
+        }
         true
+    }
+
+    /// Measures the last frames: no more samples come, and silence takes their place. Returns
+    /// whether there were any.
+    pub(crate) fn finish(&mut self, samples: &[f32]) -> bool {
+        let is_any = self.frames.len() < self.heard;
+        while self.frames.len() < self.heard {
+            let speech = self.detector.predict_f32(&[0.0; FRAME]);
+            let power = frame_power(samples, self.frames.len());
+            self.frames.push(Frame { speech, power });
+        }
+        is_any
     }
 
     /// Returns the spans of speech, in samples from the beginning of the piece.
     pub(crate) fn spans(&self) -> Vec<[u64; 2]> {
         spans(&self.frames)
     }
+}
+
+fn frame(samples: &[f32], at: usize) -> Option<&[f32]> {
+    samples.get(at * FRAME..(at + 1) * FRAME)
+}
+
+fn frame_power(samples: &[f32], at: usize) -> f32 {
+    let squares = frame(samples, at).into_iter().flatten().map(|sample| sample * sample);
+    squares.sum::<f32>() / FRAME as f32
 }
 
 fn spans(frames: &[Frame]) -> Vec<[u64; 2]> {
@@ -108,6 +138,8 @@ mod tests {
         for samples in [vec![0.0; 48_000], tone] {
             measured.clear();
             while measured.measure(&samples) {}
+            assert_eq!(measured.frames.len(), 187 - LATE);
+            measured.finish(&samples);
             assert_eq!(measured.frames.len(), 187);
             assert_eq!(measured.spans(), [[0_u64; 2]; 0]);
         }

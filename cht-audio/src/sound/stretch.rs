@@ -118,7 +118,12 @@ impl Stretch {
         if let Some(listener) = &mut self.listener {
             listener.finish(&mut self.listened);
         }
-        parts.extend(std::iter::from_fn(|| self.next()));
+        let mut is_known = false;
+        while !is_known {
+            parts.extend(std::iter::from_fn(|| self.next()));
+            let listened = if self.listener.is_some() { &self.listened } else { &self.samples };
+            is_known = !self.frames.finish(listened);
+        }
         if self.input > 0 {
             let part = Part {
                 input: self.input,
