@@ -10,14 +10,19 @@ use std::ops::Range;
 use super::speech::{FRAME, Frame, RATE};
 
 /// Pause that ends a piece after `min`, and at `max`, in frames.
-const LONG: usize = frames(0.7);
+const LONG: usize = frames(0.55);
 const SHORT: usize = frames(0.15);
 
 /// Shortest pause that counts at all, in frames: within words there are some of 50 ms.
 const SHORTEST: usize = frames(0.08);
 
-/// Most that is kept of a pause before and after a cut, while it goes on, in frames.
-const HALF: usize = frames(0.4);
+/// Most of a pause before a cut, while the pause goes on, and its part after the cut that is waited
+/// for, in frames.
+const KEPT: usize = frames(0.35);
+const SURE: usize = frames(0.2);
+
+/// Silence before the speech that begins a piece, in frames.
+const AHEAD: usize = frames(0.25);
 
 /// Part at the end of a piece without a pause that is searched for the place where speech is least
 /// likely, in frames, and for the quietest place, where all of it is speech or music.
@@ -96,7 +101,7 @@ impl Cutter {
         let begin = self.pause.take()?;
         if !had_speech {
             // What came before is silence: the speech begins a piece of its own.
-            let cut = at.saturating_sub(HALF).max(begin);
+            let cut = at.saturating_sub(AHEAD).max(begin);
             return (cut >= self.limits.min).then_some(cut);
         }
         let (length, cut) = self.within(begin, at)?;
@@ -110,8 +115,8 @@ impl Cutter {
     /// No speech at frame `at`: a pause that is long enough need not end.
     fn silence(&mut self, at: usize) -> Option<usize> {
         let begin = *self.pause.get_or_insert(at);
-        let cut = (begin + HALF).max(self.limits.min);
-        (self.has_speech && at + 1 >= cut + HALF).then_some(cut)
+        let cut = (begin + KEPT).max(self.limits.min);
+        (self.has_speech && at + 1 >= cut + SURE).then_some(cut)
     }
 
     /// Returns the length of a pause and the place for a cut in it, if that is not before `min`.
@@ -197,40 +202,40 @@ mod tests {
 
     #[test]
     fn long_pause_ends_piece_in_its_middle() {
-        let (at, known) = cut(&talk(&[6.0, 0.75, 6.0])).unwrap();
-        assert!(is_near(at, 6.375) && is_near(known, 6.77), "{at} {known}");
+        let (at, known) = cut(&talk(&[9.0, 0.5, 6.0])).unwrap();
+        assert!(is_near(at, 9.25) && is_near(known, 9.5), "{at} {known}");
         let (at, known) = cut(&talk(&[6.0, 60.0])).unwrap();
-        assert!(is_near(at, 6.4) && is_near(known, 6.8), "it need not end: {at} {known}");
+        assert!(is_near(at, 6.35) && is_near(known, 6.55), "it need not end: {at} {known}");
     }
 
     #[test]
     fn pause_before_min_is_none() {
-        let (at, _) = cut(&talk(&[3.0, 1.0, 8.0, 0.6, 9.0, 1.0, 9.0])).unwrap();
-        assert!(is_near(at, 12.3), "{at}");
+        let (at, _) = cut(&talk(&[3.0, 1.0, 8.0, 0.5, 9.0, 1.0, 9.0])).unwrap();
+        assert!(is_near(at, 12.25), "{at}");
         let (at, _) = cut(&talk(&[4.5, 1.2, 8.0, 1.0, 9.0])).unwrap();
         assert!((5.0..5.7).contains(&at), "it goes on after min: {at}");
     }
 
     #[test]
     fn shorter_pause_is_enough_for_a_longer_piece() {
-        let talk = talk(&[8.0, 0.3, 8.0, 0.3, 8.0, 0.3, 8.0, 0.3]);
+        let talk = talk(&[8.0, 0.26, 8.0, 0.26, 8.0, 0.26, 8.0, 0.26]);
         let (at, known) = cut(&talk).unwrap();
-        assert!(is_near(at, 24.75) && known - at < 0.3, "{at} {known}");
+        assert!(is_near(at, 24.65) && known - at < 0.3, "{at} {known}");
     }
 
     #[test]
     fn longest_pause_ends_piece_at_max() {
-        let (at, known) = cut(&talk(&[8.0, 0.12, 8.0, 0.3, 9.0, 0.1, 20.0])).unwrap();
-        assert!(is_near(at, 16.27) && is_near(known, 30.0), "{at} {known}");
+        let (at, known) = cut(&talk(&[8.0, 0.12, 8.0, 0.26, 9.0, 0.1, 20.0])).unwrap();
+        assert!(is_near(at, 16.25) && is_near(known, 30.0), "{at} {known}");
     }
 
     #[test]
     fn talk_without_pause_ends_where_speech_is_least_likely() {
         let mut frames = talk(&[40.0]);
-        frames[1400..1405].iter_mut().for_each(|frame| frame.speech = 0.6);
+        frames[1400..1405].fill(Frame { speech: 0.6, power: 0.9 });
         let (at, _) = cut(&frames).unwrap();
         assert!(is_near(at, 1402.0 / 62.5), "{at}");
-        frames.iter_mut().for_each(|frame| frame.speech = 0.99);
+        frames.fill(Frame { speech: 0.99, power: 0.9 });
         frames[1850].power = 0.2;
         frames[1200].power = 0.0;
         let (at, known) = cut(&frames).unwrap();
@@ -241,9 +246,9 @@ mod tests {
     fn silence_before_speech_is_a_piece_of_its_own() {
         let mut frames = talk(&[0.0, 12.0, 5.0]);
         let (at, known) = cut(&frames).unwrap();
-        assert!(is_near(at, 11.6) && is_near(known, 12.0), "{at} {known}");
+        assert!(is_near(at, 11.75) && is_near(known, 12.0), "{at} {known}");
         frames = talk(&[0.0, 3.0, 3.0, 1.0, 3.0]);
-        assert!(is_near(cut(&frames).unwrap().0, 6.4), "too short for one");
+        assert!(is_near(cut(&frames).unwrap().0, 6.35), "too short for one");
         let (at, known) = cut(&talk(&[0.0, 99.0])).unwrap();
         assert!(is_near(at, 30.0) && is_near(known, 30.0), "{at} {known}");
     }

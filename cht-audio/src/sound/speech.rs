@@ -41,25 +41,25 @@ pub(crate) struct Frames {
     /// Frames that the detector was given.
     heard: usize,
     /// Frames that are known.
-    pub frames: Vec<Frame>,
+    pub known: Vec<Frame>,
 }
 
 impl std::fmt::Debug for Frames {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Frames").field("frames", &self.frames.len()).finish_non_exhaustive()
+        f.debug_struct("Frames").field("known", &self.known.len()).finish_non_exhaustive()
     }
 }
 
 impl Frames {
     pub(crate) fn new() -> Self {
-        Self { detector: Detector::default_boxed(), heard: 0, frames: Vec::new() }
+        Self { detector: Detector::default_boxed(), heard: 0, known: Vec::new() }
     }
 
     /// Begins another piece.
     pub(crate) fn clear(&mut self) {
         self.detector.reset();
         self.heard = 0;
-        self.frames.clear();
+        self.known.clear();
     }
 
     /// Gives the detector the next frame of the piece, whose `samples` so far begin with its first
@@ -68,9 +68,9 @@ impl Frames {
         let Some(frame) = frame(samples, self.heard) else { return false };
         let speech = self.detector.predict_f32(frame);
         self.heard += 1;
-        if let Some(known) = self.heard.checked_sub(1 + LATE) {
-            let power = frame_power(samples, known);
-            self.frames.push(Frame { speech, power });
+        if let Some(at) = self.heard.checked_sub(1 + LATE) {
+            let power = frame_power(samples, at);
+            self.known.push(Frame { speech, power });
         }
         true
     }
@@ -78,18 +78,18 @@ impl Frames {
     /// Measures the last frames: no more samples come, and silence takes their place. Returns
     /// whether there were any.
     pub(crate) fn finish(&mut self, samples: &[f32]) -> bool {
-        let is_any = self.frames.len() < self.heard;
-        while self.frames.len() < self.heard {
+        let is_any = self.known.len() < self.heard;
+        while self.known.len() < self.heard {
             let speech = self.detector.predict_f32(&[0.0; FRAME]);
-            let power = frame_power(samples, self.frames.len());
-            self.frames.push(Frame { speech, power });
+            let power = frame_power(samples, self.known.len());
+            self.known.push(Frame { speech, power });
         }
         is_any
     }
 
     /// Returns the spans of speech, in samples from the beginning of the piece.
     pub(crate) fn spans(&self) -> Vec<[u64; 2]> {
-        spans(&self.frames)
+        spans(&self.known)
     }
 }
 
@@ -138,9 +138,9 @@ mod tests {
         for samples in [vec![0.0; 48_000], tone] {
             measured.clear();
             while measured.measure(&samples) {}
-            assert_eq!(measured.frames.len(), 187 - LATE);
+            assert_eq!(measured.known.len(), 187 - LATE);
             measured.finish(&samples);
-            assert_eq!(measured.frames.len(), 187);
+            assert_eq!(measured.known.len(), 187);
             assert_eq!(measured.spans(), [[0_u64; 2]; 0]);
         }
     }

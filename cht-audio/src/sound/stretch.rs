@@ -100,8 +100,8 @@ impl Stretch {
                 self.decided = None;
                 return Some(self.take(frame, input));
             }
-            if self.cutter.is_behind(&self.frames.frames) {
-                let cut = self.cutter.next(&self.frames.frames);
+            if self.cutter.is_behind(&self.frames.known) {
+                let cut = self.cutter.next(&self.frames.known);
                 self.decided = cut.map(|frame| (frame, self.input_of(frame)));
             } else {
                 let listened = if self.listener.is_some() { &self.listened } else { &self.samples };
@@ -166,7 +166,7 @@ impl Stretch {
 
     /// Returns the spans of speech in the frames before one.
     fn spans(&mut self, frame: usize) -> Vec<[f64; 2]> {
-        self.frames.frames.truncate(frame);
+        self.frames.known.truncate(frame);
         let seconds = |sample: u64| sample as f64 / f64::from(speech::RATE);
         self.frames.spans().into_iter().map(|span| span.map(seconds)).collect()
     }
