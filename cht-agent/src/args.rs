@@ -137,6 +137,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", env = "CHT_MAX_BYTES", default_value_t = 1 << 20,
               value_parser = clap::value_parser!(u64).range(65_536..))]
         max_bytes: u64,
+        /// Serve over HTTP at this loopback address instead of stdin and stdout
+        #[arg(long, value_name = "HOST:PORT")]
+        http: Option<std::net::SocketAddr>,
+        /// Token that clients of --http have to send [default: a new one, which is printed]
+        #[arg(long, value_name = "TOKEN", env = "CHT_TOKEN", hide_env_values = true)]
+        token: Option<String>,
         /// Path of the ffmpeg that makes pictures smaller
         #[arg(long, value_name = "PATH", env = "CHT_FFMPEG", default_value = "ffmpeg")]
         ffmpeg: PathBuf,

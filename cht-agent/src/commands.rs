@@ -70,14 +70,22 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             no_images,
             max_tokens,
             max_bytes,
+            http,
+            token,
             ffmpeg,
-        } => mcp::run(Tools {
-            place,
-            reader: reader.clone(),
-            images: !no_images,
-            budget: Budget { tokens: *max_tokens, bytes: *max_bytes },
-            painter: Painter::new(ffmpeg.clone()),
-        }),
+        } => {
+            let tools = Tools {
+                place,
+                reader: reader.clone(),
+                images: !no_images,
+                budget: Budget { tokens: *max_tokens, bytes: *max_bytes },
+                painter: Painter::new(ffmpeg.clone()),
+            };
+            match http {
+                Some(address) => mcp::http::run(tools, *address, token.as_deref()),
+                None => mcp::run(tools),
+            }
+        }
         Command::Follow { from } => follow::run(&place, from, &mut output),
     }
 }

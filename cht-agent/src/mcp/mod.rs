@@ -1,12 +1,14 @@
 //! An MCP server: the commands as tools of a client.
 //!
 //! `tools` knows the tools and makes their answers, `blocks` fits pictures and words into a budget.
-//! Only `serve` knows rmcp, whose interface changes twice a year.
+//! Only `serve` and `http` know rmcp, whose interface changes twice a year.
 //!
-//! In order, each using only those before it: `base64`, `blocks`, `tools`, `resources`, `serve`.
+//! In order, each using only those before it: `base64`, `resources`, `blocks`, `tools`, `serve`,
+//! `http`.
 
 mod base64;
 mod blocks;
+pub(crate) mod http;
 mod resources;
 mod serve;
 mod tools;

@@ -1,4 +1,4 @@
-//! The server: the one module that knows rmcp and its runtime.
+//! The server over stdio. This module and `http` alone know rmcp and its runtime.
 //!
 //! Tools block, so each call runs on a thread of its own; a cancelled call ends its wait.
 
@@ -33,7 +33,7 @@ pub(crate) fn run(tools: Tools) -> Result<()> {
     cli::refuse_terminal("name `cht-agent mcp` as the command of a server in an MCP client")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
-        let server = match (Server { tools: Arc::new(tools) }).serve(stdio()).await {
+        let server = match Server::new(Arc::new(tools)).serve(stdio()).await {
             // A client that leaves before it says anything.
             Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
             server => server.context("MCP")?,
@@ -48,11 +48,16 @@ pub(crate) fn run(tools: Tools) -> Result<()> {
 
 /// Answers one client.
 #[derive(Debug, Clone)]
-struct Server {
+pub(super) struct Server {
     tools: Arc<Tools>,
 }
 
 impl Server {
+    /// Answers by these tools.
+    pub(super) fn new(tools: Arc<Tools>) -> Self {
+        Self { tools }
+    }
+
     /// Runs `work` on a thread of its own, and tells it when the client has cancelled the call.
     async fn apart<T: Send + 'static>(
         &self,

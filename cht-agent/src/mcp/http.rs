@@ -1,0 +1,136 @@
+//! The server over Streamable HTTP, on a loopback address: for clients that start no programs.
+//!
+//! A browser can send requests to loopback addresses for any page. So each request needs a token,
+//! one with an `Origin` is refused, and `Host` has to name a loopback address (both by rmcp).
+
+use std::{
+    convert::Infallible,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
+
+use anyhow::{Context as _, Result, bail};
+use cht_core::process::report;
+use http_body_util::{BodyExt as _, Empty, combinators::BoxBody};
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use rmcp::transport::{
+    StreamableHttpServerConfig, StreamableHttpService,
+    streamable_http_server::session::local::LocalSessionManager,
+};
+use tokio::sync::Semaphore;
+
+use super::{serve::Server, tools::Tools};
+
+/// Path of the server.
+const PATH: &str = "/mcp";
+
+/// Largest number of connections at a time.
+const CONNECTIONS: usize = 64;
+
+/// Scheme of the token in `Authorization`.
+const BEARER: &str = "Bearer ";
+
+type Service = StreamableHttpService<Server, LocalSessionManager>;
+
+/// Serves clients at a loopback address, until the process ends. Without a token, makes one and
+/// prints it.
+pub(crate) fn run(tools: Tools, address: SocketAddr, token: Option<&str>) -> Result<()> {
+    if !address.ip().is_loopback() {
+        bail!(
+            "--http {address}: must be a loopback address, as 127.0.0.1:8800; for other machines, put a proxy with TLS in front"
+        );
+    }
+    let listener = TcpListener::bind(address).with_context(|| {
+        format!("--http {address}: cannot listen there; is another program listening?")
+    })?;
+    listener.set_nonblocking(true)?;
+    let place = format!("http://{}{PATH}", listener.local_addr()?);
+    let token = match token {
+        Some(token) if token.len() >= 16 => {
+            report::note(format_args!("serving {place}"));
+            token.to_owned()
+        }
+        Some(_) => bail!("--token: must have 16 characters or more; leave it out, and one is made"),
+        None => {
+            let token = new_token();
+            report::note(format_args!(
+                "serving {place} with the header Authorization: {BEARER}{token}"
+            ));
+            token
+        }
+    };
+    let tools = Arc::new(tools);
+    let config = StreamableHttpServerConfig::default().enforce_origin_validation();
+    let service = StreamableHttpService::new(
+        move || Ok(Server::new(Arc::clone(&tools))),
+        Arc::new(LocalSessionManager::default()),
+        config,
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(accept(listener, service, blake3::hash(token.as_bytes())))
+}
+
+/// Returns a token that cannot be guessed: 122 random bits.
+fn new_token() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+async fn accept(listener: TcpListener, service: Service, token: blake3::Hash) -> Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut refused = report::Limited::default();
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await?;
+        let socket = match listener.accept().await {
+            Ok((socket, _)) => socket,
+            Err(error) => {
+                refused.note(
+                    cht_core::process::clock::monotonic(),
+                    format_args!("a connection: {error}"),
+                );
+                continue;
+            }
+        };
+        let service = service.clone();
+        tokio::spawn(async move {
+            let answer = service_fn(|request| {
+                let service = service.clone();
+                async move { Ok::<_, Infallible>(answer(&service, token, request).await) }
+            });
+            // A client that leaves in the middle is no error of ours.
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), answer).await;
+            drop(place);
+        });
+    }
+}
+
+/// The answer to a request: that of rmcp, if it has the token.
+async fn answer(
+    service: &Service,
+    token: blake3::Hash,
+    request: Request<Incoming>,
+) -> Response<BoxBody<Bytes, Infallible>> {
+    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|value| value.strip_prefix(BEARER));
+    // Hashes are compared in constant time.
+    let is_known = given.is_some_and(|given| blake3::hash(given.as_bytes()) == token);
+    let is_here = request.uri().path() == PATH;
+    if is_known && is_here {
+        return service.handle(request).await;
+    }
+    let mut response = Response::new(Empty::new().boxed());
+    if is_known {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    } else {
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
