@@ -62,11 +62,6 @@ impl Input {
 }
 
 impl Output {
-    /// Returns the last messages of the decoder.
-    pub(crate) fn last_words(&self) -> String {
-        self.process.last_words()
-    }
-
     /// Waits for the decoder to end; its output has to be read to the end before.
     pub(crate) fn finish(self) -> Result<(), FfmpegError> {
         let Self { packets, process } = self;

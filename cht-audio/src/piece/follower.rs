@@ -174,10 +174,8 @@ impl Follower {
             }
             self.frame(&decoding, packet)?;
         }
-        let last_words = decoding.output.last_words();
         if let Err(error) = decoding.output.finish() {
             let message = format!("{}: {error}", self.path());
-            let _ = last_words;
             self.writer.fail("decoder_failed", &message, Some(&self.path()))?;
         }
         Ok(())
