@@ -16,6 +16,7 @@ use crate::{
         size::{Crop, Size, size_of_png},
     },
     recording::{extract, pieces::Pieces, time::Time},
+    sessions,
     store::journal::Journal,
     view::{FrameView, PictureView, QUOTED, Speech},
 };
@@ -144,7 +145,8 @@ pub(crate) fn find(session: &Session, which: &Which, painter: &Painter) -> Resul
     match which {
         Which::Id(id) => {
             let frame = find::by_id(&mut Journal::open(session)?, id)?;
-            if !Path::new(&frame.path).starts_with(session.name()) {
+            let path = Path::new(&frame.path);
+            if path.exists() && !sessions::holds(session.root(), path) {
                 bail!("{}: lies outside of its session, and is not read", frame.path);
             }
             let shot = Shot {

@@ -226,6 +226,13 @@ fn moved_and_read_only_session_is_read() {
     assert_eq!((ids(&answer).len(), &answer["missed"]), (2, &Value::Null));
     let path = answer["frames"][0]["path"].as_str().unwrap();
     assert_eq!(Path::new(path), session.join("frames/F000002.jpg"));
+    // By another name of its folder; and never a file outside of it.
+    let link = disk.path().join("link");
+    std::os::unix::fs::symlink(&session, &link).unwrap();
+    assert!(Path::new(ask(&link, "frame F000002")["path"].as_str().unwrap()).is_file());
+    fs::remove_file(session.join("frames/F000003.jpg")).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", session.join("frames/F000003.jpg")).unwrap();
+    assert!(refused(&session, "frame F000003").contains("lies outside of its session"));
     disk.remount("ro");
     assert_eq!(ids(&ask(&session, "next")).len(), 2);
     let said = refused(&session, "ack F000002");

@@ -415,8 +415,7 @@ impl Tools {
         let count = answer.frames.len();
         let made = answer.frames.iter().enumerate().map(|(at, frame)| {
             let path = Path::new(&frame.path);
-            // The journal of a foreign session may name any file.
-            if frame.missing || !path.starts_with(&answer.session) {
+            if frame.missing || !sessions::holds(Path::new(&answer.session), path) {
                 return None;
             }
             let whole = Size { width: frame.width, height: frame.height };
