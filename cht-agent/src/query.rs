@@ -60,7 +60,8 @@ impl Query {
         let lower = plain.to_lowercase();
         let places = self.terms.iter().map(|term| lower.find(&term.text));
         let first = places.collect::<Option<Vec<_>>>()?.into_iter().min()?;
-        // Lower case may be longer or shorter than the text: the snippet is then cut from lower case.
+        // Lower case may be longer or shorter than the text: the snippet is then cut from lower
+        // case.
         let shown = if lower.len() == plain.len() { &plain } else { &lower };
         let begin = shown.floor_char_boundary_at(first.saturating_sub(AROUND));
         let end = shown.floor_char_boundary_at((first + AROUND).min(shown.len()));

@@ -16,7 +16,8 @@ Examples:
   cht-export check sessions/20261123_010203
 ";
 
-/// Writes the findings of a session in the formats of other programs. It changes nothing in a session
+/// Writes the findings of a session in the formats of other programs. It changes nothing in a
+/// session
 #[derive(Debug, Parser)]
 #[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
           help_template = cht_core::process::cli::HELP)]

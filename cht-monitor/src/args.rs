@@ -25,22 +25,22 @@ Examples:
 #[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
           help_template = cht_core::process::cli::HELP)]
 pub(crate) struct Args {
-    /// Session to show, or - for the one that events on stdin name; they are passed on [default: the
-    /// newest below --sessions]
+    /// Session to show, or - for the one that events on stdin name; they are passed on [default:
+    /// the newest below --sessions]
     #[arg(value_name = "SESSION", env = "CHT_SESSION")]
     pub session: Option<PathBuf>,
     /// Folder of the sessions
     #[arg(long, value_name = "DIR", env = "CHT_SESSIONS", default_value = "sessions")]
     pub sessions: PathBuf,
-    /// Begin there instead of now, and show everything from there on: start, seconds, MINUTES:SECONDS,
-    /// or -SECONDS before now
+    /// Begin there instead of now, and show everything from there on: start, seconds,
+    /// MINUTES:SECONDS, or -SECONDS before now
     #[arg(long, value_name = "start|TIME")]
     pub from: Option<From>,
     /// Show this program alone
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub program: Option<u16>,
-    /// Of several videos or sounds show this one: its PID, or 0, 1 … for the first, second … video in
-    /// the tables
+    /// Of several videos or sounds show this one: its PID, or 0, 1 … for the first, second … video
+    /// in the tables
     #[arg(long, value_name = "PID|INDEX")]
     pub stream: Option<Which>,
     /// Player to run: ffplay, mpv, vlc, or a command for sh that reads MPEG-TS on stdin [default:
@@ -59,8 +59,8 @@ pub(crate) struct Args {
     /// Write to this FIFO, which is made if it is absent, for any player that opens it
     #[arg(long, value_name = "PATH", conflicts_with = "stdout")]
     pub fifo: Option<PathBuf>,
-    /// Serve the stream to any number of viewers at http://HOST:PORT/live.ts; without a host, at the
-    /// loopback address
+    /// Serve the stream to any number of viewers at http://HOST:PORT/live.ts; without a host, at
+    /// the loopback address
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "stdout")]
     pub http: Option<String>,
     /// Show no status line on a terminal
@@ -132,7 +132,7 @@ impl Args {
         self.player.is_some() || !elsewhere
     }
 
-    /// Returns what is to be shown of the stream.
+    /// Returns the streams to show.
     pub(crate) fn wanted(&self) -> Wanted {
         Wanted { program: self.program, stream: self.stream }
     }

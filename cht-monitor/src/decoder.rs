@@ -1,8 +1,8 @@
 //! Chooses how ffplay decodes, by what the program and the machine have. Pure.
 //!
-//! ffplay decodes on a GPU in two ways. From 7.0 on it has `-hwaccel`, which needs its Vulkan renderer,
-//! and that is there only if it was built with libplacebo. Before, `-vcodec` names one of NVIDIA's
-//! own decoders, which follow from the codec of the stream.
+//! ffplay decodes on a GPU in two ways. From 7.0 on it has `-hwaccel`, which needs its Vulkan
+//! renderer, and that is there only if it was built with libplacebo. Before, `-vcodec` names one of
+//! NVIDIA's own decoders, which follow from the codec of the stream.
 
 use crate::args::Hwaccel;
 

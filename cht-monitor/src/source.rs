@@ -62,8 +62,8 @@ impl Live {
         self.feed = None;
     }
 
-    /// Returns the next bytes: waits for them as long as `player` is there. `None` at the end of the
-    /// stream or of the player.
+    /// Returns the next bytes: waits for them as long as `player` is there. `None` at the end of
+    /// the stream or of the player.
     pub(crate) fn next(&mut self, player: Option<BorrowedFd<'_>>) -> Result<Option<Arc<[u8]>>> {
         loop {
             match self.take() {

@@ -23,9 +23,10 @@ pub(crate) struct Start {
     pub tells: bool,
 }
 
-/// Options of ffplay for a live picture. `-stats` tells its position. A small probe, and no frames held back for threads. An
-/// `-analyzeduration` of 0 would mean 5 s; half a second waits for the first packet of sound, without
-/// which ffplay would leave sound out. `nobuffer` would discard the probed keyframe.
+/// Options of ffplay for a live picture. `-stats` tells its position. A small probe, and no frames
+/// held back for threads. An `-analyzeduration` of 0 would mean 5 s; half a second waits for the
+/// first packet of sound, without which ffplay would leave sound out. `nobuffer` would discard the
+/// probed keyframe.
 const FFPLAY: &str = "-hide_banner -loglevel error -stats -autoexit";
 const FFPLAY_INPUT: &str = "-flags low_delay -framedrop -probesize 500000 -fpsprobesize 0 \
                             -analyzeduration 500000 -window_title cht -f mpegts -i pipe:0";

@@ -32,7 +32,7 @@ struct State {
 }
 
 impl Status {
-    /// Notes the state of a feed; says what was left out.
+    /// Notes the state of a feed; reports the groups that were left out.
     pub(crate) fn watch(&self, feed: &Feed, now: Instant) {
         let mut state = lock(&self.0);
         state.behind = Some(feed.behind());

@@ -8,8 +8,9 @@
 //!
 //! - [`Scanner`] reads all PIDs of a stream and gives [`Found`]: where PES packets start, with
 //!   which time stamps, where decoding can begin, and which packets are damaged or missing.
-//! - [`SingleStream`] extracts one PID as a transport stream of its own, [`ProgramFilter`] one program; [`Units`] divides it into
-//!   access units; [`GopFilter`] keeps the keyframes and selected GOPs; [`survey`] lists all GOPs.
+//! - [`SingleStream`] extracts one PID as a transport stream of its own, [`ProgramFilter`] one
+//!   program; [`Units`] divides it into access units; [`GopFilter`] keeps the keyframes and
+//!   selected GOPs; [`survey`] lists all GOPs.
 //! - [`Completion`] inserts parameter sets for a decoder that begins in the middle, [`Delimiter`]
 //!   ends the last picture before a pause, [`OrientationMask`] hides display orientation messages,
 //!   [`restamp`] replaces time stamps.

@@ -136,7 +136,8 @@ fn frame(n: u32, picture: &Path, more: &Value) -> String {
     line(&frame)
 }
 
-/// Feeds frames to scripts/ocr and an index next to their pictures, with `path` before all programs.
+/// Feeds frames to scripts/ocr and an index next to their pictures, with `path` before all
+/// programs.
 fn recognise(folder: &Path, path: &Path, frames: &[String]) -> Stage {
     let script = root().join("scripts/ocr");
     let binaries = cht_tests::path_with_binaries();

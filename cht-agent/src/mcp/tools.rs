@@ -136,7 +136,8 @@ struct SearchInput {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct MomentInput {
-    /// When: seconds of the session (12.5), `1:02:03.5`, `live`, `-30` (seconds before that), a time of day (`14:05`), or RFC 3339
+    /// When: seconds of the session (12.5), `1:02:03.5`, `live`, `-30` (seconds before that), a
+    /// time of day (`14:05`), or RFC 3339
     time: TimeInput,
     /// Session [default: the one that is recorded, or the newest]
     session: Option<PathBuf>,

@@ -3,7 +3,8 @@
 //! A longer pause is a better place, and waiting for one costs time. So the pause that ends a piece
 //! may be the shorter, the longer the piece is: after `min` it takes [`LONG`], at `max` [`SHORT`].
 //! Where none was long enough until `max`, the longest one since `min` ends it; without any, the
-//! place where speech is least likely does, and in music the quietest one. A decision depends on the frames of the piece alone.
+//! place where speech is least likely does, and in music the quietest one. A decision depends on
+//! the frames of the piece alone.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! What is asked, and what is answered.
+//! Requests and their answers.
 
 use std::{fmt::Debug, time::Instant};
 

@@ -50,8 +50,8 @@ pub fn bind(
     Ok(listener)
 }
 
-/// Serves clients on a thread of its own, as long as the process lives. `wake` is woken when streams
-/// have more bytes.
+/// Serves clients on a thread of its own, as long as the process lives. `wake` is woken when
+/// streams have more bytes.
 pub fn serve(
     listener: TcpListener,
     service: impl Service,

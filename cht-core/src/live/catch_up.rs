@@ -160,9 +160,9 @@ impl CatchUp {
         }
     }
 
-    /// Notes that the player was at `position` of its time, in seconds, at the time `at`, and got its
-    /// last bytes when they had `waited` for it. If it is too late for a while, squeezes from the
-    /// next picture on.
+    /// Notes that the player was at `position` of its time, in seconds, at the time `at`, and got
+    /// its last bytes when they had `waited` for it. If it is too late for a while, squeezes from
+    /// the next picture on.
     pub fn observe(&mut self, position: f64, at: Instant, waited: Duration) {
         let at = ticks_of(at.saturating_duration_since(self.began));
         let Some(clock) = &mut self.clock else { return };

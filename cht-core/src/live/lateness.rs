@@ -22,8 +22,8 @@ pub(super) struct Lateness {
 }
 
 impl Lateness {
-    /// Notes how late the player is at `now`, in ticks. Returns the time to catch up at the end of a
-    /// window in which it was always too late.
+    /// Notes how late the player is at `now`, in ticks. Returns the time to catch up at the end of
+    /// a window in which it was always too late.
     pub(super) fn note(&mut self, now: i64, late: i64) -> Option<i64> {
         let (began, least) = self.window.unwrap_or((now, i64::MAX));
         let least = least.min(late);

@@ -2,12 +2,13 @@
 //! bounded buffer of its own.
 //!
 //! A viewer begins with PAT, PMT and a keyframe. One that does not keep up gets the newest group of
-//! pictures, whole, and no other viewer and no recorder waits for it. Nothing here knows of players,
-//! sockets or terminals.
+//! pictures, whole, and no other viewer and no recorder waits for it. Nothing here knows of
+//! players, sockets or terminals.
 //!
-//! In order, each using only those before it: `stamps`, `continuity`, `lateness`, `playout`, `catch_up` (time stamps for a
-//! player), `piece`, `wake`, `queue` (one viewer), `selection`, `splitter` (pieces of a stream), `start` (the
-//! place to begin), `tail` (a session), `broadcast` (all viewers), `feed` (the bytes of one).
+//! In order, each using only those before it: `stamps`, `continuity`, `lateness`, `playout`,
+//! `catch_up` (time stamps for a player), `piece`, `wake`, `queue` (one viewer), `selection`,
+//! `splitter` (pieces of a stream), `start` (the place to begin), `tail` (a session), `broadcast`
+//! (all viewers), `feed` (the bytes of one).
 
 mod broadcast;
 mod catch_up;

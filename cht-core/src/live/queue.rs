@@ -18,7 +18,7 @@ pub struct Limits {
     pub wait: Duration,
 }
 
-/// What was left out for a viewer that was too slow.
+/// Amount left out for a viewer that was too slow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LeftOut {
     /// Groups of pictures, whole ones or the rest of one.
@@ -79,7 +79,7 @@ impl Queue {
         self.left_out
     }
 
-    /// Appends a piece, unless it cannot be decoded after what was left out.
+    /// Appends a piece, unless it cannot be decoded without the pieces left out.
     pub(super) fn push(&mut self, piece: Piece) {
         if piece.entry.is_some() {
             self.waits_for_entry = false;

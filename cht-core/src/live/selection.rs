@@ -7,7 +7,7 @@ use cht_ts::{Program, ProgramFilter, Stream};
 /// Lowest PID of an elementary stream (ISO/IEC 13818-1 table 2-3).
 const FIRST_PID: u16 = 0x10;
 
-/// What is to be shown; by default everything.
+/// Streams to show; by default all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// `program_number`.

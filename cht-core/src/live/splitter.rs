@@ -15,9 +15,9 @@ const SOUND_ALONE: u32 = 100;
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     wanted: Wanted,
-    /// What is shown; `None` for everything.
+    /// Streams that are shown; `None` for all.
     filter: Option<ProgramFilter>,
-    /// What there is instead of what is wanted.
+    /// Streams that are there instead of the wanted ones.
     others: Option<String>,
     has_video: bool,
     /// Sound packets since the last picture.
@@ -89,8 +89,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Returns what a player knows from its start on: PID and codec of video and sound. The layer of
-    /// MPEG audio, which the tables do not give, makes no difference.
+    /// Returns what a player knows from its start on: PID and codec of video and sound. The layer
+    /// of MPEG audio, which the tables do not give, makes no difference.
     #[must_use]
     pub fn layout(&self) -> [Option<(u16, Codec)>; 2] {
         let common = |(pid, codec)| match codec {
@@ -115,8 +115,8 @@ pub(super) struct Splitter {
 }
 
 impl Splitter {
-    /// Returns a splitter for a stream of which the tables are known, and which may begin at an entry
-    /// point.
+    /// Returns a splitter for a stream of which the tables are known, and which may begin at an
+    /// entry point.
     pub(super) fn new(tables: &[u8], is_entry: bool, wanted: Wanted) -> Self {
         let scanner = Scanner::with_psi(tables);
         let mut entries = Entries::new(wanted);

@@ -46,7 +46,7 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Reads what is `wanted` from `start` on.
+    /// Reads the `wanted` streams from `start` on.
     pub fn new(session: Session, start: StartPoint, wanted: Wanted) -> io::Result<Self> {
         let reader = SessionReader::new(session.clone(), start.seq)?;
         let splitter = Splitter::new(&start.tables, start.is_entry, wanted);

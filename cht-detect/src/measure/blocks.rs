@@ -37,15 +37,15 @@ const TOLERANCE_OF_CONTRAST: u32 = 8;
 
 /// Difference of one sample above which a block shows another **detail** of the same content, such
 /// as a changed digit, in levels. At a poor bitrate, coding changes a sample of a sharp edge by up
-/// to 33, a digit of 20 pixels one by at least 46.
-const DETAIL: u8 = 40;
+/// to 33, a digit of 20 pixels one by at least 38.
+const DETAIL: u8 = 37;
 
 /// Contrast from which a block has ink, in levels.
 const INK: u8 = 60;
 
 /// Difference of one sample from the same ink, paler or darker, above which it is other ink, in
 /// levels.
-const REDRAWN: f32 = 40.0;
+const REDRAWN: f32 = 37.0;
 
 /// Number of details that a block remembers of its present content: a caret alternates between two.
 const DETAILS: usize = 3;

@@ -12,8 +12,8 @@ use crate::{
     timecode::{clock, to_milliseconds},
 };
 
-/// Returns the table that PySceneDetect's `list-scenes` writes and `load-scenes` reads: frames count
-/// from 1, and the end frame is the last of the scene.
+/// Returns the table that PySceneDetect's `list-scenes` writes and `load-scenes` reads: frames
+/// count from 1, and the end frame is the last of the scene.
 pub(super) fn csv(recording: &Recording, scenes: &[Scene<'_>]) -> String {
     let mut text = String::from("Timecode List:");
     for scene in scenes.iter().skip(1) {

@@ -75,7 +75,8 @@ impl SingleStream {
         let [program, pmt_field, pid_field] =
             [PROGRAM, 0xE000 | pmt, 0xE000 | pid].map(u16::to_be_bytes);
         let pat = [&[0, 1, 0xC1, 0, 0], &program[..], &pmt_field[..]].concat();
-        // §2.4.4.8: table_id 2, PCR in the stream itself, no descriptors of the program, one stream.
+        // §2.4.4.8: table_id 2, PCR in the stream itself, no descriptors of the program, one
+        // stream.
         let body = [
             &program[..],
             &[0xC1, 0, 0],
