@@ -16,7 +16,6 @@ mod record;
 mod report;
 mod server;
 mod start;
-mod units;
 
 use std::process::ExitCode;
 

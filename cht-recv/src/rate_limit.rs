@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::units;
+use cht_core::process::units;
 
 /// Bits per second, such as `20M`.
 #[derive(Debug, Clone, Copy, PartialEq)]

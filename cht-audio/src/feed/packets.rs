@@ -38,7 +38,7 @@ pub(crate) struct Group {
     pub packets: Vec<[u8; PACKET_LEN]>,
 }
 
-/// The last half second of sound, and more until [`Recent::take`].
+/// The last half second of sound before the one that is kept, and all after it.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     groups: VecDeque<Group>,

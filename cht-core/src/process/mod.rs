@@ -7,3 +7,4 @@ pub mod ffmpeg;
 pub mod lock;
 pub mod report;
 pub mod signals;
+pub mod units;

@@ -7,7 +7,7 @@ use cht_core::process::cli::seconds;
 use clap::Args;
 
 use super::{limits::SegmentLimits, retention::Limits};
-use crate::units::{self, Size};
+use cht_core::process::units::{self, Size};
 
 /// Options of the recording.
 #[derive(Debug, Args)]
@@ -16,7 +16,7 @@ pub(crate) struct RecordOptions {
     #[arg(long, value_name = "SECONDS", env = "CHT_SEGMENT_TIME", default_value_t = 60.0, value_parser = seconds)]
     pub segment_time: f64,
     /// Maximum size of a segment; it ends before a picture where possible
-    #[arg(long, value_name = "SIZE", env = "CHT_SEGMENT_MAX_BYTES", default_value = "1G", value_parser = units::segment_size)]
+    #[arg(long, value_name = "SIZE", env = "CHT_SEGMENT_MAX_BYTES", default_value = "1G", value_parser = units::size_from_64k)]
     pub segment_max_bytes: Size,
     /// Maximum length of a segment, with or without a keyframe [default: ten times --segment-time,
     /// at least 60]

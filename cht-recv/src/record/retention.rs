@@ -13,7 +13,11 @@ use std::{
 
 use cht_core::{
     event::{DeleteReason, Deleted},
-    process::{clock, report::Limited},
+    process::{
+        clock,
+        report::Limited,
+        units::{self, Size},
+    },
     session::{
         Session,
         segment_log::{self, SegmentLog},
@@ -24,11 +28,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::playlist_file::PlaylistFile;
-use crate::{
-    disk,
-    report::events::EventWriter,
-    units::{self, Size},
-};
+use crate::{disk, report::events::EventWriter};
 
 /// Time until the free space is checked again, because others write to the disk as well.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);

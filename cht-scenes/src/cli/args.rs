@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use cht_core::process::cli::{Effect, seconds_from};
+use cht_core::process::{
+    cli::{Effect, seconds_from},
+    units::{self, Size},
+};
 use cht_detect::{Area, PerHour};
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -111,6 +114,9 @@ pub(crate) struct Args {
     /// JPEG and WebP quality, 1 to 100
     #[arg(long, value_name = "Q", env = "CHT_QUALITY", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub quality: u8,
+    /// Lower the quality of a JPEG or WebP picture until its file is no larger, as 900k
+    #[arg(long, value_name = "SIZE", env = "CHT_PICTURE_MAX_BYTES", value_parser = units::size_from_64k)]
+    pub max_bytes: Option<Size>,
     /// Write no picture of a screen that came back; its event names the earlier picture
     #[arg(long)]
     pub dedupe: bool,
@@ -218,6 +224,11 @@ const EFFECTS: &[Effect<Args>] = &[
     },
     Effect {
         option: "quality",
+        is_there: |args| args.look.has_quality(),
+        place: "with --format jpeg or webp, or --thumbnails",
+    },
+    Effect {
+        option: "max_bytes",
         is_there: |args| args.look.has_quality(),
         place: "with --format jpeg or webp, or --thumbnails",
     },

@@ -29,6 +29,8 @@ pub(crate) struct Options {
     pub max_frames: Option<PerHour>,
     pub quality: u8,
     #[serde(default)]
+    pub max_bytes: Option<u64>,
+    #[serde(default)]
     pub decode: Decode,
     #[serde(default)]
     pub dedupe: bool,
@@ -54,6 +56,7 @@ impl Options {
             min_gap: args.min_gap,
             max_frames: args.max_frames,
             quality: args.quality,
+            max_bytes: args.max_bytes.map(|size| size.0),
             decode: args.decode,
             dedupe: args.dedupe,
             video: args.video(),
@@ -109,6 +112,9 @@ impl Options {
         ];
         if let Some(most) = self.max_frames {
             listed.push(("max_frames", format!("--max-frames {most}")));
+        }
+        if let Some(most) = self.max_bytes {
+            listed.push(("max_bytes", format!("--max-bytes {most}B")));
         }
         if self.min_change > 0.0 {
             listed.push(("min_change", format!("--min-change {}", self.min_change)));

@@ -18,7 +18,7 @@ mod rgb;
 mod xmp;
 
 use anyhow::Result;
-use cht_core::process::report;
+use cht_core::process::{report, units::Size};
 
 use self::format::Transfer;
 use self::geometry::SampleGrid;
@@ -29,6 +29,10 @@ use self::rgb::Rgb;
 pub(crate) use self::format::{FrameFormat, field, formats};
 pub(crate) use self::options::{Format, OutputOptions};
 pub(crate) use xmp::Origin;
+
+/// Step from one quality to the next that is tried for `--max-bytes`, and the last one.
+const STEP: u8 = 10;
+const WORST: u8 = 10;
 
 /// Picture file, with its thumbnail.
 #[derive(Debug)]
@@ -45,14 +49,17 @@ pub(crate) struct Encoded {
 pub(crate) struct Painter {
     options: OutputOptions,
     quality: u8,
+    /// Largest file of the lossy formats, in bytes.
+    max_bytes: usize,
     /// Whether the two notes about the stream were printed.
     said_crop: bool,
     said_range: bool,
 }
 
 impl Painter {
-    pub(crate) fn new(options: OutputOptions, quality: u8) -> Self {
-        Self { options, quality, said_crop: false, said_range: false }
+    pub(crate) fn new(options: OutputOptions, quality: u8, max_bytes: Option<Size>) -> Self {
+        let max_bytes = max_bytes.map_or(usize::MAX, |size| size.0 as usize);
+        Self { options, quality, max_bytes, said_crop: false, said_range: false }
     }
 
     /// Makes the file and the thumbnail of one picture.
@@ -76,14 +83,31 @@ impl Painter {
         let grid = grid_of(planes.format, options);
         let direct = grid.filter(|_| options.format == Format::Jpeg);
         if let Some(picture) = direct.and_then(|grid| Ycc::of(planes, grid)) {
-            let bytes = encode::coarse_jpeg(&picture, self.quality, xmp)?;
+            let bytes = self.bounded(|quality| encode::coarse_jpeg(&picture, quality, xmp))?;
             let Ycc { width, height, .. } = picture;
             return Ok(Encoded { bytes, width, height, thumbnail: None });
         }
         let picture = grid.map_or_else(Rgb::default, |grid| Rgb::of(planes, grid));
-        let bytes = encode::encode(&picture, options.format, self.quality, xmp)?;
+        let encode = |quality| encode::encode(&picture, options.format, quality, xmp);
+        let bytes = match options.format {
+            Format::Jpeg | Format::Webp => self.bounded(encode)?,
+            Format::Png | Format::WebpLossless => encode(self.quality)?,
+        };
         let Rgb { width, height, .. } = picture;
         Ok(Encoded { bytes, width, height, thumbnail: None })
+    }
+
+    /// Encodes at the best quality whose file is not too large, or at the worst one. `encode`
+    /// encodes at a quality.
+    fn bounded(&self, encode: impl Fn(u8) -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+        let mut quality = self.quality;
+        loop {
+            let bytes = encode(quality)?;
+            if bytes.len() <= self.max_bytes || quality <= WORST {
+                return Ok(bytes);
+            }
+            quality = quality.saturating_sub(STEP).max(WORST);
+        }
     }
 
     /// Prints each note about surprising pictures once.
@@ -204,6 +228,30 @@ mod tests {
 
     /// Covers every sample format, field order, file format, scale and crop.
     #[test]
+    fn noisy_picture_is_encoded_at_a_quality_that_fits() {
+        let format = all_formats()[0];
+        let (mut samples, _) = flat(&format, [0.5, 0.0, 0.0]);
+        let mut state = 1_u32;
+        for sample in &mut samples {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *sample = (state >> 24) as u8;
+        }
+        for file_format in [Format::Jpeg, Format::Webp] {
+            let options = OutputOptions { format: file_format, ..OutputOptions::default() };
+            let bytes = |most: Option<u64>| {
+                let mut painter = Painter::new(options, 90, most.map(Size));
+                painter.paint(&samples, &format, &ORIGIN).unwrap().bytes
+            };
+            let whole = bytes(None);
+            assert_eq!(bytes(Some(whole.len() as u64)), whole);
+            let most = whole.len() * 3 / 4;
+            let fitting = bytes(Some(most as u64)).len();
+            assert!(fitting <= most && fitting > most / 3, "{fitting} of {most}");
+            assert!(bytes(Some(1)).len() < fitting, "the worst is kept");
+        }
+    }
+
+    #[test]
     fn flat_picture_keeps_its_colour_in_every_pixel() {
         let crop = Some(Crop { x: 5, y: 3, width: 61, height: 55 });
         let half = Some(Scale { width: 45, height: None });
@@ -217,7 +265,7 @@ mod tests {
                     for (crop, scale) in variants {
                         let options =
                             OutputOptions { format: file_format, crop, scale, thumbnails: None };
-                        let mut painter = Painter::new(options, 100);
+                        let mut painter = Painter::new(options, 100, None);
                         let painted = painter.paint(&samples, &format, &ORIGIN).unwrap();
                         let pixels = decode(&painted.bytes, file_format);
                         let off = |(n, value): (usize, &u8)| {

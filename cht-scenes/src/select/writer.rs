@@ -54,7 +54,7 @@ impl FrameWriter {
             journal,
             refetcher: Refetcher::new(ffmpeg, args.limits()),
             session: session.map(str::to_owned),
-            painter: Painter::new(args.look, args.quality),
+            painter: Painter::new(args.look, args.quality, args.max_bytes),
             output,
             counters,
             announced: Vec::new(),

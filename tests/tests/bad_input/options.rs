@@ -24,6 +24,7 @@ fn option_without_effect_is_refused_with_its_place() {
         ("cht-scenes", "--from-scores x --on-lag keyframes", "without --from-scores"),
         ("cht-scenes", "--from-scores x --stats-interval 1", "without --from-scores"),
         ("cht-scenes", "--format png --quality 50", "with --format jpeg or webp"),
+        ("cht-scenes", "--format png --max-bytes 900k", "with --format jpeg or webp"),
         ("cht-segwatch", "--settle 5", "with PATH or --follow"),
         ("cht-segwatch", "--session x a.ts", "with --follow and without PATH"),
         ("cht-audio", "--session x --out y", "without --out"),
@@ -82,7 +83,7 @@ const REFUSED: &[(&str, &str)] = &[
     (
         "cht-scenes",
         "session threshold min-gap settle max-wait min-change ignore program stream decode jobs \
-         hwaccel on-lag lag-limit stats-interval quality dedupe",
+         hwaccel on-lag lag-limit stats-interval quality max-bytes dedupe",
     ),
     ("cht-audio", "session"),
     ("cht-index", "session overwrite"),

@@ -7,10 +7,10 @@ use std::{str::FromStr, time::Duration};
 
 /// Bytes, such as `10GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Size(pub u64);
+pub struct Size(pub u64);
 
 /// Powers of 1000.
-pub(crate) const DECIMAL: [(&str, f64); 6] =
+pub const DECIMAL: [(&str, f64); 6] =
     [("", 1.0), ("k", 1e3), ("K", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12)];
 
 /// Powers of 1024.
@@ -35,15 +35,15 @@ impl FromStr for Size {
     }
 }
 
-/// Parses the size of a segment, which has to hold a picture or two.
-pub(crate) fn segment_size(text: &str) -> Result<Size, String> {
+/// Parses the size of a file that has to hold a picture: 64 kB or more.
+pub fn size_from_64k(text: &str) -> Result<Size, String> {
     const LEAST: u64 = 64_000;
     let size: Size = text.parse()?;
     if size.0 < LEAST { Err("must be 64k or more".to_owned()) } else { Ok(size) }
 }
 
 /// Parses a time with its unit, such as `90m`, `12h` or `7d`.
-pub(crate) fn age(text: &str) -> Result<Duration, String> {
+pub fn age(text: &str) -> Result<Duration, String> {
     const MOST: f64 = 100_000.0 * 86_400.0;
     match scaled(text, &TIME).filter(|seconds| seconds.is_finite()) {
         Some(seconds) if seconds <= MOST => Ok(Duration::from_secs_f64(seconds)),
@@ -53,7 +53,8 @@ pub(crate) fn age(text: &str) -> Result<Duration, String> {
 }
 
 /// Parses a number followed by one of `units`, and scales it.
-pub(crate) fn scaled(text: &str, units: &[(&str, f64)]) -> Option<f64> {
+#[must_use]
+pub fn scaled(text: &str, units: &[(&str, f64)]) -> Option<f64> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
@@ -76,7 +77,7 @@ mod tests {
         for wrong in ["", "0B", "7", "G", "B", "1g", "-1", "1e9", "NaN", "99999999T"] {
             assert_eq!(size(wrong), None, "{wrong}");
         }
-        assert_eq!(segment_size("1k").unwrap_err(), "must be 64k or more");
+        assert_eq!(size_from_64k("1k").unwrap_err(), "must be 64k or more");
         assert_eq!(age("7d"), Ok(Duration::from_secs(604_800)));
         assert_eq!(
             (age("1.5h"), age("90s")),
