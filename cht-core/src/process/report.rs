@@ -54,9 +54,9 @@ static STATUS: Mutex<String> = Mutex::new(String::new());
 /// Shows a line below all messages, in place of the one before; an empty one removes it. For a
 /// stderr that is a terminal.
 pub fn status(line: impl Into<String>) {
-    let mut shown = lock(&STATUS);
-    *shown = line.into();
-    let _ = io::stderr().lock().write_all(format!("{CLEAR}{shown}").as_bytes());
+    let line = line.into();
+    lock(&STATUS).clone_from(&line);
+    let _ = io::stderr().lock().write_all(format!("{CLEAR}{line}").as_bytes());
 }
 
 /// Moves a terminal's cursor to the beginning of the line, and clears that (ECMA-48 EL).
@@ -208,7 +208,8 @@ fn line_of(kind: &str, message: &dyn Display) -> String {
 /// Writes a line with one call, so that the lines of the stages of a pipeline do not mix. After
 /// stderr is closed, messages are dropped.
 fn write(line: &str) {
-    let shown = lock(&STATUS);
+    // Not held while it writes: a stderr that is not read would keep the end of the run waiting.
+    let shown = lock(&STATUS).clone();
     let _ = if shown.is_empty() {
         io::stderr().lock().write_all(line.as_bytes())
     } else {
