@@ -45,7 +45,7 @@ pub(crate) struct Section<'a> {
 }
 
 /// Puts the sections of one PID together.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Assembler {
     bytes: Vec<u8>,
     packets: Vec<u8>,

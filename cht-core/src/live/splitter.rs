@@ -46,6 +46,25 @@ impl Entries {
         streams.filter(|stream| self.shows(stream.pid))
     }
 
+    /// Returns the packets of the stream's next bytes that are shown.
+    fn shown(&mut self, bytes: &[u8]) -> Arc<[u8]> {
+        match &mut self.filter {
+            None if self.wanted.is_any() => [].into(),
+            None => bytes.into(),
+            Some(filter) => filtered(filter, bytes),
+        }
+    }
+
+    /// Returns the packets of an entry point's tables that are shown. They are no part of the
+    /// stream, which may be within a table of its own.
+    fn shown_tables(&self, tables: &[u8]) -> Arc<[u8]> {
+        match &self.filter {
+            None if self.wanted.is_any() => [].into(),
+            None => tables.into(),
+            Some(filter) => filtered(&mut filter.clone(), tables),
+        }
+    }
+
     fn shows(&self, pid: u16) -> bool {
         match &self.filter {
             Some(filter) => filter.keeps(pid),
@@ -69,6 +88,12 @@ impl Entries {
             Media::Other => false,
         }
     }
+}
+
+fn filtered(filter: &mut ProgramFilter, bytes: &[u8]) -> Arc<[u8]> {
+    let mut out = Vec::with_capacity(bytes.len());
+    filter.filter(bytes, &mut out);
+    out.into()
 }
 
 /// A stream's format and totals, for people.
@@ -149,19 +174,6 @@ impl Splitter {
         streams.find(|stream| stream.media() == Media::Video).map(|stream| stream.pid)
     }
 
-    /// Returns the packets that are shown.
-    fn shown(&self, bytes: &[u8]) -> Arc<[u8]> {
-        match &self.entries.filter {
-            None if self.entries.wanted.is_any() => [].into(),
-            None => bytes.into(),
-            Some(filter) => {
-                let mut out = Vec::with_capacity(bytes.len());
-                filter.filter(bytes, &mut out);
-                out.into()
-            }
-        }
-    }
-
     /// Takes the next bytes. Hands out all that are decided: `entry` is asked for the tables of
     /// each entry point.
     pub(super) fn push(
@@ -207,8 +219,8 @@ impl Splitter {
             }
             let next = self.cuts.front().map_or(end, |cut| end.min(*cut));
             let until = used + (next - self.at) as usize;
-            let bytes = self.shown(&self.rest[used..until]);
-            let entry = is_entry.then(|| self.shown(&entry(self)));
+            let bytes = self.entries.shown(&self.rest[used..until]);
+            let entry = is_entry.then(|| self.entries.shown_tables(&entry(self)));
             out.push(Piece { bytes, entry, arrived: now });
             (self.at, used) = (next, until);
         }

@@ -1,8 +1,9 @@
-//! Reduces a stream to some of its PIDs, with a PAT that lists one program.
+//! Reduces a stream to some of its PIDs, with a PAT that lists one program and a PMT that lists
+//! them.
 
 use crate::{
     packet::{Header, PACKET_LEN},
-    rewrite::single::table,
+    rewrite::{pmt::PmtFilter, single::table},
 };
 
 /// Keeps one program of a stream, or a part of it: packets of 188 bytes.
@@ -20,20 +21,21 @@ use crate::{
 /// let pids: Vec<_> = out.chunks(188).map(|packet| (packet[1] & 0x1F, packet[2])).collect();
 /// assert_eq!(pids, [(0, 0), (2, 1)]);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ProgramFilter {
     program: u16,
     pmt_pid: u16,
     pcr_pid: u16,
     pids: Vec<u16>,
+    pmt: PmtFilter,
 }
 
 impl ProgramFilter {
-    /// Keeps the elementary streams `pids` of a program, its PMT and its clock. The PMT goes on to
-    /// list all of its streams.
+    /// Keeps the elementary streams `pids` of a program, its clock, and its PMT, which lists no
+    /// others.
     #[must_use]
     pub fn new(program: u16, pmt_pid: u16, pcr_pid: u16, pids: Vec<u16>) -> Self {
-        Self { program, pmt_pid, pcr_pid, pids }
+        Self { program, pmt_pid, pcr_pid, pids, pmt: PmtFilter::new(program) }
     }
 
     /// Tells whether the elementary stream in `pid` is kept.
@@ -43,8 +45,8 @@ impl ProgramFilter {
     }
 
     /// Appends the kept packets of `bytes`, which begin with a packet, to `out`. Bytes that are no
-    /// packets are left out.
-    pub fn filter(&self, bytes: &[u8], out: &mut Vec<u8>) {
+    /// packets are left out. A PMT may continue in the bytes of the next call.
+    pub fn filter(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         let mut rest = bytes;
         while let Some((packet, after)) = rest.split_first_chunk::<PACKET_LEN>() {
             let header = Header::of(packet);
@@ -57,8 +59,11 @@ impl ProgramFilter {
             if header.pid() == 0 {
                 // Of a PAT of several packets, each becomes this one: its counter stays right.
                 out.extend_from_slice(&self.pat(packet[3] & 0x0F));
-            } else if self.keeps(header.pid()) || header.pid() == self.pmt_pid {
+            } else if self.keeps(header.pid()) {
                 out.extend_from_slice(packet);
+            } else if header.pid() == self.pmt_pid {
+                let Self { pmt, pids, .. } = self;
+                pmt.push(packet, &|pid| pids.contains(&pid), out);
             } else if header.pid() == self.pcr_pid
                 && let Some(clock) = clock_of(packet)
             {
@@ -107,7 +112,7 @@ mod tests {
         }
         let filter = ProgramFilter::new(2, 0x200, 0x201, vec![0x201]);
         let mut out = Vec::new();
-        filter.filter(&stream, &mut out);
+        filter.clone().filter(&stream, &mut out);
         assert_eq!(out[3] & 0x0F, 5);
         let mut scanner = Scanner::new();
         scanner.push(&out, &mut |_| {});
@@ -125,7 +130,25 @@ mod tests {
         let mut dirty = vec![1, 2, 3];
         dirty.extend(&stream);
         let mut again = Vec::new();
-        filter.filter(&dirty, &mut again);
+        filter.clone().filter(&dirty, &mut again);
         assert_eq!(again, out);
+    }
+
+    #[test]
+    fn tables_list_kept_streams_alone() {
+        let pat = testutil::pat(0, 0, 0, &[(1, 0x100)]);
+        let streams: [(u8, u16, &[u8]); 3] =
+            [(0x1B, 0x101, b""), (0x0F, 0x102, b""), (0x0F, 0x103, b"")];
+        let pmt = testutil::pmt(1, 0, 0x102, &streams);
+        let mut stream = testutil::section_packets(0, &[&pat], 0).concat();
+        stream.extend(testutil::section_packets(0x100, &[&pmt], 0).concat());
+        let mut out = Vec::new();
+        ProgramFilter::new(1, 0x100, 0x102, vec![0x101, 0x103]).filter(&stream, &mut out);
+        let mut scanner = Scanner::new();
+        scanner.push(&out, &mut |_| {});
+        scanner.finish(&mut |_| {});
+        let program = &scanner.programs()[0];
+        let pids: Vec<_> = program.streams.iter().map(|stream| stream.pid).collect();
+        assert_eq!((pids, program.pcr_pid), (vec![0x101, 0x103], 0x102));
     }
 }
