@@ -10,12 +10,13 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    event::{Body, Frame},
+    event::{Body, Event, Frame},
     ndjson::{self, Writer},
     process::report,
-    session::{Session, finished_segment::FinishedSegment, segment_log::SegmentLog},
-    storage::durable,
+    session::{Session, finished_segment::FinishedSegment, segment_log::SegmentLog, sequence},
+    storage::{durable, journal::Lines},
 };
+use serde_json::Value;
 
 use crate::{
     args::Check,
@@ -26,22 +27,34 @@ use crate::{
 const LARGEST: u64 = 1 << 30;
 
 pub(crate) fn run(args: &Check) -> Result<()> {
-    let place = Place::at(&args.session)?;
+    let (place, session) = match Session::open(&args.session) {
+        Ok(session) if !Place::journal_of(&session).exists() => {
+            report::note(format_args!("{}: no index yet", args.session.display()));
+            (None, Some(session))
+        }
+        _ => {
+            let place = Place::at(&args.session)?;
+            let session = place.session.clone();
+            (Some(place), session)
+        }
+    };
+    let name = session.as_ref().map(|session| session.name().to_owned());
+    let mut checker =
+        Checker { output: ndjson::stdout()?, session: name, is_quick: args.quick, findings: 0 };
     let mut frames = BTreeMap::new();
-    for event in place.events()? {
-        if let Body::Frame(frame) = event.body {
-            frames.insert(frame.id.clone(), frame);
+    if let Some(place) = place {
+        for event in place.events()? {
+            if let Body::Frame(frame) = event.body {
+                frames.insert(frame.id.clone(), frame);
+            }
+        }
+        checker.check_frames(&frames)?;
+        checker.check_snapshot(&place.journal.with_extension("json"), &frames)?;
+        if let Some(folder) = place.journal.parent() {
+            checker.check_strangers(folder, &frames)?;
         }
     }
-    let session = place.session.as_ref().map(|session| session.name().to_owned());
-    let mut checker =
-        Checker { output: ndjson::stdout()?, session, is_quick: args.quick, findings: 0 };
-    checker.check_frames(&frames)?;
-    checker.check_snapshot(&place.journal.with_extension("json"), &frames)?;
-    if let Some(folder) = place.journal.parent() {
-        checker.check_strangers(folder, &frames)?;
-    }
-    let segments = match &place.session {
+    let segments = match &session {
         Some(session) => checker.check_segments(session)?,
         None => 0,
     };
@@ -112,15 +125,24 @@ impl<W: io::Write> Checker<W> {
             Ok(text) => text,
             Err(error) => return self.find("unreadable", path, &error.to_string()),
         };
-        let elements: Vec<serde_json::Value> = match serde_json::from_slice(&text) {
-            Ok(elements) => elements,
-            Err(error) => return self.find("damaged", path, &format!("no JSON array: {error}")),
+        let snapshot: Value = match serde_json::from_slice(&text) {
+            Ok(snapshot) => snapshot,
+            Err(error) => return self.find("damaged", path, &format!("no JSON: {error}")),
         };
-        let listed: BTreeSet<_> = elements.iter().filter_map(|one| one["id"].as_str()).collect();
-        for id in frames.keys().filter(|id| !listed.contains(id.as_str())) {
-            self.find("damaged", path, &format!("{id} of the journal is not in it"))?;
+        // An array, or an object with the frames in it.
+        let elements = snapshot.as_array().or_else(|| snapshot["frames"].as_array());
+        let elements = elements.map_or(&[][..], Vec::as_slice);
+        let listed: BTreeMap<_, _> =
+            elements.iter().filter_map(|one| Some((one["id"].as_str()?, one))).collect();
+        for (id, frame) in frames {
+            let what = match listed.get(id.as_str()) {
+                None => Some(format!("{id} of the journal is not in it")),
+                Some(element) => differing_field(frame, element)
+                    .map(|field| format!("{field} of {id} is not that of the journal")),
+            };
+            what.map_or(Ok(()), |what| self.find("damaged", path, &what))?;
         }
-        for id in listed.iter().filter(|id| !frames.contains_key(**id)) {
+        for id in listed.keys().filter(|id| !frames.contains_key(**id)) {
             self.find("damaged", path, &format!("{id} is not in the journal"))?;
         }
         Ok(())
@@ -147,13 +169,51 @@ impl<W: io::Write> Checker<W> {
 
     /// Compares the segments with cht-recv's record. Returns their number.
     fn check_segments(&mut self, session: &Session) -> Result<usize> {
-        let log =
-            SegmentLog::read(session).with_context(|| session.root().display().to_string())?;
+        let named = || session.root().display().to_string();
+        let log = SegmentLog::read(session).with_context(named)?;
         for closed in log.kept() {
             self.check_file(&session.segment(closed.seq), closed.bytes, &closed.blake3)?;
         }
+        self.check_lines(&session.segment_log())?;
+        // One that was just closed may not stand in the record yet.
+        for path in session.segments().with_context(named)? {
+            let seq = sequence(&path).unwrap_or(0);
+            if log.get(seq).is_none() && !session.is_recording() {
+                self.find("not_indexed", &path, "a segment that the record does not name")?;
+            }
+        }
         Ok(log.kept().count())
     }
+
+    /// Finds lines of cht-recv's record that are no events.
+    fn check_lines(&mut self, path: &Path) -> Result<()> {
+        let named = || path.display().to_string();
+        let mut lines = match Lines::open(path, 0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return self.find("missing", path, "the record is gone");
+            }
+            lines => lines.with_context(named)?,
+        };
+        let mut damaged = 0_u64;
+        while let Some(line) = lines.next().with_context(named)? {
+            damaged += u64::from(Event::parse(line.bytes).is_err());
+        }
+        let rest = size(path)?.unwrap_or(0).saturating_sub(lines.end());
+        match (damaged, rest) {
+            (0, 0) => Ok(()),
+            (0, rest) => self.find("damaged", path, &format!("its last {rest} bytes are no line")),
+            (lines, _) => self.find("damaged", path, &format!("{lines} lines are no events")),
+        }
+    }
+}
+
+/// Returns a field of a frame that its element in the snapshot has otherwise. Paths are left out:
+/// they may be those of another place.
+fn differing_field(frame: &Frame, element: &Value) -> Option<String> {
+    let Ok(Value::Object(fields)) = serde_json::to_value(frame) else { return None };
+    let is_path = |name: &str| matches!(name, "path" | "thumbnail" | "segment");
+    let mut fields = fields.into_iter().filter(|(name, _)| !is_path(name));
+    fields.find(|(name, value)| element[name] != *value).map(|(name, _)| name)
 }
 
 /// Returns whether a file is named as cht-scenes names pictures.

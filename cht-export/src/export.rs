@@ -1,6 +1,10 @@
 //! Does what the command line asks.
 
-use std::io::{self, Write as _};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::Path,
+};
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{event, storage::durable};
@@ -36,13 +40,32 @@ fn write_list(list: &List) -> Result<()> {
     }
     let text = list.format.write(&recording, &scenes);
     match &list.out {
-        Some(path) => {
-            durable::replace(path, text.as_bytes()).with_context(|| path.display().to_string())
-        }
+        Some(path) => write(path, text.as_bytes()).with_context(|| path.display().to_string()),
         None => match io::stdout().lock().write_all(text.as_bytes()) {
             // A reader that wants no more is no failure.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             written => written.context("stdout"),
         },
+    }
+}
+
+/// Writes a file at once when it is complete, with the mode that it had, and through a link. A
+/// device, pipe or FIFO is written into.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match path.metadata() {
+        Ok(metadata) if metadata.is_file() => {
+            let place = path.canonicalize()?;
+            durable::replace(&place, bytes)?;
+            fs::set_permissions(&place, metadata.permissions())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
+            durable::replace(path, bytes)
+        }
+        _ => fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)?
+            .write_all(bytes),
     }
 }

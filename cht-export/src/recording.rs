@@ -8,14 +8,15 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    event::{self, Anchor, Body, Event, Frame, SegmentClosed, Transcript},
+    event::{self, Anchor, Body, Event, Frame, Transcript},
+    process::report,
     segment::SegmentError,
     session::{Moved, Session, finished_segment::FinishedSegment, segment_log::SegmentLog},
     storage::journal::{Lines, Skipped},
 };
 use cht_ts::{
     Found, Media, Scanner,
-    time::{ticks, unwrap33},
+    time::{TICKS_PER_SECOND, is_time, ticks, unwrap33},
 };
 
 use crate::rate::Rate;
@@ -56,7 +57,7 @@ impl Place {
     /// Finds the index that `path` names: a session's folder, its folder of frames, or an index.
     pub(crate) fn at(path: &Path) -> Result<Self> {
         if let Ok(session) = Session::open(path) {
-            let journal = session.frames().join("index.ndjson");
+            let journal = Self::journal_of(&session);
             if !journal.exists() {
                 bail!(
                     "{}: no index yet; make it with cht-segwatch {0} | cht-scenes | cht-index",
@@ -77,6 +78,11 @@ impl Place {
         let session = folder.ancestors().nth(2).and_then(|root| Session::open(root).ok());
         let session = session.filter(|session| folder.parent() == Some(&*session.frames()));
         Ok(Self { journal, session })
+    }
+
+    /// Returns the path of a session's journal.
+    pub(crate) fn journal_of(session: &Session) -> PathBuf {
+        session.frames().join("index.ndjson")
     }
 
     /// Returns the events of the journal, with paths of where the session is now.
@@ -110,39 +116,24 @@ impl Recording {
         let Some(last) = frames.last() else {
             bail!("{}: no frame in it yet", place.journal.display());
         };
-        let first = &frames[0];
         let log = place.session.as_ref().map(SegmentLog::of).unwrap_or_default();
-        let log: Vec<_> = log.kept().filter(|segment| segment.timeline.is_some()).collect();
-        let begin = begin_of(first, place.session.as_ref(), &log);
-        let sampled = pictures(&begin.0, &begin.1, SAMPLED);
-        let sampled = sampled.map_err(|error| (error, &begin.0));
-        let rate = match (rate, &sampled) {
-            (Some(rate), _) => rate,
-            (None, Ok(offsets)) => Rate::of(offsets.clone()).with_context(|| {
-                format!(
-                    "{}: fewer than two pictures; give the frame rate with --rate",
-                    begin.0.display()
-                )
-            })?,
-            (None, Err((error, path))) => {
-                bail!("{}: {error}; its frame rate is needed: give it with --rate", path.display())
-            }
-        };
-        let offsets = sampled.unwrap_or_default();
-        let start = offsets.into_iter().min().unwrap_or(i64::MAX).min(ticks(first.timestamp));
-        let end = end_of(last, place.session.as_ref(), &log);
-        let pictures = pictures(&end.0, &end.1, usize::MAX).unwrap_or_default();
-        let newest = pictures.into_iter().max().unwrap_or(i64::MIN).max(ticks(last.timestamp));
-        let one = cht_ts::time::TICKS_PER_SECOND as f64 / rate.per_second();
+        let segments = segments(&frames, place.session.as_ref(), &log);
+        let (rate, sampled) = sample(&segments, rate)?;
+        let begin = segments[0].anchor.offset.min(ticks(frames[0].timestamp));
+        let start = sampled.into_iter().min().unwrap_or(begin).min(begin);
+        let end = end_of(&segments[segments.len() - 1], rate).max(ticks(last.timestamp));
         let folder = place.journal.parent().and_then(Path::file_name);
         Ok(Self {
             name: match &place.session {
                 Some(session) => file_name(session.root()),
                 None => folder.unwrap_or_default().to_string_lossy().into_owned(),
             },
-            media: media(place.session.as_ref(), &frames, &log),
+            media: match &place.session {
+                Some(session) if segments.len() > 1 => session.playlist(),
+                _ => segments[0].path.clone(),
+            },
             start,
-            end: newest + one.round() as i64,
+            end,
             frames,
             texts,
             transcript,
@@ -164,7 +155,7 @@ fn sorted(events: Vec<Event>) -> Contents {
     let mut transcript = Vec::new();
     for event in events {
         match event.body {
-            Body::Frame(frame) => {
+            Body::Frame(frame) if is_time(ticks(frame.timestamp)) => {
                 frames.insert(frame.id.clone(), frame);
             }
             Body::Text(text) => {
@@ -180,29 +171,72 @@ fn sorted(events: Vec<Event>) -> Contents {
     (frames, texts, transcript)
 }
 
-/// Returns the first segment, with a point on the timeline.
-fn begin_of(first: &Frame, session: Option<&Session>, log: &[&SegmentClosed]) -> (PathBuf, Anchor) {
-    let recorded = session
-        .zip(log.first())
-        .and_then(|(session, closed)| Some((session.segment(closed.seq), closed.timeline?)));
-    recorded.unwrap_or_else(|| of_frame(first))
+/// A segment, with a point on the timeline.
+struct Part {
+    path: PathBuf,
+    anchor: Anchor,
+    /// Ticks, if the record has it.
+    duration: Option<i64>,
 }
 
-/// Returns the last segment, with a point on the timeline.
-fn end_of(last: &Frame, session: Option<&Session>, log: &[&SegmentClosed]) -> (PathBuf, Anchor) {
-    let recorded = session
-        .zip(log.last())
-        .and_then(|(session, closed)| Some((session.segment(closed.seq), closed.timeline?)));
-    recorded.unwrap_or_else(|| of_frame(last))
+/// Returns the recorded segments of a session; of loose segments those with frames, in order.
+fn segments(frames: &[Frame], session: Option<&Session>, log: &SegmentLog) -> Vec<Part> {
+    let recorded = session.into_iter().flat_map(|session| {
+        log.kept().filter_map(|closed| {
+            let duration = closed.duration.map(ticks);
+            Some(Part { path: session.segment(closed.seq), anchor: closed.timeline?, duration })
+        })
+    });
+    let mut parts: Vec<_> = recorded.collect();
+    if parts.is_empty() {
+        parts.extend(frames.iter().map(|frame| {
+            let anchor = Anchor { pts: frame.pts, offset: ticks(frame.timestamp) };
+            Part { path: PathBuf::from(&frame.segment), anchor, duration: None }
+        }));
+        parts.dedup_by(|later, earlier| later.path == earlier.path);
+    }
+    parts
 }
 
-fn of_frame(frame: &Frame) -> (PathBuf, Anchor) {
-    let anchor = Anchor { pts: frame.pts, offset: ticks(frame.timestamp) };
-    (PathBuf::from(&frame.segment), anchor)
+/// Returns the frame rate, by the first segment that is there unless it is `given`, and the times of
+/// the first pictures.
+fn sample(segments: &[Part], given: Option<Rate>) -> Result<(Rate, Vec<i64>)> {
+    let mut refused = None;
+    for part in segments {
+        match pictures(part, SAMPLED) {
+            Ok(sampled) => {
+                if let Some(rate) = given.or_else(|| Rate::of(sampled.clone())) {
+                    return Ok((rate, sampled));
+                }
+            }
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    match (given, refused) {
+        (Some(rate), _) => Ok((rate, Vec::new())),
+        (None, Some(error)) => bail!("{error}; give the frame rate with --rate"),
+        (None, None) => bail!("fewer than two pictures; give the frame rate with --rate"),
+    }
+}
+
+/// Returns the end of the last picture of a segment, in ticks on the timeline.
+fn end_of(last: &Part, rate: Rate) -> i64 {
+    if let Some(duration) = last.duration {
+        return last.anchor.offset + duration;
+    }
+    let frame = (TICKS_PER_SECOND as f64 / rate.per_second()).round() as i64;
+    match pictures(last, usize::MAX) {
+        Ok(pictures) => pictures.into_iter().fold(last.anchor.offset, i64::max) + frame,
+        Err(error) => {
+            report::warn(format_args!("{error}; the last scene ends with its frame"));
+            last.anchor.offset + frame
+        }
+    }
 }
 
 /// Returns the times of the first `limit` pictures of a segment, in ticks on the timeline.
-fn pictures(path: &Path, anchor: &Anchor, limit: usize) -> Result<Vec<i64>, SegmentError> {
+fn pictures(part: &Part, limit: usize) -> Result<Vec<i64>, SegmentError> {
+    let Part { path, anchor, .. } = part;
     let segment = FinishedSegment::open(path)?;
     let (mut scanner, mut offsets, mut pid) = (Scanner::new(), Vec::new(), None);
     for window in segment.all() {
@@ -219,15 +253,6 @@ fn pictures(path: &Path, anchor: &Anchor, limit: usize) -> Result<Vec<i64>, Segm
         }
     }
     Ok(offsets)
-}
-
-/// Returns the file that a player opens.
-fn media(session: Option<&Session>, frames: &[Frame], log: &[&SegmentClosed]) -> PathBuf {
-    match session {
-        Some(session) if log.len() != 1 => session.playlist(),
-        Some(session) => session.segment(log[0].seq),
-        None => PathBuf::from(&frames[0].segment),
-    }
 }
 
 fn file_name(path: &Path) -> String {

@@ -6,7 +6,8 @@ use crate::rate::Rate;
 
 /// Returns ticks as milliseconds, to the nearest.
 pub(crate) fn to_milliseconds(ticks: i64) -> i64 {
-    (ticks * 1000 + TICKS_PER_SECOND / 2).div_euclid(TICKS_PER_SECOND)
+    let (ticks, second) = (i128::from(ticks), i128::from(TICKS_PER_SECOND));
+    (ticks * 1000 + second / 2).div_euclid(second) as i64
 }
 
 /// Returns `HH:MM:SS` with the milliseconds after `mark`.

@@ -4,6 +4,7 @@
 use std::{
     fs,
     io::Write as _,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -146,7 +147,7 @@ fn ffmpeg_reads_chapters_and_subtitles() {
             .collect();
         assert_eq!(times, [("0.500000", "1.500000"), ("3.250000", "1.500000")], "{name}");
     }
-    assert!(fs::read_to_string(path("s.vtt")).unwrap().contains("a &lt; b\n--&gt; &amp; more\n"));
+    assert!(fs::read_to_string(path("s.vtt")).unwrap().contains("a &lt; b\n-&gt; &amp; more\n"));
 }
 
 #[test]
@@ -189,6 +190,17 @@ fn check_names_each_file_that_differs_from_its_record() {
     let mut all = by_size;
     all.insert(1, own("damaged", "F000002.jpg"));
     assert_eq!(check(&[]), (1, all));
+
+    let snapshot = frames.join("index.json");
+    let text = fs::read_to_string(&snapshot).unwrap();
+    fs::write(&snapshot, text.replacen(r#""reason":"first""#, r#""reason":"screen""#, 1)).unwrap();
+    fs::write(session.join("stream/segments.ndjson"), "no event\n").unwrap();
+    let (status, found) = check(&["--quick"]);
+    let names: Vec<_> = found.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(status, 1);
+    let expected =
+        ["F000001.jpg", "index.json", "F000099.jpg", "segments.ndjson", "segment_000001.ts"];
+    assert_eq!(names[..5], expected, "{found:?}");
 }
 
 #[test]
@@ -208,4 +220,51 @@ fn list_without_contents_says_what_to_do() {
     );
     assert!(run(&["list", "csv", session, "--rate", "0"]).contains("must be pictures a second"));
     assert!(run(&["list", "csv", session, "--out", "empty/no/c.csv"]).contains("empty/no"));
+}
+
+#[test]
+fn list_is_written_through_links_and_into_devices() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = session(folder.path());
+    let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+    fs::write(&target, "before").unwrap();
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink("target", &link).unwrap();
+    let csv = list("csv", &session, &[]);
+    assert_eq!(list("csv", &session, &["--out", link.to_str().unwrap()]), "");
+    assert_eq!(fs::read_to_string(&target).unwrap(), csv);
+    assert_eq!(target.metadata().unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert_eq!(list("csv", &session, &["--out", "/dev/stdout"]), csv);
+}
+
+#[test]
+fn transcript_of_impossible_times_ends_with_the_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = session(folder.path());
+    let journal = session.join("frames/index.ndjson");
+    let mut journal = fs::File::options().append(true).open(journal).unwrap();
+    for (start, end) in [(5.0, 1e12), (1e300, 1e301), (-1e300, -5.0)] {
+        let words = json!({
+            "v": 1, "type": "transcript", "session": null, "start": start, "end": end, "text": "x",
+        });
+        writeln!(journal, "{}", line(&words)).unwrap();
+    }
+    let srt = list("srt", &session, &[]);
+    assert!(srt.ends_with("3\n00:00:05,000 --> 00:00:07,007\nx\n\n"), "{srt}");
+}
+
+#[test]
+fn recording_without_its_first_and_last_segment_is_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = session(folder.path());
+    let whole = list("csv", &session, &[]);
+    let segments = fs::read_dir(session.join("stream")).unwrap();
+    let mut segments: Vec<_> = segments.map(|entry| entry.unwrap().path()).collect();
+    segments.retain(|path| path.extension().is_some_and(|kind| kind == "ts"));
+    segments.retain(|path| path.to_str().unwrap().contains("segment_"));
+    segments.sort();
+    fs::remove_file(&segments[0]).unwrap();
+    fs::remove_file(&segments[segments.len() - 1]).unwrap();
+    assert_eq!(list("csv", &session, &[]), whole);
 }

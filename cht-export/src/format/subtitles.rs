@@ -27,11 +27,12 @@ pub(super) fn webvtt(recording: &Recording) -> String {
     text
 }
 
-/// Returns the words with their times from the beginning of the recording on, in ticks.
+/// Returns the words with their times from the beginning of the recording on, in ticks. They end
+/// with the recording, whatever a transcriber says.
 fn cues(recording: &Recording) -> impl Iterator<Item = (i64, i64, &str)> {
     recording.transcript.iter().filter_map(|words| {
-        let (start, end) = (ticks(words.start), ticks(words.end));
-        let (start, end) = (start - recording.start, end - recording.start);
+        let (start, end) = (ticks(words.start), ticks(words.end).min(recording.end));
+        let (start, end) = (start.saturating_sub(recording.start).max(0), end - recording.start);
         (end > start && !words.text.trim().is_empty()).then_some((start, end, &*words.text))
     })
 }
