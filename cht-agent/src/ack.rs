@@ -62,7 +62,7 @@ pub(crate) fn acknowledge(
     what: &What,
     at: Timestamp,
 ) -> Result<Answer> {
-    let _lock = session.lock_readers().with_context(|| session.agent().display().to_string())?;
+    let _lock = session.lock_readers()?;
     let mut work = Work::begin(session, reader)?;
     match what {
         What::Ids(ids) => work.take_ids(ids)?,
@@ -242,7 +242,7 @@ impl<'a> Work<'a> {
             let sent = Sent { id: id.clone(), path: None, reader: None, at: Some(at) };
             lines.extend(Event::new(Some(self.session.name().to_owned()), sent).to_line());
         }
-        let path = journal::path(self.session);
+        let path = Session::frames_in(self.session.root())?.join(journal::NAME);
         let named = || format!("{}: nothing is acknowledged", path.display());
         let mut journal = stored::Journal::open(&path).with_context(named)?;
         rustix::fs::flock(journal.file(), FlockOperation::LockExclusive).with_context(named)?;

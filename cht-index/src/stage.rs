@@ -37,7 +37,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if !args.sent.is_empty() {
         return mark_sent(args);
     }
-    if let Some(path) = given(args).filter(|_| stdin().is_terminal()) {
+    let given = given(args)?;
+    if let Some(path) = given.clone().filter(|_| stdin().is_terminal()) {
         // No events come: the index is brought up to date, for a session that was moved.
         let (path, now) = (existing(path)?, clock::monotonic());
         return Index::open(&path, args.overwrite, args.format, now)?.finish();
@@ -46,7 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     signals::drain_on_interrupt()?;
     let mut stage = Stage {
         args,
-        given: given(args),
+        given,
         output: ndjson::stdout()?,
         indexes: Indexes::new(args.overwrite, args.format),
         held: Vec::new(),
@@ -233,9 +234,12 @@ fn is_kept(body: &Body) -> bool {
 }
 
 /// Returns the index that the command line names.
-fn given(args: &Args) -> Option<PathBuf> {
-    let of_session = || Some(args.session.as_ref()?.join("frames").join("index.json"));
-    args.out.clone().or_else(of_session)
+fn given(args: &Args) -> Result<Option<PathBuf>> {
+    Ok(match (&args.out, &args.session) {
+        (Some(out), _) => Some(out.clone()),
+        (None, Some(session)) => Some(Session::frames_in(session)?.join("index.json")),
+        (None, None) => None,
+    })
 }
 
 /// Returns the path of an index that exists.
@@ -247,7 +251,7 @@ fn existing(path: PathBuf) -> Result<PathBuf> {
 }
 
 fn mark_sent(args: &Args) -> Result<()> {
-    let Some(path) = given(args) else {
+    let Some(path) = given(args)? else {
         bail!("--sent: say which index with --session DIR or --out FILE");
     };
     let path = existing(path)?;

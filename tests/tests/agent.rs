@@ -246,6 +246,28 @@ fn moved_and_read_only_session_is_read() {
 }
 
 #[test]
+fn nothing_is_written_through_a_link_in_the_session() {
+    for folder in ["agent", "frames"] {
+        let place = tempfile::tempdir().unwrap();
+        let (session, elsewhere) = (place.path().join("call"), place.path().join("elsewhere"));
+        made(&session, 2);
+        fs::rename(session.join(folder), &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, session.join(folder)).unwrap();
+        let contents = || {
+            let files = fs::read_dir(&elsewhere).unwrap().map(|file| file.unwrap().path());
+            files.map(|file| (file.clone(), fs::read(file).unwrap())).collect::<BTreeSet<_>>()
+        };
+        let before = contents();
+        let said = refused(&session, "ack F000002");
+        assert!(said.contains("a symbolic link; nothing is written through it"), "{said}");
+        let mut index = tool("cht-index");
+        let index = index.arg("--session").arg(&session).stdin(Stdio::null()).output().unwrap();
+        assert_eq!(index.status.code() == Some(2), folder == "frames");
+        assert_eq!(contents(), before);
+    }
+}
+
+#[test]
 fn bad_input_is_named_and_acknowledges_nothing() {
     let folder = tempfile::tempdir().unwrap();
     made(folder.path(), 3);

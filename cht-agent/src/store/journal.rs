@@ -12,6 +12,9 @@ use cht_core::{
 
 use super::line::{self, Kind};
 
+/// Name of the journal in the folder of frames.
+pub(crate) const NAME: &str = "index.ndjson";
+
 /// Length of a read, in bytes.
 const READ: usize = 256 << 10;
 
@@ -147,7 +150,7 @@ impl Journal {
 
 /// Returns the path of the journal of a session.
 pub(crate) fn path(session: &Session) -> PathBuf {
-    session.frames().join("index.ndjson")
+    session.frames().join(NAME)
 }
 
 /// Reads until the buffer is full or the file ends.

@@ -61,9 +61,9 @@ pub enum SessionError {
         "{0}: not a session (it has no stream/ and no frames/ folder); nothing is written there"
     )]
     Foreign(PathBuf),
-    /// The folder for frames leads elsewhere.
+    /// A folder of the session leads elsewhere.
     #[error(
-        "{0}: a symbolic link; nothing is written through it, name the folder that it leads to with --out"
+        "{0}: a symbolic link; nothing is written through it, replace it by the folder that it leads to"
     )]
     Linked(PathBuf),
     /// Events could not name it.
@@ -152,12 +152,26 @@ impl Session {
 
     fn folder_of(name: &str, folder: &str) -> Result<PathBuf, SessionError> {
         let root = Path::new(name);
-        let folder = root.join(folder);
-        if folder.is_symlink() {
-            return Err(SessionError::Linked(folder));
-        }
+        let folder = Self::folder_in(root, folder)?;
         let is_session = root.is_absolute() && (root.join("stream").is_dir() || folder.is_dir());
         if is_session { Ok(folder) } else { Err(SessionError::Foreign(root.to_owned())) }
+    }
+
+    /// Returns where the frames go of the session at `root`, which the command line names.
+    pub fn frames_in(root: &Path) -> Result<PathBuf, SessionError> {
+        Self::folder_in(root, "frames")
+    }
+
+    /// Returns where its pieces of sound go.
+    pub fn audio_in(root: &Path) -> Result<PathBuf, SessionError> {
+        Self::folder_in(root, "audio")
+    }
+
+    /// Returns a folder of a session as a place to write to. A link in a session may lead out of
+    /// it: nothing is written through one.
+    fn folder_in(root: &Path, folder: &str) -> Result<PathBuf, SessionError> {
+        let folder = root.join(folder);
+        if folder.is_symlink() { Err(SessionError::Linked(folder)) } else { Ok(folder) }
     }
 
     /// Returns the session that recorded `segment`, if cht-recv did:
@@ -208,15 +222,18 @@ impl Session {
 
     /// Waits for the lock of what readers have acknowledged, and makes the folder if it is missing.
     /// It is held as long as the returned file is, and by no process that is dead.
-    pub fn lock_readers(&self) -> io::Result<File> {
-        let folder = self.agent();
-        if !folder.is_dir() {
-            fs::create_dir(&folder)?;
-            durable::sync_folder_of(&folder)?;
-        }
-        let folder = File::open(folder)?;
-        rustix::fs::flock(&folder, FlockOperation::LockExclusive)?;
-        Ok(folder)
+    pub fn lock_readers(&self) -> Result<File, SessionError> {
+        let path = Self::folder_in(&self.root, "agent")?;
+        let lock = || {
+            if !path.is_dir() {
+                fs::create_dir(&path)?;
+                durable::sync_folder_of(&path)?;
+            }
+            let folder = File::open(&path)?;
+            rustix::fs::flock(&folder, FlockOperation::LockExclusive)?;
+            Ok(folder)
+        };
+        lock().map_err(|error| SessionError::Io { path: path.clone(), error })
     }
 
     /// Returns the folder of the pieces of sound.
@@ -426,6 +443,14 @@ mod tests {
         fs::remove_dir(session.frames()).unwrap();
         std::os::unix::fs::symlink(name("project"), session.frames()).unwrap();
         assert!(matches!(Session::frames_of(session.name()), Err(SessionError::Linked(_))));
+        assert!(matches!(Session::frames_in(session.root()), Err(SessionError::Linked(_))));
+        assert!(session.lock_readers().is_ok() && Session::audio_in(session.root()).is_ok());
+        for folder in [session.agent(), session.audio()] {
+            fs::remove_dir(&folder).unwrap();
+            std::os::unix::fs::symlink(name("project"), folder).unwrap();
+        }
+        assert!(matches!(session.lock_readers(), Err(SessionError::Linked(_))));
+        assert!(matches!(Session::audio_in(session.root()), Err(SessionError::Linked(_))));
     }
 
     #[test]

@@ -72,7 +72,8 @@ impl Feeder {
         let path = match (&self.args.out, session, &self.args.session) {
             (Some(out), ..) => Some(out.clone()),
             (None, Some(name), _) => Some(Session::audio_of(name).map_err(NoFolder::foreign)?),
-            (None, None, session) => session.as_ref().map(|session| session.join("audio")),
+            (None, None, Some(session)) => Some(Session::audio_in(session)?),
+            (None, None, None) => None,
         };
         let Some(path) = path else {
             bail!("the segments belong to no session; say where the pieces go with --out DIR");

@@ -47,7 +47,8 @@ impl Feeder {
         let path = match (&self.args.out, session, &self.args.session) {
             (Some(out), ..) => Some(out.clone()),
             (None, Some(name), _) => Some(Session::frames_of(name).map_err(NoFolder::foreign)?),
-            (None, None, session) => session.as_ref().map(|session| session.join("frames")),
+            (None, None, Some(session)) => Some(Session::frames_in(session)?),
+            (None, None, None) => None,
         };
         let Some(path) = path else {
             bail!("the segments belong to no session; say where the frames go with --out DIR");
