@@ -7,7 +7,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Stdio},
@@ -145,6 +145,33 @@ fn recognise(folder: &Path, path: &Path, frames: &[String]) -> Stage {
     let mut command = Command::new("bash");
     command.args(["-c", r#""$0" | cht-index --out "$1/index.json""#]).args([&script, folder]);
     Stage::fed(command.env("PATH", programs.join(std::ffi::OsStr::new(":"))), frames)
+}
+
+#[test]
+fn ocr_passes_broken_frames_on_and_recognises_the_others() {
+    if !is_installed("python3") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("tesseract");
+    let row = r"5\t1\t1\t1\t1\t1\t10\t20\t30\t40\t90\tWords";
+    fs::write(&program, format!("#!/bin/sh\nprintf 'header\n{row}\n'\n")).unwrap();
+    fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    let odd = r#"{"v":1,"type":"frame","session":null,"id":"F000009"}"#;
+    let kinds = r#"{"v":1,"type":"text","id":["F000001"],"source":"tesseract"}"#;
+    fs::write(folder.path().join("index.ndjson"), format!("{odd}\n{kinds}\n{{}}\n")).unwrap();
+    let whole = frame(1, &folder.path().join("F000001.jpg"), &json!({}));
+    let mut script = Command::new(root().join("scripts/ocr"));
+    let programs = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    script.env("PATH", programs).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = script.spawn().unwrap();
+    write!(child.stdin.take().unwrap(), "{odd}\n{whole}\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let count = |kind: &str| said.matches(&format!(r#""type":"{kind}""#)).count();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!((count("frame"), count("text"), count("error")), (2, 1, 1), "{said}");
+    assert!(said.starts_with(odd) && said.contains(r#""code":"bad_line""#), "{said}");
 }
 
 #[test]
