@@ -138,7 +138,7 @@ pub(crate) enum Command {
               value_parser = clap::value_parser!(u64).range(65_536..))]
         max_bytes: u64,
         /// Serve over HTTP at this loopback address instead of stdin and stdout
-        #[arg(long, value_name = "HOST:PORT")]
+        #[arg(long, value_name = "HOST:PORT", value_parser = cht_core::net::resolve)]
         http: Option<std::net::SocketAddr>,
         /// Token that clients of --http have to send [default: a new one, which is printed]
         #[arg(long, value_name = "TOKEN", env = "CHT_TOKEN", hide_env_values = true)]

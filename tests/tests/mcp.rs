@@ -8,10 +8,11 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use cht_tests::{Pipeline, QUICK, bin, bin_folder, generated, root, tool};
@@ -77,6 +78,7 @@ fn status(address: &str, path: &str, headers: &str) -> String {
         hello.len()
     );
     socket.write_all(request.as_bytes()).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let mut line = String::new();
     BufReader::new(socket).read_line(&mut line).unwrap();
     line.trim_end().to_owned()
@@ -87,7 +89,7 @@ fn http_needs_token_and_refuses_pages_of_browsers() {
     let folder = tempfile::tempdir().unwrap();
     made(folder.path());
     let mut command = tool("cht-agent");
-    command.args(["mcp", "--http", "127.0.0.1:0", "--session"]).arg(folder.path());
+    command.args(["mcp", "--http", ":0", "--session"]).arg(folder.path());
     command.env_remove("CHT_TOKEN").env_remove("CHT_READER").stdin(Stdio::null());
     let mut server = Running(command.stderr(Stdio::piped()).spawn().unwrap());
     let mut line = String::new();
@@ -97,6 +99,9 @@ fn http_needs_token_and_refuses_pages_of_browsers() {
     let url = place.split_once("serving ").unwrap().1;
     let address = url.strip_prefix("http://").unwrap().strip_suffix("/mcp").unwrap();
     let known = format!("Authorization: Bearer {token}\r\n");
+    // Clients that send nothing take no place of one that has the token.
+    let silent: Vec<_> = (0..70).map(|_| TcpStream::connect(address).unwrap()).collect();
+    assert!(status(address, "/mcp", &known).starts_with("HTTP/1.1 200 "));
     for (path, headers, expected) in [
         ("/mcp", String::new(), "401"),
         ("/mcp", "Authorization: Bearer guess\r\n".to_owned(), "401"),
@@ -107,6 +112,11 @@ fn http_needs_token_and_refuses_pages_of_browsers() {
         let said = status(address, path, &headers);
         assert!(said.starts_with(&format!("HTTP/1.1 {expected} ")), "{path} {headers}: {said}");
     }
+    // The oldest of them was ended.
+    let mut first = &silent[0];
+    first.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    assert_eq!(first.read(&mut [0]).unwrap(), 0);
+    drop(silent);
     let Some(sdk) = sdk() else { return };
     let mut client = Command::new(sdk.join("bin/python"));
     client.arg(root().join("tests/mcp/http_client.py")).args([url, token]);

@@ -6,7 +6,11 @@
 use std::{
     convert::Infallible,
     net::{SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -15,16 +19,16 @@ use http_body_util::{BodyExt as _, Empty, combinators::BoxBody};
 use hyper::{
     Request, Response, StatusCode,
     body::{Bytes, Incoming},
-    header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE},
+    header::{AUTHORIZATION, CONNECTION, HeaderValue, WWW_AUTHENTICATE},
     server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rmcp::transport::{
     StreamableHttpServerConfig, StreamableHttpService,
     streamable_http_server::session::local::LocalSessionManager,
 };
-use tokio::sync::Semaphore;
+use tokio::{net::TcpStream, sync::Semaphore, task::AbortHandle};
 
 use super::{serve::Server, tools::Tools};
 
@@ -33,6 +37,9 @@ const PATH: &str = "/mcp";
 
 /// Largest number of connections at a time.
 const CONNECTIONS: usize = 64;
+
+/// Time in which a client has to send the head of a request, from its connection or its last answer.
+const HEAD: Duration = Duration::from_secs(10);
 
 /// Scheme of the token in `Authorization`.
 const BEARER: &str = "Bearer ";
@@ -85,9 +92,8 @@ fn new_token() -> String {
 async fn accept(listener: TcpListener, service: Service, token: blake3::Hash) -> Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut refused = report::Limited::default();
+    let (mut refused, mut clients) = (report::Limited::default(), Clients::default());
     loop {
-        let place = Arc::clone(&places).acquire_owned().await?;
         let socket = match listener.accept().await {
             Ok((socket, _)) => socket,
             Err(error) => {
@@ -98,17 +104,56 @@ async fn accept(listener: TcpListener, service: Service, token: blake3::Hash) ->
                 continue;
             }
         };
-        let service = service.clone();
-        tokio::spawn(async move {
-            let answer = service_fn(|request| {
-                let service = service.clone();
-                async move { Ok::<_, Infallible>(answer(&service, token, request).await) }
-            });
-            // A client that leaves in the middle is no error of ours.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), answer).await;
+        if places.available_permits() == 0 {
+            clients.end_a_stranger();
+        }
+        let place = Arc::clone(&places).acquire_owned().await?;
+        let is_known = Arc::new(AtomicBool::new(false));
+        let serving = serve(socket, service.clone(), token, Arc::clone(&is_known));
+        let client = tokio::spawn(async move {
+            serving.await;
             drop(place);
         });
+        clients.add(client.abort_handle(), is_known);
     }
+}
+
+/// Clients that are connected, oldest first, and whether each has sent the token.
+#[derive(Default)]
+struct Clients(Vec<(AbortHandle, Arc<AtomicBool>)>);
+
+impl Clients {
+    fn add(&mut self, client: AbortHandle, is_known: Arc<AtomicBool>) {
+        self.0.retain(|(client, _)| !client.is_finished());
+        self.0.push((client, is_known));
+    }
+
+    /// Ends the oldest client that has not sent the token. Whoever can connect could otherwise
+    /// take all places.
+    fn end_a_stranger(&mut self) {
+        self.0.retain(|(client, _)| !client.is_finished());
+        if let Some(at) = self.0.iter().position(|(_, is_known)| !is_known.load(Ordering::Relaxed))
+        {
+            self.0.remove(at).0.abort();
+        }
+    }
+}
+
+/// Answers the requests of a client, until it leaves.
+async fn serve(
+    socket: TcpStream,
+    service: Service,
+    token: blake3::Hash,
+    is_known: Arc<AtomicBool>,
+) {
+    let answer = service_fn(|request| {
+        let (service, is_known) = (service.clone(), Arc::clone(&is_known));
+        async move { Ok::<_, Infallible>(answer(&service, token, request, &is_known).await) }
+    });
+    let mut connection = http1::Builder::new();
+    connection.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    // A client that leaves in the middle is no error of ours.
+    let _ = connection.serve_connection(TokioIo::new(socket), answer).await;
 }
 
 /// The answer to a request: that of rmcp, if it has the token.
@@ -116,11 +161,13 @@ async fn answer(
     service: &Service,
     token: blake3::Hash,
     request: Request<Incoming>,
+    known: &AtomicBool,
 ) -> Response<BoxBody<Bytes, Infallible>> {
     let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = given.and_then(|value| value.strip_prefix(BEARER));
     // Hashes are compared in constant time.
     let is_known = given.is_some_and(|given| blake3::hash(given.as_bytes()) == token);
+    known.fetch_or(is_known, Ordering::Relaxed);
     let is_here = request.uri().path() == PATH;
     if is_known && is_here {
         return service.handle(request).await;
@@ -131,6 +178,7 @@ async fn answer(
     } else {
         *response.status_mut() = StatusCode::UNAUTHORIZED;
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
