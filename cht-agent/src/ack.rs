@@ -172,7 +172,7 @@ impl<'a> Work<'a> {
     fn take_to(&mut self, cursor: Cursor) -> Result<()> {
         let holds = match self.journal.file() {
             Some(file) => cursor.holds(file)?,
-            None => cursor.frames == 0,
+            None => cursor.is_start(),
         };
         if !holds {
             bail!(

@@ -108,7 +108,7 @@ impl Follower {
             From::Start => {}
             From::Now => position = journal.each_line(0, |_, _, _| true)?,
             From::Cursor(cursor) => {
-                let holds = journal.file().map_or(Ok(cursor.frames == 0), |it| cursor.holds(it))?;
+                let holds = journal.file().map_or(Ok(cursor.is_start()), |it| cursor.holds(it))?;
                 if !holds {
                     bail!(
                         "{cursor}: no place in the index of {}: it is of another session, or from \

@@ -15,33 +15,43 @@ pub(crate) struct Cursor {
     pub frames: u64,
     /// Text and speech before this byte were given, as far as they belong to those frames.
     pub words: u64,
-    /// Check of the bytes before `frames`.
+    /// Check of the bytes before `frames`, and of the number `words`.
     check: u32,
 }
 
 impl Cursor {
     /// Returns the cursor at two ends of lines in the journal `file`.
     pub(crate) fn at(file: &File, frames: u64, words: u64) -> io::Result<Self> {
-        Ok(Self { frames, words: words.max(frames), check: check(file, frames)? })
+        let words = words.max(frames);
+        Ok(Self { frames, words, check: check(file, frames, words)? })
     }
 
     /// Tells whether it is a place in the journal `file`, and not in the one before it.
     pub(crate) fn holds(&self, file: &File) -> io::Result<bool> {
-        if self.frames == 0 {
+        if self.is_start() {
             return Ok(true);
         }
-        if self.frames > file.metadata()?.len() {
+        if self.frames > self.words || self.words > file.metadata()?.len() {
             return Ok(false);
         }
-        Ok(check(file, self.frames)? == self.check)
+        Ok(check(file, self.frames, self.words)? == self.check)
+    }
+
+    /// Tells whether it is the beginning of any journal, also of one that is not there yet.
+    pub(crate) fn is_start(&self) -> bool {
+        self.words == 0
     }
 }
 
-/// Returns the check of the bytes before `end`.
-fn check(file: &File, end: u64) -> io::Result<u32> {
+/// Returns the check of the bytes before `end`, and of the number `words`.
+fn check(file: &File, end: u64, words: u64) -> io::Result<u32> {
     let begin = end.saturating_sub(COVERED);
     let mut bytes = vec![0; (end - begin) as usize];
     file.read_exact_at(&mut bytes, begin)?;
+    // Without words beyond the frames, the bytes alone say all.
+    if words > end {
+        bytes.extend(words.to_be_bytes());
+    }
     let hash = blake3::hash(&bytes);
     let [a, b, c, d, ..] = *hash.as_bytes();
     Ok(u32::from_be_bytes([a, b, c, d]))
@@ -86,6 +96,10 @@ mod tests {
         File::open(path).unwrap()
     }
 
+    fn words_at(frames: u64, words: u64) -> Cursor {
+        Cursor::at(&file("one\ntwo\n"), frames, words).unwrap()
+    }
+
     #[test]
     fn cursor_is_read_as_it_was_written() {
         let cursor = Cursor::at(&file("one\ntwo\n"), 4, 8).unwrap();
@@ -105,6 +119,13 @@ mod tests {
         assert!(cursor.holds(&file("one\ntwo\nthree\n")).unwrap());
         assert!(!cursor.holds(&file("one\nTwo\nthree\n")).unwrap());
         assert!(!cursor.holds(&file("one\n")).unwrap());
+        let words = Cursor::at(&file("one\ntwo\n"), 4, 8).unwrap();
+        assert!(words.holds(&file("one\ntwo\nthree\n")).unwrap());
+        assert!(!words.holds(&file("one\n")).unwrap(), "its words are gone");
+        for (frames, words) in [(4, 4), (4, u64::MAX), (4, 7), (8, 8), (0, 8), (0, u64::MAX)] {
+            let forged = Cursor { frames, words, ..words_at(4, 8) };
+            assert!(!forged.holds(&file("one\ntwo\n")).unwrap(), "{forged}");
+        }
         for start in [Cursor::default(), Cursor::at(&file(""), 0, 0).unwrap()] {
             assert!(start.holds(&file("anything\n")).unwrap());
         }

@@ -88,7 +88,7 @@ impl State {
         let cursor: Cursor = stored.cursor.parse().with_context(damaged)?;
         let holds = match journal.file() {
             Some(file) => cursor.holds(file).with_context(|| path.display().to_string())?,
-            None => cursor.frames == 0,
+            None => cursor.is_start(),
         };
         if !holds {
             return Ok(Self { restarted: true, ..Self::default() });
