@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{process::ffmpeg::Program, session::Session, storage::regular};
-use cht_ts::time::seconds;
+use cht_ts::time::{seconds, ticks};
 use jiff::Timestamp;
 
 use crate::picture::fit::run;
@@ -41,6 +41,9 @@ pub(crate) struct Extracted {
     pub png: Vec<u8>,
 }
 
+/// Seconds after the newest picture for which it is given: what comes next has not arrived yet.
+const MOST_AHEAD: f64 = 5.0;
+
 /// Decodes the picture that was on the screen of `session` at `time`.
 pub(crate) fn at(session: &Session, time: Time, ffmpeg: &Program) -> Result<Extracted> {
     let pieces = Pieces::of(session);
@@ -66,6 +69,17 @@ pub(crate) fn at(session: &Session, time: Time, ffmpeg: &Program) -> Result<Extr
     let wanted = units.shown_at(tick).context("no picture is recorded there")?;
     let shown = units.all[wanted].tick.context("no picture is recorded there")?;
     let tables = pieces.tables(&pieces.all[first]);
+    if let Some(tick) = tick
+        && pieces.all[near].is_growing
+        && tick > shown.saturating_add(ticks(MOST_AHEAD))
+    {
+        bail!(
+            "{}: nothing is recorded at {:.3} s; the newest picture is at {:.3} s",
+            session.name(),
+            seconds(tick),
+            seconds(shown)
+        );
+    }
     let parts = (0..ATTEMPTS).map_while(|skipped| units.part(wanted, skipped));
     let mut said = None;
     for part in parts.chain([units.whole_part(wanted)]) {
