@@ -3,7 +3,13 @@
 use std::{collections::HashMap, fs::File, io::Write, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
-use cht_core::{event::append_fields, ndjson::Writer, process::report, session::Session};
+use cht_core::{
+    event::{Body, Event, append_fields},
+    ndjson::Writer,
+    process::report,
+    session::Session,
+};
+use serde_json::{Map, Value};
 
 use crate::{
     sessions::Place,
@@ -181,9 +187,7 @@ impl Follower {
         let is_more = lines.len() == AT_ONCE;
         for (line, end) in lines {
             let Some(event) = journal.event(&line) else { continue };
-            let is_moved = event.session.as_deref() != Some(self.session.name());
-            let mut line =
-                if is_moved { event.to_session_line() } else { [&line[..], b"\n"].concat() };
+            let mut line = line_of(&event, &line);
             let cursor = match journal.file() {
                 Some(file) => Cursor::at(file, end, end)?.to_string(),
                 None => String::new(),
@@ -208,4 +212,21 @@ impl Follower {
             }),
         }
     }
+}
+
+/// Returns the line of an event, with the fields that other programs added to it in the journal.
+/// Paths come from the event alone: those of the journal may be dead, or lead out of the session.
+fn line_of(event: &Event, stored: &[u8]) -> Vec<u8> {
+    let mut line = event.to_session_line();
+    let read = |line| serde_json::from_slice::<Map<String, Value>>(line).unwrap_or_default();
+    let (known, mut others) = (read(&line), read(stored));
+    let is_path = |name: &str| {
+        matches!(name, "path" | "thumbnail" | "missing") || name.starts_with("relative_")
+    };
+    others.retain(|name, _| !known.contains_key(name) && !is_path(name));
+    if matches!(&event.body, Body::Frame(frame) if frame.path.is_empty()) {
+        others.insert("missing".to_owned(), true.into());
+    }
+    append_fields(&mut line, &serde_json::to_vec(&others).unwrap_or_default());
+    line
 }

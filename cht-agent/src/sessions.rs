@@ -119,13 +119,6 @@ fn is_live_and_made_at(session: &Session) -> (bool, Option<Timestamp>) {
     (session.is_recording(), clock::modified(&session.stream()).ok())
 }
 
-/// Tells whether a file lies in the folder of a session, by any of its names. The journal of a
-/// foreign session may name any file, and so may links in it.
-pub(crate) fn holds(session: &Path, file: &Path) -> bool {
-    let places = session.canonicalize().ok().zip(file.canonicalize().ok());
-    places.is_some_and(|(session, file)| file.starts_with(session))
-}
-
 /// Describes a session.
 pub(crate) fn view(session: &Session, now: Timestamp) -> Result<SessionView> {
     let newest = Journal::open(session)?.newest()?;

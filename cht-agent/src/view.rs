@@ -24,8 +24,9 @@ pub(crate) struct FrameView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub at: Option<Timestamp>,
-    /// The picture's file.
-    pub path: String,
+    /// The picture's file. Absent where it would lie outside of the session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// Width of the picture in pixels.
     pub width: u32,
     /// Height of the picture in pixels.
@@ -35,7 +36,7 @@ pub(crate) struct FrameView {
     /// The earlier frame that showed the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub returned_to: Option<String>,
-    /// The picture's file is gone.
+    /// The picture's file is gone, or would lie outside of the session.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub missing: bool,
     /// Quotation: the text in the picture. Absent where no program has recognised it yet.
@@ -95,7 +96,7 @@ impl FrameView {
             id: frame.id.clone(),
             timestamp: frame.timestamp,
             at: frame.at,
-            path: frame.path.clone(),
+            path: (!frame.path.is_empty()).then(|| frame.path.clone()),
             width: frame.width,
             height: frame.height,
             reason: name_of(frame.reason).to_owned(),

@@ -226,6 +226,10 @@ fn moved_and_read_only_session_is_read() {
     assert_eq!((ids(&answer).len(), &answer["missed"]), (2, &Value::Null));
     let path = answer["frames"][0]["path"].as_str().unwrap();
     assert_eq!(Path::new(path), session.join("frames/F000002.jpg"));
+    let mut follow = Follow::start(&mut agent(&session, "follow --from F000001"));
+    let line = follow.next();
+    assert_eq!((&line["id"], &line["path"]), (&"F000002".into(), &path.into()));
+    assert_eq!(Path::new(line["session"].as_str().unwrap()), session);
     // By another name of its folder; and never a file outside of it.
     let link = disk.path().join("link");
     std::os::unix::fs::symlink(&session, &link).unwrap();
@@ -243,6 +247,37 @@ fn moved_and_read_only_session_is_read() {
     assert!(said.contains("nothing is acknowledged, and what was before still is"), "{said}");
     fs::remove_file(filler).unwrap();
     assert_eq!(ids(&ask(&session, "next --reader other")).len(), 3);
+}
+
+#[test]
+fn paths_that_lead_out_of_the_session_are_not_given() {
+    let place = tempfile::tempdir().unwrap();
+    let session = place.path().join("call");
+    made(&session, 4);
+    fs::write(place.path().join("secret"), "x").unwrap();
+    fs::write(session.join("frames/F000004.jpg"), "x").unwrap();
+    std::os::unix::fs::symlink("../../secret", session.join("frames/F000003.jpg")).unwrap();
+    let journal = session.join("frames/index.ndjson");
+    let text = fs::read_to_string(&journal).unwrap();
+    let own = |n: u32| session.join(format!("frames/F{n:06}.jpg")).to_str().unwrap().to_owned();
+    let above = session.join("frames/../../secret").to_str().unwrap().to_owned();
+    let text = text.replace(&own(1), "/etc/passwd").replace(&own(2), &above);
+    fs::write(&journal, text.replace(r#""hash""#, r#""note":"n","relative_path":"../x","hash""#))
+        .unwrap();
+    let answer = ask(&session, "next");
+    let paths: Vec<_> =
+        answer["frames"].as_array().unwrap().iter().map(|it| it["path"].clone()).collect();
+    assert_eq!(paths, [Value::Null, Value::Null, Value::Null, own(4).into()]);
+    assert_eq!(answer["missed"], json!(["F000001", "F000002", "F000003"]));
+    assert_eq!(ask(&session, "moment 1")["frame"].get("path"), None);
+    let mut follow = Follow::start(&mut agent(&session, "follow --from start"));
+    for n in 1..=4 {
+        let line = follow.next();
+        let expected = if n == 4 { own(n) } else { String::new() };
+        assert_eq!((&line["path"], &line["note"]), (&expected.into(), &"n".into()));
+        let relative = if n == 4 { "frames/F000004.jpg".into() } else { Value::Null };
+        assert_eq!((&line["relative_path"], line["missing"] == true), (&relative, n < 4));
+    }
 }
 
 #[test]
@@ -278,10 +313,14 @@ fn bad_input_is_named_and_acknowledges_nothing() {
     let other = tempfile::tempdir().unwrap();
     made(other.path(), 9);
     let foreign = ask(other.path(), "next")["cursor"].as_str().unwrap().to_owned();
+    let own = ask(folder.path(), "next")["cursor"].as_str().unwrap().to_owned();
+    let parts: Vec<_> = own.split('.').collect();
+    let beyond = [parts[0], "18446744073709551615", parts[2]].join(".");
     for (arguments, says) in [
         ("ack F000001 F000009", "F000009: no such frame in "),
         (&format!("ack --to {foreign}"), "no place in the index of "),
         ("ack --to 9999999.9999999.00000000", "no place in the index of "),
+        (&format!("ack --to {beyond}"), "no place in the index of "),
         ("ack --to yesterday", "\"yesterday\": no cursor"),
         ("ack", "the following required arguments were not provided"),
         ("next --reader a/b", "must be 1 to 64 letters"),
@@ -403,6 +442,11 @@ fn picture_at_any_time_is_the_decoders_own() {
     let number = (live * 25.0).round() as usize;
     assert!(number > 45 && picture == pictures[number], "{live}");
     assert!(shot("0:00:01.99").1 == pictures[49]);
+    let said = refused(&session, &format!("frame 99999 --out {}", out.display()));
+    assert!(
+        said.contains("nothing is recorded at 99999.000 s; the newest picture is at"),
+        "{said}"
+    );
     sender.write_all(&bytes[half..]).unwrap();
     drop(sender);
     recv.wait_for("disconnected");

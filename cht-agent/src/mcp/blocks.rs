@@ -102,15 +102,15 @@ impl PictureView {
     }
 }
 
-/// Returns the link to a frame's picture. `session` is the name of its folder.
-pub(crate) fn link(session: &str, frame: &FrameView) -> Block {
-    let path = PathBuf::from(&frame.path);
+/// Returns the link to a frame's picture, if it has one. `session` is the name of its folder.
+pub(crate) fn link(session: &str, frame: &FrameView) -> Option<Block> {
+    let path = PathBuf::from(frame.path.as_ref()?);
     let kind = crate::picture::fit::kind_of(&path).unwrap_or("application/octet-stream");
-    Block::Link {
+    Some(Block::Link {
         uri: super::resources::uri(session, &frame.id),
         name: frame.id.clone(),
         bytes: path.metadata().map_or(0, |file| file.len()),
         path,
         kind,
-    }
+    })
 }

@@ -317,7 +317,7 @@ impl Tools {
         let mut journal = Journal::open(&session)?;
         let name = session.root().file_name().unwrap_or_default().to_string_lossy();
         let frames = journal.newest_frames(LISTED)?;
-        Ok(frames.iter().map(|frame| link(&name, &FrameView::of(frame))).collect())
+        Ok(frames.iter().filter_map(|frame| link(&name, &FrameView::of(frame))).collect())
     }
 
     /// Returns the picture of a frame by its address.
@@ -393,7 +393,7 @@ impl Tools {
                 Ok(_) => {}
                 Err(error) => report::note(format_args!("{error:#}")),
             }
-            blocks.push(link(&name, frame));
+            blocks.extend(link(&name, frame));
         }
         answer_of(&answer, blocks)
     }
@@ -415,10 +415,7 @@ impl Tools {
         let mut rest = Rest::after(self.budget, length_of(answer));
         let count = answer.frames.len();
         let made = answer.frames.iter().enumerate().map(|(at, frame)| {
-            let path = Path::new(&frame.path);
-            if frame.missing || !sessions::holds(Path::new(&answer.session), path) {
-                return None;
-            }
+            let path = Path::new(frame.path.as_ref().filter(|_| !frame.missing)?);
             let whole = Size { width: frame.width, height: frame.height };
             let source = Source::File(path);
             let wanted = Wanted { source, whole, crop: None, pixels: u64::MAX };
@@ -447,7 +444,7 @@ fn with_pictures(mut answer: next::Answer, pictures: Vec<Option<Picture>>) -> Re
         }
     }
     let name = Path::new(&answer.session).file_name().unwrap_or_default().to_string_lossy();
-    blocks.extend(answer.frames.iter().map(|frame| link(&name, frame)));
+    blocks.extend(answer.frames.iter().filter_map(|frame| link(&name, frame)));
     answer_of(&answer, blocks)
 }
 

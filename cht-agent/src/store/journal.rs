@@ -10,7 +10,10 @@ use cht_core::{
     storage::regular,
 };
 
-use super::line::{self, Kind};
+use super::{
+    line::{self, Kind},
+    own::Own,
+};
 
 /// Name of the journal in the folder of frames.
 pub(crate) const NAME: &str = "index.ndjson";
@@ -27,6 +30,7 @@ pub(crate) struct Journal {
     pub session: Session,
     file: Option<File>,
     moved: Moved,
+    own: Own,
 }
 
 impl Journal {
@@ -37,7 +41,8 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             file => Some(file.with_context(|| path.display().to_string())?),
         };
-        Ok(Self { session: session.clone(), file, moved: Moved::to(session.root())? })
+        let (moved, own) = (Moved::to(session.root())?, Own::of(session.root()));
+        Ok(Self { session: session.clone(), file, moved, own })
     }
 
     /// Returns the open file, if there is one.
@@ -94,12 +99,12 @@ impl Journal {
         Ok(line)
     }
 
-    /// Returns the event on a line, with the present paths of its files.
+    /// Returns the event on a line, with the present paths of its files. Paths that lead out of the
+    /// session are left out; that of a picture is empty.
     pub(crate) fn event(&mut self, line: &[u8]) -> Option<Event> {
         let mut event = Event::parse(line).ok()??;
-        if let Body::Frame(frame) = &mut event.body {
-            self.moved.mend(&mut event.session, frame);
-        }
+        self.moved.mend_event(&mut event);
+        self.own.confine(&mut event);
         Some(event)
     }
 

@@ -9,4 +9,5 @@ pub(crate) mod cursor;
 pub(crate) mod ids;
 pub(crate) mod journal;
 pub(crate) mod line;
+pub(crate) mod own;
 pub(crate) mod state;

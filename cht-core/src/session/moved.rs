@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::event::{self, Frame, NotUtf8};
+use crate::event::{self, Body, Event, Frame, NotUtf8};
 
 /// Returns the device and the inode of the file at `path`, its identity under any name.
 #[must_use]
@@ -72,6 +72,26 @@ impl Moved {
         }
         *session = Some(self.root.clone());
     }
+
+    /// Replaces the session and the paths of an event in the same way.
+    pub fn mend_event(&mut self, event: &mut Event) {
+        let Some(old) = event.session.clone() else { return };
+        if self.present(&old).is_none() {
+            return;
+        }
+        match &mut event.body {
+            Body::Frame(frame) => return self.mend(&mut event.session, frame),
+            Body::Audio(audio) => {
+                for path in audio.path.iter_mut().chain([&mut audio.segment]) {
+                    if let Some(moved) = within(path, &old, &self.root) {
+                        *path = moved;
+                    }
+                }
+            }
+            _ => {}
+        }
+        event.session = Some(self.root.clone());
+    }
 }
 
 /// Returns where the file at `path` of a session at `old` lies in the session at `root`.
@@ -84,7 +104,6 @@ fn within(path: &str, old: &str, root: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Body, Event};
 
     #[test]
     fn frame_of_a_moved_session_names_its_files() {
