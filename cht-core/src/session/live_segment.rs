@@ -23,7 +23,8 @@ pub enum Growth {
     Nothing,
     /// The segment has its final name and was read to its end.
     Finished,
-    /// The recorder died; its bytes were read to the end.
+    /// The recorder died, or the segment has moved out of its folder, as when the session was
+    /// renamed; its bytes were read to the end of the moment.
     Abandoned,
 }
 
@@ -83,12 +84,20 @@ impl LiveSegment {
     fn state(&self) -> Growth {
         // Dead before renamed: a recorder that ends properly renames first and unlocks then.
         let dead = self.session.as_ref().is_some_and(|session| !session.is_recording());
-        let still_there = self.part.metadata().is_ok_and(|m| m.ino() == self.inode);
-        match (still_there, dead) {
-            (false, _) => Growth::Finished,
-            (true, true) => Growth::Abandoned,
-            (true, false) => Growth::Nothing,
+        if self.is_at(&self.part) {
+            return if dead { Growth::Abandoned } else { Growth::Nothing };
         }
+        // Retention may remove a segment that was finished.
+        let is_deleted = || self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0);
+        if self.is_at(&finished_path(&self.part)) || is_deleted() {
+            Growth::Finished
+        } else {
+            Growth::Abandoned
+        }
+    }
+
+    fn is_at(&self, path: &Path) -> bool {
+        path.metadata().is_ok_and(|metadata| metadata.ino() == self.inode)
     }
 }
 
@@ -119,6 +128,22 @@ mod tests {
         writer.write_all(b"last").unwrap();
         std::fs::rename(&part, finished_path(&part)).unwrap();
         assert_eq!(growing.read(&mut buffer).unwrap(), Growth::Bytes(4));
+        assert_eq!(growing.read(&mut buffer).unwrap(), Growth::Finished);
+    }
+
+    #[test]
+    fn segment_of_a_renamed_folder_is_abandoned_and_a_deleted_one_was_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let [here, there] = ["here", "there"].map(|name| folder.path().join(name));
+        std::fs::create_dir(&here).unwrap();
+        let part = here.join("segment_000001.ts.part");
+        std::fs::write(&part, b"one").unwrap();
+        let mut growing = LiveSegment::open(&part).unwrap();
+        std::fs::rename(&here, &there).unwrap();
+        let mut buffer = [0; 16];
+        assert_eq!(growing.read(&mut buffer).unwrap(), Growth::Bytes(3));
+        assert_eq!(growing.read(&mut buffer).unwrap(), Growth::Abandoned);
+        std::fs::remove_dir_all(&there).unwrap();
         assert_eq!(growing.read(&mut buffer).unwrap(), Growth::Finished);
     }
 
