@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use cht_tests::{Stage, bin, line, of_type, record, tool, words};
+use cht_tests::{Stage, bin, line, of_type, record, recorder, tool, words};
 use serde_json::Value;
 
 /// Bursts of noise that pass for speech, of different lengths, with pauses between them; the left
@@ -229,6 +229,121 @@ fn piece_of_a_growing_segment_comes_before_that_is_closed() {
     fs::remove_dir_all(session.join("audio")).unwrap();
     audio(&segments(&session), "--min 2 --max 5");
     assert!(files(&session.join("audio")) == pieces, "a batch gives the same");
+}
+
+#[test]
+fn lost_piece_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = stream(folder.path(), "a.ts", 16, "-c:a aac -b:a 128k");
+    let session = recorded(folder.path(), &stream);
+    let events = segments(&session);
+    let loose = folder.path().join("loose");
+    let to_loose = format!("--min 2 --max 4 --out {}", loose.display());
+    for (pieces, options) in [(session.join("audio"), "--min 2 --max 4"), (loose, &*to_loose)] {
+        let made = audio(&events, options);
+        let expected = files(&pieces);
+        assert!(expected.len() > 4);
+        for (missing, short) in [(1, 2), (3, 1), (2, 4)] {
+            let path = |number: u32| pieces.join(format!("A{number:06}.wav"));
+            fs::remove_file(path(missing)).unwrap();
+            fs::File::options().write(true).open(path(short)).unwrap().set_len(1000).unwrap();
+            let mut command = tool("cht-audio");
+            let mut again = Stage::fed(command.args(words(options)), events.iter().map(line));
+            assert_eq!(again.finish().code(), Some(1), "it says that files were lost");
+            assert!(files(&pieces) == expected, "{missing} is missing and {short} short");
+            for kind in ["audio", "segment_done"] {
+                let [made, again] = [&made, &again.events].map(|events| {
+                    of_type(events, kind).into_iter().map(line).collect::<BTreeSet<_>>()
+                });
+                assert_eq!(again, made);
+            }
+        }
+    }
+}
+
+#[test]
+fn lost_piece_of_a_segment_that_is_gone_is_an_error_and_no_event_claims_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = stream(folder.path(), "a.ts", 12, "-c:a aac -b:a 128k");
+    let session = recorded(folder.path(), &stream);
+    let events = segments(&session);
+    audio(&events, "--min 2 --max 4");
+    let expected = files(&session.join("audio"));
+    fs::remove_file(session.join("audio/A000001.wav")).unwrap();
+    fs::remove_file(session.join("stream/segment_000004.ts")).unwrap();
+    let mut command = tool("cht-audio");
+    let mut again = Stage::fed(command.args(words("--min 2 --max 4")), events.iter().map(line));
+    assert_eq!(again.finish().code(), Some(1));
+    let errors = again.of_type("error");
+    let missing: Vec<_> = errors.iter().filter(|error| error["code"] == "missing").collect();
+    assert_eq!(missing.len(), 1);
+    let message = missing[0]["message"].as_str().unwrap();
+    assert!(message.contains("A000001.wav: is missing"), "{message}");
+    assert!(message.contains("segment_000004.ts"), "{message}");
+    let ids: Vec<_> = again.of_type("audio").iter().map(|piece| piece["id"].clone()).collect();
+    assert_eq!(ids.len(), expected.len() - 1);
+    assert!(!ids.contains(&"A000001".into()));
+}
+
+#[test]
+fn segment_that_has_grown_replaces_what_was_made_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = stream(folder.path(), "a.ts", 12, "-c:a aac -b:a 128k");
+    let session = recorded(folder.path(), &stream);
+    let (stream, pieces) = (session.join("stream"), session.join("audio"));
+    let second = stream.join("segment_000002.ts");
+    let whole = fs::read(&second).unwrap();
+    let events = segments(&session);
+    audio(&events, "--min 2 --max 4");
+    let expected = files(&pieces);
+    for count in [2, events.len()] {
+        fs::remove_dir_all(&pieces).unwrap();
+        fs::write(&second, &whole[..whole.len() / 2 / 188 * 188]).unwrap();
+        let shorter = |event: &Value| {
+            let mut event = event.clone();
+            if event["seq"] == 2 && event["type"] == "segment" {
+                event["bytes"] = fs::metadata(&second).unwrap().len().into();
+            }
+            event
+        };
+        let before: Vec<_> = events[..count].iter().map(shorter).collect();
+        audio(&before, "--min 2 --max 4");
+        fs::write(&second, &whole).unwrap();
+        audio(&events, "--min 2 --max 4");
+        assert!(files(&pieces) == expected, "after {count} events");
+    }
+}
+
+#[test]
+fn session_that_is_renamed_while_it_is_recorded_gives_the_same_pieces() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = stream(folder.path(), "a.ts", 12, "-c:a aac -b:a 128k");
+    let (bytes, sessions) = (fs::read(&stream).unwrap(), folder.path().join("sessions"));
+    let (mut recv, address) = recorder(&sessions, "--once --segment-time 60");
+    let session = recv.session();
+    let mut sender = std::net::TcpStream::connect(&address).unwrap();
+    std::io::Write::write_all(&mut sender, &bytes[..bytes.len() / 2]).unwrap();
+    recv.wait_for("segment_open");
+    let mut watch = tool("cht-segwatch");
+    watch.arg("--follow").arg(&session).stdout(std::process::Stdio::piped());
+    let mut watch = watch.spawn().unwrap();
+    let out = folder.path().join("out");
+    let mut command = tool("cht-audio");
+    command.args(words("--min 1 --max 2 --out")).arg(&out);
+    let mut stage = Stage::start(command.stdin(watch.stdout.take().unwrap()));
+    stage.wait_for("audio");
+    fs::rename(&session, sessions.join("aside")).unwrap();
+    assert!(stage.finish().success());
+    watch.wait().unwrap();
+    assert!(stage.of_type("segment_done").is_empty());
+    fs::rename(sessions.join("aside"), &session).unwrap();
+    std::io::Write::write_all(&mut sender, &bytes[bytes.len() / 2..]).unwrap();
+    drop(sender);
+    recv.finish();
+    let events = segments(&session);
+    audio(&events, &format!("--min 1 --max 2 --out {}", out.display()));
+    audio(&events, "--min 1 --max 2");
+    assert!(files(&out) == files(&session.join("audio")));
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Feeds runs: segments in order, whole when they are finished, followed while they grow.
 //!
 //! Its child modules enter the folder of a session (`enter`), feed finished segments (`finished`),
-//! a growing one (`live`), and those that only the segment log names (`undone`).
+//! a growing one (`live`), those that only the segment log names (`undone`), and those whose pieces
+//! are lost (`again`).
 
+mod again;
 mod enter;
 mod finished;
 mod live;

@@ -1,7 +1,7 @@
 //! Holds the folder of the pieces being cut, and the segments that it knows.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -22,6 +22,8 @@ pub(super) struct Folder {
     pub(super) run: Option<Run>,
     /// Keys of segments that this run of the program has handled, with their sizes.
     pub(super) handled: HashMap<String, u64>,
+    /// Keys of the segments that were done when the folder was entered.
+    pub(super) done: HashSet<String>,
     /// Number of the last segment handled; in the folder of a session, also by an earlier run.
     pub(super) last_seq: Option<u64>,
     /// End of the segment log, from the last segment of an earlier run on.

@@ -1,14 +1,17 @@
 //! Keeps the folder of the pieces: files, ids, and a journal with which a restart gives the same
 //! result.
 
+mod forget;
+
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
+    event::absolute,
     process::report,
     session::sequence,
     stage::Disk,
@@ -30,6 +33,16 @@ struct Known {
     pieces: Vec<(Written, u64)>,
     /// Segments that are done, in their order, likewise.
     done: Vec<(Source, u64)>,
+}
+
+impl Known {
+    /// Updates the paths of a session's segments to `stream`, where they lie now.
+    fn move_to(&mut self, stream: &Path) -> Result<()> {
+        for (source, _) in self.done.iter_mut().filter(|(source, _)| source.key != source.path) {
+            source.path = absolute(&stream.join(&source.key))?;
+        }
+        Ok(())
+    }
 }
 
 /// Holds the folder, opened by the only stage that writes to it.
@@ -64,7 +77,10 @@ impl PieceJournal {
         let (known, by_key) = (Known::default(), HashMap::new());
         let mut opened =
             Self { folder: folder.to_owned(), path, disk, journal, known, by_key, by_name };
-        let known = opened.read()?;
+        let mut known = opened.read()?;
+        if let Some(session) = session.filter(|_| by_name) {
+            known.move_to(&session.join("stream"))?;
+        }
         match &known.options {
             Some(found) if found == options && !overwrite => {
                 opened.known = known;
@@ -157,6 +173,11 @@ impl PieceJournal {
     pub(crate) fn done(&self, key: &str) -> Option<&Source> {
         let (source, _) = self.known.done.get(*self.by_key.get(key)?)?;
         Some(source)
+    }
+
+    /// Returns the keys of the segments that are done.
+    pub(crate) fn done_keys(&self) -> HashSet<String> {
+        self.by_key.keys().cloned().collect()
     }
 
     /// Returns the last segment that is done.

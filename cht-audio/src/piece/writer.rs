@@ -31,6 +31,8 @@ pub(crate) struct Writer {
     pub skip_silent: bool,
     /// Pieces that this run of the program has emitted again, without an event of their segment.
     pub again: HashSet<String>,
+    /// Pieces whose file is lost and cannot be made again: no event claims them.
+    pub lost: HashSet<String>,
 }
 
 /// Where a piece begins and ends.
@@ -126,6 +128,9 @@ impl Writer {
 
     /// Emits a piece again.
     pub(crate) fn emit_again(&self, piece: &Written, segment: &str) -> Result<()> {
+        if self.lost.contains(&piece.audio.id) {
+            return Ok(());
+        }
         let mut audio = piece.audio.clone();
         segment.clone_into(&mut audio.segment);
         if audio.path.is_some() {

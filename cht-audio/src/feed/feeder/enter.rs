@@ -98,6 +98,7 @@ impl Feeder {
         let place = identity(&path);
         self.opened.extend(place);
         let by_name = journal.by_name;
+        let done = journal.done_keys();
         let last_seq = journal.last_done().map(|last| last.seq).filter(|_| by_name);
         let writer = Writer {
             journal,
@@ -107,6 +108,7 @@ impl Feeder {
             format: self.args.format,
             skip_silent: self.args.skip_silent,
             again: HashSet::new(),
+            lost: HashSet::new(),
         };
         self.folder = Some(Folder {
             path,
@@ -115,6 +117,7 @@ impl Feeder {
             writer: Some(writer),
             run: None,
             handled: HashMap::new(),
+            done,
             last_seq,
             segment_log: None,
             joined: false,

@@ -27,6 +27,14 @@ impl Feeder {
         if folder.handled.get(&key).is_some_and(|bytes| *bytes == segment.bytes || *bytes == 0) {
             return Ok(());
         }
+        if folder.done.contains(&key) {
+            // A decoder of the segment before cannot go on with it: its pieces are there.
+            self.end_run(false)?;
+        }
+        if self.mend(&key, segment)? {
+            return Ok(());
+        }
+        let folder = self.folder()?;
         folder.handled.insert(key.clone(), segment.bytes);
         let is_recorded = folder.by_name && key != segment.path;
         let last_seq = folder.last_seq.filter(|_| is_recorded);
@@ -163,7 +171,7 @@ fn can_be_decoded(codec: cht_ts::Codec) -> bool {
 }
 
 /// Divides a segment at `anchor` where its clock jumps: the bytes of each part, and its anchor.
-fn parts(jumps: &[Jump], anchor: Anchor) -> Vec<(Range<u64>, Anchor)> {
+pub(super) fn parts(jumps: &[Jump], anchor: Anchor) -> Vec<(Range<u64>, Anchor)> {
     let begins = std::iter::once((0, anchor));
     let begins: Vec<_> =
         begins.chain(jumps.iter().map(|jump| (jump.byte, jump.timeline))).collect();

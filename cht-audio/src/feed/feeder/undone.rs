@@ -14,7 +14,7 @@ use cht_core::{
     session::{Session, segment_log::SegmentLog},
 };
 
-use super::Feeder;
+use super::{Feeder, again::forget_lost};
 use crate::piece::journal::key;
 
 /// Number of the last pieces that are emitted again when a session is joined: a stage after this
@@ -62,13 +62,16 @@ impl Feeder {
             return Ok(());
         }
         let Some(writer) = &mut folder.writer else { return Ok(()) };
+        let forgotten = forget_lost(writer, |writer| {
+            writer.journal.lost_of_last(EMITTED_AGAIN, |id| writer.lost.contains(id))
+        })?;
         for piece in writer.journal.last_pieces(EMITTED_AGAIN) {
             let segment = absolute(&session.stream().join(&piece.key))?;
             writer.emit_again(piece, &segment)?;
         }
         let again = writer.journal.last_pieces(EMITTED_AGAIN).map(|piece| piece.audio.id.clone());
         writer.again = again.collect();
-        Ok(())
+        forgotten.map_or(Ok(()), |forgotten| self.handle_again(&forgotten, None))
     }
 
     /// Cuts the segments that the segment log names before number `before` and that are not done.
@@ -83,8 +86,8 @@ impl Feeder {
         if folder.path != session.audio() && !folder.is_at(&session.audio()) {
             return Ok(());
         }
-        let last = folder.last_seq.unwrap_or(0);
         self.emit_again(&session)?;
+        let last = self.folder()?.last_seq.unwrap_or(0);
         if last.checked_add(1).is_none_or(|next| next >= before) {
             return Ok(());
         }
@@ -124,7 +127,7 @@ impl Feeder {
     }
 
     /// Examines a finished segment; emits an error and returns `None` if the file is no segment.
-    fn examine(&mut self, path: &Path) -> Result<Option<(Option<String>, Segment)>> {
+    pub(super) fn examine(&mut self, path: &Path) -> Result<Option<(Option<String>, Segment)>> {
         let event = match self.examiner.examine(path) {
             Ok(event) => event,
             Err(error) => return self.say(None, path, &error).map(|()| None),
