@@ -1,6 +1,9 @@
 //! Requests and their answers.
 
-use std::{fmt::Debug, time::Instant};
+use std::{
+    fmt::{Debug, Write as _},
+    time::Instant,
+};
 
 use crate::live::Bytes;
 
@@ -24,7 +27,12 @@ pub struct Answer {
     pub kind: &'static str,
     /// Contents.
     pub content: Content,
+    /// Seconds after which to ask again.
+    pub retry_after: Option<u32>,
 }
+
+/// Seconds after which a client that found no room may ask again.
+const RETRY_AFTER: u32 = 10;
 
 /// Contents of an answer.
 #[derive(Debug)]
@@ -39,6 +47,9 @@ pub enum Content {
 pub trait Body: Debug + Send {
     /// Returns the next bytes. Never waits.
     fn next(&mut self, now: Instant) -> Bytes;
+
+    /// Notes that there is more, and the client has not taken the bytes before it.
+    fn waits(&mut self, _now: Instant) {}
 }
 
 /// Answers requests.
@@ -51,30 +62,38 @@ impl Answer {
     /// Returns a document.
     #[must_use]
     pub fn document(kind: &'static str, text: impl Into<Vec<u8>>) -> Self {
-        Self { status: "200 OK", kind, content: Content::Document(text.into()) }
+        Self { status: "200 OK", kind, content: Content::Document(text.into()), retry_after: None }
     }
 
     /// Returns a stream.
     #[must_use]
     pub fn stream(kind: &'static str, body: Box<dyn Body>) -> Self {
-        Self { status: "200 OK", kind, content: Content::Stream(body) }
+        Self { status: "200 OK", kind, content: Content::Stream(body), retry_after: None }
     }
 
     /// Returns an answer that says its status alone.
     #[must_use]
     pub fn status(status: &'static str) -> Self {
         let text = format!("{status}\n").into_bytes();
-        Self { status, kind: "text/plain", content: Content::Document(text) }
+        Self { status, kind: "text/plain", content: Content::Document(text), retry_after: None }
+    }
+
+    /// Returns the answer to a client for which there is no room now (RFC 9110 §15.6.4).
+    pub(super) fn busy() -> Self {
+        Self { retry_after: Some(RETRY_AFTER), ..Self::status("503 Service Unavailable") }
     }
 
     /// Returns the head of the answer as it is sent.
     pub(super) fn head(&self) -> String {
-        let Self { status, kind, content } = self;
-        let more = match content {
+        let Self { status, kind, content, retry_after } = self;
+        let mut more = match content {
             Content::Document(text) => format!("Content-Length: {}", text.len()),
             // To its end, at which the connection is closed (RFC 9112 §6.3).
             Content::Stream(_) => "Cache-Control: no-store".to_owned(),
         };
+        if let Some(seconds) = retry_after {
+            let _ = write!(more, "\r\nRetry-After: {seconds}");
+        }
         format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n{more}\r\nConnection: close\r\n\r\n")
     }
 }

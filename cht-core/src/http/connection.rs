@@ -75,14 +75,20 @@ impl Connection {
         PollFd::new(&self.socket, flags)
     }
 
-    /// Continues to read or to write. Returns whether all is done.
-    pub(super) fn step(&mut self, service: &mut dyn Service, now: Instant) -> io::Result<bool> {
+    /// Continues to read or to write. Returns whether all is done. Without room for a stream, one
+    /// that is asked for is refused.
+    pub(super) fn step(
+        &mut self,
+        service: &mut dyn Service,
+        has_room: bool,
+        now: Instant,
+    ) -> io::Result<bool> {
         if self.bytes.is_empty() || (self.is_stream() && self.sent == self.bytes.len()) {
             let Some(read) = self.read()? else { return Ok(true) };
             if self.is_stream() {
                 // What a client says after its request means nothing.
                 self.request.clear();
-            } else if read == 0 || !self.begin(service, now) {
+            } else if read == 0 || !self.begin(service, has_room, now) {
                 return Ok(false);
             }
         }
@@ -104,11 +110,14 @@ impl Connection {
     }
 
     /// Begins the answer, if the request is complete.
-    fn begin(&mut self, service: &mut dyn Service, now: Instant) -> bool {
+    fn begin(&mut self, service: &mut dyn Service, has_room: bool, now: Instant) -> bool {
         let too_long = || Answer::status("431 Request Header Fields Too Large");
         let answer = answer(&self.request, service, now)
             .or_else(|| (self.request.len() >= HEAD).then(too_long));
-        let Some(answer) = answer else { return false };
+        let Some(mut answer) = answer else { return false };
+        if !has_room && matches!(answer.content, Content::Stream(_)) {
+            answer = Answer::busy();
+        }
         let mut bytes = answer.head().into_bytes();
         let has_body = !self.request.starts_with(b"HEAD ");
         match answer.content {
@@ -150,6 +159,10 @@ impl Connection {
 
     /// Continues a stream that waits for its source. Returns whether all is done.
     pub(super) fn pump(&mut self, now: Instant) -> io::Result<bool> {
-        if self.is_stream() && self.sent == self.bytes.len() { self.write(now) } else { Ok(false) }
+        if self.is_stream() && self.sent == self.bytes.len() {
+            return self.write(now);
+        }
+        self.stream.iter_mut().for_each(|stream| stream.waits(now));
+        Ok(false)
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 /// Limit of clients that were not answered yet. One more ends another.
 const CLIENTS: usize = 32;
 
-/// Limit of clients of streams. One more is sent away.
+/// Limit of clients of streams. One more is refused.
 const STREAMS: usize = 64;
 
 /// Why an address cannot be listened at.
@@ -82,7 +82,9 @@ impl Server {
             let now = clock::monotonic();
             for at in ready.into_iter().rev() {
                 // A client that was answered or has gone is done with.
-                if !matches!(self.clients[at].step(&mut *self.service, now), Ok(false)) {
+                let has_room = self.streams() < STREAMS;
+                let stepped = self.clients[at].step(&mut *self.service, has_room, now);
+                if !matches!(stepped, Ok(false)) {
                     self.clients.remove(at);
                 }
             }
@@ -112,7 +114,8 @@ impl Server {
         ((0..count).filter(is_ready).collect(), self.wake.is_some() && is_ready(&count))
     }
 
-    /// Accepts clients. One too many ends the oldest without a request, or else the oldest.
+    /// Accepts clients, until there is no room: those that have asked meanwhile are answered before
+    /// another one is ended.
     fn accept(&mut self, now: Instant) {
         if self.resting.is_some_and(|until| until > now) {
             return;
@@ -131,24 +134,121 @@ impl Server {
             if let Ok(client) = Connection::new(socket, now) {
                 self.clients.push(client);
             }
-            self.make_room();
+            if !self.make_room() {
+                return;
+            }
         }
     }
 
-    /// Ends a client if there are too many. The newest is among those without a request, and stays.
-    fn make_room(&mut self) {
-        let streams = self.clients.iter().filter(|client| client.is_stream()).count();
-        let others = self.clients.len() - streams;
-        let newest = self.clients.len().saturating_sub(1);
-        let excess = |client: &Connection| streams > STREAMS && client.is_stream();
-        let silent = |client: &Connection| !client.is_stream() && client.is_silent();
-        let mut end = |which: &dyn Fn(&Connection) -> bool| {
-            let at = self.clients.iter().position(which).filter(|at| *at < newest);
-            at.map(|at| self.clients.remove(at)).is_some()
-        };
-        if others > CLIENTS && !end(&silent) {
-            end(&|client| !client.is_stream());
+    /// Ends a client without an answer if there are too many: the oldest without a request, or else
+    /// the oldest. The newest is among those without a request, and stays. Returns whether there is
+    /// room for another.
+    fn make_room(&mut self) -> bool {
+        let others = self.clients.len() - self.streams();
+        if others <= CLIENTS {
+            return others < CLIENTS;
         }
-        end(&excess);
+        let newest = self.clients.len() - 1;
+        let is_document = |client: &Connection| !client.is_stream();
+        let silent = |client: &Connection| is_document(client) && client.is_silent();
+        let oldest = self.clients.iter().position(silent).filter(|at| *at < newest);
+        if let Some(at) = oldest.or_else(|| self.clients.iter().position(is_document)) {
+            self.clients.remove(at);
+        }
+        false
+    }
+
+    fn streams(&self) -> usize {
+        self.clients.iter().filter(|client| client.is_stream()).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        http::{Answer, Body, Request},
+        live::Bytes,
+    };
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpStream,
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
+    };
+
+    /// A stream of one byte, and another when it has ended.
+    #[derive(Debug)]
+    struct Short {
+        has_ended: Arc<AtomicBool>,
+        sent: u8,
+    }
+
+    impl Body for Short {
+        fn next(&mut self, _: Instant) -> Bytes {
+            let last = 1 + u8::from(self.has_ended.load(Ordering::Relaxed));
+            if self.sent < last {
+                self.sent += 1;
+                return Bytes::Some([b'0' + self.sent].into());
+            }
+            if last == 2 { Bytes::Ended } else { Bytes::None }
+        }
+    }
+
+    struct Streams(Arc<AtomicBool>);
+
+    impl Service for Streams {
+        fn answer(&mut self, request: &Request<'_>, _: Instant) -> Answer {
+            if request.path == "/document" {
+                return Answer::document("text/plain", "text");
+            }
+            let has_ended = Arc::clone(&self.0);
+            Answer::stream("video/mp2t", Box::new(Short { has_ended, sent: 0 }))
+        }
+    }
+
+    #[test]
+    fn stream_too_many_is_refused_and_none_is_ended() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (has_ended, wake) = (Arc::new(AtomicBool::new(false)), Wake::new().unwrap());
+        serve(listener, Streams(Arc::clone(&has_ended)), Some(wake.clone()), "test").unwrap();
+        let ask = |path: &str| {
+            let mut client = TcpStream::connect(address).unwrap();
+            client.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+            write!(client, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+            client
+        };
+        let head = |client: &mut TcpStream| {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                client.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            String::from_utf8(head).unwrap()
+        };
+        // All at once.
+        let mut clients: Vec<_> = (0..STREAMS + 6).map(|_| ask("/live.ts")).collect();
+        let heads: Vec<_> = clients.iter_mut().map(head).collect();
+        let is_served = |head: &String| head.starts_with("HTTP/1.1 200 OK\r\n");
+        assert_eq!(heads.iter().filter(|head| is_served(head)).count(), STREAMS);
+        for head in heads.iter().filter(|head| !is_served(head)) {
+            assert!(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{head}");
+            assert!(head.contains("\r\nRetry-After: 10\r\n"), "{head}");
+        }
+        assert!(is_served(&head(&mut ask("/document"))), "documents have room of their own");
+        // All that were served still are.
+        has_ended.store(true, Ordering::Relaxed);
+        wake.wake();
+        for (mut client, _) in clients.into_iter().zip(&heads).filter(|(_, it)| is_served(it)) {
+            let mut shown = String::new();
+            client.read_to_string(&mut shown).unwrap();
+            assert_eq!(shown, "12");
+        }
+        // Their places are free again.
+        assert!(is_served(&head(&mut ask("/live.ts"))));
     }
 }
