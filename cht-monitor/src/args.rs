@@ -43,8 +43,9 @@ pub(crate) struct Args {
     /// in the tables
     #[arg(long, value_name = "PID|INDEX")]
     pub stream: Option<Which>,
-    /// Player to run: ffplay, mpv, vlc, or a command for sh that reads MPEG-TS on stdin [default:
-    /// ffplay, without --fifo, --http and --stdout]
+    /// Player to run: ffplay, mpv, vlc, or a command for sh that reads MPEG-TS on stdin. Closed, it
+    /// ends cht-monitor, but for --fifo, --http and --restart [default: ffplay, without --fifo,
+    /// --http and --stdout]
     #[arg(long, value_name = "NAME|CMD", conflicts_with = "stdout")]
     pub player: Option<String>,
     /// ffplay program to run
@@ -128,8 +129,12 @@ impl FromStr for From {
 impl Args {
     /// Returns whether to run a player.
     pub(crate) fn plays(&self) -> bool {
-        let elsewhere = self.stdout || self.fifo.is_some() || self.http.is_some();
-        self.player.is_some() || !elsewhere
+        self.player.is_some() || !(self.stdout || self.serves())
+    }
+
+    /// Returns whether viewers may come that are no player of this program.
+    pub(crate) fn serves(&self) -> bool {
+        self.fifo.is_some() || self.http.is_some()
     }
 
     /// Returns the streams to show.
@@ -162,7 +167,7 @@ const EFFECTS: &[Effect<Args>] = &[
     },
     Effect {
         option: "from",
-        is_there: |args| args.fifo.is_none() && args.http.is_none(),
+        is_there: |args| !args.serves(),
         place: "without --fifo and --http, which are live",
     },
     Effect {

@@ -1,8 +1,8 @@
 //! The stream through a FIFO, for any player that opens it.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{ErrorKind, Write as _},
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind, Write as _},
     os::{fd::AsFd as _, unix::fs::FileTypeExt as _},
     path::{Path, PathBuf},
     thread,
@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::process::report;
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::fs::{CWD, FileType, FlockOperation, Mode, OFlags, flock, mknodat, open};
 
 use crate::source::Live;
 
@@ -32,10 +32,39 @@ fn check(path: &Path, found: fs::FileType) -> Result<()> {
     bail!("--fifo {}: is there and no FIFO; nothing is written, name another", path.display());
 }
 
+/// Takes the FIFO for this process, as long as the result is open: two would mix their packets.
+pub(crate) fn lock(path: &Path) -> Result<File> {
+    let named = || format!("--fifo {}: cannot be opened", path.display());
+    // The end for writing opens at once only where there is a reader. It does not count as one.
+    let reader = reader(path).with_context(named)?;
+    check(path, reader.metadata()?.file_type())?;
+    let writer = OpenOptions::new().write(true).open(path).with_context(named)?;
+    if flock(&writer, FlockOperation::NonBlockingLockExclusive).is_err() {
+        bail!("--fifo {}: another cht-monitor writes to it; name another", path.display());
+    }
+    Ok(writer)
+}
+
+/// Opens the end for reading. Never waits for a writer.
+fn reader(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(open(path, flags, Mode::empty())?.into())
+}
+
+/// Takes out what a reader has left: the next one must not find it.
+fn drain(path: &Path) -> io::Result<()> {
+    match io::copy(&mut reader(path)?, &mut io::sink()) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+        result => result.map(|_| ()),
+    }
+}
+
 /// Feeds one reader after another on a thread of its own, to the end of the stream.
-pub(crate) fn serve(path: PathBuf, mut live: Live) -> Result<()> {
+pub(crate) fn serve(path: PathBuf, locked: File, mut live: Live) -> Result<()> {
     let thread = thread::Builder::new().name("fifo".to_owned());
     let serving = thread.spawn(move || {
+        // To the end of the thread.
+        let _locked = locked;
         if let Err(error) = run(&path, &mut live) {
             report::warn(format_args!("{error:#}"));
         }
@@ -62,8 +91,8 @@ fn run(path: &Path, live: &mut Live) -> Result<()> {
             return Ok(());
         }
         live.leave();
-        // The next reader must not find what this one has left.
         drop(fifo);
+        drain(path).with_context(|| format!("--fifo {}", path.display()))?;
         report::note(format_args!("{}: the reader went", path.display()));
     }
 }

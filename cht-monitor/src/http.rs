@@ -5,9 +5,11 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use cht_core::{
     http::{self, Answer, Body, Request, Service},
-    live::{Broadcast, Bytes, Feed, Limits, Wake},
+    live::{Broadcast, Bytes, Feed, LeftOut, Limits, Wake},
     process::report,
 };
+
+use crate::status::Losses;
 
 /// Serves viewers on a thread of its own.
 pub(crate) fn serve(place: &str, broadcast: &Broadcast) -> Result<()> {
@@ -15,7 +17,8 @@ pub(crate) fn serve(place: &str, broadcast: &Broadcast) -> Result<()> {
     let listener = http::bind("--http", place, "127.0.0.1:8080", open)?;
     let address = listener.local_addr().context("--http")?;
     let wake = Wake::new()?;
-    let service = Live { broadcast: broadcast.clone(), wake: wake.clone() };
+    let losses = Losses::of("a viewer of --http");
+    let service = Live { broadcast: broadcast.clone(), wake: wake.clone(), losses };
     http::serve(listener, service, Some(wake), "http").context("a thread for --http")?;
     report::note(format_args!("serving http://{address}/live.ts"));
     Ok(())
@@ -25,6 +28,7 @@ pub(crate) fn serve(place: &str, broadcast: &Broadcast) -> Result<()> {
 struct Live {
     broadcast: Broadcast,
     wake: Wake,
+    losses: Losses,
 }
 
 impl Service for Live {
@@ -39,16 +43,29 @@ impl Service for Live {
             _ => return Answer::status("405 Method Not Allowed"),
         };
         let feed = feed(&self.broadcast, Limits::NETWORK, &self.wake, now);
-        Answer::stream("video/mp2t", Box::new(Viewer(feed)))
+        let losses = self.losses.clone();
+        let viewer = Viewer { feed, left_out: LeftOut::default(), losses };
+        Answer::stream("video/mp2t", Box::new(viewer))
     }
 }
 
 /// One viewer.
 #[derive(Debug)]
-struct Viewer(Feed);
+struct Viewer {
+    feed: Feed,
+    /// What was left out of the feed so far.
+    left_out: LeftOut,
+    losses: Losses,
+}
 
 impl Body for Viewer {
     fn next(&mut self, now: Instant) -> Bytes {
-        self.0.take(now)
+        let bytes = self.feed.take(now);
+        self.waits(now);
+        bytes
+    }
+
+    fn waits(&mut self, now: Instant) {
+        self.losses.watch(&mut self.left_out, self.feed.left_out(), now);
     }
 }

@@ -8,7 +8,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use cht_core::{live::Broadcast, process::clock, session::Session};
+use cht_core::{
+    live::Broadcast,
+    process::{clock, report},
+    session::Session,
+};
 
 use crate::{
     args::Args,
@@ -17,14 +21,14 @@ use crate::{
     sessions::Sessions,
     source::{Live, Source},
     start::Starts,
-    status::Status,
+    status::{Losses, Status},
     stream::{self, Recorded},
 };
 
 /// Longest time for which the end of the stream waits for viewers that have not got all of it.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
-/// Shows the session until it or the player ends.
+/// Shows the session until it ends, or the player, if it is the only viewer.
 pub(crate) fn show(args: &Args) -> Result<()> {
     let (mut sessions, events) = Sessions::of(args)?;
     let shown = sessions.first().and_then(|first| show_from(args, sessions, first));
@@ -57,18 +61,28 @@ fn show_from(args: &Args, sessions: Sessions, first: Session) -> Result<()> {
     }
     if let Some(path) = &args.fifo {
         fifo::make(path)?;
+        let locked = fifo::lock(path)?;
         let status = if args.plays() { Status::default() } else { status.clone() };
-        fifo::serve(path.clone(), Live::new(broadcast.clone(), status)?)?;
+        let losses = Losses::of(format!("the reader of {}", path.display()));
+        fifo::serve(path.clone(), locked, Live::new(broadcast.clone(), status, losses)?)?;
     }
     if !args.quiet {
         status.show(broadcast.clone())?;
     }
     let follower = stream::follow(sessions, first, args.wanted(), broadcast.clone())?;
     if args.plays() {
-        let live = Live::new(broadcast.clone(), status)?;
-        play(&mut starts, &mut Source::Live(Box::new(live)), args.restart)?;
+        let live = Live::new(broadcast.clone(), status, Losses::of("the player"))?;
+        let played = play(&mut starts, &mut Source::Live(Box::new(live)), args.restart);
+        if !args.serves() {
+            played?;
+            if !broadcast.has_ended() {
+                return Ok(());
+            }
+        } else if let Err(error) = played {
+            report::warn(format_args!("{error:#}"));
+        }
         if !broadcast.has_ended() {
-            return Ok(());
+            report::note("the player was closed; other viewers are served on");
         }
     }
     let followed = follower.join().unwrap_or(Ok(()));

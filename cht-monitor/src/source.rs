@@ -8,12 +8,15 @@ use std::{
 
 use anyhow::Result;
 use cht_core::{
-    live::{Broadcast, Bytes, Feed, Limits, Summary, Wake},
+    live::{Broadcast, Bytes, Feed, LeftOut, Limits, Summary, Wake},
     process::clock,
 };
 use rustix::event::{PollFd, PollFlags};
 
-use crate::{status::Status, stream::Recorded};
+use crate::{
+    status::{Losses, Status},
+    stream::Recorded,
+};
 
 /// A stream for one player at a time.
 pub(crate) enum Source {
@@ -26,20 +29,25 @@ pub(crate) struct Live {
     broadcast: Broadcast,
     wake: Wake,
     feed: Option<Feed>,
+    /// What was left out of the feed so far.
+    left_out: LeftOut,
     status: Status,
+    losses: Losses,
 }
 
 impl Live {
-    pub(crate) fn new(broadcast: Broadcast, status: Status) -> Result<Self> {
-        Ok(Self { broadcast, wake: Wake::new()?, feed: None, status })
+    pub(crate) fn new(broadcast: Broadcast, status: Status, losses: Losses) -> Result<Self> {
+        let (wake, left_out) = (Wake::new()?, LeftOut::default());
+        Ok(Self { broadcast, wake, feed: None, left_out, status, losses })
     }
 
     fn take(&mut self) -> Bytes {
         let now = clock::monotonic();
-        let Self { broadcast, wake, feed, status } = self;
+        let Self { broadcast, wake, feed, left_out, status, losses } = self;
         let feed = feed.get_or_insert_with(|| Feed::live(broadcast, Limits::PLAYER, wake, now));
         let bytes = feed.take(now);
-        status.watch(feed, now);
+        status.watch(Some(feed));
+        losses.watch(left_out, feed.left_out(), now);
         bytes
     }
 
@@ -59,7 +67,8 @@ impl Live {
 
     /// Leaves the stream, until the next bytes are asked for.
     pub(crate) fn leave(&mut self) {
-        self.feed = None;
+        (self.feed, self.left_out) = (None, LeftOut::default());
+        self.status.watch(None);
     }
 
     /// Returns the next bytes: waits for them as long as `player` is there. `None` at the end of

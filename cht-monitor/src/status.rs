@@ -27,25 +27,54 @@ pub(crate) struct Status(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     behind: Option<Duration>,
-    left_out: LeftOut,
+}
+
+/// Counts the pictures left out for the viewers of one output. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Losses(Arc<Mutex<Lost>>);
+
+#[derive(Debug)]
+struct Lost {
+    /// The viewer, in a message.
+    viewer: String,
+    total: LeftOut,
     limited: report::Limited,
 }
 
-impl Status {
-    /// Notes the state of a feed; reports the groups that were left out.
-    pub(crate) fn watch(&self, feed: &Feed, now: Instant) {
-        let mut state = lock(&self.0);
-        state.behind = Some(feed.behind());
-        let left_out = feed.left_out();
-        if left_out.groups > state.left_out.groups {
-            let LeftOut { groups, bytes } = left_out;
-            let message = format_args!(
-                "the player is too slow: {groups} groups of pictures ({bytes} bytes) were left out so far; it \
-                 continues at the newest keyframe"
-            );
-            state.limited.note(now, message);
+impl Losses {
+    pub(crate) fn of(viewer: impl Into<String>) -> Self {
+        let (total, limited) = (LeftOut::default(), report::Limited::default());
+        Self(Arc::new(Mutex::new(Lost { viewer: viewer.into(), total, limited })))
+    }
+
+    /// Reports what was left out for a viewer since `before`.
+    pub(crate) fn watch(&self, before: &mut LeftOut, now: LeftOut, at: Instant) {
+        let since = LeftOut {
+            groups: now.groups.saturating_sub(before.groups),
+            bytes: now.bytes.saturating_sub(before.bytes),
+        };
+        *before = now;
+        if since == LeftOut::default() {
+            return;
         }
-        state.left_out = left_out;
+        let mut lost = lock(&self.0);
+        let Lost { viewer, total, limited } = &mut *lost;
+        (total.groups, total.bytes) = (total.groups + since.groups, total.bytes + since.bytes);
+        if since.groups > 0 {
+            let LeftOut { groups, bytes } = total;
+            let message = format_args!(
+                "{viewer} is too slow: {groups} groups of pictures ({bytes} bytes) were left out so \
+                 far; it continues at the newest keyframe"
+            );
+            limited.note(at, message);
+        }
+    }
+}
+
+impl Status {
+    /// Notes the state of a feed; `None` without one.
+    pub(crate) fn watch(&self, feed: Option<&Feed>) {
+        lock(&self.0).behind = feed.map(Feed::behind);
     }
 
     /// Shows a line about the stream on a terminal, on a thread of its own, to the stream's end.

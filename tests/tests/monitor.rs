@@ -289,6 +289,81 @@ fn viewers_over_http_do_not_wait_for_each_other() {
 }
 
 #[test]
+fn viewer_over_http_that_stalls_is_reported() {
+    let bytes = generated(
+        &[("testsrc2=s=640x480:r=25", 4.0)],
+        "-c:v libx264 -preset ultrafast -qp 1 -g 25",
+    );
+    let (recorder, mut sender) = recorder_with(&bytes);
+    let (mut monitor, mut said) = monitor(&recorder, &["--http", "127.0.0.1:0"]);
+    let line = said.find(|line| line.contains("serving http://")).unwrap();
+    let place = line.split_once("http://").unwrap().1.strip_suffix("/live.ts").unwrap();
+    let mut stalled = TcpStream::connect(place).unwrap();
+    stalled.write_all(b"GET /live.ts HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    stalled.read_exact(&mut [0; 100]).unwrap();
+    // More than may wait for a viewer.
+    for _ in 0..(40 << 20) / bytes.len() {
+        sender.write_all(&bytes).unwrap();
+    }
+    drop(sender);
+    let told = said.find(|line| line.contains("a viewer of --http is too slow: "));
+    assert!(told.is_some_and(|line| line.contains("groups of pictures")));
+    drop(stalled);
+    assert!(monitor.wait().unwrap().success());
+}
+
+#[test]
+fn closed_player_ends_no_other_viewer() {
+    let bytes = generated(&[("testsrc2=s=160x120:r=25", 2.0)], "-c:v libx264 -g 25 -an");
+    let (recorder, sender) = recorder_with(&bytes);
+    let options = ["--http", "127.0.0.1:0", "--player", "head -c 3760 >/dev/null"];
+    let (mut monitor, mut said) = monitor(&recorder, &options);
+    let line = said.find(|line| line.contains("serving http://")).unwrap();
+    let place = line.split_once("http://").unwrap().1.strip_suffix("/live.ts").unwrap();
+    said.find(|line| line.contains("the player was closed; other viewers are served on")).unwrap();
+    let mut viewer = TcpStream::connect(place).unwrap();
+    viewer.write_all(b"GET /live.ts HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    drop(sender);
+    let mut shown = Vec::new();
+    viewer.read_to_end(&mut shown).unwrap();
+    assert!(shown.starts_with(b"HTTP/1.1 200 OK") && shown.len() > 188 * 20);
+    assert!(monitor.wait().unwrap().success());
+}
+
+#[test]
+fn fifo_of_another_monitor_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = generated(&[("testsrc2=s=160x120:r=25", 2.0)], "-c:v libx264 -g 25 -an");
+    record(folder.path(), &bytes, "");
+    let (recorder, sender) = recorder_with(&bytes);
+    let fifo = recorder.folder.path().join("monitor.pipe");
+    let (mut first, mut said) = monitor(&recorder, &["--fifo", fifo.to_str().unwrap()]);
+    said.find(|line| line.contains("showing")).unwrap();
+    let second = || {
+        let mut second = tool("cht-monitor");
+        second.arg("--fifo").arg(&fifo).arg("--sessions").arg(folder.path());
+        let output = second.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let is_refused = |(status, said): &(Option<i32>, String)| {
+        *status == Some(2) && said.contains("another cht-monitor writes to it; name another")
+    };
+    let refused = second();
+    assert!(is_refused(&refused), "{refused:?}");
+    // While a reader is there, and after it has gone.
+    let mut read = vec![0; 188 * 20];
+    let mut reader = fs::File::open(&fifo).unwrap();
+    reader.read_exact(&mut read).unwrap();
+    assert!(is_refused(&second()) && begins_well(&read));
+    drop(reader);
+    said.find(|line| line.contains("the reader went")).unwrap();
+    assert!(is_refused(&second()));
+    drop(sender);
+    assert!(first.wait().unwrap().success());
+    assert_eq!(second().0, Some(0));
+}
+
+#[test]
 fn events_are_passed_on_and_their_next_session_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = generated(&[("testsrc2=s=160x120:r=25", 2.0)], "-c:v libx264 -g 25 -an");
