@@ -38,7 +38,8 @@ const PATH: &str = "/mcp";
 /// Largest number of connections at a time.
 const CONNECTIONS: usize = 64;
 
-/// Time in which a client has to send the head of a request, from its connection or its last answer.
+/// Time in which a client has to send the head of a request, from its connection or its last
+/// answer.
 const HEAD: Duration = Duration::from_secs(10);
 
 /// Scheme of the token in `Authorization`.

@@ -1,5 +1,5 @@
-//! Files of a session's own. Its journal may come from elsewhere and name any file, and so may links
-//! in its folder.
+//! Files of a session's own. Its journal may come from elsewhere and name any file, and so may
+//! links in its folder.
 
 use std::{
     io,
