@@ -198,8 +198,8 @@ fn segments(frames: &[Frame], session: Option<&Session>, log: &SegmentLog) -> Ve
     parts
 }
 
-/// Returns the frame rate, by the first segment that is there unless it is `given`, and the times of
-/// the first pictures.
+/// Returns the frame rate, by the first segment that is there unless it is `given`, and the times
+/// of the first pictures.
 fn sample(segments: &[Part], given: Option<Rate>) -> Result<(Rate, Vec<i64>)> {
     let mut refused = None;
     for part in segments {

@@ -53,7 +53,7 @@ impl Service for Live {
 #[derive(Debug)]
 struct Viewer {
     feed: Feed,
-    /// What was left out of the feed so far.
+    /// Amount left out of the feed so far.
     left_out: LeftOut,
     losses: Losses,
 }

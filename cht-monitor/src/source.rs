@@ -29,7 +29,7 @@ pub(crate) struct Live {
     broadcast: Broadcast,
     wake: Wake,
     feed: Option<Feed>,
-    /// What was left out of the feed so far.
+    /// Amount left out of the feed so far.
     left_out: LeftOut,
     status: Status,
     losses: Losses,

@@ -47,7 +47,7 @@ impl Losses {
         Self(Arc::new(Mutex::new(Lost { viewer: viewer.into(), total, limited })))
     }
 
-    /// Reports what was left out for a viewer since `before`.
+    /// Reports the groups left out for a viewer since `before`.
     pub(crate) fn watch(&self, before: &mut LeftOut, now: LeftOut, at: Instant) {
         let since = LeftOut {
             groups: now.groups.saturating_sub(before.groups),
