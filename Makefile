@@ -4,42 +4,108 @@ SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 CARGO ?= cargo
 BIN := $(CURDIR)/target/release
-TOOLS := cht-recv cht-segwatch cht-scenes cht-audio cht-index cht-agent cht-export cht-monitor
+TOOLS := cht cht-recv cht-segwatch cht-scenes cht-audio cht-index cht-agent cht-export cht-page cht-monitor cht-batch
 # Folder of the sessions for `make reprocess`.
 SESSIONS ?= sessions
 
-.PHONY: build demo test lab bench quality install reprocess setup
+# Players of cht-page, from npm by a lock file; compiled into the program.
+PLAYERS := cht-page/web/node_modules/.package-lock.json
 
+.PHONY: build others demo test lab bench cluster picture quality install uninstall deb package-test reprocess setup
+
+# npm fetches while the compiler works on the other tools.
 build: setup
-	$(CARGO) build --release --locked
+	$(MAKE) --no-print-directory -j2 TOOLS="$(TOOLS)" $(PLAYERS) others
+	$(CARGO) build --release --locked $(addprefix -p ,$(TOOLS))
+
+others:
+	$(CARGO) build --release --locked $(addprefix -p ,$(filter-out cht-page,$(TOOLS)))
+
+$(PLAYERS): cht-page/web/package.json cht-page/web/package-lock.json
+	scripts/setup npm
+	npm ci --prefix cht-page/web --ignore-scripts --no-audit --no-fund || \
+	    echo "npm does not get the players of cht-page: its pages will show no video" >&2
 
 setup:
 	scripts/setup
 
+# The demonstration runs these; cht-agent, with the server of MCP, is not among them.
+demo: TOOLS := cht cht-recv cht-segwatch cht-scenes cht-index cht-export cht-page
 demo: build
 	PATH="$(BIN):$$PATH" scripts/demo
 
-test:
-	scripts/setup socat faketime entr
+test: $(PLAYERS)
+	scripts/setup socat faketime entr sqlite3
 	$(CARGO) test --workspace --locked
 
 # The live pipeline with faults, an hour: a failure names its seed and round.
 lab:
 	scripts/setup
 	$(CARGO) test -p cht-tests --release --locked --test lab -- --rounds 500 --seed 1 --jobs 2
+	$(CARGO) test -p cht-tests --release --locked --test lab -- --readers --rounds 200 --seed 1 --jobs 2
+
+# Units on many machines, by GNU parallel, Slurm, RabbitMQ and S3, with faults: as root, on Debian, some twenty minutes.
+cluster: build
+	tests/cluster/run --programs "$(BIN)"
 
 bench: build
 	scripts/setup socat
 	PATH="$(BIN):$$PATH" bench/run
+
+# The picture of the page in the README.
+picture: build
+	PATH="$(BIN):$$PATH" tests/page/picture
 
 # Quality of the chosen frames: makes its material first, about an hour.
 quality: build
 	for kind in film screen; do for set in tune held footage; do \
 	    bench/quality/run --kind $$kind --set $$set || exit 1; done; done
 
-install: setup
-	for tool in $(TOOLS); do $(CARGO) install --locked --path $$tool || exit 1; done
+# Programs, manual pages, completions, scripts, a unit for systemd and the documentation, made by `make build`:
+# make install PREFIX=/usr DESTDIR=package
+PREFIX ?= /usr/local
+ROOT := $(DESTDIR)$(PREFIX)
+SCRIPTS := cron.example follow live ocr reprocess transcribe
+UNITS := cht-batch.service cht-batch.timer cht-recv.service cht-recv@.service cht-stages@.service cht@.target
 
-# Completes the index of every session.
+install: $(addprefix $(BIN)/,$(TOOLS))
+	install -d "$(ROOT)/bin" "$(ROOT)/share/cht/scripts" "$(ROOT)/share/doc/cht" "$(ROOT)/lib/systemd/system"
+	install -m 755 $^ "$(ROOT)/bin"
+	for tool in $^; do "$$tool" --generate "$(ROOT)" || exit 1; done
+	install -m 755 $(addprefix scripts/,$(SCRIPTS)) "$(ROOT)/share/cht/scripts"
+	for unit in $(UNITS); do \
+	    sed 's|/usr/local/|$(PREFIX)/|' "scripts/$$unit" >"$(ROOT)/lib/systemd/system/$$unit" || exit 1; done
+	install -d "$(ROOT)/share/cht/scripts/cluster"
+	install -m 755 scripts/cluster/* "$(ROOT)/share/cht/scripts/cluster"
+	install -D -m 644 scripts/cht.sysusers "$(ROOT)/lib/sysusers.d/cht.conf"
+	install -D -m 644 scripts/cht.tmpfiles "$(ROOT)/lib/tmpfiles.d/cht.conf"
+	cp -r README.md CHANGELOG.md LICENSE-* docs schema "$(ROOT)/share/doc/cht"
+	install -D -m 644 docs/cht-events.5 "$(ROOT)/share/man/man5/cht-events.5"
+
+$(BIN)/%:
+	$(MAKE) build
+
+uninstall:
+	rm -rf "$(ROOT)/share/cht" "$(ROOT)/share/doc/cht" "$(ROOT)/share/man/man5/cht-events.5" "$(ROOT)/lib/sysusers.d/cht.conf" \
+	    "$(ROOT)/lib/tmpfiles.d/cht.conf" $(addprefix "$(ROOT)/lib/systemd/system"/,$(UNITS))
+	for tool in $(TOOLS); do rm -f "$(ROOT)/bin/$$tool" "$(ROOT)/share/man/man1/$$tool".1 "$(ROOT)/share/man/man1/$$tool"-*.1 \
+	    "$(ROOT)/share/bash-completion/completions/$$tool" "$(ROOT)/share/zsh/site-functions/_$$tool" \
+	    "$(ROOT)/share/fish/vendor_completions.d/$$tool.fish"; done
+
+# A package for Debian and its relatives, of the built programs: target/debian/cht_VERSION_ARCH.deb
+deb:
+	rm -rf target/package target/debian
+	$(MAKE) --no-print-directory install PREFIX=/usr DESTDIR="$(CURDIR)/target/package"
+	$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deb
+	$(CARGO) deb --locked --package cht --no-build --output target/debian/
+	# All that is installed is in it, and the copyright.
+	test $$(dpkg-deb -c target/debian/cht_*.deb | grep -c '^-') -eq $$(($$(find target/package -type f | wc -l) + 1))
+
+# Installs the package into a fresh Debian, and runs the examples of the README there. Needs root and the network.
+package-test: deb
+	scripts/setup debootstrap
+	tests/package/run target/debian/cht_*.deb
+
+# Completes the frames and the index of every session: make reprocess OPTIONS='--detect scene --threshold 0.3'
 reprocess:
-	@scripts/reprocess --sessions "$(SESSIONS)" >/dev/null
+	@scripts/reprocess --sessions "$(SESSIONS)" -- $(OPTIONS) >/dev/null

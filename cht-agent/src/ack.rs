@@ -8,13 +8,10 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    event::{Event, Sent},
     process::report,
-    session::Session,
-    storage::journal as stored,
+    session::{Session, marks},
 };
 use jiff::Timestamp;
-use rustix::fs::FlockOperation;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -22,7 +19,7 @@ use crate::{
     store::{
         cursor::Cursor,
         ids,
-        journal::{self, Journal},
+        journal::Journal,
         line::{self, Kind},
         state::{Reader, State},
     },
@@ -237,16 +234,9 @@ impl<'a> Work<'a> {
         if self.new.is_empty() {
             return Ok(None);
         }
-        let mut lines = Vec::new();
-        for id in &self.new {
-            let sent = Sent { id: id.clone(), path: None, reader: None, at: Some(at) };
-            lines.extend(Event::new(Some(self.session.name().to_owned()), sent).to_line());
-        }
-        let path = Session::frames_in(self.session.root())?.join(journal::NAME);
-        let named = || format!("{}: nothing is acknowledged", path.display());
-        let mut journal = stored::Journal::open(&path).with_context(named)?;
-        rustix::fs::flock(journal.file(), FlockOperation::LockExclusive).with_context(named)?;
-        journal.append_durably(&lines).with_context(named)?;
-        Ok(Some((journal.end() - lines.len() as u64, journal.end())))
+        let appended = marks::append(self.session, &self.new, at).with_context(|| {
+            format!("{}: nothing is acknowledged", self.session.index_journal().display())
+        })?;
+        Ok(Some((appended.begin, appended.end)))
     }
 }

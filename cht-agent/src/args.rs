@@ -49,13 +49,17 @@ struct PlaceOptions {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List the sessions: those that are recorded now first, then the newest
+    /// List the sessions, those that are recorded now first
+    ///
+    /// The newest of the others come next.
     Sessions {
         /// Largest number of sessions
         #[arg(long, value_name = "N", default_value_t = 20)]
         limit: usize,
     },
-    /// Give the frames that a reader has not acknowledged, oldest first, with their words
+    /// Give the frames that a reader has not acknowledged
+    ///
+    /// The oldest come first, each with its words.
     Next {
         #[command(flatten)]
         reader: ReaderOption,
@@ -78,7 +82,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "CURSOR|now")]
         to: Option<String>,
     },
-    /// Find words on the screen and in the speech; the newest matches come first
+    /// Find words on the screen and in the speech
+    ///
+    /// The newest matches come first.
     Search {
         /// Words, all of which have to occur; those in quotation marks stand together
         #[arg(value_name = "QUERY", required = true)]
@@ -93,7 +99,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = count)]
         limit: usize,
     },
-    /// Give the kept frame that was on the screen at a time, its text, and the speech around it
+    /// Give the frame that was on the screen at a time, and its words
+    ///
+    /// The kept frame, its text, and the speech around it.
     Moment {
         /// When: seconds of the session, 1:02:03.5, 14:05 or @14:05:30 (local), RFC 3339, live, or
         /// -30 for seconds before that
@@ -104,7 +112,9 @@ pub(crate) enum Command {
               value_parser = cht_core::process::cli::seconds)]
         around: f64,
     },
-    /// Give the exact picture at a time, also one that was not kept, or a kept frame
+    /// Give the exact picture at a time, or a kept frame
+    ///
+    /// Also a picture that was not kept.
     Frame {
         /// A kept frame by its id, or a time as in `moment`
         #[arg(value_name = "TIME|ID", allow_hyphen_values = true)]
@@ -122,7 +132,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "PATH", env = "CHT_FFMPEG", default_value = "ffmpeg")]
         ffmpeg: PathBuf,
     },
-    /// Serve the commands as tools of an MCP client, over stdin and stdout
+    /// Serve the commands as tools of an MCP client
+    ///
+    /// Over stdin and stdout, or HTTP.
     Mcp {
         #[command(flatten)]
         reader: ReaderOption,
@@ -147,7 +159,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "PATH", env = "CHT_FFMPEG", default_value = "ffmpeg")]
         ffmpeg: PathBuf,
     },
-    /// Write frames, text and speech as they come, for ever, one line of JSON each
+    /// Write frames, text and speech as they come, for ever
+    ///
+    /// One line of JSON each.
     Follow {
         /// Where to begin: start, now, or after a frame or the cursor of a line
         #[arg(long, value_name = "ID|CURSOR|start|now", default_value = "now")]

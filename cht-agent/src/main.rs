@@ -28,9 +28,7 @@ mod wait;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    let args = args::Args::parse();
+    let args = cht_core::process::cli::parse::<args::Args>(&[]);
     cht_core::process::cli::run("cht-agent", || commands::run(&args))
 }

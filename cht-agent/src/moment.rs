@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{process::clock, session::Session, storage::durable};
-use cht_ts::time::seconds;
+use cht_ts::time::{seconds, ticks};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -51,6 +51,9 @@ pub(crate) fn answer(session: &Session, time: Time, around: f64) -> Result<Answe
     let tick = pieces.tick(time)?;
     let moment = find::moment(&mut Journal::open(session)?, tick.map(seconds), around)?;
     let shown = moment.frame.as_ref().map(|frame| frame.timestamp);
+    if let (Some(tick), Some(shown), None) = (tick, shown, &moment.next) {
+        pieces.check_end(tick, ticks(shown))?;
+    }
     let timestamp = tick.map(seconds).or(shown).unwrap_or(0.0);
     if moment.frame.is_none() && moment.speech.is_empty() {
         match moment.next {

@@ -1,6 +1,6 @@
 //! `search`: words on the screen and in the air, of one session or of all.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, rc::Rc};
 
 use anyhow::{Error, Result};
 use cht_core::{process::clock, session::Session};
@@ -77,6 +77,10 @@ impl Asked {
         let query = Query::parse(text).map_err(Error::msg)?;
         Ok(Self { text: text.to_owned(), query, since, until, limit })
     }
+
+    fn has_range(&self) -> bool {
+        self.since.is_some() || self.until.is_some()
+    }
 }
 
 /// Searches sessions, given from the newest to the oldest.
@@ -90,7 +94,7 @@ pub(crate) fn answer(sessions: &[Session], asked: &Asked) -> Result<Answer> {
     let next = if matches.is_empty() {
         "nothing was found: try fewer or other words; all of them have to occur"
     } else {
-        "`moment` with the time of a match gives the picture, the text and what was said around it"
+        "`moment` with the time of a match gives the picture, the text and the speech around it"
     };
     Ok(Answer {
         query: asked.text.clone(),
@@ -105,10 +109,22 @@ pub(crate) fn answer(sessions: &[Session], asked: &Asked) -> Result<Answer> {
 /// Times of the frames of a session.
 #[derive(Debug, Default)]
 struct Frames {
-    /// Time and wall clock of each, in their order.
-    times: Vec<(f64, Option<Timestamp>, String)>,
+    /// In their order.
+    all: Vec<Shown>,
     /// Index of each id.
-    places: HashMap<String, usize>,
+    places: HashMap<Rc<str>, usize>,
+}
+
+/// A frame that is shown from its time on.
+#[derive(Debug)]
+struct Shown {
+    time: f64,
+    id: Rc<str>,
+    /// Its wall clock, where a search needs all of them.
+    at: Option<Timestamp>,
+    /// Its line in the journal.
+    begin: u64,
+    length: u32,
 }
 
 /// A place where the words were found.
@@ -117,7 +133,6 @@ struct Hit {
     /// Place of its frame among those of the session, for a text; the time, for speech.
     place: Place,
     timestamp: f64,
-    at: Option<Timestamp>,
     /// Its line in the journal.
     begin: u64,
     length: usize,
@@ -125,8 +140,41 @@ struct Hit {
 
 #[derive(Debug)]
 enum Place {
-    Text(String),
+    Text(Rc<str>),
     Speech,
+}
+
+/// Texts that were found: of what a program says of a frame, the last counts.
+#[derive(Debug, Default)]
+struct Texts {
+    /// Names of the programs, which are few.
+    sources: Vec<Option<String>>,
+    /// By frame: the program's place in `sources`, and the place of the hit.
+    hits: HashMap<Rc<str>, Vec<(usize, usize)>>,
+}
+
+impl Texts {
+    fn is_empty(&self) -> bool {
+        self.hits.is_empty()
+    }
+
+    fn has(&self, id: &str) -> bool {
+        self.hits.contains_key(id)
+    }
+
+    /// Replaces the hit of a frame and a program by `new`. Returns the one before.
+    fn replace(&mut self, id: &Rc<str>, source: Option<&str>, new: Option<usize>) -> Option<usize> {
+        let known = self.sources.iter().position(|known| known.as_deref() == source);
+        let source = known.unwrap_or_else(|| {
+            self.sources.push(source.map(ToOwned::to_owned));
+            self.sources.len() - 1
+        });
+        let hits = self.hits.entry(Rc::clone(id)).or_default();
+        let before = hits.iter().position(|(known, _)| *known == source);
+        let before = before.map(|at| hits.swap_remove(at).1);
+        hits.extend(new.map(|new| (source, new)));
+        before
+    }
 }
 
 /// The part of a line that is searched.
@@ -146,19 +194,17 @@ struct Words<'a> {
 /// all.
 fn search(session: &Session, asked: &Asked, limit: usize) -> Result<(Vec<Match>, u64)> {
     let journal = Journal::open(session)?;
-    let (mut frames, mut hits) = (Frames::default(), Vec::new());
-    // Of texts that were found, by frame and source: what a program says last counts.
-    let mut texts: HashMap<String, HashMap<Option<String>, usize>> = HashMap::new();
+    let (mut frames, mut hits, mut texts) = (Frames::default(), Vec::new(), Texts::default());
     journal.each_line(0, |line, begin, _| {
         let kind = line::kind(line);
         if kind == Kind::Frame {
-            frames.add(line);
+            frames.add(line, begin, asked);
         }
         if !matches!(kind, Kind::Text | Kind::Transcript) {
             return true;
         }
         let is_candidate = asked.query.may_be_in(line);
-        let may_replace = || line::id(line).is_some_and(|id| texts.contains_key(&id));
+        let may_replace = || line::id(line).is_some_and(|id| texts.has(&id));
         if !is_candidate && (texts.is_empty() || !may_replace()) {
             return true;
         }
@@ -166,11 +212,8 @@ fn search(session: &Session, asked: &Asked, limit: usize) -> Result<(Vec<Match>,
         let is_found = is_candidate && asked.query.is_in(&words.text);
         let place = match (kind, words.id) {
             (Kind::Text, Some(id)) => {
-                let (id, source) = (id.into_owned(), words.source.map(Cow::into_owned));
-                let known = texts.entry(id.clone()).or_default();
-                let before =
-                    if is_found { known.insert(source, hits.len()) } else { known.remove(&source) };
-                if let Some(before) = before {
+                let (id, new) = (frames.id(&id), is_found.then_some(hits.len()));
+                if let Some(before) = texts.replace(&id, words.source.as_deref(), new) {
                     hits[before] = None;
                 }
                 Place::Text(id)
@@ -179,7 +222,7 @@ fn search(session: &Session, asked: &Asked, limit: usize) -> Result<(Vec<Match>,
         };
         if is_found {
             let timestamp = words.start;
-            hits.push(Some(Hit { place, timestamp, at: None, begin, length: line.len() }));
+            hits.push(Some(Hit { place, timestamp, begin, length: line.len() }));
         }
         true
     })?;
@@ -188,10 +231,17 @@ fn search(session: &Session, asked: &Asked, limit: usize) -> Result<(Vec<Match>,
     for hit in &mut hits {
         frames.place(hit);
     }
-    hits.retain(|hit| {
-        asked.since.is_none_or(|since| hit.at.is_some_and(|at| at >= since))
-            && asked.until.is_none_or(|until| hit.at.is_some_and(|at| at <= until))
-    });
+    if asked.has_range() {
+        let mut is_within = Vec::new();
+        for hit in &hits {
+            let at = frames.wall(&journal, hit)?;
+            let is_since = asked.since.is_none_or(|since| at.is_some_and(|at| at >= since));
+            let is_until = asked.until.is_none_or(|until| at.is_some_and(|at| at <= until));
+            is_within.push(is_since && is_until);
+        }
+        let mut is_within = is_within.into_iter();
+        hits.retain(|_| is_within.next() == Some(true));
+    }
     hits.sort_by(|a, b| b.timestamp.total_cmp(&a.timestamp));
     let total = hits.len() as u64;
     hits.truncate(limit);
@@ -200,39 +250,54 @@ fn search(session: &Session, asked: &Asked, limit: usize) -> Result<(Vec<Match>,
 }
 
 impl Frames {
-    fn add(&mut self, line: &[u8]) {
+    fn add(&mut self, line: &[u8], begin: u64, asked: &Asked) {
         let Some((id, time)) = line::id(line).zip(line::timestamp(line)) else { return };
-        self.times.push((time, line::wall(line), id));
+        let id = self.id(&id);
+        self.places.insert(Rc::clone(&id), self.all.len());
+        let at = if asked.has_range() { line::wall(line) } else { None };
+        self.all.push(Shown { time, id, at, begin, length: line.len() as u32 });
+    }
+
+    /// Returns an id, shared with its frame if that is known.
+    fn id(&self, id: &str) -> Rc<str> {
+        self.places.get_key_value(id).map_or_else(|| id.into(), |(known, _)| Rc::clone(known))
     }
 
     fn sort(&mut self) {
-        self.times.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let ids = self.times.iter().enumerate().map(|(at, (.., id))| (id.clone(), at));
-        self.places = ids.collect();
+        if !self.all.is_sorted_by(|a, b| a.time <= b.time) {
+            self.all.sort_by(|a, b| a.time.total_cmp(&b.time));
+            let ids = self.all.iter().enumerate().map(|(at, frame)| (Rc::clone(&frame.id), at));
+            self.places = ids.collect();
+        }
     }
 
-    /// Finds the time of a text, and the wall clock.
+    /// Finds the time of a text.
     fn place(&self, hit: &mut Hit) {
-        match &hit.place {
-            Place::Text(id) => {
-                let frame = self.places.get(id).map(|at| &self.times[*at]);
-                (hit.timestamp, hit.at) = frame.map_or((0.0, None), |(time, at, _)| (*time, *at));
-            }
-            Place::Speech => {
-                // The wall clock runs on from that of the frame, or back from the first one.
-                let near = self.shown_at(hit.timestamp).or(self.times.first());
-                hit.at = near.and_then(|(time, at, _)| {
-                    let since = SignedDuration::try_from_secs_f64(hit.timestamp - time).ok()?;
-                    (*at)?.checked_add(since).ok()
-                });
-            }
+        if let Place::Text(id) = &hit.place {
+            hit.timestamp = self.places.get(id).map_or(0.0, |at| self.all[*at].time);
         }
     }
 
     /// Returns the frame that is shown at a time.
-    fn shown_at(&self, time: f64) -> Option<&(f64, Option<Timestamp>, String)> {
-        let after = self.times.partition_point(|(shown, ..)| *shown <= time);
-        after.checked_sub(1).map(|at| &self.times[at])
+    fn shown_at(&self, time: f64) -> Option<&Shown> {
+        let after = self.all.partition_point(|frame| frame.time <= time);
+        after.checked_sub(1).map(|at| &self.all[at])
+    }
+
+    /// Returns the wall clock of a match: it runs on from that of the frame, or back from the first
+    /// one.
+    fn wall(&self, journal: &Journal, hit: &Hit) -> Result<Option<Timestamp>> {
+        let near = match &hit.place {
+            Place::Text(id) => self.places.get(id).map(|at| &self.all[*at]),
+            Place::Speech => self.shown_at(hit.timestamp).or(self.all.first()),
+        };
+        let Some(near) = near else { return Ok(None) };
+        let at = match near.at {
+            None => line::wall(&journal.line_at(near.begin, near.length as usize)?),
+            at => at,
+        };
+        let since = SignedDuration::try_from_secs_f64(hit.timestamp - near.time).ok();
+        Ok(at.zip(since).and_then(|(at, since)| at.checked_add(since).ok()))
     }
 
     /// Describes a match, with the text around it.
@@ -246,16 +311,19 @@ impl Frames {
         let line = journal.line_at(hit.begin, hit.length)?;
         let words = serde_json::from_slice::<Words<'_>>(&line).ok();
         let text = words.and_then(|words| asked.query.find(&words.text)).unwrap_or_default();
+        let at = self.wall(journal, &hit)?;
         let (kind, id) = match hit.place {
             Place::Text(id) => ("text", Some(id)),
-            Place::Speech => ("speech", self.shown_at(hit.timestamp).map(|it| it.2.clone())),
+            Place::Speech => {
+                ("speech", self.shown_at(hit.timestamp).map(|frame| Rc::clone(&frame.id)))
+            }
         };
         Ok(Match {
             session: session.name().to_owned(),
             kind: kind.to_owned(),
-            id,
+            id: id.as_deref().map(ToOwned::to_owned),
             timestamp: hit.timestamp,
-            at: hit.at,
+            at,
             text,
         })
     }

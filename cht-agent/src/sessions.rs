@@ -4,12 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    event::{Body, Event, Frame},
-    process::clock,
-    session::{Session, segment_log::SegmentLog},
-    storage::journal::Lines,
+    event::Frame,
+    session::{Session, segment_log},
 };
-use cht_ts::time::TICKS_PER_SECOND;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -65,7 +62,8 @@ pub(crate) struct Newest {
 
 impl Place {
     /// Returns the session that is meant: the one that was named, or the one that is recorded now,
-    /// or else the newest.
+    /// or else the newest. One whose recorder waits for its first sender comes after those that
+    /// hold anything; who waits for frames chooses again, and finds it when the sender has come.
     pub(crate) fn session(&self) -> Result<Session> {
         if let Some(named) = &self.session {
             return self.named(named);
@@ -92,7 +90,7 @@ impl Place {
         }
     }
 
-    /// Returns all sessions: first those that are recorded now, then the newest.
+    /// Returns all sessions: first the one that is meant without a name.
     pub(crate) fn all(&self) -> Result<Vec<Session>> {
         let entries = std::fs::read_dir(&self.sessions).with_context(|| {
             format!(
@@ -101,7 +99,7 @@ impl Place {
             )
         })?;
         let found = entries.filter_map(|entry| Session::open(&entry.ok()?.path()).ok());
-        let mut sessions: Vec<_> = found.map(|it| (is_live_and_made_at(&it), it)).collect();
+        let mut sessions: Vec<_> = found.map(|it| (it.recency(), it)).collect();
         sessions.sort_by(|(one, _), (other, _)| other.cmp(one));
         Ok(sessions.into_iter().map(|(_, session)| session).collect())
     }
@@ -115,39 +113,18 @@ impl Place {
     }
 }
 
-fn is_live_and_made_at(session: &Session) -> (bool, Option<Timestamp>) {
-    (session.is_recording(), clock::modified(&session.stream()).ok())
-}
-
 /// Describes a session.
 pub(crate) fn view(session: &Session, now: Timestamp) -> Result<SessionView> {
     let newest = Journal::open(session)?.newest()?;
-    let log = SegmentLog::after(session, u64::MAX);
-    let end = log.last().and_then(|last| {
-        Some(last.timeline?.offset as f64 / TICKS_PER_SECOND as f64 + last.duration?)
-    });
     Ok(SessionView {
         id: session.root().file_name().unwrap_or_default().to_string_lossy().into_owned(),
         path: session.name().to_owned(),
         live: session.is_recording(),
-        started_at: started_at(session),
-        duration: end.unwrap_or(0.0).max(0.0),
+        started_at: segment_log::started_at(session),
+        duration: segment_log::duration(session),
         frames: newest.as_ref().and_then(|frame| ids::number(&frame.id)).unwrap_or(0),
         newest: newest.as_ref().map(|frame| Newest::of(frame, now)),
     })
-}
-
-/// Returns the wall clock of the first byte of a session.
-fn started_at(session: &Session) -> Option<Timestamp> {
-    let event = |path: &Path| {
-        let mut lines = Lines::open(path, 0).ok()?;
-        Event::parse(lines.next().ok()??.bytes).ok()?
-    };
-    match event(&session.segment_log()).or_else(|| event(&session.open_event()))?.body {
-        Body::SegmentClosed(closed) => Some(closed.opened_at),
-        Body::SegmentOpen(open) => Some(open.at),
-        _ => None,
-    }
 }
 
 impl Newest {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cht_core::event::{Frame, Reason, Text, Transcript};
+use cht_core::event::{Frame, Text, Transcript};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -99,7 +99,7 @@ impl FrameView {
             path: (!frame.path.is_empty()).then(|| frame.path.clone()),
             width: frame.width,
             height: frame.height,
-            reason: name_of(frame.reason).to_owned(),
+            reason: frame.reason.as_str().to_owned(),
             returned_to: frame.returned_to.clone(),
             missing: !Path::new(&frame.path).is_file(),
             text: None,
@@ -136,15 +136,5 @@ impl LateText {
     /// Describes a text.
     pub(crate) fn of(text: &Text) -> Self {
         Self { id: text.id.clone(), text: text.text.clone() }
-    }
-}
-
-fn name_of(reason: Reason) -> &'static str {
-    match reason {
-        Reason::First => "first",
-        Reason::Scene => "scene",
-        Reason::Interval => "interval",
-        Reason::Gradual => "gradual",
-        Reason::Screen => "screen",
     }
 }

@@ -7,8 +7,6 @@ use cht_core::session::{
     watch::{Id, LOOK_AGAIN, Watch},
 };
 
-use crate::store::journal;
-
 /// Watches from when it is made: what changes after that ends the next wait.
 #[derive(Debug)]
 pub(crate) struct Waiter {
@@ -21,7 +19,7 @@ impl Waiter {
     pub(crate) fn new(session: Option<&Session>, sessions: Option<&Path>) -> Self {
         let mut waiter = Self { watch: Watch::new(), look_again: LOOK_AGAIN };
         if let Some(session) = session {
-            let path = journal::path(session);
+            let path = session.index_journal();
             let journal = waiter.watch.add(&path);
             // Made later, or moved here by `mv`.
             let folder = waiter.watch.add_names(path.parent().unwrap_or(&path));

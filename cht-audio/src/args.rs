@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cht_core::process::cli::{Effect, seconds_from};
+use cht_core::process::cli::{Effect, Group, seconds_from};
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,8 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   cht-recv | cht-segwatch | cht-scenes | cht-audio | cht-index
-  cht-segwatch 'old/**/*.ts' | cht-audio --out audio | jq -r 'select(.type==\"audio\").path'
-  cht-segwatch mux.ts | cht-audio --out audio --stream deu --channels keep --format flac
+  cht-segwatch 'old/**/*.ts' | cht-audio --out audio >events.ndjson
+  cht-segwatch mux.ts | cht-audio --out audio --stream deu --format flac
   cht-recv | cht-segwatch | cht-audio --skip-silent | ./transcribe | cht-index
 ";
 
@@ -52,8 +52,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", env = "CHT_AUDIO_MAX", default_value_t = 30.0, value_parser = |text: &str| seconds_from(1.0, text))]
     pub max: f64,
 
-    /// Use this sound: its PID; 0, 1 … for the first, second … sound in the tables; or its
-    /// language, as deu [default: the first sound]
+    /// Sound to use, such as 1 or deu [default: the first]
+    ///
+    /// Its PID; 0, 1 … for the first, second … sound in the tables; or its language, as deu
     #[arg(long, value_name = "PID|INDEX|LANG")]
     pub stream: Option<Which>,
 
@@ -68,6 +69,14 @@ pub(crate) struct Args {
     /// Write no file for a piece without speech; its event has no path
     #[arg(long)]
     pub skip_silent: bool,
+
+    /// Stop a decoder that is stuck for this many seconds, and go on with another
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = |text: &str| seconds_from(1.0, text))]
+    pub decoder_timeout: f64,
+
+    /// Seconds between two `stats` events while there is work; 0 turns them off
+    #[arg(long, value_name = "SECONDS", env = "CHT_STATS_INTERVAL", default_value_t = 10.0, value_parser = cht_core::process::cli::seconds)]
+    pub stats_interval: f64,
 
     /// Start over where --out holds pieces already, whatever options made them
     #[arg(long)]
@@ -165,11 +174,17 @@ impl Args {
     }
 }
 
+/// Headings of the options that few people need.
+const GROUPS: &[Group] = &[
+    ("Sound", &["rate", "channels", "program", "fill", "skip_silent"]),
+    ("Runs", &["session", "overwrite", "decoder_timeout", "stats_interval", "ffmpeg"]),
+];
+
 /// Options that have an effect only in combination with others.
 const EFFECTS: &[Effect<Args>] =
     &[Effect { option: "session", is_there: |args| args.out.is_none(), place: "without --out" }];
 
 /// Parses the command line, or exits with a message.
 pub(crate) fn parse() -> Args {
-    cht_core::process::cli::parse(EFFECTS)
+    cht_core::process::cli::parse_stage(EFFECTS, GROUPS)
 }

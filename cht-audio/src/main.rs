@@ -3,10 +3,11 @@
 //! One decoder runs through consecutive segments: the samples of all pieces, one after another, are
 //! those of the stream. A piece ends in a pause. `docs/audio.md` has the rules.
 //!
-//! The folders import each other in this order: `stage` → `feed` → `piece` → `decode`, `options` →
-//! `args` → `sound` and `select`.
+//! The folders import each other in this order: `stage` → `feed` → `piece` → `decode`, `options`,
+//! `counters` → `args` → `sound` and `select`.
 
 mod args;
+mod counters;
 mod decode;
 mod feed;
 mod options;

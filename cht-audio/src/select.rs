@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, str::FromStr};
 
-use cht_core::event::Segment;
+use cht_core::{event::Segment, segment};
 use cht_ts::{Codec, Media, Program};
 use serde::{Deserialize, Serialize};
 
@@ -25,9 +25,6 @@ pub(crate) enum Which {
     Language(String),
 }
 
-/// Lowest PID of an elementary stream (ISO/IEC 13818-1 table 2-3).
-const FIRST_PID: u16 = 0x10;
-
 /// Sound that the tables list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sound {
@@ -48,15 +45,11 @@ impl FromStr for Which {
         if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
             return Ok(Self::Language(text.to_ascii_lowercase()));
         }
-        let number = match text.strip_prefix("0x") {
-            Some(hex) => u16::from_str_radix(hex, 16),
-            None => text.parse(),
-        };
-        match number {
-            Ok(index) if index < FIRST_PID => Ok(Self::Index(index)),
-            Ok(pid) if pid < 0x1FFF => Ok(Self::Pid(pid)),
-            _ => Err("must be a PID, as 257 or 0x101; 0, 1 … for the first, second … sound; or a \
-                      language of three letters, as deu"
+        match text.parse() {
+            Ok(segment::Which::Pid(pid)) => Ok(Self::Pid(pid)),
+            Ok(segment::Which::Index(index)) => Ok(Self::Index(index)),
+            Err(_) => Err("must be a PID, as 257 or 0x101; 0, 1 … for the first, second … sound; \
+                           or a language of three letters, as deu"
                 .to_owned()),
         }
     }

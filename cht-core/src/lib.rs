@@ -3,12 +3,14 @@
 //! Tools depend on this crate and never on each other: they meet in events and files.
 //! `ARCHITECTURE.md` has the map and the invariants.
 //!
-//! In order, each module using only those before it: [`event`], [`process`], [`ndjson`],
-//! [`storage`], [`timeline`], [`session`], [`segment`], [`stage`], [`live`], [`net`], [`http`].
+//! In order, each module using only those before it: [`event`], [`process`], [`terminal`],
+//! [`ndjson`], [`storage`], [`timeline`], [`session`], [`segment`], [`stage`], [`live`], [`net`],
+//! [`http`], [`metrics`].
 
 pub mod event;
 pub mod http;
 pub mod live;
+pub mod metrics;
 pub mod ndjson;
 pub mod net;
 pub mod process;
@@ -16,4 +18,5 @@ pub mod segment;
 pub mod session;
 pub mod stage;
 pub mod storage;
+pub mod terminal;
 pub mod timeline;

@@ -3,7 +3,7 @@
 //! Reading is forgiving (CRLF, blank lines, bare paths, unknown types), capped (a line longer than
 //! [`MAX_LINE`] is skipped to its end, not stored) and never ends at a bad line. Writing is one
 //! `write` per line, at once, so that the lines of several writers do not mix and no reader waits
-//! for a buffer to fill.
+//! for a buffer to fill. Only at a terminal, people get a table instead ([`crate::terminal`]).
 
 use std::{
     io::{self, BufRead, Write},
@@ -11,8 +11,11 @@ use std::{
     path::PathBuf,
 };
 
-use crate::event::{Event, Failure, ParseError};
-use crate::process::report;
+use crate::{
+    event::{Event, Failure, ParseError},
+    process::{report, status},
+    terminal::{Rows, Screen},
+};
 
 /// Longest line that is read, in bytes: far above any event of cht.
 pub const MAX_LINE: usize = 1 << 20;
@@ -162,12 +165,14 @@ impl<R: BufRead> Iterator for Lines<R> {
 pub struct Writer<W> {
     output: W,
     closed: bool,
+    /// Where people read the events.
+    screen: Option<Screen>,
 }
 
 impl<W: Write> Writer<W> {
     /// Writes to `output`, which must not buffer across lines.
     pub fn new(output: W) -> Self {
-        Self { output, closed: false }
+        Self { output, closed: false, screen: None }
     }
 
     /// Writes an event. Of one whose line is longer than the next stage reads, an `error` event
@@ -184,8 +189,16 @@ impl<W: Write> Writer<W> {
         self.fail(event.session.as_deref(), "too_long", &message, None)
     }
 
-    /// Writes a line that came from elsewhere, unchanged.
+    /// Writes a line that came from elsewhere, unchanged; on a screen, the row of its event.
     pub fn pass(&mut self, line: &[u8]) -> io::Result<()> {
+        match self.screen.as_mut().and_then(|screen| screen.take(line)) {
+            None => self.write(line),
+            Some(rows) if rows.is_empty() => Ok(()),
+            Some(rows) => status::around(|| self.write(&rows)),
+        }
+    }
+
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
         if self.closed {
             return Ok(());
         }
@@ -226,6 +239,12 @@ pub fn failure(session: Option<&str>, code: &str, message: &str, path: Option<&s
         path: path.map(str::to_owned),
     };
     Event::new(session.map(str::to_owned), failure)
+}
+
+/// Returns standard output for the events of a stage. On a terminal, people read those of `rows` as
+/// a table, unless they asked for JSON.
+pub fn stdout_of_stage(rows: Rows) -> io::Result<Writer<std::fs::File>> {
+    Ok(Writer { screen: Screen::of_stage(rows), ..stdout()? })
 }
 
 /// Returns standard output for events. Rust's own `Stdout` looks for newlines; this writes straight

@@ -1,8 +1,11 @@
 //! The event contract as others see it: `schema/*.json`, and one golden line of each type.
 //!
-//! `CHT_BLESS=1 cargo test -p cht-core --test schema` writes the schemas anew after a change of the
-//! types.
+//! `CHT_BLESS=1 cargo test -p cht-core --test schema` writes the schemas and the manual page anew
+//! after a change of the types.
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
+
+#[path = "schema/manual.rs"]
+mod manual;
 
 use std::{
     collections::BTreeSet,
@@ -77,6 +80,24 @@ fn published_schemas_match_the_types() {
     }
     assert_eq!(names_in(&folder), kinds, "a schema of a type that is no more");
     assert_eq!(names_in(&root().join("cht-core/tests/events")), kinds, "one golden line a type");
+}
+
+#[test]
+fn manual_page_matches_the_types() {
+    let path = root().join("docs/cht-events.5");
+    let entry = |(kind, prose, body): (&str, &str, schemars::Schema)| manual::Entry {
+        schema: schema(kind, prose, body.to_value()),
+        line: golden(kind),
+    };
+    let page = manual::page(&schemas().into_iter().map(entry).collect::<Vec<_>>());
+    if std::env::var_os("CHT_BLESS").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&path).unwrap_or_default() == page,
+        "{} is out of date: run CHT_BLESS=1 cargo test -p cht-core --test schema",
+        path.display()
+    );
 }
 
 #[test]

@@ -126,8 +126,9 @@ impl Combiner {
         }
         let changes =
             self.asks(Detector::Screen) && self.screen.undecided_from(measures.at).is_some();
-        let due = self.pacing.due(measures.score, changes);
-        self.kept(&mut choices, due);
+        while let Some(due) = self.pacing.due(measures.score, changes) {
+            self.kept(&mut choices, Some(due));
+        }
         choices
     }
 
@@ -164,9 +165,14 @@ impl Combiner {
         gradual.into_iter().chain(screen).min()
     }
 
-    /// Notes that the frame at `at` shows the last interval.
-    pub(crate) fn interval_shown(&mut self, at: i64) {
-        self.pacing.interval_shown(at);
+    /// Notes that the frame at `at` shows a selection.
+    pub(crate) fn shown(&mut self, cause: Cause, at: i64) {
+        self.pacing.shown(cause, at);
+    }
+
+    /// Returns the time after which a still picture has to be handed over again.
+    pub(crate) fn still_every(&self) -> i64 {
+        self.pacing.still_every()
     }
 
     /// Takes the counts of findings that were not kept since the last call.

@@ -1,6 +1,7 @@
 //! Paces findings: least gap between cuts, longest time without a frame, most frames in an hour.
 //!
-//! A finding that is not kept is counted.
+//! A finding that is not kept is counted. [`Detector::Scene`](crate::Detector) has a rule of its
+//! own, for the reason given in `threshold`.
 
 use std::collections::VecDeque;
 
@@ -16,9 +17,11 @@ const NEAR: i64 = SECOND;
 /// Time within which a later picture may show the end of a dissolve, in ticks.
 const ENDS: i64 = SECOND / 4;
 
-/// Longest time before an interval ends in which its picture is searched, in ticks: a still picture
-/// comes every 2 s.
-const MOST_BEFORE: i64 = 2 * SECOND;
+/// Longest time before an interval ends in which its picture is searched, in ticks.
+const MOST_BEFORE: i64 = SECOND / 2;
+
+/// Longest time between two pictures of a still screen, in ticks.
+const STILL: i64 = 2 * SECOND;
 
 /// Frames that were found and are not kept themselves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,6 +49,9 @@ pub(crate) struct Pacing {
     /// The picture that showed the last interval.
     #[serde(default)]
     shown: Option<i64>,
+    /// The newest picture that showed a selection.
+    #[serde(default)]
+    newest: Option<i64>,
     last_cut: Option<i64>,
     /// A cut that waits for the end of the gap.
     waiting: Option<Selection>,
@@ -75,6 +81,7 @@ impl Pacing {
             last_kept: None,
             interval: None,
             shown: None,
+            newest: None,
             last_cut: None,
             waiting: None,
             postponed: None,
@@ -159,23 +166,29 @@ impl Pacing {
             let first = self.recent.iter().find(|&&at| at >= gap_ends);
             return self.keep(waiting.moved_to(*first.unwrap_or(&now)));
         }
-        let last = self.last_kept?;
-        // A picture is looked for before the time is over, so that it is there in time.
-        let before = MOST_BEFORE.min(self.max_interval / 4);
+        let last = self.last_kept.max(self.newest)?;
+        let before = searched(self.max_interval);
         let looked_for = if changes { before / 2 } else { before };
-        let is_due = self.max_interval > 0 && now - last >= self.max_interval - looked_for;
-        if is_due && self.postponed.is_none() {
-            let (cause, by) = (Cause::Interval, now + looked_for);
-            return self.keep(Selection {
-                at: now,
-                by,
-                since: now,
-                cause,
-                detector: None,
-                strength: score,
-            });
+        let ends = last + self.max_interval;
+        if self.max_interval == 0 || now < ends - looked_for || self.postponed.is_some() {
+            return None;
         }
-        None
+        // Frames that come seldom: the one before is rather early than this one is late.
+        let in_time = last + self.max_interval / 2..=ends;
+        let earlier =
+            self.recent.iter().rev().nth(1).filter(|at| now > ends && in_time.contains(at));
+        let at = earlier.copied().unwrap_or(now);
+        let by = if at == now { ends.max(now) } else { at };
+        let cause = Cause::Interval;
+        self.keep(Selection { at, by, since: at, cause, detector: None, strength: score })
+    }
+
+    /// Returns the time after which a still picture has to be handed over again, so that there is
+    /// one when an interval ends: also where the first of them comes when the picture has settled,
+    /// and where each comes a frame late.
+    pub(crate) fn still_every(&self) -> i64 {
+        let wanted = self.max_interval - searched(self.max_interval) * 9 / 10;
+        if wanted == 0 { STILL } else { wanted / (wanted + STILL - 1).div_euclid(STILL) }
     }
 
     /// Returns the waiting selection, shown by the last frame: no more come.
@@ -185,9 +198,12 @@ impl Pacing {
         self.keep(waiting.moved_to(at))
     }
 
-    /// Notes that the frame at `at` shows the last interval.
-    pub(crate) fn interval_shown(&mut self, at: i64) {
-        (self.interval, self.shown) = (None, Some(at));
+    /// Notes that the frame at `at` shows a selection.
+    pub(crate) fn shown(&mut self, cause: Cause, at: i64) {
+        self.newest = self.newest.max(Some(at));
+        if cause == Cause::Interval {
+            (self.interval, self.shown) = (None, Some(at));
+        }
     }
 
     /// Keeps a frame, unless it was kept already or has no allowance.
@@ -212,6 +228,11 @@ impl Pacing {
         self.interval = is_interval.then_some(Interval { before, by: choice.by });
         Some(choice)
     }
+}
+
+/// Returns the time before an interval ends in which its picture is searched.
+fn searched(max_interval: i64) -> i64 {
+    MOST_BEFORE.min(max_interval / 4)
 }
 
 impl Selection {
@@ -258,6 +279,34 @@ mod tests {
     }
 
     #[test]
+    fn interval_without_a_frame_at_its_end_is_shown_by_an_earlier_one() {
+        let mut pacing = Pacing::new(0, 100, None);
+        let mut kept = Vec::new();
+        for at in [0, 35, 70, 105, 140, 500, 530] {
+            kept.extend(pacing.frame(at, 0.0));
+            while let Some(choice) = pacing.due(0.0, false) {
+                kept.push(choice);
+            }
+        }
+        let kept: Vec<_> = kept.iter().map(|choice| (choice.at, choice.by)).collect();
+        assert_eq!(kept, [(0, 0), (70, 70), (140, 140), (500, 500)]);
+    }
+
+    #[test]
+    fn interval_begins_with_the_picture_shown_last() {
+        let mut pacing = Pacing::new(0, 100, None);
+        let mut kept = Vec::new();
+        for at in 0..200 {
+            kept.extend(pacing.frame(at, 0.0).or(pacing.due(0.0, false)));
+            if at == 100 {
+                pacing.shown(Cause::Interval, 95);
+            }
+        }
+        let kept: Vec<_> = kept.iter().map(|choice| (choice.at, choice.by)).collect();
+        assert_eq!(kept, [(0, 0), (75, 100), (170, 195)]);
+    }
+
+    #[test]
     fn cut_within_the_gap_waits_and_the_rest_is_counted() {
         let pacing = Pacing::new(20, 0, None);
         let (found, suppressed) =
@@ -286,7 +335,7 @@ mod tests {
             assert_eq!(found.map(|choice| (choice.at, choice.cause)), Some((at, CUT)));
             assert_eq!(pacing.last_kept, Some(at));
         }
-        pacing.interval_shown(32);
+        pacing.shown(Cause::Interval, 32);
         assert_eq!(pacing.found(&Finding::cut(30, 0.9), Detector::Adaptive), None);
         assert_eq!(pacing.suppressed.too_late, 1, "it is counted");
     }

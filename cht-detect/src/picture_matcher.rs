@@ -114,13 +114,14 @@ impl<P> PictureMatcher<P> {
             let choice = *self.choices.front()?;
             let from = self.pictures.partition_point(|(at, _)| *at < choice.at);
             let up_to = self.pictures.partition_point(|(at, _)| *at <= choice.by);
-            if from == up_to && now < choice.by && !end {
+            let is_interval = choice.cause == Cause::Interval;
+            if from == up_to && !end && if is_interval { certain } else { now } < choice.by {
                 return None;
             }
             let first = self.pictures.get(from).filter(|_| from < up_to).map(|(at, _)| *at);
             let is_own = choice.at == choice.by;
             let rests = choice.rests();
-            let waits = choice.cause == Cause::Interval && now < choice.by;
+            let waits = is_interval && now < choice.by;
             let certain = if waits { certain.min(undecided) } else { certain };
             if !is_own && !rests && first.is_some_and(|at| at >= certain) && !end {
                 // It may turn out to be the picture of a cut.
@@ -128,7 +129,7 @@ impl<P> PictureMatcher<P> {
             }
             self.choices.pop_front();
             let is_of_next = self.choices.front().is_some_and(|next| Some(next.at) == first);
-            if is_of_next && choice.cause == Cause::Interval {
+            if is_of_next && is_interval {
                 continue;
             }
             let found = match first {

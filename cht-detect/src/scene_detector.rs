@@ -167,6 +167,13 @@ impl<P> SceneDetector<P> {
         self.combiner.take_small()
     }
 
+    /// Returns the time after which [`Self::push`] needs a picture that does not change again, so
+    /// that [`Rules::max_interval`] is kept.
+    #[must_use]
+    pub fn still_every(&self) -> i64 {
+        self.combiner.still_every()
+    }
+
     /// Returns the content of the stream, if `auto` is set and it is known.
     #[must_use]
     pub fn content(&self) -> Option<Content> {
@@ -256,10 +263,8 @@ impl<P> SceneDetector<P> {
         let slow = self.combiner.undecided_from(now).unwrap_or(certain);
         let next = self.matcher.next(now, certain, slow, false);
         let next = next.map(|next| self.to_a_frame(next));
-        if let Some((choice, shown)) = &next
-            && choice.cause == Cause::Interval
-        {
-            self.combiner.interval_shown(shown.at());
+        if let Some((choice, shown)) = &next {
+            self.combiner.shown(choice.cause, shown.at());
         }
         if next.is_none() {
             // Pictures that detectors do not go back to are useful only as the newest of all.
@@ -328,12 +333,13 @@ impl<P> SceneDetector<P> {
     }
 
     /// Replaces the time to fetch by that of a frame: the first one from the selected time on, or
-    /// the last one in time that shows something at rest.
+    /// the last one in time that shows something at rest or an interval. (The latest frame moves
+    /// the next interval nearer to a picture that will be at hand.)
     fn to_a_frame(&self, (choice, shown): (Selection, Shown<P>)) -> (Selection, Shown<P>) {
         let Shown::Fetch(at) = shown else { return (choice, shown) };
         let mut frames = self.recent.iter().map(|frame| frame.0).filter(|&frame| frame >= at);
-        let found =
-            if choice.rests() { frames.rfind(|&frame| frame <= choice.by) } else { frames.next() };
+        let is_last = choice.rests() || choice.cause == Cause::Interval;
+        let found = if is_last { frames.rfind(|&frame| frame <= choice.by) } else { frames.next() };
         let found = found.or(self.recent.back().map(|frame| frame.0));
         (choice, Shown::Fetch(found.unwrap_or(at)))
     }

@@ -3,31 +3,49 @@
 use std::{
     fs,
     io::{self, Write as _},
-    path::Path,
 };
 
 use anyhow::{Context as _, Result, bail};
-use cht_core::{event, storage::durable};
+use cht_core::{event, process::report};
 
 use crate::{
-    args::{Args, Command, List},
+    args::{self, Args, Command, List, Split},
     check,
+    clip::{self, Clip, Reader},
+    output, pictures, rebuild,
     recording::Recording,
+    segments,
 };
+
+/// Why there is nothing to write.
+const NO_SCENE: &str = "no scene is left; check --from, --to, --reason and --min-score";
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.command {
         Command::List(list) => write_list(list),
+        Command::Clip(wanted) => cut(wanted),
+        Command::Split(wanted) => split(wanted),
+        Command::Sheet(wanted) => pictures::sheet(wanted),
+        Command::Thumbnails(wanted) => pictures::thumbnails(wanted),
+        Command::Preview(wanted) => pictures::preview(wanted),
+        Command::Rebuild(wanted) => rebuild::run(&wanted.place),
         Command::Check(wanted) => check::run(wanted),
     }
 }
 
 fn write_list(list: &List) -> Result<()> {
+    list.out.as_deref().map_or(Ok(()), output::refuse_recordings)?;
     let mut recording = Recording::open(&list.session, list.rate)?;
     if let Some(media) = &list.media {
-        recording.media = event::clean(media)?;
+        recording.media = Some(event::clean(media)?);
     }
-    let scenes = list.choice().scenes(&recording.frames, recording.end);
+    if recording.media.is_none() && list.format.names_media() {
+        bail!(
+            "{}: of several segments; join them into one file, and name it with --media",
+            list.session.display()
+        );
+    }
+    let scenes = list.choice.choice().scenes(&recording.frames, recording.end);
     let session = list.session.display();
     if list.format.is_of_transcript() {
         if recording.transcript.is_empty() {
@@ -36,11 +54,13 @@ fn write_list(list: &List) -> Result<()> {
             );
         }
     } else if scenes.is_empty() {
-        bail!("{session}: no scene is left; check --from, --to, --reason and --min-score");
+        bail!("{session}: {NO_SCENE}");
     }
     let text = list.format.write(&recording, &scenes);
     match &list.out {
-        Some(path) => write(path, text.as_bytes()).with_context(|| path.display().to_string()),
+        Some(path) => {
+            output::write(path, text.as_bytes()).with_context(|| path.display().to_string())
+        }
         None => match io::stdout().lock().write_all(text.as_bytes()) {
             // A reader that wants no more is no failure.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -49,23 +69,46 @@ fn write_list(list: &List) -> Result<()> {
     }
 }
 
-/// Writes a file at once when it is complete, with the mode that it had, and through a link. A
-/// device, pipe or FIFO is written into.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    match path.metadata() {
-        Ok(metadata) if metadata.is_file() => {
-            let place = path.canonicalize()?;
-            durable::replace(&place, bytes)?;
-            fs::set_permissions(&place, metadata.permissions())
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
-            durable::replace(path, bytes)
-        }
-        _ => fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path)?
-            .write_all(bytes),
+fn cut(wanted: &args::Clip) -> Result<()> {
+    let segments = segments::of(&wanted.source)?;
+    let span = wanted.span.from.unwrap_or(i64::MIN / 2)..wanted.span.to.unwrap_or(i64::MAX / 2);
+    if span.is_empty() {
+        bail!("--from has to be before --to");
     }
+    let ffmpeg = wanted.way.ffmpeg.find()?;
+    let mut reader = Reader::new(&segments);
+    print(&clip::make(&mut reader, &span, wanted.way.way(), &ffmpeg, &wanted.out)?)
+}
+
+fn split(wanted: &Split) -> Result<()> {
+    let recording = Recording::open(&wanted.session, None)?;
+    let scenes = wanted.choice.choice().scenes(&recording.frames, recording.end);
+    let segments = segments::of(&wanted.session)?;
+    let ffmpeg = wanted.way.ffmpeg.find()?;
+    if scenes.is_empty() {
+        bail!("{}: {NO_SCENE}", wanted.session.display());
+    }
+    let folder = &wanted.out;
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let mut reader = Reader::new(&segments);
+    for scene in &scenes {
+        let name = format!("{}-Scene-{:03}.{}", recording.name, scene.number, wanted.format);
+        let span = scene.start..scene.end;
+        match clip::make(&mut reader, &span, wanted.way.way(), &ffmpeg, &folder.join(name)) {
+            Ok(made) => print(&made)?,
+            Err(error) => report::warn(format_args!("scene {}: {error:#}", scene.number)),
+        }
+    }
+    Ok(())
+}
+
+/// Describes a clip, for people and for programs.
+fn print(made: &Clip) -> Result<()> {
+    report::note(format_args!(
+        "{}: {:.3} to {:.3} s, {} pictures, {} of them encoded again",
+        made.path, made.start, made.end, made.pictures, made.encoded
+    ));
+    let mut line = serde_json::to_vec(made)?;
+    line.push(b'\n');
+    io::stdout().lock().write_all(&line).context("stdout")
 }

@@ -7,17 +7,27 @@
 
 mod args;
 mod check;
+mod clip;
 mod export;
+mod ffmpeg;
 mod format;
+mod output;
+mod pictures;
+mod place;
 mod rate;
+mod rebuild;
 mod recording;
 mod scene;
+mod segments;
 mod subtitle_text;
 mod timecode;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(exit) = cht_core::process::die_with_parent::become_if_asked("cht-export") {
+        return exit;
+    }
     let args = args::parse();
     cht_core::process::cli::run("cht-export", || export::run(&args))
 }

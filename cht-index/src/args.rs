@@ -8,10 +8,10 @@ use clap::Parser;
 const EXAMPLES: &str = "\
 Examples:
   cht-recv | cht-segwatch | cht-scenes | cht-index
-  cht-segwatch 'old/**/*.ts' | cht-scenes --out frames | cht-index --out frames/index.json
+  cht-segwatch old/*.ts | cht-scenes --out f | cht-index --out f/index.json
   cht-index --session sessions/20261123_010203 --sent F000012 F000013
   cht-index --session /new/place/20261123_010203      # after it was moved
-  jq -r '.[] | select(.sent_to_agent | not).path' sessions/20261123_010203/frames/index.json
+  jq -r '.[] | select(.sent_to_agent | not).path' frames/index.json
 ";
 
 /// Keeps a JSON index of a session's frames. It reads events on stdin; on a terminal it brings the
@@ -36,6 +36,10 @@ pub(crate) struct Args {
     /// Start over where an index exists
     #[arg(long)]
     pub overwrite: bool,
+    /// Serve metrics of all stages to Prometheus at this address, under /metrics; without a host,
+    /// at the loopback address
+    #[arg(long, value_name = "HOST:PORT", env = "CHT_INDEX_METRICS")]
+    pub metrics: Option<String>,
 }
 
 /// Form of `index.json`.
@@ -50,9 +54,14 @@ pub(crate) enum Format {
 /// Options that have an effect only with certain others.
 const EFFECTS: &[Effect<Args>] = &[
     Effect { option: "session", is_there: |args| args.out.is_none(), place: "without --out" },
+    Effect {
+        option: "metrics",
+        is_there: |args| args.sent.is_empty(),
+        place: "without --sent, while events come",
+    },
     Effect { option: "overwrite", is_there: |args| args.sent.is_empty(), place: "without --sent" },
 ];
 
 pub(crate) fn parse() -> Args {
-    cht_core::process::cli::parse(EFFECTS)
+    cht_core::process::cli::parse_stage(EFFECTS, &[])
 }

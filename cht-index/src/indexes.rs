@@ -10,10 +10,10 @@ use std::{
 use crate::{
     args::Format,
     index::{Index, refusal},
+    output::Output,
 };
 use anyhow::Result;
 use cht_core::{
-    ndjson::Writer,
     process::{clock, report},
     storage::{
         disk_error::may_pass,
@@ -53,7 +53,7 @@ impl Indexes {
     pub(crate) fn get(
         &mut self,
         path: &Path,
-        output: &mut Writer<impl Write>,
+        output: &mut Output<impl Write>,
     ) -> Result<&mut Index, Failed> {
         if let Some(at) = self.open.iter().position(|(open, _)| open == path) {
             self.open[at..].rotate_left(1);
@@ -61,6 +61,7 @@ impl Indexes {
             if self.open.len() == OPEN {
                 let (path, mut oldest) = self.open.remove(0);
                 insist(&mut self.patience, &path, At::Work, output, || oldest.finish())?;
+                output.counters.progressed(oldest.take_progress());
             }
             let overwrite = self.overwrite && !self.begun.contains(path);
             let format = self.format;
@@ -79,7 +80,7 @@ impl Indexes {
 
     /// Makes additions to all indexes durable, and writes each `index.json` that is due. Returns
     /// the indexes that cannot be written, which are closed.
-    pub(crate) fn commit(&mut self, output: &mut Writer<impl Write>) -> Vec<Failed> {
+    pub(crate) fn commit(&mut self, output: &mut Output<impl Write>) -> Vec<Failed> {
         self.write(output, |index| index.commit(clock::monotonic()))
     }
 
@@ -90,19 +91,20 @@ impl Indexes {
     }
 
     /// Does the same for the last time.
-    pub(crate) fn finish(&mut self, output: &mut Writer<impl Write>) -> Vec<Failed> {
+    pub(crate) fn finish(&mut self, output: &mut Output<impl Write>) -> Vec<Failed> {
         self.write(output, Index::finish)
     }
 
     fn write(
         &mut self,
-        output: &mut Writer<impl Write>,
+        output: &mut Output<impl Write>,
         action: impl Fn(&mut Index) -> Result<()>,
     ) -> Vec<Failed> {
         let mut failed = Vec::new();
         self.open.retain_mut(|(path, index)| {
             let patience = &mut self.patience;
             let written = insist(patience, path, At::Work, output, || action(index));
+            output.counters.progressed(index.take_progress());
             written.map_err(|error| failed.push(error)).is_ok()
         });
         failed
@@ -121,7 +123,7 @@ fn insist<T>(
     patience: &mut Patience,
     path: &Path,
     at: At,
-    output: &mut Writer<impl Write>,
+    output: &mut Output<impl Write>,
     mut action: impl FnMut() -> Result<T>,
 ) -> Result<T, Failed> {
     let attempt = || match action() {
@@ -154,13 +156,15 @@ mod tests {
     use std::io;
 
     use anyhow::Context as _;
+    use cht_core::ndjson::Writer;
     use rustix::io::Errno;
 
     use super::*;
 
     #[test]
     fn refusal_is_retried_and_reported_once() {
-        let (mut output, mut patience) = (Writer::new(Vec::new()), Patience::default());
+        let (mut output, mut patience) =
+            (Output::new(Writer::new(Vec::new())), Patience::default());
         let (path, mut tries) = (Path::new("/s/index.json"), 0);
         let done = insist(&mut patience, path, At::Work, &mut output, || {
             tries += 1;
@@ -171,6 +175,7 @@ mod tests {
             Err(error).context("/s/index.json")
         });
         assert_eq!(done.unwrap(), 3);
+        assert_eq!(output.counters.errors(), 1);
         let mistake = || Err::<(), _>(io::Error::from(Errno::ACCESS).into());
         assert!(insist(&mut patience, path, At::Work, &mut output, mistake).is_err());
     }

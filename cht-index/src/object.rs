@@ -32,9 +32,30 @@ pub(crate) fn begin(session: Option<&Path>) -> Result<Vec<u8>> {
     Ok(format!(r#"{{"v":1,"session":{session},"frames":"#).into_bytes())
 }
 
+/// Events that are no frames, in their order.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    text: Vec<Span>,
+    audio: Vec<Span>,
+    transcript: Vec<Span>,
+}
+
+impl Listed {
+    /// Returns the places of `others`.
+    pub(crate) fn of(others: &Others) -> Self {
+        let mut speech = others.transcript.clone();
+        speech.sort_by_key(|speech| speech.start);
+        Self {
+            text: others.text.clone(),
+            audio: others.audio.values().copied().collect(),
+            transcript: speech.iter().map(|speech| speech.line).collect(),
+        }
+    }
+}
+
 /// Writes all that comes after the array of frames, but for the end in `element`.
 pub(crate) fn write_rest(
-    others: &Others,
+    others: &Listed,
     session: Option<&Path>,
     mut lines: StoredLines<'_>,
     mut moved: Option<&mut Moved>,
@@ -42,11 +63,8 @@ pub(crate) fn write_rest(
     element: &mut Vec<u8>,
 ) -> Result<()> {
     write_segments(session, moved.as_deref_mut(), output, element)?;
-    let audio: Vec<Span> = others.audio.values().copied().collect();
-    let mut speech = others.transcript.clone();
-    speech.sort_by_key(|speech| speech.start);
-    let transcript: Vec<Span> = speech.iter().map(|speech| speech.line).collect();
-    for (name, spans) in [("text", &others.text), ("audio", &audio), ("transcript", &transcript)] {
+    let Listed { text, audio, transcript } = others;
+    for (name, spans) in [("text", text), ("audio", audio), ("transcript", transcript)] {
         begin_array(name, element);
         write_events(spans, &mut lines, moved.as_deref_mut(), output, element)?;
     }

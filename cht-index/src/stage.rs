@@ -14,9 +14,10 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     event::{Body, Event},
-    ndjson::{self, Line, Lines, Writer},
-    process::{cli, clock, signals},
+    ndjson::{self, Line, Lines},
+    process::{cli, clock, report, signals},
     session::{Session, SessionError},
+    terminal::{Folders, Rows, units},
 };
 use rustix::event::{PollFd, PollFlags};
 
@@ -24,6 +25,8 @@ use crate::{
     args::Args,
     index::Index,
     indexes::{Failed, Indexes},
+    metrics,
+    output::Output,
 };
 
 /// Bytes of stdin read at a time: the size of a pipe.
@@ -48,11 +51,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut stage = Stage {
         args,
         given,
-        output: ndjson::stdout()?,
+        output: Output::new(ndjson::stdout_of_stage(Rows::Findings)?),
         indexes: Indexes::new(args.overwrite, args.format),
         held: Vec::new(),
         failed: VecDeque::new(),
+        frames: 0,
+        files: Folders::default(),
     };
+    if let Some(place) = &args.metrics {
+        let event = metrics::serve(place, &stage.output.counters)?;
+        stage.output.emit(&event).context("stdout")?;
+    }
     if let Some(path) = stage.given.clone() {
         stage.indexes.get(&path, &mut stage.output).map_err(|failed| failed.error)?;
     }
@@ -66,25 +75,31 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         stage.take(line.context("stdin")?)?;
     }
     let failed = stage.indexes.finish(&mut stage.output);
-    failed.into_iter().try_for_each(|failed| stage.fail(failed))
+    failed.into_iter().try_for_each(|failed| stage.fail(failed))?;
+    stage.summarise();
+    Ok(())
 }
 
 struct Stage<'a, W: Write> {
     args: &'a Args,
     /// Index that the command line names.
     given: Option<PathBuf>,
-    output: Writer<W>,
+    output: Output<W>,
     indexes: Indexes,
     /// Lines that wait until the index has the frames before them.
     held: Vec<Vec<u8>>,
     /// Sessions whose error was reported.
     failed: VecDeque<String>,
+    /// Frames that came, and the files of their indexes.
+    frames: u64,
+    files: Folders,
 }
 
 impl<W: Write> Stage<'_, W> {
     fn take(&mut self, line: Line) -> Result<()> {
         match line {
             Line::Event { raw, event } => {
+                self.output.counters.came(event.as_deref());
                 let is_indexed = |event: &Event| is_kept(&event.body);
                 if event.as_deref().is_some_and(is_indexed) || !self.held.is_empty() {
                     self.held.push(raw);
@@ -116,8 +131,11 @@ impl<W: Write> Stage<'_, W> {
 
     /// Adds an event to its index; `raw` is its line.
     fn index(&mut self, event: &Event, raw: &[u8]) -> Result<()> {
-        // Retention may reach into any session, and removes no frame.
-        if matches!(event.body, Body::Deleted(_)) {
+        // Retention may reach into any session, and removes no frame. A session to which no sender
+        // has come is no reason for an index.
+        if let Body::Deleted(_) | Body::SessionDeleted(_) | Body::Listening(_) | Body::Stats(_) =
+            event.body
+        {
             return Ok(());
         }
         let path = match self.path_of(event.session.as_deref()) {
@@ -133,6 +151,8 @@ impl<W: Write> Stage<'_, W> {
             match self.indexes.get(&path, &mut self.output) {
                 Ok(index) => {
                     index.add(event, raw);
+                    self.frames += u64::from(matches!(event.body, Body::Frame(_)));
+                    self.files.enter(&path);
                     return Ok(());
                 }
                 // Another index, which had to be closed first.
@@ -215,6 +235,14 @@ impl<W: Write> Stage<'_, W> {
             self.output.pass(&line).context("stdout")?;
         }
         Ok(())
+    }
+
+    /// Prints the result of the run, if anything came.
+    fn summarise(&self) {
+        if !self.files.is_empty() {
+            let frames = units::count(self.frames, "frame");
+            report::summary(format_args!("indexed {frames}, in {}", self.files));
+        }
     }
 
     fn commit(&mut self) -> Result<()> {

@@ -3,8 +3,9 @@
 use std::{path::PathBuf, str::FromStr};
 
 use cht_core::{
-    live::{Wanted, Which},
-    process::cli::Effect,
+    live::Wanted,
+    process::cli::{Effect, Group},
+    segment::Which,
 };
 use clap::{Parser, ValueEnum};
 
@@ -21,19 +22,20 @@ Examples:
 
 /// Shows a session live in a player, and through a FIFO or HTTP
 #[derive(Debug, Parser)]
-#[expect(clippy::struct_excessive_bools, reason = "independent options")]
 #[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
           help_template = cht_core::process::cli::HELP)]
 pub(crate) struct Args {
-    /// Session to show, or - for the one that events on stdin name; they are passed on [default:
-    /// the newest below --sessions]
+    /// Session to show [default: the newest below --sessions]
+    ///
+    /// With -, the one that events on stdin name; they are passed on
     #[arg(value_name = "SESSION", env = "CHT_SESSION")]
     pub session: Option<PathBuf>,
     /// Folder of the sessions
     #[arg(long, value_name = "DIR", env = "CHT_SESSIONS", default_value = "sessions")]
     pub sessions: PathBuf,
-    /// Begin there instead of now, and show everything from there on: start, seconds,
-    /// MINUTES:SECONDS, or -SECONDS before now
+    /// Begin there instead of now: start, MINUTES:SECONDS, -SECONDS
+    ///
+    /// Everything from there on is shown. Also seconds from the start; -SECONDS is before now
     #[arg(long, value_name = "start|TIME")]
     pub from: Option<From>,
     /// Show this program alone
@@ -43,9 +45,10 @@ pub(crate) struct Args {
     /// in the tables
     #[arg(long, value_name = "PID|INDEX")]
     pub stream: Option<Which>,
-    /// Player to run: ffplay, mpv, vlc, or a command for sh that reads MPEG-TS on stdin. Closed, it
-    /// ends cht-monitor, but for --fifo, --http and --restart [default: ffplay, without --fifo,
-    /// --http and --stdout]
+    /// Player to run: ffplay, mpv, vlc, or a command for sh
+    ///
+    /// A command reads MPEG-TS on stdin. Closed, a player ends cht-monitor, but for --fifo, --http
+    /// and --restart [default: ffplay, without --fifo, --http and --stdout]
     #[arg(long, value_name = "NAME|CMD", conflicts_with = "stdout")]
     pub player: Option<String>,
     /// ffplay program to run
@@ -57,16 +60,16 @@ pub(crate) struct Args {
     /// Start the player again after it was closed
     #[arg(long)]
     pub restart: bool,
-    /// Write to this FIFO, which is made if it is absent, for any player that opens it
+    /// Write to this FIFO for any player that opens it
+    ///
+    /// It is made if it is absent
     #[arg(long, value_name = "PATH", conflicts_with = "stdout")]
     pub fifo: Option<PathBuf>,
-    /// Serve the stream to any number of viewers at http://HOST:PORT/live.ts; without a host, at
-    /// the loopback address
+    /// Serve the stream to viewers at http://HOST:PORT/live.ts
+    ///
+    /// Without a host, at the loopback address
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "stdout")]
     pub http: Option<String>,
-    /// Show no status line on a terminal
-    #[arg(long)]
-    pub quiet: bool,
     /// Write MPEG-TS to stdout, bit for bit
     #[arg(long)]
     pub stdout: bool,
@@ -115,8 +118,12 @@ impl FromStr for From {
             part.parse::<f64>().ok().filter(|_| is_number)
         };
         let numbers: Option<Vec<f64>> = parts.iter().map(number).collect();
+        // Minutes and seconds after a colon are below 60.
+        let is_time = |numbers: &[f64]| {
+            numbers.len() <= 3 && numbers.iter().skip(1).all(|number| *number < 60.0)
+        };
         match numbers {
-            Some(numbers) if numbers.len() <= 3 => {
+            Some(numbers) if is_time(&numbers) => {
                 Ok(Self::Seconds(sign * numbers.iter().fold(0.0, |all, part| all * 60.0 + part)))
             }
             _ => {
@@ -158,6 +165,12 @@ impl Args {
     }
 }
 
+/// Headings of the options that few people need.
+const GROUPS: &[Group] = &[
+    ("Streams", &["program", "stream"]),
+    ("Players", &["ffplay", "hwaccel", "restart", "print_command"]),
+];
+
 /// Options that have an effect only with certain others.
 const EFFECTS: &[Effect<Args>] = &[
     Effect {
@@ -182,15 +195,15 @@ const EFFECTS: &[Effect<Args>] = &[
     },
     Effect { option: "restart", is_there: Args::plays, place: "with a player" },
     Effect {
-        option: "quiet",
-        is_there: |args| !args.stdout && !args.print_command && args.from.is_none(),
-        place: "without --stdout, --from and --print-command, which show no status line",
+        option: "json",
+        is_there: |args| args.reads_events(),
+        place: "with - as SESSION, whose events are passed on",
     },
     Effect { option: "print_command", is_there: Args::plays, place: "with a player" },
 ];
 
 pub(crate) fn parse() -> Args {
-    cht_core::process::cli::parse(EFFECTS)
+    cht_core::process::cli::parse_stage(EFFECTS, GROUPS)
 }
 
 #[cfg(test)]
@@ -208,7 +221,7 @@ mod tests {
             ["90", "1:30", "0:01:30.5", "-30"].map(seconds),
             [Some(90.0), Some(90.0), Some(90.5), Some(-30.0)]
         );
-        for wrong in ["", "now", "1:2:3:4", "--3", "1e3", "nan", "1:-2"] {
+        for wrong in ["", "now", "1:2:3:4", "--3", "1e3", "nan", "1:-2", "1:99", "1:60:00"] {
             assert_eq!(seconds(wrong), None, "{wrong}");
         }
     }

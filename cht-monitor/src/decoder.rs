@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn ffplay_from_7_uses_hwaccel_with_its_renderer() {
         for text in [
-            include_str!("../ffplay/7.1.1.txt"),
+            include_str!("../ffplay/7.1.5.txt"),
             include_str!("../ffplay/8.0.txt"),
             include_str!("../ffplay/9.0.2.txt"),
         ] {

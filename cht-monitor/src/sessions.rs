@@ -14,6 +14,7 @@ use cht_core::{
     ndjson::{self, Line},
     process::{clock, report},
     session::{Session, watch::Watch},
+    terminal::Rows,
 };
 
 use crate::args::Args;
@@ -25,8 +26,9 @@ const NEXT_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) enum Sessions {
     /// A session by its name, and whether those that follow it are shown.
     Named(Session, bool),
-    /// The newest below a folder, and those that follow it.
-    Newest(PathBuf),
+    /// The newest below a folder, and those that follow it. Of what comes now, the session of a
+    /// recorder that waits for a sender is the newest; `false`: of what is there.
+    Newest(PathBuf, bool),
     /// Those that events on stdin name.
     Events(Receiver<Session>),
 }
@@ -40,7 +42,7 @@ impl Sessions {
             return Ok((Self::Events(received), Some(Reader::start(sessions, passes_on)?)));
         }
         let Some(named) = &args.session else {
-            return Ok((Self::Newest(args.sessions.clone()), None));
+            return Ok((Self::Newest(args.sessions.clone(), args.from.is_none()), None));
         };
         let session = Session::open(named)?;
         let is_live = session.is_recording() && args.from.is_none() && !args.stdout;
@@ -51,8 +53,9 @@ impl Sessions {
     pub(crate) fn first(&mut self) -> Result<Session> {
         match self {
             Self::Named(session, _) => Ok(session.clone()),
-            Self::Newest(folder) => {
-                let newest = live::newest(folder).with_context(|| {
+            Self::Newest(folder, is_live) => {
+                let newest = if *is_live { live::newest_live } else { live::newest };
+                let newest = newest(folder).with_context(|| {
                     format!(
                         "{}: no sessions there; name a SESSION or its folder with --sessions",
                         folder.display()
@@ -81,7 +84,7 @@ impl Sessions {
                 Some(folder) => newer(folder, shown),
                 None => Ok(None),
             },
-            Self::Newest(folder) => newer(folder, shown),
+            Self::Newest(folder, _) => newer(folder, shown),
             Self::Events(received) => Ok(received.recv().ok()),
         }
     }
@@ -93,7 +96,7 @@ fn newer(folder: &Path, shown: &Session) -> Result<Option<Session>> {
     watch.add_names(folder).with_context(|| folder.display().to_string())?;
     let limit = clock::monotonic() + NEXT_WITHIN;
     loop {
-        let newest = live::newest(folder).with_context(|| folder.display().to_string())?;
+        let newest = live::newest_live(folder).with_context(|| folder.display().to_string())?;
         let next = newest.filter(|next| next.root() != shown.root() && next.is_recording());
         let rest = limit.saturating_duration_since(clock::monotonic());
         if next.is_some() || rest.is_zero() {
@@ -121,7 +124,7 @@ impl Reader {
 }
 
 fn read_events(sessions: &Sender<Session>, passes_on: bool) -> Result<()> {
-    let mut out = ndjson::stdout().context("stdout")?;
+    let mut out = ndjson::stdout_of_stage(Rows::Passed).context("stdout")?;
     let mut shown: Option<String> = None;
     for line in ndjson::Lines::new(BufReader::new(std::io::stdin())) {
         let name = match line.context("stdin")? {

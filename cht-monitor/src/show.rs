@@ -66,9 +66,7 @@ fn show_from(args: &Args, sessions: Sessions, first: Session) -> Result<()> {
         let losses = Losses::of(format!("the reader of {}", path.display()));
         fifo::serve(path.clone(), locked, Live::new(broadcast.clone(), status, losses)?)?;
     }
-    if !args.quiet {
-        status.show(broadcast.clone())?;
-    }
+    status.show(broadcast.clone())?;
     let follower = stream::follow(sessions, first, args.wanted(), broadcast.clone())?;
     if args.plays() {
         let live = Live::new(broadcast.clone(), status, Losses::of("the player"))?;

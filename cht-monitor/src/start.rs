@@ -145,7 +145,7 @@ fn other(player: &str, hwaccel: Hwaccel) -> Start {
                 Hwaccel::Vaapi => "vaapi",
                 _ => "any",
             };
-            let options = "vlc --intf=qt,dummy --quiet --play-and-exit --no-video-title-show --file-caching=200";
+            let options = "vlc --intf=qt,dummy --quiet --play-and-exit --no-video-title-show --file-caching=100";
             format!("{options} --avcodec-hw={decoder} --demux=ts -")
         }
         _ => {

@@ -2,7 +2,6 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, IsTerminal as _},
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
@@ -11,7 +10,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use cht_core::{
     live::{Broadcast, Feed, LeftOut, Summary},
-    process::{clock, lock::lock, report},
+    process::{clock, lock::lock, report, status},
+    terminal::is_last,
 };
 
 /// Time between two lines.
@@ -79,23 +79,23 @@ impl Status {
 
     /// Shows a line about the stream on a terminal, on a thread of its own, to the stream's end.
     pub(crate) fn show(&self, broadcast: Broadcast) -> Result<()> {
-        if !io::stderr().is_terminal() {
+        if !(status::is_wanted() && is_last()) {
             return Ok(());
         }
-        let status = self.clone();
+        let state = self.clone();
         let thread = thread::Builder::new().name("status".to_owned());
         let shown = thread.spawn(move || {
             let (mut before, mut at) = (Summary::default(), clock::monotonic());
             while !broadcast.has_ended() {
                 clock::rest(EVERY);
                 let (summary, now) = (broadcast.summary(), clock::monotonic());
-                let behind = lock(&status.0).behind;
+                let behind = lock(&state.0).behind;
                 let behind = behind.map(|behind| behind.max(broadcast.longest_wait(now)));
                 let seconds = now.saturating_duration_since(at).as_secs_f64();
-                report::status(line(&summary, &before, seconds, behind));
+                status::show(line(&summary, &before, seconds, behind));
                 (before, at) = (summary, now);
             }
-            report::status("");
+            status::show("");
         });
         shown.context("a thread for the status line").map(|_| ())
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cht_core::process::cli::{self, Effect, seconds};
+use cht_core::process::cli::{self, Effect, Group, seconds};
 use clap::Parser;
 
 use crate::{
@@ -11,19 +11,20 @@ use crate::{
         spec::Input,
     },
     record::options::RecordOptions,
+    session_time::SessionTime,
 };
 
 const EXAMPLES: &str = "\
 Examples:
   cht-recv | cht-segwatch | cht-scenes | cht-index
-  cht-recv --listen tcp://127.0.0.1:5000 --sessions /var/lib/cht --segment-time 10
+  cht-recv --listen tcp://127.0.0.1:5000 --sessions /srv/cht --segment-time 10
   cht-recv --once --session-id demo >events.ndjson
-  cht-recv --sessions /var/lib/cht --min-free 20G --retain-age 7d
-  cht-recv --listen tls://0.0.0.0:4444 --cert cert.pem --key key.pem --allow 192.168.1.0/24
+  cht-recv --session-time midnight --min-free 20G --retain-age 7d
+  cht-recv --listen tls://0.0.0.0:4444 --cert cert.pem --key key.pem
   cht-recv --input 'udp://239.1.1.1:5000?iface=eth0'
   cht-recv --input 'srt://0.0.0.0:9000?passphrase=0123456789'
   cht-recv --input - <old.ts
-  cht-recv --metrics 127.0.0.1:9444 --stats-interval 1 | jq 'select(.type == \"stats\").recv'
+  cht-recv --metrics 127.0.0.1:9444 --allow 192.168.1.0/24
 Send to it:
   ffmpeg -re -i FILE -c copy -f mpegts tcp://127.0.0.1:4444
 ";
@@ -33,7 +34,9 @@ Send to it:
 #[command(version, before_help = EXAMPLES, after_help = cht_core::process::exit::TABLE,
           help_template = cli::HELP)]
 pub(crate) struct Args {
-    /// Input. Senders connect to tcp://HOST:PORT, tls:// or unix:PATH, or send to udp:// or rtp://;
+    /// Input: where senders connect, or a source to read
+    ///
+    /// Senders connect to tcp://HOST:PORT, tls:// or unix:PATH, or send to udp:// or rtp://;
     /// without a host, to the loopback address. `-` reads stdin. ffmpeg reads srt://, rtmp://,
     /// rtsp://, http://, https:// and files, and these are not recorded bit for bit
     #[arg(
@@ -55,6 +58,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = seconds,
           conflicts_with = "session_id")]
     pub session_gap: f64,
+    /// Begin a new session, without losing a byte, at the first keyframe after this time, such as
+    /// 24h, or with each local day: midnight
+    #[arg(long, value_name = "TIME", env = "CHT_SESSION_TIME", conflicts_with = "session_id")]
+    pub session_time: Option<SessionTime>,
     #[command(flatten)]
     pub record: RecordOptions,
     #[command(flatten)]
@@ -79,6 +86,17 @@ impl Args {
         self.listen.split_once("://").is_some_and(|(protocol, _)| protocols.contains(&protocol))
     }
 }
+
+/// Headings of the options that few people need.
+const GROUPS: &[Group] = &[
+    ("Sessions", &["session_gap", "session_time"]),
+    ("Segments", &["segment_max_bytes", "segment_max_time"]),
+    ("Retention", &["bytes", "age", "frames_age"]),
+    ("Senders", &["second_sender", "idle_timeout", "keepalive", "allow", "max_bitrate"]),
+    ("TLS", &["cert", "key", "client_ca", "handshake_timeout"]),
+    ("Inputs by ffmpeg", &["realtime", "transcode", "ffmpeg"]),
+    ("State", &["stats_interval", "metrics"]),
+];
 
 /// Options that have an effect only with certain others.
 const EFFECTS: &[Effect<Args>] = &[
@@ -118,5 +136,5 @@ const EFFECTS: &[Effect<Args>] = &[
 ];
 
 pub(crate) fn parse() -> Args {
-    cli::parse(EFFECTS)
+    cli::parse_stage(EFFECTS, GROUPS)
 }

@@ -4,8 +4,8 @@
 //! under its final name before an event names it. `docs/recording.md` describes the life of a
 //! segment.
 //!
-//! Imports: `main` → `server` → `start` → `args` → {`input`, `record`} → `report` → the plain
-//! modules (`disk`, `rate_limit`, `received`, `units`).
+//! Imports: `main` → `server` → {`start`, `turn`} → `args` → {`input`, `record`} → `report` → the
+//! plain modules (`disk`, `rate_limit`, `received`, `session_time`).
 
 mod args;
 mod disk;
@@ -15,12 +15,14 @@ mod received;
 mod record;
 mod report;
 mod server;
+mod session_time;
 mod start;
+mod turn;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if let Some(exit) = input::ffmpeg::die_with_parent::become_if_asked() {
+    if let Some(exit) = cht_core::process::die_with_parent::become_if_asked("cht-recv") {
         return exit;
     }
     let args = args::parse();

@@ -7,9 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    event::{Connected, Disconnected, EndReason, Listening},
+    event::{Disconnected, EndReason, Listening},
     process::{clock, report, signals},
 };
 use rustix::event::{PollFd, PollFlags};
@@ -18,9 +18,13 @@ use crate::{
     args::Args,
     input::{open::open, sender::Sender, source::Source, spec::Input},
     rate_limit::{Bitrate, RateLimit},
-    record::recorder::{Connection, Recorder},
-    report::{counters::Counters, events, heartbeat::Heartbeat, metrics_server},
-    start::{Recording, SessionStarter},
+    record::{
+        recorder::{Connection, Recorder},
+        session_files::{self, NextSession},
+    },
+    report::{counters::Counters, events, heartbeat::Heartbeat, metrics},
+    start::SessionStarter,
+    turn::Turn,
 };
 
 /// Bytes per read: large enough that a fast stream costs few calls, small enough for the cache.
@@ -42,9 +46,7 @@ pub(crate) fn record(args: &Args) -> Result<()> {
     let now = clock::monotonic();
     let counters = Arc::new(Counters::new(args.sessions.clone(), now));
     let metrics = match &args.metrics {
-        Some(place) => {
-            Some(metrics_server::serve(metrics_server::bind(place)?, Arc::clone(&counters))?)
-        }
+        Some(place) => Some(metrics::serve(place, Arc::clone(&counters))?),
         None => None,
     };
     let stop = signals::stop_on_signal()?;
@@ -52,13 +54,21 @@ pub(crate) fn record(args: &Args) -> Result<()> {
     let interval = unless_0(args.stats_interval);
     let heartbeat = Rc::new(Heartbeat::new(counters, events, interval, now));
     let listening = Listening { address, metrics };
+    let turn = Turn::new(args.session_time, &args.sessions, plan, listening.clone());
     let starter = SessionStarter::new(args, plan, verb, listening, &stop, Rc::clone(&heartbeat));
     let mut recording = Some(starter.start(true)?);
-    let mut server = Server { source: &mut *source, stop: &stop, rules, heartbeat: &heartbeat };
+    let (source, heartbeat_of_loop) = (&mut *source, &*heartbeat);
+    let mut server =
+        Server { source, stop: &stop, rules, heartbeat: heartbeat_of_loop, turn, next: None };
     let served = server.run(&mut recording, &starter);
     heartbeat.stopping();
     // In any case, received bytes are finished and announced first.
-    let finished = recording.map_or(Ok(()), |recording| recording.recorder.finish());
+    let finished =
+        recording.map_or(Ok(()), |recorder| recorder.finish().map(session_files::Ended::leave));
+    server.turn.finish(server.next);
+    if finished.is_ok() {
+        heartbeat.recorded();
+    }
     drop((starter, heartbeat));
     written.wait();
     match (finished, served) {
@@ -112,17 +122,21 @@ struct Server<'a> {
     stop: &'a UnixStream,
     rules: Rules,
     heartbeat: &'a Heartbeat,
+    turn: Turn,
+    /// The next session, from the end of the recorded one to its last keyframe.
+    next: Option<NextSession>,
 }
 
 impl Server<'_> {
     /// Serves one connection after another.
     fn run(
         &mut self,
-        recording: &mut Option<Recording>,
+        recording: &mut Option<Recorder>,
         starter: &SessionStarter<'_>,
     ) -> Result<()> {
         let mut next = None;
         let mut over: Option<Instant> = None;
+        self.turn.begun();
         loop {
             let sender = match next.take() {
                 Some(sender) => sender,
@@ -131,17 +145,19 @@ impl Server<'_> {
                     None => return Ok(()),
                 },
             };
-            if is_over(over)
-                && let Some(ended) = recording.take()
-            {
-                // The lock is released after the last segment is finished.
-                ended.recorder.finish()?;
+            let ends = is_over(over) || (self.turn.is_over() && self.next.is_none());
+            if ends && let Some(ending) = recording.take() {
+                let ended = ending.finish()?;
+                self.turn.begun();
+                *recording = Some(starter.start(false)?);
+                ended.leave();
             }
-            let current = match recording {
-                Some(current) => current,
-                None => recording.insert(starter.start(false)?),
-            };
-            let after = self.serve(&mut current.recorder, sender)?;
+            let Some(current) = recording else { bail!("no session is recorded") };
+            if let Some(next) = self.next.take() {
+                self.turn.begun();
+                current.turn_over(next)?;
+            }
+            let after = self.serve(current, sender)?;
             over = self.rules.session_gap.map(|gap| clock::monotonic() + gap);
             match after {
                 After::Stop => return Ok(()),
@@ -178,9 +194,7 @@ impl Server<'_> {
     /// Records one connection to its end, or until `stop`.
     fn serve(&mut self, recorder: &mut Recorder, mut sender: Sender) -> Result<After> {
         let peer = sender.peer.clone();
-        let mut connection = recorder.connection();
-        let number = connection.number;
-        connection.emit(Connected { connection: number, peer: peer.clone(), at: clock::wall() });
+        let mut connection = recorder.connection(&peer);
         self.heartbeat.connected(&peer);
         let received = self.receive(&mut connection, &mut sender);
         // Before the segment is finished: a sender that is sent away should know at once.
@@ -198,9 +212,9 @@ impl Server<'_> {
         let end =
             if matches!(after, After::Stop) { EndReason::Stopped } else { EndReason::Disconnected };
         let bytes = connection.finish(end)?;
-        self.heartbeat.disconnected();
-        let at = clock::wall();
-        recorder.emit_last(Disconnected { connection: number, peer, reason, bytes, at });
+        self.heartbeat.disconnected(&reason);
+        let (connection, at) = (recorder.connections(), clock::wall());
+        recorder.emit_last(Disconnected { connection, peer, reason, bytes, at });
         Ok(after)
     }
 
@@ -227,7 +241,7 @@ impl Server<'_> {
             if readable && allowance > 0 {
                 let received = sender.stream.receive(&mut buffer[..allowance]);
                 if !received.bytes.is_empty() {
-                    connection.push(received.bytes, clock::monotonic())?;
+                    self.push(connection, received.bytes)?;
                     // After the push: a slow disk is not the sender's fault.
                     heard = clock::monotonic();
                 }
@@ -286,6 +300,19 @@ impl Server<'_> {
         }
     }
 
+    /// Records bytes, in the next session if that begins in them.
+    fn push(&mut self, connection: &mut Connection<'_>, bytes: &[u8]) -> Result<()> {
+        if self.next.is_none() {
+            self.next = self.turn.next();
+        }
+        let was_due = self.next.is_some();
+        connection.push(bytes, clock::monotonic(), &mut self.next)?;
+        if was_due && self.next.is_none() {
+            self.turn.begun();
+        }
+        Ok(())
+    }
+
     /// Waits for `stop`, for `sender`, for the source if the loop `accepts`, or until `limit`.
     /// Beats afterwards.
     fn wait(
@@ -322,7 +349,7 @@ struct Ready {
 
 /// Records the bytes that a sender holds back, before it is given up.
 fn finish(connection: &mut Connection<'_>, sender: &mut Sender, buffer: &mut [u8]) -> Result<()> {
-    sender.stream.finish(buffer, &mut |bytes| connection.push(bytes, clock::monotonic()))
+    sender.stream.finish(buffer, &mut |bytes| connection.push(bytes, clock::monotonic(), &mut None))
 }
 
 /// Records the bytes that have arrived from a sender that is replaced.
@@ -331,7 +358,7 @@ fn drain(connection: &mut Connection<'_>, sender: &mut Sender, buffer: &mut [u8]
     while left > 0 {
         let length = left.min(buffer.len());
         let received = sender.stream.receive(&mut buffer[..length]);
-        connection.push(received.bytes, clock::monotonic())?;
+        connection.push(received.bytes, clock::monotonic(), &mut None)?;
         if received.raw == 0 {
             break;
         }

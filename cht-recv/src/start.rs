@@ -1,7 +1,7 @@
 //! Starts a session: creates or continues it, adopts what killed recorders left, and waits for a
 //! disk that refuses.
 
-use std::{fs::File, os::unix::net::UnixStream, rc::Rc};
+use std::{os::unix::net::UnixStream, rc::Rc};
 
 use anyhow::Result;
 use cht_core::{
@@ -16,12 +16,6 @@ use crate::{
     record::{options::Plan, recorder::Recorder, recover::recover_others, retention::Retention},
     report::heartbeat::Heartbeat,
 };
-
-/// A session that is being recorded, and its lock.
-pub(crate) struct Recording {
-    pub recorder: Recorder,
-    _lock: File,
-}
 
 /// Starts the sessions of this process.
 pub(crate) struct SessionStarter<'a> {
@@ -49,7 +43,7 @@ impl<'a> SessionStarter<'a> {
 
     /// Starts a session. Waits while the disk refuses; with retention, a full disk makes room for
     /// itself. `at_start` of the program, a wrong folder is an error at once.
-    pub(crate) fn start(&self, at_start: bool) -> Result<Recording> {
+    pub(crate) fn start(&self, at_start: bool) -> Result<Recorder> {
         let limits = self.plan.retention;
         let mut retention = limits.any().then(|| {
             let events = self.heartbeat.events().clone();
@@ -84,7 +78,7 @@ impl<'a> SessionStarter<'a> {
     }
 
     /// Starts `session`, which is created first if there is none yet.
-    fn try_start(&self, session: &mut Option<Session>) -> Result<Recording> {
+    fn try_start(&self, session: &mut Option<Session>) -> Result<Recorder> {
         let Args { sessions, session_id, .. } = self.args;
         let session = if let Some(session) = session {
             session.clone()
@@ -95,10 +89,11 @@ impl<'a> SessionStarter<'a> {
         let lock = session.lock()?;
         let largest = self.plan.bounds.adopted_bytes();
         recover_others(sessions, &session, largest, self.heartbeat.events())?;
-        let recorder = Recorder::new(session, self.stop, &self.plan, Rc::clone(&self.heartbeat))?;
+        let recorder =
+            Recorder::new(session, lock, self.stop, &self.plan, Rc::clone(&self.heartbeat))?;
         let (name, address) = (recorder.session().name(), &self.listening.address);
         report::note(format_args!("recording into {name}, {} {address}", self.verb));
         recorder.listening(self.listening.clone());
-        Ok(Recording { recorder, _lock: lock })
+        Ok(recorder)
     }
 }

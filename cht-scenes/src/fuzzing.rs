@@ -3,12 +3,13 @@
 use std::{io::Write as _, path::Path, time::Duration};
 
 use cht_detect::{SceneDetector, measure::Plane};
+use cht_ts::Pts;
 use clap::Parser as _;
 
 use crate::{
     cli::{args::Args, options::Options},
     decode::{
-        ffmpeg_log::{Decoded, LineParser},
+        ffmpeg_log::{DecodedFrame, LineParser},
         frame::{Pool, Reader},
         pipes::{Outputs, stream},
     },
@@ -23,7 +24,7 @@ use cht_core::stage::{Disk, Output};
 const FRAMES: i64 = 40;
 
 /// Parses ffmpeg's stderr, and returns the frames that it mentions.
-fn read_log(bytes: &[u8]) -> Vec<Decoded> {
+fn read_log(bytes: &[u8]) -> Vec<DecodedFrame> {
     let mut parser = LineParser::default();
     let text = String::from_utf8_lossy(bytes);
     text.lines().filter_map(|line| parser.read(line).1).collect()
@@ -70,7 +71,8 @@ pub fn state(bytes: &[u8]) {
         let (width, height) = if n < FRAMES / 2 { (80, 45) } else { (64, 36) };
         let level = |at: usize| if n % 7 == 0 { at as u8 } else { (n * 5) as u8 };
         let small = Plane { width, height, samples: (0..width * height).map(level).collect() };
-        let frame = Decoded { pts: Some(n), score: 0.5, picture: None, restarted: false };
+        let frame =
+            DecodedFrame { pts: Some(Pts::new(n)), score: 0.5, picture: None, restarted: false };
         measured.frame(n * 3600, &frame, Some(small), None, 1, false);
         while measured.decider.next_choice().is_some() {}
         let _ = (measured.decider.hidden(), measured.decider.content(), measured.decider.waiting());
@@ -100,7 +102,8 @@ pub fn sample_state() -> Vec<u8> {
     let mut measured = Detectors::new(SceneDetector::new(Options::of(&args).rules()));
     for n in 0..FRAMES {
         let small = Plane { width: 16, height: 9, samples: vec![(n / 9 * 50) as u8; 16 * 9] };
-        let frame = Decoded { pts: Some(n), score: 0.01, picture: None, restarted: n == 0 };
+        let frame =
+            DecodedFrame { pts: Some(Pts::new(n)), score: 0.01, picture: None, restarted: n == 0 };
         measured.frame(n * 3600, &frame, Some(small), None, 1, false);
         while measured.decider.next_choice().is_some() {}
     }

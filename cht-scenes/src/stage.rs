@@ -6,36 +6,27 @@ use std::{borrow::Cow, collections::HashSet, panic::AssertUnwindSafe, sync::Arc}
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     event::SegmentOpen,
-    process::{cli, clock, signals},
-    stage::{Announced, Backlog, Cut, Interrupt, Output, Reader, Upstream, Work},
+    process::{cli, clock},
+    stage::{Announced, Backlog, Cut, Heartbeat, Interrupt, Output, Reader, Upstream, Work},
 };
 
-use crate::{
-    cli::args::Args,
-    feed::feeder::Feeder,
-    select::rescore,
-    stats::counters::{Counters, Heartbeat},
-};
+use crate::{cli::args::Args, feed::feeder::Feeder, select::rescore, stats::counters::Counters};
 
 /// Runs the stage to the end of its input.
 pub(crate) fn run(args: Args) -> Result<()> {
     let output = Output::open()?;
     let counters = Counters::new(output.clone(), args.stats_interval, clock::monotonic());
     if let Some(scores) = &args.from_scores {
-        return rescore::run(&args, scores, &output, &counters);
+        rescore::run(&args, scores, &output, &counters)?;
+        counters.summarise();
+        return Ok(());
     }
     cli::refuse_terminal(
         "pipe events or paths into it, as in `ls *.ts | cht-scenes --out frames`",
     )?;
     let backlog = Arc::new(Backlog::new());
     let interrupt = Arc::new(Interrupt::of_jobs(args.jobs));
-    let (interrupted, queue) = (Arc::clone(&interrupt), Arc::clone(&backlog));
-    signals::on_interrupt(move || {
-        if interrupted.interrupt(queue.waiting()) {
-            // Without waiting for the segments that decoders are ahead.
-            queue.close();
-        }
-    })?;
+    interrupt.await_signal(&backlog)?;
     let upstream = Arc::new(Upstream::default());
     let feeder = Feeder::new(
         args,
@@ -45,39 +36,25 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Arc::clone(&interrupt),
     )?;
     let heartbeat = Heartbeat::start(&counters);
-    let reader = Reader {
+    let reading = Reader {
         output: output.clone(),
         announced: Lag(Arc::clone(&counters)),
         upstream,
         backlog: Arc::clone(&backlog),
         interrupt: Arc::clone(&interrupt),
-    };
-    let reader = std::thread::spawn(move || reader.run().map_err(anyhow::Error::from));
+    }
+    .start();
     let worked = std::panic::catch_unwind(AssertUnwindSafe(|| feed(feeder, &backlog, &interrupt)))
         .unwrap_or_else(|_| bail!("the feeding thread panicked"));
-    // The reader may wait for room.
-    backlog.abandon();
-    let left = worked.as_ref().ok().copied().flatten();
-    // If both threads fail, the feeder's error is the cause. After Ctrl-C, stdin need not end.
-    let worked = match left {
-        None => {
-            let read = reader.join().unwrap_or_else(|_| bail!("the reading thread panicked"));
-            worked.and(read)
-        }
-        // Lets the reader finish the line that it is passing on.
-        Some(_) => worked.map(|_| drop(output.lock())),
-    };
+    let read = reading.finish(worked.as_ref().ok().copied());
     if let Some(heartbeat) = heartbeat {
         counters.lag.drained(counters.lag.opened());
         heartbeat.finish();
     }
+    counters.summarise();
+    // If both threads fail, the feeder's error is the cause.
     worked?;
-    if let Some(left) = left {
-        bail!(
-            "stopped by Ctrl-C with {left} segments left; the same command goes on with them, without --overwrite"
-        );
-    }
-    Ok(())
+    Ok(read?)
 }
 
 /// Tells the lag tracker of announced segments.
@@ -93,28 +70,33 @@ impl Announced for Lag {
     }
 }
 
-/// Feeds the work to the decoder. Returns the number of segments that Ctrl-C left to the next run.
-fn feed(mut feeder: Feeder, backlog: &Backlog<Work>, interrupt: &Interrupt) -> Result<Option<u64>> {
+/// Feeds the work to the decoder. Returns the number of segments that Ctrl-C left undone, without
+/// those that wait.
+fn feed(mut feeder: Feeder, backlog: &Backlog<Work>, interrupt: &Interrupt) -> Result<u64> {
     while let Some(work) = backlog.pop_or(&mut || feeder.pause()).context("segments that wait")? {
         let path = work.path().map(Cow::into_owned);
         if !interrupt.begin(path.as_deref()) {
-            let left = undone(feeder.finish(), path)?;
-            return Ok(Some(left + backlog.waiting()));
+            return undone(feeder.finish(), path);
         }
-        let worked = match work {
-            Work::Join(session) => feeder.join(&session),
-            Work::Open(session, open) => feeder.grow(session.as_deref(), &open),
-            Work::Segment(session, segment) => feeder.segment(session.as_deref(), &segment),
-            Work::Disconnected(connection, opened) => feeder.drain(connection, opened),
-            Work::Path(path) => feeder.path(&path),
-        };
+        let mut worked = do_work(&mut feeder, &work);
+        if worked.is_err() && feeder.leave_removed()? {
+            worked = do_work(&mut feeder, &work);
+        }
         if worked.is_err() {
-            let left = undone(worked, path)?;
-            return Ok(Some(left + backlog.waiting()));
+            return undone(worked, path);
         }
     }
-    let left = undone(feeder.finish(), None)?;
-    Ok((left > 0).then_some(left))
+    undone(feeder.finish(), None)
+}
+
+fn do_work(feeder: &mut Feeder, work: &Work) -> Result<()> {
+    match work {
+        Work::Join(session) => feeder.join(session),
+        Work::Open(session, open) => feeder.grow(session.as_deref(), open),
+        Work::Segment(session, segment) => feeder.segment(session.as_deref(), segment),
+        Work::Disconnected(connection, opened) => feeder.drain(*connection, *opened),
+        Work::Path(path) => feeder.path(path),
+    }
 }
 
 /// Returns the number of segments that were not finished when Ctrl-C stopped the decoders, with the

@@ -3,7 +3,10 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use cht_core::{
-    process::{cli::Effect, report},
+    process::{
+        cli::{Effect, Group},
+        report, units,
+    },
     segment::Cache,
 };
 use clap::Parser;
@@ -11,9 +14,9 @@ use clap::Parser;
 const EXAMPLES: &str = "\
 Examples:
   cht-recv | cht-segwatch | cht-scenes | cht-index
-  cht-segwatch 'old/**/*.ts' | cht-scenes --out frames | cht-index --out frames/index.json
+  cht-segwatch old/*.ts | cht-scenes --out f | cht-index --out f/index.json
   cht-segwatch --follow sessions/20261123_010203 | cht-scenes | cht-index
-  cht-segwatch *.ts | jq -r 'select(.type==\"segment\") | [.path,.duration] | @tsv'
+  cht-segwatch *.ts | jq -c 'select(.type==\"segment\") | [.path,.duration]'
 ";
 
 /// Finds finished MPEG-TS segments and examines each once, in natural order. Without PATH, it reads
@@ -36,6 +39,10 @@ pub(crate) struct Args {
     /// Session that --follow uses without PATH
     #[arg(long, value_name = "DIR", env = "CHT_SESSION")]
     pub session: Option<PathBuf>,
+    /// Leave out sessions in a followed folder that ended longer ago than this, such as 2d: a
+    /// restart then costs no more than that time
+    #[arg(long, value_name = "TIME", value_parser = units::age)]
+    pub since: Option<Duration>,
     /// Folder for the results of examined segments, so that an unchanged one is not read again;
     /// `none` for no folder [default: ~/.cache/cht]
     #[arg(long, value_name = "DIR", env = "CHT_CACHE")]
@@ -60,6 +67,9 @@ impl Args {
     }
 }
 
+/// Headings of the options that few people need.
+const GROUPS: &[Group] = &[("Reading", &["cache", "reread"])];
+
 /// Options that have an effect only with certain others.
 const EFFECTS: &[Effect<Args>] = &[
     Effect {
@@ -67,6 +77,7 @@ const EFFECTS: &[Effect<Args>] = &[
         is_there: |args| args.follow || !args.paths.is_empty(),
         place: "with PATH or --follow: events name finished segments",
     },
+    Effect { option: "since", is_there: |args| args.follow, place: "with --follow" },
     Effect {
         option: "session",
         is_there: |args| args.follow && args.paths.is_empty(),
@@ -75,7 +86,7 @@ const EFFECTS: &[Effect<Args>] = &[
 ];
 
 pub(crate) fn parse() -> Args {
-    cht_core::process::cli::parse(EFFECTS)
+    cht_core::process::cli::parse_stage(EFFECTS, GROUPS)
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

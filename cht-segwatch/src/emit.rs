@@ -8,11 +8,12 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cht_core::{
-    event::{self, Event, SegmentClosed},
+    event::{self, Body, Event, SegmentClosed},
     ndjson::{self, Writer},
     process::report,
     segment::{Cache, Examiner, SegmentError, damage, oddities},
     session::Session,
+    terminal::{Rows, units},
 };
 
 /// Standard output, and the segments already emitted.
@@ -21,15 +22,18 @@ pub(crate) struct Emitter {
     output: Writer<File>,
     examiner: Examiner,
     emitted: HashSet<PathBuf>,
+    /// Segments that were examined, their seconds, and their bytes.
+    examined: (u64, f64, u64),
 }
 
 impl Emitter {
     /// Creates an emitter with the results of earlier runs in `cache`.
     pub(crate) fn new(cache: Cache) -> Result<Self> {
         Ok(Self {
-            output: ndjson::stdout()?,
+            output: ndjson::stdout_of_stage(Rows::Segments)?,
             examiner: Examiner::with_cache(cache),
             emitted: HashSet::new(),
+            examined: (0, 0.0, 0),
         })
     }
 
@@ -64,6 +68,12 @@ impl Emitter {
         match examined {
             Ok(event) => {
                 self.event(&event)?;
+                if let Body::Segment(segment) = &event.body {
+                    let (segments, seconds, bytes) = &mut self.examined;
+                    *segments += 1;
+                    *seconds += segment.duration.unwrap_or(0.0);
+                    *bytes += segment.bytes;
+                }
                 oddities(&event).into_iter().for_each(report::note);
                 match damage(&event) {
                     Some(message) => self.fail(path, "damaged", &message),
@@ -72,6 +82,20 @@ impl Emitter {
             }
             Err(error) => self.fail(path, error.code(), &error.to_string()),
         }
+    }
+
+    /// Forgets which segments of a session were emitted: it has ended.
+    pub(crate) fn forget(&mut self, session: &Session) {
+        let stream = session.stream();
+        self.emitted.retain(|path| path.parent() != Some(&stream));
+    }
+
+    /// Prints the result of a list.
+    pub(crate) fn summarise(&self) {
+        let (segments, seconds, bytes) = self.examined;
+        let segments = units::count(segments, "segment");
+        let (length, size) = (units::span(seconds), units::size(bytes));
+        report::summary(format_args!("{segments} examined: {length}, {size}"));
     }
 
     /// Writes an event.

@@ -10,12 +10,16 @@ mod shared;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Result, bail};
-use cht_core::session::{
-    Session,
-    watch::{Change, Id, LOOK_AGAIN, Watch},
+use cht_core::{
+    process::clock,
+    session::{
+        Session,
+        watch::{Change, Id, LOOK_AGAIN, Watch},
+    },
 };
 
 use self::{folder::Folder, recording::Recording, shared::Shared};
@@ -114,7 +118,11 @@ impl Places {
     fn look(&mut self, shared: &mut Shared) -> Result<bool> {
         for number in self.due() {
             if let Some(recording) = self.sessions.get_mut(&number) {
-                if !recording.look(&mut shared.emitter, &shared.watch)? {
+                let looked = recording.look(&mut shared.emitter, &shared.watch);
+                // cht-recv removes a session to which no byte came, and those that retention gives
+                // up. Another session may get its name.
+                let is_gone = recording.is_gone() && self.entered.remove(recording.root());
+                if is_gone || !looked? {
                     self.remove(number, &shared.watch);
                 }
             } else {
@@ -173,6 +181,9 @@ impl Places {
                 continue;
             }
             if let Some(session) = session_in(&path) {
+                if has_ended_before(&session, shared.since) {
+                    continue;
+                }
                 self.enter_session(session, shared)?;
                 continue;
             }
@@ -198,8 +209,12 @@ impl Places {
         if let Some(number) = taken_for_folder.map(|(number, _)| *number) {
             self.remove(number, &shared.watch);
         }
-        let recording = Recording::open(session, &shared.watch)?;
-        self.add_session(recording);
+        match Recording::open(session, &shared.watch) {
+            Ok(recording) => self.add_session(recording),
+            // It was removed in this moment.
+            Err(_) if !root.join("stream").exists() => drop(self.entered.remove(&root)),
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
@@ -215,6 +230,12 @@ fn session_in(path: &Path) -> Option<Session> {
     let is_ours =
         session.is_recording() || session.segment_log().exists() || session.open_event().exists();
     is_ours.then_some(session)
+}
+
+/// Returns whether a session ended longer than `limit` ago.
+fn has_ended_before(session: &Session, limit: Option<Duration>) -> bool {
+    let age = || clock::age_of(&session.segment_log()).ok();
+    limit.zip(age()).is_some_and(|(limit, age)| age > limit) && !session.is_recording()
 }
 
 /// Returns the session that has `path` as its folder `stream`.

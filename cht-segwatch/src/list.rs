@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Result, bail};
 use cht_core::{
     process::{clock, report},
-    session::{Session, identity, natural_sort},
+    session::{Session, identity, natural_sort, pattern},
 };
 
 use crate::{
@@ -22,7 +22,6 @@ use crate::{
     emit::Emitter,
     finished::{Candidate, Contents, LONG_REST, Stamp, Writer, is_recorded, segments_of},
     names::{Kind, extensions, kind_of},
-    pattern::matching,
     writers,
 };
 
@@ -69,6 +68,7 @@ pub(crate) fn list(args: &Args) -> Result<()> {
             break;
         }
     }
+    emitter.summarise();
     // From cron, any message is a mail.
     if let Some(first) = left.first().filter(|_| stderr().is_terminal()) {
         let more =
@@ -101,9 +101,9 @@ fn expand(argument: &Path) -> Result<Vec<PathBuf>> {
     if argument.exists() {
         return Ok(vec![argument.to_owned()]);
     }
-    let pattern = argument.to_str().filter(|text| text.contains(['*', '?', '[']));
-    let found: Vec<_> = match pattern {
-        Some(pattern) => matching(pattern)?,
+    let text = argument.to_str().filter(|text| text.contains(['*', '?', '[']));
+    let found: Vec<_> = match text {
+        Some(text) => pattern::matching(text)?,
         None => bail!("{}: no such file or folder", argument.display()),
     };
     let is_one = |path: &PathBuf| kind_of(path) != Kind::Temporary && !path.is_dir();

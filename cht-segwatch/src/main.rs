@@ -14,7 +14,6 @@ mod follow;
 mod list;
 mod names;
 mod pass;
-mod pattern;
 mod writers;
 
 use std::process::ExitCode;

@@ -7,15 +7,13 @@ use std::{
     path::Path,
 };
 
-/// Extensions of MPEG-TS files.
-const SEGMENTS: [&str; 7] = ["ts", "m2ts", "mts", "mpegts", "m2t", "tp", "trp"];
+use cht_core::session::names::{SEGMENTS, is_temporary};
+
 /// Extensions of videos that are not, or may not be, transport streams.
 const VIDEOS: [&str; 15] = [
     "mp4", "mkv", "flv", "mov", "avi", "webm", "m4s", "m4v", "mpg", "mpeg", "vob", "wmv", "3gp",
     "ogv", "mxf",
 ];
-/// Last parts of a stem that a writer removes when the file is whole: `NAME.tmp.ts`.
-const TEMPORARY: [&str; 5] = ["tmp", "temp", "part", "partial", "incomplete"];
 
 /// Kind of a file, by its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,24 +32,18 @@ pub(crate) enum Kind {
 
 /// Returns the kind of a file, by its name.
 pub(crate) fn kind_of(path: &Path) -> Kind {
-    let part = |part: Option<&std::ffi::OsStr>| {
-        part.and_then(|part| part.to_str()).unwrap_or_default().to_ascii_lowercase()
-    };
-    let extension = part(path.extension());
+    let extension = path.extension().and_then(|it| it.to_str()).unwrap_or_default();
+    let extension = extension.to_ascii_lowercase();
     if VIDEOS.contains(&&*extension) {
         return Kind::Video(extension);
     }
     if !SEGMENTS.contains(&&*extension) {
         return Kind::Other;
     }
-    let stem = part(path.file_stem());
     if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
         return Kind::Hidden;
     }
-    match stem.rsplit_once('.') {
-        Some((_, last)) if TEMPORARY.contains(&last) => Kind::Temporary,
-        _ => Kind::Segment,
-    }
+    if is_temporary(path) { Kind::Temporary } else { Kind::Segment }
 }
 
 /// Returns whether a name is hidden.

@@ -30,6 +30,12 @@ pub(crate) fn header(codec: Codec, payload: &[u8]) -> Option<AudioFormat> {
     reader(codec)?(payload).map(|frame| frame.format)
 }
 
+/// Returns the codec of the frame header at the very beginning of `payload`.
+pub(crate) fn codec(payload: &[u8]) -> Option<Codec> {
+    let readers: [Reader; 3] = [adts, mpeg, ac3];
+    readers.iter().find_map(|read| read(payload)).map(|frame| frame.codec)
+}
+
 /// Reads a frame header.
 type Reader = fn(&[u8]) -> Option<Frame>;
 

@@ -14,7 +14,7 @@
 //! - [`Completion`] inserts parameter sets for a decoder that begins in the middle, [`Delimiter`]
 //!   ends the last picture before a pause, [`OrientationMask`] hides display orientation messages,
 //!   [`restamp`] replaces time stamps.
-//! - [`time`] unwraps 33-bit time stamps.
+//! - [`Pts`] is a 33-bit time stamp, and [`time`] converts ticks.
 //!
 //! # Modules
 //!
@@ -68,11 +68,12 @@ pub use rewrite::gop_filter::{GopFilter, Plan};
 pub use rewrite::gop_survey::{Group, survey};
 pub use rewrite::program::ProgramFilter;
 pub use rewrite::single::SingleStream;
-pub use rewrite::stamps::{Begins, begins, restamp, sound_format, with_stamp};
-pub use rewrite::unit::{Unit, Units};
+pub use rewrite::stamps::{Begins, begins, pcr_of, restamp, sound_codec, sound_format, with_stamp};
+pub use rewrite::unit::{Unit, Units, write_video};
 pub use scan::found::{Counters, Damage, Found, Pes, PidCounters};
 pub use scan::scanner::Scanner;
-pub use video::access::Entry;
+pub use time::Pts;
+pub use video::access::{Accesses, Entry};
 pub use video::orientation::OrientationMask;
 pub use video::parameter_sets::ParameterSets;
 pub use video::sps::{Chroma, SampleFormat};

@@ -1,5 +1,7 @@
 //! The header of a PES packet (ISO/IEC 13818-1 §2.4.3.6, §2.4.3.7).
 
+use crate::time::Pts;
+
 /// Longest part of a header that is read, in bytes: up to the end of the DTS.
 pub(crate) const HEADER_MAX: usize = 19;
 
@@ -13,8 +15,8 @@ pub(crate) enum Header {
     /// A PES packet.
     Pes {
         stream_id: u8,
-        pts: Option<u64>,
-        dts: Option<u64>,
+        pts: Option<Pts>,
+        dts: Option<Pts>,
         /// Length of the header in bytes; the elementary stream follows.
         len: usize,
     },
@@ -52,14 +54,16 @@ pub(crate) fn read(bytes: &[u8]) -> Header {
 
 /// Reads 33 bits of 90 kHz ticks between three marker bits; `None` if `mark` or a marker bit is
 /// wrong.
-fn time_stamp(stamp: &[u8], mark: u8) -> Option<u64> {
+fn time_stamp(stamp: &[u8], mark: u8) -> Option<Pts> {
     let &[top, high, middle, low, last] = stamp.first_chunk()?;
     (top >> 4 == mark && top & middle & last & 1 == 1).then(|| {
-        u64::from(top >> 1 & 7) << 30
-            | u64::from(high) << 22
-            | u64::from(middle >> 1) << 15
-            | u64::from(low) << 7
-            | u64::from(last >> 1)
+        Pts::new(
+            i64::from(top >> 1 & 7) << 30
+                | i64::from(high) << 22
+                | i64::from(middle >> 1) << 15
+                | i64::from(low) << 7
+                | i64::from(last >> 1),
+        )
     })
 }
 
@@ -74,7 +78,12 @@ mod tests {
         let header = testutil::pes(0xE0, Some(max), Some(max - 3600), &[]);
         assert_eq!(
             read(&header),
-            Header::Pes { stream_id: 0xE0, pts: Some(max), dts: Some(max - 3600), len: 19 }
+            Header::Pes {
+                stream_id: 0xE0,
+                pts: Some(Pts::new(max)),
+                dts: Some(Pts::new(max - 3600)),
+                len: 19
+            }
         );
     }
 
@@ -82,7 +91,8 @@ mod tests {
     fn every_beginning_asks_for_more() {
         let header = testutil::pes(0xC0, Some(12345), None, &[]);
         assert!((0..header.len()).all(|len| read(&header[..len]) == Header::More));
-        assert!(matches!(read(&header), Header::Pes { pts: Some(12345), dts: None, len: 14, .. }));
+        let pts = Some(Pts::new(12345));
+        assert_eq!(read(&header), Header::Pes { stream_id: 0xC0, pts, dts: None, len: 14 });
     }
 
     #[test]

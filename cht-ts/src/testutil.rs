@@ -51,8 +51,8 @@ pub fn packets(pid: u16, cc: &mut u8, flags: Option<u8>, unit: &[u8]) -> Vec<[u8
 }
 
 /// Makes a PES packet.
-pub fn pes(stream_id: u8, pts: Option<u64>, dts: Option<u64>, payload: &[u8]) -> Vec<u8> {
-    let stamp = |mark: u8, ticks: u64| {
+pub fn pes(stream_id: u8, pts: Option<i64>, dts: Option<i64>, payload: &[u8]) -> Vec<u8> {
+    let stamp = |mark: u8, ticks: i64| {
         [
             mark << 4 | (ticks >> 29) as u8 & 0x0E | 1,
             (ticks >> 22) as u8,
@@ -79,7 +79,7 @@ pub fn pes(stream_id: u8, pts: Option<u64>, dts: Option<u64>, payload: &[u8]) ->
 }
 
 /// Makes the packets of H.264 pictures, each in a PES packet with this PTS: IDR slices and others.
-pub fn h264(pid: u16, pictures: &[(u64, bool)]) -> Vec<u8> {
+pub fn h264(pid: u16, pictures: &[(i64, bool)]) -> Vec<u8> {
     let mut cc = 0;
     let picture = |&(pts, is_idr)| {
         let slice = [0, 0, 1, if is_idr { 0x65 } else { 0x41 }, 0x88, 0x80];

@@ -2,7 +2,7 @@
 //! formats.
 // Helpers of tests fail by panicking, and print why they skip.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
-use cht_ts::{Damage, Found, Media, Pes, Scanner};
+use cht_ts::{Damage, Found, Media, Pes, Pts, Scanner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -95,12 +95,16 @@ fn scan(bytes: &[u8]) -> (Vec<Pes>, Vec<Damage>, Scanner) {
     (pes, damage, scanner)
 }
 
+fn on_wire(pts: Pts) -> u64 {
+    pts.ticks() as u64
+}
+
 fn stamps(pes: &[Pes], scanner: &Scanner) -> Stamps {
     let mut stamps = Stamps::new();
     let streams = scanner.programs().iter().flat_map(|program| &program.streams);
     let listed: BTreeSet<u16> = streams.map(|stream| stream.pid).collect();
     for pes in pes.iter().filter(|pes| listed.contains(&pes.pid)) {
-        stamps.entry(pes.pid).or_default().push((pes.pts, pes.dts));
+        stamps.entry(pes.pid).or_default().push((pes.pts.map(on_wire), pes.dts.map(on_wire)));
     }
     stamps
 }
@@ -137,7 +141,7 @@ fn keyframes(pes: &[Pes]) -> BTreeMap<u16, BTreeSet<u64>> {
     let mut keyframes: BTreeMap<u16, BTreeSet<u64>> = BTreeMap::new();
     for pes in pes.iter().filter(|pes| pes.media == Media::Video) {
         let of_pid = keyframes.entry(pes.pid).or_default();
-        of_pid.extend(pes.pts.filter(|_| pes.random_access));
+        of_pid.extend(pes.pts.filter(|_| pes.random_access).map(on_wire));
     }
     keyframes
 }

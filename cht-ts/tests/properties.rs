@@ -3,7 +3,7 @@
 mod check;
 
 use cht_ts::testutil;
-use cht_ts::{Codec, Found, GopFilter, Pes, Program, Scanner, SingleStream};
+use cht_ts::{Codec, Found, GopFilter, Pes, Program, Pts, Scanner, SingleStream};
 use proptest::prelude::*;
 
 /// A finding that outlives the call.
@@ -80,7 +80,7 @@ fn stream(pictures: &[u16]) -> Vec<[u8; 188]> {
             out.extend(testutil::section_packets(0x100, &[&pmt], cc));
         }
         let payload = [nal, &vec![0x55; usize::from(*size)]].concat();
-        let pts = index as u64 * 3600 + 90_000;
+        let pts = index as i64 * 3600 + 90_000;
         let pes = testutil::pes(0xE0, Some(pts), Some(pts - 3600), &payload);
         out.extend(testutil::packets(0x101, &mut video, None, &pes));
         let adts = [0xFF, 0xF1, 0x50, 0x80, 0x02, 0x1F, 0xFC].repeat(5);
@@ -256,7 +256,10 @@ fn header_split_between_packets_is_read() {
         bytes.extend(testutil::packet(0x101, 1, false, &pes[split..]));
         let (found, _) = scan(&bytes, &[]);
         let [pes] = pes_of(&found)[..] else { panic!("split at {split}: {found:?}") };
-        assert_eq!((pes.pts, pes.dts, pes.random_access), (Some(90_000), Some(86_400), true));
+        assert_eq!(
+            (pes.pts, pes.dts, pes.random_access),
+            (Some(Pts::new(90_000)), Some(Pts::new(86_400)), true)
+        );
     }
 }
 
@@ -333,14 +336,14 @@ proptest! {
                 }
             }
             if keyframe {
-                expected.push((bytes.len() as u64, Some(n as u64 * 3600)));
+                expected.push((bytes.len() as u64, Some(Pts::new(n as i64 * 3600))));
             }
             // All PES packets have the PTS, or the first alone, or the first and those with slices
             // of another picture.
             let last = parts.len() - 1;
             for (m, part) in parts.iter().enumerate() {
                 let has_pts = m == 0 || stamped == 0 || (stamped == 1 && m == last);
-                let pes = testutil::pes(0xE0, has_pts.then_some(n as u64 * 3600), None, part);
+                let pes = testutil::pes(0xE0, has_pts.then_some(n as i64 * 3600), None, part);
                 let indicator = (flags && keyframe && m == 0).then_some(0x40);
                 bytes.extend(testutil::packets(0x51, &mut counter, indicator, &pes).concat());
             }

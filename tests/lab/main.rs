@@ -2,11 +2,13 @@
 //!
 //! Each round records into a session of its own, while stages are killed, stopped or kept from
 //! their disk and files are meddled with. Afterwards the invariants of `ARCHITECTURE.md` are
-//! checked, and the frames compared with those of one run over the same segments. `cargo test` runs
-//! a few rounds; by hand:
+//! checked, and the frames compared with those of one run over the same segments. Rounds of readers
+//! kill programs that read a session and acknowledge its frames instead. `cargo test` runs a few
+//! rounds of both; by hand:
 //!
 //! ```sh
 //! cargo test -p cht-tests --release --test lab -- --rounds 500 --seed 1 --jobs 2
+//! cargo test -p cht-tests --release --test lab -- --readers --rounds 200 --seed 1 --jobs 2
 //! cargo test -p cht-tests --release --test lab -- --seed 1 --round 17 --keep
 //! ```
 //!
@@ -26,6 +28,7 @@ mod meddle;
 mod options;
 mod pipeline;
 mod plan;
+mod readers;
 mod rng;
 mod round;
 mod sender;
@@ -42,7 +45,13 @@ use std::{
     },
 };
 
-use crate::{material::Stream, options::Options, pipeline::Place, plan::Plan, round::Outcome};
+use crate::{
+    material::Stream,
+    options::{Options, Which},
+    pipeline::Place,
+    plan::Plan,
+    round::Outcome,
+};
 
 /// State that all rounds share.
 struct Lab {
@@ -94,9 +103,13 @@ fn run(lab: &Lab) -> ExitCode {
     std::thread::scope(|scope| {
         for _ in 0..lab.options.jobs {
             scope.spawn(|| {
-                while let Some((seed, round)) = rounds.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    if !play(lab, *seed, *round) {
-                        failed.lock().unwrap().push((*seed, *round));
+                while let Some(round) = rounds.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    let is_good = match round {
+                        Which::Pipeline(round) => play(lab, lab.options.seed, *round),
+                        Which::Readers(round) => play_readers(lab, lab.options.seed, *round),
+                    };
+                    if !is_good {
+                        failed.lock().unwrap().push(*round);
                     }
                 }
             });
@@ -129,16 +142,43 @@ fn play(lab: &Lab, seed: u64, round: u64) -> bool {
     if outcome.findings.is_empty() && !lab.options.keep {
         return true;
     }
-    let kept = lab.kept.join(format!("{seed}-{round}"));
-    let _ = std::fs::remove_dir_all(&kept);
-    std::fs::create_dir_all(&lab.kept).unwrap();
-    let copied = std::process::Command::new("cp").arg("-a").arg(folder.path()).arg(&kept).status();
-    assert!(copied.unwrap().success());
+    let kept = keep(lab, folder.path(), &format!("{seed}-{round}"));
     println!("  {}\n  kept: {}", plan.describe(), kept.display());
     for finding in &outcome.findings {
         println!("    * {finding}");
     }
     outcome.findings.is_empty()
+}
+
+/// Runs a round of readers, prints its result, and returns whether there were no findings.
+fn play_readers(lab: &Lab, seed: u64, round: u64) -> bool {
+    let folder = tempfile::Builder::new().prefix("cht-lab-").tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    let begun = cht_core::process::clock::monotonic();
+    let played = catch_unwind(|| readers::play(seed, round, &root, &lab.binaries));
+    let gave_up = |_| (vec!["the lab itself gave up: see above".to_owned()], 0);
+    let (findings, kills) = played.unwrap_or_else(gave_up);
+    let (seconds, is_good) = (begun.elapsed().as_secs_f64(), findings.is_empty());
+    let verdict = if is_good { "ok" } else { "FOUND" };
+    println!("seed {seed} readers {round}: {verdict} {seconds:.1} s, {kills} kills");
+    if !is_good || lab.options.keep {
+        let kept = keep(lab, &root, &format!("{seed}-readers-{round}"));
+        println!("  kept: {}", kept.display());
+    }
+    for finding in &findings {
+        println!("    * {finding}");
+    }
+    is_good
+}
+
+/// Keeps the folder of a round, and returns its new path.
+fn keep(lab: &Lab, folder: &std::path::Path, name: &str) -> PathBuf {
+    let kept = lab.kept.join(name);
+    let _ = std::fs::remove_dir_all(&kept);
+    std::fs::create_dir_all(&lab.kept).unwrap();
+    let copied = std::process::Command::new("cp").arg("-a").arg(folder).arg(&kept).status();
+    assert!(copied.unwrap().success());
+    kept
 }
 
 fn line(plan: &Plan, outcome: &Outcome, seconds: f64) -> String {

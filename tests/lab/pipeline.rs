@@ -247,7 +247,8 @@ fn live(place: &Place, stage: Stage, command: &mut Command, input: Stdio) -> Pro
     Process::start(stage, command.stdin(input).stdout(Stdio::piped()).stderr(said))
 }
 
-fn pass_on(output: ChildStdout, lines: SyncSender<Vec<u8>>) {
+/// Passes on the lines of a process, from a thread.
+pub(crate) fn pass_on(output: ChildStdout, lines: SyncSender<Vec<u8>>) {
     // A small pipe makes a slow reader felt soon.
     let _ = rustix::pipe::fcntl_setpipe_size(&output, 1 << 12);
     std::thread::spawn(move || {

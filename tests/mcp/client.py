@@ -1,6 +1,6 @@
 """The official SDK as client of `cht-agent mcp`: calls every tool against a live session.
 
-Usage: client.py COMMAND ARGUMENT...
+Usage: client.py CHT-INDEX COMMAND ARGUMENT... over stdio, or client.py CHT-INDEX URL TOKEN over HTTP
 
 Says `ready` when the server waits for a frame. The SDK checks each answer against the schema of its tool.
 """
@@ -12,8 +12,10 @@ import os
 import subprocess
 import sys
 
+import httpx2
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
 
 TOKENS, BYTES = 25_000, 1 << 20
 
@@ -59,8 +61,7 @@ def hour(folder, frame):
         words = f"needle {second} and what else was said"
         lines.append({**head, "type": "transcript", "start": second / 3600, "end": second / 3600, "text": words})
     text = "".join(json.dumps(line) + "\n" for line in lines)
-    index = os.path.join(os.path.dirname(sys.argv[1]), "cht-index")
-    subprocess.run([index], input=text.encode(), stdout=subprocess.DEVNULL, check=True)
+    subprocess.run([sys.argv[1]], input=text.encode(), stdout=subprocess.DEVNULL, check=True)
 
 
 async def talk(session):
@@ -120,10 +121,17 @@ async def talk(session):
     check(full["shortened"] and full["frames"][0]["text"], full)
 
 
-async def main(command, *arguments):
+async def over_http(url, token):
+    async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=90) as http:
+        async with streamable_http_client(url, http_client=http) as (read, write, *_), ClientSession(read, write) as session:
+            await talk(session)
+
+
+async def over_stdio(command, *arguments):
     server = StdioServerParameters(command=command, args=list(arguments))
     async with stdio_client(server) as (read, write), ClientSession(read, write) as session:
         await talk(session)
 
 
-asyncio.run(main(*sys.argv[1:]))
+_, _, place, *rest = sys.argv
+asyncio.run((over_http if place.startswith("http://") else over_stdio)(place, *rest))

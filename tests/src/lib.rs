@@ -10,6 +10,7 @@
 )]
 
 mod imports;
+mod metrics;
 mod pipeline;
 mod recorder;
 mod shim;
@@ -20,6 +21,7 @@ mod video;
 pub mod wire;
 
 pub use imports::Imports;
+pub use metrics::*;
 pub use pipeline::*;
 pub use recorder::*;
 pub use shim::Shim;
@@ -34,7 +36,8 @@ use std::{
 };
 
 /// Programs of the workspace.
-pub const TOOLS: [&str; 8] = [
+pub const TOOLS: [&str; 11] = [
+    "cht",
     "cht-recv",
     "cht-segwatch",
     "cht-scenes",
@@ -42,7 +45,9 @@ pub const TOOLS: [&str; 8] = [
     "cht-index",
     "cht-agent",
     "cht-export",
+    "cht-page",
     "cht-monitor",
+    "cht-batch",
 ];
 
 /// Returns the root of the workspace.

@@ -121,8 +121,12 @@ impl Drop for Pipeline {
     }
 }
 
-/// Returns the bytes of the finished segments of a session, which must be all.
+/// Returns the bytes of the finished segments of a session, which must be all. One that got no byte
+/// leaves no folder.
 pub fn recording(session: &Path) -> Vec<u8> {
+    if !session.exists() {
+        return Vec::new();
+    }
     let mut segments: Vec<_> = fs::read_dir(session.join("stream"))
         .unwrap()
         .map(|entry| entry.unwrap().path())

@@ -59,12 +59,17 @@ pub fn make_fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
+/// Makes a program of a script, whose first line names what runs it.
+pub fn make_script(path: &Path, script: &str) {
+    fs::write(path, script).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 /// Makes an ffmpeg whose decoders run a script of sh instead; all other uses run the real one.
 pub fn decoder_stub(folder: &Path, script: &str) -> PathBuf {
     let stub = folder.join("ffmpeg");
     let real = "case \" $* \" in *' pipe:0 '*) ;; *) exec ffmpeg \"$@\" ;; esac";
-    fs::write(&stub, format!("#!/bin/sh\n{real}\n{script}\n")).unwrap();
-    fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
+    make_script(&stub, &format!("#!/bin/sh\n{real}\n{script}\n"));
     stub
 }
 
@@ -73,4 +78,24 @@ pub fn held_decoder(folder: &Path) -> (PathBuf, PathBuf) {
     let hold = folder.join("hold");
     make_fifo(&hold);
     (decoder_stub(folder, &format!("read go <{}\nexec ffmpeg \"$@\"", hold.display())), hold)
+}
+
+/// Paths of libfaketime on Debian and Fedora.
+const FAKETIME: [&str; 3] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib64/faketime/libfaketime.so.1",
+];
+
+/// Sets the wall clock of a command to the time in a file, which may change. Returns `false` where
+/// that is not possible.
+pub fn set_wall_clock(command: &mut Command, clock: &Path) -> bool {
+    let Some(library) = FAKETIME.map(Path::new).into_iter().find(|path| path.exists()) else {
+        println!("skipped: a clock that is set (scripts/setup faketime installs what it takes)");
+        return false;
+    };
+    command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", clock);
+    // It would turn the monotonic clock, too, which no setting of a clock does.
+    command.env("FAKETIME_NO_CACHE", "1").env("DONT_FAKE_MONOTONIC", "1");
+    true
 }

@@ -67,6 +67,9 @@ wire! {
     "deleted" Deleted {
         seq: u64, path: Absolute, bytes: u64, reason: DeleteReason, at: Time,
     }
+    "session_deleted" SessionDeleted {
+        bytes: u64, reason: DeleteReason, at: Time,
+    }
     "segment" Segment {
         seq: u64, path: Absolute, bytes: u64, connection: Option<u32>, opened_at: Option<Time>, timeline: Option<Anchor>,
         first_pts: Option<i64>, last_pts: Option<i64>, start: Option<f64>, duration: Option<f64>,
@@ -96,8 +99,10 @@ wire! {
         stage: String, seq: u64, path: Absolute, events: u64, decoded: Option<u64>,
     }
     "sent" Sent { id: Id, path: Option<Absolute>, reader: Option<String>, at: Option<Time>, }
+    "metrics" Metrics { stage: String, url: String, }
     "stats" Stats {
         stage: String, at: Time, interval: f64, recv: Option<RecvStats>, scenes: Option<ScenesStats>,
+        audio: Option<AudioStats>,
     }
     "error" Failure { stage: String, code: String, message: String, path: Option<String>, }
 }
@@ -120,6 +125,7 @@ wire!(@struct RecvStats {
     pids: Vec<PidStats>, idle: Option<f64>, segments: u64, free_disk: Option<u64>, left_out: u64,
 });
 wire!(@struct PidStats { pid: u16, continuity_errors: u64, });
+wire!(@struct AudioStats { pieces: u64, silent: u64, cut: f64, lag: Option<f64>, });
 wire!(@struct ScenesStats {
     decoded: u64, kept: u64, suppressed: BTreeMap<String, u64>, lag: Option<f64>, decoding: Decoded,
     skipped: u64, content: Option<Content>, content_since: Option<f64>, choices_waiting: u64,
@@ -167,6 +173,7 @@ pub enum DeleteReason {
     MinFree,
     RetainBytes,
     RetainAge,
+    RetainFramesAge,
     Disk,
     Missing,
 }

@@ -103,7 +103,13 @@ fn waiting_reader_gets_each_frame_until_it_acknowledges_it() {
     ask(&session, "ack --reader other F000003");
     assert_eq!(ids(&ask(&session, "next")), ["F000003"]);
     assert_eq!(ids(&ask(&session, "next --reader other")), ["F000001", "F000002"]);
+    let said = refused(&session, "moment 99999");
+    assert!(said.contains("nothing is recorded at 99999.000 s; the recording ends at"), "{said}");
     pipeline.succeed();
+    // The last frame is shown to the end of the recording, and no longer.
+    assert_eq!(ask(&session, "moment 2.99")["frame"]["id"], "F000003");
+    let said = refused(&session, "moment 3.5");
+    assert!(said.contains("nothing is recorded at 3.500 s; the recording ends at 3.0"), "{said}");
     let update = || {
         let run = tool("cht-index").arg("--session").arg(&session).stdin(Stdio::null()).status();
         assert!(run.unwrap().success());
@@ -239,6 +245,18 @@ fn moved_and_read_only_session_is_read() {
     assert!(refused(&session, "frame F000003").contains("lies outside of its session"));
     disk.remount("ro");
     assert_eq!(ids(&ask(&session, "next")).len(), 2);
+    for (arguments, field, expected) in [
+        ("moment 2.5", "/frame/path", json!(path)),
+        ("frame F000002", "/path", json!(path)),
+        ("search words", "/total", json!(0)),
+    ] {
+        assert_eq!(ask(&session, arguments).pointer(field), Some(&expected), "{arguments}");
+    }
+    let sessions = tool("cht-agent").arg("--sessions").arg(disk.path()).arg("sessions").output();
+    let sessions: Value = serde_json::from_slice(&sessions.unwrap().stdout).unwrap();
+    assert_eq!(sessions["sessions"][0]["frames"], 3);
+    let mut follow = Follow::start(&mut agent(&session, "follow --from start"));
+    assert_eq!(follow.next()["id"], "F000001");
     let said = refused(&session, "ack F000002");
     assert!(said.contains("nothing is acknowledged") && said.contains("Read-only"), "{said}");
     disk.remount("rw");
@@ -458,6 +476,12 @@ fn picture_at_any_time_is_the_decoders_own() {
         assert!((time * 25.0 - number as f64).abs() < 0.01, "{number}: {time}");
         assert!(picture == pictures[number], "{number}");
     }
+    // Renamed, it is decoded as before.
+    let renamed = folder.path().join("renamed");
+    fs::rename(&session, &renamed).unwrap();
+    ask(&renamed, &format!("frame 3.1 --out {}", out.display()));
+    assert!(decoded(&out).remove(0) == pictures[77]);
+    let session = renamed;
     let crop = ask(
         &session,
         &format!("frame 1 --crop 40,20,80,40 --max-pixels 800 --out {}", out.display()),

@@ -5,15 +5,14 @@ use std::{
     ffi::OsStr,
     fs,
     io::Write as _,
-    os::unix::{
-        ffi::OsStrExt as _,
-        fs::{PermissionsExt as _, symlink},
-    },
+    os::unix::{ffi::OsStrExt as _, fs::symlink},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
-use cht_tests::{QUICK, Shim, bin, generate, generated, make_fifo, recorder, tool, words};
+use cht_tests::{
+    QUICK, Shim, bin, generate, generated, make_fifo, make_script, recorder, tool, words,
+};
 
 #[path = "bad_input/options.rs"]
 mod options;
@@ -345,9 +344,8 @@ fn folder_without_write_access_is_refused() {
 fn missing_or_old_ffmpeg_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let old = folder.path().join("ffmpeg");
-    fs::write(&old, "#!/bin/sh\necho 'ffmpeg version 4.4.2 Copyright (c) the FFmpeg developers'\n")
-        .unwrap();
-    fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
+    let version = "ffmpeg version 4.4.2 Copyright (c) the FFmpeg developers";
+    make_script(&old, &format!("#!/bin/sh\necho '{version}'\n"));
     for (program, part) in
         [(old.as_path(), "4.4.2 is too old"), (Path::new("/nonexistent"), "install ffmpeg")]
     {

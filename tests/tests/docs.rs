@@ -121,8 +121,8 @@ fn variables(tool: &str) -> BTreeSet<(String, String)> {
         // Further lines of a text are indented by more.
         if let Some(name) = line.strip_prefix("      --") {
             option = format!("--{}", name.split_whitespace().next().unwrap());
-        } else if line.starts_with("  [SESSION]") {
-            "--session".clone_into(&mut option);
+        } else if let Some(rest) = line.strip_prefix("  [SESSION") {
+            option = format!("--session{}", rest.split(']').next().unwrap().to_lowercase());
         }
         for name in line.split([' ', '=', ']']).filter(|word| word.starts_with("CHT_")) {
             variables.insert((name.to_owned(), option.clone()));
@@ -245,7 +245,8 @@ fn options_in_examples_of_scenes_are_accepted_together() {
             }
         }
     }
-    let scripts = fs::read_dir(root().join("scripts")).unwrap().map(|entry| entry.unwrap().path());
+    let scripts = ["scripts", "scripts/cluster"].map(|folder| entries(&root().join(folder)));
+    let scripts = scripts.concat().into_iter().filter(|path| path.is_file());
     for path in scripts.chain([root().join("Makefile")]) {
         // Their usage stands in comments.
         let text = fs::read_to_string(path).unwrap();
@@ -382,7 +383,12 @@ fn help_begins_with_examples_and_ends_with_the_exit_status() {
         let at = |text: &str| help.find(text).unwrap_or_else(|| panic!("{tool}: no {text}"));
         assert!(at("Examples:") < at("Usage:") && at("Usage:") < at("Options:"), "{tool}");
         let end = &help[at("Exit status:")..];
-        assert!(at("Options:") < at("Exit status:") && end.lines().count() == 4, "{tool}: {end}");
+        // A batch may also have to be tried again, or end at once by a signal.
+        let lines = if tool == "cht-batch" { 6 } else { 4 };
+        assert!(
+            at("Options:") < at("Exit status:") && end.lines().count() == lines,
+            "{tool}: {end}"
+        );
         let examples: Vec<_> = help[at("Examples:")..at("Usage:")]
             .lines()
             .filter_map(|line| line.strip_prefix("  "))
@@ -398,12 +404,20 @@ fn help_begins_with_examples_and_ends_with_the_exit_status() {
 }
 
 #[test]
-fn version_is_name_and_number() {
+fn version_is_name_and_number_and_ffmpeg() {
     for tool in TOOLS {
-        let output = Command::new(bin(tool)).arg("--version").output().unwrap();
+        let ask = |flag| {
+            let output = Command::new(bin(tool)).arg(flag).output().unwrap();
+            assert!(output.status.success(), "{tool} {flag}");
+            String::from_utf8(output.stdout).unwrap()
+        };
         let version = format!("{tool} {}\n", env!("CARGO_PKG_VERSION"));
-        assert!(output.status.success());
-        assert_eq!(String::from_utf8_lossy(&output.stdout), version);
+        assert_eq!(ask("-V"), version);
+        // A release names its commit after that.
+        let all = ask("--version");
+        assert!(all.starts_with(&version), "{all}");
+        let has_ffmpeg = text_of_help(tool).contains("--ffmpeg");
+        assert_eq!(all.lines().any(|line| line.starts_with("ffmpeg ")), has_ffmpeg, "{all}");
     }
 }
 
@@ -414,6 +428,7 @@ fn terminal_as_stdin_is_refused() {
         let output = Command::new("timeout")
             .args(["30", "script", "-qec", tool, "/dev/null"])
             .env("PATH", path_with_binaries())
+            .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .output()
             .unwrap();
@@ -489,5 +504,24 @@ fn every_event_and_code_is_in_the_page_of_events() {
     assert!(codes.len() > 10, "{codes:?}");
     for code in codes {
         assert!(page.contains(&format!("\n| `{code}` |")), "{code} is not in docs/events.md");
+    }
+}
+
+#[test]
+fn help_fits_a_screen() {
+    for tool in TOOLS {
+        let ask = |flag| {
+            let output = Command::new(bin(tool)).arg(flag).env("COLUMNS", "80").output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let (short, long) = (ask("-h"), ask("--help"));
+        assert!(short.lines().count() <= 24, "{tool} -h: {short}");
+        assert!(short.contains("--help") && !short.contains("[env:"), "{tool} -h: {short}");
+        let wide =
+            |text: &str| text.lines().find(|line| line.chars().count() > 80).map(str::to_owned);
+        assert_eq!((wide(&short), wide(&long)), (None, None), "{tool}");
+        // An example that is broken cannot be copied.
+        let unbroken = help(tool).split("Usage:").next().unwrap().to_owned();
+        assert!(long.contains(unbroken.split("Examples:").nth(1).unwrap()), "{tool}: {long}");
     }
 }

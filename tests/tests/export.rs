@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use cht_tests::{Stage, examined, generated, line, probe_frames, record, recording, tool};
+use cht_tests::{Stage, examined, generated, line, probe_frames, record, recording, scenes, tool};
 use serde_json::{Value, json};
 
 const SHOTS: [(&str, f64); 4] = [
@@ -267,4 +267,159 @@ fn recording_without_its_first_and_last_segment_is_listed() {
     fs::remove_file(&segments[0]).unwrap();
     fs::remove_file(&segments[segments.len() - 1]).unwrap();
     assert_eq!(list("csv", &session, &[]), whole);
+}
+
+#[test]
+fn database_finds_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = session(folder.path());
+    let script = list("sql", &session, &[]);
+    let database = folder.path().join("database");
+    let query = |sql: &str| {
+        let mut command = Command::new("sqlite3");
+        let output = command.arg(&database).arg(sql).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    query(&script);
+    assert_eq!(query("SELECT text, start FROM words WHERE words MATCH 'hello'"), "Hello.|0.5\n");
+    assert_eq!(query("SELECT text FROM transcript WHERE start > 3"), "a < b\n\n--> & more\n");
+    let joined = "SELECT number, id FROM scene JOIN frame ON frame = id ORDER BY number";
+    assert_eq!(query(joined), "1|F000001\n2|F000002\n3|F000003\n4|F000004\n");
+    // A recorder's log gives each frame its wall clock.
+    assert_eq!(query("SELECT count(*) FROM frame WHERE at IS NOT NULL"), "4\n");
+}
+
+#[test]
+fn pictures_are_joined_and_those_gone_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = session(folder.path());
+    // In a folder whose name is no word of ffmpeg's scripts.
+    let moved = folder.path().join("it's %03d\nnew");
+    fs::rename(&session, &moved).unwrap();
+    fs::remove_file(moved.join("frames/F000003.jpg")).unwrap();
+    fs::write(moved.join("frames/F000002.jpg"), "junk").unwrap();
+    let export = |command: &str, name: &str, options: &[&str]| {
+        let out = folder.path().join(name);
+        let mut tool = tool("cht-export");
+        let output = tool.arg(command).arg(&moved).arg(&out).args(options).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        // One picture is gone, and one damaged.
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("F000003.jpg: No such file or directory"), "{said}");
+        assert!(said.contains("F000002.jpg: its contents are not those of the index"), "{said}");
+        out
+    };
+    let size = |path: &Path| {
+        let stream = &probed(path, "-show_streams")["streams"][0];
+        [stream["width"].as_u64().unwrap(), stream["height"].as_u64().unwrap()]
+    };
+    // Two pictures of 160 by 120, with a line of text each.
+    let sheet = export("sheet", "sheet.png", &["--columns", "1", "--width", "160"]);
+    assert_eq!(size(&sheet), [160 + 2 * 8, 2 * (120 + 24) + 3 * 8]);
+    export("sheet", "pages.jpg", &["--columns", "1", "--rows", "1", "--width", "160"]);
+    let pages = ["pages-1.jpg", "pages-2.jpg"].map(|name| size(&folder.path().join(name)));
+    assert_eq!(pages, [[160 + 2 * 8, 160]; 2]);
+
+    let cues = fs::read_to_string(export("thumbnails", "cues.vtt", &[])).unwrap();
+    let last = cues.lines().last().unwrap();
+    assert_eq!(last, "cues-1.jpg#xywh=160,0,160,120");
+    assert_eq!(size(&folder.path().join("cues-1.jpg")), [1600, 120]);
+    assert_eq!(cues.matches(" --> ").count(), 2);
+
+    let preview = fs::read(export("preview", "preview.webp", &["--width", "80"])).unwrap();
+    assert_eq!(preview.windows(4).filter(|bytes| *bytes == b"ANMF").count(), 2);
+}
+
+#[test]
+fn lost_index_is_found_in_the_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = session(folder.path());
+    let index = session.join("frames/index.json");
+    let fields = || -> Vec<Value> {
+        let frames: Vec<Value> = serde_json::from_slice(&fs::read(&index).unwrap()).unwrap();
+        let kept =
+            ["id", "timestamp", "pts", "at", "path", "segment", "reason", "width", "bytes", "hash"];
+        frames.iter().map(|frame| kept.iter().map(|name| frame[name].clone()).collect()).collect()
+    };
+    let before = fields();
+    for name in ["frames/index.json", "frames/index.ndjson"] {
+        fs::remove_file(session.join(name)).unwrap();
+    }
+    fs::write(session.join("frames/F000009.jpg"), "no picture").unwrap();
+    let output = tool("cht-export").arg("rebuild").arg(&session).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("F000009.jpg: says nothing of its origin"), "{said}");
+    assert_eq!(output.status.code(), Some(1));
+    let lines: Vec<_> =
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+    assert!(Stage::fed(&mut tool("cht-index"), lines).finish().success());
+    assert_eq!(fields(), before);
+}
+
+#[test]
+fn cut_list_of_several_loose_segments_needs_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = session(folder.path());
+    // The same segments without their session.
+    let loose: Vec<_> = (1..=2)
+        .map(|seq| {
+            let path = folder.path().join(format!("{seq}.ts"));
+            fs::copy(session.join(format!("stream/segment_{seq:06}.ts")), &path).unwrap();
+            path
+        })
+        .collect();
+    let frames = folder.path().join("frames");
+    let lines: Vec<_> = scenes(&loose, &frames, "").succeed().iter().map(line).collect();
+    let index = frames.join("index.json");
+    let mut stage = Stage::fed(tool("cht-index").arg("--out").arg(&index), lines);
+    assert!(stage.finish().success());
+    let output = tool("cht-export").args(["list", "edl"]).arg(&index).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("of several segments; join them"), "{said}");
+    assert!(list("edl", &index, &["--media", "joined.ts"]).contains("CLIP NAME: joined.ts"));
+    assert!(list("csv", &index, &[]).contains("Scene Number"));
+}
+
+#[test]
+fn files_of_a_recording_are_never_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = session(folder.path());
+    let link = folder.path().join("link.csv");
+    std::os::unix::fs::symlink(session.join("stream/segment_000001.ts"), &link).unwrap();
+    for (command, out) in [
+        ("list csv", session.join("stream/segment_000001.ts")),
+        ("list csv", session.join("frames/index.ndjson")),
+        ("list csv", session.join("transcript/new.csv")),
+        ("list csv", link.clone()),
+        ("sheet", session.join("frames/F000001.jpg")),
+        ("thumbnails", session.join("frames/new.vtt")),
+        ("preview", session.join("stream/new.webp")),
+        ("clip", session.join("frames/new.ts")),
+    ] {
+        let before = fs::read(&out).ok();
+        let mut tool = tool("cht-export");
+        tool.args(command.split(' ')).arg(&session);
+        if command == "list csv" {
+            tool.arg("--out");
+        }
+        let output = tool.arg(&out).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{command} {}: {said}", out.display());
+        assert!(said.contains("belongs to a recording; write elsewhere"), "{said}");
+        assert_eq!(fs::read(&out).ok(), before);
+    }
+}
+
+#[test]
+fn lost_journal_is_found_and_its_remedy_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = session(folder.path());
+    fs::remove_file(session.join("frames/index.ndjson")).unwrap();
+    for command in [["check"].as_slice(), &["list", "csv"]] {
+        let output = tool("cht-export").args(command).arg(&session).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains("cht-export rebuild"), "{said}");
+    }
 }

@@ -10,12 +10,12 @@ use std::{
         unix::net::{SocketAddr, UnixDatagram},
     },
     path::Path,
-    process::{Command, Stdio},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use cht_tests::{
-    QUICK, Shim, Stage, b3sum, generate, listen, recorder, recording, send, tool, words,
+    QUICK, Shim, Stage, b3sum, generate, listen, metric, metrics_are_well_formed, recorder,
+    recording, scrape, send, tool, words,
 };
 use serde_json::Value;
 
@@ -107,35 +107,13 @@ fn stats_are_dropped_before_other_events_while_reader_stalls() {
     for _ in 0..connections {
         drop(TcpStream::connect(&address).unwrap());
     }
-    let served = || value(&scrape(&metrics), "cht_recv_connections_total") == "2500";
+    let served = || metric(&scrape(&metrics), "cht_recv_connections_total") == "2500";
     while !served() {}
     recv.terminate();
     let stats = recv.of_type("stats").len();
     let others = recv.events.len() - stats;
     assert!(others < 2 * connections, "the queue was never full");
     assert!(others > 4000, "{others} events, and {stats} stats");
-}
-
-/// Returns the metrics, as Prometheus gets them.
-fn scrape(url: &str) -> String {
-    let place = url.strip_prefix("http://").unwrap().strip_suffix("/metrics").unwrap();
-    let mut socket = TcpStream::connect(place).unwrap();
-    socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(
-        head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4"),
-        "{head}"
-    );
-    assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{head}");
-    body.to_owned()
-}
-
-/// Returns the value of a series.
-fn value<'a>(text: &'a str, series: &str) -> &'a str {
-    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("no {series} in\n{text}"))
 }
 
 #[test]
@@ -153,14 +131,14 @@ fn hanging_scrapers_keep_no_other_out() {
     // An answer does not wait for the end of those that came before.
     let answered_first = (0..20).any(|_| {
         let hanging: Vec<_> = (0..12).map(|_| hang(b"GET /met")).collect();
-        assert_eq!(value(&scrape(metrics), "cht_recv_connected"), "0");
+        assert_eq!(metric(&scrape(metrics), "cht_recv_connected"), "0");
         hanging[11].set_nonblocking(true).unwrap();
         (&hanging[11]).read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     });
     assert!(answered_first, "scrapers are served one after another");
     // More than are served at a time.
     let _hanging: Vec<_> = (0..200).map(|n| hang(&b"GET /met"[..n % 9])).collect();
-    assert_eq!(value(&scrape(metrics), "cht_recv_connected"), "0");
+    assert_eq!(metric(&scrape(metrics), "cht_recv_connected"), "0");
 }
 
 #[test]
@@ -171,14 +149,14 @@ fn metrics_match_what_was_received() {
         recorder(&folder.path().join("s"), "--metrics 127.0.0.1:0 --segment-time 1");
     let url = recv.events[0]["metrics"].as_str().unwrap().to_owned();
     let before = scrape(&url);
-    assert_eq!(value(&before, "cht_recv_connected"), "0");
+    assert_eq!(metric(&before, "cht_recv_connected"), "0");
     assert!(!before.contains("last_byte"), "{before}");
 
     let mut sender = TcpStream::connect(&address).unwrap();
     sender.write_all(&bytes).unwrap();
     recv.wait_for("segment_closed");
     let during = scrape(&url);
-    assert_eq!(value(&during, "cht_recv_connected"), "1");
+    assert_eq!(metric(&during, "cht_recv_connected"), "1");
     sender.shutdown(Shutdown::Write).unwrap();
     recv.wait_for("disconnected");
 
@@ -194,36 +172,15 @@ fn metrics_match_what_was_received() {
         ("cht_recv_continuity_errors_total{pid=\"0x0100\"}", 1),
         ("cht_recv_continuity_errors_total{pid=\"other\"}", 0),
     ] {
-        assert_eq!(value(&after, series), expected.to_string(), "{series}");
+        assert_eq!(metric(&after, series), expected.to_string(), "{series}");
     }
     // Seconds since the epoch, not since the start of something.
-    let last: f64 = value(&after, "cht_recv_last_byte_timestamp_seconds").parse().unwrap();
+    let last: f64 = metric(&after, "cht_recv_last_byte_timestamp_seconds").parse().unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
     assert!(now - 3600.0 < last && last <= now, "{last} {now}");
-    assert_ne!(value(&after, "cht_recv_free_disk_bytes"), "0");
-    is_well_formed(&after);
+    assert_ne!(metric(&after, "cht_recv_free_disk_bytes"), "0");
+    metrics_are_well_formed(&after);
     recv.stop();
-}
-
-/// Checks names, types and help of metrics, also by Prometheus' linter if it is installed.
-fn is_well_formed(text: &str) {
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let name = line.split(['{', ' ']).next().unwrap();
-        for word in ["HELP", "TYPE"] {
-            assert!(text.contains(&format!("# {word} {name} ")), "{name} has no {word}");
-        }
-        let counts = text.contains(&format!("# TYPE {name} counter"));
-        assert_eq!(counts, name.ends_with("_total"), "{name}");
-    }
-    let promtool = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let Ok(mut promtool) = promtool else { return };
-    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let output = promtool.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
@@ -241,7 +198,7 @@ fn hanging_scrapers_do_not_disturb_recording() {
     sender.write_all(&bytes).unwrap();
     recv.wait_for("segment_open");
     // They are sent away in time, and the one who asks properly is answered.
-    assert_eq!(value(&scrape(&url), "cht_recv_connected"), "1");
+    assert_eq!(metric(&scrape(&url), "cht_recv_connected"), "1");
     let mut answer = String::new();
     hanging[2].read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
@@ -357,7 +314,7 @@ fn hung_main_loop_sends_no_watchdog_signals() {
         assert!(late < 200, "signs of life go on");
     }
     let metrics = recv.events[0]["metrics"].as_str().unwrap();
-    assert_eq!(value(&scrape(metrics), "cht_recv_connected"), "1");
+    assert_eq!(metric(&scrape(metrics), "cht_recv_connected"), "1");
 
     // As soon as it goes on, so do the signs.
     manager.set_read_timeout(None).unwrap();

@@ -8,7 +8,6 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
-    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Stdio},
     sync::mpsc,
@@ -17,7 +16,8 @@ use std::{
 };
 
 use cht_tests::{
-    QUICK, Stage, bin, bin_folder, generate, line, recorder, root, send, source, tool, words,
+    QUICK, Stage, bin_folder, generate, line, make_script, recorder, root, send, source, tool,
+    words,
 };
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ fn entr_notices_each_replaced_playlist() {
     if !is_installed("entr") {
         return;
     }
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let readme = fs::read_to_string(root().join("docs/pipelines.md")).unwrap();
     let command = readme.lines().find(|line| line.contains("| entr ")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let bytes = source(1.0);
@@ -89,13 +89,18 @@ fn systemd_unit_and_its_options_are_valid() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("cht-recv.service");
-    let here = bin("cht-recv").display().to_string();
-    fs::write(&path, unit.replace("/usr/local/bin/cht-recv", &here)).unwrap();
-    let verified = Command::new("systemd-analyze").arg("verify").arg(&path).output().unwrap();
+    let here = bin_folder().display().to_string();
+    let units = ["cht-recv.service", "cht-batch.service", "cht-batch.timer"];
+    for unit in units {
+        let text = fs::read_to_string(root().join("scripts").join(unit)).unwrap();
+        fs::write(folder.path().join(unit), text.replace("/usr/local/bin", &here)).unwrap();
+    }
+    let paths = units.map(|unit| folder.path().join(unit));
+    let verified = Command::new("systemd-analyze").arg("verify").args(paths).output().unwrap();
     let said = String::from_utf8_lossy(&verified.stderr).into_owned();
     // What it says of units of the machine is not our affair.
-    let ours: Vec<_> = said.lines().filter(|line| line.contains("cht-recv.service")).collect();
+    let is_ours = |line: &&str| units.iter().any(|unit| line.contains(unit));
+    let ours: Vec<_> = said.lines().filter(is_ours).collect();
     assert!(verified.status.success() && ours.is_empty(), "{said}");
 }
 
@@ -155,8 +160,7 @@ fn ocr_passes_broken_frames_on_and_recognises_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("tesseract");
     let row = r"5\t1\t1\t1\t1\t1\t10\t20\t30\t40\t90\tWords";
-    fs::write(&program, format!("#!/bin/sh\nprintf 'header\n{row}\n'\n")).unwrap();
-    fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    make_script(&program, &format!("#!/bin/sh\nprintf 'header\n{row}\n'\n"));
     let odd = r#"{"v":1,"type":"frame","session":null,"id":"F000009"}"#;
     let kinds = r#"{"v":1,"type":"text","id":["F000001"],"source":"tesseract"}"#;
     fs::write(folder.path().join("index.ndjson"), format!("{odd}\n{kinds}\n{{}}\n")).unwrap();
@@ -193,8 +197,7 @@ fn ocr_recognises_each_picture_once_and_survives_crashes() {
         "#,
         calls.display()
     );
-    fs::write(&program, text).unwrap();
-    fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    make_script(&program, &text);
     let picture = |n: u32| folder.path().join(format!("F{n:06}.jpg"));
     let frames = [1, 2, 3, 4, 5].map(|n| {
         let more = if n == 4 { json!({"returned_to": "F000001"}) } else { json!({}) };

@@ -15,7 +15,8 @@ use std::{
 };
 
 use cht_tests::{
-    Recorder, b3sum, clip, ffmpeg, free_port, refused, send_file, sender, wait_for_end, words,
+    Recorder, b3sum, clip, ffmpeg, free_port, make_script, refused, send_file, sender,
+    wait_for_end, words,
 };
 
 #[test]
@@ -403,8 +404,7 @@ fn protocol_missing_in_ffmpeg_is_named() {
     // The real one, but for one line.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ffmpeg");
-    fs::write(&path, "#!/bin/sh\nffmpeg \"$@\" | grep -vx ' *srt'\n").unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    make_script(&path, "#!/bin/sh\nffmpeg \"$@\" | grep -vx ' *srt'\n");
     let said = refused(&format!(
         "--input srt://127.0.0.1:1?passphrase=secret --ffmpeg {}",
         path.display()

@@ -1,30 +1,35 @@
-//! `cht-agent mcp` serves the official client of MCP. Skipped, with a message, where its SDK cannot
-//! be installed: `tests/mcp/setup FOLDER` gets it by pip.
+//! `cht-agent mcp` serves the official clients of MCP. Skipped, with a message, where they cannot
+//! be installed: `tests/mcp/setup FOLDER` gets the SDK by pip, `tests/mcp/setup-node FOLDER` the
+//! inspector and the conformance suite by npm.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "tests panic at wrong values, and print the names of skipped parts"
 )]
 
+#[path = "mcp/official.rs"]
+mod official;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
 use cht_tests::{Pipeline, QUICK, bin, bin_folder, generated, root, tool};
+use serde_json::{Value, json};
 
-/// Folder of the SDK; `None`, with a message, if it cannot be installed.
-fn sdk() -> Option<PathBuf> {
-    let folder = bin_folder().parent().unwrap().join("mcp-client");
-    let ready = Command::new(root().join("tests/mcp/setup")).arg(&folder).status();
+/// Folder with what a script of `tests/mcp` installs; `None`, with a message, if it cannot.
+fn installed(script: &str, name: &str) -> Option<PathBuf> {
+    let folder = bin_folder().parent().unwrap().join(name);
+    let ready = Command::new(root().join("tests/mcp").join(script)).arg(&folder).status();
     if ready.is_ok_and(|status| status.success()) {
         return Some(folder);
     }
-    println!("skipped: the Python SDK of MCP cannot be installed");
+    println!("skipped: tests/mcp/{script} cannot install its programs");
     None
 }
 
@@ -38,22 +43,61 @@ impl Drop for Running {
     }
 }
 
+/// A server over HTTP.
+struct Server {
+    _process: Running,
+    /// `HOST:PORT`
+    address: String,
+    token: String,
+}
+
+impl Server {
+    fn start(session: &Path) -> Self {
+        let mut command = tool("cht-agent");
+        command.args(["mcp", "--http", ":0", "--session"]).arg(session);
+        command.env_remove("CHT_TOKEN").env_remove("CHT_READER").stdin(Stdio::null());
+        let mut process = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+        let mut line = String::new();
+        BufReader::new(process.0.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        let words: Vec<_> = line.split_whitespace().collect();
+        let [.., "serving", url, "with", "the", "header", "Authorization:", "Bearer", token] =
+            words[..]
+        else {
+            panic!("{line}")
+        };
+        let address = url.strip_prefix("http://").unwrap().strip_suffix("/mcp").unwrap();
+        Self { _process: process, address: address.to_owned(), token: token.to_owned() }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/mcp", self.address)
+    }
+}
+
 #[test]
 fn official_client_calls_every_tool_against_a_live_session() {
-    let Some(sdk) = sdk() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let pipeline = Pipeline::start(folder.path(), "", "--detect scene");
-    let mut client = Command::new(sdk.join("bin/python"));
-    client.arg(root().join("tests/mcp/client.py")).arg(bin("cht-agent")).arg("mcp");
-    client.arg("--session").arg(&pipeline.session).env_remove("CHT_READER");
-    let mut client = Running(client.stdout(Stdio::piped()).spawn().unwrap());
-    let mut said = BufReader::new(client.0.stdout.take().unwrap());
-    let mut line = String::new();
-    said.read_line(&mut line).unwrap();
-    assert_eq!(line, "ready\n");
-    let scenes = [("testsrc2=s=3840x2160:r=5", 1.0), ("smptebars=s=3840x2160:r=5", 1.0)];
-    pipeline.send(&generated(&scenes, QUICK));
-    assert!(client.0.wait().unwrap().success());
+    let Some(sdk) = installed("setup", "mcp-client") else { return };
+    // Pictures of 4K that no encoder makes small.
+    let source = "testsrc2=s=3840x2160:r=5,noise=alls=60";
+    let clip = generated(&[(source, 1.0), ("smptebars=s=3840x2160:r=5", 1.0)], QUICK);
+    for (is_http, scenes) in [(false, "--detect scene"), (true, "--detect scene --format png")] {
+        let folder = tempfile::tempdir().unwrap();
+        let pipeline = Pipeline::start(folder.path(), "", scenes);
+        let server = is_http.then(|| Server::start(&pipeline.session));
+        let mut client = Command::new(sdk.join("bin/python"));
+        client.arg(root().join("tests/mcp/client.py")).arg(bin("cht-index"));
+        match &server {
+            Some(server) => client.args([&server.url(), &server.token]),
+            None => client.arg(bin("cht-agent")).args(["mcp", "--session"]).arg(&pipeline.session),
+        };
+        let mut client = Running(client.stdout(Stdio::piped()).spawn().unwrap());
+        let mut said = BufReader::new(client.0.stdout.take().unwrap());
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        pipeline.send(&clip);
+        assert!(client.0.wait().unwrap().success(), "over HTTP: {is_http}");
+    }
 }
 
 /// A session with a journal of one frame, whose picture is gone.
@@ -88,16 +132,8 @@ fn status(address: &str, path: &str, headers: &str) -> String {
 fn http_needs_token_and_refuses_pages_of_browsers() {
     let folder = tempfile::tempdir().unwrap();
     made(folder.path());
-    let mut command = tool("cht-agent");
-    command.args(["mcp", "--http", ":0", "--session"]).arg(folder.path());
-    command.env_remove("CHT_TOKEN").env_remove("CHT_READER").stdin(Stdio::null());
-    let mut server = Running(command.stderr(Stdio::piped()).spawn().unwrap());
-    let mut line = String::new();
-    BufReader::new(server.0.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    let (place, token) =
-        line.trim_end().split_once(" with the header Authorization: Bearer ").unwrap();
-    let url = place.split_once("serving ").unwrap().1;
-    let address = url.strip_prefix("http://").unwrap().strip_suffix("/mcp").unwrap();
+    let server = Server::start(folder.path());
+    let (address, token) = (server.address.as_str(), &server.token);
     let known = format!("Authorization: Bearer {token}\r\n");
     // Clients that send nothing take no place of one that has the token.
     let silent: Vec<_> = (0..70).map(|_| TcpStream::connect(address).unwrap()).collect();
@@ -107,6 +143,9 @@ fn http_needs_token_and_refuses_pages_of_browsers() {
         ("/mcp", "Authorization: Bearer guess\r\n".to_owned(), "401"),
         ("/", known.clone(), "404"),
         ("/mcp", format!("{known}Origin: http://page.example\r\n"), "403"),
+        ("/mcp", format!("{known}Origin: http://localhost.page.example\r\n"), "403"),
+        ("/mcp", format!("{known}Origin: null\r\n"), "403"),
+        ("/mcp", format!("{known}Origin: http://localhost:6274\r\n"), "200"),
         ("/mcp", known, "200"),
     ] {
         let said = status(address, path, &headers);
@@ -117,13 +156,10 @@ fn http_needs_token_and_refuses_pages_of_browsers() {
     first.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     assert_eq!(first.read(&mut [0]).unwrap(), 0);
     drop(silent);
-    let Some(sdk) = sdk() else { return };
-    let mut client = Command::new(sdk.join("bin/python"));
-    client.arg(root().join("tests/mcp/http_client.py")).args([url, token]);
-    assert!(client.status().unwrap().success());
     for (arguments, says) in [
         (["--http", "0.0.0.0:0"], "must be a loopback address"),
         (["--http", address], "cannot listen there"),
+        (["--http=:0", "--token=short"], "must have 16 characters or more"),
     ] {
         let output = tool("cht-agent").arg("mcp").args(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
@@ -132,33 +168,116 @@ fn http_needs_token_and_refuses_pages_of_browsers() {
 }
 
 #[test]
-fn client_that_vanishes_while_it_waits_leaves_nothing_running() {
+fn client_that_is_slow_with_its_request_is_ended() {
     let folder = tempfile::tempdir().unwrap();
     made(folder.path());
-    let mut command = tool("cht-agent");
-    command.args(["mcp", "--reader", "gone", "--session"]).arg(folder.path());
-    let mut server = Running(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap());
-    let (mut stdin, stdout) = (server.0.stdin.take().unwrap(), server.0.stdout.take().unwrap());
-    let mut stdout = BufReader::new(stdout);
-    let mut ask = |message: &str| writeln!(stdin, "{message}").unwrap();
-    ask(
-        r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}"#,
-    );
-    let mut line = String::new();
-    stdout.read_line(&mut line).unwrap();
-    ask(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
-    ask(
-        r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"ack","arguments":{"cursor":"now"}}}"#,
-    );
-    stdout.read_line(&mut line).unwrap();
+    let server = Server::start(folder.path());
+    let mut socket = TcpStream::connect(&server.address).unwrap();
+    socket.write_all(b"POST /mcp HTTP/1.1\r\nHost: loc").unwrap();
+    // Far more than the ten seconds that it has.
+    socket.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).unwrap();
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"), "{answer:?}");
+}
+
+/// A client that writes the messages of the protocol itself.
+struct Client {
+    server: Running,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Client {
+    fn start(session: &Path, reader: &str) -> Self {
+        let mut command = tool("cht-agent");
+        command.args(["mcp", "--reader", reader, "--session"]).arg(session);
+        let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let stdin = server.stdin.take().unwrap();
+        let stdout = BufReader::new(server.stdout.take().unwrap());
+        Self { server: Running(server), stdin, stdout }
+    }
+
+    fn say(&mut self, message: &Value) {
+        writeln!(self.stdin, "{message}").unwrap();
+    }
+
+    fn ask(&mut self, message: &Value) -> Value {
+        self.say(message);
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// Introduces itself with a version of the protocol, and returns that of the server.
+    fn begin(&mut self, version: &str) -> Value {
+        let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"},
+        }});
+        let answer = self.ask(&hello);
+        self.say(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+        answer["result"]["protocolVersion"].clone()
+    }
+}
+
+/// Returns a call of a tool.
+fn call(id: u32, name: &str, arguments: &Value) -> Value {
+    let params = json!({"name": name, "arguments": arguments});
+    json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})
+}
+
+#[test]
+fn every_version_of_the_protocol_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    made(folder.path());
+    let check = |client: &mut Client, version: &str, meta: &Value| {
+        let mut list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {}});
+        let mut next = call(3, "next", &json!({"images": false}));
+        if !meta.is_null() {
+            (list["params"]["_meta"], next["params"]["_meta"]) = (meta.clone(), meta.clone());
+        }
+        let tools = client.ask(&list)["result"]["tools"].as_array().unwrap().len();
+        let answer = client.ask(&next);
+        let frames = &answer["result"]["structuredContent"]["frames"];
+        assert_eq!((tools, &frames[0]["id"]), (6, &json!("F000001")), "{version}: {answer}");
+    };
+    let mut versions = vec!["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+    for version in &versions {
+        let mut client = Client::start(folder.path(), "r");
+        assert_eq!(client.begin(version), *version);
+        check(&mut client, version, &Value::Null);
+    }
+    // This one has no introduction: each request names the version.
+    versions.push("2026-07-28");
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let mut client = Client::start(folder.path(), "r");
+    let discover =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": meta}});
+    assert_eq!(client.ask(&discover)["result"]["supportedVersions"], json!(versions));
+    check(&mut client, "2026-07-28", &meta);
+    assert_eq!(Client::start(folder.path(), "r").begin("1999-01-01"), "2025-11-25", "unknown");
+}
+
+/// Returns the names of the files in a folder.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn client_that_vanishes_while_it_waits_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    made(folder.path());
+    let mut client = Client::start(folder.path(), "gone");
+    client.begin("2025-11-25");
+    client.ask(&call(2, "ack", &json!({"cursor": "now"})));
     // Waits for a frame that does not come, and is not waited for.
-    ask(
-        r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"next","arguments":{"wait_s":50}}}"#,
-    );
-    ask(r#"{"jsonrpc":"2.0","id":4,"method":"tools/call","params":{"name":"sessions"}}"#);
-    line.clear();
-    stdout.read_line(&mut line).unwrap();
-    assert!(line.contains(r#""id":4"#), "{line}");
+    client.say(&call(3, "next", &json!({"wait_s": 50})));
+    assert_eq!(client.ask(&call(4, "sessions", &json!({})))["id"], 4);
+    let Client { mut server, stdin, stdout } = client;
     drop((stdin, stdout));
     // `timeout` ends with 124 if it waits for the call.
     let mut waiting = Command::new("timeout");
@@ -166,4 +285,11 @@ fn client_that_vanishes_while_it_waits_leaves_nothing_running() {
     let waiting = std::thread::spawn(move || waiting.status().unwrap());
     assert!(server.0.wait().unwrap().success());
     assert!(waiting.join().unwrap().success(), "it waited for the call");
+    // Neither a lock nor a temporary file.
+    let mut again = Client::start(folder.path(), "gone");
+    again.begin("2025-11-25");
+    let ack = again.ask(&call(2, "ack", &json!({"ids": ["F000001"]})));
+    assert_eq!(ack["result"]["structuredContent"]["left"], 0, "{ack}");
+    assert_eq!(names(&folder.path().join("agent")), ["gone.ndjson"]);
+    assert_eq!(names(&folder.path().join("frames")), ["index.ndjson"]);
 }

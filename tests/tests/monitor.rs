@@ -5,14 +5,13 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
-    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Child, Command, Stdio},
 };
 
 use cht_tests::{
-    Pipeline, QUICK, Recorder, Shim, Stage, b3sum, generate, generated, make_fifo, probe_frames,
-    record, recording, send, source, stamps, tool,
+    Pipeline, QUICK, Recorder, Shim, Stage, b3sum, generate, generated, make_fifo, make_script,
+    probe_frames, record, recording, send, source, stamps, tool,
 };
 
 #[test]
@@ -82,7 +81,8 @@ fn stalled_or_ended_player_does_not_disturb_recorder() {
         monitor.args(["--from", "start", "--player", player]).arg(&pipeline.session);
         monitor.stdin(Stdio::null()).spawn().unwrap()
     };
-    let mut stalled = monitor("exec sleep 600");
+    let pid = folder.path().join("pid");
+    let mut stalled = monitor(&format!("echo $$ >'{}'; exec sleep 600", pid.display()));
     let mut gone = monitor("head -c 200000 >/dev/null");
     sender.write_all(&bytes[1000..]).unwrap();
     drop(sender);
@@ -90,8 +90,10 @@ fn stalled_or_ended_player_does_not_disturb_recorder() {
     assert_eq!(b3sum(&pipeline.recording()), b3sum(&bytes));
     assert!(gone.wait().unwrap().success());
     assert!(stalled.try_wait().unwrap().is_none(), "it is still waiting for its player");
-    stalled.kill().unwrap();
-    stalled.wait().unwrap();
+    // The player, too, which would keep the output of this test open.
+    let player = fs::read_to_string(&pid).unwrap();
+    assert!(Command::new("kill").args(["-KILL", player.trim()]).status().unwrap().success());
+    assert!(!stalled.wait().unwrap().success(), "its player was killed");
 }
 
 #[test]
@@ -412,6 +414,101 @@ fn closed_player_is_started_again_at_a_keyframe() {
     drop(sender);
 }
 
+/// An X server without a screen, of the size of a picture. It ends with the test.
+struct Screen {
+    server: Child,
+    display: String,
+}
+
+impl Screen {
+    const SIZE: &str = "320x180";
+
+    /// Starts it; `None` where Xvfb is not here.
+    fn start() -> Option<Self> {
+        let mut server = Command::new("Xvfb");
+        server.args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0"]);
+        server.arg(format!("{}x24", Self::SIZE)).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut server = server.spawn().ok()?;
+        let mut number = String::new();
+        BufReader::new(server.stdout.take()?).read_line(&mut number).ok()?;
+        let display = format!(":{}", number.trim());
+        Some(Self { server, display })
+    }
+
+    /// Returns its levels of grey, 32 by 18 of them.
+    fn shot(&self) -> Vec<u8> {
+        let options = ["-video_size", Self::SIZE, "-draw_mouse", "0", "-i", &self.display];
+        grey(&[&["-f", "x11grab"], &options[..]].concat())
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// Returns the levels of grey of an input's first picture, 32 by 18 of them.
+fn grey(input: &[&str]) -> Vec<u8> {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-loglevel", "error", "-nostdin"]).args(input).args(["-frames:v", "1"]);
+    ffmpeg.args(["-vf", "scale=32:18:flags=area,format=gray", "-f", "rawvideo", "-"]);
+    ffmpeg.output().unwrap().stdout
+}
+
+#[test]
+fn players_show_the_picture_on_the_screen() {
+    let Some(screen) = Screen::start() else {
+        println!("skipped: Xvfb is not here");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("clip.ts");
+    let picture = format!("smptehdbars=s={}:r=25,boxblur=4", Screen::SIZE);
+    let bytes = generated(&[(&*picture, 3.0)], "-c:v libx264 -g 25 -an -pix_fmt yuv420p");
+    fs::write(&clip, &bytes).unwrap();
+    let expected = grey(&["-i", clip.to_str().unwrap()]);
+    fs::write(folder.path().join("mpv.conf"), "vo=x11\nao=null\nosc=no\nosd-level=0\n").unwrap();
+    let (recorder, sender) = recorder_with(&bytes);
+    for player in ["ffplay", "mpv", "vlc"] {
+        // VLC refuses root by an exit status.
+        let version = if player == "ffplay" { "-version" } else { "--version" };
+        let asked = Command::new(player).arg(version).output();
+        if !asked.is_ok_and(|output| output.status.success()) {
+            println!("skipped: {player} is not here, or refuses this user");
+            continue;
+        }
+        let mut command = tool("cht-monitor");
+        command.args(["--hwaccel", "none", "--player", player]);
+        command.arg("--sessions").arg(recorder.folder.path().join("sessions"));
+        command.env("DISPLAY", &screen.display).env("MPV_HOME", folder.path());
+        command.envs([("SDL_VIDEODRIVER", "x11"), ("SDL_AUDIODRIVER", "dummy")]);
+        let mut monitor = command.stderr(Stdio::null()).spawn().unwrap();
+        // Each look takes a while: a player that shows nothing for so many fails.
+        let shows = (0..300).any(|_| {
+            let shot = screen.shot();
+            let differences = shot.iter().zip(&expected).map(|(one, other)| one.abs_diff(*other));
+            shot.len() == expected.len()
+                && differences.map(u64::from).sum::<u64>() < 6 * expected.len() as u64
+        });
+        assert!(shows, "{player}");
+        let players = children_of(monitor.id());
+        monitor.kill().unwrap();
+        monitor.wait().unwrap();
+        for player in players {
+            let _ = Command::new("kill").arg(player).status();
+        }
+    }
+    drop(sender);
+}
+
+/// Returns the ids of a process's children.
+fn children_of(id: u32) -> Vec<String> {
+    let output = Command::new("pgrep").args(["-P", &id.to_string()]).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).split_whitespace().map(str::to_owned).collect()
+}
+
 /// Makes an ffplay of version 5.1 with NVIDIA's decoders that runs a script.
 fn fake_ffplay(folder: &Path, script: &str) -> String {
     let path = folder.join("ffplay");
@@ -421,8 +518,7 @@ fn fake_ffplay(folder: &Path, script: &str) -> String {
          *' -decoders '*) echo ' V..... h264_cuvid  Nvidia';;\n\
          *' -h '*) ;;\n*) {script};;\nesac\n"
     );
-    fs::write(&path, text).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    make_script(&path, &text);
     path.to_str().unwrap().to_owned()
 }
 

@@ -83,9 +83,9 @@ fn packed(access_units: &[Vec<Vec<u8>>], hevc: bool, packing: Packing) -> Vec<u8
     out.extend(testutil::section_packets(0x100, &[&pmt], 0).concat());
     let mut counter = 0;
     for (n, units) in access_units.iter().enumerate() {
-        let pts = Some(90_000 + n as u64 * 3600);
+        let pts = Some(90_000 + n as i64 * 3600);
         let lead = units.iter().take_while(|unit| !is_picture(hevc, unit)).count();
-        let parts: Vec<(Option<u64>, Vec<u8>)> = match packing {
+        let parts: Vec<(Option<i64>, Vec<u8>)> = match packing {
             Packing::Whole => vec![(pts, units.concat())],
             Packing::Each => units.iter().map(|unit| (pts, unit.clone())).collect(),
             Packing::LeadApart => {

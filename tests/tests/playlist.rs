@@ -70,6 +70,32 @@ fn player_follows_recording_across_connections() {
 }
 
 #[test]
+fn playlist_without_segments_is_there_first_and_grows() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = source(3.0);
+    let (mut recv, address) = recorder(folder.path(), "--segment-time 60");
+    let path = playlist_of(&recv.session());
+    assert!(!path.exists(), "no byte has come");
+    let mut sender = TcpStream::connect(&address).unwrap();
+    sender.write_all(&bytes).unwrap();
+    recv.wait_for("segment_open");
+    // The event comes before the files for late readers.
+    while !path.exists() {}
+    let first = fs::read_to_string(&path).unwrap();
+    assert!(
+        first.starts_with("#EXTM3U\n") && first.contains("\n#EXT-X-TARGETDURATION:"),
+        "{first}"
+    );
+    assert!(first.contains("\n#EXT-X-PLAYLIST-TYPE:EVENT\n"), "{first}");
+    assert!(!first.contains("#EXTINF") && !first.contains(END), "{first}");
+    drop(sender);
+    recv.stop();
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with(&first) && text.ends_with(END), "{text}");
+    assert_eq!(durations(&text), [3.0]);
+}
+
+#[test]
 fn playlist_only_grows_and_lists_existing_files() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = source(6.0);

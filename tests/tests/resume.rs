@@ -22,6 +22,11 @@ use serde_json::Value;
 /// Generates shots in segments of two seconds, with dissolves and fades across and next to their
 /// boundaries.
 fn dissolves(folder: &Path) -> Vec<PathBuf> {
+    encoded_dissolves(folder, "")
+}
+
+/// Generates the same shots with further options of the encoder.
+fn encoded_dissolves(folder: &Path, options: &str) -> Vec<PathBuf> {
     let sources = "testsrc2 mandelbrot smptehdbars gradients rgbtestsrc testsrc pal75bars";
     let fades = [(1.55, 0.5), (3.75, 0.5), (5.9, 0.8), (7.35, 0.5), (9.85, 0.5), (11.6, 0.5)];
     let (mut arguments, mut graph) = (Vec::new(), String::new());
@@ -47,6 +52,7 @@ fn dissolves(folder: &Path) -> Vec<PathBuf> {
     let encoder = "-map [v] -t 14 -c:v libx264 -preset ultrafast -g 50 -keyint_min 50 \
                    -sc_threshold 0 -bf 2 -f segment -segment_time 2";
     arguments.extend(words(encoder).into_iter().map(str::to_owned));
+    arguments.extend(words(options).into_iter().map(str::to_owned));
     arguments.push(folder.join("segment_%02d.ts").to_str().unwrap().to_owned());
     ffmpeg(&arguments);
     let paths: Vec<_> = (0..7).map(|n| folder.join(format!("segment_{n:02}.ts"))).collect();
@@ -130,23 +136,17 @@ fn keyframes_stopped_at_boundaries_give_each_interval_once() {
 /// Runs a list of segments that is interrupted while the first ones are decoded, and runs it again.
 fn check_interrupt(options: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let paths = dissolves(folder.path());
+    // More than the pipe to a decoder holds (1 MiB): the last segments wait while it is held.
+    let paths = encoded_dissolves(folder.path(), "-qp 8");
+    let sizes = paths.iter().map(|path| path.metadata().unwrap().len());
+    assert!(sizes.take(paths.len() - 1).sum::<u64>() > 3 << 19);
     let (whole, stopped) = (folder.path().join("whole"), folder.path().join("stopped"));
     let expected = run(&paths, &whole, options);
-    let mut watch = Stage::start(tool("cht-segwatch").args(&paths));
-    assert!(watch.finish().success());
 
-    let (stub, hold) = held_decoder(folder.path());
-    let mut command = tool("cht-scenes");
-    command.args(["--stats-interval", "0", "--ffmpeg"]).arg(stub).arg("--out").arg(&stopped);
-    command.args(words(options)).stdin(Stdio::piped()).stderr(Stdio::piped());
-    let mut stage = Stage::start(&mut command);
+    let (mut stage, stdin, hold) = held(&paths, folder.path(), &stopped, options);
     let mut messages = stage.stderr();
     // It stays open: the stage has to end all the same.
-    let mut stdin = stage.child.stdin.take();
-    for event in &watch.events {
-        writeln!(stdin.as_mut().unwrap(), "{}", line(event)).unwrap();
-    }
+    let mut stdin = Some(stdin);
     if options.contains("--jobs") {
         // They begin with all of so short a list.
         stdin = None;
@@ -159,13 +159,13 @@ fn check_interrupt(options: &str) {
     stage.signal("INT");
     let mut message = || messages.next().unwrap();
     let finishing = message();
-    hold.write_all(&b"go\n".repeat(100)).unwrap();
-    assert_eq!(stage.finish().code(), Some(2), "{options}");
     let name = finishing.strip_prefix("cht-scenes: finishing up to ").unwrap();
-    let name = name.strip_suffix("; again to stop at once").unwrap();
+    let name = name.strip_suffix("; Ctrl-C again stops at once").unwrap();
     let number = paths.iter().position(|path| path.ends_with(name)).unwrap();
     let (done, left) = (number + 1, paths.len() - number - 1);
     assert!(left > 0, "{finishing}");
+    hold.write_all(&b"go\n".repeat(100)).unwrap();
+    assert_eq!(stage.finish().code(), Some(2), "{options}");
     let said_left = format!(
         "cht-scenes: error: stopped by Ctrl-C with {left} segments left; \
          the same command goes on with them, without --overwrite"
@@ -175,6 +175,69 @@ fn check_interrupt(options: &str) {
     assert_eq!(stage.of_type("segment_done").len(), done, "{options}");
     assert_eq!(run(&paths, &stopped, options), expected, "{options}");
     assert!(pictures(&stopped) == pictures(&whole), "{options}");
+}
+
+/// Starts cht-scenes over paths with a decoder that waits for a line in a FIFO; returns it, its
+/// stdin, which is open, and the FIFO.
+fn held(
+    paths: &[PathBuf],
+    folder: &Path,
+    out: &Path,
+    options: &str,
+) -> (Stage, ChildStdin, PathBuf) {
+    let mut watch = Stage::start(tool("cht-segwatch").args(paths));
+    assert!(watch.finish().success());
+    let (stub, hold) = held_decoder(folder);
+    let mut command = tool("cht-scenes");
+    command.args(["--stats-interval", "0", "--ffmpeg"]).arg(stub).arg("--out").arg(out);
+    command.args(words(options)).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut stage = Stage::start(&mut command);
+    let mut stdin = stage.child.stdin.take().unwrap();
+    for event in &watch.events {
+        writeln!(stdin, "{}", line(event)).unwrap();
+    }
+    (stage, stdin, hold)
+}
+
+/// Interrupts a stage whose decoder has taken all segments announced so far; the source of the list
+/// then goes on as `source` says. Returns the exit status, and the last message.
+fn interrupt_after_all_is_fed(
+    source: impl FnOnce(ChildStdin) -> Option<ChildStdin>,
+) -> (i32, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, out) = (folder.path().join("only.ts"), folder.path().join("out"));
+    fs::write(&path, generated(&[("testsrc2=s=320x240:r=25", 1.0)], QUICK)).unwrap();
+    let (mut stage, stdin, hold) = held(&[path], folder.path(), &out, "");
+    let mut messages = stage.stderr();
+    stage.wait_for("segment");
+    let mut hold = fs::File::options().write(true).open(hold).unwrap();
+    stage.signal("INT");
+    let finishing = "cht-scenes: finishing up to only.ts; Ctrl-C again stops at once";
+    assert_eq!(messages.next().unwrap(), finishing);
+    let stdin = source(stdin);
+    hold.write_all(&b"go\n".repeat(100)).unwrap();
+    let status = stage.finish().code().unwrap();
+    drop(stdin);
+    assert_eq!(stage.of_type("segment_done").len(), 1);
+    assert!(!stage.of_type("frame").is_empty());
+    (status, messages.next().unwrap_or_default())
+}
+
+#[test]
+fn interrupted_list_whose_source_stays_ends_after_announced_segments() {
+    let (status, message) = interrupt_after_all_is_fed(Some);
+    let expected = "cht-scenes: error: stopped by Ctrl-C before the end of its input; \
+                    the same command goes on, without --overwrite";
+    assert_eq!((status, message.as_str()), (2, expected));
+}
+
+#[test]
+fn interrupted_list_whose_source_ends_is_complete() {
+    let (status, message) = interrupt_after_all_is_fed(|stdin| {
+        drop(stdin);
+        None
+    });
+    assert_eq!((status, message.as_str()), (0, ""));
 }
 
 #[test]
@@ -218,9 +281,13 @@ fn check_ctrl_c_in_a_terminal(options: &str) {
     fs::rename(&session, sessions.join("a")).unwrap();
     record(&sessions, &stream());
     let (stub, hold) = held_decoder(folder.path());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/reprocess");
-    let reprocess = format!("'{}' --sessions '{}' --", script.display(), sessions.display());
-    let held = format!("{reprocess} {options} --ffmpeg '{}'", stub.display());
+    // The events are awaited: a terminal alone would be given a table.
+    let pipeline = |name: &str, options: &str| {
+        let session = sessions.join(name).display().to_string();
+        let stages = format!("cht-segwatch {session} | cht-scenes {options} | cht-index");
+        format!("bash -o pipefail -c \"trap : INT; {stages} | (trap '' INT; cat)\"")
+    };
+    let held = pipeline("live", &format!("{options} --ffmpeg '{}'", stub.display()));
     let (mut terminal, mut keys, mut lines) = in_terminal(&held);
     let mut seen = Vec::new();
     let mut next = |wanted: &str| loop {
@@ -240,13 +307,11 @@ fn check_ctrl_c_in_a_terminal(options: &str) {
     let left = SHOTS.len() - number[..1].parse::<usize>().unwrap();
     hold.write_all(&b"go\n".repeat(100)).unwrap();
     next(&format!("stopped by Ctrl-C with {left} segments left"));
-    next("run it again, and it goes on");
-    assert_eq!(terminal.wait().unwrap().code(), Some(130));
-    assert!(!sessions.join("live/frames/scenes.ndjson").exists(), "no further session is begun");
+    assert_eq!(terminal.wait().unwrap().code(), Some(2));
 
-    let (mut terminal, _keys, lines) = in_terminal(&format!("{reprocess} {options}"));
-    assert!(lines.count() > 0 && terminal.wait().unwrap().success());
     for name in ["a", "live"] {
+        let (mut terminal, _keys, lines) = in_terminal(&pipeline(name, options));
+        assert!(lines.count() > 0 && terminal.wait().unwrap().success());
         let (session, whole) = (sessions.join(name), folder.path().join(name));
         let mut paths: Vec<_> =
             (1..=SHOTS.len()).map(|n| session.join(format!("stream/segment_{n:06}.ts"))).collect();
@@ -257,7 +322,7 @@ fn check_ctrl_c_in_a_terminal(options: &str) {
 }
 
 #[test]
-fn ctrl_c_stops_reprocess_at_segment_and_it_is_continued() {
+fn ctrl_c_stops_list_at_segment_and_it_is_continued() {
     check_ctrl_c_in_a_terminal("--detect auto");
     check_ctrl_c_in_a_terminal("--jobs 2");
 }
@@ -549,4 +614,27 @@ fn frames_missing_in_index_are_emitted_again() {
     let mut followed = decode(&segments[segments.len() - 1..]);
     assert!(followed.finish().success());
     assert_eq!(frames(&followed), all);
+}
+
+#[test]
+fn frame_whose_picture_is_gone_is_reported_and_not_emitted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, out) = (folder.path().join("one.ts"), folder.path().join("frames"));
+    let scenes = [("testsrc2=s=320x240:r=25", 1.0), ("smptebars=s=320x240:r=25", 1.0)];
+    fs::write(&path, generated(&[scenes[0], scenes[1], scenes[0]], QUICK)).unwrap();
+    let run = |options: &str| {
+        let mut stage = start(std::slice::from_ref(&path), &out, options);
+        let status = stage.finish().code();
+        let ids: Vec<_> = stage.of_type("frame").iter().map(|it| it["id"].clone()).collect();
+        let errors: Vec<_> = stage.of_type("error").iter().map(|it| it["code"].clone()).collect();
+        (status, ids, errors)
+    };
+    let whole = run("--detect scene");
+    assert_eq!((whole.0, whole.1.len()), (Some(0), 3));
+    fs::remove_file(out.join("F000002.jpg")).unwrap();
+    fs::write(out.join("F000003.jpg"), "short").unwrap();
+    let missing = Value::from("missing");
+    let rest = (Some(1), vec![whole.1[0].clone()], vec![missing.clone(), missing]);
+    assert_eq!(run("--detect scene"), rest);
+    assert_eq!(run("--detect scene --overwrite"), whole);
 }

@@ -10,11 +10,12 @@ use std::{
     io::Write as _,
     net::TcpStream,
     path::{Path, PathBuf},
+    process::Stdio,
 };
 
 use cht_tests::{
-    Shim, Stage, Tmpfs, b3sum, count_frames, examined, generated, line, pictures, playlist_of,
-    recorder, recording, send, source, tool, words,
+    QUICK, Shim, Stage, Tmpfs, b3sum, count_frames, examined, ffmpeg, generated, line, pictures,
+    playlist_of, recorder, recording, send, source, tool, words,
 };
 use serde_json::{Value, json};
 
@@ -118,7 +119,7 @@ fn oldest_segments_of_unlocked_sessions_are_removed() {
     let recv = record(folder.path(), &bytes, &options);
     let session = |id: &str| folder.path().join(id);
     assert_eq!(check(&session("other")), [1, 2, 3]);
-    assert!(check(&session("old")).is_empty());
+    assert!(!session("old").exists(), "nothing was left to keep");
     assert_eq!((check(&session("newer")).len(), check(&session("ours"))), (1, vec![1, 2, 3]));
     let deleted = recv.of_type("deleted");
     let names: Vec<_> = deleted.iter().map(|event| event["session"].as_str().unwrap()).collect();
@@ -239,6 +240,14 @@ fn interrupted_removal_is_finished() {
     assert_eq!(deleted.len(), 1);
     assert_eq!((&deleted[0]["seq"], &deleted[0]["reason"]), (&2.into(), &"missing".into()));
     assert_eq!(check(&session), [3]);
+}
+
+/// Returns a size for the files of a session that are no segments, and for lines about removals.
+fn rest(session: &Path) -> u64 {
+    let files = ["stream", "frames"].map(|folder| fs::read_dir(session.join(folder)).unwrap());
+    let files = files.into_iter().flatten().map(Result::unwrap);
+    let others = files.filter(|file| file.path().extension().is_none_or(|kind| kind != "ts"));
+    others.map(|file| file.metadata().unwrap().len()).sum::<u64>() + 5000
 }
 
 /// Starts and stops a recorder of another session, which recovers this one.
@@ -468,7 +477,7 @@ fn frames_of_removed_segments_stay_and_decoder_goes_on() {
     let frames = first.of_type("frame").len();
     assert!(frames > 0);
     // Now three of them go.
-    let limit = segment(&session, 4).metadata().unwrap().len();
+    let limit = segment(&session, 4).metadata().unwrap().len() + rest(&session);
     let recv = record(folder.path(), b"", &format!("--session-id call --retain-bytes {limit}B"));
     assert_eq!(numbers(&recv, "deleted"), [1, 2, 3]);
     let pictures = || pictures(&session.join("frames")).len();
@@ -492,7 +501,7 @@ fn removed_and_announced_segment_is_one_error() {
     record(folder.path(), &source(4.0), "--session-id call");
     let session = folder.path().join("call");
     let announced = examined(&session);
-    let limit = segment(&session, 4).metadata().unwrap().len();
+    let limit = segment(&session, 4).metadata().unwrap().len() + rest(&session);
     let recv = record(folder.path(), b"", &format!("--session-id call --retain-bytes {limit}B"));
     assert_eq!(numbers(&recv, "deleted"), [1, 2, 3]);
     // The recorder's start makes cht-scenes read the record; the earlier announcements come after
@@ -503,4 +512,112 @@ fn removed_and_announced_segment_is_one_error() {
     let codes: Vec<_> = late.of_type("error").iter().map(|e| e["code"].clone()).collect();
     assert_eq!(codes, ["deleted", "deleted", "deleted"]);
     assert_eq!(numbers(&late, "segment_done"), [4]);
+}
+
+#[test]
+fn sessions_are_removed_as_a_whole_with_their_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = source(2.0);
+    for id in ["first", "second"] {
+        record(folder.path(), &bytes, &format!("--session-id {id}"));
+        fs::write(folder.path().join(id).join("frames/F000001.jpg"), vec![0; 1 << 20]).unwrap();
+    }
+    // The pictures count: both sessions are more than this, and one is less.
+    let (mut recv, _) = recorder(folder.path(), "--session-id other --retain-bytes 2M");
+    let removed = recv.wait_for("session_deleted");
+    let first = folder.path().join("first");
+    assert_eq!(removed["session"], first.to_str().unwrap());
+    assert_eq!(removed["reason"], "retain_bytes");
+    assert!(removed["bytes"].as_u64().unwrap() > (1 << 20) + bytes.len() as u64, "{removed}");
+    recv.stop();
+    assert_eq!(numbers(&recv, "deleted"), [1, 2], "its segments are announced as before");
+    assert!(!first.exists() && folder.path().join("second/frames/F000001.jpg").exists());
+    assert_eq!(check(&folder.path().join("second")), [1, 2]);
+
+    // By age: a link leads to another place, and stays.
+    let away = tempfile::tempdir().unwrap();
+    let linked = away.path().join("linked");
+    fs::rename(folder.path().join("second"), &linked).unwrap();
+    std::os::unix::fs::symlink(&linked, folder.path().join("second")).unwrap();
+    record(folder.path(), &bytes, "--session-id third");
+    let recv = clean(folder.path(), "--session-id other --retain-frames-age 0s");
+    let removed = recv.of_type("session_deleted");
+    assert_eq!(removed.len(), 1);
+    assert_eq!(removed[0]["session"], folder.path().join("third").to_str().unwrap());
+    assert_eq!(removed[0]["reason"], "retain_frames_age");
+    assert!(check(&linked).is_empty() && linked.join("frames/F000001.jpg").exists());
+
+    // A stage that lags says that the session is gone, and makes no other files there.
+    record(folder.path(), &bytes, "--session-id fourth");
+    let fourth = folder.path().join("fourth");
+    let lines = examined(&fourth);
+    clean(folder.path(), "--session-id other --retain-frames-age 0s");
+    let mut scenes = Stage::fed(&mut tool("cht-scenes"), lines);
+    assert_eq!(scenes.finish().code(), Some(1));
+    let errors = scenes.of_type("error");
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(
+        (&errors[0]["code"], &errors[0]["session"]),
+        (&"session".into(), &fourth.to_str().unwrap().into())
+    );
+    assert!(!fourth.exists());
+}
+
+#[test]
+fn interrupted_removal_of_session_is_finished_and_no_reader_sees_it() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), &source(1.0), "--session-id call");
+    let left = folder.path().join(".removed-call");
+    fs::rename(folder.path().join("call"), &left).unwrap();
+    let agent = tool("cht-agent").args(["sessions", "--sessions"]).arg(folder.path()).output();
+    assert!(!String::from_utf8(agent.unwrap().stdout).unwrap().contains("call"));
+    start_and_stop(folder.path());
+    assert!(!left.exists());
+}
+
+#[test]
+fn stages_at_work_on_removed_session_go_on_with_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("clip.ts");
+    let arguments = "-f lavfi -i testsrc2=s=160x120:r=25 -f lavfi -i sine -t 3";
+    let encoder = format!("{QUICK} -pix_fmt yuv420p -c:a mp2 -f mpegts");
+    ffmpeg(words(arguments).into_iter().chain(words(&encoder)).chain([clip.to_str().unwrap()]));
+    let bytes = fs::read(clip).unwrap();
+    for tool_name in ["cht-scenes", "cht-audio"] {
+        let lines: Vec<_> = ["first", "second"]
+            .map(|id| {
+                record(folder.path(), &bytes, &format!("--session-id {id}"));
+                examined(&folder.path().join(id))
+            })
+            .into();
+        let mut stage = Stage::start(tool(tool_name).stdin(Stdio::piped()));
+        let mut stdin = stage.child.stdin.take().unwrap();
+        writeln!(stdin, "{}", lines[0][0]).unwrap();
+        stage.wait_for("segment");
+        // It is being decoded, and its end comes with a session that is there.
+        let first = folder.path().join("first");
+        while !first.join("frames/scenes.ndjson").exists()
+            && !first.join("audio/audio.ndjson").exists()
+        {
+            writeln!(stdin, "{}", lines[0][0]).unwrap();
+            stage.wait_for("segment");
+        }
+        fs::rename(&first, folder.path().join(".removed-first")).unwrap();
+        for line in lines[0][1..].iter().chain(&lines[1]) {
+            writeln!(stdin, "{line}").unwrap();
+        }
+        drop(stdin);
+        assert_eq!(stage.finish().code(), Some(1), "{tool_name}");
+        let errors = stage.of_type("error");
+        let of_first = |error: &&&Value| error["session"] == first.to_str().unwrap();
+        assert!(errors.iter().any(|error| error["code"] == "session"), "{errors:?}");
+        assert_eq!(errors.iter().filter(of_first).count(), errors.len(), "{errors:?}");
+        assert!(!first.exists(), "nothing is written there");
+        let second = folder.path().join("second");
+        let done = stage.of_type("segment_done");
+        let second_name = second.to_str().unwrap();
+        assert_eq!(done.iter().filter(|event| event["session"] == second_name).count(), 3);
+        fs::remove_dir_all(second).unwrap();
+        fs::remove_dir_all(folder.path().join(".removed-first")).unwrap();
+    }
 }

@@ -88,6 +88,33 @@ fn still_clip_gives_first_frame_and_one_per_interval() {
 }
 
 #[test]
+fn interval_of_any_detector_ends_in_its_last_half_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let still = ["smptebars=s=128x96:r=30000/1001", "smptebars=s=128x96:r=10"];
+    let moving = "life=s=128x96:r=25:mold=10:ratio=0.1:death_color=#C83232:life_color=#00ff00";
+    // Frames that come seldom: the last one in time.
+    let rare = "smptebars=s=128x96:r=2/7";
+    let materials = [(still[0], 9.5), (still[1], 9.5), (moving, 9.5), (rare, 7.0)];
+    for (n, (material, earliest)) in materials.into_iter().enumerate() {
+        let path = folder.path().join(format!("{n}.ts"));
+        generate(&path, &[(material, 41.0)], QUICK);
+        for detector in ["adaptive", "screen"] {
+            let out = folder.path().join(format!("{n}_{detector}"));
+            let options = format!("--detect {detector} --max-interval 10");
+            let events = events_of(std::slice::from_ref(&path), &out, &options);
+            let kept: Vec<_> = events.iter().filter(|event| event["type"] == "frame").collect();
+            let times = times(&events);
+            assert!(times.last().unwrap() + 10.0 > 41.0 - 1.0 / 25.0, "{material}: {times:?}");
+            for (pair, frame) in times.windows(2).zip(&kept[1..]) {
+                let waited = pair[1] - pair[0];
+                let is_early = frame["reason"] == "interval" && waited < earliest - 1e-6;
+                assert!(waited < 10.0 + 1e-6 && !is_early, "{material}, {detector}: {times:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn scores_match_ffmpeg_to_six_digits() {
     let Some(clip) = footage("edited/bikes_640x272p25.mp4") else { return };
     let folder = tempfile::tempdir().unwrap();
@@ -597,8 +624,11 @@ fn overwrite_with_same_options_starts_over() {
     let picture = out.join("F000001.jpg");
     let whole = std::fs::read(&picture).unwrap();
     std::fs::write(&picture, "").unwrap();
-    events_of(&paths, &out, "");
-    assert!(std::fs::read(&picture).unwrap().is_empty(), "what is done is not done again");
+    // Finished work is not repeated, but said to be damaged.
+    let mut again = scenes(&paths, &out, "--detect scene --stats-interval 0");
+    assert_eq!(again.finish().code(), Some(1));
+    assert_eq!(again.of_type("error")[0]["code"], "missing");
+    assert!(std::fs::read(&picture).unwrap().is_empty());
     events_of(&paths, &out, "--overwrite");
     assert_eq!(std::fs::read(&picture).unwrap(), whole);
 }

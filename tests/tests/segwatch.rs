@@ -374,6 +374,25 @@ fn sessions_below_followed_folder_are_followed_by_record() {
     end(stage);
 }
 
+#[test]
+fn session_that_is_moved_while_it_is_followed_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = sample(folder.path()).0;
+    let (mut recv, address) = recorder(folder.path(), "--session-id call");
+    let session = folder.path().join("call");
+    let mut command = tool("cht-segwatch");
+    command.arg("--follow").arg(&session).stderr(Stdio::piped());
+    let mut stage = Stage::start(&mut command);
+    send(&address, &bytes);
+    stage.wait_for("segment_closed");
+    fs::rename(&session, folder.path().join("moved")).unwrap();
+    assert_eq!(stage.finish().code(), Some(2));
+    let said = stage.stderr().last().unwrap();
+    assert!(said.contains("call/stream: if the session was moved, follow it in its"), "{said}");
+    recv.signal("INT");
+    recv.finish();
+}
+
 /// Runs cht-segwatch over a list, and returns types and names of its events, stderr, and the exit
 /// status.
 fn listed(paths: &[&Path]) -> (Vec<String>, String, Option<i32>) {

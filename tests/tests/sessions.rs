@@ -1,7 +1,14 @@
 //! Several sessions through one pipe, and followed sessions.
 #![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write as _,
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 use cht_core::{
     event::{Anchor, Disconnected, EndReason, Event, SegmentClosed, SegmentOpen},
@@ -10,7 +17,11 @@ use cht_core::{
     session::{Session, segment_log},
     storage::durable,
 };
-use cht_tests::{Pipeline, QUICK, Stage, b3sum, generate, read_json, recording, tool};
+use cht_tests::{
+    Pipeline, QUICK, Stage, b3sum, count_frames, generate, generated, listen, playlist_of,
+    read_json, recorder, recording, set_wall_clock, tool, words,
+};
+use serde_json::Value;
 
 #[test]
 fn sessions_of_one_pipe_have_their_own_files() {
@@ -111,8 +122,14 @@ impl Steps {
     }
 
     /// Checks that the next events are those of a recorded segment.
+    ///
+    /// `cht-segwatch` may have seen the segment open before it was recorded.
     fn expect_closed(&self, stage: &mut Stage, seq: u64) {
-        let [closed, segment] = [(); 2].map(|()| stage.next_event().unwrap());
+        let mut closed = stage.next_event().unwrap();
+        if closed["type"] == "segment_open" && closed["seq"] == seq {
+            closed = stage.next_event().unwrap();
+        }
+        let segment = stage.next_event().unwrap();
         assert_eq!((&closed["type"], &closed["seq"]), (&"segment_closed".into(), &seq.into()));
         assert_eq!((&segment["type"], &segment["seq"]), (&"segment".into(), &seq.into()));
         assert_eq!(segment["connection"], 7, "{segment}");
@@ -170,7 +187,6 @@ fn followed_session_of_killed_recorder_waits_for_next_one() {
     steps.write_down(2);
     steps.open(3);
     steps.expect_closed(&mut stage, 2);
-    // It may have seen the lock before the second one was renamed.
     while stage.wait_for("segment_open")["seq"] != 3 {}
     steps.rename(3);
     steps.write_down(3);
@@ -321,4 +337,149 @@ fn end_of_earlier_connection_ends_no_picture() {
     let together: Vec<_> = frames(&[&events[0], &events[1]], "together");
     assert_eq!(together.len(), 2);
     assert_eq!(together, frames(&[&events[0], &ended, &events[1]], "between"));
+}
+
+/// Returns the sessions to which a sender came, in order.
+fn sessions_of(recv: &Stage) -> Vec<PathBuf> {
+    let path = |event: &&Value| PathBuf::from(event["session"].as_str().unwrap());
+    recv.of_type("connected").iter().map(path).collect()
+}
+
+/// Returns the sessions below a folder.
+fn sessions_in(folder: &Path) -> BTreeSet<PathBuf> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// Sends a clip of 2 s as one connection, again and again, until a recorder with `stats` has begun
+/// this number of sessions; `after_each` is called after each time. Returns the bytes, and how
+/// often the clip was sent.
+fn send_through_sessions(
+    recv: &mut Stage,
+    address: &str,
+    sessions: usize,
+    after_each: impl Fn(),
+) -> (Vec<u8>, usize) {
+    let clip = generated(&[("testsrc2=s=160x120:r=20", 2.0)], &format!("{QUICK} -g 10"));
+    let mut sender = TcpStream::connect(address).unwrap();
+    let (mut sent, mut times) = (Vec::new(), 0);
+    while recv.of_type("connected").len() < sessions {
+        times += 1;
+        assert!(times < 30, "no session begins");
+        for part in clip.chunks(clip.len() / 20) {
+            sender.write_all(part).unwrap();
+            sent.extend_from_slice(part);
+            while recv.wait_for("stats")["recv"]["bytes"] != sent.len() {}
+        }
+        after_each();
+    }
+    drop(sender);
+    while recv.wait_for("disconnected")["reason"] == "next session" {}
+    (sent, times)
+}
+
+/// Options of a recorder for [`send_through_sessions`].
+const MANY: &str = "--session-time 1s --segment-time 1 --stats-interval 0.01";
+
+#[test]
+fn session_time_divides_a_connection_at_keyframes_and_loses_no_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recv, address) = recorder(folder.path(), MANY);
+    let (bytes, times) = send_through_sessions(&mut recv, &address, 3, || ());
+    recv.stop();
+    let sessions = sessions_of(&recv);
+    assert_eq!(sessions_in(folder.path()), sessions.iter().cloned().collect());
+    let recorded: Vec<_> = sessions.iter().map(|session| recording(session)).collect();
+    assert_eq!(b3sum(&recorded.concat()), b3sum(&bytes));
+    for session in &sessions {
+        let first = &recv.of_type("segment_closed");
+        let of_session = |event: &&&Value| event["session"] == session.to_str().unwrap();
+        let first = first.iter().find(of_session).unwrap();
+        assert_eq!((&first["seq"], &first["connection"]), (&1.into(), &1.into()));
+        assert_eq!((&first["offset"], &first["timeline"]["offset"]), (&0.into(), &0.into()));
+        // It plays alone, and to its end.
+        let playlist = fs::read_to_string(playlist_of(session)).unwrap();
+        assert!(playlist.ends_with("#EXT-X-ENDLIST\n"), "{playlist}");
+        assert!(session.join("stream/psi_000001.ts").exists());
+        assert!(!session.join("stream/open.json").exists());
+    }
+    let frames: usize = sessions.iter().map(|at| count_frames(&playlist_of(at), true)).sum();
+    assert_eq!(frames, times * 40, "no picture is lost at a border");
+    // Each session is announced, and ends before the next one begins.
+    let told = |event: &&Value| event["type"] != "stats";
+    let mut told: Vec<_> = recv.events.iter().filter(told).map(|event| &event["session"]).collect();
+    told.dedup();
+    assert_eq!(told, sessions.iter().map(|path| path.to_str().unwrap()).collect::<Vec<_>>());
+    assert_eq!(recv.of_type("disconnected").len(), sessions.len());
+    let bytes_of: u64 =
+        recv.of_type("disconnected").iter().map(|event| event["bytes"].as_u64().unwrap()).sum();
+    assert_eq!(bytes_of, bytes.len() as u64);
+}
+
+#[test]
+fn stages_that_follow_the_folder_of_all_sessions_go_on_with_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let mut watch = tool("cht-segwatch");
+    let mut watch = watch.arg("--follow").arg(root).stdout(Stdio::piped()).spawn().unwrap();
+    let mut scenes = tool("cht-scenes");
+    let mut scenes =
+        scenes.stdin(watch.stdout.take().unwrap()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut index = Stage::start(tool("cht-index").stdin(scenes.stdout.take().unwrap()));
+    let (mut recv, address) = recorder(root, MANY);
+    send_through_sessions(&mut recv, &address, 3, || ());
+    recv.stop();
+    let closed = recv.of_type("segment_closed").len();
+    while index.of_type("segment").len() < closed {
+        index.next_event().unwrap();
+    }
+    cht_tests::signal(&watch, "INT");
+    assert!(index.finish().success());
+    assert!(watch.wait().unwrap().success() && scenes.wait().unwrap().success());
+    assert_eq!(index.of_type("segment_done").len(), closed);
+    for session in sessions_of(&recv) {
+        let first = &read_json(&session.join("frames/index.json"))[0];
+        assert_eq!((&first["id"], &first["timestamp"]), (&"F000001".into(), &0.0.into()));
+    }
+}
+
+#[test]
+fn session_ends_with_the_local_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let wall = folder.path().join("clock");
+    // Where summer time begins at midnight: the day begins at one o'clock.
+    fs::write(&wall, "2026-09-05 23:50:00\n").unwrap();
+    let root = folder.path().join("s");
+    let mut command = tool("cht-recv");
+    command.arg("--sessions").arg(&root).args(words("--session-time midnight"));
+    command.args(words("--segment-time 1 --stats-interval 0.01"));
+    command.env("TZ", "America/Santiago");
+    if !set_wall_clock(&mut command, &wall) {
+        return;
+    }
+    let (mut recv, address) = listen(&mut command);
+    let day_ends = || fs::write(&wall, "2026-09-06 01:00:01\n").unwrap();
+    let (bytes, _) = send_through_sessions(&mut recv, &address, 2, day_ends);
+    recv.stop();
+    let sessions = sessions_of(&recv);
+    let names: Vec<_> =
+        sessions.iter().map(|session| session.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["20260905_235000", "20260906_010001"]);
+    let recorded: Vec<_> = sessions.iter().map(|session| recording(session)).collect();
+    assert_eq!(b3sum(&recorded.concat()), b3sum(&bytes));
+}
+
+#[test]
+fn session_without_byte_leaves_no_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("s");
+    let mut pipeline = Pipeline::start(&root, "", "");
+    assert_eq!(sessions_in(&root).len(), 1);
+    cht_tests::signal(&pipeline.stages[0], "TERM");
+    pipeline.succeed();
+    assert!(sessions_in(&root).is_empty(), "{:?}", sessions_in(&root));
+    // A session with a file of another program stays.
+    let (mut recv, _) = recorder(&root, "--session-id call");
+    fs::write(root.join("call/agent/notes"), "").unwrap();
+    recv.stop();
+    assert_eq!(sessions_in(&root), [root.join("call")].into());
 }

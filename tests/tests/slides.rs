@@ -128,13 +128,17 @@ fn fast_decoding_skips_still_gops_and_misses_no_change() {
 fn change_during_due_interval_keeps_its_reason() {
     let folder = tempfile::tempdir().unwrap();
     let deck = deck(folder.path());
-    for (detect, reason) in [("screen", "screen"), ("adaptive", "scene")] {
-        // A picture for the interval is looked for in its last two seconds, and a slide is shown
-        // for eight.
-        let options = format!("--detect {detect} --max-interval 10");
+    // A slide is shown for eight seconds, and is at rest after a while. A picture for the interval
+    // is looked for in its last half second.
+    for (detect, reason, interval, last) in
+        [("screen", "screen", 8.8, None), ("adaptive", "scene", 8.3, Some("interval"))]
+    {
+        let options = format!("--detect {detect} --max-interval {interval}");
         let events = scenes_by(&[&deck], &folder.path().join(detect), &options);
         let reasons: Vec<_> = frames(&events, &["reason"]);
-        let expected = ["first", reason, reason, reason, reason].map(|reason| json!([reason]));
+        let expected: Vec<_> =
+            ["first", reason, reason, reason, reason].into_iter().chain(last).collect();
+        let expected: Vec<_> = expected.into_iter().map(|reason| json!([reason])).collect();
         assert_eq!(reasons, expected, "{detect}");
     }
 }

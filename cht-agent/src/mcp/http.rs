@@ -1,7 +1,8 @@
 //! The server over Streamable HTTP, on a loopback address: for clients that start no programs.
 //!
 //! A browser can send requests to loopback addresses for any page. So each request needs a token,
-//! one with an `Origin` is refused, and `Host` has to name a loopback address (both by rmcp).
+//! one with the `Origin` of a page elsewhere is refused, and `Host` has to name a loopback address
+//! (both by rmcp).
 
 use std::{
     convert::Infallible,
@@ -34,6 +35,9 @@ use super::{serve::Server, tools::Tools};
 
 /// Path of the server.
 const PATH: &str = "/mcp";
+
+/// Origins of pages on this machine, which the protocol says to serve.
+const ORIGINS: [&str; 3] = ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"];
 
 /// Largest number of connections at a time.
 const CONNECTIONS: usize = 64;
@@ -75,7 +79,7 @@ pub(crate) fn run(tools: Tools, address: SocketAddr, token: Option<&str>) -> Res
         }
     };
     let tools = Arc::new(tools);
-    let config = StreamableHttpServerConfig::default().enforce_origin_validation();
+    let config = StreamableHttpServerConfig::default().with_allowed_origins(ORIGINS);
     let service = StreamableHttpService::new(
         move || Ok(Server::new(Arc::clone(&tools))),
         Arc::new(LocalSessionManager::default()),
@@ -129,8 +133,8 @@ impl Clients {
         self.0.push((client, is_known));
     }
 
-    /// Ends the oldest client that has not sent the token. Whoever can connect could otherwise
-    /// take all places.
+    /// Ends the oldest client that has not sent the token. A program that can connect could
+    /// otherwise take all places.
     fn end_a_stranger(&mut self) {
         self.0.retain(|(client, _)| !client.is_finished());
         if let Some(at) = self.0.iter().position(|(_, is_known)| !is_known.load(Ordering::Relaxed))

@@ -1,15 +1,19 @@
 //! An MCP server: the commands as tools of a client.
 //!
-//! `tools` knows the tools and makes their answers, `blocks` fits pictures and words into a budget.
+//! `catalogue` describes the tools, `tools` makes their answers, `blocks` fits pictures and words
+//! into a budget.
 //! Only `serve` and `http` know rmcp, whose interface changes twice a year.
 //!
-//! In order, each using only those before it: `base64`, `resources`, `blocks`, `tools`, `serve`,
-//! `http`.
+//! In order, each using only those before it: `base64`, `resources`, `blocks`, `schema`, `input`,
+//! `catalogue`, `tools`, `serve`, `http`.
 
 mod base64;
 mod blocks;
+mod catalogue;
 pub(crate) mod http;
+mod input;
 mod resources;
+mod schema;
 mod serve;
 mod tools;
 

@@ -18,14 +18,14 @@ use rmcp::{
     service::RequestContext,
     transport::stdio,
 };
-use schemars::Schema;
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
 use super::{
     base64,
     blocks::Block,
+    catalogue::{self, INSTRUCTIONS},
     resources,
-    tools::{self, Answer, INSTRUCTIONS, Tools},
+    tools::{Answer, Tools},
 };
 
 /// Serves a client on stdin and stdout, until it closes stdin.
@@ -92,7 +92,7 @@ impl ServerHandler for Server {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(tools::all().into_iter().map(tool).collect()))
+        Ok(ListToolsResult::with_all_items(catalogue::all().into_iter().map(tool).collect()))
     }
 
     async fn call_tool(
@@ -143,8 +143,9 @@ impl ServerHandler for Server {
         let uri = request.uri;
         let asked = uri.clone();
         let read = self.apart(&context, move |tools, _| tools.picture_at(&asked)).await?;
-        let picture =
-            read.map_err(|error| ErrorData::resource_not_found(format!("{error:#}"), None))?;
+        let picture = read.map_err(|error| {
+            ErrorData::resource_not_found(format!("{error:#}"), Some(json!({"uri": uri})))
+        })?;
         let contents = ResourceContents::blob(base64::encode(&picture.bytes), uri)
             .with_mime_type(picture.kind);
         Ok(ReadResourceResult::new(vec![contents]).into())
@@ -152,23 +153,16 @@ impl ServerHandler for Server {
 }
 
 /// Describes a tool to a client.
-fn tool(tool: tools::Tool) -> Tool {
+fn tool(tool: catalogue::Tool) -> Tool {
     let hints = ToolAnnotations::with_title(tool.title)
         .read_only(tool.is_read_only)
         .destructive(false)
         .idempotent(true)
         .open_world(false);
-    Tool::new(tool.name, Cow::Borrowed(tool.description), object(tool.input))
+    Tool::new(tool.name, Cow::Borrowed(tool.description), tool.input)
         .with_title(tool.title)
-        .with_raw_output_schema(Arc::new(object(tool.output)))
+        .with_raw_output_schema(Arc::new(tool.output))
         .with_annotations(hints)
-}
-
-fn object(schema: Schema) -> Map<String, Value> {
-    match schema.to_value() {
-        Value::Object(object) => object,
-        _ => Map::new(),
-    }
 }
 
 fn result(answer: Answer) -> CallToolResult {

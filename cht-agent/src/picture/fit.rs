@@ -23,7 +23,7 @@ const QUALITIES: [&str; 3] = ["3", "7", "14"];
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Largest file of a picture that is read, in bytes.
-const LARGEST: u64 = 256 << 20;
+const LARGEST: usize = 256 << 20;
 
 /// A picture to work on.
 #[derive(Debug, Clone, Copy)]
@@ -177,15 +177,10 @@ pub(crate) fn run(
     feed: impl FnOnce(ChildStdin) -> io::Result<()> + Send,
 ) -> Result<Vec<u8>> {
     let mut process = Process::spawn(command, |_| false)?;
-    let (stdin, stdout) = (process.stdin(), process.stdout());
     let mut output = Vec::new();
-    std::thread::scope(|scope| {
-        let fed = scope.spawn(move || match stdin.map_or(Ok(()), feed) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            fed => fed,
-        });
-        let read = stdout.map_or(Ok(0), |stdout| stdout.take(LARGEST).read_to_end(&mut output));
-        read.and(fed.join().unwrap_or(Ok(())))
+    process.run_through(feed, |bytes| {
+        output.extend_from_slice(bytes);
+        if output.len() > LARGEST { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(()) }
     })?;
     process.end_within(LIMIT);
     match process.finish() {

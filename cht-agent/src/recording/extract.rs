@@ -3,22 +3,27 @@
 //! The bytes from an access point on are decoded, of as many segments as it takes: a picture near
 //! the border of two may need both. The picture is told apart by its PTS.
 
-use std::{
-    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
-    process::ChildStdin,
-};
+use std::io::{self, Write as _};
 
 use anyhow::{Context as _, Result, bail};
-use cht_core::{process::ffmpeg::Program, session::Session, storage::regular};
-use cht_ts::time::{seconds, ticks};
+use cht_core::{
+    process::ffmpeg::Program,
+    session::{
+        Session,
+        pictures::{Part, Pictures},
+    },
+};
+use cht_ts::{
+    Pts,
+    time::{seconds, ticks},
+};
 use jiff::Timestamp;
 
 use crate::picture::fit::run;
 
 use super::{
-    pieces::{Piece, Pieces},
+    pieces::{MOST_AHEAD, Piece, Pieces},
     time::Time,
-    units::{Part, Units},
 };
 
 /// Largest number of segments before a picture that are searched for its access point.
@@ -26,9 +31,6 @@ const MOST_BEFORE: usize = 32;
 
 /// Number of attempts from earlier and earlier access points.
 const ATTEMPTS: usize = 2;
-
-/// Values of a PTS: it has 33 bits.
-const WRAP: u64 = 1 << 33;
 
 /// A decoded picture.
 #[derive(Debug)]
@@ -41,9 +43,6 @@ pub(crate) struct Extracted {
     pub png: Vec<u8>,
 }
 
-/// Seconds after the newest picture for which it is given: what comes next has not arrived yet.
-const MOST_AHEAD: f64 = 5.0;
-
 /// Decodes the picture that was on the screen of `session` at `time`.
 pub(crate) fn at(session: &Session, time: Time, ffmpeg: &Program) -> Result<Extracted> {
     let pieces = Pieces::of(session);
@@ -55,19 +54,19 @@ pub(crate) fn at(session: &Session, time: Time, ffmpeg: &Program) -> Result<Extr
     let near = near.with_context(|| format!("{}: nothing is recorded yet", session.name()))?;
     // A picture of an open GOP may lie in the segment after the time.
     let (mut first, last) = (before(&pieces, near), after(&pieces, near));
-    let mut units = read(&pieces, first, last)?;
+    let mut pictures = read(&pieces, first, last)?;
     loop {
-        let wanted = units.shown_at(tick);
-        let is_reached = wanted.is_some_and(|wanted| units.part(wanted, 0).is_some());
+        let wanted = pictures.shown_at(tick);
+        let is_reached = wanted.is_some_and(|wanted| pictures.part(wanted, 0).is_some());
         let earlier = before(&pieces, first);
         if is_reached || earlier == first || near - earlier > MOST_BEFORE {
             break;
         }
         first = earlier;
-        units = read(&pieces, first, last)?;
+        pictures = read(&pieces, first, last)?;
     }
-    let wanted = units.shown_at(tick).context("no picture is recorded there")?;
-    let shown = units.all[wanted].tick.context("no picture is recorded there")?;
+    let wanted = pictures.shown_at(tick).context("no picture is recorded there")?;
+    let shown = pictures.all[wanted].tick.context("no picture is recorded there")?;
     let tables = pieces.tables(&pieces.all[first]);
     if let Some(tick) = tick
         && pieces.all[near].is_growing
@@ -80,10 +79,10 @@ pub(crate) fn at(session: &Session, time: Time, ffmpeg: &Program) -> Result<Extr
             seconds(shown)
         );
     }
-    let parts = (0..ATTEMPTS).map_while(|skipped| units.part(wanted, skipped));
+    let parts = (0..ATTEMPTS).map_while(|skipped| pictures.part(wanted, skipped));
     let mut said = None;
-    for part in parts.chain([units.whole_part(wanted)]) {
-        match decode(ffmpeg, &units, &part, &tables, units.all[wanted].pts) {
+    for part in parts.chain([pictures.whole_part(wanted)]) {
+        match decode(ffmpeg, &pictures, &part, &tables, pictures.all[wanted].pts) {
             Ok(png) if !png.is_empty() => {
                 return Ok(Extracted { timestamp: seconds(shown), at: pieces.wall(shown), png });
             }
@@ -119,38 +118,38 @@ fn runs_on(one: &Piece, next: &Piece) -> bool {
 }
 
 /// Reads the pictures of a run of segments.
-fn read(pieces: &Pieces, first: usize, last: usize) -> Result<Units> {
-    let mut units = Units::default();
+fn read(pieces: &Pieces, first: usize, last: usize) -> Result<Pictures> {
+    let mut pictures = Pictures::default();
     for piece in &pieces.all[first..=last] {
         let path = pieces.path(piece);
         let named = || path.display().to_string();
-        let read = units.read(path.clone(), piece.anchor, &pieces.tables(piece));
+        let read = pictures.read(path.clone(), piece.anchor, &pieces.tables(piece));
         // Renamed since.
         let read = match read {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                units.read(pieces.path(piece), piece.anchor, &pieces.tables(piece))
+                pictures.read(pieces.path(piece), piece.anchor, &pieces.tables(piece))
             }
             read => read,
         };
         read.with_context(named)?;
         if piece.is_growing {
-            units.leave_out_last();
+            pictures.leave_out_last();
         }
     }
-    Ok(units)
+    Ok(pictures)
 }
 
 /// Decodes a part, and returns the picture with this PTS as PNG; nothing if it does not come out.
 fn decode(
     ffmpeg: &Program,
-    units: &Units,
+    pictures: &Pictures,
     part: &Part,
     tables: &[u8],
-    pts: u64,
+    pts: Pts,
 ) -> Result<Vec<u8>> {
-    let pid = units.pid.context("no video")?;
+    let pid = pictures.pid.context("no video")?;
     // The decoder's clock may be off by whole wraps.
-    let select = format!("select='not(mod(pts-{pts}+{WRAP}*4\\,{WRAP}))'");
+    let select = format!("select='not(mod(pts-{pts}+{wrap}*4\\,{wrap}))'", wrap = Pts::WRAP);
     let mut command = ffmpeg.command();
     let command = command.as_inner_mut();
     command.args([
@@ -168,15 +167,8 @@ fn decode(
     command.args(ffmpeg.passthrough());
     command.args(["-c:v", "png", "-f", "image2pipe", "-threads", "1", "pipe:1"]);
     // It may end before its input does, when it has its picture.
-    run(command, |stdin| feed(stdin, units, part, tables))
-}
-
-fn feed(mut stdin: ChildStdin, units: &Units, part: &Part, tables: &[u8]) -> io::Result<()> {
-    stdin.write_all(tables)?;
-    for (segment, bytes) in &part.bytes {
-        let mut file = regular::open(&units.segments[*segment].path)?;
-        file.seek(SeekFrom::Start(bytes.start))?;
-        io::copy(&mut file.take(bytes.end - bytes.start), &mut stdin)?;
-    }
-    Ok(())
+    run(command, |mut stdin| {
+        stdin.write_all(tables)?;
+        pictures.copy(part, &mut stdin)
+    })
 }

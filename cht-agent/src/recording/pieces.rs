@@ -10,10 +10,13 @@ use cht_core::{
     storage::regular,
     timeline::WallClock,
 };
-use cht_ts::time::{TICKS_PER_SECOND, ticks};
+use cht_ts::time::{seconds, ticks};
 use jiff::Timestamp;
 
 use super::time::{Time, day_after};
+
+/// Seconds after the newest picture for which it is given: what comes next has not arrived yet.
+pub(super) const MOST_AHEAD: f64 = 5.0;
 
 /// A segment.
 #[derive(Debug, Clone)]
@@ -96,7 +99,6 @@ impl Pieces {
     /// Fails for a tick at which nothing is recorded.
     pub(crate) fn check(&self, tick: i64) -> Result<()> {
         let first = self.first()?;
-        let seconds = |tick: i64| tick as f64 / TICKS_PER_SECOND as f64;
         let name = self.session.name();
         if tick < first.anchor.offset {
             let why = if self.removed > 0 {
@@ -118,6 +120,24 @@ impl Pieces {
             ),
             _ => Ok(()),
         }
+    }
+
+    /// Fails for a tick after the end of the recording, which a frame at `shown` may extend.
+    pub(crate) fn check_end(&self, tick: i64, shown: i64) -> Result<()> {
+        let Some(last) = self.all.last() else { return Ok(()) };
+        let end = self.end().unwrap_or(shown).max(shown);
+        let ahead = if last.is_growing { ticks(MOST_AHEAD) } else { 0 };
+        let is_known = last.is_growing || last.end.is_some();
+        if is_known && tick > end.saturating_add(ahead) {
+            bail!(
+                "{}: nothing is recorded at {:.3} s; the recording ends at {:.3} s{}",
+                self.session.name(),
+                seconds(tick),
+                seconds(end),
+                if last.is_growing { ", as yet" } else { "" }
+            );
+        }
+        Ok(())
     }
 
     /// Returns the end of the recording as far as it is known.

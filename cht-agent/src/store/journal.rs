@@ -1,6 +1,6 @@
 //! The journal of a session's index, read while cht-index appends to it.
 
-use std::{collections::HashMap, fs::File, io, os::unix::fs::FileExt as _, path::PathBuf};
+use std::{collections::HashMap, fs::File, io, os::unix::fs::FileExt as _};
 
 use anyhow::{Context as _, Result};
 use cht_core::{
@@ -14,9 +14,6 @@ use super::{
     line::{self, Kind},
     own::Own,
 };
-
-/// Name of the journal in the folder of frames.
-pub(crate) const NAME: &str = "index.ndjson";
 
 /// Length of a read, in bytes.
 const READ: usize = 256 << 10;
@@ -36,7 +33,7 @@ pub(crate) struct Journal {
 impl Journal {
     /// Opens the journal of `session`.
     pub(crate) fn open(session: &Session) -> Result<Self> {
-        let path = path(session);
+        let path = session.index_journal();
         let file = match regular::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             file => Some(file.with_context(|| path.display().to_string())?),
@@ -64,7 +61,7 @@ impl Journal {
         let (mut base, mut begin, mut filled) = (from, from, 0);
         loop {
             let count = read_at_most(file, &mut buffer[filled..], base + filled as u64)
-                .with_context(|| path(&self.session).display().to_string())?;
+                .with_context(|| self.session.index_journal().display().to_string())?;
             if count == 0 {
                 return Ok(begin);
             }
@@ -94,7 +91,7 @@ impl Journal {
         let mut line = vec![0; length];
         if let Some(file) = &self.file {
             let read = file.read_exact_at(&mut line, begin);
-            read.with_context(|| path(&self.session).display().to_string())?;
+            read.with_context(|| self.session.index_journal().display().to_string())?;
         }
         Ok(line)
     }
@@ -124,7 +121,7 @@ impl Journal {
     /// Returns the frames on the last `count` lines of frames, the newest first.
     pub(crate) fn newest_frames(&mut self, count: usize) -> Result<Vec<Frame>> {
         let Some(file) = &self.file else { return Ok(Vec::new()) };
-        let named = || path(&self.session).display().to_string();
+        let named = || self.session.index_journal().display().to_string();
         let length = file.metadata().with_context(named)?.len();
         let mut tail = TAIL;
         loop {
@@ -151,11 +148,6 @@ impl Journal {
         })?;
         Ok(hashes)
     }
-}
-
-/// Returns the path of the journal of a session.
-pub(crate) fn path(session: &Session) -> PathBuf {
-    session.frames().join(NAME)
 }
 
 /// Reads until the buffer is full or the file ends.

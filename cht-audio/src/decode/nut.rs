@@ -68,6 +68,8 @@ pub(crate) struct NutReader<R> {
     channels: u16,
     last_pts: i64,
     is_begun: bool,
+    /// The packet that was read last.
+    bytes: Vec<u8>,
 }
 
 impl<R: Read> NutReader<R> {
@@ -82,6 +84,7 @@ impl<R: Read> NutReader<R> {
             channels: 0,
             last_pts: 0,
             is_begun: false,
+            bytes: Vec::new(),
         }
     }
 
@@ -237,14 +240,14 @@ impl<R: Read> NutReader<R> {
         }
         let size = msb.saturating_mul(code.size_mul).saturating_add(code.size_lsb);
         ensure(size <= MAX_LENGTH, "a frame of NUT is too long")?;
-        let begin = self.elided.get(header).cloned().unwrap_or_default();
-        let mut bytes = begin;
-        let from = bytes.len();
-        bytes.resize(from.max(size as usize), 0);
-        self.input.read_exact(&mut bytes[from..])?;
+        let begin = self.elided.get(header).map_or(&[][..], Vec::as_slice);
+        self.bytes.clear();
+        self.bytes.extend(begin);
+        self.bytes.resize(begin.len().max(size as usize), 0);
+        self.input.read_exact(&mut self.bytes[begin.len()..])?;
         self.last_pts = pts;
-        let samples = bytes.chunks_exact(4);
-        let samples = samples.map(|it| f32::from_le_bytes([it[0], it[1], it[2], it[3]])).collect();
+        let (samples, _) = self.bytes.as_chunks::<4>();
+        let samples = samples.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         let Self { base, rate, channels, .. } = *self;
         Ok(Packet { pts, base, rate, channels, samples })
     }

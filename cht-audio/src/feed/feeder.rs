@@ -11,26 +11,29 @@ mod live;
 mod undone;
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::HashSet,
     path::Path,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 use cht_core::{
     event::Segment,
     process::ffmpeg::Program,
-    segment::{Cache, Examiner, SegmentError},
+    segment::{Cache, SegmentError},
     session::{Session, finished_segment::FinishedSegment},
-    stage::{Disk, Output, Upstream},
+    stage::{Disk, NoFolder, Output, RefusedSessions, Unannounced, Upstream},
 };
 
 use super::{
     folder::Folder,
-    run::{Decoders, Run, leads},
+    run::{Run, leads},
 };
 use crate::{
     args::{Args, Channels},
+    counters::Counters,
+    decode::decoder::Decoders,
     piece::{
         entry::{Resume, Source},
         writer::Writer,
@@ -44,37 +47,59 @@ pub(crate) struct Feeder {
     ffmpeg: Program,
     output: Output,
     disk: Disk,
+    counters: Arc<Counters>,
     upstream: Arc<Upstream>,
     folder: Option<Folder>,
     /// Folders that this run of the program has opened, by device and inode.
     opened: HashSet<(u64, u64)>,
-    /// Sessions whose error was emitted.
-    refused: VecDeque<String>,
-    /// Examines segments that no event announced.
-    examiner: Examiner,
+    refused: RefusedSessions,
+    unannounced: Unannounced,
 }
 
 impl Feeder {
-    pub(crate) fn new(args: Args, output: Output, upstream: Arc<Upstream>) -> Result<Self> {
-        let ffmpeg = Program::find(&args.ffmpeg)?;
+    pub(crate) fn new(
+        args: Args,
+        output: Output,
+        counters: Arc<Counters>,
+        upstream: Arc<Upstream>,
+    ) -> Result<Self> {
+        let ffmpeg = Program::unasked(&args.ffmpeg)?;
         let disk = Disk::new(&output);
         let cache = Cache::of_environment().scanning_again(args.overwrite);
+        let unannounced = Unannounced::new(cache, output.clone());
         Ok(Self {
             args,
             ffmpeg,
             output,
             disk,
+            counters,
             upstream,
             folder: None,
             opened: HashSet::new(),
-            refused: VecDeque::new(),
-            examiner: Examiner::with_cache(cache),
+            refused: RefusedSessions::default(),
+            unannounced,
         })
     }
 
     /// Finishes the work under way, after the last event: the sound may continue in a later run.
     pub(crate) fn finish(mut self) -> Result<()> {
-        self.end_run(true)
+        let finished = self.end_run(true);
+        if finished.is_err() && self.leave_removed()? { Ok(()) } else { finished }
+    }
+
+    /// Leaves the folder of a session that was removed while its sound was being cut: there is no
+    /// place for the pieces any more. Returns whether it was removed.
+    pub(crate) fn leave_removed(&mut self) -> Result<bool> {
+        let is_of_session = self.args.out.is_none();
+        let is_gone = |folder: &mut Folder| is_of_session && !folder.path.exists();
+        let Some(folder) = self.folder.take_if(is_gone) else { return Ok(false) };
+        if let Some(run) = folder.run {
+            // Its error was that the folder is gone.
+            let _ = run.abandon();
+        }
+        let session = folder.path.parent().unwrap_or(&folder.path).to_string_lossy();
+        self.refused.refuse(&session, &NoFolder::removed(&session), &self.output)?;
+        Ok(true)
     }
 
     /// Ends the run of a connection that has ended.
@@ -103,6 +128,7 @@ impl Feeder {
         let Some(folder) = &mut self.folder else { return Ok(()) };
         if let Some(run) = folder.run.take() {
             folder.writer = Some(run.end(is_open)?);
+            self.counters.begin();
         }
         Ok(())
     }
@@ -147,7 +173,8 @@ impl Feeder {
     /// Starts a run with a segment.
     fn start(&mut self, source: &Source, resume: Option<Resume>, is_live: bool) -> Result<()> {
         let mono = self.args.channels == Channels::One;
-        let decoders = Decoders { ffmpeg: self.ffmpeg.clone(), mono };
+        let timeout = Duration::from_secs_f64(self.args.decoder_timeout);
+        let decoders = Decoders { ffmpeg: self.ffmpeg.clone(), mono, timeout };
         let settings = self.args.settings();
         let folder = self.folder()?;
         let writer = folder.writer.take().context("a decoder runs")?;

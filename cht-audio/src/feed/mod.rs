@@ -2,9 +2,11 @@
 //!
 //! A **run** is the sound of consecutive segments. One decoder after another takes it, so that a
 //! restart need not begin with the first. In order, each using only those before it: `packets`,
-//! `run`, `folder`, `feeder`.
+//! `codec`, `stopped`, `run`, `folder`, `feeder`.
 
+pub(crate) mod codec;
 pub(crate) mod feeder;
 pub(crate) mod folder;
 pub(crate) mod packets;
 pub(crate) mod run;
+pub(crate) mod stopped;

@@ -3,10 +3,7 @@
 
 use std::collections::VecDeque;
 
-use cht_ts::{
-    PACKET_LEN,
-    time::{TICKS_PER_SECOND, unwrap33},
-};
+use cht_ts::{PACKET_LEN, Pts, time::TICKS_PER_SECOND};
 
 /// Sound that a decoder gets before its first sample counts, and that the one before it gets after
 /// its last one, in ticks: several frames of every codec.
@@ -102,23 +99,23 @@ impl Times {
     }
 
     /// Judges the PTS of the first packet of another format: it lies where it says.
-    pub(crate) fn begin_again(&mut self, pts: u64) -> Judged {
+    pub(crate) fn begin_again(&mut self, pts: Pts) -> Judged {
         (self.anchor, self.doubt) = (self.last.take().unwrap_or(self.anchor), None);
         self.judge(pts)
     }
 
     /// Judges the next PTS. One that does not go on from the one before is an outlier, and lies
     /// where it would be expected; two that agree are a jump.
-    pub(crate) fn judge(&mut self, pts: u64) -> Judged {
+    pub(crate) fn judge(&mut self, pts: Pts) -> Judged {
         let Some(last) = self.last else {
-            let pts = unwrap33(self.anchor, pts);
+            let pts = pts.near(self.anchor);
             if pts < self.anchor - MAX_EARLY {
                 return Judged::Foreign;
             }
             self.last = Some(pts);
             return Judged::At(pts);
         };
-        let at = unwrap33(last, pts);
+        let at = pts.near(last);
         if (last..=last + MAX_AHEAD).contains(&at) {
             (self.step, self.last, self.doubt) = (at - last, Some(at), None);
             self.went_on = self.went_on.saturating_add(1);
@@ -148,7 +145,8 @@ mod tests {
     #[test]
     fn outlier_is_where_it_is_expected_and_two_are_a_jump() {
         let mut times = Times::new(1000);
-        let judged = [1000, 3000, 5000, 900_000_000, 9000, 500, 2500].map(|pts| times.judge(pts));
+        let judged =
+            [1000, 3000, 5000, 900_000_000, 9000, 500, 2500].map(|pts| times.judge(Pts::new(pts)));
         assert_eq!(judged[..5], [1000, 3000, 5000, 7000, 9000].map(Judged::At));
         assert_eq!(judged[5..], [Judged::At(11_000), Judged::Jump(2500)]);
     }
@@ -157,25 +155,25 @@ mod tests {
     fn small_step_back_is_a_jump_once_the_clock_went_on() {
         let mut times = Times::new(0);
         for n in 0..10 {
-            assert_eq!(times.judge(n * 1000), Judged::At(n as i64 * 1000));
+            assert_eq!(times.judge(Pts::new(n * 1000)), Judged::At(n * 1000));
         }
-        assert_eq!(times.judge(8500), Judged::Jump(8500));
-        assert_eq!(times.judge(8000), Judged::At(8500), "it goes back all the time");
+        assert_eq!(times.judge(Pts::new(8500)), Judged::Jump(8500));
+        assert_eq!(times.judge(Pts::new(8000)), Judged::At(8500), "it goes back all the time");
     }
 
     #[test]
     fn clock_wraps() {
         let wrap = 1 << 33;
         let mut times = Times::new(wrap - 2000);
-        assert_eq!(times.judge((wrap - 1000) as u64), Judged::At(wrap - 1000));
-        assert_eq!(times.judge(1000), Judged::At(wrap + 1000));
+        assert_eq!(times.judge(Pts::new(wrap - 1000)), Judged::At(wrap - 1000));
+        assert_eq!(times.judge(Pts::new(1000)), Judged::At(wrap + 1000));
     }
 
     #[test]
     fn sound_of_the_clock_before_is_foreign() {
         let mut times = Times::new(90_000_000);
-        assert_eq!(times.judge(1000), Judged::Foreign);
-        assert_eq!(times.judge(89_999_000), Judged::At(89_999_000));
+        assert_eq!(times.judge(Pts::new(1000)), Judged::Foreign);
+        assert_eq!(times.judge(Pts::new(89_999_000)), Judged::At(89_999_000));
     }
 
     #[test]

@@ -14,12 +14,20 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use cht_core::{process::ffmpeg::Program, session::Position};
-use cht_ts::{AudioFormat, Begins, Codec, PACKET_LEN, SingleStream, begins, restamp, sound_format};
+use cht_core::session::Position;
+use cht_ts::{
+    AudioFormat, Begins, PACKET_LEN, Pts, SingleStream, begins, pcr_of, restamp, sound_codec,
+    sound_format,
+};
 
-use super::packets::{AFTER, Group, Judged, Recent, Times};
+use super::{
+    codec::{Heard, Verdict},
+    packets::{AFTER, Group, Judged, Recent, Times},
+    stopped::Stopped,
+};
 use crate::{
-    decode::decoder::{self, Input},
+    counters::Counters,
+    decode::decoder::{self, Decoders, Input},
     piece::{
         entry::{Place, Resume, Source},
         follower::{Decoding, Follower, Message},
@@ -29,19 +37,12 @@ use crate::{
     sound::pieces::{Pieces, Settings},
 };
 
-/// Time after which another decoder takes over, in ticks: 10 minutes are decoded in a second.
+/// Time after which another decoder takes over, in ticks: 10 minutes are decoded in a second, and
+/// starting a decoder takes as long as decoding one or two of them.
 const LONGEST: i64 = 600 * cht_ts::time::TICKS_PER_SECOND;
 
 /// Time of the first packet for a decoder, in ticks: no time stamp near it wraps.
 const FIRST: i64 = 10 * cht_ts::time::TICKS_PER_SECOND;
-
-/// How decoders are run.
-#[derive(Debug, Clone)]
-pub(crate) struct Decoders {
-    pub ffmpeg: Program,
-    /// Whether all channels are mixed into one.
-    pub mono: bool,
-}
 
 /// A decoder that runs.
 #[derive(Debug)]
@@ -49,8 +50,9 @@ struct Running {
     input: Input,
     /// Ticks taken off each time stamp.
     base: i64,
-    /// PTS of the first sample that counts.
+    /// PTS of the first sample that counts; `from` if another decoder gives those before it.
     begin: i64,
+    from: Option<i64>,
     until: Arc<AtomicI64>,
     /// PTS from which on the next decoder takes over.
     handover: Option<i64>,
@@ -60,18 +62,25 @@ struct Running {
 #[derive(Debug)]
 pub(crate) struct Run {
     decoders: Decoders,
-    codec: Codec,
+    heard: Heard,
     sound: Sound,
     is_live: bool,
+    counters: Arc<Counters>,
     single: SingleStream,
     times: Times,
+    stopped: Stopped,
     recent: Recent,
     format: Option<AudioFormat>,
     decoder: Option<Running>,
+    /// Whether the rest of the segment is left out: a decoder hung.
+    is_left_out: bool,
     /// Place of the first decoder, where a restart goes on.
     resume: Option<Place>,
     /// Packets to be fed next.
     buffer: Vec<u8>,
+    /// Packets that may be for a decoder of another codec.
+    held: Vec<u8>,
+    is_in_doubt: bool,
     found: Vec<(u64, [u8; PACKET_LEN])>,
     /// The segment that is fed, and its number in the run.
     source: Source,
@@ -100,8 +109,10 @@ impl Run {
         let anchor = source.anchor.context("no place on the timeline")?;
         let mut buffer = Vec::new();
         let single = SingleStream::begin_sound(sound.pid, codec, sound.channels, &mut buffer)
-            .context("no tables for the codec")?;
+            .context("no tables for the codec")?
+            .with_clock();
         let (messages, received) = channel();
+        let counters = Arc::clone(&writer.counters);
         let abandoned = Arc::new(AtomicBool::new(false));
         let pieces = Pieces::new(settings, resume.as_ref().map_or(0, |resume| resume.skip));
         let begin = resume.clone();
@@ -110,16 +121,21 @@ impl Run {
         let pts = resume.as_ref().map_or(anchor.pts, |resume| resume.at.pts);
         Ok(Self {
             decoders,
-            codec,
+            heard: Heard::new(codec),
             sound,
             is_live,
+            counters,
             single,
             times: Times::new(pts),
+            stopped: Stopped::default(),
             recent: Recent::default(),
             format: None,
             decoder: None,
+            is_left_out: false,
             resume: resume.map(|resume| resume.at),
             buffer: Vec::new(),
+            held: Vec::new(),
+            is_in_doubt: false,
             found: Vec::new(),
             source,
             number: 0,
@@ -153,7 +169,7 @@ impl Run {
         self.keys.push(source.key.clone());
         self.number = self.keys.len() as u64 - 1;
         self.source = source.clone();
-        self.from = from;
+        (self.from, self.is_left_out) = (from, false);
         let _ = self.messages.send(Message::Segment { source, is_done });
     }
 
@@ -184,6 +200,7 @@ impl Run {
     /// Ends the run; returns the writer when all pieces are written. `is_open`: the sound may
     /// continue.
     pub(crate) fn end(mut self, is_open: bool) -> Result<Writer> {
+        self.release();
         self.flush();
         self.decoder = None;
         let _ = self.messages.send(Message::Ended { is_open });
@@ -210,10 +227,24 @@ impl Run {
     }
 
     fn packet(&mut self, at: u64, mut packet: [u8; PACKET_LEN]) -> Result<()> {
+        if let Some((pid, pcr)) = pcr_of(&packet)
+            && pid != self.sound.pid
+        {
+            if self.stopped.clock((pid, pcr)) {
+                self.end_decoder();
+                self.recent.clear();
+                let _ = self.messages.send(Message::Stopped);
+            }
+            return Ok(());
+        }
+        self.stopped.sound();
+        if self.is_left_out {
+            return Ok(());
+        }
         let Begins::Stamped { pts, .. } = begins(&packet) else {
             self.recent.add(&packet);
             if self.decoder.is_some() {
-                self.buffer.extend(packet);
+                self.put(&packet);
             }
             return Ok(());
         };
@@ -225,13 +256,22 @@ impl Run {
             Judged::Foreign => return Ok(()),
         };
         let _ = self.messages.send(Message::First(pts));
+        if self.is_live {
+            self.counters.fed(pts);
+        }
         if is_jump || is_other {
             self.end_decoder();
             self.recent.clear();
+            self.heard.clear();
         }
         let handover = self.decoder.as_ref().and_then(|decoder| decoder.handover);
         let group = Group { segment: self.number, byte: at, pts, packets: vec![packet] };
         self.recent.begin(group, handover.unwrap_or(pts));
+        match self.heard.judge(sound_codec(&packet), pts) {
+            Verdict::Same => self.release(),
+            Verdict::Doubt => self.is_in_doubt = self.decoder.is_some(),
+            Verdict::Changed(first) => return self.change_codec(first),
+        }
         match (&mut self.decoder, handover) {
             (None, _) => return self.begin_decoder(pts),
             (Some(_), Some(handover)) if pts >= handover + AFTER => {
@@ -247,18 +287,45 @@ impl Run {
         if let Some(decoder) = &self.decoder {
             restamp_by(&mut packet, pts - decoder.base);
         }
-        self.buffer.extend(packet);
+        self.put(&packet);
         Ok(())
+    }
+
+    /// Takes a packet for the decoder that runs.
+    fn put(&mut self, packet: &[u8; PACKET_LEN]) {
+        let buffer = if self.is_in_doubt { &mut self.held } else { &mut self.buffer };
+        buffer.extend(packet);
+    }
+
+    /// Lets the decoder have the packets that were held back.
+    fn release(&mut self) {
+        self.is_in_doubt = false;
+        self.buffer.append(&mut self.held);
     }
 
     /// Returns whether the PES packet in `packet` begins sound of another format.
     fn is_other_format(&mut self, packet: &[u8; PACKET_LEN]) -> bool {
-        let Some(format) = sound_format(packet, self.codec) else { return false };
+        let Some(format) = sound_format(packet, self.heard.codec()) else { return false };
         let before = self.format.replace(format);
         before.is_some_and(|before| {
             before.sample_rate != format.sample_rate
                 || !self.decoders.mono && before.channels != format.channels
         })
+    }
+
+    /// Starts a decoder of another codec, with the PES packets from `first` on. The one before
+    /// could not decode them.
+    fn change_codec(&mut self, first: i64) -> Result<()> {
+        let is_void = |decoder: &&Running| decoder.begin >= first;
+        let mut from = None;
+        if let Some(decoder) = self.decoder.as_ref().filter(is_void) {
+            decoder.until.store(i64::MIN, Ordering::SeqCst);
+            from = decoder.from;
+        }
+        self.end_decoder();
+        self.format = None;
+        let groups: Vec<_> = self.recent.groups().filter(|it| it.pts >= first).cloned().collect();
+        self.start_decoder(&groups, from.unwrap_or(first), from)
     }
 
     /// Starts a decoder with the PES packet that came last, where no other one was.
@@ -282,8 +349,9 @@ impl Run {
 
     fn start_decoder(&mut self, groups: &[Group], begin: i64, from: Option<i64>) -> Result<()> {
         let Some(first) = groups.first() else { return Ok(()) };
-        let (input, output) =
-            decoder::start(&self.decoders.ffmpeg, self.decoders.mono, self.is_live)?;
+        self.is_in_doubt = false;
+        self.held.clear();
+        let (input, output) = decoder::start(&self.decoders, self.is_live)?;
         let until = Arc::new(AtomicI64::new(i64::MAX));
         let base = first.pts - FIRST;
         let key = self.keys.get(first.segment as usize).cloned().unwrap_or_default();
@@ -291,7 +359,7 @@ impl Run {
         let decoding = Decoding { output, at, base, until: Arc::clone(&until) };
         let _ = self.messages.send(Message::Decoder(Box::new(decoding)));
         let Sound { pid, channels, .. } = self.sound;
-        let _ = SingleStream::begin_sound(pid, self.codec, channels, &mut self.buffer);
+        let _ = SingleStream::begin_sound(pid, self.heard.codec(), channels, &mut self.buffer);
         for group in groups {
             for (n, packet) in group.packets.iter().enumerate() {
                 let mut packet = *packet;
@@ -301,7 +369,7 @@ impl Run {
                 self.buffer.extend(packet);
             }
         }
-        self.decoder = Some(Running { input, base, begin, until, handover: None });
+        self.decoder = Some(Running { input, base, begin, from, until, handover: None });
         Ok(())
     }
 
@@ -317,6 +385,7 @@ impl Run {
         if let Some(decoder) = &mut self.decoder
             && decoder.input.feed(&self.buffer).is_err()
         {
+            self.is_left_out = decoder.input.has_hung();
             self.decoder = None;
         }
         self.buffer.clear();
@@ -332,5 +401,5 @@ pub(crate) fn leads(from: &Source, to: &Source) -> bool {
 }
 
 fn restamp_by(packet: &mut [u8; PACKET_LEN], pts: i64) {
-    restamp(packet, pts as u64, pts as u64);
+    restamp(packet, Pts::new(pts), Pts::new(pts));
 }

@@ -24,7 +24,7 @@ pub(crate) fn encode(
     format: Format,
     kind: args::Format,
 ) -> Result<Vec<u8>> {
-    let samples: Vec<i16> = samples.iter().copied().map(wav::quantized).collect();
+    let samples = wav::quantized(samples);
     let Format { rate, channels } = format;
     match kind {
         args::Format::Wav => Ok(wav::file(&samples, rate, channels)),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -31,6 +32,8 @@ const ROUNDING: i64 = 2;
 /// the samples before a piece are its history.
 const MARGIN: f64 = 0.05;
 
+const HUNG: &str = "the decoder hung and was stopped (--decoder-timeout)";
+
 /// What the feeder says, in the order of the stream.
 #[derive(Debug)]
 pub(crate) enum Message {
@@ -42,6 +45,8 @@ pub(crate) enum Message {
     Fed(u64),
     /// Another decoder was started.
     Decoder(Box<Decoding>),
+    /// No sound comes for a while.
+    Stopped,
     /// The run is over. `is_open`: because the input has ended, and the sound may continue.
     Ended { is_open: bool },
 }
@@ -57,11 +62,20 @@ pub(crate) struct Decoding {
     pub until: Arc<AtomicI64>,
 }
 
+/// What comes after the decoder that runs.
+#[derive(Debug)]
+enum Next {
+    Decoder(Box<Decoding>),
+    Stop,
+}
+
 /// A segment of the run.
 #[derive(Debug)]
 struct Segment {
     source: Source,
     first: Option<i64>,
+    /// Whether a decoder gave sound of it.
+    is_heard: bool,
     is_fed: bool,
     is_done: bool,
 }
@@ -77,8 +91,10 @@ pub(crate) struct Follower {
     segments: VecDeque<Segment>,
     /// Beginnings of decoders, each with the number of samples before it.
     decoders: VecDeque<(u64, Place)>,
-    waiting: VecDeque<Decoding>,
+    waiting: VecDeque<Next>,
     ended: Option<bool>,
+    /// Last words of a decoder that gave nothing.
+    words: Option<String>,
     /// The run is to be forgotten.
     abandoned: Arc<AtomicBool>,
 }
@@ -101,6 +117,7 @@ impl Follower {
             decoders: VecDeque::new(),
             waiting: VecDeque::new(),
             ended: None,
+            words: None,
             abandoned,
         }
     }
@@ -114,8 +131,11 @@ impl Follower {
     fn follow(&mut self) -> Result<()> {
         while let Ok(message) = self.messages.recv() {
             self.take(message);
-            while let Some(decoding) = self.waiting.pop_front() {
-                self.decode(decoding)?;
+            while let Some(next) = self.waiting.pop_front() {
+                match next {
+                    Next::Decoder(decoding) => self.decode(*decoding)?,
+                    Next::Stop => self.stop()?,
+                }
                 if self.abandoned.load(Ordering::SeqCst) {
                     return Ok(());
                 }
@@ -134,7 +154,8 @@ impl Follower {
     fn take(&mut self, message: Message) {
         match message {
             Message::Segment { source, is_done } => {
-                let segment = Segment { source, first: None, is_fed: false, is_done };
+                let segment =
+                    Segment { source, first: None, is_heard: false, is_fed: false, is_done };
                 self.segments.push_back(segment);
             }
             Message::First(pts) => {
@@ -147,25 +168,37 @@ impl Follower {
                     (last.is_fed, last.source.bytes) = (true, bytes);
                 }
             }
-            Message::Decoder(decoding) => self.waiting.push_back(*decoding),
+            Message::Decoder(decoding) => self.waiting.push_back(Next::Decoder(decoding)),
+            Message::Stopped => self.waiting.push_back(Next::Stop),
             Message::Ended { is_open } => self.ended = Some(is_open),
         }
+    }
+
+    /// Ends the piece under way, whose decoder has ended.
+    fn stop(&mut self) -> Result<()> {
+        let mut pieces = Vec::new();
+        self.pieces.stop(&mut pieces);
+        self.write(pieces, false)
     }
 
     /// Takes the frames of a decoder until it ends.
     fn decode(&mut self, mut decoding: Decoding) -> Result<()> {
         self.decoders.push_back((self.pieces.count(), decoding.at.clone()));
+        let mut has_frames = false;
         loop {
             let packet = match decoding.output.packets.next() {
                 Ok(Some(packet)) => packet,
                 Ok(None) => break,
-                Err(error) => {
-                    let message = format!("{}: {error}", self.path());
-                    self.writer.fail("decoder_failed", &message, Some(&self.path()))?;
-                    // Dropping the decoder stops it; the feeder begins another one.
-                    return Ok(());
+                // Dropping the decoder stops it; the feeder begins another one.
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    if let Some(last) = self.segments.back_mut() {
+                        last.is_heard = true;
+                    }
+                    return self.fail("decoder_hung", HUNG);
                 }
+                Err(error) => return self.failed(has_frames, error.to_string()),
             };
+            has_frames = true;
             while let Ok(message) = self.messages.try_recv() {
                 self.take(message);
             }
@@ -174,11 +207,30 @@ impl Follower {
             }
             self.frame(&decoding, packet)?;
         }
-        if let Err(error) = decoding.output.finish() {
-            let message = format!("{}: {error}", self.path());
-            self.writer.fail("decoder_failed", &message, Some(&self.path()))?;
+        let (at, until) = (decoding.at, decoding.until);
+        match decoding.output.finish() {
+            Err(error) if until.load(Ordering::SeqCst) > at.pts => {
+                self.failed(has_frames, error.to_string())
+            }
+            _ => Ok(()),
         }
+    }
+
+    /// Notes that a decoder has failed.
+    fn failed(&mut self, has_frames: bool, words: String) -> Result<()> {
+        if has_frames {
+            return self.fail("decoder_failed", &words);
+        }
+        // It may be that nothing of the segment can be decoded.
+        self.words.get_or_insert(words);
         Ok(())
+    }
+
+    /// Emits an error about the segment that was fed last.
+    fn fail(&mut self, code: &str, message: &str) -> Result<()> {
+        let path = self.segments.back().map(|segment| segment.source.path.clone());
+        let path = path.unwrap_or_default();
+        self.writer.fail(code, &format!("{path}: {message}"), Some(&path))
     }
 
     /// Takes a frame, as far as it belongs to this decoder.
@@ -188,6 +240,9 @@ impl Follower {
         let of = i128::from(of);
         let ticks = decoding.base + (ticks + of / 2).div_euclid(of) as i64;
         let count = samples.len() as u64 / u64::from(channels);
+        if let Some(at) = self.segment_at(ticks) {
+            self.segments[at].is_heard = true;
+        }
         if ticks >= decoding.until.load(Ordering::SeqCst) - ROUNDING {
             return Ok(());
         }
@@ -265,11 +320,24 @@ impl Follower {
         if segment.is_done || !segment.is_fed {
             return Ok(());
         }
+        let path = &segment.source.path;
+        let is_lost = segment.first.is_some() && !segment.is_heard;
+        if is_lost || self.words.is_some() {
+            // An ffmpeg that is too old is the cause.
+            self.writer.ffmpeg.check()?;
+        }
+        match self.words.take() {
+            words if is_lost => {
+                let words = words.map(|words| format!("; ffmpeg said: {words}"));
+                let words = words.unwrap_or_default();
+                let message = format!("{path}: no sound could be decoded{words}");
+                self.writer.fail("undecodable", &message, Some(path))?;
+            }
+            Some(words) => {
+                self.writer.fail("decoder_failed", &format!("{path}: {words}"), Some(path))?;
+            }
+            None => {}
+        }
         self.writer.done(segment.source)
-    }
-
-    /// Returns the path of the segment that was fed last.
-    fn path(&self) -> String {
-        self.segments.back().map_or_else(String::new, |segment| segment.source.path.clone())
     }
 }

@@ -55,6 +55,8 @@ pub(crate) struct PieceJournal {
     known: Known,
     /// Index of each done segment by its key.
     by_key: HashMap<String, usize>,
+    /// Indexes of the pieces that begin in a segment, by its key.
+    pieces_by_key: HashMap<String, Vec<usize>>,
     /// Whether segments are known by their names: this is the folder of a session.
     pub by_name: bool,
 }
@@ -74,9 +76,16 @@ impl PieceJournal {
         let session =
             folder.parent().filter(|_| folder.file_name().is_some_and(|it| it == "audio"));
         let by_name = session.is_some_and(|session| session.join("stream").is_dir());
-        let (known, by_key) = (Known::default(), HashMap::new());
-        let mut opened =
-            Self { folder: folder.to_owned(), path, disk, journal, known, by_key, by_name };
+        let mut opened = Self {
+            folder: folder.to_owned(),
+            path,
+            disk,
+            journal,
+            known: Known::default(),
+            by_key: HashMap::new(),
+            pieces_by_key: HashMap::new(),
+            by_name,
+        };
         let mut known = opened.read()?;
         if let Some(session) = session.filter(|_| by_name) {
             known.move_to(&session.join("stream"))?;
@@ -126,6 +135,10 @@ impl PieceJournal {
     fn index(&mut self) {
         let done = self.known.done.iter().enumerate();
         self.by_key = done.map(|(n, (source, _))| (source.key.clone(), n)).collect();
+        self.pieces_by_key.clear();
+        for (n, (piece, _)) in self.known.pieces.iter().enumerate() {
+            self.pieces_by_key.entry(piece.key.clone()).or_default().push(n);
+        }
     }
 
     fn cut(&mut self, end: u64) -> Result<()> {
@@ -156,6 +169,8 @@ impl PieceJournal {
     pub(crate) fn add(&mut self, piece: Written) -> Result<()> {
         let end = self.journal.end();
         self.append(&Entry::Piece(Box::new(piece.clone())))?;
+        let of_segment = self.pieces_by_key.entry(piece.key.clone()).or_default();
+        of_segment.push(self.known.pieces.len());
         self.known.pieces.push((piece, end));
         Ok(())
     }
@@ -186,8 +201,12 @@ impl PieceJournal {
     }
 
     /// Returns the pieces that begin in a segment.
-    pub(crate) fn pieces_of<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Written> {
-        self.known.pieces.iter().map(|(piece, _)| piece).filter(move |piece| piece.key == key)
+    pub(crate) fn pieces_of(&self, key: &str) -> impl Iterator<Item = &Written> {
+        self.indexes_of(key).iter().filter_map(|at| self.piece(*at))
+    }
+
+    fn indexes_of(&self, key: &str) -> &[usize] {
+        self.pieces_by_key.get(key).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the last `count` pieces.

@@ -1,10 +1,10 @@
 //! Writes pieces: the file, the line of the journal, the event.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use anyhow::Result;
 use cht_core::{
-    event::{Anchor, Audio, Event, SegmentDone, absolute, rounded},
+    event::{Audio, Event, SegmentDone, absolute, rounded},
     process::ffmpeg::Program,
     stage::Output,
 };
@@ -15,7 +15,7 @@ use super::{
     file,
     journal::{PieceJournal, key},
 };
-use crate::{args::Format, sound::pieces::Piece};
+use crate::{args::Format, counters::Counters, sound::pieces::Piece};
 
 /// Name of the stage in events.
 pub(crate) const STAGE: &str = "cht-audio";
@@ -26,6 +26,7 @@ pub(crate) struct Writer {
     pub journal: PieceJournal,
     pub session: Option<String>,
     pub output: Output,
+    pub counters: Arc<Counters>,
     pub ffmpeg: Program,
     pub format: Format,
     pub skip_silent: bool,
@@ -51,7 +52,7 @@ impl Writer {
     pub(crate) fn write(&mut self, piece: &Piece, bounds: Bounds<'_>) -> Result<()> {
         let Bounds { source, begin, next, is_open } = bounds;
         let Some((anchor, sound)) = source.anchor.zip(source.sound.as_ref()) else { return Ok(()) };
-        let offset = place(anchor, piece.ticks);
+        let offset = anchor.place_unwrapped(piece.ticks);
         let start = seconds(offset);
         let is_silent = piece.speech.is_empty();
         let channels = piece.format.channels;
@@ -84,6 +85,8 @@ impl Writer {
             audio.bytes = bytes.len() as u64;
             audio.hash = Some(blake3::hash(&bytes).to_hex().to_string());
         }
+        let next_pts = piece.next.map(|(_, pts)| pts);
+        self.counters.piece(audio.duration, is_silent, next_pts);
         let session = self.session.clone();
         let event = Event::new(session.clone(), audio.clone());
         let key = source.key.clone();
@@ -144,10 +147,4 @@ impl Writer {
     pub(crate) fn fail(&self, code: &str, message: &str, path: Option<&str>) -> Result<()> {
         Ok(self.output.fail(self.session.as_deref(), code, message, path)?)
     }
-}
-
-/// Returns the session's tick of an unwrapped PTS, which may be further from the anchor than half a
-/// wrap.
-fn place(anchor: Anchor, ticks: i64) -> i64 {
-    anchor.offset + (ticks - anchor.pts)
 }

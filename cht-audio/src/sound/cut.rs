@@ -3,12 +3,16 @@
 //! A longer pause is a better place, and waiting for one costs time. So the pause that ends a piece
 //! may be the shorter, the longer the piece is: after `min` it takes [`LONG`], at `max` [`SHORT`].
 //! Where none was long enough until `max`, the longest one since `min` ends it; without any, the
-//! place where speech is least likely does, and in music the quietest one. A decision depends on
-//! the frames of the piece alone.
+//! place where speech is least likely does, and in music the quietest one. Words that the detector
+//! does not hear are louder than the pauses next to them, so the cut is in the quietest part of its
+//! pause. A decision depends on the sound of the piece alone.
 
 use std::ops::Range;
 
-use super::speech::{FRAME, Frame, RATE};
+use super::{
+    level::levels,
+    speech::{FRAME, Frame, RATE},
+};
 
 /// Pause that ends a piece after `min`, and at `max`, in frames.
 const LONG: usize = frames(0.55);
@@ -29,6 +33,9 @@ const AHEAD: usize = frames(0.25);
 /// likely, in frames, and for the quietest place, where all of it is speech or music.
 const SEARCHED: usize = frames(10.0);
 const SEARCHED_IN_MUSIC: usize = frames(1.0);
+
+/// Level by which the edge of a pause has to be quieter than its middle to be cut at, in decibels.
+const EDGE: f32 = 6.0;
 
 /// Mean probability of speech of a place from which on it says nothing.
 const CERTAIN: f32 = 0.9;
@@ -63,6 +70,39 @@ impl Limits {
     }
 }
 
+/// Place where a piece ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cut {
+    /// Frame before which it ends, by speech alone.
+    at: usize,
+    /// Frames before which it may end instead, where it is quieter.
+    among: Range<usize>,
+    /// Whether all of them are as good.
+    is_even: bool,
+}
+
+impl Cut {
+    fn exactly(at: usize) -> Self {
+        Self { at, among: at..at, is_even: false }
+    }
+
+    /// Returns the frame before which the piece ends, by its `samples`.
+    pub(crate) fn place(&self, samples: &[f32]) -> usize {
+        let levels = levels(samples, self.among.clone(), GAP);
+        let half = self.at.abs_diff(self.among.start).max(self.among.end.abs_diff(self.at)).max(1);
+        let cost = |(frame, level): (usize, f32)| {
+            let off = frame.abs_diff(self.at) as f32 / half as f32;
+            (frame, level + if self.is_even { 0.0 } else { EDGE * off * off })
+        };
+        let places = self.among.clone().zip(levels).map(cost);
+        let best = places.fold((self.at, f32::INFINITY), |best, place| {
+            let is_nearer = place.0.abs_diff(self.at) < best.0.abs_diff(self.at);
+            if place.1 < best.1 || place.1 <= best.1 && is_nearer { place } else { best }
+        });
+        best.0
+    }
+}
+
 /// State of the decision within a piece.
 #[derive(Debug)]
 pub(crate) struct Cutter {
@@ -73,8 +113,8 @@ pub(crate) struct Cutter {
     pause: Option<usize>,
     /// Whether there was speech.
     has_speech: bool,
-    /// The longest pause since `min`: its length and the frame before which it would be cut.
-    longest: Option<(usize, usize)>,
+    /// The longest pause since `min`: its length, and where it would be cut.
+    longest: Option<(usize, Cut)>,
 }
 
 impl Cutter {
@@ -82,8 +122,8 @@ impl Cutter {
         Self { limits, seen: 0, pause: None, has_speech: false, longest: None }
     }
 
-    /// Looks at the next of the `frames` of the piece. Returns the frame before which it ends.
-    pub(crate) fn next(&mut self, frames: &[Frame]) -> Option<usize> {
+    /// Looks at the next of the `frames` of the piece. Returns where it ends.
+    pub(crate) fn next(&mut self, frames: &[Frame]) -> Option<Cut> {
         let frame = *frames.get(self.seen)?;
         let at = self.seen;
         self.seen += 1;
@@ -97,16 +137,16 @@ impl Cutter {
     }
 
     /// Speech at frame `at`: a pause before it has ended.
-    fn speech(&mut self, at: usize) -> Option<usize> {
+    fn speech(&mut self, at: usize) -> Option<Cut> {
         let had_speech = std::mem::replace(&mut self.has_speech, true);
         let begin = self.pause.take()?;
         if !had_speech {
             // What came before is silence: the speech begins a piece of its own.
             let cut = at.saturating_sub(AHEAD).max(begin);
-            return (cut >= self.limits.min).then_some(cut);
+            return (cut >= self.limits.min).then(|| Cut::exactly(cut));
         }
         let (length, cut) = self.within(begin, at)?;
-        if length >= self.limits.enough(cut) {
+        if length >= self.limits.enough(cut.at) {
             return Some(cut);
         }
         self.remember(length, cut);
@@ -114,61 +154,65 @@ impl Cutter {
     }
 
     /// No speech at frame `at`: a pause that is long enough need not end.
-    fn silence(&mut self, at: usize) -> Option<usize> {
+    fn silence(&mut self, at: usize) -> Option<Cut> {
         let begin = *self.pause.get_or_insert(at);
         let cut = (begin + KEPT).max(self.limits.min);
-        (self.has_speech && at + 1 >= cut + SURE).then_some(cut)
+        let is_over = self.has_speech && at + 1 >= cut + SURE;
+        is_over.then(|| Cut { at: cut, among: self.among(begin, at + 1), is_even: false })
+    }
+
+    /// Returns the frames of a pause where a piece may end.
+    fn among(&self, begin: usize, end: usize) -> Range<usize> {
+        begin.max(self.limits.min)..end
     }
 
     /// Returns the length of a pause and the place for a cut in it, if that is not before `min`.
-    fn within(&self, begin: usize, end: usize) -> Option<(usize, usize)> {
+    fn within(&self, begin: usize, end: usize) -> Option<(usize, Cut)> {
         let middle = begin + (end - begin) / 2;
         let cut = middle.max(self.limits.min);
         // A pause that reaches beyond `min` counts by its rest, and the same before it.
         let length = (end.checked_sub(cut)? * 2).min(end - begin);
-        (length >= SHORTEST).then_some((length, cut))
+        let among = self.among(begin, end);
+        (length >= SHORTEST).then_some((length, Cut { at: cut, among, is_even: false }))
     }
 
-    fn remember(&mut self, length: usize, cut: usize) {
+    fn remember(&mut self, length: usize, cut: Cut) {
         // Of equal pauses the later one: the piece is longer.
-        if self.longest.is_none_or(|(longest, _)| length >= longest) {
+        if self.longest.as_ref().is_none_or(|(longest, _)| length >= *longest) {
             self.longest = Some((length, cut));
         }
     }
 
     /// Returns where a piece ends that came to `max`.
-    fn last_resort(&mut self, frames: &[Frame]) -> usize {
+    fn last_resort(&mut self, frames: &[Frame]) -> Cut {
         if let Some(begin) = self.pause {
             if !self.has_speech {
-                return self.seen;
+                return Cut::exactly(self.seen);
             }
             if let Some((length, cut)) = self.within(begin, self.seen) {
                 self.remember(length, cut);
             }
         }
-        if let Some((_, cut)) = self.longest {
+        if let Some((_, cut)) = self.longest.take() {
             return cut;
         }
         let from = |searched| self.limits.min.max(self.seen.saturating_sub(searched));
-        let (at, speech) = least(frames, from(SEARCHED)..self.seen, PLACE, |frame| frame.speech);
+        let (at, speech) = least(frames, from(SEARCHED)..self.seen);
         if speech < CERTAIN {
-            return at;
+            let among =
+                self.among(at.saturating_sub(PLACE / 2), (at + PLACE / 2 + 1).min(self.seen));
+            return Cut { at, among, is_even: false };
         }
-        least(frames, from(SEARCHED_IN_MUSIC)..self.seen, GAP, |frame| frame.power).0
+        Cut { at: self.seen, among: from(SEARCHED_IN_MUSIC)..self.seen, is_even: true }
     }
 }
 
-/// Returns the frame in the middle of the place with the least mean of `measure`, and that mean; of
-/// equal places the last one.
-fn least(
-    frames: &[Frame],
-    part: Range<usize>,
-    place: usize,
-    measure: impl Fn(&Frame) -> f32,
-) -> (usize, f32) {
+/// Returns the frame in the middle of the place where speech is least likely, and its probability;
+/// of equal places the last one.
+fn least(frames: &[Frame], part: Range<usize>) -> (usize, f32) {
     let mean = |at: usize| {
-        let around = &frames[at.saturating_sub(place / 2)..(at + place / 2 + 1).min(frames.len())];
-        around.iter().map(&measure).sum::<f32>() / around.len() as f32
+        let around = &frames[at.saturating_sub(PLACE / 2)..(at + PLACE / 2 + 1).min(frames.len())];
+        around.iter().map(|frame| frame.0).sum::<f32>() / around.len() as f32
     };
     let end = part.end;
     let places = part.map(|at| (at, mean(at)));
@@ -185,7 +229,7 @@ mod tests {
         spans
             .flat_map(|(n, seconds)| {
                 let speech = if n % 2 == 0 { 0.9 } else { 0.1 };
-                std::iter::repeat_n(Frame { speech, power: speech }, (seconds * 62.5) as usize)
+                std::iter::repeat_n(Frame(speech), (seconds * 62.5) as usize)
             })
             .collect()
     }
@@ -194,7 +238,7 @@ mod tests {
     fn cut(frames: &[Frame]) -> Option<(f64, f64)> {
         let mut cutter = Cutter::new(Limits::of_seconds(5.0, 30.0));
         let seconds = |n: usize| n as f64 / 62.5;
-        (0..frames.len()).find_map(|n| Some((seconds(cutter.next(frames)?), seconds(n + 1))))
+        (0..frames.len()).find_map(|n| Some((seconds(cutter.next(frames)?.at), seconds(n + 1))))
     }
 
     fn is_near(one: f64, other: f64) -> bool {
@@ -233,14 +277,13 @@ mod tests {
     #[test]
     fn talk_without_pause_ends_where_speech_is_least_likely() {
         let mut frames = talk(&[40.0]);
-        frames[1400..1405].fill(Frame { speech: 0.6, power: 0.9 });
+        frames[1400..1405].fill(Frame(0.6));
         let (at, _) = cut(&frames).unwrap();
         assert!(is_near(at, 1402.0 / 62.5), "{at}");
-        frames.fill(Frame { speech: 0.99, power: 0.9 });
-        frames[1850].power = 0.2;
-        frames[1200].power = 0.0;
-        let (at, known) = cut(&frames).unwrap();
-        assert!(is_near(at, 1850.0 / 62.5) && is_near(known, 30.0), "{at} {known}");
+        frames.fill(Frame(0.99));
+        let mut cutter = Cutter::new(Limits::of_seconds(5.0, 30.0));
+        let cut = frames.iter().find_map(|_| cutter.next(&frames)).unwrap();
+        assert_eq!((cut.among.clone(), cut.is_even), (1813..1875, true));
     }
 
     #[test]
@@ -252,5 +295,28 @@ mod tests {
         assert!(is_near(cut(&frames).unwrap().0, 6.35), "too short for one");
         let (at, known) = cut(&talk(&[0.0, 99.0])).unwrap();
         assert!(is_near(at, 30.0) && is_near(known, 30.0), "{at} {known}");
+    }
+
+    /// Returns samples of 20 frames of noise, with these levels.
+    fn samples(levels: impl Fn(usize) -> f32) -> Vec<f32> {
+        let mut state = 3_u32;
+        let mut sample = |at: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            ((state >> 8) as f32 / (1 << 24) as f32 - 0.5) * levels(at / FRAME)
+        };
+        (0..40 * FRAME).map(&mut sample).collect()
+    }
+
+    #[test]
+    fn cut_is_in_the_quietest_part_of_its_pause() {
+        let cut = Cut { at: 20, among: 5..35, is_even: false };
+        assert_eq!(cut.place(&vec![0.0; 40 * FRAME]), 20, "silence: the middle");
+        // A word that the detector does not hear, in the middle.
+        let at = cut.place(&samples(|frame| if (15..28).contains(&frame) { 0.3 } else { 0.03 }));
+        assert!((8..13).contains(&at) || (30..35).contains(&at), "{at}");
+        let music = Cut { at: 40, among: 5..40, is_even: true };
+        let at = music.place(&samples(|frame| if (9..14).contains(&frame) { 0.03 } else { 0.3 }));
+        assert_eq!(at, 11);
+        assert_eq!(Cut::exactly(7).place(&[]), 7);
     }
 }

@@ -75,14 +75,20 @@ impl Pieces {
         pieces: &mut Vec<Piece>,
     ) {
         let is_same = self.format().is_none_or(|before| before == format);
-        match self.line.step(ticks) {
+        let end = self.line.end();
+        match self.line.judge(ticks) {
             Step::Continues if is_same => {}
             Step::Hole(missing) if is_same && self.settings.fill && missing <= MAX_FILLED => {
-                self.fill(missing, format, pieces);
+                self.fill(end.unwrap_or(ticks), missing, format, pieces);
             }
             _ => self.interrupt(Some(ticks), pieces),
         }
         self.add(ticks, format, samples, pieces);
+    }
+
+    /// Ends the piece under way: no sound comes for a while.
+    pub(crate) fn stop(&mut self, pieces: &mut Vec<Piece>) {
+        self.interrupt(self.line.end(), pieces);
     }
 
     /// Ends the run.
@@ -94,8 +100,8 @@ impl Pieces {
         self.stretch.as_ref().map(|it| it.format).or(self.history.as_ref().map(|it| it.0))
     }
 
-    fn fill(&mut self, missing: i64, format: Format, pieces: &mut Vec<Piece>) {
-        let Some(from) = self.line.end() else { return };
+    fn fill(&mut self, from: i64, missing: i64, format: Format, pieces: &mut Vec<Piece>) {
+        self.line.expect(from);
         let rate = u64::from(format.rate);
         let total = missing as u64 * rate / TICKS_PER_SECOND as u64;
         let mut done = 0;

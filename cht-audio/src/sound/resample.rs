@@ -4,48 +4,22 @@
 //! It is written here because ffmpeg's own would begin anew with each decoder, at another phase.
 //! Here an output depends on the input samples around it and on nothing before them.
 
-use std::f64::consts::PI;
-
-/// Zero crossings of the filter, its cut-off relative to the lower Nyquist frequency, and the shape
-/// of its Kaiser window: ffmpeg's defaults (`filter_size`, `cutoff`, `kaiser_beta`).
-const CROSSINGS: f64 = 32.0;
-const CUT_OFF: f64 = 0.97;
-const BETA: f64 = 9.0;
-
-/// Two sample rates, and the samples after which both are in phase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ratio {
-    /// Input samples.
-    pub from: u64,
-    /// Output samples in the same time.
-    pub to: u64,
-}
-
-impl Ratio {
-    /// Returns the ratio of two rates in hertz, in lowest terms.
-    pub(crate) fn of(from: u32, to: u32) -> Self {
-        let common = gcd(from.into(), to.into());
-        Self { from: u64::from(from) / common, to: u64::from(to) / common }
-    }
-
-    /// Returns the number of output samples for `count` input samples.
-    pub(crate) fn outputs(self, count: u64) -> u64 {
-        (count * self.to).div_ceil(self.from)
-    }
-}
-
-/// Returns the greatest common divisor.
-pub(crate) fn gcd(one: u64, other: u64) -> u64 {
-    if other == 0 { one.max(1) } else { gcd(other, one % other) }
-}
+use super::{
+    convolve::{Block, LANES, dot},
+    ratio::Ratio,
+    taps::{filter, filter_length},
+};
 
 /// Resampler of one or several channels.
 #[derive(Debug)]
 pub(crate) struct Resampler {
     ratio: Ratio,
-    /// Filter of each phase, one after another.
+    /// Filter of each phase, one after another, each with zeros before its first tap.
     taps: Vec<f32>,
+    /// Taps of a filter, without and with these zeros.
     length: usize,
+    width: usize,
+    block: Block,
     /// Input of each channel, from sample `first` on.
     input: Vec<Vec<f32>>,
     /// Index of the first sample of `input`; samples before 0 came before the first output.
@@ -59,13 +33,16 @@ impl Resampler {
     /// samples before that, channel after channel. Before the earliest of them the sound is
     /// mirrored.
     pub(crate) fn new(ratio: Ratio, channels: usize, history: &[f32]) -> Self {
-        let (taps, length) = filter(ratio);
+        let length = filter_length(ratio);
+        // With one phase, outputs are computed next to each other, otherwise taps.
+        let width = if ratio.to == 1 { length } else { length.next_multiple_of(LANES) };
+        let taps = filter(ratio, width);
         let input = (0..channels).map(|channel| {
             history.iter().skip(channel).step_by(channels).copied().collect::<Vec<f32>>()
         });
         let input: Vec<_> = input.collect();
         let first = -(input.first().map_or(0, Vec::len) as i64);
-        Self { ratio, taps, length, input, first, next: 0 }
+        Self { ratio, taps, length, width, block: Block::default(), input, first, next: 0 }
     }
 
     /// Returns how many samples before an output it depends on.
@@ -81,7 +58,11 @@ impl Resampler {
             return;
         }
         for (channel, input) in self.input.iter_mut().enumerate() {
-            input.extend(samples.iter().skip(channel).step_by(channels));
+            if channels == 1 {
+                input.extend_from_slice(samples);
+            } else {
+                input.extend(samples.iter().skip(channel).step_by(channels));
+            }
         }
         let end = self.first + self.count();
         self.produce(end, out);
@@ -101,9 +82,7 @@ impl Resampler {
             let mirrored: Vec<f32> = mirrored.collect();
             input.extend(mirrored);
         }
-        while self.position() <= last {
-            self.one(out);
-        }
+        self.outputs(last, out);
     }
 
     /// Returns the index of the last input sample with an output, of `end` samples. ffmpeg mirrors
@@ -125,9 +104,7 @@ impl Resampler {
         if end - self.first <= self.length as i64 {
             return;
         }
-        while self.position() + after <= end {
-            self.one(out);
-        }
+        self.outputs(end - after, out);
     }
 
     /// Returns the number of input samples before that of an output which its filter covers.
@@ -140,94 +117,69 @@ impl Resampler {
         (self.next * self.ratio.from / self.ratio.to) as i64
     }
 
-    /// Appends the next output.
-    fn one(&mut self, out: &mut Vec<f32>) {
-        let phase = (self.next * self.ratio.from % self.ratio.to) as usize;
-        let taps = &self.taps[phase * self.length..][..self.length];
-        let from = self.position() - self.before() as i64 - self.first;
-        for input in &self.input {
-            out.push(match usize::try_from(from) {
-                Ok(from) => dot(taps, &input[from..from + self.length]),
-                Err(_) => mirrored_dot(taps, input, from),
-            });
+    /// Appends the outputs up to that at input sample `last`.
+    fn outputs(&mut self, last: i64, out: &mut Vec<f32>) {
+        while self.position() <= last {
+            let from = self.position() - (self.before() + self.width - self.length) as i64;
+            match usize::try_from(from - self.first) {
+                Ok(from) if self.ratio.to == 1 => {
+                    let count = (last - self.position()) as usize / self.ratio.from as usize + 1;
+                    self.decimate(from, count, out);
+                    return;
+                }
+                Ok(from) => self.one(|input| dot(self.phase(), &input[from..]), out),
+                Err(_) => self.one(|input| self.mirrored(input, from - self.first), out),
+            }
+            self.next += 1;
         }
-        self.next += 1;
+    }
+
+    /// Returns the filter of the next output.
+    fn phase(&self) -> &[f32] {
+        let phase = (self.next * self.ratio.from % self.ratio.to) as usize;
+        &self.taps[phase * self.width..][..self.width]
+    }
+
+    fn one(&self, sum: impl Fn(&[f32]) -> f32, out: &mut Vec<f32>) {
+        out.extend(self.input.iter().map(|input| sum(input)));
+    }
+
+    /// Returns the next output, whose filter begins at index `from`, which is negative: there, the
+    /// input is mirrored.
+    fn mirrored(&self, input: &[f32], from: i64) -> f32 {
+        let last = input.len().saturating_sub(1);
+        let sample = |n: usize| input[((from + n as i64).unsigned_abs() as usize).min(last)];
+        let samples: Vec<f32> = (0..self.width).map(sample).collect();
+        if self.ratio.to > 1 {
+            return dot(self.phase(), &samples);
+        }
+        let (mut block, mut output) = (Block::default(), [0.0]);
+        block.fill(&samples, self.ratio.from as usize, self.length, 1);
+        block.decimate(&self.taps, &mut output, 1);
+        output[0]
+    }
+
+    /// Appends the next `count` outputs; the filter of the first begins at index `from`.
+    fn decimate(&mut self, from: usize, count: usize, out: &mut Vec<f32>) {
+        let (step, channels, begin) = (self.ratio.from as usize, self.input.len(), out.len());
+        out.resize(begin + count * channels, 0.0);
+        for (channel, input) in self.input.iter().enumerate() {
+            let samples = &input[from..][..(count - 1) * step + self.length];
+            self.block.fill(samples, step, self.length, count);
+            self.block.decimate(&self.taps, &mut out[begin + channel..], channels);
+        }
+        self.next += count as u64;
     }
 
     /// Drops input that no later output needs.
     fn forget(&mut self) {
         const KEPT: i64 = 1 << 14;
-        let unused = self.position() - self.length as i64 - self.first;
+        let unused = self.position() - self.width as i64 - self.first;
         if unused > KEPT {
             self.input.iter_mut().for_each(|input| drop(input.drain(..unused as usize)));
             self.first += unused;
         }
     }
-}
-
-/// Returns the sum of products, in an order that can be computed eight at a time.
-fn dot(taps: &[f32], input: &[f32]) -> f32 {
-    let mut sums = [0.0_f32; 8];
-    let (taps, more_taps) = taps.as_chunks::<8>();
-    let (input, more_input) = input.as_chunks::<8>();
-    for (taps, input) in taps.iter().zip(input) {
-        for n in 0..8 {
-            sums[n] += taps[n] * input[n];
-        }
-    }
-    let rest: f32 = more_taps.iter().zip(more_input).map(|(tap, sample)| tap * sample).sum();
-    sums.iter().sum::<f32>() + rest
-}
-
-/// Does the same from index `from`, which is negative: there, the input is mirrored.
-fn mirrored_dot(taps: &[f32], input: &[f32], from: i64) -> f32 {
-    let last = input.len().saturating_sub(1);
-    let sample = |n: usize| input[((from + n as i64).unsigned_abs() as usize).min(last)];
-    let samples: Vec<f32> = (0..taps.len()).map(sample).collect();
-    dot(taps, &samples)
-}
-
-fn factor(ratio: Ratio) -> f64 {
-    (ratio.to as f64 * CUT_OFF / ratio.from as f64).min(1.0)
-}
-
-fn filter_length(ratio: Ratio) -> usize {
-    if ratio.from == ratio.to {
-        return 0;
-    }
-    let length = (CROSSINGS / factor(ratio)).ceil() as usize;
-    length.next_multiple_of(2)
-}
-
-/// Returns the filter of each phase, and the length of each.
-fn filter(ratio: Ratio) -> (Vec<f32>, usize) {
-    let (factor, length) = (factor(ratio), filter_length(ratio));
-    let center = length.saturating_sub(1) / 2;
-    let mut taps = Vec::with_capacity(length * ratio.to as usize);
-    for phase in 0..if length > 0 { ratio.to } else { 0 } {
-        let tap = |n: usize| {
-            let x = PI * factor * (n as f64 - center as f64 - phase as f64 / ratio.to as f64);
-            let window = 2.0 * x / (factor * length as f64 * PI);
-            let sinc = if x == 0.0 { 1.0 } else { x.sin() / x };
-            sinc * bessel(BETA * (1.0 - window * window).max(0.0).sqrt())
-        };
-        let row: Vec<f64> = (0..length).map(tap).collect();
-        let sum: f64 = row.iter().sum();
-        taps.extend(row.into_iter().map(|tap| (tap / sum) as f32));
-    }
-    (taps, length)
-}
-
-/// Returns the modified Bessel function of the first kind and order 0.
-fn bessel(x: f64) -> f64 {
-    let quarter = x * x / 4.0;
-    let (mut term, mut sum, mut n) = (1.0, 1.0, 1.0);
-    while term > sum * 1e-17 {
-        term *= quarter / (n * n);
-        sum += term;
-        n += 1.0;
-    }
-    sum
 }
 
 #[cfg(test)]

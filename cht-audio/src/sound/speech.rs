@@ -1,4 +1,4 @@
-//! Finds speech in sound: frames of 16 ms, each with the probability of speech and its level.
+//! Finds speech in sound: frames of 16 ms, each with the probability of speech.
 
 use earshot::Detector;
 
@@ -15,22 +15,24 @@ const SPEECH: f32 = 0.5;
 /// long.
 const LATE: usize = 3;
 
+/// Highest sample of a quiet frame: four steps of 16 bits, -78 dB relative to full scale.
+const QUIET: f32 = 4.0 / 32_768.0;
+
+/// Quiet frames in a row after which the detector is not asked about more of them: half a second.
+/// Silence costs nothing then, and a pause within talk is heard as a whole.
+const ASKED: usize = 32;
+
 /// Longest gap within one span of speech, and shortest span, in frames.
 const GAP: usize = 12;
 const SHORTEST: usize = 3;
 
-/// Measures of a frame.
+/// Probability that a frame is speech, 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Frame {
-    /// Probability of speech, 0 to 1.
-    pub speech: f32,
-    /// Mean square of its samples.
-    pub power: f32,
-}
+pub(crate) struct Frame(pub f32);
 
 impl Frame {
     pub(crate) fn is_speech(self) -> bool {
-        self.speech >= SPEECH
+        self.0 >= SPEECH
     }
 }
 
@@ -38,8 +40,10 @@ impl Frame {
 /// it depends on the piece alone.
 pub(crate) struct Frames {
     detector: Box<Detector>,
-    /// Frames that the detector was given.
+    /// Frames that were measured.
     heard: usize,
+    /// Quiet frames in a row before the next one.
+    quiet: usize,
     /// Frames that are known.
     pub known: Vec<Frame>,
 }
@@ -52,54 +56,55 @@ impl std::fmt::Debug for Frames {
 
 impl Frames {
     pub(crate) fn new() -> Self {
-        Self { detector: Detector::default_boxed(), heard: 0, known: Vec::new() }
+        Self { detector: Detector::default_boxed(), heard: 0, quiet: 0, known: Vec::new() }
     }
 
     /// Begins another piece.
     pub(crate) fn clear(&mut self) {
         self.detector.reset();
-        self.heard = 0;
+        (self.heard, self.quiet) = (0, 0);
         self.known.clear();
     }
 
     /// Gives the detector the next frame of the piece, whose `samples` so far begin with its first
     /// one. Returns whether there was a whole one.
     pub(crate) fn measure(&mut self, samples: &[f32]) -> bool {
-        let Some(frame) = frame(samples, self.heard) else { return false };
-        let speech = self.detector.predict_f32(frame);
+        let Some(frame) = samples.get(self.heard * FRAME..(self.heard + 1) * FRAME) else {
+            return false;
+        };
+        // Decoders and filters overshoot; the detector takes -1 to 1.
+        let mut clipped = [0.0; FRAME];
+        clipped.iter_mut().zip(frame).for_each(|(to, from)| *to = from.clamp(-1.0, 1.0));
+        let speech = self.ask(&clipped);
         self.heard += 1;
-        if let Some(at) = self.heard.checked_sub(1 + LATE) {
-            let power = frame_power(samples, at);
-            self.known.push(Frame { speech, power });
+        if self.heard > LATE {
+            self.known.push(Frame(speech));
         }
         true
     }
 
     /// Measures the last frames: no more samples come, and silence takes their place. Returns
     /// whether there were any.
-    pub(crate) fn finish(&mut self, samples: &[f32]) -> bool {
+    pub(crate) fn finish(&mut self) -> bool {
         let is_any = self.known.len() < self.heard;
         while self.known.len() < self.heard {
-            let speech = self.detector.predict_f32(&[0.0; FRAME]);
-            let power = frame_power(samples, self.known.len());
-            self.known.push(Frame { speech, power });
+            let speech = self.ask(&[0.0; FRAME]);
+            self.known.push(Frame(speech));
         }
         is_any
+    }
+
+    /// Returns the probability of speech by the next frame.
+    fn ask(&mut self, frame: &[f32; FRAME]) -> f32 {
+        let is_quiet = frame.iter().all(|sample| sample.abs() <= QUIET);
+        self.quiet = if is_quiet { self.quiet + 1 } else { 0 };
+        if self.quiet > ASKED { 0.0 } else { self.detector.predict_f32(frame) }
     }
 
     /// Returns the spans of speech, in samples from the beginning of the piece.
     pub(crate) fn spans(&self) -> Vec<[u64; 2]> {
         spans(&self.known)
     }
-}
-
-fn frame(samples: &[f32], at: usize) -> Option<&[f32]> {
-    samples.get(at * FRAME..(at + 1) * FRAME)
-}
-
-fn frame_power(samples: &[f32], at: usize) -> f32 {
-    let squares = frame(samples, at).into_iter().flatten().map(|sample| sample * sample);
-    squares.sum::<f32>() / FRAME as f32
 }
 
 fn spans(frames: &[Frame]) -> Vec<[u64; 2]> {
@@ -119,9 +124,7 @@ mod tests {
     use super::*;
 
     fn frames(text: &str) -> Vec<Frame> {
-        text.bytes()
-            .map(|byte| Frame { speech: f32::from(u8::from(byte == b'#')), power: 0.0 })
-            .collect()
+        text.bytes().map(|byte| Frame(f32::from(u8::from(byte == b'#')))).collect()
     }
 
     #[test]
@@ -129,6 +132,39 @@ mod tests {
         let text = [".....#####", &".".repeat(GAP), "##", &".".repeat(GAP + 1), "##..."].concat();
         assert_eq!(spans(&frames(&text)), [[5 * 256, (12 + GAP as u64) * 256]]);
         assert_eq!(spans(&frames("....")), [[0_u64; 2]; 0]);
+    }
+
+    /// Returns the frames of a detector that is asked about all of them.
+    fn asked(samples: &[f32]) -> Vec<Frame> {
+        let mut detector = Detector::default();
+        let frames = samples.as_chunks::<FRAME>().0.iter();
+        frames.map(|frame| Frame(detector.predict_f32(frame))).skip(LATE).collect()
+    }
+
+    #[test]
+    fn silence_is_not_asked_about_and_changes_nothing_after_it() {
+        let mut state = 5_u32;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+        };
+        let mut samples: Vec<f32> = (0..100 * FRAME).map(|_| noise()).collect();
+        samples[20 * FRAME..90 * FRAME].fill(0.0);
+        let mut frames = Frames::new();
+        while frames.measure(&samples) {}
+        let expected = asked(&samples);
+        assert_eq!(frames.known[..20 + ASKED - LATE], expected[..20 + ASKED - LATE]);
+        assert!(frames.known[20 + ASKED - LATE..87].iter().all(|frame| *frame == Frame(0.0)));
+        let is_speech = |frames: &[Frame]| -> Vec<bool> {
+            frames.iter().map(|frame| frame.is_speech()).collect()
+        };
+        assert_eq!(is_speech(&frames.known), is_speech(&expected));
+    }
+
+    #[test]
+    fn overshoot_is_no_error() {
+        let mut measured = Frames::new();
+        assert!(measured.measure(&[1.5; FRAME]));
     }
 
     #[test]
@@ -139,7 +175,7 @@ mod tests {
             measured.clear();
             while measured.measure(&samples) {}
             assert_eq!(measured.known.len(), 187 - LATE);
-            measured.finish(&samples);
+            measured.finish();
             assert_eq!(measured.known.len(), 187);
             assert_eq!(measured.spans(), [[0_u64; 2]; 0]);
         }

@@ -5,7 +5,8 @@
 
 use super::{
     cut::{Cutter, Limits},
-    resample::{Ratio, Resampler, gcd},
+    ratio::{Ratio, gcd},
+    resample::Resampler,
     speech::{self, FRAME, Frames},
 };
 
@@ -102,7 +103,10 @@ impl Stretch {
             }
             if self.cutter.is_behind(&self.frames.known) {
                 let cut = self.cutter.next(&self.frames.known);
-                self.decided = cut.map(|frame| (frame, self.input_of(frame)));
+                self.decided = cut.map(|cut| {
+                    let frame = cut.place(self.listened());
+                    (frame, self.input_of(frame))
+                });
             } else {
                 let listened = if self.listener.is_some() { &self.listened } else { &self.samples };
                 if !self.frames.measure(listened) {
@@ -121,8 +125,7 @@ impl Stretch {
         let mut is_known = false;
         while !is_known {
             parts.extend(std::iter::from_fn(|| self.next()));
-            let listened = if self.listener.is_some() { &self.listened } else { &self.samples };
-            is_known = !self.frames.finish(listened);
+            is_known = !self.frames.finish();
         }
         if self.input > 0 {
             let part = Part {
@@ -132,6 +135,11 @@ impl Stretch {
             };
             parts.push(part);
         }
+    }
+
+    /// Returns the mono sound of the piece that is measured.
+    fn listened(&self) -> &[f32] {
+        if self.listener.is_some() { &self.listened } else { &self.samples }
     }
 
     /// Returns the input sample nearest to the beginning of a frame where all rates are in phase.

@@ -51,6 +51,7 @@ bodies! {
     "segment_open" => SegmentOpen: "A segment has begun to grow; from cht-recv, or cht-segwatch that found it growing.",
     "segment_closed" => SegmentClosed: "cht-recv has given a segment its final name. Also the line of stream/segments.ndjson.",
     "deleted" => Deleted: "cht-recv has removed a segment, to keep room. Also a line of stream/segments.ndjson.",
+    "session_deleted" => SessionDeleted: "cht-recv has removed a session with everything in it, to keep room.",
     "segment" => Segment: "cht-segwatch has examined a finished segment of any recorder.",
     "frame" => Frame: "cht-scenes has kept a frame; its picture is on disk.",
     "audio" => Audio: "cht-audio has cut a piece of sound.",
@@ -58,6 +59,7 @@ bodies! {
     "text" => Text: "A program has recognised or described the text of a kept frame.",
     "transcript" => Transcript: "A program has recognised speech.",
     "sent" => Sent: "A frame was sent to an agent: cht-index sets `sent_to_agent`.",
+    "metrics" => Metrics: "A stage serves metrics to Prometheus; at its start.",
     "stats" => Stats: "How a stage is doing; at intervals.",
     "error" => Failure: "Something was wrong with one segment, line or frame; the rest goes on.",
 }
@@ -84,6 +86,16 @@ pub struct Listening {
     /// Where Prometheus may ask, with `--metrics`: `http://127.0.0.1:9444/metrics`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<String>,
+}
+
+impl Listening {
+    /// Tells whether an `address` is the path of a file, which is read to its end: no sender is
+    /// waited for.
+    #[must_use]
+    pub fn names_file(address: &str) -> bool {
+        let is_socket = address.contains("://") || address.starts_with("unix:");
+        !is_socket && address != "stdin"
+    }
 }
 
 /// A sender has connected.
@@ -219,6 +231,8 @@ pub enum DeleteReason {
     RetainBytes,
     /// It was older than `--retain-age`.
     RetainAge,
+    /// Its session was older than `--retain-frames-age`.
+    RetainFramesAge,
     /// The disk had refused.
     Disk,
     /// Another program had removed it.
@@ -234,6 +248,19 @@ pub struct Deleted {
     /// Where it was.
     pub path: String,
     /// Its size.
+    pub bytes: u64,
+    /// Why it was removed.
+    pub reason: DeleteReason,
+    /// Wall clock.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub at: Timestamp,
+}
+
+/// A session is gone: its segments, pictures, sound and index.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SessionDeleted {
+    /// Bytes of the files in it, with those of the segments that were left.
     pub bytes: u64,
     /// Why it was removed.
     pub reason: DeleteReason,
@@ -381,6 +408,20 @@ pub enum Reason {
     Gradual,
     /// The screen has changed and come to rest.
     Screen,
+}
+
+impl Reason {
+    /// Returns the word for it, as in events.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Scene => "scene",
+            Self::Interval => "interval",
+            Self::Gradual => "gradual",
+            Self::Screen => "screen",
+        }
+    }
 }
 
 /// Detector that found the change.
@@ -609,6 +650,17 @@ impl Sent {
     pub fn is_of_agent(&self) -> bool {
         self.reader.as_deref().is_none_or(|reader| reader == "agent")
     }
+}
+
+/// A stage serves metrics.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Metrics {
+    /// The program.
+    pub stage: String,
+    /// Where Prometheus may ask, with the real port if 0 was asked for:
+    /// `http://127.0.0.1:9445/metrics`.
+    pub url: String,
 }
 
 /// Something was wrong with one segment, line or frame.

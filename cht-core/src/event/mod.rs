@@ -9,6 +9,7 @@
 //! absolute.
 
 mod body;
+mod fields;
 mod path;
 mod relative;
 mod stats;
@@ -19,12 +20,13 @@ use serde::{Deserialize, Serialize};
 pub use body::schemas;
 pub use body::{
     Anchor, Audio, Body, Connected, Damage, DeleteReason, Deleted, Detector, Disconnected,
-    EndReason, Failure, Frame, Jump, Listening, Reason, Scores, Segment, SegmentClosed,
-    SegmentDone, SegmentOpen, Sent, StreamInfo, Text, TextBox, Transcript,
+    EndReason, Failure, Frame, Jump, Listening, Metrics, Reason, Scores, Segment, SegmentClosed,
+    SegmentDone, SegmentOpen, Sent, SessionDeleted, StreamInfo, Text, TextBox, Transcript,
 };
+pub use fields::FRAME_FIELDS;
 pub use path::{NotUtf8, absolute, clean};
 pub use relative::Relative;
-pub use stats::{Content, Decoded, PidStats, RecvStats, ScenesStats, Stats};
+pub use stats::{AudioStats, Content, Decoded, PidStats, RecvStats, ScenesStats, Stats};
 
 /// Version of the contract. It changes only if a field has to go or change its meaning.
 pub const VERSION: u32 = 1;

@@ -22,6 +22,9 @@ pub struct Stats {
     /// Measures of cht-scenes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scenes: Option<ScenesStats>,
+    /// Measures of cht-audio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio: Option<AudioStats>,
 }
 
 /// Measures of cht-recv. Counts begin at its start, over all connections.
@@ -92,6 +95,22 @@ pub struct ScenesStats {
     pub choices_waiting: u64,
     /// Pictures that wait for a detector.
     pub pictures_waiting: u64,
+}
+
+/// Measures of cht-audio. Counts begin at its start, over all segments.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AudioStats {
+    /// Pieces cut.
+    pub pieces: u64,
+    /// Pieces without speech among them.
+    pub silent: u64,
+    /// Seconds of sound in them.
+    pub cut: f64,
+    /// Seconds of sound that went to the decoder and are in no piece yet; absent if no stream is
+    /// live. At most the longest piece, as long as decoding keeps up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<f64>,
 }
 
 /// Pictures of a stream that are decoded.

@@ -15,6 +15,9 @@ use crate::{live::Bytes, net::is_passing};
 /// Longest time for a request and a document.
 const LIMIT: Duration = Duration::from_secs(2);
 
+/// Longest time for which a client of a stream takes nothing that waits for it.
+const STALLED: Duration = Duration::from_secs(120);
+
 /// Length of the longest request, in bytes.
 const HEAD: usize = 8 << 10;
 
@@ -32,7 +35,7 @@ pub(super) struct Connection {
     sent: usize,
     /// What comes after them.
     stream: Option<Box<dyn Body>>,
-    /// `None` for a stream.
+    /// `None` for a stream whose client takes what there is.
     deadline: Option<Instant>,
 }
 
@@ -49,7 +52,7 @@ impl Connection {
         })
     }
 
-    /// Returns when it has to be done; `None` for a stream, which lasts.
+    /// Returns when it has to be done, or to take more; `None` for a stream whose client does.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
@@ -140,8 +143,16 @@ impl Connection {
         loop {
             while self.sent < self.bytes.len() {
                 match self.socket.write(&self.bytes[self.sent..]) {
-                    Ok(count) => self.sent += count,
-                    Err(error) if is_passing(&error) => return Ok(false),
+                    Ok(count) => {
+                        self.sent += count;
+                        if self.is_stream() {
+                            self.deadline = None;
+                        }
+                    }
+                    Err(error) if is_passing(&error) => {
+                        self.deadline.get_or_insert(now + STALLED);
+                        return Ok(false);
+                    }
                     Err(error) => return Err(error),
                 }
             }
@@ -164,5 +175,55 @@ impl Connection {
         }
         self.stream.iter_mut().for_each(|stream| stream.waits(now));
         Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::{http::Request, process::clock};
+
+    /// A stream without an end.
+    #[derive(Debug)]
+    struct Endless;
+
+    impl Body for Endless {
+        fn next(&mut self, _: Instant) -> Bytes {
+            Bytes::Some(vec![0; 1 << 16].into())
+        }
+    }
+
+    struct Streams;
+
+    impl Service for Streams {
+        fn answer(&mut self, _: &Request<'_>, _: Instant) -> Answer {
+            Answer::stream("video/mp2t", Box::new(Endless))
+        }
+    }
+
+    #[test]
+    fn viewer_that_takes_nothing_has_to_go_and_one_that_goes_on_may_stay() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut viewer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        viewer.write_all(b"GET /live.ts HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let began = clock::monotonic();
+        let mut connection = Connection::new(listener.accept().unwrap().0, began).unwrap();
+        let after = |seconds| began + Duration::from_secs(seconds);
+        while !connection.is_stream() {
+            assert!(!connection.step(&mut Streams, true, began).unwrap());
+        }
+        // It takes what the buffers of the system hold.
+        while connection.deadline().is_none() {
+            connection.step(&mut Streams, true, began).unwrap();
+        }
+        connection.step(&mut Streams, true, after(90)).unwrap();
+        assert_eq!(connection.deadline(), Some(began + STALLED));
+        viewer.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let mut buffer = vec![0; 1 << 20];
+        while viewer.read(&mut buffer).is_ok() {}
+        connection.step(&mut Streams, true, after(100)).unwrap();
+        assert!(connection.deadline().is_none_or(|limit| limit == after(100) + STALLED));
     }
 }

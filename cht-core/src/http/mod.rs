@@ -11,4 +11,4 @@ mod connection;
 mod server;
 
 pub use answer::{Answer, Body, Content, Request, Service};
-pub use server::{bind, serve};
+pub use server::{BindError, bind, serve};

@@ -95,6 +95,12 @@ impl Broadcast {
         state.viewers.iter().map(|seat| seat.queue.wait(now)).max().unwrap_or_default()
     }
 
+    /// Tells whether there is a viewer.
+    #[must_use]
+    pub fn has_viewers(&self) -> bool {
+        !lock(&self.0).viewers.is_empty()
+    }
+
     /// Tells whether every viewer has used all that there was.
     #[must_use]
     pub fn is_drained(&self) -> bool {

@@ -12,10 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cht_ts::{
-    PACKET_LEN,
-    time::{TICKS_PER_SECOND, difference33, unwrap33},
-};
+use cht_ts::{PACKET_LEN, Pts, time::TICKS_PER_SECOND};
 
 use super::{
     continuity::Continuity,
@@ -57,6 +54,10 @@ const PAUSE: i64 = TICKS_PER_SECOND;
 
 /// Player's time between the pictures before and after a jump, in ticks.
 const FRAME: i64 = TICKS_PER_SECOND / 25;
+
+/// Longest time from a PCR to the picture that comes with it, in ticks. Multiplexers have 0.7 s, so
+/// that a decoder's buffer never runs dry; VLC shows a picture when its clock, the PCR, is there.
+const LEAD: i64 = TICKS_PER_SECOND / 10;
 
 /// Rewrites a stream for a player, packet by packet.
 #[derive(Debug)]
@@ -172,7 +173,7 @@ impl CatchUp {
             self.lateness.clear();
             return;
         }
-        let played = unwrap33(clock.placed, cht_ts::time::ticks(position) as u64);
+        let played = Pts::new(cht_ts::time::ticks(position)).near(clock.placed);
         let late = clock.placed + rests - played + ticks_of(waited);
         if let Some(excess) = self.lateness.note(at, late) {
             clock.due = clock.due.max(at + excess);
@@ -239,10 +240,13 @@ impl CatchUp {
             if !start.is_video {
                 track.begin(clock, start);
             }
-            let place = |stamp| clock.playout.place33(clock.dts, stamp);
+            let place = |stamp| clock.playout.place_stamp(clock.dts, stamp);
             start.write(packet, place(start.pts), place(start.dts));
         }
-        stamps::place_pcr(packet, |pcr| clock.playout.place33(clock.dts, pcr));
+        let earliest = clock.dts - LEAD;
+        stamps::place_pcr(packet, |pcr| {
+            clock.playout.place_stamp(clock.dts, Pts::new(pcr.near(clock.dts).max(earliest)))
+        });
         track.pass(packet)
     }
 
@@ -261,7 +265,7 @@ impl CatchUp {
     fn picture(&mut self, pid: u16, start: PesStart, now: i64) {
         let rejoins = std::mem::take(&mut self.rejoins);
         let Some(clock) = &mut self.clock else {
-            self.clock = Some(Clock::new(pid, start.dts as i64, now));
+            self.clock = Some(Clock::new(pid, start.dts.ticks(), now));
             return;
         };
         if rejoins {
@@ -302,7 +306,7 @@ impl Clock {
     }
 
     /// Notes the next picture. Returns `false` if it is of another video.
-    fn advance(&mut self, pid: u16, dts: u64, now: i64) -> bool {
+    fn advance(&mut self, pid: u16, dts: Pts, now: i64) -> bool {
         let waited = now - self.read;
         if pid != self.pid {
             if waited < JUMP {
@@ -310,8 +314,9 @@ impl Clock {
             }
             self.pid = pid;
         }
-        let step = difference33(self.dts, dts);
-        self.dts = unwrap33(self.dts, dts);
+        let dts = dts.near(self.dts);
+        let step = dts - self.dts;
+        self.dts = dts;
         if step < -STEP_BACK || (step - waited).abs() > JUMP {
             let gap = if self.playout.is_squeezing() { 1 } else { FRAME };
             self.playout.jump(self.dts, self.placed + gap);
@@ -323,8 +328,8 @@ impl Clock {
     }
 
     /// Continues with a picture that follows pictures left out.
-    fn rejoin(&mut self, pid: u16, dts: u64, now: i64) {
-        let dts = unwrap33(self.dts, dts);
+    fn rejoin(&mut self, pid: u16, dts: Pts, now: i64) {
+        let dts = dts.near(self.dts);
         self.playout = Playout::begin_at(dts, self.placed + FRAME);
         let due = now.max(self.due + FRAME);
         (self.pid, self.dts, self.placed) = (pid, dts, self.placed + FRAME);
@@ -352,7 +357,7 @@ impl Track {
 
     /// Decides whether there is time to play the PES packet that starts.
     fn begin(&mut self, clock: &Clock, start: PesStart) {
-        let is_near = difference33(clock.dts, start.pts).abs() <= JUMP;
+        let is_near = (start.pts.near(clock.dts) - clock.dts).abs() <= JUMP;
         let is_stray = self.is_near && !is_near;
         self.is_near |= is_near;
         let is_squeezed = is_near && clock.playout.is_squeezed(clock.dts, start.pts);
@@ -413,8 +418,12 @@ mod tests {
             assert!(rest.is_empty());
             let got = packets.iter().map(|packet| {
                 let start = PesStart::of(packet).unwrap();
-                assert!(start.pts >= start.dts);
-                (stamps::pid(packet), start.dts as f64 / 90_000.0, stamps::continuity(packet))
+                assert!(start.pts.since(start.dts) >= 0);
+                (
+                    stamps::pid(packet),
+                    start.dts.ticks() as f64 / 90_000.0,
+                    stamps::continuity(packet),
+                )
             });
             got.collect()
         }
@@ -435,6 +444,22 @@ mod tests {
 
     fn tenths(from: f64, count: u32) -> Vec<f64> {
         (0..count).map(|n| from + f64::from(n) / 10.0).collect()
+    }
+
+    #[test]
+    fn pcr_is_shortly_before_its_picture() {
+        let mut player = Player::start();
+        player.live(0.0, 0.0, 5.0);
+        let now = player.began + Duration::from_secs(5);
+        for (at, lead, expected) in [(450_000, 63_000, LEAD), (459_000, 2000, 2000)] {
+            let mut packet = pes(VIDEO, 0xE0, at, at);
+            stamps::place_pcr(&mut packet, |dts| dts - lead);
+            let mut out = Vec::new();
+            player.catch_up.push(&packet, now, false, &mut out);
+            let packet = out.first_chunk_mut().unwrap();
+            let dts = PesStart::of(packet).unwrap().dts;
+            assert_eq!(dts.since(stamps::tests::pcr(packet)), expected);
+        }
     }
 
     #[test]
@@ -518,7 +543,7 @@ mod tests {
         let mut player = Player::start();
         player.live(0.0, 0.0, 5.0);
         let before = player.get(5.0, &[5.0]);
-        // Stopped for a minute; what was read meanwhile is left out.
+        // Stopped for a minute; the bytes read meanwhile are left out.
         player.catch_up.rejoin(&[], player.began + Duration::from_secs(65), &mut Vec::new());
         let after = player.get(65.0, &tenths(64.5, 6));
         let pictures: Vec<_> = after.iter().filter(|got| got.0 == VIDEO).collect();

@@ -1,7 +1,7 @@
 //! The player's time: the stream's time without the stretches that the player has to skip to be
 //! live. Pure.
 
-use cht_ts::time::{difference33, unwrap33};
+use cht_ts::Pts;
 
 /// Speed of a squeezed stretch, relative to the stream: ten seconds take a tenth of one, and two
 /// pictures of 120 a second still differ in time.
@@ -44,15 +44,15 @@ impl Playout {
         self.at + inside / SQUEEZE + (ticks - end).max(0)
     }
 
-    /// Returns the player's time for the 33 bits of a stamp near `reference`.
-    pub(super) fn place33(&self, reference: i64, stamp: u64) -> u64 {
-        self.place(unwrap33(reference, stamp)) as u64 & ((1 << 33) - 1)
+    /// Returns the player's time stamp for one of the stream near `reference`.
+    pub(super) fn place_stamp(&self, reference: i64, stamp: Pts) -> Pts {
+        Pts::new(self.place(stamp.near(reference)))
     }
 
     /// Returns whether `stamp`, near `reference`, lies in the squeezed stretch, where there is no
     /// time to play sound.
-    pub(super) fn is_squeezed(&self, reference: i64, stamp: u64) -> bool {
-        let ticks = reference + difference33(reference, stamp);
+    pub(super) fn is_squeezed(&self, reference: i64, stamp: Pts) -> bool {
+        let ticks = stamp.near(reference);
         ticks >= self.from && self.to.is_none_or(|to| ticks < to)
     }
 
@@ -82,7 +82,8 @@ mod tests {
         assert_eq!([900, 1000, 11_000].map(|t| playout.place(t)), [900, 1000, 1100]);
         playout.resume(11_000);
         assert_eq!([11_000, 12_000].map(|t| playout.place(t)), [1100, 2100]);
-        assert!(playout.is_squeezed(5000, 10_999) && !playout.is_squeezed(5000, 11_000));
+        let is_squeezed = |ticks| playout.is_squeezed(5000, Pts::new(ticks));
+        assert!(is_squeezed(10_999) && !is_squeezed(11_000));
         playout.squeeze(12_000);
         assert_eq!([11_500, 12_000, 22_000].map(|t| playout.place(t)), [1600, 2100, 2200]);
         playout.jump(500_000, 2300);
@@ -94,7 +95,8 @@ mod tests {
         assert_eq!([7, 107].map(|t| playout.place(t)), [9000, 9100]);
         // 33 bits across the wrap.
         let (wrap, near) = (1_i64 << 33, Playout { from: 0, to: Some(0), at: -50 });
-        assert_eq!(near.place33(wrap - 10, 20), (1 << 33) - 30);
-        assert_eq!(near.place33(10, 20), (1 << 33) - 30);
+        for reference in [wrap - 10, 10] {
+            assert_eq!(near.place_stamp(reference, Pts::new(20)), Pts::new(-30));
+        }
     }
 }

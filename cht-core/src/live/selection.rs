@@ -1,11 +1,10 @@
 //! Which of a stream's programs and streams is shown. Pure.
 
-use std::{fmt::Write as _, str::FromStr};
+use std::fmt::Write as _;
 
 use cht_ts::{Program, ProgramFilter, Stream};
 
-/// Lowest PID of an elementary stream (ISO/IEC 13818-1 table 2-3).
-const FIRST_PID: u16 = 0x10;
+use crate::segment::Which;
 
 /// Streams to show; by default all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,32 +13,6 @@ pub struct Wanted {
     pub program: Option<u16>,
     /// One of several videos, or one of several sounds.
     pub stream: Option<Which>,
-}
-
-/// A stream, by PID or index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    /// Of any kind.
-    Pid(u16),
-    /// Of the videos, in the order of the tables, from 0.
-    Index(u16),
-}
-
-impl FromStr for Which {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = match text.strip_prefix("0x") {
-            Some(hex) => u16::from_str_radix(hex, 16),
-            None => text.parse(),
-        };
-        match number {
-            Ok(index) if index < FIRST_PID => Ok(Self::Index(index)),
-            Ok(pid) if pid < 0x1FFF => Ok(Self::Pid(pid)),
-            _ => Err("must be a PID, as 257 or 0x101, or 0, 1 … for the first, second … video"
-                .to_owned()),
-        }
-    }
 }
 
 impl Wanted {

@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn pieces_begin_at_keyframes_and_are_the_stream() {
-        let pictures: Vec<(u64, bool)> = (0..12).map(|n| (n * 3600, n % 4 == 0)).collect();
+        let pictures: Vec<(i64, bool)> = (0..12).map(|n| (n * 3600, n % 4 == 0)).collect();
         let mut stream = tables(0x1B);
         stream.extend(testutil::h264(0x101, &pictures));
         for size in [1, 188, 500, 100_000] {

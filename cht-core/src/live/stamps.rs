@@ -1,6 +1,6 @@
 //! Reads and rewrites time stamps in transport packets (ISO/IEC 13818-1 §2.4.3.5, §2.4.3.7). Pure.
 
-use cht_ts::PACKET_LEN;
+use cht_ts::{PACKET_LEN, Pts};
 
 /// A transport packet of 188 bytes.
 pub(super) type Packet = [u8; PACKET_LEN];
@@ -9,10 +9,9 @@ pub(super) type Packet = [u8; PACKET_LEN];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PesStart {
     pub is_video: bool,
-    /// 33 bits of 90 kHz ticks.
-    pub pts: u64,
+    pub pts: Pts,
     /// The DTS, or the PTS if there is none.
-    pub dts: u64,
+    pub dts: Pts,
     /// Offset of the PTS in the packet.
     at: usize,
     has_dts: bool,
@@ -65,7 +64,7 @@ impl PesStart {
     }
 
     /// Replaces the time stamps.
-    pub(super) fn write(self, packet: &mut Packet, pts: u64, dts: u64) {
+    pub(super) fn write(self, packet: &mut Packet, pts: Pts, dts: Pts) {
         write(&mut packet[self.at..], pts);
         if self.has_dts {
             write(&mut packet[self.at + 5..], dts);
@@ -74,25 +73,26 @@ impl PesStart {
 }
 
 /// Replaces the base of the PCR in `packet`, if there is one, by the result of `place`.
-pub(super) fn place_pcr(packet: &mut Packet, place: impl Fn(u64) -> u64) {
+pub(super) fn place_pcr(packet: &mut Packet, place: impl Fn(Pts) -> Pts) {
     let has_pcr = packet[3] & 0x20 != 0 && packet[4] >= 7 && packet[5] & 0x10 != 0;
     if !has_pcr {
         return;
     }
     let upper = u32::from_be_bytes([packet[6], packet[7], packet[8], packet[9]]);
-    let base = place(u64::from(upper) << 1 | u64::from(packet[10] >> 7));
+    let base = place(Pts::new(i64::from(upper) << 1 | i64::from(packet[10] >> 7))).ticks();
     packet[6..10].copy_from_slice(&((base >> 1) as u32).to_be_bytes());
     packet[10] = (packet[10] & 0x7F) | (base as u8 & 1) << 7;
 }
 
 /// Reads 33 bits between three marker bits.
-fn read(stamp: &[u8]) -> u64 {
-    let [top, high, middle, low, last] = [0, 1, 2, 3, 4].map(|at| u64::from(stamp[at]));
-    (top >> 1 & 7) << 30 | high << 22 | (middle >> 1) << 15 | low << 7 | last >> 1
+fn read(stamp: &[u8]) -> Pts {
+    let [top, high, middle, low, last] = [0, 1, 2, 3, 4].map(|at| i64::from(stamp[at]));
+    Pts::new((top >> 1 & 7) << 30 | high << 22 | (middle >> 1) << 15 | low << 7 | last >> 1)
 }
 
 /// Writes 33 bits, and keeps the upper half of the first byte.
-fn write(stamp: &mut [u8], ticks: u64) {
+fn write(stamp: &mut [u8], pts: Pts) {
+    let ticks = pts.ticks();
     stamp[0] = (stamp[0] & 0xF1) | ((ticks >> 30) as u8 & 7) << 1;
     stamp[1] = (ticks >> 22) as u8;
     stamp[2] = ((ticks >> 15) as u8) << 1 | 1;
@@ -112,14 +112,14 @@ pub(super) mod tests {
         packet[12..21].copy_from_slice(&[0, 0, 1, id, 0, 0, 0x80, 0xC0, 10]);
         packet[21] = 0x31;
         packet[26] = 0x11;
-        let start = PesStart { is_video: true, pts: 0, dts: 0, at: 21, has_dts: true };
-        start.write(&mut packet, pts as u64, dts as u64);
-        place_pcr(&mut packet, |_| dts as u64);
+        let (pts, dts) = (Pts::new(pts), Pts::new(dts));
+        PesStart { is_video: true, pts, dts, at: 21, has_dts: true }.write(&mut packet, pts, dts);
+        place_pcr(&mut packet, |_| dts);
         packet
     }
 
-    pub(super) fn pcr(packet: &mut Packet) -> u64 {
-        let base = std::cell::Cell::new(0);
+    pub(in crate::live) fn pcr(packet: &mut Packet) -> Pts {
+        let base = std::cell::Cell::new(Pts::default());
         place_pcr(packet, |pcr| {
             base.set(pcr);
             pcr
@@ -133,8 +133,8 @@ pub(super) mod tests {
             let mut packet = pes(256, 0xE0, ticks, ticks ^ 1);
             let start = PesStart::of(&packet).unwrap();
             assert!(start.is_video && pid(&packet) == 256);
-            assert_eq!((start.pts as i64, start.dts as i64), (ticks, ticks ^ 1));
-            assert_eq!(pcr(&mut packet) as i64, ticks ^ 1);
+            assert_eq!((start.pts, start.dts), (Pts::new(ticks), Pts::new(ticks ^ 1)));
+            assert_eq!(pcr(&mut packet), Pts::new(ticks ^ 1));
             // Extension, reserved bits and marker bits are unchanged.
             assert_eq!((packet[10] & 0x7F, packet[21] >> 4, packet[26] >> 4), (0x7E, 3, 1));
         }

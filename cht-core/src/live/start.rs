@@ -6,16 +6,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cht_ts::{
-    Found, Scanner,
-    time::{TICKS_PER_SECOND, difference33},
-};
+use cht_ts::{Found, Pts, Scanner, time::TICKS_PER_SECOND};
 
 use super::{selection::Wanted, splitter::Entries};
 use crate::{
-    event::{Anchor, Body, Event},
+    event::{Anchor, SegmentOpen},
     process::report,
-    session::{Session, segment_log::SegmentLog, sequence},
+    session::{
+        Session,
+        segment_log::{self, SegmentLog},
+        sequence,
+    },
     storage::regular,
 };
 
@@ -34,15 +35,21 @@ pub struct StartPoint {
     pub is_entry: bool,
 }
 
-/// Returns the session below `sessions` that is recorded now, or else the newest.
+/// Returns the session below `sessions` that people mean without naming one
+/// ([`Session::recency`]).
 pub fn newest(sessions: &Path) -> io::Result<Option<Session>> {
-    let entries = fs::read_dir(sessions)?;
-    let found = entries.filter_map(|entry| Session::open(&entry.ok()?.path()).ok());
-    Ok(found.max_by_key(|session| (session.is_recording(), made_at(session.root()))))
+    Ok(all(sessions)?.max_by_key(Session::recency))
 }
 
-fn made_at(root: &Path) -> Option<std::time::SystemTime> {
-    root.join("stream").metadata().ok()?.modified().ok()
+/// Returns the session below `sessions` for those who want to see what comes now
+/// ([`Session::recency_live`]).
+pub fn newest_live(sessions: &Path) -> io::Result<Option<Session>> {
+    Ok(all(sessions)?.max_by_key(Session::recency_live))
+}
+
+fn all(sessions: &Path) -> io::Result<impl Iterator<Item = Session>> {
+    let entries = fs::read_dir(sessions)?;
+    Ok(entries.filter_map(|entry| Session::open(&entry.ok()?.path()).ok()))
 }
 
 impl StartPoint {
@@ -93,7 +100,7 @@ impl StartPoint {
             };
             let Some(bytes) = bytes else { continue };
             let mut place = Self { seq: *seq, ..Self::default() };
-            place.look(&bytes, session, wanted, &|pts| anchor.place(pts as i64) <= tick);
+            place.look(&bytes, session, wanted, &|pts| anchor.place(pts) <= tick);
             if place.is_entry {
                 return Ok(place);
             }
@@ -107,7 +114,7 @@ impl StartPoint {
         bytes: &[u8],
         session: &Session,
         wanted: Wanted,
-        is_early: &dyn Fn(u64) -> bool,
+        is_early: &dyn Fn(Pts) -> bool,
     ) {
         let mut scanner = Scanner::new();
         let mut entries = Entries::new(wanted);
@@ -133,18 +140,10 @@ impl StartPoint {
 
 /// Reads the tables that cht-recv keeps for readers that begin within the connection of a segment.
 pub(super) fn tables_of_connection(session: &Session, seq: u64) -> Option<Vec<u8>> {
-    let open = open_segment(session).filter(|open| open.0 == seq).map(|open| open.1);
+    let open =
+        segment_log::growing(session).filter(|open| open.seq == seq).map(|open| open.connection);
     let closed = || Some(SegmentLog::since(session, seq).get(seq)?.connection);
     regular::read(&session.tables(open.or_else(closed)?)).ok()
-}
-
-/// Returns number, connection and anchor of the growing segment.
-fn open_segment(session: &Session) -> Option<(u64, u32, Option<Anchor>)> {
-    let line = regular::read(&session.open_event()).ok()?;
-    match Event::parse(line.trim_ascii()).ok()??.body {
-        Body::SegmentOpen(open) => Some((open.seq, open.connection, open.timeline)),
-        _ => None,
-    }
 }
 
 /// Returns the segments on the timeline, oldest first.
@@ -152,7 +151,7 @@ fn anchors(session: &Session) -> Vec<(u64, Anchor)> {
     let log = SegmentLog::of(session);
     let kept = log.kept().filter_map(|closed| Some((closed.seq, closed.timeline?)));
     let mut anchors: Vec<_> = kept.collect();
-    if let Some((seq, _, Some(anchor))) = open_segment(session)
+    if let Some(SegmentOpen { seq, timeline: Some(anchor), .. }) = segment_log::growing(session)
         && anchors.last().is_none_or(|last| last.0 < seq)
     {
         anchors.push((seq, anchor));
@@ -162,10 +161,12 @@ fn anchors(session: &Session) -> Vec<(u64, Anchor)> {
 
 /// Returns the session's tick of the last PTS in a segment.
 fn last_tick(bytes: &[u8], anchor: Anchor) -> i64 {
-    let mut last = anchor.pts;
+    let mut last = anchor.clock();
     Scanner::new().push(bytes, &mut |found| {
-        if let Found::Pes(cht_ts::Pes { pts: Some(pts), .. }) = found {
-            last += difference33(last, pts).max(0);
+        if let Found::Pes(cht_ts::Pes { pts: Some(pts), .. }) = found
+            && pts.since(last) > 0
+        {
+            last = pts;
         }
     });
     anchor.place(last)

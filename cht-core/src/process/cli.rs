@@ -1,10 +1,17 @@
 //! The common part of the command lines: one `main`, one way to refuse a terminal.
 
 mod effect;
+mod generate;
+mod outline;
+mod version;
 
 use std::{error::Error, io::IsTerminal as _, process::ExitCode};
 
-pub use super::cli::effect::{Effect, parse};
+pub use super::cli::{
+    effect::{Effect, parse, parse_stage},
+    outline::Group,
+    version::{COMMIT, NUMBER},
+};
 use super::{exit::Exit, report};
 
 /// Runs a tool: names it in messages, prints the error it ends with, and gives its exit status.

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a run ended, the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Exit {
     /// Everything asked for was done. A reader that closed our stdout early is no failure.

@@ -6,11 +6,11 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Read as _},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
     thread::JoinHandle,
     time::Duration,
 };
@@ -21,10 +21,13 @@ use rustix::{
     process::{PidfdFlags, pidfd_open},
 };
 
-use super::{clock, lock::lock};
+use super::{clock, idle, lock::lock, programs};
 
 /// Oldest version with which the tools are tested: `(major, minor)`.
 pub const OLDEST: (u32, u32) = (5, 0);
+
+/// Length of a read from its stdout, in bytes.
+const READ: usize = 64 << 10;
 
 /// Number of its last lines that are kept for the error message.
 const LAST_WORDS: usize = 8;
@@ -53,6 +56,14 @@ pub enum FfmpegError {
         /// The end of its stderr.
         last_words: String,
     },
+    /// It did nothing, and was stopped.
+    #[error("ffmpeg did nothing for {} s and was stopped: {last_words}", .idle.as_secs_f64())]
+    Idle {
+        /// For how long.
+        idle: Duration,
+        /// The end of its stderr.
+        last_words: String,
+    },
     /// It could not be started or waited for.
     #[error("ffmpeg: {0}")]
     Io(#[from] io::Error),
@@ -72,11 +83,41 @@ impl FfmpegError {
 pub struct Program {
     path: PathBuf,
     version: (u32, u32),
+    text: String,
 }
 
 impl Program {
     /// Looks for ffmpeg (a name is searched in `PATH`) and asks for its version.
     pub fn find(path: &Path) -> Result<Self, FfmpegError> {
+        let text = Self::version_of(path)?;
+        let version = parse_version(&text);
+        if version < OLDEST {
+            return Err(FfmpegError::TooOld { path: path.to_owned(), version: text });
+        }
+        Ok(Self { path: path.to_owned(), version, text })
+    }
+
+    /// Looks for ffmpeg without running it, which takes as long as decoding a minute of sound: its
+    /// version is taken for [`OLDEST`]. [`Self::check`] asks, where it fails.
+    pub fn unasked(path: &Path) -> Result<Self, FfmpegError> {
+        let is_there = match path.to_str().filter(|name| !name.contains('/')) {
+            Some(name) => programs::in_path(name).is_some(),
+            None => programs::is_program(path),
+        };
+        if !is_there {
+            let words = "no such program";
+            return Err(FfmpegError::Missing(path.to_owned(), words.to_owned()));
+        }
+        Ok(Self { path: path.to_owned(), version: OLDEST, text: String::new() })
+    }
+
+    /// Asks for its version. Returns an error if it cannot be run or is too old.
+    pub fn check(&self) -> Result<(), FfmpegError> {
+        Self::find(&self.path).map(drop)
+    }
+
+    /// Returns the version of an ffmpeg, in its own notation.
+    pub fn version_of(path: &Path) -> Result<String, FfmpegError> {
         let missing = |error: &dyn std::fmt::Display| {
             FfmpegError::Missing(path.to_owned(), error.to_string())
         };
@@ -84,13 +125,14 @@ impl Program {
         if !asked.status.success() {
             return Err(missing(&format_args!("ffmpeg -version ended with {}", asked.status)));
         }
-        let text = version_in(&String::from_utf8_lossy(&asked.stdout))
-            .ok_or_else(|| missing(&"ffmpeg -version names no version"))?;
-        let version = parse_version(&text);
-        if version < OLDEST {
-            return Err(FfmpegError::TooOld { path: path.to_owned(), version: text });
-        }
-        Ok(Self { path: path.to_owned(), version })
+        version_in(&String::from_utf8_lossy(&asked.stdout))
+            .ok_or_else(|| missing(&"ffmpeg -version names no version"))
+    }
+
+    /// Returns its version, in its own notation; empty if it was not asked.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.text
     }
 
     /// Tells whether it reads a protocol (`srt`, `rtmp`).
@@ -159,6 +201,10 @@ pub struct Process {
     child: Child,
     stderr: Option<JoinHandle<()>>,
     last_words: Arc<Mutex<VecDeque<String>>>,
+    /// For how long it may do nothing.
+    patience: Option<Duration>,
+    /// Whether it was stopped for that.
+    was_idle: bool,
 }
 
 impl Process {
@@ -193,7 +239,15 @@ impl Process {
                 }
             })
         });
-        Ok(Self { child, stderr, last_words })
+        Ok(Self { child, stderr, last_words, patience: None, was_idle: false })
+    }
+
+    /// Lets [`run_through`](Self::run_through) stop it when it has neither computed, read nor
+    /// written for `limit`.
+    #[must_use]
+    pub fn stopped_when_idle(mut self, limit: Duration) -> Self {
+        self.patience = Some(limit);
+        self
     }
 
     /// Its process id.
@@ -251,10 +305,50 @@ impl Process {
         let _ = self.child.kill();
     }
 
+    /// Writes its stdin with `feed` in a thread, and gives `take` its stdout piece by piece. An
+    /// input that it does not read to the end is no error.
+    pub fn run_through(
+        &mut self,
+        feed: impl FnOnce(ChildStdin) -> io::Result<()> + Send,
+        mut take: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let (stdin, stdout, id) = (self.stdin(), self.stdout(), self.id());
+        let (ended, is_over) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let patience = self.patience;
+            let watch = scope.spawn(move || {
+                patience.is_some_and(|limit| idle::stop_if_idle(id, limit, &is_over))
+            });
+            let fed = scope.spawn(move || match stdin.map_or(Ok(()), feed) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                fed => fed,
+            });
+            let mut buffer = vec![0; READ];
+            let read = || {
+                let Some(mut stdout) = stdout else { return Ok(()) };
+                loop {
+                    match stdout.read(&mut buffer) {
+                        Ok(0) => return Ok(()),
+                        Ok(count) => take(&buffer[..count])?,
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            };
+            let done = read();
+            drop(ended);
+            self.was_idle = watch.join().unwrap_or(false);
+            done.and(fed.join().unwrap_or(Ok(())))
+        })
+    }
+
     /// Waits for its end. Its stdin must have been taken and dropped, its stdout read to the end.
     pub fn finish(mut self) -> Result<(), FfmpegError> {
         let status = self.child.wait()?;
         self.join();
+        if let Some(idle) = self.patience.filter(|_| self.was_idle) {
+            return Err(FfmpegError::Idle { idle, last_words: self.last_words() });
+        }
         if status.success() {
             return Ok(());
         }
@@ -321,6 +415,21 @@ mod tests {
     fn missing_ffmpeg_is_named() {
         let error = Program::find(Path::new("/nonexistent/ffmpeg")).unwrap_err().to_string();
         assert!(error.starts_with("/nonexistent/ffmpeg: cannot be run"), "{error}");
+    }
+
+    #[test]
+    fn process_that_does_nothing_is_stopped() {
+        let run = |script: &str| {
+            let mut command = Command::new("sh");
+            let process = Process::spawn(command.args(["-c", script]), |_| false).unwrap();
+            let mut process = process.stopped_when_idle(Duration::from_millis(300));
+            process.run_through(|_| Ok(()), |_| Ok(())).unwrap();
+            process.finish().map_err(|error| error.to_string())
+        };
+        // A child of its own keeps its streams open.
+        let said = "ffmpeg did nothing for 0.3 s and was stopped: tired";
+        assert_eq!(run("echo tired >&2; sleep 1000; true"), Err(said.to_owned()));
+        assert_eq!(run("exit 0"), Ok(()));
     }
 
     #[test]

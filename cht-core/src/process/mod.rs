@@ -2,9 +2,15 @@
 
 pub mod cli;
 pub mod clock;
+pub mod die_with_parent;
 pub mod exit;
 pub mod ffmpeg;
+pub mod harmless;
+mod idle;
 pub mod lock;
+pub mod programs;
 pub mod report;
 pub mod signals;
+pub mod status;
 pub mod units;
+pub mod verbosity;

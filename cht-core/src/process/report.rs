@@ -7,17 +7,17 @@
 
 use std::{
     fmt::Display,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _},
     sync::{
         Mutex, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use super::{clock, exit::Exit, lock::lock};
+use super::{clock, exit::Exit, harmless::harmless, lock::lock, status, verbosity};
 
 /// Largest number of messages that wait for a reader of stderr.
 const QUEUED: usize = 256;
@@ -26,7 +26,8 @@ const QUEUED: usize = 256;
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
 static STAGE: OnceLock<&'static str> = OnceLock::new();
-static WARNED: AtomicBool = AtomicBool::new(false);
+/// Number of warnings.
+static WARNED: AtomicU64 = AtomicU64::new(0);
 static QUEUE: Mutex<Option<Queue>> = Mutex::new(None);
 /// Messages that had no place in the queue, and of which people were not told yet.
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
@@ -48,29 +49,32 @@ pub fn stage() -> &'static str {
     STAGE.get().copied().unwrap_or("cht")
 }
 
-/// The line that is shown below all messages; empty if there is none.
-static STATUS: Mutex<String> = Mutex::new(String::new());
-
-/// Shows a line below all messages, in place of the one before; an empty one removes it. For a
-/// stderr that is a terminal.
-pub fn status(line: impl Into<String>) {
-    let line = line.into();
-    lock(&STATUS).clone_from(&line);
-    let _ = io::stderr().lock().write_all(format!("{CLEAR}{line}").as_bytes());
+/// Prints a message, unless only faults are wanted. The exit status stays the same.
+pub fn note(message: impl Display) {
+    if !verbosity::is_quiet() {
+        say("", &message);
+    }
 }
 
-/// Moves a terminal's cursor to the beginning of the line, and clears that (ECMA-48 EL).
-const CLEAR: &str = "\r\x1b[K";
+/// Prints a message for those who asked for more.
+pub fn detail(message: impl Display) {
+    if verbosity::is_verbose() {
+        say("", &message);
+    }
+}
 
-/// Prints a message. The exit status stays the same.
-pub fn note(message: impl Display) {
-    say("", &message);
+/// Prints a message at a terminal, or to those who asked for more. From cron, any other message is
+/// a mail.
+pub fn summary(message: impl Display) {
+    if verbosity::is_verbose() || io::stderr().is_terminal() {
+        note(message);
+    }
 }
 
 /// Prints a warning about bad input. The run goes on, and its exit status will be
 /// [`Exit::Partial`].
 pub fn warn(message: impl Display) {
-    WARNED.store(true, Ordering::Relaxed);
+    WARNED.fetch_add(1, Ordering::Relaxed);
     say("warning: ", &message);
 }
 
@@ -114,6 +118,13 @@ impl Limited {
         }
     }
 
+    /// Prints a [`detail`], or counts it if one was printed shortly before `now`.
+    pub fn detail(&mut self, now: Instant, message: impl Display) {
+        if let Some(line) = self.line(now, message) {
+            detail(line);
+        }
+    }
+
     /// Prints a [`warn`]ing, or counts it if one was printed shortly before `now`.
     pub fn warn(&mut self, now: Instant, message: impl Display) {
         if let Some(line) = self.line(now, message) {
@@ -143,10 +154,16 @@ impl Drop for Limited {
     }
 }
 
+/// Returns the number of warnings so far.
+#[must_use]
+pub fn warnings() -> u64 {
+    WARNED.load(Ordering::Relaxed)
+}
+
 /// Returns the exit status of a run that came to its end.
 #[must_use]
 pub fn outcome() -> Exit {
-    if WARNED.load(Ordering::Relaxed) { Exit::Partial } else { Exit::Done }
+    if warnings() > 0 { Exit::Partial } else { Exit::Done }
 }
 
 /// Makes all later messages non-blocking. Those that do not fit into the queue are dropped, and
@@ -176,10 +193,12 @@ pub fn never_wait() -> io::Result<()> {
 
 /// Waits until all messages are written, for a limited time.
 pub(crate) fn finish() {
-    if !lock(&STATUS).is_empty() {
-        status("");
-    }
-    let Some(Queue { lines, written }) = queue_now().take() else { return };
+    let clear = status::end();
+    let Some(Queue { lines, written }) = queue_now().take() else {
+        clear.into_iter().for_each(write);
+        return;
+    };
+    let _ = clear.map(|clear| lines.try_send(clear.to_owned()));
     drop(lines);
     // A reader that does not read cannot be told that either.
     let _ = clock::receive_within(&written, LAST_WAIT);
@@ -202,19 +221,24 @@ fn say(kind: &str, message: &dyn Display) {
 }
 
 fn line_of(kind: &str, message: &dyn Display) -> String {
-    format!("{}: {kind}{message}\n", stage())
+    let message = message.to_string();
+    if !io::stderr().is_terminal() {
+        return format!("{}: {kind}{message}\n", stage());
+    }
+    // Names of files and the words of a sender may be anything.
+    let message = harmless(&message);
+    let has_colours = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+    match kind {
+        "" => format!("{}: {message}\n", stage()),
+        // Bold yellow.
+        _ if has_colours => format!("{}: \x1b[1;33m{kind}\x1b[0m{message}\n", stage()),
+        _ => format!("{}: {kind}{message}\n", stage()),
+    }
 }
 
-/// Writes a line with one call, so that the lines of the stages of a pipeline do not mix. After
-/// stderr is closed, messages are dropped.
+/// Writes a line. After stderr is closed, messages are dropped.
 fn write(line: &str) {
-    // Not held while it writes: a stderr that is not read would keep the end of the run waiting.
-    let shown = lock(&STATUS).clone();
-    let _ = if shown.is_empty() {
-        io::stderr().lock().write_all(line.as_bytes())
-    } else {
-        io::stderr().lock().write_all(format!("{CLEAR}{line}{shown}").as_bytes())
-    };
+    let _ = status::write_message(line);
 }
 
 #[cfg(test)]

@@ -316,17 +316,15 @@ mod tests {
             jumps: Vec::new(),
         };
         assert!(scanned.is_plausible());
-        let span = crate::timeline::Span {
-            first_pts: 1 << 33,
-            first_dts: 0,
-            last_dts: 0,
-            length: 0,
-            until_jump: 0,
-            frame: 0,
+        let span = |length| {
+            let text = format!(
+                r#"{{"first_pts":0,"first_dts":0,"last_dts":0,"length":{length},"until_jump":0,"frame":0}}"#
+            );
+            serde_json::from_str(&text).unwrap()
         };
-        for wrong in [span, crate::timeline::Span { first_pts: 0, length: i64::MAX, ..span }] {
-            scanned.span = Some(wrong);
-            assert!(!scanned.is_plausible(), "{wrong:?}");
+        for (length, is_plausible) in [(0, true), (-1, false), (i64::MAX, false)] {
+            scanned.span = span(length);
+            assert_eq!(scanned.is_plausible(), is_plausible, "{length}");
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
     event::{Anchor, Jump},
     timeline::{Extent, Placed, Span, Stamp, Step, Timeline},
 };
-use cht_ts::{Media, Pes, time::difference33};
+use cht_ts::{Media, Pes, Pts};
 
 /// Largest number of jumps in a segment, after fewer pictures than `FEW` and in all. Each begins
 /// another decoder.
@@ -104,8 +104,7 @@ impl Clock {
         let decoded = self.timeline.decoded().unwrap_or(anchor.offset);
         if self.first.is_none() {
             self.first = Some(anchor);
-            self.first_delay =
-                pes.dts.map_or(0, |dts| difference33(dts as i64, pes.pts.unwrap_or(dts)));
+            self.first_delay = pes.dts.map_or(0, |dts| pes.pts.unwrap_or(dts).since(dts));
         }
         self.extent.observe(anchor.offset, decoded);
     }
@@ -117,13 +116,12 @@ impl Clock {
             self.placed(&doubt, placed);
         }
         let span = self.first.zip(self.timeline.decoded()).map(|(first, decoded)| {
-            let on_wire = |ticks: i64| ticks as u64 & ((1 << 33) - 1);
-            let first_pts = first.pts - first.offset;
+            let first_pts = Pts::new(first.pts_at(0));
             let last = self.jumps.last().map_or(first, |jump| jump.timeline);
             Span {
-                first_pts: on_wire(first_pts),
-                first_dts: on_wire(first_pts - self.first_delay),
-                last_dts: on_wire(last.pts + (decoded - last.offset)),
+                first_pts,
+                first_dts: first_pts - self.first_delay,
+                last_dts: Pts::new(last.pts_at(decoded)),
                 length: self.extent.last_from(0),
                 until_jump: self.until_jump.unwrap_or(self.extent.last_from(0)),
                 frame: self.extent.frame(),

@@ -5,4 +5,6 @@ mod clock;
 mod examine;
 pub use self::examine::{Cache, Contents, Examiner, damage, examine_alone, oddities, scan};
 mod scanned;
+mod which;
+pub use self::which::Which;
 pub use crate::session::SegmentError;

@@ -7,7 +7,10 @@ use crate::{
     event::{Anchor, Jump, Segment},
     timeline::Span,
 };
-use cht_ts::time::{is_time, seconds, unwrap33};
+use cht_ts::{
+    Pts,
+    time::{is_time, seconds},
+};
 
 /// Results of scanning one segment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,13 +31,9 @@ impl Scanned {
 
     /// Tells whether its numbers can be computed with; a file may contain anything.
     pub(super) fn is_plausible(&self) -> bool {
-        let is_pts = |pts: u64| pts < 1 << 33;
         let is_length = |ticks: i64| ticks >= 0 && is_time(ticks);
         self.span.is_none_or(|span| {
-            [span.first_pts, span.first_dts, span.last_dts].into_iter().all(is_pts)
-                && is_length(span.length)
-                && is_length(span.until_jump)
-                && is_length(span.frame)
+            is_length(span.length) && is_length(span.until_jump) && is_length(span.frame)
         }) && self
             .jumps
             .iter()
@@ -51,9 +50,8 @@ impl Scanned {
     ) -> Segment {
         let Self { segment, span, jumps } = self;
         // Without a place the segment's own first PTS is the best there is.
-        let anchor =
-            timeline.or_else(|| span.map(|span| Anchor { pts: span.first_pts as i64, offset: 0 }));
-        let first = span.zip(anchor).map(|(span, anchor)| unwrap33(anchor.pts, span.first_pts));
+        let anchor = timeline.or_else(|| span.map(|span| Anchor::first(span.first_pts, 0)));
+        let first = span.zip(anchor).map(|(span, anchor)| span.first_pts.near(anchor.pts));
         Segment {
             seq,
             path,
@@ -62,7 +60,7 @@ impl Scanned {
             first_pts: first,
             // On the line of the anchor: where the clock jumps, another one begins.
             last_pts: first.zip(span).map(|(first, span)| first + span.until_jump),
-            start: first.zip(anchor).map(|(first, anchor)| seconds(anchor.place(first))),
+            start: first.zip(anchor).map(|(first, anchor)| seconds(anchor.place(Pts::new(first)))),
             jumps: placed_jumps(&jumps, anchor, span),
             ..segment
         }
@@ -72,7 +70,7 @@ impl Scanned {
 /// Returns where the clock jumps, with offsets on the timeline that the segment has its place on.
 fn placed_jumps(jumps: &[Jump], anchor: Option<Anchor>, span: Option<Span>) -> Vec<Jump> {
     let Some((anchor, span)) = anchor.zip(span) else { return Vec::new() };
-    let begin = anchor.place(span.first_pts as i64);
+    let begin = anchor.place(span.first_pts);
     let placed = |jump: &Jump| {
         let Anchor { pts, offset } = jump.timeline;
         Jump { byte: jump.byte, timeline: Anchor { pts, offset: begin + offset } }

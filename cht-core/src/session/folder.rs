@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 use rustix::{fs::FlockOperation, io::Errno};
 
 use super::natural_sort;
@@ -22,6 +22,9 @@ use crate::{
 
 /// Folders of a session; the last two are created empty for other programs.
 const FOLDERS: [&str; 5] = ["stream", "frames", "audio", "transcript", "agent"];
+
+/// Name of the index's journal in its folder.
+pub const INDEX_JOURNAL: &str = "index.ndjson";
 
 /// Time after which a look at the lock is over.
 const LOOKERS_MOMENT: Duration = Duration::from_millis(5);
@@ -35,6 +38,9 @@ pub const MAX_SEQUENCE: u64 = 1 << 53;
 
 /// Suffix of a growing segment after its final name.
 pub const PART: &str = ".part";
+
+/// Beginning of the name of a session that is being removed.
+const REMOVED: &str = ".removed-";
 
 /// Why a session cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +76,9 @@ pub enum SessionError {
     #[error(transparent)]
     Path(#[from] event::NotUtf8),
 }
+
+/// Key of [`Session::recency`].
+type Recency = (bool, bool, bool, Option<Timestamp>);
 
 /// The folder of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +140,7 @@ impl Session {
 
     /// Opens the session in an existing folder.
     pub fn open(root: &Path) -> Result<Self, SessionError> {
-        if !root.join("stream").is_dir() {
+        if is_removed(root) || !root.join("stream").is_dir() {
             return Err(SessionError::NotASession(root.to_owned()));
         }
         let name = event::absolute(root)?;
@@ -214,6 +223,12 @@ impl Session {
         self.root.join("frames")
     }
 
+    /// Returns the path of the index's journal.
+    #[must_use]
+    pub fn index_journal(&self) -> PathBuf {
+        self.frames().join(INDEX_JOURNAL)
+    }
+
     /// Returns the folder where each reader keeps which frames it has acknowledged.
     #[must_use]
     pub fn agent(&self) -> PathBuf {
@@ -226,7 +241,11 @@ impl Session {
         let path = Self::folder_in(&self.root, "agent")?;
         let lock = || {
             if !path.is_dir() {
-                fs::create_dir(&path)?;
+                match fs::create_dir(&path) {
+                    // By another reader, at the same time.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    made => made?,
+                }
                 durable::sync_folder_of(&path)?;
             }
             let folder = File::open(&path)?;
@@ -321,6 +340,16 @@ impl Session {
         Ok(folder)
     }
 
+    /// Takes the session away under its name, at once for every reader. Returns the path at which
+    /// its files are left to be removed. The recorder's lock must be held.
+    pub fn take_away(&self) -> io::Result<PathBuf> {
+        let name = self.root.file_name().unwrap_or_default().to_string_lossy();
+        let aside = self.root.with_file_name(format!("{REMOVED}{name}"));
+        durable::rename_new(&self.root, &aside)?;
+        durable::sync_folder_of(&aside)?;
+        Ok(aside)
+    }
+
     /// Tells whether a recorder is alive in this session.
     #[must_use]
     pub fn is_recording(&self) -> bool {
@@ -330,6 +359,37 @@ impl Session {
             rustix::fs::flock(&folder, FlockOperation::NonBlockingLockShared).is_err()
         })
     }
+
+    /// Returns a key that is largest for the session that people mean without naming one: of those
+    /// that hold anything the one that is recorded now, or was changed last; or else the one whose
+    /// recorder waits for its first sender.
+    #[must_use]
+    pub fn recency(&self) -> Recency {
+        let (is_recording, holds, changed) = self.recency_live();
+        (is_recording && holds, holds, is_recording, changed)
+    }
+
+    /// Returns the key for those who want to see what comes now: the session of a recorder is the
+    /// one that is meant, also while that waits for its first sender.
+    #[must_use]
+    pub fn recency_live(&self) -> (bool, bool, Option<Timestamp>) {
+        (self.is_recording(), !self.is_empty(), clock::modified(&self.stream()).ok())
+    }
+
+    /// Tells whether it has neither segments nor findings.
+    fn is_empty(&self) -> bool {
+        let is_segment = |entry: io::Result<fs::DirEntry>| {
+            entry.is_ok_and(|it| it.file_name().as_encoded_bytes().starts_with(b"segment_"))
+        };
+        let has_segment = fs::read_dir(self.stream()).is_ok_and(|mut all| all.any(is_segment));
+        !has_segment && self.index_journal().metadata().map_or(0, |file| file.len()) == 0
+    }
+}
+
+/// Tells whether `path` is a session that [`Session::take_away`] left to be removed.
+#[must_use]
+pub fn is_removed(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(REMOVED.as_bytes()))
 }
 
 /// Tells whether a lock is granted; an error is one of the file system.
@@ -365,6 +425,23 @@ mod tests {
     }
 
     #[test]
+    fn session_with_contents_is_newer_than_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let create = |name| Session::create(folder.path(), Some(name), &now()).unwrap();
+        let (old, new) = (create("old"), create("new"));
+        std::fs::write(old.segment(1), "").unwrap();
+        // The folder of the empty one was changed last.
+        std::fs::write(new.stream().join("segments.ndjson"), "").unwrap();
+        assert!(old.recency() > new.recency());
+        let _lock = new.lock().unwrap();
+        assert!(old.recency() > new.recency(), "its recorder waits for a sender");
+        assert!(new.recency_live() > old.recency_live());
+        assert!(new.recency() > create("unused").recency());
+        std::fs::write(new.part(1), "").unwrap();
+        assert!(new.recency() > old.recency(), "it is recorded now");
+    }
+
+    #[test]
     fn session_is_named_by_local_time_and_clash_is_counted() {
         let folder = tempfile::tempdir().unwrap();
         let names: Vec<_> = (0..3)
@@ -372,6 +449,37 @@ mod tests {
             .map(|session| session.root().file_name().unwrap().to_str().unwrap().to_owned())
             .collect();
         assert_eq!(names, ["20261123_010203", "20261123_010203_2", "20261123_010203_3"]);
+    }
+
+    #[test]
+    fn first_readers_lock_at_the_same_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = Session::create(folder.path(), Some("call"), &now()).unwrap();
+        for _ in 0..100 {
+            fs::remove_dir(session.agent()).unwrap();
+            let start = std::sync::Barrier::new(4);
+            let lock = || {
+                start.wait();
+                session.lock_readers().map(drop)
+            };
+            std::thread::scope(|scope| {
+                let locks = [(); 4].map(|()| scope.spawn(lock));
+                for lock in locks {
+                    lock.join().unwrap().unwrap();
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn session_taken_away_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = Session::create(folder.path(), Some("call"), &now()).unwrap();
+        let left = session.take_away().unwrap();
+        assert!(is_removed(&left) && left.join("stream").is_dir());
+        for root in [session.root(), &left] {
+            assert!(matches!(Session::open(root), Err(SessionError::NotASession(_))));
+        }
     }
 
     fn next_sequence(session: &Session) -> u64 {

@@ -8,12 +8,16 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{self, BufReader, Seek as _, SeekFrom},
+    ops::Range,
     path::Path,
 };
 
+use cht_ts::time::TICKS_PER_SECOND;
+use jiff::Timestamp;
+
 use super::{MAX_SEQUENCE, Session, sequence};
 use crate::{
-    event::{self, Anchor, Body, DeleteReason, Event, SegmentClosed},
+    event::{self, Anchor, Body, DeleteReason, Event, SegmentClosed, SegmentOpen},
     process::report,
     storage::{
         journal::{Journal, Lines},
@@ -45,6 +49,12 @@ pub struct SegmentLog {
 }
 
 impl SegmentLog {
+    /// Returns whether `session` has a log with anything in it.
+    #[must_use]
+    pub fn is_begun(session: &Session) -> bool {
+        std::fs::metadata(session.segment_log()).is_ok_and(|metadata| metadata.len() > 0)
+    }
+
     /// Reads the log of `session`. A log or line that cannot be read counts as absent.
     #[must_use]
     pub fn of(session: &Session) -> Self {
@@ -183,6 +193,15 @@ impl SegmentLog {
         self.kept.get(&seq)
     }
 
+    /// Returns the numbers in `range` of the segments that were closed, removed or not, in order.
+    #[must_use]
+    pub fn closed_in(&self, range: Range<u64>) -> Vec<u64> {
+        let mut closed: Vec<u64> = self.kept.range(range.clone()).map(|(seq, _)| *seq).collect();
+        closed.extend(self.deleted.range(range));
+        closed.sort_unstable();
+        closed
+    }
+
     /// Returns the numbers of the removed segments, in order.
     pub fn deleted(&self) -> impl Iterator<Item = u64> {
         self.deleted.iter().copied()
@@ -222,6 +241,40 @@ impl SegmentLog {
     pub fn connections(&self) -> u32 {
         self.connections
     }
+}
+
+/// Returns the wall clock of the first byte of a session.
+#[must_use]
+pub fn started_at(session: &Session) -> Option<Timestamp> {
+    let event = |path: &Path| {
+        let mut lines = Lines::open(path, 0).ok()?;
+        Event::parse(lines.next().ok()??.bytes).ok()?
+    };
+    match event(&session.segment_log()).or_else(|| event(&session.open_event()))?.body {
+        Body::SegmentClosed(closed) => Some(closed.opened_at),
+        Body::SegmentOpen(open) => Some(open.at),
+        _ => None,
+    }
+}
+
+/// Returns the growing segment of a session.
+#[must_use]
+pub fn growing(session: &Session) -> Option<SegmentOpen> {
+    let line = regular::read(&session.open_event()).ok()?;
+    match Event::parse(line.trim_ascii()).ok()??.body {
+        Body::SegmentOpen(open) => Some(open),
+        _ => None,
+    }
+}
+
+/// Returns the seconds of a session's timeline up to the end of its last finished segment.
+#[must_use]
+pub fn duration(session: &Session) -> f64 {
+    let log = SegmentLog::after(session, u64::MAX);
+    let end = log.last().and_then(|last| {
+        Some(last.timeline?.offset as f64 / TICKS_PER_SECOND as f64 + last.duration?)
+    });
+    end.unwrap_or(0.0).max(0.0)
 }
 
 /// Appends whole lines to the log at `path`, durably. After an error it is as before.

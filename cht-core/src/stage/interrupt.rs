@@ -10,11 +10,14 @@
 
 use std::{
     collections::HashSet,
-    fmt,
-    sync::{Mutex, MutexGuard},
+    fmt, io,
+    sync::{Arc, Mutex, MutexGuard},
 };
 
-use crate::process::{lock::lock, report};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::Backlog;
+use crate::process::{lock::lock, report, signals};
 
 /// Decides which segments are decoded after Ctrl-C.
 #[derive(Debug, Default)]
@@ -56,6 +59,24 @@ impl Interrupt {
         Self { state: Mutex::new(State { is_ahead: jobs > 1, ..State::default() }) }
     }
 
+    /// Waits for the first Ctrl-C on a thread of its own. It closes the queue of a list: no further
+    /// segment is awaited.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the signal cannot be handled.
+    pub fn await_signal<T>(self: &Arc<Self>, queue: &Arc<Backlog<T>>) -> io::Result<()>
+    where
+        T: Serialize + DeserializeOwned + Send + 'static,
+    {
+        let (interrupted, queue) = (Arc::clone(self), Arc::clone(queue));
+        signals::on_interrupt(move || {
+            if interrupted.interrupt(queue.waiting()) {
+                queue.close();
+            }
+        })
+    }
+
     /// Notes that events come from a recorder.
     pub fn set_live(&self) {
         self.state().is_live = true;
@@ -89,24 +110,33 @@ impl Interrupt {
         state.is_ahead && state.stops
     }
 
+    /// Returns whether Ctrl-C stopped a list.
+    #[must_use]
+    pub fn stops(&self) -> bool {
+        self.state().stops
+    }
+
     /// Handles the first Ctrl-C while `waiting` segments wait: prints which segments will be
-    /// finished, and returns whether a list stops.
-    pub fn interrupt(&self, waiting: u64) -> bool {
+    /// finished, and returns whether a list stops. It also stops when none wait: a decoder takes
+    /// many small segments at once, and the source of a list may have announced only these yet.
+    pub(super) fn interrupt(&self, waiting: u64) -> bool {
         let mut state = self.state();
         state.is_early = !state.is_live && waiting == 0 && state.segment.is_none();
-        state.stops = !state.is_live && !state.is_early && (waiting > 0 || state.is_ahead);
-        let stops = state.stops;
-        let (segment, is_early) = (state.segment.clone().filter(|_| stops), state.is_early);
+        state.stops = !state.is_live && !state.is_early;
+        let (stops, is_live) = (state.stops, state.is_live);
+        let segment = state.segment.clone().filter(|_| stops);
         drop(state);
         match segment {
-            None if is_early => {
-                report::note("stopping before the first segment of a list; again to stop at once");
+            None if !is_live => {
+                report::note(
+                    "stopping before the first segment of a list; Ctrl-C again stops at once",
+                );
             }
             // A decoder may still be some segments before it.
             Some(name) => {
-                report::note(format_args!("finishing up to {name}; again to stop at once"));
+                report::note(format_args!("finishing up to {name}; Ctrl-C again stops at once"));
             }
-            None => report::note("finishing all that was announced; again to stop at once"),
+            None => report::note("finishing the recorded segments; Ctrl-C again stops at once"),
         }
         stops
     }
@@ -149,14 +179,19 @@ mod tests {
     }
 
     #[test]
-    fn live_and_last_segments_are_decoded_after_interrupt() {
+    fn live_segments_are_decoded_after_interrupt() {
         let live = Interrupt::default();
         live.set_live();
-        assert!(!live.interrupt(2));
+        assert!(!live.interrupt(2) && !live.stops());
         assert!(live.begin(Some("a/1.ts")));
-        let last = Interrupt::default();
-        assert!(last.begin(Some("a/1.ts")));
-        assert!(!last.interrupt(0));
+    }
+
+    #[test]
+    fn segment_announced_after_interrupt_is_left() {
+        let list = Interrupt::default();
+        assert!(list.begin(Some("a/1.ts")));
+        assert!(list.interrupt(0) && list.stops());
+        assert!(!list.begin(Some("a/2.ts")));
     }
 
     #[test]

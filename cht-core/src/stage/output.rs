@@ -10,6 +10,7 @@ use crate::{
     event::Event,
     ndjson::{self, Writer},
     process::lock::lock,
+    terminal::Rows,
 };
 
 /// Standard output cannot be written to.
@@ -22,9 +23,9 @@ pub struct Stdout(#[from] io::Error);
 pub struct Output(Arc<Mutex<Writer<File>>>);
 
 impl Output {
-    /// Opens standard output.
+    /// Opens standard output, for frames, sound and words at a terminal.
     pub fn open() -> io::Result<Self> {
-        Ok(Self(Arc::new(Mutex::new(ndjson::stdout()?))))
+        Ok(Self(Arc::new(Mutex::new(ndjson::stdout_of_stage(Rows::Findings)?))))
     }
 
     /// Locks it, to keep lines together.

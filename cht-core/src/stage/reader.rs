@@ -90,30 +90,25 @@ impl<A: Announced> Reader<A> {
     /// Passes every event on, then queues its work.
     fn read(&self) -> Result<(), ReadError> {
         for line in Lines::new(BufReader::new(stdin().lock())) {
-            let work = match line.map_err(ReadError::Stdin)? {
+            let is_taken = match line.map_err(ReadError::Stdin)? {
                 Line::Event { raw, event } => {
                     let mut output = self.output.lock();
                     if self.backlog.is_abandoned() {
                         break;
                     }
                     output.pass(&raw).map_err(Stdout::from)?;
-                    drop(output);
-                    let Some(work) = event.and_then(|event| self.work(*event)) else { continue };
-                    work
+                    // Before the lock is released: a segment that was passed on is counted as left.
+                    let work = event.and_then(|event| self.work(*event));
+                    work.is_none_or(|work| self.backlog.push(work))
                 }
-                Line::Path(path) => {
-                    if self.backlog.push_slowly(Work::Path(path)) {
-                        continue;
-                    }
-                    break;
-                }
+                Line::Path(path) => self.backlog.push_slowly(Work::Path(path)),
                 Line::Bad(bad) => {
                     self.output.fail(None, "bad_line", &format!("stdin, {bad}"), None)?;
-                    continue;
+                    true
                 }
             };
-            if !self.backlog.push(work) {
-                // The other thread has ended with an error.
+            if !is_taken {
+                // The other thread has ended.
                 break;
             }
         }

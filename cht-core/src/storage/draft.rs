@@ -31,8 +31,10 @@ const SETTLED: Duration = Duration::from_secs(3);
 pub struct Draft {
     output: BufWriter<File>,
     path: PathBuf,
-    /// Name until it takes its place; `None` afterwards.
+    /// Name until it takes its place; `None` afterwards, and of one that has none until then.
     temporary: Option<PathBuf>,
+    /// Whether it was made next to other work.
+    is_apart: bool,
 }
 
 /// A draft that has taken its place.
@@ -52,19 +54,76 @@ impl Draft {
     pub fn create(path: &Path) -> io::Result<Self> {
         let (file, temporary) = durable::create_temporary(path)?;
         let output = BufWriter::with_capacity(BLOCK, file);
-        Ok(Self { output, path: path.to_owned(), temporary: Some(temporary) })
+        Ok(Self { output, path: path.to_owned(), temporary: Some(temporary), is_apart: false })
+    }
+
+    /// Begins a file that is to become `path`, and has no name until then: a kill leaves nothing.
+    /// Where the file system has no such files, it has one.
+    pub fn create_unnamed(path: &Path) -> io::Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let Ok(file) = durable::create_unnamed(folder.unwrap_or(Path::new("."))) else {
+            return Self::create(path);
+        };
+        let output = BufWriter::with_capacity(BLOCK, file);
+        Ok(Self { output, path: path.to_owned(), temporary: None, is_apart: false })
+    }
+
+    /// Begins a file that is to become `path`, under a name of its own: others may be drafted and
+    /// take their place in the meantime.
+    pub fn create_apart(path: &Path) -> io::Result<Self> {
+        let apart = durable::with_suffix(path, ".new");
+        let mut draft = Self::create(&apart)?;
+        (draft.path, draft.is_apart) = (path.to_owned(), true);
+        Ok(draft)
+    }
+
+    /// Removes what a killed process has left of one that was begun apart.
+    pub fn remove_apart(path: &Path) -> io::Result<()> {
+        durable::remove(&durable::swapped_out(&durable::with_suffix(path, ".new"))).map(drop)
+    }
+
+    /// Puts the bytes so far on the disk, so that a later sync has little to do.
+    pub fn settle(&mut self) -> io::Result<()> {
+        self.output.flush()?;
+        self.output.get_ref().sync_data()
+    }
+
+    /// Returns the file, for a program that writes it instead.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        self.output.get_ref()
     }
 
     /// Gives the file its name, durably, in place of one that no other program edits.
     pub fn publish(mut self) -> io::Result<()> {
         self.output.flush()?;
-        let Some(temporary) = &self.temporary else { unreachable!("taken here only") };
-        durable::publish(self.output.get_ref(), temporary, &self.path)?;
-        self.temporary = None;
+        let file = self.output.get_ref();
+        let temporary = match self.temporary.take() {
+            Some(temporary) => temporary,
+            None => durable::name_temporary(file, &self.path)?,
+        };
+        let published = durable::publish(file, &temporary, &self.path);
+        self.temporary = published.is_err().then_some(temporary);
+        published
+    }
+
+    /// Takes the name of other drafts. Fails (`ENOENT`) if another process has removed the file.
+    fn take_usual_name(&mut self) -> io::Result<()> {
+        let Some(temporary) = self.temporary.take() else { unreachable!("taken later") };
+        let there = fs::symlink_metadata(&temporary)?;
+        let own = self.output.get_ref().metadata()?;
+        if (there.dev(), there.ino()) != (own.dev(), own.ino()) {
+            return Err(Errno::NOENT.into());
+        }
+        let usual = durable::swapped_out(&self.path);
+        fs::rename(&temporary, &usual)?;
+        self.temporary = Some(usual);
         Ok(())
     }
 
     /// Gives the file its name, durably: a reader sees the old file or the new one, never a part.
+    ///
+    /// A draft that was begun apart may have been removed by another process: `ENOENT`.
     ///
     /// A file system that cannot exchange names (NFS) leaves a moment between opening the old file
     /// and the rename, and the old file has no name afterwards.
@@ -72,6 +131,9 @@ impl Draft {
         self.output.flush()?;
         let stamp = Stamp::set(self.output.get_ref())?;
         self.output.get_ref().sync_all()?;
+        if self.is_apart {
+            self.take_usual_name()?;
+        }
         let Some(temporary) = &self.temporary else { unreachable!("taken here only") };
         let replaced = match renameat_with(CWD, temporary, CWD, &self.path, RenameFlags::EXCHANGE) {
             Ok(()) => Some(durable::open_to_read(temporary)),
@@ -196,6 +258,25 @@ mod tests {
         draft.write_all(&vec![0; 2 * BLOCK]).unwrap();
         drop(draft);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn unnamed_draft_is_not_there_until_it_is_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        let names = || fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().file_name());
+        // One that a kill has left, of a file system that had no unnamed files.
+        fs::write(durable::swapped_out(&path), "old").unwrap();
+        for text in ["one", "two"] {
+            let before = names().count();
+            let mut draft = Draft::create_unnamed(&path).unwrap();
+            draft.write_all(text.as_bytes()).unwrap();
+            draft.settle().unwrap();
+            assert_eq!(names().count(), before);
+            draft.publish().unwrap();
+            assert_eq!(names().collect::<Vec<_>>(), ["a.json"]);
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
     }
 
     #[test]

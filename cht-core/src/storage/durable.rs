@@ -10,7 +10,10 @@ use std::{
     ffi::{OsStr, OsString},
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::ffi::OsStrExt as _,
+    os::{
+        fd::AsRawFd as _,
+        unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
+    },
     path::{Path, PathBuf},
 };
 
@@ -84,6 +87,31 @@ pub(super) fn create_temporary(path: &Path) -> io::Result<(File, PathBuf)> {
         result => result?,
     };
     Ok((file, temporary))
+}
+
+/// Creates a file in `folder` that has no name, and goes away with its last descriptor. Fails where
+/// the file system has no such files.
+pub fn create_unnamed(folder: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(OFlags::TMPFILE.bits() as i32).open(folder)
+}
+
+/// Gives an unnamed file that is complete the temporary name of `path`, and returns that name.
+pub(super) fn name_temporary(file: &File, path: &Path) -> io::Result<PathBuf> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+    // What takes long comes first: a kill in between would leave the file.
+    file.sync_all()?;
+    let temporary = temporary(path);
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let link = || linkat(CWD, &*own, CWD, &temporary, AtFlags::SYMLINK_FOLLOW);
+    match link() {
+        Err(rustix::io::Errno::EXIST) => {
+            fs::remove_file(&temporary)?;
+            link()?;
+        }
+        linked => linked?,
+    }
+    Ok(temporary)
 }
 
 /// Removes the temporary file of a step that the disk refused: on a full disk each byte counts, and
@@ -187,6 +215,14 @@ pub fn remove(path: &Path) -> io::Result<bool> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         removed => removed.map(|()| true),
+    }
+}
+
+/// Removes a folder, which need not be there, and everything in it.
+pub fn remove_folder(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 

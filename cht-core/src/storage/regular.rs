@@ -68,7 +68,8 @@ pub fn is_refusal(error: &io::Error) -> bool {
     error.get_ref().and_then(|error| error.downcast_ref::<NotRegular>()).is_some()
 }
 
-fn check(metadata: &Metadata) -> io::Result<()> {
+/// Refuses anything but a regular file.
+pub fn check(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_file() {
         return Ok(());
     }

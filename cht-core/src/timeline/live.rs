@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use cht_ts::time::{TICKS_PER_SECOND, difference33, unwrap33};
+use cht_ts::{Pts, time::TICKS_PER_SECOND};
 
 use super::anchor::{MAX_AHEAD, MAX_BACK, MAX_REST, is_back};
 use crate::event::Anchor;
@@ -30,30 +30,29 @@ const MAX_STRAYS: u32 = 8;
 /// The time stamps of a picture, and when it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
-    /// 33 bits.
-    pub pts: u64,
-    /// 33 bits; absent where it equals the PTS.
-    pub dts: Option<u64>,
+    /// When it is displayed.
+    pub pts: Pts,
+    /// When it is decoded; absent where it equals the PTS.
+    pub dts: Option<Pts>,
     /// Arrival, by the monotonic clock.
     pub at: Instant,
 }
 
 impl Stamp {
     /// Returns the decoding time: the PTS if the stream gives none that can be true.
-    fn decoding(&self) -> u64 {
-        let is_true =
-            |dts: &u64| (-MAX_EARLY..=MAX_LATE).contains(&difference33(*dts as i64, self.pts));
+    fn decoding(&self) -> Pts {
+        let is_true = |dts: &Pts| (-MAX_EARLY..=MAX_LATE).contains(&self.pts.since(*dts));
         self.dts.filter(is_true).unwrap_or(self.pts)
     }
 
     /// Returns the time from its decoding to its display, in ticks.
     fn delay(&self) -> i64 {
-        difference33(self.decoding() as i64, self.pts)
+        self.pts.since(self.decoding())
     }
 
     /// Returns the distance to the decoding of `next`, in ticks.
     fn step_to(&self, next: &Self) -> i64 {
-        difference33(self.decoding() as i64, next.decoding())
+        next.decoding().since(self.decoding())
     }
 }
 
@@ -105,8 +104,8 @@ pub struct Timeline {
 #[derive(Debug)]
 struct Line {
     anchor: Anchor,
-    /// Decoding time of the last picture, unwrapped.
-    dts: i64,
+    /// Decoding time of the last picture.
+    dts: Pts,
     /// Arrival of its last picture.
     at: Instant,
     /// Arrival and session tick of its first picture.
@@ -162,7 +161,7 @@ impl Line {
             let step = Step::Jump;
             return Some(Doubt { stamp, step, is_ahead: false, is_misplaced: false });
         }
-        let ahead = difference33(self.dts, decoding);
+        let ahead = decoding.since(self.dts);
         let beyond = ahead - self.reach(stamp.at);
         (beyond > MAX_STEP)
             .then(|| {
@@ -181,15 +180,15 @@ impl Line {
 impl Doubt {
     /// Tells whether the picture at `next` goes on from this one, and not from the one before, at
     /// `previous`.
-    fn is_confirmed_by(&self, next: &Stamp, previous: i64) -> bool {
-        let (this, next_decoding) = (self.stamp.decoding() as i64, next.decoding());
-        let distance = |from| difference33(from, next_decoding).abs();
+    fn is_confirmed_by(&self, next: &Stamp, previous: Pts) -> bool {
+        let (this, next_decoding) = (self.stamp.decoding(), next.decoding());
+        let distance = |from| next_decoding.since(from).abs();
         if is_back(this, next_decoding) || distance(previous) < distance(this) {
             return false;
         }
         // Of a slow slide show each picture may be far ahead of the one before.
         let reach = MAX_AHEAD + rested(self.stamp.at, next.at);
-        self.is_ahead || difference33(this, next_decoding) <= reach
+        self.is_ahead || next_decoding.since(this) <= reach
     }
 }
 
@@ -225,7 +224,7 @@ impl Timeline {
                 if doubt.is_misplaced {
                     // Of a slide show with B-frames each picture may be displayed long after its
                     // decoding.
-                    let stride = line.stride.max(difference33(line.dts, stamp.decoding()));
+                    let stride = line.stride.max(stamp.decoding().since(line.dts));
                     return line.is_misplaced(&stamp, line.stride)
                         || !line.is_misplaced(&doubt.stamp, stride);
                 }
@@ -256,7 +255,7 @@ impl Timeline {
         self.first = None;
         let frame = if (1..=MAX_FRAME).contains(&step) { step } else { 0 };
         // The first picture in display order need not come first.
-        let reordered = difference33(stamp.pts as i64, first.pts).clamp(0, MAX_STEP);
+        let reordered = first.pts.since(stamp.pts).clamp(0, MAX_STEP);
         let start = self.start(first, frame, reordered);
         Observed { before: Some(start), this: self.observe(stamp, may_jump).this }
     }
@@ -302,17 +301,16 @@ impl Timeline {
         self.line.as_ref().map_or(0, |line| line.frame)
     }
 
-    /// Returns the PTS and DTS (33 bits) that the last stray would have on the line; before `next`
-    /// was observed, those that the picture in doubt would have as a stray.
+    /// Returns the PTS and DTS that the last stray would have on the line; before `next` was
+    /// observed, those that the picture in doubt would have as a stray.
     #[must_use]
-    pub fn expected(&self, next: Option<&Stamp>) -> Option<(u64, u64)> {
+    pub fn expected(&self, next: Option<&Stamp>) -> Option<(Pts, Pts)> {
         let line = self.line.as_ref()?;
-        let half = next.map(|next| difference33(line.dts, next.decoding()) / 2);
+        let half = next.map(|next| next.decoding().since(line.dts) / 2);
         let half = half.filter(|half| line.frame == 0 && (1..=MAX_FRAME).contains(half));
         let frames = i64::from(self.strays) + i64::from(self.doubt.is_some());
         let dts = line.dts + half.unwrap_or(line.frame) * frames;
-        let mask = |ticks: i64| ticks as u64 & ((1 << 33) - 1);
-        Some((mask(dts + line.delay.max(0)), mask(dts)))
+        Some((dts + line.delay.max(0), dts))
     }
 
     fn decide(&mut self, doubt: Doubt, confirmed: bool, may_jump: bool) -> Placed {
@@ -334,20 +332,18 @@ impl Timeline {
         let continued = self.line.take().filter(|_| step == Step::Continues);
         let delay = stamp.delay();
         let line = if let Some(line) = continued {
-            let dts = unwrap33(line.dts, stamp.decoding());
-            let stride = dts - line.dts;
+            let dts = stamp.decoding();
+            let stride = dts.since(line.dts);
             let frame = if (1..=MAX_FRAME).contains(&stride) { stride } else { line.frame };
             // The anchor follows, so that it is never half a wrap late.
-            let anchor = line.anchor.moved_to(unwrap33(dts, pts));
+            let anchor = line.anchor.moved_to(pts);
             let (stride, longest_delay) = (line.stride.max(stride), line.longest_delay.max(delay));
             Line { anchor, dts, at, frame, stride, delay, longest_delay, ..line }
         } else {
             // The last picture lasts at least as long as those before it.
             let lasted = |then| ticks_of(at.saturating_duration_since(then)).max(frame);
             let offset = self.last.map_or(first, |(then, offset)| offset + lasted(then));
-            // `dts` may lie before zero when PTS has just wrapped and DTS has not.
-            let dts = unwrap33(pts as i64, stamp.decoding());
-            let (anchor, begun) = (Anchor { pts: pts as i64, offset }, (at, offset));
+            let (dts, anchor, begun) = (stamp.decoding(), Anchor::first(pts, offset), (at, offset));
             Line { anchor, dts, at, begun, frame, stride: 0, delay, longest_delay: delay }
         };
         let anchor = line.anchor;

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use cht_ts::{Begins, PACKET_LEN, begins, restamp, with_stamp};
+use cht_ts::{Begins, PACKET_LEN, Pts, begins, restamp, with_stamp};
 
 use super::live::{Placed, Stamp, Timeline};
 use crate::event::Anchor;
@@ -20,8 +20,8 @@ const MAX_WAIT: Duration = Duration::from_secs(3);
 #[derive(Debug, Default)]
 pub struct Mender {
     timeline: Timeline,
-    /// The PTS of the first picture, of 33 bits, where a recording is placed by it.
-    first: Option<u64>,
+    /// The PTS of the first picture, where a recording is placed by it.
+    first: Option<Pts>,
     /// Packets from the first picture on that is not decided.
     held: Vec<u8>,
     /// Where pictures begin in `held` that have no place: those before the first one, oldest first.
@@ -34,7 +34,7 @@ impl Mender {
     /// Returns a mender for a recording that was placed by the PTS `first`: if the first picture
     /// has it, no other one has to confirm it.
     #[must_use]
-    pub fn from_first(first: u64) -> Self {
+    pub fn from_first(first: Pts) -> Self {
         Self { first: Some(first), ..Self::default() }
     }
 
@@ -105,7 +105,7 @@ impl Mender {
     }
 
     /// Corrects the picture in doubt, which was `placed` or should have had the `expected` times.
-    fn decide(&mut self, placed: Placed, expected: Option<(u64, u64)>) {
+    fn decide(&mut self, placed: Placed, expected: Option<(Pts, Pts)>) {
         let Some((at, _)) = self.doubt.take() else { return };
         if self.timeline.anchor().is_none() {
             self.lost.push(at);
@@ -126,7 +126,7 @@ impl Mender {
         let frame = self.timeline.frame();
         // From the last one on, because packets may be added.
         for (n, at) in (0..).zip(lost).collect::<Vec<_>>().into_iter().rev() {
-            let pts = (first.pts - first.offset + frame * n) as u64 & ((1 << 33) - 1);
+            let pts = Pts::new(first.pts_at(frame * n));
             let Some(packet) = self.held.get(at..).and_then(|held| held.first_chunk()) else {
                 continue;
             };
@@ -150,7 +150,7 @@ impl Mender {
 }
 
 /// Gives a stray the times that it should have.
-fn mend(packet: &mut [u8; PACKET_LEN], expected: Option<(u64, u64)>) {
+fn mend(packet: &mut [u8; PACKET_LEN], expected: Option<(Pts, Pts)>) {
     if let Some((pts, dts)) = expected {
         restamp(packet, pts, dts);
     }
@@ -163,7 +163,7 @@ mod tests {
 
     /// Returns the time stamps of a stream of 25 pictures a second after correction, some of which
     /// are wild or absent.
-    fn mended(wild: impl Fn(u64) -> Option<u64>) -> Vec<u64> {
+    fn mended(wild: impl Fn(i64) -> Option<i64>) -> Vec<i64> {
         let (mut mender, mut out, mut counter) = (Mender::default(), Vec::new(), 0);
         let now = crate::process::clock::monotonic();
         for n in 0..20 {
@@ -175,8 +175,8 @@ mod tests {
         let packets = out.as_chunks::<PACKET_LEN>().0.iter();
         packets
             .filter_map(|packet| match begins(packet) {
-                Begins::Stamped { pts, .. } => Some(pts),
-                Begins::Unstamped => Some(u64::MAX),
+                Begins::Stamped { pts, .. } => Some(pts.ticks()),
+                Begins::Unstamped => Some(i64::MAX),
                 Begins::Nothing => None,
             })
             .collect()
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn outliers_get_the_times_between() {
         let right = |n| 324_000_000 + n * 3600;
-        let all: Vec<u64> = (0..20).map(right).collect();
+        let all: Vec<i64> = (0..20).map(right).collect();
         assert_eq!(mended(|n| Some(right(n))), all);
         for wild in [0, 324_000_000 + 30 * 90_000, 1 << 32] {
             for at in [0, 1, 7, 19] {
@@ -201,17 +201,17 @@ mod tests {
     #[test]
     fn first_picture_without_time_stamps_gets_one() {
         let right = |n| 324_000_000 + n * 3600;
-        let all: Vec<u64> = (0..20).map(right).collect();
+        let all: Vec<i64> = (0..20).map(right).collect();
         assert_eq!(mended(|n| (n > 0).then(|| right(n))), all);
         let later = mended(|n| (n != 5).then(|| right(n)));
-        assert_eq!((later[5], later[6]), (u64::MAX, right(6)), "a later one is the decoder's");
+        assert_eq!((later[5], later[6]), (i64::MAX, right(6)), "a later one is the decoder's");
     }
 
     #[test]
     fn jump_and_rest_stay_what_they_are() {
-        let stamps = |n: u64| if n < 10 { n * 3600 } else { 90_000 * 600 + n * 3600 };
+        let stamps = |n: i64| if n < 10 { n * 3600 } else { 90_000 * 600 + n * 3600 };
         assert_eq!(mended(|n| Some(stamps(n))), (0..20).map(stamps).collect::<Vec<_>>());
-        let jumps = |n: u64| if n < 10 { 90_000 * 600 + n * 3600 } else { n * 3600 };
+        let jumps = |n: i64| if n < 10 { 90_000 * 600 + n * 3600 } else { n * 3600 };
         assert_eq!(mended(|n| Some(jumps(n))), (0..20).map(jumps).collect::<Vec<_>>());
     }
 
@@ -223,7 +223,7 @@ mod tests {
         };
         let [first, wild, third] = [9000, 9000 + (1 << 31), 16_200].map(&mut picture);
         for (placed, goes_on) in [(9000, true), (9001, false)] {
-            let (mut mender, mut out) = (Mender::from_first(placed), Vec::new());
+            let (mut mender, mut out) = (Mender::from_first(Pts::new(placed)), Vec::new());
             mender.push(&first, now, &mut out);
             assert_eq!(out == first, goes_on);
             // A wild picture waits, as it does later on, and is corrected by the next one.

@@ -11,9 +11,10 @@ mod succession;
 mod wall_clock;
 
 pub use self::{
+    anchor::MAX_REST,
     extent::Extent,
     live::{Observed, Placed, Stamp, Step, Timeline},
     mend::Mender,
-    succession::{Span, Succession},
+    succession::{MAX_OVERLAP, Span, Succession},
     wall_clock::WallClock,
 };

@@ -2,24 +2,27 @@
 
 use serde::{Deserialize, Serialize};
 
-use cht_ts::time::{TICKS_PER_SECOND, difference33, unwrap33};
+use cht_ts::{Pts, time::TICKS_PER_SECOND};
 
 use super::anchor::MAX_REST;
 use crate::event::Anchor;
 
 /// Longest overlap of the clocks of two consecutive files, in ticks: audio is cut elsewhere than
 /// video.
-const MAX_OVERLAP: i64 = TICKS_PER_SECOND / 10;
+pub const MAX_OVERLAP: i64 = TICKS_PER_SECOND / 10;
 
 /// Clock of a finished segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
-    /// The first PTS, 33 bits.
-    pub first_pts: u64,
-    /// The first decoding time, 33 bits.
-    pub first_dts: u64,
-    /// The last decoding time, 33 bits.
-    pub last_dts: u64,
+    /// The first PTS.
+    #[serde(with = "on_wire")]
+    pub first_pts: Pts,
+    /// The first decoding time.
+    #[serde(with = "on_wire")]
+    pub first_dts: Pts,
+    /// The last decoding time.
+    #[serde(with = "on_wire")]
+    pub last_dts: Pts,
     /// From the first PTS to the largest, in ticks.
     pub length: i64,
     /// From the first PTS to the largest before the clock jumps for the first time, in ticks.
@@ -39,7 +42,7 @@ pub struct Succession {
 struct Last {
     /// The line of its last picture, and that one's decoding time.
     anchor: Anchor,
-    dts: u64,
+    dts: Pts,
     /// Where it ends, in ticks.
     end: i64,
 }
@@ -49,20 +52,19 @@ impl Succession {
     /// after the last jump, with its offset from the first PTS.
     pub fn place(&mut self, span: Span, last_line: Option<Anchor>) -> Anchor {
         let anchor = match &self.last {
-            None => Anchor { pts: span.first_pts as i64, offset: 0 },
+            None => Anchor::first(span.first_pts, 0),
             Some(Last { anchor, dts, end }) => {
-                let last_dts = unwrap33(anchor.pts, *dts);
                 // Consecutive files do not overlap, however short they are. The arrival times
                 // around a step ahead are lost: it counts as a rest, unless it is longer than most.
-                let step = difference33(last_dts, span.first_dts);
+                let step = span.first_dts.since(*dts);
                 if (-MAX_OVERLAP..=MAX_REST).contains(&step) {
-                    anchor.moved_to(unwrap33(last_dts, span.first_pts))
+                    anchor.moved_to(span.first_pts)
                 } else {
-                    Anchor { pts: span.first_pts as i64, offset: *end }
+                    Anchor::first(span.first_pts, *end)
                 }
             }
         };
-        let begin = anchor.place(span.first_pts as i64);
+        let begin = anchor.place(span.first_pts);
         let line = |line: Anchor| Anchor { offset: begin + line.offset, ..line };
         self.last = Some(Last {
             anchor: last_line.map_or(anchor, line),
@@ -73,18 +75,35 @@ impl Succession {
     }
 }
 
+/// A clock value as its 33 bits.
+mod on_wire {
+    use cht_ts::Pts;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    pub(super) fn serialize<S: Serializer>(pts: &Pts, to: S) -> Result<S::Ok, S::Error> {
+        (pts.ticks() as u64).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Pts, D::Error> {
+        let ticks = u64::deserialize(from)?;
+        let pts = Some(Pts::new(ticks as i64)).filter(|pts| pts.ticks() as u64 == ticks);
+        pts.ok_or_else(|| D::Error::custom("a clock value of more than 33 bits"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SECOND: u64 = 90_000;
+    const SECOND: i64 = 90_000;
 
     #[test]
     fn loose_segments_continue_or_are_laid_end_to_end() {
-        let span = |first: u64| Span {
-            first_pts: first,
-            first_dts: first,
-            last_dts: first + 9 * SECOND,
+        let span = |first: i64| Span {
+            first_pts: Pts::new(first),
+            first_dts: Pts::new(first),
+            last_dts: Pts::new(first + 9 * SECOND),
             length: 9 * 90_000,
             until_jump: 9 * 90_000,
             frame: 90_000,
@@ -98,5 +117,17 @@ mod tests {
         // A picture that rested for two minutes, and another recording of two hours later.
         assert_eq!(succession.place(span(130 * SECOND), None).offset, 150 * 90_000);
         assert_eq!(succession.place(span(7330 * SECOND), None).offset, 160 * 90_000);
+    }
+
+    #[test]
+    fn clock_value_of_more_than_33_bits_is_not_read() {
+        let read = |pts: u64| {
+            let text = format!(
+                r#"{{"first_pts":{pts},"first_dts":0,"last_dts":0,"length":0,"until_jump":0,"frame":0}}"#
+            );
+            serde_json::from_str::<Span>(&text).map(|span| span.first_pts)
+        };
+        assert_eq!(read((1 << 33) - 1).unwrap(), Pts::new(-1));
+        assert!(read(1 << 33).is_err() && read(u64::MAX).is_err());
     }
 }

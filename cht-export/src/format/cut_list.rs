@@ -26,7 +26,7 @@ pub(super) fn edl(recording: &Recording, scenes: &[Scene<'_>]) -> String {
             code(after),
             code(first - begin),
             code(after - begin),
-            one_line(&name(&recording.media)),
+            one_line(&name(recording.media())),
             one_line(&title(recording, scene)),
         );
     }
@@ -69,7 +69,7 @@ pub(super) fn fcpxml(recording: &Recording, scenes: &[Scene<'_>]) -> String {
 "#,
         time(1),
         time(recording.frame_at(recording.end)),
-        escaped(&file_url(&recording.media)),
+        escaped(&file_url(recording.media())),
         time(after - begin),
     );
     for scene in scenes {
@@ -99,7 +99,7 @@ pub(super) fn otio(recording: &Recording, scenes: &[Scene<'_>]) -> String {
     let media = json!({
         "OTIO_SCHEMA": "ExternalReference.1",
         "available_range": range(0, recording.frame_at(recording.end)),
-        "target_url": file_url(&recording.media),
+        "target_url": file_url(recording.media()),
     });
     let clip = |scene: &Scene<'_>| {
         let (first, after) = (recording.frame_at(scene.start), recording.frame_at(scene.end));

@@ -2,6 +2,7 @@
 
 mod chapters;
 mod cut_list;
+mod sql;
 mod subtitles;
 mod table;
 mod title;
@@ -34,6 +35,8 @@ pub(crate) enum Format {
     Matroska,
     /// Chapters for the description of a YouTube video
     Youtube,
+    /// Frames, scenes and words as a database with full-text search, for sqlite3
+    Sql,
     /// Subtitles from the transcript, SubRip
     Srt,
     /// Subtitles from the transcript, WebVTT
@@ -54,9 +57,15 @@ impl Format {
             Self::Chapters => chapters::webvtt(recording, scenes),
             Self::Matroska => chapters::matroska(recording, scenes),
             Self::Youtube => chapters::youtube(recording, scenes),
+            Self::Sql => sql::write(recording, scenes),
             Self::Srt => subtitles::srt(recording),
             Self::Vtt => subtitles::webvtt(recording),
         }
+    }
+
+    /// Returns whether it names the file that it is about.
+    pub(crate) fn names_media(self) -> bool {
+        matches!(self, Self::Edl | Self::Fcpxml | Self::Otio)
     }
 
     /// Returns whether it lists words and not scenes.

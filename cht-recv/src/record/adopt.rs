@@ -11,7 +11,10 @@ use cht_core::{
     session::Session,
     storage::{durable, regular},
 };
-use cht_ts::time::{TICKS_PER_SECOND, ticks};
+use cht_ts::{
+    Pts,
+    time::{TICKS_PER_SECOND, ticks},
+};
 use jiff::Timestamp;
 
 use crate::disk::{is_not_found, named};
@@ -118,7 +121,7 @@ fn place(session: &Session, path: &Path, before: Option<&Before>) -> (u32, Optio
         return (1, pts.map(|pts| Anchor { pts, offset: 0 }));
     };
     let end = end_of(session, closed);
-    let line = pts.zip(closed.timeline).map(|(pts, anchor)| anchor.moved_to(pts));
+    let line = pts.zip(closed.timeline).map(|(pts, anchor)| anchor.moved_to(Pts::new(pts)));
     let goes_on = |anchor: &Anchor| *may_go_on && (anchor.offset - end).abs() < TICKS_PER_SECOND;
     match line.filter(goes_on) {
         Some(anchor) => (closed.connection, Some(anchor)),

@@ -49,24 +49,64 @@ enum Task {
     Emit(Event),
 }
 
+/// Thread that finishes the segments of a session. Retention outlives it.
+type Thread = JoinHandle<Result<Option<Retention>>>;
+
+/// A session whose last segments are being finished, while the next one is recorded already.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    thread: Thread,
+    /// The session's lock, held to its end.
+    lock: File,
+}
+
+/// How a session begins.
+#[derive(Debug)]
+pub(crate) enum Begin {
+    /// At once, with the retention of this process.
+    First(Option<Box<Retention>>),
+    /// After the session before it has ended; its retention goes on.
+    After(Receiver<Ending>),
+}
+
+impl Begin {
+    /// Waits until the session may begin.
+    fn wait(self) -> Result<Option<Retention>> {
+        match self {
+            Self::First(retention) => Ok(retention.map(|retention| *retention)),
+            Self::After(ending) => {
+                let Ending { thread, lock } = ending.recv().context("the session before")?;
+                let ended = ended(thread);
+                drop(lock);
+                ended
+            }
+        }
+    }
+}
+
+/// Waits for a thread.
+fn ended(thread: Thread) -> Result<Option<Retention>> {
+    thread.join().unwrap_or_else(|_| anyhow::bail!("the closing thread panicked"))
+}
+
 /// The recorder's end of the queue.
 #[derive(Debug)]
 pub(crate) struct Finalizer {
     tasks: SyncSender<Task>,
-    thread: JoinHandle<Result<()>>,
+    thread: Thread,
     /// Whether old segments are removed.
-    retains: bool,
+    pub retains: bool,
     heartbeat: Rc<Heartbeat>,
     /// Shared with the thread.
     pub refusal: Refusal,
 }
 
 impl Finalizer {
-    /// Starts the thread, and opens the record.
+    /// Starts the thread, and opens the record. With `retains`, retention removes old segments.
     pub(crate) fn start(
         session: Session,
         playlist: PlaylistFile,
-        retention: Option<Retention>,
+        (begin, retains): (Begin, bool),
         stop: UnixStream,
         heartbeat: Rc<Heartbeat>,
     ) -> Result<Self> {
@@ -74,20 +114,29 @@ impl Finalizer {
         // Opened here, so that a folder without write permission is found at the start.
         Journal::open(&path).with_context(named(&path))?;
         let (tasks, queue) = sync_channel(QUEUE);
-        let retains = retention.is_some();
         let refusal = Refusal::default();
+        let events = heartbeat.events().clone();
         let worker = Worker {
             session,
-            events: heartbeat.events().clone(),
+            events: events.unheld(),
             stop,
             playlist,
-            retention,
+            retention: None,
             refusal: refusal.clone(),
             tables: None,
             unhelpful: false,
         };
-        let thread = std::thread::Builder::new().spawn(move || worker.run(&queue))?;
+        let thread = std::thread::Builder::new().spawn(move || {
+            let retention = begin.wait();
+            events.release();
+            worker.run(&queue, retention?)
+        })?;
         Ok(Self { tasks, thread, retains, heartbeat, refusal })
+    }
+
+    /// Ends the session, without waiting for its last segments. `lock` is that of the session.
+    pub(crate) fn end(self, lock: File) -> Ending {
+        Ending { thread: self.thread, lock }
     }
 
     /// Notes which segment grows, for stages that start later.
@@ -143,7 +192,11 @@ impl Finalizer {
     /// Waits until everything is finished.
     pub(crate) fn finish(self) -> Result<()> {
         drop(self.tasks);
-        self.thread.join().unwrap_or_else(|_| anyhow::bail!("the closing thread panicked"))
+        while !self.thread.is_finished() {
+            clock::rest(MOMENT);
+            self.heartbeat.beat(clock::monotonic());
+        }
+        ended(self.thread).map(drop)
     }
 }
 
@@ -161,14 +214,24 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(mut self, queue: &Receiver<Task>) -> Result<()> {
+    fn run(
+        mut self,
+        queue: &Receiver<Task>,
+        retention: Option<Retention>,
+    ) -> Result<Option<Retention>> {
+        self.retention = retention.map(|retention| retention.of(&self.session));
         self.look();
         while let Some(task) = self.next(queue) {
             match task {
                 Task::Opened(open) => {
+                    // A segment without a clock is not listed.
+                    let is_playable = open.timeline.is_some();
                     let event = self.session.event(open);
                     let path = self.session.open_event();
                     self.help(&path, &event.to_session_line());
+                    if is_playable {
+                        self.playlist.begin();
+                    }
                 }
                 Task::Close(file, closed) => {
                     self.close(&file, &closed).with_context(|| self.fate_of(&closed))?;
@@ -189,7 +252,7 @@ impl Worker {
         // No segment grows any more.
         self.playlist.end();
         let _ = std::fs::remove_file(self.session.open_event());
-        Ok(())
+        Ok(self.retention)
     }
 
     /// Returns the next task; `None` at the end.

@@ -45,6 +45,10 @@ impl RecordOptions {
             max_time > 0.0 && max_time >= self.segment_time,
             "--segment-max-time {max_time}: must be above 0, and not below --segment-time"
         );
+        ensure!(
+            !self.retention.are_reversed(),
+            "--retain-frames-age: shorter than --retain-age; the segments of a session go with its pictures"
+        );
         let time = Duration::from_secs_f64(max_time);
         Ok(Plan {
             segment_time: self.segment_time,

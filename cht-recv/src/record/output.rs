@@ -10,13 +10,12 @@ use anyhow::{Context as _, Result, bail};
 use cht_core::{
     event::{Anchor, EndReason, SegmentClosed, SegmentOpen},
     process::clock,
-    session::Session,
     storage::durable,
 };
 use cht_ts::time::seconds;
 use jiff::Timestamp;
 
-use super::{finalizer::Finalizer, picture_starts::PictureStarts, segmenter::SegmentStart};
+use super::{picture_starts::PictureStarts, segmenter::SegmentStart, session_files::SessionFiles};
 use crate::{disk, report::heartbeat::Heartbeat};
 
 /// Bytes after which a segment without a PTS is announced all the same.
@@ -28,10 +27,7 @@ const LOOK_AFTER: u64 = 16 << 20;
 /// The files that a connection is written to.
 #[derive(Debug)]
 pub(super) struct Output<'a> {
-    session: &'a Session,
-    finalizer: &'a Finalizer,
-    connection: u32,
-    next_seq: &'a mut u64,
+    pub files: &'a mut SessionFiles,
     stop: &'a UnixStream,
     heartbeat: &'a Heartbeat,
     segment: Option<Growing>,
@@ -43,6 +39,8 @@ pub(super) struct Output<'a> {
     torn: bool,
     /// Bytes of the connection written so far.
     written: u64,
+    /// Bytes of it that went to the sessions before.
+    before: u64,
     /// Value of `written` when the free space was last checked.
     looked_at: u64,
 }
@@ -61,20 +59,14 @@ struct Growing {
 }
 
 impl<'a> Output<'a> {
-    /// Starts the output of a connection. `next_seq` is the number of the session's next segment.
+    /// Starts the output of a connection.
     pub(super) fn new(
-        session: &'a Session,
-        finalizer: &'a Finalizer,
+        files: &'a mut SessionFiles,
         heartbeat: &'a Heartbeat,
         stop: &'a UnixStream,
-        connection: u32,
-        next_seq: &'a mut u64,
     ) -> Self {
         Self {
-            session,
-            finalizer,
-            connection,
-            next_seq,
+            files,
             stop,
             heartbeat,
             segment: None,
@@ -82,8 +74,19 @@ impl<'a> Output<'a> {
             starts: PictureStarts::default(),
             torn: false,
             written: 0,
+            before: 0,
             looked_at: 0,
         }
+    }
+
+    /// Notes that the files are those of another session from here on. No segment grows.
+    pub(super) fn enter(&mut self) {
+        self.before = self.written;
+    }
+
+    /// Returns the bytes of the connection that are in this session.
+    pub(super) fn recorded(&self) -> u64 {
+        self.written - self.before
     }
 
     /// Returns the bytes of the connection written so far.
@@ -103,20 +106,22 @@ impl<'a> Output<'a> {
 
     fn open(&mut self, timeline: Option<Anchor>) -> io::Result<()> {
         let (seq, file) = loop {
-            let seq = *self.next_seq;
-            match durable::create_to_append(&self.session.part(seq)) {
+            let seq = self.files.next_seq;
+            match durable::create_to_append(&self.files.session.part(seq)) {
                 // Another program has put something there.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => *self.next_seq += 1,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    self.files.next_seq += 1;
+                }
                 result => break (seq, result?),
             }
         };
-        *self.next_seq += 1;
+        self.files.next_seq += 1;
         self.segment = Some(Growing {
             file,
             hasher: blake3::Hasher::new(),
             seq,
             offset: self.written,
-            timeline,
+            timeline: timeline.map(|anchor| self.files.place(anchor)),
             opened_at: clock::wall(),
             announced: false,
         });
@@ -136,11 +141,11 @@ impl<'a> Output<'a> {
                     bytes = &bytes[count..];
                     refused = false;
                     if std::mem::take(&mut said) {
-                        self.finalizer.refusal.end();
+                        self.files.finalizer.refusal.end();
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if disk::is_full(&error) && self.finalizer.make_room() => {}
+                Err(error) if disk::is_full(&error) && self.files.finalizer.make_room() => {}
                 Err(error) if disk::refuses(&error) => {
                     if !std::mem::replace(&mut refused, true) {
                         // The bytes on disk are closed as a segment.
@@ -148,8 +153,8 @@ impl<'a> Output<'a> {
                         self.torn = true;
                     }
                     said |= self.say_refused(&error);
-                    if !self.finalizer.refusal.wait(self.stop) {
-                        let stream = self.session.stream();
+                    if !self.files.finalizer.refusal.wait(self.stop) {
+                        let stream = self.files.session.stream();
                         bail!(
                             "{}: {error}; {} received bytes are lost",
                             stream.display(),
@@ -159,7 +164,8 @@ impl<'a> Output<'a> {
                     self.heartbeat.beat(clock::monotonic());
                 }
                 Err(error) => {
-                    return Err(error).with_context(|| self.session.stream().display().to_string());
+                    return Err(error)
+                        .with_context(|| self.files.session.stream().display().to_string());
                 }
             }
         }
@@ -180,18 +186,23 @@ impl<'a> Output<'a> {
         self.written += count as u64;
         if self.written - self.looked_at >= LOOK_AFTER {
             self.looked_at = self.written;
-            self.finalizer.look();
+            self.files.finalizer.look();
         }
         Ok(count)
     }
 
     /// Reports that the disk refuses, unless the other thread has. Returns whether it did.
     fn say_refused(&self, error: &io::Error) -> bool {
-        let is_news = self.finalizer.refusal.begin();
+        let is_news = self.files.finalizer.refusal.begin();
         if is_news {
-            let path = self.session.stream().to_string_lossy().into_owned();
+            let path = self.files.session.stream().to_string_lossy().into_owned();
             let message = format!("{path}: {error}{}", disk::remedy(error));
-            self.heartbeat.events().fail(Some(self.session.name()), "disk", &message, Some(&path));
+            self.heartbeat.events().fail(
+                Some(self.files.session.name()),
+                "disk",
+                &message,
+                Some(&path),
+            );
         }
         is_news
     }
@@ -202,7 +213,8 @@ impl<'a> Output<'a> {
         let Some(segment) = &mut self.segment else { return };
         let anchor =
             if self.torn { self.starts.first_in(segment.offset, u64::MAX) } else { anchor };
-        segment.timeline = segment.timeline.or(anchor);
+        let files = &self.files;
+        segment.timeline = segment.timeline.or_else(|| anchor.map(|anchor| files.place(anchor)));
         self.starts.forget_before(segment.offset);
     }
 
@@ -223,13 +235,13 @@ impl<'a> Output<'a> {
         segment.announced = true;
         let open = SegmentOpen {
             seq: segment.seq,
-            path: self.session.part(segment.seq).to_string_lossy().into_owned(),
-            connection: self.connection,
+            path: self.files.session.part(segment.seq).to_string_lossy().into_owned(),
+            connection: self.files.connections,
             timeline: segment.timeline,
             at: segment.opened_at,
         };
-        self.heartbeat.events().emit(self.session.event(open.clone()));
-        self.finalizer.opened(open);
+        self.heartbeat.events().emit(self.files.session.event(open.clone()));
+        self.files.finalizer.opened(open);
     }
 
     /// Closes the segment, which lies at `place`.
@@ -237,20 +249,20 @@ impl<'a> Output<'a> {
         if let Some(segment) = &mut self.segment {
             if segment.offset == self.written {
                 // An empty segment is removed and never announced.
-                let part = self.session.part(segment.seq);
+                let part = self.files.session.part(segment.seq);
                 self.segment = None;
                 // If the disk refuses that too, the next start removes it.
                 let _ = std::fs::remove_file(&part);
                 return;
             }
             // It may have begun and ended within one read.
-            if self.torn || place.is_none() {
-                let begin = segment.offset;
-                let starts = &self.starts;
-                let first = || starts.first_in(begin, self.written);
-                segment.timeline = segment.timeline.or_else(first).or_else(|| starts.within(begin));
-            }
-            segment.timeline = segment.timeline.or(place.map(|place| place.anchor));
+            let begin = Some(segment.offset).filter(|_| self.torn || place.is_none());
+            let starts = &self.starts;
+            let first = |begin| starts.first_in(begin, self.written).or(starts.within(begin));
+            let place = || begin.and_then(first).or(place.map(|place| place.anchor));
+            let files = &self.files;
+            segment.timeline =
+                segment.timeline.or_else(|| place().map(|anchor| files.place(anchor)));
         }
         self.announce();
         let Some(segment) = self.segment.take() else { return };
@@ -258,9 +270,9 @@ impl<'a> Output<'a> {
         let length = place.filter(|_| !torn).map(|place| place.length);
         let closed = SegmentClosed {
             seq: segment.seq,
-            path: self.session.segment(segment.seq).to_string_lossy().into_owned(),
-            connection: self.connection,
-            offset: segment.offset,
+            path: self.files.session.segment(segment.seq).to_string_lossy().into_owned(),
+            connection: self.files.connections,
+            offset: segment.offset - self.before,
             bytes: self.written - segment.offset,
             blake3: segment.hasher.finalize().to_hex().to_string(),
             timeline: segment.timeline,
@@ -269,6 +281,6 @@ impl<'a> Output<'a> {
             closed_at: clock::wall(),
             end_reason,
         };
-        self.finalizer.close(segment.file, closed);
+        self.files.finalizer.close(segment.file, closed);
     }
 }

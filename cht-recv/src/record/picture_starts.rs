@@ -30,11 +30,10 @@ impl PictureStarts {
         within.next().map(|(_, anchor)| *anchor)
     }
 
-    /// Returns the anchor of bytes from `begin` on that start within a picture: a tick after the
-    /// picture's own, because the picture belongs to the segment in which it starts.
+    /// Returns the anchor of bytes from `begin` on that start within a picture.
     pub(crate) fn within(&self, begin: u64) -> Option<Anchor> {
         let last = self.0.iter().take_while(|(offset, _)| *offset < begin).last();
-        last.map(|(_, last)| Anchor { pts: last.pts + 1, offset: last.offset + 1 })
+        last.map(|(_, last)| last.within_picture())
     }
 }
 

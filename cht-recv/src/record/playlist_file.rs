@@ -32,6 +32,8 @@ pub(crate) struct PlaylistFile {
     appendable: Option<u64>,
     /// The last connection that has tables.
     has_tables: Option<u32>,
+    /// Whether there is a file, or one is wanted: also without a segment in it.
+    wanted: bool,
     /// Whether the last write failed, which was reported.
     failing: bool,
 }
@@ -80,10 +82,14 @@ impl PlaylistFile {
         retained: bool,
         before: Option<&str>,
     ) -> Self {
-        let playlist = Playlist::new(segment_time, retained, before);
-        let session = session.clone();
-        let mut this =
-            Self { session, playlist, appendable: None, has_tables: None, failing: false };
+        let mut this = Self {
+            session: session.clone(),
+            playlist: Playlist::new(segment_time, retained, before),
+            appendable: None,
+            has_tables: None,
+            wanted: before.is_some(),
+            failing: false,
+        };
         // Without retention no segment leaves for good: one that was missing and is back is listed
         // again.
         let first = before.filter(|_| retained).map_or(0, Playlist::first_after);
@@ -91,6 +97,14 @@ impl PlaylistFile {
             this.push(segment);
         }
         this
+    }
+
+    /// Notes that a segment grows. Players that come before one is finished find a playlist
+    /// without segments, and ask again.
+    pub(crate) fn begin(&mut self) {
+        if !std::mem::replace(&mut self.wanted, true) {
+            self.write(false);
+        }
     }
 
     /// Removes the segments up to `seq`.
@@ -170,9 +184,10 @@ impl PlaylistFile {
 
     fn write(&mut self, ended: bool) {
         self.appendable = None;
-        if self.playlist.nothing_listed() {
+        if !self.wanted && self.playlist.nothing_listed() {
             return;
         }
+        self.wanted = true;
         let path = self.session.playlist();
         let text = self.playlist.render(ended);
         let written = durable::replace(&path, text.as_bytes());

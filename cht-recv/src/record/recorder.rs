@@ -1,10 +1,10 @@
 //! Records one session: connections come one after another, and each becomes a run of segments.
 
-use std::{os::unix::net::UnixStream, path::PathBuf, rc::Rc, time::Instant};
+use std::{fs::File, os::unix::net::UnixStream, path::PathBuf, rc::Rc, time::Instant};
 
 use anyhow::{Result, bail};
 use cht_core::{
-    event::{Body, EndReason, Listening},
+    event::{Body, Connected, Disconnected, EndReason, Listening},
     process::clock,
     session::{Session, segment_log::SegmentLog},
     timeline::Timeline,
@@ -13,7 +13,7 @@ use cht_ts::time::ticks;
 
 use super::{
     adopt::end_of,
-    finalizer::Finalizer,
+    finalizer::{Begin, Finalizer},
     limits::SegmentLimits,
     options::Plan,
     output::Output,
@@ -21,29 +21,31 @@ use super::{
     recover::recover,
     retention::Retention,
     segmenter::{Cut, Segmenter},
+    session_files::{Ended, NextSession, SessionFiles},
 };
 use crate::report::heartbeat::Heartbeat;
 
-/// Records connections into one session.
+/// Reason of a `disconnected` whose connection continues in the next session.
+const NEXT_SESSION: &str = "next session";
+
+/// Records connections into one session after another.
 #[derive(Debug)]
 pub(crate) struct Recorder {
-    session: Session,
-    finalizer: Finalizer,
+    files: SessionFiles,
     /// Readable when the recorder is asked to stop.
     stop: UnixStream,
     timeline: Timeline,
     /// Minimum length of a segment, in ticks.
     segment_time: i64,
     bounds: SegmentLimits,
-    next_seq: u64,
-    connections: u32,
     heartbeat: Rc<Heartbeat>,
 }
 
 impl Recorder {
-    /// Continues `session` where its record ends.
+    /// Continues `session`, which `lock` belongs to, where its record ends.
     pub(crate) fn new(
         session: Session,
+        lock: File,
         stop: &UnixStream,
         plan: &Plan,
         heartbeat: Rc<Heartbeat>,
@@ -62,78 +64,78 @@ impl Recorder {
         let retention = plan.retention.any().then(|| {
             let sessions = session.root().parent().map(PathBuf::from).unwrap_or_default();
             let events = heartbeat.events().clone();
-            Retention::new(plan.retention, sessions, Some(session.clone()), events)
+            Box::new(Retention::new(plan.retention, sessions, Some(session.clone()), events))
         });
+        let begin = (Begin::First(retention), plan.retention.any());
+        let (thread_stop, beat) = (stop.try_clone()?, Rc::clone(&heartbeat));
+        let finalizer = Finalizer::start(session.clone(), playlist, begin, thread_stop, beat)?;
+        let numbers = (next_seq, record.connections());
         Ok(Self {
-            finalizer: Finalizer::start(
-                session.clone(),
-                playlist,
-                retention,
-                stop.try_clone()?,
-                Rc::clone(&heartbeat),
-            )?,
+            files: SessionFiles::open(session, lock, numbers, finalizer),
             stop: stop.try_clone()?,
-            connections: record.connections(),
-            session,
             timeline,
             segment_time: ticks(plan.segment_time),
             bounds: plan.bounds,
-            next_seq,
             heartbeat,
         })
     }
 
     /// Returns the recorded session.
     pub(crate) fn session(&self) -> &Session {
-        &self.session
+        &self.files.session
     }
 
     /// Announces that senders can connect.
     pub(crate) fn listening(&self, listening: Listening) {
-        self.heartbeat.listening(self.session.name(), &listening.address);
-        self.heartbeat.events().emit(self.session.event(listening));
+        self.heartbeat.listening(self.files.session.name(), &listening.address);
+        self.heartbeat.events().emit(self.files.session.event(listening));
     }
 
-    /// Starts a connection.
-    pub(crate) fn connection(&mut self) -> Connection<'_> {
-        self.connections += 1;
-        Connection {
-            number: self.connections,
+    /// Goes on with the next session, while no sender is connected.
+    pub(crate) fn turn_over(&mut self, next: NextSession) -> Result<()> {
+        // A sender to come gets its place on the line when it comes.
+        self.timeline = Timeline::default();
+        self.files.turn_over(next, 0, &self.stop, &self.heartbeat)
+    }
+
+    /// Starts the connection of a sender.
+    pub(crate) fn connection(&mut self, peer: &str) -> Connection<'_> {
+        self.files.connections += 1;
+        let connection = Connection {
+            peer: peer.to_owned(),
             segmenter: Segmenter::new(&mut self.timeline, self.segment_time, self.bounds),
-            session: &self.session,
-            finalizer: &self.finalizer,
             heartbeat: &self.heartbeat,
-            out: Output::new(
-                &self.session,
-                &self.finalizer,
-                &self.heartbeat,
-                &self.stop,
-                self.connections,
-                &mut self.next_seq,
-            ),
+            stop: &self.stop,
+            out: Output::new(&mut self.files, &self.heartbeat, &self.stop),
             held: Vec::new(),
-        }
+        };
+        connection.announce();
+        connection
+    }
+
+    /// Returns the number of the last connection.
+    pub(crate) fn connections(&self) -> u32 {
+        self.files.connections
     }
 
     /// Emits an event after those of the segments closed before it.
     pub(crate) fn emit_last(&self, body: impl Into<Body>) {
-        self.finalizer.emit(self.session.event(body));
+        self.files.finalizer.emit(self.files.session.event(body));
     }
 
     /// Waits until all segments are closed.
-    pub(crate) fn finish(self) -> Result<()> {
-        self.finalizer.finish()
+    pub(crate) fn finish(self) -> Result<Ended> {
+        self.files.finish()
     }
 }
 
 /// A connection that is being recorded.
 #[derive(Debug)]
 pub(crate) struct Connection<'a> {
-    /// Its number in the session.
-    pub number: u32,
-    session: &'a Session,
-    finalizer: &'a Finalizer,
-    heartbeat: &'a Heartbeat,
+    /// Address of the sender.
+    peer: String,
+    heartbeat: &'a Rc<Heartbeat>,
+    stop: &'a UnixStream,
     segmenter: Segmenter<'a>,
     out: Output<'a>,
     /// Received bytes that are not written yet, because a cut may still fall before them.
@@ -141,22 +143,42 @@ pub(crate) struct Connection<'a> {
 }
 
 impl Connection<'_> {
-    /// Emits an event about the session.
-    pub(crate) fn emit(&self, body: impl Into<Body>) {
-        self.heartbeat.events().emit(self.session.event(body));
+    /// Announces the sender in its session.
+    fn announce(&self) {
+        let (connection, peer) = (self.out.files.connections, self.peer.clone());
+        self.emit(Connected { connection, peer, at: clock::wall() });
     }
 
-    /// Records bytes that arrived at `now`.
-    pub(crate) fn push(&mut self, bytes: &[u8], now: Instant) -> Result<()> {
-        if self.finalizer.has_failed() {
-            bail!("{}: segments cannot be finished", self.session.stream().display());
+    /// Emits an event about the session.
+    fn emit(&self, body: impl Into<Body>) {
+        self.heartbeat.events().emit(self.out.files.session.event(body));
+    }
+
+    /// Records bytes that arrived at `now`. If there is a `next` session, it begins with the first
+    /// keyframe that comes.
+    pub(crate) fn push(
+        &mut self,
+        bytes: &[u8],
+        now: Instant,
+        next: &mut Option<NextSession>,
+    ) -> Result<()> {
+        if self.out.files.finalizer.has_failed() {
+            bail!("{}: segments cannot be finished", self.out.files.session.stream().display());
+        }
+        if next.is_some() {
+            self.segmenter.ask_for_cut();
         }
         let cuts = self.segmenter.push(bytes, now);
         self.heartbeat.received(bytes.len(), &self.segmenter.take_seen(), now);
+        self.write_tables();
+        self.record(cuts, bytes, next)
+    }
+
+    /// Writes the tables, if they are new.
+    fn write_tables(&mut self) {
         if let Some(tables) = self.segmenter.new_tables() {
-            self.finalizer.tables(self.number, tables);
+            self.out.files.finalizer.tables(self.out.files.connections, tables);
         }
-        self.record(cuts, bytes)
     }
 
     /// Returns when [`Self::rest`] is due, if nothing more comes.
@@ -167,14 +189,19 @@ impl Connection<'_> {
     /// Writes a picture that has waited too long for the next one. Nothing has come up to `now`.
     pub(crate) fn rest(&mut self, now: Instant) -> Result<()> {
         let cuts = self.segmenter.rest(now);
-        self.record(cuts, &[])
+        self.record(cuts, &[], &mut None)
     }
 
     /// Makes these cuts, and writes the settled part of the held bytes and of `bytes`.
-    fn record(&mut self, cuts: Vec<Cut>, bytes: &[u8]) -> Result<()> {
+    fn record(
+        &mut self,
+        cuts: Vec<Cut>,
+        bytes: &[u8],
+        next: &mut Option<NextSession>,
+    ) -> Result<()> {
         self.out.extend_starts(self.segmenter.take_starts());
         let mut rest = bytes;
-        self.cut(cuts, &mut rest)?;
+        self.cut(cuts, &mut rest, next)?;
         self.write_up_to(self.segmenter.settled(), &mut rest)?;
         self.held.extend_from_slice(rest);
         self.out.place(self.segmenter.anchor());
@@ -182,14 +209,45 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Makes cuts in the held bytes, and then in `rest`.
-    fn cut(&mut self, cuts: Vec<Cut>, rest: &mut &[u8]) -> Result<()> {
+    /// Makes cuts in the held bytes, and then in `rest`. The `next` session begins at the first of
+    /// them that has a place on the timeline, if any has.
+    fn cut(
+        &mut self,
+        cuts: Vec<Cut>,
+        rest: &mut &[u8],
+        next: &mut Option<NextSession>,
+    ) -> Result<()> {
         for Cut { offset, reason, before, anchor } in cuts {
             // A cut before bytes that are written already comes late, but loses nothing.
             self.write_up_to(offset, rest)?;
             self.out.close(reason, before);
+            if (anchor.is_some() || before.is_none())
+                && let Some(next) = next.take()
+            {
+                self.turn_over(next, anchor.map_or(0, |anchor| anchor.offset))?;
+            }
             self.out.begin(anchor);
         }
+        Ok(())
+    }
+
+    /// Ends the connection in this session, and continues it in the next one.
+    fn turn_over(&mut self, next: NextSession, origin: i64) -> Result<()> {
+        let files = &self.out.files;
+        files.finalizer.emit(files.session.event(Disconnected {
+            connection: files.connections,
+            peer: self.peer.clone(),
+            reason: NEXT_SESSION.to_owned(),
+            bytes: self.out.recorded(),
+            at: clock::wall(),
+        }));
+        let files = &mut *self.out.files;
+        files.turn_over(next, origin, self.stop, self.heartbeat)?;
+        files.connections = 1;
+        self.out.enter();
+        self.announce();
+        self.segmenter.repeat_tables();
+        self.write_tables();
         Ok(())
     }
 
@@ -208,14 +266,14 @@ impl Connection<'_> {
     }
 
     /// Ends the connection: writes the held bytes and closes the segment. Returns the bytes
-    /// received.
+    /// received, as far as they are in this session.
     pub(crate) fn finish(mut self, reason: EndReason) -> Result<u64> {
         let cuts = self.segmenter.finish();
         self.out.extend_starts(self.segmenter.take_starts());
-        self.cut(cuts, &mut [].as_slice())?;
+        self.cut(cuts, &mut [].as_slice(), &mut None)?;
         let held = std::mem::take(&mut self.held);
         self.out.write(&held)?;
         self.out.close(reason, self.segmenter.place());
-        Ok(self.out.written())
+        Ok(self.out.recorded())
     }
 }

@@ -15,6 +15,7 @@ use std::{
     fs,
     io::{self, Read as _},
     path::Path,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -33,11 +34,15 @@ use cht_core::{
 use super::{
     adopt::{self, Before},
     playlist_file::PlaylistFile,
+    remove::{discard_unused, finish_removals},
 };
 use crate::{
     disk::{self, START_TRIES, is_not_found, named},
     report::events::EventWriter,
 };
+
+/// Age of the folder of a session without a byte that a killed recorder has left.
+const UNUSED_FOR: Duration = Duration::from_secs(60);
 
 /// Adopts what was left in the other sessions below `sessions` that have no recorder: segments of
 /// at most `largest` bytes.
@@ -47,6 +52,7 @@ pub(crate) fn recover_others(
     largest: u64,
     events: &EventWriter,
 ) -> Result<()> {
+    finish_removals(sessions);
     let mut trouble = Trouble::default();
     let entries = match fs::read_dir(sessions) {
         Ok(entries) => entries,
@@ -69,7 +75,13 @@ pub(crate) fn recover_others(
             continue;
         }
         match session.try_lock() {
-            Ok(_lock) => recover_other(&session, largest, events)?,
+            Ok(_lock) => {
+                recover_other(&session, largest, events)?;
+                // One that was made just now may be that of a recorder about to lock it.
+                if clock::age_of(session.root()).is_ok_and(|age| age >= UNUSED_FOR) {
+                    discard_unused(&session);
+                }
+            }
             // Its own recorder takes care of it.
             Err(SessionError::Busy(_)) => {}
             Err(error) => {
@@ -88,7 +100,7 @@ fn recover_other(session: &Session, largest: u64, events: &EventWriter) -> Resul
     let mut recovery = Recovery::new(session, largest, 0, events);
     let path = session.segment_log();
     let known = || segment_log::mend(&path).and_then(|()| SegmentLog::read(session));
-    // Only the record tells what is missing in a session.
+    // Only the record tells which segments a session misses.
     let recovered = match recovery.attempt(|| known().with_context(named(&path))) {
         Ok(Some(known)) => recovery.run(&known).map(|()| {
             // A killed recorder has left it open, or torn.

@@ -60,6 +60,8 @@ struct State<'a> {
     arrival: Arrival,
     /// Whether the growing segment is overdue, and ends at the next picture.
     overdue: bool,
+    /// Its minimum length, which is 0 if it is to end at the next keyframe.
+    least: i64,
     /// The PID whose clock and keyframes count.
     clock: Option<u16>,
     /// Whether that PID is audio, because no video is announced.
@@ -101,6 +103,7 @@ impl<'a> Segmenter<'a> {
             begin: 0,
             arrival: Arrival::default(),
             overdue: false,
+            least: segment_time,
             clock: None,
             audio_only: false,
             anchor: None,
@@ -141,6 +144,11 @@ impl<'a> Segmenter<'a> {
             }
         }
         std::mem::take(&mut self.state.cuts)
+    }
+
+    /// Ends the growing segment at the next keyframe.
+    pub(crate) fn ask_for_cut(&mut self) {
+        self.state.least = 0;
     }
 
     /// Notes that nothing has come up to `now`. Returns the cuts that are now certain.
@@ -206,6 +214,11 @@ impl<'a> Segmenter<'a> {
     /// Takes the offsets and anchors of the pictures found since the last call.
     pub(crate) fn take_starts(&mut self) -> Vec<(u64, Anchor)> {
         std::mem::take(&mut self.state.starts)
+    }
+
+    /// Lets [`Self::new_tables`] return the tables again, for another session.
+    pub(crate) fn repeat_tables(&mut self) {
+        self.state.tables = true;
     }
 
     /// Returns PAT and PMT as packets, if they were seen or have changed since the last call,
@@ -359,7 +372,7 @@ impl State<'_> {
     /// first, if there is one.
     fn reason_to_cut(&self, pes: &Pes, length: i64) -> Option<EndReason> {
         let is_keyframe = pes.random_access || self.audio_only;
-        if is_keyframe && length >= self.segment_time {
+        if is_keyframe && length >= self.least {
             Some(EndReason::Keyframe)
         } else if self.overdue || length >= ticks(self.bounds.time.as_secs_f64()) {
             Some(EndReason::MaxTime)
@@ -372,14 +385,12 @@ impl State<'_> {
 
     fn cut(&mut self, cut: Cut) {
         self.anchor = cut.anchor;
-        // A tick after the picture, which belongs to the segment in which it begins.
-        let behind = |last: Anchor| Anchor { pts: last.pts + 1, offset: last.offset + 1 };
-        self.within = self.timeline.anchor().map(behind);
+        self.within = self.timeline.anchor().map(|last| last.within_picture());
         // A late decision may lie before a cut that a limit forced.
         self.begin = self.begin.max(cut.offset);
         self.extent = Extent::default();
         self.arrival.restart();
-        self.overdue = false;
+        (self.overdue, self.least) = (false, self.segment_time);
         self.cuts.push(cut);
     }
 }

@@ -15,7 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cht_core::{event::Body, process::lock::lock};
+use cht_core::{
+    event::{Body, PidStats, RecvStats, rounded},
+    process::lock::lock,
+};
 
 use crate::{disk, received::Seen};
 
@@ -122,6 +125,16 @@ impl Counters {
         self.left_out.fetch_add(1, Relaxed);
     }
 
+    /// Returns the number of bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
+
+    /// Returns the number of gaps.
+    pub(crate) fn gaps(&self) -> u64 {
+        lock(&self.gaps).total()
+    }
+
     /// Returns all counters at `now`.
     pub(crate) fn snapshot(&self, now: Instant) -> Snapshot {
         let last = Some(self.last_byte.load(Relaxed)).filter(|nanos| *nanos > 0);
@@ -137,6 +150,28 @@ impl Counters {
             errors: self.errors.load(Relaxed),
             left_out: self.left_out.load(Relaxed),
             free_disk: disk::free(&self.folder).ok(),
+        }
+    }
+}
+
+impl Snapshot {
+    /// Returns the counters as an event has them, without a rate.
+    pub(crate) fn stats(&self) -> RecvStats {
+        let pids = self.gaps.by_pid.iter();
+        RecvStats {
+            connected: self.connected,
+            connections: self.connections,
+            bitrate: 0,
+            bytes: self.bytes,
+            packets: self.packets,
+            continuity_errors: self.gaps.total(),
+            pids: pids
+                .map(|(&pid, &continuity_errors)| PidStats { pid, continuity_errors })
+                .collect(),
+            idle: self.idle.map(|idle| rounded(idle.as_secs_f64())),
+            segments: self.segments,
+            free_disk: self.free_disk,
+            left_out: self.left_out,
         }
     }
 }

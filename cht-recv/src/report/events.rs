@@ -4,8 +4,9 @@
 //! dropped (the record on disk has them all); when it ends, that is reported once.
 
 use std::{
+    io::{IsTerminal as _, stdout},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel},
     },
@@ -14,9 +15,10 @@ use std::{
 };
 
 use cht_core::{
-    event::{Body, Event},
+    event::{Body, Event, SegmentClosed},
     ndjson,
-    process::{clock, report},
+    process::{clock, lock::lock, report},
+    terminal::{Rows, units},
 };
 
 use super::counters::Counters;
@@ -39,6 +41,8 @@ pub(crate) struct EventWriter {
     left_out: Arc<AtomicU64>,
     /// `stats` events in the queue.
     passing: Arc<AtomicU64>,
+    /// Events of the session that has begun, while the one before it is still being finished.
+    held: Arc<Mutex<Option<Vec<Event>>>>,
     counters: Arc<Counters>,
 }
 
@@ -50,9 +54,10 @@ pub(crate) struct Finish(Receiver<()>);
 pub(crate) fn start(counters: Arc<Counters>) -> std::io::Result<(EventWriter, Finish)> {
     let (queue, queued) = sync_channel::<Event>(QUEUE);
     let (finished, finish) = channel();
-    let mut stdout = ndjson::stdout()?;
+    let mut stdout = ndjson::stdout_of_stage(Rows::Recorded)?;
     let passing = Arc::new(AtomicU64::new(0));
-    let events = EventWriter { queue, left_out: Arc::default(), passing, counters };
+    let events =
+        EventWriter { queue, left_out: Arc::default(), passing, held: Arc::default(), counters };
     let passing = Arc::clone(&events.passing);
     thread::spawn(move || {
         for event in queued {
@@ -72,9 +77,37 @@ pub(crate) fn start(counters: Arc<Counters>) -> std::io::Result<(EventWriter, Fi
 }
 
 impl EventWriter {
+    /// Returns a writer that holds nothing back.
+    pub(crate) fn unheld(&self) -> Self {
+        Self { held: Arc::default(), ..self.clone() }
+    }
+
+    /// Holds back events from now on, until they are [released](Self::release): a session ends
+    /// before the next one begins.
+    pub(crate) fn hold(&self) {
+        lock(&self.held).get_or_insert_default();
+    }
+
+    /// Queues the events held back, and holds back no others.
+    pub(crate) fn release(&self) {
+        let mut held = lock(&self.held);
+        held.take().into_iter().flatten().for_each(|event| self.queue(event));
+    }
+
     /// Queues an event, or drops it if the queue is full.
     pub(crate) fn emit(&self, event: Event) {
+        let mut held = lock(&self.held);
+        match &mut *held {
+            Some(held) if held.len() < QUEUE => held.push(event),
+            _ => self.queue(event),
+        }
+    }
+
+    fn queue(&self, event: Event) {
         self.counters.emitted(&event.body);
+        if let Body::SegmentClosed(closed) = &event.body {
+            tell(closed);
+        }
         let full = matches!(self.queue.try_send(event), Err(TrySendError::Full(_)));
         let before = if full {
             self.counters.left_out();
@@ -97,6 +130,9 @@ impl EventWriter {
     /// Queues a `stats` event, or drops it if older ones are still queued: the next one makes it
     /// worthless, and a stalled reader needs the place for others.
     pub(crate) fn emit_passing(&self, event: Event) {
+        if lock(&self.held).is_some() {
+            return;
+        }
         if self.passing.fetch_add(1, Ordering::Relaxed) >= PASSING
             || self.queue.try_send(event).is_err()
         {
@@ -113,6 +149,16 @@ impl EventWriter {
         path: Option<&str>,
     ) {
         self.emit(ndjson::failure(session, code, message, path));
+    }
+}
+
+/// Tells people that a segment was closed. At a terminal, stdout shows it.
+fn tell(closed: &SegmentClosed) {
+    if !stdout().is_terminal() {
+        let length = closed.duration.map(|seconds| format!(", {}", units::span(seconds)));
+        let length = length.unwrap_or_default();
+        let size = units::size(closed.bytes);
+        report::detail(format_args!("segment {} closed{length}, {size}", closed.seq));
     }
 }
 

@@ -8,14 +8,19 @@ use std::{
 };
 
 use cht_core::{
-    event::{Event, PidStats, RecvStats, Stats, rounded},
+    event::{Event, RecvStats, Stats, rounded},
     process::{
         clock,
         report::{self, Limited},
     },
 };
 
-use super::{counters::Counters, events::EventWriter, systemd::Systemd};
+use super::{
+    counters::Counters,
+    events::EventWriter,
+    systemd::Systemd,
+    visits::{self, Visits},
+};
 use crate::received::Seen;
 
 /// The main loop's side of [`Counters`].
@@ -32,6 +37,7 @@ pub(crate) struct Heartbeat {
     session: RefCell<Option<String>>,
     peer: RefCell<Option<String>>,
     strays: RefCell<Limited>,
+    visits: Visits,
 }
 
 /// Time between two messages about wrong time stamps.
@@ -54,6 +60,7 @@ impl Heartbeat {
             session: RefCell::default(),
             peer: RefCell::default(),
             strays: RefCell::new(Limited::new(SAY_AGAIN)),
+            visits: Visits::new(),
         }
     }
 
@@ -65,12 +72,19 @@ impl Heartbeat {
     /// Notes that senders can connect, and are recorded into `session`.
     pub(crate) fn listening(&self, session: &str, address: &str) {
         self.session.replace(Some(session.to_owned()));
+        self.visits.listening(address);
         self.systemd.tell(&format!("READY=1\nSTATUS=listening on {address}"));
+    }
+
+    /// Notes that the sender is recorded into `session` from now on.
+    pub(crate) fn enter(&self, session: &str) {
+        self.session.replace(Some(session.to_owned()));
     }
 
     /// Notes a new sender.
     pub(crate) fn connected(&self, peer: &str) {
         self.counters.connected();
+        self.visits.begin(peer, self.counters.bytes(), self.counters.gaps());
         self.peer.replace(Some(peer.to_owned()));
         self.systemd.tell(&format!("STATUS=recording {peer}"));
     }
@@ -91,8 +105,9 @@ impl Heartbeat {
     }
 
     /// Notes that the sender has gone, and all its bytes are counted.
-    pub(crate) fn disconnected(&self) {
+    pub(crate) fn disconnected(&self, reason: &str) {
         self.counters.disconnected();
+        self.visits.end(reason, self.counters.bytes(), self.counters.gaps());
         self.peer.take();
         if self.interval.is_some() {
             self.stats(clock::monotonic());
@@ -103,6 +118,13 @@ impl Heartbeat {
     /// Notes that no more senders are served, and the last segment is being finished.
     pub(crate) fn stopping(&self) {
         self.systemd.tell("STOPPING=1\nSTATUS=finishing the last segment");
+    }
+
+    /// Tells people the result of the run, when all segments are finished.
+    pub(crate) fn recorded(&self) {
+        let counters = self.counters.snapshot(clock::monotonic());
+        let session = self.session.borrow();
+        visits::recorded(session.as_deref().unwrap_or_default(), counters.bytes, counters.segments);
     }
 
     /// Returns when [`Self::beat`] is due.
@@ -126,21 +148,8 @@ impl Heartbeat {
         let interval = now.saturating_duration_since(at).as_secs_f64();
         // Over less than a millisecond, a rate means nothing.
         let bits = (counters.bytes - before) as f64 * 8.0;
-        let recv = RecvStats {
-            connected: counters.connected,
-            connections: counters.connections,
-            bitrate: (bits / interval.max(0.001)).round() as u64,
-            bytes: counters.bytes,
-            packets: counters.packets,
-            continuity_errors: counters.gaps.total(),
-            pids: (counters.gaps.by_pid.into_iter())
-                .map(|(pid, continuity_errors)| PidStats { pid, continuity_errors })
-                .collect(),
-            idle: counters.idle.map(|idle| rounded(idle.as_secs_f64())),
-            segments: counters.segments,
-            free_disk: counters.free_disk,
-            left_out: counters.left_out,
-        };
+        let bitrate = (bits / interval.max(0.001)).round() as u64;
+        let recv = RecvStats { bitrate, ..counters.stats() };
         if let Some(peer) = &*self.peer.borrow() {
             let rate = recv.bitrate as f64 / 1e6;
             self.systemd.tell(&format!("STATUS=recording {peer}, {rate:.1} Mbit/s"));
@@ -151,6 +160,7 @@ impl Heartbeat {
             interval: rounded(interval),
             recv: Some(recv),
             scenes: None,
+            audio: None,
         };
         self.events.emit_passing(Event::new(self.session.borrow().clone(), stats));
     }

@@ -2,9 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use cht_core::process::{
-    cli::{Effect, seconds_from},
-    units::{self, Size},
+use cht_core::{
+    process::{
+        cli::{Effect, Group, seconds_from},
+        units::{self, Size},
+    },
+    segment::Which,
 };
 use cht_detect::{Area, PerHour};
 use clap::{Parser, ValueEnum};
@@ -17,17 +20,17 @@ use crate::{
     },
     lag::catch_up::OnLag,
     picture::OutputOptions,
-    track::select::{Asked, Which},
+    track::select::Asked,
 };
 
 const EXAMPLES: &str = "\
 Examples:
   cht-recv | cht-segwatch | cht-scenes | cht-index
-  cht-segwatch 'old/**/*.ts' | cht-scenes --out frames | cht-index --out frames/index.json
-  ls *.ts | cht-scenes --out frames --detect scene --threshold 0.3 | jq -r 'select(.type==\"frame\").path'
+  cht-segwatch old/*.ts | cht-scenes --out f | cht-index --out f/index.json
+  ls *.ts | cht-scenes --out frames --detect scene --threshold 0.3
+  ls *.ts | cht-scenes --out frames | jq -r 'select(.type==\"frame\").path'
   cht-segwatch mux.ts | cht-scenes --out frames --program 2 --stream 1
   cht-recv | cht-segwatch | cht-scenes --on-lag keyframes | cht-index
-  cht-recv | cht-segwatch | cht-scenes --stats-interval 1 | jq -c 'select(.stage==\"cht-scenes\").scenes // empty'
 ";
 
 /// Picks the frames where the picture changes; reads events or paths on stdin
@@ -41,7 +44,9 @@ pub(crate) struct Args {
     /// Session that loose segments belong to
     #[arg(long, value_name = "DIR", env = "CHT_SESSION")]
     pub session: Option<PathBuf>,
-    /// Detectors that select frames, comma-separated; events name the detector of each frame
+    /// Detectors that select frames, comma-separated
+    ///
+    /// Events name the detector of each frame
     #[arg(
         long,
         value_name = "NAME",
@@ -60,7 +65,9 @@ pub(crate) struct Args {
     /// Shortest time between two cuts; one that follows sooner is kept at the end of the gap
     #[arg(long, value_name = "SECONDS", env = "CHT_MIN_GAP", default_value_t = 0.1, value_parser = cht_core::process::cli::seconds)]
     pub min_gap: f64,
-    /// Keep at most this many frames in any hour (60/h, or 2/min for 120), spread evenly
+    /// Keep at most this many frames in any hour, spread evenly
+    ///
+    /// 60/h, or 2/min for 120
     #[arg(long, value_name = "N/h", env = "CHT_MAX_FRAMES")]
     pub max_frames: Option<PerHour>,
     /// screen: keep a frame once nothing has changed for this many seconds
@@ -86,8 +93,9 @@ pub(crate) struct Args {
     /// How much of the video to decode; less is faster
     #[arg(long, value_name = "WHAT", env = "CHT_DECODE", value_enum, default_value_t = Decode::Full)]
     pub decode: Decode,
-    /// Number of parallel decoders for finished segments: the same frames sooner, for 64 MB more
-    /// memory each
+    /// Number of parallel decoders for finished segments
+    ///
+    /// The same frames sooner, for 64 MB more memory each
     #[arg(long, value_name = "N", env = "CHT_JOBS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: u8,
     /// Hardware decoder; the CPU takes over if it does not work
@@ -179,6 +187,27 @@ impl Args {
     }
 }
 
+/// Headings of the options that few people need.
+const GROUPS: &[Group] = &[
+    ("Detectors", &["min_gap", "settle", "max_wait", "min_change", "ignore", "dedupe"]),
+    ("Pictures", &["crop", "scale", "thumbnails", "quality", "max_bytes"]),
+    (
+        "Video",
+        &[
+            "program",
+            "stream",
+            "decode",
+            "jobs",
+            "hwaccel",
+            "decoder_timeout",
+            "max_pixels",
+            "ffmpeg",
+        ],
+    ),
+    ("Live streams", &["on_lag", "lag_limit", "stats_interval"]),
+    ("Runs", &["session", "overwrite", "scores", "from_scores"]),
+];
+
 /// Options that have an effect only in combination with others.
 const EFFECTS: &[Effect<Args>] = &[
     Effect {
@@ -257,7 +286,7 @@ const fn decoding_alone(option: &'static str) -> Effect<Args> {
 
 /// Parses the command line, or exits with a message.
 pub(crate) fn parse() -> Args {
-    cht_core::process::cli::parse(EFFECTS)
+    cht_core::process::cli::parse_stage(EFFECTS, GROUPS)
 }
 
 /// Parses a number from 0 to 1.

@@ -27,7 +27,7 @@ use ffmpeg_sidecar::command::FfmpegCommand;
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::{
-    ffmpeg_log::{Decoded, LineParser},
+    ffmpeg_log::{DecodedFrame, LineParser},
     filter::{self, Start, Wanted},
     graph::{self, GraphChoice, Graphs},
     message::Message,
@@ -174,7 +174,7 @@ impl Decoder {
             let _ = rustix::pipe::fcntl_setpipe_size(&stdin, 1 << 20);
         }
         let (arrival, mut buffer) = ((!live).then(clock::monotonic), Vec::new());
-        let first = start.anchor.pts as u64 & ((1 << 33) - 1);
+        let first = start.anchor.clock();
         let extract = codec.and_then(|codec| {
             Extract::begin(pid, codec, decoding.decode, sets, first, &mut buffer)
         });
@@ -312,16 +312,15 @@ impl Pauses {
 }
 
 /// Returns a frame with the time stamp that the stream gave it.
-fn as_in_the_stream(frame: Decoded, given: &Mutex<Vec<StandIn>>) -> Decoded {
-    const CIRCLE: i64 = 1 << 33;
+fn as_in_the_stream(frame: DecodedFrame, given: &Mutex<Vec<StandIn>>) -> DecodedFrame {
     let Some(pts) = frame.pts else { return frame };
     let mut given = lock(given);
-    let found = given.iter().position(|stand_in| stand_in.given as i64 == pts.rem_euclid(CIRCLE));
+    let found = given.iter().position(|stand_in| stand_in.given == pts);
     let Some(found) = found else { return frame };
-    let stamp = given[found].stamp;
+    let pts = given[found].stamp;
     // Earlier substitutes belong to pictures that could not be decoded.
     given.drain(..=found);
-    Decoded { pts: stamp.map(|stamp| stamp as i64), ..frame }
+    DecodedFrame { pts, ..frame }
 }
 
 /// Adds an output of raw video, and returns the end to read it from.

@@ -3,13 +3,15 @@
 //! Each frame gives `frame:… pts:…` and `lavfi.scene_score=…`; a frame whose picture follows in the
 //! output also gives its size. The names after `@` are those of the graph in [`super::filter`].
 
+use cht_ts::Pts;
+
 use crate::picture::{FrameFormat, field};
 
 /// Describes one decoded frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Decoded {
-    /// PTS as ffmpeg prints it: ticks on the 33-bit circle; `None` if the stream gave none.
-    pub pts: Option<i64>,
+pub(crate) struct DecodedFrame {
+    /// PTS, which ffmpeg prints unwrapped or not; `None` if the stream gave none.
+    pub pts: Option<Pts>,
     /// Scene score of ffmpeg, with six decimals.
     pub score: f64,
     /// Format of the picture that follows in the output, if one does.
@@ -19,15 +21,19 @@ pub(crate) struct Decoded {
     pub restarted: bool,
 }
 
+/// First line about a frame: its PTS, if it has one.
+#[derive(Debug)]
+struct Announced(Option<Pts>);
+
 /// Joins the lines about one frame.
 #[derive(Debug, Default)]
 pub(crate) struct LineParser {
-    /// PTS of the frame whose score comes next.
-    pending: Option<i64>,
+    /// Frame whose score comes next.
+    pending: Option<Announced>,
     /// Frame of the picture branch, whose format comes next.
-    taken: Option<Decoded>,
+    taken: Option<DecodedFrame>,
     /// Picture described before its score, where pictures take a branch next to that of the score.
-    ahead: Ahead,
+    early: Early,
     /// First line about the picture.
     shown: Option<String>,
     /// Frames of both branches since the filter graph was restarted.
@@ -36,7 +42,7 @@ pub(crate) struct LineParser {
 
 /// Holds a picture's description that came before its score.
 #[derive(Debug, Default)]
-enum Ahead {
+enum Early {
     #[default]
     Nothing,
     /// Format of the picture, if it could be read.
@@ -46,22 +52,22 @@ enum Ahead {
 impl LineParser {
     /// Reads one line. Returns whether one of our filters wrote it, and the frame that it
     /// completes.
-    pub(crate) fn read(&mut self, line: &str) -> (bool, Option<Decoded>) {
+    pub(crate) fn read(&mut self, line: &str) -> (bool, Option<DecodedFrame>) {
         if let Some(text) = message(line, "metadata@passed") {
             return (true, self.metadata(text));
         }
         if let Some(text) = message(line, "metadata@taken") {
             let Some(frame) = self.metadata(text) else { return (true, None) };
-            let Ahead::Picture(picture) = std::mem::take(&mut self.ahead) else {
+            let Early::Picture(picture) = std::mem::take(&mut self.early) else {
                 self.taken = Some(frame);
                 return (true, None);
             };
-            return (true, Some(Decoded { picture, ..frame }));
+            return (true, Some(DecodedFrame { picture, ..frame }));
         }
         if let Some(text) = message(line, "showinfo@taken") {
             if text.starts_with("config in") {
                 // Each new graph configures its filters before its first frame.
-                (self.frames, self.ahead) = (0, Ahead::Nothing);
+                (self.frames, self.early) = (0, Early::Nothing);
             }
             // Side data has its own lines, between the line of the frame and that of its colours.
             if text.starts_with("n:") {
@@ -72,29 +78,25 @@ impl LineParser {
             }
             let format = self.shown.take().and_then(|shown| FrameFormat::read(&shown, text));
             let Some(frame) = self.taken.take() else {
-                self.ahead = Ahead::Picture(format);
+                self.early = Early::Picture(format);
                 return (true, None);
             };
-            return (true, Some(Decoded { picture: format, ..frame }));
+            return (true, Some(DecodedFrame { picture: format, ..frame }));
         }
         (false, None)
     }
 
-    fn metadata(&mut self, text: &str) -> Option<Decoded> {
+    fn metadata(&mut self, text: &str) -> Option<DecodedFrame> {
         if text.starts_with("frame:") {
             // `pts:NOPTS` stays a frame without time.
-            self.pending = field(text, " pts:").map(|pts| pts.parse().unwrap_or(i64::MIN));
+            self.pending =
+                field(text, " pts:").map(|pts| Announced(pts.parse().ok().map(Pts::new)));
             return None;
         }
         let score = text.strip_prefix("lavfi.scene_score=")?.trim().parse().ok()?;
-        let pts = self.pending.take()?;
+        let Announced(pts) = self.pending.take()?;
         self.frames += 1;
-        Some(Decoded {
-            pts: (pts != i64::MIN).then_some(pts),
-            score,
-            picture: None,
-            restarted: self.frames == 1,
-        })
+        Some(DecodedFrame { pts, score, picture: None, restarted: self.frames == 1 })
     }
 }
 
@@ -126,7 +128,7 @@ mod tests {
             let lines = order.as_flattened().iter().chain(&score);
             let frames: Vec<_> = lines.filter_map(|line| parser.read(line).1).collect();
             assert_eq!(frames.len(), 1, "{frames:?}");
-            assert_eq!((frames[0].pts, frames[0].score), (Some(3600), 0.25));
+            assert_eq!((frames[0].pts, frames[0].score), (Some(Pts::new(3600)), 0.25));
             assert_eq!(frames[0].picture.map(|format| format.bytes()), Some(3 * 64 * 48));
         }
     }
@@ -151,12 +153,13 @@ mod tests {
         let frames: Vec<_> = read.into_iter().filter_map(|(_, frame)| frame).collect();
         let format = frames[0].picture.unwrap();
         assert_eq!((format.width, format.height), (1280, 720));
-        let frame = |pts, score, picture, restarted| Decoded { pts, score, picture, restarted };
+        let frame =
+            |pts, score, picture, restarted| DecodedFrame { pts, score, picture, restarted };
         assert_eq!(
             frames,
             [
-                frame(Some(133_500), 0.0, Some(format), true),
-                frame(Some(137_250), 0.000_068, None, false),
+                frame(Some(Pts::new(133_500)), 0.0, Some(format), true),
+                frame(Some(Pts::new(137_250)), 0.000_068, None, false),
                 frame(None, 0.5, None, false),
             ]
         );

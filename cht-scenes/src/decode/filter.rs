@@ -15,10 +15,7 @@
 //! are the pictures just after it (registers 8 and 9).
 
 use cht_core::event::Anchor;
-use cht_ts::{
-    Chroma, SampleFormat,
-    time::{TICKS_PER_SECOND, unwrap33},
-};
+use cht_ts::{Chroma, Pts, SampleFormat, time::TICKS_PER_SECOND};
 use serde::{Deserialize, Serialize};
 
 use super::mode::Decode;
@@ -129,10 +126,10 @@ const CHANGED: f64 = 1e-5;
 /// Part of the recent change that remains after one frame.
 const FADES: f64 = 0.5;
 
-/// Intervals at which a changing picture is handed over: with little change, and with movement, in
-/// ticks.
-const CALM: i64 = TICKS_PER_SECOND / 2;
-const MOVING: i64 = TICKS_PER_SECOND;
+/// Parts of the interval of an unchanged picture at which a changing one is handed over: with
+/// little change, and with movement.
+const CALM: i64 = 4;
+const MOVING: i64 = 2;
 
 /// Mean score from which on the picture is moving, and the weight of a new score in the mean.
 const CALM_SCORE: f64 = 0.0016;
@@ -141,16 +138,14 @@ const FOLLOWS: f64 = 0.03;
 /// Largest score that the mean takes in: one change is no movement.
 const ONE_CHANGE: f64 = 0.005;
 
-/// Interval at which an unchanged picture is handed over, ready for `--max-interval`, in ticks.
-const STILL: i64 = 2 * TICKS_PER_SECOND;
-
-/// The same interval where only keyframes are decoded, in ticks: nearly each of them may be
-/// selected.
+/// Interval at which a picture is handed over where only keyframes are decoded, in ticks: nearly
+/// each of them may be selected.
 const SPARSE: i64 = TICKS_PER_SECOND / 2;
 
-/// Returns the interval at which an unchanged picture is handed over, in ticks.
-pub(crate) fn every(decode: Decode) -> i64 {
-    if decode == Decode::Keyframes { SPARSE } else { STILL }
+/// Returns the interval at which an unchanged picture is handed over, in ticks. A detector needs
+/// one each `still_every` ticks.
+pub(crate) fn every(decode: Decode, still_every: i64) -> i64 {
+    if decode == Decode::Keyframes { SPARSE } else { still_every }
 }
 
 /// Time after a pause in which all pictures are handed over, in ticks: until the change that ended
@@ -164,7 +159,8 @@ const WAITING: i64 = 3 * TICKS_PER_SECOND;
 /// Finds the pictures that a detector may ask for: a cut, or a picture at rest after a change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Candidates {
-    /// Tick of the last picture handed over.
+    /// Tick of the last picture handed over. In a row of pictures at the same interval it is the
+    /// time when the picture was due, so that intervals add up.
     handed: Option<i64>,
     /// Sum of the scores since, and the recent change at that time.
     changed: f64,
@@ -188,16 +184,23 @@ impl Candidates {
         self.changed += score;
         let since = |then: Option<i64>| then.map_or(i64::MAX, |then| at - then);
         let (since_handed, since_change) = (since(self.handed), since(self.change));
-        let often = if self.mean >= CALM_SCORE { MOVING } else { CALM };
-        let is_candidate = first
+        let often = every / if self.mean >= CALM_SCORE { MOVING } else { CALM };
+        let is_own = first
             || score > MAY_BE_CUT.max(STANDS_OUT * self.recent)
-            || since_handed >= every
-            || since_change >= SETTLED && since_handed > since_change - SETTLED
-            || self.changed > CHANGED && since_handed >= often;
+            || since_change >= SETTLED && since_handed > since_change - SETTLED;
+        let interval = if since_handed >= every {
+            every
+        } else if self.changed > CHANGED && since_handed >= often {
+            often
+        } else {
+            0
+        };
+        let is_candidate = is_own || interval > 0;
         self.recent = self.recent * FADES + score;
         self.mean += FOLLOWS * (score.min(ONE_CHANGE) - self.mean);
         if is_candidate {
-            self.handed = Some(at);
+            let due = self.handed.filter(|_| !is_own && since_handed < 2 * interval);
+            self.handed = Some(due.map_or(at, |due| due + interval));
             self.changed = self.recent;
         }
         is_candidate
@@ -206,7 +209,8 @@ impl Candidates {
     /// Returns the same rule in ffmpeg's expression language.
     ///
     /// Registers: 0 last handed over, 1 sum of the scores since, 2 mean score, 3 something was
-    /// handed over, 4 this frame is, 5 its score, 6 recent change, 7 time of the last change.
+    /// handed over, 4 this frame is (1: for its own sake, else: the interval), 5 its score, 6
+    /// recent change, 7 time of the last change.
     fn expression(&self, start: &Start, every: i64) -> String {
         let (since_handed, since_change) = (since("ld(0)"), since("ld(7)"));
         let before = since(&start.pts(Some(start.from)).to_string());
@@ -218,12 +222,14 @@ impl Candidates {
              if(lt({before},0),1+gt(eq(n,0)+gte({before},-{WAITING}),0),\
              st(5,round(scene*1000000)/1000000);st(1,ld(1)+ld(5));\
              if(gt(not(ld(3))+gt(ld(5),max({CHANGES},max({CHANGES_OF_RECENT}*ld(6),{CHANGES_OF_MEAN}*ld(2)))),0),st(7,pts));\
-             st(4,gt(not(ld(3))+gt(ld(5),max({MAY_BE_CUT},{STANDS_OUT}*ld(6)))+gte({since_handed},{every})\
-             +gte({since_change},{SETTLED})*gt({since_handed},{since_change}-{SETTLED})\
-             +gt(ld(1),{CHANGED})*gte({since_handed},if(gte(ld(2),{CALM_SCORE}),{MOVING},{CALM})),0));\
+             st(4,if(gt(not(ld(3))+gt(ld(5),max({MAY_BE_CUT},{STANDS_OUT}*ld(6)))\
+             +gte({since_change},{SETTLED})*gt({since_handed},{since_change}-{SETTLED}),0),1,\
+             if(gte({since_handed},{every}),{every},if(gt(ld(1),{CHANGED}),\
+             if(gte(ld(2),{CALM_SCORE}),gte({since_handed},{moving})*{moving},gte({since_handed},{calm})*{calm}),0))));\
+             if(ld(4),st(0,if(gt(ld(4),1)*lt({since_handed},2*ld(4)),ld(0)+ld(4),pts)));\
              st(6,ld(6)*{FADES}+ld(5));\
              st(2,ld(2)+{FOLLOWS}*(min(ld(5),{ONE_CHANGE})-ld(2)));\
-             if(ld(4),st(0,pts);st(1,ld(6));st(3,1));\
+             if(ld(4),st(1,ld(6));st(3,1));\
              1+gt(ld(4)+ld(8)+ld(9)*lt({since_pause},{AFTER_PAUSE}),0))",
             since_pause = since("ld(9)"),
             handed = start.pts(self.handed),
@@ -232,6 +238,8 @@ impl Candidates {
             recent = self.recent,
             mean = self.mean,
             any = u8::from(self.handed.is_some()),
+            moving = every / MOVING,
+            calm = every / CALM,
         )
     }
 }
@@ -253,7 +261,7 @@ impl Start<'_> {
     /// Returns a tick of the session as PTS. It may be negative or exceed 33 bits, which is
     /// harmless on the circle.
     fn pts(&self, tick: Option<i64>) -> i64 {
-        tick.map_or(0, |tick| self.anchor.pts + (tick - self.anchor.offset))
+        tick.map_or(0, |tick| self.anchor.pts_at(tick))
     }
 }
 
@@ -296,13 +304,7 @@ fn exact(ticks: &[i64], start: &Start) -> String {
 /// Returns the signed distance on the 33-bit circle from the PTS `from` to the frame's, in ffmpeg's
 /// expression language.
 fn since(from: &str) -> String {
-    const WRAP: i64 = 1 << 33;
+    const WRAP: i64 = Pts::WRAP;
     // Three half turns keep the argument positive in each representation of the two.
     format!("(mod(pts-({from})+{},{WRAP})-{})", 3 * WRAP / 2, WRAP / 2)
-}
-
-/// Returns the tick of the session that ffmpeg's `pts` stands for, near the tick `reference`.
-pub(crate) fn tick_of(anchor: Anchor, reference: i64, pts: i64) -> i64 {
-    let shift = anchor.pts - anchor.offset;
-    unwrap33(reference + shift, pts as u64) - shift
 }

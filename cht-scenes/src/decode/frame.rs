@@ -8,13 +8,13 @@ use std::{
 use cht_core::process::lock::lock;
 use cht_detect::measure::Plane;
 
-use super::{ffmpeg_log::Decoded, filter::small_size, pipes::Outputs};
+use super::{ffmpeg_log::DecodedFrame, filter::small_size, pipes::Outputs};
 use crate::picture::FrameFormat;
 
 /// Holds a decoded frame.
 #[derive(Debug)]
 pub(crate) struct Frame {
-    pub decoded: Decoded,
+    pub decoded: DecodedFrame,
     /// Luma at a quarter of the width and height, if it is measured.
     pub small: Option<Plane>,
     /// Picture, if the decoder handed it over.
@@ -50,7 +50,7 @@ impl Reader {
     }
 
     /// Reads the samples of a frame. Fails as [`Outputs::read`] does.
-    pub(crate) fn read(&mut self, decoded: Decoded, outputs: &Outputs) -> io::Result<Frame> {
+    pub(crate) fn read(&mut self, decoded: DecodedFrame, outputs: &Outputs) -> io::Result<Frame> {
         let mut picture = decoded.picture.map(|format| self.pool.picture(format));
         if let Some(format) = &decoded.picture {
             self.size = small_size(format.width, format.height);

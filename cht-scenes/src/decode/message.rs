@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use cht_core::process::lock::lock;
 
-use super::{ffmpeg_log::Decoded, frame::Frame, pause::Pause};
+use super::{ffmpeg_log::DecodedFrame, frame::Frame, pause::Pause};
 use crate::input::Part;
 
 /// Holds a message about the input of a decoder, or a frame.
@@ -39,7 +39,7 @@ pub(crate) enum Sent {
     /// A message.
     Message(Message),
     /// A frame was decoded, whose samples are still in the pipes of the decoder.
-    Decoded(Decoded),
+    Decoded(DecodedFrame),
     /// The decoders have ended before their time.
     Over(End),
 }

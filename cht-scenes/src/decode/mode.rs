@@ -6,7 +6,7 @@ use std::{
 };
 
 use cht_core::timeline::Mender;
-use cht_ts::{Codec, Completion, GopFilter, Plan, SingleStream};
+use cht_ts::{Codec, Completion, GopFilter, Plan, Pts, SingleStream};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -123,7 +123,7 @@ impl Extract {
         codec: Codec,
         decode: Decode,
         sets: Option<&[u8]>,
-        first: u64,
+        first: Pts,
         out: &mut Vec<u8>,
     ) -> Option<Self> {
         let single = SingleStream::begin(pid, codec, out)?;

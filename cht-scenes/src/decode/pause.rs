@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use cht_ts::time::{TICKS_PER_SECOND, unwrap33};
+use cht_ts::{Pts, time::TICKS_PER_SECOND};
 
 /// Time without new data of the video after which its last picture is ended.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -24,7 +24,7 @@ const STEP: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pause {
     /// PTS of the picture.
-    pub pts: u64,
+    pub pts: Pts,
     /// Least time that the picture is displayed, in ticks.
     pub lasts: i64,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Pause {
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
     /// PTS and arrival time of the last picture.
-    last: Option<(u64, Instant)>,
+    last: Option<(Pts, Instant)>,
     /// Time of the last arrival of any data of the video.
     newest: Option<Instant>,
     /// Lateness of a picture, in ticks, and the time when it was measured.
@@ -44,11 +44,11 @@ pub(crate) struct Arrivals {
 impl Arrivals {
     /// Notes that data of the video arrived at `now`, when the last picture was the one with the
     /// PTS `newest`.
-    pub(crate) fn arrive(&mut self, newest: Option<u64>, now: Instant) {
+    pub(crate) fn arrive(&mut self, newest: Option<Pts>, now: Instant) {
         self.newest = Some(now);
         let Some(pts) = newest else { return };
         if let Some((before, then)) = self.last.filter(|(before, _)| *before != pts) {
-            let passed = unwrap33(before as i64, pts) - before as i64;
+            let passed = pts.since(before);
             let late = ticks(now.saturating_duration_since(then)) - passed;
             if late > self.late(now) {
                 self.late = Some((late, now));
@@ -97,20 +97,20 @@ mod tests {
     use super::*;
     use cht_core::process::clock;
 
-    const SECOND: u64 = TICKS_PER_SECOND as u64;
+    const SECOND: i64 = TICKS_PER_SECOND;
 
     /// Returns the pause after `seconds` without a picture, when pictures with these PTS have
     /// arrived at these times.
-    fn pause_after(arrivals: &[(u64, f64)], seconds: f64) -> Option<i64> {
+    fn pause_after(arrivals: &[(i64, f64)], seconds: f64) -> Option<i64> {
         let start = clock::monotonic();
         let at = |seconds| start + Duration::from_secs_f64(seconds);
         let mut all = Arrivals::default();
         for &(pts, seconds) in arrivals {
-            all.arrive(Some(pts), at(seconds));
+            all.arrive(Some(Pts::new(pts)), at(seconds));
         }
         let (last, then) = arrivals[arrivals.len() - 1];
         let pause = all.pause(at(then + seconds))?;
-        assert_eq!(pause.pts, last);
+        assert_eq!(pause.pts, Pts::new(last));
         Some((pause.lasts as f64 / TICKS_PER_SECOND as f64 * 10.0).round() as i64)
     }
 
@@ -127,7 +127,7 @@ mod tests {
         let bursts: Vec<_> = (0..100).map(|n| (n * SECOND / 25, (n / 50) as f64 * 2.0)).collect();
         assert_eq!((pause_after(&bursts, 1.9), pause_after(&bursts, 3.0)), (None, Some(11)));
         // A sender that hung once is trusted again.
-        let hung = |n: u64| (n * SECOND, n as f64 + if n > 1 { 30.0 } else { 0.0 });
+        let hung = |n: i64| (n * SECOND, n as f64 + if n > 1 { 30.0 } else { 0.0 });
         let hung: Vec<_> = (0..400).map(hung).collect();
         assert_eq!(pause_after(&hung, 3.0), Some(20));
     }

@@ -7,7 +7,7 @@ use cht_ts::Plan;
 
 use crate::{
     decode::{decoder::Decoder, pause::Pause},
-    parallel::{job::Stopped, pool::DecoderPool},
+    parallel::{job::StopFlags, pool::DecoderPool},
 };
 
 /// Holds one decoder, or several that stand for one.
@@ -21,7 +21,7 @@ pub(super) enum Engine {
 #[derive(Debug)]
 pub(super) enum StopHandle {
     One(u32),
-    Many(Arc<Stopped>),
+    Many(Arc<StopFlags>),
 }
 
 impl StopHandle {

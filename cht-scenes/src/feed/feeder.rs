@@ -20,17 +20,16 @@ use anyhow::{Context as _, Result, bail};
 use cht_core::{
     event::Decoded,
     process::{ffmpeg::Program, report},
-    segment::{Cache, Examiner, SegmentError},
+    segment::{Cache, SegmentError},
     session::finished_segment::{FinishedSegment, Windows},
-    stage::{Cut, Disk, Interrupt, Output, Upstream},
+    stage::{Cut, Disk, Interrupt, Output, RefusedSessions, Unannounced, Upstream},
 };
 use cht_detect::{SceneDetector, threshold::State};
 use cht_ts::Codec;
 
 use super::{
     prescan,
-    refused::Refused,
-    run::{Running, Stopped},
+    run::{Running, StoppedRun},
 };
 use crate::{
     cli::{
@@ -41,12 +40,12 @@ use crate::{
         message::End,
         mode::{Decode, Decoding},
     },
-    feed::folder::{Folder, Work},
+    feed::folder::{Folder, SelectorState},
     input::{Part, Source, WRITE},
     lag::catch_up::{CatchUp, OnLag},
     select::{
         detectors::{Detectors, Saved},
-        journal::{FileId, key},
+        journal::FileId,
         selector::{FrameSelector, Leftover},
     },
     stats::counters::Counters,
@@ -73,9 +72,8 @@ pub(crate) struct Feeder {
     ahead: i64,
     /// Parts that a failed decoder did not reach.
     left: VecDeque<Part>,
-    refused: Refused,
-    /// Examines segments that no event announced.
-    examiner: Examiner,
+    refused: RefusedSessions,
+    unannounced: Unannounced,
 }
 
 impl Feeder {
@@ -101,6 +99,7 @@ impl Feeder {
         }
         let disk = Disk::new(&output);
         let cache = Cache::of_environment().scanning_again(args.overwrite);
+        let unannounced = Unannounced::new(cache, output.clone());
         Ok(Self {
             args,
             ffmpeg,
@@ -116,8 +115,8 @@ impl Feeder {
             catch_up,
             ahead: 0,
             left: VecDeque::new(),
-            refused: Refused::new(),
-            examiner: Examiner::with_cache(cache),
+            refused: RefusedSessions::default(),
+            unannounced,
         })
     }
 
@@ -149,6 +148,11 @@ impl Feeder {
 
     /// Finishes the work under way, after the last event.
     pub(crate) fn finish(mut self) -> Result<()> {
+        let finished = self.finish_work();
+        if finished.is_err() && self.leave_removed()? { Ok(()) } else { finished }
+    }
+
+    fn finish_work(&mut self) -> Result<()> {
         self.end_run()?;
         if let Ok(selector) = self.selector() {
             selector.writer.release()?;
@@ -281,8 +285,7 @@ impl Feeder {
         if part.source.live && !Path::new(&part.path).exists() {
             // The segment is decoded when it is finished.
             if let Some(folder) = &mut self.folder {
-                let key = key(&part.path, folder.by_name);
-                folder.handled.remove(key);
+                folder.known.forget(&part.path);
                 let before = part.source.seq.checked_sub(1);
                 folder.last_seq = folder.last_seq.min(before);
             }
@@ -312,7 +315,7 @@ impl Feeder {
     fn stop_run(&mut self) -> Result<()> {
         let Some(run) = self.folder.as_mut().and_then(Folder::take_run) else { return Ok(()) };
         let fed_last = run.path.clone();
-        let Stopped { mut selector, end, last_words, finished } = run.stop()?;
+        let StoppedRun { mut selector, end, last_words, finished } = run.stop()?;
         if end == End::Cut {
             bail!(Cut(selector.into_undone()));
         }
@@ -344,7 +347,7 @@ impl Feeder {
         // These parts came before the parts left already.
         left.into_iter().rev().for_each(|part| self.left.push_front(part));
         if let Some(folder) = &mut self.folder {
-            folder.work = Work::Idle(selector);
+            folder.state = SelectorState::Idle(selector);
         }
         Ok(())
     }

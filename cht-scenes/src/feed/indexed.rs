@@ -9,9 +9,6 @@ use cht_core::{
 
 use crate::select::journal::number;
 
-/// Name of cht-index's journal.
-pub(super) const INDEX: &str = "index.ndjson";
-
 /// Length of the end that is read first, in bytes.
 const TAIL: u64 = 64 << 10;
 
@@ -51,7 +48,7 @@ mod tests {
     #[test]
     fn last_frame_before_many_marks_is_found() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(INDEX);
+        let path = folder.path().join(cht_core::session::INDEX_JOURNAL);
         assert_eq!(last_indexed(&path), 0);
         let frame = r#"{"v":1,"type":"frame","session":null,"id":"F000012","timestamp":0.0,"pts":0,"path":"/F.jpg","segment":"/1.ts","reason":"first","scores":{"scene":0.5},"width":2,"height":2,"bytes":1,"hash":""}"#;
         let mark = r#"{"v":1,"type":"sent","session":null,"id":"F000001"}"#;

@@ -13,5 +13,4 @@ pub(crate) mod folder;
 pub(crate) mod indexed;
 pub(crate) mod preroll;
 pub(crate) mod prescan;
-pub(crate) mod refused;
 pub(crate) mod run;

@@ -13,10 +13,7 @@ use cht_core::{
     session::finished_segment::{FinishedSegment, Windows},
 };
 use cht_detect::measure::Blocks;
-use cht_ts::{
-    Group, Plan, survey,
-    time::{TICKS_PER_SECOND, difference33},
-};
+use cht_ts::{Group, Plan, Pts, survey, time::TICKS_PER_SECOND};
 
 use crate::{
     decode::{
@@ -71,7 +68,7 @@ pub(crate) fn plan(
 
 /// Chooses the pictures to decode. `changed` tells of each keyframe, by its PTS, whether it differs
 /// from the one before.
-fn choose(groups: &[Group], changed: &HashMap<u64, bool>) -> Plan {
+fn choose(groups: &[Group], changed: &HashMap<Pts, bool>) -> Plan {
     let mut plan = Plan::new();
     // Whether the picture has changed up to the keyframe of a group, or with it. For the first
     // group this is assumed: the picture before the segment is not known.
@@ -107,7 +104,7 @@ fn choose(groups: &[Group], changed: &HashMap<u64, bool>) -> Plan {
 }
 
 /// Returns the PTS of the last picture that takes more bytes than the others of its group.
-fn last_loud(group: &Group) -> Option<u64> {
+fn last_loud(group: &Group) -> Option<Pts> {
     let mut bytes: Vec<usize> = group.others.iter().map(|(_, bytes)| *bytes).collect();
     bytes.sort_unstable();
     let usual = bytes.get(bytes.len() / 2).copied().unwrap_or(0);
@@ -126,19 +123,19 @@ fn rests_within(group: &Group) -> bool {
 
 /// Returns the number of units after the access point, up to the one where a change at `pts` is at
 /// rest.
-fn up_to(group: &Group, pts: u64) -> usize {
-    let is_within = |other: u64| difference33(pts as i64, other) <= RESTS;
+fn up_to(group: &Group, pts: Pts) -> usize {
+    let is_within = |other: Pts| other.since(pts) <= RESTS;
     group.others.iter().rposition(|(other, _)| is_within(*other)).map_or(0, |last| last + 1)
 }
 
-/// Returns of each keyframe, by its PTS (33 bits), whether it differs from the one before.
+/// Returns of each keyframe, by its PTS, whether it differs from the one before.
 fn changed(
     ffmpeg: &Program,
     limits: Limits,
     source: &Source,
     path: &Path,
     windows: Windows,
-) -> Result<HashMap<u64, bool>> {
+) -> Result<HashMap<Pts, bool>> {
     let job = DecodeJob::of(ffmpeg, limits, source, path, Decode::Keyframes, Wanted::Small);
     let mut blocks = Blocks::default();
     let mut changed = HashMap::new();
@@ -159,7 +156,7 @@ fn changed(
             let pts = frame.decoded.pts;
             let changes = blocks.push(pts.map_or(0, |pts| source.anchor.place(pts)), small);
             if let Some(pts) = pts {
-                changed.insert(pts as u64 & ((1 << 33) - 1), changes.0.len() > SPECKS);
+                changed.insert(pts, changes.0.len() > SPECKS);
             }
         },
     )?;
@@ -172,19 +169,20 @@ mod tests {
 
     /// Returns a group of pictures at 25 a second, with these sizes in bytes.
     fn group(bytes: usize, others: &[usize]) -> Group {
-        let others = others.iter().zip(1..).map(|(&bytes, n)| (n * 3600, bytes)).collect();
-        Group { pts: 0, bytes, others, is_refresh: false }
+        let others =
+            others.iter().zip(1..).map(|(&bytes, n)| (Pts::new(n * 3600), bytes)).collect();
+        Group { pts: Pts::new(0), bytes, others, is_refresh: false }
     }
 
     /// Returns the number of units decoded of each of two groups; the second shows another picture
     /// if it `differs`.
     fn kept(others: &[usize], differs: bool) -> [Option<usize>; 2] {
         let first = group(40_000, others);
-        let end = (others.len() as u64 + 1) * 3600;
+        let end = Pts::new((others.len() as i64 + 1) * 3600);
         let quiet = (1..=50).map(|n| (end + n * 3600, 50)).collect();
         let second = Group { pts: end, others: quiet, ..group(40_000, &[]) };
         let plan = choose(&[first, second], &HashMap::from([(end, differs)]));
-        [0, end].map(|pts| plan.get(&pts).copied())
+        [Pts::new(0), end].map(|pts| plan.get(&pts).copied())
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub(super) struct Running {
 
 /// Holds the results of a run.
 #[derive(Debug)]
-pub(super) struct Stopped {
+pub(super) struct StoppedRun {
     pub selector: Box<FrameSelector>,
     pub end: End,
     pub last_words: String,
@@ -127,13 +127,13 @@ impl Running {
     }
 
     /// Ends the input, and waits until the engine has decoded the bytes that it holds.
-    pub(super) fn stop(mut self) -> Result<Stopped> {
+    pub(super) fn stop(mut self) -> Result<StoppedRun> {
         let _ = self.messages.send(Message::Ended.into());
         drop(self.messages);
         self.engine.end_input();
         let Ok((selector, end)) = self.follower.join() else { bail!("the selector panicked") };
         let (last_words, finished) = self.engine.finish();
-        Ok(Stopped { selector, end: end?, last_words, finished })
+        Ok(StoppedRun { selector, end: end?, last_words, finished })
     }
 
     /// Stops the run at once, and drops its selector.

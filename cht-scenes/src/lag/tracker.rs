@@ -18,10 +18,7 @@ use cht_core::{
     session::live_segment::finished_path,
     storage::regular,
 };
-use cht_ts::{
-    Found, Media, Scanner,
-    time::{seconds, unwrap33},
-};
+use cht_ts::{Found, Media, Scanner, time::seconds};
 
 /// Largest part of a segment that is read to find its newest PTS, in bytes.
 const END: u64 = 4 << 20;
@@ -30,7 +27,7 @@ const END: u64 = 4 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct LagTracker {
     arrived: Mutex<Arrived>,
-    position: Mutex<Position>,
+    progress: Mutex<Progress>,
 }
 
 #[derive(Debug, Default)]
@@ -59,7 +56,7 @@ struct Newest {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Position {
+struct Progress {
     /// Tick of the last frame that was examined.
     looked: Option<i64>,
     keyframes_only: Option<KeyframesFed>,
@@ -89,7 +86,7 @@ impl LagTracker {
         };
         let before = arrived.growing.take().filter(|before| before.session.as_deref() == session);
         if before.is_none() {
-            *lock(&self.position) = Position { looked: Some(anchor.offset), keyframes_only: None };
+            *lock(&self.progress) = Progress { looked: Some(anchor.offset), keyframes_only: None };
         }
         arrived.growing = Some(Newest {
             session: session.map(str::to_owned),
@@ -122,19 +119,19 @@ impl LagTracker {
 
     /// Notes that the frame at `at` was examined.
     pub(crate) fn looked(&self, at: i64) {
-        lock(&self.position).looked = Some(at);
+        lock(&self.progress).looked = Some(at);
     }
 
     /// Notes that a decoder starts: of every frame, or of keyframes only, with the number (up to 3)
     /// of later keyframes that it needs before it outputs one.
     pub(crate) fn decodes(&self, keyframes_only: Option<usize>) {
         let nothing_fed = |holds| KeyframesFed { keyframes: [i64::MIN; 4], holds, fed: i64::MIN };
-        lock(&self.position).keyframes_only = keyframes_only.map(nothing_fed);
+        lock(&self.progress).keyframes_only = keyframes_only.map(nothing_fed);
     }
 
     /// Notes that these keyframes, and pictures up to `newest`, were fed or skipped.
     pub(crate) fn fed(&self, keyframes: &[i64], newest: Option<i64>) {
-        if let Some(only) = &mut lock(&self.position).keyframes_only {
+        if let Some(only) = &mut lock(&self.progress).keyframes_only {
             for &keyframe in keyframes {
                 only.keyframes.rotate_left(1);
                 only.keyframes[3] = keyframe;
@@ -148,12 +145,12 @@ impl LagTracker {
         let mut arrived = lock(&self.arrived);
         let (pid, ahead) = (arrived.pid, arrived.ahead);
         let newest = arrived.growing.as_mut()?.read_on(pid, ahead);
-        let position = *lock(&self.position);
-        Some(seconds(position.behind(newest)))
+        let progress = *lock(&self.progress);
+        Some(seconds(progress.behind(newest)))
     }
 }
 
-impl Position {
+impl Progress {
     /// Returns the lag behind `newest`, in ticks.
     fn behind(self, newest: i64) -> i64 {
         let Some(looked) = self.looked else { return 0 };
@@ -177,13 +174,13 @@ impl Newest {
             (self.read, self.scanner) = (length - END, Scanner::new());
             let _ = self.file.seek(SeekFrom::Start(self.read));
         }
-        let (anchor, tick) = (self.anchor, &mut self.tick);
+        let anchor = self.anchor.for_clock_ahead_by(ahead);
+        let tick = &mut self.tick;
         let mut found = |found: Found<'_>| {
             let Found::Pes(pes) = found else { return };
             let counts = pid.map_or(pes.media == Media::Video, |pid| pes.pid == pid);
             if let Some(pts) = pes.pts.filter(|_| counts) {
-                let shift = anchor.pts + ahead - anchor.offset;
-                *tick = (*tick).max(unwrap33(*tick + shift, pts) - shift);
+                *tick = (*tick).max(anchor.place_near(*tick, pts));
             }
         };
         let mut buffer = vec![0; 64 * 1024];
@@ -201,12 +198,12 @@ mod tests {
 
     #[test]
     fn frames_between_keyframes_are_no_lag() {
-        let full = Position { looked: Some(100), keyframes_only: None };
+        let full = Progress { looked: Some(100), keyframes_only: None };
         assert_eq!((full.behind(700), full.behind(50)), (600, 0));
         let fed = KeyframesFed { keyframes: [i64::MIN, i64::MIN, 400, 600], holds: 1, fed: 690 };
-        let waits = Position { looked: Some(100), keyframes_only: Some(fed) };
+        let waits = Progress { looked: Some(100), keyframes_only: Some(fed) };
         assert_eq!(waits.behind(700), 600);
-        let caught_up = Position { looked: Some(400), ..waits };
+        let caught_up = Progress { looked: Some(400), ..waits };
         assert_eq!(caught_up.behind(700), 10);
     }
 }

@@ -24,14 +24,14 @@ use crate::{
 
 /// Tells all threads when to stop.
 #[derive(Debug, Default)]
-pub(crate) struct Stopped {
+pub(crate) struct StopFlags {
     /// Whether frames are no longer wanted.
     all: AtomicBool,
     /// Whether the stream is no longer divided: one decoder decodes the rest.
     pub(super) decoders: AtomicBool,
 }
 
-impl Stopped {
+impl StopFlags {
     /// Notes that frames are no longer wanted.
     pub(crate) fn all(&self) {
         self.all.store(true, Ordering::SeqCst);
@@ -61,7 +61,7 @@ pub(super) fn decode_chunks(
     stream: &DecodeJob<'static>,
     jobs: &Mutex<Receiver<Job>>,
     pool: &Pool,
-    stopped: &Stopped,
+    stopped: &StopFlags,
 ) {
     loop {
         let job = lock(jobs).recv();

@@ -11,10 +11,10 @@ use std::sync::{
 };
 
 use anyhow::{Result, bail};
-use cht_ts::time::difference33;
+use cht_ts::Pts;
 
 use super::{
-    job::{Job, Stopped, feed},
+    job::{Job, StopFlags, feed},
     queue::{Given, Queue},
     split::{Chunk, Join},
 };
@@ -49,13 +49,13 @@ pub(crate) struct Whole {
 pub(crate) struct Joiner {
     stream: Arc<DecodeJob<'static>>,
     messages: SyncSender<Sent>,
-    stopped: Arc<Stopped>,
+    stopped: Arc<StopFlags>,
     /// Last chunks: one whose beginning was sound, and those after it.
     lead: Vec<Arc<Chunk>>,
     /// End of the last chunk, as far as its frames were sent.
     end: Edge,
     /// PTS of the last frame sent.
-    last: Option<u64>,
+    last: Option<Pts>,
     last_words: String,
 }
 
@@ -95,7 +95,7 @@ impl Edge {
     /// Returns where a frame lies relative to the join.
     fn position(&mut self, frame: &Frame) -> Position {
         let (Some(join), Some(pts)) = (self.join, frame.decoded.pts) else { return self.position };
-        let distance = |tick: u64| difference33(tick as i64, pts as u64);
+        let distance = |of: Pts| pts.since(of);
         if self.position == Position::Before && distance(join.from) == 0 {
             self.position = Position::Within;
         }
@@ -109,7 +109,7 @@ impl Edge {
     fn agrees(&self, other: &Self) -> bool {
         let is_same = |(n, (a, b)): (usize, (&Frame, &Frame))| {
             let pts = a.decoded.pts.zip(b.decoded.pts);
-            pts.is_some_and(|(a, b)| difference33(a, b as u64) == 0)
+            pts.is_some_and(|(a, b)| a == b)
                 && a.small == b.small
                 && (n < SCORED_BY || a.decoded.score.to_bits() == b.decoded.score.to_bits())
         };
@@ -123,7 +123,7 @@ impl Joiner {
     pub(crate) fn new(
         stream: Arc<DecodeJob<'static>>,
         messages: SyncSender<Sent>,
-        stopped: Arc<Stopped>,
+        stopped: Arc<StopFlags>,
     ) -> Self {
         Self {
             stream,
@@ -236,8 +236,8 @@ impl Joiner {
             },
             |frame, _| {
                 // The first frames were sent already.
-                let is_after = |last: u64, pts: i64| difference33(last as i64, pts as u64) > 0;
-                is_new |= last.zip(frame.decoded.pts).is_some_and(|(a, b)| is_after(a, b));
+                is_new |=
+                    last.zip(frame.decoded.pts).is_some_and(|(last, pts)| pts.since(last) > 0);
                 if is_new {
                     self.give(frame);
                 }
@@ -264,7 +264,7 @@ impl Joiner {
     }
 
     fn send(&mut self, frame: Frame) {
-        self.last = frame.decoded.pts.map(|pts| pts as u64).or(self.last);
+        self.last = frame.decoded.pts.or(self.last);
         if self.messages.send(Message::Frame(Box::new(frame)).into()).is_err() {
             self.stopped.all();
         }

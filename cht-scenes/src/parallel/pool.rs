@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     decode::{frame::Pool, job::DecodeJob, message::Sent},
-    parallel::job::{Job, Stopped, decode_chunks},
+    parallel::job::{Job, StopFlags, decode_chunks},
 };
 
 /// Feeds several decoders as if they were one.
@@ -32,7 +32,7 @@ pub(crate) struct DecoderPool {
     divider: Divider,
     /// Channels to the decoders and, in order, to the joiner; none after the input has ended.
     outlets: Option<(SyncSender<Job>, Sender<Job>)>,
-    stopped: Arc<Stopped>,
+    stopped: Arc<StopFlags>,
     decoders: Vec<JoinHandle<()>>,
     joiner: JoinHandle<Whole>,
 }
@@ -44,7 +44,7 @@ impl DecoderPool {
         let (to_decoders, queue) = sync_channel(0);
         let (to_joiner, chunks) = channel();
         let (queue, pool) = (Arc::new(Mutex::new(queue)), Pool::default());
-        let stopped = Arc::<Stopped>::default();
+        let stopped = Arc::<StopFlags>::default();
         let divider = Divider::new(stream.pid);
         let decoders = (0..jobs).map(|_| {
             let (stream, queue) = (Arc::clone(&stream), Arc::clone(&queue));
@@ -81,7 +81,7 @@ impl DecoderPool {
     }
 
     /// Returns the flag that stops the decoders while another thread feeds them.
-    pub(crate) fn stopped(&self) -> Arc<Stopped> {
+    pub(crate) fn stopped(&self) -> Arc<StopFlags> {
         Arc::clone(&self.stopped)
     }
 

@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use cht_ts::{Entry, Found, Pes, Scanner, VideoFormat, time::difference33};
+use cht_ts::{Entry, Found, Pes, Pts, Scanner, VideoFormat};
 
 use crate::input::Bytes;
 
@@ -40,22 +40,22 @@ pub(crate) struct Chunk {
     pub ends: Option<Join>,
 }
 
-/// Holds the PTS (33 bits) of the first and the last frame that two decoders both give.
+/// Holds the PTS of the first and the last frame that two decoders both give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Join {
-    pub from: u64,
-    pub to: u64,
+    pub from: Pts,
+    pub to: Pts,
 }
 
 /// Divides the video of one PID.
 #[derive(Debug)]
 pub(crate) struct Divider {
     scanner: Scanner,
-    plan: Plan,
+    plan: ChunkPlan,
 }
 
 #[derive(Debug)]
-struct Plan {
+struct ChunkPlan {
     pid: u16,
     /// Position in the file where the scanner began, and the position that was read to, in bytes.
     base: u64,
@@ -79,13 +79,13 @@ struct Keyframe {
     /// Index of its byte range in the chunk, and its position in that file, in bytes.
     file: usize,
     offset: u64,
-    pts: u64,
+    pts: Pts,
     /// Units of the chunk before it.
     before: usize,
     /// PTS of the units displayed after it.
-    later: Vec<u64>,
+    later: Vec<Pts>,
     /// PTS of the last frame of the join, once all frames before that are known.
-    to: Option<u64>,
+    to: Option<Pts>,
     /// Whether the unit after the join has come.
     is_complete: bool,
 }
@@ -93,7 +93,7 @@ struct Keyframe {
 impl Divider {
     /// Creates a divider for the video `pid`.
     pub(crate) fn new(pid: u16) -> Self {
-        let plan = Plan {
+        let plan = ChunkPlan {
             pid,
             base: 0,
             position: 0,
@@ -148,7 +148,7 @@ fn least(format: VideoFormat) -> usize {
     SAMPLES.checked_div(samples).map_or(USUAL, |frames| (frames as usize).clamp(1, MOST))
 }
 
-impl Plan {
+impl ChunkPlan {
     fn take(&mut self, found: &Found<'_>) {
         match found {
             Found::Pes(pes) if pes.pid == self.pid => self.unit(pes),
@@ -181,7 +181,7 @@ impl Plan {
     }
 
     /// Ends the chunk before a keyframe; its decoder continues to the byte `up_to`.
-    fn divide(&mut self, keyframe: &Keyframe, to: u64, up_to: u64) {
+    fn divide(&mut self, keyframe: &Keyframe, to: Pts, up_to: u64) {
         if let Some((_, last)) = self.bytes.last_mut() {
             last.end = up_to;
         }
@@ -204,7 +204,7 @@ impl Keyframe {
     fn take(&mut self, pes: &Pes) {
         self.is_complete = self.to.is_some();
         let Some(pts) = pes.pts.filter(|_| !self.is_complete) else { return };
-        let distance = |pts: u64| difference33(self.pts as i64, pts);
+        let distance = |pts: Pts| pts.since(self.pts);
         if distance(pts) > 0 {
             self.later.push(pts);
         }
@@ -223,9 +223,9 @@ mod tests {
     const PID: u16 = 0x100;
 
     /// Takes units of 10 bytes, given as PTS, DTS, and whether each is a keyframe.
-    fn divide(plan: &mut Plan, units: &[(u64, u64, bool)]) -> Vec<Chunk> {
+    fn divide(plan: &mut ChunkPlan, units: &[(i64, i64, bool)]) -> Vec<Chunk> {
         for &(pts, dts, random_access) in units {
-            let (offset, pts, dts) = (plan.position, Some(pts), Some(dts));
+            let (offset, pts, dts) = (plan.position, Some(Pts::new(pts)), Some(Pts::new(dts)));
             let (pid, media) = (PID, Media::Video);
             let entry = random_access.then_some(Entry::Clean);
             let pes = Pes { offset, cut: offset, pid, media, pts, dts, random_access, entry };
@@ -235,11 +235,15 @@ mod tests {
         plan.chunks.drain(..).collect()
     }
 
-    fn plan() -> Plan {
+    fn plan() -> ChunkPlan {
         let mut divider = Divider::new(PID);
         divider.enter(Path::new("a"), 0);
         divider.plan.least = 3;
         divider.plan
+    }
+
+    fn join(from: i64, to: i64) -> Join {
+        Join { from: Pts::new(from), to: Pts::new(to) }
     }
 
     fn bytes(range: Range<u64>) -> Vec<Bytes> {
@@ -251,7 +255,7 @@ mod tests {
         let mut plan = plan();
         let units: Vec<_> = (0..13).map(|n| (n, n, n == 2 || n == 4)).collect();
         let chunks = divide(&mut plan, &units);
-        let ends = Some(Join { from: 4, to: 8 });
+        let ends = Some(join(4, 8));
         // The keyframe at 2 would make it too short.
         let first = Chunk { begins: None, bytes: bytes(0..40), beyond: bytes(40..100), ends };
         assert_eq!(chunks, [first]);
@@ -270,7 +274,7 @@ mod tests {
         let chunks = divide(&mut plan, &units);
         // The join ends at 10, plus 2: when the unit decoded at 12 begins, all units up to it have
         // come.
-        assert_eq!(chunks[0].ends, Some(Join { from: 8, to: 12 }));
+        assert_eq!(chunks[0].ends, Some(join(8, 12)));
         assert_eq!((&chunks[0].bytes, &chunks[0].beyond), (&bytes(0..40), &bytes(40..140)));
     }
 
@@ -288,11 +292,11 @@ mod tests {
 
     #[test]
     fn chunk_across_files_and_clock_wrap_is_one() {
-        let wrap = |n: u64| ((1 << 33) - 5 + n) % (1 << 33);
+        let wrap = |n: i64| n - 5;
         let mut divider = Divider::new(PID);
         divider.enter(Path::new("a"), 100);
         divider.plan.least = 3;
-        let unit = |n: u64| (wrap(n), wrap(n), n == 3);
+        let unit = |n: i64| (wrap(n), wrap(n), n == 3);
         let units: Vec<_> = (0..5).map(unit).collect();
         divider.plan.base = 0;
         assert!(divide(&mut divider.plan, &units).is_empty());
@@ -302,7 +306,7 @@ mod tests {
         let (a, b) = (PathBuf::from("a"), PathBuf::from("b"));
         assert_eq!(chunks[0].bytes, [(a.clone(), 100..130)]);
         assert_eq!(chunks[0].beyond, [(a.clone(), 130..150), (b.clone(), 0..40)]);
-        assert_eq!(chunks[0].ends, Some(Join { from: wrap(3), to: wrap(7) }));
+        assert_eq!(chunks[0].ends, Some(join(wrap(3), wrap(7))));
         let last = divider.finish();
         assert_eq!(last.bytes, [(a, 130..150), (b, 0..60)]);
         assert_eq!((last.begins, last.ends), (chunks[0].ends, None));

@@ -12,7 +12,7 @@ use cht_detect::{
 use serde::{Deserialize, Serialize};
 
 use super::found::Found;
-use crate::decode::{ffmpeg_log::Decoded, filter::Candidates, frame::Picture};
+use crate::decode::{ffmpeg_log::DecodedFrame, filter::Candidates, frame::Picture};
 
 /// Version of the saved state, which changes with the state of the detectors. Its first bytes are
 /// those of no earlier state.
@@ -99,7 +99,7 @@ impl Detectors {
     pub(crate) fn frame(
         &mut self,
         at: i64,
-        frame: &Decoded,
+        frame: &DecodedFrame,
         small: Option<Plane>,
         picture: Option<Picture>,
         every: i64,

@@ -232,7 +232,7 @@ mod tests {
     fn pictures_of_one_group_are_decoded_together() {
         let units = (0..8).map(|n| Unit {
             offset: n * 10,
-            pts: n as i64,
+            tick: n as i64,
             entry: (n % 4 == 0).then_some(Entry::Clean),
         });
         let gops = GopIndex { units: units.collect(), begin: 0, length: 80 };

@@ -42,7 +42,7 @@ struct Wanted {
 
 /// Describes a segment, or the part of one that one decoder has decoded.
 #[derive(Debug)]
-struct Segment {
+struct ScoredSegment {
     origin: Origin,
     decoded: u64,
     wanted: Vec<Wanted>,
@@ -71,6 +71,7 @@ pub(crate) fn run(
         };
         if !folders.contains_key(&folder) {
             disk.enter(origin.session.as_deref());
+            counters.enter(origin.session.as_deref(), &folder);
             let journal = FrameJournal::open(&folder, &options, args.overwrite, disk.clone())?;
             let (output, ffmpeg) = (output.clone(), ffmpeg.clone());
             let writer =
@@ -103,8 +104,8 @@ struct Parts {
 }
 
 /// Reads the measures, and runs the detectors over them.
-fn decide(scores: &Path, options: &Options) -> Result<Vec<Segment>> {
-    let mut segments: Vec<Segment> = Vec::new();
+fn decide(scores: &Path, options: &Options) -> Result<Vec<ScoredSegment>> {
+    let mut segments: Vec<ScoredSegment> = Vec::new();
     let mut detector: SceneDetector<()> = SceneDetector::new(options.rules());
     // Index of the first segment that the scene detector has seen.
     let mut run = 0;
@@ -118,7 +119,7 @@ fn decide(scores: &Path, options: &Options) -> Result<Vec<Segment>> {
                     detector = SceneDetector::new(options.rules());
                     run = segments.len();
                 }
-                segments.push(Segment { origin, decoded: 0, wanted: Vec::new() });
+                segments.push(ScoredSegment { origin, decoded: 0, wanted: Vec::new() });
             }
             Line::Frame(frame) => {
                 let Some(segment) = segments.last_mut() else {
@@ -139,14 +140,14 @@ fn decide(scores: &Path, options: &Options) -> Result<Vec<Segment>> {
 }
 
 /// Assigns the selections made so far to their segments.
-fn assign_selected(segments: &mut [Segment], detector: &mut SceneDetector<()>) {
+fn assign_selected(segments: &mut [ScoredSegment], detector: &mut SceneDetector<()>) {
     while let Some((selection, shown)) = detector.next_choice() {
         assign(segments, detector, selection, &shown);
     }
 }
 
 /// Makes the last selections at the end of a run.
-fn conclude(segments: &mut [Segment], mut detector: SceneDetector<()>) {
+fn conclude(segments: &mut [ScoredSegment], mut detector: SceneDetector<()>) {
     detector.finish();
     while let Some((selection, shown)) = detector.last_choice() {
         assign(segments, &mut detector, selection, &shown);
@@ -155,13 +156,13 @@ fn conclude(segments: &mut [Segment], mut detector: SceneDetector<()>) {
 
 /// Assigns a selection to the segment that it lies in.
 fn assign(
-    segments: &mut [Segment],
+    segments: &mut [ScoredSegment],
     detector: &mut SceneDetector<()>,
     selection: Selection,
     shown: &Shown<()>,
 ) {
     let at = shown.at();
-    let holds = |segment: &Segment| segment.origin.anchor.offset <= at;
+    let holds = |segment: &ScoredSegment| segment.origin.anchor.offset <= at;
     let segment = segments.iter().rposition(holds).unwrap_or(0);
     if let Some(segment) = segments.get_mut(segment) {
         let (score, hidden) = (detector.score(at), detector.hidden());
@@ -173,11 +174,11 @@ fn assign(
 /// Writes the frames of a segment, or emits again those of an earlier run.
 fn keep(
     writer: &mut FrameWriter,
-    segment: Segment,
+    segment: ScoredSegment,
     returned: &mut Revisits,
     parts: &mut Parts,
 ) -> Result<()> {
-    let Segment { origin, decoded, wanted } = segment;
+    let ScoredSegment { origin, decoded, wanted } = segment;
     let length = std::fs::metadata(&origin.path).map(|metadata| metadata.len());
     let bytes = match length {
         Ok(bytes) => bytes,
@@ -290,7 +291,7 @@ mod tests {
         Options::of(&Args::parse_from(["cht-scenes", "--out", "x"]))
     }
 
-    fn decided(text: &[u8]) -> Result<Vec<Segment>> {
+    fn decided(text: &[u8]) -> Result<Vec<ScoredSegment>> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scores.ndjson");
         std::fs::write(&path, text).unwrap();

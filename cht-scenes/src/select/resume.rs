@@ -6,8 +6,10 @@
 //! selected anew under the same numbers, so that the result is that of one run. Until it is known
 //! whether the video goes on, they are not emitted again.
 
+use std::{fs, path::Path};
+
 use anyhow::Result;
-use cht_core::event::{Event, SegmentDone};
+use cht_core::event::{Body, Event, Frame, SegmentDone};
 
 use super::{journal::number, writer::FrameWriter};
 
@@ -26,7 +28,7 @@ impl FrameWriter {
         let (certain, rest) = done.frames.split_at(certain);
         let event = Event::new(self.session.clone(), done.checkpoint.done.clone());
         for frame in certain {
-            self.emit(frame)?;
+            self.emit_again(frame)?;
         }
         if is_unsure {
             let rest = rest.iter().cloned().chain([event]).collect::<Vec<_>>();
@@ -41,9 +43,23 @@ impl FrameWriter {
     /// on, as far as is known.
     pub(crate) fn release(&mut self) -> Result<()> {
         for event in std::mem::take(&mut self.held) {
-            self.emit(&event)?;
+            self.emit_again(&event)?;
         }
         Ok(())
+    }
+
+    /// Emits an event of an earlier run, but no frame whose picture is gone.
+    fn emit_again(&self, event: &Event) -> Result<()> {
+        match &event.body {
+            Body::Frame(frame) if !is_there(frame) => {
+                let message = format!(
+                    "{}: is missing or has another size than it was written with; no event names it (--overwrite makes all pictures again)",
+                    frame.path
+                );
+                self.fail("missing", &message, Some(&frame.path))
+            }
+            _ => self.emit(event),
+        }
     }
 
     /// Takes back the frames that an earlier run selected because its input ended, since the video
@@ -66,4 +82,11 @@ impl FrameWriter {
         self.journal.done_again(&done, provisional_from)?;
         self.emit(&Event::new(self.session.clone(), done))
     }
+}
+
+/// Tells whether the files of a frame are there, as they were written.
+fn is_there(frame: &Frame) -> bool {
+    let is_whole =
+        fs::metadata(&frame.path).is_ok_and(|it| it.is_file() && it.len() == frame.bytes);
+    is_whole && frame.thumbnail.as_ref().is_none_or(|path| Path::new(path).is_file())
 }

@@ -4,13 +4,14 @@
 use std::collections::VecDeque;
 
 use cht_core::event::SegmentDone;
+use cht_ts::Pts;
 
 use super::detectors::Saved;
-use crate::{decode::filter::tick_of, input::Part};
+use crate::input::Part;
 
 /// Describes a segment that is being decoded.
 #[derive(Debug)]
-pub(crate) struct Segment {
+pub(crate) struct QueuedSegment {
     pub part: Part,
     /// Size of the segment in bytes, once it was fed to its end.
     pub bytes: Option<u64>,
@@ -46,7 +47,7 @@ struct FirstPart {
 /// Queues segments in the order of the stream.
 #[derive(Debug, Default)]
 pub(crate) struct SegmentQueue {
-    segments: VecDeque<Segment>,
+    segments: VecDeque<QueuedSegment>,
     /// Tick of the last frame of this decoder.
     last: Option<i64>,
     /// The first part of the next segment, where another decoder has decoded that.
@@ -58,7 +59,7 @@ pub(crate) struct SegmentQueue {
 /// Holds the segments of a decoder that has ended.
 #[derive(Debug, Default)]
 pub(crate) struct EndedRun {
-    pub done: Vec<Segment>,
+    pub done: Vec<QueuedSegment>,
     /// First segment that a failed decoder has not decoded to its end.
     pub blamed: Option<Part>,
     /// Segments after the blamed one, for another decoder.
@@ -86,7 +87,7 @@ impl SegmentQueue {
         if let Some(again) = &again {
             frames = again.events;
         }
-        self.segments.push_back(Segment {
+        self.segments.push_back(QueuedSegment {
             part,
             bytes: None,
             has_frames: true,
@@ -111,16 +112,16 @@ impl SegmentQueue {
     }
 
     /// Returns the tick of the session at which a frame lies.
-    pub(crate) fn place(&mut self, pts: i64) -> Option<i64> {
+    pub(crate) fn place(&mut self, pts: Pts) -> Option<i64> {
         let anchor = self.first()?.part.source.anchor;
-        self.last = Some(tick_of(anchor, self.last.unwrap_or(anchor.offset), pts));
+        self.last = Some(anchor.place_near(self.last.unwrap_or(anchor.offset), pts));
         self.last
     }
 
     /// Returns the tick of the last frame, if that has this PTS.
-    pub(crate) fn last_of(&self, pts: i64) -> Option<i64> {
+    pub(crate) fn last_of(&self, pts: Pts) -> Option<i64> {
         let anchor = self.first()?.part.source.anchor;
-        self.last.filter(|&last| tick_of(anchor, last, pts) == last)
+        self.last.filter(|&last| anchor.place_near(last, pts) == last)
     }
 
     /// Ends the segments before the one that the frame at `at` lies in.
@@ -142,7 +143,7 @@ impl SegmentQueue {
     pub(crate) fn pop_settled(
         &mut self,
         is_decided: impl FnOnce(usize, i64) -> bool,
-    ) -> Option<Segment> {
+    ) -> Option<QueuedSegment> {
         let next = self.segments.get(1)?.part.source.anchor.offset;
         let followed = self.first()?.end.as_ref()?.followed;
         if is_decided(followed, next) { self.segments.pop_front() } else { None }
@@ -156,17 +157,17 @@ impl SegmentQueue {
     }
 
     /// Returns the first segment.
-    pub(crate) fn first(&self) -> Option<&Segment> {
+    pub(crate) fn first(&self) -> Option<&QueuedSegment> {
         self.segments.front()
     }
 
     /// Returns the segment of the last frame.
-    pub(crate) fn current(&mut self) -> Option<&mut Segment> {
+    pub(crate) fn current(&mut self) -> Option<&mut QueuedSegment> {
         self.unended().next()
     }
 
     /// Returns the segment that the frame at `at` belongs to by its time, also one of a preroll.
-    pub(crate) fn holding(&mut self, at: i64) -> Option<&mut Segment> {
+    pub(crate) fn holding(&mut self, at: i64) -> Option<&mut QueuedSegment> {
         let holding = self.index(at);
         self.segments.get_mut(holding)
     }
@@ -199,12 +200,12 @@ impl SegmentQueue {
         ended
     }
 
-    fn unended(&mut self) -> impl Iterator<Item = &mut Segment> {
+    fn unended(&mut self) -> impl Iterator<Item = &mut QueuedSegment> {
         self.segments.iter_mut().filter(|segment| segment.end.is_none())
     }
 
     fn index(&self, at: i64) -> usize {
-        let holds = |segment: &Segment| segment.part.source.anchor.offset <= at;
+        let holds = |segment: &QueuedSegment| segment.part.source.anchor.offset <= at;
         self.segments.iter().rposition(holds).unwrap_or(0)
     }
 }

@@ -11,13 +11,13 @@ use super::{
     early::Lookahead,
     journal::{Checkpoint, Obstruction},
     score_log::ScoreLog,
-    segment_queue::{Segment, SegmentQueue, Snapshot},
+    segment_queue::{QueuedSegment, SegmentQueue, Snapshot},
     writer::{FrameWriter, segment_done},
 };
 use crate::{
     cli::args::Args,
     decode::{
-        ffmpeg_log::Decoded,
+        ffmpeg_log::DecodedFrame,
         filter,
         frame::{Frame, Picture},
         frames::{Frames, Next},
@@ -184,7 +184,7 @@ impl FrameSelector {
     fn decide(
         &mut self,
         at: i64,
-        frame: &Decoded,
+        frame: &DecodedFrame,
         small: Option<Plane>,
         picture: Option<Picture>,
     ) -> Result<()> {
@@ -203,7 +203,7 @@ impl FrameSelector {
         self.forget_ahead();
         let Self { detectors, queue, .. } = self;
         let Some(segment) = queue.current() else { return Ok(()) };
-        let every = filter::every(self.decode);
+        let every = filter::every(self.decode, detectors.decider.still_every());
         let (measures, is_candidate) = detectors.frame(at, frame, small, picture, every, gap);
         self.counters.measured(at, &mut detectors.decider);
         if let Some(scores) = &mut self.scores {
@@ -217,7 +217,7 @@ impl FrameSelector {
     /// decided on.
     fn look_ahead(&mut self, pause: Pause) -> Result<()> {
         let Self { detectors, queue, writer, ahead, .. } = self;
-        let last = queue.last_of(pause.pts as i64);
+        let last = queue.last_of(pause.pts);
         let last = last.filter(|&last| detectors.decider.last() == Some(last));
         let Some(last) = last.filter(|_| self.decode == Decode::Full) else { return Ok(()) };
         let ahead = ahead.get_or_insert_with(|| Lookahead::of(detectors));
@@ -326,8 +326,8 @@ impl FrameSelector {
     }
 
     /// Announces that a segment is done, if it was fed to its end.
-    fn finish(&mut self, segment: Segment) -> Result<()> {
-        let Segment { part, bytes, has_frames, frames, decoded, end, again } = segment;
+    fn finish(&mut self, segment: QueuedSegment) -> Result<()> {
+        let QueuedSegment { part, bytes, has_frames, frames, decoded, end, again } = segment;
         if part.is_preroll {
             let Some(again) = again else { return Ok(()) };
             return self.writer.done_again(again, frames, self.provisional_from);

@@ -1,6 +1,6 @@
 //! Writes frames: pictures, lines in the journal, events.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
 use cht_core::{
@@ -194,7 +194,6 @@ impl FrameWriter {
         others: usize,
     ) -> Result<(Frame, Option<Encoded>)> {
         let (timestamp, pts) = (seconds(at), pts_of(part, at));
-        let wall = part.source.wall_clock.and_then(|clock| clock.at(at));
         let others = &self.announced[..others];
         let (id, path) = self.journal.next_picture(others.len())?;
         let before = found.returned.and_then(|back| match others.len().checked_sub(back) {
@@ -202,57 +201,82 @@ impl FrameWriter {
             None => self.journal.kept(back - others.len()),
         });
         let returned_to = before.map(|before| before.id.clone());
-        if let Some(before) = before.filter(|_| self.journal.dedupe) {
-            let frame = Frame {
-                id,
+        let before = before.filter(|_| self.journal.dedupe).map(Stored::of);
+        let (stored, file) = if let Some(before) = before {
+            (before, None)
+        } else {
+            let origin = Origin {
+                id: &id,
                 timestamp,
                 pts,
-                at: wall,
-                segment: part.path.clone(),
                 reason: found.reason,
-                detector: found.detector,
-                change: found.change,
-                returned_to,
-                scores: found.scores,
-                ..before.clone()
+                session: self.session.as_deref(),
+                segment: &part.path,
             };
-            return Ok((frame, None));
-        }
-        let origin = Origin {
-            id: &id,
-            timestamp,
-            pts,
-            reason: found.reason,
-            session: self.session.as_deref(),
-            segment: &part.path,
+            let file = self.painter.paint(&picture.samples, &picture.format, &origin)?;
+            let thumbnail = file.thumbnail.as_ref().map(|_| self.journal.thumbnail(&id));
+            (Stored::new(&file, &path, thumbnail.transpose()?), Some(file))
         };
-        let file = self.painter.paint(&picture.samples, &picture.format, &origin)?;
-        let thumbnail = file.thumbnail.as_deref();
         let frame = Frame {
-            thumbnail: thumbnail.map(|_| self.journal.thumbnail(&id)).transpose()?,
             id,
             timestamp,
             pts,
-            at: wall,
-            path: path.to_string_lossy().into_owned(),
+            at: part.source.wall_clock.and_then(|clock| clock.at(at)),
+            path: stored.path,
+            thumbnail: stored.thumbnail,
             segment: part.path.clone(),
             reason: found.reason,
             detector: found.detector,
             change: found.change,
             returned_to,
             scores: found.scores,
+            width: stored.width,
+            height: stored.height,
+            bytes: stored.bytes,
+            hash: stored.hash,
+        };
+        Ok((frame, file))
+    }
+}
+
+/// Files of a picture, as events describe them.
+struct Stored {
+    path: String,
+    thumbnail: Option<String>,
+    width: u32,
+    height: u32,
+    bytes: u64,
+    hash: String,
+}
+
+impl Stored {
+    fn new(file: &Encoded, path: &Path, thumbnail: Option<String>) -> Self {
+        Self {
+            path: path.to_string_lossy().into_owned(),
+            thumbnail,
             width: file.width,
             height: file.height,
             bytes: file.bytes.len() as u64,
             hash: blake3::hash(&file.bytes).to_hex().to_string(),
-        };
-        Ok((frame, Some(file)))
+        }
+    }
+
+    /// Describes the files of an earlier frame.
+    fn of(frame: &Frame) -> Self {
+        Self {
+            path: frame.path.clone(),
+            thumbnail: frame.thumbnail.clone(),
+            width: frame.width,
+            height: frame.height,
+            bytes: frame.bytes,
+            hash: frame.hash.clone(),
+        }
     }
 }
 
 /// Returns the PTS of the frame at `at`, unwrapped.
 fn pts_of(part: &Part, at: i64) -> i64 {
-    part.source.anchor.pts + (at - part.source.anchor.offset)
+    part.source.anchor.pts_at(at)
 }
 
 /// Describes a segment that is done.

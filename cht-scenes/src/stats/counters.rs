@@ -1,22 +1,21 @@
 //! Counts decoded, kept and suppressed frames, and emits them as `stats` at intervals.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard,
-        mpsc::{RecvTimeoutError, Sender, channel},
-    },
-    thread::JoinHandle,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
 use cht_core::{
     event::{Content, Decoded, Event, ScenesStats, Stats, rounded},
     process::{clock, lock::lock, report},
-    stage::Output,
+    stage::{self, Counted, Output, stats_since},
+    terminal::Folders,
 };
 use cht_detect::{self, SceneDetector};
 use cht_ts::time::seconds;
 
+use super::summary;
 use crate::lag::tracker::LagTracker;
 
 /// Reason why a selected frame is not kept.
@@ -68,6 +67,7 @@ struct Counts {
     emitted: ScenesStats,
     emitted_at: Instant,
     changes: report::Limited,
+    folders: Folders,
 }
 
 impl Counters {
@@ -80,14 +80,26 @@ impl Counters {
             scenes,
             emitted_at: now,
             changes: report::Limited::new(Duration::from_secs(10)),
+            folders: Folders::default(),
         };
-        let interval = Some(Duration::from_secs_f64(interval)).filter(|limit| !limit.is_zero());
+        let interval = stage::interval(interval);
         Arc::new(Self { output, interval, counts: Mutex::new(counts), lag: LagTracker::default() })
     }
 
-    /// Sets the session of the `stats` that follow.
-    pub(crate) fn enter(&self, session: Option<&str>) {
-        self.counts().session = session.map(str::to_owned);
+    /// Sets the session of the `stats` that follow, and the folder of its frames.
+    pub(crate) fn enter(&self, session: Option<&str>, folder: &Path) {
+        let mut counts = self.counts();
+        counts.session = session.map(str::to_owned);
+        counts.folders.enter(folder);
+    }
+
+    /// Prints the result of the run, if anything came.
+    pub(crate) fn summarise(&self) {
+        let counts = self.counts();
+        if !counts.folders.is_empty() {
+            let place = counts.folders.to_string();
+            report::summary(summary::of(&counts.scenes, &place, report::warnings()));
+        }
     }
 
     /// Counts the frame at `at` (ticks of the session's timeline), decoded and examined.
@@ -171,7 +183,7 @@ impl Counters {
                 Some(Content::Screen) => ("a screen", "screen"),
                 _ => ("film", "adaptive"),
             };
-            counts.changes.note(
+            counts.changes.detail(
                 clock::monotonic(),
                 format_args!(
                     "at {:.1} s the stream shows {shows}: --detect auto asks {asked} from here on",
@@ -183,74 +195,37 @@ impl Counters {
         self.say();
     }
 
-    /// Emits a `stats` event.
-    pub(crate) fn say(&self) {
-        if self.interval.is_none() {
-            return;
-        }
-        let lag = self.lag.now().map(rounded);
-        let now = clock::monotonic();
-        let event = {
-            let mut counts = self.counts();
-            counts.scenes.lag = lag;
-            counts.emitted = counts.scenes.clone();
-            let before = std::mem::replace(&mut counts.emitted_at, now);
-            let stats = Stats {
-                stage: report::stage().to_owned(),
-                at: clock::wall(),
-                interval: rounded(now.saturating_duration_since(before).as_secs_f64()),
-                recv: None,
-                scenes: Some(counts.scenes.clone()),
-            };
-            Event::new(counts.session.clone(), stats)
-        };
-        // An error of stdout ends the thread that passes events on, which reports it.
-        let _ = self.output.emit(&event);
-    }
-
-    /// Emits a `stats` event if anything has changed since the last.
-    fn beat(&self) {
-        let lag = self.lag.now().map(rounded);
-        let has_changed = {
-            let counts = self.counts();
-            ScenesStats { lag, ..counts.scenes.clone() } != counts.emitted
-        };
-        if has_changed {
-            self.say();
-        }
-    }
-
     fn counts(&self) -> MutexGuard<'_, Counts> {
         lock(&self.counts)
     }
 }
 
-/// Thread that emits `stats` at intervals.
-#[derive(Debug)]
-pub(crate) struct Heartbeat {
-    stop: Sender<()>,
-    thread: JoinHandle<()>,
-}
-
-impl Heartbeat {
-    /// Starts it; `None` if `stats` are off.
-    pub(crate) fn start(counters: &Arc<Counters>) -> Option<Self> {
-        let interval = counters.interval?;
-        let counters = Arc::clone(counters);
-        let (stop, stopped) = channel();
-        let thread = std::thread::spawn(move || {
-            while clock::receive_within(&stopped, interval) == Err(RecvTimeoutError::Timeout) {
-                counters.beat();
-            }
-            counters.say();
-        });
-        Some(Self { stop, thread })
+impl Counted for Counters {
+    fn interval(&self) -> Option<Duration> {
+        self.interval
     }
 
-    /// Emits the last `stats`, and ends the thread.
-    pub(crate) fn finish(self) {
-        drop(self.stop);
-        let _ = self.thread.join();
+    fn has_changed(&self) -> bool {
+        let lag = self.lag.now().map(rounded);
+        let counts = self.counts();
+        ScenesStats { lag, ..counts.scenes.clone() } != counts.emitted
+    }
+
+    fn say(&self) {
+        if self.interval.is_none() {
+            return;
+        }
+        let lag = self.lag.now().map(rounded);
+        let event = {
+            let mut counts = self.counts();
+            counts.scenes.lag = lag;
+            counts.emitted = counts.scenes.clone();
+            let scenes = Some(counts.scenes.clone());
+            let stats = Stats { scenes, ..stats_since(&mut counts.emitted_at) };
+            Event::new(counts.session.clone(), stats)
+        };
+        // An error of stdout ends the thread that passes events on, which reports it.
+        let _ = self.output.emit(&event);
     }
 }
 

@@ -1,3 +1,4 @@
 //! Counts what happened, and emits `stats` events.
 
 pub(crate) mod counters;
+mod summary;

@@ -1,7 +1,7 @@
 //! Finds where the video changes its PID or codec within a segment: another decoder starts there.
 
 use cht_core::session::finished_segment::Windows;
-use cht_ts::{Codec, Found, Program, Scanner};
+use cht_ts::{Codec, Found, Program, Pts, Scanner};
 
 use super::select::Asked;
 
@@ -31,7 +31,7 @@ pub(crate) fn divide(
 }
 
 /// Returns the first PTS of `pid` in a segment.
-pub(crate) fn first_pts(windows: Windows, pid: u16) -> Option<u64> {
+pub(crate) fn first_pts(windows: Windows, pid: u16) -> Option<Pts> {
     let (mut scanner, mut first) = (Scanner::new(), None);
     for window in windows.map_while(Result::ok) {
         scanner.push(&window, &mut |found| {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use cht_core::event::Anchor;
-use cht_ts::{Entry, Found, Scanner};
+use cht_ts::{Accesses, Entry, Found, Scanner};
 
 use crate::input::Source;
 
@@ -20,7 +20,7 @@ pub(crate) struct Unit {
     /// Byte offset in the segment.
     pub offset: u64,
     /// Time on the session's timeline, in ticks; without a PTS, that of the unit before.
-    pub pts: i64,
+    pub tick: i64,
     /// How decoding can start here.
     pub entry: Option<Entry>,
 }
@@ -62,9 +62,9 @@ impl GopIndex {
         if let Found::Pes(pes) = found
             && pes.pid == pid
         {
-            let before = self.units.last().map_or(anchor.offset, |unit| unit.pts);
-            let pts = pes.pts.map_or(before, |pts| anchor.place(pts as i64));
-            self.units.push(Unit { offset: pes.offset, pts, entry: pes.entry });
+            let before = self.units.last().map_or(anchor.offset, |unit| unit.tick);
+            let tick = pes.pts.map_or(before, |pts| anchor.place(pts));
+            self.units.push(Unit { offset: pes.offset, tick, entry: pes.entry });
         }
     }
 
@@ -74,11 +74,11 @@ impl GopIndex {
     /// the part if there is none. They end after the unit that follows the picture's own, since the
     /// picture may end in it.
     pub(crate) fn bytes_for(&self, at: i64, skipped: usize) -> Option<Range<u64>> {
-        let own = self.units.iter().position(|unit| unit.pts == at)?;
+        let own = self.units.iter().position(|unit| unit.tick == at)?;
         // A picture displayed before its access point needs the access point before that.
         let from = accesses(&self.units[..=own], at).nth(skipped);
         // Further slices of the picture, in PES packets of their own, share its time.
-        let mut after = self.units[own..].iter().filter(|unit| unit.pts != at);
+        let mut after = self.units[own..].iter().filter(|unit| unit.tick != at);
         let end = after.nth(1).map_or(self.length, |next| next.offset);
         Some(from.map_or(self.begin, |from| from.offset)..end)
     }
@@ -96,16 +96,8 @@ impl GopIndex {
 
 /// Returns the units where decoding can start for the picture at `at`, the last one first.
 fn accesses(units: &[Unit], at: i64) -> impl Iterator<Item = &Unit> {
-    let mut refreshes = 0;
-    units.iter().rev().filter(move |unit| match unit.entry.filter(|_| unit.pts <= at) {
-        Some(Entry::Clean) => true,
-        // The picture is complete only after one whole refresh.
-        Some(Entry::Gradual) => {
-            refreshes += 1;
-            refreshes > 1
-        }
-        Some(Entry::Claimed) | None => false,
-    })
+    let mut accesses = Accesses::default();
+    units.iter().rev().filter(move |unit| accesses.takes(unit.entry.filter(|_| unit.tick <= at)))
 }
 
 #[cfg(test)]
@@ -113,9 +105,9 @@ mod tests {
     use super::*;
 
     fn gops(units: &[(i64, bool)]) -> GopIndex {
-        let units = units.iter().zip(0..).map(|(&(pts, random_access), n)| Unit {
+        let units = units.iter().zip(0..).map(|(&(tick, random_access), n)| Unit {
             offset: n * 10,
-            pts,
+            tick,
             entry: random_access.then_some(Entry::Clean),
         });
         GopIndex { units: units.collect(), begin: 0, length: 1000 }

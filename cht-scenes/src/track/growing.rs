@@ -4,10 +4,7 @@
 use std::collections::VecDeque;
 
 use cht_core::event::Anchor;
-use cht_ts::{
-    Entry, Found, Media, Pes, Scanner,
-    time::{TICKS_PER_SECOND, unwrap33},
-};
+use cht_ts::{Entry, Found, Media, Pes, Pts, Scanner, time::TICKS_PER_SECOND};
 
 use super::{
     changes::{Divider, TrackSpan},
@@ -28,14 +25,14 @@ pub(crate) struct GrowingSegment {
     anchor: Anchor,
     /// Set once the video is known; nothing is handed out before.
     divider: Option<Divider>,
-    video: Option<(Video, u64)>,
+    video: Option<(Video, Pts)>,
     /// PID of the video that is handed out.
     pid: u16,
     /// Bytes that are not handed out yet, and their offset in the segment.
     held: Vec<u8>,
     at: u64,
     /// Pictures that begin in `held`.
-    ahead: VecDeque<Picture>,
+    upcoming: VecDeque<Picture>,
     /// Tick of the last picture that was handed out, if it is a keyframe.
     keyframe: Option<i64>,
     /// Changes of the video in `held`.
@@ -45,7 +42,7 @@ pub(crate) struct GrowingSegment {
     /// Whether no picture begins in the segment.
     pub within: bool,
     /// First PTS of each video.
-    first_pts: Vec<(u16, u64)>,
+    first_pts: Vec<(u16, Pts)>,
     /// Ticks of the last picture that was handed out and is no outlier, and of the last one.
     on_line: i64,
     last: i64,
@@ -60,7 +57,7 @@ const FAR: i64 = 3600 * TICKS_PER_SECOND;
 struct Picture {
     pid: u16,
     offset: u64,
-    pts: Option<u64>,
+    pts: Option<Pts>,
     entry: Option<Entry>,
 }
 
@@ -98,7 +95,7 @@ impl GrowingSegment {
             pid: 0,
             held: Vec::new(),
             at: 0,
-            ahead: VecDeque::new(),
+            upcoming: VecDeque::new(),
             keyframe: None,
             changes: VecDeque::new(),
             ended: false,
@@ -125,14 +122,14 @@ impl GrowingSegment {
 
     /// Scans the next bytes, or ends the scan with `None`.
     fn scan(&mut self, bytes: Option<&[u8]>) {
-        let Self { scanner, divider, ahead, changes, within, first_pts, .. } = self;
+        let Self { scanner, divider, upcoming, changes, within, first_pts, .. } = self;
         let mut take = |found: Found<'_>| {
             if let Found::Pes(pes) = found
                 && pes.media == Media::Video
             {
                 *within = false;
                 let Pes { pid, offset, pts, entry, .. } = pes;
-                ahead.push_back(Picture { pid, offset, pts, entry });
+                upcoming.push_back(Picture { pid, offset, pts, entry });
                 if let Some(pts) = pts.filter(|_| first_pts.iter().all(|(known, _)| *known != pid))
                 {
                     first_pts.push((pid, pts));
@@ -172,7 +169,7 @@ impl GrowingSegment {
     }
 
     /// Returns the video to decode and its first PTS, once they are known.
-    pub(crate) fn video(&self) -> Option<(Video, u64)> {
+    pub(crate) fn video(&self) -> Option<(Video, Pts)> {
         self.video
     }
 
@@ -191,7 +188,7 @@ impl GrowingSegment {
             let is_clean = picture.entry == Some(Entry::Clean);
             seek && picture.pid == pid && is_clean && picture.offset >= self.at
         };
-        let access = self.ahead.iter().find(is_access).map(|picture| picture.offset);
+        let access = self.upcoming.iter().find(is_access).map(|picture| picture.offset);
         if change.is_some_and(|from| from <= self.at) {
             let change = self.changes.pop_front()?;
             self.pid = change.pid;
@@ -233,17 +230,15 @@ impl GrowingSegment {
     /// Takes the pictures that begin before `self.at`.
     fn pass(&mut self) -> Passed {
         let mut passed = Passed::default();
-        while let Some(&picture) = self.ahead.front()
+        while let Some(&picture) = self.upcoming.front()
             && picture.offset < self.at
         {
-            self.ahead.pop_front();
+            self.upcoming.pop_front();
             if picture.pid != self.pid {
                 continue;
             }
-            let tick = picture
-                .pts
-                .map(|pts| self.anchor.offset + unwrap33(self.anchor.pts, pts) - self.anchor.pts)
-                .filter(|&tick| self.is_on_line(tick));
+            let tick =
+                picture.pts.map(|pts| self.anchor.place(pts)).filter(|&tick| self.is_on_line(tick));
             // A keyframe is complete when the next picture begins.
             passed.keyframes.extend(self.keyframe.take());
             // A picture of a gradual refresh cannot be decoded alone.

@@ -1,8 +1,8 @@
 //! Selects the video of a stream: `--program` and `--stream`.
 
-use std::{fmt::Write as _, str::FromStr};
+use std::fmt::Write as _;
 
-use cht_core::event::Segment;
+use cht_core::{event::Segment, segment::Which};
 use cht_ts::{Codec, Media, Program, Scanner};
 use serde::{Deserialize, Serialize};
 
@@ -14,18 +14,6 @@ pub(crate) struct Asked {
     pub stream: Option<Which>,
 }
 
-/// One of several videos, by PID or index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Which {
-    Pid(u16),
-    /// Index from 0, in the order of the tables.
-    Index(u16),
-}
-
-/// Lowest PID of an elementary stream (ISO/IEC 13818-1 table 2-3).
-const FIRST_PID: u16 = 0x10;
-
 /// Video that the tables list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Video {
@@ -34,32 +22,6 @@ pub(crate) struct Video {
     pub codec: Option<Codec>,
     /// Number of its pictures so far.
     pub units: u64,
-}
-
-impl FromStr for Which {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = match text.strip_prefix("0x") {
-            Some(hex) => u16::from_str_radix(hex, 16),
-            None => text.parse(),
-        };
-        match number {
-            Ok(index) if index < FIRST_PID => Ok(Self::Index(index)),
-            Ok(pid) if pid < 0x1FFF => Ok(Self::Pid(pid)),
-            _ => Err("must be a PID, as 257 or 0x101, or 0, 1 … for the first, second … video"
-                .to_owned()),
-        }
-    }
-}
-
-impl std::fmt::Display for Which {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Pid(pid) => write!(f, "{pid:#x}"),
-            Self::Index(index) => write!(f, "{index}"),
-        }
-    }
 }
 
 impl std::fmt::Display for Asked {
@@ -165,14 +127,6 @@ mod tests {
 
     fn video(program: u16, pid: u16, units: u64) -> Video {
         Video { program, pid, codec: Some(Codec::H264), units }
-    }
-
-    #[test]
-    fn number_below_first_pid_is_an_index() {
-        assert_eq!("1".parse(), Ok(Which::Index(1)));
-        assert_eq!("16".parse(), Ok(Which::Pid(16)));
-        assert_eq!("0x101".parse(), Ok(Which::Pid(0x101)));
-        assert!("0x1fff".parse::<Which>().is_err() && "video".parse::<Which>().is_err());
     }
 
     #[test]

@@ -4,7 +4,10 @@
 //! name alone means nothing while a recorder lives. Afterwards, a segment that is not in the record
 //! is taken for another program's file.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result};
 use cht_core::{
@@ -78,11 +81,29 @@ impl Recording {
         if self.awaits_successor(open.map(|(_, seq)| seq)) {
             return Ok(true);
         }
-        for path in self.session.segments()? {
+        let segments = self.session.segments().with_context(|| {
+            let stream = self.session.stream();
+            format!(
+                "{}: if the session was moved, follow it in its present folder",
+                stream.display()
+            )
+        })?;
+        for path in segments {
             emitter.segment(&path)?;
         }
         emitter.remains(&self.session)?;
+        emitter.forget(&self.session);
         Ok(false)
+    }
+
+    /// Returns whether the session was removed.
+    pub(super) fn is_gone(&self) -> bool {
+        !self.session.stream().exists()
+    }
+
+    /// Returns its folder.
+    pub(super) fn root(&self) -> &Path {
+        self.session.root()
     }
 
     /// Emits the segments recorded since the last look, in that order.

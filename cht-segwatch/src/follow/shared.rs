@@ -21,6 +21,8 @@ pub(super) struct Shared {
     pub stop: UnixStream,
     /// Rest after which a file counts as finished.
     pub settle: Duration,
+    /// Age of the sessions that are left out.
+    pub since: Option<Duration>,
     /// Files that were examined, whatever their names are now.
     pub known: HashMap<writers::Id, Stamp>,
     pub written_again: Limited,
@@ -34,6 +36,7 @@ impl Shared {
             watch: Watch::new(),
             stop: signals::stop_on_signal()?,
             settle: args.settle,
+            since: args.since,
             known: HashMap::new(),
             written_again: Limited::new(WRITTEN_AGAIN),
         })

@@ -148,7 +148,7 @@ mod tests {
 
     /// Returns the packets of `units` (PTS, payload), and the same completed in pieces of `pieces`
     /// packets.
-    fn completed(units: &[(Option<u64>, Vec<u8>)], pieces: usize) -> (Vec<u8>, Vec<u8>) {
+    fn completed(units: &[(Option<i64>, Vec<u8>)], pieces: usize) -> (Vec<u8>, Vec<u8>) {
         let mut counter = 9;
         let mut packets = Vec::new();
         for (pts, payload) in units {

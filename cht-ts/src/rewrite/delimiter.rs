@@ -8,9 +8,7 @@
 use super::stamps::{self, Begins, begins};
 use crate::codec::Codec;
 use crate::packet::{self, Header, PACKET_LEN, Packet};
-
-/// Number of values of a time stamp.
-const CIRCLE: u64 = 1 << 33;
+use crate::time::Pts;
 
 /// Length of the delimiter's part in the second packet, in bytes. ffmpeg passes a PES packet of
 /// known length on when it ends in another packet than the PES packet before it
@@ -20,10 +18,10 @@ const SECOND: usize = 2;
 /// A time stamp that a decoder was given instead of the stream's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StandIn {
-    /// Time stamp that the decoder has, 33 bits.
-    pub given: u64,
-    /// Time stamp of the stream, 33 bits; `None` if the picture has none.
-    pub stamp: Option<u64>,
+    /// Time stamp that the decoder has.
+    pub given: Pts,
+    /// Time stamp of the stream; `None` if the picture has none.
+    pub stamp: Option<Pts>,
 }
 
 /// Passes the packets of one video on, and inserts delimiters on request.
@@ -51,7 +49,7 @@ pub struct Delimiter {
     added: u8,
     counter: u8,
     /// PTS of the last delimiter, if nothing came after it.
-    open: Option<u64>,
+    open: Option<Pts>,
     stand_in: Option<StandIn>,
 }
 
@@ -59,8 +57,8 @@ pub struct Delimiter {
 #[derive(Debug, Clone, Copy)]
 struct Last {
     /// PTS in the stream, and PTS that the decoder was given.
-    pts: u64,
-    given: u64,
+    pts: Pts,
+    given: Pts,
     /// Bytes that are missing, if its length is known.
     lacks: Option<usize>,
     is_whole: bool,
@@ -107,7 +105,7 @@ impl Delimiter {
         if self.open.is_some() {
             return true;
         }
-        let given = (last.given + 1) % CIRCLE;
+        let given = last.given + 1;
         let unit: &[u8] = match self.codec {
             Codec::Hevc => &[0, 0, 0, 1, 0x46, 0x01, 0x50],
             _ => &[0, 0, 0, 1, 0x09, 0xF0],
@@ -124,7 +122,7 @@ impl Delimiter {
 
     /// Returns the PTS of the last picture, if no other picture is displayed after it yet.
     #[must_use]
-    pub fn newest(&self) -> Option<u64> {
+    pub fn newest(&self) -> Option<Pts> {
         self.last.filter(|_| self.is_plain).map(|last| last.pts)
     }
 
@@ -227,7 +225,7 @@ mod tests {
     const SLICE: &[u8] = b"\0\0\0\x01\x09\xF0\0\0\x01\x41\x9A\x80";
 
     /// Returns the packets of PES packets with these PTS, DTS and payloads.
-    fn stream(units: &[(Option<u64>, Option<u64>, Vec<u8>)]) -> Vec<Vec<u8>> {
+    fn stream(units: &[(Option<i64>, Option<i64>, Vec<u8>)]) -> Vec<Vec<u8>> {
         let mut counter = 5;
         let packets = |(pts, dts, payload): &(_, _, Vec<u8>)| {
             testutil::packets(PID, &mut counter, None, &testutil::pes(0xE0, *pts, *dts, payload))
@@ -236,7 +234,7 @@ mod tests {
         units.iter().map(packets).collect()
     }
 
-    fn picture(pts: u64) -> (Option<u64>, Option<u64>, Vec<u8>) {
+    fn picture(pts: i64) -> (Option<i64>, Option<i64>, Vec<u8>) {
         (Some(pts), None, [SLICE, &[0x55; 700]].concat())
     }
 
@@ -257,17 +255,18 @@ mod tests {
             assert_eq!((ended, delimiter.take_stamp()), ([true; 2], None));
         }
         // Time hardly passes for the decoder, whose pictures keep their order.
-        let stand_in = |given, stamp| StandIn { given, stamp: Some(stamp) };
+        let stand_in =
+            |given, stamp| StandIn { given: Pts::new(given), stamp: Some(Pts::new(stamp)) };
         assert_eq!(given, [stand_in(9001, 99_000), stand_in(9002, 189_000)]);
         let packets = out.as_chunks::<PACKET_LEN>().0;
-        let begun: Vec<u64> = packets
+        let begun: Vec<_> = packets
             .iter()
             .filter_map(|packet| match begins(packet) {
                 Begins::Stamped { pts, .. } => Some(pts),
                 _ => None,
             })
             .collect();
-        assert_eq!(begun, [9000, 9001, 99_000, 9002, 189_000, 9003]);
+        assert_eq!(begun, [9000, 9001, 99_000, 9002, 189_000, 9003].map(Pts::new));
         let mut scanner = Scanner::new();
         scanner.push(&out, &mut |_: Found<'_>| {});
         assert_eq!(scanner.counters().continuity_errors, 0);

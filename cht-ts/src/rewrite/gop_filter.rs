@@ -3,14 +3,14 @@
 //! A decoder that is told to skip pictures reads all of them first. Here it never sees them.
 use super::unit::{Unit, Units};
 use crate::codec::Codec;
-use crate::time::difference33;
+use crate::time::Pts;
 use crate::video::standalone::Standalone;
 use std::collections::HashMap;
 
-/// Number of access units to keep of the GOP whose access point has this PTS (33 bits), in stream
+/// Number of access units to keep of the GOP whose access point has this PTS, in stream
 /// order, with the access point. Of a GOP that is not listed only the access point is kept; one
 /// that begins with a gradual refresh then counts as part of the GOP before.
-pub type Plan = HashMap<u64, usize>;
+pub type Plan = HashMap<Pts, usize>;
 
 /// Passes the access points of one video, and the first units of selected GOPs. Takes packets of
 /// 188 bytes as [`SingleStream`](crate::SingleStream) gives them.
@@ -41,7 +41,7 @@ struct Output {
     left: usize,
     /// PTS of the access point if the GOP before it was not passed whole: pictures displayed before
     /// it need that GOP.
-    not_before: Option<u64>,
+    not_before: Option<Pts>,
     /// The access point is kept alone. Otherwise it stays as it is, since the units after it count
     /// from it.
     alone: bool,
@@ -105,8 +105,7 @@ impl Output {
         }
         if unit.pts.is_some() {
             self.complete &= self.left > 0;
-            let is_broken =
-                |first: u64| unit.pts.is_some_and(|pts| difference33(first as i64, pts) < 0);
+            let is_broken = |first| unit.pts.is_some_and(|pts| pts.since(first) < 0);
             if !is_access && self.not_before.is_some_and(is_broken) {
                 self.left = self.left.saturating_sub(1);
                 return;
@@ -138,15 +137,15 @@ mod tests {
     const PID: u16 = 0x51;
 
     /// Returns the PTS of the units that pass, of pictures (PTS, is an access point), by `plan`.
-    fn kept(units: &[(u64, bool)], plan: &[(u64, usize)]) -> Vec<u64> {
+    fn kept(units: &[(i64, bool)], plan: &[(i64, usize)]) -> Vec<i64> {
         let mut filter = GopFilter::new(PID, Codec::H264);
-        filter.follow(plan.iter().copied().collect());
+        filter.follow(plan.iter().map(|&(pts, count)| (Pts::new(pts), count)).collect());
         let mut out = Vec::new();
         filter.push(&testutil::h264(PID, units), &mut out);
         filter.finish(&mut out);
         let (mut kept, mut units) = (Vec::new(), Units::new(Codec::H264));
-        units.push(&out, &mut |unit| kept.extend(unit.pts));
-        units.finish(&mut |unit| kept.extend(unit.pts));
+        units.push(&out, &mut |unit| kept.extend(unit.pts.map(Pts::ticks)));
+        units.finish(&mut |unit| kept.extend(unit.pts.map(Pts::ticks)));
         kept
     }
 

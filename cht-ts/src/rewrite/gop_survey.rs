@@ -3,16 +3,17 @@
 use super::single::SingleStream;
 use super::unit::{Unit, Units};
 use crate::codec::Codec;
+use crate::time::Pts;
 
 /// A GOP: an access point and the access units that follow it, in stream order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Group {
-    /// PTS of the access point, 33 bits.
-    pub pts: u64,
+    /// PTS of the access point.
+    pub pts: Pts,
     /// Size of the access point in bytes.
     pub bytes: usize,
     /// PTS and size in bytes of the units after it.
-    pub others: Vec<(u64, usize)>,
+    pub others: Vec<(Pts, usize)>,
     /// It begins with a gradual refresh: its first picture is incomplete by itself, and the units
     /// after it need those before.
     pub is_refresh: bool,
@@ -78,14 +79,17 @@ mod tests {
             [(0x41u8, 100), (0x65, 5000), (0x41, 40), (0x41, 700), (0x65, 6000), (0x41, 30)];
         for (n, (header, length)) in slices.into_iter().enumerate() {
             let slice = [&[0, 0, 1, header][..], &vec![0x88; length]].concat();
-            let pes = testutil::pes(0xE0, Some(n as u64 * 3600), None, &slice);
+            let pes = testutil::pes(0xE0, Some(n as i64 * 3600), None, &slice);
             stream.extend(testutil::packets(0x51, &mut counter, None, &pes).concat());
             stream.extend(testutil::packets(0x1FFF, &mut 0, None, &[0xFF; 500]).concat());
         }
         let group = Group::default;
+        let picture = |pts, bytes| (Pts::new(pts), bytes);
+        let first = vec![picture(7200, 44), picture(10800, 704)];
+        let second = vec![picture(18000, 34)];
         let expected = [
-            Group { pts: 3600, bytes: 5004, others: vec![(7200, 44), (10800, 704)], ..group() },
-            Group { pts: 14400, bytes: 6004, others: vec![(18000, 34)], ..group() },
+            Group { pts: Pts::new(3600), bytes: 5004, others: first, ..group() },
+            Group { pts: Pts::new(14400), bytes: 6004, others: second, ..group() },
         ];
         for size in [188, 1000, 1 << 20] {
             let pieces = stream.chunks(size).map(Ok::<_, ()>);

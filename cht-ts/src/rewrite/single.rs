@@ -35,6 +35,8 @@ pub struct SingleStream {
     pid: u16,
     framing: Option<Framing>,
     in_sync: bool,
+    /// Whether packets of other PIDs with a PCR are taken as well.
+    with_clock: bool,
     carry: Vec<u8>,
     /// Offset of the first byte that was not consumed, from the beginning of the file.
     at: u64,
@@ -89,7 +91,13 @@ impl SingleStream {
         .concat();
         out.extend(table(0, 0, &pat));
         out.extend(table(pmt, 2, &body));
-        Self { pid, framing: None, in_sync: false, carry: Vec::new(), at: 0 }
+        Self { pid, framing: None, in_sync: false, with_clock: false, carry: Vec::new(), at: 0 }
+    }
+
+    /// Takes packets of other PIDs as well that have a PCR ([`pcr_of`](crate::pcr_of)).
+    #[must_use]
+    pub fn with_clock(self) -> Self {
+        Self { with_clock: true, ..self }
     }
 
     /// Appends the packets of the PID in the next bytes to `out`.
@@ -155,7 +163,9 @@ impl SingleStream {
                     self.in_sync = false;
                     break;
                 }
-                if header.pid() == self.pid && !header.transport_error() {
+                let is_meant = header.pid() == self.pid
+                    || self.with_clock && super::stamps::pcr_of(packet).is_some();
+                if is_meant && !header.transport_error() {
                     take(self.at + used as u64, packet);
                 }
                 used += len.min(rest.len());
@@ -190,6 +200,21 @@ mod tests {
         let [high, low] = pid.to_be_bytes();
         packet[..4].copy_from_slice(&[0x47, high, low, 0x10 | counter]);
         packet
+    }
+
+    #[test]
+    fn packets_with_the_clock_are_taken_where_asked() {
+        let mut clock = packet(0x100, 1);
+        clock[3..6].copy_from_slice(&[0x30, 7, 0x10]);
+        let bytes = [packet(0x51, 0), clock, packet(0x100, 2), packet(0x51, 1)].concat();
+        for (with_clock, expected) in [(false, vec![0, 564]), (true, vec![0, 188, 564])] {
+            let single = SingleStream::begin(0x51, Codec::Aac, &mut Vec::new()).unwrap();
+            let mut single = if with_clock { single.with_clock() } else { single };
+            let mut taken = Vec::new();
+            single.push_to(&bytes, &mut |at, _| taken.push(at));
+            single.finish_to(&mut |at, _| taken.push(at));
+            assert_eq!(taken, expected);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::codec::Codec;
 use crate::packet::{self, Header, PACKET_LEN, Packet};
 use crate::pes;
 use crate::program::AudioFormat;
+use crate::time::Pts;
 
 /// Length of a PES header before its optional fields, and of one time stamp, in bytes.
 const FIXED: usize = 9;
@@ -16,12 +17,12 @@ pub enum Begins {
     Nothing,
     /// A PES packet without PTS.
     Unstamped,
-    /// A PES packet with a PTS, and a DTS if it has one, of 33 bits.
+    /// A PES packet with a PTS, and a DTS if it has one.
     Stamped {
         /// Presentation time.
-        pts: u64,
+        pts: Pts,
         /// Decoding time, if it is another.
-        dts: Option<u64>,
+        dts: Option<Pts>,
     },
 }
 
@@ -39,6 +40,17 @@ pub fn begins(packet: &[u8; PACKET_LEN]) -> Begins {
     }
 }
 
+/// Returns the PID of a packet with a PCR, and its base (§2.4.3.5).
+#[must_use]
+pub fn pcr_of(packet: &[u8; PACKET_LEN]) -> Option<(u16, Pts)> {
+    let header = Header::of(packet);
+    let [_, _, _, _, length, flags, base @ .., _] = packet.first_chunk::<11>()?;
+    // The length counts the flags, and 6 bytes of the PCR.
+    let has_pcr = header.has_adaptation_field() && *length >= 7 && flags & 0x10 != 0;
+    let base = base.iter().fold(0, |base, byte| base << 8 | i64::from(*byte));
+    has_pcr.then(|| (header.pid(), Pts::new(base << 1 | i64::from(packet[10] >> 7))))
+}
+
 /// Returns the format of the sound of `codec` whose frame header is the first payload of the PES
 /// packet that begins in `packet`; `None` where it begins otherwise, or the codec has no such
 /// header.
@@ -49,9 +61,18 @@ pub fn sound_format(packet: &[u8; PACKET_LEN], codec: Codec) -> Option<AudioForm
     audio::header(codec, bytes.get(len..)?)
 }
 
+/// Returns the codec of the sound whose frame header is the first payload of the PES packet that
+/// begins in `packet`, also where the tables name another; `None` for codecs without such a header.
+#[must_use]
+pub fn sound_codec(packet: &[u8; PACKET_LEN]) -> Option<Codec> {
+    let bytes = &packet[payload(packet)?..];
+    let pes::Header::Pes { len, .. } = pes::read(bytes) else { return None };
+    audio::codec(bytes.get(len..)?)
+}
+
 /// Replaces the time stamps of the PES packet that begins in a packet; a DTS only where there is
 /// one.
-pub fn restamp(packet: &mut [u8; PACKET_LEN], pts: u64, dts: u64) {
+pub fn restamp(packet: &mut [u8; PACKET_LEN], pts: Pts, dts: Pts) {
     let Begins::Stamped { dts: old, .. } = begins(packet) else { return };
     let Some(from) = payload(packet) else { return };
     let stamps = from + FIXED;
@@ -67,7 +88,7 @@ pub fn restamp(packet: &mut [u8; PACKET_LEN], pts: u64, dts: u64) {
 /// Appends the packet to `out` with a PTS for the PES packet that begins in it and has none: as two
 /// packets where it does not fit into one, of which the last one has the packet's continuity
 /// counter.
-pub fn with_stamp(packet: &[u8; PACKET_LEN], pts: u64, out: &mut Vec<u8>) {
+pub fn with_stamp(packet: &[u8; PACKET_LEN], pts: Pts, out: &mut Vec<u8>) {
     let from = payload(packet).filter(|_| begins(packet) == Begins::Unstamped);
     let Some(from) = from else { return out.extend_from_slice(packet) };
     let mut header = packet[from..from + FIXED].to_vec();
@@ -83,7 +104,7 @@ pub fn with_stamp(packet: &[u8; PACKET_LEN], pts: u64, out: &mut Vec<u8>) {
 }
 
 /// Returns a PES packet of video with a PTS, of known length.
-pub(crate) fn pes(pts: u64, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn pes(pts: Pts, payload: &[u8]) -> Vec<u8> {
     let length = (FIXED - 6 + STAMP + payload.len()) as u16;
     let [high, low] = length.to_be_bytes();
     let header = [0, 0, 1, 0xE0, high, low, 0x80, 0x80, STAMP as u8];
@@ -101,7 +122,8 @@ fn payload(packet: &Packet) -> Option<usize> {
 }
 
 /// Writes 33 bits of 90 kHz ticks between three marker bits (§2.4.3.6).
-fn stamp(mark: u8, ticks: u64) -> [u8; STAMP] {
+pub(super) fn stamp(mark: u8, pts: Pts) -> [u8; STAMP] {
+    let ticks = pts.ticks();
     [
         mark << 4 | ((ticks >> 29) as u8 & 0x0E) | 1,
         (ticks >> 22) as u8,
@@ -116,9 +138,23 @@ mod tests {
     use super::*;
     use crate::{Found, Scanner, testutil};
 
-    const MAX: u64 = (1 << 33) - 1;
+    const MAX: i64 = (1 << 33) - 1;
 
-    fn first(pts: Option<u64>, dts: Option<u64>, length: usize) -> Packet {
+    #[test]
+    fn pcr_is_read_where_there_is_one() {
+        let mut packet = [0xFF; PACKET_LEN];
+        packet[..6].copy_from_slice(&[0x47, 0x01, 0x23, 0x30, 7, 0x10]);
+        // Base 0x1_2345_6789, 6 reserved bits, extension 5.
+        packet[6..12].copy_from_slice(&[0x91, 0xA2, 0xB3, 0xC4, 0xFE, 5]);
+        assert_eq!(pcr_of(&packet), Some((0x123, Pts::new(0x1_2345_6789))));
+        for (at, byte) in [(5, 0x00), (4, 6), (3, 0x10)] {
+            let mut without = packet;
+            without[at] = byte;
+            assert_eq!(pcr_of(&without), None);
+        }
+    }
+
+    fn first(pts: Option<i64>, dts: Option<i64>, length: usize) -> Packet {
         let pes = testutil::pes(0xE0, pts, dts, &vec![0x55; length]);
         *testutil::packets(0x51, &mut 0, None, &pes)[0].first_chunk().unwrap()
     }
@@ -127,10 +163,11 @@ mod tests {
     fn stamps_are_read_and_replaced() {
         for dts in [None, Some(MAX - 5)] {
             let mut packet = first(Some(MAX), dts, 1000);
-            assert_eq!(begins(&packet), Begins::Stamped { pts: MAX, dts });
-            restamp(&mut packet, 0x1_2345_6789, 0x0_FEDC_BA98);
-            let dts = dts.map(|_| 0x0_FEDC_BA98);
-            assert_eq!(begins(&packet), Begins::Stamped { pts: 0x1_2345_6789, dts });
+            let (pts, old) = (Pts::new(MAX), dts.map(Pts::new));
+            assert_eq!(begins(&packet), Begins::Stamped { pts, dts: old });
+            let (pts, dts) = (Pts::new(0x1_2345_6789), Pts::new(0x0_FEDC_BA98));
+            restamp(&mut packet, pts, dts);
+            assert_eq!(begins(&packet), Begins::Stamped { pts, dts: old.map(|_| dts) });
         }
         assert_eq!(begins(&first(None, None, 1000)), Begins::Unstamped);
         assert_eq!(begins(&[0x47; PACKET_LEN]), Begins::Nothing);
@@ -141,7 +178,7 @@ mod tests {
         for length in [1, 100, 165, 170, 175, 1000] {
             let packet = first(None, None, length);
             let mut out = Vec::new();
-            with_stamp(&packet, 90_000, &mut out);
+            with_stamp(&packet, Pts::new(90_000), &mut out);
             let (mut scanner, mut found) = (Scanner::new(), None);
             let mut take = |it: Found<'_>| {
                 if let Found::Pes(pes) = it {
@@ -157,7 +194,7 @@ mod tests {
             scanner.push(&out, &mut take);
             assert_eq!(scanner.counters().continuity_errors, 0, "{length}");
             let packets = out.as_chunks::<PACKET_LEN>().0;
-            assert_eq!(begins(&packets[0]), Begins::Stamped { pts: 90_000, dts: None });
+            assert_eq!(begins(&packets[0]), Begins::Stamped { pts: Pts::new(90_000), dts: None });
             let kept = packet.len() - payload(&packet).unwrap() - FIXED;
             let body = |packet: &Packet| {
                 packet::body(Header::of(packet), packet).unwrap().payload.to_vec()

@@ -7,10 +7,15 @@
 use crate::codec::Codec;
 use crate::packet::{self, Header, PACKET_LEN};
 use crate::pes;
+use crate::rewrite::stamps::stamp;
+use crate::time::Pts;
 use crate::video::access::{Entry, Walk};
 
 /// Longest beginning of an access unit without its picture, in bytes.
 const MAX_LEAD: usize = 1 << 20;
+/// `nal_unit_type` of a slice of an IDR picture (ISO/IEC 14496-10 table 7-1).
+const IDR_SLICE: u8 = 5;
+
 /// An access unit with the header of its PES packet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unit {
@@ -18,8 +23,8 @@ pub struct Unit {
     bytes: Vec<u8>,
     /// Length of the header.
     header: usize,
-    /// PTS, 33 bits.
-    pub pts: Option<u64>,
+    /// PTS of the picture.
+    pub pts: Option<Pts>,
     /// `random_access_indicator` is set.
     flagged: bool,
     /// Decoding can begin here, and the picture is complete when it is decoded alone.
@@ -31,14 +36,14 @@ pub struct Unit {
 /// Divides the packets of one video into access units.
 ///
 /// ```
-/// use cht_ts::{Codec, Units, testutil};
+/// use cht_ts::{Codec, Pts, Units, testutil};
 ///
 /// let mut units = Units::new(Codec::H264);
 /// let mut found = Vec::new();
 /// let stream = testutil::h264(0x51, &[(9000, true), (12_600, false)]);
 /// units.push(&stream, &mut |unit| found.push((unit.pts, unit.random_access)));
 /// units.finish(&mut |unit| found.push((unit.pts, unit.random_access)));
-/// assert_eq!(found, [(Some(9000), true), (Some(12_600), false)]);
+/// assert_eq!(found, [(Some(Pts::new(9000)), true), (Some(Pts::new(12_600)), false)]);
 /// ```
 #[derive(Debug)]
 pub struct Units {
@@ -50,7 +55,7 @@ pub struct Units {
     /// The beginning of an access unit whose picture has not come.
     lead: Option<Unit>,
     /// The PTS of the last picture.
-    last_pts: Option<u64>,
+    last_pts: Option<Pts>,
     /// The last packet, which may come twice (ISO/IEC 13818-1 §2.4.3.3).
     last: [u8; PACKET_LEN],
 }
@@ -206,6 +211,19 @@ impl Unit {
         &self.bytes[self.header..]
     }
 
+    /// Tells whether a decoder of `codec` that has shown other pictures before can go on with this
+    /// access point: an IDR picture of H.264; one of HEVC, after an end of sequence; one of another
+    /// codec.
+    #[must_use]
+    pub fn begins_sequence(&self, codec: Codec) -> bool {
+        let mut types = self
+            .payload()
+            .windows(4)
+            .filter(|bytes| bytes[..3] == [0, 0, 1])
+            .map(|bytes| bytes[3] & 0x1F);
+        self.random_access && (codec != Codec::H264 || types.any(|kind| kind == IDR_SLICE))
+    }
+
     /// Appends it to `out` in packets of `pid`, with another payload.
     pub(crate) fn write(&self, pid: u16, counter: &mut u8, payload: &[u8], out: &mut Vec<u8>) {
         let mut bytes = [&self.bytes[..self.header], payload].concat();
@@ -213,6 +231,29 @@ impl Unit {
         bytes[4..6].fill(0);
         packet::write(pid, counter, &bytes, out);
     }
+}
+
+/// Appends a PES packet of video to `out`, in packets of `pid` that count on from `counter`. Time
+/// stamps are PTS and DTS; none for another slice of the picture before.
+pub fn write_video(
+    pid: u16,
+    counter: &mut u8,
+    stamps: Option<(Pts, Pts)>,
+    payload: &[u8],
+    out: &mut Vec<u8>,
+) {
+    // stream_id of the first video, PES_packet_length "to the next one", the marker bits.
+    let mut bytes = vec![0, 0, 1, 0xE0, 0, 0, 0x80];
+    match stamps {
+        Some((pts, dts)) => {
+            bytes.extend([0xC0, 10]);
+            bytes.extend(stamp(3, pts));
+            bytes.extend(stamp(1, dts));
+        }
+        None => bytes.extend([0, 0]),
+    }
+    bytes.extend_from_slice(payload);
+    packet::write(pid, counter, &bytes, out);
 }
 
 #[cfg(test)]
@@ -238,12 +279,30 @@ mod tests {
             let packets = testutil::packets(PID, &mut counter, None, &pes).concat();
             let units = collect(&packets);
             assert_eq!(units.len(), 1);
-            assert!(units[0].random_access && units[0].pts == Some(9000));
+            assert!(units[0].random_access && units[0].pts == Some(Pts::new(9000)));
             assert_eq!(units[0].payload(), idr);
             let (mut out, mut counter) = (Vec::new(), 14);
             units[0].write(PID, &mut counter, &idr, &mut out);
             assert_eq!(collect(&out), units, "{length} bytes");
         }
+    }
+
+    #[test]
+    fn video_written_is_read_back() {
+        let idr = [&b"\0\0\x01\x65"[..], &[0x88; 300]].concat();
+        let (mut out, mut counter) = (Vec::new(), 15);
+        write_video(PID, &mut counter, Some((Pts::new(9000), Pts::new(-1))), &idr, &mut out);
+        write_video(PID, &mut counter, None, b"\0\0\x01\x41\x9A", &mut out);
+        let units = collect(&out);
+        assert_eq!(
+            (units[0].payload(), units[0].pts, counter),
+            (&idr[..], Some(Pts::new(9000)), 2)
+        );
+        assert_eq!(pes::read(&units[0].bytes), {
+            let (pts, dts) = (Some(Pts::new(9000)), Some(Pts::new(-1)));
+            pes::Header::Pes { stream_id: 0xE0, pts, dts, len: 19 }
+        });
+        assert_eq!((units.len(), units[1].pts), (2, None));
     }
 
     #[test]
@@ -260,7 +319,7 @@ mod tests {
             let units = collect(&packets.concat());
             let payloads: Vec<_> = units.iter().map(Unit::payload).collect();
             assert_eq!(payloads, [&picture[..], b"\0\0\x01\x41\x9A"], "{cut}");
-            assert_eq!(units[1].pts, Some(12600));
+            assert_eq!(units[1].pts, Some(Pts::new(12600)));
         }
     }
 

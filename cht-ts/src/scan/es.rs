@@ -4,6 +4,7 @@ use crate::audio;
 use crate::codec::{Codec, Media};
 use crate::pes::{self, HEADER_MAX};
 use crate::program::{AudioFormat, VideoFormat};
+use crate::time::Pts;
 use crate::video::access::{Entry, Walk};
 use crate::video::parameter_sets::ParameterSets;
 
@@ -39,7 +40,7 @@ pub(crate) struct Es {
     /// The first of the PES packets before it that hold the beginning of its access unit.
     lead: Option<Pes>,
     /// The PTS of the last picture.
-    last_pts: Option<u64>,
+    last_pts: Option<Pts>,
     /// A keyframe came without the parameter sets that it needs.
     lacks_parameters: bool,
     media: Media,
@@ -198,7 +199,7 @@ impl Es {
     }
 
     /// Takes the complete header. Decides at once if the elementary stream is not read.
-    fn header(&mut self, stream_id: u8, pts: Option<u64>, dts: Option<u64>) -> Option<Pes> {
+    fn header(&mut self, stream_id: u8, pts: Option<Pts>, dts: Option<Pts>) -> Option<Pes> {
         self.counters.pes_starts += 1;
         self.counters.pes_with_pts += u64::from(pts.is_some());
         self.counters.stream_id = stream_id;

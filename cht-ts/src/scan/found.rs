@@ -1,6 +1,7 @@
 //! Findings of the scanner.
 use crate::codec::Media;
 use crate::program::Program;
+use crate::time::Pts;
 use crate::video::access::Entry;
 
 /// Something found in the stream, handed over as soon as it is decided.
@@ -45,10 +46,10 @@ pub struct Pes {
     pub pid: u16,
     /// Kind of stream, by the PMT; by `stream_id` if no PMT lists the PID.
     pub media: Media,
-    /// Presentation time stamp, 33 bits of 90 kHz ticks.
-    pub pts: Option<u64>,
-    /// Decoding time stamp, 33 bits of 90 kHz ticks; absent where it equals the PTS.
-    pub dts: Option<u64>,
+    /// Presentation time stamp.
+    pub pts: Option<Pts>,
+    /// Decoding time stamp; absent where it equals the PTS.
+    pub dts: Option<Pts>,
     /// Decoding can begin here. For video: `random_access_indicator` is set, or the first picture
     /// is an IDR picture, follows a recovery point SEI, is an I slice after an SPS (H.264), an IRAP
     /// picture (HEVC) or an I picture (MPEG-1, 2 and 4). For all else: the indicator alone.

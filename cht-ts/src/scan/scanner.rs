@@ -12,7 +12,7 @@ use crate::video::parameter_sets::ParameterSets;
 /// Reads one stream, pushed in pieces of any size.
 ///
 /// ```
-/// use cht_ts::{Codec, Found, Scanner, testutil};
+/// use cht_ts::{Codec, Found, Pts, Scanner, testutil};
 ///
 /// let pat = testutil::pat(0, 0, 0, &[(1, 0x100)]);
 /// let pmt = testutil::pmt(1, 0, 0x101, &[(0x1B, 0x101, b"")]);
@@ -30,7 +30,7 @@ use crate::video::parameter_sets::ParameterSets;
 ///     scanner.push(piece, &mut take);
 /// }
 /// scanner.finish(&mut take);
-/// assert_eq!(keyframes, [(376, Some(9000))]);
+/// assert_eq!(keyframes, [(376, Some(Pts::new(9000)))]);
 /// assert_eq!(scanner.codec_of(0x101), Some(Codec::H264));
 /// ```
 #[derive(Debug)]

@@ -34,6 +34,35 @@ pub enum Entry {
     Claimed,
 }
 
+/// Chooses the access points that lead to a complete picture, going back from it: a clean one, or
+/// the second of gradual refreshes, since one whole refresh has to be decoded.
+///
+/// ```
+/// use cht_ts::{Accesses, Entry::{Claimed, Clean, Gradual}};
+///
+/// let mut accesses = Accesses::default();
+/// let back = [Some(Gradual), None, Some(Claimed), Some(Gradual), Some(Clean)];
+/// assert_eq!(back.map(|entry| accesses.takes(entry)), [false, false, false, true, true]);
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Accesses {
+    refreshes: u32,
+}
+
+impl Accesses {
+    /// Tells whether decoding can begin at the next picture before, which is an entry of this kind.
+    pub fn takes(&mut self, entry: Option<Entry>) -> bool {
+        match entry {
+            Some(Entry::Clean) => true,
+            Some(Entry::Gradual) => {
+                self.refreshes += 1;
+                self.refreshes > 1
+            }
+            Some(Entry::Claimed) | None => false,
+        }
+    }
+}
+
 /// Treatment of the bytes of the current unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {

@@ -26,6 +26,7 @@ fn option_without_effect_is_refused_with_its_place() {
         ("cht-scenes", "--format png --quality 50", "with --format jpeg or webp"),
         ("cht-scenes", "--format png --max-bytes 900k", "with --format jpeg or webp"),
         ("cht-segwatch", "--settle 5", "with PATH or --follow"),
+        ("cht-segwatch", "--since 1d a.ts", "with --follow"),
         ("cht-segwatch", "--session x a.ts", "with --follow and without PATH"),
         ("cht-audio", "--session x --out y", "without --out"),
         ("cht-index", "--session x --out y.json", "without --out"),
@@ -35,7 +36,7 @@ fn option_without_effect_is_refused_with_its_place() {
         ("cht-monitor", "x --sessions y", "without SESSION"),
         ("cht-monitor", "--http :0 --from start", "without --fifo and --http"),
         ("cht-monitor", "--fifo x --restart", "with a player"),
-        ("cht-monitor", "--stdout --quiet", "without --stdout, --from and --print-command"),
+        ("cht-monitor", "--stdout --json", "with - as SESSION"),
         ("cht-monitor", "--http :0 --print-command", "with a player"),
         ("cht-recv", "--once --second-sender replace", "without --once"),
         ("cht-recv", "--input - --second-sender replace", "with tcp://"),
@@ -58,28 +59,29 @@ fn option_without_effect_is_refused_with_its_place() {
 const EFFECTIVE: &[(&str, &str)] = &[
     (
         "cht-recv",
-        "listen sessions session-id segment-time segment-max-bytes segment-max-time min-free \
-         retain-bytes retain-age once idle-timeout realtime transcode allow max-bitrate cert key \
-         client-ca stats-interval metrics",
+        "listen sessions session-id session-time segment-time segment-max-bytes segment-max-time min-free \
+         retain-bytes retain-age retain-frames-age once idle-timeout realtime transcode allow max-bitrate cert key \
+         client-ca stats-interval metrics json",
     ),
-    ("cht-segwatch", "follow cache reread"),
+    ("cht-segwatch", "follow cache reread json"),
     (
         "cht-scenes",
         "out detect max-interval max-frames decoder-timeout max-pixels format crop scale thumbnails \
-         scores from-scores overwrite ffmpeg",
+         scores from-scores overwrite ffmpeg json",
     ),
     (
         "cht-audio",
-        "out rate channels format min max stream program fill skip-silent overwrite ffmpeg",
+        "out rate channels format min max stream program fill skip-silent decoder-timeout \
+         stats-interval overwrite ffmpeg json",
     ),
-    ("cht-index", "out sent format"),
+    ("cht-index", "out sent format metrics json"),
     ("cht-monitor", "program stream player stdout fifo http"),
 ];
 
 /// Options without effect in some combination, which is tested above.
 const REFUSED: &[(&str, &str)] = &[
     ("cht-recv", "second-sender keepalive ffmpeg session-gap handshake-timeout"),
-    ("cht-segwatch", "settle session"),
+    ("cht-segwatch", "settle session since"),
     (
         "cht-scenes",
         "session threshold min-gap settle max-wait min-change ignore program stream decode jobs \
@@ -87,7 +89,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("cht-audio", "session"),
     ("cht-index", "session overwrite"),
-    ("cht-monitor", "sessions from ffplay hwaccel restart quiet print-command"),
+    ("cht-monitor", "sessions from ffplay hwaccel restart print-command json"),
 ];
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use cht_core::{event::Segment, process::report};
 
-use super::{Feeder, finished::parts};
+use super::Feeder;
 use crate::piece::{entry::Source, writer::Writer};
 
 impl Feeder {
@@ -80,12 +80,12 @@ impl Feeder {
 
     /// Examines a segment that was done, and places it where it was on the timeline.
     fn as_before(&mut self, source: &Source) -> Result<Option<Segment>> {
-        let Some((_, mut segment)) = self.examine(Path::new(&source.path))? else {
+        let Some((_, mut segment)) = self.unannounced.examine(Path::new(&source.path))? else {
             return Ok(None);
         };
         (segment.seq, segment.connection) = (source.seq, source.connection);
         if let Some((anchor, was)) = segment.timeline.zip(source.anchor) {
-            let mut parts = parts(&segment.jumps, anchor).into_iter();
+            let mut parts = anchor.parts(&segment.jumps).into_iter();
             let part = parts.find(|(bytes, _)| bytes.start == source.from);
             let by = was.offset - part.map_or(anchor, |(_, anchor)| anchor).offset;
             let anchors = segment.jumps.iter_mut().map(|jump| &mut jump.timeline);

@@ -2,11 +2,14 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fmt, io,
+    sync::Arc,
 };
 
 use anyhow::{Result, bail};
-use cht_core::session::{Session, SessionError, identity};
+use cht_core::{
+    session::{Session, identity},
+    stage::NoFolder,
+};
 
 use super::Feeder;
 use crate::{
@@ -15,63 +18,24 @@ use crate::{
     piece::{journal::PieceJournal, writer::Writer},
 };
 
-/// Number of sessions whose error was emitted and is not emitted again.
-const REMEMBERED: usize = 256;
-
-/// Reports that the folder for the pieces of a session cannot be used.
-#[derive(Debug)]
-struct NoFolder(anyhow::Error);
-
-impl fmt::Display for NoFolder {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:#}", self.0)
-    }
-}
-
-impl std::error::Error for NoFolder {}
-
-impl NoFolder {
-    fn foreign(error: SessionError) -> Self {
-        Self(error.into())
-    }
-
-    /// Turns an error of the system into this error; other errors, such as pieces made with other
-    /// options, end the program.
-    fn or(error: anyhow::Error) -> anyhow::Error {
-        if error.chain().any(<dyn std::error::Error>::is::<io::Error>) {
-            Self(error).into()
-        } else {
-            error
-        }
-    }
-}
-
 impl Feeder {
     /// Enters the folder that the pieces of `session` belong in. Returns whether it can be used; if
     /// not, an `error` event was emitted.
     pub(super) fn enter(&mut self, session: Option<&str>) -> Result<bool> {
-        let entered = self.go_to(session);
-        let Err(error) = entered else { return Ok(true) };
-        let given = self.args.out.is_some();
-        let Some(session) = session.filter(|_| !given && error.is::<NoFolder>()) else {
-            return Err(error);
-        };
-        if !self.refused.contains(&session.to_owned()) {
-            if self.refused.len() == REMEMBERED {
-                self.refused.pop_front();
+        let Err(error) = self.go_to(session) else { return Ok(true) };
+        match (session, error.downcast_ref::<NoFolder>()) {
+            (Some(session), Some(no_folder)) if self.args.out.is_none() => {
+                self.refused.refuse(session, no_folder, &self.output)?;
+                Ok(false)
             }
-            self.refused.push_back(session.to_owned());
-            // Our events hold absolute paths.
-            let absolute = Some(session).filter(|session| session.starts_with('/'));
-            self.output.fail(absolute, "session", &error.to_string(), Some(session))?;
+            _ => Err(error),
         }
-        Ok(false)
     }
 
     fn go_to(&mut self, session: Option<&str>) -> Result<()> {
         let path = match (&self.args.out, session, &self.args.session) {
             (Some(out), ..) => Some(out.clone()),
-            (None, Some(name), _) => Some(Session::audio_of(name).map_err(NoFolder::foreign)?),
+            (None, Some(name), _) => Some(Session::audio_of(name).map_err(NoFolder::from)?),
             (None, None, Some(session)) => Some(Session::audio_in(session)?),
             (None, None, None) => None,
         };
@@ -79,6 +43,7 @@ impl Feeder {
             bail!("the segments belong to no session; say where the pieces go with --out DIR");
         };
         self.disk.enter(session);
+        self.counters.enter(session, &path);
         let is_here =
             self.folder.as_ref().is_some_and(|folder| folder.path == path || folder.is_at(&path));
         if is_here {
@@ -94,7 +59,7 @@ impl Feeder {
         let is_ours = identity(&path).is_some_and(|place| self.opened.contains(&place));
         let overwrite = self.args.overwrite && !is_ours;
         let journal = PieceJournal::open(&path, &options, overwrite, self.disk.clone())
-            .map_err(NoFolder::or)?;
+            .map_err(|error| NoFolder::of_system(&error).map_or(error, Into::into))?;
         let place = identity(&path);
         self.opened.extend(place);
         let by_name = journal.by_name;
@@ -104,6 +69,7 @@ impl Feeder {
             journal,
             session: session.map(str::to_owned),
             output: self.output.clone(),
+            counters: Arc::clone(&self.counters),
             ffmpeg: self.ffmpeg.clone(),
             format: self.args.format,
             skip_silent: self.args.skip_silent,

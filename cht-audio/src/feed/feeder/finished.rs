@@ -4,7 +4,7 @@ use std::{ops::Range, path::Path};
 
 use anyhow::Result;
 use cht_core::{
-    event::{Anchor, Jump, Segment},
+    event::{Anchor, Segment},
     session::finished_segment::FinishedSegment,
     timeline::WallClock,
 };
@@ -79,7 +79,7 @@ impl Feeder {
             sound: Some(sound),
             from: 0,
         };
-        let parts = parts(&segment.jumps, anchor);
+        let parts = anchor.parts(&segment.jumps);
         let first = self.first_part(&source, &parts);
         for (bytes, anchor) in parts.into_iter().skip(first) {
             let source = Source { anchor: Some(anchor), from: bytes.start, ..source.clone() };
@@ -168,13 +168,4 @@ impl Feeder {
 /// Returns whether a decoder can be handed sound of a codec.
 fn can_be_decoded(codec: cht_ts::Codec) -> bool {
     cht_ts::SingleStream::begin_sound(0x100, codec, 2, &mut Vec::new()).is_some()
-}
-
-/// Divides a segment at `anchor` where its clock jumps: the bytes of each part, and its anchor.
-pub(super) fn parts(jumps: &[Jump], anchor: Anchor) -> Vec<(Range<u64>, Anchor)> {
-    let begins = std::iter::once((0, anchor));
-    let begins: Vec<_> =
-        begins.chain(jumps.iter().map(|jump| (jump.byte, jump.timeline))).collect();
-    let end = |n: usize| begins.get(n + 1).map_or(u64::MAX, |(next, _)| *next);
-    begins.iter().enumerate().map(|(n, &(from, anchor))| (from..end(n), anchor)).collect()
 }

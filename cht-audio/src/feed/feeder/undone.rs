@@ -8,9 +8,8 @@ use std::path::Path;
 
 use anyhow::Result;
 use cht_core::{
-    event::{Body, Event, Segment, absolute},
-    process::report,
-    segment::{SegmentError, damage, oddities},
+    event::{Segment, absolute},
+    segment::SegmentError,
     session::{Session, segment_log::SegmentLog},
 };
 
@@ -35,7 +34,7 @@ impl Feeder {
 
     /// Cuts the finished segment at a path.
     pub(crate) fn path(&mut self, path: &Path) -> Result<()> {
-        match self.examine(path)? {
+        match self.unannounced.examine(path)? {
             Some((session, segment)) => self.segment(session.as_deref(), &segment),
             None => Ok(()),
         }
@@ -44,12 +43,9 @@ impl Feeder {
     /// Joins a session whose recorder has started: emits its last pieces again, and cuts the
     /// segments that were closed before and that no event announces.
     pub(crate) fn join(&mut self, session: &str) -> Result<()> {
-        let log = Session::open(Path::new(session)).map(|session| session.segment_log());
-        let length = log.ok().and_then(|log| Some(std::fs::metadata(log).ok()?.len()));
-        if self.args.out.is_some() || length.is_none_or(|length| length == 0) {
-            return Ok(());
-        }
-        if !self.enter(Some(session))? {
+        let is_begun =
+            Session::open(Path::new(session)).is_ok_and(|session| SegmentLog::is_begun(&session));
+        if self.args.out.is_some() || !is_begun || !self.enter(Some(session))? {
             return Ok(());
         }
         self.cut_undone(Some(session), u64::MAX)
@@ -94,10 +90,7 @@ impl Feeder {
         let folder = self.folder()?;
         let log = folder.segment_log.get_or_insert_with(|| SegmentLog::after(&session, last));
         log.update(&session);
-        let kept = log.kept().map(|closed| closed.seq);
-        let mut undone: Vec<u64> = kept.chain(log.deleted()).collect();
-        undone.retain(|seq| (last + 1..before).contains(seq));
-        undone.sort_unstable();
+        let undone = log.closed_in(last + 1..before);
         undone.into_iter().try_for_each(|seq| self.undone(&session, seq))
     }
 
@@ -116,36 +109,14 @@ impl Feeder {
                 // back.
                 folder.handled.insert(name, 0);
             }
-            return self.say(Some(session.name()), &path, &SegmentError::Deleted(path.clone()));
+            let error = SegmentError::Deleted(path.clone());
+            return Ok(self.unannounced.fail(Some(session.name()), &path, &error)?);
         }
-        if let Some((_, segment)) = self.examine(&path)? {
+        if let Some((_, segment)) = self.unannounced.examine(&path)? {
             return self.take_segment(&segment);
         }
         let folder = self.folder()?;
         folder.last_seq = folder.last_seq.max(Some(seq));
         Ok(())
-    }
-
-    /// Examines a finished segment; emits an error and returns `None` if the file is no segment.
-    pub(super) fn examine(&mut self, path: &Path) -> Result<Option<(Option<String>, Segment)>> {
-        let event = match self.examiner.examine(path) {
-            Ok(event) => event,
-            Err(error) => return self.say(None, path, &error).map(|()| None),
-        };
-        let damage = damage(&event);
-        if matches!(&event.body, Body::Segment(segment) if segment.connection.is_none()) {
-            // cht-recv has reported the oddities of its own recordings.
-            oddities(&event).into_iter().for_each(report::note);
-        }
-        let Event { session, body: Body::Segment(segment) } = event else { return Ok(None) };
-        if let Some(message) = damage {
-            self.output.fail(session.as_deref(), "damaged", &message, Some(&segment.path))?;
-        }
-        Ok(Some((session, segment)))
-    }
-
-    fn say(&self, session: Option<&str>, path: &Path, error: &SegmentError) -> Result<()> {
-        let name = absolute(path).ok();
-        Ok(self.output.fail(session, error.code(), &error.to_string(), name.as_deref())?)
     }
 }

@@ -22,7 +22,7 @@ impl PieceJournal {
     /// Returns the index of the first piece of a segment whose file is missing or has another size,
     /// apart from those that `is_known` names.
     pub(crate) fn lost_of(&self, key: &str, is_known: impl Fn(&str) -> bool) -> Option<usize> {
-        self.lost(0, |piece| piece.key == key && !is_known(&piece.audio.id))
+        self.lost(self.indexes_of(key).iter().copied(), is_known)
     }
 
     /// Returns the index of the first of the last `count` pieces whose file is missing or has
@@ -32,17 +32,21 @@ impl PieceJournal {
         count: usize,
         is_known: impl Fn(&str) -> bool,
     ) -> Option<usize> {
-        let from = self.known.pieces.len().saturating_sub(count);
-        self.lost(from, |piece| !is_known(&piece.audio.id))
+        let length = self.known.pieces.len();
+        self.lost(length.saturating_sub(count)..length, is_known)
     }
 
-    fn lost(&self, from: usize, is_meant: impl Fn(&Written) -> bool) -> Option<usize> {
-        let pieces = self.known.pieces.iter().enumerate().skip(from);
-        let mut pieces = pieces.filter(|(_, (piece, _))| is_meant(piece));
-        let lost = pieces.find(|(_, (piece, _))| {
-            self.file_of(piece).is_some_and(|path| length(&path) != Some(piece.audio.bytes))
-        });
-        lost.map(|(index, _)| index)
+    fn lost(
+        &self,
+        mut among: impl Iterator<Item = usize>,
+        is_known: impl Fn(&str) -> bool,
+    ) -> Option<usize> {
+        among.find(|at| {
+            let piece = self.piece(*at).filter(|piece| !is_known(&piece.audio.id));
+            piece.is_some_and(|piece| {
+                self.file_of(piece).is_some_and(|path| length(&path) != Some(piece.audio.bytes))
+            })
+        })
     }
 
     /// Returns the file of a piece, by the present place of the folder.

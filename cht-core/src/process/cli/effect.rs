@@ -1,8 +1,17 @@
 //! Reports options without effect, and where they have one.
 
+use std::{env, process};
+
 use clap::{
     ArgMatches, Command, CommandFactory, FromArgMatches, error::ErrorKind, parser::ValueSource,
 };
+
+use super::{
+    generate,
+    outline::{self, Group},
+    version,
+};
+use crate::process::verbosity;
 
 /// An option, and when it does something.
 #[derive(Debug, Clone, Copy)]
@@ -19,18 +28,41 @@ pub struct Effect<A> {
 /// wrong usage does; one in the environment may be meant for another tool.
 #[must_use]
 pub fn parse<A: CommandFactory + FromArgMatches>(effects: &[Effect<A>]) -> A {
-    let matches = command::<A>().get_matches();
+    parse_as(effects, outline::shorten(command::<A>()))
+}
+
+/// Parses the command line of a stage: a tool that writes events to stdout, and has many options.
+#[must_use]
+pub fn parse_stage<A: CommandFactory + FromArgMatches>(
+    effects: &[Effect<A>],
+    groups: &[Group],
+) -> A {
+    let command = verbosity::declare_json(command::<A>());
+    parse_as(effects, outline::shorten(outline::group(command, groups)))
+}
+
+fn parse_as<A: FromArgMatches>(effects: &[Effect<A>], mut command: Command) -> A {
+    generate::if_asked(&command);
+    let matches = command.try_get_matches_from_mut(env::args_os()).unwrap_or_else(|error| {
+        if error.kind() == ErrorKind::DisplayVersion {
+            let _ = error.print();
+            version::describe(&command);
+            process::exit(0);
+        }
+        error.exit()
+    });
+    verbosity::set(&matches);
     let args = A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if let Some(message) = useless(effects, &args, &matches) {
-        A::command().error(ErrorKind::ArgumentConflict, message).exit();
+        command.error(ErrorKind::ArgumentConflict, message).exit();
     }
     args
 }
 
-/// Returns the command line, in which a number below zero is a value that its option refuses, not
-/// an option of its own.
+/// Returns the command line with the options of all tools, in which a number below zero is a value
+/// that its option refuses, not an option of its own.
 fn command<A: CommandFactory>() -> Command {
-    A::command().mut_args(|arg| {
+    verbosity::declare(A::command()).mut_args(|arg| {
         let takes_values = arg.get_action().takes_values() && !arg.is_positional();
         if takes_values { arg.allow_negative_numbers(true) } else { arg }
     })

@@ -1,18 +1,22 @@
 use super::*;
 
-const WRAP: u64 = 1 << 33;
-const SECOND: u64 = 90_000;
+const WRAP: i64 = 1 << 33;
+const SECOND: i64 = 90_000;
 
 fn after(start: Instant, seconds: u64) -> Instant {
     start + Duration::from_secs(seconds)
 }
 
-fn stamp(pts: u64, at: Instant) -> Stamp {
-    Stamp { pts, dts: None, at }
+fn stamp(pts: i64, at: Instant) -> Stamp {
+    Stamp { pts: Pts::new(pts), dts: None, at }
+}
+
+fn reordered(pts: i64, dts: i64, at: Instant) -> Stamp {
+    Stamp { pts: Pts::new(pts), dts: Some(Pts::new(dts)), at }
 }
 
 /// Feeds pictures of (PTS in seconds, arrival in seconds); their places in seconds, in order.
-fn places(pictures: &[(u64, u64)]) -> Vec<Option<(Step, i64)>> {
+fn places(pictures: &[(i64, u64)]) -> Vec<Option<(Step, i64)>> {
     let (mut timeline, start) = (Timeline::default(), crate::process::clock::monotonic());
     let mut placed = Vec::new();
     for &(pts, at) in pictures {
@@ -40,9 +44,9 @@ fn arrival_time_is_ignored_while_the_stream_clock_runs() {
 #[test]
 fn dts_may_wrap_after_pts_and_frames_may_step_back() {
     let (mut timeline, at) = (Timeline::default(), crate::process::clock::monotonic());
-    timeline.observe(Stamp { pts: WRAP - 3000, dts: Some(WRAP - 6000), at }, true);
+    timeline.observe(reordered(WRAP - 3000, WRAP - 6000, at), true);
     for (pts, dts, offset) in [(3000, WRAP - 3000, 6000), (0, 0, 3000), (9000, 3000, 12_000)] {
-        let observed = timeline.observe(Stamp { pts, dts: Some(dts), at }, true);
+        let observed = timeline.observe(reordered(pts, dts, at), true);
         assert!(matches!(observed.this, Some(Placed::At(Step::Continues, _))));
         assert_eq!(timeline.anchor().unwrap().offset, offset);
     }
@@ -76,7 +80,7 @@ fn rest_that_passed_on_the_monotonic_clock_continues() {
     // An hour, a night, and a relay that delivers some seconds late or early.
     for (rest, passed) in [(88, 88), (3600, 3600), (30_000, 30_000), (300, 270), (300, 330)] {
         let pictures = [(1, 0), (2, 1), (3, 2), (4, 3), (12, 11), (12 + rest, 11 + passed)];
-        let last = continues(&[0, 1, 2, 3, 11, 11 + rest as i64]);
+        let last = continues(&[0, 1, 2, 3, 11, 11 + rest]);
         assert_eq!(places(&pictures), last, "{rest} s in {passed} s");
     }
 }
@@ -92,7 +96,7 @@ fn rest_in_a_file_continues() {
 
 #[test]
 fn step_ahead_in_real_time_is_a_jump() {
-    let mut pictures: Vec<_> = (0..10).map(|n| (n, n)).collect();
+    let mut pictures: Vec<_> = (0..10).map(|n| (n, n as u64)).collect();
     pictures.extend([(3600, 10), (3601, 11)]);
     let placed = places(&pictures);
     assert_eq!(placed[10..], [Some((Step::Jump, 10)), Some((Step::Continues, 11))]);
@@ -112,10 +116,10 @@ fn single_outlier_costs_nothing_else() {
 #[test]
 fn wild_dts_alone_is_ignored() {
     let (mut timeline, at) = (Timeline::default(), crate::process::clock::monotonic());
-    for (pts, dts) in [(0, None), (3600, Some(900_000_000)), (7200, None)] {
-        let observed = timeline.observe(Stamp { pts, dts, at }, true);
+    for (pts, dts) in [(0, 0), (3600, 900_000_000), (7200, 7200)] {
+        let observed = timeline.observe(reordered(pts, dts, at), true);
         let placed = observed.this.or_else(|| timeline.settle(true));
-        assert!(matches!(placed, Some(Placed::At(_, anchor)) if anchor.offset == pts as i64));
+        assert!(matches!(placed, Some(Placed::At(_, anchor)) if anchor.offset == pts));
     }
 }
 
@@ -159,10 +163,10 @@ fn pts_far_from_its_dts_is_a_stray() {
     for n in 0..20 {
         let dts = 500 * SECOND + n * 3600;
         let pts = if n == 10 { dts + 30 * SECOND } else { dts + 7200 };
-        let stamp = Stamp { pts, dts: Some(dts), at };
+        let stamp = reordered(pts, dts, at);
         if n == 11 {
             let expected = timeline.expected(Some(&stamp));
-            assert_eq!(expected, Some((dts + 7200 - 3600, dts - 3600)));
+            assert_eq!(expected, Some((Pts::new(dts + 7200 - 3600), Pts::new(dts - 3600))));
         }
         let observed = timeline.observe(stamp, true);
         strays += usize::from(observed.before == Some(Placed::Stray));
@@ -181,8 +185,8 @@ fn slide_show_with_reordered_pictures_has_no_strays() {
         let (mut timeline, at) = (Timeline::default(), crate::process::clock::monotonic());
         let mut offsets = Vec::new();
         for (pts, dts) in pictures {
-            let [pts, dts] = [pts, dts].map(|time: f64| cht_ts::time::ticks(time) as u64);
-            let observed = timeline.observe(Stamp { pts, dts: Some(dts), at }, true);
+            let [pts, dts] = [pts, dts].map(|time: f64| cht_ts::time::ticks(time));
+            let observed = timeline.observe(reordered(pts, dts, at), true);
             offsets.extend(observed.before.into_iter().chain(observed.this));
         }
         offsets.extend(timeline.settle(true));
@@ -224,10 +228,10 @@ fn two_wraps_in_one_session() {
     let step = 50 * SECOND;
     let mut placed = 0;
     for n in 0..=2 * WRAP / step + 10 {
-        let observed = timeline.observe(stamp(n * step % WRAP, now), true);
+        let observed = timeline.observe(stamp(n * step, now), true);
         // In doubt until the next one: a step of some seconds.
         let Some(Placed::At(_, anchor)) = observed.before else { continue };
-        assert_eq!(anchor.offset, ((n - 1) * step) as i64);
+        assert_eq!(anchor.offset, (n - 1) * step);
         placed += 1;
     }
     assert_eq!(placed, 2 * WRAP / step + 10);

@@ -118,6 +118,15 @@ impl FfmpegInput {
         }
     }
 
+    /// Returns advice for an address that is called, where a sender may be meant to call.
+    pub(crate) fn hint(&self) -> &'static str {
+        if self.kind == Kind::Srt && self.way() == Way::Calls {
+            "; ?mode=listener, or srt://0.0.0.0:PORT, waits for a sender that calls"
+        } else {
+            ""
+        }
+    }
+
     /// Returns the listening address, if any machine that reaches this one may send to it.
     pub(crate) fn open_to_all(&self) -> Option<IpAddr> {
         let parts = Parts::of(&self.url).filter(|_| self.way() == Way::Listens)?;
@@ -238,6 +247,8 @@ mod tests {
         ] {
             let input = input(url);
             assert_eq!((input.way(), input.open_to_all().is_some()), (way, open), "{url}");
+            let is_called = url.starts_with("srt") && way == Way::Calls;
+            assert_eq!(!input.hint().is_empty(), is_called, "{url}");
         }
     }
 

@@ -6,7 +6,11 @@ use std::sync::{
 };
 use std::time::Duration;
 
-use cht_core::process::{clock, lock::lock, report::Limited};
+use cht_core::process::{
+    clock,
+    lock::lock,
+    report::{self, Limited},
+};
 
 use super::{
     redact::Redactor,
@@ -70,6 +74,10 @@ impl Messages {
             self.refused.note(clock::monotonic(), message);
             return true;
         }
+        if let Some(text) = early_end(line) {
+            report::warn(format_args!("{}: it ends too early: {text}", self.shown));
+            return true;
+        }
         match leveled(line) {
             Some((Level::Info, text)) => {
                 if lock(&self.survey).read(text) {
@@ -123,9 +131,30 @@ fn rejection(line: &str) -> Option<&str> {
     Some(reason.split_once(" - ").map_or(reason, |(_, text)| text))
 }
 
+/// Returns the text of an error that ffmpeg ends well with, though its input is not whole: a file
+/// that was cut.
+fn early_end(line: &str) -> Option<&str> {
+    let (_, text) = line.split_once("[error] ")?;
+    let is_cut =
+        ["ended prematurely", "partial file", "truncated"].iter().any(|it| text.contains(it));
+    is_cut.then_some(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn early_end_is_told_from_other_errors() {
+        let line =
+            "[matroska,webm @ 0x55d8] [error] File ended prematurely at pos. 400000 (0x61a80)";
+        assert!(early_end(line).unwrap().starts_with("File ended prematurely"));
+        assert_eq!(
+            early_end("[mov @ 0x1] [error] stream 0, offset 0x400: partial file"),
+            Some("stream 0, offset 0x400: partial file")
+        );
+        assert_eq!(early_end("[h264 @ 0x1] [error] non-existing PPS 0 referenced"), None);
+    }
 
     #[test]
     fn rejection_by_libsrt_has_reason() {

@@ -4,7 +4,6 @@
 //! `input` knows ffmpeg's options for each protocol, `redact` and `url` the secrets that its
 //! messages must not show, `messages` and `survey` the meaning of these messages.
 
-pub(crate) mod die_with_parent;
 pub(crate) mod input;
 pub(crate) mod messages;
 pub(crate) mod process;

@@ -11,18 +11,20 @@ use std::{
 
 use anyhow::{Result, anyhow};
 use cht_core::process::{
-    clock,
+    clock, die_with_parent,
     ffmpeg::{FfmpegError, Process},
 };
 use rustix::event::{PollFd, PollFlags};
 
 use super::{
-    die_with_parent,
     messages::{Messages, Surveyed},
     redact::Redactor,
     survey::Unfit,
 };
-use crate::input::sender::{END_OF_STREAM, Received, Stream, Write, read};
+use crate::{
+    input::sender::{END_OF_STREAM, Received, Stream, Write, read},
+    report::systemd,
+};
 
 /// Size of the pipe from ffmpeg, in bytes: the largest that an unprivileged process may ask for.
 const PIPE: usize = 1 << 20;
@@ -65,9 +67,12 @@ impl FfmpegRun {
         now: Instant,
     ) -> Result<Self> {
         let (mut messages, surveyed) = Messages::of(shown, redactor.clone());
-        let mut process = Process::spawn(&mut die_with_parent::guarded(command), move |line| {
-            messages.read(line)
-        })?;
+        let mut guarded = die_with_parent::guarded(command);
+        // The service manager's requests are for cht-recv, not for ffmpeg.
+        for variable in systemd::VARIABLES {
+            guarded.env_remove(variable);
+        }
+        let mut process = Process::spawn(&mut guarded, move |line| messages.read(line))?;
         drop(process.stdin());
         let output = process.stdout().ok_or_else(|| anyhow!("ffmpeg has no stdout"))?;
         let output = File::from(OwnedFd::from(output));

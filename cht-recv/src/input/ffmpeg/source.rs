@@ -194,7 +194,9 @@ impl FfmpegSource {
             return Err(anyhow!("{shown}: {reason}"));
         }
         self.state = State::Resting(started + self.interval);
-        let message = format_args!("{shown}: {reason}; it is tried again, every 30 s at least");
+        let hint = self.input.hint();
+        let message =
+            format_args!("{shown}: {reason}; it is tried again, every 30 s at least{hint}");
         self.failures.note(now, message);
         self.interval = (self.interval * 2).min(LONGEST_INTERVAL);
         Ok(())

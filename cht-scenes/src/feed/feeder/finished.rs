@@ -1,20 +1,20 @@
 //! Feeds finished segments.
 
-use std::{ops::Range, path::Path};
+use std::path::Path;
 
 use anyhow::Result;
 use cht_core::{
-    event::{Anchor, Decoded, Jump, Segment},
+    event::{Decoded, Segment},
     segment::SegmentError,
     session::{Session, finished_segment::FinishedSegment},
     timeline::WallClock,
 };
+use cht_ts::Pts;
 
 use super::Feeder;
 use crate::{
-    feed::preroll::began_within_a_picture,
+    feed::{folder::Begun, preroll::began_within_a_picture},
     input::{Source, WRITE},
-    select::journal::{FileId, key},
     track::{
         changes::{self, TrackSpan},
         growing::Passed,
@@ -41,23 +41,9 @@ impl Feeder {
 
     fn decode(&mut self, session: Option<&str>, segment: &Segment) -> Result<()> {
         let Some(folder) = &mut self.folder else { return Ok(()) };
-        let file = FileId::at(&segment.path);
-        let name = folder.name_of(&segment.path, file);
-        let key = key(&name, folder.by_name);
-        let is_recorded = folder.by_name && key != segment.path;
-        // The segment log identifies a recorded segment; any other file may have been rewritten.
-        let file = file.filter(|_| !is_recorded);
-        let is_same = |known: &Option<FileId>| {
-            known.zip(file).is_none_or(|(known, file)| known.is_written_as(&file))
-        };
-        if folder.handled.get(key).is_some_and(is_same) {
+        let Some(Begun { name, is_recorded, was_done }) = folder.known.begin(segment) else {
             return Ok(());
-        }
-        folder.handled.insert(key.to_owned(), file);
-        let was_done = folder
-            .done_before
-            .get(key)
-            .is_some_and(|(bytes, known)| *bytes == segment.bytes && is_same(known));
+        };
         if is_recorded && !was_done && folder.last_seq.is_some_and(|last| segment.seq <= last) {
             return self.refuse_late(session, segment);
         }
@@ -123,7 +109,7 @@ impl Feeder {
         // The jumps of another clock are not known.
         let jumps = if self.ahead == 0 { &segment.jumps[..] } else { &[] };
         let mut is_fed = true;
-        for (bytes, anchor) in parts(jumps, by_its_clock) {
+        for (bytes, anchor) in by_its_clock.parts(jumps) {
             is_fed = is_fed
                 && self.feed_part(
                     &file,
@@ -135,7 +121,7 @@ impl Feeder {
             self.fed(file.length(), within);
         }
         let others = listed.map_or(0, |video| video.units.saturating_sub(video.keyframes));
-        let newest = segment.last_pts.map(|pts| anchor.place(pts));
+        let newest = segment.last_pts.map(|pts| anchor.place(Pts::new(pts)));
         self.passed(&Passed { keyframes: vec![anchor.offset], others, newest });
         Ok(())
     }
@@ -191,13 +177,4 @@ impl Feeder {
         let session = session.as_ref().map(Session::name);
         Ok(self.output.fail(session, error.code(), &error.to_string(), Some(path))?)
     }
-}
-
-/// Divides a segment at `anchor` where its clock jumps: the bytes of each part, and its anchor.
-fn parts(jumps: &[Jump], anchor: Anchor) -> Vec<(Range<u64>, Anchor)> {
-    let begins = std::iter::once((0, anchor));
-    let begins: Vec<_> =
-        begins.chain(jumps.iter().map(|jump| (jump.byte, jump.timeline))).collect();
-    let end = |n: usize| begins.get(n + 1).map_or(u64::MAX, |(next, _)| *next);
-    begins.iter().enumerate().map(|(n, &(from, anchor))| (from..end(n), anchor)).collect()
 }

@@ -11,13 +11,12 @@ use cht_core::{
     storage::regular,
     timeline::WallClock,
 };
-use cht_ts::time::{TICKS_PER_SECOND, unwrap33};
+use cht_ts::{Pts, time::TICKS_PER_SECOND};
 
 use super::Feeder;
 use crate::feed::{engine::Engine, preroll::began_within_a_picture};
 use crate::{
     input::{Source, WRITE},
-    select::journal::key,
     track::{
         changes::TrackSpan,
         growing::{GrowingSegment, Passed, Piece},
@@ -36,14 +35,14 @@ const ONE_CLOCK: i64 = 10 * TICKS_PER_SECOND;
 impl Feeder {
     /// Notes by how much the video's clock is ahead of that of `anchor`, where it may differ and
     /// the video's first PTS is given, and returns the anchor on the clock of the video.
-    pub(crate) fn on_video_clock(&mut self, anchor: Anchor, first: Option<u64>) -> Anchor {
+    pub(crate) fn on_video_clock(&mut self, anchor: Anchor, first: Option<Pts>) -> Anchor {
         if let Some(first) = first {
-            let ahead = unwrap33(anchor.pts, first) - anchor.pts;
+            let ahead = first.since(anchor.clock());
             if (ahead - self.ahead).abs() > ONE_CLOCK {
                 self.ahead = ahead;
             }
         }
-        Anchor { pts: anchor.pts + self.ahead, ..anchor }
+        anchor.for_clock_ahead_by(self.ahead)
     }
 
     /// Decodes a segment while it grows.
@@ -56,7 +55,7 @@ impl Feeder {
         let path = finished_path(part).to_string_lossy().into_owned();
         let Some(folder) = &self.folder else { return Ok(()) };
         let Some(anchor) = open.timeline else { return Ok(()) };
-        if folder.knows(&path) {
+        if folder.known.contains(&path) {
             return Ok(());
         }
         // After a gap in the events, the segments come finished and in order, and this one is among
@@ -113,8 +112,7 @@ impl Feeder {
                     continue;
                 };
                 if let Some(folder) = &mut self.folder {
-                    let key = key(&path, folder.by_name).to_owned();
-                    folder.handled.insert(key, None);
+                    folder.known.handle(&path, None);
                     folder.last_seq = Some(open.seq);
                 }
                 let Video { pid, codec, .. } = video;

@@ -9,7 +9,7 @@ use cht_ts::Codec;
 
 use super::Feeder;
 use crate::feed::{
-    folder::Work,
+    folder::SelectorState,
     preroll::{Before, nearest, preroll, two_frames, unsure},
     run::Running,
 };
@@ -41,7 +41,8 @@ impl Feeder {
             .find(|before| before.windows.is_some())
             .map_or(source.anchor, |first| first.anchor);
         let Detectors { decider, candidates, .. } = &selector.detectors;
-        let candidates = || Wanted::Candidates(*candidates, filter::every(decode));
+        let candidates =
+            || Wanted::Candidates(*candidates, filter::every(decode, decider.still_every()));
         let wanted = decider.threshold().copied().map_or_else(candidates, Wanted::Scene);
         let start = Start { wanted, anchor, from: source.anchor.offset };
         let first = Path::new(before.first().map_or(path, |first| &first.path));
@@ -49,7 +50,7 @@ impl Feeder {
         let decoding = Decoding { decode, ..self.decoding };
         let run = Running::start(&self.ffmpeg, decoding, &source, (start, sets), selector)?;
         if let Some(folder) = &mut self.folder {
-            folder.work = Work::Running(Box::new(run));
+            folder.state = SelectorState::Running(Box::new(run));
         }
         self.feed_preroll(before, source)
     }

@@ -9,18 +9,17 @@ use std::path::Path;
 
 use anyhow::Result;
 use cht_core::{
-    event::{Body, Event, Segment, absolute},
-    process::report,
-    segment::{SegmentError, damage, oddities},
-    session::{Session, segment_log::SegmentLog},
+    event::Segment,
+    segment::SegmentError,
+    session::{INDEX_JOURNAL, Session, segment_log::SegmentLog},
 };
 
 use super::Feeder;
 use crate::feed::{
-    folder::{Folder, Work},
-    indexed::{INDEX, last_indexed},
+    folder::{Folder, SelectorState},
+    indexed::last_indexed,
 };
-use crate::select::journal::{FileId, key};
+use crate::select::journal::FileId;
 
 impl Feeder {
     /// Decodes a finished segment, after the earlier segments of the segment log that are not done.
@@ -40,7 +39,7 @@ impl Feeder {
         if FileId::at(&path.to_string_lossy()).is_some_and(|file| !self.given.insert(file)) {
             return Ok(());
         }
-        match self.examine(path)? {
+        match self.unannounced.examine(path)? {
             Some((session, segment)) => self.segment(session.as_deref(), &segment),
             None => Ok(()),
         }
@@ -49,12 +48,9 @@ impl Feeder {
     /// Joins a session whose recorder has started: emits again the frames that its index lacks, and
     /// decodes the segments that were closed before and that no event announces.
     pub(crate) fn join(&mut self, session: &str) -> Result<()> {
-        let log = Session::open(Path::new(session)).map(|session| session.segment_log());
-        let length = log.ok().and_then(|log| Some(std::fs::metadata(log).ok()?.len()));
-        if self.args.out.is_some() || length.is_none_or(|length| length == 0) {
-            return Ok(());
-        }
-        if !self.enter(Some(session))? {
+        let is_begun =
+            Session::open(Path::new(session)).is_ok_and(|session| SegmentLog::is_begun(&session));
+        if self.args.out.is_some() || !is_begun || !self.enter(Some(session))? {
             return Ok(());
         }
         self.decode_undone(Some(session), u64::MAX)
@@ -68,11 +64,11 @@ impl Feeder {
             return Ok(());
         };
         folder.joined = true;
-        let Work::Idle(selector) = &mut folder.work else { return Ok(()) };
+        let SelectorState::Idle(selector) = &mut folder.state else { return Ok(()) };
         let writer = &mut selector.writer;
-        let known = last_indexed(&folder.path.join(INDEX)).saturating_sub(CHOSEN_ANEW);
+        let known = last_indexed(&folder.path.join(INDEX_JOURNAL)).saturating_sub(CHOSEN_ANEW);
         for (path, bytes) in writer.journal.done_after(known) {
-            folder.handled.insert(key(&path, folder.by_name).to_owned(), None);
+            folder.known.handle(&path, None);
             writer.replay(&path, bytes)?;
         }
         Ok(())
@@ -82,10 +78,10 @@ impl Feeder {
     /// segment log names before number `before` and that are not done. If the last segment was just
     /// before that number, there are none.
     pub(crate) fn decode_undone(&mut self, session: Option<&str>, before: u64) -> Result<()> {
-        if self.folder.as_ref().is_some_and(|folder| folder.by_name) {
+        if self.folder.as_ref().is_some_and(|folder| folder.known.by_name) {
             self.emit_again()?;
         }
-        let Some(folder) = self.folder.as_mut().filter(|folder| folder.by_name) else {
+        let Some(folder) = self.folder.as_mut().filter(|folder| folder.known.by_name) else {
             return Ok(());
         };
         let last = folder.last_seq.unwrap_or(0);
@@ -100,14 +96,8 @@ impl Feeder {
         }
         let log = folder.segment_log.get_or_insert_with(|| SegmentLog::after(&session, last));
         log.update(&session);
-        let kept = log.kept().map(|closed| closed.seq);
-        let mut undone: Vec<u64> = kept.chain(log.deleted()).collect();
-        undone.retain(|seq| (last + 1..before).contains(seq));
-        undone.sort_unstable();
-        for seq in undone {
-            self.undone(&session, seq)?;
-        }
-        Ok(())
+        let undone = log.closed_in(last + 1..before);
+        undone.into_iter().try_for_each(|seq| self.undone(&session, seq))
     }
 
     /// Goes back to the last checkpoint, as a restart does, after the recorder of the segment `seq`
@@ -126,7 +116,7 @@ impl Feeder {
     fn undone(&mut self, session: &Session, seq: u64) -> Result<()> {
         let path = session.segment(seq);
         let Some(folder) = &mut self.folder else { return Ok(()) };
-        if folder.knows(&path.to_string_lossy()) {
+        if folder.known.contains(&path.to_string_lossy()) {
             return Ok(());
         }
         if folder.segment_log.as_ref().is_some_and(|log| log.is_deleted(seq)) {
@@ -134,36 +124,18 @@ impl Feeder {
             if folder.segment_log.as_ref().is_some_and(|log| log.missing(seq).is_none()) {
                 // If this stage lags, the segment is announced as well, and its file never comes
                 // back.
-                let name = folder.key(&path.to_string_lossy()).to_owned();
-                folder.handled.insert(name, None);
+                folder.known.handle(&path.to_string_lossy(), None);
             }
-            return self.say(Some(session.name()), &path, &SegmentError::Deleted(path.clone()));
+            let error = SegmentError::Deleted(path.clone());
+            return Ok(self.unannounced.fail(Some(session.name()), &path, &error)?);
         }
-        if let Some((name, segment)) = self.examine(&path)? {
+        if let Some((name, segment)) = self.unannounced.examine(&path)? {
             return self.take_segment(name.as_deref(), &segment);
         }
         if let Some(folder) = &mut self.folder {
             folder.last_seq = folder.last_seq.max(Some(seq));
         }
         Ok(())
-    }
-
-    /// Examines a finished segment; emits an error and returns `None` if the file is no segment.
-    fn examine(&mut self, path: &Path) -> Result<Option<(Option<String>, Segment)>> {
-        let event = match self.examiner.examine(path) {
-            Ok(event) => event,
-            Err(error) => return self.say(None, path, &error).map(|()| None),
-        };
-        let damage = damage(&event);
-        if matches!(&event.body, Body::Segment(segment) if segment.connection.is_none()) {
-            // cht-recv has reported the oddities of its own recordings.
-            oddities(&event).into_iter().for_each(report::note);
-        }
-        let Event { session, body: Body::Segment(segment) } = event else { return Ok(None) };
-        if let Some(message) = damage {
-            self.fail(session.as_deref(), "damaged", &message, Some(&segment.path))?;
-        }
-        Ok(Some((session, segment)))
     }
 
     /// Refuses a segment that comes after a later one is done: its frames would get later numbers.
@@ -173,22 +145,7 @@ impl Feeder {
              (to decode all of the session anew: --overwrite, or --out DIR)",
             segment.path
         );
-        self.fail(session, "out_of_order", &message, Some(&segment.path))
-    }
-
-    fn say(&self, session: Option<&str>, path: &Path, error: &SegmentError) -> Result<()> {
-        let name = absolute(path).ok();
-        self.fail(session, error.code(), &error.to_string(), name.as_deref())
-    }
-
-    fn fail(
-        &self,
-        session: Option<&str>,
-        code: &str,
-        message: &str,
-        path: Option<&str>,
-    ) -> Result<()> {
-        Ok(self.output.fail(session, code, message, path)?)
+        Ok(self.output.fail(session, "out_of_order", &message, Some(&segment.path))?)
     }
 }
 

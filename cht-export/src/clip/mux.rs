@@ -1,0 +1,239 @@
+//! Writes the streams of a clip as a file, by ffmpeg.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::AsRawFd as _,
+    path::Path,
+    process::{self, ChildStdin, Command},
+};
+
+use anyhow::{Result, bail};
+use cht_core::{
+    process::ffmpeg::FfmpegError,
+    storage::{draft::Draft, durable},
+};
+use cht_ts::{
+    Codec,
+    time::{TICKS_PER_SECOND, seconds},
+};
+
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use super::track::BEGIN;
+use crate::ffmpeg::Ffmpeg;
+
+/// Largest error of the times in a clip, in seconds.
+const MOST_OFF: f64 = 0.05;
+
+/// Format of a clip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Container {
+    Ts,
+    Mp4,
+    Matroska,
+}
+
+impl Container {
+    /// Returns the container that a file's name asks for.
+    pub(crate) fn of(path: &Path) -> Result<Self> {
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        Ok(match &*extension {
+            "ts" | "m2ts" | "mts" => Self::Ts,
+            "mp4" | "m4v" | "mov" => Self::Mp4,
+            "mkv" => Self::Matroska,
+            _ => bail!("{}: name it .ts, .mp4 or .mkv, which is its format", path.display()),
+        })
+    }
+
+    /// Tells whether it can hold a stream of this codec as it is.
+    pub(crate) fn takes(self, codec: Codec) -> bool {
+        match self {
+            Self::Ts => true,
+            Self::Mp4 => !matches!(codec, Codec::AacLatm | Codec::S302m | Codec::TrueHd),
+            Self::Matroska => !matches!(codec, Codec::AacLatm | Codec::S302m),
+        }
+    }
+
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Ts => &["-f", "mpegts"],
+            Self::Mp4 => &["-f", "mp4", "-movflags", "+faststart"],
+            Self::Matroska => &["-f", "matroska"],
+        }
+    }
+}
+
+/// A sound of a clip.
+#[derive(Debug)]
+pub(crate) struct Sound {
+    /// Its frames, from the beginning of the clip on, as a transport stream: NUT takes E-AC-3 for
+    /// AC-3.
+    file: File,
+    language: Option<String>,
+}
+
+/// The video of a clip.
+pub(crate) struct Video<W> {
+    pub codec: Codec,
+    /// Writes it as a transport stream on the clip's clock.
+    pub write: W,
+    /// Ticks from its first picture to its last.
+    pub length: i64,
+    /// Ticks for which its last picture is shown.
+    pub last: i64,
+}
+
+/// Writes a clip into the file `out`, and compares the times in it.
+pub(crate) fn write<W>(
+    ffmpeg: &Ffmpeg,
+    video: Video<W>,
+    sounds: &[Sound],
+    container: Container,
+    out: Draft,
+) -> Result<()>
+where
+    W: FnOnce(ChildStdin) -> Result<()> + Send,
+{
+    let mut command = ffmpeg.command();
+    command.args(["-y", "-loglevel", "error", "-copyts"]);
+    let offset = format!("-{}", BEGIN / TICKS_PER_SECOND);
+    command.args(["-itsoffset", &offset, "-f", "mpegts", "-i", "pipe:0"]);
+    for sound in sounds {
+        command.args(["-f", "mpegts", "-i", &path_of(&sound.file)]);
+    }
+    for n in 0..=sounds.len() {
+        command.args(["-map", &n.to_string()]);
+    }
+    for (n, language) in
+        sounds.iter().enumerate().filter_map(|(n, it)| Some((n, it.language.as_ref()?)))
+    {
+        command.args([format!("-metadata:s:a:{n}"), format!("language={language}")]);
+    }
+    command.args(["-c", "copy"]);
+    // A transport stream does not say how long its last picture lasts, and MP4 has to.
+    let last = format!("setts=pts=PTS:dts=DTS:duration={}/TB", seconds(video.last));
+    command.args(["-bsf:v", &last]);
+    if video.codec == Codec::Hevc && container == Container::Mp4 {
+        // Parameter sets may change within the stream.
+        command.args(["-tag:v", "hev1"]);
+    }
+    command.args(container.options()).arg(path_of(out.file()));
+    let mut process = ffmpeg.start(&command)?;
+    let (mut failed, write) = (None, video.write);
+    process.run_through(
+        |stdin| {
+            failed = write(stdin).err();
+            Ok(())
+        },
+        |_| Ok(()),
+    )?;
+    if let Some(error) = failed.filter(|error| !is_broken_pipe(error)) {
+        return Err(error);
+    }
+    process.finish()?;
+    let written = length_of(ffmpeg, out.file())?;
+    if written.is_none_or(|written| (written - seconds(video.length)).abs() > MOST_OFF) {
+        bail!(
+            "ffmpeg wrote {:.3} of {:.3} s; the disk may be full",
+            written.unwrap_or(0.0),
+            seconds(video.length)
+        );
+    }
+    out.publish()?;
+    Ok(())
+}
+
+/// Returns the seconds from the first picture to the last in a file; `None` if it has none. ffmpeg
+/// does not always say when it could not write.
+fn length_of(ffmpeg: &Ffmpeg, file: &File) -> Result<Option<f64>> {
+    let mut command = ffmpeg.command();
+    command.args(["-loglevel", "fatal", "-i", &path_of(file), "-map", "0:v:0", "-c", "copy"]);
+    command.args(["-f", "framecrc", "pipe:1"]);
+    let times = frames(ffmpeg, &command, |_| Ok(()))?.1;
+    let (first, last) =
+        times.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(first, last), time| {
+            (first.min(*time), last.max(*time))
+        });
+    Ok((first <= last).then_some(last - first))
+}
+
+/// Runs an ffmpeg that prints packets (`framecrc`). Returns how it ended, and their times in
+/// seconds.
+fn frames(
+    ffmpeg: &Ffmpeg,
+    command: &Command,
+    feed: impl FnOnce(ChildStdin) -> io::Result<()> + Send,
+) -> Result<(Result<(), FfmpegError>, Vec<f64>)> {
+    let mut process = ffmpeg.start(command)?;
+    let mut printed = Vec::new();
+    process.run_through(feed, |bytes| {
+        printed.extend_from_slice(bytes);
+        Ok(())
+    })?;
+    let printed = String::from_utf8_lossy(&printed).into_owned();
+    let base = printed.lines().find_map(|line| line.strip_prefix("#tb 0: "));
+    let base = base.and_then(|base| {
+        let (units, per_second) = base.split_once('/')?;
+        Some(units.parse::<f64>().ok()? / per_second.parse::<f64>().ok()?)
+    });
+    // Stream, DTS, PTS, and more.
+    let pts = |line: &str| line.split(',').nth(2)?.trim().parse::<f64>().ok();
+    let times = printed.lines().filter(|line| !line.starts_with('#')).filter_map(pts);
+    let times = times.map(|time| time * base.unwrap_or(0.0)).collect();
+    Ok((process.finish(), times))
+}
+
+impl Sound {
+    /// Takes the frames of a sound that begin within the first `length` ticks of a clip. `feed`
+    /// writes it as a transport stream on the clip's clock. `None` if there are none.
+    pub(crate) fn trimmed(
+        ffmpeg: &Ffmpeg,
+        length: i64,
+        language: Option<String>,
+        folder: &Path,
+        feed: impl FnOnce(ChildStdin) -> io::Result<()> + Send,
+    ) -> Result<Option<Self>> {
+        let file = unnamed(folder)?;
+        let mut command = ffmpeg.command();
+        command.args(["-y", "-loglevel", "error", "-copyts", "-fflags", "+discardcorrupt"]);
+        command.args(["-f", "mpegts", "-i", "pipe:0"]);
+        // Once to be kept, and once to be counted.
+        for (format, path) in [("mpegts", path_of(&file)), ("framecrc", "pipe:1".to_owned())] {
+            command.args(["-map", "0:a", "-c", "copy", "-copypriorss", "0"]);
+            command.args(["-ss", &(BEGIN / TICKS_PER_SECOND).to_string()]);
+            command.args([
+                "-t",
+                &seconds(length).to_string(),
+                "-muxdelay",
+                "0",
+                "-muxpreload",
+                "0",
+            ]);
+            command.args(["-f", format, &path]);
+        }
+        let (ended, times) = frames(ffmpeg, &command, feed)?;
+        if times.is_empty() {
+            return Ok(None);
+        }
+        ended?;
+        Ok(Some(Self { file, language }))
+    }
+}
+
+/// Creates a file in `folder` that goes away with its last descriptor; where the file system has no
+/// such files, one in memory.
+fn unnamed(folder: &Path) -> io::Result<File> {
+    durable::create_unnamed(folder)
+        .or_else(|_| Ok(memfd_create("sound", MemfdFlags::CLOEXEC)?.into()))
+}
+
+/// Returns the path under which another process opens a descriptor of this one.
+fn path_of(file: &File) -> String {
+    format!("file:/proc/{}/fd/{}", process::id(), file.as_raw_fd())
+}
+
+/// Tells whether ffmpeg wanted no more, which has a reason of its own.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|it| it.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,357 @@
+//! Runs: segments that one decoder can play through, as far as a clip needs them.
+
+use std::{
+    io::{self, Write},
+    ops::Range,
+    sync::Arc,
+};
+
+use anyhow::{Context as _, Result};
+use cht_core::{
+    event::Anchor,
+    process::report,
+    session::pictures::{Part, Pictures},
+};
+use cht_ts::{
+    Codec, Completion, Media, NULL_PID, PACKET_LEN, Program, SingleStream, Unit, Units,
+    time::TICKS_PER_SECOND,
+};
+
+use super::plan::Step;
+use crate::segments::Segment;
+
+/// How far the sound of a moment may lie from its pictures, in ticks. Multiplexers keep both within
+/// a second (ISO/IEC 13818-1 §2.4.2.7), and some senders hold sound back until the next picture.
+const SOUND: i64 = 3 * TICKS_PER_SECOND;
+
+/// Largest number of segments before a clip that are searched for an access point.
+const MOST_BEFORE: usize = 64;
+
+/// How long the only picture of a recording is shown, in ticks.
+const ALONE: i64 = TICKS_PER_SECOND / 25;
+
+/// A run of segments.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub pictures: Pictures,
+    /// Times of the pictures in display order.
+    pub ticks: Vec<i64>,
+    pub anchor: Anchor,
+    pub codec: Codec,
+    pub sounds: Vec<Sound>,
+    /// PAT, PMT and parameter sets of the connection.
+    pub tables: Vec<u8>,
+}
+
+/// A sound of the video's program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sound {
+    pub pid: u16,
+    pub codec: Codec,
+    pub channels: u8,
+    /// ISO 639-2, where the stream names it.
+    pub language: Option<String>,
+}
+
+/// Reads the runs of a recording. Those of a clip stay for the next one: the scenes of a large file
+/// are cut out of it without reading all of it again.
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
+    segments: &'a [Segment],
+    /// Runs that were read last, with the places of their segments.
+    last: Vec<(Range<usize>, Arc<Run>)>,
+}
+
+impl<'a> Reader<'a> {
+    /// Begins with segments in order.
+    pub(crate) fn new(segments: &'a [Segment]) -> Self {
+        Self { segments, last: Vec::new() }
+    }
+
+    pub(crate) fn segments(&self) -> &'a [Segment] {
+        self.segments
+    }
+
+    /// Returns the runs that have pictures within `span`, in order.
+    pub(crate) fn runs(&mut self, span: &Range<i64>) -> Result<Vec<Arc<Run>>> {
+        let (mut runs, mut next) = (Vec::new(), 0);
+        for segments in self.segments.chunk_by(Segment::runs_on) {
+            let begin = next;
+            next += segments.len();
+            let (from, to) = (span.start.saturating_sub(SOUND), span.end.saturating_add(SOUND));
+            let first = segments.iter().rposition(|it| it.anchor.offset <= from).unwrap_or(0);
+            let last = segments.iter().rposition(|it| it.anchor.offset < to);
+            let Some(last) = last.filter(|last| first <= *last) else { continue };
+            if is_over(&segments[last], span.start) {
+                continue;
+            }
+            let known = self.last.iter().find(|(places, run)| {
+                places.start <= begin + first
+                    && begin + last < places.end
+                    && (places.start == begin || run.leads_to_first_of(span))
+            });
+            if let Some((places, run)) = known {
+                runs.push((places.clone(), Arc::clone(run)));
+            } else if let Some((first, run)) = Run::read(segments, first..last + 1, span)? {
+                runs.push((begin + first..begin + last + 1, Arc::new(run)));
+            }
+        }
+        if !runs.is_empty() {
+            self.last.clone_from(&runs);
+        }
+        let runs = runs.into_iter().map(|(_, run)| run);
+        Ok(runs.filter(|run| first_within(&run.pictures, span).is_some()).collect())
+    }
+}
+
+/// Returns the picture that is shown first within `span`.
+fn first_within(pictures: &Pictures, span: &Range<i64>) -> Option<usize> {
+    let shown = pictures.all.iter().enumerate().filter_map(|(at, it)| Some((it.tick?, at)));
+    shown.filter(|(tick, _)| span.contains(tick)).min().map(|(_, at)| at)
+}
+
+/// Tells whether a segment is known to end before `from`.
+fn is_over(last: &Segment, from: i64) -> bool {
+    last.duration.is_some_and(|duration| last.anchor.offset + duration <= from)
+}
+
+/// Warns of a segment that is not as long as it was recorded.
+fn warn_of_missing_bytes(segment: &Segment) {
+    let now = segment.path.metadata().map_or(0, |metadata| metadata.len());
+    if let Some(bytes) = segment.bytes.filter(|bytes| *bytes != now) {
+        report::warn(format_args!(
+            "{}: {now} bytes, and the record says {bytes}; pictures may be missing",
+            segment.path.display()
+        ));
+    }
+}
+
+impl Run {
+    /// Reads some of the segments of a run, and those before that lead to the first picture.
+    /// Returns the first one of them, too.
+    fn read(
+        segments: &[Segment],
+        some: Range<usize>,
+        span: &Range<i64>,
+    ) -> Result<Option<(usize, Self)>> {
+        let tables = segments[some.start].tables();
+        let mut first = some.start;
+        let pictures = loop {
+            let mut pictures = Pictures::default();
+            for segment in &segments[first..some.end] {
+                let read = pictures.read(segment.path.clone(), segment.anchor, &tables);
+                read.with_context(|| segment.path.display().to_string())?;
+            }
+            let Some(at) = first_within(&pictures, span) else { return Ok(None) };
+            let is_reached = pictures.access(at, 0).is_some();
+            if is_reached || first == 0 || some.start - first > MOST_BEFORE {
+                break pictures;
+            }
+            // Twice as many, so that each is read a few times at most.
+            first = first.saturating_sub((some.start - first).max(1));
+        };
+        segments[first..some.end].iter().for_each(warn_of_missing_bytes);
+        let Some((codec, sounds)) = pictures.pid.and_then(|pid| streams(&pictures.programs, pid))
+        else {
+            return Ok(None);
+        };
+        let mut ticks: Vec<_> = pictures.all.iter().filter_map(|it| it.tick).collect();
+        ticks.sort_unstable();
+        let anchor = segments[first].anchor;
+        Ok(Some((first, Self { pictures, ticks, anchor, codec, sounds, tables })))
+    }
+
+    /// Tells whether an access point leads to the first picture within `span`.
+    fn leads_to_first_of(&self, span: &Range<i64>) -> bool {
+        let first = first_within(&self.pictures, span);
+        first.is_some_and(|at| self.pictures.access(at, 0).is_some())
+    }
+
+    /// Returns the pictures of a step, in display order.
+    pub(crate) fn of_step(&self, step: &Step) -> Vec<usize> {
+        let all = &self.pictures.all;
+        let mut places: Vec<usize> = match step {
+            Step::Encode(span) => (0..all.len())
+                .filter(|&at| all[at].tick.is_some_and(|tick| span.contains(&tick)))
+                .collect(),
+            // Those that are shown before the access point need the pictures before.
+            Step::Copy(places) => places
+                .clone()
+                .filter(|&at| all[at].tick.is_some() && all[at].tick >= all[places.start].tick)
+                .collect(),
+        };
+        places.sort_by_key(|&at| all[at].tick);
+        places
+    }
+
+    /// Returns the number of pictures that are shown while one waits that has been decoded.
+    pub(crate) fn delay(&self, at: usize) -> usize {
+        let picture = &self.pictures.all[at];
+        let Some(shown) = picture.tick else { return 0 };
+        let meanwhile = self.ticks.iter().filter(|&&tick| picture.decoded < tick && tick <= shown);
+        meanwhile.count()
+    }
+
+    /// Returns when a picture is decoded that comes `delay` pictures before the one shown at place
+    /// `place` of the display order.
+    pub(crate) fn decoded(&self, place: usize, delay: usize) -> i64 {
+        let first = self.ticks[0];
+        let step = self.ticks.get(1).map_or(1, |second| second - first);
+        let before = |missing: usize| first - step * missing as i64;
+        place.checked_sub(delay).map_or_else(|| before(delay - place), |at| self.ticks[at])
+    }
+
+    /// Tells whether a decoder that has shown other pictures can go on with this one.
+    pub(crate) fn resets(&self, at: usize) -> bool {
+        let mut resets = false;
+        let wanted = self.pictures.all[at].pts;
+        let read = self.units(&self.pictures.between(at, at), &mut |unit| {
+            resets |= unit.pts == Some(wanted) && unit.begins_sequence(self.codec);
+            Ok(())
+        });
+        read.is_ok() && resets
+    }
+
+    /// Returns the bytes in which the sound of `span` lies.
+    pub(crate) fn sound_part(&self, span: &Range<i64>) -> Part {
+        let around = span.start - SOUND..span.end + SOUND;
+        let is_around =
+            |at: &usize| self.pictures.all[*at].tick.is_some_and(|tick| around.contains(&tick));
+        let mut places = (0..self.pictures.all.len()).filter(is_around);
+        let first = places.next().unwrap_or(0);
+        self.pictures.between(first, places.next_back().unwrap_or(first))
+    }
+
+    /// Writes a part for a decoder that begins with it.
+    pub(crate) fn feed(&self, part: &Part, mut out: impl Write) -> io::Result<()> {
+        out.write_all(&self.tables)?;
+        self.pictures.copy(part, &mut out)
+    }
+
+    /// Gives `take` each packet of a PID in a part.
+    pub(crate) fn packets(
+        &self,
+        part: &Part,
+        pid: u16,
+        take: &mut dyn FnMut(&[u8; PACKET_LEN]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let single = SingleStream::begin(pid, self.codec, &mut Vec::new());
+        let single = single.ok_or_else(|| io::Error::other(format!("{}: not read", self.codec)))?;
+        let mut packets = Packets { single, take };
+        self.pictures.copy(part, &mut packets)?;
+        packets.end()
+    }
+
+    /// Gives `take` each picture in a part, the first keyframe with parameter sets.
+    pub(crate) fn units(
+        &self,
+        part: &Part,
+        take: &mut dyn FnMut(Unit) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let pid = self.pictures.pid.unwrap_or(NULL_PID);
+        let mut completion = Completion::new(pid, self.codec, self.pictures.sets.clone());
+        let mut units = Units::new(self.codec);
+        let (mut complete, mut taken) = (Vec::new(), Ok(()));
+        let mut found = |unit| {
+            if taken.is_ok() {
+                taken = take(unit);
+            }
+        };
+        self.packets(part, pid, &mut |packet| {
+            complete.clear();
+            completion.push(packet, &mut complete);
+            units.push(&complete, &mut found);
+            Ok(())
+        })?;
+        complete.clear();
+        completion.finish(&mut complete);
+        units.push(&complete, &mut found);
+        units.finish(&mut found);
+        taken
+    }
+
+    /// Returns how long the picture `at` is shown: until the next one.
+    pub(crate) fn length_of(&self, at: usize) -> i64 {
+        let shown = self.pictures.all[at].tick.unwrap_or(0);
+        let place = self.ticks.partition_point(|tick| *tick < shown);
+        let next = self.ticks[place..].iter().find(|tick| **tick > shown);
+        let before = place.checked_sub(1).map(|before| shown - self.ticks[before]);
+        next.map(|next| next - shown).or(before).unwrap_or(ALONE)
+    }
+}
+
+/// Extracts the packets of one PID from the bytes that are written to it.
+struct Packets<'a> {
+    single: SingleStream,
+    take: &'a mut dyn FnMut(&[u8; PACKET_LEN]) -> io::Result<()>,
+}
+
+impl Packets<'_> {
+    fn end(&mut self) -> io::Result<()> {
+        let mut taken = Ok(());
+        self.single.finish_to(&mut |_, packet| {
+            if taken.is_ok() {
+                taken = (self.take)(packet);
+            }
+        });
+        taken
+    }
+}
+
+impl Write for Packets<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut taken = Ok(());
+        self.single.push_to(bytes, &mut |_, packet| {
+            if taken.is_ok() {
+                taken = (self.take)(packet);
+            }
+        });
+        taken.map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns the codec of the video with this PID, and the sounds of its program.
+fn streams(programs: &[Program], pid: u16) -> Option<(Codec, Vec<Sound>)> {
+    let program = programs.iter().find(|it| it.streams.iter().any(|it| it.pid == pid))?;
+    let video = program.streams.iter().find(|it| it.pid == pid)?;
+    let sounds = program.streams.iter().filter(|it| it.media() == Media::Audio);
+    let sounds = sounds.map(|it| Sound {
+        pid: it.pid,
+        codec: it.codec,
+        channels: it.audio.map_or(2, |audio| audio.channels),
+        language: it.language.clone(),
+    });
+    Some((video.codec, sounds.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::segments;
+
+    #[test]
+    fn file_is_read_once_for_all_its_clips() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.ts");
+        let mut command = std::process::Command::new("ffmpeg");
+        command.args(["-loglevel", "error", "-f", "lavfi", "-i", "testsrc=s=64x64:r=25:d=4"]);
+        command.args(["-c:v", "mpeg2video", "-g", "12"]).arg(&path);
+        assert!(command.status().unwrap().success());
+        let segments = segments::of(&path).unwrap();
+        let mut reader = Reader::new(&segments);
+        let second = |at: i64| at * TICKS_PER_SECOND..(at + 1) * TICKS_PER_SECOND;
+        let first = reader.runs(&second(0)).unwrap();
+        assert_eq!(reader.runs(&second(100)).unwrap().len(), 0);
+        fs::remove_file(&path).unwrap();
+        for at in [1, 3, 2] {
+            let runs = reader.runs(&second(at)).unwrap();
+            assert!(Arc::ptr_eq(&runs[0], &first[0]), "{at}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `build`: a page as files, for one session.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+use cht_core::{process::report, storage::durable};
+
+use crate::{
+    args::Build,
+    assets,
+    data::{self, Page},
+    source::Source,
+};
+
+/// Writes the page of a session.
+pub(crate) fn build(options: &Build) -> Result<()> {
+    let source = Source::open(&options.session)?;
+    let folder = options.out.clone().unwrap_or_else(|| source.session().root().join("page"));
+    let named = || folder.display().to_string();
+    fs::create_dir_all(&folder).with_context(named)?;
+    let base = path_from(
+        &folder.canonicalize().with_context(named)?,
+        &source.session().root().canonicalize().with_context(named)?,
+    );
+    let page = Page { base: &base, served: false, marks: false };
+    let script = data::script(&source, page)?;
+    if script.damaged > 0 {
+        report::warn(format_args!(
+            "{}: damaged lines were skipped: {}; cht-export check names them",
+            source.session().root().display(),
+            script.damaged
+        ));
+    }
+    for asset in assets::all() {
+        write(&folder.join(asset.name), asset.text.as_bytes())?;
+    }
+    write(&folder.join("data.js"), &script.text)?;
+    // Last: a page that is there is complete.
+    write(&folder.join("index.html"), assets::session("").as_bytes())?;
+    if !assets::has_players() {
+        report::warn(format_args!(
+            "the page shows pictures and no video: this program was built without the players; \
+             build it by `{}`",
+            assets::FETCH
+        ));
+    }
+    report::note(format_args!("wrote {}", folder.join("index.html").display()));
+    Ok(())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    durable::replace(path, bytes).with_context(|| path.display().to_string())
+}
+
+/// Returns the path of the folder `to` as seen from the folder `from`, as a URL that ends with a
+/// slash. Both are absolute and without links.
+fn path_from(from: &Path, to: &Path) -> String {
+    let common = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    let up = from.components().skip(common).map(|_| Component::ParentDir);
+    let path: PathBuf = up.chain(to.components().skip(common)).collect();
+    let mut url = String::new();
+    for part in path.components() {
+        url += &encode(&part.as_os_str().to_string_lossy());
+        url.push('/');
+    }
+    if url.is_empty() { "./".to_owned() } else { url }
+}
+
+/// Encodes a name for a URL (RFC 3986 §2).
+fn encode(name: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    name.bytes().fold(String::new(), |mut url, byte| {
+        if is_plain(byte) {
+            url.push(char::from(byte));
+        } else {
+            let _ = write!(url, "%{byte:02X}");
+        }
+        url
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_leads_from_page_to_session() {
+        let path = |from, to| path_from(Path::new(from), Path::new(to));
+        assert_eq!(path("/s/call/page", "/s/call"), "../");
+        assert_eq!(path("/s/call", "/s/call"), "./");
+        assert_eq!(path("/www/a", "/s/my call#1"), "../../s/my%20call%231/");
+    }
+}

@@ -1,0 +1,123 @@
+//! Tells people which sender comes and goes, and the length and losses of its stream.
+
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant},
+};
+
+use cht_core::{
+    event::Listening,
+    process::{
+        clock,
+        report::{self, Limited},
+    },
+    terminal::units,
+};
+
+/// Time between two messages of a kind: a sender that fails may try again at once.
+const SAY_AGAIN: Duration = Duration::from_secs(2);
+
+/// The messages about senders.
+#[derive(Debug)]
+pub(super) struct Visits(RefCell<State>);
+
+#[derive(Debug)]
+struct State {
+    /// Whether the stream is in a file: no sender comes or goes.
+    of_file: bool,
+    come: Limited,
+    gone: Limited,
+    /// The sender, when it connected, and the bytes and gaps before.
+    sender: Option<(String, Instant, u64, u64)>,
+}
+
+impl Visits {
+    pub(super) fn new() -> Self {
+        let (come, gone) = (Limited::new(SAY_AGAIN), Limited::new(SAY_AGAIN));
+        Self(RefCell::new(State { of_file: false, come, gone, sender: None }))
+    }
+
+    /// Notes the address at which senders connect, or the file that is read.
+    pub(super) fn listening(&self, address: &str) {
+        self.0.borrow_mut().of_file = Listening::names_file(address);
+    }
+
+    /// Tells that a sender has connected, after `bytes` and `gaps` in the streams of others.
+    pub(super) fn begin(&self, peer: &str, bytes: u64, gaps: u64) {
+        let (mut state, now) = (self.0.borrow_mut(), clock::monotonic());
+        if !state.of_file {
+            state.come.note(now, format_args!("{peer} connected"));
+        }
+        state.sender = Some((peer.to_owned(), now, bytes, gaps));
+    }
+
+    /// Tells that it has gone, after `bytes` and `gaps` of all senders.
+    pub(super) fn end(&self, reason: &str, bytes: u64, gaps: u64) {
+        let (mut state, now) = (self.0.borrow_mut(), clock::monotonic());
+        let Some((peer, since, bytes_before, gaps_before)) = state.sender.take() else { return };
+        let length = now.saturating_duration_since(since);
+        let (bytes, gaps) = (bytes - bytes_before, gaps.saturating_sub(gaps_before));
+        let message = if state.of_file {
+            read(&peer, reason, bytes, gaps)
+        } else {
+            farewell(&peer, reason, length, bytes, gaps)
+        };
+        state.gone.note(now, message);
+    }
+}
+
+/// Tells how far a file was read. Its packets may have been lost before it was written.
+fn read(file: &str, reason: &str, bytes: u64, gaps: u64) -> String {
+    let (size, lost) = (units::size(bytes), lost(gaps));
+    match (reason, gaps) {
+        ("end of stream", 0) => format!("{file}: read to its end"),
+        ("end of stream", _) => format!("{file}: read to its end; {lost}"),
+        _ => format!("{file}: read, but not to its end: {size}, {lost} ({reason})"),
+    }
+}
+
+fn lost(gaps: u64) -> String {
+    match gaps {
+        0 => "no packet lost".to_owned(),
+        1 => "packets lost once".to_owned(),
+        gaps => format!("packets lost {gaps} times"),
+    }
+}
+
+fn farewell(peer: &str, reason: &str, length: Duration, bytes: u64, gaps: u64) -> String {
+    let lost = lost(gaps);
+    let (length, size) = (units::span(length.as_secs_f64()), units::size(bytes));
+    format!("{peer} left after {length}: {size}, {lost} ({reason})")
+}
+
+/// Tells what this process has recorded into a session, or, of several, the last one.
+pub(super) fn recorded(session: &str, bytes: u64, segments: u64) {
+    if bytes == 0 {
+        report::summary("nothing was recorded: no sender came");
+        return;
+    }
+    let segments = units::count(segments, "segment");
+    let folder = cht_core::terminal::near(session.as_ref());
+    report::summary(format_args!(
+        "recorded {} in {segments}, in {}",
+        units::size(bytes),
+        folder.display()
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn farewell_has_length_and_losses() {
+        let of =
+            |gaps| farewell("1.2.3.4:5", "end of stream", Duration::from_secs(65), 1_340_000, gaps);
+        assert_eq!(
+            of(0),
+            "1.2.3.4:5 left after 1 min 05 s: 1.34 MB, no packet lost (end of stream)"
+        );
+        assert_eq!(read("talk.mp4", "end of stream", 9, 0), "talk.mp4: read to its end");
+        assert!(of(2).ends_with("packets lost 2 times (end of stream)"));
+    }
+}

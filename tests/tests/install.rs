@@ -1,0 +1,113 @@
+//! `make install` copies the built programs, and `make uninstall` removes it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests panic at wrong values, and print the names of skipped parts"
+)]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use cht_tests::{TOOLS, bin, root};
+
+/// Runs a target of the Makefile with the tools of this build.
+fn make(target: &str, package: &Path) {
+    let built = bin(TOOLS[0]);
+    let mut command = Command::new("make");
+    command.args(["--no-print-directory", "-C"]).arg(root()).arg(target).arg("PREFIX=/opt/cht");
+    command.arg(format!("DESTDIR={}", package.display()));
+    command.arg(format!("BIN={}", built.parent().unwrap().display()));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Returns all files below a folder, by their paths in it.
+fn files(folder: &Path) -> BTreeSet<PathBuf> {
+    let (mut found, mut folders) = (BTreeSet::new(), vec![folder.to_owned()]);
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(path.strip_prefix(folder).unwrap().to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// Checks that a unit gets less than 2 of 10 for its exposure, where systemd can tell.
+fn is_hardened(unit: &Path) {
+    let mut analyze = Command::new("systemd-analyze");
+    analyze.args(["security", "--offline=true", "--threshold=20"]).arg(unit);
+    match analyze.output() {
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success(), "{}: {said}", unit.display());
+        }
+        Err(_) => println!("skipped: systemd-analyze is not here"),
+    }
+}
+
+#[test]
+fn installed_files_work_from_their_prefix_and_are_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let package = folder.path().join("a package");
+    make("install", &package);
+    let prefix = package.join("opt/cht");
+    let installed = files(&prefix);
+    for tool in TOOLS {
+        let output = Command::new(prefix.join("bin").join(tool)).arg("--version").output().unwrap();
+        assert!(output.stdout.starts_with(tool.as_bytes()), "{output:?}");
+        for file in [
+            format!("share/man/man1/{tool}.1"),
+            format!("share/bash-completion/completions/{tool}"),
+            format!("share/zsh/site-functions/_{tool}"),
+            format!("share/fish/vendor_completions.d/{tool}.fish"),
+        ] {
+            assert!(installed.contains(Path::new(&file)), "{file}");
+        }
+    }
+    for file in [
+        "share/man/man1/cht-agent-next.1",
+        "share/man/man1/cht-live.1",
+        "share/man/man5/cht-events.5",
+        "share/cht/scripts/transcribe",
+        "share/doc/cht/docs/events.md",
+        "share/doc/cht/schema/frame.json",
+    ] {
+        assert!(installed.contains(Path::new(file)), "{file}");
+    }
+    let page = fs::read_to_string(prefix.join("share/man/man1/cht-recv.1")).unwrap();
+    assert!(page.contains(".TH cht-recv 1") && page.contains("CHT_LISTEN"), "{page}");
+    let unit = fs::read_to_string(prefix.join("lib/systemd/system/cht-recv.service")).unwrap();
+    assert!(unit.contains("ExecStart=/opt/cht/bin/cht-recv "), "{unit}");
+
+    for unit in ["cht-recv@.service", "cht-stages@.service"] {
+        let unit = prefix.join("lib/systemd/system").join(unit);
+        let text = fs::read_to_string(&unit).unwrap();
+        assert!(text.contains("ExecStart=/opt/cht/") && !text.contains("/usr/local"), "{text}");
+        is_hardened(&unit);
+    }
+    is_hardened(&prefix.join("lib/systemd/system/cht-recv.service"));
+    assert!(installed.contains(Path::new("lib/systemd/system/cht@.target")));
+
+    // A shell that completes an option.
+    let script = format!(
+        "source '{}' && [[ $(complete -p cht-recv) =~ -F\\ ([^ ]+) ]] && \
+         COMP_WORDS=(cht-recv --sess) COMP_CWORD=1 && \
+         ${{BASH_REMATCH[1]}} cht-recv --sess cht-recv && echo \"${{COMPREPLY[@]}}\"",
+        prefix.join("share/bash-completion/completions/cht-recv").display()
+    );
+    let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+    let completed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(completed.trim(), "--sessions --session-id --session-gap --session-time");
+
+    make("uninstall", &package);
+    assert_eq!(files(&package), BTreeSet::new());
+}

@@ -1,0 +1,265 @@
+//! A real browser uses the pages, by `tests/page/check.mjs`.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use cht_tests::{Pipeline, QUICK, bin_folder, generated, root, signal, tool};
+
+use super::{Server, build};
+
+/// Video at 25 frames per second whose pictures show their number in binary, in 16 bars.
+fn counted(seconds: f64) -> Vec<u8> {
+    let bars = r"color=black:s=320x180:r=25,geq=lum='if(mod(floor(N/pow(2\,floor(X/20)))\,2)\,235\,16)':cb=128:cr=128";
+    generated(&[(bars, seconds)], &format!("{QUICK} -pix_fmt yuv420p"))
+}
+
+/// Folder with the driver of the browser; `None`, with a message, where it is not to be had.
+fn driver() -> Option<PathBuf> {
+    let folder = bin_folder().parent().unwrap().join("page-driver");
+    let ready = Command::new(root().join("tests/page/setup")).arg(&folder).status();
+    if !ready.is_ok_and(|status| status.success()) {
+        println!("skipped: chromium or its driver is not here");
+        return None;
+    }
+    let assets = fs::read_dir(root().join("cht-page/web/node_modules"));
+    if assets.is_err() {
+        println!("skipped: cht-page was built without players; `make build` fetches them");
+        return None;
+    }
+    Some(folder)
+}
+
+fn check(driver: &Path, scenario: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["-k", "5", "300", "node"]).arg(root().join("tests/page/check.mjs"));
+    command.arg(driver).arg(scenario).args(arguments).env("HOME", driver);
+    command.env("PATH", cht_tests::path_with_binaries());
+    command
+}
+
+fn passes(driver: &Path, scenario: &str, arguments: &[&str]) {
+    let output = check(driver, scenario, arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{scenario}: {said}");
+}
+
+/// Records counted pictures and a tone by other codecs as the session `name`.
+fn recorded_as(sessions: &Path, name: &str, codecs: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let [plain, coded] = ["plain.ts", "coded.ts"].map(|name| folder.path().join(name));
+    fs::write(&plain, counted(3.0)).unwrap();
+    let mut arguments = vec!["-i", plain.to_str().unwrap(), "-f", "lavfi", "-i", "sine=d=3"];
+    arguments.extend(cht_tests::words(codecs));
+    arguments.extend(["-f", "mpegts", coded.to_str().unwrap()]);
+    cht_tests::ffmpeg(arguments);
+    let recv = format!("--once --session-id {name}");
+    let mut pipeline = Pipeline::start(sessions, &recv, "--detect scene");
+    pipeline.send(&fs::read(&coded).unwrap());
+    pipeline.succeed();
+}
+
+/// Adds a text to a frame of the session.
+fn add_text(session: &Path, id: &str, text: &str) {
+    let event = format!(
+        "{{\"v\":1,\"type\":\"text\",\"session\":\"{}\",\"id\":\"{id}\",\"text\":\"{text}\"}}\n",
+        session.display()
+    );
+    let mut index = tool("cht-index").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    index.stdin.take().unwrap().write_all(event.as_bytes()).unwrap();
+    assert!(index.wait().unwrap().success());
+}
+
+/// Records two connections of counted pictures as a session. Returns its folder, the number of
+/// pictures, and the time at which the second connection begins.
+fn recorded(sessions: &Path) -> (PathBuf, usize, f64) {
+    let mut pipeline = Pipeline::start(
+        sessions,
+        "--session-id call --segment-time 2",
+        "--detect scene --max-interval 1",
+    );
+    for (seconds, connection) in [(8.0, 1), (5.0, 2)] {
+        pipeline.send(&counted(seconds));
+        while pipeline.index.wait_for("disconnected")["connection"] != connection {}
+    }
+    signal(&pipeline.stages[0], "TERM");
+    pipeline.succeed();
+    let session = pipeline.session.clone();
+    add_text(&session, "F000002", "Agenda");
+    let log = fs::read_to_string(session.join("stream/segments.ndjson")).unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let second = lines.into_iter().find(|line| line["connection"] == 2).unwrap();
+    let begin = second["timeline"]["offset"].as_f64().unwrap() / 90_000.0;
+    (session, pipeline.read_index().len(), begin)
+}
+
+#[test]
+fn scripts_of_the_page_have_no_errors_of_type() {
+    let Some(driver) = driver() else { return };
+    let mut command = Command::new(driver.join("node_modules/.bin/tsc"));
+    let output = command.arg("-p").arg(root().join("cht-page/web")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn page_from_a_file_is_used_by_keys_and_plays_an_opened_folder() {
+    let Some(driver) = driver() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (session, frames, _) = recorded(folder.path());
+    assert!(build(&session, &[]).status().unwrap().success());
+    let url = format!("file://{}/page/index.html", session.display());
+    let stream = session.join("stream");
+    passes(&driver, "file", &[&url, stream.to_str().unwrap(), &frames.to_string()]);
+}
+
+#[test]
+fn served_page_shows_the_picture_of_a_clicked_time() {
+    let Some(driver) = driver() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (_, frames, second) = recorded(folder.path());
+    let server = Server::start(folder.path(), &[]);
+    let url = format!("http://{}/s/call/", server.address);
+    passes(&driver, "served", &[&url, &frames.to_string(), &second.to_string()]);
+}
+
+#[test]
+fn codec_that_no_browser_plays_is_said_with_the_command_that_plays_it() {
+    let Some(driver) = driver() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    recorded_as(folder.path(), "video", "-c:v mpeg2video -q:v 2 -c:a aac");
+    recorded_as(folder.path(), "sound", "-c:v copy -c:a mp2");
+    let server = Server::start(folder.path(), &[]);
+    let [video, sound] =
+        ["video", "sound"].map(|name| format!("http://{}/s/{name}/", server.address));
+    passes(&driver, "codecs", &[&video, &sound]);
+}
+
+#[test]
+fn pictures_without_video_play_in_their_times() {
+    let Some(driver) = driver() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    recorded_as(folder.path(), "call", "-c copy");
+    let frames = folder.path().join("call/frames");
+    fs::copy(frames.join("F000001.jpg"), frames.join("F000900.jpg")).unwrap();
+    add_lines(&frames, &frame("F000900", 20.0));
+    let server = Server::start(folder.path(), &[]);
+    passes(&driver, "absent", &[&format!("http://{}/s/call/", server.address)]);
+}
+
+#[test]
+fn transcript_of_two_thousand_lines_shows_the_current_one() {
+    let Some(driver) = driver() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let session = folder.path().join("long");
+    for name in ["stream", "frames", "transcript"] {
+        fs::create_dir_all(session.join(name)).unwrap();
+    }
+    let mut journal = String::new();
+    for n in 0..2000 {
+        let text = "and so on ".repeat(n % 17) + &"x".repeat(n % 150);
+        writeln!(
+            journal,
+            r#"{{"v":1,"type":"transcript","session":"/s","start":{n}.0,"end":{n}.9,"text":"line {n} {text}","speaker":"\u202eAna"}}"#
+        )
+        .unwrap();
+    }
+    add_lines(&session.join("frames"), &journal);
+    let server = Server::start(folder.path(), &[]);
+    passes(&driver, "words", &[&format!("http://{}/s/long/", server.address)]);
+}
+
+/// Adds lines to the journal of the index.
+fn add_lines(frames: &Path, lines: &str) {
+    let mut journal =
+        fs::OpenOptions::new().create(true).append(true).open(frames.join("index.ndjson")).unwrap();
+    journal.write_all(lines.as_bytes()).unwrap();
+}
+
+/// Line of the journal for a frame.
+fn frame(id: &str, timestamp: f64) -> String {
+    format!(
+        "{}\n",
+        serde_json::json!({
+            "v": 1, "type": "frame", "session": "/s", "id": id, "timestamp": timestamp, "pts": 0,
+            "path": format!("/s/frames/{id}.jpg"), "segment": "/s/stream/segment_000001.ts",
+            "reason": "scene", "detector": "scene", "scores": {"scene": 0.5}, "width": 320,
+            "height": 180, "bytes": 1, "hash": "0".repeat(64),
+        })
+    )
+}
+
+#[test]
+fn wall_of_twenty_thousand_pictures_scrolls_without_blanks() {
+    const COUNT: usize = 20_000;
+    let Some(driver) = driver() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let session = folder.path().join("many");
+    for name in ["stream", "frames"] {
+        fs::create_dir_all(session.join(name)).unwrap();
+    }
+    let frames = session.join("frames");
+    cht_tests::ffmpeg(
+        ["-f", "lavfi", "-i", "testsrc2=s=320x180", "-frames:v", "20"]
+            .into_iter()
+            .chain([frames.join("x%d.jpg").to_str().unwrap()]),
+    );
+    let mut journal = String::new();
+    for n in 1..=COUNT {
+        // Each under a name of its own: none comes out of the browser's cache.
+        fs::hard_link(
+            frames.join(format!("x{}.jpg", n % 20 + 1)),
+            frames.join(format!("F{n:06}.jpg")),
+        )
+        .unwrap();
+        writeln!(
+            journal,
+            r#"{{"v":1,"type":"frame","session":"/s","id":"F{n:06}","timestamp":{}.5,"pts":0,"path":"/s/frames/F{n:06}.jpg","segment":"/s/stream/segment_000001.ts","reason":"scene","detector":"scene","scores":{{"scene":0.5}},"width":320,"height":180,"bytes":1,"hash":"{n:064x}"}}"#,
+            3 * n
+        )
+        .unwrap();
+    }
+    fs::write(frames.join("index.ndjson"), journal).unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let url = format!("http://{}/s/many/", server.address);
+    passes(&driver, "wall", &[&url, &COUNT.to_string()]);
+}
+
+#[test]
+fn live_page_shows_new_pictures_and_goes_back() {
+    let Some(driver) = driver() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut pipeline = Pipeline::start(
+        folder.path(),
+        "--session-id call --segment-time 1",
+        "--detect scene --max-interval 1",
+    );
+    let server = Server::start(folder.path(), &[]);
+    // Sent in the time of its clock, as a live sender does.
+    let mut sender = Command::new("ffmpeg")
+        .args(cht_tests::words("-loglevel error -nostdin -re -f mpegts -i - -c copy -f mpegts"))
+        .arg(format!("tcp://{}", pipeline.address))
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = sender.stdin.take().unwrap();
+    let feeder = std::thread::spawn(move || {
+        let _ = input.write_all(&counted(60.0));
+    });
+    pipeline.index.wait_for("frame");
+    let url = format!("http://{}/s/call/", server.address);
+    let mut browser = check(&driver, "live", &[&url]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(browser.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert_eq!(said.next().as_deref(), Some("ready"));
+    assert_eq!(said.next().as_deref(), Some("seen"));
+    let _ = sender.kill();
+    let _ = sender.wait();
+    feeder.join().unwrap();
+    assert_eq!(said.next().as_deref(), Some("silent"));
+    signal(&pipeline.stages[0], "TERM");
+    pipeline.finish();
+    assert!(browser.wait().unwrap().success());
+}
