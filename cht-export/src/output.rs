@@ -15,6 +15,9 @@ use cht_core::{
 /// Folders of a session, in which only its stages write.
 const OF_SESSION: [&str; 6] = ["stream", "frames", "audio", "transcript", "agent", "page"];
 
+/// Path from a session's folder on of the clip that cht-page lets this tool write.
+const VIDEO_OF_PAGE: &str = "page/video.mp4";
+
 /// Fails for a file that would replace one of a recording, or lie among them.
 pub(crate) fn refuse_recordings(path: &Path) -> Result<()> {
     let Ok(folder) = path.canonicalize().or_else(|_| {
@@ -28,7 +31,7 @@ pub(crate) fn refuse_recordings(path: &Path) -> Result<()> {
         let name = folder.file_name().and_then(|name| name.to_str());
         let is_named = name.is_some_and(|name| OF_SESSION.contains(&name));
         is_named && folder.parent().is_some_and(|root| Session::open(root).is_ok())
-    });
+    }) && !folder.ends_with(VIDEO_OF_PAGE);
     // An index of loose segments.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let is_indexed = folder.with_file_name(INDEX_JOURNAL).exists();

@@ -2,11 +2,17 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{
+    Parser, Subcommand,
+    builder::{OsStringValueParser, TypedValueParser as _},
+};
+
+use crate::video::Wish;
 
 const EXAMPLES: &str = "\
 Examples:
   cht-page build sessions/20261123_010203
+  cht-page build sessions/20261123_010203 --video
   cht-page serve
   cht-page serve /srv/cht --listen 0.0.0.0:8080 --token \"$(uuidgen)\"
 ";
@@ -36,6 +42,12 @@ pub(crate) struct Build {
     /// SESSION/page]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Make a video for the page, which a browser plays from a file, too: video.mp4, next to it. Or
+    /// take FILE, a clip of cht-export with what that printed as FILE.json; or none [default: a
+    /// video.mp4 that is there]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true,
+          default_missing_value = "", value_parser = OsStringValueParser::new().map(Wish::of))]
+    pub video: Option<Wish>,
 }
 
 #[derive(Debug, clap::Args)]

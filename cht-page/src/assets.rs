@@ -6,7 +6,7 @@
 use std::{fmt::Write as _, sync::LazyLock};
 
 /// The modules, each after those that it imports.
-const MODULES: [(&str, &str); 23] = [
+const MODULES: [(&str, &str); 25] = [
     ("dom.js", include_str!("../web/dom.js")),
     ("time.js", include_str!("../web/time.js")),
     ("recording.js", include_str!("../web/recording.js")),
@@ -16,6 +16,8 @@ const MODULES: [(&str, &str); 23] = [
     ("playlist.js", include_str!("../web/playlist.js")),
     ("scripts.js", include_str!("../web/scripts.js")),
     ("packets.js", include_str!("../web/packets.js")),
+    ("film.js", include_str!("../web/film.js")),
+    ("video_file.js", include_str!("../web/video_file.js")),
     ("recorded.js", include_str!("../web/recorded.js")),
     ("live.js", include_str!("../web/live.js")),
     ("player.js", include_str!("../web/player.js")),

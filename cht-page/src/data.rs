@@ -5,7 +5,7 @@
 use std::io::Write as _;
 
 use anyhow::{Result, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     assets,
@@ -32,7 +32,10 @@ struct Head<'a> {
     marks: bool,
     /// Whether the players are there.
     players: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     streams: Option<Streams>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    video: Option<Video>,
 }
 
 /// A page's place, and what its server allows.
@@ -43,56 +46,93 @@ pub(crate) struct Page<'a> {
     pub marks: bool,
 }
 
-/// A script with the data of a session.
-#[derive(Debug)]
-pub(crate) struct Script {
-    pub text: Vec<u8>,
+/// A video file next to a page.
+#[derive(Debug, Serialize)]
+pub(crate) struct Video {
+    /// URL from the page on.
+    pub path: String,
+    /// Whether it is another one than that which was made of the recorded streams as they are.
+    pub other: bool,
+    /// Which of its times are those of the session, in order.
+    pub parts: Vec<Part>,
+}
+
+/// A part of a video file without a pause, in seconds.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Part {
+    /// Times of the session.
+    pub start: f64,
+    pub end: f64,
+    /// Where it begins in the file.
+    pub at: f64,
+}
+
+/// Everything known of a session's past.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    items: Vec<Item>,
+    /// Position after them.
+    end: Position,
     /// Lines of the session that cannot be read.
     pub damaged: u64,
+    pub streams: Option<Streams>,
 }
 
-/// Returns the script with the data of a session.
-pub(crate) fn script(source: &Source, page: Page<'_>) -> Result<Script> {
-    let (items, end, damaged) = items(source)?;
-    let session = source.session();
-    let segments = items.iter().filter_map(|item| match item {
-        Item::SegmentClosed(segment) => Some(segment.path()),
-        _ => None,
-    });
-    // Not every segment has tables; the first one of a session mostly has.
-    let mut looked_at = segments.clone().next_back().into_iter().chain(segments.take(1));
-    let head = Head {
-        name: session.root().file_name().and_then(|name| name.to_str()).unwrap_or("session"),
-        folder: session.name(),
-        base: page.base,
-        served: page.served,
-        marks: page.marks,
-        players: assets::has_players(),
-        streams: looked_at.find_map(|path| Streams::of_segment(source.root(), path)),
-    };
-    let mut script = b"globalThis.chtSession = ".to_vec();
-    serde_json::to_writer(&mut script, &head)?;
-    script.pop();
-    write!(script, ",\"position\":\"{end}\",\"items\":[")?;
-    for (at, item) in items.iter().chain(&source.present()).enumerate() {
-        script.extend_from_slice(if at == 0 { b"\n" } else { b",\n" });
-        serde_json::to_writer(&mut script, item)?;
-    }
-    script.extend_from_slice(b"\n]};\n");
-    Ok(Script { text: script, damaged })
-}
-
-/// Reads all items of the past. Returns the position after them, and the number of damaged lines.
-fn items(source: &Source) -> Result<(Vec<Item>, Position, u64)> {
-    let (mut items, mut end, mut damaged) = (Vec::new(), Position::default(), 0);
-    loop {
-        let Some(batch) = source.read_on(end, READ)? else {
-            bail!("{}: the index was started over just now; try again", source.session().name());
-        };
-        items.extend(batch.items.into_iter().map(|(_, item)| item));
-        (end, damaged) = (batch.end, damaged + batch.damaged);
-        if !batch.is_partial {
-            return Ok((items, end, damaged));
+impl Known {
+    /// Reads all items of the past.
+    pub(crate) fn read(source: &Source) -> Result<Self> {
+        let mut known = Self::default();
+        loop {
+            let Some(batch) = source.read_on(known.end, READ)? else {
+                bail!(
+                    "{}: the index was started over just now; try again",
+                    source.session().name()
+                );
+            };
+            known.items.extend(batch.items.into_iter().map(|(_, item)| item));
+            known.end = batch.end;
+            known.damaged += batch.damaged;
+            if !batch.is_partial {
+                break;
+            }
         }
+        let segments = known.items.iter().filter_map(|item| match item {
+            Item::SegmentClosed(segment) => Some(segment.path()),
+            _ => None,
+        });
+        // Not every segment has tables; the first one of a session mostly has.
+        let mut looked_at = segments.clone().next_back().into_iter().chain(segments.take(1));
+        known.streams = looked_at.find_map(|path| Streams::of_segment(source.root(), path));
+        Ok(known)
+    }
+
+    /// Returns the script with the data of the session.
+    pub(crate) fn script(
+        self,
+        source: &Source,
+        page: Page<'_>,
+        video: Option<Video>,
+    ) -> Result<Vec<u8>> {
+        let session = source.session();
+        let head = Head {
+            name: session.root().file_name().and_then(|name| name.to_str()).unwrap_or("session"),
+            folder: session.name(),
+            base: page.base,
+            served: page.served,
+            marks: page.marks,
+            players: assets::has_players(),
+            streams: self.streams,
+            video,
+        };
+        let mut script = b"globalThis.chtSession = ".to_vec();
+        serde_json::to_writer(&mut script, &head)?;
+        script.pop();
+        write!(script, ",\"position\":\"{}\",\"items\":[", self.end)?;
+        for (at, item) in self.items.iter().chain(&source.present()).enumerate() {
+            script.extend_from_slice(if at == 0 { b"\n" } else { b",\n" });
+            serde_json::to_writer(&mut script, item)?;
+        }
+        script.extend_from_slice(b"\n]};\n");
+        Ok(script)
     }
 }

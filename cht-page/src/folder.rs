@@ -12,8 +12,9 @@ use cht_core::{process::report, storage::durable};
 use crate::{
     args::Build,
     assets,
-    data::{self, Page},
+    data::{Known, Page},
     source::Source,
+    video,
 };
 
 /// Writes the page of a session.
@@ -27,21 +28,26 @@ pub(crate) fn build(options: &Build) -> Result<()> {
         &source.session().root().canonicalize().with_context(named)?,
     );
     let page = Page { base: &base, served: false, marks: false };
-    let script = data::script(&source, page)?;
-    if script.damaged > 0 {
+    let known = Known::read(&source)?;
+    if known.damaged > 0 {
         report::warn(format_args!(
             "{}: damaged lines were skipped: {}; cht-export check names them",
             source.session().root().display(),
-            script.damaged
+            known.damaged
         ));
     }
+    let root = source.session().root();
+    let video = video::find(options.video.as_ref(), root, &folder, known.streams.as_ref())?;
+    let video = video.map(|found| found.named(|path| url_from(&folder, path))).transpose()?;
+    let has_video = video.is_some() || assets::has_players();
+    let script = known.script(&source, page, video)?;
     for asset in assets::all() {
         write(&folder.join(asset.name), asset.text.as_bytes())?;
     }
-    write(&folder.join("data.js"), &script.text)?;
+    write(&folder.join("data.js"), &script)?;
     // Last: a page that is there is complete.
     write(&folder.join("index.html"), assets::session("").as_bytes())?;
-    if !assets::has_players() {
+    if !has_video {
         report::warn(format_args!(
             "the page shows pictures and no video: this program was built without the players; \
              build it by `{}`",
@@ -68,6 +74,15 @@ fn path_from(from: &Path, to: &Path) -> String {
         url.push('/');
     }
     if url.is_empty() { "./".to_owned() } else { url }
+}
+
+/// Returns the URL of a file as seen from a folder.
+fn url_from(folder: &Path, file: &Path) -> Result<String> {
+    let [folder, file] =
+        [folder, file].map(|path| path.canonicalize().with_context(|| path.display().to_string()));
+    let (folder, file) = (folder?, file?);
+    let name = encode(&file.file_name().unwrap_or_default().to_string_lossy());
+    Ok(path_from(&folder, file.parent().unwrap_or(&folder)) + &name)
 }
 
 /// Encodes a name for a URL (RFC 3986 §2).

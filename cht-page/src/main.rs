@@ -3,7 +3,7 @@
 //! It reads the index, the record and the transcript; pictures and video stay where they are.
 //! Everything that the browser runs is in `web/`, and compiled into the program.
 //!
-//! Imports: {`folder`, `serve`} → `data` → {`source` → `item`, `streams`, `assets`}.
+//! Imports: {`folder` → `video`, `serve`} → `data` → {`source` → `item`, `streams`, `assets`}.
 
 mod args;
 mod assets;
@@ -13,6 +13,7 @@ mod item;
 mod serve;
 mod source;
 mod streams;
+mod video;
 
 use std::process::ExitCode;
 

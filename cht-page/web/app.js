@@ -192,7 +192,7 @@ class App {
     this.transcript.set();
     this.#showFiltered();
     this.#showState();
-    if (location.protocol === "file:" && !player.refusal) this.#offerFolder();
+    if (location.protocol === "file:" && !player.refusal && !player.file) this.#offerFolder();
     if (recording.served) follow(recording);
     if (!this.#openLink() && recording.isLive) {
       player.goLive();

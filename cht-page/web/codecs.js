@@ -68,12 +68,17 @@ export function isLost(details) {
 }
 
 /**
- * Says why hls.js has given up.
- * @param {string} details its name of the error, or the message of another
+ * Says why a player has given up.
+ * @param {string} details hls.js's name of the error, `videoFile`, or the message of another
  */
 export function reasonOf(details) {
   if (details === "levelEmptyError")
     return "No video is left in this session. The pictures play in their times.";
+  if (details === "videoFile")
+    return (
+      "This browser does not play the video file of the page, or it is not there any more. The " +
+      "pictures play in their times."
+    );
   if (isLost(details))
     return (
       `The video cannot be read (${details}): it is not there any more, or the server does not ` +

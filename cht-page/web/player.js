@@ -2,12 +2,14 @@
 
 import { helpsOf, isGone, isLost, playCommand, reasonOf, unplayable } from "./codecs.js";
 import { element, icon, iconButton } from "./dom.js";
+import { Film } from "./film.js";
 import { Live } from "./live.js";
 import { Recorded } from "./recorded.js";
 import { MIN_GAP } from "./recording.js";
 import { loadScript } from "./scripts.js";
 import { Stills } from "./stills.js";
 import { clock } from "./time.js";
+import { FileTimes, VideoFile } from "./video_file.js";
 
 const RATES = [0.5, 1, 1.25, 1.5, 2, 3];
 
@@ -31,25 +33,30 @@ export class Player extends EventTarget {
      * @type {any}
      */
     this.Loader = null;
+    /** Why no video is played in segments; empty if it is. */
+    const refusal = this.#refusal();
+    const isFile = location.protocol === "file:" || refusal;
+    /** Video file that is played in their place. */
+    this.file = isFile ? recording.video : null;
     /** Why no video is played; empty if it is. */
-    this.refusal = this.#refusal();
+    this.refusal = this.file ? "" : refusal;
     /** Whether the video is not there: no command plays it. */
     this.isLost = false;
     /** Whether the session has been removed or renamed since. */
     this.isGone = false;
     /** Script that is being loaded. */
     this.awaited = "";
-    /** Where the playlist has video, once it is known. @type {Range | null} */
-    this.range = null;
+    /** Where there is video to be played, once it is known. @type {Range | null} */
+    this.range = this.file && new FileTimes(this.file.parts).range;
     /** Whether the newest picture is wanted, as soon as its player is there. */
     this.wantsLive = false;
     this.tell = this.#limited(() => this.#show());
     this.#build();
-    /** @type {Stills | Recorded | Live} */
+    /** @type {Stills | Film | Live} */
     this.engine = new Stills(recording, this.tell);
   }
 
-  /** Returns the reason why this page plays no video. */
+  /** Returns the reason why this page plays no video of the segments. */
   #refusal() {
     const { video } = unplayable(this.recording.streams);
     if (video) return `This browser does not play ${video}. The pictures play in their times.`;
@@ -135,9 +142,13 @@ export class Player extends EventTarget {
     return this.engine.isLive;
   }
 
-  /** Tells whether video can be read: the page is served, or its reader has opened the folder. */
+  /**
+   * Tells whether video can be read: it is a file, the page is served, or its reader has opened the
+   * folder.
+   */
   get hasVideo() {
-    return !this.refusal && (location.protocol !== "file:" || this.Loader !== null);
+    if (this.refusal) return false;
+    return Boolean(this.file) || location.protocol !== "file:" || this.Loader !== null;
   }
 
   /**
@@ -147,6 +158,8 @@ export class Player extends EventTarget {
    */
   hasVideoAt(time, slack = MIN_GAP) {
     const { parts, isLive } = this.recording;
+    if (this.file && this.range)
+      return time >= this.range.start - slack && time <= this.range.end + slack;
     if (!parts.length) return false;
     const start = Math.max(parts[0].start, this.range?.start ?? 0);
     const last = parts[parts.length - 1].end;
@@ -161,9 +174,9 @@ export class Player extends EventTarget {
   #learn(range) {
     this.range = range;
     const { time, isPlaying } = this;
-    if (!(this.engine instanceof Recorded) || this.hasVideoAt(time)) return;
+    if (!(this.engine instanceof Film) || this.hasVideoAt(time)) return;
     // Not from inside of a call of hls.js, which is ended here.
-    queueMicrotask(() => this.engine instanceof Recorded && this.#showStills(time, isPlaying));
+    queueMicrotask(() => this.engine instanceof Film && this.#showStills(time, isPlaying));
   }
 
   /**
@@ -180,7 +193,7 @@ export class Player extends EventTarget {
   /** Changes between video and pictures where the video begins or ends. */
   #handOver() {
     const { engine, recording, time } = this;
-    if (engine instanceof Recorded && engine.hasEnded && recording.end > time + MIN_GAP) {
+    if (engine instanceof Film && engine.hasEnded && recording.end > time + MIN_GAP) {
       const start = this.range?.start ?? 0;
       this.range = { start, end: Math.min(time, this.range?.end ?? time) };
       this.#showStills(Math.max(time, this.range.end + 0.01), true);
@@ -212,23 +225,23 @@ export class Player extends EventTarget {
     this.wantsLive = false;
     const isFinished = !this.recording.isLive || time < (this.recording.parts.at(-1)?.end ?? 0);
     const plays = this.hasVideo && isFinished && this.hasVideoAt(time);
-    const isHere = "Hls" in globalThis;
+    const isHere = Boolean(this.file) || "Hls" in globalThis;
     if (plays && !isHere) this.#goOnWith("hls.js", () => !this.isLive && !this.wantsLive);
     if (!plays || !isHere) {
       if (!(this.engine instanceof Stills)) this.#use(() => new Stills(this.recording, this.tell));
-    } else if (!(this.engine instanceof Recorded)) {
-      const fail = (/** @type {string} */ message) => this.#fail(message);
-      this.#use(
-        () =>
-          new Recorded(this.video, this.recording, {
-            Loader: this.Loader,
-            tell: this.tell,
-            fail,
-            learn: (range) => this.#learn(range),
-          }),
-      );
+    } else if (!(this.engine instanceof Film)) {
+      this.#use(() => this.#film());
     }
     return this.engine;
+  }
+
+  /** Makes the player of the video file, or of the segments. */
+  #film() {
+    const { video, recording, file, Loader, tell } = this;
+    const fail = (/** @type {string} */ message) => this.#fail(message);
+    if (file) return new VideoFile(video, file, { tell, fail });
+    const learn = (/** @type {Range | null} */ range) => this.#learn(range);
+    return new Recorded(video, recording, { Loader, tell, fail, learn });
   }
 
   /**
@@ -258,7 +271,8 @@ export class Player extends EventTarget {
    * @param {string} message
    */
   async #fail(message) {
-    const { time, isPlaying } = this;
+    const { engine, time } = this;
+    const isPlaying = this.isPlaying || (engine instanceof Film && engine.isTold);
     this.wantsLive = false;
     this.refusal = reasonOf(message);
     this.isLost = isLost(message);
@@ -401,7 +415,7 @@ export class Player extends EventTarget {
   /** Says what this browser does not play, and the command that does. */
   #showNotice() {
     const { recording } = this;
-    const { sound } = unplayable(recording.streams);
+    const sound = this.file?.other ? null : unplayable(recording.streams).sound;
     const silence = sound ? `This browser does not play ${sound}: the video is silent here.` : "";
     const remark = this.#remark;
     const unread = recording.isEmpty ? "" : this.refusal;

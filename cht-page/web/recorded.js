@@ -1,14 +1,12 @@
 // Plays the recording by hls.js, over the playlist that cht-recv keeps.
 
 import { unplayable } from "./codecs.js";
+import { Film } from "./film.js";
 import { Playlist } from "./playlist.js";
 import { joined, withoutPid } from "./packets.js";
 
 /** Time until a recording without segments, or out of reach, is looked at again, in milliseconds. */
 const ASK_AGAIN = 1000;
-
-/** Difference of two times that are one picture, in seconds. */
-const SAME = 0.003;
 
 /**
  * Returns the loader of hls.js, extended. Segments that begin without tables get those of their
@@ -68,7 +66,7 @@ function loaded(Hls, Loader, url, context, config) {
   });
 }
 
-export class Recorded {
+export class Recorded extends Film {
   /**
    * @param {HTMLVideoElement} video
    * @param {import("./recording.js").Recording} recording
@@ -76,15 +74,9 @@ export class Recorded {
    *   learn: (range: import("./player.js").Range | null) => void}} options
    */
   constructor(video, recording, { Loader, tell, fail, learn }) {
+    super(video, tell);
     const Hls = /** @type {any} */ (globalThis).Hls;
-    this.video = video;
     this.recording = recording;
-    this.isLive = false;
-    this.tell = tell;
-    /** Time that is sought, until the video is there. @type {number | null} */
-    this.target = null;
-    this.frameDuration = 0.04;
-    this.stop = new AbortController();
     const { streams } = recording;
     const refused = unplayable(streams).sound ? (streams.sound_pid ?? null) : null;
     this.hls = new Hls({
@@ -95,7 +87,7 @@ export class Recorded {
       maxBufferLength: 20,
       backBufferLength: 30,
     });
-    this.playlist = new Playlist(this.hls, recording);
+    this.times = this.playlist = new Playlist(this.hls, recording);
     this.#listen(Hls, fail, learn);
     this.hls.loadSource(new URL(recording.url("stream/session.m3u8"), document.baseURI).href);
     this.hls.attachMedia(video);
@@ -110,12 +102,12 @@ export class Recorded {
     let recoveries = 0;
     this.hls.on(Hls.Events.LEVEL_UPDATED, () => {
       learn(this.playlist.range);
-      if (!this.stop.signal.aborted) this.#aim();
+      if (!this.stop.signal.aborted) this.aim();
     });
     this.hls.on(Hls.Events.INIT_PTS_FOUND, (/** @type {string} */ _, /** @type {any} */ data) =>
       this.playlist.learn(data),
     );
-    this.hls.on(Hls.Events.FRAG_BUFFERED, () => this.#aim());
+    this.hls.on(Hls.Events.FRAG_BUFFERED, () => this.aim());
     this.hls.on(Hls.Events.ERROR, (/** @type {string} */ _, /** @type {any} */ data) => {
       // A file that is not there does not come by asking again.
       const isLost = data.response?.code === 404 && !this.recording.isLive;
@@ -127,18 +119,6 @@ export class Recorded {
         setTimeout(() => this.stop.signal.aborted || this.hls.startLoad(), ASK_AGAIN);
       else fail(data.details);
     });
-    const look = () => {
-      if (this.video.seeking) return;
-      if (this.target !== null && this.video.readyState >= 2) {
-        this.#aim();
-        if (!this.video.seeking) this.target = null;
-      }
-      this.tell();
-    };
-    for (const name of ["timeupdate", "seeked", "play", "pause", "canplay"]) {
-      this.video.addEventListener(name, look, { signal: this.stop.signal });
-    }
-    this.#watchFrames();
   }
 
   /**
@@ -150,64 +130,8 @@ export class Recorded {
     if (!this.stop.signal.aborted) fail(details);
   }
 
-  /** Learns how long a frame lasts. */
-  #watchFrames() {
-    if (!this.video.requestVideoFrameCallback) return;
-    let last = -1;
-    const watch = (/** @type {number} */ _, /** @type {any} */ frame) => {
-      const step = frame.mediaTime - last;
-      if (this.isPlaying && step > 0.004 && step < 0.2) this.frameDuration = step;
-      last = frame.mediaTime;
-      if (!this.stop.signal.aborted) this.video.requestVideoFrameCallback(watch);
-    };
-    this.video.requestVideoFrameCallback(watch);
-  }
-
-  /** Goes to the time that is sought; again when its place is known better. */
-  #aim() {
-    if (this.target === null) return;
-    const media = this.playlist.toMedia(this.target);
-    if (media === null) return;
-    // A video goes to its end for any later time.
-    const place = Math.min(media, this.video.duration || Infinity);
-    if (Math.abs(this.video.currentTime - place) > SAME) this.video.currentTime = place;
-  }
-
-  get time() {
-    return this.target ?? this.playlist.toSession(this.video.currentTime);
-  }
-
-  /** Tells whether all video was played. */
-  get hasEnded() {
-    return this.target === null && this.video.ended;
-  }
-
-  get isPlaying() {
-    return !this.video.paused && !this.video.ended;
-  }
-
-  /** @param {number} rate */
-  set rate(rate) {
-    this.video.playbackRate = rate;
-  }
-
-  play() {
-    this.video.play().catch(() => this.tell());
-  }
-
-  pause() {
-    this.video.pause();
-  }
-
-  /** @param {number} time */
-  seek(time) {
-    this.target = time;
-    this.#aim();
-    this.tell();
-  }
-
   end() {
-    this.stop.abort();
+    super.end();
     this.hls.destroy();
   }
 }

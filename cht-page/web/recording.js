@@ -29,6 +29,11 @@ export class Recording extends EventTarget {
     this.players = data.players;
     /** Codecs. @type {{video?: string, sound?: string, sound_pid?: number}} */
     this.streams = data.streams ?? {};
+    /**
+     * Video file next to the page; `other` if it is not of the recorded streams as they are.
+     * @type {{path: string, other: boolean, parts: import("./video_file.js").FilePart[]} | null}
+     */
+    this.video = data.video ?? null;
     this.position = data.position;
     /** In order of time. @type {Frame[]} */
     this.frames = [];

@@ -204,9 +204,14 @@ export class Wall {
     const { recording, selection } = this;
     const isChosen = selection.has(frame.id);
     const words = this.#words(frame);
+    const press = (/** @type {MouseEvent} */ { detail, currentTarget }) => {
+      // After a click, the space bar plays. Those who press by keys keep their place.
+      if (detail) /** @type {HTMLElement} */ (currentTarget).blur();
+      this.open(frame);
+    };
     const picture = element(
       "button",
-      { type: "button", className: "picture", onclick: () => this.open(frame) },
+      { type: "button", className: "picture", onclick: press },
       element("img", {
         src: recording.url(frame.thumbnail ?? frame.path),
         alt: `${frame.id}, ${frame.reason}`,

@@ -16,6 +16,9 @@ const LIMIT = 60_000;
 
 const browser = await launch(modules);
 
+/** An empty page, which reads pictures of others. */
+const reader = await browser.newPage();
+
 /** Opens a page that must neither fail nor ask any machine but this one. */
 async function open(url, { width = 1280, height = 800, theme = "dark" } = {}) {
   const page = await browser.newPage();
@@ -91,12 +94,43 @@ async function showsPicture(page, numbers, name) {
   });
 }
 
+/**
+ * Waits until the screen shows the picture with this number. A script may not read the pixels of a
+ * video from a file, so the screen is photographed.
+ */
+async function showsOnScreen(page, number, name) {
+  const screen = await page.$(".screen video");
+  for (let tries = 1; ; tries++) {
+    const image = `data:image/png;base64,${await screen.screenshot({ encoding: "base64" })}`;
+    const shown = await reader.evaluate(async (image) => {
+      const bitmap = await createImageBitmap(await (await fetch(image)).blob());
+      const { width, height } = bitmap;
+      const canvas = new OffscreenCanvas(width, height);
+      const paint = canvas.getContext("2d");
+      paint.drawImage(bitmap, 0, 0);
+      // The video may be narrower than its element.
+      const scale = Math.min(width / 320, height / 180);
+      let number = 0;
+      for (let bar = 0; bar < 16; bar++) {
+        const x = width / 2 + (bar * 20 + 10 - 160) * scale;
+        if (paint.getImageData(x, height / 2, 1, 1).data[0] > 127) number += 2 ** bar;
+      }
+      return number;
+    }, image);
+    const isVideo = await page.evaluate(
+      () => !globalThis.chtApp.player.still.classList.contains("shown"),
+    );
+    if (shown === number && isVideo) return;
+    if (tries === 50) assert.fail(`${name}: ${isVideo ? "video" : "still"} ${shown} instead of ${number}`);
+  }
+}
+
 /** Waits until the video shows the time that was sought. */
 const settled = (page) =>
   waitFor(page, () => {
     const { engine, video } = globalThis.chtApp.player;
     return (
-      engine.constructor.name === "Recorded" &&
+      ["Recorded", "VideoFile"].includes(engine.constructor.name) &&
       engine.target === null &&
       !video.seeking &&
       video.readyState >= 2
@@ -266,6 +300,86 @@ const scenarios = {
       const page = await open(`${url}#t=2.5`, { theme });
       assert.equal(await time(page), 2.5);
       await checkAccess(page, theme);
+      await close(page);
+    }
+  },
+
+  /**
+   * A page from a file with its video next to it, whose connections begin at these times: URL,
+   * times joined by commas. It has whole seconds of video from each.
+   */
+  async video(url, joined) {
+    const begins = String(joined).split(",").map(Number);
+    const page = await open(url);
+    assert.equal(await page.$("button.text"), null, "nothing has to be opened");
+    // A click on a picture shows that picture of the video.
+    const cards = await page.$$(".card img");
+    assert.ok(cards.length > 5);
+    for (const [at, card] of cards.entries()) {
+      await card.click();
+      await settled(page);
+      const time = await page.evaluate((at) => globalThis.chtApp.recording.frames[at].timestamp, at);
+      const begin = begins.findLast((begin) => begin <= time + 0.001);
+      await showsOnScreen(page, Math.round((time - begin) * 25), `the picture at ${time}`);
+    }
+    // So does a time within each connection; one in a gap shows what comes after it.
+    const seek = async (time, number, name) => {
+      await page.evaluate((time) => globalThis.chtApp.player.seek(time), time);
+      await settled(page);
+      await showsOnScreen(page, number, `${name} ${time}`);
+    };
+    for (const begin of begins) {
+      for (const number of [0, 1, 24, 25, 37, 49]) {
+        await seek(begin + (number + 0.5) / 25, number, "at");
+      }
+      if (begin > begins[0]) await seek(begin - 0.3, 0, "before");
+    }
+    await seek(begins[1] + 0.5 / 25, 0, "again");
+    for (const [key, number] of [
+      [".", 1],
+      [".", 2],
+      [",", 1],
+    ]) {
+      await page.keyboard.press(key);
+      await settled(page);
+      await showsOnScreen(page, number, `after ${key}`);
+    }
+    // It plays over a gap, at the times of the session.
+    const last = begins.at(-1);
+    const end = await page.evaluate(() => globalThis.chtApp.recording.stretches.at(-2)[1]);
+    await page.evaluate((time) => globalThis.chtApp.player.seek(time), end - 0.4);
+    await page.keyboard.press(" ");
+    await waitFor(page, (time) => globalThis.chtApp.player.time > time, last + 0.2);
+    await page.keyboard.press(" ");
+    const { time, media } = await page.evaluate(() => {
+      const { player } = globalThis.chtApp;
+      return { time: player.time, media: player.video.currentTime };
+    });
+    const parts = await page.evaluate(() => globalThis.chtSession.video.parts);
+    assert.ok(Math.abs(time - last - (media - parts.at(-1).at)) < 1e-6, `${time} at ${media}`);
+    await checkAccess(page, "with video");
+    await close(page);
+  },
+
+  /**
+   * Pages from files whose video is not played: URLs of one with MPEG-2, and of one without its
+   * file.
+   */
+  async refused(codec, absent) {
+    for (const [url, says] of [
+      [codec, /^This browser does not play MPEG-2\. /],
+      [absent, /^This browser does not play the video file of the page, or it is not there any more/],
+    ]) {
+      const page = await open(url);
+      await page.keyboard.press(" ");
+      await waitFor(page, () => globalThis.chtApp.player.time > 0.3);
+      assert.equal(
+        await page.evaluate(() => globalThis.chtApp.player.engine.constructor.name),
+        "Stills",
+      );
+      assert.match(await page.$eval(".notice", (it) => it.textContent), says);
+      // A file that is not there is an error of the browser, too.
+      page.faults = page.faults.filter((fault) => !/ERR_FILE_NOT_FOUND/.test(fault));
       await close(page);
     }
   },

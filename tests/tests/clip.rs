@@ -321,11 +321,13 @@ fn clip_that_cannot_be_made_leaves_nothing() {
     let idle = folder.path().join("idle");
     let waits = "#!/bin/sh\n[ \"$1\" != -version ] || exec ffmpeg \"$@\"\ncat >/dev/null\n";
     make_script(&idle, waits);
+    fs::create_dir(session.join("page")).unwrap();
     for (source, out, options, status, said) in [
         (&session, out.join("a.avi"), "", 2, "name it .ts, .mp4 or .mkv"),
         (&session, segment.clone(), "", 2, "belongs to a recording"),
         (&segment, segment.clone(), "", 2, "belongs to a recording"),
         (&session, session.join("stream/b.ts"), "", 2, "belongs to a recording"),
+        (&session, session.join("page/b.mp4"), "", 2, "belongs to a recording"),
         (&session, out.join("a.ts"), "--from 100", 2, "no picture from 100.000 s to the end"),
         (&session, out.clone(), "", 2, "name it .ts, .mp4 or .mkv"),
         (&session, session.join("frames/b.ts"), "", 2, "belongs to a recording"),

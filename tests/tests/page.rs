@@ -164,6 +164,49 @@ fn built_page_names_files_of_its_session_by_relative_paths() {
 }
 
 #[test]
+fn built_page_takes_the_video_that_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    recorded(folder.path());
+    let session = folder.path().join("call");
+    let video = folder.path().join("a b.mp4");
+    let run = |options: &[&str]| {
+        let output = build(&session, options).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let script = fs::read(session.join("page/data.js"));
+        let data = script.map_or(Value::Null, |script| data(&script));
+        (output.status.code(), said, data["video"].clone())
+    };
+    let given = format!("--video={}", video.display());
+    let (status, said, _) = run(&[&given]);
+    assert!(status == Some(2) && said.contains("no file; --video alone makes one"), "{said}");
+    let mut export = tool("cht-export");
+    let output = export.arg("clip").arg(&session).arg(&video).arg("--copy").output().unwrap();
+    let (status, said, _) = run(&[&given]);
+    assert!(status == Some(2) && said.contains("a b.json: save there what"), "{said}");
+    fs::write(folder.path().join("a b.json"), output.stdout).unwrap();
+    let (status, said, found) = run(&[&given]);
+    assert_eq!(status, Some(0), "{said}");
+    let parts = json!([{"start": 0.0, "end": 3.0, "at": 0.0}]);
+    assert_eq!(found, json!({"path": "../../a%20b.mp4", "other": true, "parts": parts}));
+
+    // One that was made is taken until another is wanted.
+    assert_eq!(run(&[]).2, Value::Null);
+    let made = json!({"path": "./video.mp4", "other": false, "parts": parts});
+    assert_eq!(run(&["--video"]).2, made);
+    assert_eq!(run(&[]).2, made);
+    assert_eq!(run(&["--video=none"]).2, Value::Null);
+    fs::remove_file(session.join("page/video.json")).unwrap();
+    let (status, said, found) = run(&[]);
+    assert_eq!((status, found), (Some(1), Value::Null));
+    assert!(said.contains("--video makes it anew"), "{said}");
+    // Where none can be made, the page shows pictures.
+    fs::remove_file(session.join("stream/segment_000002.ts")).unwrap();
+    let (status, said, found) = run(&["--video"]);
+    assert_eq!((status, found), (Some(1), Value::Null));
+    assert!(said.contains("no video was made for the page: cht-export ended with"), "{said}");
+}
+
+#[test]
 fn damaged_lines_are_named() {
     let folder = tempfile::tempdir().unwrap();
     recorded(folder.path());

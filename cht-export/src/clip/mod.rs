@@ -70,6 +70,19 @@ pub(crate) struct Clip {
     pub encoded: usize,
     /// Number of pauses in it, where a sender was away or its clock jumped.
     pub gaps: usize,
+    /// What lies between the pauses, in order.
+    pub parts: Vec<Stretch>,
+}
+
+/// A part of a clip without a pause, in seconds.
+#[derive(Debug, Serialize)]
+pub(crate) struct Stretch {
+    /// Time of its first picture in the recording.
+    pub start: f64,
+    /// Time at which its last picture ends in the recording.
+    pub end: f64,
+    /// Time of its first picture in the clip.
+    pub at: f64,
 }
 
 /// A run, and its part of the clip.
@@ -154,6 +167,7 @@ pub(crate) fn make(
         pictures: pieces.iter().map(|piece| piece.shown.len()).sum(),
         encoded: pieces.iter().map(Piece::encoded).sum(),
         gaps: pieces.len() - 1,
+        parts: pieces.iter().map(Piece::stretch).collect(),
     })
 }
 
@@ -187,6 +201,12 @@ impl Piece {
     fn lead(&self) -> i64 {
         let first = self.shown.first().map(|&at| self.run.pictures.all[at]);
         first.and_then(|first| Some(first.tick? - first.decoded)).unwrap_or(0).max(0)
+    }
+
+    fn stretch(&self) -> Stretch {
+        let Range { start, end } = self.span;
+        let at = seconds(start + self.offset - BEGIN);
+        Stretch { start: seconds(start), end: seconds(end), at }
     }
 
     fn encoded(&self) -> usize {

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     assets,
-    data::{self, Page, Script},
+    data::{Known, Page},
     source::Source,
 };
 
@@ -174,8 +174,9 @@ impl Answers {
         let Ok(place) = Arc::clone(&self.0.data).acquire_owned().await else { return busy() };
         let marks = self.0.gate.takes_marks();
         let page = Page { base: "files/", served: true, marks };
-        match spawn_blocking(move || data::script(&source, page)).await {
-            Ok(Ok(Script { text: script, .. })) => {
+        let read = move || Known::read(&source)?.script(&source, page, None);
+        match spawn_blocking(read).await {
+            Ok(Ok(script)) => {
                 let mut answer = fresh(text("text/javascript; charset=utf-8", script));
                 let content = std::mem::replace(answer.body_mut(), Content::text(""));
                 *answer.body_mut() = content.with_place(place);

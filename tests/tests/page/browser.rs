@@ -116,6 +116,78 @@ fn page_from_a_file_is_used_by_keys_and_plays_an_opened_folder() {
     passes(&driver, "file", &[&url, stream.to_str().unwrap(), &frames.to_string()]);
 }
 
+/// Records connections of counted pictures with B pictures and a tone, the first of which comes to
+/// the wrap of its time stamps after a second. Returns the folder, and where each begins.
+fn recorded_with_sound(sessions: &Path, seconds: &[f64]) -> (PathBuf, Vec<f64>) {
+    let mut pipeline = Pipeline::start(
+        sessions,
+        "--session-id call --segment-time 2",
+        "--detect scene --max-interval 0.7",
+    );
+    for (at, length) in seconds.iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        let [plain, coded] = ["plain.ts", "coded.ts"].map(|name| folder.path().join(name));
+        fs::write(&plain, counted(*length)).unwrap();
+        let offset = if at == 0 { "95442.7" } else { "0" };
+        let options = format!(
+            "-f lavfi -i sine=d={length} -c:v copy -c:a aac -output_ts_offset {offset} -f mpegts"
+        );
+        let arguments = ["-i", plain.to_str().unwrap()].into_iter();
+        cht_tests::ffmpeg(
+            arguments.chain(cht_tests::words(&options)).chain([coded.to_str().unwrap()]),
+        );
+        pipeline.send(&fs::read(&coded).unwrap());
+        while pipeline.index.wait_for("disconnected")["connection"] != at + 1 {}
+    }
+    signal(&pipeline.stages[0], "TERM");
+    pipeline.succeed();
+    let session = pipeline.session.clone();
+    let log = fs::read_to_string(session.join("stream/segments.ndjson")).unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let mut begins = std::collections::BTreeMap::new();
+    for line in lines.filter(|line| line["type"] == "segment_closed") {
+        let begin = line["timeline"]["offset"].as_f64().unwrap() / 90_000.0;
+        begins.entry(line["connection"].as_u64()).or_insert(begin);
+    }
+    (session, begins.into_values().collect())
+}
+
+#[test]
+fn page_from_a_file_plays_the_video_next_to_it() {
+    let Some(driver) = driver() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (session, begins) = recorded_with_sound(folder.path(), &[3.0, 2.0, 2.0]);
+    let page = session.join("page");
+    assert!(build(&session, &["--video"]).status().unwrap().success());
+    let log = fs::read_to_string(page.join("video.json")).unwrap();
+    let made: serde_json::Value = serde_json::from_str(&log).unwrap();
+    assert_eq!((&made["pictures"], &made["encoded"]), (&175.into(), &0.into()));
+    // Both are moved together, and the page is made again by someone who wants no other video.
+    let moved = folder.path().join("my call");
+    fs::rename(&session, &moved).unwrap();
+    assert!(build(&moved, &[]).status().unwrap().success());
+    let url = format!("file://{}/my%20call/page/index.html", folder.path().display());
+    let begins: Vec<_> = begins.iter().map(f64::to_string).collect();
+    passes(&driver, "video", &[&url, &begins.join(",")]);
+}
+
+#[test]
+fn video_file_that_is_not_played_leaves_the_pictures() {
+    let Some(driver) = driver() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    recorded_as(folder.path(), "codec", "-c:v mpeg2video -q:v 2 -c:a aac");
+    recorded_as(folder.path(), "absent", "-c copy");
+    let output = build(&folder.path().join("codec"), &["--video"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("no video was made for the page: no browser plays mpeg2video"), "{said}");
+    assert!(build(&folder.path().join("absent"), &["--video"]).status().unwrap().success());
+    fs::remove_file(folder.path().join("absent/page/video.mp4")).unwrap();
+    let [codec, absent] = ["codec", "absent"]
+        .map(|name| format!("file://{}/{name}/page/index.html", folder.path().display()));
+    passes(&driver, "refused", &[&codec, &absent]);
+}
+
 #[test]
 fn served_page_shows_the_picture_of_a_clicked_time() {
     let Some(driver) = driver() else { return };
