@@ -65,7 +65,7 @@ quality: build
 # make install PREFIX=/usr DESTDIR=package
 PREFIX ?= /usr/local
 ROOT := $(DESTDIR)$(PREFIX)
-SCRIPTS := cron.example follow live ocr reprocess transcribe
+SCRIPTS := follow live ocr reprocess transcribe
 UNITS := cht-batch.service cht-batch.timer cht-recv.service cht-recv@.service cht-stages@.service cht@.target
 
 install: $(addprefix $(BIN)/,$(TOOLS))
@@ -73,6 +73,7 @@ install: $(addprefix $(BIN)/,$(TOOLS))
 	install -m 755 $^ "$(ROOT)/bin"
 	for tool in $^; do "$$tool" --generate "$(ROOT)" || exit 1; done
 	install -m 755 $(addprefix scripts/,$(SCRIPTS)) "$(ROOT)/share/cht/scripts"
+	install -m 644 scripts/cron.example "$(ROOT)/share/cht/scripts"
 	for unit in $(UNITS); do \
 	    sed 's|/usr/local/|$(PREFIX)/|' "scripts/$$unit" >"$(ROOT)/lib/systemd/system/$$unit" || exit 1; done
 	install -d "$(ROOT)/share/cht/scripts/cluster"
@@ -93,13 +94,18 @@ uninstall:
 	    "$(ROOT)/share/fish/vendor_completions.d/$$tool.fish"; done
 
 # A package for Debian and its relatives, of the built programs: target/debian/cht_VERSION_ARCH.deb
+PACKAGE := $(CURDIR)/target/package
 deb:
-	rm -rf target/package target/debian
-	$(MAKE) --no-print-directory install PREFIX=/usr DESTDIR="$(CURDIR)/target/package"
+	rm -rf "$(PACKAGE)" target/debian
+	$(MAKE) --no-print-directory install PREFIX=/usr DESTDIR="$(PACKAGE)"
+	install -D -m 644 scripts/debian/lintian-overrides "$(PACKAGE)/usr/share/lintian/overrides/cht"
+	printf 'cht (%s-1) unstable; urgency=medium\n\n  * Changes: CHANGELOG.md\n\n -- The cht authors <cht@localhost>  %s\n' \
+	    "$$(sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q}' Cargo.toml)" "$$(git log -1 --format=%cD 2>/dev/null || date -R)" | \
+	    gzip -9n >"$(PACKAGE)/usr/share/doc/cht/changelog.Debian.gz"
 	$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deb
 	$(CARGO) deb --locked --package cht --no-build --output target/debian/
 	# All that is installed is in it, and the copyright.
-	test $$(dpkg-deb -c target/debian/cht_*.deb | grep -c '^-') -eq $$(($$(find target/package -type f | wc -l) + 1))
+	test $$(dpkg-deb -c target/debian/cht_*.deb | grep -c '^-') -eq $$(($$(find "$(PACKAGE)" -type f | wc -l) + 1))
 
 # Installs the package into a fresh Debian, and runs the examples of the README there. Needs root and the network.
 package-test: deb

@@ -6,13 +6,13 @@
 )]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
-use cht_tests::{TOOLS, bin, root};
+use cht_tests::{Stage, TOOLS, bin, root, tool};
 
 /// Runs a target of the Makefile with the tools of this build.
 fn make(target: &str, package: &Path) {
@@ -54,6 +54,52 @@ fn is_hardened(unit: &Path) {
     }
 }
 
+/// Checks that systemd makes the user of the units, where it is here.
+fn has_user(sysusers: &Path, root: &Path) {
+    fs::create_dir(root.join("etc")).unwrap();
+    let mut command = Command::new("systemd-sysusers");
+    match command.arg(format!("--root={}", root.display())).arg(sysusers).output() {
+        Ok(output) => {
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let users = fs::read_to_string(root.join("etc/passwd")).unwrap();
+            assert!(users.starts_with("cht:"), "{users}");
+        }
+        Err(_) => println!("skipped: systemd-sysusers is not here"),
+    }
+}
+
+#[test]
+fn settings_of_an_instance_are_accepted_by_its_stages() {
+    let page = fs::read_to_string(root().join("docs/service.md")).unwrap();
+    let settings =
+        page.split("cam.conf <<'EOF'\n").nth(1).unwrap().split("\nEOF\n").next().unwrap();
+    let mut settings: BTreeMap<_, _> = settings
+        .lines()
+        .map(|line| line.split_once('=').unwrap())
+        .map(|(name, value)| {
+            // Ports that are free.
+            let parts = value.split_inclusive(':').map(|part| match part {
+                "4444" | "9444" | "9445" => "0",
+                other => other,
+            });
+            (name, parts.collect::<String>())
+        })
+        .collect();
+    let words = ["RECV", "CHT_SCENES"].map(|name| settings.remove(name).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let mut recv = tool("cht-recv");
+    recv.args(words[0].split_whitespace()).arg("--sessions").arg(folder.path()).envs(&settings);
+    let mut recv = Stage::start(&mut recv);
+    recv.wait_for("listening");
+    recv.stop();
+    for (stage, options) in [("cht-scenes", &*words[1]), ("cht-index", "")] {
+        let mut command = tool(stage);
+        command.args(options.split_whitespace()).envs(&settings).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 #[test]
 fn installed_files_work_from_their_prefix_and_are_removed() {
     let folder = tempfile::tempdir().unwrap();
@@ -92,10 +138,13 @@ fn installed_files_work_from_their_prefix_and_are_removed() {
         let unit = prefix.join("lib/systemd/system").join(unit);
         let text = fs::read_to_string(&unit).unwrap();
         assert!(text.contains("ExecStart=/opt/cht/") && !text.contains("/usr/local"), "{text}");
+        // Without a line of its own, stderr goes where stdout goes: nowhere.
+        assert!(text.contains("\nStandardError=journal\n"), "{text}");
         is_hardened(&unit);
     }
     is_hardened(&prefix.join("lib/systemd/system/cht-recv.service"));
     assert!(installed.contains(Path::new("lib/systemd/system/cht@.target")));
+    has_user(&prefix.join("lib/sysusers.d/cht.conf"), folder.path());
 
     // A shell that completes an option.
     let script = format!(
