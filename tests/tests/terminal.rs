@@ -124,6 +124,8 @@ fn sender_is_named_when_it_comes_and_leaves() {
     let script = "cht-recv --input - --sessions s --session-id a <clip.ts | cat >events";
     let shown = at_terminal(folder.path(), script);
     let lines: Vec<_> = shown.lines().map(|line| line.rsplit('\r').next().unwrap()).collect();
+    let begins = "cht-recv: recording into s/a, reading stdin";
+    assert!(lines.iter().any(|line| line.ends_with(begins)), "{lines:?}");
     assert!(lines.iter().any(|line| line.ends_with("cht-recv: stdin connected")), "{lines:?}");
     let left = lines.iter().find(|line| line.contains("cht-recv: stdin left after ")).unwrap();
     assert!(left.ends_with(", no packet lost (end of stream)"), "{left}");

@@ -8,6 +8,7 @@ pub mod ffmpeg;
 pub mod harmless;
 mod idle;
 pub mod lock;
+mod nearby;
 pub mod programs;
 pub mod report;
 pub mod signals;

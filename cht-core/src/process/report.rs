@@ -6,6 +6,7 @@
 //! calls [`never_wait`]: then a thread of its own writes, from a bounded queue.
 
 use std::{
+    env,
     fmt::Display,
     io::{self, IsTerminal as _},
     sync::{
@@ -17,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{clock, exit::Exit, harmless::harmless, lock::lock, status, verbosity};
+use super::{clock, exit::Exit, harmless::harmless, lock::lock, nearby::nearby, status, verbosity};
 
 /// Largest number of messages that wait for a reader of stderr.
 const QUEUED: usize = 256;
@@ -221,9 +222,12 @@ fn say(kind: &str, message: &dyn Display) {
 }
 
 fn line_of(kind: &str, message: &dyn Display) -> String {
-    let message = message.to_string();
+    let mut message = message.to_string();
     if !io::stderr().is_terminal() {
         return format!("{}: {kind}{message}\n", stage());
+    }
+    if let Ok(folder) = env::current_dir() {
+        message = nearby(&message, &folder);
     }
     // Names of files and the words of a sender may be anything.
     let message = harmless(&message);
