@@ -48,6 +48,8 @@ pub(crate) fn file(options: &File) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let mut stop = run::Stop::listen().context("signals")?;
+    // All inputs have the same options.
+    run::check(&live::choosing(&options.choice, None))?;
     let mut worst = Exit::Done;
     for result in &results {
         worst = worst.max(result.make(&mut stop)?);

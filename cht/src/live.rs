@@ -31,6 +31,7 @@ pub(crate) fn live(options: &Live) -> Result<Exit> {
     check_page(options)?;
     let before = Newest::of(options);
     let mut stop = run::Stop::listen().context("signals")?;
+    run::check(&choosing(&options.choice, None))?;
     let exit = run::run(&plan, &mut stop, &mut |_| Ok(()))?;
     let newest = Newest::of(options).filter(|it| Some(it) != before.as_ref());
     if let Some(Newest { session, .. }) = newest {

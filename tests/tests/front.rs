@@ -279,14 +279,16 @@ fn truncated_file_is_a_warning_and_a_file_without_pictures_too() {
 #[test]
 fn refused_option_starts_no_recording() {
     let folder = tempfile::tempdir().unwrap();
-    let output = run(folder.path(), "live --max-frames many");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(
-        said.contains("cht-scenes does not start: ") && said.contains("--max-frames"),
-        "{said}"
-    );
-    assert!(!folder.path().join("sessions").exists());
+    clip(&folder.path().join("a.mp4"));
+    fs::copy(folder.path().join("a.mp4"), folder.path().join("b.mp4")).unwrap();
+    for line in ["live --max-frames many", "file a.mp4 b.mp4 --max-frames many"] {
+        let output = run(folder.path(), line);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(said.matches("cht-scenes does not start: ").count(), 1, "{said}");
+        assert!(said.contains("--max-frames"), "{said}");
+        assert!(!folder.path().join("sessions").exists(), "{line}");
+    }
 }
 
 #[test]

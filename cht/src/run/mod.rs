@@ -26,6 +26,7 @@ use crate::{
 use child::Child;
 pub(crate) use pipe::AtEnd;
 pub(crate) use stop::Stop;
+pub(crate) use trial::check;
 
 /// Prints plans as one script.
 pub(crate) fn print(plans: &[Plan]) -> Result<()> {
@@ -33,12 +34,9 @@ pub(crate) fn print(plans: &[Plan]) -> Result<()> {
     output::print(&scripts.collect::<String>())
 }
 
-/// Runs a plan. Calls `at_end` when the source of the first pipe has ended by itself, with its exit
-/// status. Returns the worst exit status of the stages.
+/// Runs a plan whose stages were checked. Calls `at_end` when the source of the first pipe has
+/// ended by itself, with its exit status. Returns the worst exit status of the stages.
 pub(crate) fn run(plan: &Plan, stop: &mut Stop, at_end: &mut AtEnd<'_>) -> Result<Exit> {
-    for stages in plan.steps.iter().filter_map(Step::pipe) {
-        trial::check(&stages[1..])?;
-    }
     let (mut server, mut worst) = (None, Exit::Done);
     let mut is_first = true;
     for step in &plan.steps {

@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result, bail};
 use super::child;
 use crate::plan::Stage;
 
-/// Fails with the message of the first stage that does not start.
+/// Fails with the message of the first stage that does not start. A stage that is given a session
+/// makes files in it.
 pub(crate) fn check(stages: &[Stage]) -> Result<()> {
     let mut tried = Vec::new();
     for stage in stages {
