@@ -18,10 +18,10 @@ use std::{
     os::unix::fs::symlink,
     path::Path,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use cht_tests::{Pipeline, QUICK, bin, generated, tool};
+use cht_tests::{Pipeline, QUICK, bin, generated, recorder, tool};
 use serde_json::{Value, json};
 
 /// A token.
@@ -640,6 +640,40 @@ fn many_connections_hold_bounded_memory_and_browsers_are_still_served() {
     assert!(memory < before.0 + 32 * 1024, "{} KiB, then {memory} KiB", before.0);
     drop(clients);
     assert_eq!(server.get("/s/call/").0, 200);
+}
+
+#[test]
+fn sessions_are_listed_by_recency_and_an_idle_recorder_after_those_that_hold_something() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recv, address) = recorder(folder.path(), "--session-id idle --stats-interval 0.1");
+    for (name, hours) in [("middle", 2), ("newest", 3), ("oldest", 1), ("empty", 4)] {
+        let session = folder.path().join(name);
+        for part in ["stream", "frames"] {
+            fs::create_dir_all(session.join(part)).unwrap();
+        }
+        if name != "empty" {
+            fs::write(session.join("frames/index.ndjson"), "{}\n").unwrap();
+        }
+        let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(hours * 3600);
+        fs::File::open(session.join("stream")).unwrap().set_modified(changed).unwrap();
+    }
+    let server = Server::start(folder.path(), &[]);
+    let listed = || {
+        let (status, _, body) = server.get("/sessions.json");
+        assert_eq!(status, 200);
+        let sessions: Vec<Value> = serde_json::from_slice(&body).unwrap();
+        let line = |it: &Value| format!("{} {}", it["name"].as_str().unwrap(), it["live"]);
+        sessions.iter().map(line).collect::<Vec<_>>()
+    };
+    let rest = ["newest false", "middle false", "oldest false"];
+    assert_eq!(listed(), [&rest[..], &["idle true", "empty false"]].concat());
+    let mut sender = TcpStream::connect(address).unwrap();
+    sender.write_all(&clip()).unwrap();
+    recv.wait_for("segment_open");
+    assert_eq!(listed(), [&["idle true"], &rest[..], &["empty false"]].concat());
+    drop(sender);
+    recv.stop();
+    assert_eq!(listed(), [&["idle false"], &rest[..], &["empty false"]].concat());
 }
 
 #[test]

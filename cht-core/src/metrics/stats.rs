@@ -31,7 +31,7 @@ pub fn recv(exposition: &Exposition, stats: &RecvStats, at: Timestamp) -> Result
     gaps.push(("other".to_owned(), stats.continuity_errors.saturating_sub(sum)));
     exposition.counters(
         "cht_recv_continuity_errors_total",
-        "Gaps in continuity counters; pid=\"other\" is whatever has no place among the first 64.",
+        "Gaps in continuity counters; pid=\"other\" is the sum of all but the first 64 PIDs.",
         ["pid"],
         gaps.iter().map(|(pid, count)| ([pid.as_str()], *count as f64)),
     )
