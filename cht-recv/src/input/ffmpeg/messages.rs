@@ -20,6 +20,10 @@ use super::{
 /// Kinds of warnings with a limit of their own; all others share one.
 const KINDS: usize = 16;
 
+/// Begin of a warning to those who program with ffmpeg's libraries: the first packets of RTSP may
+/// come before their clock is known.
+const UNSET_TIMES: &str = "Timestamps are unset in a packet";
+
 /// Reads the lines of ffmpeg's stderr.
 #[derive(Debug)]
 pub(crate) struct Messages {
@@ -94,6 +98,11 @@ impl Messages {
     }
 
     fn warn(&mut self, text: &str) {
+        if text.starts_with(UNSET_TIMES) {
+            // Once for each start of ffmpeg.
+            report::detail(format_args!("{}: ffmpeg: {text}", self.shown));
+            return;
+        }
         let kind: String = text.chars().filter(|c| !c.is_ascii_hexdigit()).collect();
         let known = self.warnings.iter().position(|(other, _)| *other == kind);
         let at = known.unwrap_or_else(|| {
@@ -122,6 +131,17 @@ fn leveled(line: &str) -> Option<(Level, &str)> {
             (context.is_empty() || context.starts_with('[')).then_some((level, text))
         },
     )
+}
+
+/// Returns why an ffmpeg failed that reads `shown`, once: the protocol below may have said the same
+/// before.
+pub(super) fn cause<'a>(reason: &'a str, shown: &str) -> &'a str {
+    let once = || {
+        let (before, last) = reason.rsplit_once(" | ")?;
+        let cause = last.strip_prefix(shown)?.strip_prefix(": ")?;
+        (before.ends_with(cause) && !before.contains(" | ")).then_some(cause)
+    };
+    once().unwrap_or(reason)
 }
 
 /// Returns why a listening ffmpeg refused a sender, if this line of libsrt says so. ffmpeg listens
@@ -154,6 +174,20 @@ mod tests {
             Some("stream 0, offset 0x400: partial file")
         );
         assert_eq!(early_end("[h264 @ 0x1] [error] non-existing PPS 0 referenced"), None);
+    }
+
+    #[test]
+    fn cause_that_two_protocols_name_is_said_once() {
+        let below =
+            "ffmpeg ended with exit status: 1: [tcp @ 0x5] Connection to tcp://a:1 failed: ";
+        let reason = format!("{below}Connection refused | rtsp://a:1/b: Connection refused");
+        assert_eq!(cause(&reason, "rtsp://a:1/b"), "Connection refused");
+        for other in [
+            "ffmpeg ended with exit status: 1: [rtsp @ 0x5] 401 Unauthorized | rtsp://a:1/b: Server error",
+            "ffmpeg ended with exit status: 1: rtsp://a:1/b: Connection refused",
+        ] {
+            assert_eq!(cause(other, "rtsp://a:1/b"), other);
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ use rustix::event::{PollFd, PollFlags};
 
 use super::{
     input::{FfmpegInput, Way},
+    messages::cause,
     process::{Ended, FfmpegRun},
     survey::{self, Unfit, Why},
 };
@@ -186,9 +187,9 @@ impl FfmpegSource {
         let reason = run.end();
         let shown = self.input.shown();
         let reason = if reason == crate::input::sender::END_OF_STREAM {
-            "there was nothing in it".to_owned()
+            "there was nothing in it"
         } else {
-            reason
+            cause(&reason, shown)
         };
         if self.input.is_finite() {
             return Err(anyhow!("{shown}: {reason}"));
