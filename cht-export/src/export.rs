@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -102,12 +102,15 @@ fn split(wanted: &Split) -> Result<()> {
     Ok(())
 }
 
-/// Describes a clip, for people and for programs.
+/// Describes a clip: to people by a message, to programs on stdout.
 fn print(made: &Clip) -> Result<()> {
     report::note(format_args!(
         "{}: {:.3} to {:.3} s, {} pictures, {} of them encoded again",
         made.path, made.start, made.end, made.pictures, made.encoded
     ));
+    if io::stdout().is_terminal() {
+        return Ok(());
+    }
     let mut line = serde_json::to_vec(made)?;
     line.push(b'\n');
     io::stdout().lock().write_all(&line).context("stdout")

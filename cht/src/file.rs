@@ -32,13 +32,17 @@ pub(crate) fn file(options: &File) -> Result<Exit> {
             materials.len()
         );
     }
+    let tells_results = output::is_for_people() && !options.print;
     let mut results = Vec::new();
     for material in &materials {
         let session = session_of(material, options)?;
         let origin = Origin::of(material)?;
         let work = origin.as_ref().map_or(Ok(Work::Begin), |it| it.work(session.as_ref()))?;
         let plan = plan(material, &session, &options.choice, work)?;
-        let plan = plan.with_messages(output::verbosity(), options.json);
+        let mut plan = plan.with_messages(output::verbosity(), options.json);
+        if tells_results && output::verbosity().is_none() {
+            plan = plan.with_quiet_sheet();
+        }
         let has_sound = options.choice.audio;
         results.push(Outcome { session, origin, work, plan, has_sound });
     }

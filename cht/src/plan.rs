@@ -96,6 +96,16 @@ impl Plan {
         self
     }
 
+    /// Leaves out the notes of stages whose result is named at the end.
+    pub(crate) fn with_quiet_sheet(mut self) -> Self {
+        for step in &mut self.steps {
+            if let Step::IfFilled(_, [sheet]) = step {
+                sheet.arguments.push("--quiet".to_owned());
+            }
+        }
+        self
+    }
+
     /// Returns the plan as a script for sh. `name` gives the word for a program.
     pub(crate) fn shell(&self, name: impl Fn(&str) -> String) -> String {
         let mut script = String::new();

@@ -139,11 +139,15 @@ fn sender_is_named_when_it_comes_and_leaves() {
 fn recorded_file_is_read_and_nobody_is_waited_for() {
     let folder = folder();
     let copied = "ffmpeg -nostdin -loglevel error -i clip.ts -c copy talk.mp4";
-    let shown = at_terminal(folder.path(), &format!("{copied}; cht file talk.mp4"));
+    let cut = "cht-export clip sessions/talk cut.mp4 --from 1";
+    let shown = at_terminal(folder.path(), &format!("{copied}; cht file talk.mp4; {cut}"));
     assert!(shown.contains("cht-recv: talk.mp4: read to its end\n"), "{shown}");
     assert!(shown.contains("frame            time   score  reason    picture\n"), "{shown}");
     assert!(shown.contains("sessions/talk/frames/F000002.jpg\n"), "{shown}");
-    for word in ["sender", "connected", "left after", "late", "recording 00"] {
+    // Each thing once, no events, and no path that is longer than need be.
+    assert_eq!(shown.matches("contact-sheet.jpg").count(), 1, "{shown}");
+    let folder = folder.path().to_str().unwrap();
+    for word in ["sender", "connected", "left after", "late", "recording 00", "{", folder] {
         assert!(!shown.contains(word), "{word}: {shown}");
     }
 }
