@@ -92,6 +92,11 @@ pub(crate) struct Segment {
 }
 
 impl Picture {
+    /// Returns its time in seconds.
+    pub(crate) fn timestamp(&self) -> f64 {
+        self.timestamp
+    }
+
     /// Returns its id.
     pub(crate) fn id(&self) -> &str {
         &self.id

@@ -61,14 +61,14 @@ pub(crate) struct Batch {
 impl Source {
     /// Opens the session at `root`.
     pub(crate) fn open(root: &Path) -> Result<Self> {
-        let session = Session::open(root)?;
+        let session = Session::open_findings(root)?;
         let root = Beneath::open(session.root()).with_context(|| session.name().to_owned())?;
         Ok(Self { session, root })
     }
 
     /// Opens the session at `path`, whose folder is open already.
     pub(crate) fn of_folder(path: &Path, root: Beneath) -> Result<Self> {
-        Ok(Self { session: Session::open(path)?, root })
+        Ok(Self { session: Session::open_findings(path)?, root })
     }
 
     /// Returns the session.

@@ -128,8 +128,12 @@ fn make(session: &Path, path: &Path) -> Result<()> {
         _ => {}
     }
     let program = programs::installed(EXPORT).unwrap_or_else(|| EXPORT.into());
+    // A result of cht-batch names its files in its index.
+    let has_stream = session.join("stream").is_dir();
+    let index = session.join("frames/index.json");
+    let recording = if has_stream { session } else { &index };
     let mut command = Command::new(&program);
-    command.args(["clip", "--copy", "--gap", "close", "--"]).args([session, path]);
+    command.args(["clip", "--copy", "--gap", "close", "--"]).args([recording, path]);
     command.stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = command
         .output()

@@ -192,7 +192,8 @@ class App {
     this.transcript.set();
     this.#showFiltered();
     this.#showState();
-    if (location.protocol === "file:" && !player.refusal && !player.file) this.#offerFolder();
+    const isFile = location.protocol === "file:" && !player.refusal;
+    if (isFile && !player.file && recording.parts.length) this.#offerFolder();
     if (recording.served) follow(recording);
     if (!this.#openLink() && recording.isLive) {
       player.goLive();

@@ -267,7 +267,8 @@ export class Recording extends EventTarget {
   get end() {
     const frame = this.frames[this.frames.length - 1]?.timestamp ?? 0;
     const words = this.words[this.words.length - 1]?.end ?? 0;
-    return Math.max(frame, words, this.edge());
+    const video = this.video?.parts.at(-1)?.end ?? 0;
+    return Math.max(frame, words, video, this.edge());
   }
 
   /** The newest time that was received, by the wall clock; the end if nothing is being received. */

@@ -207,6 +207,34 @@ fn built_page_takes_the_video_that_it_is_given() {
 }
 
 #[test]
+fn result_of_a_batch_is_shown_as_a_session_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("results");
+    fs::write(folder.path().join("old.ts"), clip()).unwrap();
+    let mut batch = tool("cht-batch");
+    batch.arg("run").arg(folder.path().join("old.ts")).args(["--settle", "0", "--out"]);
+    batch.arg(&results).args(["--", "--detect", "scene"]);
+    assert!(batch.stdout(Stdio::null()).status().unwrap().success());
+    let server = Server::start(&results, &[]);
+    let sessions: Value = serde_json::from_slice(&server.get("/sessions.json").2).unwrap();
+    assert_eq!((&sessions[0]["pictures"], &sessions[0]["duration"]), (&3.into(), &2.0.into()));
+    assert_eq!(sessions.as_array().unwrap().len(), 1, "{sessions}");
+    let name = sessions[0]["name"].as_str().unwrap();
+    let served = data(&server.get(&format!("/s/{name}/data.js")).2);
+    let frames = served["items"].as_array().unwrap().iter().filter(|it| it["type"] == "frame");
+    let paths: Vec<_> = frames.map(|it| it["path"].as_str().unwrap()).collect();
+    assert_eq!(paths.len(), 3);
+    for path in paths {
+        assert_eq!(server.get(&format!("/s/{name}/files/{path}")).0, 200, "{path}");
+    }
+    let unit = results.join(name);
+    assert!(build(&unit, &["--video"]).status().unwrap().success());
+    let built = data(&fs::read(unit.join("page/data.js")).unwrap());
+    assert_eq!(built["video"]["parts"], json!([{"start": 0.0, "end": 3.0, "at": 0.0}]));
+    assert_eq!(built["base"], "../");
+}
+
+#[test]
 fn damaged_lines_are_named() {
     let folder = tempfile::tempdir().unwrap();
     recorded(folder.path());

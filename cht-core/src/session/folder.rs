@@ -147,6 +147,16 @@ impl Session {
         Ok(Self { root: PathBuf::from(&name), name })
     }
 
+    /// Opens a session, or a result of cht-batch for files, which has findings and no `stream/`.
+    pub fn open_findings(root: &Path) -> Result<Self, SessionError> {
+        Self::open(root).or_else(|error| {
+            let name = event::absolute(root)?;
+            let found = Self { root: PathBuf::from(&name), name };
+            let has_findings = !is_removed(root) && found.index_journal().is_file();
+            if has_findings { Ok(found) } else { Err(error) }
+        })
+    }
+
     /// Returns where the frames of the session go that an event names: into a folder that is a
     /// session already, so that an event makes no files elsewhere. The session's folder itself may
     /// be a link.
@@ -373,7 +383,9 @@ impl Session {
     /// one that is meant, also while that waits for its first sender.
     #[must_use]
     pub fn recency_live(&self) -> (bool, bool, Option<Timestamp>) {
-        (self.is_recording(), !self.is_empty(), clock::modified(&self.stream()).ok())
+        let changed =
+            clock::modified(&self.stream()).or_else(|_| clock::modified(&self.index_journal()));
+        (self.is_recording(), !self.is_empty(), changed.ok())
     }
 
     /// Tells whether it has neither segments nor findings.

@@ -7,7 +7,7 @@ use cht_core::{session::segment_log, storage::beneath::Beneath};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::source::Source;
+use crate::{item::Picture, source::Source};
 
 /// Largest number of sessions in the list.
 const LISTED: usize = 500;
@@ -29,7 +29,7 @@ pub(super) struct Listed {
     live: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     started_at: Option<Timestamp>,
-    /// Seconds to the end of the last finished segment.
+    /// Seconds to the end of the last finished segment, or to the newest picture.
     duration: f64,
     /// Path of the newest picture, from the session's folder on.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,7 +84,10 @@ fn listed(name: String, source: &Source) -> Listed {
         name,
         live: session.is_recording(),
         started_at: segment_log::started_at(session),
-        duration: segment_log::duration(session),
+        duration: newest
+            .as_ref()
+            .map_or(0.0, Picture::timestamp)
+            .max(segment_log::duration(session)),
         pictures: newest.as_ref().map_or(0, |picture| number(picture.id())),
         picture: newest.map(|picture| picture.shown().to_owned()),
     }
