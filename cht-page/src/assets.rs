@@ -6,7 +6,7 @@
 use std::{fmt::Write as _, sync::LazyLock};
 
 /// The modules, each after those that it imports.
-const MODULES: [(&str, &str); 25] = [
+const MODULES: [(&str, &str); 28] = [
     ("dom.js", include_str!("../web/dom.js")),
     ("time.js", include_str!("../web/time.js")),
     ("recording.js", include_str!("../web/recording.js")),
@@ -20,6 +20,9 @@ const MODULES: [(&str, &str); 25] = [
     ("video_file.js", include_str!("../web/video_file.js")),
     ("recorded.js", include_str!("../web/recorded.js")),
     ("live.js", include_str!("../web/live.js")),
+    ("engines.js", include_str!("../web/engines.js")),
+    ("screen.js", include_str!("../web/screen.js")),
+    ("notice.js", include_str!("../web/notice.js")),
     ("player.js", include_str!("../web/player.js")),
     ("colours.js", include_str!("../web/colours.js")),
     ("ruler.js", include_str!("../web/ruler.js")),

@@ -39,7 +39,7 @@ class App {
     document.title = `\u2068${this.recording.name}\u2069 · cht`;
     place.replaceChildren(
       this.#header(),
-      element("div", { className: "stage" }, this.player.root, this.transcript.root),
+      element("div", { className: "stage" }, this.player.screen.root, this.transcript.root),
       this.ruler.root,
       this.#filters(),
       this.wall.root,
@@ -192,8 +192,9 @@ class App {
     this.transcript.set();
     this.#showFiltered();
     this.#showState();
-    const isFile = location.protocol === "file:" && !player.refusal;
-    if (isFile && !player.file && recording.parts.length) this.#offerFolder();
+    const { refusal, file } = player.engines;
+    const isFile = location.protocol === "file:" && !refusal;
+    if (isFile && !file && recording.parts.length) this.#offerFolder();
     if (recording.served) follow(recording);
     if (!this.#openLink() && recording.isLive) {
       player.goLive();
@@ -233,8 +234,7 @@ class App {
         this.say("No session.m3u8 in that folder");
         return;
       }
-      this.player.Loader = Loader;
-      this.player.reload();
+      this.player.open(Loader);
       button.remove();
     };
     const title =
@@ -245,7 +245,7 @@ class App {
       icon("folder"),
       element("span", { className: "label" }, "Open video"),
     );
-    this.player.extra.append(button);
+    this.player.screen.extra.append(button);
   }
 
   /** @param {Set<string>} changed */

@@ -71,7 +71,7 @@ export class Recorded extends Film {
    * @param {HTMLVideoElement} video
    * @param {import("./recording.js").Recording} recording
    * @param {{Loader?: any, tell: () => void, fail: (message: string) => void,
-   *   learn: (range: import("./player.js").Range | null) => void}} options
+   *   learn: (range: import("./engines.js").Range | null) => void}} options
    */
   constructor(video, recording, { Loader, tell, fail, learn }) {
     super(video, tell);
@@ -96,7 +96,7 @@ export class Recorded extends Film {
   /**
    * @param {any} Hls
    * @param {(message: string) => void} fail
-   * @param {(range: import("./player.js").Range | null) => void} learn
+   * @param {(range: import("./engines.js").Range | null) => void} learn
    */
   #listen(Hls, fail, learn) {
     let recoveries = 0;

@@ -73,7 +73,7 @@ async function checkAccess(page, name) {
 /** Waits until the video shows a picture with one of these numbers; its bars show it in binary. */
 async function showsPicture(page, numbers, name) {
   const read = (numbers) => {
-    const { video, still } = globalThis.chtApp.player;
+    const { video, still } = globalThis.chtApp.player.screen;
     if (still.classList.contains("shown")) return false;
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [320, 180];
@@ -118,7 +118,7 @@ async function showsOnScreen(page, number, name) {
       return number;
     }, image);
     const isVideo = await page.evaluate(
-      () => !globalThis.chtApp.player.still.classList.contains("shown"),
+      () => !globalThis.chtApp.player.screen.still.classList.contains("shown"),
     );
     if (shown === number && isVideo) return;
     if (tries === 50) assert.fail(`${name}: ${isVideo ? "video" : "still"} ${shown} instead of ${number}`);
