@@ -55,7 +55,8 @@ fn row(overview: &Overview) -> Vec<String> {
     vec![
         overview.id.clone(),
         overview.started_at.map_or("-".to_owned(), words::clock),
-        or_none(overview.duration > 0.0, words::time(overview.duration)),
+        // The end of loose segments is in no log.
+        or_none(received.bytes > 0 && overview.duration > 0.0, words::time(overview.duration)),
         or_none(received.bytes > 0, more.to_owned() + &units::size(received.bytes)),
         overview.frames.to_string(),
         match overview {

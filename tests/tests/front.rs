@@ -333,6 +333,13 @@ fn sessions_are_listed_and_shown() {
         assert!(shown.contains("sessions/call/frames/F000002.jpg\n"), "{shown}");
         assert!(shown.ends_with("sessions/call/contact-sheet.jpg\n"), "{shown}");
     }
+
+    // The newest frame of loose segments tells no length.
+    fs::rename(folder.join("call.ts"), folder.join("loose.ts")).unwrap();
+    succeed(folder, "file loose.ts");
+    let table = succeed(folder, "sessions");
+    let loose = table.lines().find(|line| line.starts_with("loose ")).unwrap();
+    assert_eq!(loose.split_whitespace().collect::<Vec<_>>(), ["loose", "-", "-", "-", "2"]);
 }
 
 #[test]
