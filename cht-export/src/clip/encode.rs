@@ -134,7 +134,10 @@ fn options(codec: Codec, delay: usize, quality: Quality) -> Result<Vec<String>> 
         // Its quantisers are 1 to 31, and its time base is the frame rate.
         Codec::Mpeg2Video => match quality {
             Quality::Lossless => {
-                bail!("MPEG-2 cannot be encoded without loss; leave out --lossless")
+                bail!(
+                    "MPEG-2 has no lossless coding; --crf 1 is the nearest, and --copy cuts at \
+                     keyframes without encoding"
+                )
             }
             Quality::Factor(factor) => {
                 format!("mpeg2video -q:v {} -bf 0 -maxrate 300M -bufsize 60M", (factor / 6).max(1))
