@@ -3,7 +3,7 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use cht_core::{
     event::SegmentOpen,
     process::{cli, clock},
@@ -61,7 +61,7 @@ impl Announced for Uncounted {
 /// Feeds the work to decoders. Returns the number of segments that Ctrl-C left undone, without
 /// those that wait.
 fn feed(mut feeder: Feeder, backlog: &Backlog<Work>, interrupt: &Interrupt) -> Result<u64> {
-    while let Some(work) = backlog.pop_or(&mut || ()).context("segments that wait")? {
+    while let Some(work) = backlog.pop()? {
         let path = work.path().map(std::borrow::Cow::into_owned);
         if !interrupt.begin(path.as_deref()) {
             feeder.finish()?;

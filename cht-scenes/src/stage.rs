@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, collections::HashSet, panic::AssertUnwindSafe, sync::Arc};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use cht_core::{
     event::SegmentOpen,
     process::{cli, clock},
@@ -25,7 +25,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         "pipe events or paths into it, as in `ls *.ts | cht-scenes --out frames`",
     )?;
     let backlog = Arc::new(Backlog::new());
-    let interrupt = Arc::new(Interrupt::of_jobs(args.jobs));
+    let interrupt = Arc::new(Interrupt::of_jobs(args.jobs.of_list(args.decode)));
     interrupt.await_signal(&backlog)?;
     let upstream = Arc::new(Upstream::default());
     let feeder = Feeder::new(
@@ -73,7 +73,12 @@ impl Announced for Lag {
 /// Feeds the work to the decoder. Returns the number of segments that Ctrl-C left undone, without
 /// those that wait.
 fn feed(mut feeder: Feeder, backlog: &Backlog<Work>, interrupt: &Interrupt) -> Result<u64> {
-    while let Some(work) = backlog.pop_or(&mut || feeder.pause()).context("segments that wait")? {
+    loop {
+        let work = match backlog.pop_or(&mut || feeder.pause()) {
+            Ok(Some(work)) => work,
+            Ok(None) => break,
+            Err(error) => return undone(Err(error), None),
+        };
         let path = work.path().map(Cow::into_owned);
         if !interrupt.begin(path.as_deref()) {
             return undone(feeder.finish(), path);

@@ -3,10 +3,13 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
 };
 
-use cht_tests::{decoder_stub, generate};
+use cht_tests::{Stage, bin, decoder_stub, generate};
 use serde_json::{Value, json};
 
 /// Generates a film with a cut every ten seconds. A chunk has 2000 frames of this size.
@@ -93,6 +96,43 @@ fn jobs_divide_within_segments() {
     let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
     let starts = compare(&paths, folder.path(), "--detect adaptive");
     assert!(starts[1] >= 3, "{starts:?} decoders");
+}
+
+#[test]
+fn list_is_decoded_by_all_processors_unless_told_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    film(&path, 250, "-c:v libx264 -preset ultrafast -g 100");
+    let options = "--detect scene --threshold 0.3 --max-interval 0";
+    let one = scenes(&[&path], &folder.path().join("one"), &format!("--jobs 1 {options}"), 0);
+    let auto = scenes(&[&path], &folder.path().join("auto"), options, 0);
+    assert_eq!(found(&auto.0), found(&one.0));
+    let cores = thread::available_parallelism().unwrap().get();
+    // Each chunk has its decoder.
+    assert_eq!(auto.1 > one.1, cores > 1, "{} and {} decoders", one.1, auto.1);
+}
+
+#[test]
+fn segments_that_come_one_by_one_wait_for_no_chunk() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["1", "2", "3"];
+    let paths = names.map(|name| folder.path().join(format!("{name}.ts")));
+    for path in &paths {
+        film(path, 20, "-c:v libx264 -preset ultrafast -g 50");
+    }
+    let mut command = Command::new(bin("cht-scenes"));
+    command.arg("--out").arg(folder.path().join("frames")).args(["--jobs", "auto"]);
+    let mut stage = Stage::start(command.stdin(Stdio::piped()));
+    let mut list = stage.child.stdin.take().unwrap();
+    for (path, frames) in paths.iter().zip([2, 4, 6]) {
+        writeln!(list, "{}", path.display()).unwrap();
+        while stage.of_type("frame").len() < frames {
+            stage.wait_for("frame");
+        }
+    }
+    drop(list);
+    assert!(stage.finish().success());
+    assert_eq!(stage.of_type("segment_done").len(), 3);
 }
 
 #[test]

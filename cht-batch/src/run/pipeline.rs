@@ -32,6 +32,8 @@ pub(crate) struct Job<'a> {
     pub stages: &'a [Stage],
     pub scenes: &'a [String],
     pub audio: &'a [String],
+    /// Decoders next to each other, unless the options or `CHT_JOBS` say otherwise.
+    pub decoders: usize,
     /// Folder of the result in the making.
     pub work: &'a Path,
     pub names: &'a Names,
@@ -143,6 +145,9 @@ fn start(job: &Job<'_>, processes: &mut Vec<Process>) -> Result<Pipes> {
     let mut stages: Vec<(&'static str, Command)> = Vec::new();
     if job.stages.contains(&Stage::Scenes) {
         let mut command = scenes(job);
+        if std::env::var_os("CHT_JOBS").is_none() {
+            command.env("CHT_JOBS", job.decoders.to_string());
+        }
         if let Some(scores) = job.scores {
             command.arg("--scores").arg(scores);
         }

@@ -1,8 +1,14 @@
 //! Rules of a run.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    num::NonZero,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use crate::{root::Root, settings::Settings};
+
+/// Largest number of decoders of one unit; cht-scenes asks for no more by itself.
+const MOST_DECODERS: usize = 16;
 
 /// Rules of a run.
 #[derive(Debug)]
@@ -39,6 +45,12 @@ impl Stop {
 }
 
 impl Rules {
+    /// Returns the number of decoders of a unit: all units together have one for each processor.
+    pub(crate) fn decoders(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        (cores / self.jobs).clamp(1, MOST_DECODERS)
+    }
+
     /// Returns whether the options choose a program or a stream of a file, which copies lack.
     pub(crate) fn is_choosing(&self) -> bool {
         let name = |option: &String| option.split('=').next().unwrap_or_default().to_owned();

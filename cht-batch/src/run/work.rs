@@ -221,6 +221,7 @@ impl Work<'_> {
         };
         let kept = folder.join(SCORES);
         let job = Job {
+            decoders: shop.rules.decoders(),
             tools: shop.tools,
             stages: &self.settings().stages,
             scenes: &shop.rules.scenes,

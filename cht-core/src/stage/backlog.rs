@@ -101,18 +101,23 @@ impl<T: Serialize + DeserializeOwned> Backlog<T> {
     }
 
     /// Takes the next item, or waits for it; `None` after the last one.
-    #[cfg(test)]
-    fn pop(&self) -> io::Result<Option<T>> {
-        self.pop_or(&mut || {})
+    pub fn pop(&self) -> io::Result<Option<T>> {
+        self.pop_or(&mut || Ok(()))
     }
 
     /// Takes the next item, or waits for it, calling `meanwhile` at intervals; `None` after the
     /// last one.
-    pub fn pop_or(&self, meanwhile: &mut dyn FnMut()) -> io::Result<Option<T>> {
+    pub fn pop_or<E: From<io::Error>>(
+        &self,
+        meanwhile: &mut dyn FnMut() -> Result<(), E>,
+    ) -> Result<Option<T>, E> {
         let mut state = self.lock();
         loop {
             if state.first.is_empty() {
-                state.refill()?;
+                let named = |error: io::Error| {
+                    io::Error::new(error.kind(), format!("segments that wait: {error}"))
+                };
+                state.refill().map_err(named)?;
             }
             if let Some(item) = state.first.pop_front() {
                 self.changed.notify_all();
@@ -126,7 +131,7 @@ impl<T: Serialize + DeserializeOwned> Backlog<T> {
             state = kept;
             if over.timed_out() {
                 drop(state);
-                meanwhile();
+                meanwhile()?;
                 state = self.lock();
             }
         }

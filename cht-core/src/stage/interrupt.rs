@@ -82,6 +82,12 @@ impl Interrupt {
         self.state().is_live = true;
     }
 
+    /// Returns whether events come from a recorder.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.state().is_live
+    }
+
     /// Starts the segment at `path`; `false` leaves it to the next run.
     pub fn begin(&self, path: Option<&str>) -> bool {
         let mut state = self.state();

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decode::{
         hwaccel::Hwaccel,
+        jobs::Jobs,
         mode::{Decode, Limits},
     },
     lag::catch_up::OnLag,
@@ -93,11 +94,11 @@ pub(crate) struct Args {
     /// How much of the video to decode; less is faster
     #[arg(long, value_name = "WHAT", env = "CHT_DECODE", value_enum, default_value_t = Decode::Full)]
     pub decode: Decode,
-    /// Number of parallel decoders for finished segments
+    /// Number of parallel decoders for finished segments, or auto: one for each processor
     ///
-    /// The same frames sooner, for 64 MB more memory each
-    #[arg(long, value_name = "N", env = "CHT_JOBS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
-    pub jobs: u8,
+    /// The same frames sooner, for 64 MB more memory each. One decoder decodes a live stream
+    #[arg(long, value_name = "N|auto", env = "CHT_JOBS", default_value_t = Jobs::Auto)]
+    pub jobs: Jobs,
     /// Hardware decoder; the CPU takes over if it does not work
     #[arg(long, value_name = "NAME", env = "CHT_HWACCEL", value_enum, default_value_t = Hwaccel::None)]
     pub hwaccel: Hwaccel,

@@ -11,6 +11,7 @@ pub(crate) mod frames;
 pub(crate) mod graph;
 pub(crate) mod hwaccel;
 pub(crate) mod job;
+pub(crate) mod jobs;
 pub(crate) mod message;
 pub(crate) mod mode;
 pub(crate) mod pause;

@@ -61,7 +61,7 @@ pub(crate) fn holds(codec: Option<Codec>) -> usize {
 pub(crate) struct Decoding {
     pub decode: Decode,
     pub hwaccel: Hwaccel,
-    /// Threads for finished segments, from `--jobs`.
+    /// Decoders next to each other, or threads of one, for finished segments.
     pub jobs: u8,
     pub limits: Limits,
 }

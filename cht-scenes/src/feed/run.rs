@@ -155,6 +155,11 @@ impl Running {
             && self.connection == source.connection
     }
 
+    /// Returns whether several decoders wait for the rest of a chunk.
+    pub(super) fn has_caught_up(&self) -> bool {
+        matches!(&self.engine, Engine::Many(pool) if pool.has_caught_up())
+    }
+
     /// Returns whether a segment can be fed to the run: several decoders read finished files only.
     pub(super) fn takes(&self, source: &Source) -> bool {
         !(source.live && matches!(self.engine, Engine::Many(_)))

@@ -6,7 +6,7 @@
 
 use std::sync::{
     Arc,
-    atomic::Ordering,
+    atomic::{AtomicUsize, Ordering},
     mpsc::{Receiver, SyncSender},
 };
 
@@ -50,6 +50,8 @@ pub(crate) struct Joiner {
     stream: Arc<DecodeJob<'static>>,
     messages: SyncSender<Sent>,
     stopped: Arc<StopFlags>,
+    /// Number of chunks whose frames were sent.
+    joined: Arc<AtomicUsize>,
     /// Last chunks: one whose beginning was sound, and those after it.
     lead: Vec<Arc<Chunk>>,
     /// End of the last chunk, as far as its frames were sent.
@@ -124,11 +126,13 @@ impl Joiner {
         stream: Arc<DecodeJob<'static>>,
         messages: SyncSender<Sent>,
         stopped: Arc<StopFlags>,
+        joined: Arc<AtomicUsize>,
     ) -> Self {
         Self {
             stream,
             messages,
             stopped,
+            joined,
             lead: Vec::new(),
             end: Edge::new(None),
             last: None,
@@ -147,6 +151,7 @@ impl Joiner {
             queue.abandon();
             self.lead.push(chunk);
             taken += 1;
+            self.joined.fetch_add(1, Ordering::SeqCst);
             end = match &ended {
                 Ok(ended) if ended.end != End::Complete || !ended.has_failed() => ended.end,
                 _ => End::Died,

@@ -10,21 +10,30 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
         mpsc::{Sender, SyncSender, channel, sync_channel},
     },
     thread::JoinHandle,
 };
 
 use anyhow::{Result, anyhow};
+use rustix::process::nice;
 
 use super::{
     merge::{Joiner, Whole},
+    queue::Queue,
     split::{Chunk, Divider},
 };
 use crate::{
     decode::{frame::Pool, job::DecodeJob, message::Sent},
     parallel::job::{Job, StopFlags, decode_chunks},
 };
+
+/// Added to the niceness of the decoders: a recorder beside them comes first.
+const NICENESS: i32 = 5;
+
+/// Size of the queued frames of all decoders together, in bytes.
+const QUEUED: usize = 512 << 20;
 
 /// Feeds several decoders as if they were one.
 #[derive(Debug)]
@@ -35,6 +44,11 @@ pub(crate) struct DecoderPool {
     stopped: Arc<StopFlags>,
     decoders: Vec<JoinHandle<()>>,
     joiner: JoinHandle<Whole>,
+    /// Share of a chunk in [`QUEUED`].
+    share: usize,
+    /// Number of chunks that were handed out, and of those whose frames were sent.
+    given: usize,
+    joined: Arc<AtomicUsize>,
 }
 
 impl DecoderPool {
@@ -49,13 +63,19 @@ impl DecoderPool {
         let decoders = (0..jobs).map(|_| {
             let (stream, queue) = (Arc::clone(&stream), Arc::clone(&queue));
             let (pool, stopped) = (pool.clone(), Arc::clone(&stopped));
-            std::thread::spawn(move || decode_chunks(&stream, &queue, &pool, &stopped))
+            std::thread::spawn(move || {
+                // Of this thread alone, and of the programs that it starts (setpriority(2), NOTES).
+                let _ = nice(NICENESS);
+                decode_chunks(&stream, &queue, &pool, &stopped);
+            })
         });
         let decoders = decoders.collect();
-        let joiner = Joiner::new(stream, messages, Arc::clone(&stopped));
+        let joined = Arc::<AtomicUsize>::default();
+        let joiner = Joiner::new(stream, messages, Arc::clone(&stopped), Arc::clone(&joined));
         let joiner = std::thread::spawn(move || joiner.run(chunks));
         let outlets = Some((to_decoders, to_joiner));
-        Self { divider, outlets, stopped, decoders, joiner }
+        let share = QUEUED / usize::from(jobs);
+        Self { divider, outlets, stopped, decoders, joiner, share, given: 0, joined }
     }
 
     /// Notes that the next bytes lie in the file at `path`, from byte `from` on.
@@ -69,14 +89,22 @@ impl DecoderPool {
         if self.stopped.is_all() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        self.divider.push(bytes).for_each(|chunk| hand_out(outlets, chunk));
+        for chunk in self.divider.push(bytes) {
+            hand_out(outlets, chunk, self.share);
+            self.given += 1;
+        }
         Ok(())
+    }
+
+    /// Returns whether the frames of all complete chunks were sent.
+    pub(crate) fn has_caught_up(&self) -> bool {
+        self.joined.load(Ordering::SeqCst) == self.given
     }
 
     /// Ends the input.
     pub(crate) fn end_input(&mut self) {
         if let Some(outlets) = self.outlets.take() {
-            hand_out(&outlets, self.divider.finish());
+            hand_out(&outlets, self.divider.finish(), self.share);
         }
     }
 
@@ -101,8 +129,8 @@ impl DecoderPool {
 
 /// Waits for a free decoder and hands it the chunk. A thread that has ended takes none;
 /// [`DecoderPool::finish`] returns its result.
-fn hand_out((decoders, joiner): &(SyncSender<Job>, Sender<Job>), chunk: Chunk) {
-    let job = Job { chunk: Arc::new(chunk), queue: Arc::default() };
+fn hand_out((decoders, joiner): &(SyncSender<Job>, Sender<Job>), chunk: Chunk, share: usize) {
+    let job = Job { chunk: Arc::new(chunk), queue: Arc::new(Queue::new(share)) };
     let _ = joiner.send(job.clone());
     let _ = decoders.send(job);
 }

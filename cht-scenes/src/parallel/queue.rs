@@ -10,7 +10,7 @@ use cht_core::process::lock::lock;
 
 use crate::decode::{frame::Frame, job::Ended};
 
-/// Size of the queued frames at which a decoder waits for its turn, in bytes.
+/// Size of the queued frames at which any decoder waits for its turn, in bytes.
 const MOST: usize = 64 << 20;
 
 /// Holds an item of the queue.
@@ -23,8 +23,10 @@ pub(crate) enum Given {
 }
 
 /// Queues the frames of one decoder.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Queue {
+    /// Size of the queued frames at which the decoder waits for its turn, in bytes.
+    most: usize,
     waiting: Mutex<Waiting>,
     changed: Condvar,
 }
@@ -38,9 +40,15 @@ struct Waiting {
 }
 
 impl Queue {
+    /// Creates a queue that holds `share` bytes of frames at most, and one frame.
+    pub(crate) fn new(share: usize) -> Self {
+        let (waiting, changed) = <(Mutex<Waiting>, Condvar)>::default();
+        Self { most: share.min(MOST), waiting, changed }
+    }
+
     /// Adds a frame when there is room; returns `false` if frames are no longer wanted.
     pub(crate) fn push(&self, frame: Frame, complains: bool) -> bool {
-        let is_full = |waiting: &mut Waiting| !waiting.abandoned && waiting.bytes >= MOST;
+        let is_full = |waiting: &mut Waiting| !waiting.abandoned && waiting.bytes >= self.most;
         let waited = self.changed.wait_while(self.lock(), is_full);
         let mut waiting = waited.unwrap_or_else(PoisonError::into_inner);
         if waiting.abandoned {

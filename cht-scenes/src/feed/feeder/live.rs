@@ -14,8 +14,9 @@ use cht_core::{
 use cht_ts::{Pts, time::TICKS_PER_SECOND};
 
 use super::Feeder;
-use crate::feed::{engine::Engine, preroll::began_within_a_picture};
+use crate::feed::{engine::Engine, preroll::began_within_a_picture, run::Running};
 use crate::{
+    decode::jobs::Jobs,
     input::{Source, WRITE},
     track::{
         changes::TrackSpan,
@@ -83,7 +84,7 @@ impl Feeder {
         loop {
             // The stream does not pause while unread bytes are there.
             if is_level {
-                self.pause();
+                self.pause()?;
             }
             let bytes = match live.read(&mut buffer) {
                 Err(error) => {
@@ -158,11 +159,18 @@ impl Feeder {
     }
 
     /// Tells the selector the length of a pause, if it is long enough to decide on. Callers call
-    /// this often: a pause goes on after its segment ends.
-    pub(crate) fn pause(&mut self) {
+    /// this often: a pause goes on after its segment ends. Decoders that have done all complete
+    /// chunks of a list give what they have, and one decoder follows it from then on.
+    pub(crate) fn pause(&mut self) -> Result<()> {
+        let has_caught_up = self.run().is_some_and(Running::has_caught_up);
+        if has_caught_up && self.args.jobs == Jobs::Auto {
+            self.follows = true;
+            return self.end_run();
+        }
         if let Some(run) = self.run_mut() {
             run.pause();
         }
+        Ok(())
     }
 
     /// Feeds the new bytes of a growing segment, to another decoder where its video changes, or

@@ -16,6 +16,7 @@ use crate::feed::{
 use crate::{
     decode::{
         filter::{self, Start, Wanted},
+        jobs::Jobs,
         mode::{self, Decode, Decoding},
     },
     input::Source,
@@ -47,7 +48,9 @@ impl Feeder {
         let start = Start { wanted, anchor, from: source.anchor.offset };
         let first = Path::new(before.first().map_or(path, |first| &first.path));
         let sets = parameter_sets::before(first, source.connection, source.pid);
-        let decoding = Decoding { decode, ..self.decoding };
+        let is_one = self.args.jobs == Jobs::Auto && (self.follows || self.interrupt.is_live());
+        let jobs = if is_one { 1 } else { self.decoding.jobs };
+        let decoding = Decoding { decode, jobs, ..self.decoding };
         let run = Running::start(&self.ffmpeg, decoding, &source, (start, sets), selector)?;
         if let Some(folder) = &mut self.folder {
             folder.state = SelectorState::Running(Box::new(run));
