@@ -1,6 +1,9 @@
 //! Segments of a recording on its timeline.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Result, bail};
 use cht_core::{
@@ -10,6 +13,7 @@ use cht_core::{
     storage::regular,
 };
 use cht_ts::time::ticks;
+use serde::Deserialize;
 
 use crate::place::Place;
 
@@ -28,7 +32,15 @@ pub(crate) struct Segment {
     tables: Option<PathBuf>,
 }
 
+/// Journal of cht-scenes, next to that of the index: at the end of each segment, its path and
+/// anchor.
+const DONE: &str = "scenes.ndjson";
+
 impl Segment {
+    fn loose(path: PathBuf, anchor: Anchor) -> Self {
+        Self { path, anchor, duration: None, bytes: None, place: None, tables: None }
+    }
+
     /// Returns whether one decoder can play through both.
     pub(crate) fn runs_on(&self, next: &Self) -> bool {
         let is_next = match (self.place, next.place) {
@@ -49,10 +61,12 @@ impl Segment {
 pub(crate) fn of(path: &Path) -> Result<Vec<Segment>> {
     if let Ok(session) = Session::open(path) {
         let segments = of_session(&session, &SegmentLog::of(&session));
-        if segments.is_empty() {
+        if !segments.is_empty() {
+            return Ok(segments);
+        }
+        if !session.index_journal().exists() {
             bail!("{}: no finished segment yet", path.display());
         }
-        return Ok(segments);
     }
     let is_index =
         path.is_dir() || path.extension().is_some_and(|it| it == "json" || it == "ndjson");
@@ -69,7 +83,40 @@ pub(crate) fn of(path: &Path) -> Result<Vec<Segment>> {
         })
         .collect();
     let log = place.session.as_ref().map(SegmentLog::of).unwrap_or_default();
-    Ok(of_index(&frames, place.session.as_ref(), &log))
+    let mut segments = of_index(&frames, place.session.as_ref(), &log);
+    if segments.iter().all(|segment| segment.place.is_none()) {
+        add_silent(&mut segments, &place.journal.with_file_name(DONE));
+    }
+    if segments.is_empty() {
+        bail!("{}: no finished segment yet", path.display());
+    }
+    Ok(segments)
+}
+
+/// Adds the loose segments that cht-scenes has finished without keeping a frame of them, and takes
+/// the beginnings of all from its journal: a frame may come late in its segment.
+fn add_silent(segments: &mut Vec<Segment>, journal: &Path) {
+    #[derive(Deserialize)]
+    struct Line {
+        checkpoint: Done,
+    }
+    #[derive(Deserialize)]
+    struct Done {
+        path: PathBuf,
+        anchor: Anchor,
+    }
+    // Without it, as in a copy of the index alone, the frames say what they can.
+    let text = regular::read(journal).unwrap_or_default();
+    let lines = text.split(|byte| *byte == b'\n');
+    let lines = lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok());
+    let mut done: HashMap<_, _> =
+        lines.map(|line| (line.checkpoint.path, line.checkpoint.anchor)).collect();
+    for segment in &mut *segments {
+        segment.anchor = done.remove(&segment.path).unwrap_or(segment.anchor);
+    }
+    done.retain(|path, _| path.is_file());
+    segments.extend(done.into_iter().map(|(path, anchor)| Segment::loose(path, anchor)));
+    segments.sort_by_key(|segment| segment.anchor.offset);
 }
 
 /// Returns the recorded segments of a session; of loose segments those with frames, in order.
@@ -81,13 +128,9 @@ pub(crate) fn of_index(
     let mut segments: Vec<_> =
         session.into_iter().flat_map(|session| of_session(session, log)).collect();
     if segments.is_empty() {
-        segments.extend(frames.iter().map(|frame| Segment {
-            path: PathBuf::from(&frame.segment),
-            anchor: Anchor { pts: frame.pts, offset: ticks(frame.timestamp) },
-            duration: None,
-            bytes: None,
-            place: None,
-            tables: None,
+        segments.extend(frames.iter().map(|frame| {
+            let anchor = Anchor { pts: frame.pts, offset: ticks(frame.timestamp) };
+            Segment::loose(PathBuf::from(&frame.segment), anchor)
         }));
         segments.dedup_by(|later, earlier| later.path == earlier.path);
     }
@@ -115,7 +158,6 @@ pub(crate) fn of_file(path: &Path) -> Result<Segment> {
     let Some(pts) = examined.first_pts else {
         bail!("{}: no picture with a time stamp in it", path.display());
     };
-    let anchor = Anchor { pts, offset: 0 };
     let duration = examined.duration.map(ticks);
-    Ok(Segment { path: path.to_owned(), anchor, duration, bytes: None, place: None, tables: None })
+    Ok(Segment { duration, ..Segment::loose(path.to_owned(), Anchor { pts, offset: 0 }) })
 }

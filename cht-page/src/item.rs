@@ -146,8 +146,12 @@ impl Item {
 /// Returns a frame whose picture is a file of the session.
 fn picture(session: Option<&str>, frame: Frame) -> Option<Item> {
     let paths = Relative::of_frame(session, &frame);
-    let path = paths.path.filter(|path| is_within(path))?.to_owned();
-    let thumbnail = paths.thumbnail.filter(|path| is_within(path)).map(str::to_owned);
+    // Frames of loose segments name no session; their pictures lie beside the index all the same.
+    let beside = |path| if session.is_none() { in_frames(path) } else { None };
+    let path = paths.path.or_else(|| beside(&frame.path));
+    let path = path.filter(|path| is_within(path))?.to_owned();
+    let thumbnail = paths.thumbnail.or_else(|| frame.thumbnail.as_deref().and_then(beside));
+    let thumbnail = thumbnail.filter(|path| is_within(path)).map(str::to_owned);
     let hash = frame.hash.chars().take(HASH).collect();
     Some(Item::Frame(Box::new(Picture {
         id: frame.id,
@@ -179,6 +183,11 @@ fn segment(closed: &SegmentClosed) -> Item {
     }))
 }
 
+/// Returns a path from the last folder of frames on.
+fn in_frames(path: &str) -> Option<&str> {
+    Some(&path[path.rfind("/frames/")? + 1..])
+}
+
 /// Tells whether a path leads to no parent folder: events may come from elsewhere.
 fn is_within(path: &str) -> bool {
     path.split('/').all(|name| !matches!(name, "" | "." | ".."))
@@ -208,6 +217,11 @@ mod tests {
             ["/etc/passwd", "/old/call/../secret.jpg", "/old/call/", "/old/callers/1.jpg"]
         {
             assert_eq!(item(&frame(foreign)), None, "{foreign}");
+        }
+        let loose = |path: &str| frame(path).replace(r#""/old/call""#, "null");
+        assert_eq!(item(&loose("/a/frames/b/frames/F1.jpg")).unwrap()["path"], "frames/F1.jpg");
+        for foreign in ["/etc/passwd", "/a/frames/../secret.jpg", "/a/frames/"] {
+            assert_eq!(item(&loose(foreign)), None, "{foreign}");
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     ffi::OsString,
-    fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -119,17 +118,11 @@ fn check(codec: Option<&str>) -> Result<()> {
 /// Lets cht-export write the whole session into a file, as it was received, and keeps its
 /// description of it.
 fn make(session: &Path, path: &Path) -> Result<()> {
-    // An old one describes an old file.
+    // The old file and its description stay until both are made: most often they tell the same.
     let description = description(path);
-    match fs::remove_file(&description) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| description.display().to_string());
-        }
-        _ => {}
-    }
     let program = programs::installed(EXPORT).unwrap_or_else(|| EXPORT.into());
-    // A result of cht-batch names its files in its index.
-    let has_stream = session.join("stream").is_dir();
+    // Results of cht-batch and of cht file name their files in their index.
+    let has_stream = session.join("stream/segments.ndjson").is_file();
     let index = session.join("frames/index.json");
     let recording = if has_stream { session } else { &index };
     let mut command = Command::new(&program);
@@ -165,6 +158,8 @@ fn parts(path: &Path) -> Result<Vec<Part>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 const EXAMPLES: &str = "\
 Examples:
-  cht file talk.mp4          # its pictures and a page, in sessions/talk
+  cht file talk.mp4          # its pictures, in sessions/talk
   cht live                   # records tcp://127.0.0.1:4444 until Ctrl-C
   cht live --listen srt://0.0.0.0:9000 --audio --page
   cht live --print           # the pipeline as shell, to change it

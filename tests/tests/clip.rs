@@ -9,8 +9,8 @@ use std::{
 };
 
 use cht_tests::{
-    Stage, Tmpfs, encode, examined, generated, line, make_script, probe_frames, record, recorder,
-    recording, send, signal, tool, words,
+    Stage, Tmpfs, encode, examined, generate, generated, line, make_script, probe_frames, record,
+    recorder, recording, scenes, send, signal, tool, words,
 };
 use serde_json::Value;
 
@@ -287,6 +287,33 @@ fn copied_clip_begins_and_ends_where_it_says() {
     let count = report["pictures"].as_f64().unwrap();
     assert!((count / 25.0 - (end - 2.0)).abs() < 1e-3, "{report}");
     compare(&out, &report, &Pictures::of(&folder.path().join("source.ts")), 50);
+}
+
+#[test]
+fn loose_segment_without_a_frame_is_in_the_clip() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole.ts");
+    let bars = [("smptebars=s=160x90:r=25", 6.0)];
+    generate(&whole, &bars, "-c:v libx264 -preset ultrafast -g 50");
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-i"]).arg(&whole).args(["-c", "copy", "-f", "segment"]);
+    ffmpeg.args(["-segment_time", "2"]).arg(folder.path().join("%d.ts"));
+    assert!(ffmpeg.status().unwrap().success());
+    let loose: Vec<_> = (0..3).map(|n| folder.path().join(format!("{n}.ts"))).collect();
+    let frames = folder.path().join("frames");
+    let options = "--detect scene --max-interval 0";
+    let lines: Vec<_> = scenes(&loose, &frames, options).succeed().iter().map(line).collect();
+    let index = frames.join("index.json");
+    let mut stage = Stage::fed(tool("cht-index").arg("--out").arg(&index), lines);
+    assert!(stage.finish().success());
+    assert_eq!(stage.of_type("frame").len(), 1, "the first of all");
+    let report = made(&index, &folder.path().join("clip.ts"), "--copy");
+    assert_eq!((&report["pictures"], &report["gaps"]), (&150.into(), &0.into()));
+    assert_eq!((&report["start"], &report["end"]), (&0.0.into(), &6.0.into()));
+    // The session around them names them in its index alone.
+    fs::create_dir(folder.path().join("stream")).unwrap();
+    let report = made(folder.path(), &folder.path().join("again.ts"), "--copy --from 2 --to 4");
+    assert_eq!(report["pictures"], 50);
 }
 
 #[test]
