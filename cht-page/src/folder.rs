@@ -6,8 +6,11 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
-use cht_core::{process::report, storage::durable};
+use anyhow::{Context as _, Result, bail};
+use cht_core::{
+    process::report,
+    storage::{durable, regular},
+};
 
 use crate::{
     args::Build,
@@ -17,12 +20,16 @@ use crate::{
     video,
 };
 
+/// Element of a page that other pages lack.
+const SCRIPT: &[u8] = br#"<script defer src="data.js">"#;
+
 /// Writes the page of a session.
 pub(crate) fn build(options: &Build) -> Result<()> {
     let source = Source::open(&options.session)?;
     let folder = options.out.clone().unwrap_or_else(|| source.session().root().join("page"));
     let named = || folder.display().to_string();
     fs::create_dir_all(&folder).with_context(named)?;
+    refuse_foreign(&folder)?;
     let base = path_from(
         &folder.canonicalize().with_context(named)?,
         &source.session().root().canonicalize().with_context(named)?,
@@ -55,6 +62,29 @@ pub(crate) fn build(options: &Build) -> Result<()> {
         ));
     }
     report::note(format_args!("wrote {}", folder.join("index.html").display()));
+    Ok(())
+}
+
+/// Refuses a folder with files of others: it has a page, or nothing but parts of one.
+fn refuse_foreign(folder: &Path) -> Result<()> {
+    let named = || folder.display().to_string();
+    if let Ok(page) = regular::read(&folder.join("index.html"))
+        && page.windows(SCRIPT.len()).any(|part| part == SCRIPT)
+    {
+        return Ok(());
+    }
+    let assets = assets::all().map(|asset| asset.name);
+    for entry in fs::read_dir(folder).with_context(named)? {
+        let name = entry.with_context(named)?.file_name();
+        let name = name.to_string_lossy();
+        // Temporary files are hidden.
+        let is_ours = assets.contains(&&*name)
+            || ["data.js", "video.mp4", "video.json"].contains(&&*name)
+            || name.starts_with('.');
+        if !is_ours {
+            bail!("{}: it has {name}, and no page; name an empty folder", folder.display());
+        }
+    }
     Ok(())
 }
 
@@ -101,6 +131,24 @@ fn encode(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn page_replaces_no_file_of_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name| folder.path().join(name);
+        refuse_foreign(folder.path()).unwrap();
+        // A build that was killed leaves parts.
+        fs::write(path("page.js"), "").unwrap();
+        refuse_foreign(folder.path()).unwrap();
+        fs::write(path("index.html"), "my own site").unwrap();
+        let refused = refuse_foreign(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("it has index.html, and no page"), "{refused}");
+        fs::write(path("index.html"), assets::session("")).unwrap();
+        fs::write(path("notes.txt"), "").unwrap();
+        refuse_foreign(folder.path()).unwrap();
+        fs::remove_file(path("index.html")).unwrap();
+        assert!(refuse_foreign(folder.path()).is_err());
+    }
 
     #[test]
     fn path_leads_from_page_to_session() {
