@@ -21,7 +21,7 @@ use crate::{
     plan::{Known, Plan, Planner},
     progress::{Progress, Total},
     root::Root,
-    run::{self, End, Outcome, Report, Rules, Shop, Stop, Tools},
+    run::{self, End, Outcome, Report, Rules, Shop, Stop, Tools, processors},
     settings::Settings,
     store::Store,
     summary::{self, Summary},
@@ -267,13 +267,12 @@ fn rules(args: &RunArgs) -> Result<Rules> {
         scenes.extend(["--decode".to_owned(), decode.clone()]);
     }
     let audio: Vec<_> = args.audio.split_whitespace().map(str::to_owned).collect();
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Ok(Rules {
         root: Root::open(args.search.root.as_deref())?,
         settings: Settings::new(&args.stages, &scenes, &audio, std::env::vars()),
         scenes,
         audio,
-        jobs: args.jobs.map_or(cores, usize::from),
+        jobs: args.jobs.map_or_else(processors, usize::from),
         max_load: args.max_load,
         only_failed: args.only.is_some(),
         keep_scores: args.keep_scores,

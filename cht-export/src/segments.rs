@@ -10,7 +10,7 @@ use cht_core::{
     event::{Anchor, Body, Frame},
     segment::examine_alone,
     session::{Session, segment_log::SegmentLog},
-    storage::regular,
+    storage::{journal::Lines, regular},
 };
 use cht_ts::time::ticks;
 use serde::Deserialize;
@@ -106,11 +106,13 @@ fn add_silent(segments: &mut Vec<Segment>, journal: &Path) {
         anchor: Anchor,
     }
     // Without it, as in a copy of the index alone, the frames say what they can.
-    let text = regular::read(journal).unwrap_or_default();
-    let lines = text.split(|byte| *byte == b'\n');
-    let lines = lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok());
-    let mut done: HashMap<_, _> =
-        lines.map(|line| (line.checkpoint.path, line.checkpoint.anchor)).collect();
+    let Ok(mut lines) = Lines::open(journal, 0) else { return };
+    let mut done = HashMap::new();
+    while let Ok(Some(line)) = lines.next() {
+        if let Ok(Line { checkpoint }) = serde_json::from_slice(line.bytes) {
+            done.insert(checkpoint.path, checkpoint.anchor);
+        }
+    }
     for segment in &mut *segments {
         segment.anchor = done.remove(&segment.path).unwrap_or(segment.anchor);
     }

@@ -121,8 +121,8 @@ fn make(session: &Path, path: &Path) -> Result<()> {
     // The old file and its description stay until both are made: most often they tell the same.
     let description = description(path);
     let program = programs::installed(EXPORT).unwrap_or_else(|| EXPORT.into());
-    // Results of cht-batch and of cht file name their files in their index.
-    let has_stream = session.join("stream/segments.ndjson").is_file();
+    // A result of cht-batch names its files in its index.
+    let has_stream = session.join("stream").is_dir();
     let index = session.join("frames/index.json");
     let recording = if has_stream { session } else { &index };
     let mut command = Command::new(&program);

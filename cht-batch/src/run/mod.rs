@@ -24,7 +24,7 @@ mod work;
 mod workers;
 
 pub(crate) use self::outcome::{End, Outcome};
-pub(crate) use self::rules::{Rules, Stop};
+pub(crate) use self::rules::{Rules, Stop, processors};
 pub(crate) use self::tools::{Killed, Tools};
 pub(crate) use self::translate::Counts;
 pub(crate) use self::work::{Shop, known_end};

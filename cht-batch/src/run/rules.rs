@@ -44,11 +44,15 @@ impl Stop {
     }
 }
 
+/// Returns the number of processors that this process may use.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
 impl Rules {
     /// Returns the number of decoders of a unit: all units together have one for each processor.
     pub(crate) fn decoders(&self) -> usize {
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        (cores / self.jobs).clamp(1, MOST_DECODERS)
+        (processors() / self.jobs).clamp(1, MOST_DECODERS)
     }
 
     /// Returns whether the options choose a program or a stream of a file, which copies lack.

@@ -221,11 +221,11 @@ impl Work<'_> {
         };
         let kept = folder.join(SCORES);
         let job = Job {
-            decoders: shop.rules.decoders(),
             tools: shop.tools,
             stages: &self.settings().stages,
             scenes: &shop.rules.scenes,
             audio: &shop.rules.audio,
+            decoders: shop.rules.decoders(),
             work: folder,
             names: &names,
             carried: &making.carried,

@@ -67,8 +67,6 @@ pub(crate) struct Feeder {
     /// Folders that this run has opened, by device and inode.
     opened: HashSet<(u64, u64)>,
     decoding: Decoding,
-    /// Whether segments come one at a time, as a recorder finishes them.
-    follows: bool,
     catch_up: CatchUp,
     /// Difference of the video's clock from the anchors, in ticks.
     ahead: i64,
@@ -114,7 +112,6 @@ impl Feeder {
             given: HashSet::new(),
             opened: HashSet::new(),
             decoding,
-            follows: false,
             catch_up,
             ahead: 0,
             left: VecDeque::new(),

@@ -164,7 +164,7 @@ impl Feeder {
     pub(crate) fn pause(&mut self) -> Result<()> {
         let has_caught_up = self.run().is_some_and(Running::has_caught_up);
         if has_caught_up && self.args.jobs == Jobs::Auto {
-            self.follows = true;
+            self.decoding.jobs = 1;
             return self.end_run();
         }
         if let Some(run) = self.run_mut() {

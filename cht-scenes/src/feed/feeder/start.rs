@@ -48,9 +48,10 @@ impl Feeder {
         let start = Start { wanted, anchor, from: source.anchor.offset };
         let first = Path::new(before.first().map_or(path, |first| &first.path));
         let sets = parameter_sets::before(first, source.connection, source.pid);
-        let is_one = self.args.jobs == Jobs::Auto && (self.follows || self.interrupt.is_live());
-        let jobs = if is_one { 1 } else { self.decoding.jobs };
-        let decoding = Decoding { decode, jobs, ..self.decoding };
+        if self.args.jobs == Jobs::Auto && self.interrupt.is_live() {
+            self.decoding.jobs = 1;
+        }
+        let decoding = Decoding { decode, ..self.decoding };
         let run = Running::start(&self.ffmpeg, decoding, &source, (start, sets), selector)?;
         if let Some(folder) = &mut self.folder {
             folder.state = SelectorState::Running(Box::new(run));
