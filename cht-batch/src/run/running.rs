@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use cht_core::{
     event::Event,
     ndjson::{Line, Lines},
-    process::{die_with_parent, lock::lock},
+    process::{apart, die_with_parent, lock::lock},
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -93,8 +93,8 @@ impl Running {
     /// and at once when the stages are interrupted: what it makes is made again.
     pub(crate) fn ask(&self, command: &mut Command) -> io::Result<(ExitStatus, String)> {
         let mut guarded = die_with_parent::guarded(command);
-        guarded.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
-        let mut child = guarded.spawn()?;
+        guarded.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = apart::spawn(&mut guarded)?;
         let id = child.id();
         lock(&self.ids).push((HELPER, id));
         if self.is_interrupted() {

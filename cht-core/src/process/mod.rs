@@ -1,5 +1,6 @@
 //! Runs a tool: its command line, exit status, messages, signals, clock, and ffmpeg as a child.
 
+pub mod apart;
 pub mod cli;
 pub mod clock;
 pub mod die_with_parent;

@@ -2,16 +2,13 @@
 
 use std::{
     io::{self, PipeReader, PipeWriter},
-    os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::process::CommandExt as _,
-    },
-    process::{Command, ExitStatus, Stdio},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    process::{self, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
-use cht_core::process::{clock, signals};
+use cht_core::process::{apart, clock, signals};
 use rustix::{
     event::{PollFd, PollFlags},
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
@@ -26,7 +23,7 @@ const START: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Child {
     pub program: &'static str,
-    process: std::process::Child,
+    process: process::Child,
     /// Readable when it has ended; unlike its number, it never names another process.
     handle: OwnedFd,
 }
@@ -41,18 +38,18 @@ impl Child {
         let mut command = command(stage)?;
         command.stdin(input.map_or(Stdio::inherit(), Stdio::from));
         command.stdout(output.map_or(Stdio::inherit(), Stdio::from));
-        Self::start(stage.program, &mut command)
+        Self::of(stage.program, command.spawn())
     }
 
     /// Starts a server, which no Ctrl-C reaches: it is there until the stages have ended.
     pub(crate) fn server(stage: &Stage) -> Result<Self> {
         let mut command = command(stage)?;
-        command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
-        Self::start(stage.program, &mut command)
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        Self::of(stage.program, apart::spawn(&mut command))
     }
 
-    fn start(program: &'static str, command: &mut Command) -> Result<Self> {
-        let process = command.spawn().context(program)?;
+    fn of(program: &'static str, started: io::Result<process::Child>) -> Result<Self> {
+        let process = started.context(program)?;
         let handle = Pid::from_raw(process.id() as i32)
             .context(program)
             .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).context(program))?;

@@ -1,9 +1,10 @@
 //! Starts stages on an empty input, before the source starts: a pipeline whose stages refuse their
 //! options must not record first and fail then.
 
-use std::{os::unix::process::CommandExt as _, process::Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result, bail};
+use cht_core::process::apart;
 
 use super::child;
 use crate::plan::Stage;
@@ -14,8 +15,8 @@ pub(crate) fn check(stages: &[Stage]) -> Result<()> {
     let mut tried = Vec::new();
     for stage in stages {
         let mut command = child::command(stage)?;
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
-        tried.push((stage.program, command.spawn().context(stage.program)?));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        tried.push((stage.program, apart::spawn(&mut command).context(stage.program)?));
     }
     let mut refused = None;
     for (program, process) in tried {
