@@ -112,6 +112,39 @@ fn check_stops(options: &str) {
     assert!(pictures(&stopped) == pictures(&whole), "{options}");
 }
 
+/// Runs the stage over a list that names a segment when the one before it is done.
+fn check_pauses(options: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = dissolves(folder.path());
+    let (whole, paused) = (folder.path().join("whole"), folder.path().join("paused"));
+    let expected = run(&paths, &whole, options);
+    let mut command = tool("cht-scenes");
+    command.args(["--stats-interval", "0", "--out"]).arg(&paused).args(words(options));
+    let mut stage = Stage::start(command.stdin(Stdio::piped()));
+    let mut list = stage.child.stdin.take().unwrap();
+    for path in &paths {
+        writeln!(list, "{}", path.display()).unwrap();
+        while stage.wait_for("segment_done")["path"] != path.to_str().unwrap() {}
+    }
+    let before_end = stage.events.len();
+    drop(list);
+    assert!(stage.finish().success(), "{options}");
+    assert_eq!(stage.events.len(), before_end, "{options}: all was given before");
+    assert!(pictures(&paused) == pictures(&whole), "{options}");
+    assert_eq!(run(&paths, &paused, options), expected, "{options}");
+}
+
+#[test]
+fn list_that_pauses_after_each_segment_matches_one_run() {
+    for detector in ["auto", "adaptive --max-interval 1.5 --min-gap 1", "scene,screen", "scene"] {
+        check_pauses(&format!("--jobs 1 --detect {detector}"));
+    }
+    check_pauses("--jobs 1 --detect auto --decode fast");
+    check_pauses("--jobs 1 --detect auto --decode keyframes --max-interval 1.5");
+    check_pauses("--jobs 2 --detect auto");
+    check_pauses("--jobs auto --detect auto");
+}
+
 #[test]
 fn auto_stopped_within_dissolves_matches_one_run() {
     check_stops("--detect auto");

@@ -45,7 +45,7 @@ use crate::{
     lag::catch_up::{CatchUp, OnLag},
     select::{
         detectors::{Detectors, Saved},
-        journal::FileId,
+        journal::{Checkpoint, FileId},
         selector::{FrameSelector, Leftover},
     },
     stats::counters::Counters,
@@ -135,12 +135,17 @@ impl Feeder {
         self.folder.as_mut().context("no folder was entered")?.selector()
     }
 
+    /// Returns the last segment that was done, where no decoder runs.
+    fn last_done(&self) -> Option<&Checkpoint> {
+        self.folder.as_ref()?.idle()?.writer.journal.last()
+    }
+
     /// Returns the codec of a segment's video; if its tables do not name one, that of the video
     /// before it.
     fn codec_of(&self, named: Option<Codec>, pid: u16) -> Option<Codec> {
         let of_run = || self.run().filter(|run| run.pid == pid)?.codec;
         let of_last = || {
-            let last = self.folder.as_ref()?.idle()?.writer.journal.last()?;
+            let last = self.last_done()?;
             Codec::named(last.codec.as_deref().filter(|_| last.pid == Some(pid))?)
         };
         named.or_else(of_run).or_else(of_last)

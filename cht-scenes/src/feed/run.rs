@@ -155,9 +155,13 @@ impl Running {
             && self.connection == source.connection
     }
 
-    /// Returns whether several decoders wait for the rest of a chunk.
+    /// Returns whether nothing more comes without more input or its end: one decoder was fed all
+    /// that there is, or several wait for the rest of a chunk.
     pub(super) fn has_caught_up(&self) -> bool {
-        matches!(&self.engine, Engine::Many(pool) if pool.has_caught_up())
+        match &self.engine {
+            Engine::One(_) => true,
+            Engine::Many(pool) => pool.has_caught_up(),
+        }
     }
 
     /// Returns whether a segment can be fed to the run: several decoders read finished files only.

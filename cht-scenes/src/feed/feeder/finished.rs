@@ -72,8 +72,11 @@ impl Feeder {
         let began_within =
             || began_within_a_picture(&segment.path, segment.seq, segment.connection);
         let pid = named.map(|video| video.pid).or_else(|| {
-            let run = self.run().filter(|run| run.connection == segment.connection)?;
-            (follows && began_within()).then_some(run.pid)
+            let pid = match self.run() {
+                Some(run) => (run.connection == segment.connection).then_some(run.pid)?,
+                None => self.last_done()?.pid?,
+            };
+            (follows && began_within()).then_some(pid)
         });
         let (Some(anchor), Some(pid)) = (segment.timeline, pid) else {
             let path = &segment.path;

@@ -159,12 +159,13 @@ impl Feeder {
     }
 
     /// Tells the selector the length of a pause, if it is long enough to decide on. Callers call
-    /// this often: a pause goes on after its segment ends. Decoders that have done all complete
-    /// chunks of a list give what they have, and one decoder follows it from then on.
+    /// this often: a pause goes on after its segment ends. Decoders of a list that have nothing to
+    /// do give what they have, and with `--jobs auto` one decoder follows it from then on.
     pub(crate) fn pause(&mut self) -> Result<()> {
-        let has_caught_up = self.run().is_some_and(Running::has_caught_up);
-        if has_caught_up && self.args.jobs == Jobs::Auto {
-            self.decoding.jobs = 1;
+        if !self.interrupt.is_live() && self.run().is_some_and(Running::has_caught_up) {
+            if self.args.jobs == Jobs::Auto {
+                self.decoding.jobs = 1;
+            }
             return self.end_run();
         }
         if let Some(run) = self.run_mut() {
