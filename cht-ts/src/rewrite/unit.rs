@@ -1,7 +1,8 @@
 //! Assembles the PES packets of one video into access units, and writes units as packets again.
 //!
 //! A PES packet need not begin with an access unit (ISO/IEC 13818-1 §2.4.3.7,
-//! `data_alignment_indicator`): bytes before its first start code end the unit before. Nor need it
+//! `data_alignment_indicator`): bytes before its first start code end the unit before, and one
+//! without a start code is the end of that unit as a whole. Nor need it
 //! hold a picture: parameter sets and delimiters in PES packets of their own belong to the picture
 //! that follows.
 use crate::codec::Codec;
@@ -10,9 +11,12 @@ use crate::pes;
 use crate::rewrite::stamps::stamp;
 use crate::time::Pts;
 use crate::video::access::{Entry, Walk};
+use crate::video::coding::Coding;
 
 /// Longest beginning of an access unit without its picture, in bytes.
 const MAX_LEAD: usize = 1 << 20;
+/// Longest unit to which PES packets without a start code are appended, in bytes.
+const MAX_CONTINUED: usize = 16 << 20;
 /// `nal_unit_type` of a slice of an IDR picture (ISO/IEC 14496-10 table 7-1).
 const IDR_SLICE: u8 = 5;
 
@@ -79,8 +83,7 @@ impl Units {
             self.last = *packet;
             let Some(body) = packet::body(header, packet) else { continue };
             if header.unit_start() {
-                self.hand_over(found);
-                self.closed = self.open.take();
+                self.close(found);
                 self.open = Some(Unit { flagged: body.random_access, ..Unit::default() });
             }
             if let Some(unit) = &mut self.open {
@@ -92,12 +95,26 @@ impl Units {
 
     /// Gives `found` the last units: no more packets come.
     pub fn finish(&mut self, found: &mut dyn FnMut(Unit)) {
-        self.hand_over(found);
-        self.closed = self.open.take();
+        self.close(found);
         self.hand_over(found);
         if let Some(lead) = self.lead.take() {
             found(lead);
         }
+    }
+
+    /// Closes the open unit: its PES packet has ended.
+    fn close(&mut self, found: &mut dyn FnMut(Unit)) {
+        if let (Some(closed), Some(open)) = (&mut self.closed, &self.open)
+            && Coding::of(self.codec).is_some()
+            && closed.bytes.len() < MAX_CONTINUED
+            && let Some(end) = open.end_of(closed)
+        {
+            closed.bytes.extend_from_slice(end);
+            self.open = None;
+            return;
+        }
+        self.hand_over(found);
+        self.closed = self.open.take();
     }
 
     /// Appends the missing end to the closed unit, once it has come.
@@ -193,6 +210,19 @@ impl Unit {
         }
         let bytes = [&next.bytes[..next.header], self.payload(), next.payload()].concat();
         Self { bytes, header: next.header, pts: next.pts, ..self }
+    }
+
+    /// Returns the payload if it has no start code and goes on with a unit that has one.
+    fn end_of(&self, before: &Self) -> Option<&[u8]> {
+        let (end, begun) = (self.unread_payload()?, before.unread_payload()?);
+        let has_start = |bytes: &[u8]| bytes.windows(3).any(|window| window == [0, 0, 1]);
+        (!end.is_empty() && !has_start(end) && has_start(begun)).then_some(end)
+    }
+
+    /// Returns the payload before the header was read.
+    fn unread_payload(&self) -> Option<&[u8]> {
+        let pes::Header::Pes { len, .. } = pes::read(&self.bytes) else { return None };
+        self.bytes.get(len..)
     }
 
     /// Takes out the bytes before the first start code; `None` if that has not come.
@@ -321,6 +351,42 @@ mod tests {
             assert_eq!(payloads, [&picture[..], b"\0\0\x01\x41\x9A"], "{cut}");
             assert_eq!(units[1].pts, Some(Pts::new(12600)));
         }
+    }
+
+    #[test]
+    fn packet_without_start_code_ends_the_unit_before() {
+        let picture = [&b"\0\0\0\x01\x65"[..], &[0x88; 1000]].concat();
+        let next = b"\0\0\x01\x41\x9A";
+        let parts =
+            [(9000, &picture[..400]), (12600, &picture[400..900]), (12600, &picture[900..])];
+        let mut counter = 0;
+        let packets: Vec<u8> = parts
+            .into_iter()
+            .chain([(12600, &next[..]), (16200, &picture[..600]), (19800, &picture[600..])])
+            .flat_map(|(pts, payload)| {
+                let pes = testutil::pes(0xE0, Some(pts), None, payload);
+                testutil::packets(PID, &mut counter, None, &pes).concat()
+            })
+            .collect();
+        let units: Vec<_> =
+            collect(&packets).iter().map(|it| (it.pts, it.payload().to_vec())).collect();
+        let unit = |pts, payload: &[u8]| (Some(Pts::new(pts)), payload.to_vec());
+        assert_eq!(units, [unit(9000, &picture), unit(12600, next), unit(16200, &picture)]);
+        // The scanner places them alike.
+        let (mut scanner, mut times) = (Scanner::new(), Vec::new());
+        let pmt = testutil::pmt(1, 0, PID, &[(0x1B, PID, &[])]);
+        let tables = [(0, testutil::pat(0, 0, 0, &[(1, 0x100)])), (0x100, pmt)];
+        for (pid, section) in tables {
+            scanner.push(&testutil::section_packets(pid, &[&section], 0).concat(), &mut |_| {});
+        }
+        let mut found = |found: Found<'_>| {
+            if let Found::Pes(pes) = found {
+                times.push(pes.pts.map(|pts| pts.since(Pts::new(9000))));
+            }
+        };
+        scanner.push(&packets, &mut found);
+        scanner.finish(&mut found);
+        assert_eq!(times, [Some(0), None, None, Some(3600), Some(7200), None]);
     }
 
     #[test]

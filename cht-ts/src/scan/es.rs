@@ -28,6 +28,7 @@ pub(crate) enum Format {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that was seen or not")]
 pub(crate) struct Es {
     /// By the PMT.
     codec: Option<Codec>,
@@ -41,6 +42,8 @@ pub(crate) struct Es {
     lead: Option<Pes>,
     /// The PTS of the last picture.
     last_pts: Option<Pts>,
+    /// A start code has come: bytes without one go on with its picture.
+    has_picture: bool,
     /// A keyframe came without the parameter sets that it needs.
     lacks_parameters: bool,
     media: Media,
@@ -62,6 +65,7 @@ impl Es {
             pending: None,
             lead: None,
             last_pts: None,
+            has_picture: false,
             lacks_parameters: false,
             media: Media::Other,
             is_walked: false,
@@ -74,7 +78,7 @@ impl Es {
     /// Sets the codec that the PMT lists, and whether the format is still unknown.
     pub(crate) fn list(&mut self, codec: Option<Codec>, wants_format: bool) {
         if self.codec != codec {
-            self.walk = Walk::new();
+            (self.walk, self.has_picture) = (Walk::new(), false);
             self.interrupt();
         }
         self.codec = codec;
@@ -113,6 +117,9 @@ impl Es {
                 lead => *lead = Some(pes),
             }
             return None;
+        }
+        if is_stream && self.has_picture && self.walk.is_end_of_last() {
+            return Some(continuation(pes));
         }
         Some(self.decide(pes, false))
     }
@@ -243,12 +250,12 @@ impl Es {
             self.format = self.walk.format().map(Format::Video);
             self.wants_format = self.format.is_none();
         }
-        let mut pes = self.pending.take()?;
+        self.has_picture |= self.walk.has_start();
+        let pes = self.pending.take()?;
         let repeats = pes.pts.is_none() || pes.pts == self.last_pts;
         if self.walk.is_within_picture() && repeats {
             // One more slice of a picture, in a PES packet of its own.
-            (pes.random_access, pes.pts, pes.dts) = (false, None, None);
-            return Some(pes);
+            return Some(continuation(pes));
         }
         let pes = self.decide(pes, keyframe);
         self.lacks_parameters |= pes.random_access && !self.walk.has_parameters();
@@ -272,4 +279,10 @@ impl Es {
         self.counters.keyframes += u64::from(pes.media == Media::Video && pes.random_access);
         pes
     }
+}
+
+/// Returns a PES packet that goes on with the picture before: its time stamps are of no picture, or
+/// of the next one.
+fn continuation(pes: Pes) -> Pes {
+    Pes { random_access: false, pts: None, dts: None, ..pes }
 }

@@ -32,8 +32,8 @@ pub enum Found<'a> {
 
 /// Start of a PES packet (ISO/IEC 13818-1 §2.4.3.6); of H.264, HEVC, MPEG-1 and MPEG-2 start of an
 /// access unit. PES packets without a picture, such as parameter sets, belong to the next one.
-/// Another slice of the same picture, in a PES packet of its own, has no time stamps and is no
-/// keyframe.
+/// Another slice of the same picture, or its last bytes, in a PES packet of its own has no time
+/// stamps and is no keyframe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pes {
     /// Offset in bytes of the transport packet in which it starts.

@@ -82,6 +82,8 @@ pub(crate) struct Walk {
     unit: Unit,
     zeros: u8,
     left: usize,
+    /// No start code has come since the beginning, and no byte is missing.
+    is_without_start: bool,
     /// Contents of the access unit as far as it is walked.
     unit_seen: bool,
     sps_seen: bool,
@@ -104,6 +106,7 @@ impl Walk {
             unit: Unit::Skip,
             zeros: 0,
             left: 0,
+            is_without_start: false,
             unit_seen: false,
             sps_seen: false,
             recovery_seen: false,
@@ -120,6 +123,7 @@ impl Walk {
     /// first start code determines it, once. Returns whether the codec is parsed.
     pub(crate) fn start(&mut self, codec: Option<Codec>) -> bool {
         (self.unit_seen, self.sps_seen, self.recovery_seen) = (false, false, false);
+        self.is_without_start = true;
         (self.within_picture, self.is_gradual, self.is_intra) = (false, false, false);
         self.resume(codec)
     }
@@ -142,6 +146,17 @@ impl Walk {
         self.unit_seen && self.left > 0
     }
 
+    /// Tells whether a PES packet that has ended without a picture holds no start code: its bytes
+    /// end the unit before.
+    pub(crate) const fn is_end_of_last(&self) -> bool {
+        self.is_without_start && self.left > 0 && self.left < MAX_WALK
+    }
+
+    /// Tells whether a start code has come since the beginning, or bytes are missing.
+    pub(crate) const fn has_start(&self) -> bool {
+        !self.is_without_start
+    }
+
     /// Returns the codec that the start codes are read as.
     pub(crate) fn codec(&self) -> Option<Codec> {
         self.coding.map(Coding::codec)
@@ -150,6 +165,7 @@ impl Walk {
     /// Skips the current unit: bytes of it are missing.
     pub(crate) fn interrupt(&mut self) {
         (self.unit, self.zeros) = (Unit::Skip, 0);
+        self.is_without_start = false;
         self.sets.abandon();
     }
 
@@ -214,6 +230,7 @@ impl Walk {
             let keyframe = self.end_unit();
             self.sets.end();
             self.head.clear();
+            self.is_without_start = false;
             self.unit = Unit::Head;
             return keyframe;
         }
