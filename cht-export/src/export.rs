@@ -6,7 +6,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use cht_core::{event, process::report};
+use cht_core::{
+    event,
+    process::report,
+    storage::disk_error::{Cause, cause},
+    terminal::units,
+};
 
 use crate::{
     args::{self, Args, Command, List, Split},
@@ -96,17 +101,27 @@ fn split(wanted: &Split) -> Result<()> {
         let span = scene.start..scene.end;
         match clip::make(&mut reader, &span, wanted.way.way(), &ffmpeg, &folder.join(name)) {
             Ok(made) => print(&made)?,
+            // The next one would fail alike.
+            Err(error) if is_full_disk(&error) => return Err(error),
             Err(error) => report::warn(format_args!("scene {}: {error:#}", scene.number)),
         }
     }
     Ok(())
 }
 
+fn is_full_disk(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|it| cause(it) == Cause::Full)
+}
+
 /// Describes a clip: to people by a message, to programs on stdout.
 fn print(made: &Clip) -> Result<()> {
     report::note(format_args!(
-        "{}: {:.3} to {:.3} s, {} pictures, {} of them encoded again",
-        made.path, made.start, made.end, made.pictures, made.encoded
+        "{}: {:.3} to {:.3} s, {}, {} of them encoded again",
+        made.path,
+        made.start,
+        made.end,
+        units::count(made.pictures as u64, "picture"),
+        made.encoded
     ));
     if io::stdout().is_terminal() {
         return Ok(());

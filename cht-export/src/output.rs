@@ -1,8 +1,8 @@
 //! Writes the file that was asked for.
 
 use std::{
-    fs,
-    io::{self, Write as _},
+    fs::{self, File},
+    io::{self, Seek as _, SeekFrom, Write as _},
     path::Path,
 };
 
@@ -72,4 +72,15 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
             .open(path)?
             .write_all(bytes),
     }
+}
+
+/// Bytes that a disk has to take to be at work.
+const ROOM: usize = 1 << 20;
+
+/// Fails if the disk takes no more of a file that another program has written in part, with the
+/// error of the system. Otherwise the file gets longer: it is one to be thrown away.
+pub(crate) fn refused(mut file: &File) -> io::Result<()> {
+    file.seek(SeekFrom::End(0))?;
+    file.write_all(&vec![0; ROOM])?;
+    file.sync_data()
 }

@@ -31,6 +31,12 @@ impl Place {
             }
             return Ok(Self { journal, session: Some(session) });
         }
+        if !path.exists() {
+            bail!(
+                "{}: no such file or folder; name a session's folder or an index.json",
+                path.display()
+            );
+        }
         let journal =
             if path.is_dir() { path.join(INDEX_JOURNAL) } else { path.with_extension("ndjson") };
         if !journal.is_file() {

@@ -25,6 +25,9 @@ use crate::output::is_picture;
 
 /// Prints the frames of the pictures in `place`.
 pub(crate) fn run(place: &Path) -> Result<()> {
+    if !place.is_dir() {
+        bail!("{}: no such folder; name that of a session, or one of pictures", place.display());
+    }
     let session = Session::open(place).ok();
     let folder = session.as_ref().map_or_else(|| place.to_owned(), Session::frames);
     let log = session.as_ref().map(SegmentLog::of).unwrap_or_default();

@@ -68,6 +68,12 @@ pub(crate) fn of(path: &Path) -> Result<Vec<Segment>> {
             bail!("{}: no finished segment yet", path.display());
         }
     }
+    if !path.exists() {
+        bail!(
+            "{}: no such file or folder; name a session's folder, an index.json or a segment",
+            path.display()
+        );
+    }
     let is_index =
         path.is_dir() || path.extension().is_some_and(|it| it == "json" || it == "ndjson");
     if !is_index {

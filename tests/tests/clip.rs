@@ -12,6 +12,7 @@ use cht_tests::{
     Stage, Tmpfs, encode, examined, generate, generated, line, make_script, probe_frames, record,
     recorder, recording, scenes, send, signal, tool, words,
 };
+use cht_ts::{Codec, Pts, SingleStream, Units, write_video};
 use serde_json::Value;
 
 /// Size at which pictures are compared.
@@ -329,14 +330,17 @@ fn pause_between_connections_is_kept_or_closed() {
     recorder.stop();
     let session = recorder.session();
     let out = folder.path().join("clip.mkv");
-    for (how, most) in [("keep", 0.2), ("close", 0.3)] {
+    let mut kept = f64::INFINITY;
+    for how in ["keep", "close"] {
         let report = made(&session, &out, &format!("--gap {how}"));
         assert_eq!((report["pictures"].as_u64(), report["gaps"].as_u64()), (Some(100), Some(1)));
         let times = probe_frames(&out);
         assert_eq!(times.len(), 100);
         let pause = times[50] - times[49];
         // The recorder places the second right after the first, which was sent at once.
-        assert!((0.039..most).contains(&pause), "{how}: {pause}");
+        assert!((0.039..0.2).contains(&pause), "{how}: {pause}");
+        assert!(pause < kept + 0.0011, "closed to {pause} s, and kept {kept} s");
+        kept = pause;
     }
 }
 
@@ -402,7 +406,7 @@ fn clip_that_cannot_be_made_leaves_nothing() {
         (&mpeg2, out.join("a.ts"), "--from 0.5 --lossless", 2, "--crf 1 is the nearest"),
         (&session, out.join("a.ts"), "--ffmpeg /nonexistent", 2, "install ffmpeg"),
         (&session, out.join("no/a.ts"), "", 2, "no/a.ts: No such file or directory"),
-        (&out.join("none.ts"), out.join("a.ts"), "", 2, "none.ts: No such file or directory"),
+        (&out.join("none.ts"), out.join("a.ts"), "", 2, "none.ts: no such file or folder; name"),
         (&session, out.join("a.ts"), "--from 0.5 --ffmpeg FAKE", 2, "No encoder today"),
     ] {
         let options = options.replace("FAKE", fake.to_str().unwrap());
@@ -472,16 +476,76 @@ fn full_disk_leaves_the_file_that_was_there() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("source.ts");
     encode(&path, "testsrc2=s=640x360:r=25:d=4", "-c:v libx264 -preset ultrafast -qp 5 -g 25");
+    let with_sound = folder.path().join("sound.ts");
+    let tone = "-f lavfi -i sine=d=4 -c:a aac";
+    let small = format!("{tone} -c:v libx264 -preset ultrafast -g 25");
+    encode(&with_sound, "color=s=64x64:r=25:d=4", &small);
     let Some(disk) = Tmpfs::mount(1) else { return };
-    for name in ["clip.ts", "clip.mp4", "clip.mkv"] {
-        let out = disk.path().join(name);
-        fs::write(&out, "the one before").unwrap();
-        let output = clip(&path, &out, "");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert_eq!(fs::read(&out).unwrap(), b"the one before");
-        assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 1);
-        fs::remove_file(&out).unwrap();
+    for (source, is_filled) in [(&path, false), (&with_sound, true)] {
+        for name in ["clip.ts", "clip.mp4", "clip.mkv"] {
+            let out = disk.path().join(name);
+            fs::write(&out, "the one before").unwrap();
+            let filler = is_filled.then(|| disk.fill());
+            let output = clip(source, &out, "");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{said}");
+            let expected = format!("{}: No space left on device (os error 28)\n", out.display());
+            assert_eq!(said, format!("cht-export: error: {expected}"));
+            assert_eq!(fs::read(&out).unwrap(), b"the one before");
+            filler.map(fs::remove_file).transpose().unwrap();
+            assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 1);
+            fs::remove_file(&out).unwrap();
+        }
+    }
+}
+
+/// Writes the video of a file again, the end of each seventh picture in a PES packet of its own,
+/// with the time stamps of the next one, as some encoders of HLS do.
+fn with_ends_apart(source: &[u8], out: &Path) {
+    const PID: u16 = 0x100;
+    let mut bytes = Vec::new();
+    let mut single = SingleStream::begin(PID, Codec::H264, &mut bytes).unwrap();
+    let (mut packets, mut all) = (Vec::new(), Vec::new());
+    single.push(source, &mut packets);
+    single.finish(&mut packets);
+    let mut units = Units::new(Codec::H264);
+    units.push(&packets, &mut |unit| all.push((unit.pts.unwrap(), unit.payload().to_vec())));
+    units.finish(&mut |unit| all.push((unit.pts.unwrap(), unit.payload().to_vec())));
+    let mut counter = 0;
+    for (at, (pts, payload)) in all.iter().enumerate() {
+        let stamps = |pts: &Pts| Some((*pts, *pts));
+        let next = all.get(at + 1).filter(|_| at % 7 == 3);
+        let (picture, end) = payload.split_at(payload.len() - next.map_or(0, |_| 40));
+        write_video(PID, &mut counter, stamps(pts), picture, &mut bytes);
+        if let Some((next, _)) = next {
+            write_video(PID, &mut counter, stamps(next), end, &mut bytes);
+        }
+    }
+    fs::write(out, bytes).unwrap();
+}
+
+#[test]
+fn end_of_a_picture_in_a_packet_of_its_own_is_no_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let encoder = "-c:v libx264 -preset ultrafast -bf 0 -g 24 -an";
+    let source = generated(&[("testsrc2=s=320x180:r=24", 4.0)], encoder);
+    let path = folder.path().join("apart.ts");
+    with_ends_apart(&source, &path);
+    let whole = Pictures::of(&path);
+    assert_eq!(whole.times.len(), 96);
+    let out = folder.path().join("clip.mp4");
+    for (options, first, count) in [
+        ("--copy", 0, 96),
+        ("--from 1 --to 2", 24, 24),
+        // The last one has its end apart.
+        ("--from 0 --to 1.16", 0, 28),
+        ("--from 1 --to 2.9 --copy", 24, 46),
+    ] {
+        let report = made(&path, &out, options);
+        let pictures = report["pictures"].as_u64().unwrap();
+        assert_eq!(probe_frames(&out).len() as u64, pictures, "{options}");
+        assert_eq!(pictures, count, "{options}");
+        compare(&out, &report, &whole, first);
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use cht_core::session::pictures::Part;
+use cht_core::{session::pictures::Part, terminal::units};
 use cht_ts::{Codec, Pts, SingleStream, Unit, Units};
 
 use super::run::Run;
@@ -101,8 +101,8 @@ pub(crate) fn encode(
     taken?;
     if count != places.len() {
         bail!(
-            "{count} of {} pictures at an edge of the clip can be decoded; cut at keyframes with --copy",
-            places.len()
+            "{count} of {} at an edge of the clip can be decoded; cut at keyframes with --copy",
+            units::count(places.len() as u64, "picture")
         );
     }
     Ok(())

@@ -31,7 +31,7 @@ use self::{
 };
 use crate::{ffmpeg::Ffmpeg, output};
 
-/// Rest of a gap that is closed, in ticks: the sound of a PES packet may last as long.
+/// Longest rest of a gap that is closed, in ticks: the sound of a PES packet may last as long.
 const JOINT: i64 = TICKS_PER_SECOND / 4;
 
 /// Longest clip, in ticks: its clock has 33 bits, 26.5 h.
@@ -141,13 +141,11 @@ pub(crate) fn make(
     }
     let length = (last.span.end + last.offset) - BEGIN;
     if length > LONGEST {
-        bail!(
-            "a clip of {:.0} hours is too long; cut it into parts of 24 h",
-            seconds(length) / 3600.0
-        );
+        bail!("a clip of {:.0} h is too long; cut it into parts of 24 h", seconds(length) / 3600.0);
     }
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let sounds = sounds(&pieces, length, ffmpeg, folder.unwrap_or(Path::new(".")))?;
+    let sounds = sounds(&pieces, length, ffmpeg, folder.unwrap_or(Path::new(".")))
+        .with_context(|| out.display().to_string())?;
     let (begin, end) = (first.span.start + first.offset, last.span.end + last.offset);
     let video = Video {
         codec,
@@ -155,16 +153,16 @@ pub(crate) fn make(
         length: end - last.last() - begin,
         last: last.last(),
     };
-    let draft = Draft::create_unnamed(out).with_context(|| out.display().to_string())?;
-    mux::write(ffmpeg, video, &sounds, container, draft).with_context(|| {
-        let hint = if container == Container::Ts { "" } else { " (damaged sound fits into .ts)" };
-        format!("{}{hint}", out.display())
-    })?;
+    let named = || out.display().to_string();
+    let draft = Draft::create_unnamed(out).with_context(named)?;
+    let pictures =
+        mux::write(ffmpeg, video, &sounds, container, draft.file()).with_context(named)?;
+    draft.publish().with_context(named)?;
     Ok(Clip {
         path: event::absolute(out)?,
         start: seconds(first.span.start),
         end: seconds(last.span.end),
-        pictures: pieces.iter().map(|piece| piece.shown.len()).sum(),
+        pictures,
         encoded: pieces.iter().map(Piece::encoded).sum(),
         gaps: pieces.len() - 1,
         parts: pieces.iter().map(Piece::stretch).collect(),
@@ -219,15 +217,20 @@ impl Piece {
 /// been followed by the next at once.
 fn place(pieces: &mut [Piece], keeps_gaps: bool) {
     let Some(first) = pieces.first().map(|piece| piece.span.start) else { return };
-    let mut end = None;
+    let mut before: Option<Range<i64>> = None;
     for piece in pieces {
-        let least = end.map_or(BEGIN, |end| end + piece.lead()) - piece.span.start;
-        piece.offset = match (keeps_gaps, end) {
-            (true, _) => least.max(BEGIN - first),
-            (false, None) => least,
-            (false, Some(_)) => least + JOINT,
+        let start = piece.span.start;
+        // The gap to the piece before, and where that ends in the clip.
+        let begin = match before {
+            None => BEGIN,
+            Some(Range { start: end, end: placed }) => {
+                let rest = if keeps_gaps { 0 } else { (start - end).min(JOINT) };
+                placed + rest.max(piece.lead())
+            }
         };
-        end = Some(piece.span.end + piece.offset);
+        let begin = if keeps_gaps { begin.max(start + BEGIN - first) } else { begin };
+        piece.offset = begin - start;
+        before = Some(piece.span.end..piece.span.end + piece.offset);
     }
 }
 

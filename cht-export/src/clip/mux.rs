@@ -8,11 +8,8 @@ use std::{
     process::{self, ChildStdin, Command},
 };
 
-use anyhow::{Result, bail};
-use cht_core::{
-    process::ffmpeg::FfmpegError,
-    storage::{draft::Draft, durable},
-};
+use anyhow::{Context as _, Result, bail};
+use cht_core::{process::ffmpeg::FfmpegError, storage::durable};
 use cht_ts::{
     Codec,
     time::{TICKS_PER_SECOND, seconds},
@@ -21,10 +18,13 @@ use cht_ts::{
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::track::BEGIN;
-use crate::ffmpeg::Ffmpeg;
+use crate::{ffmpeg::Ffmpeg, output};
 
 /// Largest error of the times in a clip, in seconds.
 const MOST_OFF: f64 = 0.05;
+
+/// Advice where ffmpeg refuses streams for a container.
+const DAMAGED: &str = "damaged sound fits into .ts";
 
 /// Format of a clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,14 +84,15 @@ pub(crate) struct Video<W> {
     pub last: i64,
 }
 
-/// Writes a clip into the file `out`, and compares the times in it.
+/// Writes a clip into the file `out`, and compares the times in it. Returns the number of its
+/// pictures.
 pub(crate) fn write<W>(
     ffmpeg: &Ffmpeg,
     video: Video<W>,
     sounds: &[Sound],
     container: Container,
-    out: Draft,
-) -> Result<()>
+    out: &File,
+) -> Result<usize>
 where
     W: FnOnce(ChildStdin) -> Result<()> + Send,
 {
@@ -118,7 +119,7 @@ where
         // Parameter sets may change within the stream.
         command.args(["-tag:v", "hev1"]);
     }
-    command.args(container.options()).arg(path_of(out.file()));
+    command.args(container.options()).arg(path_of(out));
     let mut process = ffmpeg.start(&command)?;
     let (mut failed, write) = (None, video.write);
     process.run_through(
@@ -131,40 +132,52 @@ where
     if let Some(error) = failed.filter(|error| !is_broken_pipe(error)) {
         return Err(error);
     }
-    process.finish()?;
-    let written = length_of(ffmpeg, out.file())?;
-    if written.is_none_or(|written| (written - seconds(video.length)).abs() > MOST_OFF) {
-        bail!(
-            "ffmpeg wrote {:.3} of {:.3} s; the disk may be full",
-            written.unwrap_or(0.0),
-            seconds(video.length)
-        );
+    let ended = process.finish();
+    let times = if ended.is_ok() { times_in(ffmpeg, out)? } else { Vec::new() };
+    let length = length_of(&times);
+    let wanted = seconds(video.length);
+    // It does not always say when it could not write.
+    if length.is_none_or(|length| (length - wanted).abs() > MOST_OFF) {
+        output::refused(out)?;
+        let hint = match container {
+            Container::Mp4 | Container::Matroska if !sounds.is_empty() => DAMAGED,
+            _ => "try another with --ffmpeg",
+        };
+        ended.context(hint)?;
+        bail!("ffmpeg wrote {:.3} of {wanted:.3} s; {hint}", length.unwrap_or(0.0));
     }
-    out.publish()?;
-    Ok(())
+    Ok(times.len())
 }
 
-/// Returns the seconds from the first picture to the last in a file; `None` if it has none. ffmpeg
-/// does not always say when it could not write.
-fn length_of(ffmpeg: &Ffmpeg, file: &File) -> Result<Option<f64>> {
+/// Returns the times of the pictures in a file, in seconds.
+fn times_in(ffmpeg: &Ffmpeg, file: &File) -> Result<Vec<f64>> {
     let mut command = ffmpeg.command();
     command.args(["-loglevel", "fatal", "-i", &path_of(file), "-map", "0:v:0", "-c", "copy"]);
     command.args(["-f", "framecrc", "pipe:1"]);
-    let times = frames(ffmpeg, &command, |_| Ok(()))?.1;
-    let (first, last) =
-        times.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(first, last), time| {
-            (first.min(*time), last.max(*time))
-        });
-    Ok((first <= last).then_some(last - first))
+    Ok(frames(ffmpeg, &command, |_| Ok(()))?.1.times)
 }
 
-/// Runs an ffmpeg that prints packets (`framecrc`). Returns how it ended, and their times in
-/// seconds.
+/// Returns the seconds from the first time to the last.
+fn length_of(times: &[f64]) -> Option<f64> {
+    let first = times.iter().copied().reduce(f64::min)?;
+    times.iter().copied().reduce(f64::max).map(|last| last - first)
+}
+
+/// Packets that ffmpeg printed.
+#[derive(Debug, Default)]
+struct Printed {
+    /// In seconds.
+    times: Vec<f64>,
+    /// Together, in bytes.
+    size: u64,
+}
+
+/// Runs an ffmpeg that prints packets (`framecrc`). Returns how it ended, and the packets.
 fn frames(
     ffmpeg: &Ffmpeg,
     command: &Command,
     feed: impl FnOnce(ChildStdin) -> io::Result<()> + Send,
-) -> Result<(Result<(), FfmpegError>, Vec<f64>)> {
+) -> Result<(Result<(), FfmpegError>, Printed)> {
     let mut process = ffmpeg.start(command)?;
     let mut printed = Vec::new();
     process.run_through(feed, |bytes| {
@@ -177,11 +190,14 @@ fn frames(
         let (units, per_second) = base.split_once('/')?;
         Some(units.parse::<f64>().ok()? / per_second.parse::<f64>().ok()?)
     });
-    // Stream, DTS, PTS, and more.
-    let pts = |line: &str| line.split(',').nth(2)?.trim().parse::<f64>().ok();
-    let times = printed.lines().filter(|line| !line.starts_with('#')).filter_map(pts);
-    let times = times.map(|time| time * base.unwrap_or(0.0)).collect();
-    Ok((process.finish(), times))
+    // Stream, DTS, PTS, duration, size and more.
+    let field = |line: &str, at: usize| line.split(',').nth(at)?.trim().parse::<f64>().ok();
+    let mut packets = Printed::default();
+    for line in printed.lines().filter(|line| !line.starts_with('#')) {
+        packets.times.extend(field(line, 2).map(|time| time * base.unwrap_or(0.0)));
+        packets.size += field(line, 4).map_or(0, |size| size as u64);
+    }
+    Ok((process.finish(), packets))
 }
 
 impl Sound {
@@ -212,11 +228,18 @@ impl Sound {
             ]);
             command.args(["-f", format, &path]);
         }
-        let (ended, times) = frames(ffmpeg, &command, feed)?;
-        if times.is_empty() {
+        let (ended, packets) = frames(ffmpeg, &command, feed)?;
+        let is_short = file.metadata()?.len() < packets.size;
+        if ended.is_err() || is_short {
+            output::refused(&file)?;
+        }
+        if packets.times.is_empty() {
             return Ok(None);
         }
         ended?;
+        if is_short {
+            bail!("ffmpeg wrote a part of the sound alone; try another with --ffmpeg");
+        }
         Ok(Some(Self { file, language }))
     }
 }
