@@ -3,13 +3,14 @@
 use std::{
     fmt::Write as _,
     fs,
+    io::Write as _,
     path::{Component, Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     process::report,
-    storage::{durable, regular},
+    storage::{draft::Draft, regular},
 };
 
 use crate::{
@@ -20,6 +21,9 @@ use crate::{
     video,
 };
 
+/// Name of the file of data.
+const DATA: &str = "data.js";
+
 /// Element of a page that other pages lack.
 const SCRIPT: &[u8] = br#"<script defer src="data.js">"#;
 
@@ -28,14 +32,25 @@ pub(crate) fn build(options: &Build) -> Result<()> {
     let source = Source::open(&options.session)?;
     let folder = options.out.clone().unwrap_or_else(|| source.session().root().join("page"));
     let named = || folder.display().to_string();
+    let is_new = !folder.exists();
     fs::create_dir_all(&folder).with_context(named)?;
-    refuse_foreign(&folder)?;
+    let built = refuse_foreign(&folder).and_then(|()| fill(&folder, options, &source));
+    if built.is_err() && is_new {
+        // It stays if it has a video, which is complete.
+        let _ = fs::remove_dir(&folder);
+    }
+    built
+}
+
+/// Writes the files of the page into its folder.
+fn fill(folder: &Path, options: &Build, source: &Source) -> Result<()> {
+    let named = || folder.display().to_string();
     let base = path_from(
         &folder.canonicalize().with_context(named)?,
         &source.session().root().canonicalize().with_context(named)?,
     );
     let page = Page { base: &base, served: false, marks: false };
-    let known = Known::read(&source)?;
+    let known = Known::read(source)?;
     if known.damaged > 0 {
         report::warn(format_args!(
             "{}: damaged lines were skipped: {}; cht-export check names them",
@@ -44,16 +59,20 @@ pub(crate) fn build(options: &Build) -> Result<()> {
         ));
     }
     let root = source.session().root();
-    let video = video::find(options.video.as_ref(), root, &folder, known.streams.as_ref())?;
-    let video = video.map(|found| found.named(|path| url_from(&folder, path))).transpose()?;
+    let video = video::find(options.video.as_ref(), root, folder, known.streams.as_ref())?;
+    let video = video.map(|found| found.named(|path| url_from(folder, path))).transpose()?;
     let has_video = video.is_some() || assets::has_players();
-    let script = known.script(&source, page, video)?;
-    for asset in assets::all() {
-        write(&folder.join(asset.name), asset.text.as_bytes())?;
-    }
-    write(&folder.join("data.js"), &script)?;
+    let script = known.script(source, page, video)?;
+    let html = assets::session("");
+    let files = assets::all().map(|asset| (asset.name, asset.text.as_bytes()));
     // Last: a page that is there is complete.
-    write(&folder.join("index.html"), assets::session("").as_bytes())?;
+    let files = files.into_iter().chain([(DATA, &*script), ("index.html", html.as_bytes())]);
+    // None takes its place before the disk has all: a page is not made of two programs.
+    let drafts: Vec<_> =
+        files.map(|(name, text)| draft(&folder.join(name), text)).collect::<Result<_>>()?;
+    for (path, draft) in drafts {
+        draft.publish().with_context(|| path.display().to_string())?;
+    }
     if !has_video {
         report::warn(format_args!(
             "the page shows pictures and no video: this program was built without the players; \
@@ -79,7 +98,9 @@ fn refuse_foreign(folder: &Path) -> Result<()> {
         let name = name.to_string_lossy();
         // Temporary files are hidden.
         let is_ours = assets.contains(&&*name)
-            || ["data.js", "video.mp4", "video.json"].contains(&&*name)
+            || *name == *DATA
+            || Path::new(&*name) == Path::new(video::NAME)
+            || Path::new(&*name) == video::description(Path::new(video::NAME))
             || name.starts_with('.');
         if !is_ours {
             bail!("{}: it has {name}, and no page; name an empty folder", folder.display());
@@ -88,8 +109,14 @@ fn refuse_foreign(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    durable::replace(path, bytes).with_context(|| path.display().to_string())
+/// Writes a file under a temporary name.
+fn draft(path: &Path, bytes: &[u8]) -> Result<(PathBuf, Draft)> {
+    let written = Draft::create(path).and_then(|mut draft| {
+        draft.write_all(bytes)?;
+        draft.settle()?;
+        Ok(draft)
+    });
+    Ok((path.to_owned(), written.with_context(|| path.display().to_string())?))
 }
 
 /// Returns the path of the folder `to` as seen from the folder `from`, as a URL that ends with a

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Name of the file that is made.
-const NAME: &str = "video.mp4";
+pub(crate) const NAME: &str = "video.mp4";
 
 /// Program that makes it.
 const EXPORT: &str = "cht-export";
@@ -118,7 +118,7 @@ fn check(codec: Option<&str>) -> Result<()> {
 /// Lets cht-export write the whole session into a file, as it was received, and keeps its
 /// description of it.
 fn make(session: &Path, path: &Path) -> Result<()> {
-    // The old file and its description stay until both are made: most often they tell the same.
+    // The old file and its description stay until both are made: most often they say the same.
     let description = description(path);
     let program = programs::installed(EXPORT).unwrap_or_else(|| EXPORT.into());
     // A result of cht-batch names its files in its index.
@@ -134,12 +134,16 @@ fn make(session: &Path, path: &Path) -> Result<()> {
     if !output.status.success() {
         bail!("cht-export ended with {}", output.status);
     }
-    durable::replace(&description, &output.stdout)
-        .with_context(|| description.display().to_string())
+    let described = durable::replace(&description, &output.stdout);
+    if described.is_err() {
+        // A video that its description does not fit would be shown at wrong times.
+        let _ = durable::remove(path);
+    }
+    described.with_context(|| description.display().to_string())
 }
 
 /// Returns the file with the description of a video.
-fn description(path: &Path) -> PathBuf {
+pub(crate) fn description(path: &Path) -> PathBuf {
     path.with_extension("json")
 }
 

@@ -116,8 +116,8 @@ pub(crate) struct File {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Show {
-    /// Folder of a session, or its name below --sessions [default: the one that is recorded now, or
-    /// the newest]
+    /// Folder of a session or of a result of cht-batch, or its name below --sessions [default: the
+    /// session that is recorded now, or the newest]
     #[arg(env = "CHT_SESSION")]
     pub session: Option<PathBuf>,
     /// Folder of the sessions

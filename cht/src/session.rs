@@ -79,8 +79,8 @@ pub(crate) fn name(session: &Session) -> String {
     session.root().file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Returns the session that is meant: a folder, a name below `sessions`, or the one that is
-/// recorded now, or else the newest.
+/// Returns the session or the result of cht-batch that is meant: a folder, a name below `sessions`,
+/// or the session that is recorded now, or else the newest.
 pub(crate) fn find(named: Option<&Path>, sessions: &Path) -> Result<Session> {
     let Some(named) = named else {
         let newest = live::newest(sessions).ok().flatten();
@@ -93,7 +93,7 @@ pub(crate) fn find(named: Option<&Path>, sessions: &Path) -> Result<Session> {
     };
     let below = sessions.join(named);
     let is_name = named.components().count() == 1 && !named.is_dir() && below.is_dir();
-    Ok(Session::open(if is_name { &below } else { named })?)
+    Ok(Session::open_findings(if is_name { &below } else { named })?)
 }
 
 /// Returns the sessions below a folder, the newest last.

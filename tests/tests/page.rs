@@ -21,7 +21,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use cht_tests::{Pipeline, QUICK, bin, generated, recorder, tool};
+use cht_tests::{Pipeline, QUICK, Tmpfs, bin, generated, recorder, tool};
 use serde_json::{Value, json};
 
 /// A token.
@@ -207,6 +207,37 @@ fn built_page_takes_the_video_that_it_is_given() {
 }
 
 #[test]
+fn full_disk_leaves_no_part_of_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    recorded(folder.path());
+    let session = folder.path().join("call");
+    let Some(disk) = Tmpfs::mount(1) else { return };
+    for room in [0, 100 << 10, 400 << 10] {
+        let out = disk.path().join("page");
+        let filler = disk.fill();
+        let size = filler.metadata().unwrap().len();
+        fs::File::options().write(true).open(&filler).unwrap().set_len(size - room).unwrap();
+        let output = build(&session, &["--out", out.to_str().unwrap()]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        let is_named = said.contains(&format!("error: {}/", out.display()));
+        assert!(is_named && said.ends_with("No space left on device (os error 28)\n"), "{said}");
+        assert!(!out.exists(), "{room}");
+        fs::remove_file(&filler).unwrap();
+    }
+    // A page that was there stays whole, and what is next to it, too.
+    let out = disk.path().join("page");
+    let out_option = ["--out", out.to_str().unwrap()];
+    fs::create_dir(&out).unwrap();
+    fs::write(out.join("page.css"), "of an older program").unwrap();
+    fs::write(out.join("index.html"), r#"<script defer src="data.js"></script>"#).unwrap();
+    disk.fill();
+    assert_eq!(build(&session, &out_option).output().unwrap().status.code(), Some(2));
+    assert_eq!(fs::read(out.join("page.css")).unwrap(), b"of an older program");
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 2);
+}
+
+#[test]
 fn result_of_a_batch_is_shown_as_a_session_is() {
     let folder = tempfile::tempdir().unwrap();
     let results = folder.path().join("results");
@@ -232,6 +263,15 @@ fn result_of_a_batch_is_shown_as_a_session_is() {
     let built = data(&fs::read(unit.join("page/data.js")).unwrap());
     assert_eq!(built["video"]["parts"], json!([{"start": 0.0, "end": 3.0, "at": 0.0}]));
     assert_eq!(built["base"], "../");
+    // cht shows it, by its folder and by its name.
+    for named in [unit.to_str().unwrap(), name] {
+        let mut show = tool("cht");
+        let output = show.args(["show", named, "--sessions"]).arg(&results).output().unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && shown.contains("\nframes      3\n"), "{shown}");
+        assert!(shown.contains(&format!("{name}/frames/F000003.jpg\n")), "{shown}");
+        assert!(shown.ends_with(&format!("{name}/page/index.html\n")), "{shown}");
+    }
 }
 
 #[test]
