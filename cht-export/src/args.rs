@@ -297,7 +297,7 @@ pub(crate) struct Check {
 
 /// Parses a time as seconds, `MM:SS` or `H:MM:SS`, into ticks.
 fn time(text: &str) -> Result<i64, &'static str> {
-    const WRONG: &str = "must be seconds or H:MM:SS, such as 90.5 or 1:30:00";
+    const WRONG: &str = "must be a time from 0 on: seconds or H:MM:SS, such as 90.5 or 1:30:00";
     let mut seconds = 0.0;
     for (place, part) in text.split(':').enumerate() {
         let is_number = part.starts_with(|c: char| c.is_ascii_digit());

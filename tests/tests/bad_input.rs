@@ -289,6 +289,18 @@ fn value_out_of_range_is_refused_with_its_range() {
         ("cht-recv", "--segment-time 1e300"),
         ("cht-recv", "--segment-time 0 --segment-max-time 0"),
         ("cht-segwatch", "--follow --settle -0.5"),
+        ("cht-export", "clip a.ts b.ts --from -1"),
+        ("cht-export", "clip a.ts b.ts --to -1:30"),
+        ("cht-export", "split a --out b --from -0.5"),
+        ("cht-export", "list csv a --min-length -1"),
+        ("cht-export", "preview a b.webp --each -1"),
+        ("cht-agent", "next --wait -1"),
+        ("cht-agent", "moment 1 --around -1"),
+        ("cht-monitor", "--from -1:x"),
+        ("cht-segwatch", "--follow --since -1d"),
+        ("cht-recv", "--retain-age -1d"),
+        ("cht-recv", "--session-time -1"),
+        ("cht-batch", "run a --out b --settle -1"),
     ] {
         let output = pipe(tool(name).args(words(options)), b"");
         let said = said(&output);

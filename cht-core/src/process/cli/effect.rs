@@ -59,13 +59,24 @@ fn parse_as<A: FromArgMatches>(effects: &[Effect<A>], mut command: Command) -> A
     args
 }
 
-/// Returns the command line with the options of all tools, in which a number below zero is a value
-/// that its option refuses, not an option of its own.
+/// Returns the command line with the options of all tools.
 fn command<A: CommandFactory>() -> Command {
-    verbosity::declare(A::command()).mut_args(|arg| {
-        let takes_values = arg.get_action().takes_values() && !arg.is_positional();
-        if takes_values { arg.allow_negative_numbers(true) } else { arg }
-    })
+    with_negative_values(verbosity::declare(A::command()))
+}
+
+/// Makes a number or a time below zero a value that its option refuses, not an option of its own.
+fn with_negative_values(command: Command) -> Command {
+    let command = command.mut_args(|arg| {
+        let names = arg.get_value_names().unwrap_or_default();
+        // `-1:30` is no number.
+        let is_time = names.iter().any(|name| name.ends_with("TIME"));
+        match arg.get_action().takes_values() && !arg.is_positional() {
+            true if is_time => arg.allow_hyphen_values(true),
+            true => arg.allow_negative_numbers(true),
+            false => arg,
+        }
+    });
+    command.mut_subcommands(with_negative_values)
 }
 
 /// Returns the error about the first option without effect.
