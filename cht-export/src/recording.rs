@@ -14,7 +14,7 @@ use cht_core::{
     session::{Session, finished_segment::FinishedSegment, segment_log::SegmentLog},
 };
 use cht_ts::{
-    Found, Media, Scanner,
+    AudioFormat, Found, Media, Program, Scanner,
     time::{TICKS_PER_SECOND, is_time, ticks},
 };
 
@@ -47,6 +47,8 @@ pub(crate) struct Recording {
     pub end: i64,
     /// Frame rate of the first segment.
     pub rate: Rate,
+    /// Sounds of the first video's program in that segment, with their formats where it shows them.
+    pub sounds: Vec<Option<AudioFormat>>,
 }
 
 impl Recording {
@@ -60,8 +62,9 @@ impl Recording {
         let log = place.session.as_ref().map(SegmentLog::of).unwrap_or_default();
         let segments = segments::of_index(&frames, place.session.as_ref(), &log);
         let (rate, sampled) = sample(&segments, rate)?;
+        let Sampled { pictures, sounds } = sampled;
         let begin = segments[0].anchor.offset.min(ticks(frames[0].timestamp));
-        let start = sampled.into_iter().min().unwrap_or(begin).min(begin);
+        let start = pictures.into_iter().min().unwrap_or(begin).min(begin);
         let end = end_of(&segments[segments.len() - 1], rate).max(ticks(last.timestamp));
         let folder = place.journal.parent().and_then(Path::file_name);
         Ok(Self {
@@ -79,6 +82,7 @@ impl Recording {
             texts,
             transcript,
             rate,
+            sounds,
         })
     }
 
@@ -117,14 +121,23 @@ fn sorted(events: Vec<Event>) -> Contents {
     (frames, texts, transcript)
 }
 
-/// Returns the frame rate, by the first segment that is there unless it is `given`, and the times
-/// of the first pictures.
-fn sample(segments: &[Segment], given: Option<Rate>) -> Result<(Rate, Vec<i64>)> {
+/// Streams of a segment, by its beginning.
+#[derive(Debug, Default)]
+struct Sampled {
+    /// Times of the pictures, in ticks on the timeline.
+    pictures: Vec<i64>,
+    /// Formats of the sounds next to the video.
+    sounds: Vec<Option<AudioFormat>>,
+}
+
+/// Returns the frame rate, by the first segment that is there unless it is `given`, and the
+/// beginning of that segment.
+fn sample(segments: &[Segment], given: Option<Rate>) -> Result<(Rate, Sampled)> {
     let mut refused = None;
     for segment in segments {
         match pictures(segment, SAMPLED) {
             Ok(sampled) => {
-                if let Some(rate) = given.or_else(|| Rate::of(sampled.clone())) {
+                if let Some(rate) = given.or_else(|| Rate::of(sampled.pictures.clone())) {
                     return Ok((rate, sampled));
                 }
             }
@@ -132,7 +145,7 @@ fn sample(segments: &[Segment], given: Option<Rate>) -> Result<(Rate, Vec<i64>)>
         }
     }
     match (given, refused) {
-        (Some(rate), _) => Ok((rate, Vec::new())),
+        (Some(rate), _) => Ok((rate, Sampled::default())),
         (None, Some(error)) => bail!("{error}; give the frame rate with --rate"),
         (None, None) => bail!("fewer than two pictures; give the frame rate with --rate"),
     }
@@ -145,7 +158,7 @@ fn end_of(last: &Segment, rate: Rate) -> i64 {
     }
     let frame = (TICKS_PER_SECOND as f64 / rate.per_second()).round() as i64;
     match pictures(last, usize::MAX) {
-        Ok(pictures) => pictures.into_iter().fold(last.anchor.offset, i64::max) + frame,
+        Ok(sampled) => sampled.pictures.into_iter().fold(last.anchor.offset, i64::max) + frame,
         Err(error) => {
             report::warn(format_args!("{error}; the last scene ends with its frame"));
             last.anchor.offset + frame
@@ -153,8 +166,8 @@ fn end_of(last: &Segment, rate: Rate) -> i64 {
     }
 }
 
-/// Returns the times of the first `limit` pictures of a segment, in ticks on the timeline.
-fn pictures(segment: &Segment, limit: usize) -> Result<Vec<i64>, SegmentError> {
+/// Reads a segment up to its picture `limit`.
+fn pictures(segment: &Segment, limit: usize) -> Result<Sampled, SegmentError> {
     let Segment { path, anchor, .. } = segment;
     let segment = FinishedSegment::open(path)?;
     let (mut scanner, mut offsets, mut pid) = (Scanner::new(), Vec::new(), None);
@@ -171,7 +184,10 @@ fn pictures(segment: &Segment, limit: usize) -> Result<Vec<i64>, SegmentError> {
             break;
         }
     }
-    Ok(offsets)
+    let program = |program: &&Program| program.streams.iter().any(|it| Some(it.pid) == pid);
+    let streams = scanner.programs().iter().find(program).map(|program| &program.streams);
+    let sounds = streams.into_iter().flatten().filter(|stream| stream.media() == Media::Audio);
+    Ok(Sampled { sounds: sounds.map(|stream| stream.audio).collect(), pictures: offsets })
 }
 
 fn file_name(path: &Path) -> String {

@@ -9,7 +9,9 @@ use std::{
     process::Command,
 };
 
-use cht_tests::{Stage, examined, generated, line, probe_frames, record, recording, scenes, tool};
+use cht_tests::{
+    Stage, encode, examined, generated, line, probe_frames, record, recording, scenes, tool,
+};
 use serde_json::{Value, json};
 
 const SHOTS: [(&str, f64); 4] = [
@@ -103,6 +105,36 @@ fn scene_begins_at_its_picture_in_every_list() {
         fcpxml.contains(&second) && fcpxml.contains(r#"frameDuration="1001/30000s""#),
         "{fcpxml}"
     );
+}
+
+#[test]
+fn editing_programs_are_told_of_the_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, sound, told) in [
+        ("mute", "", r#"hasVideo="1" videoSources="1">"#),
+        (
+            "sound",
+            "-f lavfi -i sine=sample_rate=44100:d=3 -ac 1 -c:a aac",
+            r#"hasVideo="1" videoSources="1" hasAudio="1" audioSources="1" audioChannels="1" audioRate="44100">"#,
+        ),
+        (
+            "two",
+            "-f lavfi -i sine=d=3 -f lavfi -i sine=d=3 -map 0 -map 1 -map 2 -ac 2 -ar 48000 -c:a aac",
+            r#"hasVideo="1" videoSources="1" hasAudio="1" audioSources="2" audioChannels="2" audioRate="48000">"#,
+        ),
+    ] {
+        let path = folder.path().join(name).with_extension("ts");
+        let video = "-c:v libx264 -preset ultrafast -g 25";
+        encode(&path, "testsrc2=s=64x64:r=25:d=3", &format!("{sound} {video}"));
+        let frames = folder.path().join(name);
+        let lines: Vec<_> =
+            scenes(&[path], &frames, "--detect scene").succeed().iter().map(line).collect();
+        let index = frames.join("index.json");
+        let mut stage = Stage::fed(tool("cht-index").arg("--out").arg(&index), lines);
+        assert!(stage.finish().success());
+        let fcpxml = list("fcpxml", &index, &[]);
+        assert!(fcpxml.contains(told), "{name}: {fcpxml}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::{fmt::Write as _, path::Path};
 
+use cht_ts::AudioFormat;
 use serde_json::{Value, json};
 
 use super::{
@@ -57,7 +58,7 @@ pub(super) fn fcpxml(recording: &Recording, scenes: &[Scene<'_>]) -> String {
 <fcpxml version="1.9">
   <resources>
     <format id="r1" frameDuration="{}" width="{width}" height="{height}"/>
-    <asset id="r2" name="{name}" start="0s" duration="{}" hasVideo="1" format="r1">
+    <asset id="r2" name="{name}" start="0s" duration="{}" format="r1" {}>
       <media-rep kind="original-media" src="{}"/>
     </asset>
   </resources>
@@ -69,6 +70,7 @@ pub(super) fn fcpxml(recording: &Recording, scenes: &[Scene<'_>]) -> String {
 "#,
         time(1),
         time(recording.frame_at(recording.end)),
+        contents(recording),
         escaped(&file_url(recording.media())),
         time(after - begin),
     );
@@ -87,6 +89,25 @@ pub(super) fn fcpxml(recording: &Recording, scenes: &[Scene<'_>]) -> String {
         "          </spine>\n        </sequence>\n      </project>\n    </event>\n  </library>\n\
          </fcpxml>\n",
     );
+    text
+}
+
+/// Lowest rate that an editing program is told of, in hertz: of HE-AAC, the stream shows half.
+const LEAST_RATE: u32 = 32_000;
+
+/// Returns the attributes of an asset that say what its file has. Without those of the sound, Final
+/// Cut Pro takes the video alone.
+fn contents(recording: &Recording) -> String {
+    let mut text = r#"hasVideo="1" videoSources="1""#.to_owned();
+    if let Some(first) = recording.sounds.first() {
+        let _ = write!(text, r#" hasAudio="1" audioSources="{}""#, recording.sounds.len());
+        if let Some(AudioFormat { sample_rate, channels }) = first {
+            let _ = write!(text, r#" audioChannels="{channels}""#);
+            if *sample_rate >= LEAST_RATE {
+                let _ = write!(text, r#" audioRate="{sample_rate}""#);
+            }
+        }
+    }
     text
 }
 
