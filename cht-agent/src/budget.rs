@@ -1,5 +1,7 @@
 //! Keeps an answer within what a client takes: tokens of text, and bytes. Pure.
 
+use cht_core::terminal::units;
+
 use crate::view::{FrameView, Speech};
 
 /// Bytes of JSON for each token, at least: text of few spaces and many digits.
@@ -62,7 +64,10 @@ pub(crate) fn cut_text(text: &mut String, length: usize) -> bool {
     let head = length * 2 / 3;
     let begin: String = text.chars().take(head).collect();
     let end: String = text.chars().skip(count - (length - head)).collect();
-    *text = format!("{begin} […{} characters left out…] {end}", count - length);
+    *text = format!(
+        "{begin} […{} left out…] {end}",
+        units::count((count - length) as u64, "character")
+    );
     true
 }
 
@@ -76,8 +81,12 @@ pub(crate) fn cut_speech(speech: &mut Vec<Speech>, length: usize) -> bool {
     let tail = fitting(speech[head..].iter().rev(), length / 3);
     let count = speech.len() - head - tail;
     let (start, end) = (speech[head].start, speech[head + count - 1].end);
-    let gap =
-        Speech { start, end, speaker: None, text: format!("[…{count} pieces left out…]") };
+    let gap = Speech {
+        start,
+        end,
+        speaker: None,
+        text: format!("[…{} left out…]", units::count(count as u64, "piece")),
+    };
     speech.splice(head..head + count, [gap]);
     true
 }

@@ -223,7 +223,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary> {
         for unit in waiting() {
             print(unit, &mut output)?;
         }
-        report::note(format_args!("{} of {} units would be done", waiting().count(), left.len()));
+        report::note(format_args!(
+            "{} of {} would be done",
+            waiting().count(),
+            units::count(left.len() as u64, "unit")
+        ));
         return Ok(summary);
     }
     let total = Total { units: waiting().count(), seconds: waiting().map(Unit::seconds).sum() };

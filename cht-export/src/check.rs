@@ -232,8 +232,14 @@ impl<W: io::Write> Checker<W> {
         let rest = size(path)?.unwrap_or(0).saturating_sub(lines.end());
         match (damaged, rest) {
             (0, 0) => Ok(()),
-            (0, rest) => self.find("damaged", path, &format!("its last {rest} bytes are no line")),
-            (lines, _) => self.find("damaged", path, &format!("{lines} lines are no events")),
+            (0, rest) => self.find(
+                "damaged",
+                path,
+                &format!("no line in its last {}", units::count(rest, "byte")),
+            ),
+            (lines, _) => {
+                self.find("damaged", path, &format!("no event in {}", units::count(lines, "line")))
+            }
         }
     }
 }

@@ -22,6 +22,7 @@ use cht_core::{
         draft::{Draft, Exchanged, Stamp},
         durable,
     },
+    terminal::units,
 };
 
 use crate::{
@@ -312,8 +313,8 @@ impl Snapshot {
         let shows = self.shows.filter(|shows| shows.1 == restarts).map(|shows| shows.0);
         let (edit, edits) = self.read_edits(contents, file, Rule::Since(shows))?;
         if let Some(first) = &edits.first {
-            let (path, refused) = (contents.path.display(), edits.refused);
-            report::warn(format_args!("{path}: {refused} edits are not taken over; {first}"));
+            let (path, refused) = (contents.path.display(), units::count(edits.refused, "edit"));
+            report::warn(format_args!("{path}: {refused} not taken over; {first}"));
         }
         contents.take_up(edits);
         Ok(edit)

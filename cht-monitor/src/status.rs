@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use cht_core::{
     live::{Broadcast, Feed, LeftOut, Summary},
     process::{clock, lock::lock, report, status},
-    terminal::is_last,
+    terminal::{is_last, units},
 };
 
 /// Time between two lines.
@@ -63,8 +63,9 @@ impl Losses {
         if since.groups > 0 {
             let LeftOut { groups, bytes } = total;
             let message = format_args!(
-                "{viewer} is too slow: {groups} groups of pictures ({bytes} bytes) were left out so \
-                 far; it continues at the newest keyframe"
+                "{viewer} is too slow: {} of pictures ({bytes} bytes) left out so far; it continues \
+                 at the newest keyframe",
+                units::count(*groups, "group")
             );
             limited.note(at, message);
         }
@@ -123,7 +124,7 @@ fn line(now: &Summary, before: &Summary, seconds: f64, behind: Option<Duration>)
         let _ = write!(line, ", {:.1} s behind", behind.as_secs_f64());
     }
     if now.lost > 0 {
-        let _ = write!(line, ", packets lost {} times", now.lost);
+        let _ = write!(line, ", packets lost {}", units::count(now.lost, "time"));
     }
     line.truncate(COLUMNS);
     line

@@ -15,6 +15,7 @@ use anyhow::{Result, bail};
 use cht_core::{
     process::{clock, report},
     session::{Session, identity, natural_sort, pattern},
+    terminal::units,
 };
 
 use crate::{
@@ -122,8 +123,11 @@ fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     if segments.is_empty() {
         let below = match folders.len() {
             0 => String::new(),
-            1 => format!("; 1 folder below it: name '{}/**/*.ts'", folder.display()),
-            n => format!("; {n} folders below it: name '{}/**/*.ts'", folder.display()),
+            n => format!(
+                "; {} below it: name '{}/**/*.ts'",
+                units::count(n as u64, "folder"),
+                folder.display()
+            ),
         };
         let (folder, rest) = (folder.display(), left_out.summary());
         bail!("{folder}: no segments in it ({}){below}{rest}", extensions());

@@ -309,7 +309,7 @@ fn viewer_over_http_that_stalls_is_reported() {
     }
     drop(sender);
     let told = said.find(|line| line.contains("a viewer of --http is too slow: "));
-    assert!(told.is_some_and(|line| line.contains("groups of pictures")));
+    assert!(told.is_some_and(|line| line.contains(" of pictures (")));
     drop(stalled);
     assert!(monitor.wait().unwrap().success());
 }

@@ -13,6 +13,7 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
+use cht_core::terminal::units::count;
 use cht_tests::{
     Pipeline, QUICK, Stage, examined, ffmpeg, generated, held_decoder, line, path_with_binaries,
     pictures, recorder, scenes, tool, words,
@@ -200,8 +201,9 @@ fn check_interrupt(options: &str) {
     hold.write_all(&b"go\n".repeat(100)).unwrap();
     assert_eq!(stage.finish().code(), Some(2), "{options}");
     let said_left = format!(
-        "cht-scenes: error: stopped by Ctrl-C with {left} segments left; \
-         the same command goes on with them, without --overwrite"
+        "cht-scenes: error: stopped by Ctrl-C with {} left; \
+         the same command goes on with them, without --overwrite",
+        count(left as u64, "segment")
     );
     assert_eq!(message(), said_left, "{options}");
     drop(stdin);
@@ -339,7 +341,7 @@ fn check_ctrl_c_in_a_terminal(options: &str) {
     let (_, number) = finishing.split_once("segment_00000").unwrap();
     let left = SHOTS.len() - number[..1].parse::<usize>().unwrap();
     hold.write_all(&b"go\n".repeat(100)).unwrap();
-    next(&format!("stopped by Ctrl-C with {left} segments left"));
+    next(&format!("stopped by Ctrl-C with {} left", count(left as u64, "segment")));
     assert_eq!(terminal.wait().unwrap().code(), Some(2));
 
     for name in ["a", "live"] {

@@ -102,3 +102,42 @@ fn comments_fit_in_a_line() {
         assert_eq!(wide, None, "{}: wider than {WIDTH} columns", path.display());
     }
 }
+
+/// Nouns that messages count. Sizes in bytes are large.
+const COUNTED: &str = "audios characters clients clips connections cores days differences edits errors events faults files folders \
+    frames groups hours jobs lines messages minutes packets pictures pieces places programs readers recordings results samples scenes \
+    seconds segments sessions sheets sounds times units videos warnings words";
+
+#[test]
+fn counts_in_messages_have_the_number_of_their_noun() {
+    let nouns: Vec<_> = COUNTED.split_whitespace().collect();
+    let mut wrong = Vec::new();
+    for path in files(root(), "rs") {
+        // Names of tests.
+        if path.ends_with("tests.rs")
+            || !path.components().any(|part| part.as_os_str() == "src")
+            || path.starts_with(root().join("tests"))
+        {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for (place, _) in line.match_indices("} ") {
+                let word =
+                    line[place + 2..].split(|c: char| !c.is_ascii_alphabetic()).next().unwrap();
+                // A literal with a limit, such as `{MAX_NAME}`, is never one.
+                let name = line[..place].rsplit('{').next().unwrap();
+                let is_limit =
+                    !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+                // `.{extension} files` counts nothing.
+                let is_name =
+                    line[..place].rsplit_once('{').is_some_and(|(before, _)| before.ends_with('.'));
+                if nouns.contains(&word) && !is_limit && !is_name {
+                    wrong.push(format!("{}: {}", path.display(), line.trim()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "use cht_core::terminal::units::count: {wrong:#?}");
+}

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use cht_core::{event, process::report, storage::regular};
+use cht_core::{event, process::report, storage::regular, terminal::units};
 use serde_json::{Map, Value};
 
 use self::target::Target;
@@ -48,7 +48,11 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<()> {
         }
     }
     to.finish()?;
-    report::note(format_args!("{frames} frames of {units} units"));
+    report::note(format_args!(
+        "{} of {}",
+        units::count(frames, "frame"),
+        units::count(units, "unit")
+    ));
     Ok(())
 }
 

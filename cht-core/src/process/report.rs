@@ -182,7 +182,7 @@ pub fn never_wait() -> io::Result<()> {
             if left_out > 0 {
                 write(&line_of(
                     "",
-                    &format_args!("{left_out} messages were left out: nobody read stderr"),
+                    &format_args!("messages left out, as nobody read stderr: {left_out}"),
                 ));
             }
         }

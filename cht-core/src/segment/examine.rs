@@ -18,6 +18,7 @@ use crate::{
         self, SegmentError, Session, finished_segment::FinishedSegment, natural_sort,
         segment_log::SegmentLog,
     },
+    terminal::units,
     timeline::{Span, Succession},
 };
 use cht_ts::{Found, Media, PACKET_LEN, Scanner, time::seconds};
@@ -120,9 +121,9 @@ pub fn oddities(event: &Event) -> Vec<String> {
     }
     if let Some(first) = segment.jumps.first() {
         odd.push(format!(
-            "{}: the stream's clock jumps in it ({} times, first at byte {}); times go on where they were",
+            "{}: the stream's clock jumps in it ({}, first at byte {}); times go on where they were",
             segment.path,
-            segment.jumps.len(),
+            units::count(segment.jumps.len() as u64, "time"),
             first.byte
         ));
     }

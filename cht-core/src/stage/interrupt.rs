@@ -17,7 +17,10 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::Backlog;
-use crate::process::{lock::lock, report, signals};
+use crate::{
+    process::{lock::lock, report, signals},
+    terminal::units,
+};
 
 /// Decides which segments are decoded after Ctrl-C.
 #[derive(Debug, Default)]
@@ -31,7 +34,7 @@ pub struct Cut(pub HashSet<String>);
 
 impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "stopped by Ctrl-C with {} segments at work", self.0.len())
+        write!(f, "stopped by Ctrl-C with {} at work", units::count(self.0.len() as u64, "segment"))
     }
 }
 

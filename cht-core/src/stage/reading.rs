@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{Announced, Backlog, Interrupt, Output, ReadError, Reader, Work};
-use crate::process::clock;
+use crate::{process::clock, terminal::units};
 
 /// Time that a source has to end after Ctrl-C, once the segments that it announced are done.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
@@ -26,7 +26,8 @@ pub enum Unfinished {
     Read(#[from] ReadError),
     /// Ctrl-C left this number of announced segments to the next run.
     #[error(
-        "stopped by Ctrl-C with {0} segments left; the same command goes on with them, without --overwrite"
+        "stopped by Ctrl-C with {} left; the same command goes on with them, without --overwrite",
+        units::count(*.0, "segment")
     )]
     Left(u64),
     /// Ctrl-C ended a list whose source had not ended.

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::paths::near;
+use super::{paths::near, units};
 
 /// The last folder, and the number of changes to another one.
 #[derive(Debug, Default)]
@@ -35,7 +35,9 @@ impl fmt::Display for Folders {
         let Some(last) = &self.last else { return write!(f, "no folder") };
         match self.entered {
             1 => write!(f, "{}", near(last).display()),
-            folders => write!(f, "{folders} folders, at last {}", near(last).display()),
+            folders => {
+                write!(f, "{}, at last {}", units::count(folders, "folder"), near(last).display())
+            }
         }
     }
 }

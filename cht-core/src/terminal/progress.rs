@@ -142,7 +142,7 @@ impl Progress {
             [(self.frames, "frame"), (self.pieces, "piece of sound"), (self.faults, "fault")];
         let found = found.into_iter().filter(|(number, _)| *number > 0);
         parts.extend(found.map(|(number, noun)| match noun {
-            "piece of sound" if number > 1 => format!("{number} pieces of sound"),
+            "piece of sound" => format!("{} of sound", units::count(number, "piece")),
             _ => units::count(number, noun),
         }));
         if let Some(live) = &self.live {

@@ -29,6 +29,7 @@ use cht_core::{
         sequence,
     },
     storage::{durable, patience::TRY_AGAIN, regular},
+    terminal::units,
 };
 
 use super::{
@@ -283,7 +284,11 @@ impl<'a> Recovery<'a> {
         let append = || segment_log::append(&path, &lines).with_context(named(&path));
         if self.attempt(append)?.is_some() {
             self.changed = true;
-            report::note(format_args!("{}: {} segments are missing", path.display(), gone.len()));
+            report::note(format_args!(
+                "{}: {} missing",
+                path.display(),
+                units::count(gone.len() as u64, "segment")
+            ));
             for event in gone {
                 self.events.emit(event);
             }

@@ -117,7 +117,8 @@ impl EventWriter {
         };
         if !full && before > 0 {
             report::note(format_args!(
-                "the reader of stdout reads again; {before} events were left out"
+                "the reader of stdout reads again; {} left out",
+                units::count(before, "event")
             ));
         }
         if full && before == 0 {

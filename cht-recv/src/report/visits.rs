@@ -80,7 +80,7 @@ fn lost(gaps: u64) -> String {
     match gaps {
         0 => "no packet lost".to_owned(),
         1 => "packets lost once".to_owned(),
-        gaps => format!("packets lost {gaps} times"),
+        gaps => format!("packets lost {}", units::count(gaps, "time")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cht_core::{event::Decoded, process::report};
+use cht_core::{event::Decoded, process::report, terminal::units};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -102,7 +102,8 @@ impl CatchUp {
             self.catches_up.note(
                 now,
                 format_args!(
-                    "decoding has caught up after {took:.1} s, in which {skipped} frames were skipped; every frame from here on"
+                    "decoding has caught up after {took:.1} s, in which it skipped {}; every frame from here on",
+                    units::count(skipped, "frame")
                 ),
             );
         } else {

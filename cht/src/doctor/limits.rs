@@ -1,6 +1,6 @@
 //! Limits of the system for one user or one process.
 
-use cht_core::storage::regular;
+use cht_core::{storage::regular, terminal::units};
 use rustix::{
     fs::inotify,
     process::{Resource, getrlimit},
@@ -39,10 +39,16 @@ impl Inotify {
         match self.watches {
             Some(watches @ ..FEW_WATCHES) => Finding::limited(
                 "inotify",
-                format!("{watches} folders may be watched by all programs of a user together"),
+                format!(
+                    "{} may be watched by all programs of a user together",
+                    units::count(watches, "folder")
+                ),
                 "sudo sysctl fs.inotify.max_user_watches=65536",
             ),
-            Some(watches) => Finding::fine("inotify", format!("{watches} folders may be watched")),
+            Some(watches) => Finding::fine(
+                "inotify",
+                format!("{} may be watched", units::count(watches, "folder")),
+            ),
             None => Finding::fine("inotify", "works"),
         }
     }

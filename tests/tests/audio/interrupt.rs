@@ -2,6 +2,7 @@
 
 use std::{fs, io::Write as _, path::Path, process::Stdio};
 
+use cht_core::terminal::units;
 use cht_tests::{Stage, held_decoder, line, of_type, recording, signal, tool, words};
 
 use super::{all_samples, audio, by_ffmpeg, files, live_by, recorded, segments, stream};
@@ -44,8 +45,9 @@ fn interrupted_list_ends_with_current_segment_and_is_continued() {
     // The input stays open: the stage has to end all the same.
     assert_eq!(stage.finish().code(), Some(2));
     let said_left = format!(
-        "cht-audio: error: stopped by Ctrl-C with {left} segments left; \
-         the same command goes on with them, without --overwrite"
+        "cht-audio: error: stopped by Ctrl-C with {} left; \
+         the same command goes on with them, without --overwrite",
+        units::count(left as u64, "segment")
     );
     assert_eq!(messages.next().unwrap(), said_left);
     drop(stdin);

@@ -112,7 +112,7 @@ fn bad_element_of_edit_loses_no_other_mark() {
     let (message, status) = said(&index, &[]);
     assert_eq!(sent(&index), ["F000001", "F000006"]);
     assert_eq!(status, Some(1));
-    assert!(message.contains("9 edits are not taken over; element 2: no frame"), "{message}");
+    assert!(message.contains("9 edits not taken over; element 2: no frame"), "{message}");
     assert_eq!(read_json(&index).len(), 6);
 }
 
