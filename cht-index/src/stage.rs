@@ -90,7 +90,7 @@ struct Stage<'a, W: Write> {
     held: Vec<Vec<u8>>,
     /// Sessions whose error was reported.
     failed: VecDeque<String>,
-    /// Frames that came, and the files of their indexes.
+    /// Frames that no index had, and the files of the indexes.
     frames: u64,
     files: Folders,
 }
@@ -150,8 +150,10 @@ impl<W: Write> Stage<'_, W> {
         loop {
             match self.indexes.get(&path, &mut self.output) {
                 Ok(index) => {
+                    if let Body::Frame(frame) = &event.body {
+                        self.frames += u64::from(!index.contains(&frame.id));
+                    }
                     index.add(event, raw);
-                    self.frames += u64::from(matches!(event.body, Body::Frame(_)));
                     self.files.enter(&path);
                     return Ok(());
                 }
@@ -237,9 +239,9 @@ impl<W: Write> Stage<'_, W> {
         Ok(())
     }
 
-    /// Prints the result of the run, if anything came.
+    /// Prints the result of the run, if any frame is new.
     fn summarise(&self) {
-        if !self.files.is_empty() {
+        if self.frames > 0 {
             let frames = units::count(self.frames, "frame");
             report::summary(format_args!("indexed {frames}, in {}", self.files));
         }

@@ -106,6 +106,9 @@ pub(crate) struct File {
     pub sessions: String,
     #[command(flatten)]
     pub choice: Choice,
+    /// Decoders at once: a number, or auto for one for each processor [default: auto]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<String>,
     /// Print the pipelines as shell instead of running them
     #[arg(long)]
     pub print: bool,

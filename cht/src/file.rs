@@ -3,7 +3,7 @@
 //! Segments of MPEG-TS are read where they lie. Anything else that ffmpeg opens is recorded by
 //! cht-recv first, which keeps its times and copies its streams.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
@@ -12,7 +12,7 @@ use cht_core::{
 };
 
 use crate::{
-    args::{Choice, File},
+    args::File,
     live,
     material::Material,
     origin::{self, Origin, Work},
@@ -32,28 +32,21 @@ pub(crate) fn file(options: &File) -> Result<Exit> {
             materials.len()
         );
     }
-    let tells_results = output::is_for_people() && !options.print;
-    let mut results = Vec::new();
+    let (mut results, mut plans) = (Vec::new(), Vec::new());
     for material in &materials {
         let session = session_of(material, options)?;
         let origin = Origin::of(material)?;
         let work = origin.as_ref().map_or(Ok(Work::Begin), |it| it.work(session.as_ref()))?;
-        let plan = plan(material, &session, &options.choice, work)?;
-        let mut plan = plan.with_messages(output::verbosity(), options.json);
-        if tells_results && output::verbosity().is_none() {
-            plan = plan.with_quiet_sheet();
-        }
-        let has_sound = options.choice.audio;
-        results.push(Outcome { session, origin, work, plan, has_sound });
+        results.push(Outcome { session, origin, material, options });
+        plans.push(results[results.len() - 1].plan(work)?);
     }
     if options.print {
-        let plans: Vec<_> = results.into_iter().map(|result| result.plan).collect();
         run::print(&plans)?;
         return Ok(Exit::Done);
     }
     let mut stop = run::Stop::listen().context("signals")?;
     // All inputs have the same options.
-    run::check(&live::choosing(&options.choice, None))?;
+    run::check(&choosing(options, None))?;
     let mut worst = Exit::Done;
     for result in &results {
         worst = worst.max(result.make(&mut stop)?);
@@ -65,33 +58,44 @@ pub(crate) fn file(options: &File) -> Result<Exit> {
 }
 
 /// The result of one input.
-struct Outcome {
+struct Outcome<'a> {
     /// Its folder.
     session: String,
     origin: Option<Origin>,
-    work: Work,
-    plan: Plan,
-    /// Whether sound is wanted as well.
-    has_sound: bool,
+    material: &'a Material,
+    options: &'a File,
 }
 
-impl Outcome {
+impl Outcome<'_> {
+    /// Returns the plan for the work that is left.
+    fn plan(&self, work: Work) -> Result<Plan> {
+        let plan = plan(self.material, &self.session, self.options, work)?;
+        let mut plan = plan.with_messages(output::verbosity(), self.options.json);
+        if output::is_for_people() && !self.options.print && output::verbosity().is_none() {
+            plan = plan.with_quiet("cht-export");
+            if work == Work::GoOn {
+                // An earlier run has examined the segments.
+                plan = plan.with_quiet("cht-segwatch");
+            }
+        }
+        Ok(plan)
+    }
+
     /// Runs the plan, and notes whether the input was read to its end.
     fn make(&self, stop: &mut run::Stop) -> Result<Exit> {
         let session = &self.session;
         if self.origin.is_some() {
             fs::create_dir_all(session).with_context(|| session.clone())?;
         }
-        let _lock = origin::lock(session)?;
+        let _lock = origin::lock(session, DYING)?;
+        let mut work = Work::Begin;
         if let Some(origin) = &self.origin {
             // Another run may have ended since.
-            if origin.work(session.as_ref())? != self.work {
-                bail!("{session}: another cht file has worked on it meanwhile; run it again");
-            }
+            work = origin.work(session.as_ref())?;
             if Session::open(session.as_ref()).is_ok_and(|it| it.is_recording()) {
                 bail!("{session}: is being recorded now; wait for its end, or give another --out");
             }
-            if self.work != Work::GoOn {
+            if work != Work::GoOn {
                 origin.note(session.as_ref())?;
             }
         }
@@ -104,16 +108,11 @@ impl Outcome {
             Some(origin) => Origin { read_to_end: true, ..origin.clone() }.note(session.as_ref()),
             None => Ok(()),
         };
-        let exit = run::run(&self.plan, stop, &mut at_end);
+        let exit = run::run(&self.plan(work)?, stop, &mut at_end);
         let is_refused = origin::discard(session)? && refused;
         let exit = exit?;
         if is_refused {
-            let inputs = self.origin.iter().flat_map(|it| &it.inputs).cloned();
-            report::warn(format_args!(
-                "{}: left out, as no video that ffmpeg opens; a file that was cut, or is still \
-                 being written, may have no index: take a whole copy of it",
-                inputs.collect::<Vec<_>>().join(", ")
-            ));
+            // The recorder has said why; other inputs are worked on.
             return Ok(Exit::Partial);
         }
         self.tell(exit);
@@ -131,8 +130,8 @@ impl Outcome {
             ));
             return;
         }
-        let has_frames = fs::metadata(journal(session)).is_ok_and(|it| it.len() > 0);
-        if exit != Exit::Failed && !has_frames && !self.has_sound {
+        let has_frame = run::has_frame(Path::new(&journal(session)));
+        if exit != Exit::Failed && matches!(has_frame, Ok(false)) && !self.options.choice.audio {
             report::warn(format_args!(
                 "{session}: there is no picture in it; --audio cuts sound into pieces"
             ));
@@ -144,6 +143,9 @@ impl Outcome {
         }
     }
 }
+
+/// Time for which the stages of a killed run may still be at work.
+const DYING: Duration = Duration::from_secs(10);
 
 /// Returns the folder of the result.
 fn session_of(material: &Material, options: &File) -> Result<String> {
@@ -162,7 +164,16 @@ fn session_of(material: &Material, options: &File) -> Result<String> {
     Ok(if session.starts_with('-') { format!("./{session}") } else { session })
 }
 
-fn plan(material: &Material, session: &str, choice: &Choice, work: Work) -> Result<Plan> {
+/// Returns the stages that choose frames and keep the index of a session.
+fn choosing(options: &File, session: Option<&str>) -> Vec<Stage> {
+    let mut stages = live::choosing(&options.choice, session);
+    if let Some(scenes) = stages.iter_mut().find(|stage| stage.program == "cht-scenes") {
+        *scenes = scenes.clone().option("--jobs", options.jobs.as_deref());
+    }
+    stages
+}
+
+fn plan(material: &Material, session: &str, options: &File, work: Work) -> Result<Plan> {
     let mut steps = Vec::new();
     if work == Work::BeginAgain {
         steps.push(Step::Remove(origin::made(session)));
@@ -189,10 +200,10 @@ fn plan(material: &Material, session: &str, choice: &Choice, work: Work) -> Resu
         }
     };
     let named = matches!(material, Material::Segments(_)).then_some(session);
-    stages.extend(live::choosing(choice, named));
+    stages.extend(choosing(options, named));
     steps.push(Step::Pipe(stages));
     let sheet = Stage::new("cht-export").with(["sheet", session, &sheet::path(session)]);
-    steps.push(Step::IfFilled(journal(session), [sheet]));
+    steps.push(Step::IfFrame(journal(session), [sheet]));
     Ok(Plan { server: None, steps })
 }
 
@@ -212,22 +223,24 @@ fn split(session: &str) -> Result<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::args::{Args, Command};
 
-    const CHOICE: Choice =
-        Choice { detect: None, max_interval: None, max_frames: None, audio: false };
-
-    fn shell(material: &Material, session: &str) -> String {
-        plan(material, session, &CHOICE, Work::Begin).unwrap().shell(str::to_owned)
+    fn shell(material: &Material, session: &str, line: &str) -> String {
+        let args = Args::try_parse_from(format!("cht file x {line}").split_whitespace()).unwrap();
+        let Command::File(options) = args.command else { panic!("{line}") };
+        plan(material, session, &options, Work::Begin).unwrap().shell(str::to_owned)
     }
 
     #[test]
     fn segments_are_read_where_they_lie() {
         let material = Material::Segments(vec!["old/*.ts".into()]);
-        let script = shell(&material, "sessions/old");
+        let script = shell(&material, "sessions/old", "--jobs 3");
         let expected = "mkdir -p sessions/old/stream\n\
-            cht-segwatch -- 'old/*.ts' | cht-scenes --session sessions/old | cht-index --session sessions/old\n\
-            [ ! -s sessions/old/frames/index.ndjson ] || cht-export sheet sessions/old sessions/old/contact-sheet.jpg\n";
+            cht-segwatch -- 'old/*.ts' | cht-scenes --session sessions/old --jobs 3 | cht-index --session sessions/old\n\
+            ! grep -qs '\"type\":\"frame\"' sessions/old/frames/index.ndjson || cht-export sheet sessions/old sessions/old/contact-sheet.jpg\n";
         let joined = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(joined(&script), joined(expected));
     }
@@ -235,7 +248,7 @@ mod tests {
     #[test]
     fn other_files_are_recorded_into_the_session() {
         let material = Material::Foreign { input: "file:a talk.mp4".into(), name: "a talk".into() };
-        let script = shell(&material, "talk");
+        let script = shell(&material, "talk", "");
         assert!(script.starts_with("cht-recv --listen 'file:a talk.mp4' --once --transcode"));
         assert!(script.contains(" --sessions . --session-id talk |"), "{script}");
     }

@@ -1,15 +1,20 @@
 //! Inputs of `file`, sorted into recordings.
 
 use std::{
+    collections::{HashMap, HashSet},
     fs,
     io::{self, Read as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Result, bail};
 use cht_core::{
     process::report,
-    session::{Session, names::SEGMENTS},
+    session::{
+        Session, identity,
+        names::{self, SEGMENTS},
+        natural_sort, pattern,
+    },
     storage::regular,
     terminal::units,
 };
@@ -95,6 +100,47 @@ impl Material {
             Self::Segments(paths) => name_of_segments(paths),
         }
     }
+}
+
+/// Returns the absolute paths of the segments that files, folders and patterns stand for, in natural
+/// order.
+pub(crate) fn segments(paths: &[String]) -> Vec<String> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        let path = Path::new(path);
+        if path.is_dir() {
+            let entries = fs::read_dir(path).into_iter().flatten().flatten();
+            let is_segment = |name: &str| !name.starts_with('.') && has_extension(name, &SEGMENTS);
+            let entries = entries.filter(|it| is_segment(&it.file_name().to_string_lossy()));
+            found.extend(entries.map(|it| it.path()));
+        } else if path.exists() {
+            found.push(path.to_owned());
+        } else if let Some(matching) = path.to_str().and_then(|it| pattern::matching(it).ok()) {
+            found.extend(matching);
+        }
+    }
+    found.retain(|path| !path.is_dir() && !names::is_temporary(path));
+    found.sort_by(|a, b| natural_sort::compare(a, b));
+    let mut known = HashSet::new();
+    found.retain(|path| identity(path).is_none_or(|it| known.insert(it)));
+    // Folders have many segments.
+    let mut folders = HashMap::new();
+    let absolute = |path: PathBuf| {
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        let place = folders.entry(folder).or_insert_with_key(|folder| {
+            let is_here = folder.as_os_str().is_empty();
+            absolute(if is_here { Path::new(".") } else { folder })
+        });
+        let name = path.file_name().unwrap_or_default();
+        Path::new(place).join(name).to_string_lossy().into_owned()
+    };
+    found.into_iter().map(absolute).collect()
+}
+
+/// Returns a path from the root on, without links where it exists.
+pub(crate) fn absolute(path: &Path) -> String {
+    let found = path.canonicalize().or_else(|_| std::path::absolute(path));
+    found.unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
 }
 
 /// Says which videos of a folder are left out: only segments of MPEG-TS lie in folders. Fails if

@@ -5,11 +5,14 @@ use std::{
     fs, io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
+    sync::mpsc::channel,
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
-    process::clock,
+    process::{clock, report},
     session::{INDEX_JOURNAL, sequence},
     storage::{durable, regular},
 };
@@ -20,7 +23,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::material::{Material, is_pattern};
+use crate::material::{self, Material, absolute, is_pattern};
 
 /// Name of the note in the folder of a session.
 const NOTE: &str = "input.json";
@@ -29,10 +32,16 @@ const NOTE: &str = "input.json";
 const MADE: [&str; 6] = ["stream", "frames", "audio", "transcript", "agent", "page"];
 
 /// The input of a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Origin {
-    /// Absolute path of a file, or of the folders of segments; or a URL.
+    /// Absolute path of a file, or of the folders of segments; or a URL without its query.
     pub inputs: Vec<String>,
+    /// Digits by which the query of one URL is told from that of another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// Absolute paths of the segments, in order: each has its time by those before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<String>,
     /// Size and time of the last change of a file that is copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
@@ -49,17 +58,20 @@ pub(crate) enum Work {
     Begin,
     /// A part of the input was recorded: the recording is made anew.
     BeginAgain,
-    /// All of the input was recorded: the search for pictures goes on.
+    /// All of the input was recorded, or the same segments were listed: the search for pictures
+    /// goes on.
     GoOn,
 }
 
 impl Origin {
     /// Returns the origin of a result; `None` if it is a session itself.
     pub(crate) fn of(material: &Material) -> Result<Option<Self>> {
-        let plain = |inputs| Self { inputs, bytes: None, modified: None, read_to_end: false };
+        let plain = |inputs| Self { inputs, ..Self::default() };
         Ok(match material {
             Material::Session(_) => None,
-            Material::Segments(paths) => Some(plain(places(paths))),
+            Material::Segments(paths) => {
+                Some(Self { segments: material::segments(paths), ..plain(places(paths)) })
+            }
             Material::Foreign { input, .. } => Some(match input.strip_prefix("file:") {
                 Some(path) => {
                     let file = Path::new(path);
@@ -68,7 +80,7 @@ impl Origin {
                     let origin = plain(vec![absolute(file)]);
                     Self { bytes: Some(bytes), modified: Some(modified), ..origin }
                 }
-                None => plain(vec![without_secrets(input)]),
+                None => Self { query: mark_of(input), ..plain(vec![without_secrets(input)]) },
             }),
         })
     }
@@ -78,8 +90,13 @@ impl Origin {
         serde_json::from_str(&regular::read_to_string(&session.join(NOTE)).ok()?).ok()
     }
 
-    /// Writes it into the folder of a session.
+    /// Writes it into the folder of a session. Segments that are noted already stay.
     pub(crate) fn note(&self, session: &Path) -> Result<()> {
+        if let Some(noted) = Self::noted(session)
+            && noted.segments.len() > self.segments.len()
+        {
+            return Ok(());
+        }
         let text = serde_json::to_string(self)? + "\n";
         let path = session.join(NOTE);
         durable::replace(&path, text.as_bytes()).with_context(|| path.display().to_string())
@@ -97,6 +114,17 @@ impl Origin {
                      for pictures in the rest of it, and --out names another folder"
                 );
             }
+            if let Some(results) = ["frames", "audio", "transcript"]
+                .map(|name| session.join(name))
+                .into_iter()
+                .find(|it| fs::read_dir(it).is_ok_and(|mut entries| entries.next().is_some()))
+            {
+                bail!(
+                    "{}: holds results already, and no note tells of which input; --out names \
+                     another folder",
+                    results.display()
+                );
+            }
             let is_foreign = |name: &str| !MADE.contains(&name) && !name.starts_with("contact-");
             let entries = fs::read_dir(session).into_iter().flatten().flatten();
             let mut names = entries.map(|it| it.file_name().to_string_lossy().into_owned());
@@ -106,10 +134,18 @@ impl Origin {
             return Ok(Work::Begin);
         };
         if !self.is_of(&noted) {
+            let is_other = if noted.inputs == self.inputs { " with another query" } else { "" };
             bail!(
-                "{shown}: was made from {}, and this is {}; --out names another folder",
+                "{shown}: was made from {}, and this is {}{is_other}; --out names another folder",
                 noted.inputs.join(", "),
                 self.inputs.join(", ")
+            );
+        }
+        if let Some((was, is)) = self.differs(&noted) {
+            bail!(
+                "{shown}: was made from a list in which {was} stands where {is} stands now, so \
+                 that frames would get wrong times; name the same segments first, or another \
+                 folder by --out"
             );
         }
         if (self.bytes, self.modified) != (noted.bytes, noted.modified) {
@@ -126,6 +162,7 @@ impl Origin {
                 self.inputs.join(", ")
             ),
             (_, false) if self.bytes.is_some() => Work::BeginAgain,
+            (_, true) if !self.segments.is_empty() && self.segments == noted.segments => Work::GoOn,
             _ => Work::Begin,
         })
     }
@@ -141,11 +178,27 @@ impl Origin {
             let folder = Path::new(path).parent().and_then(Path::to_str).unwrap_or_default();
             all.inputs.contains(path) || all.inputs.iter().any(|it| it == folder)
         };
-        let are_segments = self.bytes.is_none() && noted.bytes.is_none();
-        self.inputs == noted.inputs
+        let is_url = |it: &Self| it.inputs.iter().any(|input| input.contains("://"));
+        let are_segments = self.bytes.is_none() && noted.bytes.is_none() && !is_url(noted);
+        // A note of an earlier version has no query.
+        let is_same = noted.query.is_none() || self.query == noted.query;
+        self.inputs == noted.inputs && is_same
+            || self.adds_to(noted)
             || are_segments
                 && (self.inputs.iter().all(|it| is_in(it, noted))
                     || noted.inputs.iter().all(|it| is_in(it, self)))
+    }
+
+    /// Tells whether its segments are the noted ones and others after them.
+    fn adds_to(&self, noted: &Self) -> bool {
+        !noted.segments.is_empty() && self.segments.starts_with(&noted.segments)
+    }
+
+    /// Returns the first noted segment that is not at its place in the list, and the one that is.
+    /// One of the lists may be longer.
+    fn differs<'a>(&'a self, noted: &'a Self) -> Option<(&'a str, &'a str)> {
+        let mut pairs = noted.segments.iter().zip(&self.segments);
+        pairs.find(|(was, is)| was != is).map(|(was, is)| (was.as_str(), is.as_str()))
     }
 }
 
@@ -194,18 +247,28 @@ pub(crate) fn discard(session: &str) -> Result<bool> {
     Ok(is_empty)
 }
 
-/// Takes the lock of a result. The stages inherit it: it is held until the last of them has ended,
-/// even if this process is killed.
-pub(crate) fn lock(session: &str) -> Result<OwnedFd> {
+/// Takes the lock of a result, for which it waits at most `limit`. The stages inherit it: it is held
+/// until the last of them has ended, even if this process is killed.
+pub(crate) fn lock(session: &str, limit: Duration) -> Result<OwnedFd> {
     // Not closed on exec.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     let folder = open(session, flags, Mode::empty()).with_context(|| session.to_owned())?;
     match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(folder),
         Err(Errno::WOULDBLOCK) => {
-            bail!(
-                "{session}: another cht file works on it; wait for its end, or give another --out"
-            )
+            report::note(format_args!("{session}: waits for the stages of another cht file"));
+            let (sender, locked) = channel();
+            thread::spawn(move || {
+                let locked = flock(&folder, FlockOperation::LockExclusive);
+                let _ = sender.send(locked.map(|()| folder));
+            });
+            match clock::receive_within(&locked, limit) {
+                Ok(locked) => locked.with_context(|| session.to_owned()),
+                Err(_) => bail!(
+                    "{session}: another cht file works on it; wait for its end, or give another \
+                     --out"
+                ),
+            }
         }
         Err(error) => Err(error).with_context(|| session.to_owned()),
     }
@@ -235,9 +298,10 @@ fn places(paths: &[String]) -> Vec<String> {
     folders
 }
 
-fn absolute(path: &Path) -> String {
-    let found = path.canonicalize().or_else(|_| std::path::absolute(path));
-    found.unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
+/// Returns digits of the query of a URL, too few to tell a secret.
+fn mark_of(url: &str) -> Option<String> {
+    let (_, query) = url.split_once(['?', '#'])?;
+    Some(blake3::hash(query.as_bytes()).to_hex()[..4].to_owned())
 }
 
 /// Returns a URL without user, password and query.
@@ -263,7 +327,7 @@ mod tests {
 
     fn file(path: &str) -> Origin {
         let modified = Some(Timestamp::UNIX_EPOCH);
-        Origin { inputs: vec![path.into()], bytes: Some(7), modified, read_to_end: false }
+        Origin { inputs: vec![path.into()], bytes: Some(7), modified, ..Origin::default() }
     }
 
     #[test]
@@ -297,15 +361,59 @@ mod tests {
     fn segments_of_the_same_folder_go_on() {
         let segments = |inputs: &[&str]| Origin {
             inputs: inputs.iter().map(|&it| it.to_owned()).collect(),
-            bytes: None,
-            modified: None,
-            read_to_end: false,
+            ..Origin::default()
         };
         assert!(segments(&["/cam"]).is_of(&segments(&["/cam/1.ts"])), "more");
         assert!(segments(&["/cam/1.ts"]).is_of(&segments(&["/cam"])), "again");
         assert!(!segments(&["/b/1.ts"]).is_of(&segments(&["/a/1.ts"])));
         assert!(!segments(&["/a/1.m2ts"]).is_of(&segments(&["/a/1.ts"])));
         assert!(!file("/a/1.mp4").is_of(&segments(&["/a"])));
+    }
+
+    #[test]
+    fn list_of_segments_may_only_grow_at_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = |names: &[&str]| Origin {
+            inputs: vec!["/cam".into()],
+            segments: names.iter().map(|name| format!("/cam/{name}.ts")).collect(),
+            read_to_end: true,
+            ..Origin::default()
+        };
+        let work = |names: &[&str]| list(names).work(folder.path());
+        list(&["2", "3"]).note(folder.path()).unwrap();
+        assert_eq!(work(&["2", "3"]).unwrap(), Work::GoOn);
+        for right in [&["2", "3", "4"][..], &["2"]] {
+            assert_eq!(work(right).unwrap(), Work::Begin, "{right:?}");
+        }
+        for wrong in [&["1", "2", "3"][..], &["3", "4"]] {
+            let refused = work(wrong).unwrap_err().to_string();
+            assert!(refused.contains("in which /cam/2.ts stands where "), "{refused}");
+        }
+        // A part of the list leaves the note as it is.
+        list(&["2"]).note(folder.path()).unwrap();
+        assert_eq!(Origin::noted(folder.path()).unwrap(), list(&["2", "3"]));
+    }
+
+    #[test]
+    fn results_of_unknown_inputs_are_not_mixed_with_others() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("frames")).unwrap();
+        assert_eq!(file("/a").work(folder.path()).unwrap(), Work::Begin);
+        fs::write(folder.path().join("frames/F000001.jpg"), "").unwrap();
+        let refused = file("/a").work(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("/frames: holds results already"), "{refused}");
+    }
+
+    #[test]
+    fn query_tells_urls_apart() {
+        let of = |input: &str| {
+            let (input, name) = (input.to_owned(), "watch".to_owned());
+            Origin::of(&Material::Foreign { input, name }).unwrap().unwrap()
+        };
+        let noted = of("https://host/watch?v=1&key=secret");
+        assert!(!serde_json::to_string(&noted).unwrap().contains("secret"));
+        assert!(noted.is_of(&noted) && !of("https://host/watch?v=2").is_of(&noted));
+        assert!(!of("https://host/b").is_of(&of("https://host/")), "no folder of segments");
     }
 
     #[test]
@@ -337,8 +445,9 @@ mod tests {
     fn lock_is_held_by_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_str().unwrap();
-        let held = lock(path).unwrap();
-        assert!(lock(path).unwrap_err().to_string().contains("another cht file"));
+        let held = lock(path, Duration::ZERO).unwrap();
+        let refused = lock(path, Duration::ZERO).unwrap_err().to_string();
+        assert!(refused.contains("another cht file"), "{refused}");
         drop(held);
     }
 }

@@ -9,6 +9,9 @@ use crate::quote::quote;
 /// Widest line of printed shell, in columns.
 const WIDTH: usize = 100;
 
+/// Part of the line of a frame in the journal of an index.
+pub(crate) const FRAME: &str = r#""type":"frame""#;
+
 /// A program with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stage {
@@ -36,6 +39,12 @@ impl Stage {
         }
     }
 
+    /// Adds an option without a value, before the arguments that are none.
+    fn flag(&mut self, name: &str) {
+        let end = self.arguments.iter().position(|it| it == "--");
+        self.arguments.insert(end.unwrap_or(self.arguments.len()), name.to_owned());
+    }
+
     fn shell(&self, name: &impl Fn(&str) -> String) -> String {
         let words = self.arguments.iter().map(|word| quote(word));
         std::iter::once(name(self.program)).chain(words).collect::<Vec<_>>().join(" ")
@@ -52,8 +61,8 @@ pub(crate) enum Step {
     /// Run stages with pipes between them. The first one is the source, at whose end the others
     /// end.
     Pipe(Vec<Stage>),
-    /// Run a program if this file has something in it.
-    IfFilled(String, [Stage; 1]),
+    /// Run a program if this journal of an index has a frame.
+    IfFrame(String, [Stage; 1]),
 }
 
 impl Step {
@@ -62,7 +71,7 @@ impl Step {
         match self {
             Self::Folder(_) | Self::Remove(_) => None,
             Self::Pipe(stages) => Some(stages),
-            Self::IfFilled(_, stage) => Some(stage),
+            Self::IfFrame(_, stage) => Some(stage),
         }
     }
 }
@@ -82,26 +91,31 @@ impl Plan {
         let pipes = self.steps.iter_mut().filter_map(|step| match step {
             Step::Folder(_) | Step::Remove(_) => None,
             Step::Pipe(stages) => Some(stages.as_mut_slice()),
-            Step::IfFilled(_, stage) => Some(stage.as_mut_slice()),
+            Step::IfFrame(_, stage) => Some(stage.as_mut_slice()),
         });
         for pipe in pipes {
             // A single program writes no events.
             if let (true, [_, .., last]) = (json, &mut *pipe) {
-                last.arguments.push("--json".to_owned());
+                last.flag("--json");
             }
             for stage in pipe {
-                stage.arguments.extend(option.map(str::to_owned));
+                if let Some(option) = option {
+                    stage.flag(option);
+                }
             }
         }
         self
     }
 
-    /// Leaves out the notes of stages whose result is named at the end.
-    pub(crate) fn with_quiet_sheet(mut self) -> Self {
-        for step in &mut self.steps {
-            if let Step::IfFilled(_, [sheet]) = step {
-                sheet.arguments.push("--quiet".to_owned());
-            }
+    /// Leaves out the notes of a program.
+    pub(crate) fn with_quiet(mut self, program: &str) -> Self {
+        let stages = self.steps.iter_mut().flat_map(|step| match step {
+            Step::Pipe(stages) => stages.as_mut_slice(),
+            Step::IfFrame(_, stage) => stage.as_mut_slice(),
+            Step::Folder(_) | Step::Remove(_) => &mut [],
+        });
+        for stage in stages.filter(|stage| stage.program == program) {
+            stage.flag("--quiet");
         }
         self
     }
@@ -121,8 +135,9 @@ impl Plan {
                     let paths: Vec<_> = paths.iter().map(|path| quote(path)).collect();
                     format!("rm -rf {}", paths.join(" "))
                 }
-                Step::IfFilled(file, [stage]) => {
-                    format!("[ ! -s {} ] ||\n    {}", quote(file), stage.shell(&name))
+                Step::IfFrame(file, [stage]) => {
+                    let frame = quote(FRAME);
+                    format!("! grep -qs {frame} {} ||\n    {}", quote(file), stage.shell(&name))
                 }
                 Step::Pipe(stages) => {
                     let stages: Vec<_> = stages.iter().map(|stage| stage.shell(&name)).collect();

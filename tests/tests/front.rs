@@ -252,6 +252,66 @@ fn recordings_of_one_name_are_not_mixed() {
 }
 
 #[test]
+fn list_that_only_grows_goes_on_and_another_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for name in ["1", "2", "3"] {
+        clip(&folder.join(format!("{name}.ts")));
+    }
+    let times = |session: &str| {
+        let frames = frames(&folder.join(session));
+        frames.iter().map(|it| it[1].as_f64().unwrap()).collect::<Vec<_>>()
+    };
+    succeed(folder, "file 2.ts 3.ts --out whole");
+    succeed(folder, "file 2.ts --out parts");
+    succeed(folder, "file 2.ts 3.ts --out parts --jobs 2");
+    assert_eq!(times("whole")[..3], [0.0, 1.0, 2.0]);
+    assert_eq!(times("parts"), times("whole"));
+    for (line, was, is) in [("1.ts 2.ts 3.ts", "2.ts", "1.ts"), ("3.ts", "2.ts", "3.ts")] {
+        let refused = run(folder, &format!("file {line} --out parts"));
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.starts_with("cht: error: parts: was made from "), "{said}");
+        let both = [was, is].map(|it| format!("/{it}"));
+        assert!(both.iter().all(|it| said.contains(it)) && said.contains("--out"), "{said}");
+    }
+    assert_eq!(times("parts"), times("whole"));
+}
+
+#[test]
+fn killed_run_is_waited_for_and_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    clip(&folder.join("a.ts"));
+    copy(&folder.join("a.ts"), &folder.join("a.mp4"));
+    let [programs, hold] = ["programs", "hold"].map(|name| folder.join(name));
+    fs::create_dir(&programs).unwrap();
+    fs::copy(bin("cht"), programs.join("cht")).unwrap();
+    make_fifo(&hold);
+    // A stage that outlives its front until it is let go.
+    let wait = format!("if (-p STDIN) {{ open(my $hold, '<', '{}'); <$hold> }}", hold.display());
+    let index = format!("#!/usr/bin/perl\n{wait}\nexec('cht-index', @ARGV);\n");
+    make_script(&programs.join("cht-index"), &index);
+    let mut killed = Command::new(programs.join("cht"));
+    killed.args(["file", "a.mp4"]).current_dir(folder).env("PATH", path_with_binaries());
+    killed.env_remove("CHT_SESSIONS").stdout(Stdio::null());
+    let mut killed = killed.spawn().unwrap();
+    // Opens when the stage opens it for reading.
+    let mut go = fs::OpenOptions::new().write(true).open(&hold).unwrap();
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let mut again = cht(folder, "file a.mp4");
+    let mut again = again.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(again.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert_eq!(line, "cht: sessions/a: waits for the stages of another cht file\n");
+    go.write_all(b"go\n").unwrap();
+    assert!(again.wait().unwrap().success(), "{:?}", said.lines().collect::<Vec<_>>());
+    assert_eq!(frames(&folder.join("sessions/a")).len(), 2);
+}
+
+#[test]
 fn truncated_file_is_a_warning_and_a_file_without_pictures_too() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -263,11 +323,17 @@ fn truncated_file_is_a_warning_and_a_file_without_pictures_too() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("cut.mkv: it ends too early: "), "{said}");
-    fs::write(folder.join("bad.mp4"), [7; 4000]).unwrap();
+    // Its index would be at its end.
+    copy(&folder.join("whole.ts"), &folder.join("whole.mp4"));
+    let whole = fs::read(folder.join("whole.mp4")).unwrap();
+    fs::write(folder.join("bad.mp4"), &whole[..whole.len() / 2]).unwrap();
     let output = run(folder, "file bad.mp4 whole.mkv");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("bad.mp4: left out") && !said.contains("cht-export: error"), "{said}");
+    let mut bad = said.lines().filter(|line| line.contains("bad.mp4") && !line.contains("reading"));
+    assert!(bad.next().unwrap().starts_with("cht-recv: error: bad.mp4: ffmpeg ended"), "{said}");
+    assert!(bad.next().is_none() && said.contains("; nothing was taken of it: "), "{said}");
+    assert!(!said.contains("sender") && !said.contains("cht-export: error"), "{said}");
     assert!(!folder.join("sessions/bad").exists());
     assert_eq!(frames(&folder.join("sessions/whole")).len(), 2);
     let sound = ["-f", "lavfi", "-i", "sine=d=1", "-c:a", "aac"].map(Into::into);
@@ -276,6 +342,13 @@ fn truncated_file_is_a_warning_and_a_file_without_pictures_too() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("--audio") && !said.contains("cht-export"), "{said}");
+    for (status, says) in [(1, "no picture in it; 1 warning\n"), (0, "no picture in it\n")] {
+        let output = run(folder, "file sound.mp4 --audio -v --out a");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{said}");
+        assert!(said.contains(&format!("cht-scenes: {says}")), "{said}");
+        assert!(!said.contains("cht-export"), "{said}");
+    }
 }
 
 #[test]

@@ -153,6 +153,50 @@ fn recorded_file_is_read_and_nobody_is_waited_for() {
 }
 
 #[test]
+fn run_that_finds_nothing_new_says_so_in_one_line() {
+    let folder = folder();
+    for input in ["clip.ts", "talk.mp4"] {
+        let copied = "ffmpeg -nostdin -loglevel error -y -i clip.ts -c copy talk.mp4";
+        at_terminal(folder.path(), &format!("{copied}; cht file {input}"));
+        let shown = at_terminal(folder.path(), &format!("cht file {input}"));
+        let said = shown.lines().filter(|line| line.contains("cht-")).collect::<Vec<_>>();
+        assert_eq!(said.len(), 1, "{shown}");
+        let place = input.split('.').next().unwrap();
+        let says = format!("nothing new to decode; the frames are in sessions/{place}/frames");
+        assert!(said[0].ends_with(&says), "{shown}");
+    }
+}
+
+#[test]
+fn status_line_is_never_older_than_the_rows() {
+    let folder = folder();
+    make_fifo(&folder.path().join("live"));
+    let script = "cht-recv --input - --sessions s <live | cht-segwatch | cht-scenes --detect scene";
+    let mut child = terminal(folder.path(), script).stdout(Stdio::piped()).spawn().unwrap();
+    let mut live = fs::File::options().write(true).open(folder.path().join("live")).unwrap();
+    let clip = fs::read(folder.path().join("clip.ts")).unwrap();
+    let (first, second) = clip.split_at(clip.len() / 2);
+    let (mut shown, mut part) = (String::new(), [0; 4096]);
+    let mut screen = child.stdout.take().unwrap();
+    for (bytes, awaited) in [(first, ", 1 frame"), (second, ", 2 frames")] {
+        live.write_all(bytes).unwrap();
+        while !shown.contains(awaited) {
+            let length = screen.read(&mut part).unwrap();
+            assert!(length > 0, "{shown}");
+            shown.push_str(&String::from_utf8_lossy(&part[..length]));
+        }
+    }
+    drop(live);
+    screen.read_to_string(&mut shown).unwrap();
+    assert!(child.wait().unwrap().success(), "{shown}");
+    let (_, after) = shown.split_once("F000002 ").unwrap();
+    let (_, line) = after.split_once("recording ").unwrap();
+    assert!(line.split('\r').next().unwrap().contains(", 2 frames"), "{shown}");
+    let (_, after) = shown.split_once("cht-scenes: kept ").unwrap();
+    assert!(!after.contains("frames, lag") && !after.contains("recording"), "{shown}");
+}
+
+#[test]
 fn check_and_rebuild_write_for_people() {
     let folder = folder();
     at_terminal(folder.path(), "cht file clip.ts");

@@ -64,9 +64,12 @@ pub fn detail(message: impl Display) {
     }
 }
 
-/// Prints a message at a terminal, or to those who asked for more. From cron, any other message is
-/// a mail.
+/// Prints the last message at a terminal, or to those who asked for more; no status line follows.
+/// From cron, any other message is a mail.
 pub fn summary(message: impl Display) {
+    if status::end().is_some() {
+        status::clear();
+    }
     if verbosity::is_verbose() || io::stderr().is_terminal() {
         note(message);
     }

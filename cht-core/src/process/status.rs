@@ -55,6 +55,22 @@ pub fn show(line: impl Into<String>) {
     }
 }
 
+/// Sets the text that [`around`] and messages write again, where a line is shown.
+pub fn renew(line: impl FnOnce() -> String) {
+    let mut shown = lock(&SHOWN);
+    if !shown.line.is_empty() {
+        shown.line = line();
+    }
+}
+
+/// Removes the line of a program that was killed.
+pub fn clear() {
+    if can_clear() {
+        let _writing = lock(&TERMINAL);
+        let _ = to_stderr(CLEAR);
+    }
+}
+
 /// Calls `write`, which writes lines to the same terminal by another way.
 pub fn around<T>(write: impl FnOnce() -> T) -> T {
     let _writing = lock(&TERMINAL);

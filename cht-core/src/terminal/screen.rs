@@ -63,6 +63,9 @@ impl Screen {
             Some(None) => table.unknown(line, columns),
             None => String::new(),
         };
+        if let (Some(progress), false) = (&self.progress, text.is_empty()) {
+            status::renew(|| fitting(&lock(progress).line(None, clock::monotonic())));
+        }
         Some(text.into_bytes())
     }
 }
@@ -94,13 +97,17 @@ fn show_progress() -> Arc<Mutex<Progress>> {
             clock::rest(EVERY);
             let growing = growing(&lock(&shown).growing());
             let line = lock(&shown).line(growing, clock::monotonic());
-            // A full line would move the cursor to the next one.
-            status::show(fit(&line, columns(io::stderr()) - 1));
+            status::show(fitting(&line));
         }
     };
     // Without the thread, there is no line.
     let _ = thread::Builder::new().name("status".to_owned()).spawn(show);
     progress
+}
+
+/// Returns a status line within the terminal. A full line would move the cursor to the next one.
+fn fitting(line: &str) -> String {
+    fit(line, columns(io::stderr()) - 1)
 }
 
 /// Returns the size of segments that grow; `None` if they are on another machine.

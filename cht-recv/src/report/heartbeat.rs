@@ -15,12 +15,7 @@ use cht_core::{
     },
 };
 
-use super::{
-    counters::Counters,
-    events::EventWriter,
-    systemd::Systemd,
-    visits::{self, Visits},
-};
+use super::{counters::Counters, events::EventWriter, systemd::Systemd, visits::Visits};
 use crate::received::Seen;
 
 /// The main loop's side of [`Counters`].
@@ -124,7 +119,8 @@ impl Heartbeat {
     pub(crate) fn recorded(&self) {
         let counters = self.counters.snapshot(clock::monotonic());
         let session = self.session.borrow();
-        visits::recorded(session.as_deref().unwrap_or_default(), counters.bytes, counters.segments);
+        let session = session.as_deref().unwrap_or_default();
+        self.visits.recorded(session, counters.bytes, counters.segments);
     }
 
     /// Returns when [`Self::beat`] is due.

@@ -14,6 +14,9 @@ use cht_core::{
     terminal::units,
 };
 
+/// Reason of a stream that was read to its end, in `disconnected`.
+const END_OF_STREAM: &str = "end of stream";
+
 /// Time between two messages of a kind: a sender that fails may try again at once.
 const SAY_AGAIN: Duration = Duration::from_secs(2);
 
@@ -58,20 +61,31 @@ impl Visits {
         let length = now.saturating_duration_since(since);
         let (bytes, gaps) = (bytes - bytes_before, gaps.saturating_sub(gaps_before));
         let message = if state.of_file {
-            read(&peer, reason, bytes, gaps)
+            if reason != END_OF_STREAM && reason.starts_with("ffmpeg") {
+                report::warn(read(&peer, reason, bytes, gaps, true));
+                return;
+            }
+            read(&peer, reason, bytes, gaps, report::warnings() > 0)
         } else {
             farewell(&peer, reason, length, bytes, gaps)
         };
         state.gone.note(now, message);
     }
+
+    /// Tells what this process has recorded.
+    pub(super) fn recorded(&self, session: &str, bytes: u64, segments: u64) {
+        recorded(session, bytes, segments, self.0.borrow().of_file);
+    }
 }
 
-/// Tells how far a file was read. Its packets may have been lost before it was written.
-fn read(file: &str, reason: &str, bytes: u64, gaps: u64) -> String {
+/// Tells how far a file was read; `warned`: it ends too early. Its packets may have been lost
+/// before it was written.
+fn read(file: &str, reason: &str, bytes: u64, gaps: u64, warned: bool) -> String {
     let (size, lost) = (units::size(bytes), lost(gaps));
     match (reason, gaps) {
-        ("end of stream", 0) => format!("{file}: read to its end"),
-        ("end of stream", _) => format!("{file}: read to its end; {lost}"),
+        (END_OF_STREAM, _) if warned => format!("{file}: {size} were taken, {lost}"),
+        (END_OF_STREAM, 0) => format!("{file}: read to its end"),
+        (END_OF_STREAM, _) => format!("{file}: read to its end; {lost}"),
         _ => format!("{file}: read, but not to its end: {size}, {lost} ({reason})"),
     }
 }
@@ -91,9 +105,12 @@ fn farewell(peer: &str, reason: &str, length: Duration, bytes: u64, gaps: u64) -
 }
 
 /// Tells what this process has recorded into a session, or, of several, the last one.
-pub(super) fn recorded(session: &str, bytes: u64, segments: u64) {
+fn recorded(session: &str, bytes: u64, segments: u64, of_file: bool) {
     if bytes == 0 {
-        report::summary("nothing was recorded: no sender came");
+        // Of a file, the error tells it.
+        if !of_file {
+            report::summary("nothing was recorded: no sender came");
+        }
         return;
     }
     let segments = units::count(segments, "segment");
@@ -117,7 +134,9 @@ mod tests {
             of(0),
             "1.2.3.4:5 left after 1 min 05 s: 1.34 MB, no packet lost (end of stream)"
         );
-        assert_eq!(read("talk.mp4", "end of stream", 9, 0), "talk.mp4: read to its end");
+        assert_eq!(read("talk.mp4", "end of stream", 9, 0, false), "talk.mp4: read to its end");
+        let cut = read("talk.mp4", "end of stream", 9, 0, true);
+        assert_eq!(cut, "talk.mp4: 9 B were taken, no packet lost");
         assert!(of(2).ends_with("packets lost 2 times (end of stream)"));
     }
 }

@@ -22,6 +22,7 @@ impl FrameWriter {
             self.release()?;
         }
         let Some(done) = self.journal.done(path, bytes) else { return Ok(false) };
+        self.counters.again(done.checkpoint.done.decoded.unwrap_or(1));
         let provisional = self.journal.provisional().filter(|_| is_unsure);
         let is_certain = |event: &&Event| provisional.is_none_or(|from| number(event) < Some(from));
         let certain = done.frames.iter().take_while(is_certain).count();

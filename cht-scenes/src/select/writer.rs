@@ -33,7 +33,7 @@ pub(crate) struct FrameWriter {
     pub session: Option<String>,
     painter: Painter,
     output: Output,
-    counters: Arc<Counters>,
+    pub(super) counters: Arc<Counters>,
     /// Frames that were announced in a pause and are not kept yet, oldest first.
     announced: Vec<Frame>,
     /// Events of an earlier run for its last segment, which may be taken back ([`super::resume`]).

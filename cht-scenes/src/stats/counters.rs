@@ -68,6 +68,8 @@ struct Counts {
     emitted_at: Instant,
     changes: report::Limited,
     folders: Folders,
+    /// Frames decoded by an earlier run in segments that come again.
+    again: u64,
 }
 
 impl Counters {
@@ -81,6 +83,7 @@ impl Counters {
             emitted_at: now,
             changes: report::Limited::new(Duration::from_secs(10)),
             folders: Folders::default(),
+            again: 0,
         };
         let interval = stage::interval(interval);
         Arc::new(Self { output, interval, counts: Mutex::new(counts), lag: LagTracker::default() })
@@ -98,8 +101,14 @@ impl Counters {
         let counts = self.counts();
         if !counts.folders.is_empty() {
             let place = counts.folders.to_string();
-            report::summary(summary::of(&counts.scenes, &place, report::warnings()));
+            let (scenes, again) = (&counts.scenes, counts.again);
+            report::summary(summary::of(scenes, again, &place, report::warnings()));
         }
+    }
+
+    /// Counts the frames that an earlier run has decoded in a segment.
+    pub(crate) fn again(&self, decoded: u64) {
+        self.counts().again += decoded;
     }
 
     /// Counts the frame at `at` (ticks of the session's timeline), decoded and examined.

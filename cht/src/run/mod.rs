@@ -13,14 +13,18 @@ mod status;
 mod stop;
 mod trial;
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{self, BufRead as _, BufReader},
+    path::Path,
+};
 
 use anyhow::{Context as _, Result};
-use cht_core::process::exit::Exit;
+use cht_core::{process::exit::Exit, storage::regular};
 
 use crate::{
     origin, output,
-    plan::{Plan, Step},
+    plan::{FRAME, Plan, Step},
     programs,
 };
 use child::Child;
@@ -32,6 +36,20 @@ pub(crate) use trial::check;
 pub(crate) fn print(plans: &[Plan]) -> Result<()> {
     let scripts = plans.iter().map(|plan| plan.shell(programs::word));
     output::print(&scripts.collect::<String>())
+}
+
+/// Tells whether the journal of an index has a frame.
+pub(crate) fn has_frame(journal: &Path) -> Result<bool> {
+    let file = match regular::open(journal) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file.with_context(|| journal.display().to_string())?,
+    };
+    for line in BufReader::new(file).lines() {
+        if line.with_context(|| journal.display().to_string())?.contains(FRAME) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Runs a plan whose stages were checked. Calls `at_end` when the source of the first pipe has
@@ -47,9 +65,8 @@ pub(crate) fn run(plan: &Plan, stop: &mut Stop, at_end: &mut AtEnd<'_>) -> Resul
         match step {
             Step::Folder(path) => fs::create_dir_all(path).with_context(|| path.clone())?,
             Step::Remove(paths) => origin::remove(paths)?,
-            Step::IfFilled(file, _) if fs::metadata(file).is_ok_and(|it| it.len() == 0) => {}
-            Step::IfFilled(file, _) if !Path::new(file).exists() => {}
-            Step::IfFilled(_, stage) => {
+            Step::IfFrame(file, _) if !has_frame(Path::new(file))? => {}
+            Step::IfFrame(_, stage) => {
                 worst = worst.max(pipe::run(stage, stop, &mut |_| Ok(()))?);
             }
             Step::Pipe(stages) => {
@@ -61,6 +78,9 @@ pub(crate) fn run(plan: &Plan, stop: &mut Stop, at_end: &mut AtEnd<'_>) -> Resul
                 worst = worst.max(pipe::run(stages, stop, ended)?);
             }
         }
+    }
+    if stop.insists() {
+        cht_core::process::status::clear();
     }
     if let Some(server) = server {
         server.ask_to_end();

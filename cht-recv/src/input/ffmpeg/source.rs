@@ -30,6 +30,9 @@ use crate::input::{options::FfmpegOptions, sender::Sender, source::Source};
 const LEAST_INTERVAL: Duration = Duration::from_millis(500);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(30);
 
+/// ffmpeg's words for an MP4 whose index, which is written last, is missing.
+const NO_INDEX: &str = "moov atom not found";
+
 /// Time to wait for the description of a file, before there is a session.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -192,7 +195,12 @@ impl FfmpegSource {
             cause(&reason, shown)
         };
         if self.input.is_finite() {
-            return Err(anyhow!("{shown}: {reason}"));
+            let hint = if reason.contains(NO_INDEX) {
+                ": the file was cut or is still being written; take a whole copy"
+            } else {
+                ""
+            };
+            return Err(anyhow!("{shown}: {reason}; nothing was taken of it{hint}"));
         }
         self.state = State::Resting(started + self.interval);
         let hint = self.input.hint();
