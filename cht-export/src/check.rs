@@ -64,9 +64,10 @@ pub(crate) fn run(args: &Check) -> Result<()> {
         Some(session) => checker.check_segments(session)?,
         None => 0,
     };
+    let place = std::path::absolute(&args.session);
     report::note(format_args!(
         "{}: {} and {} checked, {}",
-        args.session.display(),
+        place.as_deref().unwrap_or(&args.session).display(),
         units::count(frames.len() as u64, "frame"),
         units::count(segments as u64, "segment"),
         match checker.findings {

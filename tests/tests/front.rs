@@ -82,7 +82,11 @@ fn file_of_any_container_becomes_a_session() {
     // Segments are read where they lie, as often as one likes; a recording is made once.
     assert!(run(folder, "file old.ts").status.success());
     assert_eq!(frames(&folder.join("sessions/old")).len(), 2);
+    let sheet = folder.join("sessions/talk/contact-sheet.jpg");
+    let written = format!("cht-export: {}: written\n", sheet.display());
     let again = run(folder, "file talk.mp4");
+    // A log is read from anywhere.
+    assert!(String::from_utf8_lossy(&again.stderr).contains(&written), "{written}");
     assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
     assert_eq!(frames(&folder.join("sessions/talk")).len(), 2, "it goes on, and all is done");
 }

@@ -180,6 +180,8 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     output::refuse_recordings(path)?;
     output::write(path, bytes).with_context(|| path.display().to_string())?;
-    report::note(format_args!("{}: written", path.display()));
+    // In a log, a relative path names nothing.
+    let place = std::path::absolute(path);
+    report::note(format_args!("{}: written", place.as_deref().unwrap_or(path).display()));
     Ok(())
 }
