@@ -35,7 +35,7 @@ demo: build
 	PATH="$(BIN):$$PATH" scripts/demo
 
 test: $(PLAYERS)
-	scripts/setup socat faketime entr sqlite3
+	scripts/setup socat faketime entr sqlite3 xmllint
 	$(CARGO) test --workspace --locked
 
 # The live pipeline with faults, an hour: a failure names its seed and round.

@@ -50,6 +50,18 @@ fn list(format: &str, session: &Path, options: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Returns the FCPXML list of a session, which is valid: Final Cut Pro refuses any other.
+fn valid_fcpxml(session: &Path) -> String {
+    let text = list("fcpxml", session, &[]);
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    let mut command = Command::new("xmllint");
+    command.args(["--noout", "--dtdvalid", "tests/export/fcpxml.dtd"]).arg(file.path());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}{text}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
 /// Returns what ffprobe says of a file.
 fn probed(path: &Path, show: &str) -> Value {
     let mut command = Command::new("ffprobe");
@@ -99,7 +111,7 @@ fn scene_begins_at_its_picture_in_every_list() {
         let source = format!("C        {} {} ", timecode(pair[0]), timecode(pair[1]));
         assert!(edl.contains(&source), "{source}\n{edl}");
     }
-    let fcpxml = list("fcpxml", &session, &[]);
+    let fcpxml = valid_fcpxml(&session);
     let second = format!(r#"start="{}/30000s""#, expected[1] * 1001);
     assert!(
         fcpxml.contains(&second) && fcpxml.contains(r#"frameDuration="1001/30000s""#),
@@ -132,7 +144,7 @@ fn editing_programs_are_told_of_the_sound() {
         let index = frames.join("index.json");
         let mut stage = Stage::fed(tool("cht-index").arg("--out").arg(&index), lines);
         assert!(stage.finish().success());
-        let fcpxml = list("fcpxml", &index, &[]);
+        let fcpxml = valid_fcpxml(&index);
         assert!(fcpxml.contains(told), "{name}: {fcpxml}");
     }
 }
