@@ -102,8 +102,8 @@ impl Material {
     }
 }
 
-/// Returns the absolute paths of the segments that files, folders and patterns stand for, in natural
-/// order.
+/// Returns the absolute paths of the segments that files, folders and patterns stand for, in
+/// natural order.
 pub(crate) fn segments(paths: &[String]) -> Vec<String> {
     let mut found: Vec<PathBuf> = Vec::new();
     for path in paths {

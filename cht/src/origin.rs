@@ -247,8 +247,8 @@ pub(crate) fn discard(session: &str) -> Result<bool> {
     Ok(is_empty)
 }
 
-/// Takes the lock of a result, for which it waits at most `limit`. The stages inherit it: it is held
-/// until the last of them has ended, even if this process is killed.
+/// Takes the lock of a result, for which it waits at most `limit`. The stages inherit it: it is
+/// held until the last of them has ended, even if this process is killed.
 pub(crate) fn lock(session: &str, limit: Duration) -> Result<OwnedFd> {
     // Not closed on exec.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
