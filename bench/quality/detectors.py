@@ -1,4 +1,5 @@
-"""The detectors under test. Each takes a clip and returns its kept frames, (PTS in ticks, reason), and its CPU seconds."""
+"""The detectors under test. Each takes a clip and returns its kept frames, and its CPU seconds. A frame is (PTS in ticks,
+reason), and where the detector tells it, the PTS at which the change began."""
 
 import dataclasses
 import hashlib
@@ -137,11 +138,11 @@ class Cht:
         self.name = " ".join(["cht-scenes", *(["--detect", detect] if detect else []), *options])
         self.command = [binary, *(["--detect", detect] if detect else []), *options]
         with open(binary, "rb") as file:
-            self.key = f"{hashlib.file_digest(file, 'sha256').hexdigest()} {self.name}"
+            self.key = f"{hashlib.file_digest(file, 'sha256').hexdigest()} {self.name} with beginnings"
 
     def run(self, clip, cache):
         kept, cpu = cache.get(clip.path, self.key, lambda: self._run(clip.path))
-        return [(ticks, reason) for ticks, reason in kept], cpu
+        return [tuple(each) for each in kept], cpu
 
     def _run(self, path):
         with tempfile.TemporaryDirectory() as out:
@@ -151,7 +152,13 @@ class Cht:
         if done.returncode not in (0, 1):
             raise SystemExit(f"{self.name} ended with {done.returncode}:\n{done.stderr}")
         events = [json.loads(line) for line in done.stdout.splitlines()]
-        return [(event["pts"], event["reason"]) for event in events if event["type"] == "frame"], cpu
+        frames = [event for event in events if event["type"] == "frame"]
+        return [(frame["pts"], frame["reason"], self._began(frame)) for frame in frames], cpu
+
+    @staticmethod
+    def _began(frame):
+        """Ticks from which on the picture changed."""
+        return frame["pts"] - round((frame["timestamp"] - frame.get("change", frame["timestamp"])) * material.TICKS)
 
 
 def every(kind, binary, options):

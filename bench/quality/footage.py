@@ -1,5 +1,6 @@
 """The real clips that material is cut from: their frames as raw pictures, and the stretches without a labelled cut."""
 
+import functools
 import json
 import os
 import subprocess
@@ -29,6 +30,7 @@ class Source:
 
     def __init__(self, footage, cache, name, width, height):
         self.name = name
+        self.footage = footage
         self.width = width
         self.height = height
         raw = os.path.join(cache, f"{os.path.basename(name)}.{width}x{height}.yuv")
@@ -42,11 +44,12 @@ class Source:
             )
             os.rename(f"{raw}.part", raw)
         self.pixels = np.memmap(raw, np.uint8, "r").reshape(-1, height * 3 // 2, width)
-        with open(os.path.join(footage, "labels.json"), encoding="utf-8") as file:
-            self.shots = self._shots(json.load(file)[name])
 
-    def _shots(self, labels):
-        """The longest stretches, as [first, end), in which nothing is labelled."""
+    @functools.cached_property
+    def shots(self):
+        """The longest stretches, as [first, end), in which nothing is labelled. Only for these, labels have to be there."""
+        with open(os.path.join(self.footage, "labels.json"), encoding="utf-8") as file:
+            labels = json.load(file)[self.name]
         count = len(self.pixels)
         if count != labels["frames_total"]:
             raise SystemExit(f"{self.name}: {count} frames decoded, {labels['frames_total']} labelled")

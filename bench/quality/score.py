@@ -12,8 +12,9 @@ def within(frame, intervals, before, after):
     return any(first - before <= frame <= last + after for first, last in intervals)
 
 
-def film(labels, detections):
-    """Counts for one clip. `detections` are (frame, reason); those of reason `gradual` claim no hard cut."""
+def film(labels, detections, tolerance=TOLERANCE):
+    """Counts for one clip. `detections` are (frame, reason); those of reason `gradual` claim no hard cut. A cut may be
+    off by `tolerance` frames."""
     gradual = labels["gradual_frames"]
     unclear = labels.get("ambiguous_frames", []) + labels.get("damage_frames", [])
     cuts = [cut for cut in labels["cut_frames"] if not within(cut, unclear, MARGIN, MARGIN)]
@@ -24,7 +25,7 @@ def film(labels, detections):
     wrong = []
     for frame in hard:
         # The label that it matches, if that is not found yet.
-        near = [cut for cut in missed if abs(cut - frame) <= TOLERANCE]
+        near = [cut for cut in missed if abs(cut - frame) <= tolerance]
         if near:
             missed.remove(min(near, key=lambda cut: abs(cut - frame)))
         elif not within(frame, gradual + unclear, MARGIN, MARGIN):
@@ -55,6 +56,56 @@ def film(labels, detections):
         "gradual_missed_frames": unreported,
         "gradual_wrong_frames": superfluous,
     }
+
+
+def boundaries(labels, found, tolerance):
+    """Counts for one video of a public corpus, by the rules of PySceneDetect's benchmark (`benchmark/evaluator.py`).
+
+    `labels` has `cut_frames`, the first frames of new shots, and `gradual_frames`, intervals with both ends; `found`
+    are frames. A frame inside an interval belongs to that, the first one finds it, and each further one is wrong. Of all
+    others and the cuts, the nearest pair no more than `tolerance` frames apart is matched first.
+    """
+    hits = [0] * len(labels["gradual_frames"])
+    rest = []
+    for frame in found:
+        inside = (n for n, (first, last) in enumerate(labels["gradual_frames"]) if first <= frame <= last)
+        n = next(inside, None)
+        if n is None:
+            rest.append(frame)
+        else:
+            hits[n] += 1
+    cuts = labels["cut_frames"]
+    pairs = [(abs(a - b), i, j) for i, a in enumerate(rest) for j, b in enumerate(cuts) if abs(a - b) <= tolerance]
+    used, matched = set(), set()
+    for _, i, j in sorted(pairs):
+        if i not in used and j not in matched:
+            used.add(i)
+            matched.add(j)
+    return {
+        "cuts": len(cuts),
+        "found": len(matched),
+        "wrong": len(rest) - len(matched),
+        "gradual": len(hits),
+        "gradual_found": sum(each > 0 for each in hits),
+        "gradual_wrong": sum(each - 1 for each in hits if each > 0),
+    }
+
+
+def transitions(labelled, found, slack=0.5):
+    """Counts for one video by the rule that TransNetV2 and AutoShot publish their figures with: transitions of both lists,
+    (last frame of the old shot, first of the new one), are met one after the other in time. Two that overlap, each
+    `slack` frames longer at both ends, are a match: so a cut may be off by 2 frames."""
+    ours = [(first - slack, last + slack) for first, last in sorted(found)]
+    theirs = [(first - slack, last + slack) for first, last in sorted(labelled)]
+    hits = i = j = 0
+    while i < len(ours) and j < len(theirs):
+        if ours[i][1] < theirs[j][0]:
+            i += 1
+        elif ours[i][0] > theirs[j][1]:
+            j += 1
+        else:
+            hits, i, j = hits + 1, i + 1, j + 1
+    return {"cuts": len(theirs), "found": hits, "wrong": len(ours) - hits}
 
 
 def screen(labels, captures, intervals):

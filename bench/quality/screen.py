@@ -180,15 +180,15 @@ def record(stage, chosen, seconds):
     return beats
 
 
-def make(seed, footage, cache, folder):
-    """Makes one clip and its labels."""
+def make(seed, footage, cache, folder, clips=FILM):
+    """Makes one clip and its labels. `clips` are those of the folder `footage` that play in its tiles."""
     rng = random.Random(seed)
     form = FORMATS[(seed - 1) % len(FORMATS)]
     name = f"{seed:04}_{form.name}"
     if os.path.exists(os.path.join(folder, f"{name}.json")):
         return
     width, height = form.size
-    sources = [Source(footage, cache, clip, 640, 360) for clip in FILM]
+    sources = [Source(footage, cache, clip, 640, 360) for clip in clips]
     with Browser() as browser:
         stage = acts.Stage(rng, browser, pages.Theme(rng, height), width, height, sources)
         overlay = Overlay(rng, stage)
@@ -224,6 +224,7 @@ def make(seed, footage, cache, folder):
         "seed": seed,
         "format": form.name,
         "frames_total": len(pts),
+        "fps": form.fps,
         "first_pts": int(pts[0]),
         "states": states,
         "changes": changes,

@@ -28,7 +28,7 @@ def clips(args):
 
 def judge(kind, clip, kept):
     """The counts of one detector on one clip."""
-    frames = [(clip.frame(ticks), reason) for ticks, reason in kept]
+    frames = [(clip.frame(ticks), reason) for ticks, reason, *_ in kept]
     if kind == "film":
         counts = score.film(clip.labels, [(f, reason) for f, reason in frames if reason not in ("first", "interval")])
     else:

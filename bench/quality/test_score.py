@@ -51,6 +51,29 @@ class Film(unittest.TestCase):
         self.assertEqual(numbers(counts, "gradual_found", "gradual_wrong", "wrong"), [1, 0, 0])
 
 
+class Corpus(unittest.TestCase):
+    LABELS = {"cut_frames": [50, 100], "gradual_frames": [[20, 30]]}
+
+    def test_the_tolerance_is_that_of_cuts(self):
+        for tolerance, found in ((0, 1), (1, 2)):
+            counts = score.boundaries(self.LABELS, [51, 100], tolerance)
+            self.assertEqual(numbers(counts, "cuts", "found", "wrong"), [2, found, 2 - found])
+
+    def test_the_nearest_pair_is_matched_first(self):
+        counts = score.boundaries({"cut_frames": [10, 12], "gradual_frames": []}, [11, 12, 13], 1)
+        self.assertEqual(numbers(counts, "found", "wrong"), [2, 1])
+
+    def test_the_first_frame_in_an_interval_finds_it_and_others_are_wrong(self):
+        counts = score.boundaries(self.LABELS, [20, 25, 30, 31], 0)
+        self.assertEqual(numbers(counts, "gradual_found", "gradual_wrong", "found", "wrong"), [1, 2, 0, 1])
+
+    def test_transitions_match_where_they_overlap(self):
+        labelled = [(9, 10), (40, 50)]
+        for found, hits in (((11, 12), 1), ((12, 13), 0), ((44, 45), 1), ((38, 39), 1), ((52, 53), 0)):
+            counts = score.transitions(labelled, [found])
+            self.assertEqual(numbers(counts, "cuts", "found", "wrong"), [2, hits, 1 - hits], found)
+
+
 class Screen(unittest.TestCase):
     def test_a_state_is_held_by_a_capture_while_it_rests(self):
         counts = score.screen(SCREEN, [0, 29, 70, 99], [40])

@@ -19,7 +19,7 @@ use cht_tests::{TOOLS, bin, path_with_binaries, root, source_files, wire};
 /// The pages of the project: *.md at the root, in `docs/` and in `bench/`.
 fn pages() -> Vec<PathBuf> {
     let mut pages = entries(root());
-    for folder in ["docs", "docs/design", "bench/digits", "bench/quality"] {
+    for folder in ["docs", "docs/design", "bench/digits", "bench/quality", "bench/screens"] {
         pages.extend(entries(&root().join(folder)));
     }
     pages.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
