@@ -1,8 +1,8 @@
 //! The commands.
 
 use std::{
-    fs::File,
-    io::{BufReader, IsTerminal as _, stdin, stdout},
+    fs::{self, File},
+    io::{self, BufReader, IsTerminal as _, stdin, stdout},
     path::PathBuf,
     sync::Mutex,
     time::Duration,
@@ -191,6 +191,19 @@ impl Report for Reporter<'_> {
     }
 }
 
+/// Leaves the processor to programs that are less nice. Where Linux gives each session its share
+/// of the processor, a nice value says nothing to programs of other sessions (sched(7), autogroup):
+/// one without a terminal, as of cron, gets the value too. A terminal is of other programs as well.
+fn give_way(nice: i32) -> io::Result<()> {
+    rustix::process::nice(nice)?;
+    let has_terminal = File::open("/dev/tty").is_ok();
+    if nice > 0 && !has_terminal {
+        // Not every kernel has it, nor takes a second change at once.
+        let _ = fs::write("/proc/self/autogroup", nice.to_string());
+    }
+    Ok(())
+}
+
 /// Works on units. Returns the sums.
 pub(crate) fn run(args: &RunArgs) -> Result<Summary> {
     let began = clock::monotonic();
@@ -203,7 +216,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary> {
     let tools = Tools::find(&args.search.ffmpeg)?;
     tools.check(&rules.settings.stages, &rules.scenes, &rules.audio)?;
     if let Some(nice) = args.nice {
-        rustix::process::nice(nice).context("--nice")?;
+        give_way(nice).context("--nice")?;
     }
     let mut output = ndjson::stdout()?;
     let mut summary = Summary::default();

@@ -312,3 +312,23 @@ fn index_of_all_results_has_each_unit_once() {
     let states: Vec<_> = lines.iter().map(|line| &line["state"]).collect();
     assert_eq!(states, ["done", "waiting"]);
 }
+
+#[test]
+fn nice_run_without_a_terminal_gives_way_to_other_sessions() {
+    if !Path::new("/proc/self/autogroup").exists() {
+        println!("skipped: this kernel does not weigh sessions");
+        return;
+    }
+    let place = Place::new();
+    place.record("a_%03d.ts");
+    let mut session = Command::new("setsid");
+    session.args([
+        "--wait",
+        "sh",
+        "-c",
+        "\"$0\" run in --out out --nice 15; cat /proc/self/autogroup",
+    ]);
+    let output = session.arg(bin("cht-batch")).current_dir(place.0.path()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.ends_with(" nice 15\n"), "{said}");
+}

@@ -118,16 +118,25 @@ impl Es {
             }
             return None;
         }
-        if is_stream && self.has_picture && self.walk.is_end_of_last() {
-            return Some(continuation(pes));
-        }
-        Some(self.decide(pes, false))
+        Some(self.decide_closed(pes, is_stream))
     }
 
     /// Decides an undecided PES packet without more of it.
     pub(crate) fn flush(&mut self) -> Option<Pes> {
-        let pes = self.take_known().or_else(|| self.lead.take())?;
-        Some(self.decide(pes, false))
+        let is_stream = self.stage == Stage::Stream;
+        match self.take_known() {
+            Some(pes) => Some(self.decide_closed(pes, is_stream)),
+            None => self.lead.take().map(|pes| self.decide(pes, false)),
+        }
+    }
+
+    /// Decides a PES packet in which no picture begins; `is_stream`: its payload was walked.
+    fn decide_closed(&mut self, pes: Pes, is_stream: bool) -> Pes {
+        if is_stream && self.has_picture && self.walk.is_end_of_last() {
+            continuation(pes)
+        } else {
+            self.decide(pes, false)
+        }
     }
 
     fn take_known(&mut self) -> Option<Pes> {
