@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
     ndjson::{self, Line, Lines, Writer},
-    process::{clock, lock::lock, report, status, verbosity},
+    process::{clock, lock::lock, report, stat, status, verbosity},
     terminal::units,
 };
 use jiff::tz::TimeZone;
@@ -196,7 +196,7 @@ impl Report for Reporter<'_> {
 /// one without a terminal, as of cron, gets the value too. A terminal is of other programs as well.
 fn give_way(nice: i32) -> io::Result<()> {
     rustix::process::nice(nice)?;
-    let has_terminal = File::open("/dev/tty").is_ok();
+    let has_terminal = stat::own().is_none_or(|stat| stat::has_terminal(&stat));
     if nice > 0 && !has_terminal {
         // Not every kernel has it, nor takes a second change at once.
         let _ = fs::write("/proc/self/autogroup", nice.to_string());

@@ -13,6 +13,7 @@ mod nearby;
 pub mod programs;
 pub mod report;
 pub mod signals;
+pub mod stat;
 pub mod status;
 pub mod units;
 pub mod verbosity;

@@ -12,7 +12,10 @@ use std::{
     },
 };
 
-use cht_core::{process::signals, storage::regular};
+use cht_core::process::{
+    signals,
+    stat::{self, field},
+};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 
 /// SIGINT, SIGHUP and SIGTERM, from now on.
@@ -74,9 +77,9 @@ impl Stop {
             return true;
         }
         if self.hung_up.load(Ordering::SeqCst) {
-            return own_stat().is_some_and(|stat| leads_session(&stat));
+            return stat::own().is_some_and(|stat| leads_session(&stat));
         }
-        !own_stat().is_some_and(|stat| is_in_foreground(&stat))
+        !stat::own().is_some_and(|stat| is_in_foreground(&stat))
     }
 }
 
@@ -84,12 +87,6 @@ impl AsFd for Stop {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.readable.as_fd()
     }
-}
-
-/// Returns what the kernel says of this process in `/proc/self/stat`. The system calls have no
-/// number for a session that began outside of this container.
-fn own_stat() -> Option<String> {
-    regular::read_to_string("/proc/self/stat".as_ref()).ok()
 }
 
 /// Tells whether the process is the first of its session (`proc(5)`: fields 1 and 6).
@@ -103,12 +100,6 @@ fn leads_session(stat: &str) -> bool {
 fn is_in_foreground(stat: &str) -> bool {
     let group = field(stat, 5);
     group.is_some() && group == field(stat, 8)
-}
-
-/// Returns the field of this number; the first is 1, and 3 is the first behind the name, which may
-/// have any characters.
-fn field(stat: &str, number: usize) -> Option<&str> {
-    stat.rsplit_once(')')?.1.split_whitespace().nth(number - 3)
 }
 
 #[cfg(test)]
