@@ -299,7 +299,16 @@ fn clean_footage_has_no_damage() {
         let Some((path, bytes)) = footage(name) else { continue };
         let (pes, damage, scanner) = scan(&bytes);
         assert_eq!(damage, [], "{name}");
-        assert_eq!(stamps(&pes, &scanner), reader::stamps(&bytes), "{name}");
+        let mut expected = reader::stamps(&bytes);
+        for stamps in expected.values_mut() {
+            for place in 1..stamps.len() {
+                // A packet with the end of a picture alone, and the time stamps of the next one.
+                if stamps[place - 1] == stamps[place] {
+                    stamps[place - 1] = (None, None);
+                }
+            }
+        }
+        assert_eq!(stamps(&pes, &scanner), expected, "{name}");
         assert_eq!(keyframes(&pes), probe(&path), "{name}");
     }
 }
