@@ -18,8 +18,9 @@ build: setup
 	$(MAKE) --no-print-directory -j2 TOOLS="$(TOOLS)" $(PLAYERS) others
 	$(CARGO) build --release --locked $(addprefix -p ,$(TOOLS))
 
+# All packages are named, as in the step after it: with other features, most would be compiled twice.
 others:
-	$(CARGO) build --release --locked $(addprefix -p ,$(filter-out cht-page,$(TOOLS)))
+	$(CARGO) build --release --locked $(addprefix -p ,$(TOOLS)) $(addprefix --bin ,$(filter-out cht-page,$(TOOLS)))
 
 $(PLAYERS): cht-page/web/package.json cht-page/web/package-lock.json
 	scripts/setup npm
