@@ -4,7 +4,10 @@ SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 CARGO ?= cargo
 BIN := $(CURDIR)/target/release
-TOOLS := cht cht-recv cht-segwatch cht-scenes cht-audio cht-index cht-agent cht-export cht-page cht-monitor cht-batch
+ALL := cht cht-recv cht-segwatch cht-scenes cht-audio cht-index cht-agent cht-export cht-page cht-monitor cht-batch
+TOOLS := $(ALL)
+# Always all packages: with other features, most of them would be compiled again.
+BUILD = $(CARGO) build --release --locked $(addprefix -p ,$(ALL)) $(addprefix --bin ,$(1))
 # Folder of the sessions for `make reprocess`.
 SESSIONS ?= sessions
 
@@ -16,11 +19,10 @@ PLAYERS := cht-page/web/node_modules/.package-lock.json
 # npm fetches while the compiler works on the other tools.
 build: setup
 	$(MAKE) --no-print-directory -j2 TOOLS="$(TOOLS)" $(PLAYERS) others
-	$(CARGO) build --release --locked $(addprefix -p ,$(TOOLS))
+	$(call BUILD,$(TOOLS))
 
-# All packages are named, as in the step after it: with other features, most would be compiled twice.
 others:
-	$(CARGO) build --release --locked $(addprefix -p ,$(TOOLS)) $(addprefix --bin ,$(filter-out cht-page,$(TOOLS)))
+	$(call BUILD,$(filter-out cht-page,$(TOOLS)))
 
 $(PLAYERS): cht-page/web/package.json cht-page/web/package-lock.json
 	scripts/setup npm
