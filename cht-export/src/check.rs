@@ -19,7 +19,12 @@ use cht_core::{
 };
 use serde_json::Value;
 
-use crate::{args::Check, output::is_picture, place::Place, recording::size};
+use crate::{
+    args::Check,
+    output::{self, is_picture},
+    place::Place,
+    recording::size,
+};
 
 /// Message about a journal that is lost.
 const REBUILD: &str =
@@ -64,10 +69,9 @@ pub(crate) fn run(args: &Check) -> Result<()> {
         Some(session) => checker.check_segments(session)?,
         None => 0,
     };
-    let place = std::path::absolute(&args.session);
     report::note(format_args!(
         "{}: {} and {} checked, {}",
-        place.as_deref().unwrap_or(&args.session).display(),
+        output::named(&args.session).display(),
         units::count(frames.len() as u64, "frame"),
         units::count(segments as u64, "segment"),
         match checker.findings {

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Seek as _, SeekFrom, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Result, bail};
@@ -72,6 +72,11 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
             .open(path)?
             .write_all(bytes),
     }
+}
+
+/// Returns a path as messages name it: in a log, a relative one names nothing.
+pub(crate) fn named(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Bytes that a disk has to take to be at work.

@@ -98,8 +98,7 @@ fn refuse_foreign(folder: &Path) -> Result<()> {
         let name = name.to_string_lossy();
         // Temporary files are hidden.
         let is_ours = assets.contains(&&*name)
-            || *name == *DATA
-            || Path::new(&*name) == Path::new(video::NAME)
+            || [DATA, video::NAME].contains(&&*name)
             || Path::new(&*name) == video::description(Path::new(video::NAME))
             || name.starts_with('.');
         if !is_ours {

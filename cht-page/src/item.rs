@@ -146,7 +146,7 @@ impl Item {
 /// Returns a frame whose picture is a file of the session.
 fn picture(session: Option<&str>, frame: Frame) -> Option<Item> {
     let paths = Relative::of_frame(session, &frame);
-    // Frames of loose segments name no session; their pictures lie beside the index all the same.
+    // Frames of loose segments name no session; their pictures lie next to the index as well.
     let beside = |path| if session.is_none() { in_frames(path) } else { None };
     let path = paths.path.or_else(|| beside(&frame.path));
     let path = path.filter(|path| is_within(path))?.to_owned();

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::process::CommandExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
@@ -152,10 +152,10 @@ fn ctrl_c_in_a_terminal_drains_the_pipeline() {
     assert!(!shown.contains("cht show"), "nothing was recorded: {shown}");
 }
 
-#[test]
-fn recording_begins_when_ctrl_c_spares_the_other_stages() {
-    let folder = tempfile::tempdir().unwrap();
-    let [programs, hold] = ["programs", "hold"].map(|name| folder.path().join(name));
+/// Makes a folder with cht, whose cht-index waits for a line from a FIFO before it starts. Returns
+/// both.
+fn held_index(folder: &Path) -> (PathBuf, PathBuf) {
+    let [programs, hold] = ["programs", "hold"].map(|name| folder.join(name));
     fs::create_dir(&programs).unwrap();
     fs::copy(bin("cht"), programs.join("cht")).unwrap();
     make_fifo(&hold);
@@ -163,6 +163,13 @@ fn recording_begins_when_ctrl_c_spares_the_other_stages() {
     let wait = format!("if (-p STDIN) {{ open(my $hold, '<', '{}'); <$hold> }}", hold.display());
     let index = format!("#!/usr/bin/perl\n{wait}\nexec('cht-index', @ARGV);\n");
     make_script(&programs.join("cht-index"), &index);
+    (programs, hold)
+}
+
+#[test]
+fn recording_begins_when_ctrl_c_spares_the_other_stages() {
+    let folder = tempfile::tempdir().unwrap();
+    let (programs, hold) = held_index(folder.path());
     let mut command = Command::new("timeout");
     command.args(["-s", "KILL", "120"]).arg(programs.join("cht"));
     command.args(words("live --listen tcp://127.0.0.1:0")).current_dir(folder.path());
@@ -288,14 +295,8 @@ fn killed_run_is_waited_for_and_gone_on_with() {
     let folder = folder.path();
     clip(&folder.join("a.ts"));
     copy(&folder.join("a.ts"), &folder.join("a.mp4"));
-    let [programs, hold] = ["programs", "hold"].map(|name| folder.join(name));
-    fs::create_dir(&programs).unwrap();
-    fs::copy(bin("cht"), programs.join("cht")).unwrap();
-    make_fifo(&hold);
-    // A stage that outlives its front until it is let go.
-    let wait = format!("if (-p STDIN) {{ open(my $hold, '<', '{}'); <$hold> }}", hold.display());
-    let index = format!("#!/usr/bin/perl\n{wait}\nexec('cht-index', @ARGV);\n");
-    make_script(&programs.join("cht-index"), &index);
+    // The stage outlives its front until it is let go.
+    let (programs, hold) = held_index(folder);
     let mut killed = Command::new(programs.join("cht"));
     killed.args(["file", "a.mp4"]).current_dir(folder).env("PATH", path_with_binaries());
     killed.env_remove("CHT_SESSIONS").stdout(Stdio::null());

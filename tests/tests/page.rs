@@ -225,7 +225,7 @@ fn full_disk_leaves_no_part_of_a_page() {
         assert!(!out.exists(), "{room}");
         fs::remove_file(&filler).unwrap();
     }
-    // A page that was there stays whole, and what is next to it, too.
+    // A page that was there stays whole, and so do the files next to it.
     let out = disk.path().join("page");
     let out_option = ["--out", out.to_str().unwrap()];
     fs::create_dir(&out).unwrap();

@@ -180,8 +180,6 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     output::refuse_recordings(path)?;
     output::write(path, bytes).with_context(|| path.display().to_string())?;
-    // In a log, a relative path names nothing.
-    let place = std::path::absolute(path);
-    report::note(format_args!("{}: written", place.as_deref().unwrap_or(path).display()));
+    report::note(format_args!("{}: written", output::named(path).display()));
     Ok(())
 }
