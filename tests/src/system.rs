@@ -8,6 +8,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use crate::path_with_binaries;
+
 /// Small file system of its own, which is removed with the test.
 pub struct Tmpfs(tempfile::TempDir);
 
@@ -57,6 +59,19 @@ impl Drop for Tmpfs {
 /// Makes a FIFO.
 pub fn make_fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+/// Returns a command that runs a line of bash at a terminal (script(1)), for a minute at most. What
+/// the terminal shows is its stdout, and what is written to its stdin are keys.
+///
+/// script(1) takes the shell of `SHELL`. Not sh: that stays the parent of a single command, and
+/// Ctrl-C ends it, whose exit status then takes the place of the command's.
+pub fn at_terminal(line: &str) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["-s", "KILL", "60", "script", "-qefc", line, "/dev/null"]);
+    command.env("SHELL", "/bin/bash").env("PATH", path_with_binaries());
+    command.env("TERM", "xterm").env("NO_COLOR", "1").stdin(Stdio::null());
+    command
 }
 
 /// Makes a program of a script, whose first line names what runs it.

@@ -16,8 +16,8 @@ use std::{
 };
 
 use cht_tests::{
-    QUICK, Tmpfs, bin, ffmpeg, generate, held_decoder, make_fifo, path_with_binaries, pictures,
-    read_json, record, signal, tool, words,
+    QUICK, Tmpfs, at_terminal, bin, ffmpeg, generate, held_decoder, make_fifo, path_with_binaries,
+    pictures, read_json, record, signal, tool, words,
 };
 use serde_json::{Value, json};
 
@@ -148,22 +148,19 @@ fn people_at_a_terminal_read_tables_and_no_json_and_bars_are_cleared() {
     let place = Place::new();
     place.record("cam_%03d.ts");
     fs::write(place.input().join("text.mkv"), "no video").unwrap();
-    let at_terminal = |options: &str| {
-        let script = format!("stty cols 100; cht-batch {options}");
-        let mut command = Command::new("timeout");
-        command.args(["60", "script", "-qc", &script, "/dev/null"]).current_dir(place.0.path());
-        command.env("PATH", path_with_binaries()).env("TERM", "xterm").env("NO_COLOR", "1");
-        command.env("SHELL", "/bin/bash").env("CHT_BATCH_SETTLE", "0").stdin(Stdio::null());
+    let shown_of = |options: &str| {
+        let mut command = at_terminal(&format!("stty cols 100; cht-batch {options}"));
+        command.current_dir(place.0.path()).env("CHT_BATCH_SETTLE", "0");
         String::from_utf8(command.output().unwrap().stdout).unwrap()
     };
     for options in ["plan in", "run in --out out -- --detect scene", "status in --out out"] {
-        let shown = at_terminal(options);
+        let shown = shown_of(options);
         assert!(!shown.contains('{'), "{options}: {shown}");
         assert!(shown.contains("6.0 s") && shown.contains("cam_"), "{options}: {shown}");
         let (_, end) = shown.rsplit_once("cht-batch: ").unwrap();
         assert!(!end.contains('%'), "{options}: a bar after the last message: {end}");
     }
-    let shown = at_terminal("plan in --json");
+    let shown = shown_of("plan in --json");
     assert!(shown.contains(r#""type":"unit""#) && shown.contains(r#""type":"error""#), "{shown}");
 }
 

@@ -14,7 +14,7 @@ use std::{
     sync::OnceLock,
 };
 
-use cht_tests::{TOOLS, bin, path_with_binaries, root, source_files, wire};
+use cht_tests::{TOOLS, at_terminal, bin, path_with_binaries, root, source_files, wire};
 
 /// The pages of the project: *.md at the root, in `docs/` and in `bench/`.
 fn pages() -> Vec<PathBuf> {
@@ -424,14 +424,7 @@ fn version_is_name_and_number_and_ffmpeg() {
 #[test]
 fn terminal_as_stdin_is_refused() {
     for tool in ["cht-segwatch", "cht-scenes", "cht-audio", "cht-index"] {
-        // script(1) gives it a terminal; -e hands the exit status on.
-        let output = Command::new("timeout")
-            .args(["30", "script", "-qec", tool, "/dev/null"])
-            .env("PATH", path_with_binaries())
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+        let output = at_terminal(tool).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
         assert_eq!(output.status.code(), Some(2), "{tool}: {said}");
         assert!(said.contains(&format!("{tool}: error: stdin is a terminal; ")), "{said}");

@@ -11,7 +11,8 @@ use std::{
 
 use cht_core::process::signals::handles_interrupt;
 use cht_tests::{
-    QUICK, Stage, TOOLS, bin, make_fifo, make_script, path_with_binaries, send, tool, words,
+    QUICK, Stage, TOOLS, at_terminal, bin, make_fifo, make_script, path_with_binaries, send, tool,
+    words,
 };
 use serde_json::Value;
 
@@ -131,12 +132,9 @@ fn live_stream_is_drained_at_a_signal() {
 #[test]
 fn ctrl_c_in_a_terminal_drains_the_pipeline() {
     let folder = tempfile::tempdir().unwrap();
-    // Not within the terminal: there it would hand Ctrl-C on, as a second one on a busy machine.
-    let mut script = Command::new("timeout");
-    // The shell says how it ended: script(1) may say otherwise.
     let line = "trap : INT; cht live --listen tcp://127.0.0.1:0; echo \"exit status $?\"";
-    script.args(["-s", "KILL", "60", "script", "-qec", line, "/dev/null"]);
-    script.env("PATH", path_with_binaries()).env_remove("CHT_SESSION").env_remove("CHT_SESSIONS");
+    let mut script = at_terminal(line);
+    script.env_remove("CHT_SESSION").env_remove("CHT_SESSIONS");
     script.current_dir(folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut script = script.spawn().unwrap();
     let mut keyboard = script.stdin.take().unwrap();

@@ -8,7 +8,7 @@ use std::{
     process::{ChildStdin, Stdio},
 };
 
-use cht_tests::{Stage, line, read_json, tool};
+use cht_tests::{Stage, at_terminal, line, read_json, tool};
 use serde_json::{Value, json};
 
 #[path = "index/edits.rs"]
@@ -358,12 +358,7 @@ fn copied_session_names_its_own_files_after_run_on_terminal_or_empty_input() {
     assert_eq!(said(&empty.join("frames/index.json"), &[]).1, Some(0));
     let terminal = copy("by terminal");
     let command = format!("cht-index --session '{}'", terminal.display());
-    let output = std::process::Command::new("timeout")
-        .args(["30", "script", "-qec", &command, "/dev/null"])
-        .env("PATH", cht_tests::path_with_binaries())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let output = at_terminal(&command).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     for session in [place("old"), empty, terminal] {
         names_own_files(&session);

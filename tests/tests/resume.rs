@@ -10,13 +10,13 @@ use std::{
     net::TcpStream,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Stdio},
 };
 
 use cht_core::terminal::units::count;
 use cht_tests::{
-    Pipeline, QUICK, Stage, examined, ffmpeg, generated, held_decoder, line, path_with_binaries,
-    pictures, recorder, scenes, tool, words,
+    Pipeline, QUICK, Stage, at_terminal, examined, ffmpeg, generated, held_decoder, line, pictures,
+    recorder, scenes, tool, words,
 };
 use serde_json::Value;
 
@@ -301,10 +301,9 @@ fn list_ended_by_sigterm_is_continued() {
 
 /// Runs a command in a terminal; what comes out is read line by line, and keys are written.
 fn in_terminal(command: &str) -> (Child, ChildStdin, Lines<BufReader<ChildStdout>>) {
-    let mut script = Command::new("script");
-    script.args(["-qefc", command, "/dev/null"]).env_remove("CHT_SESSION");
-    script.env("PATH", path_with_binaries()).env("CHT_CACHE", "none");
-    let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut terminal = at_terminal(command);
+    terminal.env_remove("CHT_SESSION").env("CHT_CACHE", "none");
+    let mut child = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (keys, lines) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     (child, keys, BufReader::new(lines).lines())
 }

@@ -8,25 +8,18 @@ use std::{
     process::{Command, Stdio},
 };
 
-use cht_tests::{encode, make_fifo, path_with_binaries, wire};
+use cht_tests::{at_terminal, encode, make_fifo, wire};
 use tempfile::TempDir;
 
 /// Returns a command that runs `script` in `folder`, at a terminal of 100 columns.
 fn terminal(folder: &Path, script: &str) -> Command {
-    let mut command = Command::new("timeout");
-    command
-        .args(["60", "script", "-qec", &format!("stty cols 100; {script}"), "/dev/null"])
-        .current_dir(folder)
-        .env("PATH", path_with_binaries())
-        .env("TERM", "xterm")
-        .env("NO_COLOR", "1")
-        .env("SHELL", "/bin/bash")
-        .stdin(Stdio::null());
+    let mut command = at_terminal(&format!("stty cols 100; {script}"));
+    command.current_dir(folder);
     command
 }
 
 /// Returns what a terminal shows while it runs `script` in `folder`.
-fn at_terminal(folder: &Path, script: &str) -> String {
+fn screen(folder: &Path, script: &str) -> String {
     let output = terminal(folder, script).output().unwrap();
     let shown = String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n");
     assert!(output.status.success(), "{shown}");
@@ -47,7 +40,7 @@ const STAGES: &str =
 #[test]
 fn table_is_for_terminals_and_events_for_pipes() {
     let folder = folder();
-    let table = at_terminal(folder.path(), &format!("{{ {STAGES}; }} 2>messages"));
+    let table = screen(folder.path(), &format!("{{ {STAGES}; }} 2>messages"));
     let rows: Vec<_> = table.lines().map(str::trim_end).collect();
     assert_eq!(rows[0], "frame            time   score  reason    picture");
     assert_eq!(rows[1], "F000001  00:00:00.000  0.0000  first     out/F000001.jpg");
@@ -56,9 +49,9 @@ fn table_is_for_terminals_and_events_for_pipes() {
 
     let messageless = |end| format!("{{ {STAGES} --stats-interval 0 {end}; }} 2>messages");
     // The same events into a pipe, a file, and a terminal that asks for them.
-    let piped = at_terminal(folder.path(), &messageless("| cat"));
-    at_terminal(folder.path(), &messageless(">events"));
-    let asked = at_terminal(folder.path(), &messageless("--json"));
+    let piped = screen(folder.path(), &messageless("| cat"));
+    screen(folder.path(), &messageless(">events"));
+    let asked = screen(folder.path(), &messageless("--json"));
     let events = fs::read_to_string(folder.path().join("events")).unwrap();
     assert_eq!((&piped, &asked), (&events, &events));
     let kinds: Vec<_> = events.lines().map(|line| wire::parse(line).unwrap().kind()).collect();
@@ -69,25 +62,25 @@ fn table_is_for_terminals_and_events_for_pipes() {
 fn fault_is_shown_once() {
     let folder = folder();
     let command = "printf '/no/such.ts\n' | cht-segwatch; true";
-    let shown = at_terminal(folder.path(), command);
+    let shown = screen(folder.path(), command);
     assert_eq!(shown.matches("/no/such.ts").count(), 1, "{shown}");
-    let shown = at_terminal(folder.path(), &command.replace(';', " 2>messages;"));
+    let shown = screen(folder.path(), &command.replace(';', " 2>messages;"));
     assert!(shown.starts_with("error    cht-segwatch: /no/such.ts: "), "{shown}");
 }
 
 #[test]
 fn summary_is_for_terminals() {
     let folder = folder();
-    let shown = at_terminal(folder.path(), &format!("{STAGES} >events"));
+    let shown = screen(folder.path(), &format!("{STAGES} >events"));
     let summary = "cht-scenes: kept 2 frames of 30, in out";
     assert!(shown.lines().any(|line| line.ends_with(summary)), "{shown}");
     assert!(shown.contains("cht-segwatch: 1 segment examined: 3.0 s, "), "{shown}");
     for (options, is_said) in [("", false), ("-v", true)] {
-        at_terminal(folder.path(), &format!("{STAGES} {options} --overwrite >events 2>messages"));
+        screen(folder.path(), &format!("{STAGES} {options} --overwrite >events 2>messages"));
         let messages = fs::read_to_string(folder.path().join("messages")).unwrap();
         assert_eq!(messages.contains(summary), is_said, "{options}: {messages}");
     }
-    let quiet = at_terminal(folder.path(), &format!("{STAGES} -q --overwrite >events"));
+    let quiet = screen(folder.path(), &format!("{STAGES} -q --overwrite >events"));
     assert!(!quiet.contains("cht-scenes"), "{quiet}");
 }
 
@@ -122,7 +115,7 @@ fn status_line_is_of_the_last_stage() {
 fn sender_is_named_when_it_comes_and_leaves() {
     let folder = folder();
     let script = "cht-recv --input - --sessions s --session-id a <clip.ts | cat >events";
-    let shown = at_terminal(folder.path(), script);
+    let shown = screen(folder.path(), script);
     let lines: Vec<_> = shown.lines().map(|line| line.rsplit('\r').next().unwrap()).collect();
     let begins = "cht-recv: recording into s/a, reading stdin";
     assert!(lines.iter().any(|line| line.ends_with(begins)), "{lines:?}");
@@ -140,7 +133,7 @@ fn recorded_file_is_read_and_nobody_is_waited_for() {
     let folder = folder();
     let copied = "ffmpeg -nostdin -loglevel error -i clip.ts -c copy talk.mp4";
     let cut = "cht-export clip sessions/talk cut.mp4 --from 1";
-    let shown = at_terminal(folder.path(), &format!("{copied}; cht file talk.mp4; {cut}"));
+    let shown = screen(folder.path(), &format!("{copied}; cht file talk.mp4; {cut}"));
     assert!(shown.contains("cht-recv: talk.mp4: read to its end\n"), "{shown}");
     assert!(shown.contains("frame            time   score  reason    picture\n"), "{shown}");
     assert!(shown.contains("sessions/talk/frames/F000002.jpg\n"), "{shown}");
@@ -157,8 +150,8 @@ fn run_that_finds_nothing_new_says_so_in_one_line() {
     let folder = folder();
     for input in ["clip.ts", "talk.mp4"] {
         let copied = "ffmpeg -nostdin -loglevel error -y -i clip.ts -c copy talk.mp4";
-        at_terminal(folder.path(), &format!("{copied}; cht file {input}"));
-        let shown = at_terminal(folder.path(), &format!("cht file {input}"));
+        screen(folder.path(), &format!("{copied}; cht file {input}"));
+        let shown = screen(folder.path(), &format!("cht file {input}"));
         let said = shown.lines().filter(|line| line.contains("cht-")).collect::<Vec<_>>();
         assert_eq!(said.len(), 1, "{shown}");
         let place = input.split('.').next().unwrap();
@@ -199,24 +192,24 @@ fn status_line_is_never_older_than_the_rows() {
 #[test]
 fn check_and_rebuild_write_for_people() {
     let folder = folder();
-    at_terminal(folder.path(), "cht file clip.ts");
-    let shown = at_terminal(folder.path(), "cht-export check sessions/clip");
+    screen(folder.path(), "cht file clip.ts");
+    let shown = screen(folder.path(), "cht-export check sessions/clip");
     assert!(
         shown.ends_with("sessions/clip: 2 frames and 0 segments checked, all as the records say\n"),
         "{shown}"
     );
     let rebuild = "cht-export rebuild sessions/clip";
-    let shown = at_terminal(folder.path(), rebuild);
+    let shown = screen(folder.path(), rebuild);
     assert!(shown.contains("\nF000001  00:00:00.000  0.0000  first     "), "{shown}");
-    let events = at_terminal(folder.path(), &format!("{rebuild} --json 2>said"));
+    let events = screen(folder.path(), &format!("{rebuild} --json 2>said"));
     assert_eq!(
         events.lines().map(|line| wire::parse(line).unwrap().kind()).collect::<Vec<_>>(),
         ["frame"; 2]
     );
-    assert_eq!(at_terminal(folder.path(), &format!("{rebuild} 2>said | cat")), events);
+    assert_eq!(screen(folder.path(), &format!("{rebuild} 2>said | cat")), events);
 
     fs::remove_file(folder.path().join("sessions/clip/frames/F000001.jpg")).unwrap();
-    let shown = at_terminal(folder.path(), "cht-export check sessions/clip || true");
+    let shown = screen(folder.path(), "cht-export check sessions/clip || true");
     assert_eq!(shown.matches("it is gone").count(), 1, "{shown}");
     assert!(!shown.contains('{') && shown.ends_with(" checked, 1 difference\n"), "{shown}");
 }
