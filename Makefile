@@ -39,7 +39,7 @@ demo: build
 
 test: $(PLAYERS)
 	scripts/setup socat faketime entr sqlite3 xmllint
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked --no-fail-fast
 
 # The live pipeline with faults, an hour: a failure names its seed and round.
 lab:
