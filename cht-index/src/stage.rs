@@ -3,12 +3,15 @@
 //! An event that the index keeps is passed on when the journal has it: the next stage may rely on
 //! that, and on `index.json` while that is small. Lines after it wait with it, to keep their order.
 //! Lines that have already arrived are added together, with one commit. While no lines come, the
-//! files that are due are written.
+//! files that are due are written. SIGTERM leaves the lines that have not been read, and ends the
+//! stage when all files say what the journal does.
 
 use std::{
     collections::VecDeque,
     io::{BufReader, IsTerminal as _, Write, stdin},
+    os::{fd::AsFd, unix::net::UnixStream},
     path::PathBuf,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -35,6 +38,9 @@ const READ: usize = 64 << 10;
 /// Sessions remembered because their error was reported.
 const REMEMBERED: usize = 256;
 
+/// Time to write the files in after SIGTERM: a disk or a reader of stdout may not let it.
+const LAST_WRITE: Duration = Duration::from_secs(5);
+
 /// Runs to the end of stdin, or does what `--sent` asks.
 pub(crate) fn run(args: &Args) -> Result<()> {
     if !args.sent.is_empty() {
@@ -48,6 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     cli::refuse_terminal("pipe the events of cht-scenes into it")?;
     signals::drain_on_interrupt()?;
+    let terminated = signals::before_terminated(LAST_WRITE)?;
     let mut stage = Stage {
         args,
         given,
@@ -69,7 +76,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     loop {
         if !lines.has_line() {
             stage.settle()?;
-            stage.wait()?;
+            stage.wait(&terminated)?;
+            if signals::is_signalled(&terminated) {
+                break;
+            }
         }
         let Some(line) = lines.next() else { break };
         stage.take(line.context("stdin")?)?;
@@ -77,6 +87,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let failed = stage.indexes.finish(&mut stage.output);
     failed.into_iter().try_for_each(|failed| stage.fail(failed))?;
     stage.summarise();
+    if signals::is_signalled(&terminated) {
+        signals::terminate();
+    }
     Ok(())
 }
 
@@ -213,18 +226,19 @@ impl<W: Write> Stage<'_, W> {
         self.output.fail(None, "session", &message, failed.path.to_str()).context("stdout")
     }
 
-    /// Waits for the next line, and writes each `index.json` that is due meanwhile.
-    fn wait(&mut self) -> Result<()> {
-        while let Some(wait) = self.indexes.wait() {
-            let stdin = stdin();
-            let mut input = [PollFd::new(&stdin, PollFlags::IN)];
-            clock::wait_ready(&mut input, Some(clock::monotonic() + wait)).context("stdin")?;
-            if !input[0].revents().is_empty() {
-                break;
+    /// Waits for the next line or for SIGTERM, and writes each `index.json` that is due meanwhile.
+    fn wait(&mut self, terminated: &UnixStream) -> Result<()> {
+        let stdin = stdin();
+        loop {
+            let limit = self.indexes.wait().map(|wait| clock::monotonic() + wait);
+            let mut ready = [&stdin as &dyn AsFd, terminated]
+                .map(|input| PollFd::from_borrowed_fd(input.as_fd(), PollFlags::IN));
+            clock::wait_ready(&mut ready, limit).context("stdin")?;
+            if ready.iter().any(|input| !input.revents().is_empty()) {
+                return Ok(());
             }
             self.commit()?;
         }
-        Ok(())
     }
 
     /// Makes additions durable, and passes on the lines that waited for it.

@@ -3,12 +3,13 @@
 
 use std::{
     fs,
-    io::Write as _,
+    io::{Read as _, Write as _},
+    os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{ChildStdin, Stdio},
 };
 
-use cht_tests::{Stage, at_terminal, line, read_json, tool};
+use cht_tests::{Stage, at_terminal, line, read_json, signal, tool};
 use serde_json::{Value, json};
 
 #[path = "index/edits.rs"]
@@ -171,6 +172,21 @@ fn killed_index_is_continued() {
     assert_eq!(ids, expected);
     let journal = fs::read_to_string(journal).unwrap();
     assert_eq!(journal.lines().count(), 40, "nothing doubled");
+}
+
+#[test]
+fn index_whose_reader_is_stalled_ends_after_sigterm() {
+    let folder = tempfile::tempdir().unwrap();
+    let [index, events] = ["index.json", "events"].map(|name| folder.path().join(name));
+    // More than a pipe takes.
+    let lines: String = (1..=2000).map(|n| line(&frame(n)) + "\n").collect();
+    fs::write(&events, lines).unwrap();
+    let mut command = tool("cht-index");
+    command.arg("--out").arg(&index).stdin(fs::File::open(events).unwrap());
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    signal(&child, "TERM");
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
 }
 
 #[test]

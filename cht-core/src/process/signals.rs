@@ -62,6 +62,29 @@ pub fn stop_on_signal() -> io::Result<UnixStream> {
     Ok(readable)
 }
 
+/// Returns a descriptor that becomes readable at the first SIGTERM; the process ends by it when
+/// [`terminate`] is called, `limit` later, or at a second one. For a stage that has something to
+/// write before it ends.
+pub fn before_terminated(limit: Duration) -> io::Result<UnixStream> {
+    let (readable, writable) = UnixStream::pair()?;
+    let (mut first, to_thread) = UnixStream::pair()?;
+    signal_hook::low_level::pipe::register(SIGTERM, to_thread)?;
+    signal_hook::low_level::pipe::register(SIGTERM, writable)?;
+    end_at_second(&[SIGTERM])?;
+    thread::Builder::new().name("terminate".to_owned()).spawn(move || {
+        if first.read_exact(&mut [0]).is_ok() {
+            clock::rest(limit);
+            terminate();
+        }
+    })?;
+    Ok(readable)
+}
+
+/// Ends the process as SIGTERM does by default.
+pub fn terminate() {
+    let _ = signal_hook::low_level::emulate_default_handler(SIGTERM);
+}
+
 /// SIGINT, SIGHUP and SIGTERM, for a source that has something to say at the second one as well.
 #[derive(Debug)]
 pub struct Signals {
@@ -165,7 +188,7 @@ fn end_at_second(signals: &[i32]) -> io::Result<()> {
     Ok(())
 }
 
-/// Tells whether a descriptor from [`stop_on_signal`] has been signalled.
+/// Tells whether a descriptor from [`stop_on_signal`] or [`before_terminated`] has been signalled.
 #[must_use]
 pub fn is_signalled(stop: &UnixStream) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -39,7 +39,11 @@ fn mark_and_frames_of_large_index_are_there_at_its_end() {
 
 /// Fills an index of 2 MB, which is written next to other work.
 fn filled(index: &Path) {
-    let lines: Vec<_> = (1..=4000).map(|n| line(&frame(n)) + "\n").collect();
+    fill(index, (1..=4000).map(frame));
+}
+
+fn fill(index: &Path, frames: impl Iterator<Item = Value>) {
+    let lines: Vec<_> = frames.map(|frame| line(&frame) + "\n").collect();
     let events = index.with_extension("events");
     fs::write(&events, lines.concat()).unwrap();
     let mut command = tool("cht-index");
@@ -105,4 +109,27 @@ fn draft_left_by_kill_is_removed() {
     run(&index, &[]);
     assert_eq!(read_json(&index).len(), 4001);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "index and journal");
+}
+
+#[test]
+fn terminated_index_has_all_frames_that_were_passed_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    // So large that the next one is not due for seconds.
+    fill(
+        &index,
+        (1..=500).map(|n| {
+            let mut frame = frame(n);
+            frame["note"] = "x".repeat(60_000).into();
+            frame
+        }),
+    );
+    let (mut stage, mut stdin) = start(&index);
+    for n in 501..=503 {
+        writeln!(stdin, "{}", line(&frame(n))).unwrap();
+        stage.next_event().unwrap();
+    }
+    assert!(read_json(&index).len() < 503);
+    assert_eq!(stage.terminate().signal(), Some(15));
+    assert_eq!(read_json(&index).len(), 503);
 }
