@@ -32,10 +32,10 @@ $(PLAYERS): cht-page/web/package.json cht-page/web/package-lock.json
 setup:
 	scripts/setup
 
-# The demonstration runs these; cht-agent, with the server of MCP, is not among them.
-demo: TOOLS := cht cht-recv cht-segwatch cht-scenes cht-index cht-export cht-page
-demo: build
-	PATH="$(BIN):$$PATH" scripts/demo
+# The video plays as soon as the tools of its pipeline are there. Those that show what it gave are built meanwhile.
+demo: setup
+	$(call BUILD,cht-recv cht-segwatch cht-scenes cht-index)
+	PATH="$(BIN):$$PATH" scripts/demo $(MAKE) build TOOLS="cht cht-export cht-page"
 
 test: $(PLAYERS)
 	scripts/setup socat faketime entr sqlite3 xmllint
