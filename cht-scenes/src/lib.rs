@@ -8,8 +8,8 @@
 //! alone, so that a decision can be taken again without decoding.
 //!
 //! The program is a library so that fuzz targets reach its parsers. Its folders import each other
-//! in this order: `stage` → `feed` → `select` → `parallel` → `decode` → `picture`, `track`, `lag`,
-//! `stats`, `cli` and `input`.
+//! in this order: `stage` → `feed` → `select` → `parallel` → `decode` → `track`, `lag`, `stats`,
+//! `cli` and `input`.
 
 #[doc(hidden)]
 pub mod fuzzing;
@@ -20,7 +20,6 @@ mod feed;
 mod input;
 mod lag;
 mod parallel;
-mod picture;
 mod select;
 mod stage;
 mod stats;

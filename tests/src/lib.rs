@@ -115,7 +115,7 @@ pub fn path_with_binaries() -> std::ffi::OsString {
 
 /// Returns the source files of the tools and of the crates that they use.
 pub fn source_files() -> Vec<PathBuf> {
-    let members = TOOLS.into_iter().chain(["cht-ts", "cht-detect", "cht-core"]);
+    let members = TOOLS.into_iter().chain(["cht-ts", "cht-detect", "cht-picture", "cht-core"]);
     let mut folders: Vec<_> = members.map(|member| root().join(member).join("src")).collect();
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {

@@ -60,13 +60,14 @@ fn nothing_is_unsafe() {
 }
 
 /// Members of the workspace, each with the members that it may depend on.
-const MEMBERS: [(&str, &[&str]); 14] = [
+const MEMBERS: [(&str, &[&str]); 15] = [
     ("cht-ts", &[]),
     ("cht-detect", &[]),
+    ("cht-picture", &[]),
     ("cht-core", &["cht-ts"]),
     ("cht-recv", &["cht-core", "cht-ts"]),
     ("cht-segwatch", &["cht-core", "cht-ts"]),
-    ("cht-scenes", &["cht-core", "cht-detect", "cht-ts"]),
+    ("cht-scenes", &["cht-core", "cht-detect", "cht-picture", "cht-ts"]),
     ("cht-audio", &["cht-core", "cht-ts"]),
     ("cht-index", &["cht-core", "cht-ts"]),
     ("cht-agent", &["cht-core", "cht-ts"]),

@@ -10,6 +10,7 @@ use cht_core::{
     segment::Which,
 };
 use cht_detect::{Area, PerHour};
+use cht_picture::OutputOptions;
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,6 @@ use crate::{
         mode::{Decode, Limits},
     },
     lag::catch_up::OnLag,
-    picture::OutputOptions,
     track::select::Asked,
 };
 

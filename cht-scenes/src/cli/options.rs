@@ -3,14 +3,13 @@
 use std::fmt;
 
 use cht_detect::{self, Area, Detector, PerHour};
+use cht_picture::OutputOptions;
 use cht_ts::time::ticks;
 use clap::Parser as _;
 use serde::{Deserialize, Serialize};
 
 use super::args::{Args, Detect};
-use crate::{
-    decode::mode::Decode, lag::catch_up::OnLag, picture::OutputOptions, track::select::Asked,
-};
+use crate::{decode::mode::Decode, lag::catch_up::OnLag, track::select::Asked};
 
 /// Options of a run, as its journal stores them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

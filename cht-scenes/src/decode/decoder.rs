@@ -22,6 +22,7 @@ use cht_core::process::{
     lock::lock,
     report,
 };
+use cht_picture::formats;
 use cht_ts::{Codec, Delimiter, OrientationMask, Plan, StandIn};
 use ffmpeg_sidecar::command::FfmpegCommand;
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -35,7 +36,7 @@ use super::{
     pause::{Arrivals, Pause},
     pipes::{Outputs, stream},
 };
-use crate::{decode::message::Sent, picture::formats};
+use crate::decode::message::Sent;
 
 /// Lock held while the streams of one ffmpeg can be inherited; a second ffmpeg that inherits them
 /// too would keep them open. Streams are inherited under their own numbers: moving them to fixed

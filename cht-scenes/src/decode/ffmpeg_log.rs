@@ -3,9 +3,8 @@
 //! Each frame gives `frame:… pts:…` and `lavfi.scene_score=…`; a frame whose picture follows in the
 //! output also gives its size. The names after `@` are those of the graph in [`super::filter`].
 
+use cht_picture::{FrameFormat, field};
 use cht_ts::Pts;
-
-use crate::picture::{FrameFormat, field};
 
 /// Describes one decoded frame.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -7,9 +7,9 @@ use std::{
 
 use cht_core::process::lock::lock;
 use cht_detect::measure::Plane;
+use cht_picture::FrameFormat;
 
 use super::{ffmpeg_log::DecodedFrame, filter::small_size, pipes::Outputs};
-use crate::picture::FrameFormat;
 
 /// Holds a decoded frame.
 #[derive(Debug)]

@@ -30,13 +30,14 @@ use cht_core::{
         journal::{Journal, Skipped},
     },
 };
+use cht_picture::Format;
 
 use self::{
     entry::Entry,
     files::{THUMBNAIL, is_state, lock, remove_pictures, remove_unfinished},
 };
 use super::{detectors::Saved, journal::known::Known};
-use crate::{cli::options::Options, picture::Format};
+use crate::cli::options::Options;
 
 pub(crate) use self::{
     entry::{Checkpoint, Done},

@@ -8,6 +8,7 @@ use cht_core::{
     process::{ffmpeg::Program, report},
     stage::Output,
 };
+use cht_picture::{Encoded, Origin, Painter};
 use cht_ts::time::seconds;
 
 use super::{
@@ -16,13 +17,7 @@ use super::{
     refetch::Refetcher,
     segment_queue::SegmentQueue,
 };
-use crate::{
-    cli::args::Args,
-    decode::frame::Picture,
-    input::Part,
-    picture::{Encoded, Origin, Painter},
-    stats::counters::Counters,
-};
+use crate::{cli::args::Args, decode::frame::Picture, input::Part, stats::counters::Counters};
 
 /// Writes the frames of one folder.
 #[derive(Debug)]
@@ -54,7 +49,7 @@ impl FrameWriter {
             journal,
             refetcher: Refetcher::new(ffmpeg, args.limits()),
             session: session.map(str::to_owned),
-            painter: Painter::new(args.look, args.quality, args.max_bytes),
+            painter: Painter::new(args.look, args.quality, args.max_bytes.map(|size| size.0)),
             output,
             counters,
             announced: Vec::new(),
@@ -209,11 +204,12 @@ impl FrameWriter {
                 id: &id,
                 timestamp,
                 pts,
-                reason: found.reason,
+                reason: found.reason.as_str(),
                 session: self.session.as_deref(),
                 segment: &part.path,
             };
             let file = self.painter.paint(&picture.samples, &picture.format, &origin)?;
+            self.painter.take_notes().iter().for_each(report::note);
             let thumbnail = file.thumbnail.as_ref().map(|_| self.journal.thumbnail(&id));
             (Stored::new(&file, &path, thumbnail.transpose()?), Some(file))
         };

@@ -1,9 +1,13 @@
-//! Converts the decoder's samples to picture files.
+//! Makes picture files from the samples of a decoder: JPEG, PNG and WebP.
 //!
 //! The decoder outputs samples as the stream has them. Their meaning varies from picture to
 //! picture: range and matrix, one field or two, square pixels or not. It is known only once the
 //! picture is decoded, too late for a filter graph that has to be written before the first byte. So
-//! the conversion is done here, and only for pictures that are kept.
+//! the conversion is done here, and only for pictures that are kept. The crate opens no file, and
+//! starts no thread.
+//!
+//! [`FrameFormat`] says what the samples mean, as ffmpeg's `showinfo` prints it; a [`Painter`] makes
+//! the files as [`OutputOptions`] ask.
 
 mod colour;
 mod encode;
@@ -18,17 +22,15 @@ mod rgb;
 mod xmp;
 
 use anyhow::Result;
-use cht_core::process::{report, units::Size};
 
-use self::format::Transfer;
 use self::geometry::SampleGrid;
 use self::jfif::Ycc;
 use self::planes::Planes;
 use self::rgb::Rgb;
 
-pub(crate) use self::format::{FrameFormat, field, formats};
-pub(crate) use self::options::{Format, OutputOptions};
-pub(crate) use xmp::Origin;
+pub use self::format::{Colours, Field, FrameFormat, Matrix, Samples, Transfer, field, formats};
+pub use self::options::{Crop, Format, OutputOptions, Scale};
+pub use self::xmp::Origin;
 
 /// Step from one quality to the next that is tried for `--max-bytes`, and the last one.
 const STEP: u8 = 10;
@@ -36,9 +38,12 @@ const WORST: u8 = 10;
 
 /// Picture file, with its thumbnail.
 #[derive(Debug)]
-pub(crate) struct Encoded {
+pub struct Encoded {
+    /// The file.
     pub bytes: Vec<u8>,
+    /// Width of the picture, in pixels.
     pub width: u32,
+    /// Height of the picture, in pixels.
     pub height: u32,
     /// Bytes of the thumbnail's JPEG.
     pub thumbnail: Option<Vec<u8>>,
@@ -46,24 +51,29 @@ pub(crate) struct Encoded {
 
 /// Makes picture files, all with the same options.
 #[derive(Debug)]
-pub(crate) struct Painter {
+pub struct Painter {
     options: OutputOptions,
     quality: u8,
     /// Largest file of the lossy formats, in bytes.
     max_bytes: usize,
-    /// Whether the two notes about the stream were printed.
+    /// Notes about surprising pictures, and whether each was made.
+    notes: Vec<String>,
     said_crop: bool,
     said_range: bool,
 }
 
 impl Painter {
-    pub(crate) fn new(options: OutputOptions, quality: u8, max_bytes: Option<Size>) -> Self {
-        let max_bytes = max_bytes.map_or(usize::MAX, |size| size.0 as usize);
-        Self { options, quality, max_bytes, said_crop: false, said_range: false }
+    /// Returns a painter of files at this quality (1 to 100) or, for files of a lossy format that
+    /// are larger than `max_bytes` otherwise, a lower one.
+    #[must_use]
+    pub fn new(options: OutputOptions, quality: u8, max_bytes: Option<u64>) -> Self {
+        let max_bytes = max_bytes.map_or(usize::MAX, |bytes| bytes as usize);
+        let notes = Vec::new();
+        Self { options, quality, max_bytes, notes, said_crop: false, said_range: false }
     }
 
     /// Makes the file and the thumbnail of one picture.
-    pub(crate) fn paint(
+    pub fn paint(
         &mut self,
         samples: &[u8],
         format: &FrameFormat,
@@ -75,8 +85,13 @@ impl Painter {
         if let Some(options) = self.options.thumbnail() {
             painted.thumbnail = Some(self.file(&planes, &options, &xmp)?.bytes);
         }
-        self.warn(format);
+        self.note(format);
         Ok(painted)
+    }
+
+    /// Returns the notes about surprising pictures since the last call: each is made once.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
     }
 
     fn file(&self, planes: &Planes<'_>, options: &OutputOptions, xmp: &str) -> Result<Encoded> {
@@ -110,11 +125,10 @@ impl Painter {
         }
     }
 
-    /// Prints each note about surprising pictures once.
-    fn warn(&mut self, format: &FrameFormat) {
+    fn note(&mut self, format: &FrameFormat) {
         if !self.said_crop && SampleGrid::of(format, &self.options).is_none() {
             self.said_crop = true;
-            report::note(format_args!(
+            self.notes.push(format!(
                 "--crop: lies outside of a picture of {}×{}, which is kept whole",
                 format.width, format.height
             ));
@@ -122,7 +136,7 @@ impl Painter {
         if !self.said_range && format.colours.transfer != Transfer::Sdr {
             self.said_range = true;
             let name = if format.colours.transfer == Transfer::Pq { "PQ" } else { "HLG" };
-            report::note(format_args!(
+            self.notes.push(format!(
                 "the stream has high dynamic range ({name}); pictures are brought to standard range"
             ));
         }
@@ -137,20 +151,14 @@ fn grid_of(format: &FrameFormat, options: &OutputOptions) -> Option<SampleGrid> 
 
 #[cfg(test)]
 mod tests {
-    use cht_core::event::Reason;
-
     use super::*;
-    use crate::picture::{
-        format::{Colours, Field, Matrix, Samples},
-        options::{Crop, Scale},
-    };
 
     const ORIGIN: Origin<'static> = Origin {
         id: "F000001",
         timestamp: 0.0,
         pts: 0,
         segment: "/segment.ts",
-        reason: Reason::First,
+        reason: "first",
         session: None,
     };
 
@@ -239,7 +247,7 @@ mod tests {
         for file_format in [Format::Jpeg, Format::Webp] {
             let options = OutputOptions { format: file_format, ..OutputOptions::default() };
             let bytes = |most: Option<u64>| {
-                let mut painter = Painter::new(options, 90, most.map(Size));
+                let mut painter = Painter::new(options, 90, most);
                 painter.paint(&samples, &format, &ORIGIN).unwrap().bytes
             };
             let whole = bytes(None);

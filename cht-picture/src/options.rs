@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Options for pictures, as the journal stores them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 #[serde(default)]
-pub(crate) struct OutputOptions {
+pub struct OutputOptions {
     /// File format of pictures
     #[arg(
         long,
@@ -32,7 +32,7 @@ pub(crate) struct OutputOptions {
 /// File format of a picture.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Format {
+pub enum Format {
     /// small, readable everywhere
     #[default]
     Jpeg,
@@ -46,30 +46,38 @@ pub(crate) enum Format {
 
 /// Part of a picture to keep, in square pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Crop {
+pub struct Crop {
+    /// Left edge.
     pub x: u32,
+    /// Upper edge.
     pub y: u32,
+    /// Width.
     pub width: u32,
+    /// Height.
     pub height: u32,
 }
 
 /// Largest size of a picture, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Scale {
+pub struct Scale {
+    /// Largest width.
     pub width: u32,
+    /// Largest height, if it has a limit of its own.
     pub height: Option<u32>,
 }
 
 impl OutputOptions {
     /// Returns whether `--quality` has an effect on any file.
-    pub(crate) fn has_quality(&self) -> bool {
+    #[must_use]
+    pub fn has_quality(&self) -> bool {
         matches!(self.format, Format::Jpeg | Format::Webp) || self.thumbnails.is_some()
     }
 }
 
 impl Format {
     /// Returns the file name extension, with its dot.
-    pub(crate) fn suffix(self) -> &'static str {
+    #[must_use]
+    pub fn suffix(self) -> &'static str {
         match self {
             Self::Jpeg => ".jpg",
             Self::Png => ".png",

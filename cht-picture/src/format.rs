@@ -20,27 +20,32 @@ const SIDES: std::ops::RangeInclusive<u32> = 1..=1 << 16;
 const FULL_RANGE: [&str; 3] = ["yuvj420p", "yuvj422p", "yuvj444p"];
 
 /// Returns the list for ffmpeg's `format` filter.
-pub(crate) fn formats(with_full_range: bool) -> String {
+#[must_use]
+pub fn formats(with_full_range: bool) -> String {
     let full = FULL_RANGE.iter().filter(|_| with_full_range);
     FORMATS.iter().chain(full).copied().collect::<Vec<_>>().join("|")
 }
 
 /// Format of a decoded picture: three consecutive planes without padding.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct FrameFormat {
+pub struct FrameFormat {
+    /// Width, in samples of luma.
     pub width: u32,
+    /// Height, in samples of luma.
     pub height: u32,
     /// Aspect ratio of a sample, width by height.
     pub aspect: (u32, u32),
+    /// How samples are stored.
     pub samples: Samples,
     /// First field in time, if the picture is interlaced.
     pub field: Option<Field>,
+    /// What samples mean.
     pub colours: Colours,
 }
 
 /// How samples are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Samples {
+pub struct Samples {
     /// Chroma subsampling, as right shifts of width and height.
     pub chroma: (u32, u32),
     /// Bits per sample; above 8, a sample takes two bytes, little-endian.
@@ -49,32 +54,41 @@ pub(crate) struct Samples {
 
 /// One of the two fields of an interlaced picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Field {
+pub enum Field {
+    /// The field with the first row.
     Top,
+    /// The other one.
     Bottom,
 }
 
 /// Meaning of the samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Colours {
+pub struct Colours {
     /// Full range; otherwise black is code 16 of 256, and white 235.
     pub full: bool,
+    /// How luma and chroma are made from RGB.
     pub matrix: Matrix,
+    /// How codes are made from light.
     pub transfer: Transfer,
 }
 
 /// Conversion between RGB and luma with chroma.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Matrix {
+pub enum Matrix {
+    /// ITU-R BT.601.
     Bt601,
+    /// ITU-R BT.709.
     Bt709,
+    /// ITU-R BT.2020, not constant luminance.
     Bt2020,
+    /// SMPTE 240M.
     Smpte240,
 }
 
 /// Conversion of codes to light.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transfer {
+pub enum Transfer {
+    /// Standard range, as most streams have.
     Sdr,
     /// SMPTE ST 2084: absolute brightness.
     Pq,
@@ -84,7 +98,8 @@ pub(crate) enum Transfer {
 
 impl FrameFormat {
     /// Parses the two lines about a picture: its own, and the later one about its colours.
-    pub(crate) fn read(frame: &str, colours: &str) -> Option<Self> {
+    #[must_use]
+    pub fn read(frame: &str, colours: &str) -> Option<Self> {
         let (width, height) = pair(field(frame, " s:")?, 'x')
             .filter(|(width, height)| [width, height].iter().all(|side| SIDES.contains(side)))?;
         let format = field(frame, " fmt:")?;
@@ -120,19 +135,22 @@ impl FrameFormat {
     }
 
     /// Returns width and height of plane `n`, in samples.
-    pub(crate) fn plane(&self, n: usize) -> (usize, usize) {
+    #[must_use]
+    pub fn plane(&self, n: usize) -> (usize, usize) {
         let (across, down) = if n == 0 { (0, 0) } else { self.samples.chroma };
         let size = |full: u32, shift: u32| full.div_ceil(1 << shift) as usize;
         (size(self.width, across), size(self.height, down))
     }
 
     /// Returns the size of a sample, in bytes.
-    pub(crate) fn sample(&self) -> usize {
+    #[must_use]
+    pub fn sample(&self) -> usize {
         if self.samples.depth > 8 { 2 } else { 1 }
     }
 
     /// Returns the size of all planes, in bytes.
-    pub(crate) fn bytes(&self) -> usize {
+    #[must_use]
+    pub fn bytes(&self) -> usize {
         (0..3).map(|n| self.plane(n)).map(|(width, height)| width * height).sum::<usize>()
             * self.sample()
     }
@@ -166,7 +184,8 @@ impl Samples {
 }
 
 /// Returns the word after `name`, skipping padding.
-pub(crate) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+#[must_use]
+pub fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let at = text.find(name)? + name.len();
     text[at..].split_ascii_whitespace().next()
 }

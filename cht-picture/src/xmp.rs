@@ -1,17 +1,19 @@
 //! Describes the origin of a picture in its file, as an XMP packet (ISO 16684-1).
 
-use cht_core::event::Reason;
-
 /// Origin of a picture.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Origin<'a> {
+pub struct Origin<'a> {
     /// `id` of its event, as are the fields after it.
     pub id: &'a str,
+    /// In seconds of the session.
     pub timestamp: f64,
+    /// In ticks of 90 kHz, as the stream has it.
     pub pts: i64,
-    pub reason: Reason,
-    /// Paths, written as their last component: the rest changes when files are moved.
+    /// Why it was kept.
+    pub reason: &'a str,
+    /// Path, of which the last component is written: the rest changes when files are moved.
     pub session: Option<&'a str>,
+    /// Path, as that of the session.
     pub segment: &'a str,
 }
 
@@ -31,7 +33,7 @@ pub(crate) fn packet(origin: &Origin<'_>) -> String {
     add("cht:segment", name(segment));
     add("cht:timestamp", &timestamp.to_string());
     add("cht:pts", &pts.to_string());
-    add("cht:reason", &format!("{reason:?}").to_lowercase());
+    add("cht:reason", reason);
     format!(
         "<?xpacket begin=\"\u{feff}\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>\n\
          <x:xmpmeta xmlns:x=\"adobe:ns:meta/\">\n \
@@ -75,7 +77,7 @@ mod tests {
             id: "F000001",
             timestamp: 1.5,
             pts: -3,
-            reason: Reason::Scene,
+            reason: "scene",
             session: Some("/a/b/"),
             segment: "/x/<&>\n\u{1}]]>.ts",
         };
