@@ -10,7 +10,9 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-use cht_tests::{Pipeline, QUICK, Tmpfs, generate, generated, recorder, tool, words};
+use cht_tests::{
+    Pipeline, QUICK, Tmpfs, encode, generate, generated, record, recorder, tool, words,
+};
 use serde_json::{Value, json};
 
 /// Two cuts, at 1 s and 2 s.
@@ -496,5 +498,23 @@ fn picture_at_any_time_is_the_decoders_own() {
     ] {
         let said = refused(&session, arguments);
         assert!(said.contains(says), "{arguments}: {said}");
+    }
+}
+
+/// ffmpeg moves the time stamps of a file in which a stream that it does not decode begins first.
+#[test]
+fn sound_that_begins_first_moves_no_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("a.ts");
+    let encoder = "-f lavfi -i sine=d=3 -c:v libx264 -preset ultrafast -g 20 -c:a aac \
+                   -bsf:v setts=pts=PTS+1:dts=DTS+1 -muxdelay 0";
+    encode(&source, "testsrc2=s=160x120:r=25:d=3", encoder);
+    let pictures = decoded(&source);
+    let recorded = record(folder.path(), &fs::read(&source).unwrap(), "--segment-time 1");
+    let out = folder.path().join("o.png");
+    for number in [0, 1, 10, 19, 20, 30, 74] {
+        let time = number as f64 / 25.0 + 0.02;
+        ask(&recorded.session(), &format!("frame {time} --out {}", out.display()));
+        assert!(decoded(&out).remove(0) == pictures[number], "{number}");
     }
 }

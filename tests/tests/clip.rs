@@ -132,6 +132,12 @@ fn clip_has_exactly_the_pictures_asked_for() {
     for (encoder, container, most_encoded) in [
         ("-c:v libx264 -preset ultrafast -bf 3 -g 25 -c:a aac", "mkv", 20),
         ("-c:v libx264 -preset ultrafast -bf 0 -g 25 -c:a aac -output_ts_offset 95440", "mp4", 20),
+        // Its sound begins before its pictures.
+        (
+            "-c:v libx264 -preset ultrafast -g 125 -c:a aac -bsf:v setts=pts=PTS+1:dts=DTS+1 -muxdelay 0",
+            "mp4",
+            60,
+        ),
         // Of an open GOP of H.264, no access point resets the decoder.
         ("-c:v libx264 -preset veryfast -bf 2 -g 25 -x264opts open-gop=1 -c:a mp2", "ts", 60),
         (

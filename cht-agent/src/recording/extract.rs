@@ -3,7 +3,7 @@
 //! The bytes from an access point on are decoded, of as many segments as it takes: a picture near
 //! the border of two may need both. The picture is told apart by its PTS.
 
-use std::io::{self, Write as _};
+use std::io;
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::{
@@ -167,8 +167,5 @@ fn decode(
     command.args(ffmpeg.passthrough());
     command.args(["-c:v", "png", "-f", "image2pipe", "-threads", "1", "pipe:1"]);
     // It may end before its input does, when it has its picture.
-    run(command, |mut stdin| {
-        stdin.write_all(tables)?;
-        pictures.copy(part, &mut stdin)
-    })
+    run(command, |mut stdin| pictures.copy_video(part, tables, &mut stdin))
 }

@@ -6,7 +6,10 @@ use std::{
     path::PathBuf,
 };
 
-use cht_ts::{Accesses, Entry, Found, ParameterSets, Program, Pts, Scanner};
+use cht_ts::{
+    Accesses, Codec, Entry, Found, NULL_PID, PACKET_LEN, ParameterSets, Program, Pts, Scanner,
+    SingleStream,
+};
 
 use crate::{event::Anchor, storage::regular};
 
@@ -130,8 +133,47 @@ impl Pictures {
             .map(|(_, at)| at)
     }
 
+    /// Writes the video of a part as a transport stream of its own, for a decoder that begins with
+    /// it. `tables` are those of its connection, with its parameter sets.
+    ///
+    /// ffmpeg 5.1 moves the time stamps of all streams, in spite of `-copyts`, where one that it does
+    /// not decode begins first (`ffmpeg.c`: "Correcting start time by").
+    pub fn copy_video(&self, part: &Part, tables: &[u8], out: &mut impl Write) -> io::Result<()> {
+        let (pid, mut head) = (self.pid.unwrap_or(NULL_PID), Vec::new());
+        let single = self.codec().and_then(|codec| SingleStream::begin(pid, codec, &mut head));
+        let Some(mut single) = single else {
+            // Only the sender's tables describe it.
+            out.write_all(tables)?;
+            return self.copy(part, out);
+        };
+        single.push(tables, &mut head);
+        single.finish(&mut head);
+        out.write_all(&head)?;
+        self.packets(part, pid, &mut |packet| out.write_all(packet))
+    }
+
+    /// Returns the codec of the video, if the tables have it.
+    fn codec(&self) -> Option<Codec> {
+        let streams = self.programs.iter().flat_map(|program| &program.streams);
+        streams.into_iter().find(|stream| Some(stream.pid) == self.pid).map(|stream| stream.codec)
+    }
+
+    /// Gives `take` each packet of a PID in a part.
+    pub fn packets(
+        &self,
+        part: &Part,
+        pid: u16,
+        take: &mut dyn FnMut(&[u8; PACKET_LEN]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let single = SingleStream::begin(pid, Codec::H264, &mut Vec::new());
+        let single = single.ok_or_else(|| io::Error::other("no stream_type"))?;
+        let mut packets = Packets { single, take };
+        self.copy(part, &mut packets)?;
+        packets.end()
+    }
+
     /// Writes the bytes of a part.
-    pub fn copy(&self, part: &Part, out: &mut impl Write) -> io::Result<()> {
+    fn copy(&self, part: &Part, out: &mut impl Write) -> io::Result<()> {
         for (segment, bytes) in &part.bytes {
             let mut file = regular::open(&self.segments[*segment].path)?;
             file.seek(SeekFrom::Start(bytes.start))?;
@@ -192,6 +234,40 @@ impl Pictures {
             (segment, begin..end)
         });
         Part { bytes: bytes.filter(|(_, bytes)| !bytes.is_empty()).collect() }
+    }
+}
+
+/// Extracts the packets of one PID from the bytes that are written to it.
+struct Packets<'a> {
+    single: SingleStream,
+    take: &'a mut dyn FnMut(&[u8; PACKET_LEN]) -> io::Result<()>,
+}
+
+impl Packets<'_> {
+    fn end(&mut self) -> io::Result<()> {
+        let mut taken = Ok(());
+        self.single.finish_to(&mut |_, packet| {
+            if taken.is_ok() {
+                taken = (self.take)(packet);
+            }
+        });
+        taken
+    }
+}
+
+impl Write for Packets<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut taken = Ok(());
+        self.single.push_to(bytes, &mut |_, packet| {
+            if taken.is_ok() {
+                taken = (self.take)(packet);
+            }
+        });
+        taken.map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -12,10 +12,7 @@ use cht_core::{
     process::report,
     session::pictures::{Part, Pictures},
 };
-use cht_ts::{
-    Codec, Completion, Media, NULL_PID, PACKET_LEN, Program, SingleStream, Unit, Units,
-    time::TICKS_PER_SECOND,
-};
+use cht_ts::{Codec, Completion, Media, NULL_PID, Program, Unit, Units, time::TICKS_PER_SECOND};
 
 use super::plan::Step;
 use crate::segments::Segment;
@@ -224,22 +221,7 @@ impl Run {
 
     /// Writes a part for a decoder that begins with it.
     pub(crate) fn feed(&self, part: &Part, mut out: impl Write) -> io::Result<()> {
-        out.write_all(&self.tables)?;
-        self.pictures.copy(part, &mut out)
-    }
-
-    /// Gives `take` each packet of a PID in a part.
-    pub(crate) fn packets(
-        &self,
-        part: &Part,
-        pid: u16,
-        take: &mut dyn FnMut(&[u8; PACKET_LEN]) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let single = SingleStream::begin(pid, self.codec, &mut Vec::new());
-        let single = single.ok_or_else(|| io::Error::other(format!("{}: not read", self.codec)))?;
-        let mut packets = Packets { single, take };
-        self.pictures.copy(part, &mut packets)?;
-        packets.end()
+        self.pictures.copy_video(part, &self.tables, &mut out)
     }
 
     /// Gives `take` each picture in a part, the first keyframe with parameter sets.
@@ -257,7 +239,7 @@ impl Run {
                 taken = take(unit);
             }
         };
-        self.packets(part, pid, &mut |packet| {
+        self.pictures.packets(part, pid, &mut |packet| {
             complete.clear();
             completion.push(packet, &mut complete);
             units.push(&complete, &mut found);
@@ -277,40 +259,6 @@ impl Run {
         let next = self.ticks[place..].iter().find(|tick| **tick > shown);
         let before = place.checked_sub(1).map(|before| shown - self.ticks[before]);
         next.map(|next| next - shown).or(before).unwrap_or(ALONE)
-    }
-}
-
-/// Extracts the packets of one PID from the bytes that are written to it.
-struct Packets<'a> {
-    single: SingleStream,
-    take: &'a mut dyn FnMut(&[u8; PACKET_LEN]) -> io::Result<()>,
-}
-
-impl Packets<'_> {
-    fn end(&mut self) -> io::Result<()> {
-        let mut taken = Ok(());
-        self.single.finish_to(&mut |_, packet| {
-            if taken.is_ok() {
-                taken = (self.take)(packet);
-            }
-        });
-        taken
-    }
-}
-
-impl Write for Packets<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut taken = Ok(());
-        self.single.push_to(bytes, &mut |_, packet| {
-            if taken.is_ok() {
-                taken = (self.take)(packet);
-            }
-        });
-        taken.map(|()| bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

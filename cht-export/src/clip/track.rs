@@ -114,7 +114,7 @@ impl<W: Write> Track<W> {
         offset: i64,
     ) -> io::Result<usize> {
         let (mut is_taken, mut count, mut last) = (false, 0, None);
-        run.packets(&run.sound_part(span), sound.pid, &mut |packet| {
+        run.pictures.packets(&run.sound_part(span), sound.pid, &mut |packet| {
             let mut packet = *packet;
             if let Begins::Stamped { pts, dts } = begins(&packet) {
                 let place = |stamp| run.anchor.place(stamp) + offset;
