@@ -60,15 +60,23 @@ impl Query {
         let lower = plain.to_lowercase();
         let places = self.terms.iter().map(|term| lower.find(&term.text));
         let first = places.collect::<Option<Vec<_>>>()?.into_iter().min()?;
-        // Lower case may be longer or shorter than the text: the snippet is then cut from lower
-        // case.
-        let shown = if lower.len() == plain.len() { &plain } else { &lower };
-        let begin = shown.floor_char_boundary_at(first.saturating_sub(AROUND));
-        let end = shown.floor_char_boundary_at((first + AROUND).min(shown.len()));
+        let first = place_before_lowering(&plain, first);
+        let begin = plain.floor_char_boundary_at(first.saturating_sub(AROUND));
+        let end = plain.floor_char_boundary_at((first + AROUND).min(plain.len()));
         let before = if begin > 0 { "…" } else { "" };
-        let after = if end < shown.len() { "…" } else { "" };
-        Some(format!("{before}{}{after}", &shown[begin..end]))
+        let after = if end < plain.len() { "…" } else { "" };
+        Some(format!("{before}{}{after}", &plain[begin..end]))
     }
+}
+
+/// Returns the place in `text` of byte `at` of its lower case, which may be longer or shorter.
+fn place_before_lowering(text: &str, at: usize) -> usize {
+    let mut lowered = 0;
+    let mut places = text.char_indices().filter_map(|(place, letter)| {
+        lowered += letter.to_lowercase().map(char::len_utf8).sum::<usize>();
+        (lowered > at).then_some(place)
+    });
+    places.next().unwrap_or(text.len())
 }
 
 /// Places where a text may be cut.
@@ -165,5 +173,9 @@ mod tests {
         let snippet = query("needle").find(&text).unwrap();
         assert!(snippet.starts_with("…ä") && snippet.ends_with("ö…"), "{snippet}");
         assert!(snippet.contains("needle") && snippet.len() <= 2 * AROUND + 6);
+        // Letters whose lower case is longer or shorter.
+        let text = "İẞ".repeat(100) + " Invoice TOTAL for İbrahim";
+        let snippet = query("total").find(&text).unwrap();
+        assert!(snippet.ends_with("İẞ Invoice TOTAL for İbrahim"), "{snippet}");
     }
 }

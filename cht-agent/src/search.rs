@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashMap, rc::Rc};
 
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, bail};
 use cht_core::{process::clock, session::Session};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -71,9 +71,18 @@ impl Asked {
     /// Reads the words, and the wall clocks between which they were.
     pub(crate) fn read(text: &str, range: [Option<&str>; 2], limit: usize) -> Result<Self> {
         let (now, zone) = (clock::wall(), clock::local().time_zone().clone());
-        let [since, until] =
-            range.map(|text| text.map(|text| time::wall(text, now, &zone)).transpose());
-        let (since, until) = (since.map_err(Error::msg)?, until.map_err(Error::msg)?);
+        let since = range[0].map(|text| time::wall(text, now, &zone)).transpose();
+        let since = since.map_err(Error::msg)?;
+        let until = range[1].map(|text| time::wall_from(text, since, now, &zone)).transpose();
+        let until = until.map_err(Error::msg)?;
+        if let (Some(begin), Some(end)) = (since, until)
+            && end < begin
+        {
+            let [since, until] = range.map(Option::unwrap_or_default);
+            bail!(
+                "{since:?} to {until:?}: the end is before the beginning; give the earlier time first"
+            );
+        }
         let query = Query::parse(text).map_err(Error::msg)?;
         Ok(Self { text: text.to_owned(), query, since, until, limit })
     }

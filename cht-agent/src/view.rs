@@ -36,7 +36,8 @@ pub(crate) struct FrameView {
     /// The earlier frame that showed the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub returned_to: Option<String>,
-    /// The picture's file is gone, or would lie outside of the session.
+    /// The picture's file is gone or has another size than was written, or would lie outside of
+    /// the session.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub missing: bool,
     /// Quotation: the text in the picture. Absent where no program has recognised it yet.
@@ -89,6 +90,11 @@ pub(crate) struct LateText {
     pub text: String,
 }
 
+/// Tells whether a file has the size that was written.
+fn is_whole(path: &Path, bytes: u64) -> bool {
+    path.metadata().is_ok_and(|file| file.is_file() && file.len() == bytes)
+}
+
 impl FrameView {
     /// Describes a frame without words.
     pub(crate) fn of(frame: &Frame) -> Self {
@@ -101,7 +107,7 @@ impl FrameView {
             height: frame.height,
             reason: frame.reason.as_str().to_owned(),
             returned_to: frame.returned_to.clone(),
-            missing: !Path::new(&frame.path).is_file(),
+            missing: !is_whole(Path::new(&frame.path), frame.bytes),
             text: None,
             speech: Vec::new(),
             shortened: false,

@@ -28,6 +28,8 @@ const OPEN: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Indexes {
     overwrite: bool,
+    /// The only index that `--overwrite` may start over, if the command line names one.
+    given: Option<PathBuf>,
     format: Option<Format>,
     open: Vec<(PathBuf, Index)>,
     /// Indexes that `--overwrite` has started over, so that reopening them does not.
@@ -43,9 +45,9 @@ pub(crate) struct Failed {
 }
 
 impl Indexes {
-    pub(crate) fn new(overwrite: bool, format: Option<Format>) -> Self {
+    pub(crate) fn new(overwrite: bool, given: Option<PathBuf>, format: Option<Format>) -> Self {
         let patience = Patience::default();
-        Self { overwrite, format, open: Vec::new(), begun: HashSet::new(), patience }
+        Self { overwrite, given, format, open: Vec::new(), begun: HashSet::new(), patience }
     }
 
     /// Returns the index at `path`, and opens it if necessary. For that, the least recently used
@@ -63,7 +65,8 @@ impl Indexes {
                 insist(&mut self.patience, &path, At::Work, output, || oldest.finish())?;
                 output.counters.progressed(oldest.take_progress());
             }
-            let overwrite = self.overwrite && !self.begun.contains(path);
+            let is_meant = self.given.as_ref().is_none_or(|given| given == path);
+            let overwrite = self.overwrite && is_meant && !self.begun.contains(path);
             let format = self.format;
             let open = || Index::open(path, overwrite, format, clock::monotonic());
             let index = insist(&mut self.patience, path, At::Start, output, open)?;

@@ -57,9 +57,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let terminated = signals::before_terminated(LAST_WRITE)?;
     let mut stage = Stage {
         args,
-        given,
+        given: given.clone(),
         output: Output::new(ndjson::stdout_of_stage(Rows::Findings)?),
-        indexes: Indexes::new(args.overwrite, args.format),
+        indexes: Indexes::new(args.overwrite, given, args.format),
         held: Vec::new(),
         failed: VecDeque::new(),
         frames: 0,

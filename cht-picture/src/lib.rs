@@ -6,8 +6,8 @@
 //! the conversion is done here, and only for pictures that are kept. The crate opens no file, and
 //! starts no thread.
 //!
-//! [`FrameFormat`] says what the samples mean, as ffmpeg's `showinfo` prints it; a [`Painter`] makes
-//! the files as [`OutputOptions`] ask.
+//! [`FrameFormat`] says what the samples mean, as ffmpeg's `showinfo` prints it; a [`Painter`]
+//! makes the files as [`OutputOptions`] ask.
 
 mod colour;
 mod encode;

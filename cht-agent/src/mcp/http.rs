@@ -11,11 +11,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
-use cht_core::process::report;
+use cht_core::process::{clock, report};
 use http_body_util::{BodyExt as _, Empty, combinators::BoxBody};
 use hyper::{
     Request, Response, StatusCode,
@@ -39,8 +39,11 @@ const PATH: &str = "/mcp";
 /// Origins of pages on this machine, which the protocol says to serve.
 const ORIGINS: [&str; 3] = ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"];
 
-/// Largest number of connections at a time.
-const CONNECTIONS: usize = 64;
+/// Largest number of connections at a time. A client of MCP has two or three; others wait.
+const CONNECTIONS: usize = 256;
+
+/// Time in which a client sends the token. One that has not may have to give up its place.
+const TOKEN: Duration = Duration::from_secs(1);
 
 /// Time in which a client has to send the head of a request, from its connection or its last
 /// answer.
@@ -102,10 +105,7 @@ async fn accept(listener: TcpListener, service: Service, token: blake3::Hash) ->
         let socket = match listener.accept().await {
             Ok((socket, _)) => socket,
             Err(error) => {
-                refused.note(
-                    cht_core::process::clock::monotonic(),
-                    format_args!("a connection: {error}"),
-                );
+                refused.note(clock::monotonic(), format_args!("a connection: {error}"));
                 continue;
             }
         };
@@ -123,22 +123,25 @@ async fn accept(listener: TcpListener, service: Service, token: blake3::Hash) ->
     }
 }
 
-/// Clients that are connected, oldest first, and whether each has sent the token.
+/// Clients that are connected, oldest first, since when, and whether each has sent the token.
 #[derive(Default)]
-struct Clients(Vec<(AbortHandle, Arc<AtomicBool>)>);
+struct Clients(Vec<(AbortHandle, Instant, Arc<AtomicBool>)>);
 
 impl Clients {
     fn add(&mut self, client: AbortHandle, is_known: Arc<AtomicBool>) {
-        self.0.retain(|(client, _)| !client.is_finished());
-        self.0.push((client, is_known));
+        self.0.retain(|(client, ..)| !client.is_finished());
+        self.0.push((client, clock::monotonic(), is_known));
     }
 
     /// Ends the oldest client that has not sent the token. A program that can connect could
     /// otherwise take all places.
     fn end_a_stranger(&mut self) {
-        self.0.retain(|(client, _)| !client.is_finished());
-        if let Some(at) = self.0.iter().position(|(_, is_known)| !is_known.load(Ordering::Relaxed))
-        {
+        self.0.retain(|(client, ..)| !client.is_finished());
+        let is_stranger = |(_, since, is_known): &(AbortHandle, Instant, Arc<AtomicBool>)| {
+            clock::monotonic().saturating_duration_since(*since) > TOKEN
+                && !is_known.load(Ordering::Relaxed)
+        };
+        if let Some(at) = self.0.iter().position(is_stranger) {
             self.0.remove(at).0.abort();
         }
     }

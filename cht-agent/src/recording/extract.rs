@@ -52,6 +52,13 @@ pub(crate) fn at(session: &Session, time: Time, ffmpeg: &Program) -> Result<Extr
     }
     let near = pieces.all.iter().rposition(|it| tick.is_none_or(|tick| it.anchor.offset <= tick));
     let near = near.with_context(|| format!("{}: nothing is recorded yet", session.name()))?;
+    if !pieces.is_there(&pieces.all[near]) {
+        bail!(
+            "{}: the segment of that time, which begins at {:.3} s, is not there; it was removed or moved",
+            pieces.path(&pieces.all[near]).display(),
+            seconds(pieces.all[near].anchor.offset)
+        );
+    }
     // A picture of an open GOP may lie in the segment after the time.
     let (mut first, last) = (before(&pieces, near), after(&pieces, near));
     let mut pictures = read(&pieces, first, last)?;
@@ -101,13 +108,13 @@ pub(crate) fn at(session: &Session, time: Time, ffmpeg: &Program) -> Result<Extr
 /// Returns the segment before one, if the video runs on from it.
 fn before(pieces: &Pieces, at: usize) -> usize {
     let goes_on = at > 0 && runs_on(&pieces.all[at - 1], &pieces.all[at]);
-    if goes_on { at - 1 } else { at }
+    if goes_on && pieces.is_there(&pieces.all[at - 1]) { at - 1 } else { at }
 }
 
 /// Returns the segment after one, if the video runs on into it.
 fn after(pieces: &Pieces, at: usize) -> usize {
     let next = pieces.all.get(at + 1);
-    let goes_on = next.is_some_and(|next| runs_on(&pieces.all[at], next));
+    let goes_on = next.is_some_and(|next| runs_on(&pieces.all[at], next) && pieces.is_there(next));
     if goes_on { at + 1 } else { at }
 }
 

@@ -161,6 +161,11 @@ impl Pieces {
         if part.exists() { part } else { self.session.segment(piece.seq) }
     }
 
+    /// Tells whether a segment is there.
+    pub(crate) fn is_there(&self, piece: &Piece) -> bool {
+        self.path(piece).is_file()
+    }
+
     /// Returns PAT, PMT and parameter sets of a connection.
     pub(crate) fn tables(&self, piece: &Piece) -> Vec<u8> {
         regular::read(&self.session.tables(piece.connection)).unwrap_or_default()

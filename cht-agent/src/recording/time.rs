@@ -68,26 +68,51 @@ fn seconds_of(text: &str) -> Option<f64> {
     text.parse().ok().filter(|seconds: &f64| digits && *seconds < 1e9)
 }
 
+fn on_date(day: civil::Time, date: civil::Date, zone: &TimeZone) -> Option<Timestamp> {
+    date.to_datetime(day).to_zoned(zone.clone()).ok().map(|it| it.timestamp())
+}
+
 /// Returns the time of day `day` that comes first at or after `start`.
 pub(crate) fn day_after(day: civil::Time, start: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
     let date = start.to_zoned(zone.clone()).date();
-    let at = |date: civil::Date| {
-        date.to_datetime(day).to_zoned(zone.clone()).ok().map(|it| it.timestamp())
-    };
+    let at = |date| on_date(day, date, zone);
     at(date).filter(|at| *at >= start).or_else(|| at(date.checked_add(1.day()).ok()?))
 }
 
 /// Returns the time of day `day` that came last at or before `now`.
 fn day_before(day: civil::Time, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
     let date = now.to_zoned(zone.clone()).date();
-    let at = |date: civil::Date| {
-        date.to_datetime(day).to_zoned(zone.clone()).ok().map(|it| it.timestamp())
-    };
+    let at = |date| on_date(day, date, zone);
     at(date).filter(|at| *at <= now).or_else(|| at(date.checked_sub(1.day()).ok()?))
 }
 
-/// Reads the beginning or end of a range of wall clocks: `2h` before now, or a time.
+/// Reads the beginning of a range of wall clocks: `2h` before now, or a time. A time of day is the
+/// last one before now.
 pub(crate) fn wall(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
+    read_wall(text, now, zone, |day| day_before(day, now, zone))
+}
+
+/// Reads the end of a range that begins at `since`. A time of day is the first one after that;
+/// without a beginning, that of today.
+pub(crate) fn wall_from(
+    text: &str,
+    since: Option<Timestamp>,
+    now: Timestamp,
+    zone: &TimeZone,
+) -> Result<Timestamp, String> {
+    read_wall(text, now, zone, |day| match since {
+        Some(since) => day_after(day, since, zone),
+        None => on_date(day, now.to_zoned(zone.clone()).date(), zone),
+    })
+}
+
+/// Reads a wall clock; `of_day` gives that of a time of day.
+fn read_wall(
+    text: &str,
+    now: Timestamp,
+    zone: &TimeZone,
+    of_day: impl Fn(civil::Time) -> Option<Timestamp>,
+) -> Result<Timestamp, String> {
     let wrong = || {
         format!(
             "{text:?}: must be as 2h, 30m, 90s or 1d before now, a time of day (14:05), or RFC 3339"
@@ -98,7 +123,7 @@ pub(crate) fn wall(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timest
     }
     match Time::parse(text, zone) {
         Ok(Time::Wall(wall)) => Ok(wall),
-        Ok(Time::Day(day)) => day_before(day, now, zone).ok_or_else(wrong),
+        Ok(Time::Day(day)) => of_day(day).ok_or_else(wrong),
         Ok(Time::BeforeLive(0.0)) => Ok(now),
         _ => Err(wrong()),
     }
