@@ -273,8 +273,9 @@ fn moved_and_read_only_session_is_read() {
 fn paths_that_lead_out_of_the_session_are_not_given() {
     let place = tempfile::tempdir().unwrap();
     let session = place.path().join("call");
-    made(&session, 4);
+    made(&session, 5);
     fs::write(place.path().join("secret"), "x").unwrap();
+    fs::write(session.join("frames/F000005.jpg"), "another size").unwrap();
     fs::write(session.join("frames/F000004.jpg"), "x").unwrap();
     std::os::unix::fs::symlink("../../secret", session.join("frames/F000003.jpg")).unwrap();
     let journal = session.join("frames/index.ndjson");
@@ -287,8 +288,8 @@ fn paths_that_lead_out_of_the_session_are_not_given() {
     let answer = ask(&session, "next");
     let paths: Vec<_> =
         answer["frames"].as_array().unwrap().iter().map(|it| it["path"].clone()).collect();
-    assert_eq!(paths, [Value::Null, Value::Null, Value::Null, own(4).into()]);
-    assert_eq!(answer["missed"], json!(["F000001", "F000002", "F000003"]));
+    assert_eq!(paths, [Value::Null, Value::Null, Value::Null, own(4).into(), own(5).into()]);
+    assert_eq!(answer["missed"], json!(["F000001", "F000002", "F000003", "F000005"]));
     assert_eq!(ask(&session, "moment 1")["frame"].get("path"), None);
     let mut follow = Follow::start(&mut agent(&session, "follow --from start"));
     for n in 1..=4 {
@@ -414,6 +415,9 @@ fn words_are_found_and_lead_to_their_moment() {
     let all: Value = serde_json::from_slice(&all.unwrap().stdout).unwrap();
     assert_eq!((&all["sessions"], &all["total"]), (&1.into(), &1.into()));
 
+    let reversed = refused(&session, "search invoice --between 1h 2h");
+    assert!(reversed.contains("the end is before the beginning"), "{reversed}");
+
     let moment = ask(&session, "moment 2.5 --around 0.5");
     assert_eq!((&moment["frame"]["id"], &moment["until"]), (&"F000002".into(), &3.0.into()));
     assert!(moment["frame"]["text"].as_str().unwrap().starts_with("Invoice 42"));
@@ -517,4 +521,17 @@ fn sound_that_begins_first_moves_no_picture() {
         ask(&recorded.session(), &format!("frame {time} --out {}", out.display()));
         assert!(decoded(&out).remove(0) == pictures[number], "{number}");
     }
+    // A segment that is gone takes no other with it.
+    let gone = recorded.session().join("stream/segment_000002.ts");
+    fs::remove_file(&gone).unwrap();
+    for number in [0, 19, 60, 74] {
+        let time = number as f64 / 25.0 + 0.02;
+        ask(&recorded.session(), &format!("frame {time} --out {}", out.display()));
+        assert!(decoded(&out).remove(0) == pictures[number], "{number}");
+    }
+    let said = refused(&recorded.session(), &format!("frame 1.5 --out {}", out.display()));
+    assert!(
+        said.contains("segment_000002.ts: the segment of that time, which begins at"),
+        "{said}"
+    );
 }

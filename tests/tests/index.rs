@@ -293,6 +293,23 @@ fn frame_of(session: &Path, n: u32) -> Value {
 }
 
 #[test]
+fn overwrite_starts_over_the_named_index_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, other] = ["one", "other"].map(|name| folder.path().join(name));
+    for session in [&one, &other] {
+        fs::create_dir_all(session.join("stream")).unwrap();
+        let events = (1..=3).map(|n| line(&frame_of(session, n)));
+        assert!(Stage::fed(&mut tool("cht-index"), events).finish().success());
+    }
+    let mut command = tool("cht-index");
+    command.arg("--session").arg(&one).arg("--overwrite");
+    let events = [frame_of(&one, 1), frame_of(&other, 4)].map(|event| line(&event));
+    assert!(Stage::fed(&mut command, events).finish().success());
+    let count = |session: &Path| read_json(&session.join("frames/index.json")).len();
+    assert_eq!((count(&one), count(&other)), (1, 4));
+}
+
+#[test]
 fn session_without_room_for_index_is_an_error_and_others_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);

@@ -199,6 +199,12 @@ mod tests {
         assert_eq!(wall("00:01"), Ok(at("2026-11-24T00:01:00Z")));
         assert_eq!(wall("1h30m"), Ok(at("2026-11-23T22:35:00Z")));
         assert_eq!(wall("1d"), Ok(at("2026-11-23T00:05:00Z")));
+        let end = |text, since: Option<&str>| wall_from(text, since.map(at), now, &zone);
+        let since = Some("2026-11-23T23:50:00Z");
+        assert_eq!(end("00:30", since), Ok(at("2026-11-24T00:30:00Z")), "later than now");
+        assert_eq!(end("23:55", since), Ok(at("2026-11-23T23:55:00Z")));
+        assert_eq!(end("23:55", None), Ok(at("2026-11-24T23:55:00Z")));
+        assert_eq!(end("5m", None), Ok(at("2026-11-24T00:00:00Z")));
         for wrong in ["2", "h", "2w", "0s", "99999999999999999999h", "12.5", "yesterday"] {
             assert!(wall(wrong).unwrap_err().contains("must be as 2h"), "{wrong}");
         }
