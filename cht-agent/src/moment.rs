@@ -17,7 +17,7 @@ use crate::{
     },
     recording::{extract, pieces::Pieces, time::Time},
     store::journal::Journal,
-    view::{FrameView, PictureView, QUOTED, Speech},
+    view::{self, FrameView, PictureView, QUOTED, Speech},
 };
 
 /// A moment of a session.
@@ -149,6 +149,14 @@ pub(crate) fn find(session: &Session, which: &Which, painter: &Painter) -> Resul
             let frame = find::by_id(&mut Journal::open(session)?, id)?;
             if frame.path.is_empty() {
                 bail!("{id}: its picture lies outside of its session, and is not read");
+            }
+            if !view::is_whole(Path::new(&frame.path), frame.bytes) {
+                bail!(
+                    "{}: is gone, or has another size than was written; the picture of {:.3} s can \
+                     be decoded from the recording",
+                    frame.path,
+                    frame.timestamp
+                );
             }
             let shot = Shot {
                 session: session.name().to_owned(),

@@ -91,7 +91,7 @@ pub(crate) struct LateText {
 }
 
 /// Tells whether a file has the size that was written.
-fn is_whole(path: &Path, bytes: u64) -> bool {
+pub(crate) fn is_whole(path: &Path, bytes: u64) -> bool {
     path.metadata().is_ok_and(|file| file.is_file() && file.len() == bytes)
 }
 

@@ -291,6 +291,8 @@ fn paths_that_lead_out_of_the_session_are_not_given() {
     assert_eq!(paths, [Value::Null, Value::Null, Value::Null, own(4).into(), own(5).into()]);
     assert_eq!(answer["missed"], json!(["F000001", "F000002", "F000003", "F000005"]));
     assert_eq!(ask(&session, "moment 1")["frame"].get("path"), None);
+    let said = refused(&session, "frame F000005");
+    assert!(said.contains("or has another size than was written"), "{said}");
     let mut follow = Follow::start(&mut agent(&session, "follow --from start"));
     for n in 1..=4 {
         let line = follow.next();
