@@ -136,8 +136,8 @@ impl Pictures {
     /// Writes the video of a part as a transport stream of its own, for a decoder that begins with
     /// it. `tables` are those of its connection, with its parameter sets.
     ///
-    /// ffmpeg 5.1 moves the time stamps of all streams, in spite of `-copyts`, where one that it does
-    /// not decode begins first (`ffmpeg.c`: "Correcting start time by").
+    /// ffmpeg 5.1 moves the time stamps of all streams, in spite of `-copyts`, where one that it
+    /// does not decode begins first (`ffmpeg.c`: "Correcting start time by").
     pub fn copy_video(&self, part: &Part, tables: &[u8], out: &mut impl Write) -> io::Result<()> {
         let (pid, mut head) = (self.pid.unwrap_or(NULL_PID), Vec::new());
         let single = self.codec().and_then(|codec| SingleStream::begin(pid, codec, &mut head));
