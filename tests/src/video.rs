@@ -75,6 +75,17 @@ pub fn encode(path: &Path, source: &str, encoder: &str) {
     ffmpeg(arguments.chain(["-pix_fmt", "yuv420p", "-f", "mpegts", path.to_str().unwrap()]));
 }
 
+/// Encodes a lavfi source with a sound as TS. As of most MP4 files that are copied into one, its
+/// sound begins before its pictures, and comes after the first of them in the file.
+pub fn encode_with_early_sound(path: &Path, source: &str, encoder: &str) {
+    let whole = path.with_extension("mp4");
+    let sound = ["-f", "lavfi", "-i", "sine", "-shortest"];
+    let arguments = ["-f", "lavfi", "-i", source].into_iter().chain(sound).chain(words(encoder));
+    ffmpeg(arguments.chain(["-c:a", "aac", "-pix_fmt", "yuv420p", whole.to_str().unwrap()]));
+    let copied = ["-i", whole.to_str().unwrap(), "-c", "copy", "-muxdelay", "0", "-f", "mpegts"];
+    ffmpeg(copied.into_iter().chain([path.to_str().unwrap()]));
+}
+
 /// Returns the time of each frame by ffprobe, in seconds since the first.
 pub fn probe_frames(path: &Path) -> Vec<f64> {
     let output = Command::new("ffprobe")

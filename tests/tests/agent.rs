@@ -11,7 +11,8 @@ use std::{
 };
 
 use cht_tests::{
-    Pipeline, QUICK, Tmpfs, encode, generate, generated, record, recorder, tool, words,
+    Pipeline, QUICK, Tmpfs, encode_with_early_sound, generate, generated, record, recorder, tool,
+    words,
 };
 use serde_json::{Value, json};
 
@@ -512,9 +513,8 @@ fn picture_at_any_time_is_the_decoders_own() {
 fn sound_that_begins_first_moves_no_picture() {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("a.ts");
-    let encoder = "-f lavfi -i sine=d=5 -c:v libx264 -preset ultrafast -g 20 -c:a aac \
-                   -bsf:v setts=pts=PTS+1:dts=DTS+1 -muxdelay 0";
-    encode(&source, "testsrc2=s=160x120:r=25:d=5", encoder);
+    let encoder = "-c:v libx264 -preset ultrafast -g 20";
+    encode_with_early_sound(&source, "testsrc2=s=160x120:r=25:d=5", encoder);
     let pictures = decoded(&source);
     let recorded = record(folder.path(), &fs::read(&source).unwrap(), "--segment-time 1");
     let out = folder.path().join("o.png");

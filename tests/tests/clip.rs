@@ -9,8 +9,8 @@ use std::{
 };
 
 use cht_tests::{
-    Stage, Tmpfs, encode, examined, generate, generated, line, make_script, probe_frames, record,
-    recorder, recording, scenes, send, signal, tool, words,
+    Stage, Tmpfs, encode, encode_with_early_sound, examined, generate, generated, line,
+    make_script, probe_frames, record, recorder, recording, scenes, send, signal, tool, words,
 };
 use cht_ts::{Codec, Pts, SingleStream, Units, write_video};
 use serde_json::Value;
@@ -128,16 +128,22 @@ fn compare_pictures(got: &Pictures, report: &Value, whole: &Pictures, first: usi
 }
 
 #[test]
+fn sound_that_begins_first_moves_no_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, out) = (folder.path().join("a.ts"), folder.path().join("clip.mp4"));
+    let encoder = "-c:v libx264 -preset ultrafast -g 50";
+    encode_with_early_sound(&source, "testsrc2=s=320x180:r=25:d=4", encoder);
+    let recorded = record(&folder.path().join("sessions"), &fs::read(&source).unwrap(), "");
+    let report = made(&recorded.session(), &out, "--from 0.99 --to 3.01");
+    assert_eq!((report["start"].as_f64(), report["pictures"].as_u64()), (Some(1.0), Some(51)));
+    compare(&out, &report, &Pictures::of(&source), 25);
+}
+
+#[test]
 fn clip_has_exactly_the_pictures_asked_for() {
     for (encoder, container, most_encoded) in [
         ("-c:v libx264 -preset ultrafast -bf 3 -g 25 -c:a aac", "mkv", 20),
         ("-c:v libx264 -preset ultrafast -bf 0 -g 25 -c:a aac -output_ts_offset 95440", "mp4", 20),
-        // Its sound begins before its pictures.
-        (
-            "-c:v libx264 -preset ultrafast -g 125 -c:a aac -bsf:v setts=pts=PTS+1:dts=DTS+1 -muxdelay 0",
-            "mp4",
-            60,
-        ),
         // Of an open GOP of H.264, no access point resets the decoder.
         ("-c:v libx264 -preset veryfast -bf 2 -g 25 -x264opts open-gop=1 -c:a mp2", "ts", 60),
         (
