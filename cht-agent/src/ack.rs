@@ -218,7 +218,10 @@ impl<'a> Work<'a> {
         if let Err(error) = self.save(at) {
             // The marks count.
             report::note(format_args!(
-                "{error:#}; the frames are marked in the journal all the same"
+                "{}: the frames are acknowledged by marks in the journal; the place of the reader \
+                 is not kept: {}",
+                self.session.name(),
+                error.root_cause()
             ));
         }
         Ok(())

@@ -130,7 +130,11 @@ fn conformance_suite_finds_no_fault_in_any_version() {
     let folder = tempfile::tempdir().unwrap();
     let session = folder.path().join("call");
     made(&session);
-    fs::write(session.join("frames/F000001.jpg"), picture()).unwrap();
+    let (picture, journal) = (picture(), session.join("frames/index.ndjson"));
+    fs::write(session.join("frames/F000001.jpg"), &picture).unwrap();
+    let bytes = format!("\"bytes\":{}", picture.len());
+    fs::write(&journal, fs::read_to_string(&journal).unwrap().replace("\"bytes\":1", &bytes))
+        .unwrap();
     let server = Server::start(&session);
     let mut proxy = programs.node(&root().join("tests/mcp/with_token.mjs"));
     proxy.args([&server.url(), &server.token]).stdout(Stdio::piped());
