@@ -92,8 +92,8 @@ pub(crate) enum Command {
         /// Only since then: 2h, 30m, 90s or 1d before now, 14:05, or RFC 3339
         #[arg(long, value_name = "TIME", conflicts_with = "between")]
         since: Option<String>,
-        /// Only between two times, in the forms of --since; a time of day at the end is the first one
-        /// after the beginning
+        /// Only between two times, in the forms of --since; a time of day at the end is the first
+        /// one after the beginning
         #[arg(long, value_name = "TIME", num_args = 2)]
         between: Vec<String>,
         /// Largest number of matches
