@@ -80,7 +80,8 @@ impl Asked {
         {
             let [since, until] = range.map(Option::unwrap_or_default);
             bail!(
-                "{since:?} to {until:?}: the end is before the beginning; give the earlier time first"
+                "{since:?} to {until:?}: the end is before the beginning; give the earlier time \
+                 first"
             );
         }
         let query = Query::parse(text).map_err(Error::msg)?;

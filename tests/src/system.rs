@@ -61,8 +61,8 @@ pub fn make_fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// Returns a command that runs a line of bash at a terminal (script(1)), for a minute at most. What
-/// the terminal shows is its stdout, and what is written to its stdin are keys.
+/// Returns a command that runs a line of bash at a terminal (script(1)), for a minute at most. Its
+/// stdout is the screen of the terminal, and its stdin the keyboard.
 ///
 /// script(1) takes the shell of `SHELL`. Not sh: that stays the parent of a single command, and
 /// Ctrl-C ends it, whose exit status then takes the place of the command's.

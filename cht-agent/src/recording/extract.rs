@@ -54,7 +54,8 @@ pub(crate) fn at(session: &Session, time: Time, ffmpeg: &Program) -> Result<Extr
     let near = near.with_context(|| format!("{}: nothing is recorded yet", session.name()))?;
     if !pieces.is_there(&pieces.all[near]) {
         bail!(
-            "{}: the segment of that time, which begins at {:.3} s, is not there; it was removed or moved",
+            "{}: the segment of that time, which begins at {:.3} s, is not there; it was removed \
+             or moved",
             pieces.path(&pieces.all[near]).display(),
             seconds(pieces.all[near].anchor.offset)
         );

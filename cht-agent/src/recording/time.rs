@@ -68,6 +68,7 @@ fn seconds_of(text: &str) -> Option<f64> {
     text.parse().ok().filter(|seconds: &f64| digits && *seconds < 1e9)
 }
 
+/// Returns the time of day `day` on a date.
 fn on_date(day: civil::Time, date: civil::Date, zone: &TimeZone) -> Option<Timestamp> {
     date.to_datetime(day).to_zoned(zone.clone()).ok().map(|it| it.timestamp())
 }

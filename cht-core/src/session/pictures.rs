@@ -154,8 +154,8 @@ impl Pictures {
 
     /// Returns the codec of the video, if the tables have it.
     fn codec(&self) -> Option<Codec> {
-        let streams = self.programs.iter().flat_map(|program| &program.streams);
-        streams.into_iter().find(|stream| Some(stream.pid) == self.pid).map(|stream| stream.codec)
+        let mut streams = self.programs.iter().flat_map(|program| &program.streams);
+        streams.find(|stream| Some(stream.pid) == self.pid).map(|stream| stream.codec)
     }
 
     /// Gives `take` each packet of a PID in a part.
@@ -165,9 +165,7 @@ impl Pictures {
         pid: u16,
         take: &mut dyn FnMut(&[u8; PACKET_LEN]) -> io::Result<()>,
     ) -> io::Result<()> {
-        let single = SingleStream::begin(pid, Codec::H264, &mut Vec::new());
-        let single = single.ok_or_else(|| io::Error::other("no stream_type"))?;
-        let mut packets = Packets { single, take };
+        let mut packets = Packets { single: SingleStream::of(pid), take };
         self.copy(part, &mut packets)?;
         packets.end()
     }

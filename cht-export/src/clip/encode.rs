@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use cht_core::{session::pictures::Part, terminal::units};
 use cht_ts::{Codec, Pts, SingleStream, Unit, Units};
 
@@ -69,8 +69,7 @@ pub(crate) fn encode(
     }
     command.args(["-f", "mpegts", "pipe:1"]);
     let mut process = ffmpeg.start(&command)?;
-    let mut single = SingleStream::begin(FIRST_PID, run.codec, &mut Vec::new())
-        .with_context(|| run.codec.to_string())?;
+    let mut single = SingleStream::of(FIRST_PID);
     let (mut units, mut packets) = (Units::new(run.codec), Vec::new());
     let order = Order::of(run, places);
     let (mut begun, mut count, mut taken) = (None, 0, Ok(()));

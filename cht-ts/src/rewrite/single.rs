@@ -91,6 +91,12 @@ impl SingleStream {
         .concat();
         out.extend(table(0, 0, &pat));
         out.extend(table(pmt, 2, &body));
+        Self::of(pid)
+    }
+
+    /// Extracts `pid` without tables, where its packets alone are wanted.
+    #[must_use]
+    pub fn of(pid: u16) -> Self {
         Self { pid, framing: None, in_sync: false, with_clock: false, carry: Vec::new(), at: 0 }
     }
 
