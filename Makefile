@@ -76,7 +76,7 @@ install: $(addprefix $(BIN)/,$(TOOLS))
 	install -m 755 $^ "$(ROOT)/bin"
 	for tool in $^; do "$$tool" --generate "$(ROOT)" || exit 1; done
 	install -m 755 $(addprefix scripts/,$(SCRIPTS)) "$(ROOT)/share/cht/scripts"
-	install -m 644 scripts/cron.example "$(ROOT)/share/cht/scripts"
+	install -m 644 scripts/stage.py scripts/cron.example "$(ROOT)/share/cht/scripts"
 	for unit in $(UNITS); do \
 	    sed 's|/usr/local/|$(PREFIX)/|' "scripts/$$unit" >"$(ROOT)/lib/systemd/system/$$unit" || exit 1; done
 	install -d "$(ROOT)/share/cht/scripts/cluster"

@@ -102,7 +102,7 @@ impl Outcome<'_> {
         let mut refused = false;
         let mut at_end = |exit| match &self.origin {
             Some(origin) if exit == Exit::Failed => {
-                refused = origin.bytes.is_some();
+                refused = origin.segments.is_empty();
                 Ok(())
             }
             Some(origin) => Origin { read_to_end: true, ..origin.clone() }.note(session.as_ref()),

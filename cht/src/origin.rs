@@ -36,7 +36,7 @@ const MADE: [&str; 6] = ["stream", "frames", "audio", "transcript", "agent", "pa
 pub(crate) struct Origin {
     /// Absolute path of a file, or of the folders of segments; or a URL without its query.
     pub inputs: Vec<String>,
-    /// Digits by which the query of one URL is told from that of another.
+    /// Digits by which the query of one URL is told from that of another; empty without a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
     /// Absolute paths of the segments, in order: each has its time by those before it.
@@ -80,7 +80,7 @@ impl Origin {
                     let origin = plain(vec![absolute(file)]);
                     Self { bytes: Some(bytes), modified: Some(modified), ..origin }
                 }
-                None => Self { query: mark_of(input), ..plain(vec![without_secrets(input)]) },
+                None => Self { query: Some(mark_of(input)), ..plain(vec![without_secrets(input)]) },
             }),
         })
     }
@@ -298,10 +298,10 @@ fn places(paths: &[String]) -> Vec<String> {
     folders
 }
 
-/// Returns digits of the query of a URL, too few to tell a secret.
-fn mark_of(url: &str) -> Option<String> {
-    let (_, query) = url.split_once(['?', '#'])?;
-    Some(blake3::hash(query.as_bytes()).to_hex()[..4].to_owned())
+/// Returns digits of the query of a URL, too few to tell a secret; none without a query.
+fn mark_of(url: &str) -> String {
+    let query = url.split_once(['?', '#']).map(|(_, query)| query);
+    query.map(|it| blake3::hash(it.as_bytes()).to_hex()[..4].to_owned()).unwrap_or_default()
 }
 
 /// Returns a URL without user, password and query.

@@ -8,6 +8,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -145,6 +146,17 @@ fn installed_files_work_from_their_prefix_and_are_removed() {
     is_hardened(&prefix.join("lib/systemd/system/cht-recv.service"));
     assert!(installed.contains(Path::new("lib/systemd/system/cht@.target")));
     has_user(&prefix.join("lib/sysusers.d/cht.conf"), folder.path());
+
+    for script in fs::read_dir(prefix.join("share/cht/scripts")).unwrap() {
+        let script = script.unwrap().path();
+        if script.metadata().unwrap().permissions().mode() & 0o111 == 0 || script.is_dir() {
+            continue;
+        }
+        let output = Command::new(&script).arg("--help").stdin(Stdio::null()).output().unwrap();
+        let name = script.file_name().unwrap().to_str().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains(name), "{output:?}");
+    }
 
     // A shell that completes an option.
     let script = format!(

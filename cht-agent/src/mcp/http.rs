@@ -115,34 +115,47 @@ async fn accept(listener: TcpListener, service: Service, token: blake3::Hash) ->
         let place = Arc::clone(&places).acquire_owned().await?;
         let is_known = Arc::new(AtomicBool::new(false));
         let serving = serve(socket, service.clone(), token, Arc::clone(&is_known));
-        let client = tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             serving.await;
             drop(place);
         });
-        clients.add(client.abort_handle(), is_known);
+        let task = task.abort_handle();
+        clients.add(Client { task, since: clock::monotonic(), is_known });
     }
 }
 
-/// Clients that are connected, oldest first, since when, and whether each has sent the token.
+/// A client that is connected.
+struct Client {
+    task: AbortHandle,
+    since: Instant,
+    /// Whether it has sent the token.
+    is_known: Arc<AtomicBool>,
+}
+
+impl Client {
+    /// Tells whether it had time to send the token, and has not.
+    fn is_stranger(&self) -> bool {
+        let connected = clock::monotonic().saturating_duration_since(self.since);
+        connected > TOKEN && !self.is_known.load(Ordering::Relaxed)
+    }
+}
+
+/// Clients that are connected, the oldest first.
 #[derive(Default)]
-struct Clients(Vec<(AbortHandle, Instant, Arc<AtomicBool>)>);
+struct Clients(Vec<Client>);
 
 impl Clients {
-    fn add(&mut self, client: AbortHandle, is_known: Arc<AtomicBool>) {
-        self.0.retain(|(client, ..)| !client.is_finished());
-        self.0.push((client, clock::monotonic(), is_known));
+    fn add(&mut self, client: Client) {
+        self.0.retain(|client| !client.task.is_finished());
+        self.0.push(client);
     }
 
     /// Ends the oldest client that has not sent the token. A program that can connect could
     /// otherwise take all places.
     fn end_a_stranger(&mut self) {
-        self.0.retain(|(client, ..)| !client.is_finished());
-        let is_stranger = |(_, since, is_known): &(AbortHandle, Instant, Arc<AtomicBool>)| {
-            clock::monotonic().saturating_duration_since(*since) > TOKEN
-                && !is_known.load(Ordering::Relaxed)
-        };
-        if let Some(at) = self.0.iter().position(is_stranger) {
-            self.0.remove(at).0.abort();
+        self.0.retain(|client| !client.task.is_finished());
+        if let Some(at) = self.0.iter().position(Client::is_stranger) {
+            self.0.remove(at).task.abort();
         }
     }
 }

@@ -63,7 +63,8 @@ pub(crate) fn open(
                     "any machine that reaches it may send (a firewall, or SRT's passphrase, limits that)",
                 );
             }
-            (Box::new(FfmpegSource::prepare(input, &options.ffmpeg)?), address)
+            let source = FfmpegSource::prepare(input, &options.ffmpeg, options.once)?;
+            (Box::new(source), address)
         }
     })
 }

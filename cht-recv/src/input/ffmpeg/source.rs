@@ -49,6 +49,8 @@ pub(crate) struct FfmpegSource {
     transcode: bool,
     /// The streams that are encoded.
     encoded: Vec<Unfit>,
+    /// Whether stored data that cannot be read ends the input.
+    gives_up: bool,
     /// Whether a run has delivered a stream that can be recorded.
     has_served: bool,
     complaint: Option<String>,
@@ -71,8 +73,8 @@ enum State {
 
 impl FfmpegSource {
     /// Finds an ffmpeg that supports the input. It starts when there is a session; a file is
-    /// examined before that.
-    pub(crate) fn prepare(input: FfmpegInput, options: &FfmpegOptions) -> Result<Self> {
+    /// examined before that. With `once`, a server that has none of it ends the input, too.
+    pub(crate) fn prepare(input: FfmpegInput, options: &FfmpegOptions, once: bool) -> Result<Self> {
         let shown = input.shown();
         if input.is_finite() && !Path::new(shown).exists() {
             bail!(
@@ -94,6 +96,7 @@ impl FfmpegSource {
         }
         let mut fetch = Self {
             program,
+            gives_up: input.is_finite() || once && input.is_stored(),
             input,
             realtime: options.realtime,
             transcode: options.transcode,
@@ -194,7 +197,7 @@ impl FfmpegSource {
         } else {
             cause(&reason, shown)
         };
-        if self.input.is_finite() {
+        if self.gives_up {
             let hint = if reason.contains(NO_INDEX) {
                 ": the file was cut or is still being written; take a whole copy"
             } else {
