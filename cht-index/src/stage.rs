@@ -10,7 +10,7 @@ use std::{
     collections::VecDeque,
     io::{BufReader, IsTerminal as _, Write, stdin},
     os::{fd::AsFd, unix::net::UnixStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -217,10 +217,17 @@ impl<W: Write> Stage<'_, W> {
         self.output.fail(absolute, "session", message, Some(session)).context("stdout")
     }
 
-    /// Reports an index that cannot be written. That of the command line ends the run.
+    /// Reports an index that cannot be written. That of the command line ends the run. One whose
+    /// session was removed as a whole, as retention does, has nothing to show any more.
     fn fail(&mut self, failed: Failed) -> Result<()> {
         if self.given.as_ref() == Some(&failed.path) {
             return Err(failed.error);
+        }
+        if let Some(session) = failed.path.parent().and_then(Path::parent)
+            && !session.exists()
+        {
+            report::note(format_args!("{}: was removed, and its index with it", session.display()));
+            return Ok(());
         }
         let message = format!("{:#}", failed.error);
         self.output.fail(None, "session", &message, failed.path.to_str()).context("stdout")

@@ -106,6 +106,9 @@ pub(crate) struct File {
     pub sessions: String,
     #[command(flatten)]
     pub choice: Choice,
+    /// Find the pictures anew, as with other options; those that are there are removed
+    #[arg(long)]
+    pub overwrite: bool,
     /// Decoders at once: a number, or auto for one for each processor [default: auto]
     #[arg(long, value_name = "N")]
     pub jobs: Option<String>,
@@ -147,8 +150,11 @@ pub(crate) struct Sessions {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Doctor {
     /// Folder of the sessions
-    #[arg(env = "CHT_SESSIONS", default_value = "sessions")]
-    pub sessions: PathBuf,
+    #[arg(value_name = "SESSIONS", env = "CHT_SESSIONS", default_value = "sessions")]
+    pub place: PathBuf,
+    /// The same, as other commands have it
+    #[arg(long = "sessions", value_name = "DIR")]
+    pub folder: Option<PathBuf>,
     /// ffmpeg to check
     #[arg(long, value_name = "PATH", env = "CHT_FFMPEG", default_value = "ffmpeg")]
     pub ffmpeg: PathBuf,

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use cht_core::{
     process::{exit::Exit, report},
     session::{INDEX_JOURNAL, Session},
+    terminal::units,
 };
 
 use crate::{
@@ -47,12 +48,22 @@ pub(crate) fn file(options: &File) -> Result<Exit> {
     let mut stop = run::Stop::listen().context("signals")?;
     // All inputs have the same options.
     run::check(&choosing(options, None))?;
-    let mut worst = Exit::Done;
+    let (mut worst, mut done) = (Exit::Done, 0);
     for result in &results {
-        worst = worst.max(result.make(&mut stop)?);
+        let exit = result.make(&mut stop)?;
+        worst = worst.max(exit);
         if stop.is_signalled() {
+            done += usize::from(exit == Exit::Done);
             break;
         }
+        done += 1;
+    }
+    if done < results.len() {
+        let inputs = units::count(results.len() as u64, "input");
+        let left = results.len() - done;
+        report::note(format_args!(
+            "stopped: {left} of {inputs} not done; the same command goes on with the rest"
+        ));
     }
     Ok(worst)
 }
@@ -169,6 +180,9 @@ fn choosing(options: &File, session: Option<&str>) -> Vec<Stage> {
     let mut stages = live::choosing(&options.choice, session);
     if let Some(scenes) = stages.iter_mut().find(|stage| stage.program == "cht-scenes") {
         *scenes = scenes.clone().option("--jobs", options.jobs.as_deref());
+    }
+    if options.overwrite {
+        stages.iter_mut().for_each(|stage| stage.flag("--overwrite"));
     }
     stages
 }

@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use cht_core::process::exit::Exit;
 
 use crate::{args::Help, output, programs};
@@ -64,8 +64,8 @@ pub(crate) fn help(options: &Help) -> Result<Exit> {
              sources has the same",
             name.trim_start_matches("cht-")
         ),
-        Page::Tool(name) => Command::new(programs::tool(name).with_context(|| {
-            format!("{topic}: neither a command nor a tool; cht help names them")
+        Page::Tool(name) => Command::new(programs::tool(name).map_err(|_| {
+            anyhow!("{topic}: neither a command, nor a tool that is installed; cht help names them")
         })?),
     };
     Err(program.arg("--help").exec()).context("--help")

@@ -37,9 +37,8 @@ pub(crate) fn live(options: &Live) -> Result<Exit> {
     if let Some(Newest { session, .. }) = newest {
         let session = quote(session.name());
         if exit == Exit::Failed {
-            report::note(format_args!(
-                "a stage ended early: cht file {session} does the rest of the work"
-            ));
+            let what = if stop.insists() { "stopped at once" } else { "a stage ended early" };
+            report::note(format_args!("{what}: cht file {session} does the rest of the work"));
         } else if output::is_for_people() {
             report::note(format_args!("look at it: cht show {session}"));
         }

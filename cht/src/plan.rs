@@ -40,7 +40,7 @@ impl Stage {
     }
 
     /// Adds an option without a value, before the arguments that are none.
-    fn flag(&mut self, name: &str) {
+    pub(crate) fn flag(&mut self, name: &str) {
         let end = self.arguments.iter().position(|it| it == "--");
         self.arguments.insert(end.unwrap_or(self.arguments.len()), name.to_owned());
     }

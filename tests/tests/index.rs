@@ -310,6 +310,30 @@ fn overwrite_starts_over_the_named_index_alone() {
 }
 
 #[test]
+fn session_that_was_removed_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let [removed, other] = ["removed", "other"].map(|name| {
+        let session = folder.path().join(name);
+        fs::create_dir_all(session.join("stream")).unwrap();
+        session
+    });
+    let mut stage = Stage::start(tool("cht-index").stdin(Stdio::piped()));
+    let mut stdin = stage.child.stdin.take().unwrap();
+    let send = |stdin: &mut ChildStdin, session: &Path, n| {
+        writeln!(stdin, "{}", line(&frame_of(session, n))).unwrap();
+    };
+    send(&mut stdin, &removed, 1);
+    stage.wait_for("frame");
+    fs::remove_dir_all(&removed).unwrap();
+    send(&mut stdin, &other, 1);
+    stage.wait_for("frame");
+    drop(stdin);
+    assert!(stage.finish().success());
+    assert!(stage.of_type("error").is_empty());
+    assert_eq!(read_json(&other.join("frames/index.json")).len(), 1);
+}
+
+#[test]
 fn session_without_room_for_index_is_an_error_and_others_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);

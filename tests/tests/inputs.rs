@@ -218,7 +218,10 @@ fn files_and_playlists_are_fetched_by_http_once() {
     let sessions = folder.path().join("s");
     let absent = format!("--input {url}/absent.ts --once --sessions {}", sessions.display());
     let said = refused(&absent);
-    assert!(said.contains("404") && said.contains("absent.ts: ") && said.contains("nothing was taken"), "{said}");
+    assert!(
+        said.contains("404") && said.contains("absent.ts: ") && said.contains("nothing was taken"),
+        "{said}"
+    );
     server.kill().unwrap();
     server.wait().unwrap();
 }

@@ -101,6 +101,18 @@ fn settings_of_an_instance_are_accepted_by_its_stages() {
     }
 }
 
+/// Returns what bash completes the last of these words to.
+fn completed(prefix: &Path, words: &[&str]) -> String {
+    let [name, .., last] = words else { panic!("{words:?}") };
+    let script = "source \"$0\" && [[ $(complete -p $1) =~ -F\\ ([^ ]+) ]] && COMP_WORDS=(\"$@\") && \
+                  COMP_CWORD=$(($# - 1)) && ${BASH_REMATCH[1]} $1 \"${@: -1}\" \"${@: -2:1}\"; echo \"${COMPREPLY[@]}\"";
+    let completion = prefix.join("share/bash-completion/completions").join(name);
+    let output =
+        Command::new("bash").args(["-c", script]).arg(completion).args(words).output().unwrap();
+    assert!(output.status.success(), "{last}: {output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
 #[test]
 fn installed_files_work_from_their_prefix_and_are_removed() {
     let folder = tempfile::tempdir().unwrap();
@@ -158,16 +170,13 @@ fn installed_files_work_from_their_prefix_and_are_removed() {
         assert!(output.status.success() && said.contains(name), "{output:?}");
     }
 
-    // A shell that completes an option.
-    let script = format!(
-        "source '{}' && [[ $(complete -p cht-recv) =~ -F\\ ([^ ]+) ]] && \
-         COMP_WORDS=(cht-recv --sess) COMP_CWORD=1 && \
-         ${{BASH_REMATCH[1]}} cht-recv --sess cht-recv && echo \"${{COMPREPLY[@]}}\"",
-        prefix.join("share/bash-completion/completions/cht-recv").display()
+    let completed = |words: &[&str]| completed(&prefix, words);
+    assert_eq!(
+        completed(&["cht-recv", "--sess"]),
+        "--sessions --session-id --session-gap --session-time"
     );
-    let output = Command::new("bash").args(["-c", &script]).output().unwrap();
-    let completed = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(completed.trim(), "--sessions --session-id --session-gap --session-time");
+    assert_eq!(completed(&["cht-export", "list", "f"]), "fcpxml ffmetadata");
+    assert_eq!(completed(&["cht", "file", "--max-f"]), "--max-frames");
 
     make("uninstall", &package);
     assert_eq!(files(&package), BTreeSet::new());

@@ -59,6 +59,9 @@ pub enum SessionError {
     /// Another cht-recv records into it.
     #[error("{0}: another cht-recv is recording into this session; choose another --session-id")]
     Busy(PathBuf),
+    /// There is nothing of that name.
+    #[error("{0}: no such session")]
+    Missing(PathBuf),
     /// The folder is there and holds no session.
     #[error("{0}: not a session (it has no stream/ folder)")]
     NotASession(PathBuf),
@@ -140,6 +143,9 @@ impl Session {
 
     /// Opens the session in an existing folder.
     pub fn open(root: &Path) -> Result<Self, SessionError> {
+        if !root.exists() {
+            return Err(SessionError::Missing(root.to_owned()));
+        }
         if is_removed(root) || !root.join("stream").is_dir() {
             return Err(SessionError::NotASession(root.to_owned()));
         }
@@ -489,9 +495,8 @@ mod tests {
         let session = Session::create(folder.path(), Some("call"), &now()).unwrap();
         let left = session.take_away().unwrap();
         assert!(is_removed(&left) && left.join("stream").is_dir());
-        for root in [session.root(), &left] {
-            assert!(matches!(Session::open(root), Err(SessionError::NotASession(_))));
-        }
+        assert!(matches!(Session::open(session.root()), Err(SessionError::Missing(_))));
+        assert!(matches!(Session::open(&left), Err(SessionError::NotASession(_))));
     }
 
     fn next_sequence(session: &Session) -> u64 {

@@ -18,6 +18,9 @@ const SILENCE: f64 = 2.0;
 /// Part of the work over files after which the rest can be estimated.
 const ESTIMATED: f64 = 0.02;
 
+/// Reason of a connection that ended because the recorder was asked to stop.
+const STOPPED: &str = "stopped";
+
 /// State of the pipeline.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
@@ -36,6 +39,8 @@ struct Live {
     /// When the sender connected; `None` while there is none.
     connected: Option<Instant>,
     had_sender: bool,
+    /// Whether the recorder was asked to stop.
+    stopped: bool,
     /// Final paths of the segments that grow or are being closed.
     open: BTreeSet<PathBuf>,
     /// Bytes of those that were closed.
@@ -88,10 +93,11 @@ impl Progress {
             Body::Connected(_) => {
                 let live = self.live.get_or_insert_default();
                 (live.connected, live.had_sender, live.grown) = (Some(now), true, Some(now));
+                live.stopped = false;
             }
-            Body::Disconnected(_) => {
+            Body::Disconnected(gone) => {
                 let live = self.live.get_or_insert_default();
-                live.connected = None;
+                (live.connected, live.stopped) = (None, gone.reason == STOPPED);
             }
             Body::SegmentOpen(open) => {
                 let live = self.live.get_or_insert_default();
@@ -157,6 +163,9 @@ impl Live {
     fn parts(&mut self, growing: Option<u64>, now: Instant) -> Vec<String> {
         self.measure(growing, now);
         let Some(connected) = self.connected else {
+            if self.stopped {
+                return vec!["recorded, finishing".to_owned()];
+            }
             let next = if self.had_sender { "the next" } else { "a" };
             return vec![format!("waiting for {next} sender")];
         };
@@ -322,5 +331,7 @@ mod tests {
         );
         progress.watch(&event(r#"{"v":1,"type":"disconnected","session":"/s","connection":1,"peer":"x","reason":"end of stream","bytes":9,"at":"2026-11-23T06:24:21Z"}"#), at(10));
         assert_eq!(progress.line(Some(500_000), at(10)), "waiting for the next sender, 1 frame");
+        progress.watch(&event(r#"{"v":1,"type":"disconnected","session":"/s","connection":1,"peer":"x","reason":"stopped","bytes":9,"at":"2026-11-23T06:24:21Z"}"#), at(10));
+        assert_eq!(progress.line(Some(500_000), at(10)), "recorded, finishing, 1 frame");
     }
 }

@@ -52,6 +52,26 @@ pub(crate) struct Gaps {
     pub others: u64,
 }
 
+/// What has come of the stream.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Received {
+    pub bytes: u64,
+    /// Transport packets.
+    pub packets: u64,
+    pub gaps: u64,
+}
+
+impl Received {
+    /// Returns what has come since `before`.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_sub(before.bytes),
+            packets: self.packets.saturating_sub(before.packets),
+            gaps: self.gaps.saturating_sub(before.gaps),
+        }
+    }
+}
+
 /// All counters at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Snapshot {
@@ -125,14 +145,11 @@ impl Counters {
         self.left_out.fetch_add(1, Relaxed);
     }
 
-    /// Returns the number of bytes.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.load(Relaxed)
-    }
-
-    /// Returns the number of gaps.
-    pub(crate) fn gaps(&self) -> u64 {
-        lock(&self.gaps).total()
+    /// Returns what has come of the stream.
+    pub(crate) fn so_far(&self) -> Received {
+        let gaps = lock(&self.gaps).total();
+        let (bytes, packets) = (self.bytes.load(Relaxed), self.packets.load(Relaxed));
+        Received { bytes, packets, gaps }
     }
 
     /// Returns all counters at `now`.

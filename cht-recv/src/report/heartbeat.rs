@@ -79,7 +79,7 @@ impl Heartbeat {
     /// Notes a new sender.
     pub(crate) fn connected(&self, peer: &str) {
         self.counters.connected();
-        self.visits.begin(peer, self.counters.bytes(), self.counters.gaps());
+        self.visits.begin(peer, self.counters.so_far());
         self.peer.replace(Some(peer.to_owned()));
         self.systemd.tell(&format!("STATUS=recording {peer}"));
     }
@@ -102,7 +102,7 @@ impl Heartbeat {
     /// Notes that the sender has gone, and all its bytes are counted.
     pub(crate) fn disconnected(&self, reason: &str) {
         self.counters.disconnected();
-        self.visits.end(reason, self.counters.bytes(), self.counters.gaps());
+        self.visits.end(reason, self.counters.so_far());
         self.peer.take();
         if self.interval.is_some() {
             self.stats(clock::monotonic());

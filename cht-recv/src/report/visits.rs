@@ -14,6 +14,8 @@ use cht_core::{
     terminal::units,
 };
 
+use super::counters::Received;
+
 /// Reason of a stream that was read to its end, in `disconnected`.
 const END_OF_STREAM: &str = "end of stream";
 
@@ -30,8 +32,8 @@ struct State {
     of_file: bool,
     come: Limited,
     gone: Limited,
-    /// The sender, when it connected, and the bytes and gaps before.
-    sender: Option<(String, Instant, u64, u64)>,
+    /// The sender, when it connected, and what had come before.
+    sender: Option<(String, Instant, Received)>,
 }
 
 impl Visits {
@@ -45,29 +47,29 @@ impl Visits {
         self.0.borrow_mut().of_file = Listening::names_file(address);
     }
 
-    /// Tells that a sender has connected, after `bytes` and `gaps` in the streams of others.
-    pub(super) fn begin(&self, peer: &str, bytes: u64, gaps: u64) {
+    /// Tells that a sender has connected, after what had come of others.
+    pub(super) fn begin(&self, peer: &str, before: Received) {
         let (mut state, now) = (self.0.borrow_mut(), clock::monotonic());
         if !state.of_file {
             state.come.note(now, format_args!("{peer} connected"));
         }
-        state.sender = Some((peer.to_owned(), now, bytes, gaps));
+        state.sender = Some((peer.to_owned(), now, before));
     }
 
-    /// Tells that it has gone, after `bytes` and `gaps` of all senders.
-    pub(super) fn end(&self, reason: &str, bytes: u64, gaps: u64) {
+    /// Tells that it has gone, when `received` has come of all senders.
+    pub(super) fn end(&self, reason: &str, received: Received) {
         let (mut state, now) = (self.0.borrow_mut(), clock::monotonic());
-        let Some((peer, since, bytes_before, gaps_before)) = state.sender.take() else { return };
+        let Some((peer, since, before)) = state.sender.take() else { return };
         let length = now.saturating_duration_since(since);
-        let (bytes, gaps) = (bytes - bytes_before, gaps.saturating_sub(gaps_before));
+        let of_it = received.since(before);
         let message = if state.of_file {
             if reason != END_OF_STREAM && reason.starts_with("ffmpeg") {
-                report::warn(read(&peer, reason, bytes, gaps, true));
+                report::warn(read(&peer, reason, of_it, true));
                 return;
             }
-            read(&peer, reason, bytes, gaps, report::warnings() > 0)
+            read(&peer, reason, of_it, report::warnings() > 0)
         } else {
-            farewell(&peer, reason, length, bytes, gaps)
+            farewell(&peer, reason, length, of_it)
         };
         state.gone.note(now, message);
     }
@@ -80,9 +82,9 @@ impl Visits {
 
 /// Tells how far a file was read; `warned`: it ends too early. Its packets may have been lost
 /// before it was written.
-fn read(file: &str, reason: &str, bytes: u64, gaps: u64, warned: bool) -> String {
-    let (size, lost) = (units::size(bytes), lost(gaps));
-    match (reason, gaps) {
+fn read(file: &str, reason: &str, received: Received, warned: bool) -> String {
+    let (size, lost) = (units::size(received.bytes), lost(received));
+    match (reason, received.gaps) {
         (END_OF_STREAM, _) if warned => format!("{file}: {size} were taken, {lost}"),
         (END_OF_STREAM, 0) => format!("{file}: read to its end"),
         (END_OF_STREAM, _) => format!("{file}: read to its end; {lost}"),
@@ -90,17 +92,18 @@ fn read(file: &str, reason: &str, bytes: u64, gaps: u64, warned: bool) -> String
     }
 }
 
-fn lost(gaps: u64) -> String {
-    match gaps {
+fn lost(received: Received) -> String {
+    match received.gaps {
+        _ if received.packets == 0 && received.bytes > 0 => "no MPEG transport stream".to_owned(),
         0 => "no packet lost".to_owned(),
         1 => "packets lost once".to_owned(),
         gaps => format!("packets lost {}", units::count(gaps, "time")),
     }
 }
 
-fn farewell(peer: &str, reason: &str, length: Duration, bytes: u64, gaps: u64) -> String {
-    let lost = lost(gaps);
-    let (length, size) = (units::span(length.as_secs_f64()), units::size(bytes));
+fn farewell(peer: &str, reason: &str, length: Duration, received: Received) -> String {
+    let lost = lost(received);
+    let (length, size) = (units::span(length.as_secs_f64()), units::size(received.bytes));
     format!("{peer} left after {length}: {size}, {lost} ({reason})")
 }
 
@@ -128,15 +131,18 @@ mod tests {
 
     #[test]
     fn farewell_has_length_and_losses() {
-        let of =
-            |gaps| farewell("1.2.3.4:5", "end of stream", Duration::from_secs(65), 1_340_000, gaps);
+        let received = |gaps| Received { bytes: 1_340_000, packets: 7000, gaps };
+        let after = Duration::from_secs(65);
+        let of = |received| farewell("1.2.3.4:5", "end of stream", after, received);
         assert_eq!(
-            of(0),
+            of(received(0)),
             "1.2.3.4:5 left after 1 min 05 s: 1.34 MB, no packet lost (end of stream)"
         );
-        assert_eq!(read("talk.mp4", "end of stream", 9, 0, false), "talk.mp4: read to its end");
-        let cut = read("talk.mp4", "end of stream", 9, 0, true);
-        assert_eq!(cut, "talk.mp4: 9 B were taken, no packet lost");
-        assert!(of(2).ends_with("packets lost 2 times (end of stream)"));
+        let of_file = |warned| read("talk.mp4", "end of stream", received(0), warned);
+        assert_eq!(of_file(false), "talk.mp4: read to its end");
+        assert_eq!(of_file(true), "talk.mp4: 1.34 MB were taken, no packet lost");
+        assert!(of(received(2)).ends_with("packets lost 2 times (end of stream)"));
+        let noise = of(Received { packets: 0, ..received(0) });
+        assert!(noise.ends_with(": 1.34 MB, no MPEG transport stream (end of stream)"), "{noise}");
     }
 }

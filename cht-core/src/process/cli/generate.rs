@@ -42,7 +42,15 @@ fn write(command: &Command, prefix: &Path) -> io::Result<()> {
         fs::create_dir_all(&folder)?;
         let mut text = Vec::new();
         generate(shell, &mut command.clone(), name, &mut text);
-        fs::write(folder.join(file), text)?;
+        let text = String::from_utf8(text).map_err(io::Error::other)?;
+        fs::write(folder.join(file), mended(&text, name))?;
     }
     Ok(())
+}
+
+/// Returns a completion in which the options of subcommands are found. clap_complete 4.6 looks for
+/// them by one name in bash, and defines them by another, where a program's name has a hyphen.
+fn mended(text: &str, name: &str) -> String {
+    let [defined, sought] = ["__subcmd__", "__"].map(|joint| name.replace('-', joint));
+    text.replace(&defined, &sought)
 }
