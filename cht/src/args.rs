@@ -17,6 +17,29 @@ Examples:
   cht help cht-scenes
 ";
 
+/// Heading of the options that `-h` leaves out.
+const MORE: &str = "More options";
+
+const LIVE_EXAMPLES: &str = "\
+Examples:
+  cht live
+  cht live --listen srt://0.0.0.0:9000 --audio --page
+  cht live --listen rtsp://camera.lan/stream --detect screen
+  cht live --print >pipeline.sh";
+
+const FILE_EXAMPLES: &str = "\
+Examples:
+  cht file talk.mp4
+  cht file https://example.org/talk.mkv --out talk
+  cht file /srv/camera --max-frames 60/h
+  cht file talk.mp4 --detect screen --overwrite";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  cht show
+  cht show talk
+  cht show talk --open";
+
 /// Records live video, finds the pictures of it and of old files, and shows what there is
 #[derive(Debug, Parser)]
 #[command(name = "cht", version, before_help = EXAMPLES,
@@ -30,10 +53,13 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Record a live stream, with pictures and index while it runs
+    #[command(before_help = LIVE_EXAMPLES, after_help = cht_core::process::exit::TABLE)]
     Live(Live),
     /// Find the pictures of files, old segments or a URL
+    #[command(before_help = FILE_EXAMPLES, after_help = cht_core::process::exit::TABLE)]
     File(File),
     /// Show what there is of a session
+    #[command(before_help = SHOW_EXAMPLES)]
     Show(Show),
     /// List the sessions
     Sessions(Sessions),
@@ -53,7 +79,7 @@ pub(crate) struct Choice {
     #[arg(long, value_name = "SECONDS")]
     pub max_interval: Option<String>,
     /// Keep at most this many frames in any hour, such as 60/h
-    #[arg(long, value_name = "N/h")]
+    #[arg(help_heading = MORE, long, value_name = "N/h")]
     pub max_frames: Option<String>,
     /// Cut the sound into pieces for a transcriber
     #[arg(long)]
@@ -70,10 +96,10 @@ pub(crate) struct Live {
     #[arg(long, value_name = "DIR")]
     pub sessions: Option<String>,
     /// Name of the session; an existing one is continued [default: the local time]
-    #[arg(long, value_name = "ID")]
+    #[arg(help_heading = MORE, long, value_name = "ID")]
     pub session_id: Option<String>,
     /// Minimum length of a segment [default: 60]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(help_heading = MORE, long, value_name = "SECONDS")]
     pub segment_time: Option<String>,
     /// End after the first connection
     #[arg(long)]
@@ -85,10 +111,10 @@ pub(crate) struct Live {
           default_missing_value = "")]
     pub page: Option<String>,
     /// Print the pipeline as shell instead of running it
-    #[arg(long)]
+    #[arg(help_heading = MORE, long)]
     pub print: bool,
     /// Write events as JSON, also to a terminal
-    #[arg(long)]
+    #[arg(help_heading = MORE, long)]
     pub json: bool,
 }
 
@@ -110,13 +136,13 @@ pub(crate) struct File {
     #[arg(long)]
     pub overwrite: bool,
     /// Decoders at once: a number, or auto for one for each processor [default: auto]
-    #[arg(long, value_name = "N")]
+    #[arg(help_heading = MORE, long, value_name = "N")]
     pub jobs: Option<String>,
     /// Print the pipelines as shell instead of running them
-    #[arg(long)]
+    #[arg(help_heading = MORE, long)]
     pub print: bool,
     /// Write events as JSON, also to a terminal
-    #[arg(long)]
+    #[arg(help_heading = MORE, long)]
     pub json: bool,
 }
 
