@@ -261,6 +261,24 @@ fn recordings_of_one_name_are_not_mixed() {
 }
 
 #[test]
+fn other_options_find_the_pictures_anew_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    clip(&folder.join("talk.ts"));
+    succeed(folder, "file talk.ts");
+    let session = folder.join("sessions/talk");
+    assert_eq!(frames(&session).len(), 2);
+    let other = "file talk.ts --detect scene --max-interval 0.5";
+    let refused = run(folder, other);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("--overwrite"), "{said}");
+    assert_eq!(frames(&session).len(), 2);
+    succeed(folder, &format!("{other} --overwrite"));
+    assert!(frames(&session).len() > 2);
+    succeed(folder, other);
+}
+
+#[test]
 fn list_that_only_grows_goes_on_and_another_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
