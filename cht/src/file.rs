@@ -59,11 +59,9 @@ pub(crate) fn file(options: &File) -> Result<Exit> {
         done += 1;
     }
     if done < results.len() {
-        let inputs = units::count(results.len() as u64, "input");
-        let left = results.len() - done;
-        report::note(format_args!(
-            "stopped: {left} of {inputs} not done; the same command goes on with the rest"
-        ));
+        let (all, left) = (units::count(results.len() as u64, "input"), results.len() - done);
+        report::note(format_args!("stopped: {left} of {all} left; the same command goes on"));
+        return Ok(Exit::Failed);
     }
     Ok(worst)
 }
