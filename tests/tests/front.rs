@@ -191,6 +191,29 @@ fn recording_begins_when_ctrl_c_spares_the_other_stages() {
 }
 
 #[test]
+fn ctrl_c_says_how_many_inputs_are_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let (programs, hold) = held_index(folder.path());
+    clip(&folder.path().join("clip.ts"));
+    for name in ["one.mkv", "two.mkv"] {
+        copy(&folder.path().join("clip.ts"), &folder.path().join(name));
+    }
+    let mut command = Command::new("timeout");
+    command.args(["-s", "KILL", "120"]).arg(programs.join("cht"));
+    command.args(words("file one.mkv two.mkv")).current_dir(folder.path());
+    command.env("PATH", path_with_binaries()).env_remove("CHT_SESSIONS").process_group(0);
+    let file = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // Opens when the first input is at work.
+    let _go = fs::OpenOptions::new().write(true).open(&hold).unwrap();
+    let group = format!("-{}", file.id());
+    assert!(Command::new("kill").args(["-INT", "--", &group]).status().unwrap().success());
+    let output = file.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("stopped: 2 of 2 inputs left"), "{said}");
+    assert_eq!(output.status.code(), Some(2), "{said}");
+}
+
+#[test]
 fn closed_terminal_ends_a_recording_as_ctrl_c_does() {
     let folder = tempfile::tempdir().unwrap();
     let line = "live --listen tcp://127.0.0.1:0 --detect scene";
