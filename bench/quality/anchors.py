@@ -10,6 +10,7 @@ import sys
 import corpora
 import detectors
 import foreign
+import material
 import published
 import score
 from table import line, percent
@@ -96,7 +97,7 @@ def shares(counts):
 
 def main():
     parser = argparse.ArgumentParser(prog="bench/quality/anchors", description=__doc__.partition(":")[0] + ".")
-    parser.add_argument("--set", choices=["tune", "held", "footage", *corpora.LISTED], default="footage")
+    parser.add_argument("--set", choices=[*material.FIRST_SEED, "footage", *corpora.LISTED], default="footage")
     parser.add_argument("--root", help="the folder of a public corpus")
     parser.add_argument("--seeds", type=int, nargs="+", help="clips of `tune` or `held`, instead of all")
     parser.add_argument("--programs", nargs="+", metavar="NAME", help="programs whose names contain one of these")

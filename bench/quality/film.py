@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes montages of real footage whose cuts are known, because they were made here: film.py --set tune|held
+"""Makes montages of real footage whose cuts are known, because they were made here: film.py --set tune|held|hard|hard_held
 
-Seed n gives montage n: its shots, its transitions, and its treatment, the n-th of TREATMENTS in turn.
+Seed n gives montage n: its shots, its transitions, and its treatment, the n-th of TREATMENTS in turn, or of HARD.
 """
 
 import dataclasses
@@ -13,9 +13,8 @@ import numpy as np
 
 import material
 from footage import FILM, LARGE, Source
+from treatments import HARD, MAXIMUM, MINIMUM, TREATMENTS, treatment_of
 
-MINIMUM, MAXIMUM = 7, 300
-"""Frames of a shot."""
 VISIBLE = 4
 """Least mean difference of the pictures before and after a cut, in grey levels: less is no cut to any viewer. Half of it
 after the treatment."""
@@ -23,80 +22,6 @@ JUMP = 8
 """The same where both are of one shot of the clip, and the subject only seems to jump."""
 CLEAR = 12
 """Below this, viewers disagree whether such a jump is a cut: it is labelled as ambiguous."""
-
-
-@dataclasses.dataclass
-class Treatment:
-    """The treatment of a montage after it was cut."""
-
-    name: str
-    size: tuple[int, int] = (640, 360)
-    fps: int = 25
-    step: int = 1
-    """Step between the frames of the clips that are shown."""
-    contrast: float = 1.0
-    lift: int = 0
-    """Added to the luma after the contrast."""
-    colour: float = 1.0
-    shake: float = 0.0
-    """Pixels of 640 by which a frame is displaced at most."""
-    noise: float = 0.0
-    one_clip: bool = False
-    """All shots are of one clip."""
-    dissolves: float = 0.2
-    fades: float = 0.1
-    flashes: float = 0.15
-    codec: str = "libx264"
-    options: str = "-preset veryfast -crf 23 -bf 2"
-    filters: str = ""
-    fields: int = 1
-    """Number of pictures that become one frame."""
-    bursts: int = 0
-    """Losses of TS packets."""
-
-
-X264 = "-preset veryfast"
-BLIND = "-sc_threshold 0"
-"""No keyframe where the picture changes."""
-TREATMENTS = [
-    Treatment("plain", options=f"{X264} -crf 23 -bf 2"),
-    Treatment("blind_gop", options=f"{X264} -crf 25 -bf 2 -g 250 {BLIND}"),
-    Treatment("low_bitrate", options=f"{X264} -b:v 180k -maxrate 250k -bufsize 250k -g 100 -bf 3 {BLIND}"),
-    Treatment("high_bitrate", fps=30, options=f"{X264} -crf 14 -g 60 -bf 2"),
-    Treatment("dark", contrast=0.16, colour=0.5, options=f"{X264} -crf 23 -g 250 {BLIND}"),
-    Treatment("low_contrast", contrast=0.25, lift=95, colour=0.4),
-    Treatment("black_and_white", colour=0, options=f"{X264} -crf 26 -g 50 -bf 3 {BLIND}"),
-    Treatment("shake", shake=14),
-    Treatment("fast", step=3, fps=24),
-    Treatment(
-        "interlaced",
-        fps=50,
-        fields=2,
-        filters="tinterlace=interleave_top,setfield=tff",
-        options=f"{X264} -crf 22 -bf 2 -flags +ildct+ilme -x264-params tff=1",
-    ),
-    Treatment("variable_rate", fps=60, filters="select='eq(n,0)+lt(random(7),0.45)'"),
-    Treatment("small", size=(320, 180), options=f"{X264} -crf 28 -g 250 {BLIND}"),
-    Treatment("large", size=(1920, 1080), options="-preset superfast -crf 24 -g 100"),
-    Treatment("noise", noise=9, options=f"{X264} -crf 24 -bf 2"),
-    Treatment("mpeg2", codec="mpeg2video", options="-b:v 2500k -maxrate 4M -bufsize 1800k -g 12 -bf 2"),
-    Treatment("no_b_frames", fps=30, options=f"{X264} -tune zerolatency -b:v 900k -g 300 {BLIND}"),
-    Treatment("lost_packets", bursts=7, options=f"{X264} -crf 23 -g 50 -bf 2"),
-    Treatment("dissolves", dissolves=0.6),
-    Treatment("fades", fades=0.5, options=f"{X264} -crf 26 -g 250 {BLIND}"),
-    Treatment("flashes", flashes=0.8),
-    Treatment("shake_dark", shake=10, contrast=0.3, colour=0.6, noise=3),
-    Treatment("noise_low_bitrate", noise=14, options=f"{X264} -b:v 350k -g 125 -bf 2 {BLIND}"),
-    Treatment(
-        "interlaced_mpeg2",
-        fps=50,
-        fields=2,
-        filters="tinterlace=interleave_top,setfield=tff",
-        codec="mpeg2video",
-        options="-b:v 3M -maxrate 5M -bufsize 1800k -g 12 -bf 2 -flags +ildct+ilme -alternate_scan 1 -top 1",
-    ),
-    Treatment("one_clip", one_clip=True, dissolves=0.05),
-]
 
 
 @dataclasses.dataclass
@@ -116,6 +41,11 @@ class Shot:
     def thumb(self, n):
         return self.source.thumb(self.frame(n))
 
+    def moves(self):
+        """The mean difference of pictures that are eight apart."""
+        pairs = [(n, n + 8) for n in range(0, self.length - 8, 8)]
+        return np.mean([np.abs(self.thumb(a) - self.thumb(b)).mean() for a, b in pairs]) if pairs else 0.0
+
 
 @dataclasses.dataclass
 class Picture:
@@ -131,6 +61,8 @@ class Cutter:
     def __init__(self, rng, sources, treatment):
         self.rng = rng
         self.step = treatment.step
+        self.shortest = treatment.shortest
+        self.pick = treatment.pick
         self.visible = max(VISIBLE, VISIBLE / 2 / treatment.contrast)
         self.sources = [rng.choice(sources[:2])] if treatment.one_clip else sources
 
@@ -141,9 +73,9 @@ class Cutter:
             weights = [end - first for first, end in source.shots]
             first, end = self.rng.choices(source.shots, weights)[0]
             longest = min(MAXIMUM, (end - first) // self.step)
-            if longest < MINIMUM:
+            if longest < self.shortest:
                 continue
-            length = round(MINIMUM * (longest / MINIMUM) ** (self.rng.random() ** 0.6))
+            length = round(self.shortest * (longest / self.shortest) ** (self.rng.random() ** 0.6))
             start = first + self.rng.randrange(end - first - length * self.step + 1)
             shot = Shot(source, (first, end), start, length, self.step)
             if min(shot.thumb(0).mean(), shot.thumb(length - 1).mean()) > 24:
@@ -153,12 +85,28 @@ class Cutter:
         """A shot to follow: of the same clip, of another that looks alike, or any; but one that can be told."""
         while True:
             way = self.rng.random()
-            sources = [before.source] if way < 0.4 else self.sources
-            many = [self.candidate(sources) for _ in range(12 if 0.4 < way < 0.7 else 1)]
-            many.sort(key=lambda shot: difference(before, shot))
+            if self.pick:
+                many = self._picked(before)
+            else:
+                sources = [before.source] if way < 0.4 else self.sources
+                many = [self.candidate(sources) for _ in range(12 if 0.4 < way < 0.7 else 1)]
+                many.sort(key=lambda shot: difference(before, shot))
             for shot in many:
                 if difference(before, shot) >= max(self.visible, JUMP if same_shot(before, shot) else 0):
                     return shot
+
+    def _picked(self, before):
+        """Candidates, those that the treatment prefers first."""
+        if self.pick == "alike":
+            return sorted((self.candidate(self.sources) for _ in range(20)), key=lambda shot: difference(before, shot))
+        return sorted((self.candidate(self.sources) for _ in range(4)), key=Shot.moves, reverse=True)
+
+    def brief(self, before):
+        """A shot of 1 to 3 frames: the first one, or one to follow that is no jump within a shot."""
+        while True:
+            shot = self.next(before) if before else self.candidate(self.sources)
+            if not before or not same_shot(before, shot):
+                return dataclasses.replace(shot, length=self.rng.randint(1, 3))
 
 
 def same_shot(before, shot):
@@ -182,15 +130,20 @@ class Montage:
         self.pictures = []
         self.cuts = []
         self.ambiguous = []
+        self.unfinished = []
         self.gradual = []
         self.flashes = []
         self.shots = []
-        shot = cutter.candidate(cutter.sources)
+        shot = cutter.brief(None) if treatment.ends else cutter.candidate(cutter.sources)
         self._append(shot, 0)
         while len(self.pictures) < length:
             following = cutter.next(shot)
+            while shot.length < MINIMUM and same_shot(shot, following):
+                following = cutter.next(shot)
             self._join(shot, following)
             shot = following
+        if treatment.ends:
+            self._join(shot, cutter.brief(shot))
         self._flash()
 
     def _append(self, shot, begin):
@@ -201,10 +154,14 @@ class Montage:
 
     def _join(self, before, after):
         """One shot after the other: cut, dissolved, or faded through black."""
-        way = self.rng.random()
         room = min(before.length, after.length) // 2 - MINIMUM // 2
-        if way < self.treatment.dissolves and room >= 8:
-            length = self.rng.randint(8, min(40, room))
+        if self.treatment.joins and room >= 12 and self.rng.random() < self.treatment.joins:
+            getattr(self, f"_{self.treatment.join}")(before, after, room)
+            return
+        way = self.rng.random()
+        shortest, longest = self.treatment.lengths
+        if way < self.treatment.dissolves and room >= shortest:
+            length = self.rng.randint(shortest, min(longest, room))
             first = len(self.pictures) - length
             for n in range(length):
                 weight = (n + 1) / (length + 1)
@@ -232,11 +189,87 @@ class Montage:
                 self.cuts.append((len(self.pictures), strength))
             self._append(after, 0)
 
+    def _weigh(self, first, weights):
+        """Gives the pictures from `first` on these weights, as a fade does."""
+        for picture, weight in zip(self.pictures[first:], weights, strict=False):
+            picture.layers[0] = (*picture.layers[0][:2], weight)
+
+    def _black(self, least, most):
+        """Some frames of black."""
+        self.pictures += [Picture([]) for _ in range(self.rng.randint(least, most))]
+
+    def _fade_cut(self, before, after, room):
+        """A cut within a fade: one that ends a fade early, one on the way down to black, or one on the way up."""
+        way = self.rng.choice(["early", "down", "up"])
+        out, back = (self.rng.randint(6, min(20, room)) for _ in range(2))
+        level = self.rng.uniform(0.3, 0.7)
+        strength = difference(before, after)
+        first = len(self.pictures) - out
+        if way == "early":
+            self._weigh(first, np.linspace(1, level, out + 1)[1:])
+            # Whether a fade that a cut ends is one of its own is a matter of taste.
+            self.unfinished.append((first, len(self.pictures) - 4))
+            self.cuts.append((len(self.pictures), strength))
+            self._append(after, 0)
+            return
+        rest = self.rng.randint(4, 12)
+        if way == "down":
+            self._weigh(first, np.linspace(1, level, out + 1)[1:])
+            cut = len(self.pictures)
+            self._append(dataclasses.replace(after, length=rest), 0)
+            self._weigh(cut, np.linspace(level, 0, rest + 2)[1:-1])
+            self._black(1, 8)
+            back_first = len(self.pictures)
+            self._append(after, rest)
+            self._weigh(back_first, np.linspace(0, 1, back + 2)[1:-1])
+        else:
+            # Its last frames come back from black.
+            tail = self.pictures[-rest:]
+            del self.pictures[-rest:]
+            first -= rest
+            self._weigh(first, np.linspace(1, 0, out + 2)[1:-1])
+            self._black(1, 8)
+            risen = len(self.pictures)
+            self.pictures += tail
+            self._weigh(risen, np.linspace(0, level, rest + 1)[1:])
+            cut = back_first = len(self.pictures)
+            self._append(after, 0)
+            self._weigh(cut, np.linspace(level, 1, back + 1)[:-1])
+        # Both shots are dimmed at the cut.
+        self.cuts.append((cut, strength * level))
+        self.gradual.append(("fade", first, back_first + back - 1))
+
+    def _flash_black(self, before, after, room):
+        """A flash up to four frames before a cut to black, or after a cut from black."""
+        bright = float(before.thumb(before.length - 1).mean()) - 16
+        near, length = self.rng.randint(0, 4), self.rng.randint(1, 3)
+        white = self.rng.uniform(0.55, 1.0)
+        last = len(self.pictures)
+        before_black = self.rng.random() < 0.5
+        if before_black:
+            flash = last - near - length
+        self.cuts.append((last, bright))
+        self._black(5, 20)
+        begin = len(self.pictures)
+        self._append(after, 0)
+        if not before_black or self.rng.random() < 0.5:
+            self.cuts.append((begin, float(after.thumb(0).mean()) - 16))
+        else:
+            back = self.rng.randint(6, min(25, room))
+            self._weigh(begin, np.linspace(0, 1, back + 2)[1:-1])
+            self.gradual.append(("fade", begin, begin + back - 1))
+        if not before_black:
+            flash = begin + near
+        for picture in self.pictures[flash : flash + length]:
+            picture.white = white
+        self.flashes.append((flash, flash + length - 1))
+
     def _flash(self):
         """Flashes some shots, clear of their ends, for a cut under a flash could not be told from it."""
         cuts = [cut for cut, _ in self.cuts] + [cut for _, cut in self.ambiguous]
-        ends = [0, *cuts, *(last for _, _, last in self.gradual)]
-        begins = [*cuts, *(first for _, first, _ in self.gradual), len(self.pictures)]
+        busy = [*((first, last) for _, first, last in self.gradual), *self.flashes, *self.unfinished]
+        ends = [0, *cuts, *(last for _, last in busy)]
+        begins = [*cuts, *(first for first, _ in busy), len(self.pictures)]
         for first, end in zip(sorted(ends), sorted(begins), strict=True):
             if end - first >= 32 and self.rng.random() < self.treatment.flashes:
                 length = self.rng.randint(1, 3)
@@ -333,14 +366,14 @@ def verify(name, made, clock, thumbs, cuts, fields):
 def make(seed, footage, cache, folder):
     """Makes one montage and its labels."""
     rng = random.Random(seed)
-    treatment = TREATMENTS[(seed - 1) % len(TREATMENTS)]
+    treatment = treatment_of(seed)
     name = f"{seed:04}_{treatment.name}"
     if os.path.exists(os.path.join(folder, f"{name}.json")):
         return
     large = treatment.size[1] > 720
     width, height = (1280, 720) if large else (640, 360)
     sources = [Source(footage, cache, clip, width, height) for clip in (LARGE if large else FILM)]
-    seconds = rng.uniform(30, 36 if large else 60)
+    seconds = rng.uniform(*(treatment.seconds or (30, 36 if large else 60)))
     montage = Montage(rng, Cutter(rng, sources, treatment), treatment, round(seconds * treatment.fps))
 
     path = os.path.join(folder, f".{name}.ts")
@@ -384,7 +417,7 @@ def make(seed, footage, cache, folder):
     }
     material.label(labels, "gradual", clock, [clock.interval(a, b) for _, a, b in montage.gradual])
     labels["gradual_kinds"] = [kind for kind, _, _ in montage.gradual]
-    material.label(labels, "ambiguous", clock, [clock.interval(a, b) for a, b in montage.ambiguous])
+    material.label(labels, "ambiguous", clock, [clock.interval(a, b) for a, b in montage.ambiguous + montage.unfinished])
     material.label(labels, "damage", clock, broken)
     material.label(labels, "flash", clock, [clock.interval(a, b) for a, b in montage.flashes])
     labels["shots"] = [{**shot, "at": clock.at(shot["at"])} for shot in montage.shots]
@@ -392,5 +425,9 @@ def make(seed, footage, cache, folder):
     print(f"{name}: {len(pts)} frames, {len(cuts)} cuts, {len(montage.gradual)} gradual", flush=True)
 
 
+COUNTS = {"tune": len(TREATMENTS), "held": len(TREATMENTS), "hard": len(HARD), "hard_held": len(HARD)}
+"""Montages of each set."""
+
+
 if __name__ == "__main__":
-    material.make_set(__doc__, "film", len(TREATMENTS), make)
+    material.make_set(__doc__, "film", COUNTS, make)

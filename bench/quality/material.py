@@ -10,8 +10,8 @@ import sys
 import numpy as np
 
 TICKS = 90_000
-FIRST_SEED = {"tune": 1, "held": 3001}
-"""Of the set that detectors are tuned on, and of the one that is held aside for the final figures."""
+FIRST_SEED = {"tune": 1, "held": 3001, "hard": 5001, "hard_held": 6001}
+"""Of the sets that detectors are tuned on, and of those that are held aside for the final figures; the hard ones are film."""
 THUMB = (64, 36)
 """Width and height of the small grey pictures that tell frames apart."""
 
@@ -125,15 +125,15 @@ class Unlike(Exception):
     """A clip that differs from its labels, and is no material."""
 
 
-def make_set(description, kind, count, make):
-    """Makes a set of `count` clips by `make(seed, footage, cache, folder)`, where they are absent."""
+def make_set(description, kind, counts, make):
+    """Makes a set of clips, `counts` by its name, by `make(seed, footage, cache, folder)`, where they are absent."""
     parser = options(description)
-    parser.add_argument("--set", choices=FIRST_SEED, default="tune")
+    parser.add_argument("--set", choices=counts, default="tune")
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of all of the set")
     args = parse(parser)
     folder = os.path.join(args.cache, args.set, kind)
     os.makedirs(folder, exist_ok=True)
-    for seed in args.seeds or range(FIRST_SEED[args.set], FIRST_SEED[args.set] + count):
+    for seed in args.seeds or range(FIRST_SEED[args.set], FIRST_SEED[args.set] + counts[args.set]):
         try:
             make(seed, args.footage, os.path.join(args.cache, "raw"), folder)
         except Unlike as error:

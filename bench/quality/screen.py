@@ -234,4 +234,4 @@ def make(seed, footage, cache, folder, clips=FILM):
 
 
 if __name__ == "__main__":
-    material.make_set(__doc__, "screen", len(FORMATS), make)
+    material.make_set(__doc__, "screen", {"tune": len(FORMATS), "held": len(FORMATS)}, make)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import detectors
+import material
 import score
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -130,7 +131,7 @@ def details(kind, everything):
 def main():
     parser = argparse.ArgumentParser(prog="bench/quality/run", description="Scores detectors on labelled material.")
     parser.add_argument("--kind", choices=["film", "screen"], default="film")
-    parser.add_argument("--set", choices=["tune", "held", "footage"], default="tune", help="footage: the real clips")
+    parser.add_argument("--set", choices=[*material.FIRST_SEED, "footage"], default="tune", help="footage: the real clips; hard, hard_held: of film")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="clips whose names contain one of these")
     parser.add_argument("--detectors", nargs="+", metavar="NAME", help="detectors whose names contain one of these")
     parser.add_argument("--cache", default="target/quality", help="where material and results lie")

@@ -16,6 +16,9 @@ use crate::{Finding, Gradual};
 /// Number of frames on either side from which a frame has to stand out.
 const SIDES: usize = 3;
 
+/// Mean difference in levels up to which a flat picture stays the same.
+const STILL: f32 = 1.0;
+
 /// Number of later frames that a decision on a frame needs.
 pub const LOOKAHEAD: usize = BACK - 1;
 
@@ -34,6 +37,11 @@ const BIAS: f32 = -10.88;
 const CONTINUES: f32 = 0.9;
 const STANDS_OUT: f32 = 0.4;
 
+/// Share of an earlier picture above which it has come back after an interruption, and part of the
+/// loss at the end of the interruption that is lost of it at most.
+const RETURNS: f32 = 0.85;
+const RETURNS_OF_LOST: f32 = 0.35;
+
 /// Logarithm below which a frame that stands out from both sides is one of many.
 const ONE_OF_MANY: f32 = 0.1;
 
@@ -47,7 +55,19 @@ struct Seen {
     film: Film,
     /// Mean difference relative to the contrast.
     relative: f32,
+    /// It belongs to an interruption: the picture before it came back within [`BACK`] frames.
+    interrupts: bool,
     probability: f32,
+}
+
+impl Seen {
+    /// Mean difference and change of the histogram with the light evened out.
+    fn evened(&self) -> (f32, f32) {
+        self.film.evened.map_or((self.relative, self.film.histogram), |(difference, histogram)| {
+            let relative = self.relative * difference / self.film.difference.max(0.01);
+            (relative.min(self.relative), histogram.min(self.film.histogram))
+        })
+    }
 }
 
 /// Detects cuts and gradual changes in film, frame by frame.
@@ -65,7 +85,14 @@ impl Adaptive {
         let film = measures.film;
         let before = self.seen.back().map_or(film.contrast, |before| before.film.contrast);
         let relative = film.difference / (film.contrast * before + 25.0).sqrt();
-        self.seen.push_back(Seen { at: measures.at, film, relative, probability: 0.0 });
+        self.seen.push_back(Seen {
+            at: measures.at,
+            film,
+            relative,
+            interrupts: false,
+            probability: 0.0,
+        });
+        self.mark_interruption();
         if self.seen.len() > SIDES + 2 + LOOKAHEAD {
             self.seen.pop_front();
         }
@@ -77,6 +104,18 @@ impl Adaptive {
     /// Returns the end of the earliest gradual change that is not reported yet.
     pub(crate) fn undecided_from(&self) -> Option<i64> {
         self.gradual.undecided_from()
+    }
+
+    /// Marks the frames of an interruption that the newest frame ends, such as a flash: it shows
+    /// the picture before them again.
+    fn mark_interruption(&mut self) {
+        let Some(newest) = self.seen.back() else { return };
+        let (back, lost) = (newest.film.back, 1.0 - newest.film.continuity);
+        // The longest one counts, since the picture of a flash comes back as well.
+        let returned = |&n: &usize| back[n] > RETURNS && 1.0 - back[n] < lost * RETURNS_OF_LOST;
+        let Some(longest) = (0..back.len()).rev().find(returned) else { return };
+        let first = self.seen.len().saturating_sub(longest + 2);
+        self.seen.range_mut(first..).for_each(|seen| seen.interrupts = true);
     }
 
     /// Returns the findings about the last frames: no more come.
@@ -137,26 +176,88 @@ impl Adaptive {
     /// Returns the logarithm of a value of the frame `center` over the largest value on one side,
     /// whichever gives less, and over the largest on both.
     fn stands_out(&self, center: usize, value: fn(&Seen) -> f32, floor: f32) -> (f32, f32) {
-        let log = |seen: &Seen| (value(seen) + floor).ln();
+        // A flash that has passed tells nothing of the frames next to it.
+        let is_within = self.seen[center].interrupts;
+        let log = |seen: &Seen| {
+            let counts = is_within || !seen.interrupts;
+            if counts { (value(seen) + floor).ln() } else { floor.ln() }
+        };
         let most = |seen: &mut dyn Iterator<Item = &Seen>| seen.map(log).fold(floor.ln(), f32::max);
-        let before = most(&mut self.seen.range(center.saturating_sub(SIDES)..center));
-        let behind = center + 1..(center + 1 + SIDES).min(self.seen.len());
+        // Next to lasting black only the nearest frame counts: a flash may be close.
+        let (from_black, to_black) = self.borders_black(center);
+        let earlier = if to_black { 1 } else { SIDES };
+        let later = if from_black { 1 } else { SIDES };
+        let before = most(&mut self.seen.range(center.saturating_sub(earlier)..center));
+        let behind = center + 1..(center + 1 + later).min(self.seen.len());
         let after = most(&mut self.seen.range(behind));
         let own = log(&self.seen[center]);
         (own - before.min(after), own - before.max(after))
     }
 
-    /// Returns the probability of a cut before the frame `center`.
+    /// Tells whether the picture was flat and still for [`SIDES`] frames before the frame `center`,
+    /// and whether it is from there on.
+    fn borders_black(&self, center: usize) -> (bool, bool) {
+        let is_black = |first: usize| {
+            let frames = first..first + SIDES;
+            frames.end <= self.seen.len()
+                && self.seen.range(frames.clone()).all(|seen| seen.film.contrast < FLAT)
+                && self.seen.range(frames).skip(1).all(|seen| seen.film.difference < STILL)
+        };
+        (center >= SIDES && is_black(center - SIDES), is_black(center))
+    }
+
+    /// Returns the probability of a cut before the frame `center`: in a fade, of what is left of
+    /// the change when the light is evened out.
     fn probability(&self, center: usize) -> f32 {
+        let fades = |first: usize| {
+            let frames = first..first + SIDES;
+            frames.end <= self.seen.len()
+                && self
+                    .seen
+                    .range(frames)
+                    .all(|seen| seen.film.evened.is_some() && seen.film.relit > CONTINUES)
+        };
+        let in_fade = !self.seen[center].interrupts
+            && (center >= SIDES && fades(center - SIDES) || fades(center + 1));
+        let probability = self.probability_by(
+            center,
+            self.seen[center].film.difference,
+            |seen| seen.relative,
+            |seen| seen.film.histogram,
+            |seen| 1.0 - seen.film.continuity,
+        );
+        if !in_fade {
+            return probability;
+        }
+        let film = self.seen[center].film;
+        let difference = film.evened.map_or(film.difference, |(evened, _)| evened);
+        probability.max(self.probability_by(
+            center,
+            difference.min(film.difference),
+            |seen| seen.evened().0,
+            |seen| seen.evened().1,
+            |seen| 1.0 - seen.film.relit,
+        ))
+    }
+
+    /// Returns the probability of a cut before the frame `center` by these measures.
+    fn probability_by(
+        &self,
+        center: usize,
+        levels: f32,
+        relative: fn(&Seen) -> f32,
+        histogram: fn(&Seen) -> f32,
+        lost: fn(&Seen) -> f32,
+    ) -> f32 {
         let film = self.seen[center].film;
         let by = |value, floor| self.stands_out(center, value, floor);
-        let (_, difference) = by(|seen| seen.relative, 0.03);
-        let (continuity, continuity_both) = by(|seen| 1.0 - seen.film.continuity, 0.05);
+        let (_, difference) = by(relative, 0.03);
+        let (continuity, continuity_both) = by(lost, 0.05);
         let (relit, relit_both) = by(|seen| 1.0 - seen.film.relit, 0.05);
         // Other light is no other picture.
         let (continuity, continuity_both) =
             (continuity.min(relit), continuity_both.min(relit_both));
-        let (histogram, histogram_both) = by(|seen| seen.film.histogram, 0.02);
+        let (histogram, histogram_both) = by(histogram, 0.02);
         // Search for the picture before the cut in the frames after it.
         let lost = 1.0 - film.continuity;
         let returned = (1..BACK)
@@ -170,7 +271,7 @@ impl Adaptive {
             + HISTOGRAM_OVER_ONE * histogram
             + HISTOGRAM_OVER_BOTH * histogram_both
             + STAYS * stays
-            + DIFFERENCE * (film.difference + 0.3).ln().min(3.0);
+            + DIFFERENCE * (levels + 0.3).ln().min(3.0);
         1.0 / (1.0 + (-sum).exp())
     }
 }
@@ -236,6 +337,44 @@ mod tests {
         let flash = |n| (n, frame(n, 0.2, 90.0, 0.9));
         let flashes: Vec<_> = [14, 15, 17, 19, 21, 22, 24, 25].into_iter().map(flash).collect();
         assert_eq!(cuts(&flashes), [0i64; 0]);
+    }
+
+    #[test]
+    fn flash_next_to_a_cut_hides_no_cut() {
+        let mut end = frame(19, 0.2, 100.0, 0.9);
+        end.film.back[0] = 0.97;
+        let flash = [(18, frame(18, 0.2, 100.0, 0.9)), (19, end)];
+        assert_eq!(cuts(&flash), [0i64; 0]);
+        let [first, last] = flash;
+        assert_eq!(cuts(&[first, last, (21, frame(21, 0.3, 40.0, 0.6))]), [21]);
+    }
+
+    #[test]
+    fn flash_that_ends_in_black_has_a_cut_to_black() {
+        let lit = |n: i64, difference, histogram, contrast| {
+            let mut measures = frame(n, 1.0 - histogram * 0.7, difference, histogram);
+            measures.film.contrast = contrast;
+            (n, measures)
+        };
+        let mut flash = vec![lit(18, 120.0, 1.0, 8.0), lit(19, 0.5, 0.0, 8.0)];
+        flash.extend([lit(20, 0.5, 0.0, 8.0), lit(21, 190.0, 1.0, 0.0)]);
+        flash.extend((22..40).map(|n| lit(n, 0.0, 0.0, 0.0)));
+        assert_eq!(cuts(&flash), [21]);
+    }
+
+    #[test]
+    fn cut_within_a_fade_is_a_cut() {
+        let fading = |n| {
+            let mut measures = frame(n, 0.9, 15.0, 0.6);
+            (measures.film.relit, measures.film.evened) = (0.97, Some((0.8, 0.05)));
+            (n, measures)
+        };
+        let mut fade: Vec<_> = (10..30).map(fading).collect();
+        assert_eq!(cuts(&fade), [0i64; 0]);
+        let mut cut = frame(20, 0.4, 25.0, 0.4);
+        (cut.film.relit, cut.film.evened) = (0.45, Some((20.0, 0.35)));
+        fade[10].1 = cut;
+        assert_eq!(cuts(&fade), [20]);
     }
 
     #[test]

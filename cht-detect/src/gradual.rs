@@ -11,17 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::Finding;
 use crate::measure::{Measures, Ramp};
 
-/// Weights of the logistic regression.
-const REST: f32 = -10.8;
-const BEND: f32 = -18.4;
-const SPAN: f32 = 0.38;
-const CONTINUITY: f32 = -6.85;
-const FRAMES: f32 = -0.75;
-const STANDS_OUT: f32 = 0.99;
-const BIAS: f32 = 9.2;
-
 /// Largest step relative to the average step: faster changes are switched light.
 const STEP: f32 = 2.6;
+
+/// Continuity of the ends from which they are the same picture, in other light or moved.
+const CONTINUES: f32 = 0.8;
 
 /// Time for which no likelier ramp may come, in ticks.
 const HOLD: i64 = SECOND * 15 / 100;
@@ -67,14 +61,17 @@ impl Gradual {
         if let Some(cut) = cut {
             self.cuts.push_front(cut.at);
             self.cuts.truncate(CUTS);
-            // A fade to black ends with this cut.
-            self.black.take_if(|black| cut.at > black.at);
+            // A fade to black ends with a cut from black, and goes on to one after black.
+            let was_black = self.flat_at.is_some_and(|at| at >= cut.at - ENDED_BY_CUT);
+            self.black.take_if(|black| cut.at > black.at && was_black);
         }
         let may_be = |ramp: &Ramp| {
-            ramp.fastest < STEP && self.over.is_none_or(|over| ramp.from + HOLD >= over)
+            ramp.fastest < STEP
+                && ramp.continuity < CONTINUES
+                && self.over.is_none_or(|over| ramp.from + HOLD >= over)
         };
         if let Some(ramp) = measures.film.ramp.filter(may_be) {
-            let odds = odds(&ramp);
+            let odds = ramp.odds();
             if odds > self.best.map_or(0.0, |(_, best, _)| best) {
                 self.best = Some((ramp, odds, measures.at));
             }
@@ -145,19 +142,6 @@ impl Gradual {
     }
 }
 
-/// Returns the logarithm of the odds that a ramp is a dissolve or a fade.
-fn odds(ramp: &Ramp) -> f32 {
-    let frames = ramp.frames as f32;
-    // Part of an even ramp over the length for which `moves` was measured, relative to that.
-    let step = ramp.span * 16.0 / (frames * frames);
-    BIAS + REST * ramp.rest
-        + BEND * ramp.bend
-        + SPAN * (ramp.span / (ramp.variances.0 + ramp.variances.1 + 20.0)).ln()
-        + CONTINUITY * ramp.continuity
-        + FRAMES * frames.ln()
-        + STANDS_OUT * (step / (ramp.moves + 2.0)).ln()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +163,7 @@ mod tests {
             moves: 10.0,
             variances,
             continuity: 0.4,
+            loss: 1.0,
         };
         (to + 4, ramp)
     }
@@ -216,8 +201,25 @@ mod tests {
 
     #[test]
     fn picture_that_continues_is_no_dissolve() {
-        let pan = Ramp { continuity: 0.95, rest: 0.1, moves: 200.0, ..ramp(20, 40, PICTURES).1 };
+        let pan = Ramp { loss: 0.1, rest: 0.1, moves: 200.0, ..ramp(20, 40, PICTURES).1 };
         assert_eq!(found(&[(44, pan)], 0..0, &[]), []);
+    }
+
+    #[test]
+    fn picture_in_other_light_is_no_dissolve() {
+        let light = Ramp { continuity: 0.95, ..ramp(20, 40, PICTURES).1 };
+        assert_eq!(found(&[(44, light)], 0..0, &[]), []);
+    }
+
+    #[test]
+    fn cut_after_black_leaves_the_fade_to_it() {
+        assert_eq!(found(&[ramp(20, 30, (1500.0, 0.0))], 30..33, &[38]), [(20, 30)]);
+    }
+
+    #[test]
+    fn dissolve_over_motion_is_reported() {
+        let moving = Ramp { rest: 0.12, moves: 400.0, ..ramp(20, 40, PICTURES).1 };
+        assert_eq!(found(&[(44, moving)], 0..0, &[]), [(20, 40)]);
     }
 
     #[test]

@@ -17,6 +17,10 @@ const CLASSES: usize = 32;
 /// Continuity above which a frame was no cut, and nothing is compared with the picture before it.
 const CONTINUES: f32 = 0.9;
 
+/// Logarithm of the change of contrast, or change of the mean in levels, up to which the light is
+/// the same.
+const OTHER_LIGHT: (f32, f32) = (0.03, 1.5);
+
 /// Mean difference below which nothing has moved, in levels.
 const STILL: f32 = 0.05;
 
@@ -33,6 +37,10 @@ pub struct Film {
     pub continuity: f32,
     /// The same in any light, which may have been turned up or down.
     pub relit: f32,
+    /// Difference and histogram change to the frame before as if that had this one's mean and
+    /// contrast; `None` where the light is the same.
+    #[serde(default)]
+    pub evened: Option<(f32, f32)>,
     /// Share of the frames before that one, from the second to the [`BACK`]th, that is found again;
     /// 0 if it was not searched.
     pub back: [f32; BACK - 1],
@@ -89,6 +97,7 @@ impl FilmMeter {
             histogram: distance(&self.histogram, &histogram),
             continuity: continuity_now,
             relit: relit.map_or(continuity_now, |relit| relit.max(continuity_now)),
+            evened: if is_still { None } else { evened(before.plane(), coarse.plane()) },
             back,
             ramp,
         };
@@ -106,11 +115,32 @@ impl FilmMeter {
 }
 
 fn contrast(plane: &Plane) -> f32 {
+    mean_and_contrast(plane).1
+}
+
+/// Returns the mean and the standard deviation of the samples.
+fn mean_and_contrast(plane: &Plane) -> (f32, f32) {
     let count = plane.samples.len().max(1) as f32;
     let sum: u32 = plane.samples.iter().map(|&s| u32::from(s)).sum();
     let squares: u32 = plane.samples.iter().map(|&s| u32::from(s) * u32::from(s)).sum();
     let mean = sum as f32 / count;
-    (squares as f32 / count - mean * mean).max(0.0).sqrt()
+    (mean, (squares as f32 / count - mean * mean).max(0.0).sqrt())
+}
+
+/// Returns the difference and the change of the histogram from `before`, given the mean and the
+/// contrast of `plane`, if its light is another.
+fn evened(before: &Plane, plane: &Plane) -> Option<(f32, f32)> {
+    let ((mean_before, contrast_before), (mean, contrast)) =
+        (mean_and_contrast(before), mean_and_contrast(plane));
+    let gain = (contrast + 1.0) / (contrast_before + 1.0);
+    if gain.ln().abs() <= OTHER_LIGHT.0 && (mean - mean_before).abs() <= OTHER_LIGHT.1 {
+        return None;
+    }
+    let lit = |level: usize| ((level as f32 - mean_before) * gain + mean).round() as u8;
+    let levels: [u8; 256] = std::array::from_fn(lit);
+    let samples = before.samples.iter().map(|&sample| levels[usize::from(sample)]).collect();
+    let lit = Plane { samples, ..*before };
+    Some((plane.difference(&lit) as f32, distance(&classes(&lit), &classes(plane))))
 }
 
 fn classes(plane: &Plane) -> Vec<f32> {

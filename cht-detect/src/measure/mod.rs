@@ -56,9 +56,11 @@ impl Measures {
     /// Tells whether a picture can have these measures, which may come from a damaged file.
     #[must_use]
     pub fn is_plausible(&self) -> bool {
-        let Film { difference, contrast, histogram, continuity, relit, back, ramp } = self.film;
+        let Film { difference, contrast, histogram, continuity, relit, evened, back, ramp } =
+            self.film;
         let mut shares = [difference, contrast, histogram, continuity, relit, self.drawn]
             .into_iter()
+            .chain(evened.into_iter().flat_map(|(difference, histogram)| [difference, histogram]))
             .chain(back);
         let blocks = self.grid.0.checked_mul(self.grid.1).filter(|&blocks| blocks <= MOST_BLOCKS);
         (0.0..=1.0).contains(&self.score)

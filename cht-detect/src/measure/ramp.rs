@@ -26,14 +26,16 @@ use super::{Plane, Searchable, continuity};
 const SPACING: i64 = 90_000 / 32;
 
 /// Lengths of the ramps that are searched, in frames from the first to the last.
-const LENGTHS: [usize; 21] =
-    [5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 22, 24, 26, 28, 30, 33, 37, 42];
+const LENGTHS: [usize; 26] = [
+    5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 22, 24, 26, 28, 30, 33, 37, 42, 47, 53, 60, 67,
+    75,
+];
 
 /// Number of frames examined on either side of a ramp, where it is flat.
 const AROUND: usize = 4;
 
 /// Number of frames that are remembered.
-const MEMORY: usize = 42 + 2 * AROUND + 1;
+const MEMORY: usize = LENGTHS[LENGTHS.len() - 1] + 2 * AROUND + 1;
 
 /// Number of parts of a ramp, at whose bounds frames are examined.
 const PARTS: usize = 8;
@@ -44,14 +46,24 @@ const LONGEST: i64 = 3 * 90_000;
 /// Bounds of a ramp: least squared levels from end to end, largest distance from the line and from
 /// its even course, and largest motion after its ends.
 const LEAST_SPAN: f32 = 4.0;
-const MOST_REST: f32 = 0.3;
+const MOST_REST: f32 = 0.6;
 const MOST_BEND: f32 = 0.3;
-const MOST_BEYOND: f32 = 0.2;
+const MOST_BEYOND: f32 = 0.3;
 
 /// Variance of an end, in squared levels and relative to the other end, below which it is flat,
 /// such as black.
 const FLAT: f32 = 8.0;
 const FLAT_BESIDE: f32 = 0.1;
+
+/// Weights of the logistic regression that tells dissolves and fades from motion.
+const REST: f32 = -4.6;
+const BEND: f32 = -17.19;
+const SPAN: f32 = 2.16;
+const CONTINUITY: f32 = 1.42;
+const FRAMES: f32 = -0.32;
+const STANDS_OUT: f32 = 0.2;
+const LOSS: f32 = -6.72;
+const BIAS: f32 = 4.77;
 
 /// Frames that lie on a straight line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -78,19 +90,43 @@ pub struct Ramp {
     pub variances: (f32, f32),
     /// Share of the first picture that is found in the last, 0 to 1.
     pub continuity: f32,
+    /// Variance that the frames between lack, over that which a dissolve of these ends lacks, -1 to
+    /// 2: about 1 in a dissolve or a fade, whatever moves in it, and 0 in motion alone.
+    #[serde(default = "whole")]
+    pub loss: f32,
 }
 
 impl Ramp {
     /// Tells whether it can be calculated with.
     pub(crate) fn is_plausible(&self) -> bool {
-        let Self { from, to, span, rest, bend, fastest, moves, variances, continuity, .. } = *self;
-        let mut measures =
-            [span, rest, bend, fastest, moves, variances.0, variances.1, continuity].into_iter();
+        let Self { from, to, span, rest, bend, fastest, moves, variances, .. } = *self;
+        let measures = [span, rest, bend, fastest, moves, variances.0, variances.1];
+        let mut measures = measures.into_iter().chain([self.continuity, self.loss]);
         is_time(from) && is_time(to) && measures.all(f32::is_finite)
     }
 }
 
+/// Loss of a ramp that was measured without it.
+fn whole() -> f32 {
+    1.0
+}
+
 impl Ramp {
+    /// Returns the logarithm of the odds that it is a dissolve or a fade.
+    pub(crate) fn odds(&self) -> f32 {
+        let frames = self.frames as f32;
+        // Part of an even ramp over the length for which `moves` was measured, relative to that.
+        let step = self.span * 16.0 / (frames * frames);
+        let lacking = (self.loss - 1.0).clamp(-1.5, 0.5);
+        BIAS + REST * self.rest
+            + BEND * self.bend
+            + SPAN * (self.span / (self.variances.0 + self.variances.1 + 20.0)).ln()
+            + CONTINUITY * self.continuity
+            + FRAMES * frames.ln()
+            + STANDS_OUT * (step / (self.moves + 2.0)).ln()
+            + LOSS * lacking * lacking
+    }
+
     /// Tells whether it begins at a flat picture, and whether it ends at one.
     #[must_use]
     pub fn flat(&self) -> (bool, bool) {
@@ -108,6 +144,8 @@ struct Seen {
     /// Half as wide.
     small: Plane,
     variance: f32,
+    /// Mean and variance of the small plane.
+    level: (f32, f32),
     /// Mean squared distance to the frames before, the nearest first.
     distances: Vec<f32>,
 }
@@ -134,17 +172,25 @@ impl RampMeter {
         }
         self.seen.truncate(MEMORY - 1);
         let before = self.seen.front().filter(|newest| newest.coarse == *coarse);
-        let (small, distances) = if let Some(before) = before {
+        let (small, level, distances) = if let Some(before) = before {
             // It is as far from the others as that one is.
             let distances = [0.0].iter().chain(&before.distances).take(self.seen.len());
-            (before.small.clone(), distances.copied().collect())
+            (before.small.clone(), before.level, distances.copied().collect())
         } else {
             let small = coarse.shrunk(2);
             let distance = |seen: &Seen| distance(&small.samples, &seen.small.samples);
             let distances = self.seen.iter().map(distance).collect();
-            (small, distances)
+            let level = mean_and_variance(&small.samples);
+            (small, level, distances)
         };
-        self.seen.push_front(Seen { at, coarse: coarse.clone(), small, variance, distances });
+        self.seen.push_front(Seen {
+            at,
+            coarse: coarse.clone(),
+            small,
+            variance,
+            level,
+            distances,
+        });
         self.best()
     }
 
@@ -163,18 +209,19 @@ impl RampMeter {
         (along, (to_first / span - along * along).max(0.0))
     }
 
-    /// Returns the straightest ramp that ended [`AROUND`] frames ago.
+    /// Returns the likeliest ramp that ended [`AROUND`] frames ago.
     fn best(&self) -> Option<Ramp> {
         let last = AROUND;
         let fits = |length: &&usize| last + **length + AROUND < self.seen.len();
         let ramps = LENGTHS.iter().take_while(fits).filter_map(|&length| self.ramp(last, length));
-        let (_, length, mut ramp) = ramps.min_by(|a, b| a.0.total_cmp(&b.0))?;
+        let (_, length, mut ramp) = ramps.max_by(|a, b| a.0.total_cmp(&b.0))?;
         let first = Searchable::new(self.seen[last + length].coarse.clone());
         ramp.continuity = continuity(&first, &Searchable::new(self.seen[last].coarse.clone()));
         Some(ramp)
     }
 
-    /// Returns the ramp of `length` frames up to `last`, if it may be one, and its deviation.
+    /// Returns the ramp of `length` frames up to `last`, if it may be one, and its odds before its
+    /// continuity is known.
     fn ramp(&self, last: usize, length: usize) -> Option<(f32, usize, Ramp)> {
         let first = last + length;
         let (from, to) = (self.seen[first].at, self.seen[last].at);
@@ -188,6 +235,10 @@ impl RampMeter {
             return None;
         }
         let (mut rests, mut bend, mut count, mut previous) = (0.0, 0.0f32, 0.0, first);
+        let (mut lacks, mut mixed) = (0.0, 0.0);
+        let (mean, variance) = self.seen[first].level;
+        let (last_mean, last_variance) = self.seen[last].level;
+        let difference_varies = (span - (last_mean - mean) * (last_mean - mean)).max(0.0);
         for part in 1..PARTS {
             let frame = first - (length * part + PARTS / 2) / PARTS;
             if frame == previous || frame == last {
@@ -198,6 +249,8 @@ impl RampMeter {
             let even = (self.seen[frame].at - from) as f32 / (to - from) as f32;
             bend = bend.max((along - even).abs());
             rests += rest;
+            lacks += variance + (last_variance - variance) * even - self.seen[frame].level.1;
+            mixed += even * (1.0 - even);
             count += 1.0;
             if bend > MOST_BEND {
                 return None;
@@ -228,11 +281,22 @@ impl RampMeter {
             moves,
             variances,
             continuity: 0.0,
+            loss: (lacks / (mixed * (difference_varies + 4.0))).clamp(-1.0, 2.0),
         };
-        let relative = span / (variances.0 + variances.1 + 10.0);
-        let beyond = (-before).max(0.0) + (after - 1.0).max(0.0);
-        Some((rest + bend + beyond - 0.25 * relative.ln(), length, ramp))
+        Some((ramp.odds(), length, ramp))
     }
+}
+
+/// Returns the mean and the variance of samples.
+#[multiversion(targets("x86_64+avx2"))]
+fn mean_and_variance(samples: &[u8]) -> (f32, f32) {
+    let count = samples.len().max(1) as f32;
+    let (sum, squares) = samples.iter().fold((0u32, 0u32), |(sum, squares), &sample| {
+        let sample = u32::from(sample);
+        (sum + sample, squares + sample * sample)
+    });
+    let mean = sum as f32 / count;
+    (mean, squares as f32 / count - mean * mean)
 }
 
 /// Returns the mean squared difference of the samples of two planes of one size.
@@ -301,6 +365,25 @@ mod tests {
     fn dissolve_is_straight_and_even() {
         let seen = ramps(Some(2), 0, |n| ((n - 20) as f32 / 16.0).clamp(0.0, 1.0));
         assert!(is_there(&seen, 20, 36), "{seen:?}");
+    }
+
+    #[test]
+    fn long_dissolve_is_seen_whole() {
+        let seen = ramps(Some(2), 0, |n| ((n - 6) as f32 / 47.0).clamp(0.0, 1.0));
+        assert!(is_there(&seen, 6, 53), "{seen:?}");
+    }
+
+    #[test]
+    fn dissolve_loses_variance_whatever_moves_in_it_and_motion_loses_none() {
+        let weight = |n: i64| ((n - 20) as f32 / 16.0).clamp(0.0, 1.0);
+        let seen = ramps(Some(2), 4, weight);
+        let likeliest = seen.iter().max_by(|a, b| a.odds().total_cmp(&b.odds())).unwrap();
+        assert!((0.7..1.3).contains(&likeliest.loss), "{likeliest:?}");
+        let moving = ramps(Some(2), 8, |_| 0.0);
+        assert!(moving.iter().all(|ramp| ramp.loss < 0.5), "{moving:?}");
+        assert!(likeliest.odds() > 0.0, "{likeliest:?}");
+        let is_motion = |ramp: &Ramp| ramp.odds() < 0.0 || ramp.continuity > 0.9;
+        assert!(moving.iter().all(is_motion), "{moving:?}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::decode::{ffmpeg_log::DecodedFrame, filter::Candidates, frame::Picture
 
 /// Version of the saved state, which changes with the state of the detectors. Its first bytes are
 /// those of no earlier state.
-const VERSION: u32 = 0x6374_0004;
+const VERSION: u32 = 0x6374_0005;
 
 /// A picture that may be wanted; none where it would have to be fetched.
 pub(crate) type Candidate = Option<Picture>;
