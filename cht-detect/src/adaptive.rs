@@ -48,6 +48,16 @@ const ONE_OF_MANY: f32 = 0.1;
 /// Contrast in levels below which a picture is flat, such as black.
 const FLAT: f32 = 3.0;
 
+/// Number of later frames after which a cut is reported that is certain, and the probability from
+/// which on it is.
+const SOON: usize = 2;
+const CERTAIN: f32 = 0.95;
+
+/// Contrast in levels below which no cut is certain, and share of the picture before found again in
+/// other light above which none is: it may be a flash of three or four frames.
+const PLAIN: f32 = 10.0;
+const LIT: f32 = 0.8;
+
 /// Measures of a frame that has gone by.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Seen {
@@ -58,6 +68,9 @@ struct Seen {
     /// It belongs to an interruption: the picture before it came back within [`BACK`] frames.
     interrupts: bool,
     probability: f32,
+    /// Whether it was reported as a cut.
+    #[serde(default)]
+    reported: bool,
 }
 
 impl Seen {
@@ -79,8 +92,8 @@ pub struct Adaptive {
 }
 
 impl Adaptive {
-    /// Takes the next frame. Returns the finding about the frame [`LOOKAHEAD`] before it, or a
-    /// gradual change that has become certain.
+    /// Takes the next frame. Returns the finding about the frame [`LOOKAHEAD`] before it, a later
+    /// cut that is certain, or a gradual change that has become certain.
     pub fn push(&mut self, measures: &Measures) -> Option<Finding> {
         let film = measures.film;
         let before = self.seen.back().map_or(film.contrast, |before| before.film.contrast);
@@ -91,12 +104,13 @@ impl Adaptive {
             relative,
             interrupts: false,
             probability: 0.0,
+            reported: false,
         });
         self.mark_interruption();
         if self.seen.len() > SIDES + 2 + LOOKAHEAD {
             self.seen.pop_front();
         }
-        let cut = self.decide(LOOKAHEAD);
+        let cut = self.decide(LOOKAHEAD).or_else(|| self.decide_soon());
         let gradual = self.gradual.push(measures, cut.as_ref());
         cut.or(gradual)
     }
@@ -129,22 +143,47 @@ impl Adaptive {
     /// Decides on the frame that `later` frames have followed.
     fn decide(&mut self, later: usize) -> Option<Finding> {
         let center = self.seen.len().checked_sub(later + 1)?;
-        let previous = self.seen.get(center.checked_sub(1)?)?.probability;
+        let before = *self.seen.get(center.checked_sub(1)?)?;
         let probability = self.probability(center);
         self.seen[center].probability = probability;
-        // Of two frames of one cut the likelier one counts.
+        let is_told = self.seen[center].reported || before.reported;
+        if is_told || !self.is_cut(center, probability, before.probability) {
+            return None;
+        }
+        Some(self.report(center, probability))
+    }
+
+    /// Decides on a cut that is so clear that the frames which [`Self::decide`] waits for would
+    /// change nothing.
+    fn decide_soon(&mut self) -> Option<Finding> {
+        let center = self.seen.len().checked_sub(SOON + 1)?;
+        let (before, now) = (self.seen.get(center.checked_sub(1)?)?, &self.seen[center]);
+        let is_plain = now.film.contrast.min(before.film.contrast) < PLAIN;
+        if is_plain || now.film.relit > LIT || before.reported {
+            return None;
+        }
+        let probability = self.probability(center);
+        let is_certain = probability >= CERTAIN
+            && self.is_cut(center, probability, self.probability(center - 1));
+        is_certain.then(|| self.report(center, probability))
+    }
+
+    fn report(&mut self, center: usize, probability: f32) -> Finding {
+        self.seen[center].reported = true;
+        Finding::cut(self.seen[center].at, f64::from(probability))
+    }
+
+    /// Tells whether there is a cut before the frame `center`, given its probability and that of
+    /// the frame before. Of two frames of one cut the likelier one counts.
+    fn is_cut(&self, center: usize, probability: f32, before: f32) -> bool {
         let is_less_than_next =
             || center + 1 < self.seen.len() && self.probability(center + 1) > probability;
-        if probability <= 0.5 || previous >= probability || is_less_than_next() {
-            return None;
-        }
-        if self.fades_in(center)
-            || self.is_same_in_other_light(center)
-            || self.is_one_of_many(center)
-        {
-            return None;
-        }
-        Some(Finding::cut(self.seen[center].at, f64::from(probability)))
+        probability > 0.5
+            && before < probability
+            && !is_less_than_next()
+            && !self.fades_in(center)
+            && !self.is_same_in_other_light(center)
+            && !self.is_one_of_many(center)
     }
 
     /// Tells whether the picture was flat before the frame `center`, and gains contrast evenly from
@@ -289,6 +328,13 @@ mod tests {
         Measures { at: n, film, ..Measures::default() }
     }
 
+    /// Makes a frame of another picture, of this contrast.
+    fn flash_of(n: i64, contrast: f32) -> Measures {
+        let mut flash = frame(n, 0.4, 30.0, 0.4);
+        flash.film.contrast = contrast;
+        flash
+    }
+
     /// Returns the cuts in a calm shot with these frames in place of its own.
     fn cuts(others: &[(i64, Measures)]) -> Vec<i64> {
         let mut adaptive = Adaptive::default();
@@ -311,6 +357,28 @@ mod tests {
     fn frame_that_stands_out_is_a_cut() {
         assert_eq!(cuts(&[(20, frame(20, 0.4, 30.0, 0.4))]), [20]);
         assert_eq!(cuts(&[(39, frame(39, 0.4, 30.0, 0.4))]), [39]);
+    }
+
+    #[test]
+    fn clear_cut_is_reported_soon_and_once() {
+        let mut adaptive = Adaptive::default();
+        let mut reported = Vec::new();
+        for n in 0..40 {
+            let cut = n == 20;
+            let (continuity, difference) = if cut { (0.4, 30.0) } else { (0.97, 1.0) };
+            let histogram = if cut { 0.4 } else { 0.01 };
+            let found = adaptive.push(&frame(n, continuity, difference, histogram));
+            reported.extend(found.map(|finding| (finding.at, n)));
+        }
+        assert_eq!(reported, [(20, 20 + SOON as i64)]);
+        assert!(adaptive.finish().is_empty());
+    }
+
+    #[test]
+    fn picture_that_is_back_after_three_frames_was_interrupted_by_a_flash() {
+        let mut back = frame(23, 0.4, 30.0, 0.4);
+        back.film.back[2] = 0.97;
+        assert_eq!(cuts(&[(20, flash_of(20, 4.0)), (23, back)]), [0i64; 0]);
     }
 
     #[test]
