@@ -159,7 +159,9 @@ impl Adaptive {
         let center = self.seen.len().checked_sub(SOON + 1)?;
         let (before, now) = (self.seen.get(center.checked_sub(1)?)?, &self.seen[center]);
         let is_plain = now.film.contrast.min(before.film.contrast) < PLAIN;
-        if is_plain || now.film.relit > LIT || before.reported {
+        // A dissolve that has ended before is reported before.
+        let waits = self.undecided_from().is_some_and(|end| end < now.at);
+        if is_plain || now.film.relit > LIT || before.reported || waits {
             return None;
         }
         let probability = self.probability(center);
