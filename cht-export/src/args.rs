@@ -1,8 +1,15 @@
 //! The command line.
 
-use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{
+    ops::{Range, RangeInclusive},
+    path::PathBuf,
+    time::Duration,
+};
 
-use cht_core::{event::Reason, process::ffmpeg::FfmpegError};
+use cht_core::{
+    event::Reason,
+    process::{cli::Effect, ffmpeg::FfmpegError},
+};
 use cht_ts::time::ticks;
 use clap::{Parser, Subcommand};
 
@@ -111,6 +118,13 @@ pub(crate) struct SpanArgs {
     /// Leave out everything from this time on
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub to: Option<i64>,
+}
+
+impl SpanArgs {
+    /// Returns the part in ticks; without a limit, one that no recording reaches.
+    pub(crate) fn range(self) -> Range<i64> {
+        self.from.unwrap_or(i64::MIN / 2)..self.to.unwrap_or(i64::MAX / 2)
+    }
 }
 
 /// Which frames begin a scene.
@@ -327,7 +341,19 @@ fn share(text: &str) -> Result<f64, &'static str> {
 }
 
 /// Options that have an effect only with certain formats.
-const EFFECTS: &[cht_core::process::cli::Effect<Args>] = &[];
+const EFFECTS: &[Effect<Args>] = &[
+    Effect { option: "reason", is_there: has_scenes, place: OF_SCENES },
+    Effect { option: "min_score", is_there: has_scenes, place: OF_SCENES },
+    Effect { option: "min_length", is_there: has_scenes, place: OF_SCENES },
+];
+
+/// Where options that choose scenes have an effect.
+const OF_SCENES: &str = "in lists of scenes";
+
+/// Tells whether a command divides a recording into scenes.
+fn has_scenes(args: &Args) -> bool {
+    !matches!(&args.command, Command::List(list) if list.format.is_of_transcript())
+}
 
 pub(crate) fn parse() -> Args {
     cht_core::process::cli::parse(EFFECTS)
