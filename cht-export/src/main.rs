@@ -19,7 +19,6 @@ mod rebuild;
 mod recording;
 mod scene;
 mod segments;
-mod subtitle_text;
 mod timecode;
 
 use std::process::ExitCode;
