@@ -132,7 +132,8 @@ impl SpanArgs {
 pub(crate) struct ChoiceArgs {
     #[command(flatten)]
     pub span: SpanArgs,
-    /// Begin scenes at frames kept for these reasons [default: all but interval]
+    /// Begin scenes at frames kept for these reasons, and at the first of the recording [default:
+    /// all but interval]
     #[arg(long, value_name = "REASON", value_delimiter = ',', value_parser = reason)]
     pub reason: Vec<Reason>,
     /// Begin no scene at a change with a lower score, 0 to 1

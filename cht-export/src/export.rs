@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Why there is nothing to write.
-const NO_SCENE: &str = "no scene is left; check --from, --to, --reason and --min-score";
+const NO_SCENE: &str = "no scene is left; check --from and --to";
 
 /// Why there are no subtitles to write.
 const NO_WORDS: &str = "no words are left; check --from and --to";

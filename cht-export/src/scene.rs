@@ -17,7 +17,7 @@ pub(crate) struct Scene<'a> {
     pub frame: &'a Frame,
 }
 
-/// Choice of frames that begin a scene.
+/// Choice of frames that begin a scene, next to the first of the recording.
 #[derive(Debug, Default)]
 pub(crate) struct Choice {
     /// Reasons; all but `interval` if there are none: an interval is no change.
@@ -46,7 +46,9 @@ impl Choice {
     /// `end`. Those that reach into the chosen time are cut to it.
     pub(crate) fn scenes<'a>(&self, frames: &'a [Frame], end: i64) -> Vec<Scene<'a>> {
         let mut starts: Vec<(i64, &Frame)> = Vec::new();
-        for frame in frames.iter().filter(|frame| self.takes(frame)) {
+        // The time before the first change that is chosen is a scene as well.
+        let begins = |(place, frame): &(usize, &Frame)| *place == 0 || self.takes(frame);
+        for (_, frame) in frames.iter().enumerate().filter(begins) {
             let shown = ticks(frame.timestamp);
             // A change that began before the last scene did belongs to both.
             let began = frame.change.map(ticks).filter(|&began| began < shown);
@@ -113,7 +115,7 @@ mod tests {
         ];
         assert_eq!(spans(&Choice::default(), &frames), [(0, 40), (40, 55), (55, 70), (70, 100)]);
         let intervals = Choice { reasons: vec![Reason::Interval], ..Choice::default() };
-        assert_eq!(spans(&intervals, &frames), [(20, 100)]);
+        assert_eq!(spans(&intervals, &frames), [(0, 20), (20, 100)]);
         let high = Choice { min_score: 0.6, ..Choice::default() };
         assert_eq!(spans(&high, &frames), [(0, 55), (55, 70), (70, 100)]);
     }

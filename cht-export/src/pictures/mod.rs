@@ -144,7 +144,7 @@ fn shots_of_scenes<'a>(
         .map(|scene| Shot::of(scene.frame, short(scene.start - recording.start), 1.0))
         .collect();
     if shots.is_empty() {
-        bail!("{}: {NO_PICTURE}; check --from, --to, --reason and --min-score", session.display());
+        bail!("{}: {NO_PICTURE}; check --from and --to", session.display());
     }
     Ok(shots)
 }
