@@ -63,7 +63,7 @@ fn write_list(list: &List) -> Result<()> {
     if list.format.is_of_transcript() && recording.transcript.is_empty() {
         bail!("{session}: {NO_WORDS}");
     }
-    let scenes = list.choice.choice().scenes(&recording.frames, recording.end);
+    let scenes = list.choice.choice().scenes_of(&recording);
     if !list.format.is_of_transcript() && scenes.is_empty() {
         bail!("{session}: {NO_SCENE}");
     }
@@ -93,7 +93,7 @@ fn cut(wanted: &args::Clip) -> Result<()> {
 
 fn split(wanted: &Split) -> Result<()> {
     let recording = Recording::open(&wanted.session, None)?;
-    let scenes = wanted.choice.choice().scenes(&recording.frames, recording.end);
+    let scenes = wanted.choice.choice().scenes_of(&recording);
     let segments = segments::of(&wanted.session)?;
     let ffmpeg = wanted.way.ffmpeg.find()?;
     if scenes.is_empty() {

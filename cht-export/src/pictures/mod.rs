@@ -136,7 +136,7 @@ fn shots_of_scenes<'a>(
     choice: &ChoiceArgs,
     session: &Path,
 ) -> Result<Vec<Shot<'a>>> {
-    let scenes = choice.choice().scenes(&recording.frames, recording.end);
+    let scenes = choice.choice().scenes_of(recording);
     let there = present(scenes.iter().map(|scene| scene.frame));
     let is_there = |frame: &Frame| there.iter().any(|there| std::ptr::eq(*there, frame));
     let shown = scenes.iter().filter(|scene| is_there(scene.frame));
