@@ -112,7 +112,7 @@ pub(crate) struct Split {
 /// A part of the timeline.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct SpanArgs {
-    /// Leave out everything before this time: seconds, or H:MM:SS
+    /// Leave out everything before this time: seconds, M:SS or H:MM:SS
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub from: Option<i64>,
     /// Leave out everything from this time on
@@ -310,9 +310,10 @@ pub(crate) struct Check {
     pub json: JsonArgs,
 }
 
-/// Parses a time as seconds, `MM:SS` or `H:MM:SS`, into ticks.
+/// Parses a time as seconds, `M:SS` or `H:MM:SS`, into ticks.
 fn time(text: &str) -> Result<i64, &'static str> {
-    const WRONG: &str = "must be a time from 0 on: seconds or H:MM:SS, such as 90.5 or 1:30:00";
+    const WRONG: &str = 
+        "must be a time from 0 on: seconds, M:SS or H:MM:SS, such as 90.5, 1:30 or 1:30:00";
     let mut seconds = 0.0;
     for (place, part) in text.split(':').enumerate() {
         let is_number = part.starts_with(|c: char| c.is_ascii_digit());

@@ -29,7 +29,7 @@ use self::{
     run::{Run, Sound},
     track::{BEGIN, Track},
 };
-use crate::{ffmpeg::Ffmpeg, output};
+use crate::{ffmpeg::Ffmpeg, output, timecode::exact_seconds};
 
 /// Longest rest of a gap that is closed, in ticks: the sound of a PES packet may last as long.
 const JOINT: i64 = TICKS_PER_SECOND / 4;
@@ -120,20 +120,20 @@ pub(crate) fn make(
     place(&mut pieces, way.keeps_gaps);
     let (Some(first), Some(last)) = (pieces.first(), pieces.last()) else {
         let limit =
-            |tick: i64| (tick.abs() < i64::MAX / 4).then(|| format!("{:.3} s", seconds(tick)));
+            |tick: i64| (tick.abs() < i64::MAX / 4).then(|| format!("{} s", exact_seconds(tick)));
         let from = limit(span.start).unwrap_or("the beginning".to_owned());
         let to = limit(span.end).unwrap_or("the end".to_owned());
         bail!("no picture from {from} to {to}");
     };
     // The beginning that was asked for is not there.
     if span.start < first.span.start - TICKS_PER_SECOND && span.start > 0 {
-        report::note(format_args!("its first picture is at {:.3} s", seconds(first.span.start)));
+        report::note(format_args!("its first picture is at {} s", exact_seconds(first.span.start)));
     }
     let codec = first.run.codec;
     if let Some(other) = pieces.iter().find(|piece| piece.run.codec != codec) {
         bail!(
-            "the codec of the video changes at {:.3} s; cut there, into two clips",
-            seconds(other.span.start)
+            "the codec of the video changes at {} s; cut there, into two clips",
+            exact_seconds(other.span.start)
         );
     }
     if let Some(sound) = first.run.sounds.iter().find(|sound| !container.takes(sound.codec)) {
