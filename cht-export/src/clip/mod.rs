@@ -149,6 +149,7 @@ pub(crate) fn make(
     let (begin, end) = (first.span.start + first.offset, last.span.end + last.offset);
     let video = Video {
         codec,
+        has_sets: pieces.iter().all(|piece| piece.run.pictures.has_sets()),
         write: |out| write_video(&pieces, way.cut, ffmpeg, out),
         length: end - last.last() - begin,
         last: last.last(),

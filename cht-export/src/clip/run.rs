@@ -12,7 +12,9 @@ use cht_core::{
     process::report,
     session::pictures::{Part, Pictures},
 };
-use cht_ts::{Codec, Completion, Media, NULL_PID, Program, Unit, Units, time::TICKS_PER_SECOND};
+use cht_ts::{
+    Codec, Completion, Media, NULL_PID, ParameterSets, Program, Unit, Units, time::TICKS_PER_SECOND,
+};
 
 use super::plan::Step;
 use crate::segments::Segment;
@@ -36,7 +38,7 @@ pub(crate) struct Run {
     pub anchor: Anchor,
     pub codec: Codec,
     pub sounds: Vec<Sound>,
-    /// PAT, PMT and parameter sets of the connection.
+    /// PAT and PMT of the connection, with its parameter sets.
     pub tables: Vec<u8>,
 }
 
@@ -140,7 +142,7 @@ impl Run {
                 read.with_context(|| segment.path.display().to_string())?;
             }
             let Some(at) = first_within(&pictures, span) else { return Ok(None) };
-            let is_reached = pictures.access(at, 0).is_some();
+            let is_reached = pictures.access(at, 0).is_some() && pictures.has_sets();
             if is_reached || first == 0 || some.start - first > MOST_BEFORE {
                 break pictures;
             }
@@ -231,7 +233,8 @@ impl Run {
         take: &mut dyn FnMut(Unit) -> io::Result<()>,
     ) -> io::Result<()> {
         let pid = self.pictures.pid.unwrap_or(NULL_PID);
-        let mut completion = Completion::new(pid, self.codec, self.pictures.sets.clone());
+        let sets = self.pictures.sets_before(part).map(ParameterSets::elementary);
+        let mut completion = Completion::new(pid, self.codec, sets.unwrap_or_default());
         let mut units = Units::new(self.codec);
         let (mut complete, mut taken) = (Vec::new(), Ok(()));
         let mut found = |unit| {
