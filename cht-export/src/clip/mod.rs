@@ -129,6 +129,12 @@ pub(crate) fn make(
     if span.start < first.span.start - TICKS_PER_SECOND && span.start > 0 {
         report::note(format_args!("its first picture is at {} s", exact_seconds(first.span.start)));
     }
+    if way.cut != Cut::Keyframes && first.span.start < span.start {
+        report::note(format_args!(
+            "it begins at {} s: the time stamps of its first pictures are out of order",
+            exact_seconds(first.span.start)
+        ));
+    }
     let codec = first.run.codec;
     if let Some(other) = pieces.iter().find(|piece| piece.run.codec != codec) {
         bail!(
@@ -179,12 +185,19 @@ impl Piece {
     fn new(run: Arc<Run>, span: &Range<i64>, cut: Cut, is_first: bool) -> Option<Self> {
         let all = &run.pictures.all;
         let steps = match cut {
-            Cut::Exact(_) => plan::exact(all, span, is_first, |at| run.resets(at)),
-            Cut::Keyframes => plan::copied(all, span).map(Step::Copy).into_iter().collect(),
+            Cut::Exact(_) => plan::exact(all, span, is_first, |at| run.reset(at)),
+            Cut::Keyframes => {
+                let copied = plan::copied(all, span, |at| run.reset(at));
+                copied.map(Step::Copy).into_iter().collect()
+            }
         };
         let shown: Vec<_> = steps.iter().flat_map(|step| run.of_step(step)).collect();
         let (&first, &last) = (shown.first()?, shown.last()?);
-        let start = all[first].tick.unwrap_or(span.start);
+        let start = match steps.first() {
+            Some(Step::Copy(copied)) => run.times(copied).iter().map(|it| it.shown).min(),
+            _ => all[first].tick,
+        };
+        let start = start.unwrap_or(span.start);
         let end = all[last].tick.unwrap_or(start) + run.length_of(last);
         let end = if cut == Cut::Keyframes { end } else { end.min(span.end) };
         Some(Self { run, steps, shown, span: start..end, offset: 0 })
@@ -198,8 +211,11 @@ impl Piece {
 
     /// Returns how long before it is shown its first picture is decoded.
     fn lead(&self) -> i64 {
-        let first = self.shown.first().map(|&at| self.run.pictures.all[at]);
-        first.and_then(|first| Some(first.tick? - first.decoded)).unwrap_or(0).max(0)
+        let decoded = match self.steps.first() {
+            Some(Step::Copy(copied)) => self.run.times(copied).first().map(|it| it.decoded),
+            _ => self.shown.first().map(|&at| self.run.pictures.all[at].decoded),
+        };
+        decoded.map_or(0, |decoded| self.span.start - decoded).max(0)
     }
 
     fn stretch(&self) -> Stretch {
@@ -241,7 +257,7 @@ fn write_video(pieces: &[Piece], cut: Cut, ffmpeg: &Ffmpeg, out: impl Write) -> 
     for piece in pieces {
         for (n, step) in piece.steps.iter().enumerate() {
             match (step, cut) {
-                (Step::Copy(places), _) => track.copied(&piece.run, places, piece.offset)?,
+                (Step::Copy(copied), _) => track.copied(&piece.run, copied, piece.offset)?,
                 (Step::Encode(_), Cut::Exact(quality)) => {
                     write_encoded(piece, n, quality, ffmpeg, &mut track)?;
                 }
@@ -265,7 +281,7 @@ fn write_encoded(
     let places = run.of_step(&steps[n]);
     let copied = steps.get(n + 1).or_else(|| steps.get(n.checked_sub(1)?));
     let delay = match copied {
-        Some(Step::Copy(copied)) => run.delay(copied.start),
+        Some(Step::Copy(copied)) => run.delay(copied.places.start),
         _ => 0,
     };
     let shown = |place: usize| run.pictures.all[places[place]].tick.unwrap_or(0);
