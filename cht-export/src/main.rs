@@ -20,6 +20,7 @@ mod recording;
 mod scene;
 mod segments;
 mod timecode;
+mod unrecorded;
 
 use std::process::ExitCode;
 
