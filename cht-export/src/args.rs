@@ -312,7 +312,7 @@ pub(crate) struct Check {
 
 /// Parses a time as seconds, `M:SS` or `H:MM:SS`, into ticks.
 fn time(text: &str) -> Result<i64, &'static str> {
-    const WRONG: &str = 
+    const WRONG: &str =
         "must be a time from 0 on: seconds, M:SS or H:MM:SS, such as 90.5, 1:30 or 1:30:00";
     let mut seconds = 0.0;
     for (place, part) in text.split(':').enumerate() {

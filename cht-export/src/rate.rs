@@ -74,7 +74,8 @@ impl Rate {
         let unit = i128::from(self.denominator) * i128::from(TICKS_PER_SECOND);
         let scaled = (i128::from(from) - i128::from(picture) - 1) * i128::from(self.numerator);
         let count = -(-scaled).div_euclid(unit);
-        let since = (count * unit + i128::from(self.numerator) / 2).div_euclid(self.numerator.into());
+        let since =
+            (count * unit + i128::from(self.numerator) / 2).div_euclid(self.numerator.into());
         i64::try_from(i128::from(picture) + since).unwrap_or(i64::MAX)
     }
 

@@ -149,7 +149,8 @@ mod tests {
     fn scene_without_a_picture_within_the_chosen_time_is_left_out() {
         let frames = [frame(0.0, "first", ""), frame(4.0, "scene", ""), frame(8.0, "scene", "")];
         let pictures = |from: f64, to: f64| {
-            let choice = Choice { from: Some(ticks(from)), to: Some(ticks(to)), ..Choice::default() };
+            let choice =
+                Choice { from: Some(ticks(from)), to: Some(ticks(to)), ..Choice::default() };
             let scenes = choice.scenes(&frames, 900_000, "25".parse().unwrap());
             let count = |ticks: i64| (ticks + 1800) / 3600;
             let count = |scene: &Scene<'_>| count(scene.pictures.start)..count(scene.pictures.end);

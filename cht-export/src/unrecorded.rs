@@ -141,9 +141,7 @@ fn each_line(journal: &Path, mut take: impl FnMut(&[u8])) {
 
 /// Returns the number of the connection of a segment whose beginning is known.
 fn connection_of(before: Option<Placed>, anchor: Anchor) -> u32 {
-    before.map_or(1, |before| {
-        before.connection + u32::from(!before.anchor.continues(&anchor))
-    })
+    before.map_or(1, |before| before.connection + u32::from(!before.anchor.continues(&anchor)))
 }
 
 /// Places a segment by its first picture: on the clock of the one before, on that of one after it,

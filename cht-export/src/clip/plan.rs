@@ -138,7 +138,8 @@ mod tests {
     /// for one after which those before are not, `k` for one of an open GOP that resets no decoder.
     fn pictures(order: &str) -> (Vec<Picture>, Vec<Reset>) {
         let read = |word: &str| {
-            let (tick, mark) = word.split_at(word.len() - usize::from(word.ends_with(['K', 'C', 'k'])));
+            let (tick, mark) =
+                word.split_at(word.len() - usize::from(word.ends_with(['K', 'C', 'k'])));
             let picture = Picture {
                 segment: 0,
                 offset: 0,

@@ -13,7 +13,8 @@ use cht_core::{
     session::pictures::{Part, Pictures},
 };
 use cht_ts::{
-    Codec, Completion, Entry, Media, NULL_PID, ParameterSets, Program, Unit, Units, time::TICKS_PER_SECOND,
+    Codec, Completion, Entry, Media, NULL_PID, ParameterSets, Program, Unit, Units,
+    time::TICKS_PER_SECOND,
 };
 
 use super::plan::{Copied, Reset, Step};

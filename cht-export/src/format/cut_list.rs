@@ -17,7 +17,8 @@ pub(super) fn edl(recording: &Recording, scenes: &[Scene<'_>]) -> String {
     let mut text = format!("TITLE: {}\nFCM: NON-DROP FRAME\n\n", one_line(&recording.name));
     let begin = scenes.first().map_or(0, |scene| recording.frame_at(scene.pictures.start));
     for scene in scenes {
-        let (first, after) = (recording.frame_at(scene.pictures.start), recording.frame_at(scene.pictures.end));
+        let (first, after) =
+            (recording.frame_at(scene.pictures.start), recording.frame_at(scene.pictures.end));
         let code = |frame| smpte(frame, recording.rate);
         let _ = writeln!(
             text,
@@ -75,7 +76,8 @@ pub(super) fn fcpxml(recording: &Recording, scenes: &[Scene<'_>]) -> String {
         time(after - begin),
     );
     for scene in scenes {
-        let (first, after) = (recording.frame_at(scene.pictures.start), recording.frame_at(scene.pictures.end));
+        let (first, after) =
+            (recording.frame_at(scene.pictures.start), recording.frame_at(scene.pictures.end));
         let _ = writeln!(
             text,
             r#"            <asset-clip name="{}" ref="r2" offset="{}" start="{}" duration="{}"/>"#,
@@ -123,7 +125,8 @@ pub(super) fn otio(recording: &Recording, scenes: &[Scene<'_>]) -> String {
         "target_url": file_url(recording.media()),
     });
     let clip = |scene: &Scene<'_>| {
-        let (first, after) = (recording.frame_at(scene.pictures.start), recording.frame_at(scene.pictures.end));
+        let (first, after) =
+            (recording.frame_at(scene.pictures.start), recording.frame_at(scene.pictures.end));
         json!({
             "OTIO_SCHEMA": "Clip.1",
             "name": title(recording, scene),

@@ -25,9 +25,8 @@ CREATE VIRTUAL TABLE words USING fts5(text, start UNINDEXED, end UNINDEXED, fram
 pub(super) fn write(recording: &Recording, scenes: &[Scene<'_>], span: &Range<i64>) -> String {
     let mut script = String::from(TABLES);
     let shown: HashSet<_> = scenes.iter().map(|scene| &scene.frame.id).collect();
-    let is_taken = |frame: &&Frame| {
-        span.contains(&ticks(frame.timestamp)) || shown.contains(&frame.id)
-    };
+    let is_taken =
+        |frame: &&Frame| span.contains(&ticks(frame.timestamp)) || shown.contains(&frame.id);
     for frame in recording.frames.iter().filter(is_taken) {
         // The names of the columns are those of the event.
         let event = serde_json::to_value(frame).unwrap_or_default();

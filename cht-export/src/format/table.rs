@@ -25,7 +25,8 @@ pub(super) fn csv(recording: &Recording, scenes: &[Scene<'_>]) -> String {
     );
     for scene in scenes {
         let (start, end) = (scene.start - recording.start, scene.end - recording.start);
-        let (first, after) = (recording.frame_at(scene.pictures.start), recording.frame_at(scene.pictures.end));
+        let (first, after) =
+            (recording.frame_at(scene.pictures.start), recording.frame_at(scene.pictures.end));
         let in_seconds = |ticks| to_milliseconds(ticks) as f64 / 1000.0;
         let _ = writeln!(
             text,

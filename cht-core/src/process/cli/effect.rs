@@ -81,7 +81,8 @@ fn with_negative_values(command: Command) -> Command {
 
 /// Returns the error about the first option without effect.
 fn useless<A>(effects: &[Effect<A>], args: &A, matches: &ArgMatches) -> Option<String> {
-    let is_useless = |effect: &&Effect<A>| is_given(effect.option, matches) && !(effect.is_there)(args);
+    let is_useless =
+        |effect: &&Effect<A>| is_given(effect.option, matches) && !(effect.is_there)(args);
     let Effect { option, place, .. } = effects.iter().find(is_useless)?;
     let option = option.replace('_', "-");
     Some(format!("--{option} has no effect here; it has one {place}"))
