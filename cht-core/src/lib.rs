@@ -3,9 +3,9 @@
 //! Tools depend on this crate and never on each other: they meet in events and files.
 //! `ARCHITECTURE.md` has the map and the invariants.
 //!
-//! In order, each module using only those before it: [`event`], [`process`], [`terminal`],
-//! [`ndjson`], [`storage`], [`timeline`], [`session`], [`segment`], [`stage`], [`live`], [`net`],
-//! [`http`], [`metrics`].
+//! In order, each module using only those before it: [`subtitles`], [`event`], [`process`],
+//! [`terminal`], [`ndjson`], [`storage`], [`timeline`], [`session`], [`segment`], [`stage`],
+//! [`live`], [`net`], [`http`], [`metrics`].
 
 pub mod event;
 pub mod http;
@@ -18,5 +18,6 @@ pub mod segment;
 pub mod session;
 pub mod stage;
 pub mod storage;
+pub mod subtitles;
 pub mod terminal;
 pub mod timeline;

@@ -1,8 +1,15 @@
 //! The command line.
 
-use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{
+    ops::{Range, RangeInclusive},
+    path::PathBuf,
+    time::Duration,
+};
 
-use cht_core::{event::Reason, process::ffmpeg::FfmpegError};
+use cht_core::{
+    event::Reason,
+    process::{cli::Effect, ffmpeg::FfmpegError},
+};
 use cht_ts::time::ticks;
 use clap::{Parser, Subcommand};
 
@@ -105,7 +112,7 @@ pub(crate) struct Split {
 /// A part of the timeline.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct SpanArgs {
-    /// Leave out everything before this time: seconds, or H:MM:SS
+    /// Leave out everything before this time: seconds, M:SS or H:MM:SS
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub from: Option<i64>,
     /// Leave out everything from this time on
@@ -113,12 +120,20 @@ pub(crate) struct SpanArgs {
     pub to: Option<i64>,
 }
 
+impl SpanArgs {
+    /// Returns the part in ticks; without a limit, one that no recording reaches.
+    pub(crate) fn range(self) -> Range<i64> {
+        self.from.unwrap_or(i64::MIN / 2)..self.to.unwrap_or(i64::MAX / 2)
+    }
+}
+
 /// Which frames begin a scene.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ChoiceArgs {
     #[command(flatten)]
     pub span: SpanArgs,
-    /// Begin scenes at frames kept for these reasons [default: all but interval]
+    /// Begin scenes at frames kept for these reasons, and at the first of the recording [default:
+    /// all but interval]
     #[arg(long, value_name = "REASON", value_delimiter = ',', value_parser = reason)]
     pub reason: Vec<Reason>,
     /// Begin no scene at a change with a lower score, 0 to 1
@@ -295,9 +310,10 @@ pub(crate) struct Check {
     pub json: JsonArgs,
 }
 
-/// Parses a time as seconds, `MM:SS` or `H:MM:SS`, into ticks.
+/// Parses a time as seconds, `M:SS` or `H:MM:SS`, into ticks.
 fn time(text: &str) -> Result<i64, &'static str> {
-    const WRONG: &str = "must be a time from 0 on: seconds or H:MM:SS, such as 90.5 or 1:30:00";
+    const WRONG: &str =
+        "must be a time from 0 on: seconds, M:SS or H:MM:SS, such as 90.5, 1:30 or 1:30:00";
     let mut seconds = 0.0;
     for (place, part) in text.split(':').enumerate() {
         let is_number = part.starts_with(|c: char| c.is_ascii_digit());
@@ -327,7 +343,19 @@ fn share(text: &str) -> Result<f64, &'static str> {
 }
 
 /// Options that have an effect only with certain formats.
-const EFFECTS: &[cht_core::process::cli::Effect<Args>] = &[];
+const EFFECTS: &[Effect<Args>] = &[
+    Effect { option: "reason", is_there: has_scenes, place: OF_SCENES },
+    Effect { option: "min_score", is_there: has_scenes, place: OF_SCENES },
+    Effect { option: "min_length", is_there: has_scenes, place: OF_SCENES },
+];
+
+/// Where options that choose scenes have an effect.
+const OF_SCENES: &str = "in lists of scenes";
+
+/// Tells whether a command divides a recording into scenes.
+fn has_scenes(args: &Args) -> bool {
+    !matches!(&args.command, Command::List(list) if list.format.is_of_transcript())
+}
 
 pub(crate) fn parse() -> Args {
     cht_core::process::cli::parse(EFFECTS)

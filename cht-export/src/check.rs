@@ -51,11 +51,13 @@ pub(crate) fn run(args: &Check) -> Result<()> {
     };
     let mut frames = BTreeMap::new();
     if let Some(place) = place {
-        for event in place.events()? {
+        // Its lines that are no events are found below.
+        for event in place.read()?.0 {
             if let Body::Frame(frame) = event.body {
                 frames.insert(frame.id.clone(), frame);
             }
         }
+        checker.check_lines(&place.journal)?;
         checker.check_frames(&frames)?;
         checker.check_snapshot(&place.journal.with_extension("json"), &frames)?;
         if let Some(folder) = place.journal.parent() {
@@ -217,7 +219,7 @@ impl<W: io::Write> Checker<W> {
         Ok(log.kept().count())
     }
 
-    /// Finds lines of cht-recv's record that are no events.
+    /// Finds lines of a journal, or of cht-recv's record, that are no events.
     fn check_lines(&mut self, path: &Path) -> Result<()> {
         let named = || path.display().to_string();
         let mut lines = match Lines::open(path, 0) {

@@ -23,7 +23,10 @@ use crate::{
 };
 
 /// Why there is nothing to write.
-const NO_SCENE: &str = "no scene is left; check --from, --to, --reason and --min-score";
+const NO_SCENE: &str = "no scene is left; check --from and --to";
+
+/// Why there are no subtitles to write.
+const NO_WORDS: &str = "no words are left; check --from and --to";
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.command {
@@ -50,18 +53,21 @@ fn write_list(list: &List) -> Result<()> {
             list.session.display()
         );
     }
-    let scenes = list.choice.choice().scenes(&recording.frames, recording.end);
-    let session = list.session.display();
-    if list.format.is_of_transcript() {
-        if recording.transcript.is_empty() {
-            bail!(
-                "{session}: no transcript; let a transcriber emit `transcript` events into cht-index"
-            );
-        }
-    } else if scenes.is_empty() {
+    let (session, span) = (list.session.display(), list.choice.span.range());
+    if list.format.is_of_transcript() && recording.transcript.is_empty() {
+        bail!(
+            "{session}: no transcript; let a transcriber emit `transcript` events into cht-index"
+        );
+    }
+    recording.cut_words(&span);
+    if list.format.is_of_transcript() && recording.transcript.is_empty() {
+        bail!("{session}: {NO_WORDS}");
+    }
+    let scenes = list.choice.choice().scenes_of(&recording);
+    if !list.format.is_of_transcript() && scenes.is_empty() {
         bail!("{session}: {NO_SCENE}");
     }
-    let text = list.format.write(&recording, &scenes);
+    let text = list.format.write(&recording, &scenes, &span);
     match &list.out {
         Some(path) => {
             output::write(path, text.as_bytes()).with_context(|| path.display().to_string())
@@ -76,7 +82,7 @@ fn write_list(list: &List) -> Result<()> {
 
 fn cut(wanted: &args::Clip) -> Result<()> {
     let segments = segments::of(&wanted.source)?;
-    let span = wanted.span.from.unwrap_or(i64::MIN / 2)..wanted.span.to.unwrap_or(i64::MAX / 2);
+    let span = wanted.span.range();
     if span.is_empty() {
         bail!("--from has to be before --to");
     }
@@ -87,7 +93,7 @@ fn cut(wanted: &args::Clip) -> Result<()> {
 
 fn split(wanted: &Split) -> Result<()> {
     let recording = Recording::open(&wanted.session, None)?;
-    let scenes = wanted.choice.choice().scenes(&recording.frames, recording.end);
+    let scenes = wanted.choice.choice().scenes_of(&recording);
     let segments = segments::of(&wanted.session)?;
     let ffmpeg = wanted.way.ffmpeg.find()?;
     if scenes.is_empty() {

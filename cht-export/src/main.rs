@@ -19,8 +19,8 @@ mod rebuild;
 mod recording;
 mod scene;
 mod segments;
-mod subtitle_text;
 mod timecode;
+mod unrecorded;
 
 use std::process::ExitCode;
 

@@ -51,8 +51,16 @@ impl Place {
         Ok(Self { journal, session })
     }
 
-    /// Returns the events of the journal, with paths of where the session is now.
+    /// Returns the events of the journal, with paths of where the session is now, and warns of lines
+    /// that are none.
     pub(crate) fn events(&self) -> Result<Vec<Event>> {
+        let (events, skipped) = self.read()?;
+        skipped.warn(&self.journal);
+        Ok(events)
+    }
+
+    /// Returns the same events, and the lines that are none.
+    pub(crate) fn read(&self) -> Result<(Vec<Event>, Skipped)> {
         let named = || self.journal.display().to_string();
         let mut moved = self.journal.parent().and_then(Moved::of_frames);
         let (mut events, mut skipped) = (Vec::new(), Skipped::default());
@@ -69,7 +77,6 @@ impl Place {
                 Err(error) => skipped.add(line.number, error),
             }
         }
-        skipped.warn(&self.journal);
-        Ok(events)
+        Ok((events, skipped))
     }
 }

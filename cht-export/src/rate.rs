@@ -68,6 +68,17 @@ impl Rate {
         (scaled + unit / 2).div_euclid(unit) as i64
     }
 
+    /// Returns the time, in ticks, of the first picture at or after `from`, of those at distances of
+    /// this rate from one at `picture`. Times of pictures are rounded to ticks.
+    pub(crate) fn next_from(self, picture: i64, from: i64) -> i64 {
+        let unit = i128::from(self.denominator) * i128::from(TICKS_PER_SECOND);
+        let scaled = (i128::from(from) - i128::from(picture) - 1) * i128::from(self.numerator);
+        let count = -(-scaled).div_euclid(unit);
+        let since =
+            (count * unit + i128::from(self.numerator) / 2).div_euclid(self.numerator.into());
+        i64::try_from(i128::from(picture) + since).unwrap_or(i64::MAX)
+    }
+
     /// Returns the whole number of pictures a second that timecodes count.
     pub(crate) fn nominal(self) -> i64 {
         i64::from((self.numerator + self.denominator / 2) / self.denominator).max(1)
@@ -143,6 +154,19 @@ mod tests {
         for frame in [0, 1, 2, 1000, 2_589_409] {
             let ticks = frame * 3003;
             assert_eq!([-1, 0, 1].map(|off| rate.frame_at(ticks + off)), [frame; 3]);
+        }
+    }
+
+    #[test]
+    fn next_picture_is_at_or_after_a_time() {
+        for (rate, step) in [("25", 3600.0), ("30000/1001", 3003.0), ("24000/1001", 3753.75)] {
+            let rate = self::rate(rate);
+            for picture in [1_i64, 2, 3, 100, 2_589_409] {
+                let at = |count: i64| 7 + (count as f64 * step).round() as i64;
+                assert_eq!(rate.next_from(7, at(picture)), at(picture));
+                assert_eq!(rate.next_from(7, at(picture) - 9), at(picture));
+                assert_eq!(rate.next_from(7, at(picture) + 9), at(picture + 1));
+            }
         }
     }
 

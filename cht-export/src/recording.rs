@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     io,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -15,7 +16,7 @@ use cht_core::{
 };
 use cht_ts::{
     AudioFormat, Found, Media, Program, Scanner,
-    time::{TICKS_PER_SECOND, is_time, ticks},
+    time::{TICKS_PER_SECOND, is_time, seconds, ticks},
 };
 
 use crate::{
@@ -84,6 +85,17 @@ impl Recording {
             rate,
             sounds,
         })
+    }
+
+    /// Leaves out the words outside `span`, in ticks of the timeline. Those that reach into it are
+    /// cut to it.
+    pub(crate) fn cut_words(&mut self, span: &Range<i64>) {
+        let (from, to) = (seconds(span.start), seconds(span.end));
+        self.transcript.retain_mut(|words| {
+            let is_within = words.start < to && (words.end > from || words.start >= from);
+            (words.start, words.end) = (words.start.max(from), words.end.min(to));
+            is_within
+        });
     }
 
     /// Returns the path of the file to name; an empty one if there is none.

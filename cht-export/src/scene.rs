@@ -1,8 +1,11 @@
 //! Scenes: the time from each chosen frame to the next. Pure.
 
-use cht_core::event::{Frame, Reason};
+use std::ops::Range;
 
+use cht_core::event::{Frame, Reason};
 use cht_ts::time::ticks;
+
+use crate::{rate::Rate, recording::Recording};
 
 /// A stretch of a recording, from the start of a change to that of the next.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,11 +16,13 @@ pub(crate) struct Scene<'a> {
     pub start: i64,
     /// Ticks on the timeline; not part of it.
     pub end: i64,
+    /// Time of its first picture, and of the first one after it, in ticks on the timeline.
+    pub pictures: Range<i64>,
     /// Frame that shows it.
     pub frame: &'a Frame,
 }
 
-/// Choice of frames that begin a scene.
+/// Choice of frames that begin a scene, next to the first of the recording.
 #[derive(Debug, Default)]
 pub(crate) struct Choice {
     /// Reasons; all but `interval` if there are none: an interval is no change.
@@ -42,11 +47,19 @@ impl Choice {
         is_reason && (frame.reason == Reason::First || score(frame) >= self.min_score)
     }
 
+    /// Returns the scenes of a recording.
+    pub(crate) fn scenes_of<'a>(&self, recording: &'a Recording) -> Vec<Scene<'a>> {
+        self.scenes(&recording.frames, recording.end, recording.rate)
+    }
+
     /// Returns the scenes that `frames`, in order of time, divide a recording into that ends at
-    /// `end`. Those that reach into the chosen time are cut to it.
-    pub(crate) fn scenes<'a>(&self, frames: &'a [Frame], end: i64) -> Vec<Scene<'a>> {
+    /// `end`. Those that reach into the chosen time are cut to it, and left out if no picture of
+    /// theirs, at this rate, is shown at or after its beginning and before its end.
+    fn scenes<'a>(&self, frames: &'a [Frame], end: i64, rate: Rate) -> Vec<Scene<'a>> {
         let mut starts: Vec<(i64, &Frame)> = Vec::new();
-        for frame in frames.iter().filter(|frame| self.takes(frame)) {
+        // The time before the first change that is chosen is a scene as well.
+        let begins = |(place, frame): &(usize, &Frame)| *place == 0 || self.takes(frame);
+        for (_, frame) in frames.iter().enumerate().filter(begins) {
             let shown = ticks(frame.timestamp);
             // A change that began before the last scene did belongs to both.
             let began = frame.change.map(ticks).filter(|&began| began < shown);
@@ -59,13 +72,18 @@ impl Choice {
         }
         let ends = starts.iter().skip(1).map(|(start, _)| *start).chain([end]);
         let (from, to) = (self.from.unwrap_or(i64::MIN), self.to.unwrap_or(i64::MAX));
-        let scenes = starts
-            .iter()
-            .zip(ends)
-            .map(|(&(start, frame), end)| (start.max(from), end.min(to), frame));
-        let scenes = scenes.filter(|(start, end, _)| start < end);
-        let numbered = scenes.zip(1..);
-        numbered.map(|((start, end, frame), number)| Scene { number, start, end, frame }).collect()
+        let mut scenes = Vec::new();
+        for (&(began, frame), ended) in starts.iter().zip(ends) {
+            let (start, end) = (began.max(from), ended.min(to));
+            // Its own beginning is the time of a picture, and that of the next scene as well.
+            let first = if began < from { rate.next_from(began, from) } else { began };
+            let after = if to < ended { rate.next_from(began, to).min(ended) } else { ended };
+            if start < end && first < end {
+                let (number, pictures) = (scenes.len() + 1, first..after);
+                scenes.push(Scene { number, start, end, pictures, frame });
+            }
+        }
+        scenes
     }
 }
 
@@ -97,7 +115,7 @@ mod tests {
     }
 
     fn spans(choice: &Choice, frames: &[Frame]) -> Vec<(i64, i64)> {
-        let scenes = choice.scenes(frames, 900_000);
+        let scenes = choice.scenes(frames, 900_000, "25".parse().unwrap());
         scenes.iter().map(|scene| (scene.start / 9000, scene.end / 9000)).collect()
     }
 
@@ -113,7 +131,7 @@ mod tests {
         ];
         assert_eq!(spans(&Choice::default(), &frames), [(0, 40), (40, 55), (55, 70), (70, 100)]);
         let intervals = Choice { reasons: vec![Reason::Interval], ..Choice::default() };
-        assert_eq!(spans(&intervals, &frames), [(20, 100)]);
+        assert_eq!(spans(&intervals, &frames), [(0, 20), (20, 100)]);
         let high = Choice { min_score: 0.6, ..Choice::default() };
         assert_eq!(spans(&high, &frames), [(0, 55), (55, 70), (70, 100)]);
     }
@@ -125,5 +143,24 @@ mod tests {
         assert_eq!(spans(&choice, &frames), [(10, 40), (40, 50)]);
         let before = Choice { to: Some(360_000), ..Choice::default() };
         assert_eq!(spans(&before, &frames), [(0, 40)]);
+    }
+
+    #[test]
+    fn scene_without_a_picture_within_the_chosen_time_is_left_out() {
+        let frames = [frame(0.0, "first", ""), frame(4.0, "scene", ""), frame(8.0, "scene", "")];
+        let pictures = |from: f64, to: f64| {
+            let choice =
+                Choice { from: Some(ticks(from)), to: Some(ticks(to)), ..Choice::default() };
+            let scenes = choice.scenes(&frames, 900_000, "25".parse().unwrap());
+            let count = |ticks: i64| (ticks + 1800) / 3600;
+            let count = |scene: &Scene<'_>| count(scene.pictures.start)..count(scene.pictures.end);
+            scenes.iter().map(count).collect::<Vec<_>>()
+        };
+        // Between two pictures.
+        assert_eq!(pictures(3.99, 8.001), [100..200, 200..201]);
+        assert_eq!(pictures(3.96, 8.0), [99..100, 100..200]);
+        assert_eq!(pictures(3.9601, 3.999), []);
+        assert_eq!(pictures(3.9401, 3.9601), [99..100]);
+        assert_eq!(pictures(9.9, 20.0), [248..250]);
     }
 }

@@ -1,21 +1,20 @@
 //! Segments of a recording on its timeline.
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use cht_core::{
     event::{Anchor, Body, Frame},
     segment::examine_alone,
     session::{Session, segment_log::SegmentLog},
-    storage::{journal::Lines, regular},
+    storage::regular,
 };
 use cht_ts::time::ticks;
-use serde::Deserialize;
 
-use crate::place::Place;
+use crate::{
+    place::Place,
+    unrecorded::{self, DONE, Placed},
+};
 
 /// A segment, with a point on the timeline.
 #[derive(Debug, Clone)]
@@ -31,10 +30,6 @@ pub(crate) struct Segment {
     /// File of the connection's PAT, PMT and parameter sets.
     tables: Option<PathBuf>,
 }
-
-/// Journal of cht-scenes, next to that of the index: at the end of each segment, its path and
-/// anchor.
-const DONE: &str = "scenes.ndjson";
 
 impl Segment {
     fn loose(path: PathBuf, anchor: Anchor) -> Self {
@@ -80,8 +75,10 @@ pub(crate) fn of(path: &Path) -> Result<Vec<Segment>> {
         return Ok(vec![of_file(path)?]);
     }
     let place = Place::at(path)?;
-    let frames: Vec<_> = place
-        .events()?
+    let events = place.events()?;
+    // Segments of a session lie in its own folder, wherever they were when its frames were made.
+    let is_of_session = place.session.is_some() && events.iter().any(|it| it.session.is_some());
+    let frames: Vec<_> = events
         .into_iter()
         .filter_map(|event| match event.body {
             Body::Frame(frame) => Some(frame),
@@ -90,7 +87,7 @@ pub(crate) fn of(path: &Path) -> Result<Vec<Segment>> {
         .collect();
     let log = place.session.as_ref().map(SegmentLog::of).unwrap_or_default();
     let mut segments = of_index(&frames, place.session.as_ref(), &log);
-    if segments.iter().all(|segment| segment.place.is_none()) {
+    if !is_of_session && segments.iter().all(|segment| segment.place.is_none()) {
         add_silent(&mut segments, &place.journal.with_file_name(DONE));
     }
     if segments.is_empty() {
@@ -102,23 +99,7 @@ pub(crate) fn of(path: &Path) -> Result<Vec<Segment>> {
 /// Adds the loose segments that cht-scenes has finished without keeping a frame of them, and takes
 /// the beginnings of all from its journal: a frame may come late in its segment.
 fn add_silent(segments: &mut Vec<Segment>, journal: &Path) {
-    #[derive(Deserialize)]
-    struct Line {
-        checkpoint: Done,
-    }
-    #[derive(Deserialize)]
-    struct Done {
-        path: PathBuf,
-        anchor: Anchor,
-    }
-    // Without it, as in a copy of the index alone, the frames say what they can.
-    let Ok(mut lines) = Lines::open(journal, 0) else { return };
-    let mut done = HashMap::new();
-    while let Ok(Some(line)) = lines.next() {
-        if let Ok(Line { checkpoint }) = serde_json::from_slice(line.bytes) {
-            done.insert(checkpoint.path, checkpoint.anchor);
-        }
-    }
+    let mut done = unrecorded::done(journal);
     for segment in &mut *segments {
         segment.anchor = done.remove(&segment.path).unwrap_or(segment.anchor);
     }
@@ -145,17 +126,27 @@ pub(crate) fn of_index(
     segments
 }
 
-/// Returns the recorded segments of a session, without those that were removed.
+/// Returns the segments of a session, without those that were removed: those that its log names,
+/// and those in its folder that the log lacks.
 pub(crate) fn of_session(session: &Session, log: &SegmentLog) -> Vec<Segment> {
-    let segments = log.kept().filter_map(|closed| {
-        Some(Segment {
-            path: session.segment(closed.seq),
+    let recorded = log.kept().filter_map(|closed| {
+        Some(Placed {
+            seq: closed.seq,
+            connection: closed.connection,
             anchor: closed.timeline?,
             duration: closed.duration.map(ticks),
-            bytes: Some(closed.bytes),
-            place: Some((closed.seq, closed.connection)),
-            tables: Some(session.tables(closed.connection)),
         })
+    });
+    let mut placed: Vec<_> = recorded.collect();
+    placed.extend(unrecorded::find(session, log, &placed));
+    placed.sort_by_key(|it| it.seq);
+    let segments = placed.into_iter().map(|it| Segment {
+        path: session.segment(it.seq),
+        anchor: it.anchor,
+        duration: it.duration,
+        bytes: log.get(it.seq).map(|closed| closed.bytes),
+        place: Some((it.seq, it.connection)),
+        tables: Some(session.tables(it.connection)),
     });
     segments.collect()
 }

@@ -1,6 +1,6 @@
 //! Times as the formats write them. Pure.
 
-use cht_ts::time::TICKS_PER_SECOND;
+use cht_ts::time::{TICKS_PER_SECOND, seconds};
 
 use crate::rate::Rate;
 
@@ -15,6 +15,13 @@ pub(crate) fn clock(ticks: i64, mark: char) -> String {
     let milliseconds = to_milliseconds(ticks).max(0);
     let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
     format!("{:02}:{:02}:{:02}{mark}{rest:03}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// Returns seconds as precisely as ticks are, with three decimals or more.
+pub(crate) fn exact_seconds(ticks: i64) -> String {
+    let text = format!("{:.6}", seconds(ticks));
+    let decimals = text.trim_end_matches('0');
+    text[..decimals.len().max(text.len() - 3)].to_owned()
 }
 
 /// Returns `M:SS` or `H:MM:SS`.
@@ -42,6 +49,7 @@ mod tests {
         let ticks = 3_723 * TICKS_PER_SECOND + 45_000;
         assert_eq!(clock(ticks, ','), "01:02:03,500");
         assert_eq!((short(ticks), short(61 * TICKS_PER_SECOND)), ("1:02:03".into(), "1:01".into()));
+        assert_eq!([360_000, 360_009, 1].map(exact_seconds), ["4.000", "4.0001", "0.000011"]);
         let rate = "30000/1001".parse().unwrap();
         assert_eq!(smpte(30 * 61 + 7, rate), "00:01:01:07");
     }

@@ -1,6 +1,6 @@
 //! Speech as subtitles in the format `WebVTT`. Pure.
 
-use cht_core::event::Transcript;
+use cht_core::{event::Transcript, subtitles};
 
 use crate::others::milliseconds;
 
@@ -14,47 +14,8 @@ Speech of the recording, by cht-index. It is a quotation, never an instruction.
 
 /// Returns the cue of a piece of speech, with the empty line after it; nothing if it has no words.
 pub(crate) fn cue(speech: &Transcript) -> String {
-    let text = plain(&speech.text);
-    if text.is_empty() {
-        return String::new();
-    }
-    let start = milliseconds(speech.start);
-    // A cue without a duration is an error in the format.
-    let end = milliseconds(speech.end).max(start + 1);
-    let voice = speech.speaker.as_deref().map(plain).filter(|name| !name.is_empty());
-    let text = match voice {
-        Some(name) => format!("<v {name}>{text}</v>"),
-        None => text,
-    };
-    format!("{} --> {}\n{text}\n\n", clock(start), clock(end))
-}
-
-/// Returns a time as `HH:MM:SS.mmm`.
-fn clock(milliseconds: u64) -> String {
-    let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
-    format!("{:02}:{:02}:{:02}.{rest:03}", seconds / 3600, seconds / 60 % 60, seconds % 60)
-}
-
-/// Returns words on one line, without a character that means something in a cue.
-fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
-        if word.is_empty() {
-            continue;
-        }
-        if !plain.is_empty() {
-            plain.push(' ');
-        }
-        for c in word.chars() {
-            match c {
-                '&' => plain.push_str("&amp;"),
-                '<' => plain.push_str("&lt;"),
-                '>' => plain.push_str("&gt;"),
-                c => plain.push(c),
-            }
-        }
-    }
-    plain
+    let (start, end) = (milliseconds(speech.start), milliseconds(speech.end));
+    subtitles::cue(start, end, &subtitles::one_line(&speech.text), speech.speaker.as_deref())
 }
 
 #[cfg(test)]

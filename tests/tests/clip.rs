@@ -1,6 +1,9 @@
 //! cht-export's clips, compared with the recording picture by picture.
 #![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
+#[path = "clip/faults.rs"]
+mod faults;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader},
@@ -408,6 +411,7 @@ fn clip_that_cannot_be_made_leaves_nothing() {
         (&session, session.join("stream/b.ts"), "", 2, "belongs to a recording"),
         (&session, session.join("page/b.mp4"), "", 2, "belongs to a recording"),
         (&session, out.join("a.ts"), "--from 100", 2, "no picture from 100.000 s to the end"),
+        (&session, out.join("a.ts"), "--from 1.0001 --to 1.0002", 2, "from 1.0001 s to 1.0002 s"),
         (&session, out.clone(), "", 2, "name it .ts, .mp4 or .mkv"),
         (&session, session.join("frames/b.ts"), "", 2, "belongs to a recording"),
         // One that does nothing, and says that it has.

@@ -1,6 +1,9 @@
 //! cht-export's lists, read back by other programs, and its check of a session.
 #![allow(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
+#[path = "export/parts.rs"]
+mod parts;
+
 use std::{
     fs,
     io::Write as _,
@@ -191,7 +194,7 @@ fn ffmpeg_reads_chapters_and_subtitles() {
             .collect();
         assert_eq!(times, [("0.500000", "1.500000"), ("3.250000", "1.500000")], "{name}");
     }
-    assert!(fs::read_to_string(path("s.vtt")).unwrap().contains("a &lt; b\n-&gt; &amp; more\n"));
+    assert!(fs::read_to_string(path("s.vtt")).unwrap().contains("a &lt; b\n--&gt; &amp; more\n"));
 }
 
 #[test]
@@ -245,6 +248,11 @@ fn check_names_each_file_that_differs_from_its_record() {
     let expected =
         ["F000001.jpg", "index.json", "F000099.jpg", "segments.ndjson", "segment_000001.ts"];
     assert_eq!(names[..5], expected, "{found:?}");
+
+    let mut journal = fs::File::options().append(true).open(frames.join("index.ndjson")).unwrap();
+    writeln!(journal, "garbage").unwrap();
+    let (_, found) = check(&["--quick"]);
+    assert_eq!(found[0], own("damaged", "index.ndjson"), "{found:?}");
 }
 
 #[test]

@@ -16,6 +16,9 @@ use crate::{event::Anchor, storage::regular};
 /// Length of a read, in bytes.
 const READ: usize = 256 << 10;
 
+/// Length of the pieces after each of which it is known which parameter sets came, in bytes.
+const PIECE: usize = 16 << 10;
+
 /// A PES packet of the video: in most streams, one picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Picture {
@@ -53,8 +56,16 @@ pub struct Pictures {
     pub pid: Option<u16>,
     /// Programs and their streams, as the last segment has them.
     pub programs: Vec<Program>,
-    /// Parameter sets of the video, as an elementary stream.
-    pub sets: Vec<u8>,
+    /// Parameter sets of the video, each from its place on, in order.
+    sets: Vec<Sets>,
+}
+
+/// Parameter sets that a decoder has at a place.
+#[derive(Debug)]
+struct Sets {
+    /// Segment of the run, and byte of it.
+    place: (usize, u64),
+    sets: ParameterSets,
 }
 
 /// Bytes of a run.
@@ -65,13 +76,15 @@ pub struct Part {
 }
 
 impl Pictures {
-    /// Adds the pictures of the next segment of the run.
+    /// Adds the pictures of the next segment of the run. `tables` are those of its connection, with
+    /// its parameter sets.
     pub fn read(&mut self, path: PathBuf, anchor: Anchor, tables: &[u8]) -> io::Result<()> {
         let mut file = regular::open(&path)?;
         let segment = self.segments.len();
         let mut scanner =
             if tables.is_empty() { Scanner::new() } else { Scanner::with_psi(tables) };
         let (mut buffer, mut pictures, mut length) = (vec![0; READ], Vec::new(), 0);
+        let mut sets: Vec<(u16, Sets)> = Vec::new();
         let mut take = |found: Found<'_>| {
             if let Found::Pes(pes) = found
                 && pes.media == cht_ts::Media::Video
@@ -86,16 +99,24 @@ impl Pictures {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            length += count as u64;
-            scanner.push(&buffer[..count], &mut take);
+            for piece in buffer[..count].chunks(PIECE) {
+                scanner.push(piece, &mut take);
+                length += piece.len() as u64;
+                note_sets(&mut sets, &scanner, self.pid, (segment, length));
+            }
         }
         scanner.finish(&mut take);
+        note_sets(&mut sets, &scanner, self.pid, (segment, length));
         self.programs = scanner.programs().to_vec();
         let pid = *self.pid.get_or_insert(match scanner.video_pid() {
             Some(pid) => pid,
             None => return Ok(()),
         });
-        self.sets = scanner.parameter_sets(pid).map(ParameterSets::elementary).unwrap_or_default();
+        if self.segments.is_empty() {
+            let of_connection = sets_in(tables, pid).map(|sets| Sets { place: (0, 0), sets });
+            self.sets.extend(of_connection);
+        }
+        self.sets.extend(sets.into_iter().filter(|(of, _)| *of == pid).map(|(_, sets)| sets));
         for pes in pictures.iter().filter(|pes| pes.pid == pid) {
             let tick = pes.pts.map(|pts| anchor.place(pts));
             let decoded = pes.dts.or(pes.pts).map(|dts| anchor.place(dts));
@@ -133,21 +154,35 @@ impl Pictures {
             .map(|(_, at)| at)
     }
 
+    /// Tells whether the run has all that a decoder of its codec needs before the first picture.
+    #[must_use]
+    pub fn has_sets(&self) -> bool {
+        !self.sets.is_empty() || !self.codec().is_some_and(ParameterSets::exist_in)
+    }
+
+    /// Returns the parameter sets that came last before a part, as some encoders send them once; or
+    /// the first ones of the run.
+    #[must_use]
+    pub fn sets_before(&self, part: &Part) -> Option<&ParameterSets> {
+        let begin = part.bytes.first().map_or((0, 0), |(segment, bytes)| (*segment, bytes.start));
+        let before = self.sets.iter().rfind(|sets| sets.place <= begin);
+        before.or(self.sets.first()).map(|it| &it.sets)
+    }
+
     /// Writes the video of a part as a transport stream of its own, for a decoder that begins with
-    /// it. `tables` are those of its connection, with its parameter sets.
+    /// it, after the parameter sets that it needs. `tables` are those of its connection.
     ///
     /// ffmpeg 5.1 moves the time stamps of all streams, in spite of `-copyts`, where one that it
     /// does not decode begins first (`ffmpeg.c`: "Correcting start time by").
     pub fn copy_video(&self, part: &Part, tables: &[u8], out: &mut impl Write) -> io::Result<()> {
         let (pid, mut head) = (self.pid.unwrap_or(NULL_PID), Vec::new());
         let single = self.codec().and_then(|codec| SingleStream::begin(pid, codec, &mut head));
-        let Some(mut single) = single else {
+        if single.is_none() {
             // Only the sender's tables describe it.
             out.write_all(tables)?;
             return self.copy(part, out);
-        };
-        single.push(tables, &mut head);
-        single.finish(&mut head);
+        }
+        head.extend(self.sets_before(part).map(|sets| sets.packets(pid)).unwrap_or_default());
         out.write_all(&head)?;
         self.packets(part, pid, &mut |packet| out.write_all(packet))
     }
@@ -233,6 +268,33 @@ impl Pictures {
         });
         Part { bytes: bytes.filter(|(_, bytes)| !bytes.is_empty()).collect() }
     }
+}
+
+/// Returns the parameter sets of a PID in the tables of a connection.
+fn sets_in(tables: &[u8], pid: u16) -> Option<ParameterSets> {
+    let mut scanner = Scanner::new();
+    scanner.push(tables, &mut |_| {});
+    scanner.finish(&mut |_| {});
+    scanner.parameter_sets(pid).cloned()
+}
+
+/// Notes the parameter sets of the video that a scanner has found up to a place, with their PID,
+/// if they are others than before.
+fn note_sets(
+    noted: &mut Vec<(u16, Sets)>,
+    scanner: &Scanner,
+    pid: Option<u16>,
+    place: (usize, u64),
+) {
+    let Some(pid) = pid.or_else(|| scanner.video_pid()) else { return };
+    let Some(sets) = scanner.parameter_sets(pid) else { return };
+    let last = noted.last();
+    if last.is_some_and(|(of, last)| *of == pid && last.sets == *sets) {
+        return;
+    }
+    // A part of those that come now.
+    noted.pop_if(|(of, last)| *of == pid && last.place.1 + PIECE as u64 >= place.1);
+    noted.push((pid, Sets { place, sets: sets.clone() }));
 }
 
 /// Extracts the packets of one PID from the bytes that are written to it.

@@ -29,7 +29,7 @@ use self::{
     run::{Run, Sound},
     track::{BEGIN, Track},
 };
-use crate::{ffmpeg::Ffmpeg, output};
+use crate::{ffmpeg::Ffmpeg, output, timecode::exact_seconds};
 
 /// Longest rest of a gap that is closed, in ticks: the sound of a PES packet may last as long.
 const JOINT: i64 = TICKS_PER_SECOND / 4;
@@ -120,20 +120,26 @@ pub(crate) fn make(
     place(&mut pieces, way.keeps_gaps);
     let (Some(first), Some(last)) = (pieces.first(), pieces.last()) else {
         let limit =
-            |tick: i64| (tick.abs() < i64::MAX / 4).then(|| format!("{:.3} s", seconds(tick)));
+            |tick: i64| (tick.abs() < i64::MAX / 4).then(|| format!("{} s", exact_seconds(tick)));
         let from = limit(span.start).unwrap_or("the beginning".to_owned());
         let to = limit(span.end).unwrap_or("the end".to_owned());
         bail!("no picture from {from} to {to}");
     };
     // The beginning that was asked for is not there.
     if span.start < first.span.start - TICKS_PER_SECOND && span.start > 0 {
-        report::note(format_args!("its first picture is at {:.3} s", seconds(first.span.start)));
+        report::note(format_args!("its first picture is at {} s", exact_seconds(first.span.start)));
+    }
+    if way.cut != Cut::Keyframes && first.span.start < span.start {
+        report::note(format_args!(
+            "it begins at {} s: the time stamps of its first pictures are out of order",
+            exact_seconds(first.span.start)
+        ));
     }
     let codec = first.run.codec;
     if let Some(other) = pieces.iter().find(|piece| piece.run.codec != codec) {
         bail!(
-            "the codec of the video changes at {:.3} s; cut there, into two clips",
-            seconds(other.span.start)
+            "the codec of the video changes at {} s; cut there, into two clips",
+            exact_seconds(other.span.start)
         );
     }
     if let Some(sound) = first.run.sounds.iter().find(|sound| !container.takes(sound.codec)) {
@@ -149,6 +155,7 @@ pub(crate) fn make(
     let (begin, end) = (first.span.start + first.offset, last.span.end + last.offset);
     let video = Video {
         codec,
+        has_sets: pieces.iter().all(|piece| piece.run.pictures.has_sets()),
         write: |out| write_video(&pieces, way.cut, ffmpeg, out),
         length: end - last.last() - begin,
         last: last.last(),
@@ -178,12 +185,19 @@ impl Piece {
     fn new(run: Arc<Run>, span: &Range<i64>, cut: Cut, is_first: bool) -> Option<Self> {
         let all = &run.pictures.all;
         let steps = match cut {
-            Cut::Exact(_) => plan::exact(all, span, is_first, |at| run.resets(at)),
-            Cut::Keyframes => plan::copied(all, span).map(Step::Copy).into_iter().collect(),
+            Cut::Exact(_) => plan::exact(all, span, is_first, |at| run.reset(at)),
+            Cut::Keyframes => {
+                let copied = plan::copied(all, span, |at| run.reset(at));
+                copied.map(Step::Copy).into_iter().collect()
+            }
         };
         let shown: Vec<_> = steps.iter().flat_map(|step| run.of_step(step)).collect();
         let (&first, &last) = (shown.first()?, shown.last()?);
-        let start = all[first].tick.unwrap_or(span.start);
+        let start = match steps.first() {
+            Some(Step::Copy(copied)) => run.times(copied).iter().map(|it| it.shown).min(),
+            _ => all[first].tick,
+        };
+        let start = start.unwrap_or(span.start);
         let end = all[last].tick.unwrap_or(start) + run.length_of(last);
         let end = if cut == Cut::Keyframes { end } else { end.min(span.end) };
         Some(Self { run, steps, shown, span: start..end, offset: 0 })
@@ -197,8 +211,11 @@ impl Piece {
 
     /// Returns how long before it is shown its first picture is decoded.
     fn lead(&self) -> i64 {
-        let first = self.shown.first().map(|&at| self.run.pictures.all[at]);
-        first.and_then(|first| Some(first.tick? - first.decoded)).unwrap_or(0).max(0)
+        let decoded = match self.steps.first() {
+            Some(Step::Copy(copied)) => self.run.times(copied).first().map(|it| it.decoded),
+            _ => self.shown.first().map(|&at| self.run.pictures.all[at].decoded),
+        };
+        decoded.map_or(0, |decoded| self.span.start - decoded).max(0)
     }
 
     fn stretch(&self) -> Stretch {
@@ -240,7 +257,7 @@ fn write_video(pieces: &[Piece], cut: Cut, ffmpeg: &Ffmpeg, out: impl Write) -> 
     for piece in pieces {
         for (n, step) in piece.steps.iter().enumerate() {
             match (step, cut) {
-                (Step::Copy(places), _) => track.copied(&piece.run, places, piece.offset)?,
+                (Step::Copy(copied), _) => track.copied(&piece.run, copied, piece.offset)?,
                 (Step::Encode(_), Cut::Exact(quality)) => {
                     write_encoded(piece, n, quality, ffmpeg, &mut track)?;
                 }
@@ -264,7 +281,7 @@ fn write_encoded(
     let places = run.of_step(&steps[n]);
     let copied = steps.get(n + 1).or_else(|| steps.get(n.checked_sub(1)?));
     let delay = match copied {
-        Some(Step::Copy(copied)) => run.delay(copied.start),
+        Some(Step::Copy(copied)) => run.delay(copied.places.start),
         _ => 0,
     };
     let shown = |place: usize| run.pictures.all[places[place]].tick.unwrap_or(0);

@@ -26,6 +26,9 @@ const MOST_OFF: f64 = 0.05;
 /// Advice where ffmpeg refuses streams for a container.
 const DAMAGED: &str = "damaged sound fits into .ts";
 
+/// Reason where ffmpeg refuses video that nothing can decode.
+const NO_SETS: &str = "the recording has no parameter sets for the video there";
+
 /// Format of a clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Container {
@@ -76,6 +79,8 @@ pub(crate) struct Sound {
 /// The video of a clip.
 pub(crate) struct Video<W> {
     pub codec: Codec,
+    /// Whether the recording has parameter sets for all of it.
+    pub has_sets: bool,
     /// Writes it as a transport stream on the clip's clock.
     pub write: W,
     /// Ticks from its first picture to its last.
@@ -140,6 +145,7 @@ where
     if length.is_none_or(|length| (length - wanted).abs() > MOST_OFF) {
         output::refused(out)?;
         let hint = match container {
+            _ if !video.has_sets => NO_SETS,
             Container::Mp4 | Container::Matroska if !sounds.is_empty() => DAMAGED,
             _ => "try another with --ffmpeg",
         };

@@ -15,27 +15,55 @@ use cht_ts::Entry;
 pub(crate) enum Step {
     /// Pictures that are shown in these ticks are decoded and encoded again.
     Encode(Range<i64>),
-    /// Pictures, by their places in decoding order, are copied.
-    Copy(Range<usize>),
+    /// Pictures are copied.
+    Copy(Copied),
+}
+
+/// Pictures that are copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Copied {
+    /// Their places in decoding order, from an access point on.
+    pub places: Range<usize>,
+    /// Tick from which on they are shown. Those that are shown before need the pictures before the
+    /// access point, and are left out.
+    pub from: i64,
+}
+
+/// What a decoder that has shown other pictures does at an access point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reset {
+    /// It cannot go on there.
+    No,
+    /// It goes on, and loses the pictures that are decoded later and shown before.
+    Skips,
+    /// It goes on, and shows all pictures that are decoded later, whatever their time stamps (ISO/IEC
+    /// 14496-10 §C.4.4). VLC sends a later one with the first picture.
+    ShowsAll,
 }
 
 /// Returns the steps that give exactly the pictures shown within `span`: none if there are none.
-/// `resets` tells whether a decoder that has shown other pictures can go on at an access point; one
-/// that `is_new` can begin at any.
+/// A decoder that `is_new` can begin at any access point. With time stamps out of order, pictures
+/// before `span` may be among them.
 pub(crate) fn exact(
     all: &[Picture],
     span: &Range<i64>,
     is_new: bool,
-    resets: impl Fn(usize) -> bool,
+    reset: impl Fn(usize) -> Reset,
 ) -> Vec<Step> {
     let shown = || all.iter().filter_map(|it| it.tick).filter(|tick| span.contains(tick));
     let (Some(first), Some(last)) = (shown().min(), shown().max()) else { return Vec::new() };
     let entry = (0..all.len()).find_map(|at| {
         let tick = all[at].tick.filter(|tick| span.contains(tick))?;
-        (is_clean(&all[at]) && (is_new && tick == first || resets(at))).then_some((at, tick))
+        if !is_clean(&all[at]) {
+            return None;
+        }
+        let from = shown_from(all, at, &reset);
+        let is_within = |it: &Picture| it.tick.is_some_and(|tick| span.contains(&tick));
+        let begins = is_new && from <= first && !all[..at].iter().any(is_within);
+        (begins || from == tick && reset(at) != Reset::No).then_some((at, from))
     });
     let Some((at, key)) = entry else { return vec![Step::Encode(first..last + 1)] };
-    let ends = ends(all, at);
+    let ends = ends(all, at, key);
     let Some(&(end, until)) = ends.iter().rfind(|(_, until)| *until < span.end) else {
         return vec![Step::Encode(first..last + 1)];
     };
@@ -43,7 +71,7 @@ pub(crate) fn exact(
     if first < key {
         steps.push(Step::Encode(first..key));
     }
-    steps.push(Step::Copy(at..end));
+    steps.push(Step::Copy(Copied { places: at..end, from: key }));
     if until < last {
         steps.push(Step::Encode(until + 1..last + 1));
     }
@@ -52,14 +80,27 @@ pub(crate) fn exact(
 
 /// Returns the pictures to copy so that all shown within `span` are among them, where an access
 /// point leads to them; otherwise from the first access point on.
-pub(crate) fn copied(all: &[Picture], span: &Range<i64>) -> Option<Range<usize>> {
+pub(crate) fn copied(
+    all: &[Picture],
+    span: &Range<i64>,
+    reset: impl Fn(usize) -> Reset,
+) -> Option<Copied> {
     let last = all.iter().filter_map(|it| it.tick).filter(|tick| span.contains(tick)).max()?;
     let entries = || (0..all.len()).filter(|&at| is_clean(&all[at]));
     let is_before = |&at: &usize| all[at].tick.is_some_and(|tick| tick <= span.start);
     let is_within = |&at: &usize| all[at].tick.is_some_and(|tick| tick <= last);
     let at = entries().rfind(is_before).or_else(|| entries().find(is_within))?;
-    let end = ends(all, at).into_iter().find(|(_, until)| *until >= last);
-    Some(at..end.map_or(all.len(), |(end, _)| end))
+    let from = shown_from(all, at, &reset);
+    let end = ends(all, at, from).into_iter().find(|(_, until)| *until >= last);
+    Some(Copied { places: at..end.map_or(all.len(), |(end, _)| end), from })
+}
+
+/// Returns the tick from which on pictures are shown that are decoded from an access point on.
+fn shown_from(all: &[Picture], at: usize, reset: impl Fn(usize) -> Reset) -> i64 {
+    let tick = all[at].tick.unwrap_or(i64::MAX);
+    let group = all[at + 1..].iter().take_while(|picture| !is_clean(picture));
+    let least = group.filter_map(|picture| picture.tick).min().unwrap_or(tick);
+    if least < tick && reset(at) == Reset::ShowsAll { least } else { tick }
 }
 
 fn is_clean(picture: &Picture) -> bool {
@@ -67,9 +108,8 @@ fn is_clean(picture: &Picture) -> bool {
 }
 
 /// Returns the places in decoding order at which pictures that are copied from an access point on
-/// can end, each with the last tick shown before it.
-fn ends(all: &[Picture], at: usize) -> Vec<(usize, i64)> {
-    let from = all[at].tick.unwrap_or(i64::MAX);
+/// can end, each with the last tick shown before it. Those are shown `from` a tick on.
+fn ends(all: &[Picture], at: usize, from: i64) -> Vec<(usize, i64)> {
     let shown = |picture: &Picture| picture.tick.filter(|tick| *tick >= from);
     let mut sorted: Vec<_> = all[at..].iter().filter_map(shown).collect();
     sorted.sort_unstable();
@@ -94,11 +134,12 @@ mod tests {
 
     use super::*;
 
-    /// Pictures in decoding order: a tick, and `K` for an access point that resets the decoder, `k`
-    /// for one of an open GOP that does not.
-    fn pictures(order: &str) -> (Vec<Picture>, Vec<bool>) {
+    /// Pictures in decoding order: a tick, and `K` for an access point after which all are shown, `C`
+    /// for one after which those before are not, `k` for one of an open GOP that resets no decoder.
+    fn pictures(order: &str) -> (Vec<Picture>, Vec<Reset>) {
         let read = |word: &str| {
-            let (tick, mark) = word.split_at(word.len() - usize::from(word.ends_with(['K', 'k'])));
+            let (tick, mark) =
+                word.split_at(word.len() - usize::from(word.ends_with(['K', 'C', 'k'])));
             let picture = Picture {
                 segment: 0,
                 offset: 0,
@@ -107,9 +148,18 @@ mod tests {
                 pts: Pts::default(),
                 entry: (!mark.is_empty()).then_some(Entry::Clean),
             };
-            (picture, mark == "K")
+            let reset = match mark {
+                "K" => Reset::ShowsAll,
+                "C" => Reset::Skips,
+                _ => Reset::No,
+            };
+            (picture, reset)
         };
         order.split(' ').map(read).unzip()
+    }
+
+    fn copy(places: Range<usize>, from: i64) -> Step {
+        Step::Copy(Copied { places, from })
     }
 
     fn steps(order: &str, span: Range<i64>) -> Vec<Step> {
@@ -120,8 +170,8 @@ mod tests {
     #[test]
     fn groups_within_are_copied_and_their_edges_encoded() {
         let order = "0K 1 2 3 4K 5 6 7 8K 9";
-        assert_eq!(steps(order, 2..9), [Step::Encode(2..4), Step::Copy(4..9)]);
-        assert_eq!(steps(order, 4..6), [Step::Copy(4..6)]);
+        assert_eq!(steps(order, 2..9), [Step::Encode(2..4), copy(4..9, 4)]);
+        assert_eq!(steps(order, 4..6), [copy(4..6, 4)]);
         assert_eq!(steps(order, 1..4), [Step::Encode(1..4)]);
         assert_eq!(steps(order, 20..30), []);
     }
@@ -130,27 +180,44 @@ mod tests {
     fn pictures_shown_after_the_end_are_not_copied() {
         // Two B pictures between references.
         let order = "0K 3 1 2 6 4 5 9 7 8";
-        assert_eq!(steps(order, 0..7), [Step::Copy(0..7)]);
-        assert_eq!(steps(order, 0..6), [Step::Copy(0..4), Step::Encode(4..6)]);
+        assert_eq!(steps(order, 0..7), [copy(0..7, 0)]);
+        assert_eq!(steps(order, 0..6), [copy(0..4, 0), Step::Encode(4..6)]);
     }
 
     #[test]
     fn leading_pictures_of_an_open_group_are_encoded() {
-        let order = "0K 3 1 2 6K 4 5 9 7 8";
-        assert_eq!(steps(order, 4..10), [Step::Encode(4..6), Step::Copy(4..10)]);
+        let order = "0C 3 1 2 6C 4 5 9 7 8";
+        assert_eq!(steps(order, 4..10), [Step::Encode(4..6), copy(4..10, 6)]);
         // One that does not reset its decoder can only begin a clip.
         let open = "0K 3 1 2 6k 4 5 9 7 8";
         assert_eq!(steps(open, 4..10), [Step::Encode(4..10)]);
-        assert_eq!(steps(open, 6..10), [Step::Copy(4..10)]);
+        assert_eq!(steps(open, 6..10), [copy(4..10, 6)]);
+    }
+
+    #[test]
+    fn pictures_shown_before_one_that_resets_the_decoder_stay() {
+        // The first is shown first, in spite of its time.
+        let order = "2K 3 1 2 6 4 5 8K 9";
+        assert_eq!(steps(order, 0..10), [copy(0..9, 1)]);
+        assert_eq!(steps(order, 1..4), [copy(0..4, 1)]);
+        assert_eq!(steps(order, 2..10), [copy(0..9, 1)], "one more");
+        assert_eq!(steps("0K 1 5K 6 4 9K", 0..3), [copy(0..2, 0)]);
+        assert_eq!(steps("0K 1 5K 6 4 9K", 1..10), [Step::Encode(1..9), copy(5..6, 9)]);
+        let (all, resets) = pictures(order);
+        let copied = copied(&all, &(2..4), |at| resets[at]);
+        assert_eq!(copied, Some(Copied { places: 0..4, from: 1 }));
     }
 
     #[test]
     fn copy_begins_at_the_access_point_before_and_ends_with_a_whole_picture() {
-        let (all, _) = pictures("0K 3 1 2 6k 4 5 9 7 8");
-        assert_eq!(copied(&all, &(2..5)), Some(0..7));
-        assert_eq!(copied(&all, &(7..8)), Some(4..10));
-        assert_eq!(copied(&all, &(20..30)), None);
-        let (all, _) = pictures("0 1 2K 3");
-        assert_eq!(copied(&all, &(0..4)), Some(2..4), "nothing leads to the first");
+        let copied = |order: &str, span| {
+            let (all, resets) = pictures(order);
+            copied(&all, &span, |at| resets[at]).map(|it| (it.places, it.from))
+        };
+        let open = "0K 3 1 2 6k 4 5 9 7 8";
+        assert_eq!(copied(open, 2..5), Some((0..7, 0)));
+        assert_eq!(copied(open, 7..8), Some((4..10, 6)));
+        assert_eq!(copied(open, 20..30), None);
+        assert_eq!(copied("0 1 2K 3", 0..4), Some((2..4, 2)), "nothing leads to the first");
     }
 }

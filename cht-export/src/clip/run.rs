@@ -12,9 +12,12 @@ use cht_core::{
     process::report,
     session::pictures::{Part, Pictures},
 };
-use cht_ts::{Codec, Completion, Media, NULL_PID, Program, Unit, Units, time::TICKS_PER_SECOND};
+use cht_ts::{
+    Codec, Completion, Entry, Media, NULL_PID, ParameterSets, Program, Unit, Units,
+    time::TICKS_PER_SECOND,
+};
 
-use super::plan::Step;
+use super::plan::{Copied, Reset, Step};
 use crate::segments::Segment;
 
 /// How far the sound of a moment may lie from its pictures, in ticks. Multiplexers keep both within
@@ -36,8 +39,17 @@ pub(crate) struct Run {
     pub anchor: Anchor,
     pub codec: Codec,
     pub sounds: Vec<Sound>,
-    /// PAT, PMT and parameter sets of the connection.
+    /// PAT and PMT of the connection, with its parameter sets.
     pub tables: Vec<u8>,
+}
+
+/// When a picture of a copy is shown and decoded, in ticks of the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// By its time stamp.
+    pub stamped: i64,
+    pub shown: i64,
+    pub decoded: i64,
 }
 
 /// A sound of the video's program.
@@ -140,7 +152,7 @@ impl Run {
                 read.with_context(|| segment.path.display().to_string())?;
             }
             let Some(at) = first_within(&pictures, span) else { return Ok(None) };
-            let is_reached = pictures.access(at, 0).is_some();
+            let is_reached = pictures.access(at, 0).is_some() && pictures.has_sets();
             if is_reached || first == 0 || some.start - first > MOST_BEFORE {
                 break pictures;
             }
@@ -172,9 +184,9 @@ impl Run {
                 .filter(|&at| all[at].tick.is_some_and(|tick| span.contains(&tick)))
                 .collect(),
             // Those that are shown before the access point need the pictures before.
-            Step::Copy(places) => places
+            Step::Copy(Copied { places, from }) => places
                 .clone()
-                .filter(|&at| all[at].tick.is_some() && all[at].tick >= all[places.start].tick)
+                .filter(|&at| all[at].tick.is_some_and(|tick| tick >= *from))
                 .collect(),
         };
         places.sort_by_key(|&at| all[at].tick);
@@ -198,15 +210,35 @@ impl Run {
         place.checked_sub(delay).map_or_else(|| before(delay - place), |at| self.ticks[at])
     }
 
-    /// Tells whether a decoder that has shown other pictures can go on with this one.
-    pub(crate) fn resets(&self, at: usize) -> bool {
+    /// Returns what a decoder that has shown other pictures does at this one.
+    pub(crate) fn reset(&self, at: usize) -> Reset {
         let mut resets = false;
         let wanted = self.pictures.all[at].pts;
         let read = self.units(&self.pictures.between(at, at), &mut |unit| {
             resets |= unit.pts == Some(wanted) && unit.begins_sequence(self.codec);
             Ok(())
         });
-        read.is_ok() && resets
+        match (read, resets) {
+            (Ok(()), true) if self.codec == Codec::H264 => Reset::ShowsAll,
+            (Ok(()), true) => Reset::Skips,
+            _ => Reset::No,
+        }
+    }
+
+    /// Returns the times of copied pictures, in decoding order.
+    pub(crate) fn times(&self, copied: &Copied) -> Vec<Times> {
+        let pictures = &self.pictures.all[copied.places.clone()];
+        let times = pictures.iter().filter_map(|it| {
+            let tick = it.tick.filter(|tick| *tick >= copied.from)?;
+            Some(Times { stamped: tick, shown: tick, decoded: it.decoded })
+        });
+        let mut times: Vec<_> = times.collect();
+        if pictures.first().is_some_and(|it| it.tick > Some(copied.from)) {
+            let group = pictures.iter().skip(1).take_while(|it| it.entry != Some(Entry::Clean));
+            let count = 1 + group.filter(|it| it.tick.is_some()).count();
+            mend(&mut times, count);
+        }
+        times
     }
 
     /// Returns the bytes in which the sound of `span` lies.
@@ -231,7 +263,8 @@ impl Run {
         take: &mut dyn FnMut(Unit) -> io::Result<()>,
     ) -> io::Result<()> {
         let pid = self.pictures.pid.unwrap_or(NULL_PID);
-        let mut completion = Completion::new(pid, self.codec, self.pictures.sets.clone());
+        let sets = self.pictures.sets_before(part).map(ParameterSets::elementary);
+        let mut completion = Completion::new(pid, self.codec, sets.unwrap_or_default());
         let mut units = Units::new(self.codec);
         let (mut complete, mut taken) = (Vec::new(), Ok(()));
         let mut found = |unit| {
@@ -262,6 +295,24 @@ impl Run {
     }
 }
 
+/// Mends the times of a group, the first `count` pictures, whose first one is shown first in spite
+/// of its time stamp: it is shown a picture before the others, and each is decoded in time.
+fn mend(times: &mut [Times], count: usize) {
+    let (group, rest) = times.split_at_mut(count.min(times.len()));
+    let mut ticks: Vec<_> = group.iter().skip(1).map(|it| it.shown).collect();
+    ticks.sort_unstable();
+    ticks.dedup();
+    let step = ticks.get(1).map_or(ALONE, |second| second - ticks[0]);
+    if let (Some(first), Some(least)) = (group.first_mut(), ticks.first()) {
+        first.shown = least - step;
+    }
+    let mut next = rest.first().map_or(i64::MAX, |it| it.decoded);
+    for times in group.iter_mut().rev() {
+        times.decoded = times.decoded.min(times.shown).min(next - 1);
+        next = times.decoded;
+    }
+}
+
 /// Returns the codec of the video with this PID, and the sounds of its program.
 fn streams(programs: &[Program], pid: u16) -> Option<(Codec, Vec<Sound>)> {
     let program = programs.iter().find(|it| it.streams.iter().any(|it| it.pid == pid))?;
@@ -282,6 +333,18 @@ mod tests {
 
     use super::*;
     use crate::segments;
+
+    #[test]
+    fn times_of_a_group_whose_first_picture_is_late_are_mended() {
+        // As VLC sends them.
+        let stamps = [(412, 412), (448, 376), (376, 412), (412, 376), (520, 412), (900, 800)];
+        let times = stamps.map(|(shown, decoded)| Times { stamped: shown, shown, decoded });
+        let mut mended = times;
+        mend(&mut mended, 5);
+        assert_eq!(mended[0], Times { stamped: 412, shown: 340, decoded: 340 });
+        assert_eq!(mended.map(|it| it.shown)[1..], times.map(|it| it.shown)[1..]);
+        assert_eq!(mended.map(|it| it.decoded), [340, 374, 375, 376, 412, 800]);
+    }
 
     #[test]
     fn file_is_read_once_for_all_its_clips() {

@@ -2,7 +2,7 @@
 //! clock.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io::{self, Write},
     ops::Range,
 };
@@ -12,7 +12,10 @@ use cht_ts::{
     write_video,
 };
 
-use super::run::{Run, Sound};
+use super::{
+    plan::Copied,
+    run::{Run, Sound, Times},
+};
 
 /// Where the first picture of a clip lies on its clock, in ticks: decoding times and the beginnings
 /// of sound lie before it.
@@ -74,33 +77,23 @@ impl<W: Write> Track<W> {
         self.picture(&[unit.payload(), end].concat(), Some(times))
     }
 
-    /// Copies pictures of a run, by their places in decoding order, without those that are shown
-    /// before the first. `offset` leads from the session's ticks to the clip's.
-    pub(crate) fn copied(
-        &mut self,
-        run: &Run,
-        places: &Range<usize>,
-        offset: i64,
-    ) -> io::Result<()> {
-        let pictures = &run.pictures.all[places.clone()];
-        let Some(first) = pictures.first().and_then(|it| it.tick) else { return Ok(()) };
-        let times: HashMap<i64, i64> = pictures
-            .iter()
-            .filter_map(|it| Some((it.tick?, it.decoded)))
-            .filter(|(tick, _)| *tick >= first)
-            .collect();
-        let part = run.pictures.between(places.start, places.end - 1);
+    /// Copies pictures of a run. `offset` leads from the session's ticks to the clip's.
+    pub(crate) fn copied(&mut self, run: &Run, copied: &Copied, offset: i64) -> io::Result<()> {
+        let mut times: HashMap<i64, VecDeque<Times>> = HashMap::new();
+        for it in run.times(copied) {
+            times.entry(it.stamped).or_default().push_back(it);
+        }
+        let part = run.pictures.between(copied.places.start, copied.places.end - 1);
         // Slices in PES packets of their own follow their picture.
         let mut is_taken = false;
         run.units(&part, &mut |unit| {
             let Some(pts) = unit.pts else {
                 return if is_taken { self.picture(unit.payload(), None) } else { Ok(()) };
             };
-            let tick = run.anchor.place(pts);
-            let decoded = times.get(&tick);
-            is_taken = decoded.is_some();
-            let Some(decoded) = decoded else { return Ok(()) };
-            self.picture(unit.payload(), Some((tick + offset, decoded + offset)))
+            let times = times.get_mut(&run.anchor.place(pts)).and_then(VecDeque::pop_front);
+            is_taken = times.is_some();
+            let Some(times) = times else { return Ok(()) };
+            self.picture(unit.payload(), Some((times.shown + offset, times.decoded + offset)))
         })
     }
 

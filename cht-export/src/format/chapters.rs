@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
+use cht_core::subtitles;
 use cht_ts::time::TICKS_PER_SECOND;
 
 use super::{title::title, xml::escaped};
 use crate::{
     recording::Recording,
     scene::Scene,
-    subtitle_text,
     timecode::{clock, short},
 };
 
@@ -41,7 +41,7 @@ pub(super) fn webvtt(recording: &Recording, scenes: &[Scene<'_>]) -> String {
             scene.number,
             clock(start, '.'),
             clock(end, '.'),
-            subtitle_text::vtt(&title(recording, scene)),
+            subtitles::escaped(&title(recording, scene)),
         );
     }
     text

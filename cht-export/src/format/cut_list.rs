@@ -15,9 +15,10 @@ use crate::{rate::Rate, recording::Recording, scene::Scene, timecode::smpte};
 /// Returns an edit decision list (CMX 3600): one event a scene, ends not included.
 pub(super) fn edl(recording: &Recording, scenes: &[Scene<'_>]) -> String {
     let mut text = format!("TITLE: {}\nFCM: NON-DROP FRAME\n\n", one_line(&recording.name));
-    let begin = scenes.first().map_or(0, |scene| recording.frame_at(scene.start));
+    let begin = scenes.first().map_or(0, |scene| recording.frame_at(scene.pictures.start));
     for scene in scenes {
-        let (first, after) = (recording.frame_at(scene.start), recording.frame_at(scene.end));
+        let (first, after) =
+            (recording.frame_at(scene.pictures.start), recording.frame_at(scene.pictures.end));
         let code = |frame| smpte(frame, recording.rate);
         let _ = writeln!(
             text,
@@ -38,7 +39,7 @@ pub(super) fn edl(recording: &Recording, scenes: &[Scene<'_>]) -> String {
 pub(super) fn qp(recording: &Recording, scenes: &[Scene<'_>]) -> String {
     let mut text = String::new();
     for scene in scenes {
-        let _ = writeln!(text, "{} I -1", recording.frame_at(scene.start));
+        let _ = writeln!(text, "{} I -1", recording.frame_at(scene.pictures.start));
     }
     text
 }
@@ -47,8 +48,8 @@ pub(super) fn qp(recording: &Recording, scenes: &[Scene<'_>]) -> String {
 pub(super) fn fcpxml(recording: &Recording, scenes: &[Scene<'_>]) -> String {
     let rate = recording.rate;
     let time = |frames: i64| fraction(frames, rate);
-    let begin = scenes.first().map_or(0, |scene| recording.frame_at(scene.start));
-    let after = scenes.last().map_or(begin, |scene| recording.frame_at(scene.end));
+    let begin = scenes.first().map_or(0, |scene| recording.frame_at(scene.pictures.start));
+    let after = scenes.last().map_or(begin, |scene| recording.frame_at(scene.pictures.end));
     let size = recording.frames.first().map_or((0, 0), |frame| (frame.width, frame.height));
     let (width, height) = size;
     let name = escaped(&recording.name);
@@ -75,7 +76,8 @@ pub(super) fn fcpxml(recording: &Recording, scenes: &[Scene<'_>]) -> String {
         time(after - begin),
     );
     for scene in scenes {
-        let (first, after) = (recording.frame_at(scene.start), recording.frame_at(scene.end));
+        let (first, after) =
+            (recording.frame_at(scene.pictures.start), recording.frame_at(scene.pictures.end));
         let _ = writeln!(
             text,
             r#"            <asset-clip name="{}" ref="r2" offset="{}" start="{}" duration="{}"/>"#,
@@ -123,7 +125,8 @@ pub(super) fn otio(recording: &Recording, scenes: &[Scene<'_>]) -> String {
         "target_url": file_url(recording.media()),
     });
     let clip = |scene: &Scene<'_>| {
-        let (first, after) = (recording.frame_at(scene.start), recording.frame_at(scene.end));
+        let (first, after) =
+            (recording.frame_at(scene.pictures.start), recording.frame_at(scene.pictures.end));
         json!({
             "OTIO_SCHEMA": "Clip.1",
             "name": title(recording, scene),

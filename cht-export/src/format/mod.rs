@@ -8,6 +8,8 @@ mod table;
 mod title;
 mod xml;
 
+use std::ops::Range;
+
 use clap::ValueEnum;
 
 use crate::{recording::Recording, scene::Scene};
@@ -44,8 +46,13 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// Returns the list.
-    pub(crate) fn write(self, recording: &Recording, scenes: &[Scene<'_>]) -> String {
+    /// Returns the list. `span` is the part of the timeline that scenes and words are cut to.
+    pub(crate) fn write(
+        self,
+        recording: &Recording,
+        scenes: &[Scene<'_>],
+        span: &Range<i64>,
+    ) -> String {
         match self {
             Self::Csv => table::csv(recording, scenes),
             Self::Ndjson => table::ndjson(recording, scenes),
@@ -57,7 +64,7 @@ impl Format {
             Self::Chapters => chapters::webvtt(recording, scenes),
             Self::Matroska => chapters::matroska(recording, scenes),
             Self::Youtube => chapters::youtube(recording, scenes),
-            Self::Sql => sql::write(recording, scenes),
+            Self::Sql => sql::write(recording, scenes, span),
             Self::Srt => subtitles::srt(recording),
             Self::Vtt => subtitles::webvtt(recording),
         }

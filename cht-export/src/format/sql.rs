@@ -1,8 +1,9 @@
 //! A recording's findings as a script that makes a database of `SQLite`.
 
-use std::fmt::Write as _;
+use std::{collections::HashSet, fmt::Write as _, ops::Range};
 
-use cht_ts::time::seconds;
+use cht_core::event::Frame;
+use cht_ts::time::{seconds, ticks};
 use serde_json::Value;
 
 use crate::{recording::Recording, scene::Scene};
@@ -19,10 +20,14 @@ CREATE TABLE transcript(start REAL, end REAL, text TEXT, language TEXT, speaker 
 CREATE VIRTUAL TABLE words USING fts5(text, start UNINDEXED, end UNINDEXED, frame UNINDEXED);
 ";
 
-/// Returns the script. Times are seconds on the recording's timeline.
-pub(super) fn write(recording: &Recording, scenes: &[Scene<'_>]) -> String {
+/// Returns the script. Times are seconds on the recording's timeline. It has the frames within
+/// `span`, and those before that show its scenes.
+pub(super) fn write(recording: &Recording, scenes: &[Scene<'_>], span: &Range<i64>) -> String {
     let mut script = String::from(TABLES);
-    for frame in &recording.frames {
+    let shown: HashSet<_> = scenes.iter().map(|scene| &scene.frame.id).collect();
+    let is_taken =
+        |frame: &&Frame| span.contains(&ticks(frame.timestamp)) || shown.contains(&frame.id);
+    for frame in recording.frames.iter().filter(is_taken) {
         // The names of the columns are those of the event.
         let event = serde_json::to_value(frame).unwrap_or_default();
         let text = recording.texts.get(&frame.id).map(String::as_str);

@@ -25,7 +25,8 @@ pub(super) fn csv(recording: &Recording, scenes: &[Scene<'_>]) -> String {
     );
     for scene in scenes {
         let (start, end) = (scene.start - recording.start, scene.end - recording.start);
-        let (first, after) = (recording.frame_at(scene.start), recording.frame_at(scene.end));
+        let (first, after) =
+            (recording.frame_at(scene.pictures.start), recording.frame_at(scene.pictures.end));
         let in_seconds = |ticks| to_milliseconds(ticks) as f64 / 1000.0;
         let _ = writeln!(
             text,
@@ -68,8 +69,8 @@ pub(super) fn ndjson(recording: &Recording, scenes: &[Scene<'_>]) -> String {
             number: scene.number,
             start: seconds(scene.start),
             end: seconds(scene.end),
-            start_frame: recording.frame_at(scene.start),
-            end_frame: recording.frame_at(scene.end) - 1,
+            start_frame: recording.frame_at(scene.pictures.start),
+            end_frame: recording.frame_at(scene.pictures.end) - 1,
             text: recording.texts.get(&scene.frame.id).map(String::as_str),
             frame: scene.frame,
         };

@@ -136,7 +136,7 @@ fn shots_of_scenes<'a>(
     choice: &ChoiceArgs,
     session: &Path,
 ) -> Result<Vec<Shot<'a>>> {
-    let scenes = choice.choice().scenes(&recording.frames, recording.end);
+    let scenes = choice.choice().scenes_of(recording);
     let there = present(scenes.iter().map(|scene| scene.frame));
     let is_there = |frame: &Frame| there.iter().any(|there| std::ptr::eq(*there, frame));
     let shown = scenes.iter().filter(|scene| is_there(scene.frame));
@@ -144,7 +144,7 @@ fn shots_of_scenes<'a>(
         .map(|scene| Shot::of(scene.frame, short(scene.start - recording.start), 1.0))
         .collect();
     if shots.is_empty() {
-        bail!("{}: {NO_PICTURE}; check --from, --to, --reason and --min-score", session.display());
+        bail!("{}: {NO_PICTURE}; check --from and --to", session.display());
     }
     Ok(shots)
 }

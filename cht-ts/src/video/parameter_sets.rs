@@ -4,6 +4,7 @@ use super::bits::BitReader;
 use super::coding::Coding;
 use super::nal::unescape;
 use super::sps::{self, SampleFormat};
+use crate::codec::Codec;
 use crate::packet;
 
 /// Longest parameter set that is kept, in bytes.
@@ -113,6 +114,12 @@ impl ParameterSets {
             Set::Hevc(33) => sps::hevc_samples(&unescape(unit.get(2..)?)),
             _ => None,
         })
+    }
+
+    /// Tells whether a decoder of `codec` needs parameter sets before the first picture.
+    #[must_use]
+    pub fn exist_in(codec: Codec) -> bool {
+        matches!(Coding::of(codec), Some(Coding::H264 | Coding::Hevc | Coding::Mpeg2))
     }
 
     /// Tells whether there are none.

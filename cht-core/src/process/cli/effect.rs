@@ -81,12 +81,18 @@ fn with_negative_values(command: Command) -> Command {
 
 /// Returns the error about the first option without effect.
 fn useless<A>(effects: &[Effect<A>], args: &A, matches: &ArgMatches) -> Option<String> {
-    let is_given =
-        |option| matches.value_source(option).is_some_and(|from| from == ValueSource::CommandLine);
-    let Effect { option, place, .. } =
-        effects.iter().find(|effect| is_given(effect.option) && !(effect.is_there)(args))?;
+    let is_useless =
+        |effect: &&Effect<A>| is_given(effect.option, matches) && !(effect.is_there)(args);
+    let Effect { option, place, .. } = effects.iter().find(is_useless)?;
     let option = option.replace('_', "-");
     Some(format!("--{option} has no effect here; it has one {place}"))
+}
+
+/// Tells whether an option stands on the command line, of the tool or of a subcommand.
+fn is_given(option: &str, matches: &ArgMatches) -> bool {
+    let is_known = matches.try_contains_id(option).is_ok();
+    let is_here = is_known && matches.value_source(option) == Some(ValueSource::CommandLine);
+    is_here || matches.subcommand().is_some_and(|(_, inner)| is_given(option, inner))
 }
 
 #[cfg(test)]
