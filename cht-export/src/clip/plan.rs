@@ -36,8 +36,8 @@ pub(crate) enum Reset {
     No,
     /// It goes on, and loses the pictures that are decoded later and shown before.
     Skips,
-    /// It goes on, and shows all pictures that are decoded later, whatever their time stamps (ISO/IEC
-    /// 14496-10 §C.4.4). VLC sends a later one with the first picture.
+    /// It goes on, and shows all pictures that are decoded later, whatever their time stamps
+    /// (ISO/IEC 14496-10 §C.4.4). VLC sends a later one with the first picture.
     ShowsAll,
 }
 
