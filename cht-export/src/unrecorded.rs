@@ -111,8 +111,8 @@ fn known(session: &Session) -> BTreeMap<u64, Anchor> {
     known
 }
 
-/// Returns the segments that cht-scenes has finished, by its journal, and where each begins. Without
-/// the journal, as in a copy of the index alone, there are none.
+/// Returns the segments that cht-scenes has finished, by its journal, and where each begins.
+/// Without the journal, as in a copy of the index alone, there are none.
 pub(crate) fn done(journal: &Path) -> BTreeMap<PathBuf, Anchor> {
     #[derive(Deserialize)]
     struct Line {

@@ -134,8 +134,9 @@ mod tests {
 
     use super::*;
 
-    /// Pictures in decoding order: a tick, and `K` for an access point after which all are shown, `C`
-    /// for one after which those before are not, `k` for one of an open GOP that resets no decoder.
+    /// Pictures in decoding order: a tick, and `K` for an access point after which all are shown,
+    /// `C` for one after which those before are not, `k` for one of an open GOP that resets no
+    /// decoder.
     fn pictures(order: &str) -> (Vec<Picture>, Vec<Reset>) {
         let read = |word: &str| {
             let (tick, mark) =
