@@ -51,8 +51,8 @@ impl Place {
         Ok(Self { journal, session })
     }
 
-    /// Returns the events of the journal, with paths of where the session is now, and warns of lines
-    /// that are none.
+    /// Returns the events of the journal, with paths of where the session is now, and warns of
+    /// lines that are none.
     pub(crate) fn events(&self) -> Result<Vec<Event>> {
         let (events, skipped) = self.read()?;
         skipped.warn(&self.journal);

@@ -68,8 +68,8 @@ impl Rate {
         (scaled + unit / 2).div_euclid(unit) as i64
     }
 
-    /// Returns the time, in ticks, of the first picture at or after `from`, of those at distances of
-    /// this rate from one at `picture`. Times of pictures are rounded to ticks.
+    /// Returns the time, in ticks, of the first picture at or after `from`, of those at distances
+    /// of this rate from one at `picture`. Times of pictures are rounded to ticks.
     pub(crate) fn next_from(self, picture: i64, from: i64) -> i64 {
         let unit = i128::from(self.denominator) * i128::from(TICKS_PER_SECOND);
         let scaled = (i128::from(from) - i128::from(picture) - 1) * i128::from(self.numerator);

@@ -36,8 +36,8 @@ pub(crate) enum Reset {
     No,
     /// It goes on, and loses the pictures that are decoded later and shown before.
     Skips,
-    /// It goes on, and shows all pictures that are decoded later, whatever their time stamps (ISO/IEC
-    /// 14496-10 §C.4.4). VLC sends a later one with the first picture.
+    /// It goes on, and shows all pictures that are decoded later, whatever their time stamps
+    /// (ISO/IEC 14496-10 §C.4.4). VLC sends a later one with the first picture.
     ShowsAll,
 }
 
@@ -134,8 +134,9 @@ mod tests {
 
     use super::*;
 
-    /// Pictures in decoding order: a tick, and `K` for an access point after which all are shown, `C`
-    /// for one after which those before are not, `k` for one of an open GOP that resets no decoder.
+    /// Pictures in decoding order: a tick, and `K` for an access point after which all are shown,
+    /// `C` for one after which those before are not, `k` for one of an open GOP that resets no
+    /// decoder.
     fn pictures(order: &str) -> (Vec<Picture>, Vec<Reset>) {
         let read = |word: &str| {
             let (tick, mark) =
