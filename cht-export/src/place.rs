@@ -51,7 +51,7 @@ impl Place {
         Ok(Self { journal, session })
     }
 
-    /// Returns the events of the journal, with paths to where the session is now, and warns of
+    /// Returns the events of the journal, with paths of where the session is now, and warns of
     /// lines that are none.
     pub(crate) fn events(&self) -> Result<Vec<Event>> {
         let (events, skipped) = self.read()?;

@@ -153,14 +153,15 @@ mod tests {
                 Choice { from: Some(ticks(from)), to: Some(ticks(to)), ..Choice::default() };
             let scenes = choice.scenes(&frames, 900_000, "25".parse().unwrap());
             let count = |ticks: i64| (ticks + 1800) / 3600;
-            let count = |scene: &Scene<'_>| count(scene.pictures.start)..count(scene.pictures.end);
+            let count =
+                |scene: &Scene<'_>| (count(scene.pictures.start), count(scene.pictures.end));
             scenes.iter().map(count).collect::<Vec<_>>()
         };
         // Between two pictures.
-        assert_eq!(pictures(3.99, 8.001), [100..200, 200..201]);
-        assert_eq!(pictures(3.96, 8.0), [99..100, 100..200]);
+        assert_eq!(pictures(3.99, 8.001), [(100, 200), (200, 201)]);
+        assert_eq!(pictures(3.96, 8.0), [(99, 100), (100, 200)]);
         assert_eq!(pictures(3.9601, 3.999), []);
-        assert_eq!(pictures(3.9401, 3.9601), [99..100]);
-        assert_eq!(pictures(9.9, 20.0), [248..250]);
+        assert_eq!(pictures(3.9401, 3.9601), [(99, 100)]);
+        assert_eq!(pictures(9.9, 20.0), [(248, 250)]);
     }
 }

@@ -32,6 +32,10 @@ const LARGEST_GAP: i64 = 10 * TICKS_PER_SECOND;
 /// anchor.
 pub(crate) const DONE: &str = "scenes.ndjson";
 
+/// Whether the missing segments were named: a recording is opened once for its frames, and once for
+/// its clips.
+static SAID: Once = Once::new();
+
 /// A segment on the timeline of its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Placed {
@@ -49,8 +53,6 @@ pub(crate) fn find(session: &Session, log: &SegmentLog, recorded: &[Placed]) -> 
     if numbers.is_empty() {
         return Vec::new();
     }
-    // A recording is opened once for its frames, and once for its clips.
-    static SAID: Once = Once::new();
     SAID.call_once(|| {
         report::warn(format_args!(
             "{}: lacks {} of the folder, taken by number; cht-export check names them",

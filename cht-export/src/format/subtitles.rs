@@ -51,9 +51,8 @@ fn without_times(words: &str) -> String {
     let looks_like_times = |line: &str| {
         line.split_once("-->").is_some_and(|(start, end)| is_time(start) && is_time(end))
     };
-    let plain = |line: &str| match looks_like_times(line) {
-        true => line.replace("-->", "->"),
-        false => line.to_owned(),
+    let plain = |line: &str| {
+        if looks_like_times(line) { line.replace("-->", "->") } else { line.to_owned() }
     };
     words.lines().map(plain).collect::<Vec<_>>().join("\n")
 }

@@ -76,8 +76,9 @@ fn parameter_sets_that_came_once_are_in_each_clip() {
             (&recorder.session(), "--copy", "mkv", 50),
             (&recorder.session(), "--copy --gap close", "mp4", 50),
         ] {
-            // Without those of its connection, they are those of the segment before.
-            if options.ends_with("close") {
+            // Without those of its connection, they are those of the segment before. The others
+            // have no PMT there.
+            if options.ends_with("close") && name.ends_with("H.264") {
                 fs::remove_file(source.join("stream/psi_000001.ts")).unwrap();
             }
             let out = folder.path().join("clip").with_extension(container);
