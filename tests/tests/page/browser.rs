@@ -247,18 +247,15 @@ fn words_are_found_in_any_case_with_and_without_accents_and_marked() {
     let mut lines: String =
         (1..=3).map(|n| frame(&format!("F{n:06}"), f64::from(n) * 10.0)).collect();
     let text = "Köln  Süd, nai\u{308}ve Straße, İstanbul ﬁne";
-    lines += &format!(
-        "{}\n",
-        serde_json::json!({"v": 1, "type": "text", "session": "/s", "id": "F000002", "text": text})
-    );
+    let on_picture =
+        serde_json::json!({"v": 1, "type": "text", "session": "/s", "id": "F000002", "text": text});
+    writeln!(lines, "{on_picture}").unwrap();
     for (start, speaker, text) in
         [(11.0, "Ana", "hello"), (12.0, "Ana", "hello again"), (31.0, "Zoë", "and then the Café")]
     {
-        lines += &format!(
-            "{}\n",
-            serde_json::json!({"v": 1, "type": "transcript", "session": "/s", "start": start,
-                "end": start + 1.0, "text": text, "speaker": speaker})
-        );
+        let spoken = serde_json::json!({"v": 1, "type": "transcript", "session": "/s",
+            "start": start, "end": start + 1.0, "text": text, "speaker": speaker});
+        writeln!(lines, "{spoken}").unwrap();
     }
     add_lines(&frames, &lines);
     let server = Server::start(folder.path(), &[]);
