@@ -199,7 +199,7 @@ impl Bars {
         change(&mut seconds);
         let Amount { done, before } = seconds.all();
         self.total.set_position(done as u64);
-        if before != known {
+        if before > known {
             // What an earlier run did tells nothing about the time that is left.
             self.total.reset_eta();
         }

@@ -245,8 +245,9 @@ mod tests {
         assert_eq!(of(&[(12_000, 2)]), Movie { duration: Some(12.0), hidden: [0.0; 2] });
         assert_eq!(of(&[(10_720, 34)]), Movie { duration: Some(10.72), hidden: [1.28, 0.0] });
         // An empty edit delays the video.
-        assert_eq!(of(&[(500, u32::MAX), (10_000, 2)]).hidden, [0.0, 2.0]);
-        assert_eq!(of(&[]).hidden, [0.0; 2]);
+        let delayed = of(&[(500, u32::MAX), (10_000, 2)]);
+        assert_eq!(delayed, Movie { duration: Some(10.5), hidden: [0.0, 2.0] });
+        assert_eq!(of(&[]), Movie { duration: None, hidden: [0.0; 2] });
     }
 
     #[test]
