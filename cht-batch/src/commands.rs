@@ -18,7 +18,8 @@ use jiff::tz::TimeZone;
 
 use crate::{
     args::{PlanArgs, RunArgs, Search},
-    plan::{Known, Plan, Planner},
+    interrupt::{end_by, until_stopped},
+    plan::{Examined, Known, Plan, Planner, is_missing},
     progress::{Progress, Total},
     root::Root,
     run::{self, End, Outcome, Report, Rules, Shop, Stop, Tools, processors},
@@ -33,9 +34,13 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
     let store = Store::open(args.out.as_deref())?;
     let root = Root::open(args.search.root.as_deref())?;
     let known = store.known(&root)?;
-    let planner = planner(&args.search, &known, &root, &store);
+    insist(&args.paths)?;
+    let examined = Examined::default();
+    let planner = planner(&args.search, &known, &root, &store, &examined);
     let mut output = ndjson::stdout()?;
-    let plan = planner.plan(&args.paths)?;
+    let (plan, stop) = until_stopped(&examined, || planner.plan(&args.paths))?;
+    end_by(stop)?;
+    let plan = plan?;
     for unit in &plan.units {
         print(unit, &mut output)?;
     }
@@ -69,6 +74,7 @@ pub(crate) fn planner<'a>(
     known: &'a Known,
     root: &'a Root,
     store: &'a Store,
+    examined: &'a Examined,
 ) -> Planner<'a> {
     Planner {
         known,
@@ -78,6 +84,17 @@ pub(crate) fn planner<'a>(
         out: store.root(),
         since: search.since,
         zone: TimeZone::system(),
+        examined,
+    }
+}
+
+/// Fails where the command line names nothing that is there. Where some of it is, that is done.
+pub(crate) fn insist(paths: &[PathBuf]) -> Result<()> {
+    match paths.first() {
+        Some(first) if paths.iter().all(|path| is_missing(path)) => {
+            bail!("{}: no such file or folder", first.display())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -158,6 +175,13 @@ impl Report for Reporter<'_> {
 
     fn end(&self, place: usize, unit: &Unit, outcome: &Outcome, took: Duration) {
         self.progress.end(place, unit, outcome, took);
+        self.tell(unit, outcome, took);
+    }
+}
+
+impl Reporter<'_> {
+    /// Adds a unit to the sums, and writes its line.
+    fn tell(&self, unit: &Unit, outcome: &Outcome, took: Duration) {
         lock(&self.summary).add(outcome);
         let told = match outcome.end {
             End::Failed => Some(("", "")),
@@ -220,7 +244,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary> {
     }
     let mut output = ndjson::stdout()?;
     let mut summary = Summary::default();
-    let units = find_units(args, &rules.root, &store, &mut output, &mut summary)?;
+    let examined = Examined::default();
+    let (units, stop) = until_stopped(&examined, || {
+        find_units(args, &rules.root, &store, &examined, &mut output, &mut summary)
+    })?;
+    let units = units?;
     let mut left = Vec::new();
     for unit in units {
         let site = store.site(&unit)?;
@@ -233,6 +261,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary> {
     }
     let waiting = || left.iter().filter(|(_, outcome)| outcome.is_none()).map(|(unit, _)| unit);
     if args.dry_run {
+        end_by(stop)?;
         for unit in waiting() {
             print(unit, &mut output)?;
         }
@@ -255,13 +284,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary> {
     let mut units = Vec::new();
     for (unit, outcome) in left {
         match outcome {
-            Some(outcome) => reporter.end(0, &unit, &outcome, Duration::ZERO),
+            // It is no part of what the bars show.
+            Some(outcome) => reporter.tell(&unit, &outcome, Duration::ZERO),
             None => units.push(unit),
         }
     }
     if !units.is_empty() {
         let shop = Shop { rules: &rules, store: &store, tools: &tools };
-        run::run(units.into_iter(), &shop, &reporter)?;
+        run::run(units.into_iter(), &shop, &reporter, stop)?;
     }
     reporter.progress.finish();
     let Reporter { summary, output, .. } = reporter;
@@ -302,6 +332,7 @@ fn find_units(
     args: &RunArgs,
     root: &Root,
     store: &Store,
+    examined: &Examined,
     output: &mut Writer<File>,
     summary: &mut Summary,
 ) -> Result<Vec<Unit>> {
@@ -316,6 +347,7 @@ fn find_units(
             path => paths.push(PathBuf::from(path)),
         }
     }
+    insist(&paths)?;
     if reads {
         if stdin().is_terminal() {
             bail!("name units or folders, or pipe the lines of cht-batch plan into it");
@@ -347,7 +379,8 @@ fn find_units(
     }
     if !paths.is_empty() {
         let known = store.known(root)?;
-        let plan = planner(&args.search, &known, root, store).plan(&paths)?;
+        let plan = planner(&args.search, &known, root, store, examined).plan(&paths)?;
+        examined.finish();
         report_bad(&plan, output)?;
         report_left(&plan, args.search.settle);
         plan.bad.iter().for_each(|bad| summary.add_bad(bad.code));

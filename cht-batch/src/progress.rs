@@ -28,8 +28,43 @@ pub(crate) struct Bars {
     all: MultiProgress,
     total: ProgressBar,
     units: Vec<ProgressBar>,
-    /// Seconds of video that are done, and those of each unit at work.
-    seconds: Mutex<(f64, Vec<f64>)>,
+    seconds: Mutex<Seconds>,
+}
+
+/// Seconds of video that are done.
+#[derive(Debug)]
+struct Seconds {
+    /// Those of units that have ended.
+    ended: Amount,
+    /// Those of each unit at work.
+    at_work: Vec<Amount>,
+}
+
+/// An amount of video, in seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Amount {
+    done: f64,
+    /// Of that, what an earlier run had done.
+    before: f64,
+}
+
+impl Seconds {
+    /// Returns the sum.
+    fn all(&self) -> Amount {
+        self.at_work.iter().fold(self.ended, |sum, unit| Amount {
+            done: sum.done + unit.done,
+            before: sum.before + unit.before,
+        })
+    }
+}
+
+impl Amount {
+    /// Returns how much of a unit is done. Segments are about equally long.
+    fn of(unit: &Unit, counts: &Counts) -> Self {
+        let share =
+            |count: u64| unit.seconds() * (count as f64 / unit.inputs.len().max(1) as f64).min(1.0);
+        Self { done: share(counts.done), before: share(counts.before.min(counts.done)) }
+    }
 }
 
 /// Size of a run.
@@ -92,13 +127,14 @@ fn line(unit: &Unit, outcome: &Outcome, took: Duration) -> String {
     let Outcome { end, counts, reason } = outcome;
     let mut line = format!("{}: {}", unit.key, end.word());
     if matches!(end, End::Done | End::Partial) {
-        let speed = counts.seconds / took.as_secs_f64().max(0.001);
+        let speed = counts.worked() / took.as_secs_f64().max(0.001);
         let _ = write!(
             line,
-            ", {} of video, {} in {}, {speed:.0} × real time",
+            ", {} of video, {} in {}, {} × real time",
             units::span(counts.seconds),
             units::count(counts.indexed, "frame"),
-            units::span(took.as_secs_f64())
+            units::span(took.as_secs_f64()),
+            units::factor(speed)
         );
     }
     if let Some(reason) = reason {
@@ -107,15 +143,18 @@ fn line(unit: &Unit, outcome: &Outcome, took: Duration) -> String {
     line
 }
 
+/// Returns the style of a bar.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
 impl Bars {
     fn new(jobs: usize, total: Total) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(5));
-        let style = |template: &str| {
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
-        };
         let seconds = total.seconds.max(1.0) as u64;
         let sum = all.add(ProgressBar::new(seconds));
-        sum.set_style(style("{wide_bar} {percent} %  {msg}  {eta} left"));
+        // Before something is done, nobody knows what is left.
+        sum.set_style(style("{wide_bar} {percent} %  {msg}"));
         let unit = style("  {bar:20} {percent:>3} %  {msg}");
         let units: Vec<_> = (0..jobs.min(total.units.max(1)))
             .map(|_| {
@@ -124,7 +163,8 @@ impl Bars {
                 bar
             })
             .collect();
-        let seconds = Mutex::new((0.0, vec![0.0; jobs]));
+        let at_work = vec![Amount::default(); jobs];
+        let seconds = Mutex::new(Seconds { ended: Amount::default(), at_work });
         sum.tick();
         Self { all, total: sum, units, seconds }
     }
@@ -138,28 +178,64 @@ impl Bars {
     }
 
     fn progress(&self, place: usize, unit: &Unit, counts: &Counts) {
-        // Segments are about equally long.
-        let share = counts.done as f64 / unit.inputs.len().max(1) as f64;
-        let seconds = unit.seconds() * share.min(1.0);
+        let amount = Amount::of(unit, counts);
         if let Some(bar) = self.units.get(place) {
-            bar.set_position(seconds as u64);
+            bar.set_position(amount.done as u64);
         }
-        self.show(|(_, at_work)| at_work[place] = seconds);
+        self.show(|seconds| seconds.at_work[place] = amount);
     }
 
     fn end(&self, place: usize, unit: &Unit) {
-        self.show(|(done, at_work)| {
-            *done += unit.seconds();
-            at_work[place] = 0.0;
+        self.show(|seconds| {
+            let before = std::mem::take(&mut seconds.at_work[place]).before;
+            seconds.ended.done += unit.seconds();
+            seconds.ended.before += before;
         });
     }
 
-    fn show(&self, change: impl FnOnce(&mut (f64, Vec<f64>))) {
+    fn show(&self, change: impl FnOnce(&mut Seconds)) {
         let mut seconds = lock(&self.seconds);
+        let known = seconds.all().before;
         change(&mut seconds);
-        let sum = seconds.0 + seconds.1.iter().sum::<f64>();
-        self.total.set_position(sum as u64);
-        let speed = sum / self.total.elapsed().as_secs_f64().max(0.001);
-        self.total.set_message(format!("{}, {speed:.0} × real time", units::span(sum)));
+        let Amount { done, before } = seconds.all();
+        self.total.set_position(done as u64);
+        if before > known {
+            // What an earlier run did tells nothing about the time that is left.
+            self.total.reset_eta();
+        }
+        if done > before {
+            self.total.set_style(style("{wide_bar} {percent} %  {msg}  {eta} left"));
+        }
+        let speed = (done - before) / self.total.elapsed().as_secs_f64().max(0.001);
+        let (done, speed) = (units::span(done), units::factor(speed));
+        self.total.set_message(format!("{done}, {speed} × real time"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unit::tests::unit;
+
+    #[test]
+    fn work_of_earlier_runs_counts_as_done_and_not_as_speed() {
+        let mut unit = unit("cam", &["/a/1", "/a/2", "/a/3", "/a/4"]);
+        unit.hours = 40.0 / 3600.0;
+        let total = Total { units: 1, seconds: unit.seconds() };
+        let Progress::Bars(bars) = Progress::new(true, 1, total) else { panic!("no bars") };
+        bars.all.set_draw_target(ProgressDrawTarget::hidden());
+        let counts = |done, before| Counts { done, before, ..Counts::default() };
+        let of = |done, before| Amount { done, before };
+        for (given, amount) in
+            [((0, 3), of(0.0, 0.0)), ((2, 3), of(20.0, 20.0)), ((4, 3), of(40.0, 30.0))]
+        {
+            bars.progress(0, &unit, &counts(given.0, given.1));
+            assert_eq!(lock(&bars.seconds).all(), amount);
+            assert_eq!(bars.total.position(), amount.done as u64);
+        }
+        bars.end(0, &unit);
+        assert_eq!(lock(&bars.seconds).all(), of(40.0, 30.0));
+        let counts = Counts { segments: 4, seconds: 40.0, ..counts(4, 3) };
+        assert!((counts.worked() - 10.0).abs() < 1e-9);
     }
 }

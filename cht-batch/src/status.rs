@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use crate::{
     args::StatusArgs,
-    commands::{is_for_people, planner, report_left},
+    commands::{insist, is_for_people, planner, report_left},
+    interrupt::{end_by, until_stopped},
+    plan::Examined,
     root::Root,
     store::{Earlier, Store},
 };
@@ -68,7 +70,12 @@ pub(crate) fn status(args: &StatusArgs) -> Result<()> {
     if !args.paths.is_empty() {
         let root = Root::open(args.search.root.as_deref())?;
         let known = store.known(&root)?;
-        let plan = planner(&args.search, &known, &root, &store).plan(&args.paths)?;
+        insist(&args.paths)?;
+        let examined = Examined::default();
+        let planner = planner(&args.search, &known, &root, &store, &examined);
+        let (plan, stop) = until_stopped(&examined, || planner.plan(&args.paths))?;
+        end_by(stop)?;
+        let plan = plan?;
         plan.bad.iter().for_each(|bad| report::warn(&bad.message));
         report_left(&plan, args.search.settle);
         units.extend(plan.units.into_iter().map(|unit| (unit.key.clone(), Some(unit))));

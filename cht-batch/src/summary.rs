@@ -16,6 +16,8 @@ pub(crate) struct Summary {
     ends: BTreeMap<End, u64>,
     /// Seconds of video on which this run has worked.
     seconds: f64,
+    /// Those of them that no earlier run had done, which was stopped.
+    worked: f64,
     frames: u64,
     pieces: u64,
     decoded: u64,
@@ -94,6 +96,7 @@ impl Summary {
         }
         if outcome.end.is_work() {
             self.seconds += outcome.counts.seconds;
+            self.worked += outcome.counts.worked();
             self.frames += outcome.counts.indexed;
             self.pieces += outcome.counts.pieces();
             self.decoded += outcome.counts.decoded;
@@ -149,13 +152,13 @@ impl Summary {
             let took = took.as_secs_f64();
             let _ = write!(
                 text,
-                "; {} of video, {}, {:.0} × real time",
+                "; {} of video, {}, {} × real time",
                 units::span(self.seconds),
                 units::count(self.frames, "frame"),
-                self.seconds / took.max(0.001)
+                units::factor(self.worked / took.max(0.001))
             );
             if let Some(speed) = self.per_core(cpu) {
-                let _ = write!(text, " ({speed:.0} × for each core)");
+                let _ = write!(text, " ({} × for each core)", units::factor(speed));
             }
         }
         if !self.failures.is_empty() {
@@ -167,7 +170,7 @@ impl Summary {
     }
 
     fn per_core(&self, cpu: f64) -> Option<f64> {
-        (cpu > 0.0 && self.seconds > 0.0).then(|| event::rounded(self.seconds / cpu))
+        (cpu > 0.0 && self.worked > 0.0).then(|| event::rounded(self.worked / cpu))
     }
 }
 

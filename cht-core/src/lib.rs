@@ -4,13 +4,14 @@
 //! `ARCHITECTURE.md` has the map and the invariants.
 //!
 //! In order, each module using only those before it: [`subtitles`], [`event`], [`process`],
-//! [`terminal`], [`ndjson`], [`storage`], [`timeline`], [`session`], [`segment`], [`stage`],
-//! [`live`], [`net`], [`http`], [`metrics`].
+//! [`terminal`], [`ndjson`], [`mp4`], [`storage`], [`timeline`], [`session`], [`segment`],
+//! [`stage`], [`live`], [`net`], [`http`], [`metrics`].
 
 pub mod event;
 pub mod http;
 pub mod live;
 pub mod metrics;
+pub mod mp4;
 pub mod ndjson;
 pub mod net;
 pub mod process;

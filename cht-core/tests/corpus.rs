@@ -4,6 +4,8 @@
 mod events;
 #[path = "../../fuzz/checks/journal.rs"]
 mod journal;
+#[path = "../../fuzz/checks/mp4.rs"]
+mod mp4;
 #[path = "../../fuzz/checks/record.rs"]
 mod record;
 #[path = "../../fuzz/checks/replay.rs"]
@@ -17,6 +19,11 @@ fn events_corpus_holds() {
 #[test]
 fn journal_corpus_holds() {
     replay::replay("journal", journal::check, 8);
+}
+
+#[test]
+fn mp4_corpus_holds() {
+    replay::replay("mp4", mp4::check, 300);
 }
 
 #[test]

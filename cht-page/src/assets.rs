@@ -6,10 +6,11 @@
 use std::{fmt::Write as _, sync::LazyLock};
 
 /// The modules, each after those that it imports.
-const MODULES: [(&str, &str); 28] = [
+const MODULES: [(&str, &str); 29] = [
     ("dom.js", include_str!("../web/dom.js")),
     ("time.js", include_str!("../web/time.js")),
     ("recording.js", include_str!("../web/recording.js")),
+    ("search.js", include_str!("../web/search.js")),
     ("filter.js", include_str!("../web/filter.js")),
     ("codecs.js", include_str!("../web/codecs.js")),
     ("stills.js", include_str!("../web/stills.js")),

@@ -74,7 +74,7 @@ fn fill(folder: &Path, options: &Build, source: &Source) -> Result<()> {
         draft.publish().with_context(|| path.display().to_string())?;
     }
     if !has_video {
-        report::warn(format_args!(
+        report::caution(format_args!(
             "the page shows pictures and no video: this program was built without the players; \
              build it by `{}`",
             assets::FETCH

@@ -254,7 +254,11 @@ class App {
     if (changed.has("transcript")) this.transcript.set();
     if (["frame", "text", "sent", "reader", "transcript"].some((kind) => changed.has(kind)))
       this.#showFiltered();
-    else this.ruler.refresh();
+    else {
+      this.ruler.refresh();
+      // The end of the recording stops the stay of the last one.
+      this.wall.refreshStays();
+    }
     this.ruler.root.hidden = this.recording.isEmpty;
     if (changed.has("frame") && wasAtEnd && this.recording.isLive) this.wall.scrollToEnd();
     this.#showState();
@@ -264,7 +268,9 @@ class App {
   #showFiltered() {
     const { filter, recording } = this;
     const frames = filter.of(recording);
-    this.wall.set(frames);
+    const { terms } = filter;
+    this.wall.set(frames, terms);
+    this.transcript.search(terms);
     this.ruler.frames = frames;
     this.ruler.refresh();
     this.chips.forEach((chip, at) =>

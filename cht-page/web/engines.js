@@ -153,7 +153,7 @@ export class Engines {
   #film() {
     const { video, recording, file, Loader, tell } = this;
     const fail = (/** @type {string} */ message) => this.#fail(message);
-    if (file) return new VideoFile(video, file, { tell, fail });
+    if (file) return new VideoFile(video, recording, file, { tell, fail });
     const learn = (/** @type {Range | null} */ range) => this.#learn(range);
     return new Recorded(video, recording, { Loader, tell, fail, learn });
   }

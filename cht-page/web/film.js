@@ -1,5 +1,7 @@
 // Plays video in an element, led by times of the session.
 
+import { WITHIN } from "./playlist.js";
+
 /** Difference of two times that are one picture, in seconds. */
 const SAME = 0.003;
 
@@ -13,17 +15,20 @@ const SAME = 0.003;
 export class Film {
   /**
    * @param {HTMLVideoElement} video
+   * @param {import("./recording.js").Recording} recording
    * @param {() => void} tell called when the time has changed
    */
-  constructor(video, tell) {
+  constructor(video, recording, tell) {
     this.video = video;
+    this.recording = recording;
     this.tell = tell;
     this.isLive = false;
     /** Time that is sought, until the video is there. @type {number | null} */
     this.target = null;
     /** Whether it was told to play; a browser takes it for paused where it cannot play. */
     this.isTold = false;
-    this.frameDuration = 0.04;
+    /** Media time of the frame on the screen, where the browser tells. @type {number | null} */
+    this.shown = null;
     this.stop = new AbortController();
     /** Set by the player, before anything is sought. @type {Times | null} */
     this.times = null;
@@ -43,17 +48,31 @@ export class Film {
     this.#watchFrames();
   }
 
-  /** Learns how long a frame lasts. */
+  /** Learns when the frame on the screen begins. */
   #watchFrames() {
     if (!this.video.requestVideoFrameCallback) return;
-    let last = -1;
     const watch = (/** @type {number} */ _, /** @type {any} */ frame) => {
-      const step = frame.mediaTime - last;
-      if (this.isPlaying && step > 0.004 && step < 0.2) this.frameDuration = step;
-      last = frame.mediaTime;
+      if (!this.video.seeking) this.shown = frame.mediaTime;
       if (!this.stop.signal.aborted) this.video.requestVideoFrameCallback(watch);
     };
     this.video.requestVideoFrameCallback(watch);
+  }
+
+  /**
+   * Returns the time of the session in the middle of the frame that is some frames on, so that no
+   * rounding of times leads to the one next to it. Where the duration of frames varies, it goes on
+   * by the shortest, also within a frame, and back to the frame before.
+   * @param {number} count
+   */
+  frameAfter(count) {
+    const duration = this.recording.frameDuration;
+    const { currentTime } = this.video;
+    if (this.target !== null) return this.target + count * duration;
+    // The browser tells of a frame a moment after it is there: then this is still the one before.
+    const middle = (this.shown ?? -Infinity) + duration / 2;
+    const isShown = Math.abs(currentTime - middle) < 0.95 * duration;
+    const media = (isShown ? middle : currentTime) + count * duration - WITHIN;
+    return this.times?.toSession(media) ?? media;
   }
 
   /** Goes to the time that is sought; again when its place is known better. */
@@ -63,7 +82,10 @@ export class Film {
     if (media === null) return;
     // A video goes to its end for any later time.
     const place = Math.min(media, this.video.duration || Infinity);
-    if (Math.abs(this.video.currentTime - place) > SAME) this.video.currentTime = place;
+    if (Math.abs(this.video.currentTime - place) > SAME) {
+      this.shown = null;
+      this.video.currentTime = place;
+    }
   }
 
   get time() {

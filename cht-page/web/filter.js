@@ -1,5 +1,7 @@
 // Which pictures are shown.
 
+import { Folded, termsOf } from "./search.js";
+
 /** Reasons in the order of the page. */
 export const REASONS = ["first", "scene", "gradual", "screen", "interval"];
 
@@ -13,6 +15,13 @@ export class Filter extends EventTarget {
     this.reader = "agent";
     /** @type {"all" | "sent" | "unsent"} */
     this.sent = "all";
+    /** Texts of the frames, and words. */
+    this.folded = new Folded();
+  }
+
+  /** What the query asks for, as a text has it when it is folded. */
+  get terms() {
+    return termsOf(this.query);
   }
 
   /**
@@ -49,7 +58,7 @@ export class Filter extends EventTarget {
    */
   of(recording) {
     if (this.isOpen) return recording.frames;
-    const words = this.query.toLowerCase().split(/\s+/).filter(Boolean);
+    const { terms } = this;
     return recording.frames.filter((frame) => {
       if (this.reasons.size > 0 && !this.reasons.has(frame.reason)) return false;
       if (this.minScore > 0 && scoreOf(frame) < this.minScore) return false;
@@ -58,11 +67,26 @@ export class Filter extends EventTarget {
         recording.hasSent(frame.id, this.reader) !== (this.sent === "sent")
       )
         return false;
-      if (words.length === 0) return true;
-      const text =
-        `${frame.id} ${recording.textOf(frame.id)} ${recording.wordsOf(frame)}`.toLowerCase();
-      return words.every((word) => text.includes(word));
+      if (terms.length === 0) return true;
+      const text = this.#textOf(frame, recording);
+      return terms.every((term) => text.includes(term));
     });
+  }
+
+  /**
+   * Returns all words of a frame, folded: its id, the text on it, and what was said meanwhile, by
+   * whom.
+   * @param {import("./recording.js").Frame} frame
+   * @param {import("./recording.js").Recording} recording
+   */
+  #textOf(frame, recording) {
+    const { folded } = this;
+    const said = recording
+      .spokenWhile(frame)
+      .map((words) => folded.of(words, `${words.speaker ?? ""} ${words.text}`));
+    return [frame.id.toLowerCase(), folded.of(frame.id, recording.textOf(frame.id)), ...said].join(
+      "\n",
+    );
   }
 }
 

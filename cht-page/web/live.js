@@ -28,7 +28,6 @@ export class Live {
     this.tell = tell;
     this.fail = fail;
     this.isLive = true;
-    this.frameDuration = 0.04;
     this.stop = new AbortController();
     this.again = 0;
     this.moved = performance.now();
@@ -140,6 +139,14 @@ export class Live {
 
   get time() {
     return Math.max(0, this.recording.edge() - this.behind);
+  }
+
+  /**
+   * Returns the time that is some frames on.
+   * @param {number} count
+   */
+  frameAfter(count) {
+    return this.time + count * this.recording.frameDuration;
   }
 
   get isPlaying() {

@@ -77,7 +77,8 @@ export class Player extends EventTarget {
   /** Goes on by frames. @param {number} count */
   step(count) {
     this.pause();
-    this.seek(this.time + count * this.engine.frameDuration + 0.001);
+    const time = this.engine.frameAfter(count);
+    this.seek(count < 0 ? this.recording.videoBefore(time) : time);
   }
 
   /** Goes on by pictures. @param {number} count */

@@ -4,7 +4,7 @@ const TICKS = 90000;
 const WRAP = 2 ** 33;
 
 /** Time after which a picture is shown for certain, in seconds: times of media are rounded. */
-const WITHIN = 0.002;
+export const WITHIN = 0.002;
 
 export class Playlist {
   /**

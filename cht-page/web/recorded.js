@@ -74,9 +74,8 @@ export class Recorded extends Film {
    *   learn: (range: import("./engines.js").Range | null) => void}} options
    */
   constructor(video, recording, { Loader, tell, fail, learn }) {
-    super(video, tell);
+    super(video, recording, tell);
     const Hls = /** @type {any} */ (globalThis).Hls;
-    this.recording = recording;
     const { streams } = recording;
     const refused = unplayable(streams).sound ? (streams.sound_pid ?? null) : null;
     this.hls = new Hls({

@@ -5,6 +5,9 @@ const TICKS = 90000;
 /** Shortest time without video that is shown as a gap, in seconds. */
 export const MIN_GAP = 0.5;
 
+/** Duration of a frame where it is not known, in seconds. */
+const FRAME = 0.04;
+
 /**
  * A kept frame, as its event has it.
  * @typedef {{id: string, timestamp: number, at?: string, path: string, thumbnail?: string,
@@ -27,7 +30,10 @@ export class Recording extends EventTarget {
     this.served = data.served;
     this.marks = data.marks;
     this.players = data.players;
-    /** Codecs. @type {{video?: string, sound?: string, sound_pid?: number}} */
+    /**
+     * Codecs, and the time from one frame to the next in seconds, the shortest where it varies.
+     * @type {{video?: string, sound?: string, sound_pid?: number, frame_duration?: number}}
+     */
     this.streams = data.streams ?? {};
     /**
      * Video file next to the page; `other` if it is not of the recorded streams as they are.
@@ -163,20 +169,25 @@ export class Recording extends EventTarget {
   }
 
   /**
+   * Returns what was said while a frame stayed.
+   * @param {Frame} frame
+   */
+  spokenWhile(frame) {
+    const end = frame.timestamp + this.stayOf(frame);
+    const first = this.wordsAfter(frame.timestamp);
+    let last = first;
+    while (last < this.words.length && this.words[last].start < end) last++;
+    return this.words.slice(first, last);
+  }
+
+  /**
    * Returns the words spoken while a frame stayed.
    * @param {Frame} frame
    */
   wordsOf(frame) {
-    const end = frame.timestamp + this.stayOf(frame);
-    const words = [];
-    for (
-      let at = this.wordsAfter(frame.timestamp);
-      at < this.words.length && this.words[at].start < end;
-      at++
-    ) {
-      words.push(this.words[at].text);
-    }
-    return words.join(" ");
+    return this.spokenWhile(frame)
+      .map(({ text }) => text)
+      .join(" ");
   }
 
   /**
@@ -229,6 +240,22 @@ export class Recording extends EventTarget {
     }
     this.partsInOrder = parts.sort((a, b) => a.start - b.start);
     return this.partsInOrder;
+  }
+
+  /** Time from one frame to the next in seconds, the shortest where it varies. */
+  get frameDuration() {
+    return this.streams.frame_duration ?? FRAME;
+  }
+
+  /**
+   * Returns a time at or before another: of one between two segments, the last frame of the first.
+   * @param {number} time
+   */
+  videoBefore(time) {
+    const { parts } = this;
+    const next = firstIndex(parts.length, (at) => parts[at].start > time);
+    if (next === 0 || next === parts.length || time < parts[next - 1].end) return time;
+    return parts[next - 1].end - this.frameDuration / 2;
   }
 
   /** Tells whether nothing has been received yet. */

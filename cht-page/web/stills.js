@@ -12,7 +12,6 @@ export class Stills {
     this.rate = 1;
     this.isPlaying = false;
     this.isLive = false;
-    this.frameDuration = 0.04;
   }
 
   play() {
@@ -38,6 +37,14 @@ export class Stills {
   pause() {
     this.isPlaying = false;
     this.tell();
+  }
+
+  /**
+   * Returns the time that is some frames on. Mostly a picture begins with its frame.
+   * @param {number} count
+   */
+  frameAfter(count) {
+    return this.time + count * this.recording.frameDuration;
   }
 
   /** @param {number} time */

@@ -1,9 +1,7 @@
 // Plays the video file next to a page, as any browser does, also where the page itself is a file.
 
 import { Film } from "./film.js";
-
-/** Time after which a picture is shown for certain, in seconds: times of media are rounded. */
-const WITHIN = 0.002;
+import { WITHIN } from "./playlist.js";
 
 /**
  * A part of the file without a pause: its times in the session, and where it begins in the file, in
@@ -46,11 +44,12 @@ export class FileTimes {
 export class VideoFile extends Film {
   /**
    * @param {HTMLVideoElement} video
+   * @param {import("./recording.js").Recording} recording
    * @param {{path: string, parts: FilePart[]}} file
    * @param {{tell: () => void, fail: (message: string) => void}} options
    */
-  constructor(video, { path, parts }, { tell, fail }) {
-    super(video, tell);
+  constructor(video, recording, { path, parts }, { tell, fail }) {
+    super(video, recording, tell);
     this.times = new FileTimes(parts);
     const { signal } = this.stop;
     const refuse = () => fail("videoFile");

@@ -2,6 +2,7 @@
 
 import { element, icon, missing, oneLine } from "./dom.js";
 import { scoreOf } from "./filter.js";
+import { marked } from "./search.js";
 import { clock, span, timeOfDay } from "./time.js";
 
 /** Narrowest picture, and the space between pictures, in pixels. */
@@ -33,6 +34,8 @@ export class Wall {
     /** Cards in the page, by the index of their frames. @type {Map<number, any>} */
     this.cards = new Map();
     this.currentId = "";
+    /** Terms that are searched for. @type {string[]} */
+    this.terms = [];
     this.columns = 1;
     this.width = this.high = this.row = 0;
     this.ready = READY_FIRST;
@@ -55,9 +58,14 @@ export class Wall {
     addEventListener("afterprint", () => this.#arrange());
   }
 
-  /** Shows these frames. @param {import("./recording.js").Frame[]} frames */
-  set(frames) {
+  /**
+   * Shows these frames, with the terms marked that are searched for.
+   * @param {import("./recording.js").Frame[]} frames
+   * @param {string[]} terms
+   */
+  set(frames, terms) {
     this.frames = frames;
+    this.terms = terms;
     this.empty.hidden = frames.length > 0;
     this.empty.textContent = this.recording.frames.length
       ? "No picture passes the filter."
@@ -103,9 +111,8 @@ export class Wall {
     const { recording, selection } = this;
     const words = this.#words(frame).join(" — ");
     const isSent = recording.hasSent(frame.id, "agent");
-    return [frame.id, frame.hash, frame.timestamp, selection.has(frame.id), isSent, words].join(
-      "|",
-    );
+    const isChosen = selection.has(frame.id);
+    return [frame.id, frame.hash, frame.timestamp, isChosen, isSent, words, ...this.terms].join("|");
   }
 
   /**
@@ -251,7 +258,7 @@ export class Wall {
     if (recording.hasSent(frame.id, "agent"))
       marks.append(element("span", { className: "sent" }, "sent"));
     const text = element("p", { className: "words", title: words.join(" — ") });
-    words.forEach((it, at) => text.append(at ? " — " : "", element("bdi", {}, it)));
+    words.forEach((it, at) => text.append(at ? " — " : "", element("bdi", {}, ...marked(it, this.terms, true))));
     return element(
       "li",
       { className: isChosen ? "card chosen" : "card" },

@@ -1,6 +1,8 @@
-// The transcript: a column of speech that follows the player.
+// The transcript: a column of speech that follows the player. While words are searched for, it has
+// the lines with them.
 
 import { element } from "./dom.js";
+import { Folded, marked } from "./search.js";
 import { clock } from "./time.js";
 
 export class Transcript {
@@ -17,6 +19,9 @@ export class Transcript {
     this.looking = 0;
     /** Words in the list. @type {import("./recording.js").Words[]} */
     this.shown = [];
+    /** Terms that are searched for. @type {string[]} */
+    this.terms = [];
+    this.folded = new Folded();
     this.list = element("ol", {});
     this.follower = element(
       "button",
@@ -44,21 +49,56 @@ export class Transcript {
     this.list.append(...words.slice(same).map((it) => this.#line(it)));
     this.shown = [...words];
     if (this.current >= same) this.current = -1;
+    this.#filter();
+  }
+
+  /**
+   * Marks terms, and leaves the lines without any of them out.
+   * @param {string[]} terms
+   */
+  search(terms) {
+    if (terms.join("\n") === this.terms.join("\n")) return;
+    this.terms = terms;
+    this.shown.forEach((words, at) => {
+      const line = this.list.children[at];
+      if (line.classList.contains("hit") || this.#has(words))
+        line.querySelector(".text").replaceWith(this.#text(words));
+      line.classList.toggle("hit", this.#has(words));
+    });
+    this.#filter();
+    if (this.follows) this.#reveal();
+  }
+
+  /** Leaves lines out as long as others have a hit: terms may be those of pictures alone. */
+  #filter() {
+    this.list.classList.toggle("found", this.list.querySelector(".hit") !== null);
+  }
+
+  /** @param {import("./recording.js").Words} words */
+  #has(words) {
+    if (!this.terms.length) return false;
+    const text = this.folded.of(words, `${words.speaker ?? ""} ${words.text}`);
+    return this.terms.some((term) => text.includes(term));
+  }
+
+  /** @param {import("./recording.js").Words} words */
+  #text({ speaker, text }) {
+    const name = speaker
+      ? element("b", {}, element("bdi", {}, ...marked(speaker, this.terms)), ": ")
+      : null;
+    const said = element("bdi", {}, ...marked(text, this.terms));
+    return element("span", { className: "text" }, name, said);
   }
 
   /** @param {import("./recording.js").Words} words */
   #line(words) {
-    const speaker = words.speaker
-      ? element("b", {}, element("bdi", {}, words.speaker), ": ")
-      : null;
-    const text = element("span", { className: "text" }, speaker, element("bdi", {}, words.text));
     const line = element(
       "button",
       { type: "button", onclick: () => this.open(words.start) },
       element("time", {}, clock(words.start)),
-      text,
+      this.#text(words),
     );
-    return element("li", {}, line);
+    return element("li", { className: this.#has(words) ? "hit" : "" }, line);
   }
 
   /** @param {boolean} follows */
@@ -88,7 +128,7 @@ export class Transcript {
   #reveal(looks = 20) {
     cancelAnimationFrame(this.looking);
     const line = /** @type {HTMLElement | undefined} */ (this.list.children[this.current]);
-    if (!line) return;
+    if (!line?.offsetParent) return;
     const before = this.root.scrollTop;
     this.root.scrollTo({ top: line.offsetTop - this.root.clientHeight / 3 });
     const isThere = Math.abs(this.root.scrollTop - before) < 1;

@@ -160,6 +160,12 @@ fn people_at_a_terminal_read_tables_and_no_json_and_bars_are_cleared() {
         let (_, end) = shown.rsplit_once("cht-batch: ").unwrap();
         assert!(!end.contains('%'), "{options}: a bar after the last message: {end}");
     }
+    // What was done before is no part of what the bars show.
+    let shots = [("rgbtestsrc=s=160x120:r=25", 2.0)];
+    generate(&place.input().join("new.ts"), &shots, QUICK);
+    let shown = shown_of("run in --out out -- --detect scene");
+    assert!(shown.contains("2.0 s, ") && !shown.contains("8.0 s, "), "{shown}");
+    assert!(!shown.contains("6.0 s, "), "{shown}");
     let shown = shown_of("plan in --json");
     assert!(shown.contains(r#""type":"unit""#) && shown.contains(r#""type":"error""#), "{shown}");
 }

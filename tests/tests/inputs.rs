@@ -308,6 +308,47 @@ fn file_that_ts_cannot_hold_is_refused_or_transcoded() {
     );
 }
 
+/// Returns the first time of a kind of stream in the first segment, in seconds.
+fn first_time(recv: &Recorder, kind: &str) -> f64 {
+    let segment = recv.stage.session().join("stream/segment_000001.ts");
+    let mut probe = std::process::Command::new("ffprobe");
+    probe.args(["-v", "error", "-select_streams", kind]).arg(segment);
+    probe.args(["-show_entries", "packet=pts_time", "-of", "default=nk=1:nw=1"]);
+    let said = String::from_utf8(probe.output().unwrap().stdout).unwrap();
+    said.lines().map(|line| line.parse().unwrap()).fold(f64::INFINITY, f64::min)
+}
+
+#[test]
+fn encoded_pictures_keep_their_distance_from_the_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("a.webm").display().to_string();
+    let codecs = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a libopus";
+    let sources = "-f lavfi -i testsrc2=s=160x120:r=25:d=2 -f lavfi -i sine=d=2:r=48000";
+    ffmpeg(words(&format!("{sources} {codecs} {input}")));
+    let mut recv = Recorder::start(&input, "--transcode");
+    assert!(recv.stage.finish().success(), "{}", recv.said());
+    // In the file, pictures begin at 7 ms and sound at -7 ms: that is how WebM has Opus.
+    let apart = first_time(&recv, "v") - first_time(&recv, "a");
+    assert!((apart - 0.014).abs() < 0.0011, "{apart}");
+}
+
+#[test]
+fn video_that_an_edit_list_hides_is_recorded_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let video = "-f lavfi -i testsrc2=s=160x90:r=25:d=4 -c:v libx264 -g 50 -pix_fmt yuv420p";
+    ffmpeg(words(&format!("{video} {}", at("whole.mp4"))));
+    ffmpeg(words(&format!("-ss 1.3 -i {} -c copy {}", at("whole.mp4"), at("edited.mp4"))));
+    for (name, names) in [("whole.mp4", false), ("edited.mp4", true)] {
+        let mut recv = Recorder::start(&at(name), "");
+        assert_eq!(recv.stage.finish().code(), Some(0), "{}", recv.said());
+        let says = "edited.mp4: its edit list hides 1.3 s at its beginning from players";
+        assert_eq!(recv.said().contains(says), names, "{}", recv.said());
+        assert_eq!(recv.said().contains("edit list"), names, "{}", recv.said());
+        assert_eq!(recv.frames(), 100);
+    }
+}
+
 #[test]
 fn rotated_video_is_reported_or_turned() {
     let folder = tempfile::tempdir().unwrap();

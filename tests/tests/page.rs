@@ -289,6 +289,34 @@ fn damaged_lines_are_named() {
 }
 
 #[test]
+fn page_without_the_players_is_a_result() {
+    let folder = tempfile::tempdir().unwrap();
+    recorded(folder.path());
+    let session = folder.path().join("call");
+    let output = build(&session, &[]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let data = data(&fs::read(session.join("page/data.js")).unwrap());
+    let warns = said.contains("warning: the page shows pictures and no video");
+    assert_eq!(Value::from(!warns), data["players"], "{said}");
+}
+
+#[test]
+fn path_without_the_slash_at_its_end_leads_to_the_page() {
+    let folder = tempfile::tempdir().unwrap();
+    recorded(folder.path());
+    fs::rename(folder.path().join("call"), folder.path().join("a: b")).unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let (status, head, _) = server.get("/s/a:%20b");
+    assert_eq!(status, 307, "{head}");
+    assert!(head.contains("\r\nlocation: ./a:%20b/\r\n"), "{head}");
+    assert_eq!(server.get("/s/a:%20b/").0, 200);
+    for absent in ["/s/other", "/s/", "/s/..", "/s"] {
+        assert_eq!(server.get(absent).0, 404, "{absent}");
+    }
+}
+
+#[test]
 fn no_way_to_write_the_folder_above_leads_out_of_a_session() {
     let folder = tempfile::tempdir().unwrap();
     recorded(folder.path());

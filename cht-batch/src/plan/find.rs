@@ -202,6 +202,12 @@ fn is_recorded(session: &Session) -> bool {
     session.segment_log().exists() || session.segments().is_ok_and(|segments| !segments.is_empty())
 }
 
+/// Returns whether a path of the command line is that of nothing.
+pub(crate) fn is_missing(path: &Path) -> bool {
+    let found = path.symlink_metadata();
+    found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) && !has_pattern(path)
+}
+
 fn has_pattern(path: &Path) -> bool {
     path.to_str().is_some_and(|text| text.contains(['*', '?', '[']))
 }

@@ -1,9 +1,10 @@
 //! Finds units: what lies below the paths of the command line, and which files belong together.
 //!
 //! In order: `bad` (inputs that cannot be used), `name_time`, `find`, `probe`, `known`
-//! (files that a result names), `series`, `group`, `playlist`, `units`.
+//! (files that a result names), `examine` (many files), `series`, `group`, `playlist`, `units`.
 
 pub(crate) mod bad;
+mod examine;
 pub(crate) mod find;
 mod group;
 mod known;
@@ -13,6 +14,9 @@ mod probe;
 mod series;
 mod units;
 
+pub(crate) use self::examine::Examined;
+pub(crate) use self::find::is_missing;
 pub(crate) use self::known::Known;
+pub(crate) use self::probe::read_at;
 pub(crate) use self::series::is_of_time;
 pub(crate) use self::units::{Plan, Planner};

@@ -16,6 +16,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
     bad::Bad,
+    examine::{Examined, each},
     find::{File, Finder, Found},
     group::{Member, runs},
     known::Known,
@@ -67,6 +68,7 @@ pub(crate) struct Planner<'a> {
     /// Units that began earlier are left out.
     pub since: Option<Timestamp>,
     pub zone: TimeZone,
+    pub examined: &'a Examined,
 }
 
 impl Planner<'_> {
@@ -140,17 +142,21 @@ impl Planner<'_> {
             Ok(segments) => segments,
             Err(error) => return plan.bad.push(Bad::of_io("unreadable", session.root(), &error)),
         };
+        self.examined.add(segments.len());
         for path in segments {
             let recorded = cht_core::session::sequence(&path).and_then(|seq| log.get(seq));
             let Some(file) = stat(path, plan) else { continue };
             let probe = match recorded {
                 // The recorder has hashed it.
-                Some(closed) if closed.bytes == file.bytes => Ok(Probe {
-                    kind: Kind::Ts,
-                    id: closed.blake3.clone(),
-                    duration: closed.duration,
-                    clock: None,
-                }),
+                Some(closed) if closed.bytes == file.bytes => {
+                    self.examined.count();
+                    Ok(Probe {
+                        kind: Kind::Ts,
+                        id: closed.blake3.clone(),
+                        duration: closed.duration,
+                        clock: None,
+                    })
+                }
                 _ => self.probe(&file, None),
             };
             let at = recorded.map(|closed| closed.opened_at);
@@ -197,6 +203,7 @@ impl Planner<'_> {
                 continue;
             }
             let mut inputs = Vec::new();
+            self.examined.add(segments.len());
             for segment in segments {
                 let Some(file) = stat(segment.path, plan) else { continue };
                 let mut probe = self.probe(&file, segment.init.as_deref());
@@ -216,14 +223,15 @@ impl Planner<'_> {
     /// Adds loose files, by recorder and by what continues what.
     fn loose(&self, files: Vec<File>, plan: &mut Plan) {
         let mut series: BTreeMap<Series, (Place, Vec<Member>)> = BTreeMap::new();
-        for file in files {
+        self.examined.add(files.len());
+        let probes = each(&files, |file| self.probe(file, None));
+        for (file, probe) in files.into_iter().zip(probes) {
             let Some(name) = self.root.name(&file.path) else {
                 plan.bad.push(Bad::outside(&file.path));
                 continue;
             };
             let place = place_of(&name, &self.zone);
             let (at, number) = (place.at, place.number);
-            let probe = self.probe(&file, None);
             let mut inputs = Vec::new();
             self.push(&mut inputs, file, probe, at, None, plan);
             let members = inputs.into_iter().map(|input| Member { input, number });
@@ -244,7 +252,9 @@ impl Planner<'_> {
     }
 
     fn probe(&self, file: &File, init: Option<&Path>) -> Result<Probe, Bad> {
-        self.known.probe(file).map_or_else(|| probe(file, init, self.ffmpeg), Ok)
+        let probe = self.known.probe(file).map_or_else(|| probe(file, init, self.ffmpeg), Ok);
+        self.examined.count();
+        probe
     }
 
     /// Adds a unit of these inputs, if there are any.

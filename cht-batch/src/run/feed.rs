@@ -47,12 +47,14 @@ impl Done {
     }
 }
 
-/// Writes the paths of the inputs to cht-segwatch, and calls `fail` with each that cannot be used.
+/// Writes the paths of the inputs to cht-segwatch. Calls `fail` with each that cannot be used, and
+/// `say` with what people should know of the others.
 pub(crate) fn feed(
     mut inputs: Inputs<'_>,
     mut to: impl Write,
     done: &Receiver<u64>,
     mut fail: impl FnMut(Failure),
+    say: impl Fn(&str),
 ) {
     let (mut settled, mut failed, mut removed) = (0, 0, 0);
     for n in 0..inputs.len() {
@@ -66,7 +68,9 @@ pub(crate) fn feed(
             inputs.remove(removed);
             removed += 1;
         }
-        match inputs.ready(n) {
+        let ready = inputs.ready(n);
+        inputs.notices().iter().for_each(|notice| say(notice));
+        match ready {
             Ok((path, fault)) => {
                 fault.map(&mut fail);
                 if writeln!(to, "{path}").is_err() {

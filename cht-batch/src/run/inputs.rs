@@ -11,8 +11,10 @@ use std::{
 };
 
 use cht_core::{
+    mp4,
     session::natural_sort::series,
     storage::{durable, regular},
+    terminal::units,
     timeline::{MAX_OVERLAP, MAX_REST},
 };
 
@@ -25,7 +27,7 @@ use super::{
 };
 use crate::{
     kind::Kind,
-    plan::is_of_time,
+    plan::{is_of_time, read_at},
     root::Root,
     settings::Stage,
     store::Failure,
@@ -55,6 +57,8 @@ pub(crate) struct Inputs<'a> {
     first: usize,
     running: &'a Running,
     remuxer: Remuxer<'a>,
+    /// What people should know of the inputs that were made ready.
+    notices: Vec<String>,
 }
 
 /// How copies and links are named. It is the same when the unit grows: journals name them.
@@ -125,6 +129,7 @@ impl<'a> Inputs<'a> {
             first,
             running,
             remuxer: Remuxer::new(has_sound, tools, running),
+            notices: Vec::new(),
         })
     }
 
@@ -206,11 +211,17 @@ impl<'a> Inputs<'a> {
         }
     }
 
+    /// Returns what people should know of the inputs that were made ready since the last call.
+    pub(crate) fn notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
+    }
+
     /// Makes a copy of an input.
     fn remux(&mut self, input: &Input, to: &Path) -> Result<Option<String>, String> {
         let Input { kind, modified, .. } = *input;
         let Some(init) = &input.init else {
             let path = &*self.root.place(&input.path);
+            self.notices.extend(hidden_of(path, kind).map(|it| format!("{}: {it}", input.path)));
             return self.remuxer.copy(Source { path, kind, modified }, to);
         };
         // A fragment is read after its header.
@@ -227,6 +238,23 @@ impl<'a> Inputs<'a> {
         let _ = durable::remove(&whole);
         copied
     }
+}
+
+/// Returns what the edit list of a file hides from players, in words. The copy has it.
+fn hidden_of(path: &Path, kind: Kind) -> Option<String> {
+    let file = regular::open(path).ok().filter(|_| kind == Kind::Mp4)?;
+    let bytes = file.metadata().ok()?.len();
+    let read = |at, length| read_at(&file, at, length as u64);
+    let [begin, end] = mp4::read(&read, bytes).ok().flatten()?.hidden;
+    let places =
+        [(begin, "beginning"), (end, "end")].into_iter().filter(|(hidden, _)| *hidden > 0.0);
+    let places = places.map(|(hidden, place)| format!("{} at its {place}", units::span(hidden)));
+    let places = places.collect::<Vec<_>>().join(" and ");
+    (!places.is_empty()).then(|| {
+        format!(
+            "its edit list hides {places} from players; that is used as well, and times count it"
+        )
+    })
 }
 
 /// Returns whether all files of a unit lie in one folder, also those by which it grows.

@@ -4,14 +4,14 @@
 //! each arrow that something is done at, and one for each stderr.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, BufRead as _, BufReader, Write as _},
     path::Path,
     process::{ChildStderr, ChildStdin, ChildStdout, Command, Stdio},
     thread,
 };
 
 use anyhow::{Context as _, Result};
-use cht_core::{event::Body, process::lock::lock};
+use cht_core::{event::Body, process::lock::lock, storage::regular};
 
 pub(crate) use super::running::Ended;
 use super::{
@@ -23,7 +23,11 @@ use super::{
     translate::{AGAIN, Counts, Names},
     watch::Watch,
 };
-use crate::settings::Stage;
+use crate::{settings::Stage, store::Failure};
+
+/// Journals of the stages, and the first bytes of the line that notes a segment as done.
+const SCENES: (&str, &str) = ("frames/scenes.ndjson", "{\"checkpoint\":");
+const AUDIO: (&str, &str) = ("audio/audio.ndjson", "{\"done\":");
 
 /// What the stages are to do.
 #[derive(Debug)]
@@ -51,6 +55,7 @@ pub(crate) fn run(
     said: &(dyn Fn(&str) + Sync),
 ) -> Result<Ended> {
     let mut processes = Vec::new();
+    let before = Counts { before: done_before(job), ..Counts::default() };
     let started = start(job, &mut processes);
     running.set(&processes);
     let mut pipes = match started {
@@ -60,7 +65,7 @@ pub(crate) fn run(
             return Err(error);
         }
     };
-    let watch = Watch::new(Counts::default(), processes.len(), job.names, running, progress);
+    let watch = Watch::new(before, processes.len(), job.names, running, progress);
     thread::scope(|scope| {
         for (stderr, words) in pipes.stderr.drain(..).zip(&watch.words) {
             scope.spawn(move || listen(stderr, words, said));
@@ -69,13 +74,15 @@ pub(crate) fn run(
         let watch = &watch;
         let (done, settled) = Done::pair();
         scope.spawn(move || {
-            feed(inputs, first_in, &settled, |failure| {
+            let warn = |message: &str| said(&format!("warning: {message}"));
+            let fail = |failure: Failure| {
                 // A passing fault has the whole unit tried again, which is told once.
                 if failure.code != AGAIN {
-                    said(&format!("warning: {}", failure.message));
+                    warn(&failure.message);
                 }
                 lock(&watch.counts).fail(failure);
-            });
+            };
+            feed(inputs, first_in, &settled, fail, warn);
         });
         scope.spawn(move || {
             let mut second_in = second_in;
@@ -109,6 +116,16 @@ pub(crate) fn run(
         });
     });
     Ok(watch.end(processes))
+}
+
+/// Returns the number of segments that the last stage has in its journal: a run that was stopped has
+/// done them, and the stage says so again.
+fn done_before(job: &Job<'_>) -> u64 {
+    let has_sound = job.stages.contains(&Stage::Audio);
+    let (journal, done) = if has_sound { AUDIO } else { SCENES };
+    let Ok(journal) = regular::open(&job.work.join(journal)) else { return 0 };
+    let lines = BufReader::new(journal).split(b'\n').map_while(Result::ok);
+    lines.filter(|line| line.starts_with(done.as_bytes())).count() as u64
 }
 
 /// Returns the command of cht-scenes, without the source of its frames.

@@ -35,9 +35,13 @@ const VIDEO: [&str; 5] = ["h264", "hevc", "mpeg2video", "mpeg1video", "mpeg4"];
 /// Sound that MPEG-TS holds.
 const SOUND: [&str; 8] = ["aac", "ac3", "eac3", "mp1", "mp2", "mp3", "opus", "dts"];
 
-/// Options of ffmpeg for video that a transport stream cannot hold, or that has to be decoded.
-const ENCODED: [&str; 8] =
-    ["-c:v", "libx264", "-preset", "superfast", "-crf", "10", "-pix_fmt", "yuv420p"];
+/// Options of ffmpeg for video that a transport stream cannot hold, or that has to be decoded. In
+/// the time of frames, a first picture at 7 ms would come to 0, and not its sound.
+#[rustfmt::skip]
+const ENCODED: [&str; 10] = [
+    "-c:v", "libx264", "-preset", "superfast", "-crf", "10", "-pix_fmt", "yuv420p",
+    "-enc_time_base:v", "1:90000",
+];
 
 /// Words of the system where a disk is full.
 const NO_ROOM: &str = "No space left on device";

@@ -131,6 +131,8 @@ pub(crate) struct Counts {
     pub decoded: u64,
     /// Segments that the last stage has done.
     pub done: u64,
+    /// Those of them that an earlier run had done, which was stopped.
+    pub before: u64,
     pub failures: Vec<Failure>,
     /// What the inputs lack, and need not have: `sound` or `video`.
     pub lacks: Vec<String>,
@@ -161,6 +163,12 @@ impl Counts {
             Body::Failure(failure) => self.fail(names.failure(failure)),
             _ => {}
         }
+    }
+
+    /// Returns the seconds of video that this run has worked on.
+    pub(crate) fn worked(&self) -> f64 {
+        let before = self.before.min(self.done) as f64 / self.segments.max(1) as f64;
+        self.seconds * (1.0 - before.min(1.0))
     }
 
     /// Returns the number of pieces of sound.

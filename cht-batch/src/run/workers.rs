@@ -55,14 +55,14 @@ impl Watch for At<'_> {
     }
 }
 
-/// Works on units, which may come one by one.
+/// Works on units, which may come one by one, until `stop`.
 pub(crate) fn run(
     units: impl Iterator<Item = Unit> + Send,
     shop: &Shop<'_>,
     report: &dyn Report,
+    stop: Signals,
 ) -> Result<()> {
     let rules = shop.rules;
-    let stop = Signals::catch()?;
     let running: Vec<_> = (0..rules.jobs).map(|_| Running::default()).collect();
     let units = Mutex::new(units);
     let (ended, watching) = UnixStream::pair()?;

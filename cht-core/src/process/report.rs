@@ -82,6 +82,12 @@ pub fn warn(message: impl Display) {
     say("warning: ", &message);
 }
 
+/// Prints a warning about what this program or machine lacks, which no input is to blame for. The
+/// exit status stays the same.
+pub fn caution(message: impl Display) {
+    say("warning: ", &message);
+}
+
 /// Prints the error that ends the run. The caller returns [`Exit::Failed`].
 pub fn fail(message: impl Display) {
     say("error: ", &message);

@@ -49,6 +49,12 @@ fn scaled(mut number: f64, units: &[&str]) -> String {
     format!("{number:.decimals$} {}", units[at])
 }
 
+/// Returns a factor, as `0.4`, `9.9` or `120`.
+#[must_use]
+pub fn factor(factor: f64) -> String {
+    if factor < 9.95 { format!("{factor:.1}") } else { format!("{factor:.0}") }
+}
+
 /// Returns a count with its noun: `1 frame`, `2 frames`.
 #[must_use]
 pub fn count(number: u64, noun: &str) -> String {
@@ -77,6 +83,7 @@ mod tests {
         );
         assert_eq!([size(999_600), size(u64::MAX)], ["1.00 MB", "18.4 EB"]);
         assert_eq!([bitrate(0.0), bitrate(2.134e6)], ["0 bit/s", "2.13 Mbit/s"]);
+        assert_eq!([factor(0.04), factor(9.94), factor(9.96)], ["0.0", "9.9", "10"]);
         assert_eq!([count(1, "frame"), count(0, "frame")], ["1 frame", "0 frames"]);
     }
 }

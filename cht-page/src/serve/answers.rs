@@ -161,6 +161,7 @@ impl Answers {
             return status(StatusCode::NOT_FOUND, "no such session");
         };
         match what {
+            What::Folder => with_slash(request.uri().path()),
             What::Page => text(HTML, assets::session("../../assets/")),
             What::Data => self.data(source).await,
             What::Events => self.events(source, &request),
@@ -248,6 +249,17 @@ fn enter(path: &str, cookie: &str) -> Answer {
         if let Ok(value) = HeaderValue::from_str(&value) {
             answer.headers_mut().insert(name, value);
         }
+    }
+    answer
+}
+
+/// Leads to the same path with a slash at its end. Its last name alone is given, for proxies that
+/// serve the pages below a path of their own.
+fn with_slash(path: &str) -> Answer {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let mut answer = status(StatusCode::TEMPORARY_REDIRECT, "the page ends with a slash");
+    if let Ok(place) = HeaderValue::from_str(&format!("./{name}/")) {
+        answer.headers_mut().insert(LOCATION, place);
     }
     answer
 }

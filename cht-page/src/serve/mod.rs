@@ -51,7 +51,7 @@ pub(crate) fn run(options: &Serve) -> Result<()> {
     let gate = Gate::new(options.token.as_deref(), listener.is_tcp());
     let answers = Answers::new(&options.sessions, gate)?;
     if !assets::has_players() {
-        report::warn(format_args!(
+        report::caution(format_args!(
             "pages show pictures and no video: this program was built without the players; build \
              it by `{}`",
             assets::FETCH

@@ -31,6 +31,8 @@ pub(super) enum Route {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum What {
     Page,
+    /// Its page, by a path without the slash at the end, which relative paths need.
+    Folder,
     Data,
     Events,
     Live,
@@ -53,8 +55,12 @@ impl Route {
         if first == "assets" {
             return is_name(rest).then(|| Self::Asset(rest.to_owned()));
         }
-        let (name, rest) = rest.split_once('/')?;
+        let (name, rest) = match rest.split_once('/') {
+            Some((name, rest)) => (name, Some(rest)),
+            None => (rest, None),
+        };
         let name = decode(name).filter(|name| first == "s" && is_name(name))?;
+        let Some(rest) = rest else { return Some(Self::Session { name, what: What::Folder }) };
         let what = match rest {
             "" => What::Page,
             "data.js" => What::Data,
@@ -116,6 +122,7 @@ mod tests {
             ("/sessions.json", Some(Route::Sessions)),
             ("/assets/page.css", Some(Route::Asset("page.css".to_owned()))),
             ("/s/call/", of("call", What::Page)),
+            ("/s/my%20call", of("my call", What::Folder)),
             ("/s/my%20c%C3%A4ll/data.js", of("my cäll", What::Data)),
             ("/s/call/live.ts", of("call", What::Live)),
             (
@@ -132,7 +139,10 @@ mod tests {
         for path in [
             "",
             "*",
-            "/s/call",
+            "/s/",
+            "/s/..",
+            "/s/.hidden",
+            "/call",
             "/s/../data.js",
             "/s/%2e%2e/data.js",
             "/s/.hidden/",

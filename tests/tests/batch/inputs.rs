@@ -233,11 +233,24 @@ fn what_is_missing_or_left_for_later_is_named() {
         let expected = "6 files changed less than 60 s ago; left for a later run (--settle 0";
         assert!(status == 0 && said.contains(expected), "{options}: {said}");
     }
+    for options in ["run nope --out out", "plan nope also", "status nope --out ."] {
+        let (status, said) = of(options);
+        assert!(status == 2 && said.contains("nope: no such file or folder"), "{options}: {said}");
+    }
+    // Where some of it is there, that is done.
+    let (status, said) = of("plan in nope");
+    assert!(status == 1 && said.contains("nope: No such file or directory"), "{said}");
     let (status, text) = of("run --out out");
     assert!(status == 0 && text.contains("neither units nor paths came on stdin"), "{text}");
-    // One fault, whatever the number of files. Transport streams need no ffmpeg to be planned.
-    assert_eq!(of("plan in --ffmpeg /none").0, 0);
+    // One fault, whatever the number of files. Transport streams and MP4 need no ffmpeg to be
+    // planned.
     let whole = place.0.path().join("whole.ts");
+    let copy = place.input().join("whole.mp4");
+    ffmpeg(["-i", whole.to_str().unwrap(), "-c", "copy", copy.to_str().unwrap()]);
+    let (status, lines) = place.run("plan in --ffmpeg /none");
+    let is_copy = |line: &&Value| line["inputs"][0]["kind"] == "mp4";
+    let seconds = lines.iter().find(is_copy).unwrap()["inputs"][0]["duration"].as_f64().unwrap();
+    assert!(status == 0 && (seconds - 6.0).abs() < 0.01, "{seconds}");
     for name in ["a.mkv", "b.mkv"] {
         let to = place.input().join(name);
         ffmpeg(["-i", whole.to_str().unwrap(), "-c", "copy", to.to_str().unwrap()]);
@@ -430,4 +443,55 @@ fn result_that_was_moved_goes_on_where_it_ended() {
     for frame in read_json(&result.join("frames/index.json")) {
         assert!(Path::new(frame["path"].as_str().unwrap()).is_file(), "{frame}");
     }
+}
+
+/// Makes an ffmpeg that keeps the last file that it made for a stage. Returns it, and that file.
+fn keeping_copies(folder: &Path) -> (PathBuf, PathBuf) {
+    let (stub, kept) = (folder.join("ffmpeg"), folder.join("kept.ts"));
+    let keep = format!("case \"$last\" in *.part) cp \"$last\" {} ;; esac", kept.display());
+    let script =
+        format!("#!/bin/bash\nlast=${{!#}}\nffmpeg \"$@\"\nstatus=$?\n{keep}\nexit $status\n");
+    cht_tests::make_script(&stub, &script);
+    (stub, kept)
+}
+
+#[test]
+fn encoded_pictures_keep_their_distance_from_the_sound() {
+    let place = Place::new();
+    let (stub, kept) = keeping_copies(place.0.path());
+    let path = place.input().join("a.webm");
+    let codecs = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a libopus";
+    let sources = "-f lavfi -i testsrc2=s=160x120:r=25:d=2 -f lavfi -i sine=d=2:r=48000";
+    let options = format!("{sources} {codecs}");
+    ffmpeg(words(&options).into_iter().chain([path.to_str().unwrap()]));
+    let options = format!("run in --out out --stages scenes,audio --ffmpeg {}", stub.display());
+    let (status, text) = said(&mut place.command(&options));
+    assert_eq!(status, 0, "{text}");
+    let first = |kind: &str| {
+        let mut probe = Command::new("ffprobe");
+        probe.args(["-v", "error", "-select_streams", kind]).arg(&kept);
+        probe.args(["-show_entries", "packet=pts_time", "-of", "default=nk=1:nw=1"]);
+        let said = String::from_utf8(probe.output().unwrap().stdout).unwrap();
+        said.lines().map(|line| line.parse::<f64>().unwrap()).fold(f64::INFINITY, f64::min)
+    };
+    let apart = first("v") - first("a");
+    assert!((apart - 0.014).abs() < 0.0011, "{apart}");
+}
+
+#[test]
+fn video_that_an_edit_list_hides_is_used_and_named() {
+    let place = Place::new();
+    place.record("cam_%03d.ts");
+    fs::remove_dir_all(place.input()).unwrap();
+    fs::create_dir(place.input()).unwrap();
+    let [ts, whole] = ["whole.ts", "whole.mp4"].map(|name| place.0.path().join(name));
+    ffmpeg(["-i", ts.to_str().unwrap(), "-c", "copy", whole.to_str().unwrap()]);
+    let edited = place.input().join("edited.mp4");
+    let arguments = ["-ss", "0.52", "-i", whole.to_str().unwrap(), "-c", "copy"];
+    ffmpeg(arguments.into_iter().chain([edited.to_str().unwrap()]));
+    let (status, text) = said(&mut place.command("run in --out out -- --detect scene"));
+    let says = "edited.mp4: its edit list hides";
+    assert!(status == 0 && text.contains("warning: ") && text.contains(says), "{text}");
+    // From the keyframe on, which players do not show.
+    assert_eq!(times(&place.results()[0]), [0.0, 2.0, 4.0]);
 }

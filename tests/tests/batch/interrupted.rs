@@ -145,6 +145,50 @@ fn second_ctrl_c_ends_at_once_and_says_what_is_left() {
     assert_eq!((status, &lines.last().unwrap()["units"]), (0, &json!({"done": 2})));
 }
 
+/// Makes an ffmpeg that waits for a line in a FIFO whenever it is asked about a file. Returns both.
+fn held_probe(place: &Place) -> (PathBuf, PathBuf) {
+    // Of its own each time: readers of a run before may still be there.
+    let folder = tempfile::tempdir_in(place.0.path()).unwrap().keep();
+    let [stub, hold] = ["ffmpeg", "hold"].map(|name| folder.join(name));
+    make_fifo(&hold);
+    let wait = format!("case \" $* \" in *file:*) read go <{} ;; esac", hold.display());
+    cht_tests::make_script(&stub, &format!("#!/bin/sh\n{wait}\nexec ffmpeg \"$@\"\n"));
+    (stub, hold)
+}
+
+#[test]
+fn ctrl_c_while_recordings_are_looked_for_is_answered() {
+    let place = Place::new();
+    let path = place.input().join("a.mkv");
+    let source = ["-f", "lavfi", "-i", "testsrc2=s=160x120:d=1", path.to_str().unwrap()];
+    ffmpeg(source);
+    for command in ["plan in", "run in --out out", "status in --out ."] {
+        let (stub, hold) = held_probe(&place);
+        let options = format!("{command} --ffmpeg {}", stub.display());
+        let run = place.command(&options).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        // It opens when the file is looked at.
+        let hold = fs::File::options().write(true).open(&hold).unwrap();
+        let run = run.unwrap();
+        signal(&run, "INT");
+        let output = run.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.signal(), Some(2), "{command}: {said}");
+        assert!(said.contains("stopped while it looked for recordings"), "{command}: {said}");
+        drop(hold);
+    }
+    // People see how far it is.
+    let (stub, hold) = held_probe(&place);
+    let mut command =
+        at_terminal(&format!("stty cols 100; cht-batch plan in --ffmpeg {}", stub.display()));
+    command.current_dir(place.0.path()).env("CHT_BATCH_SETTLE", "0").stdout(Stdio::piped());
+    let run = command.spawn().unwrap();
+    fs::File::options().write(true).open(&hold).unwrap().write_all(b"go\n").unwrap();
+    let output = run.wait_with_output().unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(shown.contains("examined 0 of 1 files"), "{shown}");
+    assert!(shown.contains("a_") && output.status.success(), "{shown}");
+}
+
 #[test]
 fn ctrl_c_stops_after_the_segment_at_work_and_the_next_run_goes_on() {
     let place = Place::new();

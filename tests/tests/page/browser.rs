@@ -5,7 +5,8 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    thread::{self, JoinHandle},
 };
 
 use cht_tests::{Pipeline, QUICK, bin_folder, generated, root, signal, tool};
@@ -14,8 +15,19 @@ use super::{Server, build};
 
 /// Video at 25 frames per second whose pictures show their number in binary, in 16 bars.
 fn counted(seconds: f64) -> Vec<u8> {
-    let bars = r"color=black:s=320x180:r=25,geq=lum='if(mod(floor(N/pow(2\,floor(X/20)))\,2)\,235\,16)':cb=128:cr=128";
-    generated(&[(bars, seconds)], &format!("{QUICK} -pix_fmt yuv420p"))
+    counted_at("25", seconds)
+}
+
+/// The same at other rates.
+fn counted_at(rate: &str, seconds: f64) -> Vec<u8> {
+    generated(&[(&bars(rate), seconds)], &format!("{QUICK} -pix_fmt yuv420p"))
+}
+
+/// Source of pictures that show their number in binary.
+fn bars(rate: &str) -> String {
+    format!(
+        r"color=black:s=320x180:r={rate},geq=lum='if(mod(floor(N/pow(2\,floor(X/20)))\,2)\,235\,16)':cb=128:cr=128"
+    )
 }
 
 /// Folder with the driver of the browser; `None`, with a message, where it is not to be had.
@@ -199,6 +211,58 @@ fn served_page_shows_the_picture_of_a_clicked_time() {
 }
 
 #[test]
+fn key_goes_on_by_one_frame_at_any_rate() {
+    let Some(driver) = driver() else { return };
+    for (rate, first) in [("25", 25), ("24000/1001", 24), ("60000/1001", 61)] {
+        let folder = tempfile::tempdir().unwrap();
+        step_through(&driver, folder.path(), &counted_at(rate, 3.0), first..first + 60);
+    }
+}
+
+/// Records a stream and steps through its pictures, which have these numbers from 1.02 s on.
+fn step_through(driver: &Path, sessions: &Path, bytes: &[u8], numbers: impl Iterator<Item = u32>) {
+    let recv = "--once --session-id call --segment-time 2";
+    let mut pipeline = Pipeline::start(sessions, recv, "--detect scene");
+    pipeline.send(bytes);
+    pipeline.succeed();
+    let server = Server::start(sessions, &[]);
+    let numbers: Vec<_> = numbers.map(|number| number.to_string()).collect();
+    let url = format!("http://{}/s/call/#t=1.02", server.address);
+    passes(driver, "steps", &[&url, &numbers.join(",")]);
+}
+
+#[test]
+fn words_are_found_in_any_case_with_and_without_accents_and_marked() {
+    let Some(driver) = driver() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let frames = folder.path().join("call/frames");
+    for name in ["stream", "frames", "transcript"] {
+        fs::create_dir_all(folder.path().join("call").join(name)).unwrap();
+    }
+    cht_tests::ffmpeg(
+        ["-f", "lavfi", "-i", "testsrc2=s=320x180", "-frames:v", "3"]
+            .into_iter()
+            .chain([frames.join("F%06d.jpg").to_str().unwrap()]),
+    );
+    let mut lines: String =
+        (1..=3).map(|n| frame(&format!("F{n:06}"), f64::from(n) * 10.0)).collect();
+    let text = "Köln  Süd, nai\u{308}ve Straße, İstanbul ﬁne";
+    let on_picture =
+        serde_json::json!({"v": 1, "type": "text", "session": "/s", "id": "F000002", "text": text});
+    writeln!(lines, "{on_picture}").unwrap();
+    for (start, speaker, text) in
+        [(11.0, "Ana", "hello"), (12.0, "Ana", "hello again"), (31.0, "Zoë", "and then the Café")]
+    {
+        let spoken = serde_json::json!({"v": 1, "type": "transcript", "session": "/s",
+            "start": start, "end": start + 1.0, "text": text, "speaker": speaker});
+        writeln!(lines, "{spoken}").unwrap();
+    }
+    add_lines(&frames, &lines);
+    let server = Server::start(folder.path(), &[]);
+    passes(&driver, "search", &[&format!("http://{}/s/call/", server.address)]);
+}
+
+#[test]
 fn codec_that_no_browser_plays_is_said_with_the_command_that_plays_it() {
     let Some(driver) = driver() else { return };
     let folder = tempfile::tempdir().unwrap();
@@ -300,6 +364,43 @@ fn wall_of_twenty_thousand_pictures_scrolls_without_blanks() {
     passes(&driver, "wall", &[&url, &COUNT.to_string()]);
 }
 
+/// Starts a sender of counted pictures in the time of their clock, as a live one is. The second
+/// thing that it returns feeds it.
+fn live_sender(address: &str) -> (Child, JoinHandle<()>) {
+    let mut sender = Command::new("ffmpeg")
+        .args(cht_tests::words("-loglevel error -nostdin -re -f mpegts -i - -c copy -f mpegts"))
+        .arg(format!("tcp://{address}"))
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = sender.stdin.take().unwrap();
+    let feeder = thread::spawn(move || {
+        let _ = input.write_all(&counted(60.0));
+    });
+    (sender, feeder)
+}
+
+#[test]
+fn last_picture_of_a_live_page_stays_as_long_as_its_video() {
+    let Some(driver) = driver() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let recv = "--session-id call --segment-time 1";
+    let mut pipeline = Pipeline::start(folder.path(), recv, "--detect scene");
+    let server = Server::start(folder.path(), &[]);
+    let (mut sender, feeder) = live_sender(&pipeline.address);
+    pipeline.index.wait_for("frame");
+    let url = format!("http://{}/s/call/", server.address);
+    let mut browser = check(&driver, "ending", &[&url]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(browser.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert_eq!(said.next().as_deref(), Some("ready"));
+    signal(&pipeline.stages[0], "TERM");
+    pipeline.finish();
+    let _ = sender.kill();
+    let _ = sender.wait();
+    feeder.join().unwrap();
+    assert!(browser.wait().unwrap().success());
+}
+
 #[test]
 fn live_page_shows_new_pictures_and_goes_back() {
     let Some(driver) = driver() else { return };
@@ -310,17 +411,7 @@ fn live_page_shows_new_pictures_and_goes_back() {
         "--detect scene --max-interval 1",
     );
     let server = Server::start(folder.path(), &[]);
-    // Sent in the time of its clock, as a live sender does.
-    let mut sender = Command::new("ffmpeg")
-        .args(cht_tests::words("-loglevel error -nostdin -re -f mpegts -i - -c copy -f mpegts"))
-        .arg(format!("tcp://{}", pipeline.address))
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = sender.stdin.take().unwrap();
-    let feeder = std::thread::spawn(move || {
-        let _ = input.write_all(&counted(60.0));
-    });
+    let (mut sender, feeder) = live_sender(&pipeline.address);
     pipeline.index.wait_for("frame");
     let url = format!("http://{}/s/call/", server.address);
     let mut browser = check(&driver, "live", &[&url]).stdout(Stdio::piped()).spawn().unwrap();

@@ -48,8 +48,8 @@ fn write(command: &Command, prefix: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns a completion in which the options of subcommands are found. clap_complete 4.6 looks for
-/// them by one name in bash, and defines them by another, where a program's name has a hyphen.
+/// Returns a completion in which bash finds the options of subcommands: where a program's name has
+/// a hyphen, `clap_complete` 4.6 defines them by one name and looks for them by another.
 fn mended(text: &str, name: &str) -> String {
     let [defined, sought] = ["__subcmd__", "__"].map(|joint| name.replace('-', joint));
     text.replace(&defined, &sought)

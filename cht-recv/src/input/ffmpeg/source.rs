@@ -5,16 +5,22 @@
 
 use std::{
     cell::Cell,
+    os::unix::fs::FileExt as _,
     path::Path,
     rc::Rc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Result, anyhow, bail};
-use cht_core::process::{
-    clock,
-    ffmpeg::Program,
-    report::{self, Limited},
+use cht_core::{
+    mp4,
+    process::{
+        clock,
+        ffmpeg::Program,
+        report::{self, Limited},
+    },
+    storage::regular,
+    terminal::units,
 };
 use rustix::event::{PollFd, PollFlags};
 
@@ -109,6 +115,9 @@ impl FfmpegSource {
             failures: Limited::default(),
         };
         if fetch.input.is_finite() {
+            if let Some(hidden) = hidden_of(Path::new(fetch.input.shown())) {
+                report::caution(format_args!("{}: {hidden}", fetch.input.shown()));
+            }
             let now = clock::monotonic();
             let run = Box::new(fetch.start(now)?);
             if let Some(run) = fetch.judge(run, LOOK, now)? {
@@ -213,6 +222,26 @@ impl FfmpegSource {
         self.interval = (self.interval * 2).min(LONGEST_INTERVAL);
         Ok(())
     }
+}
+
+/// Returns what the edit list of an MP4 hides from players, in words. The recording has it.
+fn hidden_of(path: &Path) -> Option<String> {
+    let file = regular::open(path).ok()?;
+    let bytes = file.metadata().ok()?.len();
+    let read = |at, length| {
+        let mut part = vec![0; length];
+        let count = file.read_at(&mut part, at)?;
+        part.truncate(count);
+        Ok(part)
+    };
+    let [begin, end] = mp4::read(&read, bytes).ok().flatten()?.hidden;
+    let places =
+        [(begin, "beginning"), (end, "end")].into_iter().filter(|(hidden, _)| *hidden > 0.0);
+    let places = places.map(|(hidden, place)| format!("{} at its {place}", units::span(hidden)));
+    let places = places.collect::<Vec<_>>().join(" and ");
+    (!places.is_empty()).then(|| {
+        format!("its edit list hides {places} from players; that is recorded as well, and times count it")
+    })
 }
 
 impl Source for FfmpegSource {
