@@ -179,8 +179,8 @@ fn choosing(options: &File, session: Option<&str>) -> Vec<Stage> {
     if let Some(scenes) = stages.iter_mut().find(|stage| stage.program == "cht-scenes") {
         *scenes = scenes.clone().option("--jobs", options.jobs.as_deref());
     }
-    if options.overwrite {
-        stages.iter_mut().for_each(|stage| stage.flag("--overwrite"));
+    for stage in stages.iter_mut().filter(|_| options.overwrite) {
+        stage.flag("--overwrite");
     }
     stages
 }

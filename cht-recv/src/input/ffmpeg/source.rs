@@ -50,13 +50,9 @@ const DESCRIBE: Duration = Duration::from_millis(500);
 pub(crate) struct FfmpegSource {
     program: Program,
     input: FfmpegInput,
-    realtime: bool,
-    /// Whether streams that MPEG-TS cannot hold are encoded.
-    transcode: bool,
+    rules: Rules,
     /// The streams that are encoded.
     encoded: Vec<Unfit>,
-    /// Whether stored data that cannot be read ends the input.
-    gives_up: bool,
     /// Whether a run has delivered a stream that can be recorded.
     has_served: bool,
     complaint: Option<String>,
@@ -65,6 +61,17 @@ pub(crate) struct FfmpegSource {
     ended: Rc<Cell<Ended>>,
     interval: Duration,
     failures: Limited,
+}
+
+/// How the input is read.
+#[derive(Debug)]
+struct Rules {
+    /// Whether it is read no faster than it plays.
+    realtime: bool,
+    /// Whether streams that MPEG-TS cannot hold are encoded.
+    transcode: bool,
+    /// Whether stored data that cannot be read ends the input.
+    gives_up: bool,
 }
 
 #[derive(Debug)]
@@ -102,10 +109,12 @@ impl FfmpegSource {
         }
         let mut fetch = Self {
             program,
-            gives_up: input.is_finite() || once && input.is_stored(),
+            rules: Rules {
+                realtime: options.realtime,
+                transcode: options.transcode,
+                gives_up: input.is_finite() || once && input.is_stored(),
+            },
             input,
-            realtime: options.realtime,
-            transcode: options.transcode,
             encoded: Vec::new(),
             has_served: false,
             complaint: None,
@@ -141,7 +150,7 @@ impl FfmpegSource {
         }
         let mut unfit = run.unfit(limit);
         let is_new = |unfit: &Unfit| !self.encoded.iter().any(|known| known.is_same_stream(unfit));
-        if self.transcode {
+        if self.rules.transcode {
             unfit.retain(is_new);
             if unfit.is_empty() {
                 return Ok(Some(run));
@@ -184,7 +193,7 @@ impl FfmpegSource {
     fn start(&self, now: Instant) -> Result<FfmpegRun> {
         let mut command = self.program.command();
         let encoding = survey::encoding(&self.encoded);
-        command.args(self.input.arguments(self.realtime, &encoding));
+        command.args(self.input.arguments(self.rules.realtime, &encoding));
         let redactor = self.input.redactor().clone();
         self.ended.set(Ended::Not);
         FfmpegRun::start(
@@ -206,7 +215,7 @@ impl FfmpegSource {
         } else {
             cause(&reason, shown)
         };
-        if self.gives_up {
+        if self.rules.gives_up {
             let hint = if reason.contains(NO_INDEX) {
                 ": the file was cut or is still being written; take a whole copy"
             } else {
