@@ -3,8 +3,8 @@
 //! It finds units (`plan`), runs the stages over each as child processes (`run`), and keeps the
 //! results (`store`). Nothing of the stages is in it: they meet in pipes and files.
 //!
-//! Imports: {`commands`, `status`, `merge`} → {`progress`, `summary`, `interrupt`} → `run` → `store` → `plan` →
-//! {`unit`, `root`}.
+//! Imports: {`commands`, `status`, `merge`} → {`progress`, `summary`, `interrupt`} → `run` →
+//! `store` → `plan` → {`unit`, `root`}.
 
 mod args;
 mod commands;

@@ -51,8 +51,8 @@ impl Streams {
     }
 }
 
-/// Returns the time from one picture to the next in seconds: the mean, since time stamps are rounded
-/// to ticks, or the shortest where it varies. The last pictures may lack some between them.
+/// Returns the time from one picture to the next in seconds: the mean, since time stamps are
+/// rounded to ticks, or the shortest where it varies. Some of the last pictures may be missing.
 fn frame_duration(times: impl Iterator<Item = Pts>) -> Option<f64> {
     let times: Vec<Pts> = times.collect();
     let first = *times.first()?;

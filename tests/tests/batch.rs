@@ -160,7 +160,7 @@ fn people_at_a_terminal_read_tables_and_no_json_and_bars_are_cleared() {
         let (_, end) = shown.rsplit_once("cht-batch: ").unwrap();
         assert!(!end.contains('%'), "{options}: a bar after the last message: {end}");
     }
-    // What was done before is no part of what the bars show.
+    // Bars show nothing of an earlier run.
     let shots = [("rgbtestsrc=s=160x120:r=25", 2.0)];
     generate(&place.input().join("new.ts"), &shots, QUICK);
     let shown = shown_of("run in --out out -- --detect scene");

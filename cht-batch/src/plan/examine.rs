@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cht_core::process::{clock, lock::lock, status};
+use cht_core::{
+    process::{clock, lock::lock, status},
+    terminal::units,
+};
 
 /// Shortest time between two lines.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -47,7 +50,8 @@ impl Examined {
         if is_due && !self.is_over.load(Ordering::SeqCst) {
             *shown = Some(now);
             let [done, known] = [&self.done, &self.known].map(|it| it.load(Ordering::Relaxed));
-            status::show(format!("examined {done} of {known} files"));
+            let known = units::count(known as u64, "file");
+            status::show(format!("examined {done} of {known}"));
         }
     }
 

@@ -118,8 +118,8 @@ pub(crate) fn run(
     Ok(watch.end(processes))
 }
 
-/// Returns the number of segments that the last stage has in its journal: a run that was stopped has
-/// done them, and the stage says so again.
+/// Returns the number of segments that the last stage has in its journal: a run that was stopped
+/// has done them, and the stage says so again.
 fn done_before(job: &Job<'_>) -> u64 {
     let has_sound = job.stages.contains(&Stage::Audio);
     let (journal, done) = if has_sound { AUDIO } else { SCENES };

@@ -185,7 +185,7 @@ fn ctrl_c_while_recordings_are_looked_for_is_answered() {
     fs::File::options().write(true).open(&hold).unwrap().write_all(b"go\n").unwrap();
     let output = run.wait_with_output().unwrap();
     let shown = String::from_utf8_lossy(&output.stdout);
-    assert!(shown.contains("examined 0 of 1 files"), "{shown}");
+    assert!(shown.contains("examined 0 of 1 file"), "{shown}");
     assert!(shown.contains("a_") && output.status.success(), "{shown}");
 }
 

@@ -138,7 +138,7 @@ pub(crate) fn encoding(unfit: &[Unfit]) -> Vec<String> {
                 ("-preset:v", "veryfast"),
                 ("-force_key_frames:v", "expr:gte(t,n_forced*2)"),
                 ("-pix_fmt:v", "yuv420p"),
-                // In the time of frames, a first picture at 7 ms would come to 0, and not its sound.
+                // In the time of frames, a first picture at 7 ms would come to 0, its sound not.
                 ("-enc_time_base:v", "1:90000"),
                 // Chroma has half the size, so sizes must be even.
                 ("-filter:v", "pad=ceil(iw/2)*2:ceil(ih/2)*2"),
