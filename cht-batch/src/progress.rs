@@ -153,7 +153,7 @@ impl Bars {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(5));
         let seconds = total.seconds.max(1.0) as u64;
         let sum = all.add(ProgressBar::new(seconds));
-        // Before something is done, nobody knows what is left.
+        // Before something is done, nobody knows how much is left.
         sum.set_style(style("{wide_bar} {percent} %  {msg}"));
         let unit = style("  {bar:20} {percent:>3} %  {msg}");
         let units: Vec<_> = (0..jobs.min(total.units.max(1)))

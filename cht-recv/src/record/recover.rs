@@ -45,7 +45,7 @@ use crate::{
 /// Age of the folder of a session without a byte that a killed recorder has left.
 const UNUSED_FOR: Duration = Duration::from_secs(60);
 
-/// Adopts what was left in the other sessions below `sessions` that have no recorder: segments of
+/// Adopts the rest in the other sessions below `sessions` that have no recorder: segments of
 /// at most `largest` bytes.
 pub(crate) fn recover_others(
     sessions: &Path,
