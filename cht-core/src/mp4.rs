@@ -1,7 +1,9 @@
 //! The header of an MP4 or MOV file (ISO/IEC 14496-12): how long it is, and what its edit list
 //! hides from players. It reads the boxes that say so, and no media.
 
-use std::io;
+use std::{fs::File, io, os::unix::fs::FileExt as _};
+
+use crate::terminal::units;
 
 /// Largest number of boxes that are looked at: a file with more has none of those that count.
 const MOST_BOXES: usize = 4096;
@@ -19,6 +21,18 @@ pub struct Movie {
     pub duration: Option<f64>,
     /// Seconds of video that players leave out at its beginning and at its end.
     pub hidden: [f64; 2],
+}
+
+impl Movie {
+    /// Returns what players leave out, in words: `1.3 s at its beginning`.
+    #[must_use]
+    pub fn hidden_places(&self) -> Option<String> {
+        let places = self.hidden.into_iter().zip(["beginning", "end"]);
+        let places = places.filter(|(hidden, _)| *hidden > 0.0);
+        let places =
+            places.map(|(hidden, place)| format!("{} at its {place}", units::span(hidden)));
+        Some(places.collect::<Vec<_>>().join(" and ")).filter(|places| !places.is_empty())
+    }
 }
 
 /// Bytes of a file: an offset and a length in, those that are there out.
@@ -41,6 +55,17 @@ pub fn read(read: Read<'_>, length: u64) -> io::Result<Option<Movie>> {
         return Ok(None);
     };
     reader.movie(movie)
+}
+
+/// Reads the header of a file.
+pub fn of_file(file: &File) -> io::Result<Option<Movie>> {
+    let part = |at, length| {
+        let mut part = vec![0; length];
+        let count = file.read_at(&mut part, at)?;
+        part.truncate(count);
+        Ok(part)
+    };
+    read(&part, file.metadata()?.len())
 }
 
 /// Walks through boxes.

@@ -17,6 +17,5 @@ mod units;
 pub(crate) use self::examine::Examined;
 pub(crate) use self::find::is_missing;
 pub(crate) use self::known::Known;
-pub(crate) use self::probe::read_at;
 pub(crate) use self::series::is_of_time;
 pub(crate) use self::units::{Plan, Planner};

@@ -66,20 +66,14 @@ pub(crate) fn probe(file: &File, init: Option<&Path>, ffmpeg: &Path) -> Result<P
     // The times of a fragment need its header, and the playlist tells them.
     let duration = match (init, kind) {
         (Some(_), _) => None,
-        (None, Kind::Mp4) => match played(&open, file.bytes) {
+        // Starting ffmpeg takes longer than all else.
+        (None, Kind::Mp4) => match mp4::of_file(&open).ok().flatten().and_then(|it| it.duration) {
             Some(duration) => Some(duration),
             None => Some(duration_of(path, ffmpeg)?),
         },
         (None, _) => Some(duration_of(path, ffmpeg)?),
     };
     Ok(Probe { kind, id, duration, clock: None })
-}
-
-/// Returns the length of an MP4 in seconds, by its header: starting ffmpeg takes longer than all
-/// else.
-fn played(file: &fs::File, bytes: u64) -> Option<f64> {
-    let read = |at, length| read_at(file, at, length as u64);
-    mp4::read(&read, bytes).ok().flatten()?.duration
 }
 
 /// Returns a hash of a file's size and of samples of its content.
@@ -100,7 +94,7 @@ pub(crate) fn identify(file: &fs::File, bytes: u64) -> io::Result<String> {
 }
 
 /// Reads up to `length` bytes at an offset; fewer at the end of the file.
-pub(crate) fn read_at(file: &fs::File, at: u64, length: u64) -> io::Result<Vec<u8>> {
+fn read_at(file: &fs::File, at: u64, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
     let mut read = 0;
     while read < bytes.len() {

@@ -14,7 +14,6 @@ use cht_core::{
     mp4,
     session::natural_sort::series,
     storage::{durable, regular},
-    terminal::units,
     timeline::{MAX_OVERLAP, MAX_REST},
 };
 
@@ -27,7 +26,7 @@ use super::{
 };
 use crate::{
     kind::Kind,
-    plan::{is_of_time, read_at},
+    plan::is_of_time,
     root::Root,
     settings::Stage,
     store::Failure,
@@ -243,18 +242,10 @@ impl<'a> Inputs<'a> {
 /// Returns what the edit list of a file hides from players, in words. The copy has it.
 fn hidden_of(path: &Path, kind: Kind) -> Option<String> {
     let file = regular::open(path).ok().filter(|_| kind == Kind::Mp4)?;
-    let bytes = file.metadata().ok()?.len();
-    let read = |at, length| read_at(&file, at, length as u64);
-    let [begin, end] = mp4::read(&read, bytes).ok().flatten()?.hidden;
-    let places =
-        [(begin, "beginning"), (end, "end")].into_iter().filter(|(hidden, _)| *hidden > 0.0);
-    let places = places.map(|(hidden, place)| format!("{} at its {place}", units::span(hidden)));
-    let places = places.collect::<Vec<_>>().join(" and ");
-    (!places.is_empty()).then(|| {
-        format!(
-            "its edit list hides {places} from players; that is used as well, and times count it"
-        )
-    })
+    let places = mp4::of_file(&file).ok().flatten()?.hidden_places()?;
+    Some(format!(
+        "its edit list hides {places} from players; that is used as well, and times count it"
+    ))
 }
 
 /// Returns whether all files of a unit lie in one folder, also those by which it grows.

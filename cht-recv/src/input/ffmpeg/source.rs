@@ -5,7 +5,6 @@
 
 use std::{
     cell::Cell,
-    os::unix::fs::FileExt as _,
     path::Path,
     rc::Rc,
     time::{Duration, Instant},
@@ -20,7 +19,6 @@ use cht_core::{
         report::{self, Limited},
     },
     storage::regular,
-    terminal::units,
 };
 use rustix::event::{PollFd, PollFlags};
 
@@ -235,22 +233,11 @@ impl FfmpegSource {
 
 /// Returns what the edit list of an MP4 hides from players, in words. The recording has it.
 fn hidden_of(path: &Path) -> Option<String> {
-    let file = regular::open(path).ok()?;
-    let bytes = file.metadata().ok()?.len();
-    let read = |at, length| {
-        let mut part = vec![0; length];
-        let count = file.read_at(&mut part, at)?;
-        part.truncate(count);
-        Ok(part)
-    };
-    let [begin, end] = mp4::read(&read, bytes).ok().flatten()?.hidden;
-    let places =
-        [(begin, "beginning"), (end, "end")].into_iter().filter(|(hidden, _)| *hidden > 0.0);
-    let places = places.map(|(hidden, place)| format!("{} at its {place}", units::span(hidden)));
-    let places = places.collect::<Vec<_>>().join(" and ");
-    (!places.is_empty()).then(|| {
-        format!("its edit list hides {places} from players; that is recorded as well, and times count it")
-    })
+    let movie = mp4::of_file(&regular::open(path).ok()?).ok().flatten()?;
+    let places = movie.hidden_places()?;
+    Some(format!(
+        "its edit list hides {places} from players; that is recorded as well, and times count it"
+    ))
 }
 
 impl Source for FfmpegSource {
