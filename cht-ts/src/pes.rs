@@ -5,6 +5,9 @@ use crate::time::Pts;
 /// Longest part of a header that is read, in bytes: up to the end of the DTS.
 pub(crate) const HEADER_MAX: usize = 19;
 
+/// Length of a time stamp, in bytes.
+pub(crate) const STAMP: usize = 5;
+
 /// First bytes of a PES packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Header {
@@ -65,6 +68,18 @@ fn time_stamp(stamp: &[u8], mark: u8) -> Option<Pts> {
                 | i64::from(last >> 1),
         )
     })
+}
+
+/// Writes 33 bits of 90 kHz ticks between three marker bits (ISO/IEC 13818-1 §2.4.3.6).
+pub(crate) fn stamp(mark: u8, pts: Pts) -> [u8; STAMP] {
+    let ticks = pts.ticks();
+    [
+        mark << 4 | ((ticks >> 29) as u8 & 0x0E) | 1,
+        (ticks >> 22) as u8,
+        ((ticks >> 14) as u8 & 0xFE) | 1,
+        (ticks >> 7) as u8,
+        ((ticks << 1) as u8 & 0xFE) | 1,
+    ]
 }
 
 #[cfg(test)]

@@ -359,7 +359,7 @@ fn bad_input_is_named_and_acknowledges_nothing() {
     let said = refused(folder.path(), "next --reader torn");
     assert!(said.contains("torn.ndjson: damaged; remove it, and the reader begins anew"), "{said}");
     let said = refused(&folder.path().join("absent"), "next");
-    assert!(said.contains("not a session"), "{said}");
+    assert!(said.contains("no such session"), "{said}");
 }
 
 #[test]

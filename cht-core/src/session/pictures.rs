@@ -182,9 +182,20 @@ impl Pictures {
             out.write_all(tables)?;
             return self.copy(part, out);
         }
-        head.extend(self.sets_before(part).map(|sets| sets.packets(pid)).unwrap_or_default());
+        if let (Some(sets), Some(first)) = (self.sets_before(part), self.first_of(part)) {
+            let dts = first.pts - (first.tick.unwrap_or(first.decoded) - first.decoded);
+            head.extend(sets.packets_at(pid, first.pts, dts));
+        }
         out.write_all(&head)?;
         self.packets(part, pid, &mut |packet| out.write_all(packet))
+    }
+
+    /// Returns the first picture of a part.
+    fn first_of(&self, part: &Part) -> Option<&Picture> {
+        let (segment, bytes) = part.bytes.first()?;
+        let begin = (*segment, bytes.start);
+        let mut pictures = self.all.iter().filter(|picture| picture.tick.is_some());
+        pictures.find(|picture| (picture.segment, picture.offset) >= begin)
     }
 
     /// Returns the codec of the video, if the tables have it.

@@ -2,13 +2,12 @@
 use crate::audio;
 use crate::codec::Codec;
 use crate::packet::{self, Header, PACKET_LEN, Packet};
-use crate::pes;
+use crate::pes::{self, STAMP, stamp};
 use crate::program::AudioFormat;
 use crate::time::Pts;
 
-/// Length of a PES header before its optional fields, and of one time stamp, in bytes.
+/// Length of a PES header before its optional fields, in bytes.
 const FIXED: usize = 9;
-const STAMP: usize = 5;
 
 /// The beginning of a PES packet in a transport packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,18 +118,6 @@ fn payload(packet: &Packet) -> Option<usize> {
     }
     let payload = packet::body(header, packet)?.payload;
     (!payload.is_empty()).then_some(PACKET_LEN - payload.len())
-}
-
-/// Writes 33 bits of 90 kHz ticks between three marker bits (§2.4.3.6).
-pub(super) fn stamp(mark: u8, pts: Pts) -> [u8; STAMP] {
-    let ticks = pts.ticks();
-    [
-        mark << 4 | ((ticks >> 29) as u8 & 0x0E) | 1,
-        (ticks >> 22) as u8,
-        ((ticks >> 14) as u8 & 0xFE) | 1,
-        (ticks >> 7) as u8,
-        ((ticks << 1) as u8 & 0xFE) | 1,
-    ]
 }
 
 #[cfg(test)]

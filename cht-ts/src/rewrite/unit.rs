@@ -8,7 +8,7 @@
 use crate::codec::Codec;
 use crate::packet::{self, Header, PACKET_LEN};
 use crate::pes;
-use crate::rewrite::stamps::stamp;
+use crate::pes::stamp;
 use crate::time::Pts;
 use crate::video::access::{Entry, Walk};
 use crate::video::coding::Coding;

@@ -6,6 +6,8 @@ use super::nal::unescape;
 use super::sps::{self, SampleFormat};
 use crate::codec::Codec;
 use crate::packet;
+use crate::pes::stamp;
+use crate::time::Pts;
 
 /// Longest parameter set that is kept, in bytes.
 const MAX_SET: usize = 4096;
@@ -132,12 +134,24 @@ impl ParameterSets {
     /// without time stamps whose length is given, so that no reader waits for more of it.
     #[must_use]
     pub fn packets(&self, pid: u16) -> Vec<u8> {
+        self.pes_packet(pid, 0, &[])
+    }
+
+    /// Returns the same with the time stamps of the picture that follows: a decoder gives a picture
+    /// those that came with the first byte of its access unit, and that is a set then.
+    #[must_use]
+    pub fn packets_at(&self, pid: u16, pts: Pts, dts: Pts) -> Vec<u8> {
+        self.pes_packet(pid, 0xC0, &[stamp(3, pts), stamp(1, dts)].concat())
+    }
+
+    fn pes_packet(&self, pid: u16, flags: u8, stamps: &[u8]) -> Vec<u8> {
         let sets = self.elementary();
-        // Flags, and no further header. A length that does not fit stands for "to the next one".
-        let length = u16::try_from(sets.len() + 3).unwrap_or(0);
+        // A length that does not fit stands for "to the next one".
+        let length = u16::try_from(sets.len() + 3 + stamps.len()).unwrap_or(0);
         let mut pes = vec![0, 0, 1, 0xE0];
         pes.extend(length.to_be_bytes());
-        pes.extend([0x80, 0, 0]);
+        pes.extend([0x80, flags, stamps.len() as u8]);
+        pes.extend(stamps);
         pes.extend(sets);
         let mut out = Vec::new();
         packet::write(pid, &mut 0, &pes, &mut out);
