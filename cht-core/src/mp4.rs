@@ -5,7 +5,7 @@ use std::{fs::File, io, os::unix::fs::FileExt as _};
 
 use crate::terminal::units;
 
-/// Largest number of boxes that are looked at: a file with more has none of those that count.
+/// Largest number of boxes that are read; the boxes that this reader needs come before more.
 const MOST_BOXES: usize = 4096;
 
 /// Largest number of entries of an edit list that are read.

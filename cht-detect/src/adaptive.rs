@@ -247,8 +247,8 @@ impl Adaptive {
         (center >= SIDES && is_black(center - SIDES), is_black(center))
     }
 
-    /// Returns the probability of a cut before the frame `center`: in a fade, of what is left of
-    /// the change when the light is evened out.
+    /// Returns the probability of a cut before the frame `center`. In a fade, it is also computed
+    /// with the light evened out, and the larger one counts.
     fn probability(&self, center: usize) -> f32 {
         let fades = |first: usize| {
             let frames = first..first + SIDES;
