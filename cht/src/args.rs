@@ -1,7 +1,7 @@
 //! The command line. Options that only one stage reads are handed on to it as they were typed: the
 //! stage has their definition, and its message says why a value is wrong.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 
@@ -160,14 +160,27 @@ pub(crate) struct Show {
     pub open: bool,
 }
 
+/// A folder of sessions, as an argument or an option.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Sessions {
+pub(crate) struct Place {
     /// Folder of the sessions
     #[arg(value_name = "SESSIONS", env = "CHT_SESSIONS", default_value = "sessions")]
-    pub place: PathBuf,
+    place: PathBuf,
     /// The same, as other commands have it
     #[arg(long = "sessions", value_name = "DIR")]
-    pub folder: Option<PathBuf>,
+    folder: Option<PathBuf>,
+}
+
+impl Place {
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.as_ref().unwrap_or(&self.place)
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sessions {
+    #[command(flatten)]
+    pub sessions: Place,
     /// Print a JSON object for each session
     #[arg(long)]
     pub json: bool,
@@ -175,12 +188,8 @@ pub(crate) struct Sessions {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Doctor {
-    /// Folder of the sessions
-    #[arg(value_name = "SESSIONS", env = "CHT_SESSIONS", default_value = "sessions")]
-    pub place: PathBuf,
-    /// The same, as other commands have it
-    #[arg(long = "sessions", value_name = "DIR")]
-    pub folder: Option<PathBuf>,
+    #[command(flatten)]
+    pub sessions: Place,
     /// ffmpeg to check
     #[arg(long, value_name = "PATH", env = "CHT_FFMPEG", default_value = "ffmpeg")]
     pub ffmpeg: PathBuf,

@@ -16,7 +16,7 @@ use crate::{
 
 /// Prints the sessions, the newest last.
 pub(crate) fn sessions(options: &Sessions) -> Result<Exit> {
-    let folder = options.folder.as_ref().unwrap_or(&options.place);
+    let folder = options.sessions.path();
     let sessions = session::all(folder)?;
     if sessions.is_empty() {
         let folder = folder.display();

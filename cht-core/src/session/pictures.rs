@@ -194,8 +194,8 @@ impl Pictures {
     fn first_of(&self, part: &Part) -> Option<&Picture> {
         let (segment, bytes) = part.bytes.first()?;
         let begin = (*segment, bytes.start);
-        let mut pictures = self.all.iter().filter(|picture| picture.tick.is_some());
-        pictures.find(|picture| (picture.segment, picture.offset) >= begin)
+        let at = self.all.partition_point(|picture| (picture.segment, picture.offset) < begin);
+        self.all[at..].iter().find(|picture| picture.tick.is_some())
     }
 
     /// Returns the codec of the video, if the tables have it.
@@ -303,7 +303,7 @@ fn note_sets(
     if last.is_some_and(|(of, last)| *of == pid && last.sets == *sets) {
         return;
     }
-    // A part of those that come now.
+    // The entry before holds only a part of the sets that have come by now.
     noted.pop_if(|(of, last)| *of == pid && last.place.1 + PIECE as u64 >= place.1);
     noted.push((pid, Sets { place, sets: sets.clone() }));
 }

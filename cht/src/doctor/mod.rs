@@ -27,7 +27,7 @@ pub(crate) fn doctor(options: &Doctor) -> Result<Exit> {
         findings.push(ffmpeg::Parts::look(&options.ffmpeg).judge());
     }
     findings.push(gpu::Gpu::look(&options.ffmpeg).judge());
-    findings.push(disk::Disk::look(options.folder.as_ref().unwrap_or(&options.place)).judge());
+    findings.push(disk::Disk::look(options.sessions.path()).judge());
     findings.extend(port::both().map(|port| port.judge()));
     findings.push(limits::Inotify::look().judge());
     findings.push(limits::Descriptors::look().judge());
