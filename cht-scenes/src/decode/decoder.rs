@@ -302,10 +302,11 @@ impl Decoder {
 }
 
 impl Pauses {
-    /// Takes the next packets, received at `now`.
-    fn arrive(&mut self, packets: &mut [u8], now: Instant) {
+    /// Takes the next packets, received at `now`, and ends the PES packet that is whole with them.
+    fn arrive(&mut self, packets: &mut Vec<u8>, now: Instant) {
         if self.delimiter.pass(packets) {
             self.arrivals.arrive(self.delimiter.newest(), now);
+            self.delimiter.end_packet(packets);
         }
         let stand_in = self.delimiter.take_stamp();
         lock(&self.stand_ins).extend(stand_in);
