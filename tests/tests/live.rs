@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cht_tests::{Pipeline, Stage, decoder_stub, encode, make_fifo, tool, words};
+use cht_tests::{Pipeline, Stage, decoder_stub, encode, make_fifo, stamps, tool, words};
 use serde_json::Value;
 
 /// Runs cht-scenes over a path to its end.
@@ -243,6 +243,32 @@ fn lossy_stream_gives_same_frames_live_and_in_batch() {
         assert_eq!(live, batch, "{name}");
         assert!(live.len() > 1, "{name}: {live:?}");
     }
+}
+
+/// A picture is decoded when the next one is whole, not only when the one after that begins.
+#[test]
+fn picture_is_announced_when_the_next_one_has_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.ts");
+    let source = "testsrc2=s=320x240:r=25:d=3,negate=enable='gte(t,2)'";
+    // With a DTS of its own a picture may be shown in another order, so that a pause of the stream
+    // ends none.
+    let coder = "-c:v libx264 -preset ultrafast -tune zerolatency -bsf:v setts=dts=DTS-1800";
+    encode(&path, source, coder);
+    let stream = fs::read(&path).unwrap();
+    let units = stamps::units(&stream);
+    let at = units[0].pts.unwrap() + 2 * 90_000;
+    let cut = units.iter().position(|unit| unit.pts == Some(at)).unwrap();
+    let options = "--detect scene --max-interval 0 --stats-interval 0";
+    let mut pipeline = Pipeline::start(&folder.path().join("s"), "--once", options);
+    let mut sender = TcpStream::connect(&pipeline.address).unwrap();
+    sender.write_all(&stream[..units[cut + 2].offset]).unwrap();
+    while pipeline.index.of_type("frame").len() < 2 {
+        pipeline.index.wait_for("frame");
+    }
+    assert_eq!(pipeline.index.of_type("frame")[1]["pts"], at);
+    drop(sender);
+    pipeline.succeed();
 }
 
 /// The filter graph depends on the sample format, which is unknown when the decoder of a live

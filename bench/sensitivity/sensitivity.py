@@ -1,0 +1,196 @@
+"""Measures how much the figures of detection depend on each constant of cht-detect: bench/sensitivity/run"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import re
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "quality"))
+
+import constants  # noqa: E402
+import material  # noqa: E402
+import score  # noqa: E402
+
+SETS = {"film": ["tune", "hard"], "screen": ["tune"]}
+DETECTORS = {"film": ["adaptive", "auto"], "screen": ["screen", "auto"]}
+FACTORS = (0.8, 1.2)
+EXTREMES = (0.0, 1000.0)
+NONE = 2**64 - 1
+"""Number of no constant."""
+BATCH = 8
+"""Constants that one process varies."""
+
+
+def planes(ts, base):
+    """Writes the small luma of a clip as cht-scenes measures it, and the times of its frames."""
+    if os.path.exists(f"{base}.times"):
+        return
+    process = subprocess.run(
+        [*material.FFMPEG, "-copyts", "-i", ts, "-map", "0:v:0", "-fps_mode", "passthrough", "-enc_time_base", "-1"]
+        + ["-vf", "showinfo=checksum=0,field,field,scale=iw/4:ih:flags=area:in_range=full,format=gray"]
+        + ["-f", "rawvideo", f"{base}.raw"],
+        capture_output=True,
+        check=True,
+    )
+    text = process.stderr.decode(errors="replace")
+    numerator, denominator = (int(part) for part in re.search(r"config in time_base: (\d+)/(\d+)", text).groups())
+    ticks = [int(n) * numerator * material.TICKS // denominator for n in re.findall(r"pts: *(-?\d+) pts_time", text)]
+    width, height = (int(part) for part in re.search(r" s:(\d+)x(\d+) ", text).groups())
+    # As ffmpeg's `field` halves an odd height.
+    width, height = width // 4, -(-(-(-height // 2)) // 2)
+    if os.path.getsize(f"{base}.raw") != width * height * len(ticks):
+        raise SystemExit(f"{ts}: {len(ticks)} times, and planes of another number")
+    with open(f"{base}.times.part", "w", encoding="utf-8") as file:
+        json.dump([width, height, *ticks], file)
+    os.rename(f"{base}.times.part", f"{base}.times")
+
+
+def clips(kind, cache):
+    """The clips of a kind, by the path of their planes, with their labels."""
+    found = {}
+    for name in SETS[kind]:
+        folder = os.path.join(cache, name, kind)
+        target = os.path.join(cache, "planes", name, kind)
+        os.makedirs(target, exist_ok=True)
+        for file in sorted(os.listdir(folder)):
+            if file.endswith(".json") and file[0] != ".":
+                base = os.path.join(target, file[:-5])
+                planes(os.path.join(folder, f"{file[:-5]}.ts"), base)
+                with open(os.path.join(folder, file), encoding="utf-8") as labels:
+                    found[base] = json.load(labels)
+    return found
+
+
+def judge(kind, labels, found):
+    """The counts of one detector on one clip."""
+    if kind == "film":
+        return score.film(labels, [(frame, reason) for frame, reason in found if reason not in ("first", "interval")])
+    captures = {0} | {frame for frame, reason in found if reason != "interval"}
+    return score.screen(labels, sorted(captures), [])
+
+
+def figures(kind, sums):
+    """The figures that are compared, in percent."""
+    if kind == "film":
+        recall = score.ratio(sums["found"], sums["cuts"])
+        precision = score.ratio(sums["found"], sums["found"] + sums["wrong"])
+        reported = score.ratio(sums["gradual_found"], sums["gradual"])
+        right = score.ratio(sums["gradual_found"], sums["gradual_found"] + sums["gradual_wrong"])
+        return {"cuts": 100 * score.f1(recall, precision), "dissolves": 100 * score.f1(reported, right)}
+    return {"held": 100 * sums["found"] / sums["states"], "second": 100 * sums["superfluous"] / sums["captures"]}
+
+
+def run(binary, kind, wanted, variations, again):
+    """The figures of each variation, by (variation, detector)."""
+    command = [binary, *(["--measure"] if again else []), ",".join(DETECTORS[kind])]
+    command += [",".join(f"{number}:{factor}" for number, factor in variations), *wanted]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        # A detector may fail with a value that makes no sense.
+        print(f"{' '.join(command[:4])} …: {done.stderr.splitlines()[:1]}", file=sys.stderr)
+        return {}
+    sums = {}
+    for line in done.stdout.splitlines():
+        variation, detector, clip, found = json.loads(line)
+        number, factor = variation.split(":")
+        total = sums.setdefault((int(number), float(factor), detector), {})
+        for name, value in judge(kind, wanted[clip], found).items():
+            if isinstance(value, int):
+                total[name] = total.get(name, 0) + value
+    return {key: figures(kind, total) for key, total in sums.items()}
+
+
+def everything(binary, material_of, varied, factors, jobs):
+    """The figures of all variations of these constants, and of none, by kind."""
+    work = []
+    for kind, wanted in material_of.items():
+        work.append((kind, wanted, [(NONE, 1.0)], False))
+        detecting = [each for each in varied if not each.of_measures]
+        for at in range(0, len(detecting), BATCH):
+            batch = [(each.number, factor) for each in detecting[at : at + BATCH] for factor in factors]
+            work.append((kind, wanted, batch, False))
+        for each in varied:
+            if each.of_measures:
+                work.append((kind, wanted, [(each.number, factor) for factor in factors], True))
+    results = {kind: {} for kind in material_of}
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        futures = {pool.submit(run, binary, *each): each[0] for each in work}
+        for number, future in enumerate(concurrent.futures.as_completed(futures), 1):
+            results[futures[future]] |= future.result()
+            print(f"\r{number} of {len(work)}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return results
+
+
+def change(before, after):
+    """A difference of a figure, in points."""
+    return "·" if abs(after - before) < 0.05 else f"{after - before:+.1f}"
+
+
+def cells(results, number, factors):
+    """For each detector and figure, the differences by factor."""
+    for kind, detectors in DETECTORS.items():
+        for detector in detectors:
+            usual = results[kind][NONE, 1.0, detector]
+            for name, before in usual.items():
+                values = [results[kind].get((number, factor, detector), {}).get(name) for factor in factors]
+                changes = ["failed" if value is None else change(before, value) for value in values]
+                yield "·" if set(changes) == {"·"} else ", ".join(changes)
+
+
+def is_sensitive(results, number, factors):
+    return any(cell != "·" for cell in cells(results, number, factors))
+
+
+def heads():
+    for kind, detectors in DETECTORS.items():
+        for detector in detectors:
+            yield from (f"{kind}, `{detector}`: {name}" for name in {"film": ["cuts", "dissolves"], "screen": ["held", "second"]}[kind])
+
+
+def line(cells):
+    print("|", " | ".join(cells), "|")
+
+
+def table(known, results, extremes):
+    usual = [f"{value:.1f}" for kind, detectors in DETECTORS.items() for each in detectors for value in results[kind][NONE, 1.0, each].values()]
+    line(["constant", "value", *heads()])
+    line(["---"] * (2 + len(usual)))
+    line(["none varied", "", *usual])
+    for each in known:
+        name = f"`{each.file[:-3].replace('/', '::')}::{each.name}`"
+        line([name, f"`{each.value}`", *cells(results, each.number, FACTORS)])
+    print()
+    calm = [each for each in known if not is_sensitive(results, each.number, FACTORS)]
+    line(["constant without effect at ±20 %", "value", *heads()])
+    line(["---"] * (2 + len(usual)))
+    for each in calm:
+        name = f"`{each.file[:-3].replace('/', '::')}::{each.name}`"
+        line([name, f"`{each.value}`", *cells(extremes, each.number, EXTREMES)])
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="bench/sensitivity/run", description=__doc__)
+    parser.add_argument("--cache", default="target/quality", help="where material lies, as bench/quality/run makes it")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="constants whose files or names contain one of these")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at the same time")
+    args = parser.parse_args()
+    crate = os.path.join("target", "sensitivity")
+    known = constants.make("cht-detect", os.path.join(HERE, "harness"), crate)
+    subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=crate, check=True)
+    binary = os.path.join(crate, "target", "release", "varied")
+    if args.only:
+        known = [each for each in known if any(part in f"{each.file} {each.name}" for part in args.only)]
+    material_of = {kind: clips(kind, args.cache) for kind in SETS}
+    results = everything(binary, material_of, known, FACTORS, args.jobs)
+    calm = [each for each in known if not is_sensitive(results, each.number, FACTORS)]
+    extremes = everything(binary, material_of, calm, EXTREMES, args.jobs)
+    table(known, results, extremes)
+
+
+if __name__ == "__main__":
+    main()
