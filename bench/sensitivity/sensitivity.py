@@ -17,6 +17,11 @@ import score  # noqa: E402
 
 SETS = {"film": ["tune", "hard"], "screen": ["tune"]}
 DETECTORS = {"film": ["adaptive", "auto"], "screen": ["screen", "auto"]}
+ONLY = {
+    "film": ("adaptive.rs", "gradual.rs", "measure/film.rs", "measure/continuity.rs", "measure/ramp.rs"),
+    "screen": ("screen.rs", "screen/", "motion_mask.rs", "motion_mask/"),
+}
+"""Files whose constants bear on one kind alone."""
 FACTORS = (0.8, 1.2)
 EXTREMES = (0.0, 1000.0)
 NONE = 2**64 - 1
@@ -104,16 +109,21 @@ def run(binary, kind, wanted, variations, again):
     return {key: figures(kind, total) for key, total in sums.items()}
 
 
+def bears_on(constant, kind):
+    return not any(constant.file.startswith(files) for other, files in ONLY.items() if other != kind)
+
+
 def everything(binary, material_of, varied, factors, jobs):
     """The figures of all variations of these constants, and of none, by kind."""
     work = []
     for kind, wanted in material_of.items():
         work.append((kind, wanted, [(NONE, 1.0)], False))
-        detecting = [each for each in varied if not each.of_measures]
+        theirs = [each for each in varied if bears_on(each, kind)]
+        detecting = [each for each in theirs if not each.of_measures]
         for at in range(0, len(detecting), BATCH):
             batch = [(each.number, factor) for each in detecting[at : at + BATCH] for factor in factors]
             work.append((kind, wanted, batch, False))
-        for each in varied:
+        for each in theirs:
             if each.of_measures:
                 work.append((kind, wanted, [(each.number, factor) for factor in factors], True))
     results = {kind: {} for kind in material_of}
@@ -121,6 +131,7 @@ def everything(binary, material_of, varied, factors, jobs):
         futures = {pool.submit(run, binary, *each): each[0] for each in work}
         for number, future in enumerate(concurrent.futures.as_completed(futures), 1):
             results[futures[future]] |= future.result()
+            with open("/tmp/sens-part.json","w") as f: json.dump({k:[[*a,b] for a,b in v.items()] for k,v in results.items()},f)
             print(f"\r{number} of {len(work)}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return results
@@ -131,19 +142,22 @@ def change(before, after):
     return "·" if abs(after - before) < 0.05 else f"{after - before:+.1f}"
 
 
-def cells(results, number, factors):
+def cells(results, constant, factors):
     """For each detector and figure, the differences by factor."""
     for kind, detectors in DETECTORS.items():
         for detector in detectors:
             usual = results[kind][NONE, 1.0, detector]
             for name, before in usual.items():
-                values = [results[kind].get((number, factor, detector), {}).get(name) for factor in factors]
+                if not bears_on(constant, kind):
+                    yield ""
+                    continue
+                values = [results[kind].get((constant.number, factor, detector), {}).get(name) for factor in factors]
                 changes = ["failed" if value is None else change(before, value) for value in values]
                 yield "·" if set(changes) == {"·"} else ", ".join(changes)
 
 
-def is_sensitive(results, number, factors):
-    return any(cell != "·" for cell in cells(results, number, factors))
+def is_sensitive(results, constant, factors):
+    return any(cell not in ("·", "") for cell in cells(results, constant, factors))
 
 
 def heads():
@@ -163,14 +177,14 @@ def table(known, results, extremes):
     line(["none varied", "", *usual])
     for each in known:
         name = f"`{each.file[:-3].replace('/', '::')}::{each.name}`"
-        line([name, f"`{each.value}`", *cells(results, each.number, FACTORS)])
+        line([name, f"`{each.value}`", *cells(results, each, FACTORS)])
     print()
-    calm = [each for each in known if not is_sensitive(results, each.number, FACTORS)]
+    calm = [each for each in known if not is_sensitive(results, each, FACTORS)]
     line(["constant without effect at ±20 %", "value", *heads()])
     line(["---"] * (2 + len(usual)))
     for each in calm:
         name = f"`{each.file[:-3].replace('/', '::')}::{each.name}`"
-        line([name, f"`{each.value}`", *cells(extremes, each.number, EXTREMES)])
+        line([name, f"`{each.value}`", *cells(extremes, each, EXTREMES)])
 
 
 def main():
@@ -187,7 +201,7 @@ def main():
         known = [each for each in known if any(part in f"{each.file} {each.name}" for part in args.only)]
     material_of = {kind: clips(kind, args.cache) for kind in SETS}
     results = everything(binary, material_of, known, FACTORS, args.jobs)
-    calm = [each for each in known if not is_sensitive(results, each.number, FACTORS)]
+    calm = [each for each in known if not is_sensitive(results, each, FACTORS)]
     extremes = everything(binary, material_of, calm, EXTREMES, args.jobs)
     table(known, results, extremes)
 

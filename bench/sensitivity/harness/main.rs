@@ -26,7 +26,7 @@ fn main() -> Result<()> {
     let variations = args.next().ok_or("no variations")?;
     for clip in args {
         let clip = Clip::read(&clip)?;
-        let usual = clip.measure();
+        let usual = if measures_again { Vec::new() } else { clip.measure() };
         for variation in variations.split(',') {
             let (number, factor) = variation.split_once(':').ok_or("NUMBER:FACTOR")?;
             vary::vary(number.parse()?, factor.parse()?);
