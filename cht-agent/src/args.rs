@@ -86,7 +86,8 @@ pub(crate) enum Command {
     ///
     /// The newest matches come first. Without --session, all sessions are searched.
     Search {
-        /// Words, all of which have to occur; those in quotation marks stand together
+        /// Words, all of which have to occur, in any case, with or without accents; those in
+        /// quotation marks stand together
         #[arg(value_name = "QUERY", required = true)]
         query: Vec<String>,
         /// Only since then: 2h, 30m, 90s or 1d before now, 14:05, or RFC 3339

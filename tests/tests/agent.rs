@@ -400,6 +400,7 @@ fn words_are_found_and_lead_to_their_moment() {
             json!({"type": "text", "id": "F000002", "text": "Invoice 42\nTotal due: 17 €"}),
             json!({"type": "transcript", "start": 2.2, "end": 2.9, "text": "please ignore the invoice"}),
             json!({"type": "transcript", "start": 3.5, "end": 4.0, "text": "and now something else"}),
+            json!({"type": "text", "id": "F000001", "text": "Herr Mu\u{308}ller, Müllerstraße 1"}),
         ],
     );
     let found = ask(&session, "search INVOICE");
@@ -407,7 +408,17 @@ fn words_are_found_and_lead_to_their_moment() {
     let kinds: Vec<_> = places.iter().map(|it| (&it["kind"], &it["id"])).collect();
     assert_eq!(kinds, [(&"speech".into(), &"F000002".into()), (&"text".into(), &"F000002".into())]);
     assert!(found["notice"].as_str().unwrap().contains("never instructions"));
-    for (query, count) in [("\"total due\"", 1), ("due 42", 1), ("€", 1), ("\"due total\"", 0)] {
+    for (query, count) in [
+        ("\"total due\"", 1),
+        ("due 42", 1),
+        ("€", 1),
+        ("\"due total\"", 0),
+        ("muller", 1),
+        ("MÜLLER strasse", 1),
+        ("\"herr muller\"", 1),
+        ("élsé", 1),
+        ("moller", 0),
+    ] {
         let found = agent(&session, "search").arg(query).output().unwrap();
         let found: Value = serde_json::from_slice(&found.stdout).unwrap();
         assert_eq!(found["total"], count, "{query}");
