@@ -83,6 +83,37 @@ fn picture_at_any_time_is_the_decoders_own() {
     }
 }
 
+#[test]
+fn picture_before_a_damaged_part_is_said_to_be_older() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("a.ts");
+    let encoder = "-c:v libx264 -preset veryfast -bf 0 -g 25";
+    generate(&source, &[("testsrc2=s=160x120:r=25", 4.0)], encoder);
+    let recorded = record(folder.path(), &fs::read(&source).unwrap(), "--segment-time 1");
+    let session = recorded.session();
+    let out = folder.path().join("o.png");
+    let shot = |time: f64| ask(&session, &format!("frame {time} --out {}", out.display()));
+    let older = |shot: &Value| {
+        let note = shot["note"].as_str()?;
+        note.strip_prefix("this picture is ")?.split(" s older").next()?.parse::<f64>().ok()
+    };
+    for time in [0.0, 0.03, 1.5, 1.97, 3.9] {
+        assert_eq!(shot(time)["note"], Value::Null, "{time}");
+    }
+    // The second half of the second segment.
+    let segment = session.join("stream/segment_000002.ts");
+    let mut bytes = fs::read(&segment).unwrap();
+    let half = bytes.len() / 2;
+    bytes[half..].fill(0);
+    fs::write(&segment, bytes).unwrap();
+    let damaged = shot(1.9);
+    let (older, given) = (older(&damaged).unwrap(), damaged["timestamp"].as_f64().unwrap());
+    assert!(given < 1.8 && (older - (1.9 - given)).abs() < 0.001, "{damaged}");
+    for time in [1.1, 2.1] {
+        assert_eq!(shot(time)["note"], Value::Null, "{time}");
+    }
+}
+
 /// ffmpeg moves the time stamps of a file in which a stream that it does not decode begins first.
 #[test]
 fn sound_that_begins_first_moves_no_picture() {
