@@ -42,8 +42,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 Some("now") => What::All,
                 Some(cursor) => What::To(cursor.parse()?),
             };
-            let session = place.session()?;
-            answer(&mut output, &ack::acknowledge(&session, reader, &what, clock::wall())?)
+            answer(&mut output, &ack::acknowledge(&place, reader, &what, clock::wall())?)
         }
         Command::Search { query, since, between, limit } => {
             let range = match between.as_slice() {

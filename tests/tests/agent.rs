@@ -390,6 +390,38 @@ fn add_words(session: &Path, events: &[Value]) {
 }
 
 #[test]
+fn acknowledgement_names_the_session_of_frames_that_the_newest_one_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
+    made(&old, 5);
+    let given = ask(&old, "next --limit 4");
+    // A session that begins between the two commands.
+    made(&new, 2);
+    let newest = || {
+        let mut command = tool("cht-agent");
+        command.env_remove("CHT_SESSION").arg("--sessions").arg(folder.path());
+        command
+    };
+    let listed = newest().arg("sessions").output().unwrap();
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed["sessions"][0]["id"], "new");
+    let cursor = given["cursor"].as_str().unwrap();
+    for arguments in [&["F000002", "F000004"][..], &["--to", cursor]] {
+        let output = newest().arg("ack").args(arguments).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let says = format!("; name the session that they are of: {}", old.display());
+        assert!(output.status.code() == Some(2) && said.trim_end().ends_with(&says), "{said}");
+    }
+    for arguments in [&["F000009"][..], &["--session", "new", "F000004"]] {
+        let output = newest().arg("ack").args(arguments).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.trim_end().ends_with("; nothing is acknowledged"), "{said}");
+    }
+    assert_eq!([ids(&ask(&old, "next")).len(), ids(&ask(&new, "next")).len()], [5, 2]);
+    assert!(newest().args(["ack", "F000002"]).output().unwrap().status.success());
+}
+
+#[test]
 fn words_are_found_and_lead_to_their_moment() {
     let folder = tempfile::tempdir().unwrap();
     let session = folder.path().join("call");

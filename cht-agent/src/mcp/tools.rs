@@ -113,7 +113,7 @@ impl Tools {
         };
         let session = self.place_of(input.session.as_deref()).session()?;
         let reader = self.reader(input.reader.as_deref())?;
-        self.without_pictures(&ack::acknowledge(&session, &reader, &what, clock::wall())?)
+        self.without_pictures(&ack::acknowledge(&place, &reader, &what, clock::wall())?)
     }
 
     /// Returns links to the newest frames of the session.
