@@ -14,7 +14,7 @@ use crate::{
     args::{Args, Command, ReaderOption},
     budget::Budget,
     follow,
-    mcp::{self, Tools},
+    mcp::{self, Decoded, Tools},
     moment::{self, Which},
     next,
     picture::fit::Painter,
@@ -79,6 +79,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 images: !no_images,
                 budget: Budget { tokens: *max_tokens, bytes: *max_bytes },
                 painter: Painter::new(ffmpeg.clone()),
+                decoded: Decoded::default(),
             };
             match http {
                 Some(address) => mcp::http::run(tools, *address, token.as_deref()),
