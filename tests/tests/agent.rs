@@ -422,6 +422,27 @@ fn acknowledgement_names_the_session_of_frames_that_the_newest_one_lacks() {
 }
 
 #[test]
+fn last_line_of_an_id_counts_for_its_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    made(folder.path(), 3);
+    let mut journal = fs::OpenOptions::new();
+    let mut journal = journal.append(true).open(folder.path().join("frames/index.ndjson")).unwrap();
+    // The newest frame and the one before were made again, later, after a crash that left zeros.
+    let again = frame(folder.path(), 3, "b").replace(r#""timestamp":3"#, r#""timestamp":9"#);
+    journal.write_all(&[&[0; 64], again.as_bytes()].concat()).unwrap();
+    for (time, id, until) in [
+        ("2.5", "F000002", json!(9.0)),
+        ("5", "F000002", json!(9.0)),
+        ("9.5", "F000003", Value::Null),
+        ("1", "F000001", json!(2.0)),
+        ("live", "F000003", Value::Null),
+    ] {
+        let moment = ask(folder.path(), &format!("moment {time}"));
+        assert_eq!((&moment["frame"]["id"], &moment["until"]), (&id.into(), &until), "{time}");
+    }
+}
+
+#[test]
 fn words_are_found_and_lead_to_their_moment() {
     let folder = tempfile::tempdir().unwrap();
     let session = folder.path().join("call");
