@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
+    sessions::Place,
     store::{
         cursor::Cursor,
         ids,
@@ -52,8 +53,81 @@ pub(crate) struct Answer {
     pub next: String,
 }
 
-/// Acknowledges frames of `session` for `reader`.
+/// Frames or a place that a session has not.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Absent(String);
+
+/// Acknowledges frames for `reader` in the session that is meant. A session that has begun since
+/// the frames were given is the newest one now: where it lacks them, the error names the sessions
+/// that have them.
 pub(crate) fn acknowledge(
+    place: &Place,
+    reader: &Reader,
+    what: &What,
+    at: Timestamp,
+) -> Result<Answer> {
+    let session = place.session()?;
+    let answer = acknowledge_in(&session, reader, what, at);
+    let Err(error) = answer else { return answer };
+    if place.session.is_some() || !error.is::<Absent>() {
+        return Err(error);
+    }
+    let others = place.all()?.into_iter().filter(|other| other.root() != session.root());
+    let having = others.filter(|other| has(other, what).unwrap_or(false)).take(MOST_NAMED);
+    match having.map(|other| other.name().to_owned()).collect::<Vec<_>>() {
+        having if having.is_empty() => Err(error),
+        having => bail!("{error}; name the session that they are of: {}", having.join(" or ")),
+    }
+}
+
+/// Largest number of sessions that an error names.
+const MOST_NAMED: usize = 3;
+
+/// Tells whether a session has what is to be acknowledged.
+fn has(session: &Session, what: &What) -> Result<bool> {
+    let journal = Journal::open(session)?;
+    match what {
+        What::Ids(ids) => Ok(lacking(&journal, ids, &[0])?.is_empty()),
+        What::To(cursor) => holds(&journal, *cursor),
+        What::All => Ok(true),
+    }
+}
+
+/// Returns the frames that a journal lacks; it is read from each of the bytes `from` on, until all
+/// are found.
+fn lacking<'a>(
+    journal: &Journal,
+    ids: impl IntoIterator<Item = &'a String>,
+    from: &[u64],
+) -> Result<BTreeSet<&'a str>> {
+    let mut lacking: BTreeSet<&str> = ids.into_iter().map(String::as_str).collect();
+    for from in from {
+        if lacking.is_empty() {
+            break;
+        }
+        journal.each_line(*from, |line, _, _| {
+            if line::kind(line) == Kind::Frame
+                && let Some(id) = line::id(line)
+            {
+                lacking.remove(id.as_str());
+            }
+            !lacking.is_empty()
+        })?;
+    }
+    Ok(lacking)
+}
+
+/// Tells whether a cursor is a place in a journal.
+fn holds(journal: &Journal, cursor: Cursor) -> Result<bool> {
+    Ok(match journal.file() {
+        Some(file) => cursor.holds(file)?,
+        None => cursor.is_start(),
+    })
+}
+
+/// Acknowledges frames of `session` for `reader`.
+fn acknowledge_in(
     session: &Session,
     reader: &Reader,
     what: &What,
@@ -130,24 +204,12 @@ impl<'a> Work<'a> {
     /// Takes frames by their ids, all of which have to be there.
     fn take_ids(&mut self, ids: &[String]) -> Result<()> {
         let known = |id: &&String| !self.state.frames.contains(id);
-        let mut wanted: BTreeSet<&str> = ids.iter().filter(known).map(String::as_str).collect();
-        let asked = wanted.clone();
+        let asked: Vec<&String> = ids.iter().filter(known).collect();
         // Those that were given last are near the cursor; the rest may be anywhere.
-        for from in [self.state.cursor.frames, 0] {
-            if wanted.is_empty() {
-                break;
-            }
-            self.journal.each_line(from, |line, _, _| {
-                if line::kind(line) == Kind::Frame
-                    && let Some(id) = line::id(line)
-                {
-                    wanted.remove(id.as_str());
-                }
-                !wanted.is_empty()
-            })?;
-        }
-        if let Some(id) = wanted.first() {
-            bail!("{id}: no such frame in {}; nothing is acknowledged", self.session.name());
+        let from = [self.state.cursor.frames, 0];
+        if let Some(id) = lacking(&self.journal, asked.iter().copied(), &from)?.first() {
+            let session = self.session.name();
+            bail!(Absent(format!("{id}: no such frame in {session}; nothing is acknowledged")));
         }
         for id in asked {
             self.take(id);
@@ -167,16 +229,12 @@ impl<'a> Work<'a> {
 
     /// Takes all frames before a cursor of an answer.
     fn take_to(&mut self, cursor: Cursor) -> Result<()> {
-        let holds = match self.journal.file() {
-            Some(file) => cursor.holds(file)?,
-            None => cursor.is_start(),
-        };
-        if !holds {
-            bail!(
+        if !holds(&self.journal, cursor)? {
+            bail!(Absent(format!(
                 "{cursor}: no place in the index of {}: it is of another session, or from before the \
                  index was started over; nothing is acknowledged, ask for the next frames",
                 self.session.name()
-            );
+            )));
         }
         self.pass(cursor.frames, cursor.words)
     }

@@ -86,7 +86,8 @@ pub(crate) enum Command {
     ///
     /// The newest matches come first. Without --session, all sessions are searched.
     Search {
-        /// Words, all of which have to occur; those in quotation marks stand together
+        /// Words, all of which have to occur, in any case, with or without accents; those in
+        /// quotation marks stand together
         #[arg(value_name = "QUERY", required = true)]
         query: Vec<String>,
         /// Only since then: 2h, 30m, 90s or 1d before now, 14:05, or RFC 3339
@@ -104,8 +105,8 @@ pub(crate) enum Command {
     ///
     /// The kept frame, its text, and the speech around it.
     Moment {
-        /// When: seconds of the session, 1:02:03.5, 14:05 or @14:05:30 (local), RFC 3339, live, or
-        /// -30 for seconds before that
+        /// When: seconds of the session, 0:39, 1:02:03.5, 14:05 or @14:05:30 (local), RFC 3339,
+        /// live, or -30 for seconds before that
         #[arg(value_name = "TIME", allow_hyphen_values = true)]
         time: String,
         /// Seconds of speech before and after

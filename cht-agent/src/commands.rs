@@ -14,7 +14,7 @@ use crate::{
     args::{Args, Command, ReaderOption},
     budget::Budget,
     follow,
-    mcp::{self, Tools},
+    mcp::{self, Decoded, Tools},
     moment::{self, Which},
     next,
     picture::fit::Painter,
@@ -42,8 +42,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 Some("now") => What::All,
                 Some(cursor) => What::To(cursor.parse()?),
             };
-            let session = place.session()?;
-            answer(&mut output, &ack::acknowledge(&session, reader, &what, clock::wall())?)
+            answer(&mut output, &ack::acknowledge(&place, reader, &what, clock::wall())?)
         }
         Command::Search { query, since, between, limit } => {
             let range = match between.as_slice() {
@@ -80,6 +79,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 images: !no_images,
                 budget: Budget { tokens: *max_tokens, bytes: *max_bytes },
                 painter: Painter::new(ffmpeg.clone()),
+                decoded: Decoded::default(),
             };
             match http {
                 Some(address) => mcp::http::run(tools, *address, token.as_deref()),

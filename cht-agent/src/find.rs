@@ -1,6 +1,6 @@
 //! Finds frames in the journal.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use anyhow::{Context as _, Result};
 use cht_core::event::{Body, Frame, Text, Transcript};
@@ -36,30 +36,39 @@ pub(crate) struct Moment {
     pub next: Option<Frame>,
 }
 
+/// Where the journal has a frame.
+#[derive(Debug)]
+struct Place {
+    timestamp: f64,
+    /// Begin of the first line of its id.
+    first: u64,
+    /// Begin and length of the last one.
+    begin: u64,
+    length: usize,
+}
+
+impl Place {
+    fn read(&self, journal: &mut Journal) -> Result<Option<Frame>> {
+        let line = journal.line_at(self.begin, self.length)?;
+        Ok(journal.frame(&line))
+    }
+}
+
 /// Returns the moment at `time` of the session, with the speech from `around` seconds before to as
 /// long after it. `None` for a time stands for the newest frame.
 pub(crate) fn moment(journal: &mut Journal, time: Option<f64>, around: f64) -> Result<Moment> {
-    // Of each frame that is shown at that time or next: its time, its line and where that begins.
-    let mut frames: BTreeMap<String, (f64, Vec<u8>, u64)> = BTreeMap::new();
-    let (mut shown, mut next) = (f64::NEG_INFINITY, f64::INFINITY);
     let until = time.unwrap_or(f64::INFINITY);
+    let mut frames: HashMap<String, Place> = HashMap::new();
     let mut speech = Vec::new();
-    journal.each_line(0, |line, begin, _| {
+    journal.each_line(0, |line, _, after| {
         match line::kind(line) {
             Kind::Frame => {
-                let Some((id, timestamp)) = line::id(line).zip(line::timestamp(line)) else {
-                    return true;
-                };
-                if timestamp <= until && timestamp >= shown {
-                    shown = timestamp;
-                    frames.retain(|_, (time, ..)| *time > until);
-                    frames.insert(id, (timestamp, line.to_vec(), begin));
-                } else if timestamp > until && timestamp <= next {
-                    next = timestamp;
-                    frames.retain(|_, (time, ..)| *time <= until);
-                    frames.insert(id, (timestamp, line.to_vec(), begin));
-                } else if let Some(known) = frames.get_mut(&id) {
-                    *known = (timestamp, line.to_vec(), known.2);
+                // Zeros that a crash left before it are no part of the line.
+                let (begin, length) = (after - 1 - line.len() as u64, line.len());
+                if let Some((id, timestamp)) = line::id(line).zip(line::timestamp(line)) {
+                    // The last line of an id counts; texts may come before it.
+                    let first = frames.get(&id).map_or(begin, |known| known.first);
+                    frames.insert(id, Place { timestamp, first, begin, length });
                 }
             }
             Kind::Transcript => speech.push(line.to_vec()),
@@ -67,16 +76,21 @@ pub(crate) fn moment(journal: &mut Journal, time: Option<f64>, around: f64) -> R
         }
         true
     })?;
-    let mut moment = Moment::default();
-    let mut begin = 0;
-    for (timestamp, line, first) in frames.into_values() {
-        let frame = journal.frame(&line);
-        if timestamp <= until {
-            (moment.frame, begin) = (frame, first);
-        } else {
-            moment.next = frame;
-        }
-    }
+    let is_shown = |place: &&Place| place.timestamp <= until;
+    let later = |a: &&Place, b: &&Place| {
+        a.timestamp.total_cmp(&b.timestamp).then_with(|| a.begin.cmp(&b.begin))
+    };
+    let sooner = |a: &&Place, b: &&Place| {
+        a.timestamp.total_cmp(&b.timestamp).then_with(|| b.begin.cmp(&a.begin))
+    };
+    let shown = frames.values().filter(is_shown).max_by(later);
+    let next = frames.values().filter(|place| !is_shown(place)).min_by(sooner);
+    let mut moment = Moment {
+        frame: shown.map(|place| place.read(journal)).transpose()?.flatten(),
+        next: next.map(|place| place.read(journal)).transpose()?.flatten(),
+        ..Moment::default()
+    };
+    let begin = shown.map_or(0, |place| place.first);
     let middle = time.or_else(|| moment.frame.as_ref().map(|frame| frame.timestamp));
     let middle = middle.unwrap_or(0.0);
     for line in speech {

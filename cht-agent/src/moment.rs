@@ -99,6 +99,9 @@ pub(crate) struct Shot {
     pub width: u32,
     /// Height of the whole picture in pixels.
     pub height: u32,
+    /// Why the picture may not be the one that was on the screen at the time that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// The picture in the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub picture: Option<PictureView>,
@@ -166,6 +169,7 @@ pub(crate) fn find(session: &Session, which: &Which, painter: &Painter) -> Resul
                 path: Some(frame.path),
                 width: frame.width,
                 height: frame.height,
+                note: None,
                 picture: None,
             };
             Ok(Found { shot, png: None })
@@ -181,11 +185,20 @@ pub(crate) fn find(session: &Session, which: &Which, painter: &Painter) -> Resul
                 path: None,
                 width: size.width,
                 height: size.height,
+                note: extracted.older.map(note_of),
                 picture: None,
             };
             Ok(Found { shot, png: Some(extracted.png) })
         }
     }
+}
+
+/// Returns the note on a picture that is older than the time that was asked for.
+fn note_of(older: f64) -> String {
+    format!(
+        "this picture is {older:.3} s older than the time that was asked for: the recording has none \
+         between, because the sender sent none, or because it is damaged there or ends"
+    )
 }
 
 /// Writes a picture, or a part of it in at most `pixels`, to the file `out`.

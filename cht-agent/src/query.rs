@@ -1,5 +1,8 @@
-//! Words to search for: all of them have to occur, in any case; words in quotation marks stand
-//! together. Pure.
+//! Words to search for: all of them have to occur, in any case, with or without accents; words in
+//! quotation marks stand together. Pure.
+
+use cht_core::fold;
+use memchr::memmem;
 
 /// Bytes of a snippet before and after the first word that was found.
 const AROUND: usize = 120;
@@ -15,10 +18,10 @@ pub(crate) struct Query {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Term {
-    /// In lower case, with single spaces.
+    /// Without case and accents, with single spaces.
     text: String,
-    /// The longest part of it that stands in JSON as it is: a line without it has no match. Empty
-    /// if there is none.
+    /// The longest part of it that stands in JSON as it is: a line of ASCII without it has no
+    /// match. Empty if there is none.
     part: Vec<u8>,
     /// The rarest letter of that part, and where it is.
     rarest: usize,
@@ -43,40 +46,70 @@ impl Query {
 
     /// Tells whether a line of JSON may hold all words.
     pub(crate) fn may_be_in(&self, line: &[u8]) -> bool {
-        self.terms.iter().all(|term| term.may_be_in(line))
+        self.are_as_typed_in(line) || !is_ascii(line)
     }
 
     /// Tells whether all words are in `text`.
     pub(crate) fn is_in(&self, text: &str) -> bool {
-        if self.terms.iter().all(Term::is_plain) {
-            return self.may_be_in(text.as_bytes());
+        if text.is_ascii() && self.terms.iter().all(Term::is_plain) {
+            return self.are_as_typed_in(text.as_bytes());
         }
-        self.may_be_in(text.as_bytes()) && self.find(text).is_some()
+        self.places_in(&Folded::of(text)).is_some()
     }
 
     /// Returns the text around the first word if all words are in `text`.
     pub(crate) fn find(&self, text: &str) -> Option<String> {
         let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let lower = plain.to_lowercase();
-        let places = self.terms.iter().map(|term| lower.find(&term.text));
-        let first = places.collect::<Option<Vec<_>>>()?.into_iter().min()?;
-        let first = place_before_lowering(&plain, first);
+        let folded = Folded::of(&plain);
+        let first = folded.begins[self.places_in(&folded)?.into_iter().min()?];
         let begin = plain.floor_char_boundary_at(first.saturating_sub(AROUND));
         let end = plain.floor_char_boundary_at((first + AROUND).min(plain.len()));
         let before = if begin > 0 { "…" } else { "" };
         let after = if end < plain.len() { "…" } else { "" };
         Some(format!("{before}{}{after}", &plain[begin..end]))
     }
+
+    /// Tells whether the parts of all words stand in a line in ASCII.
+    fn are_as_typed_in(&self, line: &[u8]) -> bool {
+        self.terms.iter().all(|term| term.is_as_typed_in(line))
+    }
+
+    /// Returns where each word is first, if all are there.
+    fn places_in(&self, folded: &Folded) -> Option<Vec<usize>> {
+        self.terms.iter().map(|term| folded.text.find(&term.text)).collect()
+    }
 }
 
-/// Returns the place in `text` of byte `at` of its lower case, which may be longer or shorter.
-fn place_before_lowering(text: &str, at: usize) -> usize {
-    let mut lowered = 0;
-    let mut places = text.char_indices().filter_map(|(place, letter)| {
-        lowered += letter.to_lowercase().map(char::len_utf8).sum::<usize>();
-        (lowered > at).then_some(place)
-    });
-    places.next().unwrap_or(text.len())
+/// Tells whether a line has no letters outside of ASCII, not even escaped: those may be forms of
+/// any letter.
+fn is_ascii(line: &[u8]) -> bool {
+    line.is_ascii() && memmem::find(line, b"\\u").is_none()
+}
+
+/// A text without case and accents, with single spaces.
+struct Folded {
+    text: String,
+    /// Begin in the original of the letter of each of its bytes.
+    begins: Vec<usize>,
+}
+
+impl Folded {
+    fn of(original: &str) -> Self {
+        let mut folded = Self { text: String::new(), begins: Vec::new() };
+        for (begin, letter) in original.char_indices() {
+            folded.push(letter, begin);
+        }
+        folded
+    }
+
+    fn push(&mut self, letter: char, begin: usize) {
+        if !letter.is_whitespace() {
+            fold::push(&mut self.text, letter);
+        } else if !self.text.ends_with(' ') {
+            self.text.push(' ');
+        }
+        self.begins.resize(self.text.len(), begin);
+    }
 }
 
 /// Places where a text may be cut.
@@ -93,11 +126,11 @@ impl CharBoundary for str {
 
 impl Term {
     fn of(text: &str) -> Option<Self> {
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+        let text = Folded::of(text).text.trim().to_owned();
         if text.is_empty() {
             return None;
         }
-        // Letters outside of ASCII may be escaped, and have other forms in upper case.
+        // Letters outside of ASCII may be escaped, and have other forms.
         let parts = text.split(|c: char| !c.is_ascii_alphanumeric());
         let part = parts.max_by_key(|part| part.len()).unwrap_or_default().as_bytes().to_vec();
         let rank = |byte: &u8| RARE.iter().position(|rare| rare == byte).unwrap_or(8);
@@ -110,7 +143,7 @@ impl Term {
         self.part.len() == self.text.len()
     }
 
-    fn may_be_in(&self, line: &[u8]) -> bool {
+    fn is_as_typed_in(&self, line: &[u8]) -> bool {
         let Some(&letter) = self.part.get(self.rarest) else { return true };
         let upper = letter.to_ascii_uppercase();
         memchr::memchr2_iter(letter, upper, line).any(|at| {
@@ -165,6 +198,26 @@ mod tests {
             }
         }
         assert!(!query("zebra").may_be_in(b"{\"text\":\"zebr\"}"));
+    }
+
+    #[test]
+    fn accents_and_forms_of_letters_are_no_matter() {
+        for (text, words) in [
+            ("Müller fährt", ["muller", "MÜLLER", "mu\u{308}ller", "\"muller fahrt\""]),
+            ("Mu\u{308}ller", ["muller", "Müller", "ULLER", "müll"]),
+            ("Straße, ﬁne, İstanbul", ["strasse", "fine", "istanbul", "STRASSE fine"]),
+            ("Café\u{a0}crème", ["\"cafe creme\"", "e", "é", "crÈme"]),
+            ("cafe", ["café", "CAFÉ", "é", "e\u{301}"]),
+        ] {
+            let line = serde_json::json!({ "text": text }).to_string();
+            for word in words {
+                let query = query(word);
+                let is_in = query.is_in(text) && query.find(text).is_some();
+                assert!(is_in && query.may_be_in(line.as_bytes()), "{word} in {text}");
+            }
+        }
+        assert!(!query("muller").is_in("Möller") && !query("muller").may_be_in(b"Moller"));
+        assert!(Query::parse("\u{301}").is_err(), "an accent alone");
     }
 
     #[test]

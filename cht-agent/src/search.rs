@@ -205,8 +205,9 @@ struct Words<'a> {
 fn search(session: &Session, asked: &Asked, limit: usize) -> Result<(Vec<Match>, u64)> {
     let journal = Journal::open(session)?;
     let (mut frames, mut hits, mut texts) = (Frames::default(), Vec::new(), Texts::default());
-    journal.each_line(0, |line, begin, _| {
-        let kind = line::kind(line);
+    journal.each_line(0, |line, _, after| {
+        // Zeros that a crash left before it are no part of the line.
+        let (kind, begin) = (line::kind(line), after - 1 - line.len() as u64);
         if kind == Kind::Frame {
             frames.add(line, begin, asked);
         }

@@ -3,11 +3,12 @@
 //! Tools depend on this crate and never on each other: they meet in events and files.
 //! `ARCHITECTURE.md` has the map and the invariants.
 //!
-//! In order, each module using only those before it: [`subtitles`], [`event`], [`process`],
-//! [`terminal`], [`ndjson`], [`mp4`], [`storage`], [`timeline`], [`session`], [`segment`],
-//! [`stage`], [`live`], [`net`], [`http`], [`metrics`].
+//! In order, each module using only those before it: [`subtitles`], [`fold`], [`event`],
+//! [`process`], [`terminal`], [`ndjson`], [`mp4`], [`storage`], [`timeline`], [`session`],
+//! [`segment`], [`stage`], [`live`], [`net`], [`http`], [`metrics`].
 
 pub mod event;
+pub mod fold;
 pub mod http;
 pub mod live;
 pub mod metrics;

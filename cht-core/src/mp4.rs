@@ -24,9 +24,17 @@ pub struct Movie {
 }
 
 impl Movie {
-    /// Returns what players leave out, in words: `1.3 s at its beginning`.
+    /// Returns a warning about what players leave out, if they leave out anything.
     #[must_use]
-    pub fn hidden_places(&self) -> Option<String> {
+    pub fn hidden_in_words(&self) -> Option<String> {
+        let places = self.hidden_places()?;
+        Some(format!(
+            "its edit list hides {places} from players; that is used as well, and times count it"
+        ))
+    }
+
+    /// Returns what players leave out, in words: `1.3 s at its beginning`.
+    fn hidden_places(&self) -> Option<String> {
         let places = self.hidden.into_iter().zip(["beginning", "end"]);
         let places = places.filter(|(hidden, _)| *hidden > 0.0);
         let places =

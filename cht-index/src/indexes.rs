@@ -28,7 +28,7 @@ const OPEN: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Indexes {
     overwrite: bool,
-    /// The only index that `--overwrite` may start over, if the command line names one.
+    /// Index that the command line names: the only one that `--overwrite` starts over then.
     given: Option<PathBuf>,
     format: Option<Format>,
     open: Vec<(PathBuf, Index)>,
@@ -48,6 +48,11 @@ impl Indexes {
     pub(crate) fn new(overwrite: bool, given: Option<PathBuf>, format: Option<Format>) -> Self {
         let patience = Patience::default();
         Self { overwrite, given, format, open: Vec::new(), begun: HashSet::new(), patience }
+    }
+
+    /// Returns the path of the index that the command line names.
+    pub(crate) fn given(&self) -> Option<&Path> {
+        self.given.as_deref()
     }
 
     /// Returns the index at `path`, and opens it if necessary. For that, the least recently used

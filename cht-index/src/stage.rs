@@ -57,7 +57,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let terminated = signals::before_terminated(LAST_WRITE)?;
     let mut stage = Stage {
         args,
-        given: given.clone(),
         output: Output::new(ndjson::stdout_of_stage(Rows::Findings)?),
         indexes: Indexes::new(args.overwrite, given, args.format),
         held: Vec::new(),
@@ -69,7 +68,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let event = metrics::serve(place, &stage.output.counters)?;
         stage.output.emit(&event).context("stdout")?;
     }
-    if let Some(path) = stage.given.clone() {
+    if let Some(path) = stage.indexes.given().map(Path::to_owned) {
         stage.indexes.get(&path, &mut stage.output).map_err(|failed| failed.error)?;
     }
     let mut lines = Lines::new(BufReader::with_capacity(READ, stdin().lock()));
@@ -95,8 +94,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 struct Stage<'a, W: Write> {
     args: &'a Args,
-    /// Index that the command line names.
-    given: Option<PathBuf>,
     output: Output<W>,
     indexes: Indexes,
     /// Lines that wait until the index has the frames before them.
@@ -161,6 +158,7 @@ impl<W: Write> Stage<'_, W> {
         };
         // Any event of a session creates its index: an empty one is worth reading, too.
         loop {
+            let is_given = self.indexes.given() == Some(&path);
             match self.indexes.get(&path, &mut self.output) {
                 Ok(index) => {
                     if let Body::Frame(frame) = &event.body {
@@ -172,7 +170,7 @@ impl<W: Write> Stage<'_, W> {
                 }
                 // Another index, which had to be closed first.
                 Err(failed) if failed.path != path => self.fail(failed)?,
-                Err(failed) if self.given.as_ref() == Some(&path) => return Err(failed.error),
+                Err(failed) if is_given => return Err(failed.error),
                 Err(failed) => return self.refuse(event, &format!("{:#}", failed.error)),
             }
         }
@@ -197,7 +195,7 @@ impl<W: Write> Stage<'_, W> {
             Some(name) if self.args.out.is_none() => {
                 Ok(Some(Session::frames_of(name)?.join("index.json")))
             }
-            _ => Ok(self.given.clone()),
+            _ => Ok(self.indexes.given().map(Path::to_owned)),
         }
     }
 
@@ -220,7 +218,7 @@ impl<W: Write> Stage<'_, W> {
     /// Reports an index that cannot be written. That of the command line ends the run. One whose
     /// session was removed as a whole, as retention does, has nothing to show any more.
     fn fail(&mut self, failed: Failed) -> Result<()> {
-        if self.given.as_ref() == Some(&failed.path) {
+        if self.indexes.given() == Some(&failed.path) {
             return Err(failed.error);
         }
         if let Some(session) = failed.path.parent().and_then(Path::parent)

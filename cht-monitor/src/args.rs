@@ -6,6 +6,7 @@ use cht_core::{
     live::Wanted,
     process::cli::{Effect, Group},
     segment::Which,
+    timeline::written,
 };
 use clap::{Parser, ValueEnum};
 
@@ -112,24 +113,9 @@ impl FromStr for From {
             Some(digits) => (-1.0, digits),
             None => (1.0, text),
         };
-        let parts: Vec<&str> = digits.split(':').collect();
-        let number = |part: &&str| {
-            let is_number = part.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-            part.parse::<f64>().ok().filter(|_| is_number)
-        };
-        let numbers: Option<Vec<f64>> = parts.iter().map(number).collect();
-        // Minutes and seconds after a colon are below 60.
-        let is_time = |numbers: &[f64]| {
-            numbers.len() <= 3 && numbers.iter().skip(1).all(|number| *number < 60.0)
-        };
-        match numbers {
-            Some(numbers) if is_time(&numbers) => {
-                Ok(Self::Seconds(sign * numbers.iter().fold(0.0, |all, part| all * 60.0 + part)))
-            }
-            _ => {
-                Err("must be start, or a time as 90, 1:30, 1:00:00 or -30 (before now)".to_owned())
-            }
-        }
+        written(digits).map(|seconds| Self::Seconds(sign * seconds)).ok_or_else(|| {
+            "must be start, or a time as 90, 1:30, 1:00:00 or -30 (before now)".to_owned()
+        })
     }
 }
 

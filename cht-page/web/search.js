@@ -17,7 +17,8 @@ const ASCII = /^[\0-\x7f]*$/;
 const BEFORE = 24;
 
 /**
- * Returns a text without case, accents and forms of letters: `Köln` and `KOLN` are `koln`.
+ * Returns a text without case, accents and forms of letters: `Köln` and `KOLN` are `koln`. The
+ * rules are those of `cht-core/src/fold.rs`.
  * @param {string} text
  */
 export function fold(text) {

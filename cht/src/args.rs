@@ -1,9 +1,15 @@
 //! The command line. Options that only one stage reads are handed on to it as they were typed: the
 //! stage has their definition, and its message says why a value is wrong.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 
-use clap::{Parser, Subcommand};
+use clap::{
+    Parser, Subcommand,
+    builder::{PossibleValue, StringValueParser, TypedValueParser},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -69,11 +75,36 @@ pub(crate) enum Command {
     Help(Help),
 }
 
+/// Any text, with the values that completions offer: the stage says which it takes.
+#[derive(Debug, Clone, Copy)]
+struct Offered(&'static [&'static str]);
+
+impl TypedValueParser for Offered {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        option: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, option, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.0.iter().map(PossibleValue::new)))
+    }
+}
+
+/// Values of `--detect`, as `cht-scenes` has them.
+const DETECTORS: Offered = Offered(&["auto", "scene", "adaptive", "screen"]);
+
 /// Options of the stages that choose frames.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Choice {
     /// What to look for: auto, adaptive (film), screen (slides, windows) or scene [default: auto]
-    #[arg(long, value_name = "NAME", visible_alias = "detector")]
+    #[arg(long, value_name = "NAME", visible_alias = "detector", value_parser = DETECTORS,
+          hide_possible_values = true)]
     pub detect: Option<String>,
     /// Longest time between two kept frames; 0 for no limit [default: 30]
     #[arg(long, value_name = "SECONDS")]

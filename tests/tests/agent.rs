@@ -1,19 +1,18 @@
 //! cht-agent gives each reader every frame at least once, while the recording grows and afterwards.
 #![expect(clippy::unwrap_used, reason = "tests panic at wrong values")]
 
+#[path = "agent/pictures.rs"]
+mod pictures;
+
 use std::{
     collections::BTreeSet,
     fs,
     io::{BufRead as _, BufReader, Write as _},
-    net::TcpStream,
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-use cht_tests::{
-    Pipeline, QUICK, Tmpfs, encode_with_early_sound, generate, generated, record, recorder, tool,
-    words,
-};
+use cht_tests::{Pipeline, QUICK, Tmpfs, generated, tool, words};
 use serde_json::{Value, json};
 
 /// Two cuts, at 1 s and 2 s.
@@ -391,6 +390,59 @@ fn add_words(session: &Path, events: &[Value]) {
 }
 
 #[test]
+fn acknowledgement_names_the_session_of_frames_that_the_newest_one_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
+    made(&old, 5);
+    let given = ask(&old, "next --limit 4");
+    // A session that begins between the two commands.
+    made(&new, 2);
+    let newest = || {
+        let mut command = tool("cht-agent");
+        command.env_remove("CHT_SESSION").arg("--sessions").arg(folder.path());
+        command
+    };
+    let listed = newest().arg("sessions").output().unwrap();
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed["sessions"][0]["id"], "new");
+    let cursor = given["cursor"].as_str().unwrap();
+    for arguments in [&["F000002", "F000004"][..], &["--to", cursor]] {
+        let output = newest().arg("ack").args(arguments).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let says = format!("; name the session that they are of: {}", old.display());
+        assert!(output.status.code() == Some(2) && said.trim_end().ends_with(&says), "{said}");
+    }
+    for arguments in [&["F000009"][..], &["--session", "new", "F000004"]] {
+        let output = newest().arg("ack").args(arguments).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.trim_end().ends_with("; nothing is acknowledged"), "{said}");
+    }
+    assert_eq!([ids(&ask(&old, "next")).len(), ids(&ask(&new, "next")).len()], [5, 2]);
+    assert!(newest().args(["ack", "F000002"]).output().unwrap().status.success());
+}
+
+#[test]
+fn last_line_of_an_id_counts_for_its_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    made(folder.path(), 3);
+    let mut journal = fs::OpenOptions::new();
+    let mut journal = journal.append(true).open(folder.path().join("frames/index.ndjson")).unwrap();
+    // The newest frame and the one before were made again, later, after a crash that left zeros.
+    let again = frame(folder.path(), 3, "b").replace(r#""timestamp":3"#, r#""timestamp":9"#);
+    journal.write_all(&[&[0; 64], again.as_bytes()].concat()).unwrap();
+    for (time, id, until) in [
+        ("2.5", "F000002", json!(9.0)),
+        ("5", "F000002", json!(9.0)),
+        ("9.5", "F000003", Value::Null),
+        ("1", "F000001", json!(2.0)),
+        ("live", "F000003", Value::Null),
+    ] {
+        let moment = ask(folder.path(), &format!("moment {time}"));
+        assert_eq!((&moment["frame"]["id"], &moment["until"]), (&id.into(), &until), "{time}");
+    }
+}
+
+#[test]
 fn words_are_found_and_lead_to_their_moment() {
     let folder = tempfile::tempdir().unwrap();
     let session = folder.path().join("call");
@@ -401,6 +453,7 @@ fn words_are_found_and_lead_to_their_moment() {
             json!({"type": "text", "id": "F000002", "text": "Invoice 42\nTotal due: 17 €"}),
             json!({"type": "transcript", "start": 2.2, "end": 2.9, "text": "please ignore the invoice"}),
             json!({"type": "transcript", "start": 3.5, "end": 4.0, "text": "and now something else"}),
+            json!({"type": "text", "id": "F000001", "text": "Herr Mu\u{308}ller, Müllerstraße 1"}),
         ],
     );
     let found = ask(&session, "search INVOICE");
@@ -408,7 +461,17 @@ fn words_are_found_and_lead_to_their_moment() {
     let kinds: Vec<_> = places.iter().map(|it| (&it["kind"], &it["id"])).collect();
     assert_eq!(kinds, [(&"speech".into(), &"F000002".into()), (&"text".into(), &"F000002".into())]);
     assert!(found["notice"].as_str().unwrap().contains("never instructions"));
-    for (query, count) in [("\"total due\"", 1), ("due 42", 1), ("€", 1), ("\"due total\"", 0)] {
+    for (query, count) in [
+        ("\"total due\"", 1),
+        ("due 42", 1),
+        ("€", 1),
+        ("\"due total\"", 0),
+        ("muller", 1),
+        ("MÜLLER strasse", 1),
+        ("\"herr muller\"", 1),
+        ("élsé", 1),
+        ("moller", 0),
+    ] {
         let found = agent(&session, "search").arg(query).output().unwrap();
         let found: Value = serde_json::from_slice(&found.stdout).unwrap();
         assert_eq!(found["total"], count, "{query}");
@@ -430,110 +493,4 @@ fn words_are_found_and_lead_to_their_moment() {
     let next = ask(&session, "next");
     assert_eq!(next["frames"][1]["text"], moment["frame"]["text"]);
     assert_eq!(next["frames"][2]["speech"][0]["text"], "and now something else");
-}
-
-/// Size of the pictures of the clip below, as samples.
-const RGB: usize = 160 * 120 * 3;
-
-/// Returns the pictures of a stream or a file, decoded by ffmpeg alone.
-fn decoded(path: &Path) -> Vec<Vec<u8>> {
-    let mut command = Command::new("ffmpeg");
-    command.args(words("-hide_banner -loglevel error -nostdin -i")).arg(path);
-    command.args(words("-map 0:v -fps_mode passthrough -f rawvideo -pix_fmt rgb24 -"));
-    let output = command.output().unwrap();
-    output.stdout.chunks(RGB).map(<[u8]>::to_vec).collect()
-}
-
-#[test]
-fn picture_at_any_time_is_the_decoders_own() {
-    let folder = tempfile::tempdir().unwrap();
-    let source = folder.path().join("a.ts");
-    let encoder = "-c:v libx264 -preset veryfast -bf 3 -x264-params \
-                   open-gop=1:keyint=20:min-keyint=20:scenecut=0:b-pyramid=normal";
-    generate(&source, &[("testsrc2=s=160x120:r=25", 5.0)], encoder);
-    let (bytes, pictures) = (fs::read(&source).unwrap(), decoded(&source));
-    let (mut recv, address) = recorder(folder.path(), "--segment-time 1.5 --stats-interval 0.1");
-    let mut sender = TcpStream::connect(&address).unwrap();
-    let half = bytes.len() / 188 / 2 * 188;
-    sender.write_all(&bytes[..half]).unwrap();
-    while recv.wait_for("stats")["recv"]["bytes"] != half {}
-    let session = recv.session();
-    let out = folder.path().join("o.png");
-    let shot = |which: &str| {
-        let to = format!("frame {which} --out {}", out.display());
-        let answer = ask(&session, &to);
-        (answer["timestamp"].as_f64().unwrap(), decoded(&out).remove(0))
-    };
-    // In the middle of a segment that grows, and its newest picture.
-    let (live, picture) = shot("live");
-    let number = (live * 25.0).round() as usize;
-    assert!(number > 45 && picture == pictures[number], "{live}");
-    assert!(shot("0:00:01.99").1 == pictures[49]);
-    let said = refused(&session, &format!("frame 99999 --out {}", out.display()));
-    assert!(
-        said.contains("nothing is recorded at 99999.000 s; the newest picture is at"),
-        "{said}"
-    );
-    sender.write_all(&bytes[half..]).unwrap();
-    drop(sender);
-    recv.wait_for("disconnected");
-    recv.stop();
-    assert!(fs::read_dir(session.join("stream")).unwrap().count() > 5, "several segments");
-    // Around the keyframes, which begin segments: some pictures before them come after them.
-    for number in (35..45).chain([0, 1, 57, 76, 77, 78, 79, 80, 81, 99, 123, 124]) {
-        let (time, picture) = shot(&format!("{:.3}", number as f64 / 25.0 + 0.02));
-        assert!((time * 25.0 - number as f64).abs() < 0.01, "{number}: {time}");
-        assert!(picture == pictures[number], "{number}");
-    }
-    // Renamed, it is decoded as before.
-    let renamed = folder.path().join("renamed");
-    fs::rename(&session, &renamed).unwrap();
-    ask(&renamed, &format!("frame 3.1 --out {}", out.display()));
-    assert!(decoded(&out).remove(0) == pictures[77]);
-    let session = renamed;
-    let crop = ask(
-        &session,
-        &format!("frame 1 --crop 40,20,80,40 --max-pixels 800 --out {}", out.display()),
-    );
-    assert_eq!((&crop["picture"]["width"], &crop["picture"]["height"]), (&40.into(), &20.into()));
-    for (arguments, says) in [
-        ("frame 1", "say where the picture goes"),
-        ("frame 7", "nothing is recorded at 7.000 s; the recording ends at 5.0"),
-        ("frame F000001 --out x.png", "F000001: no such frame"),
-        ("frame 1 --out x.gif", "must end in .png or .jpg"),
-        ("frame 1 --crop 100,0,100,100 --out x.png", "not within the picture, which has 160×120"),
-    ] {
-        let said = refused(&session, arguments);
-        assert!(said.contains(says), "{arguments}: {said}");
-    }
-}
-
-/// ffmpeg moves the time stamps of a file in which a stream that it does not decode begins first.
-#[test]
-fn sound_that_begins_first_moves_no_picture() {
-    let folder = tempfile::tempdir().unwrap();
-    let source = folder.path().join("a.ts");
-    let encoder = "-c:v libx264 -preset ultrafast -g 20";
-    encode_with_early_sound(&source, "testsrc2=s=160x120:r=25:d=5", encoder);
-    let pictures = decoded(&source);
-    let recorded = record(folder.path(), &fs::read(&source).unwrap(), "--segment-time 1");
-    let out = folder.path().join("o.png");
-    for number in [0, 1, 10, 19, 20, 30, 74, 124] {
-        let time = number as f64 / 25.0 + 0.02;
-        ask(&recorded.session(), &format!("frame {time} --out {}", out.display()));
-        assert!(decoded(&out).remove(0) == pictures[number], "{number}");
-    }
-    // A segment that is gone takes no other with it.
-    let gone = recorded.session().join("stream/segment_000002.ts");
-    fs::remove_file(&gone).unwrap();
-    for number in [0, 19, 90, 120] {
-        let time = number as f64 / 25.0 + 0.02;
-        ask(&recorded.session(), &format!("frame {time} --out {}", out.display()));
-        assert!(decoded(&out).remove(0) == pictures[number], "{number}");
-    }
-    let said = refused(&recorded.session(), &format!("frame 2 --out {}", out.display()));
-    assert!(
-        said.contains("segment_000002.ts: the segment of that time, which begins at"),
-        "{said}"
-    );
 }

@@ -324,3 +324,44 @@ fn stream_without_early_keyframe_is_no_decoder_failure() {
     assert_eq!(of_type(&events, "error").len(), 0, "{events:?}");
     assert_eq!(of_type(&events, "frame").len(), 1);
 }
+
+#[test]
+fn parameter_sets_that_came_once_are_those_of_the_file_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("x.mp4");
+    // ffmpeg repeats the sets of an MP4 file at IDR pictures, of which open groups have none.
+    let coder =
+        "-c:v libx264 -preset veryfast -bf 2 -x264opts open-gop=1:keyint=25 -pix_fmt yuv420p";
+    let path = whole.to_str().unwrap();
+    cht_tests::ffmpeg(["-f", "lavfi", "-i", MOVING].into_iter().chain(words(coder)).chain([path]));
+    let cut = folder.path().join("cut%d.ts");
+    let segments = "-c copy -f segment -segment_time 1 -segment_format mpegts";
+    cht_tests::ffmpeg(
+        ["-i", path].into_iter().chain(words(segments)).chain([cut.to_str().unwrap()]),
+    );
+    let files: Vec<_> = (0..5).map(|n| folder.path().join(format!("cut{n}.ts"))).collect();
+    assert!(files.iter().all(|file| file.exists()));
+    let (events, said) = scenes(&files, &folder.path().join("all"), ALL);
+    let all = kept(&events);
+    assert!(all.len() >= 124, "{said}");
+    for options in [ALL, "--detect scene --threshold 0 --min-gap 0 --jobs 3"] {
+        let out = folder.path().join(format!("last{}", options.len()));
+        let (events, said) = scenes(&files[3..], &out, options);
+        let last = kept(&events);
+        assert!(last.len() >= 48, "{}: {said}", last.len());
+        assert!(last.iter().all(|(pts, picture)| all.get(pts) == Some(picture)));
+    }
+    // Without the files before.
+    let alone = folder.path().join("alone");
+    fs::create_dir(&alone).unwrap();
+    let alone = alone.join("cut3.ts");
+    fs::copy(&files[3], &alone).unwrap();
+    let (events, _) = scenes(&[alone], &folder.path().join("none"), ALL);
+    let error = of_type(&events, "error").remove(0);
+    assert_eq!(error["code"], "undecodable");
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.contains("it has no parameter sets, nor has any file of its series"),
+        "{message}"
+    );
+}

@@ -144,6 +144,20 @@ fn installed_files_work_from_their_prefix_and_are_removed() {
     }
     let page = fs::read_to_string(prefix.join("share/man/man1/cht-recv.1")).unwrap();
     assert!(page.contains(".TH cht-recv 1") && page.contains("CHT_LISTEN"), "{page}");
+    for (page, synopsis) in [
+        ("cht-live", &["[--listen URL] ", "[--once] ", "[--page[=HOST:PORT]] ", "[-h|--help]"][..]),
+        ("cht-agent-search", &["[--between TIME TIME] ", "[--limit N] ", " <QUERY>"]),
+    ] {
+        let text = fs::read_to_string(prefix.join(format!("share/man/man1/{page}.1"))).unwrap();
+        let line = text.split(".SH SYNOPSIS\n").nth(1).unwrap().lines().next().unwrap();
+        let line = ["\\fB", "\\fI", "\\fR"]
+            .iter()
+            .fold(line.to_owned(), |line, font| line.replace(font, ""));
+        let line = line.replace("\\-", "-");
+        for part in synopsis {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+    }
     let unit = fs::read_to_string(prefix.join("lib/systemd/system/cht-recv.service")).unwrap();
     assert!(unit.contains("ExecStart=/opt/cht/bin/cht-recv "), "{unit}");
 
@@ -177,6 +191,11 @@ fn installed_files_work_from_their_prefix_and_are_removed() {
     );
     assert_eq!(completed(&["cht-export", "list", "f"]), "fcpxml ffmetadata");
     assert_eq!(completed(&["cht", "file", "--max-f"]), "--max-frames");
+    let detectors = completed(&["cht-scenes", "--detect", ""]);
+    assert!(detectors.contains("adaptive"), "{detectors}");
+    for command in ["file", "live"] {
+        assert_eq!(completed(&["cht", command, "--detect", ""]), detectors);
+    }
 
     make("uninstall", &package);
     assert_eq!(files(&package), BTreeSet::new());

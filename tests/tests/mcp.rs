@@ -190,8 +190,12 @@ struct Client {
 
 impl Client {
     fn start(session: &Path, reader: &str) -> Self {
+        Self::with(session, reader, &[])
+    }
+
+    fn with(session: &Path, reader: &str, options: &[&str]) -> Self {
         let mut command = tool("cht-agent");
-        command.args(["mcp", "--reader", reader, "--session"]).arg(session);
+        command.args(["mcp", "--reader", reader, "--session"]).arg(session).args(options);
         let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let stdin = server.stdin.take().unwrap();
         let stdout = BufReader::new(server.stdout.take().unwrap());
@@ -292,4 +296,98 @@ fn client_that_vanishes_while_it_waits_leaves_nothing() {
     assert_eq!(ack["result"]["structuredContent"]["left"], 0, "{ack}");
     assert_eq!(names(&folder.path().join("agent")), ["gone.ndjson"]);
     assert_eq!(names(&folder.path().join("frames")), ["index.ndjson"]);
+}
+
+/// A session of four seconds, in two segments.
+fn recorded(sessions: &Path) -> PathBuf {
+    let source = generated(&[("testsrc2=s=160x120:r=25", 4.0)], QUICK);
+    cht_tests::record(sessions, &source, "--segment-time 2").session()
+}
+
+#[test]
+fn decoded_picture_is_a_file_where_answers_hold_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = recorded(folder.path());
+    let mut client = Client::with(&session, "r", &["--no-images"]);
+    client.begin("2025-11-25");
+    let mut files = Vec::new();
+    for (number, arguments) in
+        [json!({"time": "0:01"}), json!({"time": 3.1, "crop": [0, 0, 80, 60]})].iter().enumerate()
+    {
+        let answer = client.ask(&call(10 + number as u32, "frame", arguments));
+        let result = &answer["result"];
+        let path = PathBuf::from(result["structuredContent"]["path"].as_str().unwrap());
+        assert!(path.is_file(), "{answer}");
+        assert_eq!(result["content"].as_array().unwrap().len(), 1, "no picture: {answer}");
+        files.push(path);
+    }
+    let sizes = files.iter().map(|file| size_of_png(&fs::read(file).unwrap()));
+    assert_eq!(sizes.collect::<Vec<_>>(), [(160, 120), (80, 60)]);
+    let Client { mut server, stdin, stdout } = client;
+    drop((stdin, stdout));
+    assert!(server.0.wait().unwrap().success());
+    assert!(!files[0].exists() && !files[0].parent().unwrap().exists());
+}
+
+fn size_of_png(png: &[u8]) -> (u32, u32) {
+    let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
+    (number(16), number(20))
+}
+
+#[test]
+fn wrong_time_is_told_what_times_look_like() {
+    let folder = tempfile::tempdir().unwrap();
+    made(folder.path());
+    let mut client = Client::start(folder.path(), "r");
+    client.begin("2025-11-25");
+    for time in [json!(true), json!("noon"), json!(["1"])] {
+        let answer = client.ask(&call(2, "moment", &json!({"time": time})));
+        let said = answer["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(said.contains("must be") && said.contains("1:02:03.5"), "{said}");
+    }
+    let answer = client.ask(&call(2, "moment", &json!({"time": "0:01"})));
+    assert_eq!(answer["result"]["structuredContent"]["frame"]["id"], "F000001", "{answer}");
+}
+
+#[test]
+fn request_that_is_too_long_is_refused_by_its_id() {
+    let folder = tempfile::tempdir().unwrap();
+    made(folder.path());
+    let long = "x".repeat(20 << 20);
+    let mut client = Client::start(folder.path(), "r");
+    client.begin("2025-11-25");
+    let search = |id: u32| call(id, "search", &json!({"query": long, "session": {"id": 99}}));
+    let mut last = search(7).to_string();
+    // As clients that write the id after the arguments.
+    last = last.replacen(r#""id":7,"#, "", 1);
+    last.insert_str(last.len() - 1, r#","id":7"#);
+    for request in [search(7).to_string(), last] {
+        writeln!(client.stdin, "{request}").unwrap();
+        let mut line = String::new();
+        client.stdout.read_line(&mut line).unwrap();
+        let answer: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(7), &json!(-32600)));
+        let said = answer["error"]["message"].as_str().unwrap();
+        assert!(said.contains("longer than 4194304 bytes"), "{said}");
+    }
+    let next = client.ask(&call(8, "next", &json!({"images": false})));
+    assert_eq!(next["result"]["structuredContent"]["frames"][0]["id"], "F000001", "{next}");
+
+    let server = Server::start(folder.path());
+    let mut socket = TcpStream::connect(&server.address).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let body = search(7).to_string();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nAuthorization: Bearer {}\r\n\
+         Accept: application/json, text/event-stream\r\nContent-Length: {}\r\n\r\n",
+        server.address,
+        server.token,
+        body.len()
+    );
+    socket.write_all(head.as_bytes()).unwrap();
+    socket.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.contains("longer than 4194304 bytes") && answer.contains("-32600"), "{answer}");
 }

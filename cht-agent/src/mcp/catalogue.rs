@@ -72,8 +72,8 @@ pub(super) fn all() -> Vec<Tool> {
             name: "search",
             title: "Search words",
             description: "Finds words on the screen and in the speech, of one session or all. All words have \
-                to occur, in any case; words in quotation marks stand together. The newest matches \
-                come first.",
+                to occur, in any case, with or without accents; words in quotation marks stand \
+                together. The newest matches come first.",
             input: schema::of::<SearchInput>(),
             output: schema::of::<search::Answer>(),
             is_read_only: true,

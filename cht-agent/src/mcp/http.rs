@@ -16,11 +16,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cht_core::process::{clock, report};
-use http_body_util::{BodyExt as _, Empty, combinators::BoxBody};
+use http_body_util::{BodyExt as _, Empty, Full, combinators::BoxBody};
 use hyper::{
     Request, Response, StatusCode,
-    body::{Bytes, Incoming},
-    header::{AUTHORIZATION, CONNECTION, HeaderValue, WWW_AUTHENTICATE},
+    body::{Body as _, Bytes, Incoming},
+    header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE},
     server::conn::http1,
     service::service_fn,
 };
@@ -29,9 +29,10 @@ use rmcp::transport::{
     StreamableHttpServerConfig, StreamableHttpService,
     streamable_http_server::session::local::LocalSessionManager,
 };
+use serde_json::json;
 use tokio::{net::TcpStream, sync::Semaphore, task::AbortHandle};
 
-use super::{serve::Server, tools::Tools};
+use super::{bounded, serve::Server, tools::Tools};
 
 /// Path of the server.
 const PATH: &str = "/mcp";
@@ -48,6 +49,9 @@ const TOKEN: Duration = Duration::from_secs(1);
 /// Time in which a client has to send the head of a request, from its connection or its last
 /// answer.
 const HEAD: Duration = Duration::from_secs(10);
+
+/// Bytes of a request that is too long which are read and dropped, so that its client reads why.
+const MOST_UNREAD: usize = 1 << 30;
 
 /// Scheme of the token in `Authorization`.
 const BEARER: &str = "Bearer ";
@@ -82,7 +86,9 @@ pub(crate) fn run(tools: Tools, address: SocketAddr, token: Option<&str>) -> Res
         }
     };
     let tools = Arc::new(tools);
-    let config = StreamableHttpServerConfig::default().with_allowed_origins(ORIGINS);
+    let config = StreamableHttpServerConfig::default()
+        .with_allowed_origins(ORIGINS)
+        .with_max_request_body_bytes(bounded::MOST);
     let service = StreamableHttpService::new(
         move || Ok(Server::new(Arc::clone(&tools))),
         Arc::new(LocalSessionManager::default()),
@@ -191,6 +197,9 @@ async fn answer(
     known.fetch_or(is_known, Ordering::Relaxed);
     let is_here = request.uri().path() == PATH;
     if is_known && is_here {
+        if request.size_hint().lower() > bounded::MOST as u64 {
+            return refuse_length(request.into_body()).await;
+        }
         return service.handle(request).await;
     }
     let mut response = Response::new(Empty::new().boxed());
@@ -201,5 +210,24 @@ async fn answer(
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    response
+}
+
+/// Refuses a request that is too long. A client reads the answer once it has sent all, up to a
+/// limit.
+async fn refuse_length(mut body: Incoming) -> Response<BoxBody<Bytes, Infallible>> {
+    let mut left = MOST_UNREAD;
+    while let Some(Ok(frame)) = body.frame().await {
+        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        if left == 0 {
+            break;
+        }
+    }
+    let error = json!({"code": -32600, "message": bounded::refusal()});
+    let answer = json!({"jsonrpc": "2.0", "id": null, "error": error}).to_string();
+    let mut response = Response::new(Full::new(Bytes::from(answer)).boxed());
+    *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -74,8 +74,8 @@ pub(super) struct SearchInput {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MomentInput {
-    /// When: seconds of the session (12.5), `1:02:03.5`, `live`, `-30` (seconds before that), a
-    /// time of day (`14:05`), or RFC 3339
+    /// When: seconds of the session (12.5), `0:39`, `1:02:03.5`, `live`, `-30` (seconds before
+    /// that), a time of day (`14:05`), or RFC 3339
     pub time: TimeInput,
     /// Session [default: the one that is recorded, or the newest]
     pub session: Option<PathBuf>,
@@ -103,7 +103,10 @@ pub(super) struct FrameInput {
 
 /// A time: a number of seconds, or text.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a time must be a number of seconds, as 12.5, or text, as \"1:02:03.5\", \"live\", \"-30\", \"14:05\" or RFC 3339"
+)]
 pub(super) enum TimeInput {
     Seconds(f64),
     Text(String),

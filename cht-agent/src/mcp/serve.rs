@@ -2,27 +2,27 @@
 //!
 //! Tools block, so each call runs on a thread of its own; a cancelled call ends its wait.
 
-use std::{borrow::Cow, os::unix::net::UnixStream, sync::Arc};
+use std::{borrow::Cow, io, os::unix::net::UnixStream, sync::Arc, thread};
 
 use anyhow::{Context as _, Result};
 use cht_core::process::{cli, report};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt as _,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
-        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-        ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
-        ResourceContents, ResourceTemplate, ServerCapabilities, ServerConfig, Tool,
-        ToolAnnotations,
+        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest,
+        CustomResult, ErrorCode, Implementation, ListResourceTemplatesResult, ListResourcesResult,
+        ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
+        ReadResourceResult, Resource, ResourceContents, ResourceTemplate, ServerCapabilities,
+        ServerConfig, Tool, ToolAnnotations,
     },
     service::RequestContext,
-    transport::stdio,
 };
 use serde_json::{Value, json};
 
 use super::{
     base64,
     blocks::Block,
+    bounded,
     catalogue::{self, INSTRUCTIONS},
     resources,
     tools::{Answer, Tools},
@@ -33,7 +33,8 @@ pub(crate) fn run(tools: Tools) -> Result<()> {
     cli::refuse_terminal("name `cht-agent mcp` as the command of a server in an MCP client")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
-        let server = match Server::new(Arc::new(tools)).serve(stdio()).await {
+        let transport = (requests()?, tokio::io::stdout());
+        let server = match Server::new(Arc::new(tools)).serve(transport).await {
             // A client that leaves before it says anything.
             Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
             server => server.context("MCP")?,
@@ -44,6 +45,17 @@ pub(crate) fn run(tools: Tools) -> Result<()> {
     // Calls that still wait end with the process.
     runtime.shutdown_background();
     served
+}
+
+/// Returns the requests on stdin, none of which is too long.
+fn requests() -> io::Result<tokio::net::UnixStream> {
+    let (bounded, requests) = UnixStream::pair()?;
+    thread::spawn(move || {
+        // An end of either side is the end of the client.
+        let _ = bounded::copy(io::stdin().lock(), &bounded);
+    });
+    requests.set_nonblocking(true)?;
+    tokio::net::UnixStream::from_std(requests)
 }
 
 /// Answers one client.
@@ -109,6 +121,17 @@ impl ServerHandler for Server {
             Err(error) => CallToolResult::error(vec![ContentBlock::text(format!("{error:#}"))]),
         }
         .into())
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(match request.method.as_str() {
+            bounded::TOO_LONG => ErrorData::invalid_request(bounded::refusal(), None),
+            _ => ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None),
+        })
     }
 
     async fn list_resources(

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{
     blocks::{Block, MOST_PICTURES, Rest, Wanted, link, room_for_words},
     catalogue::{self, SessionsOutput},
+    decoded::Decoded,
     input::{AckInput, FrameInput, MomentInput, NextInput, SearchInput, SessionsInput, read},
     resources,
 };
@@ -44,6 +45,8 @@ pub(crate) struct Tools {
     pub images: bool,
     pub budget: Budget,
     pub painter: Painter,
+    /// Files of decoded pictures, where answers hold none.
+    pub decoded: Decoded,
 }
 
 /// The answer of a tool.
@@ -111,9 +114,9 @@ impl Tools {
             (None, Some(ids)) if !ids.is_empty() => What::Ids(ids.clone()),
             _ => bail!("give the cursor of an answer of `next`, or ids, and not both"),
         };
-        let session = self.place_of(input.session.as_deref()).session()?;
+        let place = self.place_of(input.session.as_deref());
         let reader = self.reader(input.reader.as_deref())?;
-        self.without_pictures(&ack::acknowledge(&session, &reader, &what, clock::wall())?)
+        self.without_pictures(&ack::acknowledge(&place, &reader, &what, clock::wall())?)
     }
 
     /// Returns links to the newest frames of the session.
@@ -167,14 +170,19 @@ impl Tools {
         let [x, y, width, height] = input.crop.unwrap_or_default();
         let crop = input.crop.map(|_| Crop { x, y, size: Size { width, height } });
         crop.map_or(Ok(()), |crop| crop.check(found.size())).map_err(anyhow::Error::msg)?;
+        let pixels = input.max_pixels.map(|pixels| pixels.max(1));
         let mut blocks = Vec::new();
         if self.images {
-            let pixels = input.max_pixels.unwrap_or(u64::MAX).max(1);
+            let pixels = pixels.unwrap_or(u64::MAX);
             let picture = self.hand_out(&found, crop, pixels, 2 * length_of(&found.shot))?;
             found.shot.picture = Some(PictureView::of(1, picture.size));
             blocks.push(Block::Picture(picture));
+            return answer_of(&found.shot, blocks);
         }
-        answer_of(&found.shot, blocks)
+        let is_file = found.shot.path.is_some() && crop.is_none() && pixels.is_none();
+        let out = if is_file { None } else { Some(self.decoded.next()?) };
+        let shot = moment::write(found, &self.painter, crop, pixels, out.as_deref())?;
+        answer_of(&shot, blocks)
     }
 
     fn moment(&self, input: &MomentInput) -> Result<Answer> {

@@ -29,6 +29,9 @@ use super::{
 /// Largest number of segments before a picture that are searched for its access point.
 const MOST_BEFORE: usize = 32;
 
+/// Shortest time on the screen that the pictures of a video are taken to have, in seconds.
+const LEAST_STEP: f64 = 0.02;
+
 /// Number of attempts from earlier and earlier access points.
 const ATTEMPTS: usize = 2;
 
@@ -41,6 +44,9 @@ pub(crate) struct Extracted {
     pub at: Option<Timestamp>,
     /// The picture, as PNG.
     pub png: Vec<u8>,
+    /// Seconds between it and the time that was asked for, if these are more than the distance of
+    /// pictures explains.
+    pub older: Option<f64>,
 }
 
 /// Decodes the picture that was on the screen of `session` at `time`.
@@ -87,12 +93,14 @@ pub(crate) fn at(session: &Session, time: Time, ffmpeg: &Program) -> Result<Extr
             seconds(shown)
         );
     }
+    let older = tick.and_then(|tick| older(&pictures, shown, tick)).map(seconds);
     let parts = (0..ATTEMPTS).map_while(|skipped| pictures.part(wanted, skipped));
     let mut said = None;
     for part in parts.chain([pictures.whole_part(wanted)]) {
         match decode(ffmpeg, &pictures, &part, &tables, pictures.all[wanted].pts) {
             Ok(png) if !png.is_empty() => {
-                return Ok(Extracted { timestamp: seconds(shown), at: pieces.wall(shown), png });
+                let at = pieces.wall(shown);
+                return Ok(Extracted { timestamp: seconds(shown), at, png, older });
             }
             Ok(_) => {}
             Err(error) => said = Some(error),
@@ -104,6 +112,18 @@ pub(crate) fn at(session: &Session, time: Time, ffmpeg: &Program) -> Result<Extr
         Some(error) => Err(error.context(failed)),
         None => bail!(failed),
     }
+}
+
+/// Returns the ticks from a picture to the time at which it is on the screen, if pictures of the
+/// same video are on the screen for half of that or less.
+fn older(pictures: &Pictures, shown: i64, tick: i64) -> Option<i64> {
+    let mut shown_at: Vec<i64> = pictures.all.iter().filter_map(|picture| picture.tick).collect();
+    shown_at.sort_unstable();
+    let steps = shown_at.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| *step > 0);
+    let mut steps: Vec<i64> = steps.collect();
+    steps.sort_unstable();
+    let usual = steps.get(steps.len() / 2).copied().unwrap_or(0);
+    Some(tick - shown).filter(|older| *older > 2 * usual.max(ticks(LEAST_STEP)))
 }
 
 /// Returns the segment before one, if the video runs on from it.

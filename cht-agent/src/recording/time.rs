@@ -2,12 +2,13 @@
 
 use std::str::FromStr;
 
+use cht_core::timeline::written;
 use jiff::{SignedDuration, Timestamp, ToSpan as _, civil, tz::TimeZone};
 
 /// A time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Time {
-    /// Seconds of the session: `12.5`, `1:02:03.5`.
+    /// Seconds of the session: `12.5`, `0:39`, `1:02:03.5`.
     Session(f64),
     /// Seconds before the newest picture: `live`, `-30`.
     BeforeLive(f64),
@@ -17,8 +18,8 @@ pub(crate) enum Time {
     Day(civil::Time),
 }
 
-const WRONG: &str = "must be seconds (12.5), H:MM:SS of the session (1:02:03.5), a time of day (14:05, @14:05:30), \
-RFC 3339, live, or seconds before that (-30)";
+const WRONG: &str = "must be seconds (12.5), M:SS or H:MM:SS of the session (0:39, 0:14:05, 1:02:03.5), a time of day \
+(14:05, @14:05:30), RFC 3339, live, or seconds before that (-30)";
 
 impl Time {
     /// Reads a time; those without an offset are in `zone`.
@@ -28,13 +29,10 @@ impl Time {
             return Ok(Self::BeforeLive(0.0));
         }
         if let Some(seconds) = text.strip_prefix('-') {
-            return seconds_of(seconds).map(Self::BeforeLive).ok_or_else(wrong);
+            return written(seconds).map(Self::BeforeLive).ok_or_else(wrong);
         }
         if let Some(day) = text.strip_prefix('@') {
             return day.parse().map(Self::Day).map_err(|_| wrong());
-        }
-        if let Some(seconds) = seconds_of(text) {
-            return Ok(Self::Session(seconds));
         }
         if let Ok(wall) = text.parse() {
             return Ok(Self::Wall(wall));
@@ -44,28 +42,12 @@ impl Time {
         {
             return date.map(|date| Self::Wall(date.timestamp())).map_err(|_| wrong());
         }
-        let parts: Vec<_> = text.split(':').collect();
-        match parts[..] {
-            [_, _] => text.parse().map(Self::Day).map_err(|_| wrong()),
-            [hours, minutes, seconds] => {
-                let part = |text: &str| text.parse::<u32>().ok().map(f64::from);
-                let parts = (part(hours), part(minutes), seconds_of(seconds));
-                let (Some(h), Some(m), Some(s)) = parts else { return Err(wrong()) };
-                if m < 60.0 && s < 60.0 {
-                    Ok(Self::Session(h * 3600.0 + m * 60.0 + s))
-                } else {
-                    Err(wrong())
-                }
-            }
-            _ => Err(wrong()),
+        // Minutes of one digit cannot be the hour of a day.
+        match text.split(':').collect::<Vec<_>>()[..] {
+            [hour, _] if hour.len() > 1 => text.parse().map(Self::Day).map_err(|_| wrong()),
+            _ => written(text).map(Self::Session).ok_or_else(wrong),
         }
     }
-}
-
-/// Returns a number of seconds that is no less than 0.
-fn seconds_of(text: &str) -> Option<f64> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    text.parse().ok().filter(|seconds: &f64| digits && *seconds < 1e9)
 }
 
 /// Returns the time of day `day` on a date.
@@ -160,6 +142,9 @@ mod tests {
         let parse = |text| Time::parse(text, &zone);
         assert_eq!(parse("12.5"), Ok(Time::Session(12.5)));
         assert_eq!(parse("1:02:03.5"), Ok(Time::Session(3723.5)));
+        assert_eq!(parse("0:39"), Ok(Time::Session(39.0)), "as `cht show` writes it");
+        assert_eq!(parse("9:05.5"), Ok(Time::Session(545.5)));
+        assert_eq!(parse("0:14:05"), Ok(Time::Session(845.0)));
         assert_eq!(parse("live"), Ok(Time::BeforeLive(0.0)));
         assert_eq!(parse("-30"), Ok(Time::BeforeLive(30.0)));
         assert_eq!(parse("14:05"), Ok(Time::Day(civil::time(14, 5, 0, 0))));
@@ -174,6 +159,8 @@ mod tests {
             "25:00",
             "1:60:00",
             "1:00:61",
+            "0:60",
+            "0:5",
             "1:2:3:4",
             "--1",
             "-",

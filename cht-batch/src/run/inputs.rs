@@ -242,10 +242,7 @@ impl<'a> Inputs<'a> {
 /// Returns what the edit list of a file hides from players, in words. The copy has it.
 fn hidden_of(path: &Path, kind: Kind) -> Option<String> {
     let file = regular::open(path).ok().filter(|_| kind == Kind::Mp4)?;
-    let places = mp4::of_file(&file).ok().flatten()?.hidden_places()?;
-    Some(format!(
-        "its edit list hides {places} from players; that is used as well, and times count it"
-    ))
+    mp4::of_file(&file).ok().flatten()?.hidden_in_words()
 }
 
 /// Returns whether all files of a unit lie in one folder, also those by which it grows.

@@ -49,7 +49,11 @@ use crate::{
         selector::{FrameSelector, Leftover},
     },
     stats::counters::Counters,
+    track::parameter_sets,
 };
+
+/// Why a file from the middle of a stream could not be decoded.
+const NO_SETS: &str = "no frame could be decoded: it has no parameter sets, nor has any file of its series before it; put the first file of the stream next to it";
 
 /// Holds the state of the feeding thread.
 #[derive(Debug)]
@@ -346,7 +350,11 @@ impl Feeder {
                 writer.fail("too_large", &message, Some(&path))?;
                 continue;
             }
-            let message = format!("{path}: no frame could be decoded; ffmpeg said: {last_words}");
+            let message = if parameter_sets::are_missing(Path::new(&path)) {
+                format!("{path}: {NO_SETS}")
+            } else {
+                format!("{path}: no frame could be decoded; ffmpeg said: {last_words}")
+            };
             writer.fail("undecodable", &message, Some(&path))?;
         }
         // These parts came before the parts left already.

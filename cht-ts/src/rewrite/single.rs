@@ -52,6 +52,12 @@ impl SingleStream {
         codec.stream_type().is_some()
     }
 
+    /// Tells whether tables can list sound of `codec`, with descriptors where it needs them.
+    #[must_use]
+    pub fn takes_sound(codec: Codec) -> bool {
+        Self::takes(codec) || codec.descriptors(2).is_some()
+    }
+
     /// Writes tables that list `pid` alone to `out`. Returns `None` if `codec` has no `stream_type`
     /// of its own (ISO/IEC 13818-1 table 2-34): its descriptors would have to be copied from the
     /// sender's PMT.
@@ -245,6 +251,7 @@ mod tests {
     fn tables_list_sound_that_descriptors_name() {
         for codec in [Codec::Aac, Codec::AacLatm, Codec::Ac3, Codec::Eac3, Codec::Opus] {
             let mut out = Vec::new();
+            assert!(SingleStream::takes_sound(codec));
             SingleStream::begin_sound(0x101, codec, 6, &mut out).unwrap();
             let mut scanner = Scanner::new();
             scanner.push(&out, &mut |_| {});
@@ -255,6 +262,7 @@ mod tests {
             assert_eq!(channels, (codec == Codec::Opus).then_some(6));
         }
         assert!(SingleStream::begin_sound(0x101, Codec::Klv, 2, &mut Vec::new()).is_none());
+        assert!(!SingleStream::takes_sound(Codec::Klv));
     }
 
     #[test]

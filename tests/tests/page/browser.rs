@@ -231,6 +231,46 @@ fn step_through(driver: &Path, sessions: &Path, bytes: &[u8], numbers: impl Iter
     passes(driver, "steps", &[&url, &numbers.join(",")]);
 }
 
+/// The letters of the Latin, Greek, Cyrillic and Arabic scripts and their compatibility forms, and
+/// the marks that have no script.
+const LETTERS: [std::ops::RangeInclusive<char>; 5] = [
+    '\0'..='\u{6ff}',
+    '\u{951}'..='\u{954}',
+    '\u{1ab0}'..='\u{1ace}',
+    '\u{1d00}'..='\u{218f}',
+    '\u{fb00}'..='\u{fe2f}',
+];
+
+#[test]
+fn page_and_agent_fold_letters_alike() {
+    let by_the_page = r#"
+        const { fold } = await import(process.argv[1]);
+        const letters = (await process.stdin.toArray()).join("").split("\n");
+        // node may know an older Unicode.
+        const folded = letters.map((it) => (/\p{Unassigned}/u.test(it) ? null : fold(it)));
+        process.stdout.write(JSON.stringify(folded));
+    "#;
+    let mut node = Command::new("node");
+    node.args(["--input-type=module", "--eval", by_the_page]);
+    node.arg(root().join("cht-page/web/search.js")).env("NODE_NO_WARNINGS", "1");
+    let Ok(mut node) = node.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() else {
+        println!("skipped: node is not here");
+        return;
+    };
+    let letters: Vec<_> = LETTERS.into_iter().flatten().filter(|letter| *letter != '\n').collect();
+    let lines: Vec<_> = letters.iter().map(char::to_string).collect();
+    node.stdin.take().unwrap().write_all(lines.join("\n").as_bytes()).unwrap();
+    let output = node.wait_with_output().unwrap();
+    let folded: Vec<Option<String>> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(folded.len(), letters.len());
+    for (letter, by_the_page) in letters.into_iter().zip(folded) {
+        let Some(by_the_page) = by_the_page else { continue };
+        let mut by_the_agent = String::new();
+        cht_core::fold::push(&mut by_the_agent, letter);
+        assert_eq!(by_the_agent, by_the_page, "{letter:?}");
+    }
+}
+
 #[test]
 fn words_are_found_in_any_case_with_and_without_accents_and_marked() {
     let Some(driver) = driver() else { return };

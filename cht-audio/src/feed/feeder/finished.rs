@@ -8,6 +8,7 @@ use cht_core::{
     session::finished_segment::FinishedSegment,
     timeline::WallClock,
 };
+use cht_ts::SingleStream;
 
 use super::Feeder;
 use crate::piece::{entry::Source, journal::key};
@@ -58,7 +59,7 @@ impl Feeder {
                 return self.leave_out(segment, &key);
             }
         };
-        if sound.codec().is_none_or(|codec| !can_be_decoded(codec)) {
+        if sound.codec().is_none_or(|codec| !SingleStream::takes_sound(codec)) {
             let message = format!(
                 "{}: sound in {}, which cannot be decoded; choose another with --stream",
                 segment.path, sound.codec
@@ -163,9 +164,4 @@ impl Feeder {
         self.end_run(false)?;
         self.writer()?.fail(code, message, Some(path))
     }
-}
-
-/// Returns whether a decoder can be handed sound of a codec.
-fn can_be_decoded(codec: cht_ts::Codec) -> bool {
-    cht_ts::SingleStream::begin_sound(0x100, codec, 2, &mut Vec::new()).is_some()
 }

@@ -2,8 +2,9 @@
 
 use std::{env, fs, io, path::Path, process};
 
-use clap::Command;
+use clap::{Arg, Command};
 use clap_complete::{Shell, generate};
+use clap_mangen::Man;
 
 use crate::process::report;
 
@@ -31,7 +32,9 @@ fn write(command: &Command, prefix: &Path) -> io::Result<()> {
     let share = prefix.join("share");
     let pages = share.join("man/man1");
     fs::create_dir_all(&pages)?;
-    clap_mangen::generate_to(command.clone(), &pages)?;
+    let mut built = command.clone().disable_help_subcommand(true);
+    built.build();
+    write_pages(&built, &pages)?;
     let name = command.get_name();
     for (shell, folder, file) in [
         (Shell::Bash, "bash-completion/completions", name.to_owned()),
@@ -47,6 +50,50 @@ fn write(command: &Command, prefix: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Writes the manual pages of a command and its subcommands to a folder.
+fn write_pages(command: &Command, folder: &Path) -> io::Result<()> {
+    for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+        write_pages(command, folder)?;
+    }
+    let (page, mut text) = (Man::new(command.clone()), Vec::new());
+    page.render(&mut text)?;
+    let text = String::from_utf8(text).map_err(io::Error::other)?;
+    fs::write(folder.join(page.get_filename()), with_values(&text, command))
+}
+
+/// Returns a manual page whose synopsis names the values of options, which `clap_mangen` 0.2 leaves
+/// out.
+fn with_values(page: &str, command: &Command) -> String {
+    let (begin, title) = (page.find(SYNOPSIS), SYNOPSIS.len());
+    let Some((before, rest)) = begin.map(|begin| page.split_at(begin + title)) else {
+        return page.to_owned();
+    };
+    let (synopsis, after) = rest.split_at(rest.find('\n').unwrap_or(rest.len()));
+    let mut synopsis = synopsis.to_owned();
+    let takes_value = |option: &&Arg| option.get_action().takes_values() && !option.is_positional();
+    for option in command.get_arguments().filter(takes_value) {
+        let (Some(long), Some(names)) = (option.get_long(), option.get_value_names()) else {
+            continue;
+        };
+        let hyphens = |text: &str| text.replace('-', "\\-");
+        let name = format!("\\fB\\-\\-{}\\fR", hyphens(long));
+        let least = option.get_num_args().map_or(1, |count| count.min_values());
+        let times = if names.len() == 1 { least.max(1) } else { 1 };
+        let value = format!("\\fI{}\\fR", hyphens(&vec![names.join(" "); times].join(" ")));
+        let value = match (least == 0, option.is_require_equals_set()) {
+            (true, true) => format!("[={value}]"),
+            (true, false) => format!(" [{value}]"),
+            (false, true) => format!("={value}"),
+            (false, false) => format!(" {value}"),
+        };
+        synopsis = synopsis.replace(&name, &format!("{name}{value}"));
+    }
+    [before, &synopsis, after].concat()
+}
+
+/// Line before the synopsis of a manual page.
+const SYNOPSIS: &str = ".SH SYNOPSIS\n";
 
 /// Returns a completion in which bash finds the options of subcommands: where a program's name has
 /// a hyphen, `clap_complete` 4.6 defines them by one name and looks for them by another.

@@ -233,11 +233,7 @@ impl FfmpegSource {
 
 /// Returns what the edit list of an MP4 hides from players, in words. The recording has it.
 fn hidden_of(path: &Path) -> Option<String> {
-    let movie = mp4::of_file(&regular::open(path).ok()?).ok().flatten()?;
-    let places = movie.hidden_places()?;
-    Some(format!(
-        "its edit list hides {places} from players; that is recorded as well, and times count it"
-    ))
+    mp4::of_file(&regular::open(path).ok()?).ok().flatten()?.hidden_in_words()
 }
 
 impl Source for FfmpegSource {
