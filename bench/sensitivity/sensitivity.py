@@ -131,7 +131,6 @@ def everything(binary, material_of, varied, factors, jobs):
         futures = {pool.submit(run, binary, *each): each[0] for each in work}
         for number, future in enumerate(concurrent.futures.as_completed(futures), 1):
             results[futures[future]] |= future.result()
-            with open("/tmp/sens-part.json","w") as f: json.dump({k:[[*a,b] for a,b in v.items()] for k,v in results.items()},f)
             print(f"\r{number} of {len(work)}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return results
