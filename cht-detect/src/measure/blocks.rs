@@ -280,7 +280,7 @@ fn differences(
 ) {
     sums.fill(0);
     greatest.fill(0);
-    let width = sums.len();
+    let width = sums.len().max(1);
     let lines = shown.chunks_exact(width).zip(contents.chunks_exact(width));
     for ((shown, contents), details) in lines.zip(details.chunks_exact(width)) {
         for (sum, (&a, &b)) in sums.iter_mut().zip(shown.iter().zip(contents)) {
@@ -435,6 +435,26 @@ mod tests {
         assert_ne!(first, second);
         assert_eq!(changes(&mut blocks, 0, plane(20)), first);
         assert_eq!(changes(&mut blocks, 0, plane(200)), second);
+    }
+
+    #[test]
+    fn restored_blocks_change_as_they_would_have() {
+        let mut blocks = Blocks::default();
+        changes(&mut blocks, 0, plane(20));
+        let bytes = postcard::to_allocvec(&blocks).unwrap();
+        let mut restored: Blocks = postcard::from_bytes(&bytes).unwrap();
+        for level in [22, 200, 20] {
+            assert_eq!(blocks.push(1, plane(level)), restored.push(1, plane(level)));
+        }
+    }
+
+    #[test]
+    fn picture_narrower_than_a_sample_has_no_blocks() {
+        let mut blocks = Blocks::default();
+        for height in [8, 8, 4] {
+            let line = Plane { width: 0, height, samples: Vec::new() };
+            assert_eq!(blocks.push(0, line), (vec![], vec![]));
+        }
     }
 
     #[test]
