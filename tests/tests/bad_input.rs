@@ -369,6 +369,26 @@ fn missing_or_old_ffmpeg_is_refused() {
 }
 
 #[test]
+fn ffmpeg_that_cannot_run_blames_no_segment() {
+    let folder = tempfile::tempdir().unwrap();
+    let segment = folder.path().join("a.ts");
+    generate(&segment, &[("testsrc2=s=160x120:r=25", 1.0)], QUICK);
+    // Its file holds a version, as that of an ffmpeg whose libraries are gone does.
+    let program = folder.path().join("ffmpeg");
+    let mut bytes = fs::read("/bin/false").unwrap();
+    bytes.extend(b"\0%s version 5.1.2\0");
+    fs::write(&program, bytes).unwrap();
+    fs::set_permissions(&program, fs::metadata("/bin/false").unwrap().permissions()).unwrap();
+    let out = folder.path().join("frames");
+    let mut scenes = tool("cht-scenes");
+    scenes.arg("--ffmpeg").arg(&program).arg("--out").arg(&out);
+    let output = pipe(&mut scenes, format!("{}\n", segment.display()).as_bytes());
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(said(&output).contains("ffmpeg -version ended with"), "{}", said(&output));
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("decoder_failed"), "{output:?}");
+}
+
+#[test]
 fn loose_segments_without_out_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ts");

@@ -22,6 +22,10 @@ use rustix::{
 
 use super::{apart, clock, idle, lock::lock, programs};
 
+mod version;
+
+pub use version::parse as parse_version;
+
 /// Oldest version with which the tools are tested: `(major, minor)`.
 pub const OLDEST: (u32, u32) = (5, 0);
 
@@ -96,14 +100,23 @@ impl Program {
         Ok(Self { path: path.to_owned(), version, text })
     }
 
+    /// Looks for ffmpeg as [`Self::find`] does, without running it where its file holds its
+    /// version: linking hundreds of libraries takes as long as decoding seconds of video.
+    /// [`Self::check`] asks, where it fails.
+    pub fn read(path: &Path) -> Result<Self, FfmpegError> {
+        let text = version::of_file(path).unwrap_or_default();
+        let version = parse_version(&text);
+        // Whether another program is meant, or this one is too old, its answer tells.
+        if text.is_empty() || version < OLDEST {
+            return Self::find(path);
+        }
+        Ok(Self { path: path.to_owned(), version, text })
+    }
+
     /// Looks for ffmpeg without running it, which takes as long as decoding a minute of sound: its
     /// version is taken for [`OLDEST`]. [`Self::check`] asks, where it fails.
     pub fn unasked(path: &Path) -> Result<Self, FfmpegError> {
-        let is_there = match path.to_str().filter(|name| !name.contains('/')) {
-            Some(name) => programs::in_path(name).is_some(),
-            None => programs::is_program(path),
-        };
-        if !is_there {
+        if programs::located(path).is_none() {
             let words = "no such program";
             return Err(FfmpegError::Missing(path.to_owned(), words.to_owned()));
         }
@@ -124,7 +137,7 @@ impl Program {
         if !asked.status.success() {
             return Err(missing(&format_args!("ffmpeg -version ended with {}", asked.status)));
         }
-        version_in(&String::from_utf8_lossy(&asked.stdout))
+        version::printed(&String::from_utf8_lossy(&asked.stdout))
             .ok_or_else(|| missing(&"ffmpeg -version names no version"))
     }
 
@@ -176,24 +189,6 @@ pub fn ask(program: &Path, arguments: &[&str]) -> io::Result<Output> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     apart::spawn(&mut command)?.wait_with_output()
-}
-
-/// Returns the version in the output of `ffmpeg -version`.
-fn version_in(text: &str) -> Option<String> {
-    let line = text.lines().find_map(|line| line.strip_prefix("ffmpeg version "))?;
-    line.split_whitespace().next().map(str::to_owned)
-}
-
-/// Parses the numbers of `5.1.9-0+deb12u1` and `n7.1`; `(u32::MAX, 0)` for `N-112233-gabcdef`.
-#[must_use]
-pub fn parse_version(text: &str) -> (u32, u32) {
-    let text = text.strip_prefix('n').unwrap_or(text);
-    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(str::parse);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => (major, minor),
-        (Some(Ok(major)), _) => (major, 0),
-        _ => (u32::MAX, 0),
-    }
 }
 
 /// A running ffmpeg. Dropping it stops and reaps it.
@@ -385,27 +380,30 @@ fn send(id: u32, signal: rustix::process::Signal) {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
+
     use super::*;
-
-    #[test]
-    fn version_is_parsed() {
-        assert_eq!(parse_version("5.1.9-0+deb12u1"), (5, 1));
-        assert_eq!(parse_version("n7.1"), (7, 1));
-        assert_eq!(parse_version("8"), (8, 0));
-        assert!(parse_version("N-112233-gabcdef") > OLDEST);
-    }
-
-    #[test]
-    fn version_is_the_word_after_the_name() {
-        let text = "ffmpeg version n7.1 Copyright (c) the developers\nbuilt with gcc\n";
-        assert_eq!(version_in(text).as_deref(), Some("n7.1"));
-        assert_eq!(version_in("mpv 0.35\n"), None);
-    }
 
     #[test]
     fn missing_ffmpeg_is_named() {
         let error = Program::find(Path::new("/nonexistent/ffmpeg")).unwrap_err().to_string();
         assert!(error.starts_with("/nonexistent/ffmpeg: cannot be run"), "{error}");
+    }
+
+    #[test]
+    fn version_that_the_program_holds_is_not_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ffmpeg");
+        let hold = |version: &str| {
+            std::fs::write(&path, format!("\x7fELF\0%s version {version}\0")).unwrap();
+            std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+            Program::read(&path).map(|program| program.version)
+        };
+        // None of these can be run.
+        assert_eq!(hold("7.1.1-static").unwrap(), (7, 1));
+        for version in ["4.4.2", "%s"] {
+            assert!(matches!(hold(version), Err(FfmpegError::Missing(..))), "{version}");
+        }
     }
 
     #[test]

@@ -21,12 +21,20 @@ pub fn in_path(name: &str) -> Option<PathBuf> {
     in_folders(name, &env::var_os("PATH").unwrap_or_default())
 }
 
+/// Returns the path of a program that is named by its path, or without a folder, for `PATH`.
+pub(super) fn located(program: &Path) -> Option<PathBuf> {
+    match program.to_str().filter(|name| !name.contains('/')) {
+        Some(name) => in_path(name),
+        None => is_program(program).then(|| program.to_owned()),
+    }
+}
+
 fn in_folders(name: &str, folders: &OsStr) -> Option<PathBuf> {
     env::split_paths(folders).map(|folder| folder.join(name)).find(|path| is_program(path))
 }
 
 /// Returns whether an executable file is at `path`.
-pub(super) fn is_program(path: &Path) -> bool {
+fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
 }
 

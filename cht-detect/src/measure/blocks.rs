@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use crate::time::SECOND;
+use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -69,6 +70,8 @@ pub struct Blocks {
     /// Rows of blocks.
     pub rows: usize,
     known: Vec<Block>,
+    #[serde(skip)]
+    present: Present,
     next: u32,
     /// Contents that are yet to be mended: since when, in which block, which; and details, also of
     /// contents that came back.
@@ -84,6 +87,19 @@ struct Block {
     known: Vec<Content>,
     /// Details of the present content, the one that is shown first.
     details: Vec<Content>,
+}
+
+/// Samples of all blocks' present contents and details, laid out as the picture is. Most blocks of
+/// film show what they did, with some noise; to find that out one by one, in the memories of the
+/// blocks, takes several times as long.
+#[derive(Debug, Clone, Default)]
+struct Present {
+    contents: Plane,
+    details: Plane,
+    /// Of each column of a row of blocks: sum of the differences from the contents, and greatest
+    /// difference from the details.
+    sums: Vec<u16>,
+    greatest: Vec<u8>,
 }
 
 /// A block that shows another detail than in the frame before: by a change too small to be another
@@ -124,6 +140,9 @@ impl Blocks {
             self.fresh.clear();
             self.fresh_details.clear();
         }
+        if !self.present.contents.is_as_large_as(&plane) {
+            self.present = Present::of(&self.known, &plane);
+        }
         let (mut changes, mut details) = (Vec::new(), Vec::new());
         for row in 0..self.rows {
             let before = is_same_size.then(|| strip(&self.before, row));
@@ -132,7 +151,11 @@ impl Blocks {
             if before == Some(strip) {
                 continue;
             }
+            self.present.compare(strip, row);
             for column in 0..self.columns {
+                if is_same_size && self.present.is_shown(column) {
+                    continue;
+                }
                 let mut lines = (0..SIDE).map(|line| line * plane.width + column * SIDE);
                 let is_same =
                     |before: &[u8]| lines.all(|at| before[at..][..SIDE] == strip[at..][..SIDE]);
@@ -146,11 +169,13 @@ impl Blocks {
                 let shown = block.details.first().copied();
                 let Some(content) = block.take(&samples, &mut self.next) else {
                     if let Some((detail, inked)) = block.take_detail(&samples, &mut self.next) {
+                        self.present.take(block, column, row);
                         self.fresh_details.push_back((at, number as u32, detail));
                         details.push(Detail { block: number as u32, detail, inked });
                     }
                     continue;
                 };
+                self.present.take(block, column, row);
                 let fresh =
                     if content == newest { &mut self.fresh } else { &mut self.fresh_details };
                 fresh.push_back((at, number as u32, content));
@@ -170,28 +195,99 @@ impl Blocks {
 
     /// Lets contents that stayed take on the samples that are shown.
     fn mend(&mut self, at: i64) {
-        let Self { columns, known, before, .. } = self;
-        let shown = |number: usize| cut_out(before, number % *columns, number / *columns);
+        let Self { columns, known, before, present, .. } = self;
+        let place = |number: u32| (number as usize % *columns, number as usize / *columns);
         while let Some(&(since, number, content)) = self.fresh.front()
             && at - since >= MENDED
         {
             self.fresh.pop_front();
-            let Block { known, details } = &mut known[number as usize];
+            let (column, row) = place(number);
+            let block = &mut known[number as usize];
+            let Block { known, details } = block;
             for mended in [known.first_mut(), details.first_mut()].into_iter().flatten() {
                 if mended.name == content {
-                    *mended = Content::new(content, shown(number as usize));
+                    *mended = Content::new(content, cut_out(before, column, row));
                 }
             }
+            present.take(block, column, row);
         }
         while let Some(&(since, number, detail)) = self.fresh_details.front()
             && at - since >= MENDED
         {
             self.fresh_details.pop_front();
-            if let Some(mended) = known[number as usize].details.first_mut()
+            let (column, row) = place(number);
+            let block = &mut known[number as usize];
+            if let Some(mended) = block.details.first_mut()
                 && mended.name == detail
             {
-                *mended = Content::new(detail, shown(number as usize));
+                *mended = Content::new(detail, cut_out(before, column, row));
+                present.take(block, column, row);
             }
+        }
+    }
+}
+
+impl Present {
+    /// Returns the samples of blocks in a picture as large as `plane`.
+    fn of(blocks: &[Block], plane: &Plane) -> Self {
+        let (contents, details) = (plane.clone(), plane.clone());
+        let (sums, greatest) = (vec![0; plane.width], vec![0; plane.width]);
+        let mut present = Self { contents, details, sums, greatest };
+        let columns = (plane.width / SIDE).max(1);
+        for (number, block) in blocks.iter().enumerate() {
+            present.take(block, number % columns, number / columns);
+        }
+        present
+    }
+
+    /// Takes the samples of a block that has changed.
+    fn take(&mut self, block: &Block, column: usize, row: usize) {
+        let both = [(&mut self.contents, &block.known), (&mut self.details, &block.details)];
+        for (plane, contents) in both {
+            let Some(content) = contents.first() else { continue };
+            let lines = plane.samples[row * SIDE * plane.width..].chunks_exact_mut(plane.width);
+            for (line, samples) in lines.zip(content.samples.chunks_exact(SIDE)) {
+                line[column * SIDE..][..SIDE].copy_from_slice(samples);
+            }
+        }
+    }
+
+    /// Compares a row of blocks.
+    fn compare(&mut self, shown: &[u8], row: usize) {
+        let Self { contents, details, sums, greatest } = self;
+        differences(shown, strip(contents, row), strip(details, row), sums, greatest);
+    }
+
+    /// Returns whether a block of the row that was compared last shows its present content and
+    /// detail.
+    fn is_shown(&self, column: usize) -> bool {
+        let sums = &self.sums[column * SIDE..][..SIDE];
+        let greatest = &self.greatest[column * SIDE..][..SIDE];
+        sums.iter().map(|&sum| u32::from(sum)).sum::<u32>() <= SAME
+            && greatest.iter().all(|&difference| difference <= DETAIL)
+    }
+}
+
+/// Adds up the absolute differences between `shown` and `contents` in each column of samples, and
+/// finds the greatest between `shown` and `details`.
+#[multiversion(targets("x86_64+avx2"))]
+fn differences(
+    shown: &[u8],
+    contents: &[u8],
+    details: &[u8],
+    sums: &mut [u16],
+    greatest: &mut [u8],
+) {
+    sums.fill(0);
+    greatest.fill(0);
+    let width = sums.len().max(1);
+    let lines = shown.chunks_exact(width).zip(contents.chunks_exact(width));
+    for ((shown, contents), details) in lines.zip(details.chunks_exact(width)) {
+        for (sum, (&a, &b)) in sums.iter_mut().zip(shown.iter().zip(contents)) {
+            *sum += u16::from(a.abs_diff(b));
+        }
+        for (most, (&a, &b)) in greatest.iter_mut().zip(shown.iter().zip(details)) {
+            *most = a.abs_diff(b).max(*most);
         }
     }
 }
@@ -339,6 +435,26 @@ mod tests {
         assert_ne!(first, second);
         assert_eq!(changes(&mut blocks, 0, plane(20)), first);
         assert_eq!(changes(&mut blocks, 0, plane(200)), second);
+    }
+
+    #[test]
+    fn restored_blocks_change_as_they_would_have() {
+        let mut blocks = Blocks::default();
+        changes(&mut blocks, 0, plane(20));
+        let bytes = postcard::to_allocvec(&blocks).unwrap();
+        let mut restored: Blocks = postcard::from_bytes(&bytes).unwrap();
+        for level in [22, 200, 20] {
+            assert_eq!(blocks.push(1, plane(level)), restored.push(1, plane(level)));
+        }
+    }
+
+    #[test]
+    fn picture_narrower_than_a_sample_has_no_blocks() {
+        let mut blocks = Blocks::default();
+        for height in [8, 8, 4] {
+            let line = Plane { width: 0, height, samples: Vec::new() };
+            assert_eq!(blocks.push(0, line), (vec![], vec![]));
+        }
     }
 
     #[test]

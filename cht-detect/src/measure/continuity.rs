@@ -9,6 +9,8 @@
     reason = "what is not inlined has not its caller's processor features"
 )]
 
+use std::sync::OnceLock;
+
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,10 @@ const AREA: i32 = (BLOCK * BLOCK) as i32;
 /// Largest motion of a block to each side, in samples: a twelfth of the picture's width.
 const REACH_X: usize = 7;
 const REACH_Y: usize = 5;
+
+/// Number of neighbouring blocks that are looked at together: all in reach of a row, and one more.
+/// As many follow each block's first sample, because seven more rows of samples do.
+const TOGETHER: usize = 2 * REACH_X + 2;
 
 /// Variance below which a block is noise rather than structure (a standard deviation of 2 levels).
 const NOISE: f32 = 4.0;
@@ -53,6 +59,9 @@ pub struct Searchable {
     /// Of the block whose upper left sample this is: the sum of its samples, and their variance in
     /// squared levels.
     blocks: Vec<(i32, f32)>,
+    /// Sum of the deviations of all blocks, once it was asked for.
+    #[serde(skip)]
+    contrast: OnceLock<f32>,
 }
 
 impl Searchable {
@@ -61,13 +70,21 @@ impl Searchable {
     pub fn new(plane: Plane) -> Self {
         let samples: Vec<i16> = plane.samples.iter().map(|&sample| i16::from(sample)).collect();
         let blocks = blocks(&samples, plane.width, plane.height);
-        Self { plane, samples, blocks }
+        Self { plane, samples, blocks, contrast: OnceLock::new() }
     }
 
     /// Returns the plane.
     #[must_use]
     pub fn plane(&self) -> &Plane {
         &self.plane
+    }
+
+    /// Returns how much contrast there is within blocks.
+    fn contrast(&self) -> f32 {
+        *self.contrast.get_or_init(|| {
+            let deviations = self.blocks.iter().map(|block| block.1.max(0.0).sqrt());
+            deviations.sum::<f32>() + self.blocks.len() as f32 / 4.0
+        })
     }
 }
 
@@ -127,12 +144,17 @@ fn found_again(earlier: &Searchable, later: &Searchable, gain: f32) -> f32 {
     if width < BLOCK || height < BLOCK {
         return 1.0;
     }
+    // Samples, and some after the last, as they are multiplied: floating-point numbers, of which
+    // processors multiply more at once, and which are exact below 2^24.
+    let padding = [0.0; BLOCK + TOGETHER];
+    let samples = earlier.samples.iter().map(|&sample| f32::from(sample)).chain(padding);
+    let samples: Vec<f32> = samples.collect();
     let (mut found, mut weights) = (0.0, 0.0);
     for y in (0..height.next_multiple_of(BLOCK) - BLOCK / 2).step_by(BLOCK) {
         for x in (0..width.next_multiple_of(BLOCK) - BLOCK / 2).step_by(BLOCK) {
             // The last block of a row may overlap the one before.
             let (x, y) = (x.min(width - BLOCK), y.min(height - BLOCK));
-            let (similarity, variance) = best_match(earlier, later, (x, y), gain);
+            let (similarity, variance) = best_match(earlier, &samples, later, (x, y), gain);
             let deviation =
                 later.blocks[y * width + x].1.max(gain * gain * variance).max(0.0).sqrt();
             let weight = deviation * deviation / (deviation + FAINT);
@@ -146,81 +168,129 @@ fn found_again(earlier: &Searchable, later: &Searchable, gain: f32) -> f32 {
 /// Returns the factor by which the contrast within blocks has grown, if light was turned up or
 /// down.
 fn gain(earlier: &Searchable, later: &Searchable) -> f32 {
-    let contrast = |plane: &Searchable| {
-        let deviations = plane.blocks.iter().map(|block| block.1.max(0.0).sqrt());
-        deviations.sum::<f32>() + plane.blocks.len() as f32 / 4.0
-    };
-    (contrast(later) / contrast(earlier)).clamp(1.0 / MOST_GAIN, MOST_GAIN)
+    (later.contrast() / earlier.contrast()).clamp(1.0 / MOST_GAIN, MOST_GAIN)
 }
 
 /// Returns the similarity of the block of `later` at (x, y) to the most similar one of `earlier`,
-/// and the variance of that.
+/// whose `samples` are given, and the variance of that.
 ///
 /// The contrast of the earlier one is multiplied by `gain`.
 #[inline(always)]
 fn best_match(
     earlier: &Searchable,
+    samples: &[f32],
     later: &Searchable,
     (x, y): (usize, usize),
     gain: f32,
 ) -> (f32, f32) {
     let (width, height) = (later.plane.width, later.plane.height);
-    let block = Block::of(later, y * width + x);
+    let block = Block::of(later, y * width + x, gain);
+    let from = |start| (&earlier.blocks[start..][..TOGETHER], &samples[start..]);
     // Most likely it is where it was.
-    let mut best = block.better_than((0.0, 0.0), earlier, y * width + x, gain);
+    let start = y * width + x;
+    let mut best = block.best_of((0.0, 0.0), from(start), 1);
+    let (first, last) = (x.saturating_sub(REACH_X), (x + REACH_X).min(width - BLOCK));
     for at_y in y.saturating_sub(REACH_Y)..=(y + REACH_Y).min(height - BLOCK) {
-        for at_x in x.saturating_sub(REACH_X)..=(x + REACH_X).min(width - BLOCK) {
-            best = block.better_than(best, earlier, at_y * width + at_x, gain);
-        }
+        best = block.best_of(best, from(at_y * width + first), last - first + 1);
     }
     best
 }
 
 /// A block that is sought.
 struct Block {
-    samples: [i16; BLOCK * BLOCK],
+    samples: [f32; BLOCK * BLOCK],
     sum: i32,
     variance: f32,
+    /// Factor for the contrast of the earlier picture.
+    gain: f32,
+    /// Samples in a row of the pictures.
+    width: usize,
 }
 
 impl Block {
     /// Returns the block that begins with the sample `start`.
     #[inline(always)]
-    fn of(plane: &Searchable, start: usize) -> Self {
-        let mut samples = [0; BLOCK * BLOCK];
+    fn of(plane: &Searchable, start: usize, gain: f32) -> Self {
+        let (width, mut samples) = (plane.plane.width, [0.0; BLOCK * BLOCK]);
         for (row, samples) in samples.chunks_exact_mut(BLOCK).enumerate() {
-            samples.copy_from_slice(&plane.samples[start + row * plane.plane.width..][..BLOCK]);
+            for (sample, &from) in samples.iter_mut().zip(&plane.samples[start + row * width..]) {
+                *sample = f32::from(from);
+            }
         }
         let (sum, variance) = plane.blocks[start];
-        Self { samples, sum, variance }
+        Self { samples, sum, variance, gain, width }
     }
 
-    /// Returns the similarity of the block of `earlier` that begins with the sample `start`, and
-    /// its variance, if that is better than `best`.
+    /// Returns the similarity of the most similar of the first `count` blocks, which begin with
+    /// consecutive `samples`, and its variance, if that is better than `best`.
     #[inline(always)]
-    fn better_than(
+    fn best_of(
         &self,
-        best: (f32, f32),
-        earlier: &Searchable,
-        start: usize,
-        gain: f32,
+        mut best: (f32, f32),
+        (blocks, samples): (&[(i32, f32)], &[f32]),
+        count: usize,
     ) -> (f32, f32) {
-        let (sum, variance) = earlier.blocks[start];
-        let unlike = self.variance + gain * gain * variance + NOISE;
+        let (mut sums, mut variances) = ([0; TOGETHER], [0.0; TOGETHER]);
+        for ((sum, variance), block) in sums.iter_mut().zip(&mut variances).zip(blocks) {
+            (*sum, *variance) = *block;
+        }
+        let unlike =
+            variances.map(|variance| self.variance + self.gain * self.gain * variance + NOISE);
         // The covariance of two blocks is at most the geometric mean of their variances.
-        let most = 2.0 * gain * (self.variance * variance).max(0.0).sqrt() + NOISE;
-        if most <= best.0 * unlike {
+        let most = variances
+            .map(|variance| 2.0 * self.gain * (self.variance * variance).max(0.0).sqrt() + NOISE);
+        let may_be_better = |n: usize, best: f32| most[n] > best * unlike[n];
+        if !any(|n| may_be_better(n, best.0)) {
             return best;
         }
-        let mut product = 0i32;
-        for (row, samples) in self.samples.chunks_exact(BLOCK).enumerate() {
-            let other = &earlier.samples[start + row * earlier.plane.width..][..BLOCK];
-            let products = samples.iter().zip(other).map(|(&a, &b)| i32::from(a) * i32::from(b));
-            product += products.sum::<i32>();
+        let mut similarities = self.products(samples);
+        for ((similarity, sum), unlike) in similarities.iter_mut().zip(sums).zip(unlike) {
+            let covariance = covariance(whole(*similarity), self.sum, sum);
+            *similarity = (2.0 * self.gain * covariance + NOISE) / unlike;
         }
-        let similarity = (2.0 * gain * covariance(product, self.sum, sum) + NOISE) / unlike;
-        if similarity > best.0 { (similarity, variance) } else { best }
+        if any(|n| similarities[n] > best.0) {
+            for n in 0..count {
+                if may_be_better(n, best.0) && similarities[n] > best.0 {
+                    best = (similarities[n], variances[n]);
+                }
+            }
+        }
+        best
     }
+
+    /// Returns the sums of the products with the samples of blocks next to each other.
+    #[inline(always)]
+    fn products(&self, samples: &[f32]) -> [f32; TOGETHER] {
+        let mut sums = [0.0; TOGETHER];
+        for (row, own) in self.samples.chunks_exact(BLOCK).enumerate() {
+            let others = &samples[row * self.width..][..BLOCK + TOGETHER];
+            // Of each row on its own, so that no addition waits for those of the row before.
+            let mut of_row = [0.0; TOGETHER];
+            for (shift, own) in own.iter().enumerate() {
+                for (sum, other) in of_row.iter_mut().zip(&others[shift..]) {
+                    *sum += own * other;
+                }
+            }
+            for (sum, of_row) in sums.iter_mut().zip(of_row) {
+                *sum += of_row;
+            }
+        }
+        sums
+    }
+}
+
+/// Returns a whole number below 2^23, such as the sum of 64 products of samples. A usual conversion
+/// also looks at what is too large, one number after the other.
+#[inline(always)]
+fn whole(number: f32) -> i32 {
+    const STEPS_OF_ONE: f32 = 8_388_608.0;
+    (number + STEPS_OF_ONE).to_bits() as i32 - STEPS_OF_ONE.to_bits() as i32
+}
+
+/// Returns whether something is true of any block of those that are looked at together.
+#[inline(always)]
+fn any(is_true: impl Fn(usize) -> bool) -> bool {
+    (0..TOGETHER).fold(false, |any, n| any | is_true(n))
 }
 
 /// Returns the covariance of two blocks from the sum of their products and their sums; exact up to

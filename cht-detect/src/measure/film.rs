@@ -97,7 +97,11 @@ impl FilmMeter {
             histogram: distance(&self.histogram, &histogram),
             continuity: continuity_now,
             relit: relit.map_or(continuity_now, |relit| relit.max(continuity_now)),
-            evened: if is_still { None } else { evened(before.plane(), coarse.plane()) },
+            evened: if is_still {
+                None
+            } else {
+                evened(before.plane(), coarse.plane(), &histogram)
+            },
             back,
             ramp,
         };
@@ -128,8 +132,8 @@ fn mean_and_contrast(plane: &Plane) -> (f32, f32) {
 }
 
 /// Returns the difference and the change of the histogram from `before`, given the mean and the
-/// contrast of `plane`, if its light is another.
-fn evened(before: &Plane, plane: &Plane) -> Option<(f32, f32)> {
+/// contrast of `plane`, whose `histogram` is known, if its light is another.
+fn evened(before: &Plane, plane: &Plane, histogram: &[f32]) -> Option<(f32, f32)> {
     let ((mean_before, contrast_before), (mean, contrast)) =
         (mean_and_contrast(before), mean_and_contrast(plane));
     let gain = (contrast + 1.0) / (contrast_before + 1.0);
@@ -140,7 +144,7 @@ fn evened(before: &Plane, plane: &Plane) -> Option<(f32, f32)> {
     let levels: [u8; 256] = std::array::from_fn(lit);
     let samples = before.samples.iter().map(|&sample| levels[usize::from(sample)]).collect();
     let lit = Plane { samples, ..*before };
-    Some((plane.difference(&lit) as f32, distance(&classes(&lit), &classes(plane))))
+    Some((plane.difference(&lit) as f32, distance(&classes(&lit), histogram)))
 }
 
 fn classes(plane: &Plane) -> Vec<f32> {

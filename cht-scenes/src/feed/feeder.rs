@@ -88,7 +88,7 @@ impl Feeder {
         upstream: Arc<Upstream>,
         interrupt: Arc<Interrupt>,
     ) -> Result<Self> {
-        let ffmpeg = Program::find(&args.ffmpeg)?;
+        let ffmpeg = Program::read(&args.ffmpeg)?;
         let decoding = Decoding {
             decode: args.decode,
             hwaccel: args.hwaccel.choose(&ffmpeg),
@@ -330,6 +330,10 @@ impl Feeder {
         }
         // A decoder without any input fails as well.
         let failed = end != End::Complete || (finished.is_err() && selector.expects_frames());
+        if failed && end != End::Hung {
+            // An ffmpeg that cannot run at all is the cause.
+            self.ffmpeg.check()?;
+        }
         let Leftover { blamed, left, undecoded } = selector.end(failed)?;
         let path = blamed.map_or(fed_last, |part| part.path);
         let writer = &selector.writer;

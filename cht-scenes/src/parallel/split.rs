@@ -11,9 +11,10 @@ use cht_ts::{Entry, Found, Pes, Pts, Scanner, VideoFormat};
 
 use crate::input::Bytes;
 
-/// Least size of a chunk, in luma samples: seconds of work, so that starting a decoder costs little
-/// in comparison.
-const SAMPLES: u64 = 500_000_000;
+/// Least size of a chunk, in luma samples: seconds of work, so that it costs little in comparison
+/// to start a decoder, a tenth of a second, and to decode again the pictures at its beginning that
+/// it did not hand over.
+const SAMPLES: u64 = 1_000_000_000;
 
 /// Upper bound of a chunk's least length, and the least length where the picture size is not known,
 /// in frames.

@@ -57,7 +57,7 @@ pub(crate) fn run(
 ) -> Result<()> {
     let options = Options::of(args);
     let segments = decide(scores, &options)?;
-    let ffmpeg = Program::find(&args.ffmpeg)?;
+    let ffmpeg = Program::read(&args.ffmpeg)?;
     let mut folders: HashMap<PathBuf, FrameWriter> = HashMap::new();
     let disk = Disk::new(output);
     // Frames kept since the last break.
