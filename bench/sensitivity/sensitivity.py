@@ -22,12 +22,16 @@ ONLY = {
     "screen": ("screen.rs", "screen/", "motion_mask.rs", "motion_mask/"),
 }
 """Files whose constants bear on one kind alone."""
+ELSEWHERE = ("revisits.rs", "budget.rs", "pacing.rs")
+"""Files whose rules these figures do not show: screens that come back, the most frames in an hour, intervals."""
 FACTORS = (0.8, 1.2)
 EXTREMES = (0.0, 1000.0)
 NONE = 2**64 - 1
 """Number of no constant."""
 BATCH = 8
 """Constants that one process varies."""
+TIMEOUT = 900
+"""Seconds after which a process is taken to hang."""
 
 
 def planes(ts, base):
@@ -93,11 +97,14 @@ def run(binary, kind, wanted, variations, again):
     """The figures of each variation, by (variation, detector)."""
     command = [binary, *(["--measure"] if again else []), ",".join(DETECTORS[kind])]
     command += [",".join(f"{number}:{factor}" for number, factor in variations), *wanted]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        # A detector may fail with a value that makes no sense.
-        print(f"{' '.join(command[:4])} …: {done.stderr.splitlines()[:1]}", file=sys.stderr)
-        return {}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        done = None
+    if done is None or done.returncode != 0:
+        # A detector may fail, or never end, with a value that makes no sense.
+        alone = variations if len(variations) > 1 else []
+        return {key: value for each in alone for key, value in run(binary, kind, wanted, [each], again).items()}
     sums = {}
     for line in done.stdout.splitlines():
         variation, detector, clip, found = json.loads(line)
@@ -110,6 +117,7 @@ def run(binary, kind, wanted, variations, again):
 
 
 def bears_on(constant, kind):
+    """Whether a constant can change anything in material of this kind."""
     return not any(constant.file.startswith(files) for other, files in ONLY.items() if other != kind)
 
 
@@ -159,31 +167,37 @@ def is_sensitive(results, constant, factors):
     return any(cell not in ("·", "") for cell in cells(results, constant, factors))
 
 
-def heads():
-    for kind, detectors in DETECTORS.items():
-        for detector in detectors:
-            yield from (f"{kind}, `{detector}`: {name}" for name in {"film": ["cuts", "dissolves"], "screen": ["held", "second"]}[kind])
-
-
 def line(cells):
     print("|", " | ".join(cells), "|")
 
 
-def table(known, results, extremes):
-    usual = [f"{value:.1f}" for kind, detectors in DETECTORS.items() for each in detectors for value in results[kind][NONE, 1.0, each].values()]
-    line(["constant", "value", *heads()])
-    line(["---"] * (2 + len(usual)))
-    line(["none varied", "", *usual])
-    for each in known:
-        name = f"`{each.file[:-3].replace('/', '::')}::{each.name}`"
-        line([name, f"`{each.value}`", *cells(results, each, FACTORS)])
-    print()
+def name_of(constant):
+    return f"`{constant.file[:-3].replace('/', '::')}::{constant.name}`"
+
+
+def table(results, rows, factors):
+    """A table of the changes of all figures by each constant, below the figures without any."""
+    heads, usual = [], []
+    for kind, detectors in DETECTORS.items():
+        for detector in detectors:
+            for figure, value in results[kind][NONE, 1.0, detector].items():
+                heads.append(f"{figure}, `{detector}`")
+                usual.append(f"{value:.1f}")
+    line(["constant", "value", *heads])
+    line(["---"] * (2 + len(heads)))
+    line(["as it is", "", *usual])
+    for each in rows:
+        line([name_of(each), f"`{each.value}`", *cells(results, each, factors)])
+
+
+def report(known, results, extremes):
     calm = [each for each in known if not is_sensitive(results, each, FACTORS)]
-    line(["constant without effect at ±20 %", "value", *heads()])
-    line(["---"] * (2 + len(usual)))
-    for each in calm:
-        name = f"`{each.file[:-3].replace('/', '::')}::{each.name}`"
-        line([name, f"`{each.value}`", *cells(extremes, each, EXTREMES)])
+    print("Times 0.8 and times 1.2:\n")
+    table(results, [each for each in known if each not in calm], FACTORS)
+    print("\nWithout effect at these; times 0 and times 1000:\n")
+    table(extremes, [each for each in calm if is_sensitive(extremes, each, EXTREMES)], EXTREMES)
+    print("\nWithout any effect on this material:\n")
+    print(", ".join(name_of(each) for each in calm if not is_sensitive(extremes, each, EXTREMES)))
 
 
 def main():
@@ -196,13 +210,14 @@ def main():
     known = constants.make("cht-detect", os.path.join(HERE, "harness"), crate)
     subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=crate, check=True)
     binary = os.path.join(crate, "target", "release", "varied")
+    known = [each for each in known if each.file not in ELSEWHERE]
     if args.only:
         known = [each for each in known if any(part in f"{each.file} {each.name}" for part in args.only)]
     material_of = {kind: clips(kind, args.cache) for kind in SETS}
     results = everything(binary, material_of, known, FACTORS, args.jobs)
     calm = [each for each in known if not is_sensitive(results, each, FACTORS)]
     extremes = everything(binary, material_of, calm, EXTREMES, args.jobs)
-    table(known, results, extremes)
+    report(known, results, extremes)
 
 
 if __name__ == "__main__":
