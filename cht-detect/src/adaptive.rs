@@ -380,7 +380,12 @@ mod tests {
     fn picture_that_is_back_after_three_frames_was_interrupted_by_a_flash() {
         let mut back = frame(23, 0.4, 30.0, 0.4);
         back.film.back[2] = 0.97;
-        assert_eq!(cuts(&[(20, flash_of(20, 4.0)), (23, back)]), [0i64; 0]);
+        // A flat flash, and one through which the picture is seen.
+        let mut bright = frame(20, 0.4, 120.0, 0.9);
+        bright.film.relit = 0.85;
+        for flash in [flash_of(20, 4.0), bright] {
+            assert_eq!(cuts(&[(20, flash), (23, back.clone())]), [0i64; 0]);
+        }
     }
 
     #[test]

@@ -67,7 +67,8 @@ fn metrics_tell_of_all_stages() {
     let (mut stage, mut stdin, url) = start_with_metrics(&index);
     let before = scrape(&url);
     assert!(!before.contains("newest_frame"), "{before}");
-    assert_eq!(metric(&before, "cht_index_snapshots_total"), "0");
+    // The empty index of the start may be counted already.
+    assert!(["0", "1"].contains(&metric(&before, "cht_index_snapshots_total")), "{before}");
 
     writeln!(stdin, "{{nonsense").unwrap();
     for event in events() {
