@@ -10,7 +10,7 @@ DEFINED = re.compile(r"^(pub(?:\(crate\))? )?const ([A-Z][A-Z_0-9]*): ([^=]+) = 
 
 LAYOUT = {
     "SIDE", "AREA", "BLOCK", "BACK", "LOOKAHEAD", "SIDES", "CLASSES", "PARTS", "CELL", "CELLS_OF_BLOCK",
-    "SLOT", "SLOTS", "SECOND", "HOUR", "NEVER", "HIDDEN", "MOST_BLOCKS", "LENGTHS", "TEXTURES", "FLIPS",
+    "REACH_X", "TOGETHER", "SLOT", "SLOTS", "SECOND", "HOUR", "NEVER", "HIDDEN", "MOST_BLOCKS", "LENGTHS", "TEXTURES", "FLIPS",
 }  # fmt: skip
 """Sizes of arrays and units, which are no rules: nothing is measured for them."""
 
