@@ -39,6 +39,13 @@ class Encoder:
             raise SystemExit(f"{' '.join(self.process.args)} ended with {self.process.returncode}")
 
 
+def times(messages):
+    """PTS in ticks of the frames that ffmpeg's `showinfo` told of."""
+    text = messages.decode(errors="replace")
+    base = [int(part) for part in re.search(r"config in time_base: (\d+)/(\d+)", text).groups()]
+    return [int(found) * base[0] * TICKS // base[1] for found in re.findall(r"pts: *(-?\d+) pts_time", text)]
+
+
 def decode(path):
     """PTS in ticks, and small pictures of the luma, of all frames that ffmpeg decodes, in their order."""
     width, height = THUMB
@@ -51,9 +58,7 @@ def decode(path):
     )
     pixels, messages = process.communicate()
     thumbs = np.frombuffer(pixels, np.uint8).reshape(-1, height, width)
-    text = messages.decode(errors="replace")
-    base = [int(part) for part in re.search(r"config in time_base: (\d+)/(\d+)", text).groups()]
-    pts = [int(found) * base[0] * TICKS // base[1] for found in re.findall(r"pts: *(-?\d+) pts_time", text)]
+    pts = times(messages)
     if process.returncode != 0 or len(pts) != len(thumbs):
         raise SystemExit(f"{path}: {len(pts)} times, {len(thumbs)} pictures, ffmpeg ended with {process.returncode}")
     return np.array(pts), thumbs

@@ -45,10 +45,8 @@ def planes(ts, base):
         capture_output=True,
         check=True,
     )
-    text = process.stderr.decode(errors="replace")
-    numerator, denominator = (int(part) for part in re.search(r"config in time_base: (\d+)/(\d+)", text).groups())
-    ticks = [int(n) * numerator * material.TICKS // denominator for n in re.findall(r"pts: *(-?\d+) pts_time", text)]
-    width, height = (int(part) for part in re.search(r" s:(\d+)x(\d+) ", text).groups())
+    ticks = material.times(process.stderr)
+    width, height = (int(part) for part in re.search(rb" s:(\d+)x(\d+) ", process.stderr).groups())
     # As ffmpeg's `field` halves an odd height.
     width, height = width // 4, -(-(-(-height // 2)) // 2)
     if os.path.getsize(f"{base}.raw") != width * height * len(ticks):

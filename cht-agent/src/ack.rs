@@ -53,7 +53,7 @@ pub(crate) struct Answer {
     pub next: String,
 }
 
-/// Frames or a place that a session has not.
+/// A session lacks the frames, or the place, to acknowledge.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Absent(String);
@@ -84,7 +84,7 @@ pub(crate) fn acknowledge(
 /// Largest number of sessions that an error names.
 const MOST_NAMED: usize = 3;
 
-/// Tells whether a session has what is to be acknowledged.
+/// Returns whether a session has the frames, or the place, to acknowledge.
 fn has(session: &Session, what: &What) -> Result<bool> {
     let journal = Journal::open(session)?;
     match what {

@@ -57,7 +57,7 @@ impl Drop for Decoded {
     }
 }
 
-/// Makes a folder that others cannot read. Nobody can make it before: its name cannot be guessed.
+/// Makes a folder that others cannot read, under a name that cannot be guessed.
 fn new_folder() -> Result<PathBuf> {
     let folder = env::temp_dir().join(format!("cht-agent-{}", uuid::Uuid::new_v4().simple()));
     let made = fs::DirBuilder::new().mode(0o700).create(&folder);

@@ -105,7 +105,8 @@ pub(super) struct FrameInput {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(
     untagged,
-    expecting = "a time must be a number of seconds, as 12.5, or text, as \"1:02:03.5\", \"live\", \"-30\", \"14:05\" or RFC 3339"
+    expecting = "a time must be a number of seconds, as 12.5, or text, as \
+                 \"1:02:03.5\", \"live\", \"-30\", \"14:05\" or RFC 3339"
 )]
 pub(super) enum TimeInput {
     Seconds(f64),

@@ -280,14 +280,14 @@ impl Block {
 }
 
 /// Returns a whole number below 2^23, such as the sum of 64 products of samples. A usual conversion
-/// also looks at what is too large, one number after the other.
+/// also checks whether each number is too large, one after the other.
 #[inline(always)]
 fn whole(number: f32) -> i32 {
     const STEPS_OF_ONE: f32 = 8_388_608.0;
     (number + STEPS_OF_ONE).to_bits() as i32 - STEPS_OF_ONE.to_bits() as i32
 }
 
-/// Returns whether something is true of any block of those that are looked at together.
+/// Returns whether `is_true` holds for any of the blocks that are compared together.
 #[inline(always)]
 fn any(is_true: impl Fn(usize) -> bool) -> bool {
     (0..TOGETHER).fold(false, |any, n| any | is_true(n))

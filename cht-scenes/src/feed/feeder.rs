@@ -53,7 +53,8 @@ use crate::{
 };
 
 /// Why a file from the middle of a stream could not be decoded.
-const NO_SETS: &str = "no frame could be decoded: it has no parameter sets, nor has any file of its series before it; put the first file of the stream next to it";
+const NO_SETS: &str = "no frame could be decoded: it has no parameter sets, nor has any file of \
+    its series before it; put the first file of the stream next to it";
 
 /// Holds the state of the feeding thread.
 #[derive(Debug)]

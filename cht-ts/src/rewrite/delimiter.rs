@@ -196,10 +196,9 @@ impl Delimiter {
 
     /// Appends a packet to `out` that carries `part`.
     fn insert(&mut self, is_start: bool, part: &[u8], out: &mut Vec<u8>) {
-        let mut counter = (self.counter + 1) & 15;
+        (self.counter, self.added) = ((self.counter + 1) & 15, (self.added + 1) & 15);
+        let mut counter = self.counter;
         packet::write_part(self.pid, is_start, &mut counter, part, out);
-        self.counter = (counter + 15) & 15;
-        self.added = (self.added + 1) & 15;
     }
 
     fn begin(&mut self, packet: &Packet, payload: &[u8]) {
